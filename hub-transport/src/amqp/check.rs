@@ -1,0 +1,68 @@
+//! What a broker cannot take is refused here: one client panics on it, and the other one loses its connection.
+
+use crate::{Error, ErrorKind, Message, Operation, Result};
+
+/// Names, keys and ids are short strings: at most this long, in bytes.
+const LONGEST_SHORT_STRING: usize = 255;
+
+/// Checks the name of a queue or an exchange, or the key of a binding.
+pub(crate) fn check_name(name: &str, operation: Operation) -> Result<()> {
+    if name.len() <= LONGEST_SHORT_STRING {
+        return Ok(());
+    }
+    let message = format!("a name of {} bytes is too long, the limit is {LONGEST_SHORT_STRING}", name.len());
+    Err(Error::new(ErrorKind::Configuration, operation, message))
+}
+
+/// Checks a message before it goes out.
+///
+/// # Errors
+/// `TooLarge`, of the body or of anything beside it: it will never go out.
+pub(crate) fn check_message(message: &Message, max_message_bytes: usize) -> Result<()> {
+    let too_large = |text: String| Err(Error::new(ErrorKind::TooLarge, Operation::Publish, text));
+    let size = message.body.len();
+    if size > max_message_bytes {
+        return too_large(format!("the message has {size} bytes, the broker takes {max_message_bytes}"));
+    }
+    let short_strings = [
+        ("exchange", Some(&message.exchange)),
+        ("routing key", Some(&message.routing_key)),
+        ("message id", message.message_id.as_ref()),
+        ("correlation id", message.correlation_id.as_ref()),
+        ("reply address", message.reply_to.as_ref()),
+        ("content type", message.content_type.as_ref()),
+    ];
+    for (what, text) in short_strings {
+        let size = text.map_or(0, String::len);
+        if size > LONGEST_SHORT_STRING {
+            return too_large(format!("the {what} has {size} bytes, the limit is {LONGEST_SHORT_STRING}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_message_has_a_limit() {
+        let long = "x".repeat(LONGEST_SHORT_STRING + 1);
+        let fine = Message::new("e", &long[1..], vec![0; 10]).with_message_id(&long[1..]);
+        assert!(check_message(&fine, 10).is_ok());
+        assert!(check_message(&fine, 9).is_err());
+        let parts: [fn(&mut Message, String); 6] = [
+            |message, text| message.exchange = text,
+            |message, text| message.routing_key = text,
+            |message, text| message.message_id = Some(text),
+            |message, text| message.correlation_id = Some(text),
+            |message, text| message.reply_to = Some(text),
+            |message, text| message.content_type = Some(text),
+        ];
+        for set in parts {
+            let mut message = fine.clone();
+            set(&mut message, long.clone());
+            assert_eq!(check_message(&message, 10).unwrap_err().kind(), ErrorKind::TooLarge);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The reply codes of AMQP 0-9-1, as kinds of errors.
+
+use crate::ErrorKind;
+
+/// The kind of error that a reply code stands for. Some codes stand for several things, and the words tell which.
+pub(crate) fn kind_of_code(code: u16, text: &str) -> ErrorKind {
+    match code {
+        311 => ErrorKind::TooLarge,
+        406 if size_limit(text).is_some() => ErrorKind::TooLarge,
+        404 => ErrorKind::NotFound,
+        // Someone else consumes the queue exclusively.
+        403 if text.contains("exclusive use") => ErrorKind::InUse,
+        403 => ErrorKind::AccessRefused,
+        405 => ErrorKind::InUse,
+        406 => ErrorKind::Conflict,
+        // RabbitMQ says "not allowed" of a virtual host that does not exist and of one that is closed to the user.
+        402 => ErrorKind::NotFound,
+        530 if text.contains("not found") => ErrorKind::NotFound,
+        530 => ErrorKind::AccessRefused,
+        320 | 541 => ErrorKind::Unreachable,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+/// The broker's limit on the size of a message, if `text` says that one exceeded it.
+pub(crate) fn size_limit(text: &str) -> Option<usize> {
+    let (_, after) = text.split_once("larger than")?;
+    let digits: String =
+        after.chars().skip_while(|one| !one.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_limit_is_read_from_the_brokers_words() {
+        let text = "PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000";
+        assert_eq!(size_limit(text), Some(1000));
+        assert_eq!(kind_of_code(406, text), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn the_words_tell_what_a_code_means() {
+        let cases = [
+            (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", ErrorKind::InUse),
+            (403, "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'", ErrorKind::AccessRefused),
+            (404, "NOT_FOUND - no queue 'q' in vhost '/'", ErrorKind::NotFound),
+            (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", ErrorKind::InUse),
+            (406, "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'q'", ErrorKind::Conflict),
+            (530, "NOT_ALLOWED - vhost v not found", ErrorKind::NotFound),
+            (530, "NOT_ALLOWED - access to vhost 'v' refused for user 'u'", ErrorKind::AccessRefused),
+            (320, "CONNECTION_FORCED - broker forced connection closure", ErrorKind::Unreachable),
+            (505, "UNEXPECTED_FRAME", ErrorKind::Protocol),
+        ];
+        for (code, text, kind) in cases {
+            assert_eq!(kind_of_code(code, text), kind, "{code} {text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What both AMQP clients share: the address, TLS, the rendering of a topology, the limits of messages, the
+//! bookkeeping of windows and deliveries, and the broker's error codes. It must not know either client.
+
+mod address;
+mod check;
+mod codes;
+mod ledger;
+mod render;
+mod settings;
+mod tls;
+mod window;
+
+pub use address::AmqpAddress;
+pub(crate) use check::{check_message, check_name};
+pub(crate) use codes::{kind_of_code, size_limit};
+pub(crate) use ledger::Ledger;
+pub(crate) use render::{Argument, RETURN_MARK, exchange_arguments, queue_arguments};
+pub use settings::{AmqpSettings, TlsFiles};
+pub(crate) use tls::client_config;
+pub(crate) use window::Window;

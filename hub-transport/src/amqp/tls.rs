@@ -1,0 +1,122 @@
+//! Certificates: read and checked once, before the first connection, for both clients alike.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::{AmqpSettings, TlsFiles};
+use crate::{Error, ErrorKind, Operation, Result};
+
+/// How to speak TLS with the broker; `None` where the address does not ask for it.
+///
+/// # Errors
+/// `Configuration`, naming the file or the name that cannot be used.
+pub(crate) fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>>> {
+    let TlsFiles { ca, client_cert, client_key } = &settings.tls;
+    let identity = match (client_cert, client_key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(refuse("a client certificate and its key must be given together")),
+    };
+    if !settings.address.tls {
+        return Ok(None);
+    }
+    let name = settings.server_name();
+    if let Err(error) = ServerName::try_from(name) {
+        return Err(refuse(format!("{name:?} is no name that a certificate can carry")).with_source(error));
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse("there is no TLS").with_source(error))?
+        .with_root_certificates(authorities(ca.as_deref())?);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            builder.with_client_auth_cert(read_certificates(certificate)?, read_key(key)?).map_err(|error| {
+                let message = format!("{} and {} do not belong together", certificate.display(), key.display());
+                refuse(message).with_source(error)
+            })?
+        }
+    };
+    Ok(Some(Arc::new(config)))
+}
+
+/// Whom to trust: the system's authorities and those in the file.
+fn authorities(file: Option<&Path>) -> Result<RootCertStore> {
+    let mut authorities = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    authorities.add_parsable_certificates(native.certs);
+    for error in native.errors {
+        tracing::debug!(%error, "some of the system's certificate authorities cannot be read");
+    }
+    if let Some(file) = file {
+        for certificate in read_certificates(file)? {
+            authorities.add(certificate).map_err(|error| {
+                refuse(format!("{} holds a certificate that cannot be used", file.display())).with_source(error)
+            })?;
+        }
+    }
+    if authorities.is_empty() {
+        return Err(refuse("this system trusts no certificate authority, and no file with one was given"));
+    }
+    Ok(authorities)
+}
+
+fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let text = read(file)?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| refuse(format!("{} is not a PEM file", file.display())).with_source(error))?;
+    if certificates.is_empty() {
+        return Err(refuse(format!("there is no certificate in {}", file.display())));
+    }
+    Ok(certificates)
+}
+
+fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&read(file)?)
+        .map_err(|error| refuse(format!("there is no private key in {}", file.display())).with_source(error))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| refuse(format!("{} cannot be read", file.display())).with_source(error))
+}
+
+fn refuse(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, Operation::Configure, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(address: &str, tls: TlsFiles) -> AmqpSettings {
+        AmqpSettings { tls, ..AmqpSettings::new(address.parse().unwrap()) }
+    }
+
+    fn refused(address: &str, tls: TlsFiles) -> String {
+        let error = client_config(&settings(address, tls)).expect_err("it cannot be used");
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn without_tls_nothing_is_read() {
+        let files = TlsFiles { ca: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
+        assert!(client_config(&settings("h", files)).unwrap().is_none());
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let missing = TlsFiles { ca: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
+        assert_eq!(refused("amqps://h", missing), "/nowhere/ca.pem cannot be read");
+        let no_pem = TlsFiles { ca: Some("Cargo.toml".into()), ..TlsFiles::default() };
+        assert_eq!(refused("amqps://h", no_pem), "there is no certificate in Cargo.toml");
+        let half = TlsFiles { client_key: Some("key.pem".into()), ..TlsFiles::default() };
+        assert!(refused("h", half).contains("together"));
+    }
+}

@@ -1,0 +1,15 @@
+//! AMQP 0-9-1 through the lapin client. No type of lapin's leaves this folder.
+//!
+//! A session is two connections, one to publish and one to consume: while a broker under a memory alarm
+//! reads nothing more from a publishing connection, acknowledgements still reach it. Lapin's own recovery
+//! is off; a session dies once.
+
+mod convert;
+mod dial;
+mod end;
+mod publisher;
+mod session;
+mod subscription;
+mod transport;
+
+pub use transport::transport;

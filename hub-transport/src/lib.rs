@@ -1,0 +1,32 @@
+//! Moves bytes between Hub's programs, and knows nothing of jobs.
+//!
+//! A [`Transport`] dials; what it returns is a [`Session`], one live connection that dies once. No
+//! session reconnects by itself: a supervisor above the trait redials, declares the topology,
+//! subscribes again and reports every publish whose fate the dead session took with it.
+//!
+//! The contract stands on the traits in [`session`], and the conformance suite
+//! holds every backend to it. The memory backend defines the behaviour; the others follow.
+
+#[cfg(any(feature = "lapin", feature = "amqprs"))]
+pub mod amqp;
+#[cfg(feature = "amqprs")]
+pub mod amqprs;
+mod error;
+#[cfg(feature = "lapin")]
+pub mod lapin;
+#[cfg(feature = "memory")]
+pub mod memory;
+mod message;
+pub mod session;
+pub mod supervisor;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod topology;
+
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use message::{Bytes, Message, Persistence};
+pub use session::{
+    Capabilities, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement, Settler,
+    SubscribeOptions, Subscription, Transport,
+};
+pub use topology::Topology;

@@ -1,0 +1,123 @@
+//! The backend without a broker: exchanges and queues in this process.
+//!
+//! Its behaviour defines the contract, and the conformance suite holds the other backends to it. It also
+//! carries a Hub that runs in one process, so it is quick: one lock, no task for a message. What expires
+//! (messages by age, queues by disuse) is looked at when the queue is used, not by a timer.
+
+mod broker;
+mod queue;
+mod routing;
+mod session;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Transport};
+use broker::State;
+use session::MemorySession;
+
+/// A broker in this process. Clones are the same broker.
+#[derive(Clone, Default)]
+pub struct MemoryBroker {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryBroker {
+    /// A broker without exchanges and queues.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with a limit on the size of a message body, in bytes.
+    #[must_use]
+    pub fn with_max_message_bytes(self, limit: usize) -> Self {
+        self.lock().max_message_bytes = Some(limit);
+        self
+    }
+
+    /// A way to connect to this broker.
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(MemoryTransport(self.clone()))
+    }
+
+    /// Ends every session, as a crash of the broker does. What is durable stays.
+    pub fn restart(&self) {
+        let mut state = self.lock();
+        state.drop_sessions("the broker was restarted");
+        state.forget_transient();
+    }
+
+    /// Ends every session, as a broken network does.
+    pub fn drop_sessions(&self) {
+        self.lock().drop_sessions("the connection was lost");
+    }
+
+    /// Refuses new sessions until [`MemoryBroker::come_back`], and ends those that are there.
+    pub fn go_away(&self) {
+        let mut state = self.lock();
+        state.away = true;
+        state.drop_sessions("the broker went away");
+    }
+
+    /// Takes sessions again.
+    pub fn come_back(&self) {
+        self.lock().away = false;
+    }
+
+    /// Takes no messages until [`MemoryBroker::unblock`], as under a memory alarm.
+    pub fn block(&self, reason: &str) {
+        self.lock().block(reason);
+    }
+
+    /// Takes messages again, those that waited first.
+    pub fn unblock(&self) {
+        self.lock().unblock();
+    }
+
+    /// Deletes a queue with its messages; its consumers end.
+    pub fn delete_queue(&self, name: &str) {
+        self.lock().delete_queue(name);
+    }
+
+    /// Every queue and how many messages it has, those that are delivered and not settled included.
+    #[must_use]
+    pub fn depths(&self) -> BTreeMap<String, usize> {
+        self.lock().depths()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under the lock that would leave half a change behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryBroker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryBroker")
+    }
+}
+
+struct MemoryTransport(MemoryBroker);
+
+#[async_trait]
+impl Transport for MemoryTransport {
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { durable: true, reports_blocked: true, max_message_bytes: self.0.lock().max_message_bytes }
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Session>> {
+        let opened = self.0.lock().open_session();
+        match opened {
+            Some((id, health)) => Ok(Arc::new(MemorySession::new(self.0.clone(), id, health))),
+            None => Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "the broker is away")),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One queue: what waits in it and who takes from it.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::Message;
+use crate::session::Death;
+use crate::topology::{Queue, QueueKind};
+
+/// A queue of the broker.
+pub(super) struct QueueState {
+    pub(super) spec: Queue,
+    /// The session that an exclusive queue belongs to.
+    pub(super) owner: Option<u64>,
+    /// In the order of arrival, which redelivered messages keep.
+    pub(super) ready: VecDeque<Stored>,
+    /// Consumers; the first is served next.
+    pub(super) consumers: VecDeque<u64>,
+    /// Since when nobody has used it.
+    pub(super) unused_since: Instant,
+}
+
+/// A message in a queue, or with a consumer.
+pub(super) struct Stored {
+    pub(super) sequence: u64,
+    pub(super) message: Message,
+    pub(super) deliveries: u32,
+    pub(super) redelivered: bool,
+    pub(super) expires: Option<Instant>,
+    pub(super) death: Option<Death>,
+}
+
+impl QueueState {
+    pub(super) fn new(spec: Queue, owner: Option<u64>) -> Self {
+        Self { spec, owner, ready: VecDeque::new(), consumers: VecDeque::new(), unused_since: Instant::now() }
+    }
+
+    /// Whether it went unused for longer than it may.
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        match self.spec.kind {
+            QueueKind::Expiring(after) => self.consumers.is_empty() && now.duration_since(self.unused_since) >= after,
+            QueueKind::Quorum | QueueKind::Exclusive => false,
+        }
+    }
+
+    /// Puts a message where its age says.
+    pub(super) fn put(&mut self, stored: Stored) {
+        let at = self.ready.partition_point(|other| other.sequence < stored.sequence);
+        if at == self.ready.len() {
+            self.ready.push_back(stored);
+        } else {
+            self.ready.insert(at, stored);
+        }
+    }
+
+    /// Whether a message that came back so often is to be dead-lettered.
+    pub(super) fn exceeds_limit(&self, deliveries: u32) -> bool {
+        self.spec.kind == QueueKind::Quorum && self.spec.delivery_limit.is_some_and(|limit| deliveries > limit)
+    }
+}

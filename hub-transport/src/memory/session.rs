@@ -1,0 +1,145 @@
+//! A session with the broker in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, watch};
+
+use super::MemoryBroker;
+use super::broker::Parked;
+use crate::topology::{Queue, QueueKind};
+use crate::{
+    DeliveryTag, Error, ErrorKind, Health, Inbox, Message, Operation, Publisher, Receipt, Result, Session, Settlement,
+    Settler, SubscribeOptions, Subscription, Topology,
+};
+
+/// How many replies may be here unsettled.
+const INBOX_PREFETCH: u16 = 256;
+
+pub(super) struct MemorySession {
+    broker: MemoryBroker,
+    id: u64,
+    health: watch::Receiver<Health>,
+    windows: std::sync::Mutex<Vec<(Arc<Semaphore>, u32)>>,
+}
+
+impl MemorySession {
+    pub(super) fn new(broker: MemoryBroker, id: u64, health: watch::Receiver<Health>) -> Self {
+        Self { broker, id, health, windows: std::sync::Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Session for MemorySession {
+    async fn declare(&self, topology: &Topology) -> Result<()> {
+        self.broker.lock().declare(self.id, topology)
+    }
+
+    async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
+        self.broker.lock().check_session(self.id, Operation::Publish)?;
+        let size = window.clamp(1, 1 << 20);
+        let window = Arc::new(Semaphore::new(size));
+        let mut windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        windows.push((Arc::clone(&window), u32::try_from(size).unwrap_or(u32::MAX)));
+        Ok(Arc::new(MemoryPublisher {
+            broker: self.broker.clone(),
+            session: self.id,
+            window,
+            health: self.health.clone(),
+        }))
+    }
+
+    async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
+        let (consumer, deliveries) = self.broker.lock().subscribe(self.id, queue, options)?;
+        let settler = Arc::new(MemorySettler { broker: self.broker.clone(), consumer });
+        Ok(Subscription { deliveries, settler })
+    }
+
+    async fn ready(&self, queue: &str) -> Result<u64> {
+        self.broker.lock().ready(self.id, queue)
+    }
+
+    async fn inbox(&self) -> Result<Inbox> {
+        let mut broker = self.broker.lock();
+        let address = format!("inbox.{}", self.id);
+        let queue = Queue::new(&address, QueueKind::Exclusive);
+        broker.declare(self.id, &Topology::default().queue(queue))?;
+        let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: true };
+        let (consumer, deliveries) = broker.subscribe(self.id, &address, options)?;
+        let settler = Arc::new(MemorySettler { broker: self.broker.clone(), consumer });
+        Ok(Inbox { address, subscription: Subscription { deliveries, settler } })
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    async fn close(&self, deadline: Duration) -> Result<()> {
+        let windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        // A window is whole again when none of its publishes is without an outcome.
+        let settled = async {
+            for (window, size) in &windows {
+                let _ = window.acquire_many(*size).await;
+            }
+        };
+        let in_time = tokio::time::timeout(deadline, settled).await;
+        self.broker.lock().close_session(self.id, None);
+        in_time.map_err(|_| Error::new(ErrorKind::Timeout, Operation::Close, "publishes were still without an outcome"))
+    }
+}
+
+impl Drop for MemorySession {
+    fn drop(&mut self) {
+        self.broker.lock().close_session(self.id, None);
+    }
+}
+
+struct MemoryPublisher {
+    broker: MemoryBroker,
+    session: u64,
+    window: Arc<Semaphore>,
+    health: watch::Receiver<Health>,
+}
+
+#[async_trait]
+impl Publisher for MemoryPublisher {
+    async fn publish(&self, message: Message) -> Result<Receipt> {
+        let closed = || Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended");
+        let mut health = self.health.clone();
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.window).acquire_owned() => permit.map_err(|_| closed())?,
+            _ = health.wait_for(|health| matches!(health, Health::Closed(_))) => return Err(closed()),
+        };
+        let mut broker = self.broker.lock();
+        broker.check_session(self.session, Operation::Publish)?;
+        if let Some(limit) = broker.max_message_bytes.filter(|limit| message.body.len() > *limit) {
+            let message = format!("the message has {} bytes, the broker takes {limit}", message.body.len());
+            return Err(Error::new(ErrorKind::TooLarge, Operation::Publish, message));
+        }
+        let (outcome, receipt) = Receipt::new();
+        if broker.is_blocked() {
+            broker.park(Parked { session: self.session, message, outcome, _window: permit });
+        } else {
+            let _ = outcome.send(broker.route(message));
+        }
+        Ok(receipt)
+    }
+}
+
+struct MemorySettler {
+    broker: MemoryBroker,
+    consumer: u64,
+}
+
+#[async_trait]
+impl Settler for MemorySettler {
+    async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()> {
+        self.broker.lock().settle(self.consumer, tag, settlement, multiple)
+    }
+
+    async fn cancel(&self) -> Result<()> {
+        self.broker.lock().cancel_consumer(self.consumer)
+    }
+}

@@ -1,0 +1,14 @@
+//! Keeps a program connected: redials, declares again, subscribes again, and is never deaf.
+//!
+//! Sessions die once; a [`Link`] lives as long as its owner wants. Publishes are queued while there is no
+//! session. What was handed to a session that died resolves to [`crate::Outcome::Unknown`]: only the owner
+//! knows whether it should go out again. A subscription that ends under a living session is declared and
+//! started again; if that fails, the session is given up and dialled anew.
+
+mod backoff;
+mod keeper;
+mod link;
+mod outbox;
+
+pub use backoff::Backoff;
+pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Subscribe, SubscriptionId};

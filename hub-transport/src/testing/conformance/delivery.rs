@@ -1,0 +1,150 @@
+//! How messages get through: whole, in order, bounded, and again after trouble.
+
+use std::collections::BTreeSet;
+
+use super::Fixture;
+use super::steps::{DEADLINE, connect, next, over, publish, quorum, reconnect, soon, subscribe, text, to};
+use crate::{ErrorKind, Settlement};
+
+pub(super) async fn what_is_published_is_confirmed_and_arrives_whole(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "whole").await;
+    let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let mut message = to(&queue, body.clone()).with_message_id("an id");
+    message.correlation_id = Some("a correlation".to_owned());
+    message.reply_to = Some("a place".to_owned());
+    message.content_type = Some("application/json".to_owned());
+    publish(&*session, [message.clone(), to(&queue, "")]).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let delivery = next(&mut subscription).await;
+    assert_eq!(delivery.message.body, body);
+    assert_eq!(delivery.message.message_id, message.message_id);
+    assert_eq!(delivery.message.correlation_id, message.correlation_id);
+    assert_eq!(delivery.message.reply_to, message.reply_to);
+    assert_eq!(delivery.message.content_type, message.content_type);
+    assert_eq!(delivery.message.persistence, message.persistence);
+    assert_eq!((delivery.redelivered, delivery.death), (false, None));
+    assert!(next(&mut subscription).await.message.body.is_empty());
+}
+
+pub(super) async fn messages_survive_a_restart_of_the_broker(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "durable").await;
+    publish(&*session, (0..50).map(|at| to(&queue, at.to_string()))).await;
+    fixture.restart().await;
+    over(&*session).await;
+    let session = reconnect(fixture).await;
+    let mut subscription = subscribe(&*session, &queue, 100).await;
+    for at in 0..50 {
+        assert_eq!(text(&next(&mut subscription).await), at.to_string());
+    }
+}
+
+pub(super) async fn no_more_than_the_prefetch_is_unsettled(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "prefetch").await;
+    publish(&*session, (0..10).map(|at| to(&queue, at.to_string()))).await;
+    let mut first = subscribe(&*session, &queue, 3).await;
+    let mut tags = Vec::new();
+    for _ in 0..3 {
+        tags.push(next(&mut first).await.tag);
+    }
+    // Whoever comes second gets the rest: the first consumer cannot have had more than its three.
+    let mut second = subscribe(&*session, &queue, 100).await;
+    for _ in 0..7 {
+        next(&mut second).await;
+    }
+    assert!(first.deliveries.try_recv().is_err());
+    first.settler.settle(tags[2], Settlement::Requeue, false).await.expect("it is open");
+    // There is room for one again, in either.
+    soon("the requeued one", async {
+        tokio::select! {
+            Some(_) = first.deliveries.recv() => {}
+            Some(_) = second.deliveries.recv() => {}
+        }
+    })
+    .await;
+}
+
+pub(super) async fn unsettled_messages_come_again_after_a_dropped_session(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "redelivered").await;
+    publish(&*session, (0..3).map(|at| to(&queue, at.to_string()))).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let first = next(&mut subscription).await;
+    subscription.settler.settle(first.tag, Settlement::Ack, false).await.expect("it is open");
+    next(&mut subscription).await;
+    fixture.drop_connections().await;
+    over(&*session).await;
+    soon("the end", async { while subscription.deliveries.recv().await.is_some() {} }).await;
+    let session = reconnect(fixture).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let mut seen = BTreeSet::new();
+    // The acknowledgement may have been lost with the session: then the first comes again, too.
+    while !seen.contains("2") {
+        let delivery = next(&mut subscription).await;
+        if text(&delivery) == "1" {
+            assert!(delivery.redelivered);
+        }
+        seen.insert(text(&delivery));
+    }
+    assert!(seen.contains("1"));
+}
+
+pub(super) async fn order_is_kept(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "order").await;
+    publish(&*session, (0..5000).map(|at| to(&queue, at.to_string()))).await;
+    let mut subscription = subscribe(&*session, &queue, 100).await;
+    for at in 0..5000 {
+        let delivery = next(&mut subscription).await;
+        assert_eq!(text(&delivery), at.to_string());
+        subscription.settler.settle(delivery.tag, Settlement::Ack, false).await.expect("it is open");
+    }
+}
+
+pub(super) async fn one_acknowledgement_can_stand_for_many(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "multiple").await;
+    publish(&*session, (0..10).map(|at| to(&queue, at.to_string()))).await;
+    let mut subscription = subscribe(&*session, &queue, 5).await;
+    let mut last = None;
+    for _ in 0..5 {
+        last = Some(next(&mut subscription).await.tag);
+    }
+    subscription.settler.settle(last.expect("five came"), Settlement::Ack, true).await.expect("it is open");
+    for at in 5..10 {
+        assert_eq!(text(&next(&mut subscription).await), at.to_string());
+    }
+    session.close(DEADLINE).await.expect("nothing is open");
+    let session = connect(fixture).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    assert_eq!(text(&next(&mut subscription).await), "5", "the first five are gone");
+}
+
+pub(super) async fn requeued_messages_come_again(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "requeue").await;
+    publish(&*session, [to(&queue, "x")]).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    for _ in 0..3 {
+        let delivery = next(&mut subscription).await;
+        subscription.settler.settle(delivery.tag, Settlement::Requeue, false).await.expect("it is open");
+    }
+    let delivery = next(&mut subscription).await;
+    assert!(delivery.redelivered);
+    assert!(delivery.delivery_count.is_some_and(|count| count >= 1), "{:?}", delivery.delivery_count);
+}
+
+pub(super) async fn settling_twice_or_late_is_stale(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "stale").await;
+    publish(&*session, (0..2).map(|at| to(&queue, at.to_string()))).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let (first, second) = (next(&mut subscription).await, next(&mut subscription).await);
+    let settle = |tag| subscription.settler.settle(tag, Settlement::Ack, false);
+    settle(first.tag).await.expect("it is open");
+    assert_eq!(settle(first.tag).await.expect_err("it is settled").kind(), ErrorKind::Stale);
+    session.close(DEADLINE).await.expect("nothing is open");
+    assert_eq!(settle(second.tag).await.expect_err("the session is over").kind(), ErrorKind::Stale);
+}

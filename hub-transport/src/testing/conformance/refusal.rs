@@ -1,0 +1,119 @@
+//! What a broker does with what it cannot deliver, and with too much.
+
+use super::Fixture;
+use super::steps::{connect, next, publish, quorum, soon, subscribe, text, to, unique};
+use crate::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
+use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, Topology};
+
+/// A queue whose dead letters go to a second one; with a limit on deliveries.
+async fn with_dead_letters(session: &dyn Session, limit: Option<u32>) -> (String, String) {
+    let (queue, dead) = (unique("living"), unique("dead"));
+    let letters = DeadLetter { exchange: dead.clone(), routing_key: None };
+    let topology = Topology::default()
+        .exchange(&dead, ExchangeKind::Fanout, None)
+        .queue(Queue::new(&dead, QueueKind::Quorum))
+        .queue(Queue { dead_letter: Some(letters), delivery_limit: limit, ..Queue::new(&queue, QueueKind::Quorum) })
+        .bind(&dead, &dead, "");
+    session.declare(&topology).await.expect("it can be declared");
+    (queue, dead)
+}
+
+pub(super) async fn rejected_messages_are_dead_lettered_with_their_death(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let (queue, dead) = with_dead_letters(&*session, None).await;
+    publish(&*session, [to(&queue, "poison").with_message_id("p")]).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let delivery = next(&mut subscription).await;
+    subscription.settler.settle(delivery.tag, Settlement::DeadLetter, false).await.expect("it is open");
+    let mut letters = subscribe(&*session, &dead, 10).await;
+    let letter = next(&mut letters).await;
+    assert_eq!((text(&letter), letter.message.message_id.as_deref()), ("poison".to_owned(), Some("p")));
+    let death = letter.death.expect("it says how it died");
+    assert_eq!((death.queue, &*death.reason), (queue, "rejected"));
+}
+
+pub(super) async fn messages_past_the_delivery_limit_are_dead_lettered(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let (queue, dead) = with_dead_letters(&*session, Some(2)).await;
+    publish(&*session, [to(&queue, "deadly")]).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let mut letters = subscribe(&*session, &dead, 10).await;
+    let mut deliveries = 0;
+    let letter = soon("the dead letter", async {
+        loop {
+            tokio::select! {
+                Some(delivery) = subscription.deliveries.recv() => {
+                    deliveries += 1;
+                    subscription.settler.settle(delivery.tag, Settlement::Requeue, false).await.expect("it is open");
+                }
+                Some(letter) = letters.deliveries.recv() => return letter,
+            }
+        }
+    })
+    .await;
+    assert_eq!(deliveries, 3, "once, and twice again");
+    assert_eq!(letter.death.expect("it says how it died").reason, "delivery_limit");
+}
+
+pub(super) async fn a_mandatory_message_without_a_queue_is_unroutable(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "mandatory").await;
+    let publisher = session.publisher(10).await.expect("a publisher can be had");
+    for at in 0..10 {
+        let mut lost = to(&unique("nowhere"), "x");
+        lost.mandatory = true;
+        let mut found = to(&queue, "x");
+        found.mandatory = true;
+        let (lost, found) =
+            (publisher.publish(lost).await.expect("sent"), publisher.publish(found).await.expect("sent"));
+        assert!(matches!(soon("a return", lost).await, Outcome::Unroutable), "{at}");
+        assert!(matches!(soon("a confirm", found).await, Outcome::Confirmed), "{at}");
+    }
+}
+
+pub(super) async fn an_alternate_exchange_takes_what_finds_no_queue(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let (exchange, alternate) = (unique("exchange"), unique("alternate"));
+    let topology = Topology::default()
+        .exchange(&alternate, ExchangeKind::Fanout, None)
+        .exchange(&exchange, ExchangeKind::Direct, Some(&alternate))
+        .queue(Queue::new(&alternate, QueueKind::Quorum))
+        .bind(&alternate, &alternate, "");
+    session.declare(&topology).await.expect("it can be declared");
+    publish(&*session, [Message::new(&exchange, "nobody", "stray")]).await;
+    let mut subscription = subscribe(&*session, &alternate, 10).await;
+    let delivery = next(&mut subscription).await;
+    assert_eq!((text(&delivery), &*delivery.message.routing_key), ("stray".to_owned(), "nobody"));
+}
+
+pub(super) async fn a_message_that_is_too_large_is_refused_and_nothing_else_suffers(fixture: &dyn Fixture) {
+    let transport = fixture.transport();
+    let Some(limit) = transport.capabilities().max_message_bytes else { return };
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "large").await;
+    let publisher = session.publisher(10).await.expect("a publisher can be had");
+    let refused = publisher.publish(to(&queue, vec![0; limit + 1])).await.expect_err("it is too large");
+    assert_eq!(refused.kind(), ErrorKind::TooLarge);
+    let receipt = publisher.publish(to(&queue, "small")).await.expect("the session lives");
+    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+}
+
+pub(super) async fn a_blocked_broker_confirms_later_and_takes_acknowledgements(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "blocked").await;
+    publish(&*session, [to(&queue, "before")]).await;
+    let mut subscription = subscribe(&*session, &queue, 1).await;
+    let before = next(&mut subscription).await;
+    fixture.block().await;
+    let publisher = session.publisher(10).await.expect("a publisher can be had");
+    let receipt = publisher.publish(to(&queue, "during")).await.expect("it is taken");
+    if fixture.transport().capabilities().reports_blocked {
+        let mut health = session.health();
+        let _ = soon("the session says so", health.wait_for(|health| matches!(health, Health::Blocked(_)))).await;
+    }
+    subscription.settler.settle(before.tag, Settlement::Ack, false).await.expect("it is open");
+    fixture.unblock().await;
+    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+    assert_eq!(text(&next(&mut subscription).await), "during");
+    assert!(matches!(&*session.health().borrow(), Health::Up | Health::Blocked(_)));
+}

@@ -1,0 +1,171 @@
+//! Sessions, their queues and their ends.
+
+use super::Fixture;
+use super::steps::{DEADLINE, connect, next, publish, quorum, soon, subscribe, text, to, unique, with_queue};
+use crate::topology::{ExchangeKind, Queue, QueueKind};
+use crate::{ErrorKind, Health, Message, Outcome, Settlement, SubscribeOptions, Topology};
+
+pub(super) async fn a_deleted_queue_ends_its_subscription(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "deleted").await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    fixture.delete_queue(&queue).await;
+    assert!(soon("the end", subscription.deliveries.recv()).await.is_none());
+    let options = SubscribeOptions { prefetch: 1, exclusive: false };
+    let error = session.subscribe(&queue, options).await.expect_err("it is gone");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+pub(super) async fn waiting_messages_are_counted(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "counted").await;
+    let counted = async |expected: u64| {
+        soon("the count", async {
+            // A broker may count a moment behind what it has confirmed.
+            while session.ready(&queue).await.expect("the queue is there") != expected {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    counted(0).await;
+    publish(&*session, ["1", "2", "3"].map(|body| to(&queue, body))).await;
+    counted(3).await;
+    let mut subscription = subscribe(&*session, &queue, 2).await;
+    let first = next(&mut subscription).await;
+    next(&mut subscription).await;
+    // What is with a consumer does not wait.
+    counted(1).await;
+    subscription.settler.settle(first.tag, Settlement::Ack, false).await.expect("it is settled once");
+    counted(0).await;
+    let error = session.ready(&unique("no such queue")).await.expect_err("there is no such queue");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    // Asking for a queue that is not there has hurt nobody.
+    counted(0).await;
+}
+
+pub(super) async fn replies_reach_the_inbox_of_their_session(fixture: &dyn Fixture) {
+    let (asker, answerer) = (connect(fixture).await, connect(fixture).await);
+    let mut inbox = asker.inbox().await.expect("there is a place for replies");
+    publish(&*answerer, [to(&inbox.address, "an answer").transient()]).await;
+    assert_eq!(text(&next(&mut inbox.subscription).await), "an answer");
+    asker.close(DEADLINE).await.expect("nothing is open");
+    let publisher = answerer.publisher(1).await.expect("a publisher can be had");
+    let gone = soon("the place goes", async {
+        loop {
+            let mut late = to(&inbox.address, "too late").transient();
+            late.mandatory = true;
+            let receipt = publisher.publish(late).await.expect("it is taken");
+            if matches!(receipt.await, Outcome::Unroutable) {
+                return true;
+            }
+        }
+    })
+    .await;
+    assert!(gone);
+}
+
+pub(super) async fn a_closed_session_is_over(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "closed").await;
+    let publisher = session.publisher(10).await.expect("a publisher can be had");
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    session.close(DEADLINE).await.expect("nothing is open");
+    assert!(matches!(&*session.health().borrow(), Health::Closed(_)));
+    assert!(soon("the end", subscription.deliveries.recv()).await.is_none());
+    match publisher.publish(to(&queue, "x")).await {
+        Err(_) => {}
+        Ok(receipt) => assert!(matches!(soon("an outcome", receipt).await, Outcome::Unknown(_))),
+    }
+    assert!(session.declare(&Topology::default().queue(Queue::new(&queue, QueueKind::Quorum))).await.is_err());
+}
+
+pub(super) async fn declaring_again_changes_nothing_and_otherwise_conflicts(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = Queue::new(unique("again"), QueueKind::Quorum);
+    let topology = Topology::default().queue(queue.clone());
+    session.declare(&topology).await.expect("once");
+    session.declare(&topology).await.expect("twice");
+    let other = Queue { delivery_limit: Some(7), ..queue };
+    let error = session.declare(&Topology::default().queue(other)).await.expect_err("it is another queue");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
+pub(super) async fn topics_and_fanouts_route(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let (topic, fanout) = (unique("topic"), unique("fanout"));
+    let (some, all) = (unique("some"), unique("all"));
+    let topology = Topology::default()
+        .exchange(&topic, ExchangeKind::Topic, None)
+        .exchange(&fanout, ExchangeKind::Fanout, None)
+        .queue(Queue::new(&some, QueueKind::Quorum))
+        .queue(Queue::new(&all, QueueKind::Quorum))
+        .bind(&topic, &some, "a.*")
+        .bind(&topic, &all, "#")
+        .bind(&fanout, &some, "")
+        .bind(&fanout, &all, "");
+    session.declare(&topology).await.expect("it can be declared");
+    let messages = [(&topic, "a.b"), (&topic, "a.b.c"), (&topic, "a"), (&fanout, "whatever")];
+    publish(&*session, messages.map(|(exchange, key)| Message::new(exchange, key, key))).await;
+    let (mut of_some, mut of_all) = (subscribe(&*session, &some, 10).await, subscribe(&*session, &all, 10).await);
+    for key in ["a.b", "whatever"] {
+        assert_eq!(text(&next(&mut of_some).await), key);
+    }
+    for key in ["a.b", "a.b.c", "a", "whatever"] {
+        assert_eq!(text(&next(&mut of_all).await), key);
+    }
+}
+
+pub(super) async fn an_exclusive_queue_goes_with_its_session(fixture: &dyn Fixture) {
+    let (owner, other) = (connect(fixture).await, connect(fixture).await);
+    let queue = with_queue(&*owner, Queue::new(unique("exclusive"), QueueKind::Exclusive)).await;
+    subscribe(&*owner, &queue, 1).await;
+    let again = Topology::default().queue(Queue::new(&queue, QueueKind::Exclusive));
+    let error = other.declare(&again).await.expect_err("it is another's");
+    assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+    assert!(error.is_retryable() && error.message().contains(&queue), "{error}");
+    owner.declare(&again).await.expect("it is its own");
+    let other = connect(fixture).await;
+    let options = SubscribeOptions { prefetch: 1, exclusive: false };
+    let error = other.subscribe(&queue, options).await.expect_err("it is another's");
+    assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+    owner.close(DEADLINE).await.expect("nothing is open");
+    let third = connect(fixture).await;
+    let kind = soon("it goes", async {
+        loop {
+            let error = third.subscribe(&queue, options).await.expect_err("it is not here for others");
+            if error.kind() != ErrorKind::InUse {
+                return error.kind();
+            }
+        }
+    })
+    .await;
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+pub(super) async fn one_consumer_is_active_at_a_time(fixture: &dyn Fixture) {
+    let (first, second) = (connect(fixture).await, connect(fixture).await);
+    let queue = Queue { single_active_consumer: true, ..Queue::new(unique("single"), QueueKind::Quorum) };
+    let queue = with_queue(&*first, queue).await;
+    let mut active = subscribe(&*first, &queue, 1).await;
+    let mut waiting = subscribe(&*second, &queue, 1).await;
+    publish(&*second, (0..3).map(|at| to(&queue, at.to_string()))).await;
+    assert_eq!(text(&next(&mut active).await), "0");
+    assert!(waiting.deliveries.try_recv().is_err(), "it has room, and is not served");
+    first.close(DEADLINE).await.expect("nothing is open");
+    assert_eq!(text(&next(&mut waiting).await), "0", "the other takes over where the first left off");
+}
+
+pub(super) async fn a_cancelled_subscription_gets_no_more(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(&*session, "cancelled").await;
+    publish(&*session, [to(&queue, "before")]).await;
+    let mut subscription = subscribe(&*session, &queue, 10).await;
+    let before = next(&mut subscription).await;
+    soon("cancelling", subscription.settler.cancel()).await.expect("it can be cancelled");
+    publish(&*session, [to(&queue, "after")]).await;
+    assert!(soon("the end", subscription.deliveries.recv()).await.is_none());
+    subscription.settler.settle(before.tag, Settlement::Ack, false).await.expect("what was delivered stays open");
+    let mut other = subscribe(&*session, &queue, 10).await;
+    assert_eq!(text(&next(&mut other).await), "after");
+}

@@ -1,0 +1,84 @@
+//! What the supervisor makes of a session that died.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Fixture;
+use super::steps::{DEADLINE, soon, text, to, unique};
+use crate::supervisor::{Backoff, Link, LinkEvent, Plan, Subscribe, SubscriptionId};
+use crate::topology::{Queue, QueueKind};
+use crate::{Outcome, Settlement, SubscribeOptions, Topology};
+
+fn plan(queue: &str) -> Plan {
+    Plan {
+        topology: Topology::default().queue(Queue::new(queue, QueueKind::Quorum)),
+        subscriptions: vec![Subscribe {
+            queue: queue.to_owned(),
+            options: SubscribeOptions { prefetch: 50, exclusive: false },
+        }],
+        inbox: true,
+        window: 100,
+        backoff: Backoff { cap: Duration::from_secs(1), ..Backoff::default() },
+        seed: 1,
+    }
+}
+
+pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixture) {
+    const COUNT: usize = 2000;
+    let queue = unique("supervised");
+    let (link, mut events) = Link::start(fixture.transport(), plan(&queue));
+    let publishing = async {
+        for at in 0..COUNT {
+            // What the session took with it goes out again, as the engine does it.
+            while !matches!(soon("an outcome", link.publish(to(&queue, at.to_string()))).await, Outcome::Confirmed) {}
+        }
+    };
+    let consuming = async {
+        let (mut seen, mut inboxes) = (BTreeSet::new(), BTreeSet::new());
+        while seen.len() < COUNT {
+            match soon("an event", events.next()).await.expect("the link lives") {
+                LinkEvent::Up { inbox, .. } => drop(inboxes.insert(inbox.expect("it was planned"))),
+                LinkEvent::Delivery(SubscriptionId(0), at, delivery) => {
+                    seen.insert(text(&delivery));
+                    let _ = link.settle(at, Settlement::Ack, false).await;
+                    if [COUNT / 4, COUNT / 2].contains(&seen.len()) {
+                        fixture.drop_connections().await;
+                    }
+                }
+                _ => {}
+            }
+        }
+        inboxes.len()
+    };
+    let ((), sessions) = tokio::join!(publishing, consuming);
+    assert!(sessions >= 2, "the connections were dropped, and there was a place for replies on each");
+    link.close(DEADLINE).await.expect("everything has its outcome");
+    assert!(link.is_closed());
+}
+
+pub(super) async fn the_supervisor_subscribes_again_to_a_deleted_queue(fixture: &dyn Fixture) {
+    let queue = unique("never deaf");
+    let (link, mut events) = Link::start(fixture.transport(), plan(&queue));
+    let mut receive = async |expected: &str| {
+        soon(expected, async {
+            loop {
+                if let Some(LinkEvent::Delivery(_, at, delivery)) = events.next().await {
+                    let _ = link.settle(at, Settlement::Ack, false).await;
+                    if text(&delivery) == expected {
+                        return;
+                    }
+                }
+            }
+        })
+        .await;
+    };
+    while !matches!(soon("an outcome", link.publish(to(&queue, "before"))).await, Outcome::Confirmed) {}
+    receive("before").await;
+    fixture.delete_queue(&queue).await;
+    let mut again = to(&queue, "after");
+    again.mandatory = true;
+    soon("the queue is back", async { while !matches!(link.publish(again.clone()).await, Outcome::Confirmed) {} })
+        .await;
+    receive("after").await;
+    link.close(DEADLINE).await.expect("everything has its outcome");
+}
