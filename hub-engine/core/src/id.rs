@@ -1,0 +1,192 @@
+//! Identity: jobs, their tasks, the attempts at a task, and the slot they are routed by.
+//!
+//! A task's id is its job's id with the last four bytes moved on by the task's position plus one, so
+//! both share their first twelve bytes, the *family*. From a task id alone follow its job (one look-up
+//! of the family), its position (a subtraction) and its slot: no index of tasks is kept anywhere, and
+//! whoever holds only a task id can still route a message to the right partition.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How many slots job ids are spread over. Fixed for ever: partitions are ranges of slots.
+pub const SLOTS: u32 = 64;
+
+/// The id of a job. Chosen by the client that submits it, or by the dispatcher for a client that does not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+/// The id of a task within a job: see the module's text for how it follows from the job's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(Uuid);
+
+/// The twelve bytes that a job's id shares with the ids of its tasks.
+#[derive(Clone, Debug, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Family([u8; 12]);
+
+impl JobId {
+    /// A job id from any UUID.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The id of the task at `index` (its position in the job, from 0).
+    #[must_use]
+    pub fn task(self, index: u32) -> TaskId {
+        let (mut bytes, low) = split(self.0);
+        bytes[12..].copy_from_slice(&low.wrapping_add(index).wrapping_add(1).to_be_bytes());
+        TaskId(Uuid::from_bytes(bytes))
+    }
+
+    /// What this id has in common with the ids of its tasks.
+    #[must_use]
+    pub fn family(self) -> Family {
+        family(self.0)
+    }
+
+    /// The slot of this job, below [`SLOTS`].
+    #[must_use]
+    pub fn slot(self) -> u32 {
+        self.family().slot()
+    }
+}
+
+impl TaskId {
+    /// A task id from any UUID. Whether such a task exists is the dispatcher's to say.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// What this id has in common with its job's id.
+    #[must_use]
+    pub fn family(self) -> Family {
+        family(self.0)
+    }
+
+    /// The slot of the job that this task is part of.
+    #[must_use]
+    pub fn slot(self) -> u32 {
+        self.family().slot()
+    }
+
+    /// The position of this task in `job`, if the id can be one of that job's.
+    #[must_use]
+    pub fn index_in(self, job: JobId) -> Option<u32> {
+        let (_, own) = split(self.0);
+        let (_, base) = split(job.0);
+        let index = own.wrapping_sub(base).wrapping_sub(1);
+        (self.family() == job.family() && index != u32::MAX).then_some(index)
+    }
+}
+
+impl Family {
+    /// The bytes, as in the ids.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 12] {
+        &self.0
+    }
+
+    /// FNV-1a (32 bits) over the twelve bytes, modulo [`SLOTS`]: short enough to be written again in any language.
+    #[must_use]
+    pub fn slot(self) -> u32 {
+        let hash =
+            self.0.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        hash % SLOTS
+    }
+}
+
+fn split(uuid: Uuid) -> ([u8; 16], u32) {
+    let bytes = *uuid.as_bytes();
+    (bytes, u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]))
+}
+
+fn family(uuid: Uuid) -> Family {
+    let mut shared = [0; 12];
+    shared.copy_from_slice(&uuid.as_bytes()[..12]);
+    Family(shared)
+}
+
+/// One issue of a task to the workers. A result counts only if it names the issue that is current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counts the issues of one task, from 1.
+    pub attempt: u32,
+    /// The start of the dispatcher that issued it, counted in its store.
+    pub incarnation: u64,
+}
+
+macro_rules! uuid_text {
+    ($name:ident, $label:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($label, " {}"), self.0.hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    };
+}
+
+uuid_text!(JobId, "job");
+uuid_text!(TaskId, "task");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_id_leads_back_to_its_job_and_position() {
+        for base in [0_u128, u128::MAX, 0x693e_b630_e77d_11f1_b11f_02fc_0000_0001] {
+            let job = JobId::new(Uuid::from_u128(base));
+            for index in [0, 1, 99_999, u32::MAX - 1] {
+                let task = job.task(index);
+                assert_eq!(task.index_in(job), Some(index));
+                assert_eq!(task.slot(), job.slot());
+                assert_ne!(task.uuid(), job.uuid());
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_id_is_none_of_its_tasks() {
+        let job = JobId::new(Uuid::from_u128(7));
+        assert_eq!(TaskId::new(job.uuid()).index_in(job), None);
+        assert_eq!(JobId::new(Uuid::from_u128(7 << 64)).task(0).index_in(job), None);
+    }
+
+    #[test]
+    fn slots_are_as_documented() {
+        let job: JobId = "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap();
+        assert_eq!(job.slot(), 40);
+    }
+}

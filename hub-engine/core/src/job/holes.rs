@@ -1,0 +1,143 @@
+//! Finds the references in a value and makes a template of it.
+
+use jsonc_parser::ast::{StringLit, Value};
+use jsonc_parser::common::Ranged;
+
+use super::path::Path;
+use super::problem::ProblemCode;
+use super::reader::Reader;
+use super::reference::{self, Attribute, MOST_STEPS, Malformed, Reference, Written};
+use super::report::quoted;
+use super::roster::Roster;
+use super::template::{Filling, Hole, Template};
+
+/// Reads templates of one task, or of the job's output.
+pub(super) struct Holes<'r, 'a> {
+    pub(super) reader: &'r mut Reader<'a>,
+    pub(super) roster: &'r Roster<'r>,
+    /// The task whose arguments they are.
+    pub(super) own: Option<&'r str>,
+}
+
+impl<'a> Holes<'_, 'a> {
+    /// The template that `value` is.
+    pub(super) fn template(&mut self, value: &Value<'a>, path: Path<'_>) -> Template {
+        let mut holes = Vec::new();
+        self.find(value, path, &mut holes);
+        let start = value.start();
+        for hole in &mut holes {
+            hole.start -= start;
+            hole.end -= start;
+        }
+        Template::new(&self.reader.text[start..value.end()], holes)
+    }
+
+    /// Recurses as deep as the job is nested, which `Limits::DEEPEST` bounds.
+    fn find(&mut self, value: &Value<'a>, path: Path<'_>, holes: &mut Vec<Hole>) {
+        match value {
+            Value::Array(list) => {
+                for (index, element) in list.elements.iter().enumerate() {
+                    self.find(element, path.index(index), holes);
+                }
+            }
+            Value::Object(object) => {
+                for property in &object.properties {
+                    self.find(&property.value, path.key(property.name.as_str()), holes);
+                }
+            }
+            Value::StringLit(string) => holes.extend(self.hole(string, path)),
+            Value::NumberLit(_) | Value::BooleanLit(_) | Value::NullKeyword(_) => {}
+        }
+    }
+
+    /// What counts is the string that is meant, however its characters are written.
+    fn hole(&mut self, string: &StringLit<'a>, path: Path<'_>) -> Option<Hole> {
+        let rest = string.value.strip_prefix('_')?;
+        let (start, end) = (string.start(), string.end());
+        if rest.starts_with('_') {
+            self.check_escaped(rest, path, start);
+            // Only the first underscore goes; it is either itself or its escape.
+            let start = start + 1;
+            let itself = self.reader.text[start..].starts_with('_');
+            let end = start + if itself { 1 } else { r"\u005f".len() };
+            return Some(Hole { start, end, filling: Filling::Nothing });
+        }
+        let reference = self.reference(rest, path, start)?;
+        Some(Hole { start, end, filling: Filling::Reference(reference) })
+    }
+
+    fn reference(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
+        let written = match reference::parse(rest) {
+            Ok(written) => written,
+            Err(malformed) => {
+                let (message, suggestion) = self.explain(rest, &malformed);
+                self.reader.report.add(ProblemCode::BadReference, path, at, message, Some(suggestion));
+                return None;
+            }
+        };
+        let Some(task) = self.roster.find(written.task) else {
+            self.unknown_task(rest, &written, path, at);
+            return None;
+        };
+        if self.own == Some(written.task) && written.attribute.needs_end() {
+            let name = quoted(written.task);
+            let message = format!("{name} waits for its own end: {0} → {0}", written.task);
+            self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
+        }
+        let path = written.path.into_iter().map(Into::into).collect();
+        Some(Reference { task, attribute: written.attribute, path })
+    }
+
+    /// An escaped string may have been meant as a reference to a task whose own name begins with an
+    /// underscore. Such a task can run, but no reference can name it; guessing would hand on the wrong value.
+    fn check_escaped(&mut self, text: &str, path: Path<'_>, at: usize) {
+        let Ok(written) = reference::parse(text) else { return };
+        if self.roster.find(written.task).is_some() {
+            let shown = quoted(&format!("_{text}"));
+            let message = format!(
+                "{shown} may be the text after its first underscore, or a reference to {}",
+                quoted(written.task)
+            );
+            let suggestion = Some("rename the task so that its name does not begin with an underscore".to_owned());
+            self.reader.report.add(ProblemCode::BadReference, path, at, message, suggestion);
+        }
+    }
+
+    fn unknown_task(&mut self, rest: &str, written: &Written<'_>, path: Path<'_>, at: usize) {
+        let report = &mut self.reader.report;
+        let message = format!("{} refers to a task that is not in the job", quoted(&format!("_{rest}")));
+        let near = self.roster.did_you_mean(report, written.task);
+        report.add(ProblemCode::UnknownTask, path, at, message, Some(near.unwrap_or_else(|| literal(rest))));
+    }
+
+    /// What is wrong with a reference, and what to write in its place.
+    fn explain(&mut self, rest: &str, malformed: &Malformed<'_>) -> (String, String) {
+        let shown = quoted(&format!("_{rest}"));
+        match malformed {
+            Malformed::NoAttribute => {
+                let message = format!("{shown} is no reference: those have the form _<task>.data");
+                let known = self.roster.find(rest).is_some();
+                (message, if known { format!("did you mean \"_{rest}.data\"?") } else { literal(rest) })
+            }
+            Malformed::UnknownAttribute(word) => {
+                let known = Attribute::ALL.map(Attribute::as_str);
+                let message = format!("{shown}: a task has no {}; it has {}", quoted(word), known.join(", "));
+                let near = self.reader.report.did_you_mean(word, known);
+                (message, near.unwrap_or_else(|| literal(rest)))
+            }
+            Malformed::EmptyStep => (format!("{shown} has an empty step between its dots"), literal(rest)),
+            Malformed::TooManySteps(count) => {
+                (format!("{shown} has {count} steps, the limit is {MOST_STEPS}"), literal(rest))
+            }
+            Malformed::NothingInside(attribute) => {
+                let message = format!("{shown}: {attribute} is a string, there is nothing inside it");
+                (message, format!("end it after .{attribute}"))
+            }
+        }
+    }
+}
+
+/// How to write what was not meant as a reference.
+fn literal(rest: &str) -> String {
+    format!("for the text itself write {}", quoted(&format!("__{rest}")))
+}

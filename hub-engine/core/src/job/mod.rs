@@ -1,0 +1,39 @@
+//! The job format: from text to a checked graph of tasks.
+//!
+//! [`Job::parse`] returns a job whose names, references and order are sound, or every problem it has.
+//! Nothing after it checks again. It knows nothing of running jobs.
+//!
+//! ```text
+//!   bytes ─ syntax ─► tree ─ draft ─► shape ─ link ─► graph ─ cycle ─► Job
+//!              │               │                │               │
+//!              └───────────────┴── report ──────┴───────────────┘──► Problems
+//! ```
+
+mod cycle;
+mod draft;
+mod holes;
+mod limits;
+mod link;
+mod model;
+mod parse;
+mod path;
+mod position;
+mod problem;
+mod reader;
+mod reference;
+mod report;
+mod roster;
+mod rules;
+mod suggest;
+mod syntax;
+mod template;
+mod vocabulary;
+mod walk;
+
+pub use limits::Limits;
+pub use model::{DEFAULT_POOL, Job, Task};
+pub use problem::{Problem, ProblemCode, Problems};
+pub use reference::{Attribute, Reference};
+pub use suggest::nearest;
+pub use template::Template;
+pub use walk::ResolveError;

@@ -1,0 +1,29 @@
+//! Reads the text of a job.
+
+use super::model::Job;
+use super::problem::Problems;
+use super::reader::Reader;
+use super::{Limits, draft, link, syntax};
+
+impl Job {
+    /// Reads a job that came as bytes.
+    ///
+    /// # Errors
+    /// Every problem of the job, at least one. The first hundred are described.
+    pub fn parse_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, Problems> {
+        Self::parse(syntax::text(bytes)?, limits)
+    }
+
+    /// Reads a job. Takes time in proportion to the text, also to refuse it.
+    ///
+    /// # Errors
+    /// Every problem of the job, at least one. The first hundred are described.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
+        let tree = syntax::tree(text, limits)?;
+        let mut reader = Reader::new(text);
+        let draft = draft::read(&mut reader, &tree, limits);
+        let job = draft.and_then(|draft| link::link(&mut reader, draft));
+        reader.report.check(text)?;
+        Ok(job.expect("what is missing in a job was noted as a problem"))
+    }
+}

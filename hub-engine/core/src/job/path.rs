@@ -1,0 +1,58 @@
+//! Where a value stands in a job, as a JSON path: `$.tasks[1].depends[0]`.
+
+use std::fmt;
+
+use super::report::quoted;
+
+/// One step of a path, and the way to it. Lives on the stack of whoever walks the tree, so that places
+/// cost nothing until a problem has to name one.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'p> {
+    Root,
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+/// Longer keys are shown quoted, and so cut short.
+const LONGEST_PLAIN: usize = 64;
+
+impl<'p> Path<'p> {
+    pub(super) const fn key(&'p self, key: &'p str) -> Self {
+        Path::Key(self, key)
+    }
+
+    pub(super) const fn index(&'p self, index: usize) -> Self {
+        Path::Index(self, index)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => f.write_str("$"),
+            Path::Key(parent, key) if is_plain(key) => write!(f, "{parent}.{key}"),
+            Path::Key(parent, key) => write!(f, "{parent}[{}]", quoted(key)),
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+fn is_plain(key: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=LONGEST_PLAIN).contains(&key.len()) && key.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keys_that_would_be_misread() {
+        let root = Path::Root;
+        let tasks = root.key("tasks");
+        let task = tasks.index(3);
+        assert_eq!(task.key("x-owner").to_string(), "$.tasks[3].x-owner");
+        assert_eq!(task.key("a.b\n").to_string(), r#"$.tasks[3]["a.b\n"]"#);
+        assert_eq!(task.key("").to_string(), r#"$.tasks[3][""]"#);
+    }
+}

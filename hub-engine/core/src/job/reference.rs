@@ -1,0 +1,117 @@
+//! `_<task>.<attribute>[.<key or index>…]`: a place in what another task yields.
+
+use std::fmt;
+
+use super::Limits;
+
+/// What of a task a reference takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Attribute {
+    /// What the task returned.
+    Data,
+    /// Its id. Known from submission on: no dependency.
+    Id,
+    /// Its name. Known from submission on: no dependency.
+    Name,
+    /// How it ended.
+    Status,
+    /// Why it failed; `null` where it did not.
+    Error,
+}
+
+/// A reference to a task of the same job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The task's position in the job.
+    pub task: u32,
+    /// What of it.
+    pub attribute: Attribute,
+    /// Keys and indices into the value, as written.
+    pub path: Box<[Box<str>]>,
+}
+
+/// A path has at most so many steps: each reads what is left of the value, and no value is nested deeper.
+pub(super) const MOST_STEPS: usize = Limits::DEEPEST;
+
+/// A reference as written, its task not looked up yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written<'a> {
+    pub(super) task: &'a str,
+    pub(super) attribute: Attribute,
+    pub(super) path: Vec<&'a str>,
+}
+
+/// Why a string with a leading underscore is no reference.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Malformed<'a> {
+    NoAttribute,
+    UnknownAttribute(&'a str),
+    EmptyStep,
+    TooManySteps(usize),
+    NothingInside(Attribute),
+}
+
+impl Attribute {
+    pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
+
+    /// The word that stands for it in references.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::Status => "status",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether it is known only when the task has ended.
+    #[must_use]
+    pub const fn needs_end(self) -> bool {
+        matches!(self, Self::Data | Self::Status | Self::Error)
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Takes apart the text after the underscore. Task names have no dots, so the first one ends the name.
+pub(super) fn parse(text: &str) -> Result<Written<'_>, Malformed<'_>> {
+    let mut parts = text.split('.');
+    let task = parts.next().unwrap_or_default();
+    let word = parts.next().ok_or(Malformed::NoAttribute)?;
+    let attribute = Attribute::ALL
+        .into_iter()
+        .find(|attribute| attribute.as_str() == word)
+        .ok_or(Malformed::UnknownAttribute(word))?;
+    let path: Vec<&str> = parts.collect();
+    if path.len() > MOST_STEPS {
+        return Err(Malformed::TooManySteps(path.len()));
+    }
+    if path.iter().any(|step| step.is_empty()) {
+        return Err(Malformed::EmptyStep);
+    }
+    if !path.is_empty() && !matches!(attribute, Attribute::Data | Attribute::Error) {
+        return Err(Malformed::NothingInside(attribute));
+    }
+    Ok(Written { task, attribute, path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_references_apart() {
+        let written = parse("host_1.data.ip.0").unwrap();
+        assert_eq!((written.task, written.attribute, written.path), ("host_1", Attribute::Data, vec!["ip", "0"]));
+        assert_eq!(parse("foo"), Err(Malformed::NoAttribute));
+        assert_eq!(parse("foo.dta"), Err(Malformed::UnknownAttribute("dta")));
+        assert_eq!(parse("foo.data."), Err(Malformed::EmptyStep));
+        assert_eq!(parse("foo.id.x"), Err(Malformed::NothingInside(Attribute::Id)));
+    }
+}

@@ -1,0 +1,100 @@
+//! What names, pools and priorities can be. Each rule answers with what is wrong.
+
+/// Names are at most this long, in bytes.
+const LONGEST_NAME: usize = 255;
+/// Pools become parts of queue names: at most this long, in bytes.
+const LONGEST_POOL: usize = 100;
+/// Priorities reach from minus this to this.
+const LARGEST_PRIORITY: i32 = 1000;
+
+/// A name of any kind; `what` it is begins the message.
+pub(super) fn name(what: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err(format!("{what} must not be empty"));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(format!("{what} has {} bytes, the limit is {LONGEST_NAME}", name.len()));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(format!("{what} must have no control characters"));
+    }
+    Ok(())
+}
+
+/// The name of a task.
+pub(super) fn task_name(text: &str) -> Result<(), String> {
+    name("a task's name", text)?;
+    if text.contains('.') {
+        return Err("a task's name must have no dot: in references, a dot ends the name".to_owned());
+    }
+    Ok(())
+}
+
+/// The name of a task module: that of a file, without its ending. It must not lead out of the directory of
+/// modules.
+pub(super) fn module(text: &str) -> Result<(), String> {
+    name("a task module's name", text)?;
+    if text.contains(['/', '\\']) || text.starts_with('.') {
+        return Err("a task module is named by a plain word: no path, and no leading dot".to_owned());
+    }
+    Ok(())
+}
+
+/// The name of a pool.
+pub(super) fn pool(text: &str) -> Result<(), String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if plain && (1..=LONGEST_POOL).contains(&text.len()) {
+        return Ok(());
+    }
+    Err(format!("a pool's name is 1 to {LONGEST_POOL} of A-Z, a-z, 0-9, \".\", \"_\" and \"-\""))
+}
+
+/// A priority, from the digits of a whole number.
+pub(super) fn priority(digits: &str) -> Result<i32, String> {
+    let range = -LARGEST_PRIORITY..=LARGEST_PRIORITY;
+    let priority = digits.parse().ok().filter(|priority| range.contains(priority));
+    priority.ok_or_else(|| format!("a priority is a whole number from {} to {}", range.start(), range.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_a_length_and_are_printable() {
+        assert!(task_name(&"a".repeat(255)).is_ok());
+        assert!(task_name(&"a".repeat(256)).is_err());
+        assert!(task_name("with space, ünïcode and_underscores").is_ok());
+        for bad in ["", "a.b", "a\u{0}", "a\u{7f}", "\n"] {
+            assert!(task_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn modules_stay_in_their_directory() {
+        for bad in [".", "..", "../add", "a/b", "a\\b", "/etc/passwd", ".hidden", "a\0b", ""] {
+            assert!(module(bad).is_err(), "{bad:?}");
+        }
+        assert!(module("add").is_ok());
+        assert!(module("report.v2").is_ok());
+    }
+
+    #[test]
+    fn pools_can_be_parts_of_queue_names() {
+        assert!(pool("gpu-1.large_A").is_ok());
+        assert!(pool(&"p".repeat(100)).is_ok());
+        for bad in ["", "a b", "ä", "a/b", &"p".repeat(101)] {
+            assert!(pool(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn priorities_have_ends() {
+        assert_eq!(priority("-1000"), Ok(-1000));
+        assert_eq!(priority("1000"), Ok(1000));
+        assert_eq!(priority("-0"), Ok(0));
+        for bad in ["1001", "-1001", "99999999999999999999"] {
+            assert!(priority(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! JSON text with holes: arguments and output before their references are replaced.
+//!
+//! Resolving copies the text around the holes as it stands and puts the referred values' text in
+//! between. Nothing of the user's is parsed and written again, so nothing of it can change.
+
+use std::sync::Arc;
+
+use super::reference::{Attribute, Reference};
+use super::walk::ResolveError;
+use crate::Json;
+
+/// JSON text with holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: Arc<str>,
+    holes: Box<[Hole]>,
+}
+
+/// A piece of the text that something else takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) filling: Filling,
+}
+
+/// What takes its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// A value of another task.
+    Reference(Reference),
+    /// Nothing: the piece is the underscore that escapes another one.
+    Nothing,
+}
+
+impl Template {
+    pub(super) fn new(text: &str, holes: Vec<Hole>) -> Self {
+        Self { text: text.into(), holes: holes.into() }
+    }
+
+    /// The text as it was written.
+    #[must_use]
+    pub fn text(&self) -> Json {
+        Json::from_checked(Arc::clone(&self.text))
+    }
+
+    /// The references in it, in the order of the text.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.holes.iter().filter_map(|hole| match &hole.filling {
+            Filling::Reference(reference) => Some(reference),
+            Filling::Nothing => None,
+        })
+    }
+
+    /// Whether it refers to nothing.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.references().next().is_none()
+    }
+
+    /// Fills the holes with what `lookup` has of a task; where that is nothing, with `null`.
+    ///
+    /// # Errors
+    /// Where a path leads to nothing.
+    pub fn resolve(&self, mut lookup: impl FnMut(u32, Attribute) -> Option<Json>) -> Result<Json, ResolveError> {
+        if self.holes.is_empty() {
+            return Ok(self.text());
+        }
+        let mut resolved = String::with_capacity(self.text.len());
+        let mut copied = 0;
+        for hole in &self.holes {
+            resolved.push_str(&self.text[copied..hole.start]);
+            copied = hole.end;
+            if let Filling::Reference(reference) = &hole.filling {
+                let value = lookup(reference.task, reference.attribute).unwrap_or_else(Json::null);
+                resolved.push_str(reference.walk(value.get())?);
+            }
+        }
+        resolved.push_str(&self.text[copied..]);
+        Ok(Json::from_checked(resolved))
+    }
+}

@@ -1,0 +1,136 @@
+//! Long tasks: who runs them, and what becomes of them when that worker is not heard of any more.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::live::Place;
+use super::types::{WorkerId, WorkerReport};
+use super::workers::LostIssue;
+use crate::action::Action;
+use crate::state::ErrorKind;
+use crate::{Attempt, JobId, TaskId, TaskStatus, Timestamp};
+
+impl Machine {
+    /// A worker runs these and holds a lease on them.
+    pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Timestamp) {
+        for (task, attempt) in held {
+            if let Ok((id, index)) = self.awaited(*task, *attempt) {
+                self.lease(id, index, *attempt, worker, now);
+            }
+        }
+    }
+
+    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, now: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.task(index).place != Place::Window {
+            // Known already; or a second worker has it from the broker, and inherits it if the first is lost.
+            return;
+        }
+        self.pools.get_mut(job.spec(index).pool()).leave_window(id.task(index));
+        self.workers.hold(worker, id.task(index), attempt, now);
+        let live = job.task_mut(index);
+        live.place = Place::Leased;
+        let state = live.state_mut();
+        state.worker = Some(Arc::clone(worker));
+        state.started_at = Some(now);
+        job.set_status(index, TaskStatus::Running, &mut self.actions);
+        job.persist_task(index, &mut self.actions);
+    }
+
+    /// A worker says that it lives, what it has, and what it holds.
+    pub fn handle_heartbeat(&mut self, report: WorkerReport, now: Timestamp) {
+        let (worker, pools) = (Arc::clone(&report.id), report.pools.clone());
+        let (held, present) = (report.held.clone(), report.present.clone());
+        if !self.workers.report(report, now) {
+            return;
+        }
+        for (task, attempt) in held {
+            match self.awaited(task, attempt) {
+                // The report that it was started may still be on its way.
+                Ok((id, index)) => self.lease(id, index, attempt, &worker, now),
+                // Nobody waits for it: it was cancelled, lost or settled from outside while the worker could
+                // not be told, or has just ended; then the order to stop it meets nothing.
+                Err(_) => self.actions.push(Action::Stop { task, attempt }),
+            }
+        }
+        for (task, attempt) in present {
+            if let Ok((id, index)) = self.awaited(task, attempt)
+                && let Some(job) = self.jobs.get(&id)
+            {
+                self.pools.get_mut(job.spec(index).pool()).sign(task, now);
+            }
+        }
+        for name in &pools {
+            let pool = self.pools.get_mut(name);
+            pool.unroutable = false;
+            for (id, index) in pool.unpark(self.workers.modules_of(&worker)) {
+                self.enqueue(id, index);
+            }
+        }
+    }
+
+    /// A worker has left. What it holds may still have a result on its way, so its leases run out by themselves.
+    pub fn handle_worker_left(&mut self, worker: &WorkerId, _now: Timestamp) {
+        self.workers.leave(worker);
+    }
+
+    /// The dispatcher has or has not a connection to the broker. Without one no worker can be heard of, and no
+    /// lease runs out.
+    pub fn handle_link(&mut self, up: bool, now: Timestamp) {
+        self.workers.set_link(up, now);
+        // Who could not be heard could give no sign.
+        for (_, pool) in self.pools.iter_mut() {
+            pool.empty_since = None;
+        }
+    }
+
+    /// When [`Machine::handle_timeout`] wants to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.workers.next_expiry().into_iter().chain(self.delays.next()).chain(self.next_probe()).min()
+    }
+
+    /// Time has passed: leases may have run out, and rests may be over.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        for lost in self.workers.expire(now) {
+            for issue in lost.held {
+                self.lose(issue, lost.died, now);
+            }
+        }
+        self.probe(now);
+        while let Some((id, index)) = self.delays.pop(now) {
+            // It may have been cancelled meanwhile.
+            if self.jobs.get(&id).is_some_and(|job| job.task(index).place == Place::Resting) {
+                self.enqueue(id, index);
+            }
+        }
+    }
+
+    /// A worker's lease on an issue has run out.
+    fn lose(&mut self, issue: LostIssue, died: bool, now: Timestamp) {
+        let LostIssue { task, attempt, heir } = issue;
+        let Ok((id, index)) = self.awaited(task, attempt) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let state = job.task_mut(index).state_mut();
+        state.deaths += u32::from(died);
+        let deaths = state.deaths;
+        if deaths >= self.settings.crash_limit {
+            let msg = format!("{deaths} workers were lost while they ran the task");
+            return self.fail(id, index, ErrorKind::WorkerLost, msg, now);
+        }
+        if let Some(heir) = heir {
+            self.workers.hold(&heir, task, attempt, now);
+            state.worker = Some(heir);
+            job.persist_task(index, &mut self.actions);
+        } else {
+            self.put_back(id, index);
+            self.enqueue(id, index);
+        }
+    }
+}

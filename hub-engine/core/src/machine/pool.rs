@@ -1,0 +1,253 @@
+//! The tasks that could run, by pool: strictly by priority, then fairly between jobs, then in the job's order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::{JobId, TaskId, Timestamp};
+
+/// The pools that tasks wait in or are on their way to.
+#[derive(Debug, Default)]
+pub(super) struct Pools {
+    pools: BTreeMap<Arc<str>, Pool>,
+}
+
+/// One pool.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    queues: BTreeMap<Reverse<i32>, Ring>,
+    /// How many tasks the queues have.
+    queued: u64,
+    /// Tasks without a worker that has their module, by module and job.
+    parked: BTreeMap<Arc<str>, BTreeMap<JobId, Vec<u32>>>,
+    /// How many of them there are.
+    parked_count: u64,
+    /// Issues on the broker that no worker has reported on, and when each last gave a sign of life.
+    window: BTreeMap<TaskId, Timestamp>,
+    /// When the queue is to be looked into. `None` while nothing is on its way.
+    pub(super) probe_due: Option<Timestamp>,
+    /// Since when the queue has been empty whenever it was looked into.
+    pub(super) empty_since: Option<Timestamp>,
+    /// The broker has said that the pool has no queue. It will have one when a worker of it is heard of.
+    pub(super) unroutable: bool,
+}
+
+/// Tasks of one priority: jobs take turns.
+#[derive(Debug, Default)]
+struct Ring {
+    turns: VecDeque<JobId>,
+    tasks: HashMap<JobId, VecDeque<u32>>,
+}
+
+impl Ring {
+    fn push(&mut self, job: JobId, index: u32) {
+        let tasks = self.tasks.entry(job).or_default();
+        if tasks.is_empty() {
+            self.turns.push_back(job);
+        }
+        tasks.push_back(index);
+    }
+
+    fn pop(&mut self) -> Option<(JobId, u32)> {
+        let job = self.turns.pop_front()?;
+        let tasks = self.tasks.get_mut(&job)?;
+        let index = tasks.pop_front()?;
+        if tasks.is_empty() {
+            self.tasks.remove(&job);
+        } else {
+            self.turns.push_back(job);
+        }
+        Some((job, index))
+    }
+
+    fn forget(&mut self, job: JobId) -> usize {
+        let Some(tasks) = self.tasks.remove(&job) else {
+            return 0;
+        };
+        self.turns.retain(|turn| *turn != job);
+        tasks.len()
+    }
+}
+
+impl Pools {
+    /// The pool of this name.
+    pub(super) fn get_mut(&mut self, name: &Arc<str>) -> &mut Pool {
+        self.pools.entry(Arc::clone(name)).or_default()
+    }
+
+    /// The pool of this name, if anything waits in it or is on its way.
+    pub(super) fn get(&self, name: &str) -> Option<&Pool> {
+        self.pools.get(name)
+    }
+
+    /// The pool of this name, if anything waits in it or is on its way.
+    pub(super) fn existing(&mut self, name: &str) -> Option<&mut Pool> {
+        self.pools.get_mut(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Pool)> {
+        self.pools.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Pool)> {
+        self.pools.iter_mut()
+    }
+
+    /// The pools that have tasks to hand out.
+    pub(super) fn waiting(&self) -> Vec<Arc<str>> {
+        let waiting = self.pools.iter().filter(|(_, pool)| pool.queued > 0);
+        waiting.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Drops the pools that have nothing: jobs name pools as they like, and names must not pile up.
+    pub(super) fn drop_idle(&mut self) {
+        self.pools.retain(|_, pool| pool.queued + pool.parked_count > 0 || !pool.window.is_empty());
+    }
+
+    /// Issues on the broker.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.pools.values().map(|pool| pool.window.len() as u64).sum()
+    }
+
+    /// Tasks that could run.
+    pub(super) fn ready(&self) -> u64 {
+        self.pools.values().map(|pool| pool.queued + pool.parked_count).sum()
+    }
+}
+
+impl Pool {
+    pub(super) fn push(&mut self, priority: i32, job: JobId, index: u32) {
+        self.queues.entry(Reverse(priority)).or_default().push(job, index);
+        self.queued += 1;
+    }
+
+    /// The next task to hand out.
+    pub(super) fn pop(&mut self) -> Option<(JobId, u32)> {
+        let mut first = self.queues.first_entry()?;
+        let popped = first.get_mut().pop();
+        if first.get().turns.is_empty() {
+            first.remove();
+        }
+        self.queued -= u64::from(popped.is_some());
+        popped
+    }
+
+    /// Takes out a job's tasks of one priority.
+    pub(super) fn forget(&mut self, priority: i32, job: JobId) {
+        let Some(ring) = self.queues.get_mut(&Reverse(priority)) else {
+            return;
+        };
+        self.queued -= ring.forget(job) as u64;
+        if ring.turns.is_empty() {
+            self.queues.remove(&Reverse(priority));
+        }
+    }
+
+    /// Issues on the broker that no worker has reported on.
+    pub(super) fn in_window(&self) -> u32 {
+        self.window.len() as u32
+    }
+
+    /// An issue of this task is on its way. If nothing is heard of it, the queue is looked into at `probe`.
+    pub(super) fn enter_window(&mut self, task: TaskId, now: Timestamp, probe: Timestamp) {
+        self.window.insert(task, now);
+        self.probe_due.get_or_insert(probe);
+    }
+
+    pub(super) fn leave_window(&mut self, task: TaskId) {
+        let was_there = self.window.remove(&task).is_some();
+        assert!(was_there, "{task:?} leaves a window that it has not entered");
+    }
+
+    /// The issue of this task has given a sign of life.
+    pub(super) fn sign(&mut self, task: TaskId, now: Timestamp) {
+        if let Some(last) = self.window.get_mut(&task) {
+            *last = now;
+        }
+    }
+
+    /// The last sign of the issue that has been silent for longest.
+    pub(super) fn oldest_sign(&self) -> Option<Timestamp> {
+        self.window.values().copied().min()
+    }
+
+    /// The tasks whose issues have given no sign since then.
+    pub(super) fn silent_since(&self, then: Timestamp) -> impl Iterator<Item = TaskId> {
+        self.window.iter().filter(move |(_, sign)| **sign < then).map(|(task, _)| *task)
+    }
+
+    pub(super) fn park(&mut self, module: &Arc<str>, job: JobId, index: u32) {
+        self.parked.entry(Arc::clone(module)).or_default().entry(job).or_default().push(index);
+        self.parked_count += 1;
+    }
+
+    /// Takes out the tasks that wait for one of these modules.
+    pub(super) fn unpark<'a>(&mut self, modules: impl Iterator<Item = &'a Arc<str>>) -> Vec<(JobId, u32)> {
+        if self.parked.is_empty() {
+            return Vec::new();
+        }
+        let jobs = modules.filter_map(|module| self.parked.remove(module)).flatten();
+        let tasks: Vec<(JobId, u32)> =
+            jobs.flat_map(|(job, tasks)| tasks.into_iter().map(move |index| (job, index))).collect();
+        self.parked_count -= tasks.len() as u64;
+        tasks
+    }
+
+    /// Takes out a job's tasks that wait for this module.
+    pub(super) fn forget_parked(&mut self, module: &str, job: JobId) {
+        let Some(jobs) = self.parked.get_mut(module) else {
+            return;
+        };
+        self.parked_count -= jobs.remove(&job).map_or(0, |tasks| tasks.len() as u64);
+        if jobs.is_empty() {
+            self.parked.remove(module);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn job(id: u128) -> JobId {
+        JobId::new(Uuid::from_u128(id << 64))
+    }
+
+    fn filled() -> Pool {
+        let mut pool = Pool::default();
+        (0..4).for_each(|index| pool.push(0, job(1), index));
+        (0..2).for_each(|index| pool.push(0, job(2), index));
+        pool.push(5, job(3), 0);
+        pool
+    }
+
+    #[test]
+    fn jobs_take_turns_within_a_priority() {
+        let mut pool = filled();
+        let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
+        assert_eq!(order, [(job(3), 0), (job(1), 0), (job(2), 0), (job(1), 1), (job(2), 1), (job(1), 2), (job(1), 3)]);
+        assert_eq!(pool.queued, 0);
+    }
+
+    #[test]
+    fn a_forgotten_job_leaves_nothing() {
+        let mut pool = filled();
+        pool.forget(0, job(1));
+        pool.forget(5, job(3));
+        pool.forget(5, job(3));
+        let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
+        assert_eq!(order, [(job(2), 0), (job(2), 1)]);
+        assert!(pool.queues.is_empty());
+        let (x, y): (Arc<str>, Arc<str>) = ("x".into(), "y".into());
+        pool.park(&x, job(1), 0);
+        pool.park(&y, job(1), 1);
+        pool.park(&y, job(2), 0);
+        pool.forget_parked("y", job(1));
+        assert_eq!(pool.unpark([&y].into_iter()), [(job(2), 0)]);
+        assert_eq!(pool.parked_count, 1);
+        pool.forget_parked("x", job(1));
+        assert!(pool.parked.is_empty() && pool.parked_count == 0);
+    }
+}

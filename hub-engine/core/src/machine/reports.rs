@@ -1,0 +1,159 @@
+//! What happened to tasks that were handed out, as the broker and the workers report it.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::live::Place;
+use super::types::{Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
+use crate::state::{ErrorKind, TaskError};
+use crate::{Attempt, JobId, TaskId, TaskStatus, Timestamp};
+
+impl Machine {
+    /// An issue of a task has ended on its worker, or was launched.
+    pub fn handle_result(&mut self, result: TaskResult, now: Timestamp) -> Verdict {
+        let (id, index) = match self.awaited(result.task, result.attempt) {
+            Ok(found) => found,
+            Err(verdict) => return self.count_stale(verdict),
+        };
+        self.release(id, index);
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Verdict::Unknown;
+        };
+        let state = job.task_mut(index).state_mut();
+        let began = now.before(result.ended_at.since(result.started_at));
+        state.started_at = Some(state.submitted_at.map_or(began, |submitted| began.max(submitted)));
+        state.worker = Some(result.worker);
+        state.log = result.log;
+        match result.outcome {
+            Outcome::Success { data } => {
+                state.data = Some(data);
+                self.end(id, index, TaskStatus::Success, now);
+            }
+            Outcome::Failed { msg, error } => {
+                state.msg = Some(msg);
+                state.error = error;
+                self.end(id, index, TaskStatus::Failed, now);
+            }
+            Outcome::Launched { data } => {
+                state.data = Some(data);
+                state.launched = true;
+                let is_new = state.status != TaskStatus::Running;
+                job.task_mut(index).place = Place::Launched;
+                if is_new {
+                    job.set_status(index, TaskStatus::Running, &mut self.actions);
+                }
+                job.persist_task(index, &mut self.actions);
+            }
+        }
+        Verdict::Applied
+    }
+
+    /// A worker gives an issue back without having run it. The task is handed out again, and nothing is
+    /// counted against it.
+    pub fn handle_returned(
+        &mut self,
+        task: TaskId,
+        attempt: Attempt,
+        why: Returned,
+        worker: &WorkerId,
+        now: Timestamp,
+    ) -> Verdict {
+        let (id, index) = match self.awaited(task, attempt) {
+            Ok(found) => found,
+            Err(verdict) => return self.count_stale(verdict),
+        };
+        self.put_back(id, index);
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Verdict::Unknown;
+        };
+        if why != Returned::UnknownModule {
+            self.enqueue(id, index);
+            return Verdict::Applied;
+        }
+        let (pool, module) = (Arc::clone(job.spec(index).pool()), Arc::clone(job.spec(index).module()));
+        let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
+        let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
+        if others_know {
+            job.task_mut(index).place = Place::Resting;
+            self.delays.rest(id, index, attempt.attempt, now);
+        } else {
+            job.task_mut(index).place = Place::Parked;
+            self.pools.get_mut(&pool).park(&module, id, index);
+        }
+        Verdict::Applied
+    }
+
+    /// The publish of an issue has ended. Where that is unknown, the shell publishes the same issue again.
+    pub fn handle_published(&mut self, task: TaskId, attempt: Attempt, ended: Published, now: Timestamp) {
+        let Ok((id, index)) = self.awaited(task, attempt) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        match ended {
+            Published::Confirmed => {
+                self.pools.get_mut(job.spec(index).pool()).sign(task, now);
+                if !job.task(index).state().confirmed {
+                    job.task_mut(index).state_mut().confirmed = true;
+                    job.persist_task(index, &mut self.actions);
+                }
+            }
+            // A worker that has reported on the issue has it all the same.
+            Published::Unroutable if job.task(index).place == Place::Window => {
+                self.pools.get_mut(job.spec(index).pool()).unroutable = true;
+                self.put_back(id, index);
+                self.enqueue(id, index);
+            }
+            Published::Unroutable => {}
+            Published::Rejected(reason) => {
+                let msg = format!("the broker would not carry the task: {reason}");
+                self.fail(id, index, ErrorKind::Undeliverable, msg, now);
+            }
+        }
+    }
+
+    /// The broker has given an issue up: it was delivered too often without an end.
+    pub fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, now: Timestamp) -> Verdict {
+        match self.awaited(task, attempt) {
+            Ok((id, index)) => {
+                let msg = "the broker gave the task up: every worker that took it was lost with it";
+                self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now);
+                Verdict::Applied
+            }
+            Err(verdict) => self.count_stale(verdict),
+        }
+    }
+
+    /// The task, if `attempt` is its current issue and word of that is awaited.
+    pub(super) fn awaited(&self, task: TaskId, attempt: Attempt) -> Result<(JobId, u32), Verdict> {
+        let (id, index) = self.find_task(task).ok_or(Verdict::Unknown)?;
+        let live = self.jobs.get(&id).map(|job| job.task(index)).ok_or(Verdict::Unknown)?;
+        let is_out = matches!(live.place, Place::Window | Place::Leased);
+        if is_out && live.state().attempt == Some(attempt) { Ok((id, index)) } else { Err(Verdict::Stale) }
+    }
+
+    fn count_stale(&mut self, verdict: Verdict) -> Verdict {
+        self.stale += 1;
+        verdict
+    }
+
+    /// Makes a task that was handed out one that waits again. Where it waits is for the caller to say.
+    pub(super) fn put_back(&mut self, id: JobId, index: u32) {
+        self.release(id, index);
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.set_status(index, TaskStatus::Pending, &mut self.actions);
+        let state = job.task_mut(index).state_mut();
+        state.worker = None;
+        state.started_at = None;
+        job.persist_task(index, &mut self.actions);
+    }
+
+    /// Fails a task that was handed out.
+    pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Timestamp) {
+        self.release(id, index);
+        self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
+    }
+}

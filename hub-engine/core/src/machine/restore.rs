@@ -1,0 +1,78 @@
+//! Takes up jobs from the store after a restart.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::live::{LiveJob, Place};
+use super::schedule::{arguments, assignment};
+use crate::action::Action;
+use crate::state::JobSnapshot;
+use crate::{Attempt, JobId, TaskStatus, Timestamp};
+
+impl Machine {
+    /// Takes up a job that has not ended. Issues that the broker had not confirmed are published again, as
+    /// the same issues; confirmed ones are awaited, whatever incarnation they are of. A job that is here
+    /// already, or has ended, changes nothing.
+    ///
+    /// # Panics
+    /// Where the snapshot is none that this machine can have caused.
+    pub fn restore(&mut self, snapshot: JobSnapshot, now: Timestamp) {
+        let JobSnapshot { id, job, state, tasks, .. } = snapshot;
+        if state.status.is_terminal() || self.families.contains_key(&id.family()) {
+            return;
+        }
+        let count = tasks.len() as u32;
+        self.insert(LiveJob::with_states(id, job, state, tasks));
+        for index in 0..count {
+            self.restore_task(id, index, now);
+        }
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.end_hopeless(now, &mut self.actions);
+        }
+        self.settle_job(id, now);
+    }
+
+    fn restore_task(&mut self, id: JobId, index: u32, now: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let task = job.task_mut(index);
+        let state = task.state();
+        let attempt = state.attempt;
+        match state.status {
+            TaskStatus::Pending if task.waiting == 0 => self.enqueue(id, index),
+            TaskStatus::Running if state.launched => task.place = Place::Launched,
+            TaskStatus::Running => {
+                // Without a name there is still somebody whose lease can run out.
+                let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
+                task.place = Place::Leased;
+                self.workers.hold(&worker, id.task(index), attempt.expect("what runs has been issued"), now);
+            }
+            TaskStatus::Submitted => {
+                let was_confirmed = state.confirmed;
+                task.place = Place::Window;
+                let pool = self.pools.get_mut(job.spec(index).pool());
+                pool.enter_window(id.task(index), now, now.after(self.settings.lease));
+                if !was_confirmed {
+                    self.publish_again(id, index, attempt.expect("what was submitted has been issued"), now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Timestamp) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        match arguments(job, index) {
+            Ok((args, kwargs)) => {
+                self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+            }
+            Err(missing) => {
+                self.release(id, index);
+                self.fail_for_missing_value(id, index, &missing, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Hands out tasks as far as the windows allow, and puts back what comes free.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::live::{LiveJob, Place};
+use crate::action::{Action, Assignment};
+use crate::job::{DEFAULT_POOL, ResolveError};
+use crate::state::{ErrorKind, TaskError};
+use crate::{Attempt, JobId, Json, TaskStatus, Timestamp};
+
+impl Machine {
+    /// Fills the window of every pool that has tasks waiting.
+    pub(super) fn fill_windows(&mut self, now: Timestamp) {
+        // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
+        for name in self.pools.waiting() {
+            self.fill_window(&name, now);
+        }
+        self.pools.drop_idle();
+    }
+
+    fn fill_window(&mut self, name: &Arc<str>, now: Timestamp) {
+        let slots = self.workers.catalogue().slots(name);
+        if !self.is_reachable(name) {
+            return;
+        }
+        let window = self.window(slots);
+        loop {
+            let pool = self.pools.get_mut(name);
+            if pool.in_window() >= window {
+                return;
+            }
+            let Some((id, index)) = pool.pop() else {
+                return;
+            };
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            let module = job.spec(index).module();
+            if slots.is_some() && !self.workers.catalogue().knows(name, module) {
+                pool.park(module, id, index);
+                job.task_mut(index).place = Place::Parked;
+                continue;
+            }
+            self.hand_out(id, index, now);
+        }
+    }
+
+    /// Whether the pool has a queue on the broker, as far as known. That of the default pool is declared by the
+    /// dispatcher; the others come with their workers.
+    pub(super) fn is_reachable(&self, pool: &str) -> bool {
+        let is_declared = pool == DEFAULT_POOL || self.workers.catalogue().slots(pool).is_some();
+        is_declared && !self.pools.get(pool).is_some_and(|pool| pool.unroutable)
+    }
+
+    /// How many issues of a pool may be on the broker without a worker's word of them: a few for each slot of
+    /// its workers, so that none of them ever waits for the dispatcher. Issues under a lease and launched ones
+    /// are not counted: they are not on the broker.
+    fn window(&self, slots: Option<u32>) -> u32 {
+        slots.unwrap_or(0).saturating_mul(self.settings.window_factor).max(self.settings.window_floor)
+    }
+
+    fn hand_out(&mut self, id: JobId, index: u32, now: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let (args, kwargs) = match arguments(job, index) {
+            Ok(arguments) => arguments,
+            Err(missing) => return self.fail_for_missing_value(id, index, &missing, now),
+        };
+        job.begin(now, &mut self.actions);
+        let state = job.task_mut(index).state_mut();
+        let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
+        let attempt = Attempt { attempt: count, incarnation: self.settings.incarnation };
+        state.attempt = Some(attempt);
+        state.confirmed = false;
+        state.submitted_at = Some(now);
+        state.started_at = None;
+        job.task_mut(index).place = Place::Window;
+        job.set_status(index, TaskStatus::Submitted, &mut self.actions);
+        job.persist_task(index, &mut self.actions);
+        let probe = now.after(self.settings.lease);
+        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), now, probe);
+        self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+    }
+
+    /// Puts a task that could run into its pool's queue.
+    pub(super) fn enqueue(&mut self, id: JobId, index: u32) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.task_mut(index).place = Place::Queued;
+        let spec = job.spec(index);
+        self.pools.get_mut(spec.pool()).push(spec.priority(), id, index);
+    }
+
+    /// Takes a task out of its window or lease.
+    pub(super) fn release(&mut self, id: JobId, index: u32) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let task = job.task_mut(index);
+        match std::mem::replace(&mut task.place, Place::Blocked) {
+            Place::Window => self.pools.get_mut(job.spec(index).pool()).leave_window(id.task(index)),
+            Place::Leased => {
+                if let Some(worker) = &task.state().worker {
+                    self.workers.release(worker, id.task(index));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Fails a task whose arguments cannot be filled.
+    pub(super) fn fail_for_missing_value(&mut self, id: JobId, index: u32, missing: &ResolveError, now: Timestamp) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let from = job.spec(missing.task).name();
+        let msg = format!("an argument cannot be filled from the task {from:?}: {missing}");
+        let error = TaskError { kind: ErrorKind::MissingValue, type_name: None, traceback: None };
+        self.fail_with(id, index, error, msg, now);
+    }
+
+    /// Fails a task that is in no window and under no lease.
+    pub(super) fn fail_with(&mut self, id: JobId, index: u32, error: TaskError, msg: String, now: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let state = job.task_mut(index).state_mut();
+        state.msg = Some(msg.into());
+        state.error = Some(Arc::new(error));
+        state.data = None;
+        self.end(id, index, TaskStatus::Failed, now);
+    }
+
+    /// Ends a task whose result is in its state, queues what has become ready, and ends the job with its last task.
+    pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let ripple = job.end_task(index, status, now, &mut self.actions);
+        for ready in ripple.ready {
+            self.enqueue(id, ready);
+        }
+        self.settle_job(id, now);
+    }
+
+    /// Ends a job all of whose tasks have ended, and lets go of it.
+    pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
+        let over = self.jobs.get(&id).is_some_and(LiveJob::is_over);
+        if let Some(mut job) = over.then(|| self.jobs.remove(&id)).flatten() {
+            job.finish(now, &mut self.actions);
+            self.families.remove(&id.family());
+            self.live_tasks -= job.tasks.len() as u64;
+        }
+    }
+
+    pub(super) fn insert(&mut self, job: LiveJob) {
+        self.live_tasks += job.tasks.len() as u64;
+        self.families.insert(job.id.family(), job.id);
+        self.jobs.insert(job.id, job);
+    }
+}
+
+/// A task's arguments with every reference filled.
+pub(super) fn arguments(job: &LiveJob, index: u32) -> Result<(Json, Json), ResolveError> {
+    let spec = job.spec(index);
+    let args = spec.args().map_or_else(|| Ok(Json::from_checked("[]")), |args| job.resolve(args))?;
+    let kwargs = spec.kwargs().map_or_else(|| Ok(Json::from_checked("{}")), |kwargs| job.resolve(kwargs))?;
+    Ok((args, kwargs))
+}
+
+pub(super) fn assignment(job: &LiveJob, index: u32, attempt: Attempt, args: Json, kwargs: Json) -> Assignment {
+    let spec = job.spec(index);
+    Assignment {
+        task: job.id.task(index),
+        job: job.id,
+        attempt,
+        name: Arc::clone(spec.name()),
+        task_name: Arc::clone(spec.module()),
+        pool: Arc::clone(spec.pool()),
+        args,
+        kwargs,
+    }
+}

@@ -1,0 +1,223 @@
+//! What goes into the machine beside jobs, and what it says to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::state::TaskError;
+use crate::{Attempt, Json, TaskId, TaskStatus, Timestamp};
+
+/// The id of a worker: unique among all, new at every start of one.
+pub type WorkerId = Arc<str>;
+
+/// How the machine decides.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The start of the dispatcher: part of every attempt that it issues.
+    pub incarnation: u64,
+    /// At least so many attempts of a pool may be on the broker.
+    pub window_floor: u32,
+    /// Otherwise so many for each slot of the pool's live workers.
+    pub window_factor: u32,
+    /// A worker that is not heard of for so long has lost what it held.
+    pub lease: Duration,
+    /// What leases gain when the dispatcher was cut off from the broker.
+    pub lease_grace: Duration,
+    /// A task that took so many workers down with it fails.
+    pub crash_limit: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            incarnation: 1,
+            window_floor: 64,
+            window_factor: 4,
+            lease: Duration::from_secs(30),
+            lease_grace: Duration::from_secs(10),
+            crash_limit: 5,
+        }
+    }
+}
+
+/// What became of a submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// A new job.
+    New,
+    /// The same job was submitted before.
+    Known,
+}
+
+/// Why a job is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A different job has this id, or one whose tasks' ids would clash.
+    #[error("the id belongs to another job, or is too near to one")]
+    IdTaken,
+}
+
+/// Why a job cannot be controlled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// No job that has not ended has this id.
+    #[error("no such job is live")]
+    UnknownJob,
+}
+
+/// A result from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// `Success` or `Failed`: nothing else can be posted.
+    pub status: TaskStatus,
+    /// What the task yields.
+    pub data: Option<Json>,
+    /// Why it failed.
+    pub msg: Option<Arc<str>>,
+}
+
+/// What became of a result from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// The task has ended with it.
+    Applied,
+    /// It says what is known.
+    AlreadySame,
+}
+
+/// Why a result from outside is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PostError {
+    /// No task of a job that has not ended has this id.
+    #[error("no such task is live")]
+    UnknownTask,
+    /// The task waits.
+    #[error("the task has not started")]
+    NotStarted,
+    /// The task has ended, differently.
+    #[error("the task has ended")]
+    AlreadyEnded,
+}
+
+/// Whether a report counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It changed something.
+    Applied,
+    /// It is about an issue that is not the current one, or about a task that has ended.
+    Stale,
+    /// No task of a job that has not ended has this id.
+    Unknown,
+}
+
+/// How an issue of a task ended on its worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskResult {
+    /// The task.
+    pub task: TaskId,
+    /// Its issue.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it printed.
+    pub log: Option<Arc<str>>,
+    /// Who ran it.
+    pub worker: WorkerId,
+    /// When the worker began with it, by its own clock.
+    pub started_at: Timestamp,
+    /// When it was over, by the same clock. Only how long it took is kept: clocks of two machines differ.
+    pub ended_at: Timestamp,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It returned this.
+    Success {
+        /// The value.
+        data: Json,
+    },
+    /// It was launched, returned this, and its result will come from outside.
+    Launched {
+        /// The value.
+        data: Json,
+    },
+    /// It failed.
+    Failed {
+        /// Why, for people.
+        msg: Arc<str>,
+        /// Why, for programs.
+        error: Option<Arc<TaskError>>,
+    },
+}
+
+/// Why a worker gives an issue back without having run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// It has no such module.
+    UnknownModule,
+    /// Its slots are held by tasks that run long.
+    Busy,
+    /// It stops.
+    Draining,
+}
+
+/// How the publish of an issue ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The broker has it.
+    Confirmed,
+    /// No queue takes it: no worker of its pool has ever been there.
+    Unroutable,
+    /// The broker will not take it; with its reason.
+    Rejected(Arc<str>),
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerReport {
+    /// Its id.
+    pub id: WorkerId,
+    /// The machine it runs on.
+    pub host: Arc<str>,
+    /// Its process id there.
+    pub pid: u32,
+    /// The pools it serves.
+    pub pools: Vec<Arc<str>>,
+    /// How many tasks it runs at a time.
+    pub slots: u32,
+    /// How many it runs now.
+    pub running: u32,
+    /// The task modules it has: name and signature.
+    pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// The task modules it could not load: name and reason.
+    pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// What it holds a lease on.
+    pub held: Vec<(TaskId, Attempt)>,
+    /// What it has beside, on deliveries that the broker still counts as its own.
+    pub present: Vec<(TaskId, Attempt)>,
+}
+
+impl WorkerReport {
+    /// Whether it has this module, or has it as a broken one.
+    pub(super) fn knows(&self, module: &str) -> bool {
+        self.tasks.contains_key(module) || self.broken.contains_key(module)
+    }
+}
+
+/// Figures of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Jobs that have not ended.
+    pub live_jobs: u64,
+    /// Tasks of those jobs, ended ones included.
+    pub live_tasks: u64,
+    /// Live workers.
+    pub workers: u64,
+    /// Issues on the broker or under a lease.
+    pub in_flight: u64,
+    /// Tasks that could run and wait for room or a worker.
+    pub ready: u64,
+    /// Reports of ended or returned issues that came too late to count.
+    pub stale: u64,
+}

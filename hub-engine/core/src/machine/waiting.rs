@@ -1,0 +1,72 @@
+//! Why a task waits, said so that its owner can do something about it.
+
+use std::collections::HashMap;
+
+use super::Machine;
+use super::live::{LiveJob, LiveTask, Place};
+use crate::TaskStatus;
+use crate::job::{Task, nearest};
+
+/// How many tasks of a job get a reason.
+const EXPLAINED: usize = 1000;
+/// How many names a reason lists.
+const NAMED: usize = 20;
+
+/// Reasons by pool and module: many tasks wait for the same.
+type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
+
+impl Machine {
+    /// Position and reason of tasks that wait, in the order of the job; of very many only the first.
+    pub(super) fn waiting_reasons(&self, job: &LiveJob) -> Vec<(u32, String)> {
+        let mut known = Reasons::new();
+        let tasks = job.tasks.iter().zip(job.job.tasks()).zip(0..);
+        let waits = tasks.filter(|((live, _), _)| live.place == Place::Window || is_pending(live));
+        let reasons =
+            waits.filter_map(|((live, spec), index)| Some((index, self.reason(job, live, spec, &mut known)?)));
+        reasons.take(EXPLAINED).collect()
+    }
+
+    fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
+        if live.place == Place::Blocked {
+            let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Nowhere);
+            return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
+        }
+        let is_pending = is_pending(live);
+        let reason = known.entry((spec.pool(), spec.module(), is_pending));
+        reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()
+    }
+
+    /// Why a task waits that depends on nothing any more. One that is on the broker waits for no reason worth
+    /// telling as long as there are workers that can take it.
+    fn reason_in_pool(&self, pool: &str, module: &str, is_pending: bool) -> Option<String> {
+        let catalogue = self.workers.catalogue();
+        if catalogue.slots(pool).is_none() {
+            return Some(format!("no worker serves the pool {pool:?}"));
+        }
+        if !catalogue.knows(pool, module) {
+            let modules = catalogue.modules(pool);
+            let hint = nearest(module, modules.clone());
+            let hint = hint.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            let have = if modules.clone().next().is_none() { "none".to_owned() } else { listed(modules) };
+            return Some(format!(
+                "no worker of the pool {pool:?} has a task module {module:?}: they have {have}{hint}"
+            ));
+        }
+        let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
+        is_pending.then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} are handed out before it"))
+    }
+}
+
+fn is_pending(live: &LiveTask) -> bool {
+    live.state().status == TaskStatus::Pending
+}
+
+/// Names, of many only the first.
+fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let mut text = names.by_ref().take(NAMED).collect::<Vec<_>>().join(", ");
+    let more = names.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

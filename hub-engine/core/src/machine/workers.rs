@@ -1,0 +1,224 @@
+//! Who works, and who holds which lease. Leases are of workers, not of tasks: one heartbeat renews all that
+//! a worker holds, and there is one moment for each worker at which it is given up.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catalogue::Catalogue;
+use super::types::{WorkerId, WorkerReport};
+use crate::{Attempt, TaskId, Timestamp};
+
+/// Every worker that was heard of and has not been given up.
+#[derive(Debug)]
+pub(super) struct Workers {
+    lease: Duration,
+    grace: Duration,
+    /// Whether workers can be heard at all.
+    link_up: bool,
+    workers: BTreeMap<WorkerId, LiveWorker>,
+    catalogue: Catalogue,
+}
+
+#[derive(Debug)]
+struct LiveWorker {
+    /// What it said of itself; `None` where only a report of started tasks was seen, or it has left.
+    report: Option<WorkerReport>,
+    /// When it was last heard of; in the future where it has a grace.
+    last_seen: Timestamp,
+    left: bool,
+    /// The issues that its lease holds.
+    held: BTreeMap<TaskId, Attempt>,
+    /// Those of them that its heartbeats do not name, and since when. Hardly ever any.
+    missing: BTreeMap<TaskId, Timestamp>,
+}
+
+/// Leases of a worker that have run out.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) worker: WorkerId,
+    /// The worker died, rather than left or lost track of a task.
+    pub(super) died: bool,
+    pub(super) held: Vec<LostIssue>,
+}
+
+/// An issue whose lease has run out.
+#[derive(Debug)]
+pub(super) struct LostIssue {
+    pub(super) task: TaskId,
+    pub(super) attempt: Attempt,
+    /// A live worker that runs the same issue, since the broker delivered it twice.
+    pub(super) heir: Option<WorkerId>,
+}
+
+impl Workers {
+    /// No workers, and no link to hear of any.
+    pub(super) fn new(lease: Duration, grace: Duration) -> Self {
+        Self { lease, grace, link_up: false, workers: BTreeMap::new(), catalogue: Catalogue::default() }
+    }
+
+    /// What the live workers can do.
+    pub(super) const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The live workers in the order of their ids, and when each was last heard of.
+    pub(super) fn reports(&self) -> impl Iterator<Item = (&WorkerReport, Timestamp)> {
+        self.workers.values().filter_map(|worker| Some((worker.report.as_ref()?, worker.last_seen)))
+    }
+
+    /// The modules that a worker has, broken ones included.
+    pub(super) fn modules_of(&self, id: &str) -> impl Iterator<Item = &Arc<str>> {
+        let report = self.workers.get(id).and_then(|worker| worker.report.as_ref());
+        report.into_iter().flat_map(|report| report.tasks.keys().chain(report.broken.keys()))
+    }
+
+    /// How many leases there are.
+    pub(super) fn leased(&self) -> usize {
+        self.workers.values().map(|worker| worker.held.len()).sum()
+    }
+
+    /// Takes in what a worker says of itself; whether it is believed. A worker that has left is not: what it
+    /// sent before it left was only overtaken.
+    pub(super) fn report(&mut self, report: WorkerReport, now: Timestamp) -> bool {
+        let worker = heard(&mut self.workers, &report.id, now);
+        if worker.left {
+            return false;
+        }
+        let named: HashSet<&(TaskId, Attempt)> = report.held.iter().collect();
+        for (task, attempt) in &worker.held {
+            if named.contains(&(*task, *attempt)) {
+                worker.missing.remove(task);
+            } else {
+                worker.missing.entry(*task).or_insert(now);
+            }
+        }
+        let before = worker.report.take();
+        if !before.as_ref().is_some_and(|before| can_the_same(before, &report)) {
+            if let Some(before) = &before {
+                self.catalogue.remove(before);
+            }
+            self.catalogue.add(&report);
+        }
+        worker.report = Some(report);
+        true
+    }
+
+    /// A worker says goodbye. What it holds may still have a result on its way.
+    pub(super) fn leave(&mut self, id: &str) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.left = true;
+            if let Some(report) = worker.report.take() {
+                self.catalogue.remove(&report);
+            }
+        }
+    }
+
+    /// From now on a worker's lease holds this issue.
+    pub(super) fn hold(&mut self, id: &WorkerId, task: TaskId, attempt: Attempt, now: Timestamp) {
+        let worker = heard(&mut self.workers, id, now);
+        worker.held.insert(task, attempt);
+        worker.missing.remove(&task);
+    }
+
+    /// A worker's lease on this task ends.
+    pub(super) fn release(&mut self, id: &str, task: TaskId) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.held.remove(&task);
+            worker.missing.remove(&task);
+        }
+    }
+
+    /// The broker is there or not. While it is not, nobody can be heard of and no lease runs out; when it is
+    /// back, everybody has a whole lease and a grace to be heard of again.
+    pub(super) fn set_link(&mut self, up: bool, now: Timestamp) {
+        if up && !self.link_up {
+            for worker in self.workers.values_mut() {
+                worker.last_seen = now.after(self.grace);
+                worker.missing.clear();
+            }
+        }
+        self.link_up = up;
+    }
+
+    /// Whether workers can be heard at all.
+    pub(super) const fn is_link_up(&self) -> bool {
+        self.link_up
+    }
+
+    /// When the next lease runs out.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        let oldest = |worker: &LiveWorker| worker.missing.values().copied().chain([worker.last_seen]).min();
+        let next = self.workers.values().filter_map(oldest).min().map(|since| since.after(self.lease));
+        next.filter(|_| self.link_up)
+    }
+
+    /// Gives up workers that were not heard of for a lease, and issues that were not named for one.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Lost> {
+        if self.next_expiry().is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        let lease = self.lease;
+        let mut lost = Vec::new();
+        for (id, worker) in &mut self.workers {
+            let silent = worker.last_seen.after(lease) <= now;
+            let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= now);
+            let held: Vec<LostIssue> = worker
+                .held
+                .iter()
+                .filter(|(task, _)| silent || is_due(task))
+                .map(|(task, attempt)| LostIssue { task: *task, attempt: *attempt, heir: None })
+                .collect();
+            for issue in &held {
+                worker.held.remove(&issue.task);
+                worker.missing.remove(&issue.task);
+            }
+            if silent || !held.is_empty() {
+                lost.push(Lost { worker: Arc::clone(id), died: silent && !worker.left, held });
+            }
+        }
+        self.workers.retain(|_, worker| {
+            let silent = worker.last_seen.after(lease) <= now;
+            if let Some(report) = worker.report.as_ref().filter(|_| silent) {
+                self.catalogue.remove(report);
+            }
+            !silent
+        });
+        self.find_heirs(&mut lost);
+        lost
+    }
+
+    fn find_heirs(&self, lost: &mut [Lost]) {
+        if lost.iter().all(|lost| lost.held.is_empty()) {
+            return;
+        }
+        let running: HashMap<&(TaskId, Attempt), &WorkerId> =
+            self.reports().flat_map(|(report, _)| report.held.iter().map(move |issue| (issue, &report.id))).collect();
+        for lost in lost {
+            for issue in &mut lost.held {
+                let heir = running.get(&(issue.task, issue.attempt)).copied();
+                issue.heir = heir.filter(|heir| **heir != lost.worker).cloned();
+            }
+        }
+    }
+}
+
+/// The entry of a worker, which was heard of just now.
+fn heard<'a>(workers: &'a mut BTreeMap<WorkerId, LiveWorker>, id: &WorkerId, now: Timestamp) -> &'a mut LiveWorker {
+    let worker = workers.entry(Arc::clone(id)).or_insert_with(|| LiveWorker {
+        report: None,
+        last_seen: now,
+        left: false,
+        held: BTreeMap::new(),
+        missing: BTreeMap::new(),
+    });
+    worker.last_seen = worker.last_seen.max(now);
+    worker
+}
+
+fn can_the_same(before: &WorkerReport, after: &WorkerReport) -> bool {
+    before.slots == after.slots
+        && before.pools == after.pools
+        && before.tasks.keys().eq(after.tasks.keys())
+        && before.broken.keys().eq(after.broken.keys())
+}

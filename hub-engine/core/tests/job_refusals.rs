@@ -1,0 +1,363 @@
+//! Every way in which a job can be malformed is told by kind and place.
+
+mod job_support;
+
+use hub_core::job::{Job, Limits};
+use job_support::{code, refuse};
+
+/// A job and what is to be found wrong with it: `code path`, or `code path @line:column`, all of it, in
+/// the order of the text.
+type Row = (&'static str, &'static [&'static str]);
+
+const NOT_JSON: &[Row] = &[
+    ("", &["not_json $ @1:1"]),
+    (" \n ", &["not_json $ @1:1"]),
+    ("{", &["not_json $ @1:1"]),
+    ("{\"name\": \"j\"", &["not_json $ @1:12"]),
+    ("{\"name\": \"j\"}}", &["not_json $ @1:14"]),
+    ("{} {}", &["not_json $ @1:4"]),
+    ("{\"name\": \"j\",}", &["not_json $ @1:14"]),
+    ("{\"name\": 'j'}", &["not_json $ @1:10"]),
+    ("{name: \"j\"}", &["not_json $ @1:2"]),
+    ("// a job\n{}", &["not_json $ @1:1"]),
+    ("{\n  \"name\": \"j\" /* j */\n}", &["not_json $ @2:15"]),
+    ("{\"a\": 01}", &["not_json $ @1:8"]),
+    ("{\"a\": +1}", &["not_json $ @1:7"]),
+    ("{\"a\": .5}", &["not_json $ @1:7"]),
+    ("{\"a\": 1.}", &["not_json $ @1:9"]),
+    ("{\"a\": 0x10}", &["not_json $ @1:8"]),
+    ("{\"a\": 1e999}", &["not_json $"]),
+    ("{\"a\": NaN}", &["not_json $ @1:7"]),
+    ("{\"a\": -Infinity}", &["not_json $ @1:8"]),
+    ("{\"a\": nul}", &["not_json $"]),
+    ("{\"a\": \"\u{1}\"}", &["not_json $"]),
+    ("{\"a\": \"line\nbreak\"}", &["not_json $"]),
+    ("{\"a\": \"\\x41\"}", &["not_json $"]),
+    ("{\"a\": \"\\ud800\"}", &["not_json $"]),
+    ("{\"a\": \"\\ud800\\ud800\"}", &["not_json $"]),
+    ("{\"a\": \"\\udc00\"}", &["not_json $"]),
+    ("{\"a\": [1 2]}", &["not_json $ @1:10"]),
+    ("\u{feff}{}", &["not_json $ @1:1"]),
+    ("{\"ü\": ü}", &["not_json $ @1:7"]),
+];
+
+const SHAPE: &[Row] = &[
+    ("null", &["wrong_type $ @1:1"]),
+    ("[]", &["wrong_type $ @1:1"]),
+    ("\"job\"", &["wrong_type $ @1:1"]),
+    ("{}", &["missing_key $ @1:1", "no_tasks $ @1:1"]),
+    (r#"{"name": "j"}"#, &["no_tasks $"]),
+    (r#"{"name": "j", "tasks": null}"#, &["no_tasks $"]),
+    (r#"{"name": "j", "tasks": []}"#, &["no_tasks $.tasks @1:24"]),
+    (r#"{"name": "j", "tasks": {}}"#, &["wrong_type $.tasks @1:24"]),
+    (r#"{"name": "j", "tasks": "add"}"#, &["wrong_type $.tasks"]),
+    (
+        r#"{"name": "j", "tasks": [1, null, [], "add"]}"#,
+        &[
+            "wrong_type $.tasks[0] @1:25",
+            "wrong_type $.tasks[1] @1:28",
+            "wrong_type $.tasks[2] @1:34",
+            "wrong_type $.tasks[3] @1:38",
+        ],
+    ),
+    (r#"{"tasks": [{"name": "a"}]}"#, &["missing_key $ @1:1"]),
+    (r#"{"name": null, "tasks": [{"name": "a"}]}"#, &["missing_key $"]),
+    (r#"{"name": 5, "tasks": [{"name": "a"}]}"#, &["wrong_type $.name @1:10"]),
+    (r#"{"name": "", "tasks": [{"name": "a"}]}"#, &["bad_name $.name @1:10"]),
+    (r#"{"name": "a\nb", "tasks": [{"name": "a"}]}"#, &["bad_name $.name"]),
+    (r#"{"name": "a\u0000b", "tasks": [{"name": "a"}]}"#, &["bad_name $.name"]),
+    (r#"{"name": "j", "name": "k", "tasks": [{"name": "a"}]}"#, &["duplicate_key $.name @1:15"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "tasks": []}"#, &["duplicate_key $.tasks @1:41"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "key": 7}"#, &["wrong_type $.key"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "key": ""}"#, &["bad_name $.key"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": "high"}"#, &["wrong_type $.priority"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": 1.5}"#, &["wrong_type $.priority"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": 1e2}"#, &["wrong_type $.priority"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": 1001}"#, &["out_of_range $.priority"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": -99999999999}"#, &["out_of_range $.priority"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "meta": 1}"#, &["wrong_type $.meta"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "taks": []}"#, &["unknown_key $.taks @1:41"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "a.b": 1}"#, &[r#"unknown_key $["a.b"]"#]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "depends": []}"#, &["unknown_key $.depends"]),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}], "id": "x", "status": "SUCCESS", "data": 1}"#,
+        &["reserved_key $.id", "reserved_key $.status", "reserved_key $.data"],
+    ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": 60, "schedule": "* * * * *"}"#,
+        &["unsupported_key $.deadline", "unsupported_key $.schedule"],
+    ),
+];
+
+/// What stands in the one task of a job, beside nothing else.
+const TASK: &[Row] = &[
+    ("", &["missing_key $.tasks[0] @1:24"]),
+    (r#""name": null"#, &["missing_key $.tasks[0]"]),
+    (r#""name": 1"#, &["wrong_type $.tasks[0].name @1:33"]),
+    (r#""name": """#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "a.b""#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "a\tb""#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "a/b""#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "a\\b""#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "..""#, &["bad_name $.tasks[0].name"]),
+    (r#""name": "a", "task_name": "../../etc/passwd""#, &["bad_name $.tasks[0].task_name @1:51"]),
+    (r#""name": "a", "task_name": "..""#, &["bad_name $.tasks[0].task_name"]),
+    (r#""name": "a", "task_name": ".""#, &["bad_name $.tasks[0].task_name"]),
+    (r#""name": "a", "task_name": ".hidden""#, &["bad_name $.tasks[0].task_name"]),
+    (r#""name": "a", "task_name": "a\u0000b""#, &["bad_name $.tasks[0].task_name"]),
+    (r#""name": "a", "task_name": "C:\\x""#, &["bad_name $.tasks[0].task_name"]),
+    (r#""name": "a", "task_name": 1"#, &["wrong_type $.tasks[0].task_name"]),
+    (r#""name": "a", "args": 1"#, &["wrong_type $.tasks[0].args"]),
+    (r#""name": "a", "args": {"x": 1}"#, &["wrong_type $.tasks[0].args"]),
+    (r#""name": "a", "kwargs": [1]"#, &["wrong_type $.tasks[0].kwargs"]),
+    (r#""name": "a", "kwargs": {"x": 1, "x": 2}"#, &["duplicate_key $.tasks[0].kwargs.x"]),
+    (r#""name": "a", "depends": "b""#, &["wrong_type $.tasks[0].depends"]),
+    (r#""name": "a", "depends": {"b": 1}"#, &["wrong_type $.tasks[0].depends"]),
+    (
+        r#""name": "a", "depends": [1, "b", null]"#,
+        &["wrong_type $.tasks[0].depends[0]", "unknown_task $.tasks[0].depends[1]", "wrong_type $.tasks[0].depends[2]"],
+    ),
+    (r#""name": "a", "depends": ["a"]"#, &["cycle $.tasks[0].depends[0]"]),
+    (r#""name": "a", "pool": "" "#, &["bad_name $.tasks[0].pool"]),
+    (r#""name": "a", "pool": "a b""#, &["bad_name $.tasks[0].pool"]),
+    (r#""name": "a", "pool": 3"#, &["wrong_type $.tasks[0].pool"]),
+    (r#""name": "a", "priority": true"#, &["wrong_type $.tasks[0].priority"]),
+    (r#""name": "a", "priority": -1001"#, &["out_of_range $.tasks[0].priority"]),
+    (r#""name": "a", "meta": [1]"#, &["wrong_type $.tasks[0].meta"]),
+    (r#""name": "a", "meta": {}, "meta": {}"#, &["duplicate_key $.tasks[0].meta"]),
+    (r#""name": "a", "depend": []"#, &["unknown_key $.tasks[0].depend"]),
+    (r#""name": "a", "owner": "me""#, &["unknown_key $.tasks[0].owner"]),
+    (r#""name": "a", "output": []"#, &["unknown_key $.tasks[0].output"]),
+    (
+        r#""name": "a", "id": "x", "parent_id": "y", "msg": "", "error": {}, "worker": "w""#,
+        &[
+            "reserved_key $.tasks[0].id",
+            "reserved_key $.tasks[0].parent_id",
+            "reserved_key $.tasks[0].msg",
+            "reserved_key $.tasks[0].error",
+            "reserved_key $.tasks[0].worker",
+        ],
+    ),
+    (
+        r#""name": "a", "retry": {}, "timeout": {}, "when": 1, "for_each": [], "trigger_rule": "all_done""#,
+        &[
+            "unsupported_key $.tasks[0].retry",
+            "unsupported_key $.tasks[0].timeout",
+            "unsupported_key $.tasks[0].when",
+            "unsupported_key $.tasks[0].for_each",
+            "unsupported_key $.tasks[0].trigger_rule",
+        ],
+    ),
+    (r#""name": "a", "args": ["_foo"]"#, &["bad_reference $.tasks[0].args[0] @1:47"]),
+    (r#""name": "a", "args": ["_"]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_."]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_.data"]"#, &["unknown_task $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_a.dat"]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_b.data"]"#, &["unknown_task $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_a.id.x"]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_a.status.0"]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_b.data."]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_b.data..x"]"#, &["bad_reference $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": ["_a.data"]"#, &["cycle $.tasks[0].args[0]"]),
+    (r#""name": "a", "kwargs": {"x": "_a.error.kind"}"#, &["cycle $.tasks[0].kwargs.x"]),
+    (r#""name": "a", "args": ["\u005fb.data"]"#, &["unknown_task $.tasks[0].args[0]"]),
+    (r#""name": "a", "args": [[{"x y": [0, "_foo"]}]]"#, &[r#"bad_reference $.tasks[0].args[0][0]["x y"][1]"#]),
+];
+
+const GRAPH: &[Row] = &[
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "a"}, {"name": "a"}]}"#,
+        &["duplicate_task $.tasks[2].name @1:64", "duplicate_task $.tasks[3].name @1:79"],
+    ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a", "depends": ["b"]}, {"name": "b", "depends": ["a"]}]}"#,
+        &["cycle $.tasks[0] @1:25"],
+    ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a", "args": ["_b.data"]}, {"name": "b", "kwargs": {"x": ["_a.status"]}}]}"#,
+        &["cycle $.tasks[0]"],
+    ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}], "output": ["_b.data", {"x": "_a.datum"}, "_c"]}"#,
+        &["unknown_task $.output[0]", "bad_reference $.output[1].x", "bad_reference $.output[2]"],
+    ),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "output": "_b.data"}"#, &["unknown_task $.output"]),
+];
+
+#[test]
+fn each_malformed_job_is_refused_for_the_right_reason() {
+    let tasks = TASK.iter().map(|(task, expected)| (format!(r#"{{"name": "j", "tasks":[{{{task}}}]}}"#), *expected));
+    let whole = [NOT_JSON, SHAPE, GRAPH].concat().into_iter().map(|(text, expected)| (text.to_owned(), expected));
+    let mut rows = 0;
+    for (text, expected) in whole.chain(tasks) {
+        rows += 1;
+        let found = refuse(&text);
+        assert_eq!(found.len(), expected.len(), "{text}\n{found:#?}");
+        for (problem, expected) in found.iter().zip(expected) {
+            let plain = format!("{} {}", code(problem), problem.path);
+            let placed = format!("{plain} @{}:{}", problem.line.unwrap(), problem.column.unwrap());
+            assert!([plain, placed.clone()].iter().any(|said| said == expected), "{text}\n{placed}, not {expected}");
+        }
+    }
+    assert!(rows >= 60, "{rows}");
+}
+
+#[test]
+fn everything_is_told_at_once_in_the_order_of_the_text() {
+    let text = r#"{
+  "name": "j",
+  "tsks": [],
+  "tasks": [
+    {"name": "add", "args": ["_mul.data"], "depends": ["ad"]},
+    {"name": "ärger", "status": "SUCCESS", "args": ["ü", "_add.dta"]},
+    {"name": "mul", "args": "_add.data"},
+    {"name": "x", "depends": ["y"]}, {"name": "y", "depends": ["x"], "prioritty": 5}
+  ],
+  "output": "_nul.data"
+}"#;
+    let problems = Job::parse(text, &Limits::default()).unwrap_err();
+    let said: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(
+        said,
+        [
+            r#"3:3: $.tsks: unknown key "tsks" (did you mean "tasks"?)"#,
+            r#"5:56: $.tasks[0].depends[0]: no task is called "ad" (did you mean "add"?)"#,
+            r#"6:23: $.tasks[1].status: "status" is set by Hub (leave it out; data of your own goes into "meta")"#,
+            r#"6:58: $.tasks[1].args[1]: "_add.dta": a task has no "dta"; it has data, id, name, status, error (did you mean "data"?)"#,
+            r#"7:29: $.tasks[2].args: "args" must be a list, not a string (put it in brackets: [ ])"#,
+            r"8:5: $.tasks[3]: tasks wait for each other: x → y → x",
+            r#"8:70: $.tasks[4].prioritty: unknown key "prioritty" (did you mean "priority"?)"#,
+            r#"10:13: $.output: "_nul.data" refers to a task that is not in the job (did you mean "mul"?)"#,
+        ]
+    );
+}
+
+#[test]
+fn suggestions_say_what_to_do() {
+    let hints = [
+        (r#"{"name": "j", "tasks": [{"name": "a", "args": ["_a"]}]}"#, r#"did you mean "_a.data"?"#),
+        (
+            r#"{"name": "j", "tasks": [{"name": "a", "args": ["_private"]}]}"#,
+            r#"for the text itself write "__private""#,
+        ),
+        (r#"{"name": "j", "tasks": [{"name": "a", "args": ["_a.id.x"]}]}"#, "end it after .id"),
+        (
+            r#"{"name": "j", "tasks": [{"name": "a", "retries": 3}]}"#,
+            r#"keys of your own go into "meta", or begin with "x-""#,
+        ),
+        (r#"{"name": "j", "tasks": [{"name": "a"}], "args": []}"#, "it belongs in a task"),
+        ("{\"a\": None}", "JSON knows true, false and null; it has no NaN and no Infinity"),
+        ("{\"a\": 1,}", "leave out the comma before it"),
+        ("# job\n{}", "JSON has no comments"),
+    ];
+    for (text, hint) in hints {
+        assert_eq!(refuse(text)[0].suggestion.as_deref(), Some(hint), "{text}");
+    }
+}
+
+#[test]
+fn a_path_has_as_many_steps_as_a_value_can_have_levels() {
+    let job = |steps: usize| {
+        format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}], "output": "_a.data{}"}}"#, ".0".repeat(steps))
+    };
+    assert!(Job::parse(&job(120), &Limits::default()).is_ok());
+    let found = refuse(&job(121));
+    assert_eq!((code(&found[0]).as_str(), found[0].path.as_str()), ("bad_reference", "$.output"));
+    assert!(found[0].message.ends_with("has 121 steps, the limit is 120"), "{}", found[0].message);
+}
+
+#[test]
+fn limits_are_named_with_the_value_that_exceeds_them() {
+    let job = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "args": [[[1]]]}]}"#;
+    let limits = [
+        (Limits { max_bytes: 10, ..Limits::default() }, "the job has 71 bytes, the limit max_bytes is 10", "$"),
+        (Limits { max_tasks: 1, ..Limits::default() }, "the job has 2 tasks, the limit max_tasks is 1", "$.tasks"),
+        (
+            Limits { max_depth: 5, ..Limits::default() },
+            "values are nested deeper here than the limit max_depth, 5",
+            "$",
+        ),
+    ];
+    for (limits, message, path) in limits {
+        let problems: Vec<_> = Job::parse(job, &limits).unwrap_err().into_iter().collect();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!((code(&problems[0]).as_str(), problems[0].message.as_str()), ("limit_exceeded", message));
+        assert_eq!(problems[0].path, path);
+    }
+    let exact = Limits { max_bytes: 71, max_tasks: 2, max_depth: 6 };
+    assert_eq!(Job::parse(job, &exact).unwrap().tasks().len(), 2);
+}
+
+#[test]
+fn no_nesting_is_too_deep_to_be_refused() {
+    let generous = Limits { max_depth: usize::MAX, ..Limits::default() };
+    for (open, close) in [("[", "]"), ("{\"x\":", "}"), ("[{\"x\":[", "]}]")] {
+        for depth in [130, 100_000] {
+            let text = format!(r#"{{"name": "j", "x-deep": {}1{}}}"#, open.repeat(depth), close.repeat(depth));
+            for limits in [&Limits::default(), &generous] {
+                let problems: Vec<_> = Job::parse(&text, limits).unwrap_err().into_iter().collect();
+                assert_eq!(code(&problems[0]), "limit_exceeded", "{open} {depth}");
+            }
+        }
+        let never_closed = Job::parse(&open.repeat(100_000), &generous).unwrap_err();
+        assert_eq!(code(never_closed.iter().next().unwrap()), "limit_exceeded");
+    }
+    let deepest =
+        format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}], "output": {}1{}}}"#, "[".repeat(119), "]".repeat(119));
+    assert_eq!(Job::parse(&deepest, &generous).unwrap().output().unwrap().text().get().len(), 239);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_placed() {
+    let mut bytes = "{\n \"näme\": \"".as_bytes().to_vec();
+    bytes.extend([0xff, 0xfe]);
+    let problems: Vec<_> = Job::parse_bytes(&bytes, &Limits::default()).unwrap_err().into_iter().collect();
+    assert_eq!((code(&problems[0]).as_str(), problems[0].line, problems[0].column), ("not_utf8", Some(2), Some(11)));
+    assert!(problems[0].message.contains("byte 13 "), "{}", problems[0].message);
+}
+
+#[test]
+fn beyond_a_hundred_problems_only_their_number_is_told() {
+    let tasks: Vec<String> = (0..150).map(|at| format!(r#"{{"name": "t{at}", "args": "x"}}"#)).collect();
+    let found = refuse(&format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(",")));
+    assert_eq!(found.len(), 101);
+    assert_eq!((code(&found[100]).as_str(), found[100].message.as_str()), ("more", "… and 50 more problems"));
+    assert_eq!(found[100].line, None);
+}
+
+#[test]
+fn every_group_of_waiting_tasks_is_shown_once() {
+    let found = refuse(
+        r#"{"name": "j", "tasks": [
+            {"name": "a", "depends": ["b", "long"]}, {"name": "b", "args": ["_a.data"]},
+            {"name": "long", "depends": ["a"]},
+            {"name": "behind", "depends": ["b", "beyond"]}, {"name": "beyond", "depends": ["behind"]},
+            {"name": "free", "args": ["_behind.id", "_behind.name"]}]}"#,
+    );
+    let said: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(said, ["tasks wait for each other: a → b → a", "tasks wait for each other: behind → beyond → behind",]);
+}
+
+#[test]
+fn what_the_user_wrote_is_repeated_only_in_part() {
+    let endless = "x".repeat(1_000_000);
+    let found = refuse(&format!(
+        r#"{{"name": "j", "{endless}": 1, "tasks": [{{"name": "a", "depends": ["{endless}"], "args": ["_{endless}", "_{endless}.data"]}}]}}"#
+    ));
+    assert_eq!(found.len(), 4);
+    for problem in found {
+        assert!(problem.to_string().len() < 1000, "{} bytes", problem.to_string().len());
+    }
+}
+
+#[test]
+fn problems_are_read_by_programs_too() {
+    let found = refuse(r#"{"name": "j", "tasks": [{"name": "a", "depnds": []}]}"#);
+    assert_eq!(
+        serde_json::to_value(&found).unwrap(),
+        serde_json::json!([{
+            "code": "unknown_key", "path": "$.tasks[0].depnds", "line": 1, "column": 39,
+            "message": "unknown key \"depnds\"", "suggestion": "did you mean \"depends\"?"
+        }])
+    );
+}

@@ -1,0 +1,163 @@
+//! What is accepted, what is kept of it, and that no text does harm.
+
+mod job_support;
+
+use hub_core::job::{Job, Limits};
+use job_support::{cases, code, parse, refuse};
+use proptest::prelude::*;
+
+/// The manual's job, and one with every key there is.
+const JOBS: [&str; 2] = [
+    r#"{ "name": "sum_product",
+  "tasks": [
+    { "args": [1, 2], "name": "add" },
+    { "depends": ["add"], "args": ["_add.data", 2], "name": "multiply_this", "task_name": "multiply" } ],
+  "output": ["_multiply_this.data"] }"#,
+    r#"{"x-b": [1.0, {"z": 1, "a": 2}], "name": "full", "key": "k-1", "meta": {"owner": "_me", "n": 1e2}, "priority": 5,
+  "x-a": null, "tasks": [
+    {"x-2": "_free.text", "name": "list hosts", "task_name": "", "args": null, "depends": null, "pool": "net-1", "x-1": null},
+    {"name": "ping_é", "task_name": "ping", "kwargs": {"host": "_list hosts.data.0", "tag": "__raw"}, "priority": -3, "meta": {}}],
+  "output": {"up": "_ping_é.data", "who": "_ping_é.name"}}"#,
+];
+
+#[test]
+fn the_manuals_job() {
+    let job = parse(JOBS[0]);
+    assert_eq!((job.name(), job.source()), ("sum_product", JOBS[0]));
+    assert_eq!((job.key(), job.priority(), job.extra().len()), (None, None, 0));
+    let [add, multiply] = job.tasks() else { panic!("{job:?}") };
+    assert_eq!((&**add.name(), add.task_name(), &**add.module()), ("add", None, "add"));
+    assert_eq!(add.args().unwrap().text().get(), "[1, 2]");
+    assert!(add.kwargs().is_none() && add.depends().is_none() && add.upstream().is_empty());
+    assert_eq!((&**add.pool(), add.priority(), add.own_priority()), ("default", 0, None));
+    assert_eq!((&**multiply.name(), &**multiply.module()), ("multiply_this", "multiply"));
+    assert_eq!((multiply.depends(), multiply.upstream()), (Some(&[0][..]), &[0][..]));
+    assert_eq!(multiply.args().unwrap().text().get(), r#"["_add.data", 2]"#);
+    assert_eq!(job.output().unwrap().text().get(), r#"["_multiply_this.data"]"#);
+}
+
+#[test]
+fn every_key_and_the_users_own() {
+    let job = parse(JOBS[1]);
+    assert_eq!((job.key(), job.priority()), (Some("k-1"), Some(5)));
+    let own = |extra: &[(String, hub_core::Json)]| -> Vec<String> {
+        extra.iter().map(|(key, value)| format!("{key}={value}")).collect()
+    };
+    // Kept as written and in the order of the text; what looks like a reference is none there.
+    assert_eq!(own(job.extra()), [r#"x-b=[1.0, {"z": 1, "a": 2}]"#, r#"meta={"owner": "_me", "n": 1e2}"#, "x-a=null"]);
+    let [list, ping] = job.tasks() else { panic!("{job:?}") };
+    assert_eq!(own(list.extra()), [r#"x-2="_free.text""#, "x-1=null"]);
+    assert_eq!((list.task_name(), &**list.module(), &**list.pool()), (None, "list hosts", "net-1"));
+    assert!(list.args().is_none() && list.depends().is_none());
+    assert_eq!((list.priority(), list.own_priority()), (5, None));
+    assert_eq!((ping.priority(), ping.own_priority()), (-3, Some(-3)));
+    assert_eq!(ping.upstream(), [0]);
+    assert_eq!(job.task_named("ping_é"), Some(1));
+    assert_eq!(job.task_named("ping"), None);
+}
+
+#[test]
+fn names_may_be_long_and_foreign() {
+    for name in ["a".repeat(255), "a_".to_owned(), "日本 語".to_owned(), "a\"b".to_owned(), "id".to_owned()] {
+        let text = serde_json::json!({
+            "name": name, "key": name, "tasks": [{"name": name}, {"name": "after", "args": [format!("_{name}.data")]}]
+        });
+        assert_eq!(parse(&text.to_string()).tasks()[1].upstream(), [0], "{name}");
+    }
+}
+
+#[test]
+fn a_task_with_a_leading_underscore_can_be_depended_on_and_is_never_mistaken() {
+    let job = |arg: &str| {
+        format!(
+            r#"{{"name": "j", "tasks": [{{"name": "_a"}}, {{"name": "b", "depends": ["_a"], "args": ["{arg}"]}}]}}"#
+        )
+    };
+    assert_eq!(parse(&job("__other.data")).tasks()[1].upstream(), [0]);
+    assert_eq!(parse(&job("__a")).tasks()[1].args().unwrap().references().count(), 0);
+    let found = refuse(&job("__a.data"));
+    assert_eq!((code(&found[0]).as_str(), found[0].path.as_str()), ("bad_reference", "$.tasks[1].args[0]"));
+}
+
+#[test]
+fn jobs_that_are_sound_are_read_from_bytes_too() {
+    for text in JOBS {
+        let job = Job::parse_bytes(text.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(job.source(), text);
+        assert_eq!(parse(&format!(" \r\n\t{text}\n")).tasks().len(), job.tasks().len());
+    }
+}
+
+/// JSON of every kind, as text.
+fn json_texts() -> impl Strategy<Value = String> {
+    let number = "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?";
+    let string =
+        "\"([ -!#-\\[\\]-~]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-cA-C][0-9a-fA-F]{3}|[é日\u{10000}-\u{1ffff}]){0,12}\"";
+    let leaf = prop_oneof![number, string, Just("null".to_owned()), Just("true".to_owned()), Just("false".to_owned())];
+    leaf.prop_recursive(4, 30, 5, move |inner| {
+        let entry = (string, inner.clone()).prop_map(|(key, value)| format!("{key}:\r\n {value}"));
+        prop_oneof![
+            prop::collection::vec(inner, 0..5).prop_map(|list| format!("[{}\t]", list.join(" , "))),
+            prop::collection::vec(entry, 0..5).prop_map(|entries| format!("{{ {} }}", entries.join(","))),
+        ]
+    })
+}
+
+/// One change to a text: what is overwritten at a place.
+fn edits() -> impl Strategy<Value = (prop::sample::Index, usize, Vec<u8>)> {
+    let bits = [
+        "", "\"", "\\", "_", "__", ".", ".data", "{", "}", "[", "]", ",", ":", "null", "-", "1e9", "\\ud800",
+        "\\u005f", "\0", "\u{feff}", "é", "name", "tasks",
+    ];
+    let patch = prop_oneof![
+        prop::sample::select(bits.to_vec()).prop_map(|bit| bit.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..3),
+    ];
+    (any::<prop::sample::Index>(), 0..6_usize, patch)
+}
+
+proptest! {
+    #![proptest_config(cases(3_000))]
+
+    /// What `serde_json` understands is kept to the letter; what it does not is refused.
+    #[test]
+    fn what_is_json_is_decided_as_everywhere(value in json_texts()) {
+        let text = format!(r#"{{"name": "j", "tasks": [{{"name": "a", "x-own": {value}}}]}}"#);
+        match (Job::parse(&text, &Limits::default()), serde_json::from_str::<serde_json::Value>(&value)) {
+            (Ok(job), Ok(_)) => prop_assert_eq!(job.tasks()[0].extra()[0].1.get(), value.as_str()),
+            (Err(_), Err(_)) => {}
+            (Ok(_), Err(error)) => prop_assert!(false, "accepted, though {}", error),
+            (Err(problems), Ok(_)) => prop_assert!(false, "refused: {}", problems),
+        }
+    }
+
+    #[test]
+    fn damaged_jobs_are_refused_or_read_but_do_no_harm(which in 0..JOBS.len(), edits in prop::collection::vec(edits(), 1..6)) {
+        let mut bytes = JOBS[which].as_bytes().to_vec();
+        for (place, length, patch) in edits {
+            let at = place.index(bytes.len() + 1);
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at..end, patch);
+        }
+        match Job::parse_bytes(&bytes, &Limits::default()) {
+            Ok(job) => {
+                prop_assert_eq!(job.source().as_bytes(), bytes.as_slice());
+                prop_assert!(serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
+                for task in job.tasks() {
+                    for template in task.args().into_iter().chain(task.kwargs()) {
+                        let resolved = template.resolve(|_, _| Some(hub_core::Json::parse(r#"[{"0": "ip"}]"#).unwrap()));
+                        prop_assert!(resolved.is_ok_and(|json| hub_core::Json::parse(json.get()).is_ok()) || template.references().count() > 0);
+                    }
+                }
+            }
+            Err(problems) => {
+                prop_assert!(problems.iter().count() > 0);
+                let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+                for problem in &problems {
+                    prop_assert!((1..=lines as u32).contains(&problem.line.unwrap()), "{}", problem);
+                    prop_assert!((1..=bytes.len() as u32 + 1).contains(&problem.column.unwrap()), "{}", problem);
+                }
+            }
+        }
+    }
+}

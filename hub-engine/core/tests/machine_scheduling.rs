@@ -1,0 +1,159 @@
+//! Which task is handed out next, and how many are: windows, priorities, turns, pools.
+
+mod support;
+
+use std::time::Duration;
+
+use hub_core::machine::{ControlError, Published, Settings, Verdict};
+use hub_core::state::ErrorKind;
+use support::{Hub, id, told};
+
+#[test]
+fn a_job_of_two_does_not_wait_for_a_job_of_a_thousand() {
+    let mut hub = Hub::with(Settings { window_floor: 10, ..Settings::default() });
+    let many: Vec<String> = (0..1000).map(|at| format!(r#"{{"name": "t{at}"}}"#)).collect();
+    hub.submit(1, &format!(r#"{{"name": "many", "tasks": [{}]}}"#, many.join(",")));
+    let first = hub.handed_out();
+    assert_eq!(first.len(), 10, "the window");
+    let few = hub.submit(2, r#"{"name": "few", "tasks": [{"name": "x"}, {"name": "y"}]}"#);
+    let urgent = hub.submit(3, r#"{"name": "urgent", "priority": 5, "tasks": [{"name": "u"}]}"#);
+    for task in &first[..4] {
+        assert_eq!(hub.succeed(task, "0"), Verdict::Applied);
+    }
+    let next: Vec<_> = hub.handed_out().iter().map(|task| task.job).collect();
+    assert_eq!(next, [urgent, id(1), few, id(1)], "priority first, then in turns");
+}
+
+#[test]
+fn tasks_of_a_pool_wait_for_its_first_worker() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a", "pool": "gpu"}]}"#);
+    hub.worker("w1", &["a"]);
+    assert!(hub.handed_out().is_empty());
+    assert_eq!(hub.machine.job(job).unwrap().waiting[0].1, "no worker serves the pool \"gpu\"");
+    let mut report = hub.worker("w2", &["a"]);
+    report.pools = vec!["gpu".into()];
+    hub.machine.handle_heartbeat(report, hub.now);
+    assert_eq!(hub.handed_out().len(), 1);
+}
+
+#[test]
+fn cancelling_stops_what_runs_and_ends_the_job() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]}"#);
+    let a = hub.handed_out().remove(0);
+    hub.machine.cancel(job, hub.now).unwrap();
+    assert_eq!(
+        told(&hub.actions()),
+        [
+            "a is CANCELLED",
+            "keep task 0 CANCELLED",
+            "b is CANCELLED",
+            "keep task 1 CANCELLED",
+            "stop 1",
+            "keep job CANCELLED",
+            "job is CANCELLED",
+        ]
+    );
+    assert_eq!(hub.succeed(&a, "1"), Verdict::Unknown);
+    assert_eq!(hub.machine.cancel(job, hub.now), Err(ControlError::UnknownJob));
+    assert_eq!(hub.machine.stats().in_flight, 0);
+}
+
+#[test]
+fn what_the_broker_does_not_take_is_said() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
+    let tasks = hub.handed_out();
+    hub.machine.handle_published(tasks[0].task, tasks[0].attempt, Published::Rejected("too large".into()), hub.now);
+    hub.machine.handle_dead_letter(tasks[1].task, tasks[1].attempt, hub.now);
+    hub.machine.handle_published(tasks[2].task, tasks[2].attempt, Published::Unroutable, hub.now);
+    assert!(hub.handed_out().is_empty(), "no queue is there until a worker declares it");
+    let stored = hub.stored(job);
+    assert!(stored.tasks[0].msg.as_deref().unwrap().contains("too large"));
+    assert_eq!(stored.tasks[1].error.as_ref().unwrap().kind, ErrorKind::WorkerLost);
+    hub.worker("w1", &["c"]);
+    assert_eq!(hub.handed_out().len(), 1);
+}
+
+fn many(count: u32, pool: &str) -> String {
+    let tasks: Vec<String> =
+        (0..count).map(|at| format!(r#"{{"name": "t{at}", "task_name": "a", "pool": "{pool}"}}"#)).collect();
+    format!(r#"{{"name": "many", "tasks": [{}]}}"#, tasks.join(","))
+}
+
+#[test]
+fn a_window_grows_with_the_slots_of_its_pool() {
+    let mut hub = Hub::new();
+    hub.submit(1, &many(1000, "default"));
+    let first = hub.handed_out();
+    assert_eq!(first.len(), 64, "the floor");
+    let mut report = hub.worker("w1", &["a"]);
+    assert!(hub.handed_out().is_empty(), "four for each of two slots are fewer");
+    report.slots = 20;
+    hub.machine.handle_heartbeat(report.clone(), hub.now);
+    assert_eq!(hub.handed_out().len(), 80 - 64);
+    report.id = "w2".into();
+    report.slots = 5;
+    hub.machine.handle_heartbeat(report, hub.now);
+    assert_eq!(hub.handed_out().len(), 20);
+    hub.machine.handle_worker_left(&"w2".into(), hub.now);
+    let held: Vec<_> = first.iter().take(30).map(|task| (task.task, task.attempt)).collect();
+    hub.machine.handle_started(&"w1".into(), &held, hub.now);
+    assert_eq!(hub.handed_out().len(), 10, "what is leased is not on the broker; the window is 80 again");
+    assert_eq!(hub.machine.stats().in_flight, 80 + 30);
+    assert_eq!(hub.machine.stats().ready, 1000 - 110);
+}
+
+#[test]
+fn the_window_of_one_pool_is_not_anothers() {
+    let mut hub = Hub::with(Settings { window_floor: 3, window_factor: 1, ..Settings::default() });
+    let mut report = hub.worker("w1", &["a"]);
+    report.pools = vec!["x".into(), "y".into()];
+    hub.machine.handle_heartbeat(report, hub.now);
+    hub.submit(1, &many(10, "x"));
+    hub.submit(2, &many(10, "y"));
+    let pools: Vec<_> = hub.handed_out().iter().map(|task| task.pool.to_string()).collect();
+    assert_eq!(pools, ["x", "x", "x", "y", "y", "y"]);
+}
+
+#[test]
+fn a_tasks_own_priority_goes_before_its_jobs() {
+    let mut hub = Hub::with(Settings { window_floor: 1, ..Settings::default() });
+    hub.submit(
+        1,
+        r#"{"name": "j", "priority": 2, "tasks": [
+            {"name": "a", "priority": -1}, {"name": "b"}, {"name": "c"}, {"name": "d", "priority": 9}]}"#,
+    );
+    let mut order = Vec::new();
+    while let Some(task) = hub.handed_out().pop() {
+        order.push(task.name.to_string());
+        hub.succeed(&task, "0");
+    }
+    assert_eq!(order, ["d", "b", "c", "a"]);
+}
+
+#[test]
+fn cancelled_jobs_leave_nothing_behind_wherever_their_tasks_were() {
+    let mut hub = Hub::with(Settings { window_floor: 2, ..Settings::default() });
+    hub.submit(1, &many(100, "nowhere"));
+    hub.worker("w1", &["b"]);
+    hub.submit(2, &many(5, "default"));
+    assert!(hub.handed_out().is_empty(), "one pool has no worker, the other has none that knows the module");
+    assert_eq!(hub.machine.stats().ready, 105);
+    hub.worker("w2", &["a", "b"]);
+    let out = hub.handed_out();
+    hub.machine.handle_started(&"w2".into(), &[(out[0].task, out[0].attempt)], hub.now);
+    hub.actions();
+    for job in [id(1), id(2)] {
+        hub.machine.cancel(job, hub.now).unwrap();
+    }
+    hub.actions();
+    let stats = hub.machine.stats();
+    assert_eq!((stats.ready, stats.in_flight, stats.live_jobs, stats.live_tasks), (0, 0, 0, 0));
+    hub.pass(Duration::from_secs(120));
+    assert!(told(&hub.actions()).is_empty());
+    // The same ids again, as new jobs: nothing of the old ones is in their way.
+    hub.submit(2, r#"{"name": "again", "tasks": [{"name": "a"}]}"#);
+    assert_eq!(hub.handed_out().len(), 1);
+}

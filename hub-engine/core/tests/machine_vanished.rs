@@ -1,0 +1,114 @@
+//! Issues that the broker loses are noticed and handed out again; those that are only slow are not.
+
+mod support;
+
+use std::time::Duration;
+
+use hub_core::action::Action;
+use hub_core::machine::{Published, Verdict};
+use support::Hub;
+
+const LEASE: Duration = Duration::from_secs(30);
+const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
+
+/// Whether the pool is to be looked into.
+fn probes(hub: &mut Hub) -> bool {
+    hub.actions().iter().any(|action| matches!(action, Action::Probe { pool } if &**pool == "default"))
+}
+
+/// Lets time pass in steps of a heartbeat. The broker, whenever it is asked, says that so many messages wait.
+fn pass(hub: &mut Hub, duration: Duration, ready: u64, mut each: impl FnMut(&mut Hub)) -> usize {
+    let mut lost = 0;
+    let end = hub.now.after(duration);
+    while hub.now < end {
+        each(hub);
+        hub.pass(Duration::from_secs(5));
+        if probes(hub) {
+            let now = hub.now;
+            lost += hub.machine.handle_depth("default", ready, now, now);
+            if lost > 0 {
+                break;
+            }
+        }
+    }
+    lost
+}
+
+#[test]
+fn what_gave_no_sign_while_its_queue_was_empty_is_handed_out_again() {
+    let mut hub = Hub::new();
+    hub.worker("w1", &["a"]);
+    hub.submit(1, JOB);
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    assert_eq!(pass(&mut hub, LEASE * 3, 0, |hub| drop(hub.worker("w1", &["a"]))), 1);
+    let again = hub.handed_out();
+    assert_eq!((again.len(), again[0].attempt.attempt), (1, 2));
+    assert_ne!(hub.succeed(&task, "1"), Verdict::Applied, "the first one has turned up after all, too late");
+    assert_eq!(hub.succeed(&again[0], "2"), Verdict::Applied);
+    hub.actions();
+    assert_eq!(
+        hub.machine.poll_timeout().map(|due| due.since(hub.now) <= LEASE),
+        Some(true),
+        "only the worker's lease"
+    );
+}
+
+#[test]
+fn what_waits_in_its_queue_waits() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    assert_eq!(pass(&mut hub, LEASE * 100, 1, |_| {}), 0);
+    assert_eq!(hub.succeed(&task, "1"), Verdict::Applied);
+}
+
+#[test]
+fn what_a_worker_names_is_there() {
+    let mut hub = Hub::new();
+    let mut report = hub.worker("w1", &["a"]);
+    hub.submit(1, JOB);
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    report.present = vec![(task.task, task.attempt)];
+    let lost = pass(&mut hub, LEASE * 100, 0, |hub| hub.machine.handle_heartbeat(report.clone(), hub.now));
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn what_is_not_confirmed_is_still_on_its_way() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    assert_eq!(hub.handed_out().len(), 1);
+    assert_eq!(pass(&mut hub, LEASE * 100, 0, |_| {}), 0);
+}
+
+#[test]
+fn silence_counts_from_the_first_look_and_not_while_nobody_can_be_heard() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    // Empty at once, but for less than a lease.
+    assert_eq!(pass(&mut hub, LEASE + LEASE / 2, 0, |_| {}), 0);
+    hub.machine.handle_link(false, hub.now);
+    assert_eq!(pass(&mut hub, LEASE * 100, 0, |_| {}), 0);
+    assert!(hub.machine.poll_timeout().is_none());
+    hub.machine.handle_link(true, hub.now);
+    assert_eq!(pass(&mut hub, LEASE - Duration::from_secs(5), 0, |_| {}), 0);
+    assert_eq!(pass(&mut hub, LEASE * 2, 0, |_| {}), 1);
+}
+
+#[test]
+fn an_idle_machine_looks_into_nothing() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    hub.succeed(&task, "1");
+    hub.actions();
+    hub.pass(LEASE * 2);
+    assert!(!probes(&mut hub));
+    assert!(hub.machine.poll_timeout().is_none());
+}

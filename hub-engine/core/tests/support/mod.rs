@@ -1,0 +1,235 @@
+//! A machine under a clock that jumps, and workers that do as the test says.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::action::{Action, Assignment, Change, Notice};
+use hub_core::job::{Job, Limits};
+use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::state::JobSnapshot;
+use hub_core::{JobId, Json, TaskStatus, Timestamp};
+
+/// The manual's job.
+pub const SUM_PRODUCT: &str = r#"{ "name": "sum_product",
+  "tasks": [
+    { "args": [1, 2], "name": "add" },
+    { "depends": ["add"], "args": ["_add.data", 2], "name": "multiply_this", "task_name": "multiply" } ],
+  "output": ["_multiply_this.data"] }"#;
+
+/// A machine and its clock.
+pub struct Hub {
+    pub machine: Machine,
+    pub now: Timestamp,
+    /// Jobs that have left the machine, as their last changes say.
+    pub ended: BTreeMap<JobId, JobSnapshot>,
+    jobs: BTreeMap<JobId, JobSnapshot>,
+    settings: Settings,
+}
+
+pub fn id(number: u128) -> JobId {
+    JobId::new(uuid::Uuid::from_u128(number << 64))
+}
+
+pub fn parse(text: &str) -> Arc<Job> {
+    Arc::new(Job::parse(text, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+pub fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+/// The kinds of actions, in their order, short enough to compare whole lists.
+pub fn told(actions: &[Action]) -> Vec<String> {
+    let tell = |action: &Action| match action {
+        Action::Persist(Change::JobAdded { .. }) => "keep job".to_owned(),
+        Action::Persist(Change::TaskChanged { index, state, .. }) => {
+            format!("keep task {index} {}", state.status)
+        }
+        Action::Persist(Change::JobChanged { state, .. }) => format!("keep job {}", state.status),
+        Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
+        Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.attempt.attempt),
+        Action::Stop { attempt, .. } => format!("stop {}", attempt.attempt),
+        Action::Probe { pool } => format!("probe {pool}"),
+        Action::Notify(Notice::Job { status, .. }) => format!("job is {status}"),
+        Action::Notify(Notice::Task { name, status, .. }) => format!("{name} is {status}"),
+    };
+    actions.iter().map(tell).collect()
+}
+
+/// The first issue of a task, as a worker would report on it.
+pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
+    let stored = hub.stored(job);
+    let spec = &stored.job.tasks()[index as usize];
+    Assignment {
+        task: job.task(index),
+        job,
+        attempt: stored.tasks[index as usize].attempt.unwrap(),
+        name: spec.name().clone(),
+        task_name: spec.module().clone(),
+        pool: spec.pool().clone(),
+        args: json("[]"),
+        kwargs: json("{}"),
+    }
+}
+
+/// The start of every test's clock.
+const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn linked(settings: Settings) -> Machine {
+    let mut machine = Machine::new(settings);
+    machine.handle_link(true, START);
+    machine
+}
+
+impl Hub {
+    pub fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self { machine: linked(settings.clone()), settings, now: START, ended: BTreeMap::new(), jobs: BTreeMap::new() }
+    }
+
+    pub fn submit(&mut self, number: u128, text: &str) -> JobId {
+        self.machine.submit(id(number), parse(text), self.now).unwrap();
+        id(number)
+    }
+
+    pub fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        if self.machine.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.machine.handle_timeout(self.now);
+        }
+    }
+
+    /// Everything that is to be done. Changes are applied to what `job` and `ended` show.
+    pub fn actions(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.machine.poll_actions(self.now, &mut actions);
+        for action in &actions {
+            self.keep(action);
+        }
+        actions
+    }
+
+    /// The tasks to be handed out; other actions are kept or dropped.
+    pub fn handed_out(&mut self) -> Vec<Assignment> {
+        let published = |action| match action {
+            Action::Publish(assignment) => Some(assignment),
+            _ => None,
+        };
+        self.actions().into_iter().filter_map(published).collect()
+    }
+
+    pub fn result(&mut self, assignment: &Assignment, outcome: Outcome) -> Verdict {
+        let result = TaskResult {
+            task: assignment.task,
+            attempt: assignment.attempt,
+            outcome,
+            log: None,
+            worker: "w1".into(),
+            started_at: self.now,
+            ended_at: self.now,
+        };
+        self.machine.handle_result(result, self.now)
+    }
+
+    pub fn succeed(&mut self, assignment: &Assignment, data: &str) -> Verdict {
+        self.result(assignment, Outcome::Success { data: json(data) })
+    }
+
+    pub fn fail(&mut self, assignment: &Assignment, msg: &str) -> Verdict {
+        self.result(assignment, Outcome::Failed { msg: msg.into(), error: None })
+    }
+
+    pub fn worker(&mut self, name: &str, modules: &[&str]) -> WorkerReport {
+        let report = WorkerReport {
+            id: name.into(),
+            host: "here".into(),
+            pid: 1,
+            pools: vec!["default".into()],
+            slots: 2,
+            running: 0,
+            tasks: modules.iter().map(|module| (Arc::from(*module), None)).collect(),
+            broken: BTreeMap::new(),
+            held: Vec::new(),
+            present: Vec::new(),
+        };
+        self.machine.handle_heartbeat(report.clone(), self.now);
+        report
+    }
+
+    /// A job as the store would have it.
+    pub fn stored(&self, id: JobId) -> &JobSnapshot {
+        self.ended.get(&id).or_else(|| self.jobs.get(&id)).expect("no such job was kept")
+    }
+
+    /// The dispatcher is killed: what was not kept is lost. The next incarnation starts from what was.
+    pub fn crash(&mut self) {
+        self.crash_without_link();
+        self.machine.handle_link(true, self.now);
+    }
+
+    /// As `crash`, and the broker is not there when the next incarnation starts.
+    pub fn crash_without_link(&mut self) {
+        self.settings.incarnation += 1;
+        self.machine = Machine::new(self.settings.clone());
+        for (id, job) in &self.jobs {
+            if !self.ended.contains_key(id) {
+                self.machine.restore(job.clone(), self.now);
+            }
+        }
+    }
+
+    /// Where the tasks of a live job stand, kept or not.
+    pub fn statuses_now(&self, id: JobId) -> Vec<TaskStatus> {
+        self.machine.job(id).unwrap().tasks.iter().map(|task| task.status).collect()
+    }
+
+    pub fn statuses(&self, id: JobId) -> Vec<TaskStatus> {
+        self.stored(id).tasks.iter().map(|task| task.status).collect()
+    }
+
+    fn keep(&mut self, action: &Action) {
+        let Action::Persist(change) = action else {
+            return;
+        };
+        match change {
+            Change::JobAdded { id, job, submitted_at } => {
+                let snapshot = JobSnapshot {
+                    id: *id,
+                    job: Arc::clone(job),
+                    state: hub_core::state::JobState {
+                        status: hub_core::JobStatus::Pending,
+                        output: None,
+                        msg: None,
+                        submitted_at: *submitted_at,
+                        started_at: None,
+                        ended_at: None,
+                    },
+                    tasks: vec![hub_core::state::TaskState::pending(); job.tasks().len()],
+                    waiting: Vec::new(),
+                };
+                self.jobs.insert(*id, snapshot);
+                self.ended.remove(id);
+            }
+            Change::TaskChanged { job, index, state } => {
+                let kept = &mut self.jobs.get_mut(job).unwrap().tasks[*index as usize];
+                let (from, to) = (kept.status, state.status);
+                assert!(!from.is_terminal() || *kept == *state, "an ended task changed: {from} → {to}");
+                *kept = state.clone();
+            }
+            Change::JobChanged { id, state } => {
+                let kept = self.jobs.get_mut(id).unwrap();
+                assert!(!kept.state.status.is_terminal(), "an ended job changed");
+                kept.state = state.clone();
+                if state.status.is_terminal() {
+                    self.ended.insert(*id, kept.clone());
+                }
+            }
+            Change::JobRemoved { id } => drop(self.jobs.remove(id)),
+        }
+    }
+}
