@@ -1,0 +1,1 @@
+"""The interface for task modules: see hub.lib.api."""

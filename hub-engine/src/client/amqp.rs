@@ -1,0 +1,312 @@
+//! Asks a dispatcher over the broker: requests with replies, and submissions that wait for a dispatcher if
+//! none is there.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::{JobId, Json, TaskId};
+use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
+use hub_transport::{Bytes, Message, Outcome, Transport};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use super::follow::follow;
+use super::replies::Replies;
+use crate::operations::{
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+};
+use crate::wire::{self, Names, Reply, Request, RequestMessage};
+
+/// How many publishes may be on their way.
+const WINDOW: usize = 256;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A Hub behind a broker.
+#[derive(Debug)]
+pub struct AmqpHub {
+    link: Link,
+    names: Names,
+    timeout: Duration,
+    /// Where replies reach this client at present; `None` while it is not connected.
+    inbox: watch::Receiver<Option<String>>,
+    replies: Replies,
+    address: String,
+    max_message_bytes: Option<usize>,
+    _serving: DropGuard,
+}
+
+/// The answer to what changes something.
+#[derive(Deserialize)]
+struct Id<T> {
+    id: T,
+}
+
+/// How a question went without an answer.
+enum Unanswered {
+    /// The broker has not said that it has the question.
+    NotDelivered(RequestError),
+    /// The broker has it, and no answer came.
+    Silence(RequestError),
+    /// An answer came: no.
+    Refused(RequestError),
+}
+
+/// Whether asking twice does the same as asking once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Harmless,
+    Never,
+}
+
+impl AmqpHub {
+    /// Connects to the broker. `timeout` bounds connecting, and each answer later.
+    ///
+    /// # Errors
+    /// `Unreachable` with the cause where the broker does not answer in that time or refuses the credentials.
+    pub async fn connect(transport: Arc<dyn Transport>, prefix: &str, timeout: Duration) -> Result<Self, RequestError> {
+        let names = Names::new(prefix);
+        let address = transport.describe();
+        let max_message_bytes = transport.capabilities().max_message_bytes;
+        let plan = Plan {
+            topology: names.client_topology(),
+            subscriptions: Vec::new(),
+            inbox: true,
+            window: WINDOW,
+            backoff: Backoff { cap: Duration::from_secs(1), ..Backoff::default() },
+            seed: Uuid::new_v4().as_u64_pair().0,
+        };
+        let (link, mut events) = Link::start(transport, plan);
+        let connected = tokio::time::timeout(timeout, first_session(&mut events)).await;
+        let inbox = match connected {
+            Ok(Ok(inbox)) => inbox,
+            Ok(Err(cause)) => return Err(unreachable(&address, cause.as_deref())),
+            Err(_) => return Err(no_connection(&address, &link)),
+        };
+        let (announce, inbox) = watch::channel(inbox);
+        let (replies, stop) = (Replies::default(), CancellationToken::new());
+        tokio::spawn(replies.clone().serve(events, announce, link.clone(), stop.clone()));
+        Ok(Self { link, names, timeout, inbox, replies, address, max_message_bytes, _serving: stop.drop_guard() })
+    }
+
+    /// Hands a job to the broker and does not wait for a dispatcher. The job's problems, if it has any, are
+    /// then in the dispatcher's log only.
+    ///
+    /// # Errors
+    /// Where the broker does not take it.
+    pub async fn submit_detached(&self, submission: Submission) -> Result<JobId, RequestError> {
+        let (id, message) = self.submission(&submission);
+        let deadline = self.deadline(Duration::ZERO);
+        while !self.deliver(&message, deadline).await? {}
+        Ok(id)
+    }
+
+    /// Disconnects. (Dropping it disconnects too, some time later.)
+    pub async fn close(&self) {
+        // What has no outcome by then is nobody's any more.
+        let _ = self.link.close(GOODBYE).await;
+    }
+
+    fn submission(&self, submission: &Submission) -> (JobId, Message) {
+        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+        let body = Bytes::copy_from_slice(submission.text.as_bytes());
+        let mut message = Message::new(self.names.hub(), self.names.job_key(id), body).with_message_id(id.to_string());
+        message.content_type = Some(wire::JSON.to_owned());
+        (id, message)
+    }
+
+    /// Asks, and reads the answer.
+    async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, RequestError> {
+        let repeat = match request {
+            Request::Cancel { .. } | Request::Remove { .. } => Repeat::Never,
+            _ => Repeat::Harmless,
+        };
+        let deadline = self.deadline(request.wait().unwrap_or_default());
+        let body = wire::encode(&RequestMessage { v: wire::VERSION, request });
+        let mut message = Message::new(self.names.requests_queue(), self.names.request_key(), body).transient();
+        message.mandatory = true;
+        message.content_type = Some(wire::JSON.to_owned());
+        self.exchange(message, deadline, repeat).await.map_err(|unanswered| match unanswered {
+            Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
+        })
+    }
+
+    /// Publishes `message` and waits for the reply until `deadline`. The place for replies goes with its
+    /// session: what may be repeated is then asked again from the next one.
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        mut message: Message,
+        deadline: Instant,
+        repeat: Repeat,
+    ) -> Result<T, Unanswered> {
+        let mut inbox = self.inbox.clone();
+        loop {
+            message.reply_to = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
+                Ok(Ok(address)) => address.clone(),
+                Ok(Err(_)) | Err(_) => return Err(Unanswered::NotDelivered(no_connection(&self.address, &self.link))),
+            };
+            let mut awaited = self.replies.expect();
+            message.correlation_id = Some(awaited.correlation_id.clone());
+            let delivered = self.deliver(&message, deadline).await.map_err(Unanswered::NotDelivered)?;
+            if delivered {
+                tokio::select! {
+                    Ok(body) = &mut awaited.body => return read_reply(&body),
+                    _ = inbox.changed() => {}
+                    () = tokio::time::sleep_until(deadline) => {
+                        return Err(Unanswered::Silence(self.silent("the dispatcher")));
+                    }
+                }
+            }
+            if repeat == Repeat::Never {
+                let message = format!(
+                    "the connection to {} was lost before the answer came: it may have been done all the same",
+                    self.address
+                );
+                return Err(Unanswered::Silence(RequestError::new(RequestErrorKind::TimedOut, message)));
+            }
+        }
+    }
+
+    /// Publishes and waits for the broker's word. `false`: the session died first, and whether the broker has
+    /// the message is unknown.
+    async fn deliver(&self, message: &Message, deadline: Instant) -> Result<bool, RequestError> {
+        match tokio::time::timeout_at(deadline, self.link.publish(message.clone())).await {
+            Ok(Outcome::Confirmed) => Ok(true),
+            Ok(Outcome::Unknown(_)) if !self.link.is_closed() => Ok(false),
+            Ok(Outcome::Unknown(cause)) => Err(unreachable(&self.address, Some(&cause))),
+            Ok(Outcome::Rejected(why)) => Err(self.rejected(message, &why)),
+            Ok(Outcome::Unroutable) => {
+                let message = format!(
+                    "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, then try again",
+                    self.names.hub(),
+                    self.address
+                );
+                Err(RequestError::new(RequestErrorKind::Unreachable, message))
+            }
+            Err(_) if self.link.is_up() => Err(self.silent("the broker")),
+            Err(_) => Err(no_connection(&self.address, &self.link)),
+        }
+    }
+
+    fn deadline(&self, more: Duration) -> Instant {
+        Instant::now() + self.timeout + more
+    }
+
+    fn rejected(&self, message: &Message, why: &str) -> RequestError {
+        let too_large = self.max_message_bytes.is_some_and(|limit| message.body.len() > limit);
+        let kind = if too_large { RequestErrorKind::TooLarge } else { RequestErrorKind::Unavailable };
+        RequestError::new(kind, format!("the broker at {} does not take it: {why}", self.address))
+    }
+
+    fn silent(&self, who: &str) -> RequestError {
+        let seconds = self.timeout.as_secs_f32();
+        let mut message = format!("{who} at {} did not answer within {seconds} s", self.address);
+        if let LinkHealth::Blocked(reason) = &*self.link.health().borrow() {
+            let _ = write!(message, " (it takes no messages at present: {reason})");
+        }
+        RequestError::new(RequestErrorKind::TimedOut, message)
+    }
+}
+
+/// Waits for the first session. Who connects wants to know soon that nobody is there: one more try is made,
+/// since a broker may just be starting.
+async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option<Arc<hub_transport::Error>>> {
+    loop {
+        match events.next().await {
+            Some(LinkEvent::Up { inbox, .. }) => return Ok(inbox),
+            Some(LinkEvent::Down { cause, attempt, .. }) if attempt > 1 || !cause.is_retryable() => {
+                return Err(Some(cause));
+            }
+            Some(_) => {}
+            None => return Err(None),
+        }
+    }
+}
+
+fn read_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unanswered> {
+    let answer = Reply::decode(body).unwrap_or_else(|error| {
+        let message = format!("the dispatcher's answer is unclear: {error}");
+        Err(RequestError::new(RequestErrorKind::Internal, message))
+    });
+    answer.map_err(Unanswered::Refused)
+}
+
+/// The refusal of a client without a connection, with the last cause that is known.
+fn no_connection(address: &str, link: &Link) -> RequestError {
+    let cause = match &*link.health().borrow() {
+        LinkHealth::Down(cause) => cause.clone(),
+        LinkHealth::Up | LinkHealth::Blocked(_) | LinkHealth::Closed => None,
+    };
+    unreachable(address, cause.as_deref())
+}
+
+fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestError {
+    let mut message = format!("no connection to {address}");
+    let mut next = cause.map(|cause| cause as &dyn std::error::Error);
+    while let Some(error) = next {
+        let _ = write!(message, ": {error}");
+        next = error.source();
+    }
+    message.push_str(". Is the broker running, and are address and credentials right?");
+    RequestError::new(RequestErrorKind::Unreachable, message)
+}
+
+#[async_trait]
+impl Hub for AmqpHub {
+    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
+        let (id, message) = self.submission(&submission);
+        // Under one id a job is one job, however often it arrives.
+        let answer = self.exchange::<Id<JobId>>(message, self.deadline(Duration::ZERO), Repeat::Harmless).await;
+        answer.map(|answer| answer.id).map_err(|unanswered| match unanswered {
+            Unanswered::Refused(error) => error,
+            Unanswered::Silence(error) => {
+                let advice = format!("The broker keeps the job as {id}: it runs when a dispatcher comes");
+                RequestError::new(error.kind, format!("{}. {advice}", error.message))
+            }
+            Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
+                let advice = format!("The broker may have the job as {id}: submit it again under this id");
+                RequestError::new(error.kind, format!("{}. {advice}", error.message))
+            }
+            Unanswered::NotDelivered(error) => error,
+        })
+    }
+
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+        let Some(wait) = wait else { return self.ask(Request::Job { id, wait_ms: None }).await };
+        follow(wait, |step| {
+            let wait_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
+            self.ask(Request::Job { id, wait_ms: Some(wait_ms) })
+        })
+        .await
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
+        self.ask(Request::Jobs { filter }).await
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
+        self.ask::<Id<JobId>>(Request::Cancel { id }).await.map(drop)
+    }
+
+    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
+        self.ask::<Id<JobId>>(Request::Remove { id }).await.map(drop)
+    }
+
+    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
+        self.ask::<Id<TaskId>>(Request::Result { result: update }).await.map(drop)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
+        self.ask(Request::Workers).await
+    }
+
+    async fn health(&self) -> Result<HealthReport, RequestError> {
+        self.ask(Request::Health).await
+    }
+}

@@ -1,0 +1,135 @@
+//! Following a job until it has ended, through whatever happens to the dispatcher meanwhile.
+
+use std::future::Future;
+use std::time::Duration;
+
+use hub_core::Json;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::operations::{RequestError, RequestErrorKind};
+
+/// Waiting is asked for in pieces of this length: a dispatcher that restarts is simply asked again.
+const STEP: Duration = Duration::from_secs(10);
+/// The rest between two pieces where the first one was over sooner than asked.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Nobody waits longer, and the clock can still express it.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// Asks for a job's record until the job has ended or `wait` is over. `ask` is told for how long the answer
+/// may be held back.
+///
+/// # Errors
+/// Those of `ask` that time does not heal. That nobody is there is final only as long as nobody has answered.
+pub(super) async fn follow<F, Answer>(wait: Duration, ask: F) -> Result<Json, RequestError>
+where
+    F: Fn(Duration) -> Answer + Send,
+    Answer: Future<Output = Result<Json, RequestError>> + Send,
+{
+    let deadline = Instant::now() + wait.min(LONGEST);
+    let mut answered = false;
+    loop {
+        let asked_at = Instant::now();
+        let left = deadline.saturating_duration_since(asked_at);
+        let step = left.min(STEP);
+        let outcome = ask(step).await;
+        let over = step == left;
+        match &outcome {
+            Ok(record) if over || has_ended(record) => return outcome,
+            Ok(_) => answered = true,
+            Err(error) if over || !passes(error.kind, answered) => return outcome,
+            Err(error) => tracing::debug!(%error, "asking again"),
+        }
+        if asked_at.elapsed() < step / 2 {
+            tokio::time::sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+}
+
+/// Whether the same question may be answered a little later.
+fn passes(kind: RequestErrorKind, answered: bool) -> bool {
+    match kind {
+        RequestErrorKind::TimedOut | RequestErrorKind::Unavailable => true,
+        RequestErrorKind::Unreachable => answered,
+        _ => false,
+    }
+}
+
+/// Whether the record is of a job that has ended.
+fn has_ended(record: &Json) -> bool {
+    #[derive(Deserialize)]
+    struct Status {
+        status: hub_core::JobStatus,
+    }
+    serde_json::from_str::<Status>(record.get()).is_ok_and(|record| record.status.is_terminal())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Follows a job whose dispatcher gives these answers, each `takes` after the question.
+    async fn run(
+        wait: Duration,
+        takes: Duration,
+        answers: &[Result<&str, RequestErrorKind>],
+    ) -> (Result<Json, RequestError>, usize) {
+        let script = Mutex::new(answers.iter().copied());
+        let outcome = follow(wait, |step| {
+            assert!(step <= STEP);
+            let answer = script.lock().unwrap().next().expect("asked once too often");
+            async move {
+                tokio::time::sleep(takes.min(step)).await;
+                answer.map(record).map_err(|kind| RequestError::new(kind, "scripted"))
+            }
+        });
+        let outcome = outcome.await;
+        let left = script.lock().unwrap().len();
+        (outcome, left)
+    }
+
+    fn record(status: &str) -> Json {
+        serde_json::json!({"tasks": [{"status": "SUCCESS"}], "status": status}).into()
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_with_the_job() {
+        let (outcome, left) = run(HOUR, STEP, &[Ok("PENDING"), Ok("RUNNING"), Ok("FAILED")]).await;
+        assert_eq!((outcome.unwrap(), left), (record("FAILED"), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_with_the_time() {
+        let (outcome, left) = run(Duration::from_secs(25), STEP, &[Ok("RUNNING"); 3]).await;
+        assert_eq!((outcome.unwrap(), left), (record("RUNNING"), 0));
+        assert_eq!(run(Duration::ZERO, Duration::ZERO, &[Ok("PENDING")]).await.0.unwrap(), record("PENDING"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goes_on_through_a_restart() {
+        use RequestErrorKind::{TimedOut, Unavailable, Unreachable};
+        let answers =
+            [Err(TimedOut), Ok("RUNNING"), Err(Unavailable), Err(Unreachable), Err(Unreachable), Ok("SUCCESS")];
+        let (outcome, left) = run(HOUR, Duration::ZERO, &answers).await;
+        assert_eq!((outcome.unwrap(), left), (record("SUCCESS"), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_for_who_was_never_there() {
+        for kind in [RequestErrorKind::Unreachable, RequestErrorKind::NotFound, RequestErrorKind::Unauthorized] {
+            let (outcome, left) = run(HOUR, Duration::ZERO, &[Err(kind), Ok("SUCCESS")]).await;
+            assert_eq!((outcome.unwrap_err().kind, left), (kind, 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_dispatcher_has_forgotten_is_not_waited_for() {
+        let answers = [Ok("RUNNING"), Err(RequestErrorKind::NotFound), Ok("SUCCESS")];
+        let (outcome, left) = run(Duration::MAX, Duration::ZERO, &answers).await;
+        assert_eq!((outcome.unwrap_err().kind, left), (RequestErrorKind::NotFound, 1));
+    }
+}

@@ -1,0 +1,173 @@
+//! Asks a dispatcher over its HTTP API.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::{JobId, Json};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+use uuid::Uuid;
+
+use super::follow::follow;
+use crate::operations::{
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+};
+
+/// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// A Hub behind its HTTP API.
+#[derive(Debug)]
+pub struct HttpHub {
+    client: reqwest::Client,
+    /// Ends in a slash.
+    base: Url,
+    timeout: Duration,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: JobId,
+}
+
+impl HttpHub {
+    /// The dispatcher whose API is at `url` (`http://host:port`, with a path where a proxy put it under one).
+    /// `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
+    ///
+    /// # Errors
+    /// `InvalidRequest` where the URL is none, or the token cannot stand in a header.
+    pub fn new(url: &str, token: Option<String>, timeout: Duration) -> Result<Self, RequestError> {
+        let mut base = Url::parse(url).map_err(|error| invalid(format!("{url:?} is no URL: {error}")))?;
+        if base.scheme() != "http" || base.host_str().is_none() || base.query().is_some() || base.fragment().is_some() {
+            return Err(invalid(format!("{url:?} must have the form http://host:port")));
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| invalid("the token has characters that no token has".to_owned()))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(timeout)
+            .default_headers(headers)
+            .no_proxy()
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        let client = client.map_err(|error| invalid(format!("no HTTP client: {error}")))?;
+        Ok(Self { client, base, timeout })
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RequestError> {
+        let url = self.base.join("api/v1/").and_then(|root| root.join(path));
+        let url = url.map_err(|error| invalid(format!("{path:?} is no path: {error}")))?;
+        Ok(self.client.request(method, url).timeout(self.timeout))
+    }
+
+    /// Sends, and returns the text of the answer.
+    async fn send(&self, request: RequestBuilder) -> Result<String, RequestError> {
+        let answer = request.send().await.map_err(|error| self.failed(error))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| self.failed(error))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        Err(serde_json::from_str(&text).unwrap_or_else(|_| self.foreign(status)))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RequestError> {
+        let text = self.send(request).await?;
+        serde_json::from_str(&text).map_err(|error| {
+            let message = format!("the answer of {} is unclear: {error}", self.base);
+            RequestError::new(RequestErrorKind::Internal, message)
+        })
+    }
+
+    fn failed(&self, error: reqwest::Error) -> RequestError {
+        let (base, seconds) = (&self.base, self.timeout.as_secs_f32());
+        let mut why = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            why = inner.to_string();
+            source = inner.source();
+        }
+        let (kind, message) = if error.is_connect() {
+            let advice = "Is hub-dispatcher running with --http there?";
+            (RequestErrorKind::Unreachable, format!("no dispatcher answers at {base}: {why}. {advice}"))
+        } else if error.is_timeout() {
+            (RequestErrorKind::TimedOut, format!("the dispatcher at {base} did not answer within {seconds} s"))
+        } else {
+            let warning = "What was asked may have been done all the same";
+            (RequestErrorKind::Unreachable, format!("the connection to {base} broke: {why}. {warning}"))
+        };
+        RequestError::new(kind, message)
+    }
+
+    fn foreign(&self, status: StatusCode) -> RequestError {
+        let message =
+            format!("{} answered {status}, and not as a Hub does: is another program listening there?", self.base);
+        RequestError::new(RequestErrorKind::Unreachable, message)
+    }
+}
+
+fn invalid(message: String) -> RequestError {
+    RequestError::new(RequestErrorKind::InvalidRequest, message)
+}
+
+#[async_trait]
+impl Hub for HttpHub {
+    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
+        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+        let request = self.request(Method::POST, "jobs")?.query(&[("id", id.to_string())]);
+        let request = request.header(CONTENT_TYPE, "application/json").body(submission.text.to_string());
+        self.ask::<Id>(request).await.map(|answer| answer.id)
+    }
+
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+        let path = format!("jobs/{id}");
+        let Some(wait) = wait else { return self.ask(self.request(Method::GET, &path)?).await };
+        let path = &path;
+        follow(wait, |step| async move {
+            let request = self.request(Method::GET, path)?.query(&[("wait", step.as_secs_f64().to_string())]);
+            self.ask(request.timeout(self.timeout + step)).await
+        })
+        .await
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
+        let mut query: Vec<(&str, String)> = Vec::new();
+        query.extend(filter.status.iter().map(|status| ("status", status.to_string())));
+        query.extend(filter.name.map(|name| ("name", name)));
+        query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
+        query.extend(filter.after.map(|after| ("after", after)));
+        self.ask(self.request(Method::GET, "jobs")?.query(&query)).await
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
+        self.send(self.request(Method::POST, &format!("jobs/{id}/cancel"))?).await.map(drop)
+    }
+
+    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
+        self.send(self.request(Method::DELETE, &format!("jobs/{id}"))?).await.map(drop)
+    }
+
+    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
+        let request = self.request(Method::POST, &format!("tasks/{}/result", update.id))?;
+        self.send(request.json(&update)).await.map(drop)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
+        self.ask(self.request(Method::GET, "workers")?).await
+    }
+
+    async fn health(&self) -> Result<HealthReport, RequestError> {
+        self.ask(self.request(Method::GET, "health")?).await
+    }
+}

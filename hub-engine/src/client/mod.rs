@@ -1,0 +1,10 @@
+//! A Hub that is somewhere else: over the broker, or over HTTP. What it is asked is in
+//! [`crate::operations`]; how it decides is none of a client's business.
+
+mod amqp;
+mod follow;
+mod http;
+mod replies;
+
+pub use amqp::AmqpHub;
+pub use http::HttpHub;

@@ -1,0 +1,141 @@
+//! Which deliveries may be acknowledged: those whose batch is committed and whose publishes are confirmed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hub_transport::supervisor::{DeliveryRef, SubscriptionId};
+
+/// Deliveries that wait for what they caused.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    /// Of subscriptions that are handled in their order: acknowledged many at a time.
+    ordered: BTreeMap<SubscriptionId, VecDeque<(DeliveryRef, u64)>>,
+    /// Of the others, by batch.
+    single: BTreeMap<u64, Vec<DeliveryRef>>,
+    /// Batches that are not done, and what each still waits for.
+    open: BTreeMap<u64, Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    committed: bool,
+    publishing: usize,
+}
+
+/// An acknowledgement that may go out now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub(super) delivery: DeliveryRef,
+    /// Stands for every earlier delivery of its subscription too.
+    pub(super) multiple: bool,
+}
+
+impl Acks {
+    /// `batch` begins: it is done when it is committed and nothing of it is being published.
+    pub(super) fn open(&mut self, batch: u64) {
+        self.open.entry(batch).or_default();
+    }
+
+    /// A delivery belongs to `batch`. `ordered`: deliveries of this subscription come here in their order.
+    pub(super) fn hold(&mut self, delivery: DeliveryRef, batch: u64, ordered: bool) {
+        if ordered {
+            self.ordered.entry(delivery.subscription).or_default().push_back((delivery, batch));
+        } else {
+            self.single.entry(batch).or_default().push(delivery);
+        }
+    }
+
+    /// Something of `batch` is being published.
+    pub(super) fn publishing(&mut self, batch: u64) {
+        self.open.entry(batch).or_default().publishing += 1;
+    }
+
+    /// That something has been published for good.
+    pub(super) fn published(&mut self, batch: u64) -> Vec<Ack> {
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.publishing = open.publishing.saturating_sub(1);
+        }
+        self.settle(batch)
+    }
+
+    /// `batch` is in the store.
+    pub(super) fn committed(&mut self, batch: u64) -> Vec<Ack> {
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.committed = true;
+        }
+        self.settle(batch)
+    }
+
+    /// The session is gone, and all its deliveries with it.
+    pub(super) fn forget_deliveries(&mut self) {
+        self.ordered.clear();
+        self.single.clear();
+    }
+
+    /// Whether every batch is done, but for the one that grows.
+    pub(super) fn is_idle(&self, pending: u64) -> bool {
+        self.open.keys().all(|batch| *batch == pending)
+    }
+
+    fn settle(&mut self, batch: u64) -> Vec<Ack> {
+        if !self.open.get(&batch).is_some_and(|open| open.committed && open.publishing == 0) {
+            return Vec::new();
+        }
+        self.open.remove(&batch);
+        let single = self.single.remove(&batch).unwrap_or_default();
+        let mut acks: Vec<Ack> = single.into_iter().map(|delivery| Ack { delivery, multiple: false }).collect();
+        for deliveries in self.ordered.values_mut() {
+            let mut last = None;
+            while let Some((delivery, _)) = deliveries.pop_front_if(|(_, batch)| !self.open.contains_key(batch)) {
+                last = Some(delivery);
+            }
+            acks.extend(last.map(|delivery| Ack { delivery, multiple: true }));
+        }
+        acks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_transport::DeliveryTag;
+
+    use super::*;
+
+    fn delivery(subscription: usize, tag: u64) -> DeliveryRef {
+        DeliveryRef { epoch: 1, subscription: SubscriptionId(subscription), tag: DeliveryTag(tag) }
+    }
+
+    #[test]
+    fn nothing_is_acknowledged_before_commit_and_confirm() {
+        let mut acks = Acks::default();
+        acks.open(1);
+        acks.hold(delivery(1, 1), 1, true);
+        acks.publishing(1);
+        assert_eq!(acks.committed(1), []);
+        assert_eq!(acks.published(1), [Ack { delivery: delivery(1, 1), multiple: true }]);
+        assert!(acks.is_idle(2));
+    }
+
+    #[test]
+    fn a_later_batch_waits_for_an_earlier_one_of_the_same_queue() {
+        let mut acks = Acks::default();
+        for batch in [1, 2] {
+            acks.open(batch);
+            acks.hold(delivery(1, batch), batch, true);
+            acks.hold(delivery(0, batch), batch, false);
+        }
+        assert_eq!(acks.committed(2), [Ack { delivery: delivery(0, 2), multiple: false }]);
+        assert_eq!(
+            acks.committed(1),
+            [Ack { delivery: delivery(0, 1), multiple: false }, Ack { delivery: delivery(1, 2), multiple: true }]
+        );
+    }
+
+    #[test]
+    fn deliveries_of_a_lost_session_are_not_acknowledged() {
+        let mut acks = Acks::default();
+        acks.open(1);
+        acks.hold(delivery(1, 1), 1, true);
+        acks.forget_deliveries();
+        assert_eq!(acks.committed(1), []);
+    }
+}

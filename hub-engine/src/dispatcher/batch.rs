@@ -1,0 +1,93 @@
+//! What a run of inputs has caused and what is not committed yet.
+
+use std::sync::Arc;
+
+use hub_core::JobId;
+use hub_core::action::{Action, Assignment, Change};
+
+use crate::wire::HeldAttempt;
+
+/// Everything that was caused since the last commit began.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) number: u64,
+    /// How many deliveries wait for it.
+    pub(super) deliveries: usize,
+    /// For the store.
+    pub(super) changes: Vec<Change>,
+    /// Tasks to be published once the batch is committed.
+    pub(super) deferred: Vec<Assignment>,
+    /// Issues that workers shall stop, likewise.
+    pub(super) deferred_stops: Vec<HeldAttempt>,
+    /// What is to be told once the batch is committed.
+    pub(super) answers: Vec<Answer>,
+    /// Jobs that ended.
+    pub(super) ended: Vec<JobId>,
+    /// Something in it would not come again after a crash: it must be in the store before it has effects.
+    pub(super) commit_first: bool,
+}
+
+/// Something to be told after the commit.
+pub(super) struct Answer(Box<dyn FnOnce() + Send>);
+
+/// What the core wants done, sorted by how it is done.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) assignments: Vec<Assignment>,
+    pub(super) stops: Vec<HeldAttempt>,
+    pub(super) probes: Vec<Arc<str>>,
+}
+
+impl Batch {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    /// Whether a commit of it would do anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.deliveries == 0
+            && self.changes.is_empty()
+            && self.answers.is_empty()
+            && self.deferred.is_empty()
+            && self.deferred_stops.is_empty()
+    }
+
+    /// Sorts `actions` into the batch; returns what is not the store's business.
+    pub(super) fn absorb(&mut self, actions: &mut Vec<Action>) -> Effects {
+        let mut effects = Effects::default();
+        for action in actions.drain(..) {
+            match action {
+                Action::Persist(change) => {
+                    if let Change::JobChanged { id, state } = &change
+                        && state.status.is_terminal()
+                    {
+                        self.ended.push(*id);
+                    }
+                    self.changes.push(change);
+                }
+                Action::Publish(assignment) => effects.assignments.push(assignment),
+                Action::Stop { task, attempt } => effects.stops.push((task, attempt).into()),
+                Action::Probe { pool } => effects.probes.push(pool),
+                Action::Notify(notice) => tracing::trace!(?notice, "changed"),
+            }
+        }
+        effects
+    }
+}
+
+impl Answer {
+    pub(super) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+
+    /// Tells it.
+    pub(super) fn give(self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer")
+    }
+}

@@ -1,0 +1,138 @@
+//! What clients want: submissions, questions, cancels, results from outside.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hub_core::action::Change;
+use hub_core::job::Job;
+use hub_core::machine::{ControlError, PostError, Refused, Update};
+use hub_core::state::JobSnapshot;
+use hub_core::{JobId, TaskId};
+use tokio::sync::oneshot;
+
+use super::Driver;
+use crate::clock::now;
+use crate::dispatcher::batch::Answer;
+use crate::dispatcher::inputs::{Ask, Submit};
+use crate::dispatcher::local::unknown_task;
+use crate::operations::{RequestError, RequestErrorKind};
+
+impl Driver {
+    pub(super) fn handle_submit(&mut self, submit: Submit) {
+        let Submit { id, job, stored, lookup: _lookup, delivery, answer } = submit;
+        if let Some(delivery) = delivery {
+            self.hold(delivery, false);
+        } else {
+            self.pending.commit_first = true;
+        }
+        let outcome = self.admit(id, job, stored.as_deref());
+        self.answer_later(answer, outcome);
+    }
+
+    /// Lets a job in, or recognises it.
+    pub(super) fn admit(
+        &mut self,
+        id: JobId,
+        job: Arc<Job>,
+        stored: Option<&JobSnapshot>,
+    ) -> Result<JobId, RequestError> {
+        let lately = self.lately.find(id, job.key()).map(|(id, job)| (*id, job));
+        let known = stored.map(|stored| (stored.id, &stored.job)).or(lately);
+        if let Some((known, same)) = known
+            && !self.machine.is_live(id)
+        {
+            let by_key = job.key().is_some() && job.key() == same.key();
+            return if same.source() == job.source() && (known == id || by_key) {
+                Ok(known)
+            } else if by_key {
+                Err(conflict(format!(
+                    "the key {:?} belongs to job {known}, which is a different one",
+                    job.key().unwrap_or_default()
+                )))
+            } else {
+                Err(id_taken(id))
+            };
+        }
+        match self.machine.submit(id, Arc::clone(&job), now()) {
+            Ok(_) => {
+                self.lately.let_in(id, &job);
+                Ok(id)
+            }
+            Err(Refused::IdTaken) => Err(id_taken(id)),
+        }
+    }
+
+    pub(super) fn handle_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Job(id, answer) => match self.machine.job(id) {
+                Some(live) => drop(answer.send(Some(Box::new(live)))),
+                None => self.answer_later(answer, None),
+            },
+            Ask::Ended(id, answer) => {
+                if self.machine.is_live(id) {
+                    let waiters = self.waiters.entry(id).or_default();
+                    waiters.retain(|waiter| !waiter.is_closed());
+                    waiters.push(answer);
+                } else {
+                    self.answer_later(answer, ());
+                }
+            }
+            Ask::Cancel(id, answer) => {
+                let outcome = match self.machine.cancel(id, now()) {
+                    Ok(()) => Some(Ok(())),
+                    Err(ControlError::UnknownJob) => None,
+                };
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
+            }
+            Ask::Remove(id, answer) => {
+                let live = self.machine.is_live(id);
+                if !live {
+                    self.lately.forget(id.family());
+                    self.pending.changes.push(Change::JobRemoved { id });
+                }
+                self.answer_later(answer, !live);
+            }
+            Ask::Post(task, update, answer) => {
+                let outcome = self.post(task, update);
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
+            }
+            Ask::Workers(answer) => {
+                let workers = self.machine.workers().map(|(report, seen)| (report.clone(), seen)).collect();
+                let _ = answer.send(workers);
+            }
+            Ask::Stats(answer) => {
+                let _ = answer.send((self.machine.stats(), self.store_works.load(Ordering::Relaxed)));
+            }
+        }
+    }
+
+    /// Ends a task from outside. `None`: its job is not live.
+    pub(super) fn post(&mut self, task: TaskId, update: Update) -> Option<Result<(), RequestError>> {
+        match self.machine.post_result(task, update, now()) {
+            Ok(_) => Some(Ok(())),
+            Err(PostError::UnknownTask) if self.machine.find_task(task).is_none() => None,
+            Err(PostError::UnknownTask) => Some(Err(unknown_task(task))),
+            Err(PostError::NotStarted) => {
+                Some(Err(conflict(format!("task {task} has not started: a result can be posted once it runs"))))
+            }
+            Err(PostError::AlreadyEnded) => {
+                Some(Err(conflict(format!("task {task} has ended already: finished tasks do not change"))))
+            }
+        }
+    }
+
+    /// Answers when everything handled so far is in the store.
+    pub(super) fn answer_later<T: Send + 'static>(&mut self, answer: oneshot::Sender<T>, value: T) {
+        self.pending.answers.push(Answer::new(move || drop(answer.send(value))));
+    }
+}
+
+fn conflict(message: String) -> RequestError {
+    RequestError::new(RequestErrorKind::Conflict, message)
+}
+
+fn id_taken(id: JobId) -> RequestError {
+    conflict(format!("the id {id} belongs to another job, or is too near to one: submit under a new UUID"))
+}

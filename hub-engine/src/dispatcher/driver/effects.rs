@@ -1,0 +1,167 @@
+//! What a turn has caused, on its way: commits, publishes, answers, acknowledgements.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hub_core::action::{Assignment, Change};
+use hub_transport::supervisor::DeliveryRef;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Driver, settle};
+use crate::clock::now;
+use crate::dispatcher::batch::Batch;
+use crate::dispatcher::inputs::Input;
+use crate::dispatcher::publish;
+use crate::dispatcher::settings::JOBS;
+use crate::store::{Store, StoreError};
+use crate::wire::HeldAttempt;
+
+/// How long the store is left alone after it has failed.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How many finished jobs beyond the limit are forgotten at once.
+const PRUNE_STEP: u32 = 1000;
+
+impl Driver {
+    /// Keeps a delivery until what it caused is safe.
+    pub(super) fn hold(&mut self, delivery: DeliveryRef, ordered: bool) {
+        self.acks.hold(delivery, self.pending.number, ordered);
+        self.pending.deliveries += 1;
+    }
+
+    /// Starts what the inputs of this turn have caused.
+    pub(super) fn flush(&mut self) {
+        self.machine.poll_actions(now(), &mut self.actions);
+        let effects = self.pending.absorb(&mut self.actions);
+        for pool in effects.probes {
+            publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
+        }
+        let wait = self.pending.commit_first || self.committing.as_ref().is_some_and(|batch| batch.commit_first);
+        if wait {
+            self.pending.deferred.extend(effects.assignments);
+            self.pending.deferred_stops.extend(effects.stops);
+        } else {
+            self.publish(self.pending.number, effects.assignments, effects.stops);
+        }
+        if self.committing.is_none() && !self.pending.is_empty() {
+            self.commit();
+        }
+    }
+
+    pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
+        if !assignments.is_empty() {
+            self.acks.publishing(batch);
+            publish::assignments(&self.link, &self.settings.names, assignments, batch, self.inputs.clone());
+        }
+        if !stops.is_empty() {
+            publish::stops(&self.link, &self.settings.names, stops);
+        }
+    }
+
+    /// Hands the pending batch to the store.
+    pub(super) fn commit(&mut self) {
+        let next = self.pending.number + 1;
+        let mut batch = std::mem::replace(&mut self.pending, Batch::new(next));
+        self.acks.open(next);
+        let (number, changes) = (batch.number, Arc::new(std::mem::take(&mut batch.changes)));
+        self.committing = Some(batch);
+        let (store, works, inputs) = (Arc::clone(&self.store), Arc::clone(&self.store_works), self.inputs.clone());
+        tokio::spawn(async move {
+            // Nothing of the batch is acknowledged or answered before it is kept: the broker and the
+            // clients hold what does not fit.
+            while let Err(error) = keep(&*store, &changes).await {
+                works.store(false, Ordering::Relaxed);
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store takes no changes: nothing is acknowledged until it does"
+                );
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            works.store(true, Ordering::Relaxed);
+            let _ = inputs.send(Input::Committed(number));
+        });
+    }
+
+    pub(super) async fn handle_committed(&mut self, number: u64) {
+        let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
+        for answer in batch.answers {
+            answer.give();
+        }
+        self.ended_since_prune += batch.ended.len() as u64;
+        for id in batch.ended {
+            self.lately.keep(id);
+            for waiter in self.waiters.remove(&id).unwrap_or_default() {
+                let _ = waiter.send(());
+            }
+        }
+        self.publish(number, batch.deferred, batch.deferred_stops);
+        for ack in self.acks.committed(number) {
+            settle(&self.link, ack).await;
+        }
+        self.prune();
+        self.lately.forget_old();
+    }
+
+    /// Has the store forget the oldest finished jobs, now and then.
+    pub(super) fn prune(&mut self) {
+        let step = u64::from(PRUNE_STEP).min(self.settings.retain_jobs.max(1));
+        if self.ended_since_prune < step {
+            return;
+        }
+        self.ended_since_prune = 0;
+        let (store, keep) = (Arc::clone(&self.store), self.settings.retain_jobs);
+        tokio::spawn(async move {
+            match store.prune(keep, u32::MAX).await {
+                Ok(0) => {}
+                Ok(pruned) => tracing::debug!(pruned, "forgot the oldest finished jobs"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "old jobs could not be forgotten");
+                }
+            }
+        });
+    }
+
+    /// Leaves further submissions in the broker while there is more in memory than is good.
+    pub(super) async fn regulate_intake(&mut self) {
+        let live = self.machine.stats().live_tasks;
+        let high = self.settings.live_tasks_high;
+        if !self.intake_paused && live > high {
+            tracing::warn!(live_tasks = live, "enough jobs in memory: further submissions wait in the broker");
+            self.intake_paused = true;
+            self.link.pause(JOBS).await;
+        } else if self.intake_paused && live < high - high / 5 {
+            self.intake_paused = false;
+            self.link.resume(JOBS).await;
+        }
+    }
+
+    /// Brings to an end what has begun: commits, publishes, acknowledgements.
+    pub(super) async fn stop(mut self, mut inputs: mpsc::UnboundedReceiver<Input>, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        self.flush();
+        while self.committing.is_some() || !self.pending.is_empty() || !self.acks.is_idle(self.pending.number) {
+            tokio::select! {
+                biased;
+                Some(input) = inputs.recv() => {
+                    self.handle_input(input).await;
+                    self.flush();
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!("stopped before everything was confirmed: it is taken up again at the next start");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
+            tracing::warn!(%error, "the connection did not end well");
+        }
+    }
+}
+
+async fn keep(store: &dyn Store, changes: &Arc<Vec<Change>>) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    store.commit(Arc::clone(changes)).await
+}

@@ -1,0 +1,219 @@
+//! The loop: takes what has arrived, has the core decide, and starts what it decided.
+//!
+//! One turn takes everything that is there, without waiting for more, so that a turn is one message when
+//! idle and a thousand under load. While one batch is being committed the next one grows.
+
+mod demands;
+mod effects;
+mod reports;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hub_core::action::Action;
+use hub_core::machine::{Machine, Published};
+use hub_core::{Attempt, JobId, TaskId, Timestamp};
+use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
+use hub_transport::{ErrorKind, Settlement};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::acks::{Ack, Acks};
+use super::batch::Batch;
+use super::inputs::{FinalOutcome, Input};
+use super::lately::{Lately, Lookups};
+use super::local::LocalHub;
+use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS};
+use super::{publish, requests};
+use crate::clock::now;
+use crate::store::Store;
+
+/// How many inputs one turn takes at most, so that commits and publishes start in between.
+const TURN: usize = 2048;
+
+/// The loop's state.
+pub(super) struct Driver {
+    machine: Machine,
+    store: Arc<dyn Store>,
+    store_works: Arc<AtomicBool>,
+    link: Link,
+    settings: DispatcherSettings,
+    hub: Arc<LocalHub>,
+    inputs: mpsc::UnboundedSender<Input>,
+    ready: watch::Sender<bool>,
+    acks: Acks,
+    pending: Batch,
+    committing: Option<Batch>,
+    actions: Vec<Action>,
+    /// Those who wait for the end of a job.
+    waiters: HashMap<JobId, Vec<oneshot::Sender<()>>>,
+    /// Jobs that a look-up in the store may have missed.
+    lately: Lately,
+    ended_since_prune: u64,
+    intake_paused: bool,
+}
+
+impl Driver {
+    #[allow(clippy::too_many_arguments, reason = "the parts of the loop, each once")]
+    pub(super) fn new(
+        machine: Machine,
+        store: Arc<dyn Store>,
+        link: Link,
+        settings: DispatcherSettings,
+        hub: Arc<LocalHub>,
+        inputs: mpsc::UnboundedSender<Input>,
+        ready: watch::Sender<bool>,
+        lookups: Lookups,
+    ) -> Self {
+        let mut acks = Acks::default();
+        acks.open(0);
+        Self {
+            machine,
+            store,
+            store_works: Arc::new(AtomicBool::new(true)),
+            link,
+            settings,
+            hub,
+            inputs,
+            ready,
+            acks,
+            pending: Batch::new(0),
+            committing: None,
+            actions: Vec::new(),
+            waiters: HashMap::new(),
+            lately: Lately::new(lookups),
+            ended_since_prune: 0,
+            intake_paused: false,
+        }
+    }
+
+    /// Serves until it is told to stop.
+    pub(super) async fn run(mut self, mut events: LinkEvents, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        loop {
+            let timeout = self.machine.poll_timeout();
+            // The rarest first, so that no flood of events holds up the clock or what the loop began itself.
+            tokio::select! {
+                biased;
+                () = sleep_until(timeout) => self.handle_timeout(),
+                Some(input) = inputs.recv() => {
+                    if let Some(grace) = self.handle_input(input).await {
+                        return self.stop(inputs, grace).await;
+                    }
+                }
+                event = events.next() => match event {
+                    Some(event) => self.handle_event(event).await,
+                    None => return,
+                },
+            }
+            for _ in 0..TURN {
+                if let Some(event) = events.try_next() {
+                    self.handle_event(event).await;
+                } else if let Ok(input) = inputs.try_recv() {
+                    if let Some(grace) = self.handle_input(input).await {
+                        return self.stop(inputs, grace).await;
+                    }
+                } else {
+                    break;
+                }
+            }
+            self.flush();
+            self.regulate_intake().await;
+        }
+    }
+
+    async fn handle_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { .. } => {
+                self.machine.handle_link(true, now());
+                publish::announce(&self.link, &self.settings.names);
+                if !self.ready.send_replace(true) {
+                    tracing::info!("Starting dispatcher, listening for jobs and results...");
+                }
+            }
+            LinkEvent::Down { cause, .. } => {
+                // Two with stores of their own would take each other's results.
+                if cause.kind() == ErrorKind::InUse && cause.message().contains(&self.settings.names.dispatcher_lock())
+                {
+                    tracing::warn!(
+                        hub = self.settings.names.hub(),
+                        "another dispatcher serves this Hub: this one waits until that one has ended"
+                    );
+                }
+                self.acks.forget_deliveries();
+                self.machine.handle_link(false, now());
+            }
+            LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
+            LinkEvent::Delivery(JOBS, at, delivery) => requests::submission(&self.hub, &self.link, at, delivery),
+            LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
+            LinkEvent::Delivery(REQUESTS, at, delivery) => requests::request(&self.hub, &self.link, at, delivery),
+            LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
+                self.handle_heartbeat(&delivery);
+                settle(&self.link, Ack { delivery: at, multiple: false }).await;
+            }
+            LinkEvent::Delivery(subscription, at, delivery) => {
+                self.handle_stray(subscription == DEAD, &delivery);
+                self.hold(at, true);
+            }
+        }
+    }
+
+    /// Handles one input. Returns the grace period when it is the order to stop.
+    async fn handle_input(&mut self, input: Input) -> Option<Duration> {
+        match input {
+            Input::Submit(submit) => self.handle_submit(submit),
+            Input::Ask(ask) => self.handle_ask(ask),
+            Input::Committed(number) => self.handle_committed(number).await,
+            Input::Published(batch, outcomes) => {
+                for (task, attempt, outcome) in outcomes {
+                    self.handle_published(task, attempt, outcome);
+                }
+                for ack in self.acks.published(batch) {
+                    settle(&self.link, ack).await;
+                }
+            }
+            Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
+            Input::Stop(grace) => return Some(grace),
+        }
+        None
+    }
+
+    fn handle_published(&mut self, task: TaskId, attempt: Attempt, outcome: FinalOutcome) {
+        let ended = match outcome {
+            FinalOutcome::Confirmed => Published::Confirmed,
+            FinalOutcome::Unroutable => Published::Unroutable,
+            FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
+        };
+        self.machine.handle_published(task, attempt, ended, now());
+    }
+
+    fn handle_depth(&mut self, pool: &str, ready: u64, asked: Timestamp) {
+        let lost = self.machine.handle_depth(pool, ready, asked, now());
+        if lost > 0 {
+            tracing::warn!(pool, tasks = lost, "the broker has lost tasks: handing them out again");
+            // Nobody would tell of it a second time.
+            self.pending.commit_first = true;
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        self.machine.handle_timeout(now());
+        // The clock does not come again after a crash, at least not with the same effects.
+        self.pending.commit_first = true;
+    }
+}
+
+async fn settle(link: &Link, ack: Ack) {
+    // Stale means that the session died first: the delivery comes again and changes nothing then.
+    if let Err(error) = link.settle(ack.delivery, Settlement::Ack, ack.multiple).await {
+        tracing::debug!(%error, "a delivery will come again");
+    }
+}
+
+/// Sleeps until then; for ever where there is no such moment.
+async fn sleep_until(moment: Option<hub_core::Timestamp>) {
+    match moment {
+        Some(moment) => tokio::time::sleep(moment.since(now())).await,
+        None => std::future::pending().await,
+    }
+}

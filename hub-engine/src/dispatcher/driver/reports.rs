@@ -1,0 +1,141 @@
+//! What workers and the broker report: starts, results, heartbeats, and what went astray.
+
+use std::sync::Arc;
+
+use hub_core::Attempt;
+use hub_core::machine::{Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
+use hub_transport::Delivery;
+use hub_transport::supervisor::DeliveryRef;
+
+use super::Driver;
+use crate::clock::now;
+use crate::dispatcher::batch::Answer;
+use crate::dispatcher::requests::{self, ReplyTo};
+use crate::dispatcher::{local, publish};
+use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
+use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, ReturnReason, TaskEnded};
+
+impl Driver {
+    /// A message of the results queue.
+    pub(super) fn handle_report(&mut self, at: DeliveryRef, delivery: Delivery) {
+        match ResultMessage::decode(&delivery.message.body) {
+            Ok(ResultMessage::FromWorker(report)) => {
+                self.handle_worker(report);
+                self.hold(at, true);
+            }
+            Ok(ResultMessage::Posted(update)) => {
+                self.handle_posted(update, ReplyTo::of(&delivery.message));
+                self.hold(at, true);
+            }
+            Err(error) => {
+                tracing::warn!(%error, message_id = delivery.message.message_id, "ignored a result");
+                let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
+                ReplyTo::of(&delivery.message).send::<()>(&self.link, Err(refusal));
+                self.hold(at, true);
+            }
+        }
+    }
+
+    /// A result from outside, from the results queue.
+    fn handle_posted(&mut self, update: ResultUpdate, reply: ReplyTo) {
+        let task = update.id;
+        match self.post(task, local::update_of(&update)) {
+            Some(outcome) => {
+                if let Err(error) = &outcome {
+                    tracing::warn!(%task, %error, "refused a result from outside");
+                }
+                let link = self.link.clone();
+                let tell = move || reply.send(&link, outcome.map(|()| requests::Id { id: task }));
+                self.pending.answers.push(Answer::new(tell));
+            }
+            None => requests::posted_late(&self.hub, &self.link, reply, update),
+        }
+    }
+
+    pub(super) fn handle_worker(&mut self, report: FromWorker) {
+        let now = now();
+        let verdict = match report {
+            FromWorker::Started(started) => {
+                let held: Vec<_> = started.tasks.iter().map(|held| held.parts()).collect();
+                self.machine.handle_started(&started.worker, &held, now);
+                return;
+            }
+            FromWorker::Returned(returned) => {
+                let why = match returned.reason {
+                    ReturnReason::UnknownModule => Returned::UnknownModule,
+                    ReturnReason::Busy => Returned::Busy,
+                    ReturnReason::Draining => Returned::Draining,
+                };
+                let attempt = Attempt { attempt: returned.attempt, incarnation: returned.incarnation };
+                self.machine.handle_returned(returned.id, attempt, why, &returned.worker, now)
+            }
+            FromWorker::Result(ended) => self.machine.handle_result(task_result(ended), now),
+        };
+        if verdict != Verdict::Applied {
+            tracing::debug!(?verdict, "a report changed nothing");
+        }
+    }
+
+    pub(super) fn handle_heartbeat(&mut self, delivery: &Delivery) {
+        match Heartbeat::decode(&delivery.message.body) {
+            Ok(heartbeat) if heartbeat.leaving => self.machine.handle_worker_left(&heartbeat.worker, now()),
+            Ok(heartbeat) => self.machine.handle_heartbeat(worker_report(heartbeat), now()),
+            Err(error) => tracing::warn!(%error, "ignored a heartbeat"),
+        }
+    }
+
+    /// What found no queue, or what the broker gave up.
+    pub(super) fn handle_stray(&mut self, dead: bool, delivery: &Delivery) {
+        let Some((task, attempt)) = publish::decode_stray(&delivery.message) else {
+            tracing::warn!(
+                exchange = delivery.message.exchange,
+                key = delivery.message.routing_key,
+                message_id = delivery.message.message_id,
+                "dropped a message that no queue takes and that is no task"
+            );
+            return;
+        };
+        if dead {
+            tracing::warn!(%task, death = ?delivery.death, "the broker gave a task up");
+            self.machine.handle_dead_letter(task, attempt, now());
+        } else {
+            tracing::debug!(%task, "a task found no queue");
+            self.machine.handle_published(task, attempt, Published::Unroutable, now());
+        }
+    }
+}
+
+fn task_result(ended: TaskEnded) -> TaskResult {
+    let outcome = match ended.status {
+        ResultStatus::Success => Outcome::Success { data: ended.data.unwrap_or_else(hub_core::Json::null) },
+        ResultStatus::Running => Outcome::Launched { data: ended.data.unwrap_or_else(hub_core::Json::null) },
+        ResultStatus::Failed => Outcome::Failed {
+            msg: ended.msg.unwrap_or_else(|| "the task failed without saying why".into()),
+            error: ended.error.map(Arc::new),
+        },
+    };
+    TaskResult {
+        task: ended.id,
+        attempt: Attempt { attempt: ended.attempt, incarnation: ended.incarnation },
+        outcome,
+        log: ended.log,
+        worker: ended.worker,
+        started_at: ended.started_at,
+        ended_at: ended.ended_at,
+    }
+}
+
+fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
+    WorkerReport {
+        id: heartbeat.worker,
+        host: heartbeat.host,
+        pid: heartbeat.pid,
+        pools: heartbeat.pools,
+        slots: heartbeat.slots,
+        running: heartbeat.running,
+        tasks: heartbeat.tasks,
+        broken: heartbeat.broken,
+        present: heartbeat.present.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
+        held: heartbeat.held.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
+    }
+}

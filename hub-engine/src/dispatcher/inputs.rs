@@ -1,0 +1,84 @@
+//! What reaches the dispatcher's loop beside the events of its link.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::Timestamp;
+use hub_core::job::Job;
+use hub_core::machine::{Stats, Update, WorkerReport};
+use hub_core::state::JobSnapshot;
+use hub_core::{Attempt, JobId, TaskId};
+use hub_transport::supervisor::DeliveryRef;
+use tokio::sync::oneshot;
+
+use super::lately::Lookup;
+use crate::operations::RequestError;
+
+/// An input of the loop.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A checked job.
+    Submit(Submit),
+    /// Someone asks.
+    Ask(Ask),
+    /// The batch with this number is in the store.
+    Committed(u64),
+    /// A part of a batch's tasks has been published for good.
+    Published(u64, Vec<(TaskId, Attempt, FinalOutcome)>),
+    /// So many messages waited in a pool's queue and among the results, when the broker was asked.
+    Depth {
+        /// The pool.
+        pool: Arc<str>,
+        /// How many.
+        ready: u64,
+        /// When it was asked.
+        asked: Timestamp,
+    },
+    /// Stop within this time.
+    Stop(Duration),
+}
+
+/// How a publish ended, for good.
+#[derive(Clone, Debug)]
+pub(super) enum FinalOutcome {
+    /// The broker has it.
+    Confirmed,
+    /// The broker will not take it.
+    Rejected(String),
+    /// No queue takes it.
+    Unroutable,
+}
+
+/// A checked job on its way in.
+#[derive(Debug)]
+pub(super) struct Submit {
+    pub(super) id: JobId,
+    pub(super) job: Arc<Job>,
+    /// The job that the store has of this family or key.
+    pub(super) stored: Option<Box<JobSnapshot>>,
+    /// The look-up that found it, or missed it.
+    pub(super) lookup: Lookup,
+    /// Where it came from, if that was the jobs queue.
+    pub(super) delivery: Option<DeliveryRef>,
+    /// Resolved after the commit.
+    pub(super) answer: oneshot::Sender<Result<JobId, RequestError>>,
+}
+
+/// A question to the loop. What changes anything is answered after the commit.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// A live job as it stands. `None`: it is not live.
+    Job(JobId, oneshot::Sender<Option<Box<JobSnapshot>>>),
+    /// Tell when this job has ended and is in the store as such; at once if it is not live.
+    Ended(JobId, oneshot::Sender<()>),
+    /// Stop a job. `None`: it is not live.
+    Cancel(JobId, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Forget a job that is not live. `false`: it is live.
+    Remove(JobId, oneshot::Sender<bool>),
+    /// End a task from outside. `None`: its job is not live.
+    Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// The live workers and when each was last heard of.
+    Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
+    /// Figures, and whether the store takes changes.
+    Stats(oneshot::Sender<(Stats, bool)>),
+}

@@ -1,0 +1,88 @@
+//! From the text of a submission to a checked job, beside the loop: a large job is parsed while small ones
+//! go on.
+
+use std::sync::Arc;
+
+use hub_core::JobId;
+use hub_core::job::{Job, Limits, Problems};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::inputs::{Input, Submit};
+use super::lately::Lookups;
+use crate::operations::{RequestError, RequestErrorKind};
+use crate::store::{Store, StoreError};
+use hub_transport::supervisor::DeliveryRef;
+
+/// Jobs up to this size are parsed where they are; larger ones on a thread of their own. In bytes.
+const INLINE: usize = 64 * 1024;
+
+/// Checks a job and brings it before the loop; returns its id after the commit.
+pub(super) async fn submit(
+    inputs: &mpsc::UnboundedSender<Input>,
+    store: &Arc<dyn Store>,
+    lookups: &Lookups,
+    limits: &Limits,
+    body: bytes::Bytes,
+    id: Option<JobId>,
+    delivery: Option<DeliveryRef>,
+) -> Result<JobId, RequestError> {
+    let job = Arc::new(check(body, limits.clone()).await?);
+    let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+    let lookup = lookups.begin();
+    let stored = look_up(store, id, &job).await.map_err(store_failed)?.map(Box::new);
+    let (answer, answered) = oneshot::channel();
+    inputs.send(Input::Submit(Submit { id, job, stored, lookup, delivery, answer })).map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())?
+}
+
+async fn check(body: bytes::Bytes, limits: Limits) -> Result<Job, RequestError> {
+    let parsed = if body.len() <= INLINE {
+        Job::parse_bytes(&body, &limits)
+    } else {
+        let parse = tokio::task::spawn_blocking(move || Job::parse_bytes(&body, &limits));
+        parse.await.map_err(|_| {
+            RequestError::new(RequestErrorKind::Internal, "the job parser failed; the dispatcher's log says more")
+        })?
+    };
+    parsed.map_err(refusal)
+}
+
+/// What the store has under this id, a clashing id, or this key.
+async fn look_up(
+    store: &Arc<dyn Store>,
+    id: JobId,
+    job: &Job,
+) -> Result<Option<hub_core::state::JobSnapshot>, StoreError> {
+    if let Some(stored) = store.find_family(id.family()).await? {
+        return Ok(Some(stored));
+    }
+    match job.key() {
+        Some(key) => store.find_key(key).await,
+        None => Ok(None),
+    }
+}
+
+/// The refusal that the problems of a job make.
+pub(super) fn refusal(problems: Problems) -> RequestError {
+    let problems: Vec<_> = problems.into_iter().collect();
+    let message = match problems.as_slice() {
+        [one] => format!("the job is not valid: {one}"),
+        many => format!("the job is not valid: {} problems, the first: {}", many.len(), many[0]),
+    };
+    RequestError { kind: RequestErrorKind::InvalidJob, message, problems }
+}
+
+/// The refusal of a dispatcher that stops.
+pub(super) fn stopping() -> RequestError {
+    RequestError::new(RequestErrorKind::Unavailable, "the dispatcher is stopping; try again")
+}
+
+/// The refusal where the store cannot be read.
+pub(super) fn store_failed(error: StoreError) -> RequestError {
+    if let StoreError::UnknownCursor(_) = error {
+        return RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be read");
+    RequestError::new(RequestErrorKind::Internal, "the store cannot be read; the dispatcher's log says more")
+}

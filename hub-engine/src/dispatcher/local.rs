@@ -1,0 +1,212 @@
+//! The Hub as its own process sees it: questions go to the loop, what has ended is read from the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::job::Limits;
+use hub_core::machine::Update;
+use hub_core::state::JobSnapshot;
+use hub_core::{JobId, Json, TaskId, TaskStatus};
+use hub_transport::supervisor::{DeliveryRef, LinkHealth};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::inputs::{Ask, Input};
+use super::intake::{self, stopping, store_failed};
+use super::lately::Lookups;
+use crate::operations::{
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
+    WorkerInfo,
+};
+use crate::store::Store;
+
+/// A handle on the dispatcher of this process.
+#[derive(Debug)]
+pub(super) struct LocalHub {
+    inputs: mpsc::UnboundedSender<Input>,
+    store: Arc<dyn Store>,
+    link: watch::Receiver<LinkHealth>,
+    limits: Limits,
+    incarnation: u64,
+    lookups: Lookups,
+}
+
+impl LocalHub {
+    pub(super) const fn new(
+        inputs: mpsc::UnboundedSender<Input>,
+        store: Arc<dyn Store>,
+        link: watch::Receiver<LinkHealth>,
+        limits: Limits,
+        incarnation: u64,
+        lookups: Lookups,
+    ) -> Self {
+        Self { inputs, store, link, limits, incarnation, lookups }
+    }
+
+    /// Submits a body that came from the broker.
+    pub(super) async fn submit_delivered(
+        &self,
+        body: bytes::Bytes,
+        id: Option<JobId>,
+        delivery: DeliveryRef,
+    ) -> Result<JobId, RequestError> {
+        intake::submit(&self.inputs, &self.store, &self.lookups, &self.limits, body, id, Some(delivery)).await
+    }
+
+    /// Takes a result from outside.
+    async fn post(&self, update: ResultUpdate) -> Result<(), RequestError> {
+        let task = update.id;
+        let change = update_of(&update);
+        match self.ask(|answer| Ask::Post(task, change, answer)).await? {
+            Some(outcome) => outcome,
+            None => self.compare_with_ended(&update).await,
+        }
+    }
+
+    /// A result for a task whose job has ended: fine if it says what is known anyway.
+    pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
+        let status = status_of(update);
+        let stored = self.store.find_family(update.id.family()).await.map_err(store_failed)?;
+        let task = stored.as_ref().and_then(|job| {
+            let index = usize::try_from(update.id.index_in(job.id)?).ok()?;
+            job.tasks.get(index)
+        });
+        match task {
+            None => Err(unknown_task(update.id)),
+            Some(task) if task.status == status && task.data == update.data => Ok(()),
+            Some(task) => Err(RequestError::new(
+                RequestErrorKind::Conflict,
+                format!("task {} has ended already ({}): finished tasks do not change", update.id, task.status),
+            )),
+        }
+    }
+
+    async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {
+        self.store.get(id).await.map_err(store_failed)?.ok_or_else(|| unknown_job(id))
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, RequestError> {
+        let (answer, answered) = oneshot::channel();
+        self.inputs.send(Input::Ask(question(answer))).map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())
+    }
+}
+
+#[async_trait]
+impl Hub for LocalHub {
+    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
+        let body = bytes::Bytes::copy_from_slice(submission.text.as_bytes());
+        intake::submit(&self.inputs, &self.store, &self.lookups, &self.limits, body, submission.id, None).await
+    }
+
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+        if let Some(wait) = wait {
+            let ended = self.ask(|answer| Ask::Ended(id, answer));
+            // Whether it has ended or the time is over: the record says.
+            let _ = tokio::time::timeout(wait, ended).await;
+        }
+        let snapshot = match self.ask(|answer| Ask::Job(id, answer)).await? {
+            Some(live) => *live,
+            None => self.stored(id).await?,
+        };
+        // The record of a large job takes a while to write: not on the threads that carry messages.
+        tokio::task::spawn_blocking(move || snapshot.record()).await.map_err(|_| {
+            RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
+        })
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
+        self.store.list(&filter).await.map_err(store_failed)
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
+        match self.ask(|answer| Ask::Cancel(id, answer)).await? {
+            Some(outcome) => outcome,
+            None => {
+                let status = self.stored(id).await?.state.status;
+                Err(RequestError::new(
+                    RequestErrorKind::Conflict,
+                    format!("job {id} has ended already ({status}): it can be removed, not cancelled"),
+                ))
+            }
+        }
+    }
+
+    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
+        self.stored(id).await?;
+        if self.ask(|answer| Ask::Remove(id, answer)).await? {
+            Ok(())
+        } else {
+            Err(RequestError::new(
+                RequestErrorKind::Conflict,
+                format!("job {id} has not ended: cancel it first, then remove it"),
+            ))
+        }
+    }
+
+    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
+        self.post(update).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
+        let workers = self.ask(Ask::Workers).await?;
+        Ok(workers
+            .into_iter()
+            .map(|(worker, last_seen)| WorkerInfo {
+                id: worker.id.to_string(),
+                host: worker.host.to_string(),
+                pid: worker.pid,
+                pools: worker.pools.iter().map(ToString::to_string).collect(),
+                slots: worker.slots,
+                running: worker.running,
+                tasks: worker.tasks.keys().map(ToString::to_string).collect(),
+                broken: worker.broken.iter().map(|(name, why)| (name.to_string(), why.to_string())).collect(),
+                last_seen,
+            })
+            .collect())
+    }
+
+    async fn health(&self) -> Result<HealthReport, RequestError> {
+        let (stats, store_works) = self.ask(Ask::Stats).await?;
+        let broker = match &*self.link.borrow() {
+            LinkHealth::Up => "up",
+            LinkHealth::Blocked(_) => "blocked",
+            LinkHealth::Down(_) | LinkHealth::Closed => "down",
+        };
+        Ok(HealthReport {
+            broker: broker.to_owned(),
+            store: if store_works { "up" } else { "failing" }.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: self.incarnation,
+            live_jobs: stats.live_jobs,
+            workers: stats.workers,
+            tasks_in_flight: stats.in_flight,
+            tasks_ready: stats.ready,
+        })
+    }
+}
+
+/// What a result from outside changes.
+pub(super) fn update_of(update: &ResultUpdate) -> Update {
+    Update { status: status_of(update), data: update.data.clone(), msg: update.msg.as_deref().map(Into::into) }
+}
+
+const fn status_of(update: &ResultUpdate) -> TaskStatus {
+    match update.status {
+        UpdateStatus::Success => TaskStatus::Success,
+        UpdateStatus::Failed => TaskStatus::Failed,
+    }
+}
+
+/// The refusal for an id that no job has.
+pub(super) fn unknown_job(id: JobId) -> RequestError {
+    RequestError::new(
+        RequestErrorKind::NotFound,
+        format!("no job has the id {id}: it was never submitted here, or was removed"),
+    )
+}
+
+/// The refusal for an id that no task has.
+pub(super) fn unknown_task(id: TaskId) -> RequestError {
+    RequestError::new(RequestErrorKind::NotFound, format!("no task has the id {id}"))
+}

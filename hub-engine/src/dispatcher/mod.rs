@@ -1,0 +1,132 @@
+//! The dispatcher: takes jobs and results from the broker, has the core decide, and carries out what it
+//! decided, in the order that loses nothing.
+//!
+//! Everything that comes in is handled by one loop (`driver`). What an input causes is gathered in a
+//! `batch`: changes for the store, tasks for the workers, answers for clients. A batch is committed and
+//! its tasks are published side by side; the deliveries that it came from are acknowledged when both are
+//! done, so that a crash at any point has them delivered again. What would not come again (a request, a
+//! timer) is committed before anything is published.
+
+mod acks;
+mod batch;
+mod driver;
+mod inputs;
+mod intake;
+mod lately;
+mod local;
+mod publish;
+mod requests;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::machine::Machine;
+use hub_transport::Transport;
+use hub_transport::supervisor::{Link, LinkHealth};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::now;
+use crate::operations::Hub;
+use crate::store::{Store, StoreError};
+use driver::Driver;
+use inputs::Input;
+use lately::Lookups;
+use local::LocalHub;
+
+pub use settings::DispatcherSettings;
+
+/// A running dispatcher.
+#[derive(Debug)]
+pub struct Dispatcher {
+    link: Link,
+    hub: Arc<LocalHub>,
+    inputs: mpsc::UnboundedSender<Input>,
+    ready: watch::Receiver<bool>,
+    driving: JoinHandle<()>,
+}
+
+/// Why a dispatcher could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatcherError {
+    /// The store could not be read or written.
+    #[error("failed to start from the store")]
+    Store(#[from] StoreError),
+}
+
+impl Dispatcher {
+    /// Takes up what the store has, and starts to serve; goes on through every loss of the broker until
+    /// [`Dispatcher::stop`].
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub async fn start(
+        transport: Arc<dyn Transport>,
+        store: Arc<dyn Store>,
+        settings: DispatcherSettings,
+    ) -> Result<Self, DispatcherError> {
+        let incarnation = store.begin_incarnation().await?;
+        let mut machine = Machine::new(settings.machine(incarnation));
+        let unfinished = store.load_unfinished().await?;
+        if !unfinished.is_empty() {
+            tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
+        }
+        for mut job in unfinished {
+            if settings.broker_forgets {
+                job.tasks.iter_mut().for_each(|task| task.confirmed = false);
+            }
+            machine.restore(job, now());
+        }
+        let (link, events) = Link::start(transport, settings.plan());
+        let (inputs, from_inputs) = mpsc::unbounded_channel();
+        let (announce_ready, ready) = watch::channel(false);
+        let lookups = Lookups::default();
+        let hub = Arc::new(LocalHub::new(
+            inputs.clone(),
+            Arc::clone(&store),
+            link.health(),
+            settings.limits.clone(),
+            incarnation,
+            lookups.clone(),
+        ));
+        let driver = Driver::new(
+            machine,
+            store,
+            link.clone(),
+            settings,
+            Arc::clone(&hub),
+            inputs.clone(),
+            announce_ready,
+            lookups,
+        );
+        let driving = tokio::spawn(driver.run(events, from_inputs));
+        Ok(Self { link, hub, inputs, ready, driving })
+    }
+
+    /// Waits until the dispatcher is connected and listens for jobs and results.
+    pub async fn ready(&self) {
+        // The sender goes away only when the dispatcher has stopped; then there is nothing to wait for.
+        let _ = self.ready.clone().wait_for(|ready| *ready).await;
+    }
+
+    /// The Hub that this dispatcher serves, for the same process.
+    #[must_use]
+    pub fn hub(&self) -> Arc<dyn Hub> {
+        Arc::clone(&self.hub) as Arc<dyn Hub>
+    }
+
+    /// How the connection is.
+    #[must_use]
+    pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
+        self.link.health()
+    }
+
+    /// Takes in nothing more, brings to an end what it has begun (within `grace`), and disconnects.
+    pub async fn stop(self, grace: Duration) {
+        let _ = self.inputs.send(Input::Stop(grace));
+        if let Err(error) = self.driving.await {
+            tracing::error!(%error, "the dispatcher's loop ended in a panic");
+        }
+    }
+}

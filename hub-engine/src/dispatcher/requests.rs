@@ -1,0 +1,129 @@
+//! Answers what comes over the broker: submissions, requests, and results from outside that want an answer.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::JobId;
+use hub_transport::supervisor::{DeliveryRef, Link};
+use hub_transport::{Delivery, Message, Settlement};
+use serde::Serialize;
+
+use super::local::LocalHub;
+use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate};
+use crate::wire::{self, Reply, Request};
+
+/// How long an answer to "tell me when it has ended" is held back at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a job waits whose like could not be looked up in the store.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// An answer that is an id.
+#[derive(Serialize)]
+pub(super) struct Id<T> {
+    pub(super) id: T,
+}
+
+/// Where an answer goes, if one is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct ReplyTo {
+    address: Option<String>,
+    correlation_id: Option<String>,
+}
+
+impl ReplyTo {
+    pub(super) fn of(message: &Message) -> Self {
+        Self { address: message.reply_to.clone(), correlation_id: message.correlation_id.clone() }
+    }
+
+    /// Sends the answer. Whoever has gone meanwhile does not get it.
+    pub(super) fn send<T: Serialize>(&self, link: &Link, outcome: Result<T, RequestError>) {
+        let Some(address) = &self.address else { return };
+        let mut message = Message::new("", address, wire::encode(&Reply::new(outcome))).transient();
+        message.correlation_id.clone_from(&self.correlation_id);
+        message.content_type = Some(wire::JSON.to_owned());
+        drop(link.publish(message));
+    }
+}
+
+/// Takes in a submission from the jobs queue.
+pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, delivery: Delivery) {
+    let (hub, link) = (Arc::clone(hub), link.clone());
+    tokio::spawn(async move {
+        let message = delivery.message;
+        let reply = ReplyTo::of(&message);
+        let id = message.message_id.as_deref().and_then(|id| JobId::from_str(id).ok());
+        let outcome = loop {
+            let outcome = hub.submit_delivered(message.body.clone(), id, at).await;
+            if !matches!(&outcome, Err(error) if error.kind == RequestErrorKind::Internal) {
+                break outcome;
+            }
+            // The store cannot be read at present. The broker does not bring the job again as long as this
+            // session lives.
+            tokio::time::sleep(RETRY).await;
+        };
+        if let Err(error) = &outcome {
+            if error.kind == RequestErrorKind::Unavailable {
+                // Not acknowledged: it is delivered again, to whoever takes over.
+                return;
+            }
+            tracing::warn!(message_id = message.message_id, %error, "refused a job");
+            settle(&link, at).await;
+        }
+        reply.send(&link, outcome.map(|id| Id { id }));
+    });
+}
+
+/// Answers a request from the request queue.
+pub(super) fn request(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, delivery: Delivery) {
+    let (hub, link) = (Arc::clone(hub), link.clone());
+    tokio::spawn(async move {
+        // At once: whoever asks asks again if no answer comes, and an answer may take long.
+        settle(&link, at).await;
+        let reply = ReplyTo::of(&delivery.message);
+        match Request::decode(&delivery.message.body) {
+            Ok(request) => answer(&*hub, &link, &reply, request).await,
+            Err(error) => {
+                tracing::warn!(%error, "refused a request");
+                let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
+                reply.send::<()>(&link, Err(refusal));
+            }
+        }
+    });
+}
+
+/// Answers a result from outside for a task whose job is not live.
+pub(super) fn posted_late(hub: &Arc<LocalHub>, link: &Link, reply: ReplyTo, update: ResultUpdate) {
+    let (hub, link) = (Arc::clone(hub), link.clone());
+    tokio::spawn(async move {
+        let id = update.id;
+        let outcome = hub.compare_with_ended(&update).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(task = %id, %error, "refused a result from outside");
+        }
+        reply.send(&link, outcome.map(|()| Id { id }));
+    });
+}
+
+async fn answer(hub: &dyn Hub, link: &Link, reply: &ReplyTo, request: Request) {
+    let wait = request.wait().map(|wait| wait.min(LONGEST_WAIT));
+    match request {
+        Request::Job { id, .. } => reply.send(link, hub.job(id, wait).await),
+        Request::Jobs { filter } => reply.send(link, hub.jobs(filter).await),
+        Request::Cancel { id } => reply.send(link, hub.cancel(id).await.map(|()| Id { id })),
+        Request::Remove { id } => reply.send(link, hub.remove(id).await.map(|()| Id { id })),
+        Request::Result { result } => {
+            let id = result.id;
+            reply.send(link, hub.post_result(result).await.map(|()| Id { id }));
+        }
+        Request::Workers => reply.send(link, hub.workers().await),
+        Request::Health => reply.send(link, hub.health().await),
+    }
+}
+
+async fn settle(link: &Link, at: DeliveryRef) {
+    if let Err(error) = link.settle(at, Settlement::Ack, false).await {
+        tracing::debug!(%error, "a delivery will come again");
+    }
+}

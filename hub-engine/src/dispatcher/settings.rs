@@ -1,0 +1,91 @@
+//! What a dispatcher has to be told.
+
+use std::time::Duration;
+
+use hub_core::job::Limits;
+use hub_core::machine::Settings;
+use hub_transport::SubscribeOptions;
+use hub_transport::supervisor::{Backoff, Plan, Subscribe, SubscriptionId};
+use uuid::Uuid;
+
+use crate::wire::Names;
+
+/// Submissions.
+pub(super) const JOBS: SubscriptionId = SubscriptionId(0);
+/// What workers and others report of tasks.
+pub(super) const RESULTS: SubscriptionId = SubscriptionId(1);
+/// Status and control requests.
+pub(super) const REQUESTS: SubscriptionId = SubscriptionId(2);
+/// Heartbeats of workers.
+pub(super) const HEARTBEATS: SubscriptionId = SubscriptionId(3);
+/// What killed its workers, or is no task. (At 4 comes what found no queue.)
+pub(super) const DEAD: SubscriptionId = SubscriptionId(5);
+
+/// How a dispatcher serves.
+#[derive(Clone, Debug)]
+pub struct DispatcherSettings {
+    /// The Hub that it is the dispatcher of: see [`Names`].
+    pub names: Names,
+    /// What a job may be at most.
+    pub limits: Limits,
+    /// How long a worker's lease on its long tasks lasts without a heartbeat.
+    pub lease: Duration,
+    /// A task that took so many workers down with it fails.
+    pub crash_limit: u32,
+    /// How many finished jobs are kept; the oldest go first.
+    pub retain_jobs: u64,
+    /// With so many tasks of unfinished jobs in memory, further submissions wait in the broker.
+    pub live_tasks_high: u64,
+    /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
+    /// published again at the start.
+    pub broker_forgets: bool,
+    /// How to wait between attempts to reach the broker.
+    pub backoff: Backoff,
+}
+
+impl DispatcherSettings {
+    /// The dispatcher of the Hub called `prefix`, with everything else as is good for most.
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            names: Names::new(prefix),
+            limits: Limits::default(),
+            lease: Duration::from_secs(30),
+            crash_limit: 5,
+            retain_jobs: 10_000,
+            live_tasks_high: 2_000_000,
+            broker_forgets: false,
+            backoff: Backoff::default(),
+        }
+    }
+
+    pub(super) fn machine(&self, incarnation: u64) -> Settings {
+        Settings { incarnation, lease: self.lease, crash_limit: self.crash_limit, ..Settings::default() }
+    }
+
+    /// What the supervisor keeps up.
+    pub(super) fn plan(&self) -> Plan {
+        let unique = Uuid::new_v4();
+        let id = unique.simple().to_string();
+        let names = &self.names;
+        let queues = [
+            (names.jobs_queue(), 256),
+            (names.results_queue(), 2048),
+            (names.requests_queue(), 256),
+            (names.heartbeats_queue(&id), 256),
+            (names.unrouted(), 256),
+            (names.dead(), 256),
+        ];
+        Plan {
+            topology: names.dispatcher_topology(&id),
+            subscriptions: queues
+                .into_iter()
+                .map(|(queue, prefetch)| Subscribe { queue, options: SubscribeOptions { prefetch, exclusive: false } })
+                .collect(),
+            inbox: false,
+            window: 1024,
+            backoff: self.backoff.clone(),
+            seed: unique.as_u64_pair().0,
+        }
+    }
+}

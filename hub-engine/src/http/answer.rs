@@ -1,0 +1,88 @@
+//! Answers: JSON in every case.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hub_core::Json;
+use serde::Serialize;
+
+use crate::operations::{RequestError, RequestErrorKind};
+
+/// What a route gives back.
+pub(super) type Answer = Result<Response, Refused>;
+
+/// A request that was not done, and the status that says so.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    error: RequestError,
+}
+
+/// A value as JSON.
+pub(super) fn ok<T: Serialize>(value: &T) -> Response {
+    with_status(StatusCode::OK, value)
+}
+
+/// JSON text as it stands.
+pub(super) fn raw(json: &Json) -> Response {
+    body(StatusCode::OK, json.get().to_owned())
+}
+
+/// A new thing, which from now on is found at `place`.
+pub(super) fn created<T: Serialize>(value: &T, place: &str) -> Response {
+    let mut response = with_status(StatusCode::CREATED, value);
+    if let Ok(place) = HeaderValue::from_str(place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+/// A value as JSON under another status than 200.
+pub(super) fn with_status<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => body(status, text),
+        Err(error) => Refused::from(RequestError::new(RequestErrorKind::Internal, error.to_string())).into_response(),
+    }
+}
+
+fn body(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+impl Refused {
+    /// A refusal under another status than its kind's.
+    pub(super) fn new(status: StatusCode, kind: RequestErrorKind, message: impl Into<String>) -> Self {
+        Self { status, error: RequestError::new(kind, message) }
+    }
+
+    /// The request itself is wrong.
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        RequestError::new(RequestErrorKind::InvalidRequest, message).into()
+    }
+}
+
+impl From<RequestError> for Refused {
+    fn from(error: RequestError) -> Self {
+        let status = match error.kind {
+            RequestErrorKind::InvalidJob => StatusCode::UNPROCESSABLE_ENTITY,
+            RequestErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
+            RequestErrorKind::NotFound => StatusCode::NOT_FOUND,
+            RequestErrorKind::Conflict => StatusCode::CONFLICT,
+            RequestErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RequestErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+            RequestErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            RequestErrorKind::Unreachable | RequestErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            RequestErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, error }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = body(self.status, serde_json::to_string(&self.error).unwrap_or_default());
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,13 @@
+//! The HTTP API: the operations of [`crate::operations::Hub`], as JSON. It knows nothing of queues and stores.
+
+mod answer;
+mod body;
+mod document;
+mod guard;
+mod query;
+mod routes;
+mod schemas;
+mod serve;
+mod token;
+
+pub use serve::{HttpSettings, serve};

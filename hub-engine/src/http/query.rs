@@ -1,0 +1,44 @@
+//! The parameters of a request's query.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::answer::Refused;
+
+/// The parameters of a query. Unknown ones are refused: a misspelt filter would otherwise list everything.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the query's text.
+    ///
+    /// # Errors
+    /// Where it has a parameter that is not among `known`.
+    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Refused> {
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned();
+        let pairs: Vec<(String, String)> = pairs.collect();
+        match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => {
+                Err(Refused::bad(format!("unknown parameter {name:?}: known here are {}", known.join(", "))))
+            }
+            None => Ok(Self(pairs)),
+        }
+    }
+
+    /// Every value of a parameter, in their order.
+    pub(super) fn all<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Vec<T>, Refused> {
+        let values = self.0.iter().filter(|(key, _)| key == name);
+        values.map(|(_, value)| parse(name, value)).collect()
+    }
+
+    /// The value of a parameter that may stand once.
+    pub(super) fn one<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Refused> {
+        let mut values = self.all(name)?;
+        let value = values.pop();
+        if values.is_empty() { Ok(value) } else { Err(Refused::bad(format!("{name} may stand once only"))) }
+    }
+}
+
+/// Reads `text`, which is what the request says of `name`.
+pub(super) fn parse<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
+    text.parse().map_err(|error| Refused::bad(format!("{name} cannot be {text:?}: {error}")))
+}

@@ -1,0 +1,243 @@
+//! The routes: one table, which the document is held to.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{MatchedPath, Path, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware;
+use axum::routing::{MethodRouter, delete, get, post};
+use hub_core::{JobId, TaskId};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, Refused, created, ok, raw, with_status};
+use super::query::{Query, parse};
+use super::{HttpSettings, body, document, guard};
+use crate::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+
+/// How long an answer may be held back until a job ends.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How many jobs a page may hold.
+const LARGEST_PAGE: u32 = 1000;
+/// A header that says the same as the parameter `id`.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What every route works with.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) hub: Arc<dyn Hub>,
+    pub(super) settings: Arc<HttpSettings>,
+    /// Whether only programs of this machine can connect.
+    pub(super) only_here: bool,
+    shutdown: CancellationToken,
+}
+
+impl Api {
+    pub(super) fn new(hub: Arc<dyn Hub>, settings: HttpSettings, only_here: bool, shutdown: CancellationToken) -> Self {
+        Self { hub, settings: Arc::new(settings), only_here, shutdown }
+    }
+}
+
+/// An answer that is an id.
+#[derive(Serialize)]
+struct Id<T> {
+    id: T,
+}
+
+/// A route: where, and who answers.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    /// Whether it can be used without a token.
+    open: bool,
+    handler: MethodRouter<Api>,
+}
+
+/// Every route.
+pub(super) fn table() -> Vec<Route> {
+    let open = |path, method, handler| Route { path, method, open: true, handler };
+    let route = |path, method, handler| Route { path, method, open: false, handler };
+    vec![
+        route("/api/v1/jobs", "get", get(list_jobs)),
+        route("/api/v1/jobs", "post", post(submit)),
+        route("/api/v1/jobs/{id}", "get", get(get_job)),
+        route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
+        route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
+        route("/api/v1/tasks/{id}/result", "post", post(post_result)),
+        route("/api/v1/workers", "get", get(workers)),
+        route("/api/v1/health", "get", get(health)),
+        open("/api/v1/health/live", "get", get(live)),
+        route("/api/v1/health/ready", "get", get(ready)),
+        open("/api/v1/openapi.json", "get", get(openapi)),
+    ]
+}
+
+/// The routes as a service.
+pub(super) fn router(api: Api) -> Router {
+    let (open, guarded): (Vec<Route>, Vec<Route>) = table().into_iter().partition(|route| route.open);
+    let gather = |routes: Vec<Route>| {
+        routes.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler))
+    };
+    gather(guarded)
+        .route_layer(middleware::from_fn_with_state(api.clone(), guard::check))
+        .merge(gather(open))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+/// The id in a path, as far as it is text.
+type PathId = Result<Path<String>, PathRejection>;
+
+fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refused> {
+    let Path(text) = id.map_err(|rejection| Refused::bad(rejection.body_text()))?;
+    parse(what, &text)
+}
+
+async fn unknown_route(uri: Uri) -> Answer {
+    let message = format!("there is nothing at {}: /api/v1/openapi.json lists what there is", uri.path());
+    Err(Refused::new(StatusCode::NOT_FOUND, RequestErrorKind::NotFound, message))
+}
+
+/// Answers for a path that exists. (The header `Allow` is the router's doing.)
+async fn wrong_method(method: Method, path: MatchedPath) -> Answer {
+    let known: Vec<String> = table()
+        .iter()
+        .filter(|route| route.path == path.as_str())
+        .map(|route| route.method.to_ascii_uppercase())
+        .collect();
+    let message = format!("{method} does nothing at {}: it knows {}", path.as_str(), known.join(", "));
+    Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, RequestErrorKind::InvalidRequest, message))
+}
+
+async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
+    let asked: Option<JobId> = Query::read(query.as_deref(), &["id"])?.one("id")?;
+    let id = match (asked, idempotency_key(&headers)?) {
+        (Some(asked), Some(key)) if asked != key => {
+            return Err(Refused::bad("id and Idempotency-Key differ: both name the job, one is enough"));
+        }
+        (asked, key) => asked.or(key),
+    };
+    let text = body::job_text(body::read(body, api.settings.max_body_bytes).await?)?;
+    let id = api.hub.submit(Submission { text: text.into(), id }).await?;
+    Ok(created(&Id { id }, &format!("/api/v1/jobs/{id}")))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    // The header's draft has it in quotes; most programs leave them away.
+    let text = value.to_str().unwrap_or_default().trim_matches('"');
+    parse("Idempotency-Key", text).map(Some)
+}
+
+async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let query = Query::read(query.as_deref(), &["status", "name", "limit", "after"])?;
+    let limit: Option<u32> = query.one("limit")?;
+    if limit.is_some_and(|limit| limit == 0 || limit > LARGEST_PAGE) {
+        return Err(Refused::bad(format!("limit must be from 1 to {LARGEST_PAGE}")));
+    }
+    let filter =
+        JobFilter { status: query.all("status")?, name: query.one("name")?, limit, after: query.one("after")? };
+    Ok(ok(&api.hub.jobs(filter).await?))
+}
+
+async fn get_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+    let id: JobId = read_id("a job's id", id)?;
+    let seconds: Option<f64> = Query::read(query.as_deref(), &["wait"])?.one("wait")?;
+    let wait = seconds.map(Duration::try_from_secs_f64).transpose();
+    let wait = wait.map_err(|error| Refused::bad(format!("wait must be a number of seconds: {error}")))?;
+    let wait = wait.map(|wait| wait.min(LONGEST_WAIT));
+    let record = tokio::select! {
+        record = api.hub.job(id, wait) => record,
+        // Who waits is answered now, rather than cut off; a client asks again.
+        () = api.shutdown.cancelled() => api.hub.job(id, None).await,
+    };
+    Ok(raw(&record?))
+}
+
+async fn cancel_job(State(api): State<Api>, id: PathId) -> Answer {
+    let id: JobId = read_id("a job's id", id)?;
+    api.hub.cancel(id).await?;
+    Ok(ok(&Id { id }))
+}
+
+async fn remove_job(State(api): State<Api>, id: PathId) -> Answer {
+    let id: JobId = read_id("a job's id", id)?;
+    api.hub.remove(id).await?;
+    Ok(ok(&Id { id }))
+}
+
+/// A result as it is posted here: the path names the task already.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostedResult {
+    id: Option<TaskId>,
+    status: UpdateStatus,
+    data: Option<hub_core::Json>,
+    msg: Option<String>,
+    v: Option<u32>,
+}
+
+async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Answer {
+    let id: TaskId = read_id("a task's id", id)?;
+    let bytes = body::read(body, api.settings.max_body_bytes).await?;
+    let PostedResult { id: named, status, data, msg, v } =
+        serde_json::from_slice(&bytes).map_err(|error| Refused::bad(format!("the body is no result: {error}")))?;
+    if let Some(named) = named.filter(|named| *named != id) {
+        return Err(Refused::bad(format!("the body is about task {named}, the path about task {id}")));
+    }
+    if let Some(v) = v.filter(|v| *v > crate::wire::VERSION) {
+        return Err(Refused::bad(format!("this Hub knows results up to version {}, not {v}", crate::wire::VERSION)));
+    }
+    api.hub.post_result(ResultUpdate { id, status, data, msg, v }).await?;
+    Ok(ok(&Id { id }))
+}
+
+async fn workers(State(api): State<Api>) -> Answer {
+    Ok(ok(&api.hub.workers().await?))
+}
+
+async fn health(State(api): State<Api>) -> Answer {
+    Ok(ok(&api.hub.health().await?))
+}
+
+async fn live() -> Answer {
+    Ok(ok(&"alive"))
+}
+
+/// Whether work would be done: 503 without a broker or with a store that takes nothing.
+async fn ready(State(api): State<Api>) -> Answer {
+    let report = api.hub.health().await?;
+    let works = report.broker == "up" && report.store == "up";
+    let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(with_status(status, &report))
+}
+
+async fn openapi() -> Answer {
+    Ok(ok(&document::openapi()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let table = table();
+        let routes: BTreeSet<(&str, &str)> = table.iter().map(|route| (route.path, route.method)).collect();
+        let document = document::openapi();
+        let paths = document["paths"].as_object().unwrap();
+        let documented = paths.iter().flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(|method| (path.as_str(), method.as_str()))
+        });
+        assert_eq!(documented.collect::<BTreeSet<_>>(), routes);
+    }
+}

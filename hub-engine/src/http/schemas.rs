@@ -1,0 +1,239 @@
+//! The shapes of the API's JSON, for its description.
+
+use hub_core::{JobStatus, TaskStatus};
+use serde_json::{Value, json};
+
+/// Every shape by name.
+pub(super) fn schemas() -> Value {
+    json!({
+        "Id": {"type": "object", "required": ["id"], "properties": {"id": uuid()}},
+        "JobStatus": words(&JobStatus::ALL.map(JobStatus::as_str)),
+        "TaskStatus": words(&TaskStatus::ALL.map(TaskStatus::as_str)),
+        "Job": job(),
+        "Task": task(),
+        "JobRecord": job_record(),
+        "TaskRecord": task_record(),
+        "TaskError": {
+            "type": "object",
+            "required": ["kind"],
+            "properties": {"kind": text(), "type": text(), "traceback": text()}
+        },
+        "Result": {
+            "type": "object",
+            "description": "How a task ended.",
+            "required": ["status"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid", "description": "The task's id, once more."},
+                "status": words(&["SUCCESS", "FAILED"]),
+                "data": {"description": "What the task yields: any value."},
+                "msg": {"type": "string", "description": "Why it failed."},
+                "v": {"type": "integer", "description": "The version of this format: 1."}
+            },
+            "additionalProperties": false
+        },
+        "JobSummary": {
+            "type": "object",
+            "required": ["id", "name", "status", "tasks", "tasks_ended", "submitted_at", "ended_at"],
+            "properties": {
+                "id": uuid(),
+                "name": text(),
+                "status": reference("JobStatus"),
+                "tasks": {"type": "integer", "description": "How many it has."},
+                "tasks_ended": {"type": "integer", "description": "How many of them have ended."},
+                "submitted_at": millis(),
+                "ended_at": {"type": ["integer", "null"], "description": "Likewise; null until then."}
+            }
+        },
+        "JobPage": {
+            "type": "object",
+            "required": ["jobs"],
+            "properties": {
+                "jobs": {"type": "array", "items": reference("JobSummary")},
+                "next": {"type": "string", "description": "Where the next page begins; absent on the last one."}
+            }
+        },
+        "Worker": worker(),
+        "Health": health(),
+        "Error": {
+            "type": "object",
+            "required": ["kind", "message"],
+            "properties": {
+                "kind": words(&[
+                    "invalid_job", "invalid_request", "not_found", "conflict", "too_large", "unauthorized",
+                    "unreachable", "timed_out", "unavailable", "internal"
+                ]),
+                "message": {"type": "string", "description": "What happened, and what to do next."},
+                "problems": {"type": "array", "items": reference("Problem")}
+            }
+        },
+        "Problem": {
+            "type": "object",
+            "description": "One thing that is wrong with a job.",
+            "required": ["code", "path", "message"],
+            "properties": {
+                "code": text(),
+                "path": {"type": "string", "description": "A JSON path: $.tasks[1].depends[0]"},
+                "line": {"type": "integer", "minimum": 1},
+                "column": {"type": "integer", "minimum": 1, "description": "In characters."},
+                "message": text(),
+                "suggestion": text()
+            }
+        }
+    })
+}
+
+fn job() -> Value {
+    json!({
+        "type": "object",
+        "description": "Keys that begin with \"x-\" are the submitter's own: kept and echoed.",
+        "required": ["name", "tasks"],
+        "properties": {
+            "name": text(),
+            "tasks": {"type": "array", "minItems": 1, "items": reference("Task")},
+            "output": {"description": "Any value; the references in it are filled in when the job has succeeded."},
+            "key": {"type": "string", "description": "Makes the submission repeatable: one key, one job."},
+            "priority": priority(),
+            "meta": {"description": "The submitter's own: kept and echoed."}
+        },
+        "patternProperties": {"^x-": {}},
+        "additionalProperties": false
+    })
+}
+
+fn task() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": text(),
+            "task_name": {"type": "string", "description": "The task module; the same as \"name\" where absent."},
+            "args": {"type": "array", "description": "Positional arguments; references in them are filled in."},
+            "kwargs": {"type": "object", "description": "Named arguments; likewise."},
+            "depends": {"type": "array", "items": text()},
+            "pool": text(),
+            "priority": priority(),
+            "meta": {"description": "The submitter's own: kept and echoed."}
+        },
+        "patternProperties": {"^x-": {}},
+        "additionalProperties": false
+    })
+}
+
+fn job_record() -> Value {
+    json!({
+        "type": "object",
+        "description": "\"meta\", \"key\", \"priority\" and keys that begin with \"x-\" stand here as they were submitted.",
+        "required": ["id", "name", "task_name", "status", "tasks", "output", "submitted_at"],
+        "properties": {
+            "id": uuid(),
+            "name": text(),
+            "task_name": {"const": "", "description": "Always empty: for readers of old records."},
+            "status": reference("JobStatus"),
+            "output": {"description": "null until the job has succeeded."},
+            "msg": {"type": "string", "description": "Why it failed, where no task is to blame."},
+            "submitted_at": time(),
+            "started_at": time(),
+            "ended_at": time(),
+            "tasks": {"type": "array", "items": reference("TaskRecord")}
+        }
+    })
+}
+
+fn task_record() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "parent_id", "name", "task_name", "status", "args"],
+        "properties": {
+            "id": uuid(),
+            "parent_id": {"type": "string", "format": "uuid", "description": "The job's id."},
+            "name": text(),
+            "task_name": {"type": "string", "description": "Empty where the job leaves it out."},
+            "status": reference("TaskStatus"),
+            "args": {"type": "array", "description": "With the references filled in, once the task was handed out."},
+            "kwargs": {"type": "object", "description": "Likewise."},
+            "depends": {"type": "array", "items": text()},
+            "data": {"description": "What the task returned; absent where it failed."},
+            "msg": {"type": "string", "description": "Why it failed, for people."},
+            "error": reference("TaskError"),
+            "log": {"type": "string", "description": "What it printed: the end of it, where that was long."},
+            "waiting_reason": {"type": "string", "description": "Why it waits though it could run."},
+            "attempt": {"type": "integer", "minimum": 1},
+            "worker": text(),
+            "submitted_at": time(),
+            "started_at": time(),
+            "ended_at": time()
+        }
+    })
+}
+
+fn worker() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "host", "pid", "pools", "slots", "running", "tasks", "broken", "last_seen"],
+        "properties": {
+            "id": text(),
+            "host": text(),
+            "pid": {"type": "integer"},
+            "pools": {"type": "array", "items": text()},
+            "slots": {"type": "integer", "description": "How many tasks it runs at a time."},
+            "running": {"type": "integer", "description": "How many it runs now."},
+            "tasks": {"type": "array", "items": text(), "description": "The task modules it has."},
+            "broken": {
+                "type": "object",
+                "description": "The task modules it could not load, with the reason.",
+                "additionalProperties": text()
+            },
+            "last_seen": millis()
+        }
+    })
+}
+
+fn health() -> Value {
+    json!({
+        "type": "object",
+        "required": [
+            "broker", "store", "version", "incarnation", "live_jobs", "workers", "tasks_in_flight", "tasks_ready"
+        ],
+        "properties": {
+            "broker": words(&["up", "blocked", "down"]),
+            "store": words(&["up", "failing"]),
+            "version": text(),
+            "incarnation": {"type": "integer", "description": "Which start of the dispatcher this is."},
+            "live_jobs": {"type": "integer", "description": "Jobs that have not ended."},
+            "workers": {"type": "integer"},
+            "tasks_in_flight": {"type": "integer", "description": "With the broker, or running."},
+            "tasks_ready": {"type": "integer", "description": "Could run, and wait for room or a worker."}
+        }
+    })
+}
+
+/// Points at a shape.
+pub(super) fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// Any text.
+pub(super) fn text() -> Value {
+    json!({"type": "string"})
+}
+
+/// An id.
+pub(super) fn uuid() -> Value {
+    json!({"type": "string", "format": "uuid"})
+}
+
+fn time() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn millis() -> Value {
+    json!({"type": "integer", "description": "Milliseconds since 1970-01-01, UTC."})
+}
+
+fn priority() -> Value {
+    json!({"type": "integer", "minimum": -1000, "maximum": 1000, "default": 0})
+}
+
+fn words(words: &[&str]) -> Value {
+    json!({"type": "string", "enum": words})
+}

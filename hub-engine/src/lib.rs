@@ -1,0 +1,12 @@
+//! Hub's async shell: the dispatcher and the worker around the core, the stores, the task runners, the
+//! HTTP API and the client library. It must not know of command lines and terminals.
+
+pub mod client;
+pub mod clock;
+pub mod dispatcher;
+pub mod http;
+pub mod operations;
+pub mod runner;
+pub mod store;
+pub mod wire;
+pub mod worker;

@@ -1,0 +1,217 @@
+//! What anyone can ask of a Hub, whichever way they reach it: in the same process, over the broker or over
+//! HTTP. One trait, so that the client, the HTTP API and the tests say the same words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::job::Problem;
+use hub_core::state::JobSummary;
+use hub_core::{JobId, JobStatus, Json, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A Hub that can be asked.
+#[async_trait]
+pub trait Hub: Send + Sync + 'static {
+    /// Submits a job and returns its id, once the dispatcher has it safe.
+    ///
+    /// # Errors
+    /// `InvalidJob` with every problem found; `Conflict` where the id or key is taken by another job.
+    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError>;
+
+    /// The status record of a job. With `wait`, answers when the job has ended or that time is over,
+    /// whichever comes first.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown id.
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError>;
+
+    /// Jobs that pass `filter`, newest first, a page at a time.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a page that cannot be.
+    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError>;
+
+    /// Stops a job: tasks that wait are cancelled, running ones are stopped on their workers.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where the job has ended already.
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError>;
+
+    /// Forgets a job that has ended.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where the job has not ended.
+    async fn remove(&self, id: JobId) -> Result<(), RequestError>;
+
+    /// Ends a task from outside: an asynchronous one that was launched, or any that runs.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where the task has not started or has ended differently.
+    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError>;
+
+    /// The live workers.
+    ///
+    /// # Errors
+    /// Those of reaching the Hub.
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError>;
+
+    /// How the dispatcher is.
+    ///
+    /// # Errors
+    /// Those of reaching the Hub.
+    async fn health(&self) -> Result<HealthReport, RequestError>;
+}
+
+/// A job on its way in.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The job's JSON text, as the user wrote it.
+    pub text: Arc<str>,
+    /// The id it shall have. Submitting the same text under the same id again changes nothing.
+    pub id: Option<JobId>,
+}
+
+/// The result of a task, from outside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResultUpdate {
+    /// The task's id.
+    pub id: TaskId,
+    /// How it ended: `SUCCESS` or `FAILED`.
+    pub status: UpdateStatus,
+    /// What it returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Json>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg: Option<String>,
+    /// The version of the message format; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v: Option<u32>,
+}
+
+/// How a task can end from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum UpdateStatus {
+    /// It ended well.
+    Success,
+    /// It failed.
+    Failed,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobFilter {
+    /// Only jobs of these statuses; all where empty.
+    pub status: Vec<JobStatus>,
+    /// Only jobs of exactly this name.
+    pub name: Option<String>,
+    /// At most this many (1 to 1,000; 100 where absent).
+    pub limit: Option<u32>,
+    /// Go on after the page that ended with this cursor.
+    pub after: Option<String>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPage {
+    /// Its jobs, newest first.
+    pub jobs: Vec<JobSummary>,
+    /// Where the next page begins: put it into [`JobFilter::after`]. Absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A live worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its id.
+    pub id: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// The pools it serves.
+    pub pools: Vec<String>,
+    /// How many tasks it runs at a time.
+    pub slots: u32,
+    /// How many it runs now, as far as it has reported.
+    pub running: u32,
+    /// The task modules it has.
+    pub tasks: Vec<String>,
+    /// The task modules it could not load, with the reason.
+    pub broken: std::collections::BTreeMap<String, String>,
+    /// When it was last heard of.
+    pub last_seen: Timestamp,
+}
+
+/// How the dispatcher is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// `up`, `blocked` (the broker takes no messages) or `down` (no broker).
+    pub broker: String,
+    /// Whether the store takes changes.
+    pub store: String,
+    /// Hub's version.
+    pub version: String,
+    /// Which start of the dispatcher this is, counted in its store.
+    pub incarnation: u64,
+    /// Jobs that have not ended.
+    pub live_jobs: u64,
+    /// Live workers.
+    pub workers: u64,
+    /// Tasks handed to the broker or running.
+    pub tasks_in_flight: u64,
+    /// Tasks that could run and wait for room or a worker.
+    pub tasks_ready: u64,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct RequestError {
+    /// For programs.
+    pub kind: RequestErrorKind,
+    /// For people: what happened, and what to do next.
+    pub message: String,
+    /// Every problem of a refused job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestErrorKind {
+    /// The job breaks the format; see `problems`.
+    InvalidJob,
+    /// The request itself is wrong.
+    InvalidRequest,
+    /// No such job or task.
+    NotFound,
+    /// It is in a state that does not allow this, or its id is taken.
+    Conflict,
+    /// Larger than a limit.
+    TooLarge,
+    /// A token is needed, or the given one is wrong.
+    Unauthorized,
+    /// Nobody answers at the address.
+    Unreachable,
+    /// No answer came in time. The request may have been carried out all the same.
+    TimedOut,
+    /// The dispatcher stops, or cannot take more at present. Try again.
+    Unavailable,
+    /// Hub's own fault.
+    Internal,
+}
+
+impl RequestError {
+    /// A refusal without problems to list.
+    #[must_use]
+    pub fn new(kind: RequestErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), problems: Vec::new() }
+    }
+}

@@ -1,0 +1,63 @@
+//! Tasks that are functions of this program: for tests, and to measure everything but the tasks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+
+type Function = Arc<dyn Fn(&TaskRequest) -> Outcome + Send + Sync>;
+
+/// Runs functions by name.
+pub struct FunctionRunner {
+    functions: BTreeMap<String, Function>,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+}
+
+impl FunctionRunner {
+    /// A runner without functions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { functions: BTreeMap::new(), catalogue: watch::channel(Arc::default()).0 }
+    }
+
+    /// The same with one more function.
+    #[must_use]
+    pub fn with(mut self, name: &str, function: impl Fn(&TaskRequest) -> Outcome + Send + Sync + 'static) -> Self {
+        self.functions.insert(name.to_owned(), Arc::new(function));
+        let names = self.functions.keys().map(|name| (name.clone(), TaskInfo::plain(Language::Native)));
+        let catalogue = Catalogue { tasks: names.collect(), broken: BTreeMap::new() };
+        self.catalogue.send_replace(Arc::new(catalogue));
+        self
+    }
+}
+
+impl Default for FunctionRunner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Runner for FunctionRunner {
+    async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
+        let function = self.functions.get(&*request.task_name);
+        TaskReport::silent(function.map_or(Outcome::Unknown, |function| function(&request)))
+    }
+
+    fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
+        self.catalogue.subscribe()
+    }
+
+    async fn shutdown(&self, _grace: Duration) {}
+}
+
+impl std::fmt::Debug for FunctionRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.functions.keys()).finish()
+    }
+}

@@ -1,0 +1,44 @@
+//! The Python SDK, carried in this program and written out for the children of one runner.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+const FILES: [(&str, &str); 6] = [
+    ("hub/__init__.py", include_str!("../../python/hub/__init__.py")),
+    ("hub/lib/__init__.py", include_str!("../../python/hub/lib/__init__.py")),
+    ("hub/lib/api.py", include_str!("../../python/hub/lib/api.py")),
+    ("hub/child.py", include_str!("../../python/hub/child.py")),
+    ("hub/modules.py", include_str!("../../python/hub/modules.py")),
+    ("hub/output.py", include_str!("../../python/hub/output.py")),
+];
+
+/// A private directory with the SDK and the children's files. It goes when this goes.
+#[derive(Debug)]
+pub(super) struct Sdk {
+    directory: TempDir,
+}
+
+impl Sdk {
+    pub(super) fn write() -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("hub-sdk-").tempdir()?;
+        for (path, text) in FILES {
+            let path = directory.path().join(path);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(path, text)?;
+        }
+        Ok(Self { directory })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A file for what a child writes past Python.
+    pub(super) fn output_file(&self, number: u64) -> PathBuf {
+        self.directory.path().join(format!("child-{number}.out"))
+    }
+}

@@ -1,0 +1,200 @@
+//! The store that forgets when the process ends: for local development, and the reference for the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::job::Job;
+use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
+use hub_core::{JobId, JobStatus};
+
+use super::{Store, StoreError, page_of};
+use crate::operations::{JobFilter, JobPage};
+
+/// Keeps jobs in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    incarnations: u64,
+    added: i64,
+    jobs: HashMap<JobId, Row>,
+    /// Jobs by the order in which they were added.
+    order: BTreeMap<i64, JobId>,
+    families: HashMap<Family, JobId>,
+    keys: HashMap<String, JobId>,
+}
+
+#[derive(Debug)]
+struct Row {
+    serial: i64,
+    job: Arc<Job>,
+    state: JobState,
+    tasks: Vec<TaskState>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        // A panic elsewhere leaves no half-made change behind that would matter more than the panic.
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        Ok(self.with(|state| {
+            state.incarnations += 1;
+            state.incarnations
+        }))
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        self.with(|state| changes.iter().for_each(|change| state.apply(change.clone())));
+        Ok(())
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        Ok(self.with(|state| {
+            let ids = state.order.values();
+            ids.filter_map(|id| state.snapshot(*id)).filter(|job| !job.state.status.is_terminal()).collect()
+        }))
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        Ok(self.with(|state| state.snapshot(id)))
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        Ok(self.with(|state| state.families.get(&family).and_then(|id| state.snapshot(*id))))
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        Ok(self.with(|state| state.keys.get(key).and_then(|id| state.snapshot(*id))))
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        let (before, limit) = page_of(filter)?;
+        Ok(self.with(|state| {
+            let older = state.order.range(..before).rev();
+            let mut found = older
+                .filter_map(|(serial, id)| Some((*serial, *id, state.jobs.get(id)?)))
+                .filter(|(_, _, row)| row.passes(filter));
+            let page: Vec<_> = found.by_ref().take(limit).collect();
+            let next = found.next().and(page.last()).map(|(serial, ..)| serial.to_string());
+            JobPage { jobs: page.into_iter().map(|(_, id, row)| row.summary(id)).collect(), next }
+        }))
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.with(|state| {
+            let finished: Vec<JobId> = state
+                .order
+                .values()
+                .filter(|id| state.jobs.get(id).is_some_and(|row| row.state.status.is_terminal()))
+                .copied()
+                .collect();
+            let beyond = finished.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+            let doomed = beyond.min(usize::try_from(limit).unwrap_or(usize::MAX));
+            finished.iter().take(doomed).for_each(|id| state.remove(*id));
+            doomed as u64
+        }))
+    }
+}
+
+impl State {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::JobAdded { id, job, submitted_at } => self.add(id, job, submitted_at),
+            Change::TaskChanged { job, index, state } => {
+                let tasks = self.jobs.get_mut(&job).map(|row| &mut row.tasks);
+                if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(index as usize)) {
+                    *task = state;
+                }
+            }
+            Change::JobChanged { id, state } => {
+                if let Some(row) = self.jobs.get_mut(&id) {
+                    row.state = state;
+                }
+            }
+            Change::JobRemoved { id } => self.remove(id),
+        }
+    }
+
+    fn add(&mut self, id: JobId, job: Arc<Job>, submitted_at: hub_core::Timestamp) {
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        self.added += 1;
+        self.order.insert(self.added, id);
+        self.families.insert(id.family(), id);
+        if let Some(key) = job.key() {
+            self.keys.insert(key.to_owned(), id);
+        }
+        let tasks = vec![TaskState::pending(); job.tasks().len()];
+        let state = JobState {
+            status: JobStatus::Pending,
+            output: None,
+            msg: None,
+            submitted_at,
+            started_at: None,
+            ended_at: None,
+        };
+        self.jobs.insert(id, Row { serial: self.added, job, state, tasks });
+    }
+
+    fn remove(&mut self, id: JobId) {
+        let Some(row) = self.jobs.remove(&id) else { return };
+        self.order.remove(&row.serial);
+        self.families.remove(&id.family());
+        if let Some(key) = row.job.key() {
+            self.keys.remove(key);
+        }
+    }
+
+    fn snapshot(&self, id: JobId) -> Option<JobSnapshot> {
+        let row = self.jobs.get(&id)?;
+        Some(JobSnapshot {
+            id,
+            job: Arc::clone(&row.job),
+            state: row.state.clone(),
+            tasks: row.tasks.clone(),
+            waiting: Vec::new(),
+        })
+    }
+}
+
+impl Row {
+    fn passes(&self, filter: &JobFilter) -> bool {
+        (filter.status.is_empty() || filter.status.contains(&self.state.status))
+            && filter.name.as_deref().is_none_or(|name| name == self.job.name())
+    }
+
+    fn summary(&self, id: JobId) -> JobSummary {
+        JobSummary {
+            id,
+            name: self.job.name().into(),
+            status: self.state.status,
+            tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
+            tasks_ended: u32::try_from(self.tasks.iter().filter(|task| task.status.is_terminal()).count())
+                .unwrap_or(u32::MAX),
+            submitted_at: self.state.submitted_at,
+            ended_at: self.state.ended_at,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Where jobs are kept, behind one trait.
+
+mod memory;
+mod sqlite;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::JobSnapshot;
+
+use crate::operations::{JobFilter, JobPage};
+
+pub use memory::MemoryStore;
+pub use sqlite::{SqliteSettings, SqliteStore};
+
+/// How many jobs a page holds where the filter does not say.
+const DEFAULT_PAGE: u32 = 100;
+/// How many jobs a page holds at most.
+const LARGEST_PAGE: u32 = 1000;
+
+/// Keeps jobs and their tasks.
+///
+/// The dispatcher is the only writer. What `commit` has returned for is there after a crash, where the
+/// store promises to outlive one ([`Store::is_durable`]).
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Whether what was committed outlives the process.
+    fn is_durable(&self) -> bool;
+
+    /// Counts this start of the dispatcher and returns its number, from 1, never the same twice.
+    ///
+    /// # Errors
+    /// Where the count cannot be kept.
+    async fn begin_incarnation(&self) -> Result<u64, StoreError>;
+
+    /// Makes all `changes` at once, in their order, or none of them. Committing a batch again that was
+    /// committed before changes nothing.
+    ///
+    /// # Errors
+    /// Where they cannot be kept. Nothing that they caused may then be acknowledged.
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError>;
+
+    /// Every job that has not ended, oldest first.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError>;
+
+    /// One job as last committed.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError>;
+
+    /// The job whose id has these twelve bytes, as last committed: from a task's id, its job.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError>;
+
+    /// The job that was submitted with this key.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError>;
+
+    /// Jobs that pass `filter`, newest first, a page at a time.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or the cursor is not one of this store's.
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError>;
+
+    /// Forgets the oldest finished jobs beyond `keep` of them, at most `limit` at once. Returns how many.
+    ///
+    /// # Errors
+    /// Where they cannot be removed.
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Why the store could not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The listing's cursor is not one that this store gave out.
+    #[error("unknown cursor {0:?}: take it from the \"next\" of the page before")]
+    UnknownCursor(String),
+    /// Another process has the file open.
+    #[error(
+        "the store {} is in use by another dispatcher (process {holder}): stop that one, or use another file", path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The process id of whoever has it, as far as known.
+        holder: String,
+    },
+    /// The file is something else.
+    #[error("{} is no store of Hub's: use another file", _0.display())]
+    NotAStore(PathBuf),
+    /// The file was written by a newer Hub.
+    #[error(
+        "the store {} is of version {version}, this program knows versions up to {known}: use the newer Hub, or a copy \
+         of the store from before the upgrade", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The medium failed.
+    #[error("failed to {operation} in the store")]
+    Failed {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// Where a page of a listing begins (jobs added before this one) and how many jobs it has at most.
+fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
+    let before = match &filter.after {
+        None => i64::MAX,
+        Some(cursor) => cursor.parse().map_err(|_| StoreError::UnknownCursor(cursor.clone()))?,
+    };
+    Ok((before, filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE) as usize))
+}

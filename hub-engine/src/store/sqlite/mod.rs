@@ -1,0 +1,239 @@
+//! The store in one SQLite file, in the journal mode WAL with `synchronous=FULL`: what was committed is there
+//! after a crash of the process and of the machine.
+//!
+//! One thread writes. What waits for it is one transaction for each batch, and the dispatcher's batches grow
+//! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
+//! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
+
+mod lock;
+mod read;
+mod rows;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::JobSnapshot;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Store, StoreError, page_of};
+use crate::operations::{JobFilter, JobPage};
+use lock::Lock;
+use write::Serials;
+
+/// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: Arc<Path>,
+    orders: Option<mpsc::Sender<Order>>,
+    writing: Option<JoinHandle<()>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    _lock: Lock,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteSettings {
+    /// The file. It is created where there is none; its directory must be there.
+    pub path: PathBuf,
+    /// How large the file may become, in bytes. A store that is full takes no further changes until
+    /// something in it is forgotten.
+    pub max_bytes: Option<u64>,
+}
+
+/// Something for the writer to do.
+enum Order {
+    Begin(oneshot::Sender<Result<u64, StoreError>>),
+    Commit(Arc<Vec<Change>>, oneshot::Sender<Result<(), StoreError>>),
+    Prune { keep: u64, limit: u64, done: oneshot::Sender<Result<u64, StoreError>> },
+}
+
+impl SqliteSettings {
+    /// This file, as large as it gets.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), max_bytes: None }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, or creates it; brings a file of an older version to the current one.
+    ///
+    /// # Errors
+    /// Where another process has it open, where the file is no store or one of a newer version, and where
+    /// it cannot be read or written.
+    pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
+        let lock = Lock::take(&settings.path)?;
+        let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
+        let path: Arc<Path> = settings.path.clone().into();
+        let (orders, inbox) = mpsc::channel();
+        let writing = std::thread::Builder::new()
+            .name("hub-store".to_owned())
+            .spawn(move || Writer { settings, connection: Some(connection), serials: Serials::new() }.run(&inbox))
+            .map_err(failed("start the writer"))?;
+        Ok(Self { path, orders: Some(orders), writing: Some(writing), readers: Arc::default(), _lock: lock })
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(done)).is_ok());
+        match outcome.await {
+            Ok(outcome) if sent => outcome,
+            _ => Err(failed("reach the writer")(WriterGone)),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (path, readers) = (Arc::clone(&self.path), Arc::clone(&self.readers));
+        let reading = tokio::task::spawn_blocking(move || {
+            let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                None => schema::open_to_read(&path)?,
+            };
+            // A connection that has failed is not used again.
+            let found = read(&mut connection).map_err(failed(operation))?;
+            readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            Ok(found)
+        });
+        reading.await.map_err(failed(operation))?
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(writing) = self.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.order(Order::Begin).await
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit(changes, done)).await
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.read("read the unfinished jobs", read::unfinished).await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.read("read a job", move |connection| read::by_id(connection, id)).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        self.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        let key = key.to_owned();
+        self.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        let (before, limit) = page_of(filter)?;
+        let filter = filter.clone();
+        self.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let limit = u64::from(limit) - pruned;
+            match self.order(|done| Order::Prune { keep, limit, done }).await? {
+                0 => return Ok(pruned),
+                more => pruned += more,
+            }
+        }
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    settings: SqliteSettings,
+    /// `None` after a failure: the next order begins with a new one.
+    connection: Option<Connection>,
+    serials: Serials,
+}
+
+impl Writer {
+    fn run(mut self, orders: &mpsc::Receiver<Order>) {
+        // Whoever ordered may have gone meanwhile; what was ordered is done all the same.
+        while let Ok(order) = orders.recv() {
+            match order {
+                Order::Begin(done) => {
+                    let _ =
+                        done.send(self.with("count this start", |connection, _| write::begin_incarnation(connection)));
+                }
+                Order::Commit(changes, done) => {
+                    let commit = |connection: &mut Connection, serials: &mut Serials| {
+                        write::commit(connection, serials, &changes)
+                    };
+                    let _ = done.send(self.with("commit", commit));
+                }
+                Order::Prune { keep, limit, done } => {
+                    let prune = |connection: &mut Connection, _: &mut Serials| write::prune(connection, keep, limit);
+                    let _ = done.send(self.with("forget old jobs", prune));
+                }
+            }
+        }
+    }
+
+    /// Does something with a connection that is known to be good. After an error nothing is known of the
+    /// connection's state, nor whether its page cache holds what the disk has: it is closed.
+    fn with<T>(
+        &mut self,
+        operation: &'static str,
+        write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => schema::open_to_write(&self.settings.path, self.settings.max_bytes)?,
+        };
+        match write(&mut connection, &mut self.serials) {
+            Ok(done) => {
+                self.connection = Some(connection);
+                Ok(done)
+            }
+            Err(error) => {
+                self.serials.clear();
+                Err(failed(operation)(error))
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the writer has ended; the log says why")]
+struct WriterGone;
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |source| StoreError::Failed { operation, source: Box::new(source) }
+}

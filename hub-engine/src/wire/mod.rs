@@ -1,0 +1,51 @@
+//! What Hub's programs say to each other over the broker: names of exchanges and queues, and the JSON of
+//! every message. `docs/wire-format.md` describes the same for other languages.
+//!
+//! Every message carries `"v"`, the version of this format. Readers ignore keys that they do not know, so
+//! that a newer Hub can add some; a message of a higher version is refused, since its meaning may differ.
+
+mod control;
+mod names;
+mod request;
+mod result;
+mod task;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+pub use control::{Control, ControlMessage, Heartbeat};
+pub use names::Names;
+pub use request::{Reply, Request, RequestMessage};
+pub use result::{FromWorker, HeldAttempt, ResultMessage, ResultStatus, ReturnReason, Returned, Started, TaskEnded};
+pub use task::TaskMessage;
+
+/// The version of the message format that this Hub speaks.
+pub const VERSION: u32 = 1;
+
+/// The MIME type of every body.
+pub const JSON: &str = "application/json";
+
+/// Why a body could not be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The version is higher than [`VERSION`].
+    #[error("the message has format version {0}, this Hub speaks {VERSION}: upgrade it")]
+    TooNew(u32),
+    /// It is not JSON, or not the JSON that is expected here.
+    #[error("the message is not as docs/wire-format.md describes: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+/// Turns a message into a body.
+#[must_use]
+pub fn encode<T: Serialize>(message: &T) -> Bytes {
+    // Hub's own messages have string keys and checked JSON inside: writing them cannot fail.
+    serde_json::to_vec(message).expect("a message of Hub's own is always JSON").into()
+}
+
+fn check_version(v: Option<u32>) -> Result<(), WireError> {
+    match v {
+        Some(v) if v > VERSION => Err(WireError::TooNew(v)),
+        _ => Ok(()),
+    }
+}

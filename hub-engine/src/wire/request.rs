@@ -1,0 +1,148 @@
+//! Questions to the dispatcher and its answers.
+
+use std::time::Duration;
+
+use hub_core::JobId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{VERSION, WireError, check_version};
+use crate::operations::{JobFilter, RequestError, ResultUpdate};
+
+/// A message on the request queue.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequestMessage {
+    /// The version of the message format.
+    pub v: u32,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// What can be asked.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Request {
+    /// The status record of a job.
+    Job {
+        /// The job.
+        id: JobId,
+        /// Answer only when the job has ended or so many milliseconds have passed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
+    /// A page of the listing.
+    Jobs {
+        /// Which jobs.
+        filter: JobFilter,
+    },
+    /// Stop a job.
+    Cancel {
+        /// The job.
+        id: JobId,
+    },
+    /// Forget a job that has ended.
+    Remove {
+        /// The job.
+        id: JobId,
+    },
+    /// End a task from outside, with an answer.
+    Result {
+        /// How.
+        result: ResultUpdate,
+    },
+    /// The live workers.
+    Workers,
+    /// How the dispatcher is.
+    Health,
+}
+
+/// The answer to a request or a submission.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// The version of the message format.
+    pub v: u32,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ok: Option<Box<RawValue>>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RequestError>,
+}
+
+impl Request {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Where it is of a newer format, or is none of the requests.
+    pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+        // As in `ResultMessage::decode`: raw JSON does not survive a tagged enum.
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            v: Option<u32>,
+            #[serde(rename = "type", borrow)]
+            kind: std::borrow::Cow<'a, str>,
+            id: Option<JobId>,
+            wait_ms: Option<u64>,
+            filter: Option<JobFilter>,
+            result: Option<ResultUpdate>,
+        }
+        let body: Body<'_> = serde_json::from_slice(body)?;
+        check_version(body.v)?;
+        let id = || body.id.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("id")));
+        Ok(match &*body.kind {
+            "job" => Self::Job { id: id()?, wait_ms: body.wait_ms },
+            "jobs" => Self::Jobs { filter: body.filter.unwrap_or_default() },
+            "cancel" => Self::Cancel { id: id()? },
+            "remove" => Self::Remove { id: id()? },
+            "result" => Self::Result {
+                result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
+            },
+            "workers" => Self::Workers,
+            "health" => Self::Health,
+            other => {
+                let unknown =
+                    format!("unknown type {other:?}: known are job, jobs, cancel, remove, result, workers, health");
+                return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
+            }
+        })
+    }
+
+    /// How long the asker is ready to wait for the job's end.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Job { wait_ms, .. } => wait_ms.map(Duration::from_millis),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    /// The answer that `outcome` makes.
+    #[must_use]
+    pub fn new<T: Serialize>(outcome: Result<T, RequestError>) -> Self {
+        match outcome {
+            Ok(value) => {
+                let text = serde_json::value::to_raw_value(&value).expect("an answer of Hub's own is always JSON");
+                Self { v: VERSION, ok: Some(text), error: None }
+            }
+            Err(error) => Self { v: VERSION, ok: None, error: Some(error) },
+        }
+    }
+
+    /// Reads a body: the value asked for, or the refusal.
+    ///
+    /// # Errors
+    /// Where it is of a newer format, or is no answer of this kind.
+    pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Result<T, RequestError>, WireError> {
+        let reply: Self = serde_json::from_slice(body)?;
+        check_version(Some(reply.v))?;
+        match (reply.ok, reply.error) {
+            (_, Some(error)) => Ok(Err(error)),
+            (Some(value), None) => Ok(Ok(serde_json::from_str(value.get())?)),
+            (None, None) => Err(WireError::Malformed(serde::de::Error::missing_field("ok"))),
+        }
+    }
+}

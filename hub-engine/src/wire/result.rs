@@ -1,0 +1,170 @@
+//! What is reported of tasks, on the results queue: by workers, and by anyone from outside.
+
+use std::sync::Arc;
+
+use hub_core::state::TaskError;
+use hub_core::{Attempt, Json, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{WireError, check_version};
+use crate::operations::ResultUpdate;
+
+/// Any message of the results queue.
+#[derive(Clone, Debug)]
+pub enum ResultMessage {
+    /// From a worker: it has a `type`.
+    FromWorker(FromWorker),
+    /// From outside: it has none.
+    Posted(ResultUpdate),
+}
+
+/// What a worker reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// It runs these, and holds a lease on them from now on.
+    Started(Started),
+    /// An issue of a task has ended, or was launched.
+    Result(TaskEnded),
+    /// It gives an issue back without having run it.
+    Returned(Returned),
+}
+
+/// An issue of a task that a worker holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAttempt {
+    /// The task.
+    pub id: TaskId,
+    /// Which issue: counted per task.
+    pub attempt: u32,
+    /// Which issue: the dispatcher's start.
+    pub incarnation: u64,
+}
+
+/// A worker runs these tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The version of the message format.
+    pub v: u32,
+    /// The worker's id.
+    pub worker: Arc<str>,
+    /// What it runs.
+    pub tasks: Vec<HeldAttempt>,
+}
+
+/// An issue of a task has ended, or was launched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskEnded {
+    /// The version of the message format.
+    pub v: u32,
+    /// The task.
+    pub id: TaskId,
+    /// Which issue: counted per task.
+    pub attempt: u32,
+    /// Which issue: the dispatcher's start.
+    pub incarnation: u64,
+    /// The worker's id.
+    pub worker: Arc<str>,
+    /// How it ended.
+    pub status: ResultStatus,
+    /// What it returned; absent where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Json>,
+    /// Why it failed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg: Option<Arc<str>>,
+    /// Why it failed, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<TaskError>,
+    /// What it printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Arc<str>>,
+    /// When the worker began with it, by the worker's clock.
+    pub started_at: Timestamp,
+    /// When it was over, by the worker's clock.
+    pub ended_at: Timestamp,
+}
+
+/// How an issue of a task ended on its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ResultStatus {
+    /// It returned.
+    Success,
+    /// It raised, died or could not be run.
+    Failed,
+    /// It is asynchronous and was launched; its result comes from outside.
+    Running,
+}
+
+/// A worker gives an issue back without having run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// The version of the message format.
+    pub v: u32,
+    /// The task.
+    pub id: TaskId,
+    /// Which issue: counted per task.
+    pub attempt: u32,
+    /// Which issue: the dispatcher's start.
+    pub incarnation: u64,
+    /// The worker's id.
+    pub worker: Arc<str>,
+    /// Why.
+    pub reason: ReturnReason,
+}
+
+/// Why a worker gives an issue back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnReason {
+    /// It has no such task module.
+    UnknownModule,
+    /// Its slots are held by tasks that run long.
+    Busy,
+    /// It stops.
+    Draining,
+}
+
+impl HeldAttempt {
+    /// The task and its issue.
+    #[must_use]
+    pub fn parts(self) -> (TaskId, Attempt) {
+        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    }
+}
+
+impl From<(TaskId, Attempt)> for HeldAttempt {
+    fn from((id, attempt): (TaskId, Attempt)) -> Self {
+        Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation }
+    }
+}
+
+impl ResultMessage {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Where it is of a newer format, or is none of the messages of this queue.
+    pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+        // Internally tagged enums buffer their content, which raw JSON text does not survive: the tag is
+        // read first, the rest by its type.
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            v: Option<u32>,
+            #[serde(rename = "type", default, borrow)]
+            kind: Option<std::borrow::Cow<'a, str>>,
+        }
+        let head: Head<'_> = serde_json::from_slice(body)?;
+        check_version(head.v)?;
+        Ok(match head.kind.as_deref() {
+            None => Self::Posted(serde_json::from_slice(body)?),
+            Some("started") => Self::FromWorker(FromWorker::Started(serde_json::from_slice(body)?)),
+            Some("result") => Self::FromWorker(FromWorker::Result(serde_json::from_slice(body)?)),
+            Some("returned") => Self::FromWorker(FromWorker::Returned(serde_json::from_slice(body)?)),
+            Some(other) => {
+                let unknown = format!("unknown type {other:?}: known are started, result, returned");
+                return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
+            }
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! A task on its way to a worker.
+
+use std::sync::Arc;
+
+use hub_core::action::Assignment;
+use hub_core::{Attempt, JobId, Json, TaskId};
+use serde::{Deserialize, Serialize};
+
+use super::{VERSION, WireError, check_version};
+
+/// An issue of a task, published to `hub.tasks` under its pool's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskMessage {
+    /// The version of the message format.
+    pub v: u32,
+    /// The task.
+    pub id: TaskId,
+    /// Its job.
+    pub parent_id: JobId,
+    /// The task's name in the job.
+    pub name: Arc<str>,
+    /// The task module to run.
+    pub task_name: Arc<str>,
+    /// The pool it was published to, so that whoever finds the message astray knows.
+    pub pool: Arc<str>,
+    /// Positional arguments: a JSON array.
+    pub args: Json,
+    /// Named arguments: a JSON object.
+    pub kwargs: Json,
+    /// Which issue this is; the result must name it.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+}
+
+impl TaskMessage {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Where it is of a newer format, or is no task.
+    pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+        #[derive(Deserialize)]
+        struct Body {
+            v: u32,
+            id: TaskId,
+            parent_id: JobId,
+            name: Arc<str>,
+            task_name: Arc<str>,
+            pool: Arc<str>,
+            args: Json,
+            kwargs: Json,
+            attempt: u32,
+            incarnation: u64,
+        }
+        let body: Body = serde_json::from_slice(body)?;
+        check_version(Some(body.v))?;
+        Ok(Self {
+            v: body.v,
+            id: body.id,
+            parent_id: body.parent_id,
+            name: body.name,
+            task_name: body.task_name,
+            pool: body.pool,
+            args: body.args,
+            kwargs: body.kwargs,
+            attempt: Attempt { attempt: body.attempt, incarnation: body.incarnation },
+        })
+    }
+
+    /// The id that this message keeps however often it is published.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        message_id(self.id, self.attempt)
+    }
+}
+
+/// The id of the message that issues `attempt` of `task`.
+fn message_id(task: TaskId, attempt: Attempt) -> String {
+    format!("{task}.{}.{}", attempt.incarnation, attempt.attempt)
+}
+
+impl From<Assignment> for TaskMessage {
+    fn from(assignment: Assignment) -> Self {
+        Self {
+            v: VERSION,
+            id: assignment.task,
+            parent_id: assignment.job,
+            name: assignment.name,
+            task_name: assignment.task_name,
+            pool: assignment.pool,
+            args: assignment.args,
+            kwargs: assignment.kwargs,
+            attempt: assignment.attempt,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The worker's book of the issues it has: waiting for a slot, running, and lately done with.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::time::Duration;
+
+use hub_core::{Attempt, TaskId};
+use hub_transport::supervisor::DeliveryRef;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::wire::TaskMessage;
+
+/// How many finished or stopped issues are remembered, so that a second delivery of one is not run again.
+const REMEMBERED: usize = 16_384;
+
+/// One issue of one task.
+pub(super) type Key = (TaskId, Attempt);
+
+/// What the worker has at present.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    waiting: VecDeque<Waiting>,
+    /// In an order of its own, so that the same issues are always named in the same order.
+    running: BTreeMap<Key, Running>,
+    done: Recent<Key>,
+}
+
+/// An issue that waits for a slot.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) task: TaskMessage,
+    pub(super) delivery: DeliveryRef,
+}
+
+/// An issue that runs, or whose result is on its way.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// What to acknowledge at its end. `None` once a lease holds it.
+    pub(super) delivery: Option<DeliveryRef>,
+    pub(super) since: Instant,
+    pub(super) stop: CancellationToken,
+    /// Whether `started` has been published for it.
+    pub(super) announced: bool,
+}
+
+/// What to do with a delivery that has just come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It waits for a slot now.
+    Queued,
+    /// It is here already; the new delivery stands for it from now on, and this earlier one does not: acknowledge it.
+    Adopted(DeliveryRef),
+    /// It is here already under a lease or a newer delivery, or is done with: acknowledge this delivery.
+    Settle,
+}
+
+impl Attempts {
+    /// Takes in a delivery.
+    pub(super) fn arrive(&mut self, task: TaskMessage, delivery: DeliveryRef) -> Arrival {
+        let key = (task.id, task.attempt);
+        if self.done.contains(&key) {
+            return Arrival::Settle;
+        }
+        if let Some(running) = self.running.get_mut(&key) {
+            return match &mut running.delivery {
+                Some(held) => take_over(held, delivery),
+                None => Arrival::Settle,
+            };
+        }
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| (waiting.task.id, waiting.task.attempt) == key) {
+            return take_over(&mut waiting.delivery, delivery);
+        }
+        self.waiting.push_back(Waiting { task, delivery });
+        Arrival::Queued
+    }
+
+    /// The next issue that waits for a slot, now running under `stop`.
+    pub(super) fn start_next(&mut self, now: Instant) -> Option<(TaskMessage, CancellationToken)> {
+        let Waiting { task, delivery } = self.waiting.pop_front()?;
+        let stop = CancellationToken::new();
+        let running = Running { delivery: Some(delivery), since: now, stop: stop.clone(), announced: false };
+        self.running.insert((task.id, task.attempt), running);
+        Some((task, stop))
+    }
+
+    /// Takes out everything that waits for a slot.
+    pub(super) fn take_waiting(&mut self) -> Vec<Waiting> {
+        self.waiting.drain(..).collect()
+    }
+
+    /// Stops an issue. Returns the delivery to acknowledge where it had not begun.
+    pub(super) fn stop(&mut self, key: Key) -> Option<DeliveryRef> {
+        if let Some(running) = self.running.get(&key) {
+            running.stop.cancel();
+            return None;
+        }
+        self.done.insert(key);
+        let at = self.waiting.iter().position(|waiting| (waiting.task.id, waiting.task.attempt) == key)?;
+        self.waiting.remove(at).map(|waiting| waiting.delivery)
+    }
+
+    /// An issue is done with. Returns the delivery to acknowledge, where a lease does not hold it.
+    pub(super) fn finish(&mut self, key: Key) -> Option<DeliveryRef> {
+        self.done.insert(key);
+        self.running.remove(&key).and_then(|running| running.delivery)
+    }
+
+    /// Issues that have run longer than `limit` and were not announced as started; they count as announced now.
+    pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<Key> {
+        let long = self.running.iter_mut().filter(|(_, running)| !running.announced && now - running.since >= limit);
+        long.map(|(key, running)| {
+            running.announced = true;
+            *key
+        })
+        .collect()
+    }
+
+    /// From now on a lease holds these. Returns the deliveries to acknowledge.
+    pub(super) fn lease(&mut self, keys: &[Key]) -> Vec<DeliveryRef> {
+        keys.iter().filter_map(|key| self.running.get_mut(key)?.delivery.take()).collect()
+    }
+
+    /// When the next issue becomes a long one.
+    pub(super) fn next_long(&self, limit: Duration) -> Option<Instant> {
+        self.running.values().filter(|running| !running.announced).map(|running| running.since + limit).min()
+    }
+
+    /// Whether every running issue is a long one.
+    pub(super) fn all_long(&self) -> bool {
+        self.running.values().all(|running| running.announced)
+    }
+
+    /// What leases hold.
+    pub(super) fn held(&self) -> impl Iterator<Item = Key> + '_ {
+        self.running.iter().filter(|(_, running)| running.announced).map(|(key, _)| *key)
+    }
+
+    /// What deliveries hold: issues that wait for a slot or run, and those whose report is on its way.
+    pub(super) fn present(&self) -> impl Iterator<Item = Key> + '_ {
+        let waiting = self.waiting.iter().map(|waiting| (waiting.task.id, waiting.task.attempt));
+        waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(key, _)| *key))
+    }
+
+    /// Every running issue.
+    pub(super) fn running(&self) -> impl Iterator<Item = (&Key, &Running)> {
+        self.running.iter()
+    }
+
+    /// How many run.
+    pub(super) fn running_count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many wait for a slot.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// Has the newer of two deliveries of an issue stand for it. One that a dead session left behind may be read late:
+/// it must not take the place of a living one.
+const fn take_over(held: &mut DeliveryRef, delivery: DeliveryRef) -> Arrival {
+    if delivery.epoch < held.epoch {
+        return Arrival::Settle;
+    }
+    Arrival::Adopted(std::mem::replace(held, delivery))
+}
+
+/// A set that forgets its oldest members.
+#[derive(Debug)]
+struct Recent<T> {
+    members: HashSet<T>,
+    order: VecDeque<T>,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self { members: HashSet::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Recent<T> {
+    fn insert(&mut self, member: T) {
+        if self.members.insert(member) {
+            self.order.push_back(member);
+        }
+        while self.order.len() > REMEMBERED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.members.remove(&oldest);
+            }
+        }
+    }
+
+    fn contains(&self, member: &T) -> bool {
+        self.members.contains(member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_core::JobId;
+    use hub_core::Json;
+    use hub_transport::DeliveryTag;
+    use hub_transport::supervisor::SubscriptionId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn delivery(tag: u64) -> DeliveryRef {
+        delivery_of(2, tag)
+    }
+
+    fn delivery_of(epoch: u64, tag: u64) -> DeliveryRef {
+        DeliveryRef { epoch, subscription: SubscriptionId(1), tag: DeliveryTag(tag) }
+    }
+
+    fn task() -> TaskMessage {
+        let job = JobId::new(Uuid::from_u128(1 << 64));
+        TaskMessage {
+            v: crate::wire::VERSION,
+            id: job.task(0),
+            parent_id: job,
+            name: "t".into(),
+            task_name: "t".into(),
+            pool: "default".into(),
+            args: Json::from_checked("[]"),
+            kwargs: Json::from_checked("{}"),
+            attempt: Attempt { attempt: 1, incarnation: 1 },
+        }
+    }
+
+    #[tokio::test]
+    async fn each_delivery_of_an_issue_is_acknowledged_once() {
+        let mut attempts = Attempts::default();
+        let key = (task().id, task().attempt);
+        assert_eq!(attempts.arrive(task(), delivery(1)), Arrival::Queued);
+        assert_eq!(attempts.arrive(task(), delivery(2)), Arrival::Adopted(delivery(1)));
+        attempts.start_next(Instant::now()).unwrap();
+        assert_eq!(attempts.arrive(task(), delivery(3)), Arrival::Adopted(delivery(2)));
+        assert_eq!(attempts.arrive(task(), delivery_of(1, 9)), Arrival::Settle);
+        assert_eq!(attempts.lease(&[key]), [delivery(3)]);
+        assert_eq!(attempts.arrive(task(), delivery(4)), Arrival::Settle);
+        assert_eq!(attempts.finish(key), None);
+        assert_eq!(attempts.arrive(task(), delivery(5)), Arrival::Settle);
+    }
+}

@@ -1,0 +1,67 @@
+//! The worker: takes tasks from its pools' queues, has its runner run them, and reports how they ended.
+//!
+//! A *short* task keeps its delivery unacknowledged until its result is confirmed: if the worker dies,
+//! the broker gives the task to another. A task that turns out to run *long* is reported as started;
+//! from then on a lease holds it, renewed by the worker's heartbeat, and its delivery is acknowledged.
+//! Nothing here knows how a task runs; that is the runner's.
+
+mod attempts;
+mod heartbeat;
+mod report;
+mod serve;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_transport::Transport;
+use hub_transport::supervisor::{Link, LinkHealth};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::runner::Runner;
+use serve::{Order, Serve};
+
+pub use settings::WorkerSettings;
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    link: Link,
+    orders: mpsc::UnboundedSender<Order>,
+    ready: watch::Receiver<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts to serve, and goes on through every loss of the broker until [`Worker::stop`].
+    #[must_use]
+    pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
+        let (link, events) = Link::start(transport, settings.plan());
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (announce_ready, ready) = watch::channel(false);
+        let serve = Serve::new(settings, link.clone(), runner, announce_ready);
+        let serving = tokio::spawn(serve.run(events, inbox));
+        Self { link, orders, ready, serving }
+    }
+
+    /// Waits until the worker is connected and takes tasks.
+    pub async fn ready(&self) {
+        // The sender goes away only when the worker has stopped; then there is nothing to wait for.
+        let _ = self.ready.clone().wait_for(|ready| *ready).await;
+    }
+
+    /// How the connection is.
+    #[must_use]
+    pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
+        self.link.health()
+    }
+
+    /// Drains: takes nothing more, gives running tasks `grace` to end, gives back the rest, says goodbye.
+    pub async fn stop(self, grace: Duration) {
+        let _ = self.orders.send(Order::Drain(grace));
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the worker's loop ended in a panic");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The worker's loop: deliveries, control, ended tasks and the clock come in; one of them at a time is handled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::{Attempt, TaskId};
+use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
+use hub_transport::{Delivery, Settlement};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::attempts::{Arrival, Attempts, Key};
+use super::heartbeat;
+use super::report::{Reporter, Span};
+use super::settings::WorkerSettings;
+use crate::clock::now;
+use crate::runner::{Catalogue, Runner, TaskRequest};
+use crate::wire::{Control, ControlMessage, ReturnReason, TaskMessage};
+
+/// How long the last words may take to reach the broker.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What the worker's owner can tell the loop.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Take nothing more, and end when the running tasks have ended or this long has passed.
+    Drain(Duration),
+}
+
+/// What the loop's own tasks tell it.
+#[derive(Debug)]
+enum Internal {
+    /// An issue is over and its report confirmed.
+    Finished(Key),
+    /// The dispatcher's queue holds the report that these started: a lease holds them now.
+    Leased(Vec<Key>),
+    /// These went back to the dispatcher.
+    GivenBack(DeliveryRef),
+}
+
+/// The loop's state.
+pub(super) struct Serve {
+    settings: WorkerSettings,
+    link: Link,
+    runner: Arc<dyn Runner>,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+    reporter: Reporter,
+    attempts: Attempts,
+    ready: watch::Sender<bool>,
+    internal: mpsc::UnboundedSender<Internal>,
+    from_internal: mpsc::UnboundedReceiver<Internal>,
+    paused: bool,
+    draining: bool,
+}
+
+impl Serve {
+    pub(super) fn new(
+        settings: WorkerSettings,
+        link: Link,
+        runner: Arc<dyn Runner>,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        let reporter = Reporter::new(link.clone(), settings.names.clone(), Arc::clone(&settings.id));
+        let (internal, from_internal) = mpsc::unbounded_channel();
+        Self {
+            catalogue: runner.catalogue(),
+            settings,
+            link,
+            runner,
+            reporter,
+            attempts: Attempts::default(),
+            ready,
+            internal,
+            from_internal,
+            paused: false,
+            draining: false,
+        }
+    }
+
+    /// Serves until it is told to drain and has done so.
+    pub(super) async fn run(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let grace = loop {
+            let next_long = self.attempts.next_long(self.settings.long_after);
+            // The rarest first, so that no flood of deliveries holds up a heartbeat or an order.
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Drain(grace)) => break grace,
+                    None => break Duration::ZERO,
+                },
+                _ = heartbeat.tick() => self.beat(false),
+                Ok(()) = self.catalogue.changed() => {
+                    self.catalogue.borrow_and_update();
+                    self.beat(false);
+                }
+                () = sleep_until(next_long) => self.announce_long().await,
+                Some(internal) = self.from_internal.recv() => self.handle_internal(internal).await,
+                event = events.next() => match event {
+                    Some(event) => self.handle_event(event).await,
+                    None => return,
+                },
+            }
+            self.fill_slots().await;
+        };
+        self.drain(events, orders, grace).await;
+    }
+
+    async fn handle_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { .. } => {
+                self.beat(false);
+                if !self.ready.send_replace(true) {
+                    tracing::info!(
+                        worker = %self.settings.id,
+                        pools = %self.settings.pools.join(","),
+                        slots = self.settings.slots,
+                        "Starting worker, waiting for tasks..."
+                    );
+                }
+            }
+            LinkEvent::Delivery(SubscriptionId(0), at, delivery) => {
+                self.handle_control(&delivery);
+                self.settle(at, Settlement::Ack).await;
+            }
+            LinkEvent::Delivery(_, at, delivery) => self.handle_task(at, &delivery).await,
+            LinkEvent::Down { .. } | LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
+        }
+    }
+
+    fn handle_control(&mut self, delivery: &Delivery) {
+        match ControlMessage::decode(&delivery.message.body) {
+            Ok(ControlMessage { control: Control::Announce, .. }) => self.beat(false),
+            Ok(ControlMessage { control: Control::Stop { tasks }, .. }) => {
+                for held in tasks {
+                    if let Some(delivery) = self.attempts.stop(held.parts()) {
+                        let _ = self.internal.send(Internal::GivenBack(delivery));
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "ignored a control message"),
+        }
+    }
+
+    async fn handle_task(&mut self, at: DeliveryRef, delivery: &Delivery) {
+        let task = match TaskMessage::decode(&delivery.message.body) {
+            Ok(task) => task,
+            Err(error) => {
+                // The dispatcher reads the dead-letter queue, and knows what to do with what it finds.
+                tracing::warn!(%error, message_id = delivery.message.message_id, "handed back a message that is no task");
+                return self.settle(at, Settlement::DeadLetter).await;
+            }
+        };
+        if self.draining {
+            return self.settle(at, Settlement::Requeue).await;
+        }
+        match self.attempts.arrive(task, at) {
+            Arrival::Queued => {}
+            // Mostly it came by a session that has died; but an issue may be in the queue twice.
+            Arrival::Adopted(earlier) => self.settle(earlier, Settlement::Ack).await,
+            Arrival::Settle => self.settle(at, Settlement::Ack).await,
+        }
+    }
+
+    async fn handle_internal(&mut self, internal: Internal) {
+        match internal {
+            Internal::Finished(key) => {
+                if let Some(delivery) = self.attempts.finish(key) {
+                    self.settle(delivery, Settlement::Ack).await;
+                }
+            }
+            Internal::Leased(keys) => {
+                for delivery in self.attempts.lease(&keys) {
+                    self.settle(delivery, Settlement::Ack).await;
+                }
+            }
+            Internal::GivenBack(delivery) => self.settle(delivery, Settlement::Ack).await,
+        }
+    }
+
+    /// Starts what waits while there are slots; with every slot held by a long task, keeps nothing that
+    /// another worker could run meanwhile.
+    async fn fill_slots(&mut self) {
+        let slots = self.settings.slots as usize;
+        while self.attempts.running_count() < slots {
+            let Some((task, stop)) = self.attempts.start_next(Instant::now()) else { break };
+            self.spawn(task, stop);
+        }
+        let stuck = self.attempts.running_count() >= slots && self.attempts.all_long();
+        if stuck && !self.paused {
+            self.pause().await;
+        }
+        if stuck && self.attempts.waiting_count() > 0 {
+            self.give_back(ReturnReason::Busy);
+        }
+        if !stuck && self.paused && !self.draining {
+            self.resume().await;
+        }
+    }
+
+    fn spawn(&self, task: TaskMessage, stop: tokio_util::sync::CancellationToken) {
+        let (runner, reporter, internal) = (Arc::clone(&self.runner), self.reporter.clone(), self.internal.clone());
+        let worker = Arc::clone(&self.settings.id);
+        tokio::spawn(async move {
+            let key = (task.id, task.attempt);
+            let started_at = now();
+            tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
+            let report = runner.run(request(task, worker), stop).await;
+            let ended_at = now();
+            tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
+            reporter.ended(key.0, key.1, report, Span { started_at, ended_at }).await;
+            let _ = internal.send(Internal::Finished(key));
+        });
+    }
+
+    async fn announce_long(&mut self) {
+        let keys = self.attempts.announce_long(self.settings.long_after, Instant::now());
+        if keys.is_empty() {
+            return;
+        }
+        let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
+        tokio::spawn(async move {
+            reporter.started(keys.clone()).await;
+            let _ = internal.send(Internal::Leased(keys));
+        });
+    }
+
+    /// Hands everything that waits for a slot back to the dispatcher. Not by a requeue: brokers count
+    /// those, and a task that was only passed along must not end as one that kills its workers.
+    fn give_back(&mut self, reason: ReturnReason) {
+        for waiting in self.attempts.take_waiting() {
+            let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
+            let (task, attempt): (TaskId, Attempt) = (waiting.task.id, waiting.task.attempt);
+            tokio::spawn(async move {
+                reporter.returned(task, attempt, reason).await;
+                let _ = internal.send(Internal::GivenBack(waiting.delivery));
+            });
+        }
+    }
+
+    async fn pause(&mut self) {
+        self.paused = true;
+        for pool in 1..=self.settings.pools.len() {
+            self.link.pause(SubscriptionId(pool)).await;
+        }
+    }
+
+    async fn resume(&mut self) {
+        self.paused = false;
+        for pool in 1..=self.settings.pools.len() {
+            self.link.resume(SubscriptionId(pool)).await;
+        }
+    }
+
+    async fn settle(&self, at: DeliveryRef, settlement: Settlement) {
+        // Stale means that the session died first: the delivery comes again and is recognised then.
+        if let Err(error) = self.link.settle(at, settlement, false).await {
+            tracing::debug!(%error, "a delivery will come again");
+        }
+    }
+
+    /// Heartbeats are not confirmed: the next one is on its way.
+    fn beat(&self, leaving: bool) {
+        if self.link.is_up() {
+            let catalogue = Arc::clone(&self.catalogue.borrow());
+            drop(self.link.publish(heartbeat::message(&self.settings, &catalogue, &self.attempts, leaving)));
+        }
+    }
+
+    async fn drain(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>, grace: Duration) {
+        self.draining = true;
+        tracing::info!(running = self.attempts.running_count(), "stopping: no further tasks are taken");
+        self.pause().await;
+        self.give_back(ReturnReason::Draining);
+        let mut deadline = Instant::now() + grace;
+        let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
+        while self.attempts.running_count() > 0 {
+            let next_long = self.attempts.next_long(self.settings.long_after);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(deadline) => break,
+                Some(Order::Drain(grace)) = orders.recv() => deadline = deadline.min(Instant::now() + grace),
+                _ = heartbeat.tick() => self.beat(false),
+                () = sleep_until(next_long) => self.announce_long().await,
+                Some(internal) = self.from_internal.recv() => self.handle_internal(internal).await,
+                Some(event) = events.next() => self.handle_event(event).await,
+            }
+        }
+        self.abandon_running().await;
+        self.beat(true);
+        self.runner.shutdown(GOODBYE).await;
+        if let Err(error) = self.link.close(GOODBYE).await {
+            tracing::warn!(%error, "some reports did not reach the broker: it will hand those tasks out again");
+        }
+    }
+
+    /// Stops what still runs. Deliveries go back with the session; leased tasks are handed back by message.
+    async fn abandon_running(&mut self) {
+        let running: Vec<(Key, bool)> = self
+            .attempts
+            .running()
+            .map(|(key, running)| {
+                running.stop.cancel();
+                (*key, running.delivery.is_none())
+            })
+            .collect();
+        for (key, leased) in running {
+            tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
+            if leased {
+                let returned = self.reporter.returned(key.0, key.1, ReturnReason::Draining);
+                if tokio::time::timeout(GOODBYE, returned).await.is_err() {
+                    tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
+                }
+            }
+        }
+    }
+}
+
+fn request(task: TaskMessage, worker: Arc<str>) -> TaskRequest {
+    TaskRequest {
+        id: task.id,
+        parent_id: task.parent_id,
+        name: task.name,
+        task_name: task.task_name,
+        args: task.args,
+        kwargs: task.kwargs,
+        attempt: task.attempt.attempt,
+        worker,
+    }
+}
+
+/// Sleeps until then; for ever where there is no such moment.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

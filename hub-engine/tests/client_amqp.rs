@@ -1,0 +1,383 @@
+//! The client over the broker, against a dispatcher that does what the test says.
+
+use std::time::Duration;
+
+use hub_core::{JobId, TaskId};
+use hub_engine::client::AmqpHub;
+use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::wire::{Names, Reply};
+use hub_transport::memory::MemoryBroker;
+use hub_transport::{Delivery, Message, Outcome, Publisher, Settlement, SubscribeOptions, Subscription};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// How long the client waits for an answer. Time jumps in these tests.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Reached only when something hangs.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Takes what the client sends, and answers when it is told to.
+struct Scripted {
+    publisher: std::sync::Arc<dyn Publisher>,
+    requests: Subscription,
+    jobs: Subscription,
+    /// Dropping it would end the rest.
+    _session: std::sync::Arc<dyn hub_transport::Session>,
+}
+
+impl Scripted {
+    async fn start(broker: &MemoryBroker) -> Self {
+        let session = broker.transport().connect().await.unwrap();
+        let names = Names::new("hub");
+        session.declare(&names.dispatcher_topology("scripted")).await.unwrap();
+        let options = SubscribeOptions { prefetch: 16, exclusive: false };
+        Self {
+            publisher: session.publisher(16).await.unwrap(),
+            requests: session.subscribe(&names.requests_queue(), options).await.unwrap(),
+            jobs: session.subscribe(&names.jobs_queue(), options).await.unwrap(),
+            _session: session,
+        }
+    }
+
+    async fn request(&mut self) -> Message {
+        next(&mut self.requests).await.message
+    }
+
+    async fn job(&mut self) -> Message {
+        next(&mut self.jobs).await.message
+    }
+
+    async fn reply(&self, to: &Message, body: impl AsRef<[u8]>) {
+        self.reply_as(to, to.correlation_id.clone(), body).await;
+    }
+
+    async fn reply_as(&self, to: &Message, correlation_id: Option<String>, body: impl AsRef<[u8]>) {
+        let mut message = Message::new("", to.reply_to.clone().unwrap(), body.as_ref().to_vec()).transient();
+        message.correlation_id = correlation_id;
+        assert!(matches!(self.publisher.publish(message).await.unwrap().await, Outcome::Confirmed));
+    }
+}
+
+async fn next(subscription: &mut Subscription) -> Delivery {
+    let delivery = tokio::time::timeout(DEADLINE, subscription.deliveries.recv()).await;
+    let delivery = delivery.expect("nothing came").expect("the subscription ended");
+    subscription.settler.settle(delivery.tag, Settlement::Ack, false).await.unwrap();
+    delivery
+}
+
+async fn connect(broker: &MemoryBroker) -> AmqpHub {
+    AmqpHub::connect(broker.transport(), "hub", TIMEOUT).await.unwrap()
+}
+
+fn some_id() -> JobId {
+    "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap()
+}
+
+fn submission(text: &str, id: Option<JobId>) -> Submission {
+    Submission { text: text.into(), id }
+}
+
+fn body(message: &Message) -> Value {
+    serde_json::from_slice(&message.body).unwrap()
+}
+
+/// Runs a question beside the script that answers it.
+async fn asked<T>(question: impl Future<Output = T>, script: impl Future<Output = ()>) -> T {
+    tokio::time::timeout(DEADLINE, async { tokio::join!(question, script).0 }).await.expect("it hangs")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_question_is_as_documented() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let id = some_id();
+    let task = id.task(0);
+    let mut expect = async |wanted: Value, answer: Value| {
+        let message = scripted.request().await;
+        assert_eq!((message.exchange.as_str(), message.routing_key.as_str()), ("hub.requests", "requests"));
+        assert_eq!(message.content_type.as_deref(), Some("application/json"));
+        assert_eq!(body(&message), wanted);
+        scripted.reply(&message, json!({"v": 1, "ok": answer}).to_string()).await;
+    };
+
+    let record = json!({"status": "RUNNING"});
+    let question = json!({"v": 1, "type": "job", "id": id});
+    let got = asked(hub.job(id, None), expect(question, record.clone())).await.unwrap();
+    assert_eq!(got.to_value(), record);
+
+    let ended = json!({"status": "FAILED"});
+    let question = json!({"v": 1, "type": "job", "id": id, "wait_ms": 3000});
+    let got = asked(hub.job(id, Some(Duration::from_secs(3))), expect(question, ended.clone())).await.unwrap();
+    assert_eq!(got.to_value(), ended);
+
+    let question = json!({"v": 1, "type": "jobs", "filter": {"status": [], "name": "a", "limit": null, "after": null}});
+    let filter = JobFilter { name: Some("a".to_owned()), ..JobFilter::default() };
+    let page = asked(hub.jobs(filter), expect(question, json!({"jobs": [], "next": "9"}))).await.unwrap();
+    assert_eq!(page.next.as_deref(), Some("9"));
+
+    asked(hub.cancel(id), expect(json!({"v": 1, "type": "cancel", "id": id}), json!({"id": id}))).await.unwrap();
+    asked(hub.remove(id), expect(json!({"v": 1, "type": "remove", "id": id}), json!({"id": id}))).await.unwrap();
+
+    let update = ResultUpdate {
+        id: task,
+        status: UpdateStatus::Success,
+        data: Some(json!({"a": [1]}).into()),
+        msg: None,
+        v: None,
+    };
+    let question = json!({"v": 1, "type": "result", "result": {"id": task, "status": "SUCCESS", "data": {"a": [1]}}});
+    asked(hub.post_result(update), expect(question, json!({"id": task}))).await.unwrap();
+
+    let workers = asked(hub.workers(), expect(json!({"v": 1, "type": "workers"}), json!([]))).await.unwrap();
+    assert_eq!(workers, []);
+
+    let health = json!({"broker": "up", "store": "up", "version": "1", "incarnation": 1, "live_jobs": 0,
+        "workers": 0, "tasks_in_flight": 0, "tasks_ready": 0});
+    let report = asked(hub.health(), expect(json!({"v": 1, "type": "health"}), health)).await.unwrap();
+    assert_eq!(report.broker, "up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_from_outside_keeps_its_digits() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let digits = "123456789012345678901234567890.00";
+    let update = ResultUpdate {
+        id: TaskId::new(Uuid::nil()),
+        status: UpdateStatus::Success,
+        data: Some(hub_core::Json::parse(digits).unwrap()),
+        msg: None,
+        v: None,
+    };
+    let script = async {
+        let message = scripted.request().await;
+        assert!(std::str::from_utf8(&message.body).unwrap().contains(digits));
+        scripted.reply(&message, r#"{"v": 1, "ok": {"id": "00000000-0000-0000-0000-000000000000"}}"#).await;
+    };
+    asked(hub.post_result(update), script).await.unwrap();
+    let script = async {
+        let message = scripted.request().await;
+        scripted.reply(&message, format!(r#"{{"v": 1, "ok": {{"output": {digits}}}}}"#)).await;
+    };
+    assert!(asked(hub.job(some_id(), None), script).await.unwrap().get().contains(digits));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let text = "{ \"name\" :\"\u{e9}\" }";
+    let script = async {
+        let message = scripted.job().await;
+        assert_eq!((message.exchange.as_str(), message.routing_key.as_str()), ("hub", "jobs.40"));
+        assert_eq!(message.body, text);
+        assert_eq!(message.message_id, Some(some_id().to_string()));
+        assert_eq!(message.persistence, hub_transport::Persistence::Persistent);
+        scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
+    };
+    assert_eq!(asked(hub.submit(submission(text, Some(some_id()))), script).await.unwrap(), some_id());
+
+    // Without an id the client makes one; the answer is the dispatcher's, which may know the job by its key.
+    let script = async {
+        let message = scripted.job().await;
+        assert_ne!(message.message_id, Some(some_id().to_string()));
+        scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
+    };
+    assert_eq!(asked(hub.submit(submission("{}", None)), script).await.unwrap(), some_id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_arrive_whole_and_unclear_answers_are_said_to_be() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let problem = json!({"code": "no_tasks", "path": "$", "line": 1, "column": 1, "message": "none"});
+    let refusal: RequestError =
+        serde_json::from_value(json!({"kind": "invalid_job", "message": "bad", "problems": [problem]})).unwrap();
+    let script = async {
+        let message = scripted.job().await;
+        let reply = Reply::new::<()>(Err(refusal.clone()));
+        scripted.reply(&message, serde_json::to_vec(&reply).unwrap()).await;
+    };
+    assert_eq!(asked(hub.submit(submission("{}", None)), script).await.unwrap_err(), refusal);
+
+    let unclear = [&b""[..], b"yes", b"{}", br#"{"v": 1}"#, br#"{"v": 1, "ok": 7}"#, br#"{"v": 2, "ok": {}}"#, b"\xff"];
+    for reply in unclear {
+        let script = async {
+            let message = scripted.request().await;
+            scripted.reply(&message, reply).await;
+        };
+        let error = asked(hub.cancel(some_id()), script).await.unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::Internal, "{reply:?}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_to_others_are_no_answer() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let script = async {
+        let (first, second) = (scripted.request().await, scripted.request().await);
+        scripted.reply_as(&first, None, "{}").await;
+        scripted.reply_as(&first, Some("another".to_owned()), "{}").await;
+        // The last one asked is answered first.
+        for message in [&second, &first] {
+            let record = json!({"v": 1, "ok": {"id": body(message)["id"]}});
+            scripted.reply(message, record.to_string()).await;
+            scripted.reply(message, record.to_string()).await;
+        }
+    };
+    let other = JobId::new(Uuid::nil());
+    let (first, second) = asked(async { tokio::join!(hub.job(some_id(), None), hub.job(other, None)) }, script).await;
+    assert_eq!(first.unwrap().to_value()["id"], json!(some_id()));
+    assert_eq!(second.unwrap().to_value()["id"], json!(other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_dispatcher_a_question_fails_at_once_and_leaves_nothing() {
+    let broker = MemoryBroker::new();
+    let hub = connect(&broker).await;
+    let asked_at = tokio::time::Instant::now();
+    let error = hub.job(some_id(), Some(DEADLINE)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::Unreachable);
+    assert!(error.message.contains("start hub-dispatcher"), "{error}");
+    assert_eq!(asked_at.elapsed(), Duration::ZERO);
+    assert_eq!(broker.depths().values().sum::<usize>(), 0, "{:?}", broker.depths());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_submitted_before_the_first_dispatcher_is_kept() {
+    let broker = MemoryBroker::new();
+    let hub = connect(&broker).await;
+    let error = hub.submit(submission("{}", Some(some_id()))).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::TimedOut);
+    assert!(error.message.contains(&format!("keeps the job as {}", some_id())), "{error}");
+    let detached = hub.submit_detached(submission("[]", None)).await.unwrap();
+    hub.close().await;
+
+    let mut scripted = Scripted::start(&broker).await;
+    assert_eq!(scripted.job().await.message_id, Some(some_id().to_string()));
+    let second = scripted.job().await;
+    assert_eq!((second.message_id, second.reply_to), (Some(detached.to_string()), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_dispatcher_is_not_waited_for_longer_than_agreed() {
+    let broker = MemoryBroker::new();
+    let _scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let asked_at = tokio::time::Instant::now();
+    let error = hub.health().await.unwrap_err();
+    assert_eq!((error.kind, asked_at.elapsed()), (RequestErrorKind::TimedOut, TIMEOUT));
+    assert!(error.message.contains("within 5 s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_broker_is_named() {
+    let broker = MemoryBroker::new();
+    let _scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    broker.block("memory alarm");
+    let error = hub.submit(submission("{}", Some(some_id()))).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::TimedOut);
+    assert!(error.message.contains("memory alarm") && error.message.contains(&some_id().to_string()), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_has_questions_asked_again() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let script = async {
+        let lost = scripted.request().await;
+        broker.drop_sessions();
+        scripted = Scripted::start(&broker).await;
+        let again = scripted.request().await;
+        assert_eq!(lost.body, again.body);
+        assert_ne!((&lost.reply_to, &lost.correlation_id), (&again.reply_to, &again.correlation_id));
+        scripted.reply(&again, r#"{"v": 1, "ok": []}"#).await;
+    };
+    assert_eq!(asked(hub.workers(), script).await.unwrap(), []);
+
+    // A submission keeps its id, so that the dispatcher knows it again.
+    let script = async {
+        let lost = scripted.job().await;
+        broker.restart();
+        scripted = Scripted::start(&broker).await;
+        let again = scripted.job().await;
+        assert_eq!((&lost.body, &lost.message_id), (&again.body, &again.message_id));
+        scripted.reply(&again, json!({"v": 1, "ok": {"id": again.message_id}}).to_string()).await;
+    };
+    asked(hub.submit(submission("{}", None)), script).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_done_twice_is_not_asked_twice() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    for remove in [false, true] {
+        let script = async {
+            scripted.request().await;
+            broker.drop_sessions();
+            scripted = Scripted::start(&broker).await;
+        };
+        let question = async { if remove { hub.remove(some_id()).await } else { hub.cancel(some_id()).await } };
+        let error = asked(question, script).await.unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::TimedOut);
+        assert!(error.message.contains("may have been done"), "{error}");
+        // The next thing that is asked is the next thing that arrives.
+        let script = async {
+            let message = scripted.request().await;
+            assert_eq!(body(&message)["type"], "workers");
+            scripted.reply(&message, r#"{"v": 1, "ok": []}"#).await;
+        };
+        asked(hub.workers(), script).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_does_not_take_is_said_to_be_too_large() {
+    let broker = MemoryBroker::new().with_max_message_bytes(100);
+    let hub = connect(&broker).await;
+    let error = hub.submit(submission(&"x".repeat(101), None)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::TooLarge, "{error}");
+    hub.submit_detached(submission(&"x".repeat(100), None)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_not_there_is_said_so_soon() {
+    let broker = MemoryBroker::new();
+    broker.go_away();
+    let asked_at = tokio::time::Instant::now();
+    let error = AmqpHub::connect(broker.transport(), "hub", Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::Unreachable);
+    assert!(error.message.contains("memory") && error.message.contains("the broker is away"), "{error}");
+    assert!(asked_at.elapsed() < Duration::from_secs(5), "{:?}", asked_at.elapsed());
+
+    broker.come_back();
+    let hub = connect(&broker).await;
+    broker.go_away();
+    let error = hub.submit(submission("{}", None)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::Unreachable);
+    assert!(error.message.contains("the broker is away"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_it_disconnects() {
+    let broker = MemoryBroker::new();
+    let hub = connect(&broker).await;
+    let before = broker.depths().len();
+    drop(hub);
+    let gone = async {
+        // Its place for replies goes with its session.
+        while broker.depths().len() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, gone).await.expect("it is still connected");
+}

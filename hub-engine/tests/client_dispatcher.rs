@@ -1,0 +1,107 @@
+//! Every way to a Hub, and the same story by each of them, before a real dispatcher.
+
+mod http_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_support::{DEADLINE, Served};
+use hub_core::JobStatus;
+use hub_engine::client::{AmqpHub, HttpHub};
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::http::HttpSettings;
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::store::MemoryStore;
+use hub_transport::memory::MemoryBroker;
+use serde_json::{Value, json};
+
+async fn dispatcher(broker: &MemoryBroker) -> Dispatcher {
+    let settings = DispatcherSettings::new("hub");
+    let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
+    tokio::time::timeout(DEADLINE, dispatcher.ready()).await.expect("the dispatcher is not ready");
+    dispatcher
+}
+
+/// Submits, looks, is refused, cancels and removes.
+async fn tell_the_story(hub: &dyn Hub) {
+    let health = hub.health().await.unwrap();
+    assert_eq!((health.broker.as_str(), health.store.as_str(), health.live_jobs), ("up", "up", 0));
+    assert_eq!(hub.workers().await.unwrap(), []);
+
+    let text = json!({"name": "story", "tasks": [{"name": "a"}, {"name": "b", "args": ["_a.data"]}]}).to_string();
+    let submission = Submission { text: text.as_str().into(), id: None };
+    let id = hub.submit(submission).await.unwrap();
+    let again = Submission { text: text.as_str().into(), id: Some(id) };
+    assert_eq!(hub.submit(again).await.unwrap(), id, "the same again changes nothing");
+    let other = Submission { text: text.replace("story", "other").into(), id: Some(id) };
+    assert_eq!(hub.submit(other).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    let refused = hub.submit(Submission { text: "{\"tasks\": 7}".into(), id: None }).await.unwrap_err();
+    assert_eq!(refused.kind, RequestErrorKind::InvalidJob);
+    assert!(refused.problems.len() >= 2 && refused.problems[0].line == Some(1), "{refused:?}");
+
+    let record = |json: hub_core::Json| -> Value { serde_json::from_str(json.get()).unwrap() };
+    let job = record(hub.job(id, Some(Duration::from_millis(20))).await.unwrap());
+    assert_eq!((&job["id"], &job["name"], &job["output"]), (&json!(id), &json!("story"), &Value::Null));
+    let live = JobFilter { status: vec![JobStatus::Pending, JobStatus::Running], ..JobFilter::default() };
+    let page = hub.jobs(live).await.unwrap();
+    assert_eq!(page.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+
+    let update =
+        |index| ResultUpdate { id: id.task(index), status: UpdateStatus::Success, data: None, msg: None, v: None };
+    assert_eq!(hub.post_result(update(1)).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    assert_eq!(hub.post_result(update(2)).await.unwrap_err().kind, RequestErrorKind::NotFound);
+    assert_eq!(hub.remove(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    hub.cancel(id).await.unwrap();
+    let job = record(hub.job(id, Some(DEADLINE)).await.unwrap());
+    assert_eq!(job["status"], "CANCELLED");
+    assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    hub.remove(id).await.unwrap();
+    for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
+        assert_eq!(error.expect("it is gone").kind, RequestErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn in_the_same_process() {
+    let dispatcher = dispatcher(&MemoryBroker::new()).await;
+    tell_the_story(&*dispatcher.hub()).await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn over_the_broker() {
+    let broker = MemoryBroker::new();
+    let dispatcher = dispatcher(&broker).await;
+    let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
+    tell_the_story(&hub).await;
+    hub.close().await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn over_http() {
+    let dispatcher = dispatcher(&MemoryBroker::new()).await;
+    let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;
+    let hub = HttpHub::new(&served.url(""), None, DEADLINE).unwrap();
+    tell_the_story(&hub).await;
+    drop(hub);
+    served.stop().await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_job_waits_for_its_dispatcher() {
+    let broker = MemoryBroker::new();
+    let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
+    let text = json!({"name": "early", "tasks": [{"name": "a"}]}).to_string();
+    let id = hub.submit_detached(Submission { text: text.into(), id: None }).await.unwrap();
+    assert_eq!(hub.job(id, None).await.unwrap_err().kind, RequestErrorKind::Unreachable);
+    let dispatcher = dispatcher(&broker).await;
+    let known = async {
+        while let Err(error) = hub.job(id, None).await {
+            assert_eq!(error.kind, RequestErrorKind::NotFound);
+        }
+    };
+    tokio::time::timeout(DEADLINE, known).await.expect("the job was lost");
+    dispatcher.stop(Duration::from_secs(5)).await;
+}

@@ -1,0 +1,211 @@
+//! The OpenAPI document against what the API really answers.
+
+mod http_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_support::{DEADLINE, FakeHub, Served, answer, client};
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::http::HttpSettings;
+use hub_engine::operations::RequestErrorKind;
+use hub_engine::store::MemoryStore;
+use hub_transport::memory::MemoryBroker;
+use serde_json::{Value, json};
+
+/// What of `value` is not as `schema` has it. Keys that the schema does not name count, too: what is
+/// answered is to be described.
+fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("no {reference}"));
+        return differences(document, target, value, at, found);
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let is = |wanted: &&str| match *wanted {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        other => panic!("unknown type {other}"),
+    };
+    if !types.is_empty() && !types.iter().any(is) {
+        found.push(format!("{at}: {value} is not {types:?}"));
+    }
+    if let Some(words) = schema["enum"].as_array()
+        && !words.contains(value)
+    {
+        found.push(format!("{at}: {value} is none of {words:?}"));
+    }
+    if schema.get("const").is_some_and(|only| only != value) {
+        found.push(format!("{at}: {value} is not {}", schema["const"]));
+    }
+    if schema["format"] == "uuid" && value.as_str().is_none_or(|text| uuid::Uuid::parse_str(text).is_err()) {
+        found.push(format!("{at}: {value} is no UUID"));
+    }
+    if schema["format"] == "date-time" && value.as_str().is_none_or(|text| text.len() != 24 || !text.ends_with('Z')) {
+        found.push(format!("{at}: {value} is no time"));
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        if value.get(required.as_str().unwrap()).is_none() {
+            found.push(format!("{at}: {required} is missing"));
+        }
+    }
+    if let (Some(properties), Some(object)) = (schema["properties"].as_object(), value.as_object()) {
+        for (key, inner) in object {
+            match properties.get(key) {
+                Some(schema) => differences(document, schema, inner, &format!("{at}.{key}"), found),
+                None if key.starts_with("x-") || matches!(key.as_str(), "meta" | "key" | "priority" | "pool") => {}
+                None => found.push(format!("{at}: {key} is not described")),
+            }
+        }
+    }
+    if let (Some(schema), Some(items)) = (schema.get("items"), value.as_array()) {
+        for (index, item) in items.iter().enumerate() {
+            differences(document, schema, item, &format!("{at}[{index}]"), found);
+        }
+    }
+}
+
+/// Checks an answer against what the document says of this operation and status.
+fn check(document: &Value, method: &str, path: &str, status: u16, value: &Value) {
+    let responses = &document["paths"][path][method]["responses"];
+    let response = responses.get(status.to_string()).unwrap_or(&responses["default"]);
+    let schema = &response["content"]["application/json"]["schema"];
+    assert!(schema.is_object(), "{method} {path} {status} has no schema");
+    let mut found = Vec::new();
+    differences(document, schema, value, "$", &mut found);
+    assert!(found.is_empty(), "{method} {path} {status}: {found:#?}\n{value:#}");
+}
+
+/// Every `$ref` of the document.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(array) => array.iter().for_each(|inner| references(inner, found)),
+        _ => {}
+    }
+}
+
+async fn read_document(served: &Served) -> Value {
+    answer(client().get(served.url("/api/v1/openapi.json"))).await.1
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
+    let document = read_document(&served).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    for reference in &found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+    }
+    for schema in document["components"]["schemas"].as_object().unwrap().keys() {
+        let reference = format!("#/components/schemas/{schema}");
+        assert!(found.contains(&reference.as_str()), "{schema} is not used");
+    }
+    let mut ids = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            ids.push(operation["operationId"].as_str().unwrap());
+            assert!(operation["summary"].as_str().is_some_and(|text| text.ends_with('.')), "{method} {path}");
+            let declared = operation["parameters"].as_array().unwrap();
+            let in_path = declared.iter().filter(|parameter| parameter["in"] == "path").count();
+            assert_eq!(in_path, path.matches('{').count(), "{method} {path}");
+        }
+    }
+    ids.sort_unstable();
+    let all = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "an operation's id stands twice");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn answers_are_as_described() {
+    let hub = Arc::new(FakeHub::default());
+    let served = Served::start(hub.clone(), HttpSettings::default()).await;
+    let document = read_document(&served).await;
+    let paths = document["paths"].as_object().unwrap();
+    for refused in [false, true] {
+        if refused {
+            hub.refuse(RequestErrorKind::NotFound);
+        }
+        for (path, operations) in paths {
+            for method in operations.as_object().unwrap().keys() {
+                let here = path.replace("{id}", &http_support::some_id().to_string());
+                let method_upper = method.to_ascii_uppercase();
+                let request = client().request(method_upper.parse().unwrap(), served.url(&here));
+                let (status, value) = answer(request.body(r#"{"status": "SUCCESS"}"#)).await;
+                // The fake has no real record to give.
+                if !(path == "/api/v1/jobs/{id}" && method == "get" && status == 200) {
+                    check(&document, method, path, status, &value);
+                }
+            }
+        }
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_real_dispatcher_answers_as_described() {
+    let broker = MemoryBroker::new();
+    let settings = DispatcherSettings::new("hub");
+    let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
+    tokio::time::timeout(DEADLINE, dispatcher.ready()).await.expect("the dispatcher is not ready");
+    let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;
+    let document = read_document(&served).await;
+    let ask = async |method: &str, path: &str, here: &str, body: &str, status: u16| {
+        let request = client().request(method.to_ascii_uppercase().parse().unwrap(), served.url(here));
+        let (got, value) = answer(request.body(body.to_owned())).await;
+        assert_eq!(got, status, "{method} {here}: {value:#}");
+        check(&document, method, path, got, &value);
+        value
+    };
+
+    let job = json!({
+        "name": "j", "meta": {"mine": 1}, "key": "once", "x-own": 2,
+        "tasks": [{"name": "a", "args": [1], "priority": 3}, {"name": "b", "args": ["_a.data"], "kwargs": {"k": 1}}],
+        "output": ["_b.data"]
+    });
+    let submitted = ask("post", "/api/v1/jobs", "/api/v1/jobs", &job.to_string(), 201).await;
+    let again = ask("post", "/api/v1/jobs", "/api/v1/jobs", &job.to_string(), 201).await;
+    assert_eq!(submitted, again, "one key, one job");
+    let id = submitted["id"].as_str().unwrap();
+    let here = format!("/api/v1/jobs/{id}");
+    let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
+    assert_eq!((&record["meta"]["mine"], &record["x-own"]), (&json!(1), &json!(2)));
+
+    let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"name": "j", "taks": []}"#, 422).await;
+    assert!(refused["problems"].as_array().unwrap().len() >= 2, "{refused:#}");
+    ask("post", "/api/v1/jobs", "/api/v1/jobs", "not json", 422).await;
+    // Its dependency has not ended.
+    let task = record["tasks"][1]["id"].as_str().unwrap();
+    let result = format!("/api/v1/tasks/{task}/result");
+    ask("post", "/api/v1/tasks/{id}/result", &result, r#"{"status": "SUCCESS", "data": 1}"#, 409).await;
+    let unknown = format!("/api/v1/tasks/{}/result", uuid::Uuid::nil());
+    ask("post", "/api/v1/tasks/{id}/result", &unknown, r#"{"status": "FAILED"}"#, 404).await;
+    ask("delete", "/api/v1/jobs/{id}", &here, "", 409).await;
+    let page = ask("get", "/api/v1/jobs", "/api/v1/jobs?status=PENDING&status=RUNNING&limit=1", "", 200).await;
+    assert_eq!(page["jobs"][0]["id"], submitted["id"]);
+    ask("get", "/api/v1/jobs", "/api/v1/jobs?after=nonsense", "", 400).await;
+    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 200).await;
+    let record = ask("get", "/api/v1/jobs/{id}", &format!("{here}?wait=30"), "", 200).await;
+    assert_eq!((&record["status"], record["ended_at"].is_string()), (&json!("CANCELLED"), true));
+    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;
+    ask("delete", "/api/v1/jobs/{id}", &here, "", 200).await;
+    ask("get", "/api/v1/jobs/{id}", &here, "", 404).await;
+    ask("get", "/api/v1/workers", "/api/v1/workers", "", 200).await;
+    ask("get", "/api/v1/health/ready", "/api/v1/health/ready", "", 200).await;
+    served.stop().await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+}

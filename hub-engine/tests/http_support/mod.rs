@@ -1,0 +1,185 @@
+//! A Hub that answers what it was told to answer, behind a real HTTP server on loopback.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::state::JobSummary;
+use hub_core::{JobId, JobStatus, Json, Timestamp};
+use hub_engine::http::{HttpSettings, serve};
+use hub_engine::operations::{
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Reached only when something hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Records what it is asked.
+#[derive(Debug, Default)]
+pub(crate) struct FakeHub {
+    pub(crate) calls: Mutex<Vec<String>>,
+    /// The answer to everything, where it is no.
+    pub(crate) refusal: Mutex<Option<RequestError>>,
+    /// What [`Hub::job`] answers, text as it stands.
+    pub(crate) record: Mutex<Option<Json>>,
+    /// A job with `wait` is answered only when this is cancelled.
+    pub(crate) ended: Option<CancellationToken>,
+    /// What the health says of the broker.
+    pub(crate) broker: Mutex<Option<&'static str>>,
+}
+
+impl FakeHub {
+    fn note<T>(&self, call: String, answer: T) -> Result<T, RequestError> {
+        self.calls.lock().unwrap().push(call);
+        match &*self.refusal.lock().unwrap() {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(answer),
+        }
+    }
+
+    /// Refuses everything from now on.
+    pub(crate) fn refuse(&self, kind: RequestErrorKind) {
+        *self.refusal.lock().unwrap() = Some(RequestError::new(kind, "no, and here is what to do"));
+    }
+
+    /// What was asked since the last time.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+}
+
+/// The id that the fake gives to jobs without one.
+pub(crate) fn some_id() -> JobId {
+    "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap()
+}
+
+pub(crate) fn summary() -> JobSummary {
+    JobSummary {
+        id: some_id(),
+        name: "sum_product".into(),
+        status: JobStatus::Running,
+        tasks: 2,
+        tasks_ended: 1,
+        submitted_at: Timestamp::from_millis(1_795_471_303_120),
+        ended_at: None,
+    }
+}
+
+pub(crate) fn worker() -> WorkerInfo {
+    WorkerInfo {
+        id: "w1".to_owned(),
+        host: "here".to_owned(),
+        pid: 7,
+        pools: vec!["default".to_owned()],
+        slots: 4,
+        running: 1,
+        tasks: vec!["add".to_owned()],
+        broken: BTreeMap::from([("bad".to_owned(), "SyntaxError".to_owned())]),
+        last_seen: Timestamp::from_millis(1_795_471_303_120),
+    }
+}
+
+pub(crate) fn health(broker: &str) -> HealthReport {
+    HealthReport {
+        broker: broker.to_owned(),
+        store: "up".to_owned(),
+        version: "0.1.0".to_owned(),
+        incarnation: 3,
+        live_jobs: 1,
+        workers: 1,
+        tasks_in_flight: 1,
+        tasks_ready: 0,
+    }
+}
+
+#[async_trait]
+impl Hub for FakeHub {
+    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
+        let id = submission.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        self.note(format!("submit {id} {}", submission.text), submission.id.unwrap_or_else(some_id))
+    }
+
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+        let record = self.record.lock().unwrap().clone().unwrap_or_else(Json::null);
+        let answer = self.note(format!("job {id} {wait:?}"), record);
+        if let (Some(ended), Some(_)) = (&self.ended, wait) {
+            ended.cancelled().await;
+        }
+        answer
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
+        let filter = serde_json::to_string(&filter).unwrap();
+        self.note(format!("jobs {filter}"), JobPage { jobs: vec![summary()], next: Some("7".to_owned()) })
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
+        self.note(format!("cancel {id}"), ())
+    }
+
+    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
+        self.note(format!("remove {id}"), ())
+    }
+
+    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
+        self.note(format!("result {}", serde_json::to_string(&update).unwrap()), ())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
+        self.note("workers".to_owned(), vec![worker()])
+    }
+
+    async fn health(&self) -> Result<HealthReport, RequestError> {
+        let broker = self.broker.lock().unwrap().unwrap_or("up");
+        self.note("health".to_owned(), health(broker))
+    }
+}
+
+/// A served Hub.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    pub(crate) async fn start(hub: Arc<dyn Hub>, settings: HttpSettings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, hub, settings, shutdown.clone()));
+        Self { address, shutdown, serving }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Stops it; everything that it had begun must end.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(DEADLINE, self.serving).await.expect("the server does not stop").unwrap().unwrap();
+    }
+}
+
+/// An HTTP client that goes nowhere but where it is sent.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
+}
+
+/// Status and body of an answer; every body of this API is JSON.
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let text = answer.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+}

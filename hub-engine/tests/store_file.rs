@@ -1,0 +1,204 @@
+//! What the store in a file promises beyond the others: it outlives crashes, refuses what it must not touch,
+//! and says so when it is full.
+
+mod store_support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::{JobStatus, TaskStatus};
+use hub_engine::operations::JobFilter;
+use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
+use rusqlite::Connection;
+use store_support::{add, changed, commit, end, id, job, running, sqlite};
+
+fn file(directory: &Path) -> std::path::PathBuf {
+    directory.join("hub.db")
+}
+
+/// What a crash leaves: the files as they are while the store is open.
+fn crash(from: &Path, to: &Path) {
+    for name in ["hub.db", "hub.db-wal"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+async fn jobs(store: &dyn Store) -> usize {
+    store.list(&JobFilter::default()).await.unwrap().jobs.len()
+}
+
+#[tokio::test]
+async fn everything_is_there_after_it_was_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    assert_eq!(store.begin_incarnation().await.unwrap(), 1);
+    add(&*store, 1, "one", 2).await;
+    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 1, state: changed(TaskStatus::Running) }]).await;
+    drop(store);
+    let store = sqlite(directory.path());
+    assert_eq!(store.begin_incarnation().await.unwrap(), 2);
+    let unfinished = store.load_unfinished().await.unwrap();
+    assert_eq!(unfinished[0].tasks[1], changed(TaskStatus::Running));
+    // The row is found again, too, without having been added by this process.
+    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 1, state: changed(TaskStatus::Success) }]).await;
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap().tasks[1].status, TaskStatus::Success);
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_crash_and_half_a_batch_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    for number in 1..=20 {
+        add(&*store, number, "j", 3).await;
+    }
+    // Somewhere in the log the crash cuts it off. Whatever is left is a prefix of the commits, none of them torn.
+    let log = std::fs::read(directory.path().join("hub.db-wal")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for cut in (0..=20).map(|part| log.len() * part / 20) {
+        let after = tempfile::tempdir().unwrap();
+        crash(directory.path(), after.path());
+        std::fs::write(after.path().join("hub.db-wal"), &log[..cut]).unwrap();
+        let opened = sqlite(after.path());
+        let unfinished = opened.load_unfinished().await.unwrap();
+        let expected: Vec<_> = (1..=unfinished.len() as u128).map(id).collect();
+        assert_eq!(unfinished.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
+        assert!(unfinished.iter().all(|job| job.tasks.len() == 3));
+        seen.insert(unfinished.len());
+    }
+    assert!(seen.contains(&20) && seen.len() > 5, "the cuts made no difference: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_second_dispatcher_is_refused_and_the_first_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
+    assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+    let text = refused.to_string();
+    assert!(text.contains("hub.db") && text.contains(&std::process::id().to_string()), "{text}");
+    add(&*store, 1, "one", 1).await;
+    drop(store);
+    assert_eq!(jobs(&*sqlite(directory.path())).await, 1);
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(sqlite(directory.path()));
+    Connection::open(file(directory.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { version: 99, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("version 99"), "{refused}");
+    let version: i64 = Connection::open(file(directory.path()))
+        .unwrap()
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 99);
+}
+
+#[test]
+fn files_that_are_no_stores_are_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(file(directory.path()), "dear diary, ".repeat(1000)).unwrap();
+    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
+    assert!(matches!(refused, StoreError::NotAStore(_)), "{refused:?}");
+    assert!(std::fs::read_to_string(file(directory.path())).unwrap().starts_with("dear diary"));
+
+    let other = directory.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE bees (name)").unwrap();
+    let refused = SqliteStore::open(SqliteSettings::new(&other)).unwrap_err();
+    assert!(matches!(refused, StoreError::NotAStore(_)), "{refused:?}");
+
+    let nowhere = SqliteStore::open(SqliteSettings::new(directory.path().join("no/hub.db"))).unwrap_err();
+    assert!(matches!(nowhere, StoreError::Failed { .. }), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings { max_bytes: Some(400_000), ..SqliteSettings::new(file(directory.path())) };
+    let store = SqliteStore::open(settings).unwrap();
+    let batch = |number: u128| {
+        let submitted_at = running(1).submitted_at;
+        let mut changes = vec![Change::JobAdded { id: id(number), job: job("j", 500, None), submitted_at }];
+        changes.extend((0..20).map(|index| Change::TaskChanged {
+            job: id(number),
+            index,
+            state: changed(TaskStatus::Success),
+        }));
+        changes.push(Change::JobChanged { id: id(number), state: end(running(1), JobStatus::Success) });
+        Arc::new(changes)
+    };
+    let mut kept = 0;
+    let error = loop {
+        match store.commit(batch(kept + 1)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1000, "it is never full");
+    };
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("full"), "{error:?}");
+    assert!(kept > 3);
+    assert!(store.get(id(kept + 1)).await.unwrap().is_none(), "a part of a failed batch was kept");
+    assert_eq!(store.get(id(kept)).await.unwrap().unwrap().tasks[19], changed(TaskStatus::Success));
+    assert_eq!(jobs(&store).await as u128, kept);
+    // The same batch goes in when there is room.
+    assert_eq!(store.prune(1, u32::MAX).await.unwrap() as u128, kept - 1);
+    store.commit(batch(kept + 1)).await.unwrap();
+    assert!(store.get(id(kept + 1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    add(&*store, 1, "one", 40).await;
+    // Of the ids of the later tasks the last four bytes have run over.
+    commit(
+        &*store,
+        [0, 14, 15, 39]
+            .map(|index| Change::TaskChanged { job: id(1), index, state: changed(TaskStatus::Success) })
+            .into(),
+    )
+    .await;
+    let shell = Connection::open(file(directory.path())).unwrap();
+    let mut statement = shell.prepare("SELECT name, id, status, ended FROM task_list WHERE job_id = ?1").unwrap();
+    let rows = statement.query_map([id(1).to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+    let rows: Vec<(String, String, String, String)> = rows.unwrap().map(Result::unwrap).collect();
+    let expected = [0, 14, 15, 39].map(|index: u32| {
+        let (name, task) = (format!("t{index}"), id(1).task(index).to_string());
+        (name, task, "SUCCESS".to_owned(), "1970-01-01 00:00:00".to_owned())
+    });
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn someone_reading_with_the_shell_does_not_hold_up_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    add(&*store, 1, "one", 1).await;
+    let shell = Connection::open(file(directory.path())).unwrap();
+    shell.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
+    add(&*store, 2, "two", 1).await;
+    let seen: i64 = shell.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap();
+    assert_eq!(seen, 1, "a transaction sees one moment");
+    assert_eq!(jobs(&*store).await, 2);
+}
+
+#[tokio::test]
+async fn the_queries_of_the_document_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    add(&*store, 1, "one", 1).await;
+    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 0, state: changed(TaskStatus::Failed) }]).await;
+    let document = include_str!("../../docs/store.md");
+    let block = document.split("```sql\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
+    let shell = Connection::open(file(directory.path())).unwrap();
+    let queries: Vec<&str> = block.split(';').filter(|query| !query.trim().is_empty()).collect();
+    assert!(queries.len() >= 3);
+    for query in queries {
+        let mut statement = shell.prepare(query).unwrap_or_else(|error| panic!("{error}: {query}"));
+        statement.query_map([], |_| Ok(())).unwrap().for_each(Result::unwrap);
+    }
+}

@@ -1,0 +1,92 @@
+//! What tests of stores have in common: stores, jobs and changes to put into them.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::job::{Job, Limits};
+use hub_core::state::{ErrorKind, JobState, TaskError, TaskState};
+use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
+use serde_json::json;
+use uuid::Uuid;
+
+/// The store in memory.
+pub(crate) fn memory() -> Box<dyn Store> {
+    Box::new(MemoryStore::new())
+}
+
+/// The store in a file of this directory.
+pub(crate) fn sqlite(directory: &Path) -> Box<dyn Store> {
+    Box::new(SqliteStore::open(SqliteSettings::new(directory.join("hub.db"))).unwrap())
+}
+
+/// The id of the test's n-th job.
+pub(crate) fn id(number: u128) -> JobId {
+    JobId::new(Uuid::from_u128(0x0190_b4c2_7b1a_7000_8000_0000_0000_0000 | number << 32 | 0xffff_fff0))
+}
+
+/// A job of so many independent tasks.
+pub(crate) fn job(name: &str, tasks: usize, key: Option<&str>) -> Arc<Job> {
+    let tasks: Vec<_> = (0..tasks).map(|at| json!({"name": format!("t{at}"), "task_name": "run"})).collect();
+    let mut text = json!({"name": name, "tasks": tasks});
+    if let Some(key) = key {
+        text["key"] = key.into();
+    }
+    Arc::new(Job::parse(&text.to_string(), &Limits::default()).unwrap())
+}
+
+/// The state of a job that runs since then.
+pub(crate) fn running(since: u64) -> JobState {
+    JobState {
+        status: JobStatus::Running,
+        output: None,
+        msg: None,
+        submitted_at: Timestamp::from_millis(since),
+        started_at: Some(Timestamp::from_millis(since + 1)),
+        ended_at: None,
+    }
+}
+
+/// The same, ended.
+pub(crate) fn end(state: JobState, status: JobStatus) -> JobState {
+    let (output, msg) = (Some(Json::parse("[1]").unwrap()), Some("because".into()));
+    JobState { status, output, msg, ended_at: Some(Timestamp::from_millis(9)), ..state }
+}
+
+/// A task's state with something in every place.
+pub(crate) fn changed(status: TaskStatus) -> TaskState {
+    let error = TaskError {
+        kind: ErrorKind::TaskFailed,
+        type_name: Some("ValueError".into()),
+        traceback: Some("File \"x\"\n".into()),
+    };
+    TaskState {
+        status,
+        attempt: Some(Attempt { attempt: 3, incarnation: u64::MAX }),
+        confirmed: true,
+        launched: true,
+        deaths: 2,
+        worker: Some("host-1".into()),
+        data: Some(Json::parse("[1, 2]").unwrap()),
+        msg: Some("no".into()),
+        error: Some(Arc::new(error)),
+        log: Some("printed".into()),
+        submitted_at: Some(Timestamp::from_millis(1)),
+        started_at: Some(Timestamp::from_millis(2)),
+        ended_at: status.is_terminal().then(|| Timestamp::from_millis(3)),
+    }
+}
+
+/// Adds the n-th job.
+pub(crate) async fn add(store: &dyn Store, number: u128, name: &str, tasks: usize) {
+    let submitted_at = Timestamp::from_millis(1);
+    commit(store, vec![Change::JobAdded { id: id(number), job: job(name, tasks, None), submitted_at }]).await;
+}
+
+/// Commits.
+pub(crate) async fn commit(store: &dyn Store, changes: Vec<Change>) {
+    store.commit(Arc::new(changes)).await.unwrap();
+}
