@@ -1,0 +1,5 @@
+//! `ctrl-hub-worker`: hub-worker as a daemon.
+
+fn main() -> std::process::ExitCode {
+    hub_bin::control::main("hub-worker")
+}

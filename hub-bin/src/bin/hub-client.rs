@@ -1,0 +1,5 @@
+//! `hub-client`.
+
+fn main() -> std::process::ExitCode {
+    hub_bin::client::main()
+}

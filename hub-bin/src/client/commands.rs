@@ -1,0 +1,116 @@
+//! The sub-commands that ask a Hub.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hub_core::{JobId, Json};
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use tokio::time::Instant;
+
+use super::arguments::{Args, Command};
+use super::output::Output;
+use super::{problems, read_input};
+use crate::exit::{Exit, Failure};
+
+/// How often the progress of a job is shown.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long one question about a job's end takes at most where nobody watches.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Submit { file, wait, wait_limit, id } => {
+            let text = read_input(&file)?;
+            let reached = args.reach().await?;
+            let id = submit(&*reached.hub, &file, &text, id).await?;
+            if !wait {
+                output.say(&format!("submitted to {}", reached.shown));
+                output.id(id);
+                return Ok(Exit::Success);
+            }
+            output.say(&format!("submitted job {id}"));
+            let record = follow(&*reached.hub, id, wait_limit.map(Duration::from_secs_f64), output).await?;
+            Ok(output.record(&record))
+        }
+        Command::Watch { id } => {
+            let reached = args.reach().await?;
+            let record = follow(&*reached.hub, id, None, output).await?;
+            Ok(output.record(&record))
+        }
+        Command::Status { id } => {
+            output.record(&args.reach().await?.hub.job(id, None).await?);
+            Ok(Exit::Success)
+        }
+        Command::List { status, name, limit } => {
+            let filter = JobFilter { status, name, limit: Some(limit), after: None };
+            output.page(&args.reach().await?.hub.jobs(filter).await?);
+            Ok(Exit::Success)
+        }
+        Command::Cancel { id } => {
+            args.reach().await?.hub.cancel(id).await?;
+            output.say(&format!("cancelled job {id}"));
+            Ok(Exit::Success)
+        }
+        Command::Remove { id } => {
+            args.reach().await?.hub.remove(id).await?;
+            output.say(&format!("removed job {id}"));
+            Ok(Exit::Success)
+        }
+        Command::Result { id, data, failed } => {
+            let data = data.as_deref().map(Json::parse).transpose();
+            let data = data.map_err(|error| Failure::new(Exit::Usage, "--data is not JSON").because(error))?;
+            let status = if failed.is_some() { UpdateStatus::Failed } else { UpdateStatus::Success };
+            args.reach().await?.hub.post_result(ResultUpdate { id, status, data, msg: failed, v: None }).await?;
+            output.say(&format!("posted the result of task {id}"));
+            Ok(Exit::Success)
+        }
+        Command::Workers => {
+            output.workers(&args.reach().await?.hub.workers().await?);
+            Ok(Exit::Success)
+        }
+        Command::Health => {
+            output.health(&args.reach().await?.hub.health().await?);
+            Ok(Exit::Success)
+        }
+        Command::Run(_) | Command::Validate { .. } => Ok(Exit::Success),
+    }
+}
+
+/// Submits; shows a job's problems in its text.
+pub(super) async fn submit(hub: &dyn Hub, file: &Path, text: &str, id: Option<JobId>) -> Result<JobId, Failure> {
+    hub.submit(Submission { text: text.into(), id }).await.map_err(|error| match error.kind {
+        RequestErrorKind::InvalidJob => problems::invalid(file, text, error.problems.iter()),
+        _ => error.into(),
+    })
+}
+
+/// Waits for a job's end, with a bar on a terminal. Returns the record as it stands when `limit` has passed.
+pub(super) async fn follow(
+    hub: &dyn Hub,
+    id: JobId,
+    limit: Option<Duration>,
+    output: &Output,
+) -> Result<Json, Failure> {
+    let progress = output.progress();
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    loop {
+        let step = if progress.is_shown() { LOOK_EVERY } else { PATIENCE };
+        let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
+        let record = match hub.job(id, Some(left)).await {
+            Ok(record) => record,
+            // Nothing is lost by asking again, and the dispatcher may be starting again.
+            Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
+            Err(error) => return Err(error.into()),
+        };
+        progress.show(&record);
+        let status = record.to_value()["status"].as_str().and_then(|status| status.parse().ok());
+        if status.is_some_and(hub_core::JobStatus::is_terminal) {
+            progress.clear();
+            return Ok(record);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            progress.clear();
+            return Err(Failure::new(Exit::Unreachable, format!("job {id} has not ended in time; it goes on")));
+        }
+    }
+}

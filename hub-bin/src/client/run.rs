@@ -1,0 +1,71 @@
+//! `hub-client run`: a whole Hub in this process, for one job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::JobId;
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::operations::Hub;
+use hub_engine::store::MemoryStore;
+use hub_transport::memory::MemoryBroker;
+
+use super::arguments::RunArgs;
+use super::output::Output;
+use super::{commands, read_input};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::reach::DEFAULT_PREFIX;
+use crate::signals::Signals;
+
+/// How long everything may take to end when the job has.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
+    let text = read_input(&args.file)?;
+    let Some(work) = args.work.clone().merge(&Config::default()) else {
+        let message = "the job needs task modules: name their directory with --tasks-dir";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
+    let transport = MemoryBroker::new().transport();
+    let settings = DispatcherSettings::new(DEFAULT_PREFIX);
+    let dispatcher = Dispatcher::start(Arc::clone(&transport), Arc::new(MemoryStore::new()), settings)
+        .await
+        .map_err(|error| Failure::new(Exit::Refused, "the dispatcher cannot start").because(error))?;
+    let hub = dispatcher.hub();
+    let id = commands::submit(&*hub, &args.file, &text, None).await?;
+    let worker = work.start(transport, DEFAULT_PREFIX).await?;
+    let outcome = end_of(&*hub, id, &args, output, &mut signals).await;
+    worker.stop(GRACE).await;
+    dispatcher.stop(GRACE).await;
+    outcome
+}
+
+async fn end_of(
+    hub: &dyn Hub,
+    id: JobId,
+    args: &RunArgs,
+    output: &Output,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let limit = args.wait_limit.map(Duration::from_secs_f64);
+    let followed = tokio::select! {
+        followed = commands::follow(hub, id, limit, output) => followed,
+        () = signals.next() => {
+            hub.cancel(id).await?;
+            output.record(&hub.job(id, None).await?);
+            output.say("interrupted: the job was cancelled");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    match followed {
+        Ok(record) => Ok(output.record(&record)),
+        Err(failure) => {
+            // Out of time: here nothing goes on behind the user's back.
+            hub.cancel(id).await?;
+            output.record(&hub.job(id, None).await?);
+            Err(Failure::new(Exit::JobFailed, "the job took too long and was cancelled").because(failure.to_string()))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `ctrl-hub-dispatcher` and `ctrl-hub-worker`: start, stop, restart and look after daemons, with the exit
+//! codes that init scripts expect.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::config::Config;
+use crate::daemon::{Life, look};
+use crate::exit::{Exit, Failure};
+
+/// How often a stopping daemon is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a daemon that could not start may take to end.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Starts and stops a daemon of Hub's.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The daemon's configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Give up after so many seconds: on a broker that does not answer (start), on tasks that do not end (stop)
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// What to do
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Start the daemon; returns when it is connected and listening
+    Start,
+    /// Stop the daemon; returns when it has brought its work to an end
+    Stop,
+    /// Stop, if it runs, and start
+    Restart,
+    /// Tell whether it runs: 0 it does, 1 it died, 3 it does not, 4 cannot tell
+    Status,
+}
+
+/// Controls the daemon `program`, which is looked for beside this program.
+#[must_use]
+pub fn main(program: &str) -> ExitCode {
+    let args = Args::parse();
+    let outcome = Control::new(program, &args).and_then(|control| match args.action {
+        Action::Start => control.start(),
+        Action::Stop => control.stop(),
+        Action::Restart => control.stop().and_then(|_| control.start()),
+        Action::Status => Ok(control.status()),
+    });
+    outcome.unwrap_or_else(|failure| failure.report())
+}
+
+struct Control<'a> {
+    program: &'a str,
+    config: &'a Path,
+    pid_file: PathBuf,
+    timeout: Duration,
+}
+
+impl<'a> Control<'a> {
+    fn new(program: &'a str, args: &'a Args) -> Result<Self, Failure> {
+        let config = Config::read(&args.config)?;
+        let pid_file = config.pid_file.ok_or_else(|| {
+            let message = format!("{} names no pid_file in [HUB]: a daemon needs one", args.config.display());
+            Failure::new(Exit::Usage, message)
+        })?;
+        Ok(Self { program, config: &args.config, pid_file, timeout: Duration::from_secs(args.timeout) })
+    }
+
+    fn look(&self) -> Result<Life, Failure> {
+        look(&self.pid_file).map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("cannot read the pid file {}", self.pid_file.display()))
+                .because(error)
+        })
+    }
+
+    fn start(&self) -> Result<ExitCode, Failure> {
+        match self.look()? {
+            Life::Running(pid) => {
+                println!("{} is running already (pid {pid})", self.program);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Life::Dead => eprintln!("the pid file of a {} that died is taken over", self.program),
+            Life::Stopped => {}
+        }
+        let mut daemon = self.spawn()?;
+        let pid = daemon.id();
+        match self.wait_until_ready(&mut daemon) {
+            Ok(()) => {
+                println!("{} started (pid {pid})", self.program);
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(why) => {
+                end(&mut daemon);
+                Err(Failure::new(Exit::JobFailed, format!("{} did not start: {why}", self.program)))
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, Failure> {
+        let own = std::env::current_exe().ok();
+        let beside = own.as_deref().and_then(Path::parent).map(|directory| directory.join(self.program));
+        let program = beside.filter(|path| path.exists()).unwrap_or_else(|| self.program.into());
+        Command::new(&program)
+            .arg("--daemon")
+            .arg("--config")
+            .arg(self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Failure::new(Exit::JobFailed, format!("cannot run {}", program.display())).because(error))
+    }
+
+    fn wait_until_ready(&self, daemon: &mut Child) -> Result<(), String> {
+        let (lines, said) = mpsc::channel();
+        if let Some(output) = daemon.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if lines.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let deadline = Instant::now() + self.timeout;
+        let mut waiting = String::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = match said.recv_timeout(left) {
+                Ok(line) => line.replace('\u{1f}', "\n"),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    return Err(format!("not ready after {} s. {waiting}", self.timeout.as_secs()));
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let status = daemon.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                    return Err(format!("it ended ({status}); its log may say more"));
+                }
+            };
+            if line == "ready" {
+                return Ok(());
+            } else if let Some(why) = line.strip_prefix("error ") {
+                return Err(why.to_owned());
+            } else if let Some(cause) = line.strip_prefix("waiting ") {
+                cause.clone_into(&mut waiting);
+            }
+        }
+    }
+
+    fn stop(&self) -> Result<ExitCode, Failure> {
+        let pid = match self.look()? {
+            Life::Running(pid) => Pid::from_raw(pid),
+            Life::Dead => {
+                let _ = std::fs::remove_file(&self.pid_file);
+                println!("{} had died; its pid file is removed", self.program);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Life::Stopped => {
+                println!("{} is not running", self.program);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        kill(pid, Signal::SIGTERM)
+            .map_err(|error| Failure::new(Exit::JobFailed, format!("cannot stop process {pid}")).because(error))?;
+        let deadline = Instant::now() + self.timeout;
+        while matches!(self.look()?, Life::Running(_)) {
+            if Instant::now() >= deadline {
+                let message = format!(
+                    "{} (pid {pid}) still brings its work to an end after {} s; a second stop ends it at once",
+                    self.program,
+                    self.timeout.as_secs()
+                );
+                return Err(Failure::new(Exit::JobFailed, message));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        println!("{} stopped", self.program);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn status(&self) -> ExitCode {
+        let (text, code) = match self.look() {
+            Ok(Life::Running(pid)) => (format!("is running (pid {pid})"), 0),
+            Ok(Life::Dead) => (format!("died and left {}", self.pid_file.display()), 1),
+            Ok(Life::Stopped) => ("is not running".to_owned(), 3),
+            Err(failure) => (format!("cannot be looked at: {failure}"), 4),
+        };
+        println!("{} {text}", self.program);
+        ExitCode::from(code)
+    }
+}
+
+/// Ends a daemon that could not start.
+fn end(daemon: &mut Child) {
+    if let Ok(pid) = i32::try_from(daemon.id()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    let deadline = Instant::now() + ENDING;
+    while let Ok(None) = daemon.try_wait() {
+        if Instant::now() >= deadline {
+            let _ = daemon.kill();
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,203 @@
+//! `hub-dispatcher`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::http::{self, HttpSettings};
+use hub_engine::worker::Worker;
+use hub_transport::Transport;
+use hub_transport::memory::MemoryBroker;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, LogLevel, TransportKind};
+use crate::daemon::{self, DaemonArgs, Ready};
+use crate::exit::{Exit, Failure};
+use crate::limits::JobLimitArgs;
+use crate::logging::{self, Log};
+use crate::reach::ReachArgs;
+use crate::signals::{GRACE, Signals};
+use crate::store::StoreArgs;
+use crate::worker::WorkArgs;
+
+/// Where the HTTP API is where nothing else is said.
+const DEFAULT_HTTP: &str = "127.0.0.1:8420";
+
+/// Takes jobs, decides the order of their tasks, hands them to workers, and answers what clients ask.
+#[derive(Debug, Parser)]
+#[command(name = "hub-dispatcher", version)]
+struct Args {
+    /// What carries messages [default: amqp]
+    #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
+    transport: Option<TransportKind>,
+    #[command(flatten)]
+    reach: ReachArgs,
+    /// Serve the HTTP API here; "none" for not at all [default: 127.0.0.1:8420]
+    #[arg(long, env = "HUB_HTTP", value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Clients of the HTTP API must show the token in this file. Needed beyond this machine
+    #[arg(long, env = "HUB_HTTP_TOKEN_FILE", value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    keep: StoreArgs,
+    #[command(flatten)]
+    limits: JobLimitArgs,
+    #[command(flatten)]
+    log: LogArgs,
+    /// With --transport memory: run a worker here too, with the task modules of --tasks-dir
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Write log lines to this file instead of standard error
+    #[arg(long, env = "HUB_LOG_FILE", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// How much to log [default: info]
+    #[arg(long, env = "HUB_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<LogLevel>,
+}
+
+impl LogArgs {
+    pub(crate) fn start(self, config: &Config) -> Result<(), Failure> {
+        let file = self.log_file.or_else(|| config.log_file.clone());
+        logging::start(&Log {
+            file: file.as_deref(),
+            level: self.log_level.or(config.log_level).unwrap_or(LogLevel::Info),
+            max_size: config.log_max_size,
+            retain: config.log_retain,
+        })
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, ready).await)
+}
+
+async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
+    let config = args.reach.read_config()?;
+    args.log.start(&config)?;
+    let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
+    let in_memory = args.transport.or(config.transport) == Some(TransportKind::Memory);
+    let reach = args.reach.merge(&config);
+    let transport: Arc<dyn Transport> =
+        if in_memory { MemoryBroker::new().transport() } else { reach.transport("hub-dispatcher")? };
+    let store = args.keep.open(&config, &reach.prefix, in_memory)?;
+    let http = Http::resolve(args.http, args.http_token_file, &config)?.bind().await?;
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
+
+    let shown = if in_memory { "in memory".to_owned() } else { reach.shown_broker() };
+    tracing::info!("Starting dispatcher, connecting to broker {shown}...");
+    let mut settings = DispatcherSettings::new(&reach.prefix);
+    settings.retain_jobs = args.keep.retain_jobs.or(config.retain_jobs).unwrap_or(settings.retain_jobs);
+    settings.broker_forgets = in_memory;
+    args.limits.apply(&config, &mut settings.limits);
+    let max_body_bytes = settings.limits.max_bytes;
+    let dispatcher = Dispatcher::start(Arc::clone(&transport), store, settings)
+        .await
+        .map_err(|error| Failure::new(Exit::Refused, error.to_string()).because(error))?;
+    let shutdown = CancellationToken::new();
+    if let Some((listener, token)) = http {
+        let settings = HttpSettings { token, max_body_bytes };
+        tokio::spawn(http::serve(listener, dispatcher.hub(), settings, shutdown.clone()));
+    }
+    let worker = match args.work.merge(&config) {
+        Some(work) if in_memory => Some(work.start(transport, &reach.prefix).await?),
+        _ => None,
+    };
+    let up = async {
+        dispatcher.ready().await;
+        if let Some(worker) = &worker {
+            worker.ready().await;
+        }
+    };
+    let outcome = ready.wait(up, dispatcher.link_health(), &mut signals).await;
+    if outcome.is_ok() {
+        signals.next().await;
+        tracing::info!("stopping: what has begun is brought to an end");
+    }
+    shutdown.cancel();
+    let ending = async {
+        if let Some(worker) = worker {
+            Worker::stop(worker, GRACE).await;
+        }
+        dispatcher.stop(GRACE).await;
+    };
+    signals.unless_again(ending).await;
+    outcome.map(drop)
+}
+
+/// The HTTP API, as configured.
+struct Http {
+    address: Option<String>,
+    token: Option<String>,
+    /// Whether somebody asked for it.
+    wanted: bool,
+}
+
+impl Http {
+    fn resolve(address: Option<String>, token_file: Option<PathBuf>, config: &Config) -> Result<Self, Failure> {
+        let asked = address.or_else(|| config.http.clone());
+        let wanted = asked.is_some();
+        let address = asked.unwrap_or_else(|| DEFAULT_HTTP.to_owned());
+        let token = match token_file.or_else(|| config.http_token_file.clone()) {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    Failure::new(Exit::Usage, format!("cannot read the token file {}", path.display())).because(error)
+                })?;
+                let token = text.trim().to_owned();
+                if token.is_empty() {
+                    return Err(Failure::new(Exit::Usage, format!("the token file {} is empty", path.display())));
+                }
+                Some(token)
+            }
+        };
+        Ok(Self { address: (address != "none").then_some(address), token, wanted })
+    }
+
+    async fn bind(self) -> Result<Option<(TcpListener, Option<String>)>, Failure> {
+        let Some(address) = self.address else { return Ok(None) };
+        let resolved: Vec<SocketAddr> = tokio::net::lookup_host(&address)
+            .await
+            .map_err(|error| {
+                Failure::new(Exit::Usage, format!("--http {address} is no address: write HOST:PORT or none"))
+                    .because(error)
+            })?
+            .collect();
+        let public = resolved.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback());
+        if let (Some(ip), None) = (public, &self.token) {
+            let message = format!(
+                "--http {address} would let anyone who reaches {ip} run jobs: give a token with --http-token-file, or listen on 127.0.0.1"
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        match TcpListener::bind(resolved.as_slice()).await {
+            Ok(listener) => {
+                if let Ok(bound) = listener.local_addr() {
+                    tracing::info!("HTTP API at http://{bound}/api/v1");
+                }
+                Ok(Some((listener, self.token)))
+            }
+            Err(error) if self.wanted => {
+                Err(Failure::new(Exit::Usage, format!("cannot serve the HTTP API at {address}")).because(error))
+            }
+            Err(error) => {
+                tracing::warn!("the HTTP API is off, since {address} is taken ({error}): choose another with --http");
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Hub's programs: arguments in, exit code out. What Hub does is in `hub-engine`; here is only how people
+//! and scripts tell it what to do, and how it answers them.
+
+pub mod client;
+mod config;
+pub mod control;
+mod daemon;
+pub mod dispatcher;
+mod exit;
+mod ini;
+mod limits;
+mod logging;
+mod reach;
+mod signals;
+mod store;
+pub mod worker;

@@ -1,0 +1,109 @@
+//! How to reach the broker: the arguments that all programs share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hub_transport::Transport;
+use hub_transport::amqp::{AmqpAddress, AmqpSettings, TlsFiles};
+
+use crate::config::{AmqpClient, Config};
+use crate::exit::{Exit, Failure};
+
+/// The broker where nothing else is said.
+pub(crate) const DEFAULT_BROKER: &str = "localhost";
+/// The Hub where nothing else is said.
+pub(crate) const DEFAULT_PREFIX: &str = "hub";
+
+/// Where the broker is and how to get in.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ReachArgs {
+    /// The broker: HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS) [default: localhost]
+    #[arg(short, long, env = "HUB_BROKER", hide_env_values = true, value_name = "ADDRESS", global = true)]
+    pub(crate) broker: Option<String>,
+    /// Read settings from this file
+    #[arg(short, long, env = "HUB_CONFIG", value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// The AMQP client library [default: lapin]
+    #[arg(long, env = "HUB_AMQP_CLIENT", value_name = "NAME", global = true)]
+    pub(crate) amqp_client: Option<AmqpClient>,
+    /// The name that this Hub's queues begin with [default: hub]
+    #[arg(long, env = "HUB_PREFIX", value_name = "NAME", global = true)]
+    pub(crate) prefix: Option<String>,
+    /// Trust these certificate authorities too (PEM), for amqps://
+    #[arg(long, env = "HUB_CA_FILE", value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The client's certificate (PEM), for brokers that want one
+    #[arg(long, env = "HUB_CLIENT_CERT_FILE", value_name = "FILE", global = true)]
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// The key of the client's certificate (PEM)
+    #[arg(long, env = "HUB_CLIENT_KEY_FILE", value_name = "FILE", global = true)]
+    pub(crate) client_key_file: Option<PathBuf>,
+    /// The largest message that the broker takes, in bytes [default: 16777216, as RabbitMQ since 4.0]
+    #[arg(long, env = "HUB_MAX_MESSAGE_BYTES", value_name = "N", global = true)]
+    pub(crate) max_message_bytes: Option<u64>,
+}
+
+/// The same, merged with the configuration file.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) broker: String,
+    pub(crate) prefix: String,
+    amqp_client: AmqpClient,
+    tls: TlsFiles,
+    max_message_bytes: Option<u64>,
+}
+
+impl ReachArgs {
+    /// The configuration file, where one is named.
+    pub(crate) fn read_config(&self) -> Result<Config, Failure> {
+        self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)
+    }
+
+    /// Arguments over the file over the defaults.
+    pub(crate) fn merge(self, config: &Config) -> Reach {
+        Reach {
+            max_message_bytes: self.max_message_bytes.or(config.max_message_bytes),
+            broker: self.broker.or_else(|| config.broker.clone()).unwrap_or_else(|| DEFAULT_BROKER.to_owned()),
+            prefix: self.prefix.or_else(|| config.prefix.clone()).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            amqp_client: self.amqp_client.or(config.amqp_client).unwrap_or(AmqpClient::Lapin),
+            tls: TlsFiles {
+                ca: self.ca_file.or_else(|| config.ca_file.clone()),
+                client_cert: self.client_cert_file.or_else(|| config.client_cert_file.clone()),
+                client_key: self.client_key_file.or_else(|| config.client_key_file.clone()),
+            },
+        }
+    }
+}
+
+impl Reach {
+    /// The broker as it may be shown: host as the user wrote it, no password.
+    pub(crate) fn shown_broker(&self) -> String {
+        if !self.broker.contains('@') && !self.broker.contains("://") {
+            return self.broker.clone();
+        }
+        self.broker
+            .parse::<AmqpAddress>()
+            .map_or_else(|_| "(unreadable address)".to_owned(), |address| address.to_string())
+    }
+
+    /// A way to the broker, called `name` in the broker's own listings.
+    pub(crate) fn transport(&self, name: &str) -> Result<Arc<dyn Transport>, Failure> {
+        let address: AmqpAddress = self.broker.parse()?;
+        let mut settings = AmqpSettings {
+            tls: self.tls.clone(),
+            connection_name: format!("{name} {}", std::process::id()),
+            ..AmqpSettings::new(address)
+        };
+        if let Some(limit) = self.max_message_bytes {
+            settings.max_message_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+        }
+        match self.amqp_client {
+            #[cfg(feature = "lapin")]
+            AmqpClient::Lapin => Ok(hub_transport::lapin::transport(settings)?),
+            #[cfg(feature = "amqprs")]
+            AmqpClient::Amqprs => Ok(hub_transport::amqprs::transport(settings)?),
+            #[allow(unreachable_patterns, reason = "which clients there are is decided when Hub is built")]
+            other => Err(Failure::new(Exit::Usage, format!("this Hub was built without the AMQP client {other:?}"))),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The signals that end a program.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Runs `ending` to its end, or until a second signal says that this takes too long.
+    pub(crate) async fn unless_again(&mut self, ending: impl Future<Output = ()>) {
+        tokio::select! {
+            () = ending => {}
+            () = self.next() => tracing::warn!("stopping at once"),
+        }
+    }
+}
+
+/// How long a program may take to bring its work to an end.
+pub(crate) const GRACE: Duration = Duration::from_secs(30);

@@ -1,0 +1,124 @@
+//! `hub-worker`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use hub_engine::runner::{ModuleRunner, RunnerSettings};
+use hub_engine::worker::{Worker, WorkerSettings};
+use hub_transport::Transport;
+
+use crate::config::{Config, TransportKind};
+use crate::daemon::{self, DaemonArgs, Ready};
+use crate::dispatcher::LogArgs;
+use crate::exit::{Exit, Failure};
+use crate::limits::ResultLimitArgs;
+use crate::reach::ReachArgs;
+use crate::signals::{GRACE, Signals};
+
+/// Takes tasks from the broker, runs their modules, and sends back what they return.
+#[derive(Debug, Parser)]
+#[command(name = "hub-worker", version)]
+struct Args {
+    /// What carries messages [default: amqp]
+    #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
+    transport: Option<TransportKind>,
+    #[command(flatten)]
+    reach: ReachArgs,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+/// What a worker works with.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct WorkArgs {
+    /// The directory of task modules
+    #[arg(long, env = "HUB_TASKS_DIR", value_name = "DIR")]
+    pub(crate) tasks_dir: Option<PathBuf>,
+    /// How many tasks run at a time [default: one for each processor]
+    #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) slots: Option<u32>,
+    /// The pools to serve, with commas between them [default: default]
+    #[arg(long = "pool", env = "HUB_POOLS", value_name = "POOLS", value_delimiter = ',')]
+    pub(crate) pools: Vec<String>,
+    /// The Python interpreter [default: python3]
+    #[arg(long, env = "HUB_PYTHON", value_name = "PROGRAM")]
+    pub(crate) python: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) limits: ResultLimitArgs,
+}
+
+/// The same, merged with the configuration file.
+pub(crate) struct Work {
+    runner: RunnerSettings,
+    slots: u32,
+    pools: Vec<String>,
+}
+
+impl WorkArgs {
+    /// `None` where no directory of task modules is named.
+    pub(crate) fn merge(self, config: &Config) -> Option<Work> {
+        let mut runner = RunnerSettings::new(self.tasks_dir.or_else(|| config.tasks_dir.clone())?);
+        if let Some(python) = self.python.or_else(|| config.python.clone()) {
+            runner.python = python;
+        }
+        self.limits.apply(config, &mut runner);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let slots = self.slots.or(config.slots).unwrap_or_else(|| u32::try_from(processors).unwrap_or(1));
+        let listed = config.pools.as_deref().unwrap_or(hub_core::job::DEFAULT_POOL);
+        let from_file =
+            || listed.split(',').map(|pool| pool.trim().to_owned()).filter(|pool| !pool.is_empty()).collect();
+        let pools = if self.pools.is_empty() { from_file() } else { self.pools };
+        Some(Work { runner, slots, pools })
+    }
+}
+
+impl Work {
+    /// Starts the worker.
+    pub(crate) async fn start(self, transport: Arc<dyn Transport>, prefix: &str) -> Result<Worker, Failure> {
+        let runner = ModuleRunner::start(self.runner)
+            .await
+            .map_err(|error| Failure::new(Exit::Usage, "the worker cannot start").because(error))?;
+        let mut settings = WorkerSettings::new(prefix, self.slots);
+        settings.pools = self.pools;
+        Ok(Worker::start(transport, Arc::new(runner), settings))
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, ready).await)
+}
+
+async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
+    let config = args.reach.read_config()?;
+    args.log.start(&config)?;
+    let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
+    if args.transport.or(config.transport) == Some(TransportKind::Memory) {
+        let message = "a worker of its own cannot use --transport memory, which is one process alone. \
+            Run hub-dispatcher --transport memory --tasks-dir DIR: it has a worker inside";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let Some(work) = args.work.merge(&config) else {
+        let message = "the worker needs task modules: name their directory with --tasks-dir, or as tasks_dir in the configuration file";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let reach = args.reach.merge(&config);
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
+    tracing::info!("Starting worker, connecting to broker {}...", reach.shown_broker());
+    let worker = work.start(reach.transport("hub-worker")?, &reach.prefix).await?;
+    let outcome = ready.wait(worker.ready(), worker.link_health(), &mut signals).await;
+    if outcome.is_ok() {
+        signals.next().await;
+    }
+    signals.unless_again(worker.stop(GRACE)).await;
+    outcome.map(drop)
+}
