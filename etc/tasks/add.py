@@ -1,0 +1,7 @@
+from hub.lib.api import task
+
+
+@task()
+def add(arg1, arg2):
+    """The sum of two values."""
+    return arg1 + arg2

@@ -1,0 +1,7 @@
+from hub.lib.api import task
+
+
+@task
+def create_lvm(host, gigabytes):
+    """A volume for a machine."""
+    return {"volume": "/dev/vg0/" + host["uuid"], "gigabytes": gigabytes}
