@@ -1,0 +1,186 @@
+//! A real RabbitMQ in a container.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{Container, GenericImage, ImageExt};
+
+use crate::eventually;
+
+/// The image that `ci/rabbitmq-image` makes.
+const IMAGE: (&str, &str) = ("hub-rabbitmq", "4");
+/// Where a configuration goes that is read after the image's own.
+const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
+/// What the broker says when it serves.
+const STARTED: &str = "Server startup complete";
+
+/// The broker's own settings, where they differ from those of the image.
+#[derive(Clone, Debug, Default)]
+pub struct BrokerSettings {
+    /// Lines of `rabbitmq.conf`.
+    pub configuration: String,
+    /// Files in the broker's container: path and content.
+    pub files: Vec<(String, String)>,
+}
+
+/// A broker, gone when this goes.
+pub struct Broker {
+    container: Container<GenericImage>,
+    port: u16,
+    tls_port: u16,
+}
+
+impl Broker {
+    /// Starts a broker on a free port, which it keeps over restarts.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(BrokerSettings::default())
+    }
+
+    /// The same with these settings.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_with(settings: BrokerSettings) -> Self {
+        let (port, tls_port) = (free_port(), free_port());
+        let mut image = GenericImage::new(IMAGE.0, IMAGE.1)
+            .with_wait_for(WaitFor::message_on_stdout(STARTED))
+            .with_mapped_port(port, 5672.tcp())
+            .with_mapped_port(tls_port, 5671.tcp());
+        if !settings.configuration.is_empty() {
+            image = image.with_copy_to(CONFIGURATION, settings.configuration.into_bytes());
+        }
+        for (path, content) in settings.files {
+            image = image.with_copy_to(path, content.into_bytes());
+        }
+        let container = image.start().expect("the broker's container starts");
+        Self { container, port, tls_port }
+    }
+
+    /// The port where it speaks TLS, if its settings say so.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
+    /// The address, as clients write it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the broker as a power failure would, and starts it again.
+    ///
+    /// # Panics
+    /// Where it does not come back.
+    pub fn crash(&self) {
+        self.container.stop_with_timeout(Some(0)).expect("the broker stops");
+        self.start_again();
+    }
+
+    /// Raises the memory alarm: from then on the broker takes no messages.
+    ///
+    /// # Panics
+    /// Where it cannot be raised.
+    pub fn block(&self) {
+        self.control(&["set_vm_memory_high_watermark", "absolute", "1"]);
+        eventually("the alarm is raised", || {
+            let alarms = self.control(&["eval", "rabbit_alarm:get_alarms()."]);
+            if alarms.contains("memory") { Ok(()) } else { Err(alarms) }
+        });
+    }
+
+    /// Ends the memory alarm.
+    ///
+    /// # Panics
+    /// Where it cannot be ended.
+    pub fn unblock(&self) {
+        self.control(&["set_vm_memory_high_watermark", "0.6"]);
+    }
+
+    /// Waits until all queues with this prefix are empty.
+    ///
+    /// # Panics
+    /// Where they do not become so, with what is in them.
+    pub fn nothing_is_left(&self, prefix: &str) {
+        eventually("all queues are empty", || {
+            let listed = self.control(&["list_queues", "--no-table-headers", "name", "messages"]);
+            let own = listed.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned);
+            let left: Vec<String> = own.filter(|line| !line.ends_with("\t0")).collect();
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        });
+    }
+
+    /// Stops the broker and starts it again.
+    ///
+    /// # Panics
+    /// Where it does not come back.
+    pub fn restart(&self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Stops the broker.
+    ///
+    /// # Panics
+    /// Where it does not stop.
+    pub fn stop(&self) {
+        self.container.stop_with_timeout(Some(20)).expect("the broker stops");
+    }
+
+    /// Starts a stopped broker.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_again(&self) {
+        self.container.start().expect("the broker starts again");
+        eventually("the broker answers again", || self.try_control(&["await_startup"]));
+    }
+
+    /// Runs `rabbitmqctl` and returns what it printed.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn control(&self, arguments: &[&str]) -> String {
+        self.try_control(arguments).expect("rabbitmqctl succeeds")
+    }
+
+    fn try_control(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new("docker")
+            .args(["exec", self.container.id(), "rabbitmqctl", "--quiet"])
+            .args(arguments)
+            .output()
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// Whether a broker can be started here.
+pub(crate) fn is_usable() -> bool {
+    Command::new("docker")
+        .args(["image", "inspect", &format!("{}:{}", IMAGE.0, IMAGE.1)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// How to get one.
+pub(crate) fn advice() -> String {
+    format!("No Docker, or no image {}:{}: run ci/rabbitmq-image. Ignoring the broker tests.", IMAGE.0, IMAGE.1)
+}

@@ -1,0 +1,105 @@
+//! Certificates as a company has them: an authority, one under it that signs, and what that has signed.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+
+/// An authority, and the one under it that does the signing.
+pub struct Authority {
+    /// The authority itself, in PEM: what others trust.
+    root: String,
+    /// The one under it, in PEM: it goes along with what it has signed.
+    between: String,
+    signs: Issuer<'static, KeyPair>,
+}
+
+/// A certificate with its chain, and its key, both in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate, then the one that signed it.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+}
+
+/// The two files of a certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// With the chain.
+    pub chain: PathBuf,
+    /// With the key.
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new authority that nobody trusts yet.
+    ///
+    /// # Panics
+    /// Where there are no keys to be had.
+    #[must_use]
+    pub fn found(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let parameters = authority(name);
+        let root = parameters.self_signed(&key).expect("an authority signs itself").pem();
+        let issuer = Issuer::new(parameters, key);
+        let key = KeyPair::generate().expect("a key");
+        let parameters = authority(&format!("{name}, signing"));
+        let between = parameters.signed_by(&key, &issuer).expect("an authority signs another").pem();
+        Self { root, between, signs: Issuer::new(parameters, key) }
+    }
+
+    /// What others have to trust, in PEM.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.root
+    }
+
+    /// A certificate for a server of this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Certificate {
+        self.sign(name, vec![name.to_owned()], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A certificate for a client of this name.
+    #[must_use]
+    pub fn client(&self, name: &str) -> Certificate {
+        self.sign(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, name: &str, names: Vec<String>, purpose: ExtendedKeyUsagePurpose) -> Certificate {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::new(names).expect("names that a certificate can carry");
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![purpose];
+        parameters.use_authority_key_identifier_extension = true;
+        let signed = parameters.signed_by(&key, &self.signs).expect("an authority signs");
+        Certificate { chain: format!("{}{}", signed.pem(), self.between), key: key.serialize_pem() }
+    }
+}
+
+impl Certificate {
+    /// Writes it and its key into files called after `name`.
+    ///
+    /// # Panics
+    /// Where they cannot be written.
+    #[must_use]
+    pub fn write(&self, directory: &Path, name: &str) -> CertificateFiles {
+        let write = |ending: &str, text: &str| {
+            let path = directory.join(format!("{name}.{ending}"));
+            std::fs::write(&path, text).expect("a file can be written");
+            path
+        };
+        CertificateFiles { chain: write("pem", &self.chain), key: write("key", &self.key) }
+    }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
+}

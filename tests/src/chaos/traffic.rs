@@ -1,0 +1,288 @@
+//! Clients that submit random jobs one after the other, ask again when no answer comes, and compare what comes
+//! out with what must.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hub_core::JobId;
+use hub_engine::client::AmqpHub;
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, Submission};
+use hub_transport::Transport;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use super::{Chance, evaluate};
+use crate::{DEADLINE, breathe};
+
+/// How long one question may take before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one question about a job's end waits for it.
+const STEP: Duration = Duration::from_secs(10);
+
+/// A job that has ended as it should.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Its id.
+    pub id: JobId,
+    /// Its record.
+    pub record: Value,
+}
+
+/// The job of a number. Chance decides what the number does not; the same number has the same luck.
+pub type Source = fn(&mut Chance, u64) -> Value;
+
+/// Clients at work.
+pub struct Traffic {
+    runtime: Runtime,
+    /// Until it is dropped.
+    hub: Option<Arc<AmqpHub>>,
+    shared: Arc<Shared>,
+    lanes: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    over: AtomicBool,
+    /// Jobs from this number on are not submitted yet.
+    limit: AtomicU64,
+    /// Lanes give up here once nothing disturbs them any more and still nothing moves.
+    deadline: Mutex<Option<Instant>>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    ended: Vec<Ended>,
+    wrong: Option<String>,
+    repeated: u64,
+}
+
+impl Traffic {
+    /// So many lanes of jobs, each with one job at a time. They wait until they are allowed to submit.
+    ///
+    /// # Panics
+    /// Where the broker does not answer.
+    #[must_use]
+    pub fn start(transport: Arc<dyn Transport>, prefix: &str, seed: u64, lanes: u64, source: Source) -> Self {
+        let runtime = Runtime::new().expect("a runtime starts");
+        let hub = runtime.block_on(AmqpHub::connect(transport, prefix, PATIENCE)).expect("the broker answers");
+        let (hub, shared) = (Arc::new(hub), Arc::new(Shared::default()));
+        let lane = |next: u64| {
+            let (hub, shared) = (Arc::clone(&hub), Arc::clone(&shared));
+            runtime.spawn(Lane { hub, shared, next, step: lanes, seed, source }.run())
+        };
+        let lanes = (0..lanes).map(lane).collect();
+        Self { runtime, hub: Some(hub), shared, lanes }
+    }
+
+    /// Lets jobs with a number below this be submitted.
+    pub fn allow(&self, limit: u64) {
+        self.shared.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// What is wrong, if something is by now.
+    #[must_use]
+    pub fn wrong(&self) -> Option<String> {
+        self.shared.found().wrong.clone()
+    }
+
+    /// How many jobs have ended.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        self.shared.found().ended.len()
+    }
+
+    /// How many submissions and questions had to be repeated.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.shared.found().repeated
+    }
+
+    /// Submits no more, waits for the end of what runs, and asks for everything once more: nothing has changed,
+    /// and there is no job that nobody submitted.
+    ///
+    /// # Panics
+    /// Where something did not end as it must.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Ended> {
+        *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + DEADLINE);
+        self.shared.over.store(true, Ordering::Relaxed);
+        for lane in std::mem::take(&mut self.lanes) {
+            self.runtime.block_on(lane).expect("nobody panics");
+        }
+        let found = std::mem::take(&mut *self.shared.found());
+        if let Some(wrong) = found.wrong {
+            panic!("{wrong}");
+        }
+        let hub = self.hub.as_ref().expect("it is there until it is dropped");
+        self.runtime.block_on(async {
+            for Ended { id, record } in &found.ended {
+                let again = hub.job(*id, None).await.expect("a job that has ended is known").to_value();
+                assert_eq!(&again, record, "it has changed after its end");
+            }
+            let mut known = BTreeMap::new();
+            let mut filter = JobFilter { limit: Some(1000), ..JobFilter::default() };
+            loop {
+                let page = hub.jobs(filter.clone()).await.expect("jobs are listed");
+                known.extend(page.jobs.into_iter().map(|job| (job.id.to_string(), job.name.to_string())));
+                let Some(next) = page.next else { break };
+                filter.after = Some(next);
+            }
+            for Ended { id, .. } in &found.ended {
+                assert!(known.remove(&id.to_string()).is_some(), "job {id} is not listed");
+            }
+            assert!(known.is_empty(), "jobs that nobody knows of, or that came twice: {known:?}");
+        });
+        found.ended
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        for lane in self.lanes.drain(..) {
+            lane.abort();
+            // Its end is awaited, and its hold on the connection with it; what it says of it does not matter.
+            let _ = self.runtime.block_on(lane);
+        }
+        if let Some(hub) = self.hub.take() {
+            // amqprs wants a runtime around it when its last handle goes.
+            self.runtime.block_on(async {
+                hub.close().await;
+                drop(hub);
+            });
+        }
+    }
+}
+
+impl Shared {
+    fn found(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is time to give up.
+    fn is_late(&self) -> bool {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.is_some_and(|deadline| Instant::now() > deadline)
+    }
+}
+
+/// One job after the other.
+struct Lane {
+    hub: Arc<AmqpHub>,
+    shared: Arc<Shared>,
+    next: u64,
+    step: u64,
+    seed: u64,
+    source: Source,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        while !self.shared.over.load(Ordering::Relaxed) && self.shared.found().wrong.is_none() {
+            let number = self.next;
+            if number >= self.shared.limit.load(Ordering::Relaxed) {
+                breathe().await;
+                continue;
+            }
+            self.next += self.step;
+            match self.job(number).await {
+                Ok(ended) => self.shared.found().ended.push(ended),
+                Err(wrong) => {
+                    self.shared.found().wrong.get_or_insert(wrong);
+                }
+            }
+        }
+    }
+
+    async fn job(&self, number: u64) -> Result<Ended, String> {
+        let mut chance = Chance::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
+        let mut job = (self.source)(&mut chance, number);
+        // Either of the two makes a submit repeatable: an id of the client's own, or a key.
+        let mut id = None;
+        if chance.one_in(2) {
+            job["key"] = json!(format!("key {number}"));
+        } else {
+            id = Some(JobId::new(uuid::Uuid::new_v4()));
+        }
+        let text: Arc<str> = job.to_string().into();
+        let submitted = self.submit(&text, id).await?;
+        if chance.one_in(4) {
+            let again = self.submit(&text, id).await?;
+            if again != submitted {
+                return Err(format!("submitted twice it is two jobs, {submitted} and {again}: {job}"));
+            }
+        }
+        let record = self.ended(submitted, &job).await?;
+        compare(&job, &record)?;
+        Ok(Ended { id: submitted, record })
+    }
+
+    async fn submit(&self, text: &Arc<str>, id: Option<JobId>) -> Result<JobId, String> {
+        loop {
+            match self.hub.submit(Submission { text: Arc::clone(text), id }).await {
+                Ok(submitted) => return Ok(submitted),
+                Err(error) => self.go_on(error.kind, || format!("{error} to the job {text}")).await?,
+            }
+        }
+    }
+
+    async fn ended(&self, id: JobId, job: &Value) -> Result<Value, String> {
+        loop {
+            match self.hub.job(id, Some(STEP)).await {
+                Ok(record) => {
+                    let record = record.to_value();
+                    if record["ended_at"].is_string() {
+                        return Ok(record);
+                    }
+                    if self.shared.is_late() {
+                        return Err(format!("it has not ended: {record:#}"));
+                    }
+                }
+                Err(error) => self.go_on(error.kind, || format!("{error} about job {id}, {job}")).await?,
+            }
+        }
+    }
+
+    /// After an answer that was none, asks again.
+    async fn go_on(&self, kind: RequestErrorKind, what: impl FnOnce() -> String) -> Result<(), String> {
+        use RequestErrorKind::{TimedOut, Unavailable, Unreachable};
+        if !matches!(kind, TimedOut | Unavailable | Unreachable) || self.shared.is_late() {
+            return Err(what());
+        }
+        self.shared.found().repeated += 1;
+        breathe().await;
+        Ok(())
+    }
+}
+
+/// Compares a record with what the evaluator says.
+fn compare(job: &Value, record: &Value) -> Result<(), String> {
+    let tasks = record["tasks"].as_array().map_or(&[][..], Vec::as_slice);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let expected = evaluate(job, &tasks.iter().map(|task| (text(&task["name"]), text(&task["id"]))).collect());
+    let differs = |what: &str| Err(format!("{what} of {job} should be as in {expected:#?}, and is {record:#}"));
+    if record["status"] != expected.status || record["output"] != expected.output {
+        return differs("status and output");
+    }
+    if tasks.len() != expected.tasks.len() {
+        return differs("the number of tasks");
+    }
+    for task in tasks {
+        let Some((status, data)) = expected.tasks.get(task["name"].as_str().unwrap_or_default()) else {
+            return differs("the names");
+        };
+        let mirrored = task["task_name"] == "mirror";
+        let same = match (mirrored, *status) {
+            (_, "FAILED" | "UPSTREAM_FAILED") => true,
+            (true, _) => task["data"]["args"] == data["args"] && task["data"]["kwargs"] == data["kwargs"],
+            (false, _) => task["data"] == *data,
+        };
+        if task["status"] != *status || !same {
+            return differs(&format!("task {}", task["name"]));
+        }
+    }
+    Ok(())
+}

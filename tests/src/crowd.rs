@@ -1,0 +1,81 @@
+//! A crowd of clients in one process: what a thousand calls of `hub-client` would take too long for.
+
+use std::sync::Arc;
+
+use hub_engine::client::AmqpHub;
+use hub_engine::operations::{HealthReport, Hub, Submission};
+use hub_transport::amqp::AmqpSettings;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::{Broker, DEADLINE};
+
+/// One connection that many ask over at the same time.
+pub struct Crowd {
+    runtime: Runtime,
+    hub: Arc<AmqpHub>,
+}
+
+impl Crowd {
+    /// Connects to the Hub with this prefix.
+    ///
+    /// # Panics
+    /// Where it cannot be reached.
+    #[must_use]
+    pub fn gather(broker: &Broker, prefix: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime starts");
+        let address = broker.address().parse().expect("the broker has an address");
+        let transport = hub_transport::lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
+        let hub = runtime.block_on(AmqpHub::connect(transport, prefix, DEADLINE)).expect("the broker answers");
+        Self { runtime, hub: Arc::new(hub) }
+    }
+
+    /// Submits all jobs at once, waiting for nothing but that the broker has them. Returns their ids.
+    ///
+    /// # Panics
+    /// Where the broker does not take one.
+    #[must_use]
+    pub fn submit(&self, jobs: impl IntoIterator<Item = String>) -> Vec<String> {
+        self.runtime.block_on(async {
+            let submit = |text: String| {
+                let hub = Arc::clone(&self.hub);
+                tokio::spawn(async move { hub.submit_detached(Submission { text: text.into(), id: None }).await })
+            };
+            let submissions: Vec<_> = jobs.into_iter().map(submit).collect();
+            let mut ids = Vec::with_capacity(submissions.len());
+            for submission in submissions {
+                let id = submission.await.expect("nobody panics").expect("the broker takes the job");
+                ids.push(id.to_string());
+            }
+            ids
+        })
+    }
+
+    /// The record of a job that has ended.
+    ///
+    /// # Panics
+    /// Where it does not end, or nobody knows it.
+    #[must_use]
+    pub fn ended(&self, id: &str) -> Value {
+        let id = id.parse().expect("an id");
+        let record = self.runtime.block_on(self.hub.job(id, Some(DEADLINE))).expect("the job is known");
+        let record: Value = serde_json::from_str(record.get()).expect("a record is JSON");
+        assert!(record["ended_at"].is_string(), "it has not ended within {DEADLINE:?}: {record:#}");
+        record
+    }
+
+    /// How the dispatcher is.
+    ///
+    /// # Panics
+    /// Where it does not say.
+    #[must_use]
+    pub fn health(&self) -> HealthReport {
+        self.runtime.block_on(self.hub.health()).expect("the dispatcher answers")
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.hub.close());
+    }
+}

@@ -1,0 +1,101 @@
+//! The example jobs of `etc/jobs`, and what comes out of them on any Hub.
+
+use serde_json::{Value, json};
+
+use crate::{Programs, eventually, root};
+
+/// The examples that end by themselves.
+pub const UNATTENDED: [&str; 4] = ["fan_out.json", "polyglot.json", "provision.json", "sum_product.json"];
+/// The example that waits for a result from outside.
+pub const ASYNCHRONOUS: &str = "asynchronous.json";
+
+/// The text of an example.
+///
+/// # Panics
+/// Where there is none of this name.
+#[must_use]
+pub fn example(name: &str) -> String {
+    std::fs::read_to_string(root().join("etc/jobs").join(name)).expect("the example exists")
+}
+
+/// Runs every example on a Hub that serves `etc/tasks`.
+///
+/// # Panics
+/// Where one does not end as it should.
+pub fn run_examples(programs: &Programs) {
+    for name in UNATTENDED {
+        check_example(name, &programs.ended(&programs.submit(&example(name))));
+    }
+    run_asynchronous(programs);
+}
+
+/// Compares the record of an example that has ended with what it should be.
+///
+/// # Panics
+/// Where it differs.
+pub fn check_example(name: &str, record: &Value) {
+    assert_eq!(record["status"], "SUCCESS", "{record:#}");
+    let task = |name: &str| {
+        let found = record["tasks"].as_array().and_then(|tasks| tasks.iter().find(|task| task["name"] == name));
+        found.unwrap_or_else(|| panic!("no task {name} in {record:#}"))
+    };
+    match name {
+        "sum_product.json" => check_manual_record(record),
+        "fan_out.json" => assert_eq!(record["output"], json!({"sum_of_squares": 91})),
+        "polyglot.json" => {
+            assert_eq!(record["output"], json!(["hello, world", 2, 4]));
+            assert_eq!(task("greet")["log"], "greeting world\n");
+        }
+        "provision.json" => {
+            assert_eq!(record["tasks"].as_array().map(Vec::len), Some(12));
+            assert_eq!(task("create_tftp")["args"][1], task("power_on")["id"]);
+            assert_eq!(task("create_tftp")["data"]["notify"], task("power_on")["id"]);
+            // Objects pass from task to task whole.
+            assert_eq!(task("create_lvm")["args"][0], task("create_host")["data"]);
+            assert_eq!(task("delete_vm")["data"]["deleted"], task("get_uuid")["data"]);
+            assert_eq!(record["output"], json!({"host": task("create_host")["data"], "state": "on"}));
+        }
+        other => panic!("nobody has said what comes out of {other}"),
+    }
+}
+
+/// Compares a record of the manual's job with the one that the manual shows: the manual's keys with the
+/// manual's values, whatever Hub tells beside them.
+///
+/// # Panics
+/// Where it differs.
+pub fn check_manual_record(record: &Value) {
+    let id = &record["id"];
+    let mut own = record.clone();
+    for task in own["tasks"].as_array_mut().expect("tasks are a list") {
+        let task = task.as_object_mut().expect("a task is an object");
+        assert!(task["id"].is_string() && task["id"] != *id, "a task has an id of its own: {task:?}");
+        let shown = ["status", "name", "args", "parent_id", "depends", "task_name", "data"];
+        task.retain(|key, _| shown.contains(&key.as_str()));
+    }
+    let shown = ["status", "tasks", "name", "task_name", "output", "id"];
+    own.as_object_mut().expect("a record is an object").retain(|key, _| shown.contains(&key.as_str()));
+    let manual = json!({
+        "status": "SUCCESS", "name": "sum_product", "task_name": "", "output": [6], "id": id,
+        "tasks": [
+            {"status": "SUCCESS", "name": "add", "args": [1, 2], "parent_id": id, "task_name": "", "data": 3},
+            {"status": "SUCCESS", "name": "multiply_this", "args": [3, 2], "parent_id": id, "depends": ["add"],
+             "task_name": "multiply", "data": 6}]});
+    assert_eq!(own, manual);
+}
+
+/// The asynchronous example: its task is launched, stays `RUNNING`, and ends by a result from outside.
+fn run_asynchronous(programs: &Programs) {
+    let id = programs.submit(&example(ASYNCHRONOUS));
+    let stamp = eventually("the stamp is ordered", || {
+        let record = programs.record(&id);
+        let task = record["tasks"][0].clone();
+        if task["status"] == "RUNNING" && task["data"].is_object() { Ok(task) } else { Err(record) }
+    });
+    assert_eq!(stamp["data"], json!({"ordered": "a stamp", "deliver_to": stamp["id"]}));
+    let update = json!({"id": stamp["id"], "status": "SUCCESS", "data": "a blue stamp"}).to_string();
+    assert!(programs.run_reading("hub-client", &["-U"], &update).status.success());
+    let record = programs.ended(&id);
+    assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!("a letter with a blue stamp")));
+    assert_eq!(record["tasks"][0]["data"], "a blue stamp");
+}

@@ -1,0 +1,24 @@
+//! What the tests of whole programs share: a real broker, the real binaries, the example jobs, and waiting for
+//! things to happen.
+
+mod broker;
+mod certificates;
+pub mod chaos;
+mod client;
+mod crowd;
+mod examples;
+mod programs;
+pub mod simulator;
+mod stranger;
+mod trials;
+mod wait;
+
+pub use broker::{Broker, BrokerSettings};
+pub use certificates::{Authority, Certificate, CertificateFiles};
+pub use client::Client;
+pub use crowd::Crowd;
+pub use examples::{ASYNCHRONOUS, UNATTENDED, check_example, check_manual_record, example, run_examples};
+pub use programs::{Daemon, Programs, root};
+pub use stranger::Stranger;
+pub use trials::{BrokerTest, BrokerTrial, PlainTest, broker_tests, trials_on, trials_on_a_broker};
+pub use wait::{DEADLINE, breathe, eventually, eventually_within, rest};

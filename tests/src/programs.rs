@@ -1,0 +1,310 @@
+//! Hub's real binaries.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::eventually;
+
+/// The project's own directory.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Set by the gate, which has just built the programs: they need not be looked after again.
+const BUILT: &str = "HUB_PROGRAMS_BUILT";
+
+/// The directory of the binaries, brought up to date once: cargo builds the programs of another package only
+/// when it is asked to, and tests of yesterday's programs prove nothing.
+fn binaries() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let own = std::env::current_exe().expect("a test has a path");
+        let directory = own.parent().and_then(Path::parent).expect("it is in target/PROFILE/deps").to_owned();
+        if std::env::var_os(BUILT).is_none() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--package", "hub-bin", "--bins"]).current_dir(root());
+            if directory.ends_with("release") {
+                build.arg("--release");
+            }
+            assert!(build.status().is_ok_and(|status| status.success()), "the programs cannot be built");
+        }
+        directory
+    })
+}
+
+/// A way to run Hub's programs in one directory of their own, against one broker.
+pub struct Programs {
+    directory: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// A program in the background, ended when this goes.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+    name: String,
+}
+
+impl Programs {
+    /// Programs that talk to this broker through this client, with queues of their own.
+    #[must_use]
+    pub fn new(broker: &str, client: &str, prefix: &str) -> Self {
+        let programs = Self::alone();
+        programs
+            .with("HUB_BROKER", broker)
+            .with("HUB_AMQP_CLIENT", client)
+            .with("HUB_PREFIX", prefix)
+            .with("HUB_HTTP", "none")
+    }
+
+    /// Programs without a broker.
+    #[must_use]
+    pub fn alone() -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        // Where programs that are told nothing keep their jobs, and what they need for a time: a program that is
+        // killed cannot clear it away, and it goes with this directory.
+        let own = directory.path().to_string_lossy().into_owned();
+        let environment = ["STATE_DIRECTORY", "TMPDIR"].map(|name| (name.to_owned(), own.clone()));
+        Self { directory, environment: environment.into() }
+    }
+
+    /// A whole Hub in one process with these task modules (name and text, in a directory of their own), and
+    /// programs that reach it over HTTP.
+    #[must_use]
+    pub fn in_memory(modules: &[(&str, &str)], arguments: &[&str]) -> (Self, Daemon) {
+        let programs = Self::alone();
+        programs.write_modules(modules);
+        let mut all = vec!["--transport", "memory", "--http", "127.0.0.1:0"];
+        for default in [["--tasks-dir", "tasks"], ["--slots", "2"]] {
+            if !arguments.contains(&default[0]) {
+                all.extend(default);
+            }
+        }
+        all.extend(arguments);
+        let hub = programs.start("hub-dispatcher", &all);
+        hub.wait_for("listening for jobs and results");
+        let log = hub.log();
+        let address = log.split("HTTP API at ").nth(1).and_then(|rest| rest.split("/api/v1").next());
+        let address = address.unwrap_or_else(|| panic!("no address in the log:\n{log}")).to_owned();
+        (programs.with("HUB_BROKER", &address), hub)
+    }
+
+    /// The same with one more variable in the programs' environment.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable of the programs' environment.
+    ///
+    /// # Panics
+    /// Where it is not set.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        &found.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
+    /// What their queues' names begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.variable("HUB_PREFIX")
+    }
+
+    /// Writes task modules into the directory `tasks`.
+    ///
+    /// # Panics
+    /// Where they cannot be written.
+    pub fn write_modules(&self, modules: &[(&str, &str)]) {
+        let directory = self.directory().join("tasks");
+        std::fs::create_dir_all(&directory).expect("a directory can be made");
+        for (name, text) in modules {
+            std::fs::write(directory.join(name), text).expect("a module can be written");
+        }
+    }
+
+    /// Their directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A command for one of the programs.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(binaries().join(program));
+        // What the developer has set for Hubs of their own is not meant for these.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUB_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(self.directory()).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program).args(arguments).stdin(Stdio::null()).output().expect("the program runs")
+    }
+
+    /// Runs a program to its end with something to read.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn run_reading(&self, program: &str, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let _ = child.stdin.take().expect("it has an input").write_all(input.as_bytes());
+        child.wait_with_output().expect("the program ends")
+    }
+
+    /// Starts a program in the background, its log in a file of its own.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn start(&self, program: &str, arguments: &[&str]) -> Daemon {
+        self.start_as(program, program, arguments)
+    }
+
+    /// The same under a name of its own, which its log gets.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn start_as(&self, name: &str, program: &str, arguments: &[&str]) -> Daemon {
+        let log = self.directory().join(format!("{name}.log"));
+        let file = std::fs::File::options().create(true).append(true).open(&log).expect("a log can be written");
+        let child = self
+            .command(program)
+            .args(arguments)
+            .args(["--log-level", "debug"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("the program starts");
+        Daemon { child, log, name: name.to_owned() }
+    }
+
+    /// Starts a dispatcher and a worker with the example tasks, and waits until both serve.
+    pub fn start_both(&self) -> (Daemon, Daemon) {
+        let dispatcher = self.start("hub-dispatcher", &[]);
+        dispatcher.wait_for("listening for jobs and results");
+        let tasks = root().join("etc/tasks");
+        let worker = self.start("hub-worker", &["--slots", "2", "--tasks-dir", &tasks.to_string_lossy()]);
+        worker.wait_for("waiting for tasks");
+        (dispatcher, worker)
+    }
+
+    /// Submits a job and returns its id.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub fn submit(&self, job: &str) -> String {
+        let output = self.run_reading("hub-client", &["submit", "-q", "--timeout", "60"], job);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The record of a job as it stands.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn record(&self, id: &str) -> Value {
+        let output = self.run("hub-client", &["-S", id, "-q", "--timeout", "60"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("a record is JSON")
+    }
+
+    /// The record of a job that has ended.
+    pub fn ended(&self, id: &str) -> Value {
+        eventually("the job ends", || {
+            let record = self.record(id);
+            let status = record["status"].as_str().unwrap_or_default().to_owned();
+            if ["SUCCESS", "FAILED", "CANCELLED"].contains(&status.as_str()) { Ok(record) } else { Err(record) }
+        })
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.directory.disable_cleanup(true);
+            eprintln!("the logs of what failed are kept in {}", self.directory().display());
+        }
+    }
+}
+
+impl Daemon {
+    /// Waits until the log has these words.
+    pub fn wait_for(&self, words: &str) {
+        eventually(&format!("{} says {words:?}", self.name), || {
+            let log = self.log();
+            if log.contains(words) { Ok(()) } else { Err(log) }
+        });
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The end of what it has logged.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(50)..].join("\n")
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// Where the system cannot say.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked for").is_none()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Panics
+    /// Where it had ended before: a process that dies unnoticed is a failure.
+    pub fn stop(mut self) {
+        assert!(self.is_alive(), "{} has died:\n{}", self.name, self.log());
+        let asked = Command::new("kill").arg(self.pid().to_string()).status();
+        assert!(asked.is_ok_and(|status| status.success()), "{} cannot be asked to end", self.name);
+        eventually(&format!("{} ends", self.name), || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        });
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,120 @@
+//! What happens in a simulation: what its trace says and its invariants see.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::{JobId, TaskId};
+use hub_transport::Settlement;
+use serde_json::Value;
+
+use super::note::{Note, short};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A process began.
+    Began(Arc<str>),
+    /// A process was killed.
+    Died(Arc<str>),
+    /// A process was told to stop.
+    Stopping(Arc<str>),
+    /// A process has ended by itself, with or without what it had begun.
+    Stopped(Arc<str>),
+    /// A dispatcher has read the store, and knows what was kept until now.
+    Loaded(Arc<str>),
+    /// A fault befell something else than a process.
+    Fault(String),
+    /// A connection of a process broke.
+    Cut(Arc<str>, u64),
+    /// The broker has a message, which came over this connection.
+    Took(Arc<str>, u64, Note),
+    /// A process learns that the broker has it.
+    Confirmed(Arc<str>, Note),
+    /// The broker sends a message of a queue to a process.
+    Delivered(Arc<str>, String, Note),
+    /// A process settled these, which came from this queue.
+    Settled(Arc<str>, String, Settlement, Vec<Note>),
+    /// The store has kept changes.
+    Kept(Arc<str>, Arc<Vec<Change>>),
+    /// A worker begins a task.
+    RunBegan(Run),
+    /// A run has ended, well or not.
+    RunEnded(u64, TaskId, bool),
+    /// Outside there is a result now for a launched task, under the number of the run that launched it.
+    Outside(u64, TaskId),
+    /// A client knows that its job is safe.
+    Submitted(JobId),
+    /// A client knows that its job was cancelled.
+    Cancelled(JobId),
+    /// Somebody knows that the result that he posted counts.
+    Posted(u64, TaskId),
+    /// Faults are over.
+    Calm,
+}
+
+/// A run of a task by a worker.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its number, unique among all.
+    pub number: u64,
+    /// Who runs it.
+    pub worker: Arc<str>,
+    /// What.
+    pub task: TaskId,
+    /// Which issue of it.
+    pub attempt: u32,
+    /// With which positional arguments.
+    pub args: Value,
+    /// With which named arguments.
+    pub kwargs: Value,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Began(who) => write!(f, "{who} begins"),
+            Self::Died(who) => write!(f, "{who} is killed"),
+            Self::Stopping(who) => write!(f, "{who} is told to stop"),
+            Self::Stopped(who) => write!(f, "{who} has stopped"),
+            Self::Loaded(who) => write!(f, "{who} has read the store"),
+            Self::Fault(what) => write!(f, "fault: {what}"),
+            Self::Cut(who, conn) => write!(f, "{who} loses connection {conn}"),
+            Self::Took(who, conn, note) => write!(f, "broker takes from {who} over {conn}: {note}"),
+            Self::Confirmed(who, note) => write!(f, "{who} has confirmed: {note}"),
+            Self::Delivered(who, queue, note) => write!(f, "broker sends to {who} from {queue}: {note}"),
+            Self::Settled(who, queue, settlement, notes) => {
+                write!(f, "{who} settles at {queue} with {settlement:?}:")?;
+                notes.iter().try_for_each(|note| write!(f, " {note};"))
+            }
+            Self::Kept(who, changes) => {
+                write!(f, "store keeps for {who}:")?;
+                changes.iter().try_for_each(|change| write_change(f, change))
+            }
+            Self::RunBegan(run) => {
+                let (task, args) = (short(run.task), &run.args);
+                write!(f, "{} begins run {}: {task}#{} with {args}", run.worker, run.number, run.attempt)
+            }
+            Self::RunEnded(run, task, well) => write!(f, "run {run} of {} ends, well: {well}", short(*task)),
+            Self::Outside(run, task) => write!(f, "outside: the result of run {run} for {}", short(*task)),
+            Self::Submitted(job) => write!(f, "submit of J{} answered", job.uuid().as_u128() >> 64),
+            Self::Cancelled(job) => write!(f, "cancel of J{} answered", job.uuid().as_u128() >> 64),
+            Self::Posted(run, task) => write!(f, "post of run {run} for {} answered", short(*task)),
+            Self::Calm => f.write_str("faults are over"),
+        }
+    }
+}
+
+fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
+    let number = |id: &JobId| id.uuid().as_u128() >> 64;
+    match change {
+        Change::JobAdded { id, .. } => write!(f, " J{} added;", number(id)),
+        Change::JobChanged { id, state } => write!(f, " J{} {};", number(id), state.status),
+        Change::JobRemoved { id } => write!(f, " J{} removed;", number(id)),
+        Change::TaskChanged { job, index, state } => {
+            let attempt = state.attempt.map_or_else(String::new, |of| format!("#{}/{}", of.attempt, of.incarnation));
+            let confirmed = if state.confirmed { " confirmed" } else { "" };
+            write!(f, " J{}.{index}{attempt} {}{confirmed};", number(job), state.status)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The dispatcher acknowledges a message only when what it caused is in the store.
+
+use hub_core::TaskStatus;
+use hub_transport::Settlement;
+
+use super::{Invariant, check};
+use crate::simulator::event::Event;
+use crate::simulator::facts::Facts;
+use crate::simulator::note::{Issue, Note, short_issue};
+
+pub(super) struct AcknowledgedIsKept;
+
+impl Invariant for AcknowledgedIsKept {
+    fn name(&self) -> &'static str {
+        "acknowledged_is_kept"
+    }
+
+    fn see(&mut self, event: &Event, facts: &Facts) -> Result<(), String> {
+        let Event::Settled(who, queue, Settlement::Ack, notes) = event else { return Ok(()) };
+        if !who.starts_with("dispatcher") {
+            return Ok(());
+        }
+        for note in notes {
+            match note {
+                Note::Submission(Some(id)) => {
+                    check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))?;
+                }
+                Note::Result(issue, _) | Note::Returned(issue) => is_over(issue, false, note, facts)?,
+                // A task that was found in another place than its pool's queue.
+                Note::Task(issue) => is_over(issue, queue != "hub.dead", note, facts)?,
+                Note::Started(issues) => {
+                    for issue in issues {
+                        is_over(issue, true, note, facts)?;
+                    }
+                }
+                Note::Submission(None) | Note::Posted(_) | Note::Heartbeat | Note::Other => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the store knows better than that this issue is out; with `may_run`, that it runs is better.
+fn is_over(issue: &Issue, may_run: bool, note: &Note, facts: &Facts) -> Result<(), String> {
+    let Some(task) = facts.task(issue.0) else { return Ok(()) };
+    let is_out = match task.status {
+        TaskStatus::Submitted => true,
+        TaskStatus::Running => !task.launched && !may_run,
+        _ => false,
+    };
+    check(task.attempt != Some(issue.1) || !is_out, || {
+        format!("{note} is acknowledged while the store has {} as {}", short_issue(issue), task.status)
+    })
+}

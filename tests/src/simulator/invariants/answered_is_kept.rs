@@ -1,0 +1,34 @@
+//! What a client was told is in the store: that its job is safe, that it is cancelled, that its result counts.
+
+use hub_core::JobStatus;
+
+use super::{Invariant, check};
+use crate::simulator::event::Event;
+use crate::simulator::facts::Facts;
+use crate::simulator::note::{run_of, short};
+
+pub(super) struct AnsweredIsKept;
+
+impl Invariant for AnsweredIsKept {
+    fn name(&self) -> &'static str {
+        "answered_is_kept"
+    }
+
+    fn see(&mut self, event: &Event, facts: &Facts) -> Result<(), String> {
+        match event {
+            Event::Submitted(id) => {
+                check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))
+            }
+            Event::Cancelled(id) => {
+                let status = facts.job(*id).and_then(|job| job.state.as_ref()).map(|state| state.status);
+                check(status == Some(JobStatus::Cancelled), || format!("{id:?} is {status:?} after its cancel"))
+            }
+            Event::Posted(run, task) => {
+                let data = facts.task(*task).and_then(|task| task.data.as_ref()).map(hub_core::Json::to_value);
+                let kept = data.as_ref().and_then(run_of);
+                check(kept == Some(*run), || format!("{} is {data:?} after the post of run {run}", short(*task)))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! An issue that the dispatcher knows to be on the broker does not go there again: not over the same connection, not
+//! after its confirm, and not after a restart where the confirm was kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hub_core::action::Change;
+
+use super::{Invariant, check};
+use crate::simulator::event::Event;
+use crate::simulator::facts::Facts;
+use crate::simulator::note::{Issue, Note, short_issue};
+
+#[derive(Default)]
+pub(super) struct ConfirmedGoesOutOnce {
+    /// Connections that an issue went over.
+    over: BTreeSet<(Issue, u64)>,
+    /// Dispatchers that know an issue to be on the broker.
+    knows: BTreeSet<(Issue, Arc<str>)>,
+    /// Issues whose confirm was kept.
+    kept: BTreeSet<Issue>,
+    /// What a dispatcher found kept when it started.
+    found: BTreeMap<Arc<str>, BTreeSet<Issue>>,
+}
+
+impl Invariant for ConfirmedGoesOutOnce {
+    fn name(&self) -> &'static str {
+        "confirmed_goes_out_once"
+    }
+
+    fn see(&mut self, event: &Event, _facts: &Facts) -> Result<(), String> {
+        match event {
+            Event::Kept(_, changes) => {
+                for change in changes.iter() {
+                    if let Change::TaskChanged { job, index, state } = change
+                        && let (true, Some(attempt)) = (state.confirmed, state.attempt)
+                    {
+                        self.kept.insert((job.task(*index), attempt));
+                    }
+                }
+            }
+            Event::Loaded(who) => drop(self.found.insert(Arc::clone(who), self.kept.clone())),
+            Event::Confirmed(who, Note::Task(issue)) => drop(self.knows.insert((*issue, Arc::clone(who)))),
+            Event::Took(who, connection, Note::Task(issue)) => {
+                let name = short_issue(issue);
+                check(self.over.insert((*issue, *connection)), || {
+                    format!("{name} goes out twice over connection {connection} of {who}")
+                })?;
+                check(!self.knows.contains(&(*issue, Arc::clone(who))), || {
+                    format!("{name} goes out again although {who} knows that the broker has it")
+                })?;
+                let found = self.found.get(who).is_some_and(|found| found.contains(issue));
+                check(!found, || format!("{name} goes out again although {who} found its confirm in the store"))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

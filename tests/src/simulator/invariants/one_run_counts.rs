@@ -1,0 +1,88 @@
+//! Of two runs of a task only one leaves traces: the value that is kept is of the issue that is kept, and every
+//! later task whose value counts, and is not from outside, was given that same value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hub_core::action::Change;
+use hub_core::{TaskId, TaskStatus};
+
+use super::{Invariant, check};
+use crate::simulator::evaluator::upstream;
+use crate::simulator::event::{Event, Run};
+use crate::simulator::facts::{Fact, Facts};
+use crate::simulator::note::{Issue, Note, run_of, short, short_issue};
+use crate::simulator::oracle::Leftovers;
+use crate::simulator::work::runs_in;
+
+#[derive(Default)]
+pub(super) struct OneRunCounts {
+    runs: BTreeMap<u64, Run>,
+    /// The issue that a run was reported as.
+    issues: BTreeMap<u64, Issue>,
+    /// Runs whose result came from outside.
+    outside: BTreeSet<u64>,
+}
+
+impl OneRunCounts {
+    /// The run whose value counts for a task.
+    fn counted(&self, task: TaskId, fact: &Fact, index: usize) -> Result<Option<&Run>, String> {
+        let state = &fact.tasks[index];
+        let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
+        let Some(data) = data.map(hub_core::Json::to_value) else { return Ok(None) };
+        let run = run_of(&data).and_then(|run| self.runs.get(&run)).filter(|run| run.task == task);
+        run.map(Some).ok_or_else(|| format!("{} has a value that no run of it made: {data}", short(task)))
+    }
+}
+
+impl Invariant for OneRunCounts {
+    fn name(&self) -> &'static str {
+        "one_run_counts"
+    }
+
+    fn see(&mut self, event: &Event, _facts: &Facts) -> Result<(), String> {
+        match event {
+            Event::RunBegan(run) => drop(self.runs.insert(run.number, run.clone())),
+            Event::Outside(run, _) => drop(self.outside.insert(*run)),
+            Event::Took(_, _, Note::Result(issue, Some(run))) => drop(self.issues.insert(*run, *issue)),
+            Event::Kept(_, changes) => {
+                for change in changes.iter() {
+                    let Change::TaskChanged { job, index, state } = change else { continue };
+                    let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
+                    let run = data.and_then(|data| run_of(&data.to_value()));
+                    let Some(run) = run.filter(|run| !self.outside.contains(run)) else { continue };
+                    let (task, made) = (job.task(*index), self.issues.get(&run));
+                    check(made.copied() == state.attempt.map(|attempt| (task, attempt)), || {
+                        let made = made.map_or_else(|| "nothing".to_owned(), short_issue);
+                        format!("{} is kept as {:?} with the value of {made}", short(task), state.attempt)
+                    })?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, facts: &Facts, _leftovers: &Leftovers) -> Result<(), String> {
+        for fact in facts.jobs() {
+            let task = |index: usize| fact.plan.id.task(u32::try_from(index).unwrap_or(u32::MAX));
+            for index in 0..fact.tasks.len() {
+                let Some(run) = self.counted(task(index), fact, index)? else { continue };
+                if self.outside.contains(&run.number) {
+                    // A result from outside names the task alone. That of an earlier launch, which was given values
+                    // that do not count any more, cannot be told from that of the latest.
+                    continue;
+                }
+                let mut known = BTreeSet::new();
+                for before in upstream(&fact.plan.job, index) {
+                    known.extend(self.counted(task(before), fact, before)?.map(|run| run.number));
+                }
+                for given in runs_in(&run.args).into_iter().chain(runs_in(&run.kwargs)) {
+                    check(known.contains(&given), || {
+                        format!("{} was given the value of run {given}, which does not count", short(run.task))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! What a message says, as far as the simulation looks into it.
+
+use std::fmt;
+
+use hub_core::{Attempt, JobId, TaskId};
+use hub_transport::Message;
+use serde_json::Value;
+
+/// One issue of one task.
+pub type Issue = (TaskId, Attempt);
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A job is submitted.
+    Submission(Option<JobId>),
+    /// An issue goes to the workers.
+    Task(Issue),
+    /// A worker holds leases on these.
+    Started(Vec<Issue>),
+    /// An issue has ended or was launched; with the run that its value names.
+    Result(Issue, Option<u64>),
+    /// A worker gives an issue back.
+    Returned(Issue),
+    /// A result from outside.
+    Posted(TaskId),
+    /// A worker lives.
+    Heartbeat,
+    /// Anything else.
+    Other,
+}
+
+impl Note {
+    /// Reads a message.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
+        Self::of_body(message, &body).unwrap_or(Self::Other)
+    }
+
+    fn of_body(message: &Message, body: &Value) -> Option<Self> {
+        match body.get("type").and_then(Value::as_str) {
+            Some("result") => Some(Self::Result(issue(body)?, body.get("data").and_then(run_of))),
+            Some("returned") => Some(Self::Returned(issue(body)?)),
+            Some("started") => Some(Self::Started(body["tasks"].as_array()?.iter().filter_map(issue).collect())),
+            Some(_) => None,
+            None if body.get("parent_id").is_some() => Some(Self::Task(issue(body)?)),
+            None if body.get("held").is_some() => Some(Self::Heartbeat),
+            None if body.get("tasks").is_some() => {
+                Some(Self::Submission(message.message_id.as_ref().and_then(|id| id.parse().ok())))
+            }
+            None => Some(Self::Posted(body.get("id")?.as_str()?.parse().ok()?)),
+        }
+    }
+}
+
+/// The run that made a value.
+#[must_use]
+pub fn run_of(data: &Value) -> Option<u64> {
+    data.get("run")?.as_u64()
+}
+
+fn issue(body: &Value) -> Option<Issue> {
+    let attempt = u32::try_from(body.get("attempt")?.as_u64()?).ok()?;
+    let incarnation = body.get("incarnation")?.as_u64()?;
+    Some((body.get("id")?.as_str()?.parse().ok()?, Attempt { attempt, incarnation }))
+}
+
+/// A task in few characters: its job's number and its own position.
+#[must_use]
+pub fn short(task: TaskId) -> String {
+    let (job, low) = (task.uuid().as_u128() >> 64, task.uuid().as_u128() & 0xffff_ffff);
+    format!("J{job}.{}", low.wrapping_sub(1))
+}
+
+/// An issue in few characters.
+#[must_use]
+pub fn short_issue((task, attempt): &Issue) -> String {
+    format!("{}#{}/{}", short(*task), attempt.attempt, attempt.incarnation)
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submission(Some(id)) => write!(f, "submission of J{}", id.uuid().as_u128() >> 64),
+            Self::Submission(None) => f.write_str("submission"),
+            Self::Task(issue) => write!(f, "task {}", short_issue(issue)),
+            Self::Started(issues) => {
+                write!(f, "started")?;
+                issues.iter().try_for_each(|issue| write!(f, " {}", short_issue(issue)))
+            }
+            Self::Result(issue, Some(run)) => write!(f, "result {} of run {run}", short_issue(issue)),
+            Self::Result(issue, None) => write!(f, "result {} without a value", short_issue(issue)),
+            Self::Returned(issue) => write!(f, "returned {}", short_issue(issue)),
+            Self::Posted(task) => write!(f, "posted {}", short(*task)),
+            Self::Heartbeat => f.write_str("heartbeat"),
+            Self::Other => f.write_str("something else"),
+        }
+    }
+}

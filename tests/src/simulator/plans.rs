@@ -1,0 +1,141 @@
+//! Jobs by chance: their JSON, and how clients treat them.
+
+use std::fmt;
+use std::time::Duration;
+
+use hub_core::JobId;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::dice::Dice;
+use super::work::Module;
+
+/// A job and what its client does with it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its id, chosen by the client.
+    pub id: JobId,
+    /// What is submitted.
+    pub job: Value,
+    /// When.
+    pub after: Duration,
+    /// Over the broker, or in the dispatcher's process as its HTTP API does.
+    pub over_broker: bool,
+    /// How often it is submitted once more, though it need not be.
+    pub again: u64,
+    /// When it is cancelled, if ever.
+    pub cancel_after: Option<Duration>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.over_broker { "over the broker" } else { "over HTTP" };
+        write!(f, "submitted {way}, again {} times", self.again)?;
+        if let Some(when) = self.cancel_after {
+            write!(f, ", cancelled after {} ms", when.as_millis())?;
+        }
+        write!(f, ": {}", self.job)
+    }
+}
+
+/// The pools that tasks name, and workers serve.
+pub const POOLS: [&str; 2] = ["default", "gpu"];
+
+/// The jobs of one simulation. All arrive before the faults are over.
+#[must_use]
+pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
+    let most_tasks = *dice.pick(&[3, 6, 12]);
+    let jobs = dice.between(1, 6);
+    let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    (1..=jobs)
+        .map(|number| {
+            let after = dice.millis(0, lasts);
+            Plan {
+                id: JobId::new(Uuid::from_u128(u128::from(number) << 64)),
+                job: job(dice, number, most_tasks),
+                after,
+                over_broker: dice.falls(0.5),
+                again: if dice.falls(0.3) { dice.between(1, 3) } else { 0 },
+                cancel_after: dice.falls(0.15).then(|| after + dice.millis(0, 20_000)),
+            }
+        })
+        .collect()
+}
+
+fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
+    let count = usize::try_from(dice.between(1, most_tasks)).unwrap_or(1);
+    let mut tasks: Vec<Value> = (0..count).map(|at| task(dice, at)).collect();
+    // The order in which tasks stand in a job says nothing about the order in which they run.
+    for at in (1..count).rev() {
+        tasks.swap(at, dice.index(at + 1));
+    }
+    let mut job = Map::new();
+    job.insert("name".to_owned(), json!(format!("J{number}")));
+    job.insert("tasks".to_owned(), Value::Array(tasks));
+    if dice.falls(0.9) {
+        let parts: Vec<Value> = (0..dice.between(1, 4)).map(|_| part(dice, count, 0)).collect();
+        job.insert("output".to_owned(), json!({"parts": parts}));
+    }
+    if dice.falls(0.3) {
+        job.insert("priority".to_owned(), json!(dice.between(0, 5)));
+    }
+    if dice.falls(0.2) {
+        job.insert("key".to_owned(), json!(format!("key of J{number}")));
+    }
+    Value::Object(job)
+}
+
+/// The task that `at` others may come before.
+fn task(dice: &Dice, at: usize) -> Value {
+    let module = match dice.between(0, 99) {
+        0..=2 => Module::Kill,
+        3..=4 => Module::KillSlow,
+        5..=8 => Module::Fail,
+        9..=18 => Module::Launch,
+        19..=30 => Module::Slow,
+        31..=37 => Module::Rare,
+        _ => Module::Sum,
+    };
+    let mut task = Map::new();
+    task.insert("name".to_owned(), json!(format!("t{at}")));
+    task.insert("task_name".to_owned(), json!(module.name()));
+    let args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
+    task.insert("args".to_owned(), Value::Array(args));
+    if dice.falls(0.3) {
+        task.insert("kwargs".to_owned(), json!({"with": part(dice, at, 0)}));
+    }
+    if at > 0 && dice.falls(0.3) {
+        task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
+    }
+    if dice.falls(0.2) {
+        task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
+    }
+    Value::Object(task)
+}
+
+/// A part of arguments or of an output, with references to the first `before` tasks.
+fn part(dice: &Dice, before: usize, depth: u32) -> Value {
+    if depth < 2 && dice.falls(0.2) {
+        let inner = part(dice, before, depth + 1);
+        return if dice.falls(0.5) { json!([1, inner]) } else { json!({"inner": inner}) };
+    }
+    if before == 0 || dice.falls(0.25) {
+        return match dice.between(0, 3) {
+            0 => json!("__literal"),
+            1 => json!(null),
+            _ => json!(dice.between(0, 100)),
+        };
+    }
+    let path = match dice.between(0, 99) {
+        0..=1 => "data.nowhere",
+        2..=5 => "status",
+        6..=8 => "id",
+        9..=11 => "name",
+        12..=14 => "error",
+        15..=40 => "data.v",
+        41..=55 => "data.list.1.deep",
+        56..=60 => "data.list.2",
+        _ => "data",
+    };
+    json!(format!("_t{}.{path}", dice.index(before)))
+}

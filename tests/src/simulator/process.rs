@@ -1,0 +1,170 @@
+//! A process of the simulation: it can be killed between any two of its steps.
+//!
+//! A step is whatever the world can see of a process: a word to the broker, a commit, the begin or end of a run. A
+//! killed process is cut off from all of that for ever: its connections are gone, and every further step of it
+//! never returns. So a kill at every step is a kill at every moment that makes a difference.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::event::Event;
+use super::transport::Connection;
+use super::world::World;
+
+/// A process.
+pub struct Process {
+    /// Its name in the trace.
+    pub name: Arc<str>,
+    /// Whether it is a dispatcher.
+    pub is_dispatcher: bool,
+    world: Arc<World>,
+    dead: CancellationToken,
+    stopping: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many steps it may still take.
+    fuse: Option<u64>,
+    cut_off_until: Option<Instant>,
+    connections: Vec<Weak<Connection>>,
+}
+
+impl Process {
+    /// A new process.
+    #[must_use]
+    pub fn begin(world: &Arc<World>, kind: &str) -> Arc<Self> {
+        let is_dispatcher = kind == "dispatcher";
+        let steps = if is_dispatcher { world.weather.dispatcher_steps } else { world.weather.worker_steps };
+        let fuse = steps.filter(|_| !world.is_calm()).map(|steps| world.dice.between(1, 2 * steps));
+        let process = Arc::new(Self {
+            name: format!("{kind}-{}", world.number()).into(),
+            is_dispatcher,
+            world: Arc::clone(world),
+            dead: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            state: Mutex::new(State { fuse, ..State::default() }),
+        });
+        world.add_process(&process);
+        world.tell(Event::Began(Arc::clone(&process.name)));
+        process
+    }
+
+    /// The world it lives in.
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Between two steps: here the process may die, and a dead one never gets further.
+    pub async fn step(&self) {
+        if self.burn() {
+            self.kill();
+        }
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn burn(&self) -> bool {
+        match &mut self.state().fuse {
+            Some(fuse) => {
+                *fuse = fuse.saturating_sub(1);
+                *fuse == 0
+            }
+            None => false,
+        }
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        if self.dead.is_cancelled() {
+            return;
+        }
+        self.dead.cancel();
+        self.world.tell(Event::Died(Arc::clone(&self.name)));
+        self.cut();
+    }
+
+    /// Tells it to stop in good order.
+    pub fn ask_to_stop(&self) {
+        if !self.stopping.is_cancelled() && !self.is_dead() {
+            self.world.tell(Event::Stopping(Arc::clone(&self.name)));
+            self.stopping.cancel();
+        }
+    }
+
+    /// Waits until it is told to stop.
+    pub async fn is_asked_to_stop(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// It has ended by itself: nothing of it is left.
+    pub fn end(&self) {
+        if !self.is_dead() {
+            self.world.tell(Event::Stopped(Arc::clone(&self.name)));
+        }
+        self.dead.cancel();
+        self.cut();
+    }
+
+    /// Whether it is dead.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.dead.is_cancelled()
+    }
+
+    /// Waits for its death.
+    pub async fn died(&self) {
+        self.dead.cancelled().await;
+    }
+
+    /// What `work` yields; `None` where the process dies before.
+    pub async fn unless_killed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.dead.cancelled() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Breaks its connections.
+    pub fn cut(&self) {
+        let connections = std::mem::take(&mut self.state().connections);
+        connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.cut());
+    }
+
+    /// Cuts it off from the broker for this long.
+    pub fn cut_off(&self, time: Duration) {
+        self.world.tell(Event::Fault(format!("{} is cut off for {} ms", self.name, time.as_millis())));
+        self.state().cut_off_until = Some(Instant::now() + time);
+        self.cut();
+    }
+
+    /// Whether it is cut off from the broker.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.state().cut_off_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Nothing befalls it any more.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.fuse = None;
+        state.cut_off_until = None;
+    }
+
+    /// It has one more connection.
+    pub fn add_connection(&self, connection: &Arc<Connection>) {
+        let mut state = self.state();
+        state.connections.retain(|other| other.strong_count() > 0);
+        state.connections.push(Arc::downgrade(connection));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,137 @@
+//! One simulation from its seed to its verdict: first safety, with faults; then progress, without.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::oracle::{Leftovers, Violation};
+use super::sabotage::Sabotage;
+use super::trace::Trace;
+use super::world::World;
+use super::{clients, panics, staff, troubles};
+
+/// Longer than any simulation takes, once faults are over.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(3600);
+/// Longer than any lease lasts and any task runs: where nothing happens for so long, nothing will.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// How often is looked whether everything has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Longer than it takes to dial again, and to get an answer.
+const REST: Duration = Duration::from_secs(30);
+/// Longer than everyone takes to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(120);
+
+/// What came of a simulation.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Its seed.
+    pub seed: u64,
+    /// What was broken, if anything.
+    pub violation: Option<Violation>,
+    /// What happened, in order.
+    pub trace: Trace,
+}
+
+/// Runs the simulation that follows from `seed`. `whole_trace` keeps all of its trace instead of the end.
+///
+/// # Panics
+/// Where there can be no runtime.
+#[must_use]
+pub fn run(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Verdict {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    panics::watch();
+    let world = {
+        let _entered = runtime.enter();
+        World::new(seed, sabotage, whole_trace)
+    };
+    let clock = hub_engine::clock::simulate(world.clock());
+    runtime.block_on(simulate(&world));
+    if let Some(panic) = panics::seen().first() {
+        world.with_oracle(|oracle| oracle.accuse("nothing_panics", panic.clone()));
+    }
+    drop(runtime);
+    world.let_go();
+    drop(clock);
+    panics::look_away();
+    let violation = world.with_oracle(|oracle| oracle.violation().cloned());
+    Verdict { seed, violation, trace: world.take_trace() }
+}
+
+async fn simulate(world: &Arc<World>) {
+    let (close_workers, close_dispatcher) = (CancellationToken::new(), CancellationToken::new());
+    let dispatcher = tokio::spawn(staff::dispatchers(Arc::clone(world), close_dispatcher.clone()));
+    let workers: Vec<JoinHandle<()>> = (0..world.dice.between(1, 4))
+        .map(|at| tokio::spawn(staff::workers(Arc::clone(world), at == 0, close_workers.clone())))
+        .collect();
+    tokio::spawn(troubles::of_the_broker(Arc::clone(world)));
+    tokio::spawn(troubles::of_the_network(Arc::clone(world)));
+    tokio::spawn(troubles::of_the_operators(Arc::clone(world)));
+    let plans = world.plans.iter().cloned();
+    let clients: Vec<JoinHandle<()>> =
+        plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(world), plan))).collect();
+
+    while world.elapsed() < world.weather.lasts && !is_broken(world) {
+        world.pass(LOOK_EVERY).await;
+    }
+    world.calm();
+    world.broker.come_back();
+    world.broker.unblock();
+    let deadline = world.elapsed() + PROGRESS_WITHIN;
+    let (mut happened, mut at) = (world.happened(), world.elapsed());
+    while world.elapsed() < deadline && !is_broken(world) && !is_over(world, &clients).await {
+        world.pass(LOOK_EVERY).await;
+        if world.happened() != happened {
+            (happened, at) = (world.happened(), world.elapsed());
+        } else if world.elapsed() > at + STUCK_AFTER {
+            break;
+        }
+    }
+    // What is still on its way arrives.
+    world.pass(REST).await;
+    if is_broken(world) {
+        return;
+    }
+    let health = health(world).await;
+    close_workers.cancel();
+    let stopping = async {
+        for worker in workers {
+            let _ = worker.await;
+        }
+        close_dispatcher.cancel();
+        let _ = dispatcher.await;
+    };
+    if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
+        world.with_oracle(|oracle| oracle.accuse("every_process_stops", "not within two minutes".to_owned()));
+    }
+    let leftovers = Leftovers { depths: depths(world), health };
+    world.with_oracle(|oracle| oracle.end(&leftovers));
+}
+
+fn is_broken(world: &World) -> bool {
+    world.with_oracle(|oracle| oracle.violation().is_some()) || !panics::seen().is_empty()
+}
+
+/// Whether there is nothing left to do for anybody.
+async fn is_over(world: &World, clients: &[JoinHandle<()>]) -> bool {
+    clients.iter().all(JoinHandle::is_finished)
+        && world.with_oracle(|oracle| oracle.facts().all_ended())
+        && depths(world).values().all(|depth| *depth == 0)
+        && health(world).await.is_some_and(|health| health.tasks_in_flight == 0)
+}
+
+async fn health(world: &World) -> Option<hub_engine::operations::HealthReport> {
+    let (process, hub) = world.hub()?;
+    process.unless_killed(hub.health()).await?.ok()
+}
+
+/// How many messages there are, but for those that only tell that somebody lives, or answer somebody.
+fn depths(world: &World) -> BTreeMap<String, usize> {
+    let mut depths = world.broker.depths();
+    let passing = ["hub.heartbeats.", "hub.control.", "inbox."];
+    depths.retain(|queue, _| !passing.iter().any(|prefix| queue.starts_with(prefix)));
+    depths
+}

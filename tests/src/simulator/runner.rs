@@ -1,0 +1,88 @@
+//! Runs tasks in no time but that of the simulation: see [`super::work`] for what they do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::Json;
+use hub_core::state::{ErrorKind, TaskError};
+use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::clients;
+use super::event::{Event, Run};
+use super::process::Process;
+use super::work::{self, Module};
+
+/// The runner of one worker.
+pub struct SimRunner {
+    process: Arc<Process>,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+}
+
+impl SimRunner {
+    /// A runner that has every module, or every one but [`Module::Rare`].
+    #[must_use]
+    pub fn new(process: &Arc<Process>, has_rare: bool) -> Arc<Self> {
+        let modules = Module::ALL.into_iter().filter(|module| has_rare || *module != Module::Rare);
+        let tasks = modules.map(|module| (module.name().to_owned(), TaskInfo::plain(Language::Native))).collect();
+        let catalogue = Arc::new(Catalogue { tasks, ..Catalogue::default() });
+        Arc::new(Self { process: Arc::clone(process), catalogue: watch::channel(catalogue).0 })
+    }
+
+    async fn run_module(&self, module: Module, run: Run, stop: &CancellationToken) -> Outcome {
+        let world = self.process.world();
+        let takes = module.duration(&world.dice);
+        let value = work::value(&run.args, &run.kwargs, run.number);
+        let (number, task) = (run.number, run.task);
+        world.tell(Event::RunBegan(run));
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Outcome::Cancelled,
+            () = world.pass(takes) => {}
+        }
+        if module.kills() {
+            self.process.kill();
+        }
+        self.process.step().await;
+        world.tell(Event::RunEnded(number, task, matches!(module, Module::Sum | Module::Slow | Module::Rare)));
+        match module {
+            Module::Fail => {
+                let error = TaskError { kind: ErrorKind::TaskFailed, type_name: None, traceback: None };
+                Outcome::Failed { msg: "as planned".to_owned(), error }
+            }
+            Module::Launch => {
+                tokio::spawn(clients::end_outside(Arc::clone(world), number, task, value));
+                Outcome::Launched { data: json!({"launched": number}).into() }
+            }
+            _ => Outcome::Success { data: Json::from(value) },
+        }
+    }
+}
+
+#[async_trait]
+impl Runner for SimRunner {
+    async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
+        self.process.step().await;
+        if !self.catalogue.borrow().tasks.contains_key(&*request.task_name) {
+            return TaskReport::silent(Outcome::Unknown);
+        }
+        let run = Run {
+            number: self.process.world().number(),
+            worker: Arc::clone(&self.process.name),
+            task: request.id,
+            attempt: request.attempt,
+            args: request.args.to_value(),
+            kwargs: request.kwargs.to_value(),
+        };
+        TaskReport::silent(self.run_module(Module::named(&request.task_name), run, &stop).await)
+    }
+
+    fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
+        self.catalogue.subscribe()
+    }
+
+    async fn shutdown(&self, _grace: Duration) {}
+}

@@ -1,0 +1,89 @@
+//! Breaks the protocol on purpose, around Hub's own code and never in it, to see that the invariants notice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_transport::{Delivery, Message};
+use serde_json::{Value, json};
+
+use super::note::Note;
+use super::process::Process;
+use super::world::World;
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The store says that it has kept what it has not: deliveries are acknowledged and clients answered too early.
+    AcknowledgeBeforeCommit,
+    /// Some issues go out twice.
+    PublishTwice,
+    /// The store forgets which issues the broker has confirmed.
+    ForgetConfirmed,
+    /// A result of an earlier issue is taken for one of the current issue.
+    AcceptStale,
+    /// The dispatcher does not learn which tasks a worker holds.
+    SkipLease,
+    /// What the broker gives up is lost.
+    LoseDeadLetter,
+    /// The broker confirms a result that it has lost.
+    LoseResult,
+    /// Every start of the dispatcher counts as the first.
+    OneIncarnation,
+}
+
+impl Sabotage {
+    /// Every way.
+    pub const ALL: [Self; 8] = [
+        Self::AcknowledgeBeforeCommit,
+        Self::PublishTwice,
+        Self::ForgetConfirmed,
+        Self::AcceptStale,
+        Self::SkipLease,
+        Self::LoseDeadLetter,
+        Self::LoseResult,
+        Self::OneIncarnation,
+    ];
+}
+
+/// By how much a commit comes too late.
+pub(super) const LATE: Duration = Duration::from_millis(40);
+
+/// What the broker gets of a message.
+pub(super) fn publish(world: &World, note: &Note, mut message: Message) -> Vec<Message> {
+    match (world.sabotage, note) {
+        (Some(Sabotage::PublishTwice), Note::Task(_)) if world.dice.falls(0.1) => vec![message.clone(), message],
+        (Some(Sabotage::SkipLease), Note::Started(_)) => Vec::new(),
+        (Some(Sabotage::LoseResult), Note::Result(..)) if world.dice.falls(0.05) => Vec::new(),
+        (Some(Sabotage::SkipLease), Note::Heartbeat) => {
+            message.body = changed(&message, |body| body["held"] = json!([])).into();
+            vec![message]
+        }
+        _ => vec![message],
+    }
+}
+
+/// What a process gets of a delivery.
+pub(super) fn delivery(world: &World, process: &Arc<Process>, queue: &str, mut delivery: Delivery) -> Option<Delivery> {
+    match world.sabotage {
+        Some(Sabotage::LoseDeadLetter) if process.is_dispatcher && queue == "hub.dead" => return None,
+        Some(Sabotage::AcceptStale) if process.is_dispatcher => {
+            if let Note::Result((task, _), _) = Note::of(&delivery.message)
+                && let Some(latest) = world.latest_issue(task)
+            {
+                let current = |body: &mut Value| {
+                    body["attempt"] = json!(latest.attempt);
+                    body["incarnation"] = json!(latest.incarnation);
+                };
+                delivery.message.body = changed(&delivery.message, current).into();
+            }
+        }
+        _ => {}
+    }
+    Some(delivery)
+}
+
+fn changed(message: &Message, change: impl FnOnce(&mut Value)) -> String {
+    let mut body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
+    change(&mut body);
+    body.to_string()
+}

@@ -1,0 +1,136 @@
+//! A store that takes its time, fails, and is read again after a crash: what a process has of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::JobSnapshot;
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{Store, StoreError};
+
+use super::event::Event;
+use super::process::Process;
+use super::sabotage::{self, Sabotage};
+
+/// A process's way to what is kept.
+pub struct SimStore(Arc<Process>);
+
+impl SimStore {
+    /// The way of this process.
+    #[must_use]
+    pub fn new(process: &Arc<Process>) -> Arc<Self> {
+        Arc::new(Self(Arc::clone(process)))
+    }
+
+    async fn keep(&self, changes: &Arc<Vec<Change>>) -> Result<(), StoreError> {
+        let world = self.0.world();
+        world.kept.commit(Arc::clone(changes)).await?;
+        world.tell(Event::Kept(Arc::clone(&self.0.name), Arc::clone(changes)));
+        Ok(())
+    }
+
+    /// Before every reading.
+    async fn read(&self, operation: &'static str) -> Result<(), StoreError> {
+        let world = self.0.world();
+        self.0.step().await;
+        world.pass(world.dice.millis(0, world.weather.commit_ms)).await;
+        self.0.step().await;
+        if world.falls(world.weather.read_fails) {
+            world.tell(Event::Fault(format!("{} cannot {operation} in the store", self.0.name)));
+            return Err(failed(operation));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.read("begin an incarnation").await?;
+        let incarnation = self.0.world().kept.begin_incarnation().await?;
+        Ok(if self.0.world().sabotage == Some(Sabotage::OneIncarnation) { 1 } else { incarnation })
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        let world = Arc::clone(self.0.world());
+        self.0.step().await;
+        if world.sabotage == Some(Sabotage::AcknowledgeBeforeCommit) {
+            let later = Self(Arc::clone(&self.0));
+            tokio::spawn(async move {
+                later.0.world().pass(sabotage::LATE).await;
+                later.0.step().await;
+                later.keep(&changes).await
+            });
+            return Ok(());
+        }
+        // A process may be killed between the disk and the word that the disk has it, on either side of the wait.
+        let takes = world.dice.millis(0, world.weather.commit_ms);
+        if world.falls(world.weather.commit_fails) {
+            world.tell(Event::Fault(format!("a commit of {} fails", self.0.name)));
+            if world.dice.falls(0.5) {
+                self.keep(&changes).await?;
+            }
+            world.pass(takes).await;
+            self.0.step().await;
+            return Err(failed("commit"));
+        }
+        if world.dice.falls(0.5) {
+            self.keep(&changes).await?;
+            world.pass(takes).await;
+        } else {
+            world.pass(takes).await;
+            self.0.step().await;
+            self.keep(&changes).await?;
+        }
+        self.0.step().await;
+        Ok(())
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.read("load").await?;
+        let mut jobs = self.0.world().kept.load_unfinished().await?;
+        self.0.world().tell(Event::Loaded(Arc::clone(&self.0.name)));
+        if self.0.world().sabotage == Some(Sabotage::ForgetConfirmed) {
+            jobs.iter_mut().flat_map(|job| &mut job.tasks).for_each(|task| task.confirmed = false);
+        }
+        Ok(jobs)
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.read("get").await?;
+        self.0.world().kept.get(id).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        // What was found may be old when it is looked at.
+        let found = self.0.world().kept.find_family(family).await;
+        self.read("find").await?;
+        found
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        let found = self.0.world().kept.find_key(key).await;
+        self.read("find").await?;
+        found
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        self.read("list").await?;
+        self.0.world().kept.list(filter).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        self.0.step().await;
+        self.0.world().kept.prune(keep, limit).await
+    }
+}
+
+fn failed(operation: &'static str) -> StoreError {
+    StoreError::Failed { operation, source: "a simulated fault".into() }
+}

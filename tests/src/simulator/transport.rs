@@ -1,0 +1,156 @@
+//! The way between a process and the broker: messages take their time, and connections break.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_transport::{
+    Capabilities, Error, ErrorKind, Health, Inbox, Operation, Publisher, Result, Session, SubscribeOptions,
+    Subscription, Topology, Transport,
+};
+use tokio::sync::watch;
+
+use super::event::Event;
+use super::process::Process;
+use super::publisher::SimPublisher;
+use super::subscription;
+
+/// A process's way to the broker.
+pub struct SimTransport {
+    process: Arc<Process>,
+    inner: Arc<dyn Transport>,
+}
+
+/// A connection to the broker.
+pub struct Connection {
+    /// Whose it is.
+    pub process: Arc<Process>,
+    /// Its number, unique among all.
+    pub number: u64,
+    session: Mutex<Option<Arc<dyn Session>>>,
+    health: watch::Receiver<Health>,
+}
+
+struct SimSession(Arc<Connection>);
+
+impl SimTransport {
+    /// The way of this process.
+    #[must_use]
+    pub fn new(process: &Arc<Process>) -> Arc<Self> {
+        Arc::new(Self { process: Arc::clone(process), inner: process.world().broker.transport() })
+    }
+}
+
+impl Connection {
+    /// Breaks it. What is on its way is lost.
+    pub fn cut(&self) {
+        // The memory backend ends a session that nobody holds any more.
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if session.is_some() {
+            self.process.world().tell(Event::Cut(Arc::clone(&self.process.name), self.number));
+        }
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            && !matches!(&*self.health.borrow(), Health::Closed(_))
+    }
+
+    /// Breaks it, if this probability wants it so.
+    pub fn may_break(&self) {
+        if self.process.world().falls(self.process.world().weather.cut) {
+            self.cut();
+        }
+    }
+
+    fn session(&self, operation: Operation) -> Result<Arc<dyn Session>> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        session.ok_or_else(|| Error::new(ErrorKind::Closed, operation, "the connection broke"))
+    }
+}
+
+#[async_trait]
+impl Transport for SimTransport {
+    fn describe(&self) -> String {
+        format!("the simulated way of {}", self.process.name)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Session>> {
+        let world = self.process.world();
+        self.process.step().await;
+        // Never at once: who dials again and again must let time pass.
+        world.pass(world.dice.millis(1, 20)).await;
+        if self.process.is_cut_off() || world.falls(world.weather.refuse) {
+            world.pass(world.dice.millis(50, 2_000)).await;
+            return Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "the broker cannot be reached"));
+        }
+        self.process.step().await;
+        let session = match self.inner.connect().await {
+            Ok(session) => session,
+            Err(error) => {
+                world.pass(world.dice.millis(50, 2_000)).await;
+                return Err(error);
+            }
+        };
+        let health = session.health();
+        let connection = Arc::new(Connection {
+            process: Arc::clone(&self.process),
+            number: world.number(),
+            session: Mutex::new(Some(session)),
+            health,
+        });
+        self.process.add_connection(&connection);
+        Ok(Arc::new(SimSession(connection)))
+    }
+}
+
+#[async_trait]
+impl Session for SimSession {
+    async fn declare(&self, topology: &Topology) -> Result<()> {
+        self.0.process.step().await;
+        self.0.may_break();
+        self.0.session(Operation::Declare)?.declare(topology).await
+    }
+
+    async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
+        self.0.process.step().await;
+        let inner = self.0.session(Operation::Publish)?.publisher(window).await?;
+        Ok(SimPublisher::start(Arc::clone(&self.0), inner))
+    }
+
+    async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
+        self.0.process.step().await;
+        self.0.may_break();
+        let inner = self.0.session(Operation::Subscribe)?.subscribe(queue, options).await?;
+        Ok(subscription::lead(&self.0, queue, inner))
+    }
+
+    async fn ready(&self, queue: &str) -> Result<u64> {
+        self.0.process.step().await;
+        self.0.may_break();
+        let ready = self.0.session(Operation::Inspect)?.ready(queue).await;
+        self.0.process.step().await;
+        ready
+    }
+
+    async fn inbox(&self) -> Result<Inbox> {
+        self.0.session(Operation::Subscribe)?.inbox().await
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.health.clone()
+    }
+
+    async fn close(&self, _deadline: Duration) -> Result<()> {
+        self.0.process.step().await;
+        let session = self.0.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(session);
+        Ok(())
+    }
+}

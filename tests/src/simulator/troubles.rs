@@ -1,0 +1,70 @@
+//! What befalls a simulation from outside while the weather is bad.
+
+use std::sync::Arc;
+
+use super::event::Event;
+use super::world::World;
+
+/// Something befalls the broker, now and then.
+pub(super) async fn of_the_broker(world: Arc<World>) {
+    let Some(most) = world.weather.broker_ms else { return };
+    loop {
+        world.pass(world.dice.millis(100, most)).await;
+        if world.is_calm() {
+            return;
+        }
+        let fault = |what: &str| world.tell(Event::Fault(format!("the broker {what}")));
+        match world.dice.between(0, 3) {
+            0 => {
+                fault("restarts");
+                world.broker.restart();
+            }
+            1 => {
+                fault("loses every connection");
+                world.broker.drop_sessions();
+            }
+            2 => {
+                fault("goes away");
+                world.broker.go_away();
+                world.pass(world.dice.millis(100, 50_000)).await;
+                world.broker.come_back();
+            }
+            _ => {
+                fault("takes no messages");
+                world.broker.block("memory");
+                world.pass(world.dice.millis(100, 10_000)).await;
+                world.broker.unblock();
+            }
+        }
+    }
+}
+
+/// A process is cut off for a while, now and then; sometimes long enough to lose its leases.
+pub(super) async fn of_the_network(world: Arc<World>) {
+    let Some(most) = world.weather.partition_ms else { return };
+    loop {
+        world.pass(world.dice.millis(100, most)).await;
+        if world.is_calm() {
+            return;
+        }
+        let processes = world.processes();
+        if !processes.is_empty() {
+            world.dice.pick(&processes).cut_off(world.dice.millis(10, 60_000));
+        }
+    }
+}
+
+/// Somebody stops a process in good order, now and then.
+pub(super) async fn of_the_operators(world: Arc<World>) {
+    let Some(most) = world.weather.stop_ms else { return };
+    loop {
+        world.pass(world.dice.millis(100, most)).await;
+        if world.is_calm() {
+            return;
+        }
+        let processes = world.processes();
+        if !processes.is_empty() {
+            world.dice.pick(&processes).ask_to_stop();
+        }
+    }
+}

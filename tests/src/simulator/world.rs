@@ -1,0 +1,211 @@
+//! Everything that the parts of a simulation share: chance, time, the broker, what the store has kept, and the
+//! oracle that is told of all that happens.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hub_core::{Attempt, TaskId, Timestamp};
+use hub_engine::operations::{Hub, RequestError};
+use hub_engine::store::MemoryStore;
+use hub_transport::memory::MemoryBroker;
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::event::Event;
+use super::note::Note;
+use super::oracle::Oracle;
+use super::plans::{self, Plan};
+use super::process::Process;
+use super::sabotage::Sabotage;
+use super::trace::Trace;
+use super::weather::Weather;
+
+/// When every simulation begins: 2026-01-01T00:00:00Z.
+const BEGINNING_MS: u64 = 1_767_225_600_000;
+
+/// What the parts of a simulation share.
+pub struct World {
+    /// Chance.
+    pub dice: Dice,
+    /// The faults.
+    pub weather: Weather,
+    /// What is broken on purpose, if anything.
+    pub sabotage: Option<Sabotage>,
+    /// The jobs.
+    pub plans: Vec<Plan>,
+    /// The broker. It outlives everything.
+    pub broker: MemoryBroker,
+    /// What the store has kept.
+    pub kept: MemoryStore,
+    began: Instant,
+    clock_ahead_ms: Arc<AtomicU64>,
+    calm: AtomicBool,
+    numbers: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    oracle: Oracle,
+    trace: Trace,
+    processes: Vec<Arc<Process>>,
+    hub: Option<(Arc<Process>, Arc<dyn Hub>)>,
+    latest: BTreeMap<TaskId, Attempt>,
+}
+
+impl World {
+    /// The world that follows from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Arc<Self> {
+        let dice = Dice::new(seed);
+        let weather = Weather::draw(&dice);
+        let plans = plans::draw(&dice, weather.lasts);
+        let mut trace = Trace::new(whole_trace);
+        trace.add(Duration::ZERO, format_args!("{weather:?}"));
+        plans.iter().for_each(|plan| trace.add(plan.after, format_args!("plan: {plan}")));
+        let oracle = Oracle::new(&plans);
+        let state = State { oracle, trace, processes: Vec::new(), hub: None, latest: BTreeMap::new() };
+        Arc::new(Self {
+            dice,
+            weather,
+            sabotage,
+            plans,
+            broker: MemoryBroker::new(),
+            kept: MemoryStore::new(),
+            began: Instant::now(),
+            clock_ahead_ms: Arc::default(),
+            calm: AtomicBool::new(false),
+            numbers: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// What time it is for everyone in this world.
+    pub fn clock(&self) -> impl Fn() -> Timestamp + use<> {
+        let (began, ahead) = (self.began, Arc::clone(&self.clock_ahead_ms));
+        move || {
+            let since = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Timestamp::from_millis(BEGINNING_MS + since + ahead.load(Ordering::Relaxed))
+        }
+    }
+
+    /// Sets everyone's clock so far ahead of where it began.
+    pub fn set_clock_ahead(&self, by: Duration) {
+        self.clock_ahead_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the simulation has gone on.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        tokio::time::sleep_until(Instant::now() + time).await;
+    }
+
+    /// Something has happened.
+    pub fn tell(&self, event: Event) {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.trace.add(self.began.elapsed(), &event);
+        if let Event::Took(_, _, Note::Task((task, attempt))) = &event {
+            state.latest.insert(*task, *attempt);
+        }
+        if let Some(violation) = state.oracle.see(&event) {
+            state.trace.add(self.began.elapsed(), violation);
+        }
+    }
+
+    /// How much has happened.
+    #[must_use]
+    pub fn happened(&self) -> u64 {
+        self.state().trace.fingerprint().1
+    }
+
+    /// The issue of a task that went out last.
+    #[must_use]
+    pub fn latest_issue(&self, task: TaskId) -> Option<Attempt> {
+        self.state().latest.get(&task).copied()
+    }
+
+    /// Whether a fault of this probability happens now.
+    pub fn falls(&self, probability: f64) -> bool {
+        !self.is_calm() && self.dice.falls(probability)
+    }
+
+    /// Whether faults are over.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    /// No faults from now on.
+    pub fn calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        self.tell(Event::Calm);
+        self.processes().iter().for_each(|process| process.heal());
+    }
+
+    /// How long a message takes this time. Often next to nothing.
+    pub fn latency(&self) -> Duration {
+        if self.dice.falls(0.5) { Duration::ZERO } else { self.dice.millis(0, self.weather.latency_ms) }
+    }
+
+    /// A number that nothing else has.
+    pub fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A process has begun.
+    pub fn add_process(&self, process: &Arc<Process>) {
+        let mut state = self.state();
+        state.processes.retain(|other| !other.is_dead());
+        state.processes.push(Arc::clone(process));
+    }
+
+    /// The living processes, oldest first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        self.state().processes.iter().filter(|process| !process.is_dead()).cloned().collect()
+    }
+
+    /// The dispatcher that is there at present, as its own process sees it.
+    #[must_use]
+    pub fn hub(&self) -> Option<(Arc<Process>, Arc<dyn Hub>)> {
+        self.state().hub.clone().filter(|(process, _)| !process.is_dead())
+    }
+
+    /// A dispatcher is there, or gone.
+    pub fn set_hub(&self, hub: Option<(Arc<Process>, Arc<dyn Hub>)>) {
+        self.state().hub = hub;
+    }
+
+    /// Somebody was refused what he may well ask for.
+    pub fn refused(&self, what: &str, error: &RequestError) {
+        self.with_oracle(|oracle| oracle.accuse("nobody_is_refused", format!("{what} was refused: {error}")));
+    }
+
+    /// Looks at the oracle.
+    pub fn with_oracle<T>(&self, look: impl FnOnce(&mut Oracle) -> T) -> T {
+        look(&mut self.state().oracle)
+    }
+
+    /// Forgets the processes, which know the world in their turn.
+    pub fn let_go(&self) {
+        let mut state = self.state();
+        state.processes.clear();
+        state.hub = None;
+    }
+
+    /// What happened, in order.
+    pub fn take_trace(&self) -> Trace {
+        std::mem::take(&mut self.state().trace)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

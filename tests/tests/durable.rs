@@ -1,0 +1,83 @@
+//! Jobs outlive their dispatcher: it is killed at bad moments, and the next one takes its store up.
+
+use std::path::Path;
+
+use hub_tests::{Daemon, Programs, eventually};
+use serde_json::{Value, json};
+
+const MODULES: [(&str, &str); 1] =
+    [("add.py", "import time\n\ndef add(a, b):\n    time.sleep(0.005)\n    return a + b\n")];
+
+fn start(store: &Path) -> (Programs, Daemon) {
+    Programs::in_memory(&MODULES, &["--store", &store.to_string_lossy()])
+}
+
+fn list(programs: &Programs, arguments: &[&str]) -> Vec<Value> {
+    let output = programs.run("hub-client", &[&["list", "-o", "json"], arguments].concat());
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    listed["jobs"].as_array().unwrap_or_else(|| panic!("no list: {listed}")).clone()
+}
+
+#[test]
+fn jobs_outlive_dispatchers_that_are_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("jobs.db");
+    let (programs, mut hub) = start(&store);
+    // A chain, so that there is something half done in every job at any moment.
+    let tasks: Vec<Value> = (0..10)
+        .map(|at| {
+            let before = if at == 0 { json!(0) } else { json!(format!("_t{}.data", at - 1)) };
+            json!({"name": format!("t{at}"), "task_name": "add", "args": [before, 1]})
+        })
+        .collect();
+    let job = json!({"name": "chain", "tasks": tasks, "output": "_t9.data"}).to_string();
+    let ids: Vec<String> = (0..30).map(|_| programs.submit(&job)).collect();
+    let mut programs = programs;
+    for least in [3, 12] {
+        eventually("some jobs have ended", || {
+            let ended = list(&programs, &["--status", "SUCCESS"]).len();
+            if ended >= least { Ok(()) } else { Err(ended) }
+        });
+        drop(hub);
+        (programs, hub) = start(&store);
+    }
+    for id in &ids {
+        let record = programs.ended(id);
+        assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(10)), "{record:#}");
+    }
+    assert_eq!(list(&programs, &[]).len(), ids.len());
+    hub.stop();
+}
+
+#[test]
+fn two_dispatchers_do_not_share_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("jobs.db");
+    let (_programs, hub) = start(&store);
+    let second = Programs::alone();
+    let arguments = ["--transport", "memory", "--http", "none", "--store", &store.to_string_lossy()];
+    let refused = second.run("hub-dispatcher", &arguments);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{text}");
+    assert!(text.contains("in use by another dispatcher") && text.contains(&hub.pid().to_string()), "{text}");
+    hub.stop();
+}
+
+#[test]
+fn the_history_is_pruned_and_says_what_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("jobs.db");
+    let arguments = ["--store", &store.to_string_lossy(), "--retain-jobs", "3"];
+    let (programs, hub) = Programs::in_memory(&MODULES, &arguments);
+    let job = |at: usize| json!({"name": format!("job {at}"), "tasks": [{"name": "add", "args": [at, 1]}]}).to_string();
+    // One after the other: the oldest is then the one that ended first.
+    let ids: Vec<String> = (0..9).map(|at| programs.submit(&job(at))).inspect(|id| drop(programs.ended(id))).collect();
+    let names = eventually("the oldest jobs are forgotten", || {
+        let names: Vec<Value> = list(&programs, &[]).iter().map(|job| job["name"].clone()).collect();
+        if names.len() <= 5 { Ok(names) } else { Err(names) }
+    });
+    assert_eq!(names[..3], [json!("job 8"), json!("job 7"), json!("job 6")]);
+    let gone = programs.run("hub-client", &["status", &ids[0]]);
+    assert_eq!(gone.status.code(), Some(3), "{gone:?}");
+    hub.stop();
+}

@@ -1,0 +1,97 @@
+//! Without a broker: `hub-client run`, and a dispatcher with a worker inside, reached over HTTP.
+
+use std::process::Output;
+
+use hub_tests::{ASYNCHRONOUS, Programs, UNATTENDED, check_example, root, run_examples};
+use serde_json::Value;
+
+fn etc(path: &str) -> String {
+    root().join("etc").join(path).to_string_lossy().into_owned()
+}
+
+fn record(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn every_example_job_is_tested() {
+    let mut known: Vec<&str> = UNATTENDED.into_iter().chain([ASYNCHRONOUS]).collect();
+    known.sort_unstable();
+    let mut there: Vec<String> = std::fs::read_dir(etc("jobs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    there.sort();
+    assert_eq!(known, there);
+}
+
+#[test]
+fn the_client_runs_every_example_job() {
+    let programs = Programs::alone();
+    for name in UNATTENDED {
+        let job = etc(&format!("jobs/{name}"));
+        let output = programs.run("hub-client", &["run", &job, "--tasks-dir", &etc("tasks")]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        check_example(name, &record(&output));
+    }
+}
+
+#[test]
+fn one_process_is_a_whole_hub() {
+    let (programs, hub) = Programs::in_memory(&[], &["--tasks-dir", &etc("tasks")]);
+    run_examples(&programs);
+    let health: Value = record(&programs.run("hub-client", &["health"]));
+    assert_eq!((&health["broker"], &health["live_jobs"], &health["workers"]), (&"up".into(), &0.into(), &1.into()));
+    hub.stop();
+}
+
+#[test]
+fn a_failed_job_ends_with_exit_code_1() {
+    let programs = Programs::alone();
+    programs.write_modules(&[("fails.py", "def fails():\n    raise ValueError('no such thing')\n")]);
+    let job = r#"{"name": "j", "tasks": [{"name": "fails"}]}"#;
+    let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(record(&output)["tasks"][0]["msg"], "no such thing");
+}
+
+#[test]
+fn ten_thousand_tasks_that_wait_for_nothing() {
+    let tasks: Vec<String> =
+        (0..10_000).map(|at| format!(r#"{{"name": "t{at}", "task_name": "add", "args": [{at}, 1]}}"#)).collect();
+    let job = format!(r#"{{"name": "wide", "tasks": [{}], "output": ["_t0.data", "_t9999.data"]}}"#, tasks.join(","));
+    let record = run_large(&job);
+    assert_eq!(record["output"], serde_json::json!([1, 10_000]));
+    for (at, task) in record["tasks"].as_array().unwrap().iter().enumerate() {
+        assert_eq!((&task["status"], &task["data"]), (&"SUCCESS".into(), &(at + 1).into()), "{task}");
+    }
+}
+
+#[test]
+fn a_chain_of_a_thousand_tasks() {
+    let first = r#"{"name": "t0", "task_name": "add", "args": [0, 1]}"#.to_owned();
+    let rest =
+        (1..1000).map(|at| format!(r#"{{"name": "t{at}", "task_name": "add", "args": ["_t{}.data", 1]}}"#, at - 1));
+    let tasks: Vec<String> = std::iter::once(first).chain(rest).collect();
+    let job = format!(r#"{{"name": "chain", "tasks": [{}], "output": "_t999.data"}}"#, tasks.join(","));
+    assert_eq!(run_large(&job)["output"], 1000);
+}
+
+fn run_large(job: &str) -> Value {
+    let programs = Programs::alone();
+    let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", &etc("tasks")], job);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    record(&output)
+}
+
+#[test]
+fn log_lines_are_plain_where_nobody_reads_them_on_a_terminal() {
+    let programs = Programs::alone();
+    let client = programs.run("hub-client", &["--trace", "--broker", "127.0.0.1:1", "health"]);
+    assert!(client.stderr.starts_with(b"WARNING not connected"), "{}", String::from_utf8_lossy(&client.stderr));
+    let worker = programs.start("hub-worker", &["--broker", "127.0.0.1:1", "--tasks-dir", "."]);
+    worker.wait_for("not connected");
+    for text in [String::from_utf8_lossy(&client.stderr).into_owned(), worker.log()] {
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}

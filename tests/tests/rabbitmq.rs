@@ -1,0 +1,198 @@
+//! The real programs on a real RabbitMQ, with both AMQP clients.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use hub_tests::{Broker, Programs, broker_tests, check_manual_record, eventually, example, root, run_examples};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    broker_tests([
+        ("the_manual_step_by_step_with_lapin", |broker| manual(broker, "lapin")),
+        ("the_manual_step_by_step_with_amqprs", |broker| manual(broker, "amqprs")),
+        ("every_example_job_with_lapin", |broker| examples(broker, "lapin")),
+        ("every_example_job_with_amqprs", |broker| examples(broker, "amqprs")),
+        ("a_job_waits_for_its_dispatcher_and_its_worker", waiting),
+        ("an_unknown_task_waits_and_says_so", unknown_task),
+        ("cancelling_stops_the_task_on_its_worker", cancel),
+        ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
+        ("a_second_dispatcher_waits_for_the_first_with_amqprs", |broker| second(broker, "amqprs")),
+    ])
+}
+
+/// The manual's configuration files, in a directory of their own.
+fn write_configuration(programs: &Programs, broker: &Broker) {
+    let tasks = programs.directory().join("tasks");
+    std::fs::create_dir(&tasks).unwrap();
+    for module in ["add.py", "multiply.py"] {
+        std::fs::copy(root().join("etc/tasks").join(module), tasks.join(module)).unwrap();
+    }
+    for name in ["dispatcher", "worker"] {
+        let shipped = std::fs::read_to_string(root().join("etc").join(format!("{name}.conf"))).unwrap();
+        let own = shipped.replace("broker=localhost", &format!("broker={}", broker.address())).replace("../var", "var");
+        std::fs::write(programs.directory().join(format!("{name}.conf")), own).unwrap();
+    }
+}
+
+fn manual(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("manual-{client}"));
+    write_configuration(&programs, broker);
+    let control = |program: &str, action: &str| {
+        let output =
+            programs.run(program, &["-c", &format!("{}.conf", program.trim_start_matches("ctrl-hub-")), action]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let _ended = EndDaemons(&programs);
+    for (program, line) in [
+        ("ctrl-hub-dispatcher", "INFO  Starting dispatcher, listening for jobs and results..."),
+        ("ctrl-hub-worker", "INFO  Starting worker, waiting for tasks..."),
+    ] {
+        assert_eq!(control(program, "status").0, Some(3));
+        let (code, said) = control(program, "start");
+        assert_eq!(code, Some(0), "{said}");
+        let log = programs.directory().join("var/log").join(format!("{}.log", program.trim_start_matches("ctrl-hub-")));
+        eventually("the log says so", || {
+            let log = std::fs::read_to_string(&log).unwrap();
+            if log.contains(line) { Ok(()) } else { Err(log) }
+        });
+        assert_eq!(control(program, "status").0, Some(0));
+        assert_eq!(control(program, "start").0, Some(0), "a second start says that it runs");
+    }
+
+    let output = programs.run_reading("hub-client", &["-b", &broker.address(), "-C"], &example("sum_product.json"));
+    let id = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "Submitting job to broker {}...\nSubmitting new job to queue\nSuccessfully submitted job: {id}\n",
+        broker.address()
+    );
+    assert_eq!(said, expected);
+
+    check_manual_record(&programs.ended(&id));
+
+    let missing = programs.run("hub-client", &["-S", "00000000-0000-0000-0000-000000000000"]);
+    assert_eq!(missing.status.code(), Some(3));
+    let all: Value = serde_json::from_slice(&programs.run("hub-client", &["-S", "-q"]).stdout).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 1);
+    assert_eq!(programs.run("hub-client", &["-D", &id]).status.code(), Some(0));
+    assert_eq!(programs.run("hub-client", &["-D", &id]).status.code(), Some(3));
+
+    for program in ["ctrl-hub-worker", "ctrl-hub-dispatcher"] {
+        assert_eq!(control(program, "restart").0, Some(0));
+        assert_eq!(control(program, "stop").0, Some(0));
+        assert_eq!(control(program, "status").0, Some(3));
+    }
+}
+
+/// Leaves no daemon behind where a test fails half-way.
+struct EndDaemons<'a>(&'a Programs);
+
+impl Drop for EndDaemons<'_> {
+    fn drop(&mut self) {
+        for name in ["dispatcher", "worker"] {
+            if Path::exists(&self.0.directory().join(format!("var/run/{name}.pid"))) {
+                self.0.run(&format!("ctrl-hub-{name}"), &["-c", &format!("{name}.conf"), "stop"]);
+            }
+        }
+    }
+}
+
+fn examples(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("examples-{client}"));
+    let (dispatcher, worker) = programs.start_both();
+    run_examples(&programs);
+    worker.stop();
+    dispatcher.stop();
+}
+
+fn waiting(broker: &Broker) {
+    let programs = Programs::new(&broker.address(), "lapin", "waiting");
+    let id = eventually("the broker has the job", || {
+        // On a busy machine the time may not even be enough to connect.
+        let output = programs.run_reading("hub-client", &["submit", "--timeout", "2"], &example("sum_product.json"));
+        assert_eq!(output.status.code(), Some(4), "no dispatcher answers");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said.split("keeps the job as ").nth(1).and_then(|rest| rest.split(':').next()).map(str::to_owned).ok_or(said)
+    });
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    dispatcher.wait_for("listening for jobs");
+    eventually("the job is taken in", || {
+        let output = programs.run("hub-client", &["-S", &id, "-q"]);
+        if output.status.success() { Ok(()) } else { Err(output) }
+    });
+    assert_eq!(programs.record(&id)["tasks"][1]["waiting_reason"], "waits for add");
+    let tasks = root().join("etc/tasks");
+    let worker = programs.start("hub-worker", &["--tasks-dir", &tasks.to_string_lossy()]);
+    assert_eq!(programs.ended(&id)["output"], json!([6]));
+    worker.stop();
+    dispatcher.stop();
+}
+
+fn unknown_task(broker: &Broker) {
+    let programs = Programs::new(&broker.address(), "lapin", "unknown");
+    let tasks = programs.directory().join("tasks");
+    std::fs::create_dir(&tasks).unwrap();
+    std::fs::write(tasks.join("known.py"), "def known():\n    return 1\n").unwrap();
+    std::fs::write(tasks.join("broken.py"), "def broken(:\n").unwrap();
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    let worker = programs.start("hub-worker", &["--tasks-dir", "tasks"]);
+    worker.wait_for("waiting for tasks");
+    worker.wait_for("SyntaxError");
+    let id = programs.submit(r#"{"name": "j", "tasks": [{"name": "knwon"}, {"name": "known"}]}"#);
+    let reason = eventually("the task says why it waits", || {
+        let record = programs.record(&id);
+        match record["tasks"][0]["waiting_reason"].as_str() {
+            Some(reason) if reason.contains("did you mean") => Ok(reason.to_owned()),
+            _ => Err(record),
+        }
+    });
+    assert!(reason.contains("\"knwon\"") && reason.contains("known"), "{reason}");
+    std::fs::write(tasks.join("knwon.py"), "def knwon():\n    return 2\n").unwrap();
+    let record = programs.ended(&id);
+    assert_eq!((&record["status"], &record["tasks"][0]["data"]), (&json!("SUCCESS"), &json!(2)));
+    let failed = programs.ended(&programs.submit(r#"{"name": "j", "tasks": [{"name": "broken"}]}"#));
+    assert_eq!(failed["tasks"][0]["error"]["kind"], "BROKEN_MODULE", "{failed:#}");
+    worker.stop();
+    dispatcher.stop();
+}
+
+fn cancel(broker: &Broker) {
+    let programs = Programs::new(&broker.address(), "lapin", "cancel");
+    let tasks = programs.directory().join("tasks");
+    std::fs::create_dir(&tasks).unwrap();
+    let forever =
+        "import os, time\ndef forever():\n    open('began', 'w').write(str(os.getpid()))\n    time.sleep(3600)\n";
+    std::fs::write(tasks.join("forever.py"), forever).unwrap();
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    let worker = programs.start("hub-worker", &["--tasks-dir", "tasks", "--slots", "1"]);
+    let id = programs.submit(r#"{"name": "j", "tasks": [{"name": "forever"}]}"#);
+    let began = programs.directory().join("began");
+    let pid = eventually("the task begins", || {
+        let pid = std::fs::read_to_string(&began).unwrap_or_default();
+        if pid.is_empty() { Err("it has not") } else { Ok(pid) }
+    });
+    assert!(programs.run("hub-client", &["-D", &id]).status.success());
+    assert_eq!(programs.record(&id)["status"], "CANCELLED");
+    eventually(
+        "the task's process is gone",
+        || {
+            if Path::new("/proc").join(&pid).exists() { Err(&pid) } else { Ok(()) }
+        },
+    );
+    worker.stop();
+    dispatcher.stop();
+}
+
+/// Two dispatchers of one Hub, each with a store of its own, would take each other's results.
+fn second(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("second-{client}"));
+    let job = r#"{"name": "j", "tasks": [{"name": "add", "args": [1, 2]}], "output": "_add.data"}"#;
+    let (first, worker) = programs.start_both();
+    let other = programs.start("hub-dispatcher", &["--store", "other.db"]);
+    other.wait_for("another dispatcher serves this Hub");
+    assert_eq!(programs.ended(&programs.submit(job))["output"], 3);
+    first.stop();
+    assert_eq!(programs.ended(&programs.submit(job))["output"], 3);
+    worker.stop();
+    other.stop();
+}

@@ -1,0 +1,148 @@
+//! The simulator on fresh seeds, on seeds that once found something, and on a Hub that is broken on purpose.
+//!
+//! `HUB_SIM_SEEDS=10000` makes a long run of it, `HUB_SIM_SEED=n` replays one seed and prints what happened.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hub_tests::simulator::{Sabotage, Verdict, run};
+
+/// How many fresh seeds are tried where nothing else is said.
+const FRESH: u64 = 300;
+/// How often a long run says how far it is.
+const PROGRESS: u64 = 1000;
+/// Within so many seeds every sabotage must be noticed.
+const NOTICED_WITHIN: u64 = 200;
+/// Seeds that once broke something, with what it was.
+const REGRESSIONS: &str = include_str!("simulator.seeds");
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text:?}")))
+}
+
+#[track_caller]
+fn demand(verdict: &Verdict) {
+    if let Some(violation) = &verdict.violation {
+        let (seed, trace) = (verdict.seed, verdict.trace.text());
+        panic!(
+            "{trace}\nseed {seed}: {violation}\n\nreplay with\n    \
+             HUB_SIM_SEED={seed} cargo test -p hub-tests --test simulator fresh_seeds -- --nocapture\n"
+        );
+    }
+}
+
+#[test]
+fn fresh_seeds() {
+    if let Some(seed) = number("HUB_SIM_SEED") {
+        let verdict = run(seed, None, true);
+        println!("{}", verdict.trace.text());
+        return demand(&verdict);
+    }
+    let count = number("HUB_SIM_SEEDS").unwrap_or(FRESH);
+    // From the system's randomness; small enough to be typed.
+    let base = u64::from(uuid::Uuid::new_v4().as_fields().0) * 100_000;
+    println!("seeds {base} to {}", base + count - 1);
+    let next = AtomicU64::new(base);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= base + count {
+                        return;
+                    }
+                    let verdict = run(seed, None, false);
+                    if verdict.violation.is_some() {
+                        next.store(base + count, Ordering::Relaxed);
+                    }
+                    demand(&verdict);
+                    if (seed - base).is_multiple_of(PROGRESS) && seed > base {
+                        println!("{} seeds", seed - base);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn seeds_that_once_found_something() {
+    let seeds = REGRESSIONS.lines().filter_map(|line| line.split('#').next()).map(str::trim);
+    for seed in seeds.filter(|seed| !seed.is_empty()) {
+        demand(&run(seed.parse().expect("a seed"), None, false));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..20 {
+        let (first, second) = (run(seed, None, true).trace, run(seed, None, true).trace);
+        if first.fingerprint() != second.fingerprint() {
+            let (first, second) = (first.text(), second.text());
+            let differs = first.lines().zip(second.lines()).find(|(first, second)| first != second);
+            panic!("seed {seed} is not the same run twice; first in {differs:#?}");
+        }
+    }
+}
+
+/// The seeds until a sabotage is noticed, and the invariant that notices it.
+#[track_caller]
+fn noticed(sabotage: Sabotage, by: &[&str]) {
+    for seed in 0..NOTICED_WITHIN {
+        if let Some(violation) = run(seed, Some(sabotage), false).violation {
+            println!(
+                "{sabotage:?} is noticed by {} within {} seeds: {}",
+                violation.invariant,
+                seed + 1,
+                violation.what
+            );
+            assert!(by.contains(&violation.invariant), "noticed by {violation}");
+            // It is the sabotage that was noticed.
+            demand(&run(seed, None, false));
+            return;
+        }
+    }
+    panic!("{sabotage:?} is not noticed within {NOTICED_WITHIN} seeds");
+}
+
+#[test]
+fn acknowledging_before_the_commit_is_noticed() {
+    noticed(Sabotage::AcknowledgeBeforeCommit, &["acknowledged_is_kept", "answered_is_kept"]);
+}
+
+#[test]
+fn publishing_twice_is_noticed() {
+    noticed(Sabotage::PublishTwice, &["confirmed_goes_out_once"]);
+}
+
+#[test]
+fn forgetting_a_confirm_is_noticed() {
+    noticed(Sabotage::ForgetConfirmed, &["confirmed_goes_out_once"]);
+}
+
+#[test]
+fn accepting_a_stale_attempt_is_noticed() {
+    noticed(Sabotage::AcceptStale, &["one_run_counts"]);
+}
+
+#[test]
+fn skipping_a_lease_is_noticed() {
+    noticed(Sabotage::SkipLease, &["every_job_ends"]);
+}
+
+#[test]
+fn losing_a_dead_letter_is_noticed() {
+    noticed(Sabotage::LoseDeadLetter, &["every_job_ends"]);
+}
+
+#[test]
+fn losing_a_result_is_noticed() {
+    // The task is found to have vanished, and run again: the job ends, but no fault explains the second run.
+    noticed(Sabotage::LoseResult, &["repeated_for_a_reason", "every_job_ends"]);
+}
+
+#[test]
+fn counting_no_incarnations_is_noticed() {
+    noticed(Sabotage::OneIncarnation, &["one_run_counts", "ends_are_final", "every_job_ends", "acknowledged_is_kept"]);
+}

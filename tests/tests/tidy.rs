@@ -1,0 +1,212 @@
+//! The house rules that can be code: whoever breaks one is told which, where, and what to do instead.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use hub_tests::root;
+
+/// A file with more lines has a second subject.
+const MOST_LINES: usize = 500;
+/// The only place of the tests that may wait for time to pass: it looks for a condition in between.
+const MAY_SLEEP: [&str; 1] = ["tests/src/wait.rs"];
+/// What a tree that is built leaves behind, and what is not written by hand.
+const NOT_OURS: [&str; 4] = ["target", ".git", "var", "Cargo.lock"];
+
+/// A text file of the project.
+struct Source {
+    /// From the project's directory.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|own| own == extension)
+    }
+
+    fn is_below(&self, folder: &str) -> bool {
+        self.path.starts_with(folder)
+    }
+
+    /// This file states the rules, and so has their words in it.
+    fn is_this(&self) -> bool {
+        self.path.ends_with("tests/tidy.rs")
+    }
+
+    /// The lines of tests: all of a test's file, and what follows the mark of a test module elsewhere.
+    fn test_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.path.contains("tests/");
+        let mut marked = all;
+        self.text.lines().enumerate().filter(move |(_, line)| {
+            marked |= line.trim() == "#[cfg(test)]";
+            marked
+        })
+    }
+}
+
+/// What was found against a rule.
+#[derive(Default)]
+struct Findings(String);
+
+impl Findings {
+    fn add(&mut self, path: &str, line: usize, what: &str) {
+        let _ = writeln!(self.0, "  {path}:{}: {what}", line + 1);
+    }
+
+    /// Every line of `sources` that has one of the `words`.
+    fn add_words(&mut self, source: &Source, words: &[&str]) {
+        for (number, line) in source.text.lines().enumerate() {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                self.add(&source.path, number, word);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn none(self, rule: &str) {
+        assert!(self.0.is_empty(), "{rule}\n{}", self.0);
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            if NOT_OURS.iter().any(|name| path == Path::new(name)) || path.ends_with("__pycache__") {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(root().join(&path)) {
+                found.push(Source { path: path.to_string_lossy().into_owned(), text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(found.len() > 100, "the project's files are not where they should be: {} found", found.len());
+    found
+}
+
+fn rust() -> impl Iterator<Item = Source> {
+    sources().into_iter().filter(|source| source.is("rs"))
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let mut findings = Findings::default();
+    for source in sources() {
+        let says = match () {
+            () if source.is("rs") => source.text.starts_with("//! "),
+            () if source.is_below("ci/") => source.text.starts_with("#!/usr/bin/env bash\n# "),
+            () if source.is_below("hub-engine/python/") => source.text.starts_with("\"\"\"") || source.text.is_empty(),
+            () => true,
+        };
+        if !says {
+            findings.add(&source.path, 0, "nothing said");
+        }
+    }
+    findings.none("each file opens with what lives in it: //! in Rust, a docstring in Python, a comment in a script");
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| !source.is_this()) {
+        if ["rs", "py", "sh", "pl"].iter().any(|extension| source.is(extension)) || source.is_below("ci/") {
+            findings.add_words(source, &["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX", "HACK"]);
+        }
+    }
+    findings.none("finish it, or open an issue: a mark in the code is read by nobody");
+}
+
+#[test]
+fn a_file_has_one_subject() {
+    let mut findings = Findings::default();
+    for source in rust() {
+        let lines = source.text.lines().count();
+        if lines > MOST_LINES {
+            findings.add(&source.path, lines - 1, &format!("{lines} lines"));
+        }
+    }
+    findings.none("give the second subject a file of its own");
+}
+
+#[test]
+fn tests_wait_for_conditions() {
+    let mut findings = Findings::default();
+    for source in rust().filter(|source| !source.is_this() && !MAY_SLEEP.contains(&source.path.as_str())) {
+        // Under a clock that is stopped and jumps, nobody waits.
+        if source.text.contains("start_paused = true") {
+            continue;
+        }
+        for (number, line) in source.test_lines() {
+            if line.contains("thread::sleep") || line.contains("time::sleep(") {
+                findings.add(&source.path, number, line.trim());
+            }
+        }
+    }
+    findings.none("a test that sleeps is slow where it is right and wrong where it is slow: wait for a condition");
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| !source.is_this()) {
+        findings.add_words(source, &["/work/", "/root/", "/home/"]);
+    }
+    findings.none("paths are meant from the project's directory, or come from the user");
+}
+
+#[test]
+fn quotes_in_code_are_ascii() {
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| !source.is_this() && !source.is("md")) {
+        findings.add_words(source, &["\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}"]);
+    }
+    findings.none("write ' and \"");
+}
+
+#[test]
+fn the_core_asks_the_world_for_nothing() {
+    let mut findings = Findings::default();
+    let world = [
+        "Instant::now",
+        "SystemTime::now",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "new_v4",
+        "now_v7",
+    ];
+    for source in rust().filter(|source| source.is_below("hub-engine/core/src/")) {
+        findings.add_words(&source, &world);
+    }
+    findings.none("hub-core decides: time, chance and files are handed in by the shell");
+}
+
+#[test]
+fn scripts_stop_at_the_first_error() {
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| source.is_below("ci/")) {
+        if !source.text.contains("set -euo pipefail") {
+            findings.add(&source.path, 0, "set -euo pipefail");
+        }
+    }
+    findings.none("a script that goes on after an error reports success for nothing");
+}
+
+#[test]
+fn lints_are_the_workspaces() {
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| source.path.ends_with("/Cargo.toml")) {
+        if !source.text.contains("[lints]\nworkspace = true") {
+            findings.add(&source.path, 0, "[lints] workspace = true");
+        }
+    }
+    findings.none("every crate takes its lints from the workspace");
+}
