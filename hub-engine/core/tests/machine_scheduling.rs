@@ -106,6 +106,33 @@ fn a_window_grows_with_the_slots_of_its_pool() {
 }
 
 #[test]
+fn a_window_grows_with_what_ended_lately() {
+    let mut hub = Hub::with(Settings { window_floor: 10, ..Settings::default() });
+    hub.worker("w1", &["a"]);
+    hub.submit(1, &many(1000, "default"));
+    let mut out = hub.handed_out();
+    assert_eq!(out.len(), 10);
+    // Each of a few rounds within a tenth of a second ends what is out.
+    for _ in 0..6 {
+        for task in std::mem::take(&mut out) {
+            hub.succeed(&task, "0");
+        }
+        hub.pass(Duration::from_millis(9));
+        out = hub.handed_out();
+    }
+    let most = hub.machine.stats().in_flight;
+    assert!(most > 100, "{most} are out though hundreds ended lately");
+    // Tasks that take their time do not need so many.
+    hub.pass(Duration::from_secs(1));
+    for task in std::mem::take(&mut out) {
+        hub.pass(Duration::from_millis(50));
+        hub.succeed(&task, "0");
+        out.extend(hub.handed_out());
+    }
+    assert_eq!(hub.machine.stats().in_flight, 10);
+}
+
+#[test]
 fn the_window_of_one_pool_is_not_anothers() {
     let mut hub = Hub::with(Settings { window_floor: 3, window_factor: 1, ..Settings::default() });
     let mut report = hub.worker("w1", &["a"]);
@@ -119,7 +146,7 @@ fn the_window_of_one_pool_is_not_anothers() {
 
 #[test]
 fn a_tasks_own_priority_goes_before_its_jobs() {
-    let mut hub = Hub::with(Settings { window_floor: 1, ..Settings::default() });
+    let mut hub = Hub::with(Settings { window_floor: 1, window_pace: 0, ..Settings::default() });
     hub.submit(
         1,
         r#"{"name": "j", "priority": 2, "tasks": [

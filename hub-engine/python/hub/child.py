@@ -10,6 +10,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 
 from hub import output
@@ -60,9 +61,13 @@ def find_unencodable(value, path="result"):
     return "%s is a %s" % (path, type(value).__name__)
 
 
+# Made once: json.dumps makes one anew for each call that has options.
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
 def encode(value, limit):
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         try:
             found = find_unencodable(value)
@@ -84,13 +89,17 @@ class Child:
         self.modules = Modules(settings["tasks_dir"])
         self.lock = threading.Lock()
         self.todo = queue.SimpleQueue()
+        # Requests that have not begun. Whoever takes one out of it decides what becomes of it.
+        self.waiting = {}
         self.loop = None
         self.coroutines = {}
 
     def run(self):
         threading.Thread(target=self.read, name="hub-requests", daemon=True).start()
         while True:
-            self.serve(self.todo.get())
+            request = self.waiting.pop(self.todo.get(), None)
+            if request is not None:
+                self.serve(request)
 
     def read(self):
         """Reads requests in a thread of its own: when the worker dies, so does whatever runs here."""
@@ -98,27 +107,42 @@ class Child:
             request = json.loads(line)
             if "cancel" in request:
                 self.cancel(request["cancel"])
+            elif "drop" in request:
+                self.drop(request["drop"])
             elif request.get("coroutine"):
                 self.start_coroutine(request)
             else:
-                self.todo.put(request)
+                self.waiting[request["key"]] = request
+                self.todo.put(request["key"])
         # The whole group: a task's own processes must not outlive it.
         os.killpg(0, signal.SIGKILL)
 
-    def answer(self, request, answer, log):
-        head = {"id": request["key"]}
+    def drop(self, keys):
+        """Gives back what has not begun."""
+        for key in keys:
+            if self.waiting.pop(key, None) is not None:
+                self.say({"id": key, "status": "dropped"})
+
+    def answer(self, request, answer, log, began):
+        took = time.perf_counter_ns() - began
         text = log.text()
-        if text:
-            head["log"] = text
         data = answer.pop("data", None)
-        head.update(answer)
-        line = json.dumps(head, separators=(",", ":"))
         if data is not None:
             # The result is JSON text already: it is put in, not encoded a second time.
-            line = line[:-1] + ',"data":' + data + "}"
+            line = '{"id":%d,"us":%d,"status":"%s","data":%s' % (request["key"], took // 1000, answer["status"], data)
+            line += ',"log":%s}\n' % json.dumps(text) if text else "}\n"
+            return self.write(line)
+        answer.update(id=request["key"], us=took // 1000)
+        if text:
+            answer["log"] = text
+        self.say(answer)
+
+    def say(self, message):
+        self.write(json.dumps(message) + "\n")
+
+    def write(self, line):
         with self.lock:
-            self.answers.write(line.encode("ascii") + b"\n")
-            self.answers.flush()
+            write(self.answers, line)
 
     def load(self, request):
         try:
@@ -145,6 +169,7 @@ class Child:
         return failure.answer
 
     def serve(self, request):
+        began = time.perf_counter_ns()
         log = output.Log(self.log_limit)
         state = api.State(request)
         token = api._current.set(state)
@@ -163,7 +188,7 @@ class Child:
             output.detach(capture)
             api._current.reset(token)
         self.collect(log)
-        self.answer(request, answer, log)
+        self.answer(request, answer, log, began)
 
     def collect(self, log):
         """What subprocesses and libraries wrote past Python."""
@@ -187,6 +212,7 @@ class Child:
     async def serve_coroutine(self, request):
         import asyncio
 
+        began = time.perf_counter_ns()
         log = output.Log(self.log_limit)
         api._current.set(api.State(request))
         output.attach(log)
@@ -202,7 +228,7 @@ class Child:
         except BaseException as error:
             answer = self.failure(error, task)
         self.coroutines.pop(request["key"], None)
-        self.answer(request, answer, log)
+        self.answer(request, answer, log, began)
 
     def cancel(self, key):
         if self.loop is not None:
@@ -246,8 +272,13 @@ def scan(answers, settings, names):
 
 
 def say(answers, message):
-    answers.write(json.dumps(message).encode("ascii") + b"\n")
-    answers.flush()
+    write(answers, json.dumps(message) + "\n")
+
+
+def write(answers, line):
+    rest = line.encode("ascii")
+    while rest:
+        rest = rest[os.write(answers, rest):]
 
 
 def main():
@@ -255,7 +286,7 @@ def main():
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)
     requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     beneath = os.open(settings["output"], os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)

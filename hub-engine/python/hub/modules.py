@@ -3,10 +3,14 @@
 import io
 import os
 import sys
+import time
 import tokenize
 import types
 
 from hub.lib.api import Task
+
+# The files are looked at no more often than this: quick tasks would do little else.
+LOOK_EVERY_NS = 2_000_000
 
 
 class BrokenModule(Exception):
@@ -56,6 +60,7 @@ class Modules:
         self.directory = os.path.abspath(directory)
         self.tasks = {}
         self.stamps = {}
+        self.looked = 0
         # At the end: a task module called json.py must not stand in the way of Python's own.
         sys.path.append(self.directory)
 
@@ -71,6 +76,10 @@ class Modules:
         return found
 
     def _changed(self):
+        now = time.monotonic_ns()
+        if now - self.looked < LOOK_EVERY_NS:
+            return False
+        self.looked = now
         for path, known in self.stamps.items():
             try:
                 if stamp(path) != known:

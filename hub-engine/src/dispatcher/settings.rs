@@ -80,7 +80,7 @@ impl DispatcherSettings {
             topology: names.dispatcher_topology(&id),
             subscriptions: queues
                 .into_iter()
-                .map(|(queue, prefetch)| Subscribe { queue, options: SubscribeOptions { prefetch, exclusive: false } })
+                .map(|(queue, prefetch)| Subscribe::new(queue, SubscribeOptions { prefetch, exclusive: false }))
                 .collect(),
             inbox: false,
             window: 1024,

@@ -1,146 +1,107 @@
-//! Python processes that run one task at a time and are used again.
+//! Python processes that run one task at a time and are used again: as many as there are slots.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::conversation::Conversation;
+use super::lane::{Given, Lane};
 use super::modules::RunnerSettings;
-use super::protocol::{self, Answer, ChildSettings};
+use super::pace::Paces;
+use super::protocol;
 use super::sdk::Sdk;
-use super::{Outcome, TaskReport, TaskRequest, environment};
+use super::{Outcome, TaskReport, TaskRequest};
 
-/// The processes that are free at present. As many run as there are tasks at a time.
+/// The processes of a runner.
 #[derive(Debug)]
 pub(super) struct Children {
     settings: Arc<RunnerSettings>,
     sdk: Arc<Sdk>,
-    free: Mutex<Vec<Runs>>,
+    lanes: Mutex<Lanes>,
+    paces: Arc<Paces>,
     started: AtomicU64,
 }
 
-/// A process that runs tasks.
-#[derive(Debug)]
-struct Runs {
-    process: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    output: PathBuf,
-    /// How many tasks it has run.
-    tasks: u64,
-    line: Vec<u8>,
-}
-
-/// What came of handing a task to a process.
-enum Answered {
-    Yes(Box<Answer>),
-    Died,
-    Stopped,
+/// The processes that tasks can be given to, and what keeps all of them at work.
+#[derive(Debug, Default)]
+struct Lanes {
+    open: Vec<Lane>,
+    working: JoinSet<()>,
 }
 
 impl Children {
     pub(super) fn new(settings: Arc<RunnerSettings>, sdk: Arc<Sdk>) -> Self {
-        Self { settings, sdk, free: Mutex::default(), started: AtomicU64::new(0) }
+        Self { settings, sdk, lanes: Mutex::default(), paces: Arc::default(), started: AtomicU64::new(0) }
     }
 
-    /// Runs a task in a free process, or in a new one.
+    /// Whether a task of this module may come although every process has one.
+    pub(super) fn has_room_ahead(&self, module: &str) -> bool {
+        let ahead = self.paces.ahead(module) as usize;
+        let slots = self.settings.slots as usize;
+        ahead > 0 && self.load() < slots.saturating_mul(1 + ahead)
+    }
+
+    fn load(&self) -> usize {
+        self.lanes().open.iter().map(Lane::load).sum()
+    }
+
+    /// Runs a task in a free process, in a new one, or after others.
     pub(super) async fn run(&self, request: &TaskRequest, stop: &CancellationToken) -> std::io::Result<TaskReport> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut given = self.give(request)?;
+        let report = tokio::select! {
+            report = &mut given.report => report,
+            () = stop.cancelled() => {
+                given.stop();
+                given.report.await
+            }
+        };
         // A process that died while it was free is no fault of this task's.
-        let free = free.filter_map_alive();
-        let mut child = match free {
-            Some(child) => child,
-            None => self.start()?,
-        };
-        match child.ask(request, stop).await {
-            Answered::Yes(answer) => {
-                self.put_back(child);
-                Ok(answer.report())
-            }
-            Answered::Died => Ok(protocol::obituary(&mut child.process, &child.output).await),
-            Answered::Stopped => {
-                environment::stop(&mut child.process).await;
-                Ok(TaskReport::silent(Outcome::Cancelled))
-            }
-        }
+        Ok(report.unwrap_or_else(|_| TaskReport::silent(Outcome::NotBegun)))
     }
 
-    fn start(&self) -> std::io::Result<Runs> {
+    fn give(&self, request: &TaskRequest) -> std::io::Result<Given> {
+        let mut lanes = self.lanes();
+        lanes.open.retain(Lane::is_open);
+        let loads = lanes.open.iter().map(Lane::load).enumerate();
+        let at = match loads.min_by_key(|(_, load)| *load) {
+            Some((at, load)) if load == 0 || lanes.open.len() >= self.settings.slots as usize => at,
+            _ => self.start(&mut lanes)?,
+        };
+        let lane = &mut lanes.open[at];
+        let given = lane.give(Arc::clone(&request.task_name), |key| protocol::line(key, request, false));
+        let limit = self.settings.max_tasks_per_child;
+        if limit != 0 && lane.given >= limit {
+            // It ends when it has run what it has.
+            lanes.open.swap_remove(at);
+        }
+        Ok(given)
+    }
+
+    /// Starts one more process; returns its position.
+    fn start(&self, lanes: &mut Lanes) -> std::io::Result<usize> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let output = self.sdk.output_file(number);
-        let settings = ChildSettings {
-            tasks_dir: &self.settings.tasks_dir,
-            output: &output,
-            log_limit: self.settings.log_limit_bytes,
-            result_limit: self.settings.result_limit_bytes,
-            scan: None,
-        };
-        let mut process = protocol::python(&self.settings.python, &self.sdk, &settings).spawn()?;
-        let missing = || std::io::Error::other("the process has no pipes");
-        Ok(Runs {
-            requests: process.stdin.take().ok_or_else(missing)?,
-            answers: BufReader::with_capacity(64 * 1024, process.stdout.take().ok_or_else(missing)?),
-            process,
-            output,
-            tasks: 0,
-            line: Vec::new(),
-        })
+        let talk = Conversation::start(&self.settings, &self.sdk, number)?;
+        let (lane, work) = Lane::new(talk, Arc::clone(&self.paces));
+        while lanes.working.try_join_next().is_some() {}
+        lanes.working.spawn(work);
+        lanes.open.push(lane);
+        Ok(lanes.open.len() - 1)
     }
 
-    fn put_back(&self, child: Runs) {
-        let worn_out = self.settings.max_tasks_per_child != 0 && child.tasks >= self.settings.max_tasks_per_child;
-        if !worn_out {
-            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(child);
-        }
-    }
-
-    /// Ends the processes that are free.
+    /// Ends the processes, by force where they take longer than `grace`.
     pub(super) async fn shutdown(&self, grace: Duration) {
-        let free = std::mem::take(&mut *self.free.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut child in free {
-            // The end of its input is the word to end.
-            drop(child.requests);
-            if tokio::time::timeout(grace, child.process.wait()).await.is_err() {
-                environment::kill(&mut child.process).await;
-            }
+        let Lanes { open, mut working } = std::mem::take(&mut *self.lanes());
+        drop(open);
+        let all = async { while working.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            working.shutdown().await;
         }
     }
-}
 
-trait Alive {
-    fn filter_map_alive(self) -> Option<Runs>;
-}
-
-impl Alive for Option<Runs> {
-    fn filter_map_alive(self) -> Option<Runs> {
-        self.and_then(|mut child| match child.process.try_wait() {
-            Ok(None) => Some(child),
-            Ok(Some(_)) | Err(_) => None,
-        })
-    }
-}
-
-impl Runs {
-    async fn ask(&mut self, request: &TaskRequest, stop: &CancellationToken) -> Answered {
-        self.tasks += 1;
-        let key = self.tasks;
-        let line = protocol::line(key, request, false);
-        self.line.clear();
-        let exchange = async {
-            // Arguments may be larger than the pipe: the child reads in a thread of its own, so that this ends.
-            self.requests.write_all(&line).await?;
-            self.answers.read_until(b'\n', &mut self.line).await
-        };
-        tokio::select! {
-            read = exchange => match read {
-                Ok(1..) => serde_json::from_slice(&self.line).map_or(Answered::Died, |answer| Answered::Yes(Box::new(answer))),
-                Ok(0) | Err(_) => Answered::Died,
-            },
-            () = stop.cancelled() => Answered::Stopped,
-        }
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn run(
     } else {
         read_value(&value)
     };
-    Ok(TaskReport { outcome, log: (!log.is_empty()).then_some(log) })
+    Ok(TaskReport { log: (!log.is_empty()).then_some(log), ..TaskReport::silent(outcome) })
 }
 
 fn read_value(output: &[u8]) -> Outcome {

@@ -4,11 +4,14 @@
 
 mod catalogue;
 mod children;
+mod conversation;
 mod coroutines;
 mod environment;
 mod executable;
 mod function;
+mod lane;
 mod modules;
+mod pace;
 mod protocol;
 mod scan;
 mod sdk;
@@ -31,6 +34,12 @@ pub use modules::{ModuleRunner, RunnerError, RunnerSettings};
 pub trait Runner: Send + Sync + 'static {
     /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`Outcome::Cancelled`].
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
+
+    /// Whether a task of this module may be handed over although every slot is taken. Where the tasks before it turn out
+    /// to take long, it comes back with [`Outcome::NotBegun`].
+    fn has_room_ahead(&self, _module: &str) -> bool {
+        false
+    }
 
     /// The tasks that it can run, now and from now on.
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>>;
@@ -67,6 +76,8 @@ pub struct TaskReport {
     pub outcome: Outcome,
     /// What it printed; its end, where that was much.
     pub log: Option<String>,
+    /// For how long it ran, where that is known better than from outside.
+    pub took: Option<Duration>,
 }
 
 /// How a task ended.
@@ -89,6 +100,8 @@ pub enum Outcome {
         /// Why, for programs.
         error: TaskError,
     },
+    /// Nothing of it has been run, through no fault of its own: it is to be handed over again.
+    NotBegun,
     /// There is no such module here.
     Unknown,
     /// It was stopped.
@@ -103,6 +116,7 @@ impl Outcome {
             Self::Success { .. } => "success",
             Self::Launched { .. } => "launched",
             Self::Failed { .. } => "failed",
+            Self::NotBegun => "not begun",
             Self::Unknown => "unknown module",
             Self::Cancelled => "stopped",
         }
@@ -113,6 +127,6 @@ impl TaskReport {
     /// A report of something that printed nothing.
     #[must_use]
     pub const fn silent(outcome: Outcome) -> Self {
-        Self { outcome, log: None }
+        Self { outcome, log: None, took: None }
     }
 }

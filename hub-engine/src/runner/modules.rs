@@ -31,6 +31,8 @@ pub struct RunnerSettings {
     pub result_limit_bytes: usize,
     /// After so many tasks a Python process is replaced; 0: never.
     pub max_tasks_per_child: u64,
+    /// How many tasks run at a time: so many Python processes are there at most.
+    pub slots: u32,
 }
 
 impl RunnerSettings {
@@ -43,6 +45,7 @@ impl RunnerSettings {
             log_limit_bytes: 64 * 1024,
             result_limit_bytes: 8 * 1024 * 1024,
             max_tasks_per_child: 0,
+            slots: u32::MAX,
         }
     }
 }
@@ -103,6 +106,10 @@ impl ModuleRunner {
         })
     }
 
+    fn is_coroutine(&self, module: &str) -> bool {
+        self.catalogue.borrow().tasks.get(module).is_some_and(|info| info.coroutine)
+    }
+
     /// The file for a task; looks again where none is known, since it may be new.
     fn find(&self, name: &str) -> Option<Result<(Language, PathBuf), String>> {
         let found =
@@ -124,8 +131,7 @@ impl Runner for ModuleRunner {
             None => return TaskReport::silent(Outcome::Unknown),
             Some(Err(clash)) => return broken(clash),
             Some(Ok((Language::Python, _))) => {
-                let info = self.catalogue.borrow().tasks.get(&*request.task_name).cloned();
-                if info.is_some_and(|info| info.coroutine) {
+                if self.is_coroutine(&request.task_name) {
                     self.coroutines.run(request, &stop).await
                 } else {
                     self.children.run(&request, &stop).await
@@ -134,6 +140,10 @@ impl Runner for ModuleRunner {
             Some(Ok((_, path))) => executable::run(&path, &request, &self.settings, &stop).await,
         };
         ran.unwrap_or_else(|error| broken(format!("the task cannot be started: {error}")))
+    }
+
+    fn has_room_ahead(&self, module: &str) -> bool {
+        self.children.has_room_ahead(module)
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {

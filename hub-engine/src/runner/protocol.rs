@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use hub_core::Json;
 use hub_core::state::{ErrorKind, TaskError};
@@ -58,6 +59,9 @@ pub(super) struct Answer {
     type_name: Option<String>,
     #[serde(default)]
     traceback: Option<String>,
+    /// For how long the task ran.
+    #[serde(default)]
+    us: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,6 +71,7 @@ enum Status {
     Launched,
     Failed,
     Cancelled,
+    Dropped,
 }
 
 /// The command that starts a child.
@@ -105,14 +110,26 @@ pub(super) fn cancel_line(key: u64) -> Vec<u8> {
     format!("{{\"cancel\":{key}}}\n").into_bytes()
 }
 
+/// The line that has a child give back what it has not begun of these tasks.
+pub(super) fn drop_line(keys: &[u64]) -> Vec<u8> {
+    format!("{{\"drop\":{keys:?}}}\n").into_bytes()
+}
+
 impl Answer {
+    /// For how long the task ran.
+    pub(super) fn took(&self) -> Option<Duration> {
+        self.us.map(Duration::from_micros)
+    }
+
     /// The report that it makes.
     pub(super) fn report(self) -> TaskReport {
+        let took = self.took();
         let data = self.data.map_or_else(Json::null, Json::from);
         let outcome = match self.status {
             Status::Success => Outcome::Success { data },
             Status::Launched => Outcome::Launched { data },
             Status::Cancelled => Outcome::Cancelled,
+            Status::Dropped => Outcome::NotBegun,
             Status::Failed if self.kind.as_deref() == Some("UNKNOWN") => Outcome::Unknown,
             Status::Failed => {
                 let kind = serde_json::from_value(self.kind.unwrap_or_default().into());
@@ -126,7 +143,7 @@ impl Answer {
                 }
             }
         };
-        TaskReport { outcome, log: self.log }
+        TaskReport { outcome, log: self.log, took }
     }
 }
 
@@ -138,7 +155,7 @@ pub(super) async fn obituary(child: &mut Child, output: &Path) -> TaskReport {
     let msg = format!("the process that ran the task {how}");
     let error =
         TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback: last_words.clone().map(Into::into) };
-    TaskReport { outcome: Outcome::Failed { msg, error }, log: last_words }
+    TaskReport { outcome: Outcome::Failed { msg, error }, log: last_words, took: None }
 }
 
 /// How a process ended, as the end of a sentence.

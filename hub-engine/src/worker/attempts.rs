@@ -23,6 +23,8 @@ pub(super) struct Attempts {
     waiting: VecDeque<Waiting>,
     /// In an order of its own, so that the same issues are always named in the same order.
     running: BTreeMap<Key, Running>,
+    /// How many of them are not over.
+    at_work: usize,
     done: Recent<Key>,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Running {
     pub(super) stop: CancellationToken,
     /// Whether `started` has been published for it.
     pub(super) announced: bool,
+    /// It has ended; its result is on its way, and it takes no slot any more.
+    pub(super) over: bool,
 }
 
 /// What to do with a delivery that has just come.
@@ -79,9 +83,39 @@ impl Attempts {
     pub(super) fn start_next(&mut self, now: Instant) -> Option<(TaskMessage, CancellationToken)> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
         let stop = CancellationToken::new();
-        let running = Running { delivery: Some(delivery), since: now, stop: stop.clone(), announced: false };
+        let stopper = stop.clone();
+        let running = Running { delivery: Some(delivery), since: now, stop: stopper, announced: false, over: false };
         self.running.insert((task.id, task.attempt), running);
+        self.at_work += 1;
         Some((task, stop))
+    }
+
+    /// The next issue that waits for a slot.
+    pub(super) fn next(&self) -> Option<&TaskMessage> {
+        self.waiting.front().map(|waiting| &waiting.task)
+    }
+
+    /// An issue has ended, and its result is on its way. Returns how long that took.
+    pub(super) fn end(&mut self, key: Key, now: Instant) -> Option<Duration> {
+        let running = self.running.get_mut(&key).filter(|running| !running.over)?;
+        running.over = true;
+        self.at_work -= 1;
+        Some(now - running.since)
+    }
+
+    /// An issue was started, but has not begun: it waits for a slot again, before all others. Returns it where that
+    /// cannot be: it is not wanted any more, or the dispatcher was told that it runs.
+    pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<TaskMessage> {
+        let key = (task.id, task.attempt);
+        let running = self.running.get_mut(&key)?;
+        if running.announced || running.stop.is_cancelled() {
+            return Some(task);
+        }
+        let delivery = running.delivery.take()?;
+        self.running.remove(&key);
+        self.at_work -= 1;
+        self.waiting.push_front(Waiting { task, delivery });
+        None
     }
 
     /// Takes out everything that waits for a slot.
@@ -103,12 +137,15 @@ impl Attempts {
     /// An issue is done with. Returns the delivery to acknowledge, where a lease does not hold it.
     pub(super) fn finish(&mut self, key: Key) -> Option<DeliveryRef> {
         self.done.insert(key);
-        self.running.remove(&key).and_then(|running| running.delivery)
+        let running = self.running.remove(&key)?;
+        self.at_work -= usize::from(!running.over);
+        running.delivery
     }
 
     /// Issues that have run longer than `limit` and were not announced as started; they count as announced now.
     pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<Key> {
-        let long = self.running.iter_mut().filter(|(_, running)| !running.announced && now - running.since >= limit);
+        let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
+        let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
         long.map(|(key, running)| {
             running.announced = true;
             *key
@@ -123,12 +160,13 @@ impl Attempts {
 
     /// When the next issue becomes a long one.
     pub(super) fn next_long(&self, limit: Duration) -> Option<Instant> {
-        self.running.values().filter(|running| !running.announced).map(|running| running.since + limit).min()
+        let short = self.running.values().filter(|running| running.may_be_announced());
+        short.map(|running| running.since + limit).min()
     }
 
-    /// Whether every running issue is a long one.
+    /// Whether every issue that takes a slot is a long one.
     pub(super) fn all_long(&self) -> bool {
-        self.running.values().all(|running| running.announced)
+        self.running.values().all(|running| running.announced || running.over)
     }
 
     /// What leases hold.
@@ -148,13 +186,25 @@ impl Attempts {
     }
 
     /// How many run.
-    pub(super) fn running_count(&self) -> usize {
-        self.running.len()
+    pub(super) const fn running_count(&self) -> usize {
+        self.at_work
+    }
+
+    /// Whether nothing runs and every result has arrived.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
     }
 
     /// How many wait for a slot.
     pub(super) fn waiting_count(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+impl Running {
+    /// Whether it may turn out to be a long one.
+    const fn may_be_announced(&self) -> bool {
+        !self.announced && !self.over
     }
 }
 

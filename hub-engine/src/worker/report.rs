@@ -101,8 +101,8 @@ impl Reporter {
                     reason: ReturnReason::UnknownModule,
                 }));
             }
-            // Stopped on the dispatcher's word: it knows.
-            runner::Outcome::Cancelled => return None,
+            // Stopped on the dispatcher's word: it knows. And of what has not begun there is nothing to say.
+            runner::Outcome::Cancelled | runner::Outcome::NotBegun => return None,
         }))
     }
 

@@ -9,16 +9,20 @@ use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::acks::Acks;
 use super::attempts::{Arrival, Attempts, Key};
 use super::heartbeat;
+use super::pace::Pace;
 use super::report::{Reporter, Span};
 use super::settings::WorkerSettings;
 use crate::clock::now;
-use crate::runner::{Catalogue, Runner, TaskRequest};
+use crate::runner::{Catalogue, Outcome, Runner, TaskRequest};
 use crate::wire::{Control, ControlMessage, ReturnReason, TaskMessage};
 
 /// How long the last words may take to reach the broker.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How much one turn takes at most, so that results and acknowledgements start in between.
+const TURN: usize = 512;
 
 /// What the worker's owner can tell the loop.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(super) enum Order {
 /// What the loop's own tasks tell it.
 #[derive(Debug)]
 enum Internal {
+    /// An issue has ended, its slot is free. It took so long, as far as the runner knows.
+    Ended(Key, Option<Duration>),
+    /// An issue was started, but has not begun.
+    NotBegun(TaskMessage),
     /// An issue is over and its report confirmed.
     Finished(Key),
     /// The dispatcher's queue holds the report that these started: a lease holds them now.
@@ -46,10 +54,14 @@ pub(super) struct Serve {
     catalogue: watch::Receiver<Arc<Catalogue>>,
     reporter: Reporter,
     attempts: Attempts,
+    acks: Acks,
+    pace: Pace,
     ready: watch::Sender<bool>,
     internal: mpsc::UnboundedSender<Internal>,
     from_internal: mpsc::UnboundedReceiver<Internal>,
     paused: bool,
+    /// Whether the subscriptions for short tasks flow.
+    brisk: bool,
     draining: bool,
 }
 
@@ -69,10 +81,13 @@ impl Serve {
             runner,
             reporter,
             attempts: Attempts::default(),
+            acks: Acks::default(),
+            pace: Pace::new(),
             ready,
             internal,
             from_internal,
             paused: false,
+            brisk: false,
             draining: false,
         }
     }
@@ -96,15 +111,31 @@ impl Serve {
                     self.beat(false);
                 }
                 () = sleep_until(next_long) => self.announce_long().await,
-                Some(internal) = self.from_internal.recv() => self.handle_internal(internal).await,
+                () = sleep_until(self.acks.due()) => {}
+                Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 event = events.next() => match event {
                     Some(event) => self.handle_event(event).await,
                     None => return,
                 },
             }
+            self.take_what_is_there(&mut events).await;
             self.fill_slots().await;
+            self.acks.send(&self.link).await;
         };
         self.drain(events, orders, grace).await;
+    }
+
+    /// Handles what has arrived, so that a turn is one message when idle and many under load.
+    async fn take_what_is_there(&mut self, events: &mut LinkEvents) {
+        for _ in 0..TURN {
+            if let Ok(internal) = self.from_internal.try_recv() {
+                self.handle_internal(internal);
+            } else if let Some(event) = events.try_next() {
+                self.handle_event(event).await;
+            } else {
+                return;
+            }
+        }
     }
 
     async fn handle_event(&mut self, event: LinkEvent) {
@@ -124,8 +155,12 @@ impl Serve {
                 self.handle_control(&delivery);
                 self.settle(at, Settlement::Ack).await;
             }
-            LinkEvent::Delivery(_, at, delivery) => self.handle_task(at, &delivery).await,
-            LinkEvent::Down { .. } | LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
+            LinkEvent::Delivery(_, at, delivery) => {
+                self.acks.note(at);
+                self.handle_task(at, &delivery).await;
+            }
+            LinkEvent::Down { .. } => self.acks.forget_all(),
+            LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
         }
     }
 
@@ -158,32 +193,50 @@ impl Serve {
         match self.attempts.arrive(task, at) {
             Arrival::Queued => {}
             // Mostly it came by a session that has died; but an issue may be in the queue twice.
-            Arrival::Adopted(earlier) => self.settle(earlier, Settlement::Ack).await,
-            Arrival::Settle => self.settle(at, Settlement::Ack).await,
+            Arrival::Adopted(earlier) => self.acks.done(earlier),
+            Arrival::Settle => self.acks.done(at),
         }
     }
 
-    async fn handle_internal(&mut self, internal: Internal) {
+    fn handle_internal(&mut self, internal: Internal) {
         match internal {
+            Internal::Ended(key, took) => {
+                if let Some(outside) = self.attempts.end(key, Instant::now()) {
+                    self.pace.note(took.unwrap_or(outside));
+                }
+            }
+            Internal::NotBegun(task) => {
+                if let Some(task) = self.attempts.put_back(task) {
+                    self.hand_back((task.id, task.attempt));
+                }
+            }
             Internal::Finished(key) => {
                 if let Some(delivery) = self.attempts.finish(key) {
-                    self.settle(delivery, Settlement::Ack).await;
+                    self.acks.done(delivery);
                 }
             }
-            Internal::Leased(keys) => {
-                for delivery in self.attempts.lease(&keys) {
-                    self.settle(delivery, Settlement::Ack).await;
-                }
-            }
-            Internal::GivenBack(delivery) => self.settle(delivery, Settlement::Ack).await,
+            Internal::Leased(keys) => self.attempts.lease(&keys).into_iter().for_each(|at| self.acks.done(at)),
+            Internal::GivenBack(delivery) => self.acks.done(delivery),
         }
+    }
+
+    /// Hands an issue that has not begun back to the dispatcher, which was told that it runs.
+    fn hand_back(&self, key: Key) {
+        let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
+        tokio::spawn(async move {
+            reporter.returned(key.0, key.1, ReturnReason::Busy).await;
+            let _ = internal.send(Internal::Finished(key));
+        });
     }
 
     /// Starts what waits while there are slots; with every slot held by a long task, keeps nothing that
     /// another worker could run meanwhile.
     async fn fill_slots(&mut self) {
         let slots = self.settings.slots as usize;
-        while self.attempts.running_count() < slots {
+        while let Some(next) = self.attempts.next() {
+            if self.attempts.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
+                break;
+            }
             let Some((task, stop)) = self.attempts.start_next(Instant::now()) else { break };
             self.spawn(task, stop);
         }
@@ -197,6 +250,9 @@ impl Serve {
         if !stuck && self.paused && !self.draining {
             self.resume().await;
         }
+        if !self.paused && self.brisk != self.pace.is_brisk() {
+            self.set_brisk(self.pace.is_brisk()).await;
+        }
     }
 
     fn spawn(&self, task: TaskMessage, stop: tokio_util::sync::CancellationToken) {
@@ -206,9 +262,16 @@ impl Serve {
             let key = (task.id, task.attempt);
             let started_at = now();
             tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
-            let report = runner.run(request(task, worker), stop).await;
+            let report = runner.run(request(&task, worker), stop).await;
+            if report.outcome == Outcome::NotBegun {
+                let _ = internal.send(Internal::NotBegun(task));
+                return;
+            }
             let ended_at = now();
+            // One that was handed over ahead has begun later than that.
+            let started_at = report.took.map_or(started_at, |took| ended_at.before(took).max(started_at));
             tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
+            let _ = internal.send(Internal::Ended(key, report.took));
             reporter.ended(key.0, key.1, report, Span { started_at, ended_at }).await;
             let _ = internal.send(Internal::Finished(key));
         });
@@ -241,19 +304,35 @@ impl Serve {
 
     async fn pause(&mut self) {
         self.paused = true;
-        for pool in 1..=self.settings.pools.len() {
-            self.link.pause(SubscriptionId(pool)).await;
+        self.set_brisk(false).await;
+        for pool in self.settings.steady_subscriptions() {
+            self.link.pause(pool).await;
         }
     }
 
     async fn resume(&mut self) {
         self.paused = false;
-        for pool in 1..=self.settings.pools.len() {
-            self.link.resume(SubscriptionId(pool)).await;
+        for pool in self.settings.steady_subscriptions() {
+            self.link.resume(pool).await;
         }
     }
 
-    async fn settle(&self, at: DeliveryRef, settlement: Settlement) {
+    async fn set_brisk(&mut self, brisk: bool) {
+        if std::mem::replace(&mut self.brisk, brisk) == brisk {
+            return;
+        }
+        tracing::debug!(brisk, "the worker changes its pace");
+        for pool in self.settings.brisk_subscriptions() {
+            if brisk {
+                self.link.resume(pool).await;
+            } else {
+                self.link.pause(pool).await;
+            }
+        }
+    }
+
+    async fn settle(&mut self, at: DeliveryRef, settlement: Settlement) {
+        self.acks.forget(at);
         // Stale means that the session died first: the delivery comes again and is recognised then.
         if let Err(error) = self.link.settle(at, settlement, false).await {
             tracing::debug!(%error, "a delivery will come again");
@@ -275,7 +354,7 @@ impl Serve {
         self.give_back(ReturnReason::Draining);
         let mut deadline = Instant::now() + grace;
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
-        while self.attempts.running_count() > 0 {
+        while !self.attempts.is_idle() {
             let next_long = self.attempts.next_long(self.settings.long_after);
             tokio::select! {
                 biased;
@@ -283,11 +362,15 @@ impl Serve {
                 Some(Order::Drain(grace)) = orders.recv() => deadline = deadline.min(Instant::now() + grace),
                 _ = heartbeat.tick() => self.beat(false),
                 () = sleep_until(next_long) => self.announce_long().await,
-                Some(internal) = self.from_internal.recv() => self.handle_internal(internal).await,
+                Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 Some(event) = events.next() => self.handle_event(event).await,
             }
+            // What has not begun never will.
+            self.give_back(ReturnReason::Draining);
+            self.acks.send(&self.link).await;
         }
         self.abandon_running().await;
+        self.acks.send_all(&self.link).await;
         self.beat(true);
         self.runner.shutdown(GOODBYE).await;
         if let Err(error) = self.link.close(GOODBYE).await {
@@ -300,6 +383,7 @@ impl Serve {
         let running: Vec<(Key, bool)> = self
             .attempts
             .running()
+            .filter(|(_, running)| !running.over)
             .map(|(key, running)| {
                 running.stop.cancel();
                 (*key, running.delivery.is_none())
@@ -317,14 +401,14 @@ impl Serve {
     }
 }
 
-fn request(task: TaskMessage, worker: Arc<str>) -> TaskRequest {
+fn request(task: &TaskMessage, worker: Arc<str>) -> TaskRequest {
     TaskRequest {
         id: task.id,
         parent_id: task.parent_id,
-        name: task.name,
-        task_name: task.task_name,
-        args: task.args,
-        kwargs: task.kwargs,
+        name: Arc::clone(&task.name),
+        task_name: Arc::clone(&task.task_name),
+        args: task.args.clone(),
+        kwargs: task.kwargs.clone(),
         attempt: task.attempt.attempt,
         worker,
     }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_transport::SubscribeOptions;
-use hub_transport::supervisor::{Backoff, Plan, Subscribe};
+use hub_transport::supervisor::{Backoff, Plan, Subscribe, SubscriptionId};
 use uuid::Uuid;
 
 use crate::wire::Names;
+
+/// How many further deliveries of each pool may be here unsettled while tasks are short: as many as are run while a
+/// result is on its way to the broker and its confirm back.
+const BRISK_PREFETCH: u16 = 256;
 
 /// How a worker serves.
 #[derive(Clone, Debug)]
@@ -45,26 +49,37 @@ impl WorkerSettings {
         }
     }
 
+    /// The subscriptions that flow as long as there are slots, one for each pool.
+    pub(super) fn steady_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
+        (1..=self.pools.len()).map(SubscriptionId)
+    }
+
+    /// Those that flow while tasks are short, likewise.
+    pub(super) fn brisk_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
+        let pools = self.pools.len();
+        (pools + 1..=2 * pools).map(SubscriptionId)
+    }
+
     /// How many deliveries of each pool may be here unsettled: the slots, and enough beside them that a
-    /// slot never waits for the broker between two short tasks.
+    /// slot never waits for the broker between two tasks that are not very short.
     pub(super) fn prefetch(&self) -> u16 {
         let beside = (self.slots * 4).clamp(16, 256);
         u16::try_from(self.slots.saturating_add(beside)).unwrap_or(u16::MAX)
     }
 
-    /// What the supervisor keeps up. Subscription 0 is control, the pools follow in order.
+    /// What the supervisor keeps up. Subscription 0 is control, then come the pools in order, and then the pools again.
     pub(super) fn plan(&self) -> Plan {
-        let control = Subscribe {
-            queue: self.names.control_queue(&self.id),
-            options: SubscribeOptions { prefetch: 64, exclusive: true },
-        };
-        let pools = self.pools.iter().map(|pool| Subscribe {
-            queue: self.names.pool_queue(pool),
-            options: SubscribeOptions { prefetch: self.prefetch(), exclusive: false },
-        });
+        let options = |prefetch| SubscribeOptions { prefetch, exclusive: false };
+        let control = Subscribe::new(
+            self.names.control_queue(&self.id),
+            SubscribeOptions { prefetch: 64, exclusive: true },
+        );
+        let queues = self.pools.iter().map(|pool| self.names.pool_queue(pool));
+        let steady = queues.clone().map(|queue| Subscribe::new(queue, options(self.prefetch())));
+        let brisk = queues.map(|queue| Subscribe::new(queue, options(BRISK_PREFETCH)).paused());
         Plan {
             topology: self.names.worker_topology(&self.id, &self.pools),
-            subscriptions: std::iter::once(control).chain(pools).collect(),
+            subscriptions: std::iter::once(control).chain(steady).chain(brisk).collect(),
             inbox: false,
             window: 1024,
             backoff: self.backoff.clone(),

@@ -64,15 +64,16 @@ impl Keeper {
         events: mpsc::UnboundedSender<LinkEvent>,
     ) -> Self {
         let (ended, from_ended) = mpsc::unbounded_channel();
+        let paused = plan.subscriptions.iter().enumerate().filter(|(_, wanted)| wanted.paused);
         Self {
             transport,
+            paused: paused.map(|(at, _)| SubscriptionId(at)).collect(),
             plan,
             shared,
             publisher,
             events,
             ended,
             from_ended,
-            paused: HashSet::new(),
             flowing: HashMap::new(),
             sessions: 0,
             epochs: 0,

@@ -39,6 +39,22 @@ pub struct Subscribe {
     pub queue: String,
     /// How.
     pub options: SubscribeOptions,
+    /// It does not flow before [`Link::resume`].
+    pub paused: bool,
+}
+
+impl Subscribe {
+    /// Consumes this queue from the start.
+    #[must_use]
+    pub fn new(queue: impl Into<String>, options: SubscribeOptions) -> Self {
+        Self { queue: queue.into(), options, paused: false }
+    }
+
+    /// The same, but only once it is resumed.
+    #[must_use]
+    pub fn paused(self) -> Self {
+        Self { paused: true, ..self }
+    }
 }
 
 /// A subscription of a plan, by its position.

@@ -14,6 +14,7 @@ mod reports;
 mod requests;
 mod restore;
 mod schedule;
+mod throughput;
 mod types;
 mod vanished;
 mod waiting;

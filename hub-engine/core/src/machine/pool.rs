@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::throughput::Throughput;
 use crate::{JobId, TaskId, Timestamp};
 
 /// The pools that tasks wait in or are on their way to.
@@ -24,6 +25,8 @@ pub(super) struct Pool {
     parked_count: u64,
     /// Issues on the broker that no worker has reported on, and when each last gave a sign of life.
     window: BTreeMap<TaskId, Timestamp>,
+    /// How many ended lately.
+    pub(super) throughput: Throughput,
     /// When the queue is to be looked into. `None` while nothing is on its way.
     pub(super) probe_due: Option<Timestamp>,
     /// Since when the queue has been empty whenever it was looked into.

@@ -19,6 +19,7 @@ impl Machine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Verdict::Unknown;
         };
+        self.pools.get_mut(job.spec(index).pool()).throughput.count(now);
         let state = job.task_mut(index).state_mut();
         let began = now.before(result.ended_at.since(result.started_at));
         state.started_at = Some(state.submitted_at.map_or(began, |submitted| began.max(submitted)));

@@ -24,7 +24,7 @@ impl Machine {
         if !self.is_reachable(name) {
             return;
         }
-        let window = self.window(slots);
+        let window = self.window(name, slots, now);
         loop {
             let pool = self.pools.get_mut(name);
             if pool.in_window() >= window {
@@ -54,10 +54,12 @@ impl Machine {
     }
 
     /// How many issues of a pool may be on the broker without a worker's word of them: a few for each slot of
-    /// its workers, so that none of them ever waits for the dispatcher. Issues under a lease and launched ones
-    /// are not counted: they are not on the broker.
-    fn window(&self, slots: Option<u32>) -> u32 {
-        slots.unwrap_or(0).saturating_mul(self.settings.window_factor).max(self.settings.window_floor)
+    /// its workers, and of short tasks as many as are run within a moment, so that no worker ever waits for the
+    /// dispatcher. Issues under a lease and launched ones are not counted: they are not on the broker.
+    fn window(&mut self, pool: &Arc<str>, slots: Option<u32>, now: Timestamp) -> u32 {
+        let lately = self.pools.get_mut(pool).throughput.lately(now);
+        let by_slots = slots.unwrap_or(0).saturating_mul(self.settings.window_factor);
+        by_slots.max(lately.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor)
     }
 
     fn hand_out(&mut self, id: JobId, index: u32, now: Timestamp) {

@@ -19,6 +19,9 @@ pub struct Settings {
     pub window_floor: u32,
     /// Otherwise so many for each slot of the pool's live workers.
     pub window_factor: u32,
+    /// Or, where tasks are short, so many for each task of the pool that ended within the last tenth or two of a second:
+    /// as many as are run while messages are on their way.
+    pub window_pace: u32,
     /// A worker that is not heard of for so long has lost what it held.
     pub lease: Duration,
     /// What leases gain when the dispatcher was cut off from the broker.
@@ -33,6 +36,7 @@ impl Default for Settings {
             incarnation: 1,
             window_floor: 64,
             window_factor: 4,
+            window_pace: 1,
             lease: Duration::from_secs(30),
             lease_grace: Duration::from_secs(10),
             crash_limit: 5,

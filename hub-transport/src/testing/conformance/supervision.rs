@@ -12,10 +12,7 @@ use crate::{Outcome, Settlement, SubscribeOptions, Topology};
 fn plan(queue: &str) -> Plan {
     Plan {
         topology: Topology::default().queue(Queue::new(queue, QueueKind::Quorum)),
-        subscriptions: vec![Subscribe {
-            queue: queue.to_owned(),
-            options: SubscribeOptions { prefetch: 50, exclusive: false },
-        }],
+        subscriptions: vec![Subscribe::new(queue, SubscribeOptions { prefetch: 50, exclusive: false })],
         inbox: true,
         window: 100,
         backoff: Backoff { cap: Duration::from_secs(1), ..Backoff::default() },

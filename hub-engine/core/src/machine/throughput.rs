@@ -1,0 +1,58 @@
+//! How many tasks of a pool ended lately, so that as many can be on their way.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+
+/// Tasks are counted in stretches of this length, and the last one or two of them are what is called lately.
+const STRETCH: Duration = Duration::from_millis(100);
+
+/// Counts what has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Throughput {
+    began: Timestamp,
+    now: u32,
+    before: u32,
+}
+
+impl Throughput {
+    /// One more.
+    pub(super) fn count(&mut self, now: Timestamp) {
+        self.turn(now);
+        self.now = self.now.saturating_add(1);
+    }
+
+    /// How many lately.
+    pub(super) fn lately(&mut self, now: Timestamp) -> u32 {
+        self.turn(now);
+        self.now.saturating_add(self.before)
+    }
+
+    fn turn(&mut self, now: Timestamp) {
+        let passed = now.since(self.began);
+        if passed < STRETCH {
+            return;
+        }
+        self.before = if passed < STRETCH * 2 { self.now } else { 0 };
+        self.now = 0;
+        self.began = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_past_does_not_count() {
+        let mut throughput = Throughput::default();
+        let at = |millis: u64| Timestamp::from_millis(1_000_000 + millis);
+        (0..10).for_each(|_| throughput.count(at(0)));
+        assert_eq!(throughput.lately(at(99)), 10);
+        assert_eq!(throughput.lately(at(150)), 10);
+        throughput.count(at(160));
+        assert_eq!(throughput.lately(at(200)), 11);
+        assert_eq!(throughput.lately(at(260)), 1);
+        assert_eq!(throughput.lately(at(500)), 0);
+    }
+}
