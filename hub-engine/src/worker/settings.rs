@@ -70,10 +70,8 @@ impl WorkerSettings {
     /// What the supervisor keeps up. Subscription 0 is control, then come the pools in order, and then the pools again.
     pub(super) fn plan(&self) -> Plan {
         let options = |prefetch| SubscribeOptions { prefetch, exclusive: false };
-        let control = Subscribe::new(
-            self.names.control_queue(&self.id),
-            SubscribeOptions { prefetch: 64, exclusive: true },
-        );
+        let control =
+            Subscribe::new(self.names.control_queue(&self.id), SubscribeOptions { prefetch: 64, exclusive: true });
         let queues = self.pools.iter().map(|pool| self.names.pool_queue(pool));
         let steady = queues.clone().map(|queue| Subscribe::new(queue, options(self.prefetch())));
         let brisk = queues.map(|queue| Subscribe::new(queue, options(BRISK_PREFETCH)).paused());

@@ -1,0 +1,173 @@
+//! Tasks that are handed to a Python process before the one at work has ended: what becomes of them when that one
+//! takes its time, is stopped, or takes the process with it.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::{JobId, Json};
+use hub_engine::runner::{ModuleRunner, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const MODULES: [(&str, &str); 1] = [(
+    "act.py",
+    "import os, time\nfrom hub.lib.api import task\n\n@task\ndef act(how, path=None):\n    \
+     with open('ran', 'a') as ran:\n        ran.write(how + '\\n')\n    \
+     if how == 'wait':\n        while not os.path.exists(path):\n            time.sleep(0.001)\n    \
+     if how == 'die':\n        while not os.path.exists(path):\n            time.sleep(0.001)\n        os._exit(3)\n    \
+     return how\n",
+)];
+
+struct Bench {
+    directory: tempfile::TempDir,
+    runner: Arc<ModuleRunner>,
+    tasks: std::sync::atomic::AtomicU32,
+}
+
+impl Bench {
+    /// A runner with one slot that has found `act` to be quick.
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in MODULES {
+            let text = text.replace("'ran'", &format!("{:?}", directory.path().join("ran")));
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let settings = RunnerSettings { slots: 1, ..RunnerSettings::new(directory.path()) };
+        let runner = Arc::new(ModuleRunner::start(settings).await.unwrap());
+        let bench = Self { directory, runner, tasks: 0.into() };
+        assert!(!bench.runner.has_room_ahead("act"), "nothing is known of it");
+        // The first one imports the module, and is slow for that.
+        while !bench.runner.has_room_ahead("act") {
+            assert_eq!(bench.begin("quick", &CancellationToken::new()).await.unwrap().outcome, success("quick"));
+        }
+        std::fs::remove_file(bench.path("ran")).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn begin(&self, how: &str, stop: &CancellationToken) -> JoinHandle<TaskReport> {
+        let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
+        let number = self.tasks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let args = format!("[{how:?}, {:?}]", self.path("go"));
+        let request = TaskRequest {
+            id: job.task(number),
+            parent_id: job,
+            name: how.into(),
+            task_name: "act".into(),
+            args: Json::parse(&args).unwrap(),
+            kwargs: Json::from_checked("{}"),
+            attempt: 1,
+            worker: "w".into(),
+        };
+        let (runner, stop) = (Arc::clone(&self.runner), stop.clone());
+        let running = tokio::spawn(async move { runner.run(request, stop).await });
+        running
+    }
+
+    /// Begins a task and waits until it runs.
+    async fn run_first(&self, how: &str, stop: &CancellationToken) -> JoinHandle<TaskReport> {
+        let running = self.begin(how, stop);
+        until("the task runs", || async { self.ran().contains(how) }).await;
+        running
+    }
+
+    fn ran(&self) -> String {
+        std::fs::read_to_string(self.path("ran")).unwrap_or_default()
+    }
+}
+
+fn success(how: &str) -> Outcome {
+    Outcome::Success { data: Json::string(how) }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "waited for too long: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn open(path: &Path) {
+    std::fs::write(path, "").unwrap();
+}
+
+#[tokio::test]
+async fn tasks_behind_one_that_takes_its_time_come_back() {
+    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let first = bench.run_first("wait", &go_on).await;
+    let behind = [bench.begin("behind", &go_on), bench.begin("behind", &go_on)];
+    for task in behind {
+        assert_eq!(task.await.unwrap().outcome, Outcome::NotBegun);
+    }
+    open(&bench.path("go"));
+    assert_eq!(first.await.unwrap().outcome, success("wait"));
+    assert_eq!(bench.ran(), "wait\n", "what came back has not run");
+    assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
+}
+
+#[tokio::test]
+async fn stopping_one_does_not_stop_those_behind_it() {
+    let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
+    let first = bench.run_first("wait", &stop).await;
+    let behind = bench.begin("behind", &go_on);
+    stop.cancel();
+    assert_eq!(behind.await.unwrap().outcome, Outcome::NotBegun);
+    assert_eq!(first.await.unwrap().outcome, Outcome::Cancelled);
+    assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
+    assert_eq!(bench.ran(), "wait\nquick\n");
+}
+
+#[tokio::test]
+async fn one_behind_can_be_stopped_alone() {
+    let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
+    let first = bench.run_first("wait", &go_on).await;
+    let behind = bench.begin("behind", &stop);
+    stop.cancel();
+    assert_eq!(behind.await.unwrap().outcome, Outcome::Cancelled);
+    open(&bench.path("go"));
+    assert_eq!(first.await.unwrap().outcome, success("wait"));
+    assert_eq!(bench.ran(), "wait\n");
+}
+
+#[tokio::test]
+async fn a_process_that_dies_fails_the_task_it_ran_and_no_other() {
+    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let first = bench.run_first("die", &go_on).await;
+    let behind = bench.begin("behind", &go_on);
+    open(&bench.path("go"));
+    match first.await.unwrap().outcome {
+        Outcome::Failed { msg, .. } => assert!(msg.contains("exited with code 3"), "{msg}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(behind.await.unwrap().outcome, Outcome::NotBegun);
+    assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
+    assert_eq!(bench.ran(), "die\nquick\n");
+}
+
+#[tokio::test]
+async fn many_quick_ones_run_in_their_order_in_one_process() {
+    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let names: Vec<String> = (0..20).map(|at| format!("task{at:02}")).collect();
+    // On one thread tasks begin in the order in which they were spawned.
+    let running: Vec<_> = names.iter().map(|name| bench.begin(name, &go_on)).collect();
+    let mut ran = String::new();
+    for (name, task) in names.iter().zip(running) {
+        match task.await.unwrap().outcome {
+            // The machine was busy with other things for a while.
+            Outcome::NotBegun => {}
+            outcome => {
+                assert_eq!(outcome, success(name));
+                ran += &format!("{name}\n");
+            }
+        }
+    }
+    assert_eq!(bench.ran(), ran, "each ran once, in order, and those that came back did not");
+    assert!(ran.contains("task00"));
+    bench.runner.shutdown(Duration::from_secs(10)).await;
+}
