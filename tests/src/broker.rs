@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::SyncRunner;
-use testcontainers::{Container, GenericImage, ImageExt};
+use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
 
 use crate::eventually;
 
@@ -15,6 +15,8 @@ const IMAGE: (&str, &str) = ("hub-rabbitmq", "4");
 const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
 /// What the broker says when it serves.
 const STARTED: &str = "Server startup complete";
+/// Where a broker finds which of its plugins it shall start.
+const PLUGINS: &str = "/etc/rabbitmq/enabled_plugins";
 
 /// The broker's own settings, where they differ from those of the image.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,9 @@ pub struct BrokerSettings {
     pub configuration: String,
     /// Files in the broker's container: path and content.
     pub files: Vec<(String, String)>,
+    /// Whether it uses this machine's network itself, instead of a port proxy, which costs throughput and latency.
+    /// Its ports are free ones, so that several can run side by side.
+    pub on_host_network: bool,
 }
 
 /// A broker, gone when this goes.
@@ -49,10 +54,12 @@ impl Broker {
     #[must_use]
     pub fn start_with(settings: BrokerSettings) -> Self {
         let (port, tls_port) = (free_port(), free_port());
-        let mut image = GenericImage::new(IMAGE.0, IMAGE.1)
-            .with_wait_for(WaitFor::message_on_stdout(STARTED))
-            .with_mapped_port(port, 5672.tcp())
-            .with_mapped_port(tls_port, 5671.tcp());
+        let image = GenericImage::new(IMAGE.0, IMAGE.1).with_wait_for(WaitFor::message_on_stdout(STARTED));
+        let mut image = if settings.on_host_network {
+            on_host_network(image, port)
+        } else {
+            image.with_mapped_port(port, 5672.tcp()).with_mapped_port(tls_port, 5671.tcp())
+        };
         if !settings.configuration.is_empty() {
             image = image.with_copy_to(CONFIGURATION, settings.configuration.into_bytes());
         }
@@ -61,6 +68,20 @@ impl Broker {
         }
         let container = image.start().expect("the broker's container starts");
         Self { container, port, tls_port }
+    }
+
+    /// The process, on this machine, that all of the broker's others are below.
+    ///
+    /// # Panics
+    /// Where the container cannot be looked at.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let output = Command::new("docker")
+            .args(["inspect", "--format", "{{.State.Pid}}", self.container.id()])
+            .output()
+            .expect("the container can be looked at");
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse().unwrap_or_else(|_| panic!("no process id of the broker: {text:?}"))
     }
 
     /// The port where it speaks TLS, if its settings say so.
@@ -162,6 +183,23 @@ impl Broker {
         }
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
+}
+
+/// On the network of this machine, reachable from nowhere else: the broker's own port, and free ones for what else a
+/// node of RabbitMQ listens on.
+fn on_host_network(image: GenericImage, port: u16) -> ContainerRequest<GenericImage> {
+    image
+        .with_network("host")
+        .with_env_var("RABBITMQ_NODENAME", "hub@localhost")
+        .with_env_var("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .with_env_var("RABBITMQ_NODE_PORT", port.to_string())
+        .with_env_var("RABBITMQ_DIST_PORT", free_port().to_string())
+        .with_env_var("ERL_EPMD_PORT", free_port().to_string())
+        // What a plugin listens on cannot be chosen for all images alike.
+        .with_copy_to(PLUGINS, b"[].".to_vec())
+        // As in the image that ci/rabbitmq-image makes, whichever image it is: schedulers that spin while they are
+        // idle would take the processor from those who are measured beside them.
+        .with_env_var("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
 }
 
 /// A port that nobody listens on.

@@ -1,6 +1,7 @@
 //! What the tests of whole programs share: a real broker, the real binaries, the example jobs, and waiting for
 //! things to happen.
 
+pub mod bench;
 mod broker;
 mod certificates;
 pub mod chaos;

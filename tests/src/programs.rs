@@ -24,7 +24,9 @@ fn binaries() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let own = std::env::current_exe().expect("a test has a path");
-        let directory = own.parent().and_then(Path::parent).expect("it is in target/PROFILE/deps").to_owned();
+        let beside = own.parent().expect("it is in a directory");
+        // A test is in target/PROFILE/deps, a program of this package beside the others.
+        let directory = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside }.to_owned();
         if std::env::var_os(BUILT).is_none() {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let mut build = Command::new(cargo);
@@ -42,6 +44,7 @@ fn binaries() -> &'static Path {
 pub struct Programs {
     directory: tempfile::TempDir,
     environment: Vec<(String, String)>,
+    log_level: &'static str,
 }
 
 /// A program in the background, ended when this goes.
@@ -71,14 +74,23 @@ impl Programs {
         // killed cannot clear it away, and it goes with this directory.
         let own = directory.path().to_string_lossy().into_owned();
         let environment = ["STATE_DIRECTORY", "TMPDIR"].map(|name| (name.to_owned(), own.clone()));
-        Self { directory, environment: environment.into() }
+        Self { directory, environment: environment.into(), log_level: "debug" }
     }
 
     /// A whole Hub in one process with these task modules (name and text, in a directory of their own), and
     /// programs that reach it over HTTP.
     #[must_use]
     pub fn in_memory(modules: &[(&str, &str)], arguments: &[&str]) -> (Self, Daemon) {
-        let programs = Self::alone();
+        Self::alone().start_in_memory(modules, arguments)
+    }
+
+    /// The same with these programs.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    #[must_use]
+    pub fn start_in_memory(self, modules: &[(&str, &str)], arguments: &[&str]) -> (Self, Daemon) {
+        let programs = self;
         programs.write_modules(modules);
         let mut all = vec!["--transport", "memory", "--http", "127.0.0.1:0"];
         for default in [["--tasks-dir", "tasks"], ["--slots", "2"]] {
@@ -99,6 +111,13 @@ impl Programs {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with programs that log no more than they do for their users.
+    #[must_use]
+    pub fn quietly(mut self) -> Self {
+        self.log_level = "info";
         self
     }
 
@@ -191,7 +210,7 @@ impl Programs {
         let child = self
             .command(program)
             .args(arguments)
-            .args(["--log-level", "debug"])
+            .args(["--log-level", self.log_level])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)

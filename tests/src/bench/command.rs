@@ -1,0 +1,125 @@
+//! The command line of `hub-bench`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::figure::Figure;
+use super::inside::{self, Part};
+use super::jobs::Shape;
+use super::report::Report;
+use super::run::Bench;
+use super::workloads::{ALL, Workload};
+use super::{machine, plot, table};
+use crate::Client;
+
+/// Measures Hub beside what its broker alone can do. Progress goes to standard error, the tables to standard output.
+#[derive(Debug, Parser)]
+#[command(name = "hub-bench", args_conflicts_with_subcommands = true)]
+struct Args {
+    /// Only these workloads [default: all]
+    #[arg(value_name = "WORKLOAD", value_parser = workload_names())]
+    workloads: Vec<String>,
+    /// How often everything is measured; medians count [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// The AMQP client library of dispatcher, worker and client
+    #[arg(long, value_name = "NAME", default_value = "lapin")]
+    client: ClientName,
+    /// Write everything into this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Tiny sizes and one run: whether the benchmark works, not how fast Hub is
+    #[arg(long)]
+    quick: bool,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Draw the plots of a result
+    Plot {
+        /// What `--json` has written
+        json: PathBuf,
+        /// Where the plots go
+        #[arg(long, value_name = "DIR", default_value = "docs")]
+        into: PathBuf,
+    },
+    /// Measure one thing in this process
+    #[command(hide = true)]
+    Inside { part: Part, shape: Shape, tasks: usize },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClientName {
+    Lapin,
+    Amqprs,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match args.instead {
+        Some(Instead::Inside { part, shape, tasks }) => {
+            inside::print(part, shape, tasks);
+            Ok(())
+        }
+        Some(Instead::Plot { json, into }) => plot::draw(&json, &into),
+        None => measure(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("hub-bench: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &Args) -> Result<(), String> {
+    let chosen: Vec<&Workload> = ALL
+        .into_iter()
+        .filter(|workload| args.workloads.is_empty() || args.workloads.iter().any(|name| name == workload.name))
+        .collect();
+    // What cannot be written at the end should be known at the beginning.
+    if let Some(path) = &args.json {
+        write(path, "")?;
+    }
+    let disturbance = machine::disturbance();
+    if let Some(what) = &disturbance {
+        eprintln!("hub-bench: {what}");
+    }
+    let client = match args.client {
+        ClientName::Lapin => Client::Lapin,
+        ClientName::Amqprs => Client::Amqprs,
+    };
+    let bench = Bench::start(client, args.quick, chosen.iter().any(|workload| workload.needs_broker));
+    let runs = args.runs.unwrap_or(if args.quick { 1 } else { 3 });
+    let rounds: Vec<_> = (1..=runs)
+        .map(|run| {
+            eprintln!("run {run} of {runs}");
+            bench.round(&chosen)
+        })
+        .collect();
+    let figures: Vec<Figure> = chosen.iter().flat_map(|workload| (workload.figures)()).collect();
+    let report = Report::new(figures, &rounds);
+    print!("{}", table::tables(&report));
+    if let Some(path) = &args.json {
+        let settings: Value = json!({"runs": runs, "quick": args.quick, "disturbance": disturbance});
+        let json = report.to_json(&machine::facts(&bench), &settings);
+        write(path, &format!("{json:#}\n"))?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn workload_names() -> clap::builder::PossibleValuesParser {
+    ALL.map(|workload| clap::builder::PossibleValue::new(workload.name).help(workload.about)).into()
+}

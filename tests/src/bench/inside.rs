@@ -1,0 +1,175 @@
+//! What is measured without other processes: in one of its own, so that its memory and processor time are its alone.
+//! The benchmark starts itself for it, and reads what it prints.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use hub_core::action::Action;
+use hub_core::job::{Job, Limits};
+use hub_core::machine::{Machine, Outcome, Published, Settings, TaskResult};
+use hub_core::{JobId, Json, Timestamp};
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::runner::{self, FunctionRunner};
+use hub_engine::store::MemoryStore;
+use hub_engine::worker::{Worker, WorkerSettings};
+use hub_transport::memory::MemoryBroker;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::jobs::Shape;
+use super::processes::{Scope, Usage, usage};
+use super::stage::run_job;
+
+/// Small jobs are repeated until they are so many tasks, for what is timed to be much longer than a tick.
+const ENOUGH: usize = 200_000;
+/// Less is a trial, and not repeated.
+const TRIAL: usize = 1000;
+/// The slots of the worker.
+const SLOTS: u32 = 2;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Part {
+    /// Text to checked job
+    Parse,
+    /// The state machine, from the submit to the end, with all its actions
+    Core,
+    /// Dispatcher, worker, memory transport and memory store, with a function that does nothing
+    Hub,
+}
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Inside {
+    /// In all repetitions together.
+    pub(super) tasks: usize,
+    /// How long that took, in seconds.
+    pub(super) seconds: f64,
+    /// Processor time, in seconds.
+    pub(super) cpu: f64,
+    /// Memory at most, in bytes.
+    pub(super) peak: f64,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 3] = [Self::Parse, Self::Core, Self::Hub];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Core => "core",
+            Self::Hub => "hub",
+        }
+    }
+
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Core => "state machine",
+            Self::Hub => "whole Hub in memory",
+        }
+    }
+}
+
+impl Inside {
+    /// The same as usage of a process.
+    pub(super) const fn used(&self) -> Usage {
+        Usage { cpu: self.cpu, peak: self.peak }
+    }
+}
+
+/// Measures in a process of its own.
+pub(super) fn spawn(part: Part, shape: Shape, tasks: usize) -> Inside {
+    let own = std::env::current_exe().expect("a program has a path");
+    let output = Command::new(own)
+        .args(["inside", part.name(), shape.name(), &tasks.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the program runs");
+    assert!(output.status.success(), "{} of a {} job of {tasks} tasks failed", part.name(), shape.name());
+    let read: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let number = |key: &str| read[key].as_f64().expect("it prints numbers");
+    let tasks = usize::try_from(read["tasks"].as_u64().expect("it prints numbers")).expect("it fits");
+    Inside { tasks, seconds: number("seconds"), cpu: number("cpu"), peak: number("peak") }
+}
+
+/// Measures here, and prints.
+pub(super) fn print(part: Part, shape: Shape, tasks: usize) {
+    let text = shape.job(tasks);
+    let times = if tasks < TRIAL { 1 } else { (ENOUGH / tasks).max(1) };
+    let run: Box<dyn Fn(String)> = match part {
+        Part::Parse => Box::new(|text| drop(parse(&text))),
+        Part::Core => core(&text),
+        Part::Hub => hub(),
+    };
+    let texts: Vec<String> = vec![text; times];
+    let (begun, before) = (Instant::now(), usage(std::process::id(), Scope::Own).cpu);
+    texts.into_iter().for_each(run);
+    let (seconds, after) = (begun.elapsed().as_secs_f64(), usage(std::process::id(), Scope::Own));
+    let report = json!({"tasks": tasks * times, "seconds": seconds, "cpu": after.cpu - before, "peak": after.peak});
+    println!("{report}");
+}
+
+/// No job is too large here.
+fn limits() -> Limits {
+    Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, ..Limits::default() }
+}
+
+fn parse(text: &str) -> Job {
+    Job::parse(text, &limits()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The state machine alone, on a job that is parsed already. What it wants kept and told is let go.
+fn core(text: &str) -> Box<dyn Fn(String)> {
+    let job = Arc::new(parse(text));
+    Box::new(move |_| {
+        let (now, id) = (Timestamp::from_millis(1_000_000), JobId::new(Uuid::now_v7()));
+        let mut machine = Machine::new(Settings::default());
+        machine.handle_link(true, now);
+        machine.submit(id, Arc::clone(&job), now).expect("the id is new");
+        let (one, worker): (Json, Arc<str>) = (json!(1).into(), "w".into());
+        let mut actions = Vec::new();
+        while machine.is_live(id) {
+            machine.poll_actions(now, &mut actions);
+            for action in actions.drain(..) {
+                let Action::Publish(issue) = action else { continue };
+                machine.handle_published(issue.task, issue.attempt, Published::Confirmed, now);
+                let result = TaskResult {
+                    task: issue.task,
+                    attempt: issue.attempt,
+                    outcome: Outcome::Success { data: one.clone() },
+                    log: None,
+                    worker: Arc::clone(&worker),
+                    started_at: now,
+                    ended_at: now,
+                };
+                machine.handle_result(result, now);
+            }
+        }
+    })
+}
+
+/// A whole Hub in this process, with everything but real tasks.
+fn hub() -> Box<dyn Fn(String)> {
+    let runtime = Runtime::new().expect("threads can be started");
+    let (dispatcher, worker) = runtime.block_on(async {
+        let broker = MemoryBroker::new();
+        let settings = DispatcherSettings { limits: limits(), ..DispatcherSettings::new("hub") };
+        let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await;
+        let dispatcher = dispatcher.expect("a store in memory starts");
+        let one: Json = json!(1).into();
+        let runner = FunctionRunner::new().with("add", move |_| runner::Outcome::Success { data: one.clone() });
+        let worker = Worker::start(broker.transport(), Arc::new(runner), WorkerSettings::new("hub", SLOTS));
+        dispatcher.ready().await;
+        worker.ready().await;
+        (dispatcher, worker)
+    });
+    let hub = dispatcher.hub();
+    Box::new(move |text| {
+        let _serving = (&dispatcher, &worker);
+        let _took = run_job(&runtime, &*hub, text);
+    })
+}

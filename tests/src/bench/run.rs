@@ -1,0 +1,90 @@
+//! Rounds: the bound, then each of the chosen workloads, as often as asked for.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use super::bound::{self, Bound};
+use super::cost::{Cast, Role, between};
+use super::processes::Scope;
+use super::round::Round;
+use super::settle::quiet;
+use super::workloads::Workload;
+use crate::{Broker, BrokerSettings, Client};
+
+/// What all workloads share.
+pub(super) struct Bench {
+    pub(super) runtime: Runtime,
+    /// The client library of dispatcher, worker and client.
+    pub(super) client: Client,
+    quick: bool,
+    broker: Option<(Broker, u32)>,
+}
+
+impl Bench {
+    /// Starts a broker, if one of the workloads needs it.
+    pub(super) fn start(client: Client, quick: bool, with_broker: bool) -> Self {
+        let start = || {
+            let broker = Broker::start_with(BrokerSettings { on_host_network: true, ..BrokerSettings::default() });
+            let pid = broker.pid();
+            (broker, pid)
+        };
+        let runtime = Runtime::new().expect("threads can be started");
+        Self { runtime, client, quick, broker: with_broker.then(start) }
+    }
+
+    pub(super) fn broker(&self) -> &Broker {
+        &self.broker.as_ref().expect("this workload has said that it needs a broker").0
+    }
+
+    pub(super) fn broker_pid(&self) -> u32 {
+        self.broker.as_ref().expect("this workload has said that it needs a broker").1
+    }
+
+    /// The broker's version, if there is one.
+    pub(super) fn broker_version(&self) -> Option<String> {
+        self.broker.as_ref().map(|(broker, _)| broker.control(&["version"]).trim().to_owned())
+    }
+
+    /// How much of something there is: a little where only the machinery is tried.
+    pub(super) const fn size(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// How long something is watched.
+    pub(super) const fn time(&self, full: Duration) -> Duration {
+        if self.quick { Duration::from_millis(500) } else { full }
+    }
+
+    /// One round.
+    pub(super) fn round(&self, workloads: &[&Workload]) -> Round {
+        let mut round = Round::new(None);
+        if self.broker.is_some() {
+            eprintln!("  bound: what the broker alone can do");
+            round.bound = Some(self.bound(&mut round));
+        }
+        for workload in workloads {
+            eprintln!("  {}: {}", workload.name, workload.about);
+            (workload.run)(self, &mut round);
+        }
+        round
+    }
+
+    fn bound(&self, round: &mut Round) -> Bound {
+        let (echoes, round_trips) = (self.size(40_000, 200), self.size(1000, 20));
+        let address = self.broker().address();
+        let cast = Cast::default().with(Role::Client, std::process::id(), Scope::Own).with(
+            Role::Broker,
+            self.broker_pid(),
+            Scope::Tree,
+        );
+        quiet(&cast);
+        let before = cast.used();
+        let echoes_per_second = bound::echoes_per_second(&self.runtime, &address, echoes);
+        quiet(&cast);
+        round.cost("bound", echoes, between(&before, &cast.used()));
+        let round_trip = bound::round_trip(&self.runtime, &address, round_trips);
+        eprintln!("    {echoes_per_second:.0} echoes a second, a round trip in {round_trip:?}");
+        Bound { echoes_per_second, round_trip }
+    }
+}

@@ -1,0 +1,45 @@
+//! Waiting until a Hub and its broker have nothing left to do: what they still do when the client has its answer
+//! belongs to what was asked.
+
+use std::time::{Duration, Instant};
+
+use hub_engine::operations::Hub;
+use tokio::runtime::Runtime;
+
+use super::cost::{Cast, total_cpu};
+use crate::eventually_within;
+
+/// Nothing takes so long to come to rest.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How long one look at the processor time lasts: many of its ticks.
+const LOOK: Duration = Duration::from_millis(250);
+/// Who has used less of one processor than this during a look does nothing but tick.
+const QUIET: f64 = 0.08;
+/// So many looks have to be quiet, one after the other: what waits for a timer or a disk is quiet for a moment too.
+const QUIET_LOOKS: u32 = 2;
+
+/// Waits until the dispatcher has no live jobs beyond `live`, and everybody of the cast is quiet.
+pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, cast: &Cast, live: u64) {
+    eventually_within(LIMIT, "no job is live", || {
+        let health = runtime.block_on(hub.health()).map_err(|error| error.to_string())?;
+        let idle = health.live_jobs == live && (live > 0 || health.tasks_in_flight + health.tasks_ready == 0);
+        if idle { Ok(()) } else { Err(format!("{health:?}")) }
+    });
+    quiet(cast);
+}
+
+/// Waits until everybody of the cast is quiet.
+pub(super) fn quiet(cast: &Cast) {
+    let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&cast.used()), 0);
+    eventually_within(LIMIT, "everything is quiet", || {
+        let passed = since.elapsed();
+        if passed < LOOK {
+            return Err("still looking".to_owned());
+        }
+        let now = total_cpu(&cast.used());
+        let busy = (now - before) / passed.as_secs_f64();
+        (since, before) = (Instant::now(), now);
+        looks = if busy < QUIET { looks + 1 } else { 0 };
+        if looks == QUIET_LOOKS { Ok(()) } else { Err(format!("{:.0} % of a processor", busy * 100.0)) }
+    });
+}

@@ -1,0 +1,168 @@
+//! A Hub to be measured: dispatcher, worker and client as they are used, on the broker of the benchmark.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hub_core::{JobStatus, Json};
+use hub_engine::client::AmqpHub;
+use hub_engine::operations::{Hub, Submission};
+use hub_engine::wire::Names;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::bound::delete_queues;
+use super::cost::{Cast, Role, between};
+use super::jobs;
+use super::processes::Scope;
+use super::round::Round;
+use super::run::Bench;
+use super::settle::settle;
+use crate::{Client, Daemon, Programs, root};
+
+/// How long the client waits for an answer, and for the end of a job: for ever, as measuring goes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
+/// The slots of the worker.
+pub(super) const SLOTS: &str = "2";
+/// A function whose cost grows with its argument, for tasks that compute.
+pub(super) const FIBONACCI: &str =
+    "def fibonacci(n):\n    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n";
+/// So many tasks are run before anything is measured: Python children start with the first ones.
+const WARM_UP: usize = 64;
+
+/// A dispatcher, a worker unless nobody is wanted to work, and a client.
+pub(super) struct Stage<'a> {
+    pub(super) bench: &'a Bench,
+    pub(super) hub: Arc<dyn Hub>,
+    pub(super) programs: Programs,
+    pub(super) dispatcher: Daemon,
+    pub(super) worker: Option<Daemon>,
+}
+
+impl<'a> Stage<'a> {
+    /// A Hub that has run its first tasks.
+    pub(super) fn start(bench: &'a Bench, client: Client) -> Self {
+        let mut stage = Self::without_worker(bench, client, &[]);
+        write_modules(&stage.programs);
+        let worker = stage.programs.start("hub-worker", &["--slots", SLOTS, "--tasks-dir", "tasks"]);
+        worker.wait_for("waiting for tasks");
+        stage.worker = Some(worker);
+        stage.run_job(jobs::flat(WARM_UP));
+        stage
+    }
+
+    /// A Hub whose tasks wait.
+    pub(super) fn without_worker(bench: &'a Bench, client: Client, arguments: &[&str]) -> Self {
+        static STAGES: AtomicUsize = AtomicUsize::new(1);
+        let prefix = format!("bench{}", STAGES.fetch_add(1, Ordering::Relaxed));
+        let address = bench.broker().address();
+        let programs = Programs::new(&address, client.name(), &prefix).quietly();
+        let dispatcher = programs.start("hub-dispatcher", arguments);
+        dispatcher.wait_for("listening for jobs and results");
+        let connected = bench.runtime.block_on(AmqpHub::connect(client.transport(&address), &prefix, PATIENCE));
+        let hub: Arc<dyn Hub> = Arc::new(connected.expect("the client connects"));
+        Self { bench, hub, programs, dispatcher, worker: None }
+    }
+
+    /// Runs a job; how long that took from the submit until its record was here.
+    pub(super) fn run_job(&self, text: String) -> Duration {
+        run_job(&self.bench.runtime, &*self.hub, text)
+    }
+
+    /// Notes what `act` costs, which runs so many tasks. Nothing else is going on when it begins, and when it is over.
+    pub(super) fn measured<T>(
+        &self,
+        workload: &str,
+        tasks: usize,
+        round: &mut Round,
+        act: impl FnOnce(&Self) -> T,
+    ) -> T {
+        self.settle(0);
+        let before = self.cast().used();
+        let outcome = act(self);
+        self.settle(0);
+        round.cost(workload, tasks, between(&before, &self.cast().used()));
+        outcome
+    }
+
+    /// Waits until nothing is going on, but for so many jobs that wait.
+    pub(super) fn settle(&self, live: u64) {
+        settle(&self.bench.runtime, &*self.hub, &self.cast(), live);
+    }
+
+    /// Everybody, this process as the client.
+    pub(super) fn cast(&self) -> Cast {
+        let cast = Cast::default()
+            .with(Role::Client, std::process::id(), Scope::Own)
+            .with(Role::Dispatcher, self.dispatcher.pid(), Scope::Own)
+            .with(Role::Broker, self.bench.broker_pid(), Scope::Tree);
+        match &self.worker {
+            Some(worker) => {
+                cast.with(Role::Worker, worker.pid(), Scope::Own).with(Role::Python, worker.pid(), Scope::Below)
+            }
+            None => cast,
+        }
+    }
+
+    /// Ends everything, and checks that nothing is left on the broker.
+    pub(super) fn end(self) {
+        self.settle(0);
+        self.bench.broker().nothing_is_left(self.programs.prefix());
+        self.abandon();
+    }
+
+    /// Ends everything, with what still waits.
+    pub(super) fn abandon(self) {
+        let Self { bench, hub, programs, dispatcher, worker } = self;
+        if let Some(worker) = worker {
+            worker.stop();
+        }
+        dispatcher.stop();
+        bench.runtime.block_on(async { drop(hub) });
+        let names = Names::new(programs.prefix());
+        let pool = names.pool_queue(hub_core::job::DEFAULT_POOL);
+        let own =
+            [names.jobs_queue(), names.results_queue(), names.requests_queue(), pool, names.unrouted(), names.dead()];
+        bench.runtime.block_on(delete_queues(&bench.broker().address(), &own)).expect("queues can be deleted");
+    }
+}
+
+/// Writes the task modules of the workloads.
+fn write_modules(programs: &Programs) {
+    let modules = modules();
+    let texts: Vec<(&str, &str)> = modules.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    programs.write_modules(&texts);
+}
+
+/// The task modules of the workloads: file name and text.
+pub(super) fn modules() -> Vec<(&'static str, String)> {
+    let example = |name: &'static str| {
+        let text = std::fs::read_to_string(root().join("etc/tasks").join(name)).expect("the example is there");
+        (name, text)
+    };
+    vec![example("add.py"), example("multiply.py"), ("fibonacci.py", FIBONACCI.to_owned())]
+}
+
+/// Runs a job; how long that took from the submit until its record was here.
+pub(super) fn run_job(runtime: &Runtime, hub: &dyn Hub, text: String) -> Duration {
+    let text: Arc<str> = text.into();
+    let (took, record) = runtime.block_on(async {
+        let begun = Instant::now();
+        let record = submit_and_wait(hub, text).await;
+        (begun.elapsed(), record)
+    });
+    check(&record);
+    took
+}
+
+/// As `hub-client submit --wait` does.
+pub(super) async fn submit_and_wait(hub: &dyn Hub, text: Arc<str>) -> Json {
+    let id = hub.submit(Submission { text, id: None }).await.expect("the job is taken");
+    hub.job(id, Some(PATIENCE)).await.expect("the job's record comes")
+}
+
+/// What is measured has to be right.
+pub(super) fn check(record: &Json) {
+    let record: Value = serde_json::from_str(record.get()).expect("a record is JSON");
+    assert_eq!(record["status"], JobStatus::Success.as_str(), "{} {}", record["id"], record["msg"]);
+}

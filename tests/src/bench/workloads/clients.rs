@@ -1,0 +1,31 @@
+//! The flat job with each of the AMQP clients.
+
+use super::Workload;
+use crate::Client;
+use crate::bench::figure::{Figure, Unit};
+use crate::bench::jobs;
+use crate::bench::round::Round;
+use crate::bench::run::Bench;
+use crate::bench::stage::Stage;
+
+pub(super) const WORKLOAD: Workload =
+    Workload { name: "clients", about: "W1 through lapin and through amqprs", needs_broker: true, figures, run };
+
+fn figures() -> Vec<Figure> {
+    vec![
+        Figure::new("clients.lapin", "W1 through lapin: tasks", Unit::PerSecond),
+        Figure::new("clients.amqprs", "W1 through amqprs: tasks", Unit::PerSecond)
+            .beside("clients.lapin")
+            .above(0.6, 1.0),
+    ]
+}
+
+fn run(bench: &Bench, round: &mut Round) {
+    let tasks = bench.size(10_000, 100);
+    for (client, key) in [(Client::Lapin, "clients.lapin"), (Client::Amqprs, "clients.amqprs")] {
+        let stage = Stage::start(bench, client);
+        let took = stage.measured(key, tasks, round, |stage| stage.run_job(jobs::flat(tasks)));
+        stage.end();
+        round.note(key, tasks as f64 / took.as_secs_f64());
+    }
+}

@@ -1,0 +1,27 @@
+//! W3: one task, then very many, then one.
+
+use super::Workload;
+use crate::bench::figure::{Figure, Scale, Unit};
+use crate::bench::jobs;
+use crate::bench::round::Round;
+use crate::bench::run::Bench;
+use crate::bench::stage::Stage;
+
+pub(super) const WORKLOAD: Workload =
+    Workload { name: "w3", about: "1, then 1,000, then 1", needs_broker: true, figures, run };
+
+fn figures() -> Vec<Figure> {
+    vec![
+        Figure::new("w3.job", "W3 fan out and in: the job", Unit::Millis)
+            .to(Scale::AtEchoes(10_000.0))
+            .below(0.35, 0.2),
+    ]
+}
+
+fn run(bench: &Bench, round: &mut Round) {
+    let width = bench.size(1000, 20);
+    let stage = Stage::start(bench, bench.client);
+    let took = stage.measured(WORKLOAD.name, width + 2, round, |stage| stage.run_job(jobs::fan(width)));
+    stage.end();
+    round.note("w3.job", took.as_secs_f64());
+}

@@ -1,0 +1,35 @@
+//! A Hub that has nothing to do.
+
+use std::time::{Duration, Instant};
+
+use super::Workload;
+use crate::bench::cost::{Role, between};
+use crate::bench::figure::{Figure, Unit};
+use crate::bench::round::Round;
+use crate::bench::run::Bench;
+use crate::bench::stage::Stage;
+use crate::rest;
+
+/// How long it is watched: some heartbeats, and many ticks of the processor's clock.
+const WATCHED: Duration = Duration::from_secs(30);
+
+pub(super) const WORKLOAD: Workload =
+    Workload { name: "idle", about: "what programs use that have nothing to do", needs_broker: true, figures, run };
+
+fn figures() -> Vec<Figure> {
+    vec![
+        Figure::new("idle.dispatcher", "Idle dispatcher: of a processor", Unit::Percent).below(0.005, 0.001),
+        Figure::new("idle.worker", "Idle worker: of a processor", Unit::Percent).below(0.005, 0.001),
+    ]
+}
+
+fn run(bench: &Bench, round: &mut Round) {
+    let stage = Stage::start(bench, bench.client);
+    stage.settle(0);
+    let (begun, before) = (Instant::now(), stage.cast().used());
+    rest(bench.time(WATCHED));
+    let (passed, used) = (begun.elapsed().as_secs_f64(), between(&before, &stage.cast().used()));
+    round.note("idle.dispatcher", used[&Role::Dispatcher].cpu / passed);
+    round.note("idle.worker", used[&Role::Worker].cpu / passed);
+    stage.end();
+}

@@ -1,0 +1,19 @@
+//! The workloads, one to a file, each with its figures and their targets.
+
+mod chain;
+mod clients;
+mod command_line;
+mod fan;
+mod fibonacci;
+mod flat;
+mod idle;
+mod live;
+mod load;
+mod many;
+mod memory;
+mod one_by_one;
+mod scale;
+mod sizes;
+mod workload;
+
+pub(super) use workload::{ALL, Workload};
