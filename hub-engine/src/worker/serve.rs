@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
 use hub_transport::{Delivery, Settlement};
@@ -313,7 +314,8 @@ impl Serve {
                     tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
                 }
             }
-        }
+        });
+        join_all(handed_back).await;
     }
 }
 
