@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::notify;
+
 /// SIGTERM and SIGINT.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -26,7 +28,7 @@ impl Signals {
     /// Runs `ending` to its end, or until a second signal says that this takes too long.
     pub(crate) async fn unless_again(&mut self, ending: impl Future<Output = ()>) {
         tokio::select! {
-            () = ending => {}
+            () = notify::ending(ending) => {}
             () = self.next() => tracing::warn!("stopping at once"),
         }
     }

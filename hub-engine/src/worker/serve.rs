@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
 use hub_transport::{Delivery, Settlement};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::attempts::{Arrival, Attempts, Key};
@@ -26,6 +26,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(super) enum Order {
     /// Take nothing more, and end when the running tasks have ended or this long has passed.
     Drain(Duration),
+    /// Say that the loop lives.
+    Answer(oneshot::Sender<()>),
 }
 
 /// What the loop's own tasks tell it.
@@ -89,6 +91,7 @@ impl Serve {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Drain(grace)) => break grace,
+                    Some(Order::Answer(answer)) => drop(answer.send(())),
                     None => break Duration::ZERO,
                 },
                 _ = heartbeat.tick() => self.beat(false),
@@ -306,7 +309,8 @@ impl Serve {
                 (*key, running.delivery.is_none())
             })
             .collect();
-        for (key, leased) in running {
+        // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
+        let handed_back = running.into_iter().map(async |(key, leased)| {
             tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
                 let returned = self.reporter.returned(key.0, key.1, ReturnReason::Draining);
