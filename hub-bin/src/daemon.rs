@@ -1,5 +1,7 @@
-//! What a program does differently when a control script has started it: it leaves the terminal, holds its
-//! pid file, and tells the script when it is ready, or why it is not.
+//! What a program does for whoever has started it.
+//!
+//! For a control script it leaves the terminal, holds its pid file, and tells the script when it is ready, or why
+//! it is not. A service manager that wants to know is told in any case: see `notify`.
 //!
 //! The script reads the daemon's standard output: `ready`, or `waiting CAUSE` as often as that changes, or
 //! `error TEXT`. Then the daemon lets go of it.
@@ -13,6 +15,7 @@ use hub_transport::supervisor::LinkHealth;
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};
+use crate::notify;
 use crate::signals::Signals;
 
 /// The hidden flag.
@@ -55,6 +58,7 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ready.tell(&format!("error {}", failure.to_string().replace('\n', "\u{1f}")));
+            notify::status(&failure.to_string());
             tracing::error!("{failure}");
             failure.report()
         }
@@ -78,8 +82,7 @@ impl Ready {
         }
     }
 
-    /// Waits until the program is up. As a daemon, says meanwhile what it waits for, and gives up where
-    /// waiting cannot help.
+    /// Waits until the program is up. Says meanwhile what it waits for, and gives up where waiting cannot help.
     pub(crate) async fn wait(
         &mut self,
         up: impl Future<Output = ()>,
@@ -90,7 +93,10 @@ impl Ready {
         loop {
             tokio::select! {
                 () = &mut up => break,
-                () = signals.next() => return Err(Failure::new(Exit::Interrupted, "stopped before it was connected")),
+                () = signals.next() => {
+                    notify::stopping();
+                    return Err(Failure::new(Exit::Interrupted, "stopped before it was connected"));
+                }
                 Ok(()) = health.changed() => {
                     let LinkHealth::Down(Some(cause)) = health.borrow_and_update().clone() else { continue };
                     let failure = Failure::new(Exit::Unreachable, cause.to_string());
@@ -101,13 +107,29 @@ impl Ready {
                     if !cause.is_retryable() {
                         return Err(failure);
                     }
+                    notify::status(&format!("waiting for the broker: {failure}"));
                     self.tell(&format!("waiting {}", failure.to_string().replace('\n', "\u{1f}")));
                 }
             }
         }
+        notify::ready();
         self.tell("ready");
         self.let_go();
         Ok(())
+    }
+
+    /// Serves until a signal says that it is enough. `alive` asks the program's loop for a sign of life.
+    pub(crate) async fn serve(
+        &self,
+        health: watch::Receiver<LinkHealth>,
+        alive: impl AsyncFn() -> bool,
+        signals: &mut Signals,
+    ) {
+        tokio::select! {
+            () = signals.next() => {}
+            () = notify::serving(health, alive) => {}
+        }
+        notify::stopping();
     }
 
     /// Nobody reads standard output any more.

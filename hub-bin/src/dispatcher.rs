@@ -125,7 +125,17 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     };
     let outcome = ready.wait(up, dispatcher.link_health(), &mut signals).await;
     if outcome.is_ok() {
-        signals.next().await;
+        let hub = dispatcher.hub();
+        let alive = async || {
+            // The dispatcher's loop answers this one itself, whatever the broker and the store do meanwhile.
+            let dispatcher_lives = hub.health().await.is_ok();
+            let worker_lives = match &worker {
+                Some(worker) => worker.is_alive().await,
+                None => true,
+            };
+            dispatcher_lives && worker_lives
+        };
+        ready.serve(dispatcher.link_health(), alive, &mut signals).await;
         tracing::info!("stopping: what has begun is brought to an end");
     }
     shutdown.cancel();

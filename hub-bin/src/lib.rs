@@ -10,6 +10,7 @@ mod exit;
 mod ini;
 mod limits;
 mod logging;
+mod notify;
 mod reach;
 mod signals;
 mod store;

@@ -117,7 +117,7 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     let worker = work.start(reach.transport("hub-worker")?, &reach.prefix).await?;
     let outcome = ready.wait(worker.ready(), worker.link_health(), &mut signals).await;
     if outcome.is_ok() {
-        signals.next().await;
+        ready.serve(worker.link_health(), async || worker.is_alive().await, &mut signals).await;
     }
     signals.unless_again(worker.stop(GRACE)).await;
     outcome.map(drop)

@@ -8,7 +8,7 @@ use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
 /// Flags of other programs that the documents use.
-const OTHERS: [&str; 6] = ["--release", "--bin", "--network", "--data-binary", "--header", "--request"];
+const OTHERS: [&str; 7] = ["--release", "--bin", "--test", "--network", "--data-binary", "--header", "--request"];
 
 /// Every document, with its path from the project's directory.
 fn documents() -> Vec<(PathBuf, String)> {

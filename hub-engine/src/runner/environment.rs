@@ -9,6 +9,8 @@ use tokio::process::{Child, Command};
 
 /// Variables that begin so are Hub's own, credentials among them: tasks do not see them.
 const PRIVATE: &str = "HUB_";
+/// What the service manager has told this process alone: how to speak for it, and where its secrets are.
+const MANAGERS: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"];
 /// How long a task that is told to stop may take before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -17,7 +19,7 @@ pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(PRIVATE) {
+        if name.to_string_lossy().starts_with(PRIVATE) || MANAGERS.iter().any(|managers| name == *managers) {
             command.env_remove(name);
         }
     }

@@ -1,5 +1,6 @@
 //! The Python SDK, carried in this program and written out for the children of one runner.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ const FILES: [(&str, &str); 6] = [
 #[derive(Debug)]
 pub(super) struct Sdk {
     directory: TempDir,
+    /// Locked: whoever clears old files out of the system's temporary directory leaves what is in use alone.
+    _in_use: File,
 }
 
 impl Sdk {
@@ -30,7 +33,9 @@ impl Sdk {
             }
             std::fs::write(path, text)?;
         }
-        Ok(Self { directory })
+        let in_use = File::open(directory.path())?;
+        in_use.lock_shared()?;
+        Ok(Self { directory, _in_use: in_use })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::runner::Runner;
@@ -57,6 +57,12 @@ impl Worker {
     #[must_use]
     pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
         self.link.health()
+    }
+
+    /// Asks the worker's loop for a sign of life; returns when it has given one. `false`: it has ended.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::Answer(answer)).is_ok() && answered.await.is_ok()
     }
 
     /// Drains: takes nothing more, gives running tasks `grace` to end, gives back the rest, says goodbye.

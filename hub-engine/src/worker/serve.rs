@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
 use hub_transport::{Delivery, Settlement};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::acks::Acks;
@@ -29,6 +30,8 @@ const TURN: usize = 512;
 pub(super) enum Order {
     /// Take nothing more, and end when the running tasks have ended or this long has passed.
     Drain(Duration),
+    /// Say that the loop lives.
+    Answer(oneshot::Sender<()>),
 }
 
 /// What the loop's own tasks tell it.
@@ -103,6 +106,7 @@ impl Serve {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Drain(grace)) => break grace,
+                    Some(Order::Answer(answer)) => drop(answer.send(())),
                     None => break Duration::ZERO,
                 },
                 _ = heartbeat.tick() => self.beat(false),
@@ -389,7 +393,8 @@ impl Serve {
                 (*key, running.delivery.is_none())
             })
             .collect();
-        for (key, leased) in running {
+        // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
+        let handed_back = running.into_iter().map(async |(key, leased)| {
             tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
                 let returned = self.reporter.returned(key.0, key.1, ReturnReason::Draining);
@@ -397,7 +402,8 @@ impl Serve {
                     tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
                 }
             }
-        }
+        });
+        join_all(handed_back).await;
     }
 }
 
