@@ -70,6 +70,7 @@ impl WorkArgs {
         self.limits.apply(config, &mut runner);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let slots = self.slots.or(config.slots).unwrap_or_else(|| u32::try_from(processors).unwrap_or(1));
+        runner.slots = slots;
         let listed = config.pools.as_deref().unwrap_or(hub_core::job::DEFAULT_POOL);
         let from_file =
             || listed.split(',').map(|pool| pool.trim().to_owned()).filter(|pool| !pool.is_empty()).collect();

@@ -27,7 +27,7 @@ impl Whole {
         let broker = MemoryBroker::new();
         let store = Arc::new(MemoryStore::new());
         let dispatcher = Dispatcher::start(broker.transport(), store, DispatcherSettings::new("hub")).await.unwrap();
-        let runner = ModuleRunner::start(RunnerSettings::new(tasks_dir)).await.unwrap();
+        let runner = ModuleRunner::start(RunnerSettings { slots: 2, ..RunnerSettings::new(tasks_dir) }).await.unwrap();
         let worker = Worker::start(broker.transport(), Arc::new(runner), WorkerSettings::new("hub", 2));
         dispatcher.ready().await;
         worker.ready().await;
