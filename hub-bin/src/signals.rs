@@ -36,3 +36,22 @@ impl Signals {
 
 /// How long a program may take to bring its work to an end.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_units_leave_time_to_come_to_an_end() {
+        let units = [
+            include_str!("../../etc/systemd/hub-dispatcher.service"),
+            include_str!("../../etc/systemd/hub-worker.service"),
+        ];
+        for unit in units {
+            let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+            let limit = Duration::from_secs(limit.parse().unwrap());
+            // Beside its work a worker ends its children, hands back what they did not finish, and disconnects.
+            assert!(limit >= GRACE + Duration::from_secs(15), "killed after {limit:?}");
+        }
+    }
+}
