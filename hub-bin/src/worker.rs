@@ -101,6 +101,7 @@ pub fn main() -> ExitCode {
 async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     let config = args.reach.read_config()?;
     args.log.start(&config)?;
+    keep_environment_private();
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     if args.transport.or(config.transport) == Some(TransportKind::Memory) {
         let message = "a worker of its own cannot use --transport memory, which is one process alone. \
@@ -122,4 +123,13 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     }
     signals.unless_again(worker.stop(GRACE)).await;
     outcome.map(drop)
+}
+
+/// The broker's password may be in this process's environment, and tasks run as the same user: they shall not read it
+/// from `/proc`. (Root reads everything.)
+fn keep_environment_private() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "tasks may be able to read this process's environment");
+    }
 }

@@ -65,8 +65,7 @@ impl Bench {
             worker: "w".into(),
         };
         let (runner, stop) = (Arc::clone(&self.runner), stop.clone());
-        let running = tokio::spawn(async move { runner.run(request, stop).await });
-        running
+        tokio::spawn(async move { runner.run(request, stop).await })
     }
 
     /// Begins a task and waits until it runs.

@@ -26,6 +26,7 @@ use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::now;
 use crate::operations::Hub;
@@ -78,7 +79,8 @@ impl Dispatcher {
             }
             machine.restore(job, now());
         }
-        let (link, events) = Link::start(transport, settings.plan());
+        let unique = Uuid::new_v4();
+        let (link, events) = Link::start(transport, settings.plan(unique));
         let (inputs, from_inputs) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
         let lookups = Lookups::default();
@@ -99,6 +101,7 @@ impl Dispatcher {
             inputs.clone(),
             announce_ready,
             lookups,
+            &unique.simple().to_string(),
         );
         let driving = tokio::spawn(driver.run(events, from_inputs));
         Ok(Self { link, hub, inputs, ready, driving })

@@ -67,6 +67,11 @@ pub(super) fn announce(link: &Link, names: &Names) {
     control(link, names, Control::Announce);
 }
 
+/// Says something that comes back as heartbeats come.
+pub(super) fn echo(link: &Link, names: &Names, key: &str) {
+    drop(link.publish(Message::new(names.events(), key, "{}").transient()));
+}
+
 fn control(link: &Link, names: &Names, control: Control) {
     let body = wire::encode(&ControlMessage { v: wire::VERSION, control });
     drop(link.publish(Message::new(names.control(), "", body).transient()));

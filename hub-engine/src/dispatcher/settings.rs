@@ -63,9 +63,14 @@ impl DispatcherSettings {
         Settings { incarnation, lease: self.lease, crash_limit: self.crash_limit, ..Settings::default() }
     }
 
-    /// What the supervisor keeps up.
-    pub(super) fn plan(&self) -> Plan {
-        let unique = Uuid::new_v4();
+    /// How often the dispatcher says something to itself: often enough that a broker that takes nothing is noticed long
+    /// before a lease runs out.
+    pub(super) fn echo_every(&self) -> Duration {
+        self.lease / 6
+    }
+
+    /// What the supervisor keeps up for the dispatcher of this id.
+    pub(super) fn plan(&self, unique: Uuid) -> Plan {
         let id = unique.simple().to_string();
         let names = &self.names;
         let queues = [

@@ -130,6 +130,12 @@ impl Names {
         format!("heartbeat.{worker}")
     }
 
+    /// The key of what a dispatcher says to itself, by the way that heartbeats take.
+    #[must_use]
+    pub fn echo_key(&self, dispatcher: &str) -> String {
+        format!("echo.{dispatcher}")
+    }
+
     /// The key of a job's live events.
     #[must_use]
     pub fn event_key(&self, id: JobId) -> String {
@@ -197,6 +203,7 @@ impl Names {
             .bind(&self.hub(), &self.requests_queue(), self.request_key())
             .bind(&self.requests_queue(), &self.requests_queue(), self.request_key())
             .bind(&self.events(), &heartbeats, "heartbeat.*")
+            .bind(&self.events(), &heartbeats, &self.echo_key(dispatcher))
     }
 
     /// What only a worker needs.

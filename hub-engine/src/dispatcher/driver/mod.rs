@@ -4,6 +4,7 @@
 //! idle and a thousand under load. While one batch is being committed the next one grows.
 
 mod demands;
+mod echo;
 mod effects;
 mod reports;
 
@@ -18,6 +19,7 @@ use hub_core::{Attempt, JobId, TaskId, Timestamp};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
 use hub_transport::{ErrorKind, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::acks::{Ack, Acks};
 use super::batch::Batch;
@@ -28,6 +30,7 @@ use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESU
 use super::{publish, requests};
 use crate::clock::now;
 use crate::store::Store;
+use echo::{Echo, Turn};
 
 /// How many inputs one turn takes at most, so that commits and publishes start in between.
 const TURN: usize = 2048;
@@ -43,6 +46,9 @@ pub(super) struct Driver {
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
     acks: Acks,
+    echo: Echo,
+    /// What the dispatcher's own words are published under.
+    echo_key: String,
     pending: Batch,
     committing: Option<Batch>,
     actions: Vec<Action>,
@@ -65,6 +71,7 @@ impl Driver {
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
         lookups: Lookups,
+        id: &str,
     ) -> Self {
         let mut acks = Acks::default();
         acks.open(0);
@@ -73,6 +80,8 @@ impl Driver {
             store,
             store_works: Arc::new(AtomicBool::new(true)),
             link,
+            echo: Echo::new(settings.echo_every()),
+            echo_key: settings.names.echo_key(id),
             settings,
             hub,
             inputs,
@@ -96,6 +105,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = sleep_until(timeout) => self.handle_timeout(),
+                () = sleep_until_instant(self.echo.due()) => self.say_something(),
                 Some(input) = inputs.recv() => {
                     if let Some(grace) = self.handle_input(input).await {
                         return self.stop(inputs, grace).await;
@@ -126,6 +136,7 @@ impl Driver {
         match event {
             LinkEvent::Up { .. } => {
                 self.machine.handle_link(true, now());
+                self.echo.connected(Instant::now());
                 publish::announce(&self.link, &self.settings.names);
                 if !self.ready.send_replace(true) {
                     tracing::info!("Starting dispatcher, listening for jobs and results...");
@@ -141,6 +152,7 @@ impl Driver {
                     );
                 }
                 self.acks.forget_deliveries();
+                self.echo.disconnected();
                 self.machine.handle_link(false, now());
             }
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
@@ -148,7 +160,11 @@ impl Driver {
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => requests::request(&self.hub, &self.link, at, delivery),
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
-                self.handle_heartbeat(&delivery);
+                if delivery.message.routing_key == self.echo_key {
+                    self.handle_echo();
+                } else {
+                    self.handle_heartbeat(&delivery);
+                }
                 settle(&self.link, Ack { delivery: at, multiple: false }).await;
             }
             LinkEvent::Delivery(subscription, at, delivery) => {
@@ -196,6 +212,22 @@ impl Driver {
         }
     }
 
+    /// Words to itself are due: see [`echo`].
+    fn say_something(&mut self) {
+        if self.echo.turn(Instant::now()) == Turn::SayDeaf {
+            tracing::warn!("the broker takes no messages at present: no worker is given up for its silence");
+            self.machine.handle_link(false, now());
+        }
+        publish::echo(&self.link, &self.settings.names, &self.echo_key);
+    }
+
+    fn handle_echo(&mut self) {
+        if self.echo.heard() {
+            tracing::info!("the broker takes messages again: workers can be heard");
+            self.machine.handle_link(true, now());
+        }
+    }
+
     fn handle_timeout(&mut self) {
         self.machine.handle_timeout(now());
         // The clock does not come again after a crash, at least not with the same effects.
@@ -211,7 +243,15 @@ async fn settle(link: &Link, ack: Ack) {
 }
 
 /// Sleeps until then; for ever where there is no such moment.
-async fn sleep_until(moment: Option<hub_core::Timestamp>) {
+async fn sleep_until_instant(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same by the clock that the machine knows.
+async fn sleep_until(moment: Option<Timestamp>) {
     match moment {
         Some(moment) => tokio::time::sleep(moment.since(now())).await,
         None => std::future::pending().await,
