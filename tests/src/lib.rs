@@ -8,6 +8,7 @@ pub mod chaos;
 mod client;
 mod crowd;
 mod examples;
+pub mod fuzzing;
 mod programs;
 pub mod simulator;
 mod stranger;

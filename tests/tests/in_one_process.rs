@@ -55,6 +55,25 @@ fn a_failed_job_ends_with_exit_code_1() {
     assert_eq!(record(&output)["tasks"][0]["msg"], "no such thing");
 }
 
+/// Readers of JSON stop at some depth, Hub's own at 128: the client must not, or it would wait for ever.
+#[test]
+fn results_may_be_nested_deeper_than_readers_of_json_go() {
+    let programs = Programs::alone();
+    let deep =
+        "def deep(levels):\n    value = 1\n    for _ in range(levels):\n        value = [value]\n    return value\n";
+    programs.write_modules(&[("deep.py", deep), ("fails.py", "def fails(value):\n    raise ValueError('no')\n")]);
+    let job = r#"{"name": "j", "tasks": [{"name": "deep", "args": [300]}MORE], "output": "_deep.data"}"#;
+    let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));
+    for (more, code) in [("", 0), (r#", {"name": "fails", "args": ["_deep.data"]}"#, 1)] {
+        for format in ["json", "table"] {
+            let flags = ["run", "-", "--tasks-dir", "tasks", "--wait-limit", "60", "--output", format];
+            let output = programs.run_reading("hub-client", &flags, &job.replace("MORE", more));
+            assert_eq!(output.status.code(), Some(code), "{output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stdout).contains(&nested), format == "json" || code == 0);
+        }
+    }
+}
+
 #[test]
 fn ten_thousand_tasks_that_wait_for_nothing() {
     let tasks: Vec<String> =

@@ -10,7 +10,16 @@ const MOST_LINES: usize = 500;
 /// The only place of the tests that may wait for time to pass: it looks for a condition in between.
 const MAY_SLEEP: [&str; 1] = ["tests/src/wait.rs"];
 /// What a tree that is built leaves behind, and what is not written by hand.
-const NOT_OURS: [&str; 4] = ["target", ".git", "var", "Cargo.lock"];
+const NOT_OURS: [&str; 8] = [
+    "target",
+    ".git",
+    "var",
+    "Cargo.lock",
+    "tests/fuzz/target",
+    "tests/fuzz/artifacts",
+    "tests/fuzz/coverage",
+    "tests/fuzz/Cargo.lock",
+];
 
 /// A text file of the project.
 struct Source {
@@ -209,4 +218,10 @@ fn lints_are_the_workspaces() {
         }
     }
     findings.none("every crate takes its lints from the workspace");
+    let lints = |path: &str| {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        let from = text.find("[workspace.lints.rust]").unwrap();
+        text[from..].split("\n[profile").next().unwrap().to_owned()
+    };
+    assert_eq!(lints("tests/fuzz/Cargo.toml"), lints("Cargo.toml"), "a workspace of its own has the same lints");
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hub_core::{JobId, Json};
+use hub_core::{JobId, JobStatus, Json};
 use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use tokio::time::Instant;
 
 use super::arguments::{Args, Command};
 use super::output::Output;
+use super::record::Record;
 use super::{problems, read_input};
 use crate::exit::{Exit, Failure};
 
@@ -30,15 +31,15 @@ pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result
             }
             output.say(&format!("submitted job {id}"));
             let record = follow(&*reached.hub, id, wait_limit.map(Duration::from_secs_f64), output).await?;
-            Ok(output.record(&record))
+            output.record(&record)
         }
         Command::Watch { id } => {
             let reached = args.reach().await?;
             let record = follow(&*reached.hub, id, None, output).await?;
-            Ok(output.record(&record))
+            output.record(&record)
         }
         Command::Status { id } => {
-            output.record(&args.reach().await?.hub.job(id, None).await?);
+            output.record(&args.reach().await?.hub.job(id, None).await?)?;
             Ok(Exit::Success)
         }
         Command::List { status, name, limit } => {
@@ -96,17 +97,17 @@ pub(super) async fn follow(
     loop {
         let step = if progress.is_shown() { LOOK_EVERY } else { PATIENCE };
         let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
-        let record = match hub.job(id, Some(left)).await {
-            Ok(record) => record,
+        let text = match hub.job(id, Some(left)).await {
+            Ok(text) => text,
             // Nothing is lost by asking again, and the dispatcher may be starting again.
             Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
             Err(error) => return Err(error.into()),
         };
+        let record = Record::read(&text)?;
         progress.show(&record);
-        let status = record.to_value()["status"].as_str().and_then(|status| status.parse().ok());
-        if status.is_some_and(hub_core::JobStatus::is_terminal) {
+        if record.job_status().is_some_and(JobStatus::is_terminal) {
             progress.clear();
-            return Ok(record);
+            return Ok(text);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();

@@ -79,7 +79,7 @@ async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Usage, format!("{id:?} is no job id")).because(format!("{error}")))?;
     output.say(&format!("Requesting status for job {id}"));
     let record = args.reach().await?.hub.job(id, None).await?;
-    output.record(&record);
+    output.record(&record)?;
     Ok(Exit::Success)
 }
 

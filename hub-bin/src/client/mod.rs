@@ -5,6 +5,7 @@ mod commands;
 mod manual;
 mod output;
 mod problems;
+mod record;
 mod run;
 
 use std::path::Path;

@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use hub_core::Json;
+use hub_core::{JobStatus, Json};
 use hub_engine::operations::{HealthReport, JobPage, WorkerInfo};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::arguments::Format;
-use crate::exit::Exit;
+use super::record::{Record, shown, written};
+use crate::exit::{Exit, Failure};
 
 /// A log or traceback is shown with so many lines at most.
 const SHOWN_LINES: usize = 20;
@@ -45,15 +46,15 @@ impl Output {
     }
 
     /// Prints a job's record; returns the exit code that its status makes.
-    pub(super) fn record(&self, record: &Json) -> Exit {
-        let value = record.to_value();
+    pub(super) fn record(&self, text: &Json) -> Result<Exit, Failure> {
+        let record = Record::read(text)?;
         match self.format {
-            Format::Json => self.print(record.get()),
-            Format::Table => self.print(&record_table(&value)),
+            Format::Json => self.print(text.get()),
+            Format::Table => self.print(&record_table(&record)),
         }
-        match value["status"].as_str() {
-            Some("FAILED" | "CANCELLED") => Exit::JobFailed,
-            _ => Exit::Success,
+        match record.job_status() {
+            Some(JobStatus::Failed | JobStatus::Cancelled) => Ok(Exit::JobFailed),
+            _ => Ok(Exit::Success),
         }
     }
 
@@ -138,17 +139,10 @@ impl Progress {
         !self.0.is_hidden()
     }
 
-    pub(super) fn show(&self, record: &Json) {
-        let value = record.to_value();
-        let tasks = value["tasks"].as_array().map_or(&[][..], Vec::as_slice);
-        let is_over = |task: &&Value| {
-            task["status"].as_str().is_some_and(|status| {
-                status.parse::<hub_core::TaskStatus>().is_ok_and(hub_core::TaskStatus::is_terminal)
-            })
-        };
-        self.0.set_length(tasks.len() as u64);
-        self.0.set_position(tasks.iter().filter(is_over).count() as u64);
-        self.0.set_message(value["name"].as_str().unwrap_or_default().to_owned());
+    pub(super) fn show(&self, record: &Record<'_>) {
+        self.0.set_length(record.tasks.len() as u64);
+        self.0.set_position(record.tasks.iter().filter(|task| task.is_over()).count() as u64);
+        self.0.set_message(record.name.clone());
     }
 
     pub(super) fn clear(&self) {
@@ -166,30 +160,25 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn record_table(record: &Value) -> String {
-    let mut text = format!("{} {}  {}\n\n", plain(&record["name"]), plain(&record["id"]), plain(&record["status"]));
+fn record_table(record: &Record<'_>) -> String {
+    let mut text = format!("{} {}  {}\n\n", record.name, record.id, record.status);
     let mut tasks = table(&["task", "status", "args", "result"]);
-    for task in record["tasks"].as_array().into_iter().flatten() {
-        let result = ["data", "msg", "waiting_reason"].iter().find_map(|key| task.get(key).map(plain));
-        tasks.add_row([
-            plain(&task["name"]),
-            plain(&task["status"]),
-            shortened(&task["args"].to_string()),
-            shortened(&result.unwrap_or_default()),
-        ]);
+    for task in &record.tasks {
+        let (args, result) = (shortened(&shown(task.args)), shortened(&task.result()));
+        tasks.add_row([&task.name, &task.status, &args, &result]);
     }
     text.push_str(&tasks.to_string());
-    for task in record["tasks"].as_array().into_iter().flatten() {
-        if let Some(trace) = task["error"]["traceback"].as_str() {
+    for task in &record.tasks {
+        if let Some(trace) = task.traceback() {
             let lines: Vec<&str> = trace.lines().collect();
-            let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n  ");
-            text.push_str(&format!("\n\n{}:\n  {shown}", plain(&task["name"])));
+            let end = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n  ");
+            text.push_str(&format!("\n\n{}:\n  {end}", task.name));
         }
     }
-    if let Some(msg) = record["msg"].as_str() {
+    if let Some(msg) = &record.msg {
         text.push_str(&format!("\n\n{msg}"));
     }
-    text.push_str(&format!("\n\noutput: {}", record["output"]));
+    text.push_str(&format!("\n\noutput: {}", written(record.output)));
     text
 }
 

@@ -54,17 +54,17 @@ async fn end_of(
         followed = commands::follow(hub, id, limit, output) => followed,
         () = signals.next() => {
             hub.cancel(id).await?;
-            output.record(&hub.job(id, None).await?);
+            output.record(&hub.job(id, None).await?)?;
             output.say("interrupted: the job was cancelled");
             return Ok(Exit::Interrupted);
         }
     };
     match followed {
-        Ok(record) => Ok(output.record(&record)),
+        Ok(record) => output.record(&record),
         Err(failure) => {
             // Out of time: here nothing goes on behind the user's back.
             hub.cancel(id).await?;
-            output.record(&hub.job(id, None).await?);
+            output.record(&hub.job(id, None).await?)?;
             Err(Failure::new(Exit::JobFailed, "the job took too long and was cancelled").because(failure.to_string()))
         }
     }

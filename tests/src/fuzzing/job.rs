@@ -1,0 +1,171 @@
+//! Any bytes as a job: accepted or refused, but never in between.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hub_core::Json;
+use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Task, Template};
+use serde_json::Value;
+
+use super::run::run;
+
+/// Larger jobs are read, and not run.
+const MOST_TASKS_RUN: usize = 200;
+/// So many problems are described, and one more tells how many there are beyond.
+const MOST_PROBLEMS: usize = 101;
+
+/// Reads the bytes as a job. Whether it was accepted.
+pub(super) fn check(bytes: &[u8]) -> bool {
+    let limits = Limits { max_depth: Limits::DEEPEST, ..Limits::default() };
+    match (Job::parse_bytes(bytes, &limits), Job::parse_bytes(bytes, &limits)) {
+        (Ok(job), Ok(again)) => {
+            assert_eq!(Ok(job.source()), std::str::from_utf8(bytes), "the source is what was submitted");
+            check_same(&job, &again);
+            check_same(&job, &Job::parse(job.source(), &limits).expect("its own source is a job"));
+            check_against_tree(&job);
+            check_graph(&job);
+            if job.tasks().len() <= MOST_TASKS_RUN {
+                run(&Arc::new(job));
+            }
+            true
+        }
+        (Err(problems), Err(again)) => {
+            assert_eq!(problems, again, "the same text has the same problems");
+            check_problems(&problems, bytes);
+            false
+        }
+        _ => panic!("accepted and refused"),
+    }
+}
+
+fn check_same(one: &Job, other: &Job) {
+    assert_eq!((one.name(), one.key(), one.priority()), (other.name(), other.key(), other.priority()));
+    assert_eq!((one.output(), one.extra()), (other.output(), other.extra()));
+    assert_eq!(one.tasks().len(), other.tasks().len());
+    for (one, other) in one.tasks().iter().zip(other.tasks()) {
+        assert_eq!((one.name(), one.task_name(), one.pool()), (other.name(), other.task_name(), other.pool()));
+        assert_eq!((one.args(), one.kwargs()), (other.args(), other.kwargs()));
+        assert_eq!((one.depends(), one.upstream()), (other.depends(), other.upstream()));
+        assert_eq!((one.own_priority(), one.priority()), (other.own_priority(), other.priority()));
+        assert_eq!(one.extra(), other.extra());
+    }
+}
+
+/// The job says what another reader of JSON finds in the same text.
+fn check_against_tree(job: &Job) {
+    let tree: Value = serde_json::from_str(job.source()).expect("a job is JSON");
+    assert_eq!(tree["name"], job.name());
+    assert_eq!(tree["key"].as_str(), job.key());
+    check_priority(&tree["priority"], job.priority());
+    check_template(&tree["output"], job.output());
+    check_extra(&tree, job.extra());
+    let tasks = tree["tasks"].as_array().expect("the tasks are a list");
+    assert_eq!(tasks.len(), job.tasks().len());
+    for (tree, task) in tasks.iter().zip(job.tasks()) {
+        assert_eq!(tree["name"], **task.name());
+        let task_name = tree["task_name"].as_str().filter(|name| !name.is_empty());
+        assert_eq!(task_name, task.task_name().map(|name| &**name));
+        assert_eq!(**task.module(), *task_name.unwrap_or(task.name()));
+        check_template(&tree["args"], task.args());
+        check_template(&tree["kwargs"], task.kwargs());
+        assert_eq!(tree["pool"].as_str().unwrap_or(DEFAULT_POOL), &**task.pool());
+        check_priority(&tree["priority"], task.own_priority());
+        assert_eq!(task.priority(), task.own_priority().or(job.priority()).unwrap_or(0));
+        check_extra(tree, task.extra());
+        let names = task.depends().map(|list| list.iter().map(|task| &**job.tasks()[*task as usize].name()).collect());
+        let written = tree["depends"].as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
+        assert_eq!(names, written as Option<Vec<&str>>);
+    }
+}
+
+/// `-0` is a whole number; the tree has it as a fraction.
+fn check_priority(tree: &Value, priority: Option<i32>) {
+    assert_eq!(tree.as_f64(), priority.map(f64::from));
+}
+
+fn check_template(tree: &Value, template: Option<&Template>) {
+    let text = template.map(Template::text);
+    assert_eq!(*tree, text.as_ref().map_or(Value::Null, Json::to_value));
+    if let Some(template) = template.filter(|template| template.is_literal()) {
+        template.resolve(|_, _| panic!("nothing is looked up")).expect("nothing is missing");
+    }
+}
+
+fn check_extra(tree: &Value, extra: &[(String, Json)]) {
+    let own = tree.as_object().expect("an object").iter();
+    let own = own.filter(|(key, value)| key.starts_with("x-") || (*key == "meta" && !value.is_null()));
+    assert_eq!(own.count(), extra.len());
+    for (key, value) in extra {
+        assert_eq!(tree[key], value.to_value());
+    }
+}
+
+/// Names are unique, what is waited for is there, and the tasks can be put in an order.
+fn check_graph(job: &Job) {
+    let names: HashSet<&str> = job.tasks().iter().map(|task| &**task.name()).collect();
+    assert_eq!(names.len(), job.tasks().len(), "names are unique");
+    for (task, index) in job.tasks().iter().zip(0..) {
+        assert_eq!(job.task_named(task.name()), Some(index));
+        assert!(task.upstream().is_sorted_by(|a, b| a < b), "{:?}", task.upstream());
+        assert_eq!(task.upstream(), expected_upstream(task, index));
+    }
+    let mut waits: Vec<usize> = job.tasks().iter().map(|task| task.upstream().len()).collect();
+    let mut ended: Vec<usize> = (0..waits.len()).filter(|task| waits[*task] == 0).collect();
+    let mut behind = vec![Vec::new(); waits.len()];
+    for (index, task) in job.tasks().iter().enumerate() {
+        task.upstream().iter().for_each(|before| behind[*before as usize].push(index));
+    }
+    let mut at = 0;
+    while let Some(task) = ended.get(at).copied() {
+        at += 1;
+        for next in &behind[task] {
+            waits[*next] -= 1;
+            if waits[*next] == 0 {
+                ended.push(*next);
+            }
+        }
+    }
+    assert_eq!(ended.len(), waits.len(), "tasks wait for each other");
+}
+
+fn expected_upstream(task: &Task, index: u32) -> Vec<u32> {
+    let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+    let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
+    let all = implied.chain(task.depends().into_iter().flatten().copied());
+    let all: std::collections::BTreeSet<u32> = all.collect();
+    assert!(!all.contains(&index), "a task waits for itself");
+    all.into_iter().collect()
+}
+
+/// Problems name places that exist, in the order of the text.
+fn check_problems(problems: &Problems, bytes: &[u8]) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to here"),
+    };
+    let lines: Vec<u32> = text.split('\n').map(|line| line.chars().count() as u32).collect();
+    let all: Vec<&Problem> = problems.iter().collect();
+    assert!((1..=MOST_PROBLEMS).contains(&all.len()), "{} problems", all.len());
+    let mut last = (1, 1);
+    for (at, problem) in all.iter().enumerate() {
+        assert!(problem.path.starts_with('$') && !problem.message.is_empty(), "{problem:?}");
+        // Whatever was sent, each problem is a line on somebody's terminal.
+        assert!(!problem.to_string().chars().any(char::is_control), "{problem:?}");
+        if problem.code == ProblemCode::More {
+            assert_eq!((at, problem.line, problem.column), (MOST_PROBLEMS - 1, None, None));
+            continue;
+        }
+        let place = (problem.line.expect("a line"), problem.column.expect("a column"));
+        assert!(last <= place, "{problem:?} comes after {last:?}");
+        let length = lines.get(place.0 as usize - 1).unwrap_or_else(|| panic!("no such line: {problem:?}"));
+        // The place behind the last character is where something is missing.
+        assert!((1..=length + 1).contains(&place.1), "no such column: {problem:?}");
+        last = place;
+        let written = serde_json::to_string(problem).expect("a problem can be written");
+        assert_eq!(serde_json::from_str::<Problem>(&written).expect("and read"), **problem);
+    }
+    let is_json = serde_json::from_str::<Value>(text).is_ok() && text.len() == bytes.len();
+    let is_text = matches!(all[0].code, ProblemCode::NotUtf8 | ProblemCode::NotJson | ProblemCode::LimitExceeded);
+    assert!(is_json || is_text, "it is not JSON, but refused for another reason: {problems}");
+    assert!(!is_json || all[0].code != ProblemCode::NotJson, "it is JSON, and refused as none: {problems}");
+}

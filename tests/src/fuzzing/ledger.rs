@@ -1,0 +1,113 @@
+//! What a store would hold, by the changes that a machine wants kept; and what must be true of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::machine::Machine;
+use hub_core::state::{JobSnapshot, JobState, TaskState};
+use hub_core::{JobId, JobStatus, TaskId, TaskStatus};
+
+/// Jobs as they were kept last.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(BTreeMap<JobId, JobSnapshot>);
+
+impl Ledger {
+    /// A job that was kept.
+    pub(super) fn job(&self, id: JobId) -> Option<&JobSnapshot> {
+        self.0.get(&id)
+    }
+
+    /// The job that a task is part of, if it was kept.
+    pub(super) fn job_of(&self, task: TaskId) -> Option<&JobSnapshot> {
+        self.0.values().find(|job| job.id.family() == task.family())
+    }
+
+    /// The jobs that have not ended.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = &JobSnapshot> {
+        self.0.values().filter(|job| !job.state.status.is_terminal())
+    }
+
+    /// Keeps a change.
+    pub(super) fn keep(&mut self, change: &Change) {
+        match change {
+            Change::JobAdded { id, job, submitted_at } => {
+                let state = JobState {
+                    status: JobStatus::Pending,
+                    output: None,
+                    msg: None,
+                    submitted_at: *submitted_at,
+                    started_at: None,
+                    ended_at: None,
+                };
+                let tasks = vec![TaskState::pending(); job.tasks().len()];
+                let snapshot = JobSnapshot { id: *id, job: Arc::clone(job), state, tasks, waiting: Vec::new() };
+                assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");
+            }
+            Change::TaskChanged { job, index, state } => self.change_task(*job, *index, state),
+            Change::JobChanged { id, state } => self.change_job(*id, state),
+            Change::JobRemoved { id } => panic!("{id:?} was removed, and nobody asked for that"),
+        }
+    }
+
+    fn change_task(&mut self, id: JobId, index: u32, state: &TaskState) {
+        let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("a task of {id:?} changed, which was not added"));
+        assert!(!job.state.status.is_terminal(), "task {index} of {id:?} changed after its job had ended");
+        let before = &job.tasks[index as usize];
+        let is_legal = before.status == state.status || before.status.may_become(state.status);
+        assert!(is_legal, "task {index} of {id:?} went from {} to {}", before.status, state.status);
+        assert!(!before.status.is_terminal(), "task {index} of {id:?} changed after its end");
+        assert_eq!(state.ended_at.is_some(), state.status.is_terminal(), "task {index} of {id:?}: {state:?}");
+        assert!(state.attempt >= before.attempt, "task {index} of {id:?} forgot its attempts");
+        if matches!(state.status, TaskStatus::Submitted | TaskStatus::Running) {
+            let waits = job.job.tasks()[index as usize].upstream().iter();
+            let open = waits.filter(|before| job.tasks[**before as usize].status != TaskStatus::Success).count();
+            assert_eq!(open, 0, "task {index} of {id:?} runs before what it waits for");
+        }
+        job.tasks[index as usize] = state.clone();
+    }
+
+    fn change_job(&mut self, id: JobId, state: &JobState) {
+        let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("{id:?} changed, which was not added"));
+        let before = job.state.status;
+        assert!(before.may_become(state.status), "{id:?} went from {before} to {}", state.status);
+        if state.status.is_terminal() {
+            let open = job.tasks.iter().filter(|task| !task.status.is_terminal()).count();
+            assert_eq!(open, 0, "{id:?} ended before its tasks");
+        }
+        job.state = state.clone();
+    }
+
+    /// All that the machine knows is kept, and all that is kept it knows: a crash at this moment loses nothing.
+    pub(super) fn agree(&self, machine: &Machine) {
+        assert_eq!(self.unfinished().count(), machine.jobs().count(), "jobs that have not ended");
+        let (mut out, mut could_run, mut tasks) = (0, 0, 0);
+        for kept in self.unfinished() {
+            let live = machine.job(kept.id).unwrap_or_else(|| panic!("{:?} was lost", kept.id));
+            assert_eq!(kept.state, live.state);
+            assert_eq!(kept.tasks.len(), live.tasks.len());
+            for (kept, live) in kept.tasks.iter().zip(&live.tasks) {
+                assert_eq!(kept, live);
+            }
+            tasks += live.tasks.len() as u64;
+            out += live.tasks.iter().filter(|task| is_out(task)).count() as u64;
+            could_run += (0..live.tasks.len()).filter(|index| could_run_now(&live, *index)).count() as u64;
+        }
+        let stats = machine.stats();
+        assert_eq!(stats.live_jobs, self.unfinished().count() as u64);
+        assert_eq!(stats.live_tasks, tasks);
+        assert_eq!(stats.in_flight, out, "issues on the broker or under a lease");
+        // A task that rests for a moment is in no queue.
+        assert!(stats.ready <= could_run, "{} tasks are ready, {could_run} could run", stats.ready);
+    }
+}
+
+/// Whether an issue of the task is on the broker or with a worker.
+pub(super) fn is_out(task: &TaskState) -> bool {
+    matches!(task.status, TaskStatus::Submitted | TaskStatus::Running) && !task.launched
+}
+
+fn could_run_now(job: &JobSnapshot, index: usize) -> bool {
+    let has_succeeded = |before: &u32| job.tasks[*before as usize].status == TaskStatus::Success;
+    job.tasks[index].status == TaskStatus::Pending && job.job.tasks()[index].upstream().iter().all(has_succeeded)
+}

@@ -1,0 +1,244 @@
+//! The facts that can happen, and what the machine has to say to each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::action::Assignment;
+use hub_core::machine::{
+    ControlError, Outcome, PostError, Posted, Published, Refused, Returned, Submitted, Update, Verdict, WorkerId,
+    WorkerReport,
+};
+use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus, Timestamp};
+use uuid::Uuid;
+
+use super::plan::{self, MODULES, POOLS};
+use super::world::World;
+use crate::fuzzing::choices::Choices;
+
+const WORKERS: [&str; 3] = ["w0", "w1", "w2"];
+/// What tasks return.
+const VALUES: [&str; 4] = ["null", r#"{"x": 1.0}"#, "[123456789012345678901234567890]", r#""_t0.data""#];
+const PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_secs(1),
+    Duration::from_secs(15),
+    Duration::from_secs(31),
+    Duration::from_secs(3600),
+];
+
+/// One fact, by the next choices.
+pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
+    let kind = choices.bits() % 20;
+    match kind {
+        0 | 1 => submit(world, choices),
+        2..=5 => result(world, choices),
+        6 => returned(world, choices),
+        7 => started(world, choices),
+        8 | 9 => heartbeat(world, choices),
+        10 => world.machine.handle_worker_left(&worker(choices), world.now),
+        11 => published(world, choices),
+        12 => dead_letter(world, choices),
+        13 => cancel(world, choices),
+        14 => post(world, choices),
+        15 => world.machine.handle_link(choices.yes(), world.now),
+        16 => world.pass(*choices.of(&PAUSES)),
+        17 => depth(world, choices),
+        18 => world.crash(choices.yes()),
+        _ => _ = world.turn(),
+    }
+}
+
+/// One of four jobs; the second half of each byte decides whether the id is one that is only near.
+fn id(choices: &mut Choices<'_>) -> JobId {
+    let number = choices.bits();
+    JobId::new(Uuid::from_u128((1 + u128::from(number & 3)) << 64 | u128::from(number >> 7)))
+}
+
+fn worker(choices: &mut Choices<'_>) -> WorkerId {
+    Arc::from(*choices.of(&WORKERS))
+}
+
+/// Something that was handed out, or what nobody has ever handed out in its place.
+fn issue(world: &World, choices: &mut Choices<'_>) -> Option<Assignment> {
+    let mut task = choices.latest(&world.issued)?.clone();
+    match choices.bits() {
+        // Rarely: a byte that is changed at random is to name an issue that exists.
+        250 => task.attempt = Attempt { attempt: u32::MAX, ..task.attempt },
+        251 => task.attempt = Attempt { incarnation: u64::MAX, ..task.attempt },
+        252 => task.task = task.job.task(99),
+        253 => task.task = TaskId::new(task.job.uuid()),
+        _ => {}
+    }
+    Some(task)
+}
+
+/// What has to be said to a report of an issue.
+fn verdict(world: &World, task: &Assignment) -> Verdict {
+    if world.live_task(task.task).is_none() {
+        Verdict::Unknown
+    } else if world.is_awaited(task.task, task.attempt) {
+        Verdict::Applied
+    } else {
+        Verdict::Stale
+    }
+}
+
+/// Reports of an issue. What does not count changes nothing, and what counts does so once.
+fn report(world: &mut World, task: &Assignment, say: impl Fn(&mut World) -> Verdict) -> bool {
+    let mut expected = verdict(world, task);
+    if expected != Verdict::Applied {
+        // Whatever is still to be done is done before, and may end the job.
+        world.turn();
+        expected = verdict(world, task);
+    }
+    assert_eq!(say(world), expected, "{task:?}");
+    if expected != Verdict::Applied {
+        assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
+        return false;
+    }
+    let again = say(world);
+    assert!(matches!(again, Verdict::Stale | Verdict::Unknown), "{task:?} counted twice");
+    true
+}
+
+fn submit(world: &mut World, choices: &mut Choices<'_>) {
+    let id = id(choices);
+    let job = plan::job(choices);
+    if !world.machine.is_live(id) {
+        world.turn();
+        // The dispatcher finds what has ended in its store, and does not ask the machine.
+        if world.ledger.job_of(id.task(0)).is_some_and(|kept| kept.state.status.is_terminal()) {
+            return;
+        }
+    }
+    let near = world.machine.jobs().find(|live| live.id.family() == id.family());
+    let expected = match near.and_then(|near| world.machine.job(near.id)) {
+        None => Ok(Submitted::New),
+        Some(known) if known.id == id && known.job.source() == job.source() => Ok(Submitted::Known),
+        Some(_) => Err(Refused::IdTaken),
+    };
+    assert_eq!(world.machine.submit(id, Arc::clone(&job), world.now), expected);
+    if expected.is_ok() {
+        assert_eq!(world.machine.submit(id, job, world.now), Ok(Submitted::Known));
+    }
+}
+
+fn result(world: &mut World, choices: &mut Choices<'_>) {
+    let Some(task) = issue(world, choices) else { return };
+    let (kind, worker) = (choices.bits(), worker(choices));
+    let data = Json::parse(VALUES[usize::from(kind >> 6)]).expect("values are JSON");
+    let (status, outcome) = match kind & 7 {
+        0 => (TaskStatus::Failed, Outcome::Failed { msg: "as it happens".into(), error: None }),
+        1 => (TaskStatus::Running, Outcome::Launched { data: data.clone() }),
+        _ => (TaskStatus::Success, Outcome::Success { data: data.clone() }),
+    };
+    // Clocks of workers are what they are.
+    let ends = [world.now, Timestamp::from_millis(0), Timestamp::from_millis(u64::MAX)];
+    let at = (*choices.of(&ends), *choices.of(&ends));
+    let result = World::result(&task, outcome, &worker, at);
+    if report(world, &task, |world| world.machine.handle_result(result.clone(), world.now)) {
+        world.expect(task.task, status, (status != TaskStatus::Failed).then_some(data));
+    }
+}
+
+fn returned(world: &mut World, choices: &mut Choices<'_>) {
+    let Some(task) = issue(world, choices) else { return };
+    let (why, worker) = (*choices.of(&[Returned::UnknownModule, Returned::Busy, Returned::Draining]), worker(choices));
+    report(world, &task, |world| world.machine.handle_returned(task.task, task.attempt, why, &worker, world.now));
+}
+
+fn dead_letter(world: &mut World, choices: &mut Choices<'_>) {
+    let Some(task) = issue(world, choices) else { return };
+    if report(world, &task, |world| world.machine.handle_dead_letter(task.task, task.attempt, world.now)) {
+        world.expect(task.task, TaskStatus::Failed, None);
+    }
+}
+
+/// Some of what was handed out lately.
+fn some_issues(world: &World, choices: &mut Choices<'_>) -> Vec<(TaskId, Attempt)> {
+    let wanted = choices.bits();
+    let lately = world.issued.iter().rev().take(8).enumerate();
+    lately.filter(|(at, _)| wanted >> at & 1 == 1).map(|(_, task)| (task.task, task.attempt)).collect()
+}
+
+fn started(world: &mut World, choices: &mut Choices<'_>) {
+    let (worker, held) = (worker(choices), some_issues(world, choices));
+    world.machine.handle_started(&worker, &held, world.now);
+}
+
+fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
+    let (id, serves, has) = (worker(choices), choices.bits(), choices.bits());
+    let chosen = |bits: u8| move |at: &usize| bits >> at & 1 == 1;
+    let module = |at: usize| Arc::from(MODULES[at]);
+    let report = WorkerReport {
+        id,
+        host: "here".into(),
+        pid: 1,
+        // A pool may be named twice.
+        pools: (0..4).filter(chosen(serves)).map(|at| Arc::from(POOLS[at % 2])).collect(),
+        slots: [1, 0, 3, u32::MAX][usize::from(serves >> 4 & 3)],
+        running: 0,
+        tasks: (0..3).filter(chosen(has)).map(|at| (module(at), None)).collect(),
+        broken: (0..3).filter(chosen(has >> 3)).map(|at| (module(at), "no".into())).collect::<BTreeMap<_, _>>(),
+        held: some_issues(world, choices),
+        present: some_issues(world, choices),
+    };
+    world.machine.handle_heartbeat(report, world.now);
+}
+
+fn published(world: &mut World, choices: &mut Choices<'_>) {
+    let Some(task) = issue(world, choices) else { return };
+    let how = match choices.bits() % 4 {
+        0 | 1 => Published::Confirmed,
+        2 => Published::Unroutable,
+        _ => Published::Rejected("too large".into()),
+    };
+    let is_awaited = world.is_awaited(task.task, task.attempt);
+    if !is_awaited {
+        world.turn();
+    }
+    let is_rejected = matches!(how, Published::Rejected(_));
+    world.machine.handle_published(task.task, task.attempt, how, world.now);
+    if !is_awaited {
+        assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
+    } else if is_rejected {
+        world.expect(task.task, TaskStatus::Failed, None);
+    }
+}
+
+fn cancel(world: &mut World, choices: &mut Choices<'_>) {
+    let id = id(choices);
+    let expected = if world.machine.is_live(id) { Ok(()) } else { Err(ControlError::UnknownJob) };
+    assert_eq!(world.machine.cancel(id, world.now), expected);
+    assert!(!world.machine.is_live(id), "a job that was cancelled has ended");
+}
+
+fn post(world: &mut World, choices: &mut Choices<'_>) {
+    let Some(task) = issue(world, choices) else { return };
+    let kind = choices.bits();
+    let is_success = kind & 1 == 0;
+    let status = if is_success { TaskStatus::Success } else { TaskStatus::Failed };
+    let given = (kind & 2 == 0).then(|| Json::parse(VALUES[usize::from(kind >> 6)]).expect("values are JSON"));
+    let data = is_success.then(|| given.clone().unwrap_or_else(Json::null));
+    let expected = match world.live_task(task.task) {
+        None => Err(PostError::UnknownTask),
+        Some((_, state)) if state.status == TaskStatus::Pending => Err(PostError::NotStarted),
+        Some((_, state)) if !state.status.is_terminal() => Ok(Posted::Applied),
+        Some((_, state)) if state.status == status && state.data == data => Ok(Posted::AlreadySame),
+        Some(_) => Err(PostError::AlreadyEnded),
+    };
+    let update = Update { status, data: given, msg: None };
+    assert_eq!(world.machine.post_result(task.task, update, world.now), expected, "{task:?}");
+    if expected == Ok(Posted::Applied) {
+        world.expect(task.task, status, data);
+    }
+}
+
+fn depth(world: &mut World, choices: &mut Choices<'_>) {
+    let (pool, ready) = (*choices.of(&POOLS), u64::from(choices.yes()));
+    let asked = world.now.before(*choices.of(&PAUSES));
+    let lost = world.machine.handle_depth(pool, ready, asked, world.now);
+    assert!(ready == 0 || lost == 0, "{lost} are held to be lost while messages wait");
+}

@@ -1,0 +1,224 @@
+//! A machine, its clock, what it has handed out, and a store that keeps what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::action::{Action, Assignment};
+use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Update, WorkerId, WorkerReport};
+use hub_core::state::{JobSnapshot, TaskState};
+use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus, Timestamp};
+
+use super::plan::{MODULES, POOLS};
+use crate::fuzzing::ledger::{Ledger, is_out};
+
+/// The start of the clock.
+const START: Timestamp = Timestamp::from_millis(1_000_000);
+/// So many rounds are enough for everything that a row of facts has begun: each ends a task at least.
+const MOST_ROUNDS: usize = 500;
+
+/// A machine and what is around it.
+pub(super) struct World {
+    pub(super) machine: Machine,
+    pub(super) now: Timestamp,
+    /// Everything that was ever handed out, in its order.
+    pub(super) issued: Vec<Assignment>,
+    pub(super) ledger: Ledger,
+    /// The ledger before the last turn, whose changes may not have been kept when the process dies.
+    before: Ledger,
+    settings: Settings,
+    /// What was published in this incarnation.
+    published: BTreeSet<(TaskId, Attempt)>,
+    /// Results that the machine said it has taken, and that are to be found in the next turn's changes.
+    taken: BTreeMap<TaskId, (TaskStatus, Option<Json>)>,
+    has_ended: bool,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        // Small enough that every limit is reached.
+        let settings = Settings { window_floor: 2, window_factor: 1, crash_limit: 2, ..Settings::default() };
+        let machine = Machine::new(settings.clone());
+        let (ledger, before) = (Ledger::default(), Ledger::default());
+        let mut world = Self {
+            machine,
+            now: START,
+            issued: Vec::new(),
+            ledger,
+            before,
+            settings,
+            published: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            has_ended: false,
+        };
+        world.machine.handle_link(true, START);
+        world
+    }
+
+    /// The live job that has this task, and the task's state.
+    pub(super) fn live_task(&self, task: TaskId) -> Option<(JobSnapshot, TaskState)> {
+        let id = self.machine.jobs().map(|job| job.id).find(|id| id.family() == task.family())?;
+        let snapshot = self.machine.job(id)?;
+        let state = snapshot.tasks.get(task.index_in(id)? as usize)?.clone();
+        Some((snapshot, state))
+    }
+
+    /// Whether a report of this issue is awaited.
+    pub(super) fn is_awaited(&self, task: TaskId, attempt: Attempt) -> bool {
+        self.live_task(task).is_some_and(|(_, state)| is_out(&state) && state.attempt == Some(attempt))
+    }
+
+    /// The machine has said that it took this result.
+    pub(super) fn expect(&mut self, task: TaskId, status: TaskStatus, data: Option<Json>) {
+        self.taken.insert(task, (status, data));
+    }
+
+    /// Everything that is to be done is looked at and done. How many changes and publishes there were.
+    pub(super) fn turn(&mut self) -> usize {
+        let mut actions = Vec::new();
+        self.machine.poll_actions(self.now, &mut actions);
+        self.before = self.ledger.clone();
+        for action in &actions {
+            match action {
+                Action::Persist(change) => self.ledger.keep(change),
+                Action::Publish(task) => self.check_publish(task),
+                Action::Stop { task, attempt } => self.check_stop(*task, *attempt),
+                Action::Probe { pool } => assert!(POOLS.contains(&&**pool), "{pool} was never named"),
+                Action::Notify(_) => {}
+            }
+        }
+        self.ledger.agree(&self.machine);
+        for (task, (status, data)) in std::mem::take(&mut self.taken) {
+            let job = self.ledger.job_of(task).unwrap_or_else(|| panic!("the job of {task:?} is not kept"));
+            let state = &job.tasks[task.index_in(job.id).expect("a task of that job") as usize];
+            // What was launched may have been ended since.
+            let is_overtaken = !status.is_terminal() && state.status.is_terminal();
+            let is_as_reported = (state.status, &state.data) == (status, &data);
+            assert!(is_overtaken || is_as_reported, "{task:?} is not as was reported, {status} {data:?}: {state:?}");
+            self.has_ended |= job.state.status.is_terminal();
+        }
+        actions.iter().filter(|action| matches!(action, Action::Persist(_) | Action::Publish(_))).count()
+    }
+
+    fn check_publish(&mut self, task: &Assignment) {
+        let live = self.live_task(task.task);
+        let (job, state) = live.unwrap_or_else(|| panic!("{:?} goes out, and its job has ended", task.task));
+        assert_eq!((state.status, state.attempt), (TaskStatus::Submitted, Some(task.attempt)), "{:?}", task.task);
+        assert!(!state.confirmed, "{:?} goes out again though the broker has it", task.task);
+        assert!(self.published.insert((task.task, task.attempt)), "{:?} goes out twice", task.task);
+        let spec = &job.job.tasks()[task.task.index_in(task.job).expect("a task of its job") as usize];
+        assert_eq!((&task.name, &task.task_name, &task.pool), (spec.name(), spec.module(), spec.pool()));
+        let is_filled = |before: &u32| job.tasks[*before as usize].status == TaskStatus::Success;
+        assert!(spec.upstream().iter().all(is_filled), "{:?} goes out too early", task.task);
+        assert!(task.args.to_value().is_array() && task.kwargs.to_value().is_object());
+        self.issued.push(task.clone());
+    }
+
+    fn check_stop(&self, task: TaskId, attempt: Attempt) {
+        assert!(!self.is_awaited(task, attempt), "{task:?} is to be stopped, and its result is awaited");
+    }
+
+    /// Time passes. Where it is asked for too early, nothing is to be done.
+    pub(super) fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        self.machine.handle_timeout(self.now);
+        let next = self.machine.poll_timeout();
+        assert!(next.is_none_or(|next| next > self.now), "{next:?} was to be handled at {:?}", self.now);
+    }
+
+    /// The process dies and another one takes over. What the last turn wanted kept may be lost with it.
+    pub(super) fn crash(&mut self, loses_last_turn: bool) {
+        if loses_last_turn {
+            self.ledger = self.before.clone();
+        }
+        self.taken.clear();
+        self.published.clear();
+        self.settings.incarnation += 1;
+        self.machine = Machine::new(self.settings.clone());
+        for job in self.ledger.unfinished() {
+            self.machine.restore(job.clone(), self.now);
+        }
+        self.turn();
+        self.machine.handle_link(true, self.now);
+    }
+
+    /// How an issue ends on a worker.
+    pub(super) fn result(
+        task: &Assignment,
+        outcome: Outcome,
+        worker: &WorkerId,
+        at: (Timestamp, Timestamp),
+    ) -> TaskResult {
+        TaskResult {
+            task: task.task,
+            attempt: task.attempt,
+            outcome,
+            log: None,
+            worker: Arc::clone(worker),
+            started_at: at.0,
+            ended_at: at.1,
+        }
+    }
+
+    /// From now on all goes well: then everything ends, and nothing is left. Whether there was anything.
+    pub(super) fn conclude(mut self) -> bool {
+        self.machine.handle_link(true, self.now);
+        for _ in 0..MOST_ROUNDS {
+            self.machine.handle_heartbeat(helper(), self.now);
+            self.turn();
+            if self.machine.jobs().next().is_none() {
+                break;
+            }
+            self.end_what_runs();
+            // Longer than a task rests, and shorter than a lease.
+            self.pass(Duration::from_secs(5));
+        }
+        let left: Vec<JobSnapshot> = self.machine.jobs().filter_map(|job| self.machine.job(job.id)).collect();
+        assert!(left.is_empty(), "these jobs do not end: {left:#?}");
+        self.pass(Duration::from_secs(3600));
+        self.turn();
+        let stats = self.machine.stats();
+        assert_eq!((stats.live_jobs, stats.live_tasks, stats.workers, stats.in_flight, stats.ready), (0, 0, 0, 0, 0));
+        assert_eq!(self.machine.poll_timeout(), None, "nothing is left to wait for");
+        self.has_ended
+    }
+
+    /// Whatever is out succeeds, and whatever was launched gets its result.
+    fn end_what_runs(&mut self) {
+        let ids: Vec<JobId> = self.machine.jobs().map(|job| job.id).collect();
+        for task in self.issued.clone() {
+            if self.is_awaited(task.task, task.attempt) {
+                let outcome = Outcome::Success { data: Json::null() };
+                let result = Self::result(&task, outcome, &"helper".into(), (self.now, self.now));
+                self.machine.handle_result(result, self.now);
+                self.expect(task.task, TaskStatus::Success, Some(Json::null()));
+            }
+        }
+        for id in ids {
+            let Some(job) = self.machine.job(id) else { continue };
+            for (state, index) in job.tasks.iter().zip(0..) {
+                if state.launched {
+                    let update = Update { status: TaskStatus::Success, data: None, msg: None };
+                    self.machine.post_result(id.task(index), update, self.now).expect("it was launched");
+                    self.expect(id.task(index), TaskStatus::Success, Some(Json::null()));
+                }
+            }
+        }
+    }
+}
+
+/// A worker that can do everything.
+fn helper() -> WorkerReport {
+    WorkerReport {
+        id: "helper".into(),
+        host: "here".into(),
+        pid: 1,
+        pools: POOLS.map(Arc::from).to_vec(),
+        slots: 1,
+        running: 0,
+        tasks: MODULES.iter().map(|module| (Arc::from(*module), None)).collect(),
+        broken: BTreeMap::new(),
+        held: Vec::new(),
+        present: Vec::new(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Any text as a string in a job: a reference, an escaped text, or neither, as the documents say; and what comes of
+//! it when it is replaced.
+//!
+//! The input's first byte says where the string stands and how it is written, its first line is the string, and
+//! what follows is what the task has returned, as JSON.
+
+use hub_core::Json;
+use hub_core::job::{Attribute, Job, Limits, ProblemCode, Template};
+use serde_json::{Value, json};
+
+/// The tasks of the job. One of them has a name that no reference can reach.
+const TASKS: [&str; 4] = ["a", "b_c", "_d", "ä"];
+/// The task in whose arguments the string stands. It is not referred to: that would be a cycle.
+const HOST: &str = "host";
+/// What a reference can take of a task.
+const ATTRIBUTES: [Attribute; 5] =
+    [Attribute::Data, Attribute::Id, Attribute::Name, Attribute::Status, Attribute::Error];
+/// A path has at most so many steps.
+const MOST_STEPS: usize = 120;
+/// What the task has returned where the input does not say.
+const RETURNED: &str = r#"{"x": [1, {"": null, "0": "zero"}, [[]]], "0": "_a.data", "é": true}"#;
+
+/// What a string means, by the documents.
+#[derive(Debug, PartialEq)]
+enum Meaning<'a> {
+    /// This text.
+    Text(&'a str),
+    /// A value of a task.
+    Value(Form<'a>),
+    /// Nothing: it is refused.
+    Refused,
+}
+
+/// A reference, taken apart.
+#[derive(Debug, PartialEq)]
+struct Form<'a> {
+    task: u32,
+    attribute: Attribute,
+    path: Vec<&'a str>,
+}
+
+/// Where the string stands, and how many of its characters are written as escapes.
+#[derive(Clone, Copy)]
+struct Style {
+    place: u8,
+    escaped: usize,
+}
+
+/// Puts the string into a job. Whether that was accepted.
+pub(super) fn check(bytes: &[u8]) -> bool {
+    let Some((style, rest)) = bytes.split_first() else { return false };
+    let style = Style { place: style & 3, escaped: usize::from(style >> 2 & 3) };
+    let Ok(rest) = std::str::from_utf8(rest) else { return false };
+    let (string, returned) = rest.split_once('\n').unwrap_or((rest, RETURNED));
+    if string.strip_prefix('_').is_some_and(|rest| rest.split('.').next() == Some(HOST)) {
+        return false;
+    }
+    let returned = json_of(returned).or_else(|| json_of(RETURNED)).expect("it is JSON");
+    // Escaped once more it is a text and stays what it is, if it has to be escaped at all.
+    if string.starts_with('_') && form(string).is_none() {
+        let escaped = format!("_{string}");
+        assert_eq!(meaning(&escaped), Meaning::Text(string));
+        assert!(check_string(&escaped, style, &returned));
+    }
+    check_string(string, style, &returned)
+}
+
+fn check_string(string: &str, style: Style, returned: &Json) -> bool {
+    let text = job_with(string, style);
+    let meaning = meaning(string);
+    let job = match Job::parse(&text, &Limits::default()) {
+        Ok(job) => job,
+        Err(problems) => {
+            assert_eq!(meaning, Meaning::Refused, "{problems}\n{text}");
+            let expected = [ProblemCode::BadReference, ProblemCode::UnknownTask];
+            assert!(problems.iter().all(|problem| expected.contains(&problem.code)), "{problems}");
+            return false;
+        }
+    };
+    let template = template_of(&job, style);
+    assert_eq!(template.text().to_value(), around(&string.into(), style), "the template is what was written");
+    let resolved = template.resolve(|task, attribute| look_up(task, attribute, returned));
+    let references: Vec<Form<'_>> = template.references().map(taken_apart).collect();
+    match meaning {
+        Meaning::Refused => panic!("accepted, though it is neither a reference nor a text: {text}"),
+        Meaning::Text(meant) => {
+            assert_eq!(references, []);
+            assert_eq!(resolved.map(|json| json.to_value()), Ok(around(&meant.into(), style)), "{text}");
+        }
+        Meaning::Value(form) => {
+            let (name, word) = (TASKS[form.task as usize], form.attribute);
+            let path: String = form.path.iter().map(|step| format!(".{step}")).collect();
+            assert_eq!(format!("_{name}.{word}{path}"), string, "put together again");
+            let whole = look_up(form.task, form.attribute, returned).map_or(Value::Null, |json| json.to_value());
+            match (resolved, walk(whole, &form.path)) {
+                (Ok(resolved), Ok(value)) => assert_eq!(resolved.to_value(), around(&value, style), "{text}"),
+                (Err(missing), Err(step)) => assert_eq!(missing.step, step, "{missing}\n{text}"),
+                (resolved, value) => panic!("{string:?} became {resolved:?}, not {value:?}"),
+            }
+            assert_eq!(references, [form]);
+        }
+    }
+    true
+}
+
+/// What the documents say of a string.
+fn meaning(string: &str) -> Meaning<'_> {
+    match string.strip_prefix('_') {
+        None => Meaning::Text(string),
+        // It could as well be meant as a reference to a task whose own name begins with an underscore.
+        Some(rest) if rest.starts_with('_') && form(rest).is_some() => Meaning::Refused,
+        Some(rest) if rest.starts_with('_') => Meaning::Text(rest),
+        Some(rest) => form(rest).map_or(Meaning::Refused, Meaning::Value),
+    }
+}
+
+/// `<task>.<attribute>[.<key or index>…]`.
+fn form(text: &str) -> Option<Form<'_>> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (name, word, path) = (parts[0], *parts.get(1)?, &parts[2..]);
+    let task = TASKS.iter().position(|task| *task == name)?;
+    let attribute = ATTRIBUTES.into_iter().find(|attribute| attribute.as_str() == word)?;
+    let has_inside = matches!(attribute, Attribute::Data | Attribute::Error);
+    let is_path = path.len() <= MOST_STEPS && path.iter().all(|step| !step.is_empty());
+    let is_form = is_path && (has_inside || path.is_empty());
+    is_form.then(|| Form { task: task as u32, attribute, path: path.to_vec() })
+}
+
+fn taken_apart(reference: &hub_core::job::Reference) -> Form<'_> {
+    let path = reference.path.iter().map(|step| &**step).collect();
+    Form { task: reference.task, attribute: reference.attribute, path }
+}
+
+/// The value at the end of a path, or the step that found nothing.
+fn walk(mut here: Value, path: &[&str]) -> Result<Value, usize> {
+    for (step, key) in path.iter().enumerate() {
+        let is_index = *key == "0" || (!key.starts_with('0') && key.bytes().all(|byte| byte.is_ascii_digit()));
+        let next = match &here {
+            Value::Object(object) => object.get(*key),
+            Value::Array(list) if is_index => key.parse::<usize>().ok().and_then(|index| list.get(index)),
+            _ => None,
+        };
+        here = next.cloned().ok_or(step)?;
+    }
+    Ok(here)
+}
+
+fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {
+    match attribute {
+        Attribute::Data => Some(returned.clone()),
+        Attribute::Id => Some(Json::string(&format!("id of {task}"))),
+        Attribute::Name => Some(Json::string(TASKS[task as usize])),
+        Attribute::Status => Some(Json::string("SUCCESS")),
+        Attribute::Error => None,
+    }
+}
+
+/// JSON that can be compared as a tree, also a few levels further in.
+fn json_of(text: &str) -> Option<Json> {
+    serde_json::from_str::<Value>(&format!("[[[[{text}]]]]")).ok()?;
+    Json::parse(text).ok()
+}
+
+fn job_with(string: &str, style: Style) -> String {
+    let quoted = spelt(string, style.escaped);
+    let (task, job) = match style.place {
+        0 => (String::new(), format!(r#", "output": {quoted}"#)),
+        1 => (String::new(), format!(r#", "output": {{"k": [{quoted}], "_a.data": ""}}"#)),
+        2 => (format!(r#", "args": [ 1e2 ,{quoted} ]"#), String::new()),
+        _ => (format!(r#", "kwargs": {{"k" :[null,{{"": {quoted}}}]}}"#), String::new()),
+    };
+    let tasks: Vec<String> = TASKS.iter().map(|name| json!({ "name": name }).to_string()).collect();
+    format!(r#"{{"name": "j", "tasks": [{}, {{"name": "{HOST}"{task}}}]{job}}}"#, tasks.join(", "))
+}
+
+fn template_of(job: &Job, style: Style) -> &Template {
+    let host = &job.tasks()[TASKS.len()];
+    let template = match style.place {
+        0 | 1 => job.output(),
+        2 => host.args(),
+        _ => host.kwargs(),
+    };
+    template.expect("the job has it")
+}
+
+/// The tree of the template, with this value in the string's place.
+fn around(value: &Value, style: Style) -> Value {
+    match style.place {
+        0 => value.clone(),
+        1 => json!({"k": [value], "_a.data": ""}),
+        2 => json!([1e2, value]),
+        _ => json!({"k": [null, {"": value}]}),
+    }
+}
+
+/// The string as JSON, its first characters as `\u` escapes.
+fn spelt(string: &str, escaped: usize) -> String {
+    let escape = |char: char| {
+        let mut units = [0; 2];
+        char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+    };
+    let head: String = string.chars().take(escaped).map(escape).collect();
+    let tail: String = string.chars().skip(escaped).collect();
+    format!("\"{head}{}", &Value::from(tail).to_string()[1..])
+}

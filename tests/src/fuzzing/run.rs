@@ -1,0 +1,98 @@
+//! A job that was accepted can be run to its end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hub_core::action::Action;
+use hub_core::job::{Job, Reference, Task, Template};
+use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::state::JobSnapshot;
+use hub_core::{JobId, JobStatus, Json, Timestamp};
+use uuid::Uuid;
+
+use super::ledger::Ledger;
+
+const ID: JobId = JobId::new(Uuid::from_u128(7 << 64));
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// Runs a job, each of whose tasks returns `null`, with as many rounds of messages as it has tasks at most.
+pub(super) fn run(job: &Arc<Job>) {
+    let (mut machine, mut ledger) =
+        (Machine::new(Settings { window_floor: 2, ..Settings::default() }), Ledger::default());
+    machine.handle_link(true, NOW);
+    machine.handle_heartbeat(worker_of_everything(job), NOW);
+    machine.submit(ID, Arc::clone(job), NOW).expect("the machine is empty");
+    let mut issued = BTreeSet::new();
+    for _ in 0..=job.tasks().len() {
+        let mut actions = Vec::new();
+        machine.poll_actions(NOW, &mut actions);
+        for action in actions {
+            match action {
+                Action::Persist(change) => ledger.keep(&change),
+                Action::Publish(task) => {
+                    assert!(issued.insert(task.task), "{:?} goes out twice", task.task);
+                    let result = TaskResult {
+                        task: task.task,
+                        attempt: task.attempt,
+                        outcome: Outcome::Success { data: Json::null() },
+                        log: None,
+                        worker: "w".into(),
+                        started_at: NOW,
+                        ended_at: NOW,
+                    };
+                    assert_eq!(machine.handle_result(result, NOW), Verdict::Applied);
+                }
+                Action::Stop { .. } | Action::Probe { .. } => panic!("nobody is to be stopped or asked: {action:?}"),
+                Action::Notify(_) => {}
+            }
+        }
+    }
+    let mut last = Vec::new();
+    machine.poll_actions(NOW, &mut last);
+    for action in &last {
+        assert!(!matches!(action, Action::Publish(_)), "after as many rounds as there are tasks: {action:?}");
+        if let Action::Persist(change) = action {
+            ledger.keep(change);
+        }
+    }
+    ledger.agree(&machine);
+    let ended = ledger.job(ID).expect("the job was kept");
+    // There is nothing inside null, so a reference that looks into it fails its task, or the job's output.
+    let expected =
+        if references(job).all(|reference| reference.path.is_empty()) { JobStatus::Success } else { JobStatus::Failed };
+    assert_eq!(ended.state.status, expected, "{:?}", ended.state);
+    check_record(ended);
+}
+
+/// Whoever reads JSON can read the record of a job that was accepted, however deep its values are.
+fn check_record(job: &JobSnapshot) {
+    let record: serde_json::Value = serde_json::from_str(job.record().get()).expect("a record is JSON");
+    assert_eq!(record["status"], job.state.status.as_str());
+    assert_eq!(record["tasks"].as_array().map(Vec::len), Some(job.tasks.len()));
+    for index in 0..job.tasks.len() {
+        let alone = job.task_record(index as u32).expect("the job has this task");
+        assert_eq!(alone.to_value(), record["tasks"][index]);
+    }
+    assert!(job.task_record(job.tasks.len() as u32).is_none());
+}
+
+fn references(job: &Job) -> impl Iterator<Item = &Reference> {
+    let templates = job.tasks().iter().flat_map(|task| task.args().into_iter().chain(task.kwargs()));
+    templates.chain(job.output()).flat_map(Template::references)
+}
+
+fn worker_of_everything(job: &Job) -> WorkerReport {
+    let pools: BTreeSet<_> = job.tasks().iter().map(Task::pool).cloned().collect();
+    WorkerReport {
+        id: "w".into(),
+        host: "here".into(),
+        pid: 1,
+        pools: pools.into_iter().collect(),
+        slots: 1,
+        running: 0,
+        tasks: job.tasks().iter().map(|task| (Arc::clone(task.module()), None)).collect(),
+        broken: std::collections::BTreeMap::new(),
+        held: Vec::new(),
+        present: Vec::new(),
+    }
+}

@@ -1,0 +1,87 @@
+//! What is kept of the fuzz targets' inputs still holds: each of them whole, and cut off at every byte.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use hub_tests::fuzzing::{TARGETS, check};
+use hub_tests::root;
+
+/// Longer inputs are tried whole only.
+const LONGEST_CUT: usize = 1500;
+
+/// The files of a folder, the sorted ones of every run.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<(String, Vec<u8>)> = entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Tries every input of a target. How many were understood, and how many were not.
+fn try_all(target: &str, inputs: &[(String, Vec<u8>)]) -> (usize, usize) {
+    let (mut understood, mut refused) = (0, 0);
+    for (name, bytes) in inputs {
+        // A failure is a panic somewhere below: captured output says which input it was.
+        println!("{target}/{name}");
+        *if check(target, bytes) { &mut understood } else { &mut refused } += 1;
+        let cuts = if bytes.len() > LONGEST_CUT { 0 } else { bytes.len() };
+        for cut in 0..cuts {
+            check(target, &bytes[..cut]);
+        }
+    }
+    (understood, refused)
+}
+
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    files(&root().join("tests/fuzz/corpus").join(target))
+}
+
+/// Seeds that are all refused, or none of them, try one half of a target only.
+#[track_caller]
+fn holds(target: &str, least: usize) {
+    let (understood, refused) = try_all(target, &seeds(target));
+    assert!(understood >= least && refused >= least, "{target}: {understood} understood, {refused} refused");
+}
+
+#[test]
+fn jobs() {
+    holds("job", 5);
+}
+
+#[test]
+fn references() {
+    holds("reference", 5);
+}
+
+#[test]
+fn messages() {
+    holds("wire", 2);
+}
+
+#[test]
+fn rows_of_facts() {
+    holds("machine", 2);
+}
+
+#[test]
+fn the_examples_are_jobs() {
+    let examples = files(&root().join("etc/jobs"));
+    assert_eq!(try_all("job", &examples), (examples.len(), 0));
+}
+
+#[test]
+fn every_target_has_seeds_and_a_program() {
+    let known: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    let fuzz = root().join("tests/fuzz");
+    let folders = std::fs::read_dir(fuzz.join("corpus")).unwrap();
+    let folders: BTreeSet<String> =
+        folders.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(folders, known, "folders of seeds");
+    for name in &known {
+        let program = std::fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        assert!(program.contains(&format!("check({name:?}, bytes)")), "{name}.rs tries another target");
+    }
+}
