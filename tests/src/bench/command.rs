@@ -19,7 +19,7 @@ use crate::Client;
 #[derive(Debug, Parser)]
 #[command(name = "hub-bench", args_conflicts_with_subcommands = true)]
 struct Args {
-    /// Only these workloads [default: all]
+    /// Only these workloads [default: all that need nothing installed]
     #[arg(value_name = "WORKLOAD", value_parser = workload_names())]
     workloads: Vec<String>,
     /// How often everything is measured; medians count [default: 3]
@@ -83,7 +83,10 @@ pub fn main() -> ExitCode {
 fn measure(args: &Args) -> Result<(), String> {
     let chosen: Vec<&Workload> = ALL
         .into_iter()
-        .filter(|workload| args.workloads.is_empty() || args.workloads.iter().any(|name| name == workload.name))
+        .filter(|workload| match args.workloads.as_slice() {
+            [] => !workload.on_request,
+            named => named.iter().any(|name| name == workload.name),
+        })
         .collect();
     // What cannot be written at the end should be known at the beginning.
     if let Some(path) = &args.json {

@@ -138,7 +138,8 @@ fn compare(figure: &Figure, round: &Round) -> Option<f64> {
         Scale::Echoes => Some(value / round.bound?.echoes_per_second),
         Scale::RoundTrips(count) => Some(value / (round.bound?.round_trip.as_secs_f64() * f64::from(*count))),
         Scale::AtEchoes(echoes) => Some(value * round.bound?.echoes_per_second / echoes),
-        Scale::Figure(key) => Some(value / round.values.get(key)?),
+        // What took less than a tick is nothing to compare with.
+        Scale::Figure(key) => Some(value / round.values.get(key).filter(|other| **other > 0.0)?),
     }
 }
 

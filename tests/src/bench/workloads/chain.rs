@@ -8,7 +8,7 @@ use crate::bench::run::Bench;
 use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload =
-    Workload { name: "w2", about: "a chain of 100", needs_broker: true, figures, run };
+    Workload { name: "w2", about: "a chain of 100", needs_broker: true, on_request: false, figures, run };
 
 fn figures() -> Vec<Figure> {
     vec![Figure::new("w2.hop", "W2 chain: a hop", Unit::Millis).to(Scale::RoundTrips(1)).below(1.6, 1.1)]

@@ -8,8 +8,14 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::stage::Stage;
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "clients", about: "W1 through lapin and through amqprs", needs_broker: true, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "clients",
+    about: "W1 through lapin and through amqprs",
+    needs_broker: true,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -8,8 +8,14 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::{Programs, root};
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "run", about: "hub-client run, as a whole process", needs_broker: false, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "run",
+    about: "hub-client run, as a whole process",
+    needs_broker: false,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![Figure::new("run.process", "hub-client run sum_product: the whole process", Unit::Millis).below(0.12, 0.04)]

@@ -8,7 +8,7 @@ use crate::bench::run::Bench;
 use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload =
-    Workload { name: "w3", about: "1, then 1,000, then 1", needs_broker: true, figures, run };
+    Workload { name: "w3", about: "1, then 1,000, then 1", needs_broker: true, on_request: false, figures, run };
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -17,6 +17,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "w5",
     about: "a chain of 40 that compute fibonacci(10), and of 10 that compute fibonacci(33)",
     needs_broker: true,
+    on_request: false,
     figures,
     run,
 };

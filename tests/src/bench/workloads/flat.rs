@@ -8,8 +8,14 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::stage::Stage;
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "w1", about: "one job of 10,000 independent tasks", needs_broker: true, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "w1",
+    about: "one job of 10,000 independent tasks",
+    needs_broker: true,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -13,8 +13,14 @@ use crate::rest;
 /// How long it is watched: some heartbeats, and many ticks of the processor's clock.
 const WATCHED: Duration = Duration::from_secs(30);
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "idle", about: "what programs use that have nothing to do", needs_broker: true, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "idle",
+    about: "what programs use that have nothing to do",
+    needs_broker: true,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -19,7 +19,7 @@ use crate::bench::stage::{PATIENCE, Stage};
 const AT_ONCE: usize = 1000;
 
 pub(super) const WORKLOAD: Workload =
-    Workload { name: "live", about: "the dispatcher's memory", needs_broker: true, figures, run };
+    Workload { name: "live", about: "the dispatcher's memory", needs_broker: true, on_request: false, figures, run };
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -23,6 +23,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "load",
     about: "latency of small jobs at rising load, for a plot",
     needs_broker: true,
+    on_request: false,
     figures: Vec::new,
     run,
 };

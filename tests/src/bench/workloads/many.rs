@@ -12,8 +12,14 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::stage::{Stage, check, submit_and_wait};
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "w4", about: "1,000 and 10,000 jobs of two tasks at once", needs_broker: true, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "w4",
+    about: "1,000 and 10,000 jobs of two tasks at once",
+    needs_broker: true,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -21,6 +21,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "w7",
     about: "100,000 tasks in one process, in Python and doing nothing",
     needs_broker: false,
+    on_request: false,
     figures,
     run,
 };

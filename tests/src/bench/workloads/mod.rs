@@ -3,6 +3,7 @@
 mod chain;
 mod clients;
 mod command_line;
+mod compare;
 mod fan;
 mod fibonacci;
 mod flat;

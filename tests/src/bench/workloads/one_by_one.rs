@@ -7,8 +7,14 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::stage::Stage;
 
-pub(super) const WORKLOAD: Workload =
-    Workload { name: "w6", about: "200 jobs of two tasks one after the other", needs_broker: true, figures, run };
+pub(super) const WORKLOAD: Workload = Workload {
+    name: "w6",
+    about: "200 jobs of two tasks one after the other",
+    needs_broker: true,
+    on_request: false,
+    figures,
+    run,
+};
 
 fn figures() -> Vec<Figure> {
     vec![

@@ -15,6 +15,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "w8",
     about: "flat, chain and layered graphs of 10,000, 100,000 and 1,000,000 tasks that do nothing",
     needs_broker: false,
+    on_request: false,
     figures,
     run,
 };

@@ -13,6 +13,7 @@ pub(super) const WORKLOAD: Workload = Workload {
     name: "sizes",
     about: "flat jobs of 10 to 30,000 tasks, for a plot",
     needs_broker: true,
+    on_request: false,
     figures: Vec::new,
     run,
 };
