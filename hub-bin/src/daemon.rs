@@ -47,7 +47,9 @@ where
         // A session of its own: no terminal, and no signal from one. It fails where there is one already.
         let _ = nix::unistd::setsid();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One thread: its tasks hand work to each other all the time, and waking another thread for each costs more than the
+    // work. What takes long (the store, large jobs, Python) is on threads and in processes of its own.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Refused, "cannot start").because(error).report(),
     };

@@ -1,6 +1,7 @@
 //! Hub's async shell: the dispatcher and the worker around the core, the stores, the task runners, the
 //! HTTP API and the client library. It must not know of command lines and terminals.
 
+mod acks;
 pub mod client;
 pub mod clock;
 pub mod dispatcher;

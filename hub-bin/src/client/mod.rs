@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
     if let Err(failure) = logging::start(&log) {
         return failure.report();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Refused, "cannot start").because(error).report(),
     };

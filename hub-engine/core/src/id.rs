@@ -111,6 +111,12 @@ impl Family {
             self.0.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
         hash % SLOTS
     }
+
+    /// The family of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
 }
 
 fn split(uuid: Uuid) -> ([u8; 16], u32) {

@@ -1,11 +1,22 @@
 //! What a run of inputs has caused and what is not committed yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::JobId;
 use hub_core::action::{Action, Assignment, Change};
+use tokio::time::Instant;
 
+use super::inputs::Ended;
 use crate::wire::HeldAttempt;
+
+/// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements is late by it, and
+/// each sync of the disk that is saved is one that the broker beside does not wait for.
+const LINGER: Duration = Duration::from_millis(5);
+/// How long the bare note waits that the broker has confirmed something: if it is lost, that is only published again.
+const LINGER_CONFIRMED: Duration = Duration::from_millis(50);
+/// A batch of so many changes waits no longer.
+const LARGE: usize = 1024;
 
 /// Everything that was caused since the last commit began.
 #[derive(Debug, Default)]
@@ -21,8 +32,10 @@ pub(super) struct Batch {
     pub(super) deferred_stops: Vec<HeldAttempt>,
     /// What is to be told once the batch is committed.
     pub(super) answers: Vec<Answer>,
-    /// Jobs that ended.
-    pub(super) ended: Vec<JobId>,
+    /// Jobs that ended, and how, where somebody waits for them.
+    pub(super) ended: Vec<(JobId, Ended)>,
+    /// When it is to be committed, if nobody waits for it before.
+    pub(super) due: Option<Instant>,
     /// Something in it would not come again after a crash: it must be in the store before it has effects.
     pub(super) commit_first: bool,
 }
@@ -52,19 +65,31 @@ impl Batch {
             && self.deferred_stops.is_empty()
     }
 
+    /// Something has come that it grows by, or may: not only word that what was begun has come to its end.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let latest = now + LINGER;
+        self.due = Some(self.due.map_or(latest, |due| due.min(latest)));
+    }
+
+    /// Whether it is to be committed now.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        if self.is_empty() {
+            // What would not have come again has caused nothing.
+            (self.due, self.commit_first) = (None, false);
+            return false;
+        }
+        let due = *self.due.get_or_insert(now + LINGER_CONFIRMED);
+        let is_awaited =
+            self.commit_first || !self.answers.is_empty() || self.ended.iter().any(|(_, ended)| ended.is_some());
+        is_awaited || self.changes.len() >= LARGE || due <= now
+    }
+
     /// Sorts `actions` into the batch; returns what is not the store's business.
     pub(super) fn absorb(&mut self, actions: &mut Vec<Action>) -> Effects {
         let mut effects = Effects::default();
         for action in actions.drain(..) {
             match action {
-                Action::Persist(change) => {
-                    if let Change::JobChanged { id, state } = &change
-                        && state.status.is_terminal()
-                    {
-                        self.ended.push(*id);
-                    }
-                    self.changes.push(change);
-                }
+                Action::Persist(change) => self.changes.push(change),
                 Action::Publish(assignment) => effects.assignments.push(assignment),
                 Action::Stop { task, attempt } => effects.stops.push((task, attempt).into()),
                 Action::Probe { pool } => effects.probes.push(pool),

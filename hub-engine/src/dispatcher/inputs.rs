@@ -34,8 +34,26 @@ pub(super) enum Input {
         /// When it was asked.
         asked: Timestamp,
     },
+    /// A submission was refused and is answered: nothing of it is to be kept.
+    Refused(DeliveryRef),
     /// Stop within this time.
     Stop(Duration),
+}
+
+/// The job that somebody waited for, as it ended, if that was seen; it is in the store in any case, or unknown.
+pub(super) type Ended = Option<Arc<JobSnapshot>>;
+
+impl Input {
+    /// Whether it says only that what was begun has come to its end. What follows from that can wait a moment.
+    pub(super) fn is_confirmation(&self) -> bool {
+        match self {
+            Self::Committed(_) => true,
+            Self::Published(_, outcomes) => {
+                outcomes.iter().all(|(.., outcome)| matches!(outcome, FinalOutcome::Confirmed))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// How a publish ended, for good.
@@ -70,7 +88,7 @@ pub(super) enum Ask {
     /// A live job as it stands. `None`: it is not live.
     Job(JobId, oneshot::Sender<Option<Box<JobSnapshot>>>),
     /// Tell when this job has ended and is in the store as such; at once if it is not live.
-    Ended(JobId, oneshot::Sender<()>),
+    Ended(JobId, oneshot::Sender<Ended>),
     /// Stop a job. `None`: it is not live.
     Cancel(JobId, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Forget a job that is not live. `false`: it is live.

@@ -20,6 +20,9 @@ use crate::operations::{
 };
 use crate::store::Store;
 
+/// The record of a job of so many tasks is written at once.
+const SMALL: usize = 100;
+
 /// A handle on the dispatcher of this process.
 #[derive(Debug)]
 pub(super) struct LocalHub {
@@ -51,6 +54,11 @@ impl LocalHub {
         delivery: DeliveryRef,
     ) -> Result<JobId, RequestError> {
         intake::submit(&self.inputs, &self.store, &self.lookups, &self.limits, body, id, Some(delivery)).await
+    }
+
+    /// A submission that came from the broker is refused, and needs no more attention.
+    pub(super) fn refused(&self, delivery: DeliveryRef) {
+        let _ = self.inputs.send(Input::Refused(delivery));
     }
 
     /// Takes a result from outside.
@@ -103,16 +111,15 @@ impl Hub for LocalHub {
         if let Some(wait) = wait {
             let ended = self.ask(|answer| Ask::Ended(id, answer));
             // Whether it has ended or the time is over: the record says.
-            let _ = tokio::time::timeout(wait, ended).await;
+            if let Ok(Ok(Some(ended))) = tokio::time::timeout(wait, ended).await {
+                return record_of(ended).await;
+            }
         }
         let snapshot = match self.ask(|answer| Ask::Job(id, answer)).await? {
             Some(live) => *live,
             None => self.stored(id).await?,
         };
-        // The record of a large job takes a while to write: not on the threads that carry messages.
-        tokio::task::spawn_blocking(move || snapshot.record()).await.map_err(|_| {
-            RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
-        })
+        record_of(Arc::new(snapshot)).await
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
@@ -184,6 +191,16 @@ impl Hub for LocalHub {
             tasks_ready: stats.ready,
         })
     }
+}
+
+/// A job's record. That of a large one takes a while to write: not on the thread that carries messages.
+async fn record_of(job: Arc<JobSnapshot>) -> Result<Json, RequestError> {
+    if job.tasks.len() <= SMALL {
+        return Ok(job.record());
+    }
+    tokio::task::spawn_blocking(move || job.record()).await.map_err(|_| {
+        RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
+    })
 }
 
 /// What a result from outside changes.

@@ -7,8 +7,8 @@
 //! done, so that a crash at any point has them delivered again. What would not come again (a request, a
 //! timer) is committed before anything is published.
 
-mod acks;
 mod batch;
+mod batches;
 mod driver;
 mod inputs;
 mod intake;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_core::JobId;
 use hub_transport::supervisor::{DeliveryRef, Link};
-use hub_transport::{Delivery, Message, Settlement};
+use hub_transport::{Delivery, Message};
 use serde::Serialize;
 
 use super::local::LocalHub;
@@ -69,18 +69,16 @@ pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, deli
                 return;
             }
             tracing::warn!(message_id = message.message_id, %error, "refused a job");
-            settle(&link, at).await;
+            hub.refused(at);
         }
         reply.send(&link, outcome.map(|id| Id { id }));
     });
 }
 
 /// Answers a request from the request queue.
-pub(super) fn request(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, delivery: Delivery) {
+pub(super) fn request(hub: &Arc<LocalHub>, link: &Link, delivery: Delivery) {
     let (hub, link) = (Arc::clone(hub), link.clone());
     tokio::spawn(async move {
-        // At once: whoever asks asks again if no answer comes, and an answer may take long.
-        settle(&link, at).await;
         let reply = ReplyTo::of(&delivery.message);
         match Request::decode(&delivery.message.body) {
             Ok(request) => answer(&*hub, &link, &reply, request).await,
@@ -119,11 +117,5 @@ async fn answer(hub: &dyn Hub, link: &Link, reply: &ReplyTo, request: Request) {
         }
         Request::Workers => reply.send(link, hub.workers().await),
         Request::Health => reply.send(link, hub.health().await),
-    }
-}
-
-async fn settle(link: &Link, at: DeliveryRef) {
-    if let Err(error) = link.settle(at, Settlement::Ack, false).await {
-        tracing::debug!(%error, "a delivery will come again");
     }
 }

@@ -49,6 +49,11 @@ impl Runner for FunctionRunner {
         TaskReport::silent(function.map_or(Outcome::Unknown, |function| function(&request)))
     }
 
+    /// A function takes no process, and is over as soon as it has begun.
+    fn has_room_ahead(&self, _module: &str) -> bool {
+        true
+    }
+
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
         self.catalogue.subscribe()
     }

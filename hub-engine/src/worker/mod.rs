@@ -5,7 +5,6 @@
 //! from then on a lease holds it, renewed by the worker's heartbeat, and its delivery is acknowledged.
 //! Nothing here knows how a task runs; that is the runner's.
 
-mod acks;
 mod attempts;
 mod heartbeat;
 mod pace;

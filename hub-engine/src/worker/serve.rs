@@ -10,12 +10,12 @@ use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::acks::Acks;
 use super::attempts::{Arrival, Attempts, Key};
 use super::heartbeat;
 use super::pace::Pace;
 use super::report::{Reporter, Span};
 use super::settings::WorkerSettings;
+use crate::acks::Acks;
 use crate::clock::now;
 use crate::runner::{Catalogue, Outcome, Runner, TaskRequest};
 use crate::wire::{Control, ControlMessage, ReturnReason, TaskMessage};

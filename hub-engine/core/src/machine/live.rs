@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::downstream::Downstream;
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, Job, ResolveError, Task, Template};
-use crate::state::{JobState, JobSummary, TaskState};
+use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
 /// A job that has not ended.
@@ -112,6 +112,12 @@ impl LiveJob {
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
         Self { id, downstream: Downstream::new(&job), job, state, tasks, open, cancelled: false }
+    }
+
+    /// The job as it stands; nothing of it waits.
+    pub(super) fn into_snapshot(self) -> JobSnapshot {
+        let tasks = self.tasks.into_iter().map(|task| task.state.map_or_else(TaskState::pending, |state| *state));
+        JobSnapshot { id: self.id, job: self.job, state: self.state, tasks: tasks.collect(), waiting: Vec::new() }
     }
 
     pub(super) fn summary(&self) -> JobSummary {

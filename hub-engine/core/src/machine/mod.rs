@@ -39,6 +39,24 @@ pub use types::{
     Update, Verdict, WorkerId, WorkerReport,
 };
 
+/// A job that has just ended.
+#[derive(Debug)]
+pub struct EndedJob(LiveJob);
+
+impl EndedJob {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> JobId {
+        self.0.id
+    }
+
+    /// The job as it ended.
+    #[must_use]
+    pub fn into_snapshot(self) -> JobSnapshot {
+        self.0.into_snapshot()
+    }
+}
+
 /// Decides what Hub does next.
 #[derive(Debug)]
 pub struct Machine {
@@ -49,6 +67,8 @@ pub struct Machine {
     workers: Workers,
     delays: Delays,
     actions: Vec<Action>,
+    /// Jobs that have ended since they were last asked for.
+    ended: Vec<EndedJob>,
     live_tasks: u64,
     stale: u64,
 }
@@ -65,6 +85,7 @@ impl Machine {
             pools: Pools::default(),
             delays: Delays::default(),
             actions: Vec::new(),
+            ended: Vec::new(),
             live_tasks: 0,
             stale: 0,
         }
@@ -74,6 +95,11 @@ impl Machine {
     pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
         self.fill_windows(now);
         into.append(&mut self.actions);
+    }
+
+    /// The jobs that have ended since this was called last. They are live no more.
+    pub fn poll_ended(&mut self) -> Vec<EndedJob> {
+        std::mem::take(&mut self.ended)
     }
 
     /// A job that has not ended, as it stands.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Machine;
 use super::live::{LiveJob, Place};
+use super::{EndedJob, Machine};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, ResolveError};
 use crate::state::{ErrorKind, TaskError};
@@ -155,6 +155,7 @@ impl Machine {
             job.finish(now, &mut self.actions);
             self.families.remove(&id.family());
             self.live_tasks -= job.tasks.len() as u64;
+            self.ended.push(EndedJob(job));
         }
     }
 

@@ -74,7 +74,7 @@ impl Driver {
                     waiters.retain(|waiter| !waiter.is_closed());
                     waiters.push(answer);
                 } else {
-                    self.answer_later(answer, ());
+                    self.answer_later(answer, None);
                 }
             }
             Ask::Cancel(id, answer) => {

@@ -9,7 +9,7 @@ use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Driver, settle};
+use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Batch;
 use crate::dispatcher::inputs::Input;
@@ -26,7 +26,7 @@ const PRUNE_STEP: u32 = 1000;
 impl Driver {
     /// Keeps a delivery until what it caused is safe.
     pub(super) fn hold(&mut self, delivery: DeliveryRef, ordered: bool) {
-        self.acks.hold(delivery, self.pending.number, ordered);
+        self.batches.hold(delivery, self.pending.number, ordered);
         self.pending.deliveries += 1;
     }
 
@@ -34,6 +34,10 @@ impl Driver {
     pub(super) fn flush(&mut self) {
         self.machine.poll_actions(now(), &mut self.actions);
         let effects = self.pending.absorb(&mut self.actions);
+        for ended in self.machine.poll_ended() {
+            let is_awaited = self.waiters.contains_key(&ended.id());
+            self.pending.ended.push((ended.id(), is_awaited.then(|| Arc::new(ended.into_snapshot()))));
+        }
         for pool in effects.probes {
             publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
         }
@@ -44,14 +48,14 @@ impl Driver {
         } else {
             self.publish(self.pending.number, effects.assignments, effects.stops);
         }
-        if self.committing.is_none() && !self.pending.is_empty() {
+        if self.committing.is_none() && self.pending.is_due(Instant::now()) {
             self.commit();
         }
     }
 
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
         if !assignments.is_empty() {
-            self.acks.publishing(batch);
+            self.batches.publishing(batch);
             publish::assignments(&self.link, &self.settings.names, assignments, batch, self.inputs.clone());
         }
         if !stops.is_empty() {
@@ -63,7 +67,7 @@ impl Driver {
     pub(super) fn commit(&mut self) {
         let next = self.pending.number + 1;
         let mut batch = std::mem::replace(&mut self.pending, Batch::new(next));
-        self.acks.open(next);
+        self.batches.open(next);
         let (number, changes) = (batch.number, Arc::new(std::mem::take(&mut batch.changes)));
         self.committing = Some(batch);
         let (store, works, inputs) = (Arc::clone(&self.store), Arc::clone(&self.store_works), self.inputs.clone());
@@ -89,16 +93,15 @@ impl Driver {
             answer.give();
         }
         self.ended_since_prune += batch.ended.len() as u64;
-        for id in batch.ended {
+        for (id, ended) in batch.ended {
             self.lately.keep(id);
             for waiter in self.waiters.remove(&id).unwrap_or_default() {
-                let _ = waiter.send(());
+                let _ = waiter.send(ended.clone());
             }
         }
         self.publish(number, batch.deferred, batch.deferred_stops);
-        for ack in self.acks.committed(number) {
-            settle(&self.link, ack).await;
-        }
+        let done = self.batches.committed(number);
+        self.acknowledge(done).await;
         self.prune();
         self.lately.forget_old();
     }
@@ -139,12 +142,14 @@ impl Driver {
     /// Brings to an end what has begun: commits, publishes, acknowledgements.
     pub(super) async fn stop(mut self, mut inputs: mpsc::UnboundedReceiver<Input>, grace: Duration) {
         let deadline = Instant::now() + grace;
+        self.pending.commit_first = true;
         self.flush();
-        while self.committing.is_some() || !self.pending.is_empty() || !self.acks.is_idle(self.pending.number) {
+        while self.committing.is_some() || !self.pending.is_empty() || !self.batches.is_idle(self.pending.number) {
             tokio::select! {
                 biased;
                 Some(input) = inputs.recv() => {
                     self.handle_input(input).await;
+                    self.pending.commit_first = true;
                     self.flush();
                 }
                 () = tokio::time::sleep_until(deadline) => {
@@ -153,6 +158,7 @@ impl Driver {
                 }
             }
         }
+        self.acks.send_all(&self.link).await;
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }

@@ -21,13 +21,14 @@ use hub_transport::{ErrorKind, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::acks::{Ack, Acks};
 use super::batch::Batch;
-use super::inputs::{FinalOutcome, Input};
+use super::batches::{Batches, Done};
+use super::inputs::{Ended, FinalOutcome, Input};
 use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS};
 use super::{publish, requests};
+use crate::acks::Acks;
 use crate::clock::now;
 use crate::store::Store;
 use echo::{Echo, Turn};
@@ -45,6 +46,8 @@ pub(super) struct Driver {
     hub: Arc<LocalHub>,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
+    batches: Batches,
+    /// What is acknowledged delivery by delivery.
     acks: Acks,
     echo: Echo,
     /// What the dispatcher's own words are published under.
@@ -53,7 +56,7 @@ pub(super) struct Driver {
     committing: Option<Batch>,
     actions: Vec<Action>,
     /// Those who wait for the end of a job.
-    waiters: HashMap<JobId, Vec<oneshot::Sender<()>>>,
+    waiters: HashMap<JobId, Vec<oneshot::Sender<Ended>>>,
     /// Jobs that a look-up in the store may have missed.
     lately: Lately,
     ended_since_prune: u64,
@@ -73,8 +76,8 @@ impl Driver {
         lookups: Lookups,
         id: &str,
     ) -> Self {
-        let mut acks = Acks::default();
-        acks.open(0);
+        let mut batches = Batches::default();
+        batches.open(0);
         Self {
             machine,
             store,
@@ -86,7 +89,8 @@ impl Driver {
             hub,
             inputs,
             ready,
-            acks,
+            batches,
+            acks: Acks::default(),
             pending: Batch::new(0),
             committing: None,
             actions: Vec::new(),
@@ -106,6 +110,8 @@ impl Driver {
                 biased;
                 () = sleep_until(timeout) => self.handle_timeout(),
                 () = sleep_until_instant(self.echo.due()) => self.say_something(),
+                () = sleep_until_instant(self.acks.due()) => {}
+                () = sleep_until_instant(self.lingers_until()) => {}
                 Some(input) = inputs.recv() => {
                     if let Some(grace) = self.handle_input(input).await {
                         return self.stop(inputs, grace).await;
@@ -128,11 +134,13 @@ impl Driver {
                 }
             }
             self.flush();
+            self.acks.send(&self.link).await;
             self.regulate_intake().await;
         }
     }
 
     async fn handle_event(&mut self, event: LinkEvent) {
+        self.pending.hurry(Instant::now());
         match event {
             LinkEvent::Up { .. } => {
                 self.machine.handle_link(true, now());
@@ -151,21 +159,31 @@ impl Driver {
                         "another dispatcher serves this Hub: this one waits until that one has ended"
                     );
                 }
-                self.acks.forget_deliveries();
+                self.batches.forget_deliveries();
+                self.acks.forget_all();
                 self.echo.disconnected();
                 self.machine.handle_link(false, now());
             }
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
-            LinkEvent::Delivery(JOBS, at, delivery) => requests::submission(&self.hub, &self.link, at, delivery),
+            LinkEvent::Delivery(JOBS, at, delivery) => {
+                self.acks.note(at);
+                requests::submission(&self.hub, &self.link, at, delivery);
+            }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
-            LinkEvent::Delivery(REQUESTS, at, delivery) => requests::request(&self.hub, &self.link, at, delivery),
+            LinkEvent::Delivery(REQUESTS, at, delivery) => {
+                // At once: whoever asks asks again if no answer comes, and an answer may take long.
+                self.acks.note(at);
+                self.acks.done(at);
+                requests::request(&self.hub, &self.link, delivery);
+            }
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
                 if delivery.message.routing_key == self.echo_key {
                     self.handle_echo();
                 } else {
                     self.handle_heartbeat(&delivery);
                 }
-                settle(&self.link, Ack { delivery: at, multiple: false }).await;
+                self.acks.note(at);
+                self.acks.done(at);
             }
             LinkEvent::Delivery(subscription, at, delivery) => {
                 self.handle_stray(subscription == DEAD, &delivery);
@@ -176,6 +194,9 @@ impl Driver {
 
     /// Handles one input. Returns the grace period when it is the order to stop.
     async fn handle_input(&mut self, input: Input) -> Option<Duration> {
+        if !input.is_confirmation() {
+            self.pending.hurry(Instant::now());
+        }
         match input {
             Input::Submit(submit) => self.handle_submit(submit),
             Input::Ask(ask) => self.handle_ask(ask),
@@ -184,10 +205,10 @@ impl Driver {
                 for (task, attempt, outcome) in outcomes {
                     self.handle_published(task, attempt, outcome);
                 }
-                for ack in self.acks.published(batch) {
-                    settle(&self.link, ack).await;
-                }
+                let done = self.batches.published(batch);
+                self.acknowledge(done).await;
             }
+            Input::Refused(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
             Input::Stop(grace) => return Some(grace),
         }
@@ -201,6 +222,22 @@ impl Driver {
             FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
         };
         self.machine.handle_published(task, attempt, ended, now());
+    }
+
+    /// When the batch that grows has waited for company long enough.
+    fn lingers_until(&self) -> Option<Instant> {
+        self.pending.due.filter(|_| self.committing.is_none())
+    }
+
+    /// Acknowledges what is kept and confirmed.
+    async fn acknowledge(&mut self, done: Done) {
+        done.single.into_iter().for_each(|delivery| self.acks.done(delivery));
+        for delivery in done.ordered {
+            // Stale means that the session died first: the delivery comes again and changes nothing then.
+            if let Err(error) = self.link.settle(delivery, Settlement::Ack, true).await {
+                tracing::debug!(%error, "a delivery will come again");
+            }
+        }
     }
 
     fn handle_depth(&mut self, pool: &str, ready: u64, asked: Timestamp) {
@@ -232,13 +269,6 @@ impl Driver {
         self.machine.handle_timeout(now());
         // The clock does not come again after a crash, at least not with the same effects.
         self.pending.commit_first = true;
-    }
-}
-
-async fn settle(link: &Link, ack: Ack) {
-    // Stale means that the session died first: the delivery comes again and changes nothing then.
-    if let Err(error) = link.settle(ack.delivery, Settlement::Ack, ack.multiple).await {
-        tracing::debug!(%error, "a delivery will come again");
     }
 }
 

@@ -5,6 +5,7 @@
 //! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
 //! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
 
+mod known;
 mod lock;
 mod read;
 mod rows;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 
 use super::{Store, StoreError, page_of};
 use crate::operations::{JobFilter, JobPage};
+use known::{Gone, Known};
 use lock::Lock;
 use write::Serials;
 
@@ -35,6 +37,7 @@ pub struct SqliteStore {
     orders: Option<mpsc::Sender<Order>>,
     writing: Option<JoinHandle<()>>,
     readers: Arc<Mutex<Vec<Connection>>>,
+    known: Known,
     _lock: Lock,
 }
 
@@ -73,12 +76,14 @@ impl SqliteStore {
         let lock = Lock::take(&settings.path)?;
         let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
         let path: Arc<Path> = settings.path.clone().into();
+        let known = Known::read(&connection).map_err(failed("read which jobs there are"))?;
         let (orders, inbox) = mpsc::channel();
+        let writer = Writer { settings, connection: Some(connection), serials: Serials::new(), known: known.clone() };
         let writing = std::thread::Builder::new()
             .name("hub-store".to_owned())
-            .spawn(move || Writer { settings, connection: Some(connection), serials: Serials::new() }.run(&inbox))
+            .spawn(move || writer.run(&inbox))
             .map_err(failed("start the writer"))?;
-        Ok(Self { path, orders: Some(orders), writing: Some(writing), readers: Arc::default(), _lock: lock })
+        Ok(Self { path, orders: Some(orders), writing: Some(writing), readers: Arc::default(), known, _lock: lock })
     }
 
     async fn order<T>(
@@ -149,10 +154,16 @@ impl Store for SqliteStore {
     }
 
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_family(family) {
+            return Ok(None);
+        }
         self.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_key(key) {
+            return Ok(None);
+        }
         let key = key.to_owned();
         self.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
     }
@@ -181,6 +192,7 @@ struct Writer {
     /// `None` after a failure: the next order begins with a new one.
     connection: Option<Connection>,
     serials: Serials,
+    known: Known,
 }
 
 impl Writer {
@@ -193,17 +205,28 @@ impl Writer {
                         done.send(self.with("count this start", |connection, _| write::begin_incarnation(connection)));
                 }
                 Order::Commit(changes, done) => {
+                    self.known.note(&changes);
                     let commit = |connection: &mut Connection, serials: &mut Serials| {
                         write::commit(connection, serials, &changes)
                     };
-                    let _ = done.send(self.with("commit", commit));
+                    let gone = self.with("commit", commit);
+                    let _ = done.send(self.forget(gone).map(drop));
                 }
                 Order::Prune { keep, limit, done } => {
                     let prune = |connection: &mut Connection, _: &mut Serials| write::prune(connection, keep, limit);
-                    let _ = done.send(self.with("forget old jobs", prune));
+                    let gone = self.with("forget old jobs", prune);
+                    let _ = done.send(self.forget(gone));
                 }
             }
         }
+    }
+
+    /// Notes which jobs are gone; returns how many.
+    fn forget(&self, gone: Result<Vec<Gone>, StoreError>) -> Result<u64, StoreError> {
+        let gone = gone?;
+        let count = gone.len() as u64;
+        self.known.forget(gone);
+        Ok(count)
     }
 
     /// Does something with a connection that is known to be good. After an error nothing is known of the

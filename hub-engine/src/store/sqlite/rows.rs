@@ -16,6 +16,11 @@ pub(super) const JOB_COLUMNS: &str =
 pub(super) const TASK_COLUMNS: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data";
 
+/// What [`write_task`] fills in. (The columns are those of [`TASK_COLUMNS`].)
+pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, attempt, incarnation, confirmed, launched, \
+     deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
 /// A job's row.
 pub(super) struct Head {
     pub(super) serial: i64,

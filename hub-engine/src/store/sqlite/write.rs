@@ -1,14 +1,16 @@
 //! What the writer does: one transaction for each batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use hub_core::JobId;
 use hub_core::action::Change;
+use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::state::JobState;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use hub_core::{JobId, JobStatus, Json, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::rows::{TASK_COLUMNS, job_word, millis, write_task};
+use super::known::Gone;
+use super::rows::{WRITE_TASK, job_word, millis, write_task};
 
 /// How many jobs one transaction forgets at most, so that commits get their turn in between.
 const PRUNE_STEP: u64 = 200;
@@ -16,50 +18,87 @@ const PRUNE_STEP: u64 = 200;
 /// Where the rows of jobs are, as far as known: of those that have not ended.
 pub(super) type Serials = HashMap<JobId, i64>;
 
-/// Makes all changes, or none.
-pub(super) fn commit(connection: &mut Connection, serials: &mut Serials, changes: &[Change]) -> rusqlite::Result<()> {
+/// Makes all changes, or none. Returns the jobs that are gone by them.
+pub(super) fn commit(
+    connection: &mut Connection,
+    serials: &mut Serials,
+    changes: &[Change],
+) -> rusqlite::Result<Vec<Gone>> {
     let transaction = connection.transaction()?;
-    // Of a task that changed several times in one batch only the last state counts.
-    let mut last = HashMap::with_capacity(changes.len());
-    for (at, change) in changes.iter().enumerate() {
-        if let Change::TaskChanged { job, index, .. } = change {
-            last.insert((*job, *index), at);
-        }
-    }
+    let last = Last::of(changes);
+    let (mut gone, mut fresh) = (Vec::new(), HashSet::new());
     for (at, change) in changes.iter().enumerate() {
         match change {
             Change::JobAdded { id, job, submitted_at } => {
-                if let Some(serial) = add(&transaction, *id, job, millis(*submitted_at))? {
-                    serials.insert(*id, serial);
-                }
+                let serial = match serial_in_file(&transaction, *id)? {
+                    Some(serial) => serial,
+                    None => {
+                        fresh.insert(*id);
+                        add(&transaction, *id, job, *submitted_at, last.state(*id))?
+                    }
+                };
+                serials.insert(*id, serial);
             }
-            Change::TaskChanged { job, index, state } if last.get(&(*job, *index)) == Some(&at) => {
+            Change::TaskChanged { job, index, state } if last.tasks.get(&(*job, *index)) == Some(&at) => {
                 if let Some(serial) = serial(&transaction, serials, *job)? {
-                    let mut statement = transaction.prepare_cached(&format!(
-                        "REPLACE INTO tasks (job, {TASK_COLUMNS})
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
-                    ))?;
+                    let mut statement = transaction.prepare_cached(WRITE_TASK)?;
                     write_task(&mut statement, serial, *index, state)?;
                 }
             }
-            Change::TaskChanged { .. } => {}
-            Change::JobChanged { id, state } => change_job(&transaction, *id, state)?,
+            Change::JobChanged { id, state } if last.jobs.get(id).is_some_and(|(last, _)| *last == at) => {
+                if fresh.contains(id) {
+                    continue;
+                }
+                if let Some(serial) = serial(&transaction, serials, *id)? {
+                    change_job(&transaction, serial, state)?;
+                }
+            }
+            Change::TaskChanged { .. } | Change::JobChanged { .. } => {}
             Change::JobRemoved { id } => {
                 if let Some(serial) = serial(&transaction, serials, *id)? {
-                    remove(&transaction, serial)?;
+                    gone.extend(remove(&transaction, serial)?);
+                    // The same id may come again in this batch.
+                    serials.remove(id);
+                    fresh.remove(id);
                 }
             }
         }
     }
     transaction.commit()?;
     for change in changes {
-        match change {
-            Change::JobChanged { id, state } if state.status.is_terminal() => drop(serials.remove(id)),
-            Change::JobRemoved { id } => drop(serials.remove(id)),
-            _ => {}
+        if let Change::JobChanged { id, state } = change
+            && state.status.is_terminal()
+        {
+            serials.remove(id);
         }
     }
-    Ok(())
+    Ok(gone)
+}
+
+/// Of what changed several times in one batch only the last state counts.
+struct Last<'a> {
+    tasks: HashMap<(JobId, u32), usize>,
+    jobs: HashMap<JobId, (usize, &'a JobState)>,
+}
+
+impl<'a> Last<'a> {
+    fn of(changes: &'a [Change]) -> Self {
+        let mut last = Self { tasks: HashMap::with_capacity(changes.len()), jobs: HashMap::new() };
+        for (at, change) in changes.iter().enumerate() {
+            match change {
+                Change::TaskChanged { job, index, .. } => drop(last.tasks.insert((*job, *index), at)),
+                Change::JobChanged { id, state } => drop(last.jobs.insert(*id, (at, state))),
+                // What was before is not this job's.
+                Change::JobAdded { id, .. } | Change::JobRemoved { id } => drop(last.jobs.remove(id)),
+            }
+        }
+        last
+    }
+
+    /// How a job stands after the batch, if it changes in it.
+    fn state(&self, id: JobId) -> Option<&'a JobState> {
+        self.jobs.get(&id).map(|(_, state)| *state)
+    }
 }
 
 /// Counts a start of the dispatcher.
@@ -72,8 +111,8 @@ pub(super) fn begin_incarnation(connection: &mut Connection) -> rusqlite::Result
     )
 }
 
-/// Forgets some of the oldest finished jobs beyond `keep`; returns how many, 0 when there are no more.
-pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusqlite::Result<u64> {
+/// Forgets some of the oldest finished jobs beyond `keep`; returns them, none when there are no more.
+pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusqlite::Result<Vec<Gone>> {
     let transaction = connection.transaction()?;
     let finished: i64 =
         transaction.query_row("SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL", [], |row| row.get(0))?;
@@ -82,41 +121,55 @@ pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusql
         .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
         .query_map([doomed.cast_signed()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
+    let mut gone = Vec::with_capacity(serials.len());
     for serial in serials {
-        remove(&transaction, serial)?;
+        gone.extend(remove(&transaction, serial)?);
     }
     transaction.commit()?;
-    Ok(doomed)
+    Ok(gone)
 }
 
-/// Adds a job. `None`: it is there already.
-fn add(transaction: &Transaction<'_>, id: JobId, job: &Job, submitted_at: i64) -> rusqlite::Result<Option<i64>> {
-    let known = serial_in_file(transaction, id)?;
-    if known.is_some() {
-        return Ok(known);
-    }
+/// Adds a job as it stands after the batch; returns where it is.
+fn add(
+    transaction: &Transaction<'_>,
+    id: JobId,
+    job: &Job,
+    submitted_at: Timestamp,
+    state: Option<&JobState>,
+) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO jobs (id, family, key, name, status, tasks, submitted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO jobs (id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
-    let status = job_word(hub_core::JobStatus::Pending);
-    let family = id.family();
-    statement.execute(params![id.to_string(), family.bytes(), job.key(), job.name(), status, tasks, submitted_at])?;
+    statement.execute(params![
+        id.to_string(),
+        id.family().bytes(),
+        job.key(),
+        job.name(),
+        tasks,
+        millis(submitted_at),
+        job_word(state.map_or(JobStatus::Pending, |state| state.status)),
+        state.and_then(|state| state.output.as_ref()).map(Json::get),
+        state.and_then(|state| state.msg.as_deref()),
+        state.and_then(|state| state.started_at).map(millis),
+        state.and_then(|state| state.ended_at).map(millis),
+    ])?;
     let serial = transaction.last_insert_rowid();
     transaction
         .prepare_cached("INSERT INTO documents (job, document) VALUES (?1, ?2)")?
         .execute(params![serial, job.source()])?;
-    Ok(Some(serial))
+    Ok(serial)
 }
 
-fn change_job(transaction: &Transaction<'_>, id: JobId, state: &JobState) -> rusqlite::Result<()> {
+fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6 WHERE id = ?1",
+        "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6 WHERE serial = ?1",
     )?;
     statement.execute(params![
-        id.to_string(),
+        serial,
         job_word(state.status),
-        state.output.as_ref().map(hub_core::Json::get),
+        state.output.as_ref().map(Json::get),
         state.msg.as_deref(),
         state.started_at.map(millis),
         state.ended_at.map(millis),
@@ -124,15 +177,17 @@ fn change_job(transaction: &Transaction<'_>, id: JobId, state: &JobState) -> rus
     Ok(())
 }
 
-fn remove(transaction: &Transaction<'_>, serial: i64) -> rusqlite::Result<()> {
-    for statement in [
-        "DELETE FROM tasks WHERE job = ?1",
-        "DELETE FROM documents WHERE job = ?1",
-        "DELETE FROM jobs WHERE serial = ?1",
-    ] {
+fn remove(transaction: &Transaction<'_>, serial: i64) -> rusqlite::Result<Option<Gone>> {
+    for statement in ["DELETE FROM tasks WHERE job = ?1", "DELETE FROM documents WHERE job = ?1"] {
         transaction.prepare_cached(statement)?.execute([serial])?;
     }
-    Ok(())
+    let gone = |row: &Row<'_>| {
+        Ok(Gone { family: Family::from_bytes(row.get(0)?), key: row.get_ref(1)?.as_str_or_null()?.map(Into::into) })
+    };
+    transaction
+        .prepare_cached("DELETE FROM jobs WHERE serial = ?1 RETURNING family, key")?
+        .query_row([serial], gone)
+        .optional()
 }
 
 fn serial(transaction: &Transaction<'_>, serials: &mut Serials, id: JobId) -> rusqlite::Result<Option<i64>> {

@@ -1,4 +1,5 @@
-//! Which deliveries may be acknowledged: those whose batch is committed and whose publishes are confirmed.
+//! Which batches are done, and so which deliveries may be acknowledged: those whose batch is committed and whose publishes
+//! are confirmed.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,7 +7,7 @@ use hub_transport::supervisor::{DeliveryRef, SubscriptionId};
 
 /// Deliveries that wait for what they caused.
 #[derive(Debug, Default)]
-pub(super) struct Acks {
+pub(super) struct Batches {
     /// Of subscriptions that are handled in their order: acknowledged many at a time.
     ordered: BTreeMap<SubscriptionId, VecDeque<(DeliveryRef, u64)>>,
     /// Of the others, by batch.
@@ -21,15 +22,16 @@ struct Open {
     publishing: usize,
 }
 
-/// An acknowledgement that may go out now.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ack {
-    pub(super) delivery: DeliveryRef,
-    /// Stands for every earlier delivery of its subscription too.
-    pub(super) multiple: bool,
+/// What may be acknowledged now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Each stands for every earlier delivery of its subscription too.
+    pub(super) ordered: Vec<DeliveryRef>,
+    /// Each for itself.
+    pub(super) single: Vec<DeliveryRef>,
 }
 
-impl Acks {
+impl Batches {
     /// `batch` begins: it is done when it is committed and nothing of it is being published.
     pub(super) fn open(&mut self, batch: u64) {
         self.open.entry(batch).or_default();
@@ -50,7 +52,7 @@ impl Acks {
     }
 
     /// That something has been published for good.
-    pub(super) fn published(&mut self, batch: u64) -> Vec<Ack> {
+    pub(super) fn published(&mut self, batch: u64) -> Done {
         if let Some(open) = self.open.get_mut(&batch) {
             open.publishing = open.publishing.saturating_sub(1);
         }
@@ -58,7 +60,7 @@ impl Acks {
     }
 
     /// `batch` is in the store.
-    pub(super) fn committed(&mut self, batch: u64) -> Vec<Ack> {
+    pub(super) fn committed(&mut self, batch: u64) -> Done {
         if let Some(open) = self.open.get_mut(&batch) {
             open.committed = true;
         }
@@ -76,21 +78,21 @@ impl Acks {
         self.open.keys().all(|batch| *batch == pending)
     }
 
-    fn settle(&mut self, batch: u64) -> Vec<Ack> {
+    fn settle(&mut self, batch: u64) -> Done {
         if !self.open.get(&batch).is_some_and(|open| open.committed && open.publishing == 0) {
-            return Vec::new();
+            return Done::default();
         }
         self.open.remove(&batch);
         let single = self.single.remove(&batch).unwrap_or_default();
-        let mut acks: Vec<Ack> = single.into_iter().map(|delivery| Ack { delivery, multiple: false }).collect();
+        let mut ordered = Vec::new();
         for deliveries in self.ordered.values_mut() {
             let mut last = None;
             while let Some((delivery, _)) = deliveries.pop_front_if(|(_, batch)| !self.open.contains_key(batch)) {
                 last = Some(delivery);
             }
-            acks.extend(last.map(|delivery| Ack { delivery, multiple: true }));
+            ordered.extend(last);
         }
-        acks
+        Done { ordered, single }
     }
 }
 
@@ -106,36 +108,33 @@ mod tests {
 
     #[test]
     fn nothing_is_acknowledged_before_commit_and_confirm() {
-        let mut acks = Acks::default();
-        acks.open(1);
-        acks.hold(delivery(1, 1), 1, true);
-        acks.publishing(1);
-        assert_eq!(acks.committed(1), []);
-        assert_eq!(acks.published(1), [Ack { delivery: delivery(1, 1), multiple: true }]);
-        assert!(acks.is_idle(2));
+        let mut batches = Batches::default();
+        batches.open(1);
+        batches.hold(delivery(1, 1), 1, true);
+        batches.publishing(1);
+        assert_eq!(batches.committed(1), Done::default());
+        assert_eq!(batches.published(1), Done { ordered: vec![delivery(1, 1)], single: vec![] });
+        assert!(batches.is_idle(2));
     }
 
     #[test]
     fn a_later_batch_waits_for_an_earlier_one_of_the_same_queue() {
-        let mut acks = Acks::default();
+        let mut batches = Batches::default();
         for batch in [1, 2] {
-            acks.open(batch);
-            acks.hold(delivery(1, batch), batch, true);
-            acks.hold(delivery(0, batch), batch, false);
+            batches.open(batch);
+            batches.hold(delivery(1, batch), batch, true);
+            batches.hold(delivery(0, batch), batch, false);
         }
-        assert_eq!(acks.committed(2), [Ack { delivery: delivery(0, 2), multiple: false }]);
-        assert_eq!(
-            acks.committed(1),
-            [Ack { delivery: delivery(0, 1), multiple: false }, Ack { delivery: delivery(1, 2), multiple: true }]
-        );
+        assert_eq!(batches.committed(2), Done { ordered: vec![], single: vec![delivery(0, 2)] });
+        assert_eq!(batches.committed(1), Done { ordered: vec![delivery(1, 2)], single: vec![delivery(0, 1)] });
     }
 
     #[test]
     fn deliveries_of_a_lost_session_are_not_acknowledged() {
-        let mut acks = Acks::default();
-        acks.open(1);
-        acks.hold(delivery(1, 1), 1, true);
-        acks.forget_deliveries();
-        assert_eq!(acks.committed(1), []);
+        let mut batches = Batches::default();
+        batches.open(1);
+        batches.hold(delivery(1, 1), 1, true);
+        batches.forget_deliveries();
+        assert_eq!(batches.committed(1), Done::default());
     }
 }

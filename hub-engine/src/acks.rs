@@ -1,7 +1,7 @@
-//! Acknowledges the worker's deliveries, many with one word where it can.
+//! Acknowledges deliveries that are done with in any order, many with one word where it can.
 //!
-//! Tasks end nearly in the order in which they came. What has ended is acknowledged up to the first that has not, with
-//! one message for all; what has ended beyond it waits a moment for that one to end too.
+//! Mostly that order is nearly the one in which they came. What is done with is acknowledged up to the first that is not,
+//! with one message for all; what is done with beyond it waits a moment for that one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// So many wait at most.
 const MOST_WAITING: usize = 32;
 
-/// The deliveries of the worker that are not settled.
+/// Deliveries that are not settled.
 #[derive(Debug, Default)]
-pub(super) struct Acks {
+pub(crate) struct Acks {
     /// By the start of their subscription.
     flows: BTreeMap<u64, Flow>,
     /// When those that wait are acknowledged whatever is before them.
@@ -43,12 +43,12 @@ struct Ack {
 
 impl Acks {
     /// A delivery has come.
-    pub(super) fn note(&mut self, delivery: DeliveryRef) {
+    pub(crate) fn note(&mut self, delivery: DeliveryRef) {
         self.flows.entry(delivery.epoch).or_default().open.insert(delivery.tag.0, (delivery, false));
     }
 
     /// A delivery is done with. One of a session that has died is nobody's any more.
-    pub(super) fn done(&mut self, delivery: DeliveryRef) {
+    pub(crate) fn done(&mut self, delivery: DeliveryRef) {
         if let Some(flow) = self.flows.get_mut(&delivery.epoch)
             && let Some((_, done @ false)) = flow.open.get_mut(&delivery.tag.0)
         {
@@ -58,7 +58,7 @@ impl Acks {
     }
 
     /// A delivery is settled otherwise.
-    pub(super) fn forget(&mut self, delivery: DeliveryRef) {
+    pub(crate) fn forget(&mut self, delivery: DeliveryRef) {
         if let Some(flow) = self.flows.get_mut(&delivery.epoch)
             && let Some((_, true)) = flow.open.remove(&delivery.tag.0)
         {
@@ -67,17 +67,17 @@ impl Acks {
     }
 
     /// The session is gone, and all its deliveries with it.
-    pub(super) fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         *self = Self::default();
     }
 
     /// When [`Acks::send`] has something to do without anything having happened.
-    pub(super) const fn due(&self) -> Option<Instant> {
+    pub(crate) const fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Acknowledges what can be.
-    pub(super) async fn send(&mut self, link: &Link) {
+    pub(crate) async fn send(&mut self, link: &Link) {
         for Ack { delivery, multiple } in self.take(Instant::now()) {
             // Stale means that the session died first: the delivery comes again and is recognised then.
             if let Err(error) = link.settle(delivery, Settlement::Ack, multiple).await {
@@ -87,7 +87,7 @@ impl Acks {
     }
 
     /// Acknowledges all that is done with.
-    pub(super) async fn send_all(&mut self, link: &Link) {
+    pub(crate) async fn send_all(&mut self, link: &Link) {
         self.due = Some(Instant::now());
         self.send(link).await;
     }
