@@ -105,8 +105,9 @@ async fn remove_when_interrupted(container: String) {
         _ = interrupt.recv() => {}
     }
     eprintln!("hub-bench: interrupted: ending the programs and removing the broker");
+    let _ = Command::new("docker").args(["rm", "--force", "--volumes", &container]).stdout(Stdio::null()).status();
+    // The last thing: until now the measuring went on, and may have started some.
     let children = children().into_iter().map(|child| child.to_string());
     let _ = Command::new("kill").args(children).stderr(Stdio::null()).status();
-    let _ = Command::new("docker").args(["rm", "--force", "--volumes", &container]).stdout(Stdio::null()).status();
     std::process::exit(INTERRUPTED);
 }
