@@ -70,6 +70,12 @@ impl Broker {
         Self { container, port, tls_port }
     }
 
+    /// The container, as Docker knows it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.container.id()
+    }
+
     /// The process, on this machine, that all of the broker's others are below.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use hub_core::job::{Job, Limits};
 use hub_tests::{Programs, root};
@@ -54,6 +55,8 @@ fn every_flag_exists() {
     for command in commands {
         helps += &String::from_utf8(programs.run("hub-client", &[command, "--help"]).stdout).unwrap();
     }
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_hub-bench"));
+    helps += &String::from_utf8(bench.arg("--help").output().unwrap().stdout).unwrap();
     let mut known = flags(&helps);
     assert!(known.contains("--tasks-dir") && known.contains("--amqp-client"), "{known:?}");
     // The manual's, which the help does not show.

@@ -80,7 +80,7 @@ fn start(authority: &Authority, server: &Certificate, verify: &str, wanted: bool
         file("server.pem", &server.chain),
         file("server.key", &server.key),
     ];
-    let broker = Broker::start_with(BrokerSettings { configuration, files });
+    let broker = Broker::start_with(BrokerSettings { configuration, files, ..BrokerSettings::default() });
     broker.control(&["add_user", USER, PASSWORD]);
     broker.control(&["set_permissions", USER, ".*", ".*", ".*"]);
     broker

@@ -111,6 +111,9 @@ fn measure(args: &Args) -> Result<(), String> {
     let figures: Vec<Figure> = chosen.iter().flat_map(|workload| (workload.figures)()).collect();
     let report = Report::new(figures, &rounds);
     print!("{}", table::tables(&report));
+    if args.quick {
+        eprintln!("hub-bench: it works. With sizes as small as these the figures mean nothing");
+    }
     if let Some(path) = &args.json {
         let settings: Value = json!({"runs": runs, "quick": args.quick, "disturbance": disturbance});
         let json = report.to_json(&machine::facts(&bench), &settings);

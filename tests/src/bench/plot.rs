@@ -11,6 +11,8 @@ use super::figure::digits;
 const SIZE: (f64, f64) = (640.0, 360.0);
 /// The space around its area: left, right, top, bottom.
 const MARGIN: (f64, f64, f64, f64) = (64.0, 70.0, 34.0, 46.0);
+/// From one line of text to the next.
+const LINE_HEIGHT: f64 = 14.0;
 /// The colours of its lines, in order: to be told apart on light and dark, and by those who see few colours.
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
@@ -129,6 +131,7 @@ fn svg(plot: &Plot, lines: &[Line]) -> String {
         "<text x=\"14\" y=\"{side}\" text-anchor=\"middle\" transform=\"rotate(-90 14 {side})\">{}</text>",
         plot.y.title
     );
+    let mut ends = Vec::new();
     for (line, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
         let places: Vec<(f64, f64)> = line.points.iter().map(|(x, y)| (px(*x), py(*y))).collect();
         let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
@@ -140,13 +143,24 @@ fn svg(plot: &Plot, lines: &[Line]) -> String {
         for (x, y) in &places {
             let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
         }
-        if let Some((x, y)) = places.last() {
-            let _ =
-                writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\">{}</text>", x + 8.0, y + 4.0, line.name);
+        if let Some(end) = places.last() {
+            ends.push((*end, line.name.as_str(), *colour));
         }
     }
+    names(&mut out, ends);
     out.push_str("</svg>\n");
     out
+}
+
+/// Writes the names of lines at their ends, those of neighbours apart from each other.
+fn names(out: &mut String, mut ends: Vec<((f64, f64), &str, &str)>) {
+    ends.sort_by(|one, two| one.0.1.total_cmp(&two.0.1));
+    let mut free = f64::NEG_INFINITY;
+    for ((x, y), name, colour) in ends {
+        let y = (y + 4.0).max(free);
+        free = y + LINE_HEIGHT;
+        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{y:.1}\" fill=\"{colour}\">{name}</text>", x + 8.0);
+    }
 }
 
 /// From values to places between 0 and 1.
@@ -175,7 +189,11 @@ impl Scale {
 
     fn ticks(&self) -> Vec<f64> {
         if self.logarithmic {
-            return (self.least as i32..=self.most as i32).map(|power| 10f64.powi(power)).collect();
+            // A short axis gets some between the powers of ten.
+            let factors: &[f64] = if self.most - self.least < 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            let powers = (self.least as i32..=self.most as i32).map(|power| 10f64.powi(power));
+            let ticks = powers.flat_map(|power| factors.iter().map(move |factor| factor * power));
+            return ticks.filter(|tick| self.at(*tick) <= 1.0).collect();
         }
         let rough = self.most / 5.0;
         let power = 10f64.powf(rough.log10().floor());
@@ -196,6 +214,7 @@ mod tests {
         let scale = Scale::over([20.0, 30_000.0].into_iter(), true);
         assert_eq!(scale.ticks(), [10.0, 100.0, 1000.0, 10_000.0, 100_000.0]);
         assert_eq!((scale.at(10.0), scale.at(100_000.0)), (0.0, 1.0));
+        assert_eq!(Scale::over([2.0, 90.0].into_iter(), true).ticks(), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
     }
 
     #[test]
@@ -204,5 +223,18 @@ mod tests {
         let text = svg(&PLOTS[0], &lines);
         assert_eq!((text.matches("<circle").count(), text.matches("<polyline").count()), (3, 1));
         assert!(text.ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn names_do_not_cover_each_other() {
+        let line = |name: &str, y: f64| Line { name: name.to_owned(), points: vec![(0.1, y), (0.9, y)] };
+        let text = svg(&PLOTS[1], &[line("p50", 0.01), line("p95", 0.020), line("p99", 0.0201)]);
+        let heights = text.lines().filter(|line| line.contains(">p")).map(|line| {
+            let after = line.split("y=\"").nth(1).unwrap();
+            after.split('"').next().unwrap().parse::<f64>().unwrap()
+        });
+        let mut heights: Vec<f64> = heights.collect();
+        heights.sort_by(f64::total_cmp);
+        assert!(heights.len() == 3 && heights.windows(2).all(|pair| pair[1] - pair[0] >= LINE_HEIGHT), "{heights:?}");
     }
 }

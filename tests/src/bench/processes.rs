@@ -52,6 +52,12 @@ pub(super) fn resident(pid: u32) -> f64 {
     status(pid, "VmRSS:")
 }
 
+/// The processes that this one has started.
+pub(super) fn children() -> Vec<u32> {
+    let own = std::process::id();
+    pids().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own)).collect()
+}
+
 fn below(root: u32) -> Usage {
     let all: HashMap<u32, Stat> = pids().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut usage = Usage { cpu: all.get(&root).map_or(0.0, |stat| stat.reaped), peak: 0.0 };
@@ -106,6 +112,7 @@ mod tests {
         let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         let mut child = child.expect("cat runs");
         let tree = usage(std::process::id(), Scope::Tree);
+        assert!(children().contains(&child.id()));
         assert!(tree.peak > own.peak && usage(child.id(), Scope::Own).peak > 0.0, "{tree:?}");
         drop(child.stdin.take());
         child.wait().expect("it ends");

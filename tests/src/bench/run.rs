@@ -1,16 +1,21 @@
 //! Rounds: the bound, then each of the chosen workloads, as often as asked for.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::bound::{self, Bound};
 use super::cost::{Cast, Role, between};
-use super::processes::Scope;
+use super::processes::{Scope, children};
 use super::round::Round;
 use super::settle::quiet;
 use super::workloads::Workload;
 use crate::{Broker, BrokerSettings, Client};
+
+/// The exit code after an interrupt, as shells have it.
+const INTERRUPTED: i32 = 130;
 
 /// What all workloads share.
 pub(super) struct Bench {
@@ -24,13 +29,15 @@ pub(super) struct Bench {
 impl Bench {
     /// Starts a broker, if one of the workloads needs it.
     pub(super) fn start(client: Client, quick: bool, with_broker: bool) -> Self {
+        let runtime = Runtime::new().expect("threads can be started");
         let start = || {
             let broker = Broker::start_with(BrokerSettings { on_host_network: true, ..BrokerSettings::default() });
+            runtime.spawn(remove_when_interrupted(broker.id().to_owned()));
             let pid = broker.pid();
             (broker, pid)
         };
-        let runtime = Runtime::new().expect("threads can be started");
-        Self { runtime, client, quick, broker: with_broker.then(start) }
+        let broker = with_broker.then(start);
+        Self { runtime, client, quick, broker }
     }
 
     pub(super) fn broker(&self) -> &Broker {
@@ -87,4 +94,20 @@ impl Bench {
         eprintln!("    {echoes_per_second:.0} echoes a second, a round trip in {round_trip:?}");
         Bound { echoes_per_second, round_trip }
     }
+}
+
+/// Whoever loses patience shall not be left with a broker, and with programs that look for it.
+async fn remove_when_interrupted(container: String) {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened for");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    eprintln!("hub-bench: interrupted: ending the programs and removing the broker");
+    let _ = Command::new("docker").args(["rm", "--force", "--volumes", &container]).stdout(Stdio::null()).status();
+    // The last thing: until now the measuring went on, and may have started some.
+    let children = children().into_iter().map(|child| child.to_string());
+    let _ = Command::new("kill").args(children).stderr(Stdio::null()).status();
+    std::process::exit(INTERRUPTED);
 }
