@@ -37,6 +37,11 @@ impl Children {
         Self { settings, sdk, lanes: Mutex::default(), paces: Arc::default(), started: AtomicU64::new(0) }
     }
 
+    /// Starts the first process before there is a task for it: Python takes a while to begin.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
+        self.start(&mut self.lanes()).map(drop)
+    }
+
     /// Whether a task of this module may come although every process has one.
     pub(super) fn has_room_ahead(&self, module: &str) -> bool {
         let ahead = self.paces.ahead(module) as usize;

@@ -89,6 +89,13 @@ impl ModuleRunner {
         let files = Files::look(&settings.tasks_dir).map_err(failed)?;
         let sdk = Arc::new(Sdk::write().map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
+        let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
+        if files.has_python()
+            && let Err(error) = children.prepare()
+        {
+            // The catalogue says of each module that Python cannot be started, and what to do.
+            tracing::debug!(%error, "no Python process");
+        }
         let catalogue = scan::catalogue(&files, &settings, &sdk).await;
         report_broken(&Catalogue::default(), &catalogue);
         let (announce, catalogue) = watch::channel(Arc::new(catalogue));
@@ -97,7 +104,7 @@ impl ModuleRunner {
         let watch = watch_directory(Arc::clone(&settings), Arc::clone(&sdk), Arc::clone(&files), announce);
         tokio::spawn(watching.clone().run_until_cancelled_owned(watch));
         Ok(Self {
-            children: Children::new(Arc::clone(&settings), Arc::clone(&sdk)),
+            children,
             coroutines: Coroutines::new(Arc::clone(&settings), sdk),
             settings,
             files,

@@ -71,6 +71,11 @@ impl Files {
         Ok(files)
     }
 
+    /// Whether there are Python modules.
+    pub(super) fn has_python(&self) -> bool {
+        self.found.values().flatten().any(|file| file.language == Language::Python)
+    }
+
     /// What runs a task of this name, and the file. `Err` where several files claim it.
     pub(super) fn get(&self, name: &str) -> Option<Result<(Language, &Path), String>> {
         match self.found.get(name)?.as_slice() {
