@@ -69,6 +69,11 @@ impl Runner for SimRunner {
         if !self.catalogue.borrow().tasks.contains_key(&*request.task_name) {
             return TaskReport::silent(Outcome::Unknown);
         }
+        let world = self.process.world();
+        if world.dice.falls(world.weather.not_begun) {
+            world.pass(world.dice.millis(0, 30)).await;
+            return TaskReport::silent(Outcome::NotBegun);
+        }
         let run = Run {
             number: self.process.world().number(),
             worker: Arc::clone(&self.process.name),
@@ -78,6 +83,11 @@ impl Runner for SimRunner {
             kwargs: request.kwargs.to_value(),
         };
         TaskReport::silent(self.run_module(Module::named(&request.task_name), run, &stop).await)
+    }
+
+    fn has_room_ahead(&self, _module: &str) -> bool {
+        let world = self.process.world();
+        world.dice.falls(world.weather.ahead)
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
