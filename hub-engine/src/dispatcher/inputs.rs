@@ -12,6 +12,7 @@ use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
 use super::lately::Lookup;
+use super::publish::Issue;
 use crate::operations::RequestError;
 
 /// An input of the loop.
@@ -23,7 +24,7 @@ pub(super) enum Input {
     Ask(Ask),
     /// The batch with this number is in the store.
     Committed(u64),
-    /// A part of a batch's tasks has been published for good.
+    /// How it went to publish a part of a batch's tasks.
     Published(u64, Vec<(TaskId, Attempt, FinalOutcome)>),
     /// So many messages waited in a pool's queue and among the results, when the broker was asked.
     Depth {
@@ -56,7 +57,7 @@ impl Input {
     }
 }
 
-/// How a publish ended, for good.
+/// How a publish ended.
 #[derive(Clone, Debug)]
 pub(super) enum FinalOutcome {
     /// The broker has it.
@@ -65,6 +66,8 @@ pub(super) enum FinalOutcome {
     Rejected(String),
     /// No queue takes it.
     Unroutable,
+    /// The session died first: the broker may have it or not.
+    Unknown(Box<Issue>),
 }
 
 /// A checked job on its way in.

@@ -1,39 +1,48 @@
-//! Publishes tasks and does not give up on them.
+//! Publishes tasks, and what else the dispatcher has to say.
 
 use std::sync::Arc;
 
 use hub_core::action::Assignment;
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::Link;
-use hub_transport::{ErrorKind, Message, Outcome, Receipt};
+use hub_transport::{ErrorKind, Message, Outcome};
 use tokio::sync::mpsc;
 
 use super::inputs::{FinalOutcome, Input};
 use crate::clock::now;
 use crate::wire::{self, Control, ControlMessage, HeldAttempt, Names, TaskMessage};
 
-/// Publishes `assignments` in their order and reports to the loop when all of them have ended, as a part of `batch`.
-pub(super) fn assignments(
-    link: &Link,
-    names: &Names,
-    assignments: Vec<Assignment>,
-    batch: u64,
-    report: mpsc::UnboundedSender<Input>,
-) {
-    let mut issued = Vec::with_capacity(assignments.len());
-    let mut messages = Vec::with_capacity(assignments.len());
-    for assignment in assignments {
+/// An issue of a task as it goes out.
+#[derive(Clone, Debug)]
+pub(super) struct Issue {
+    pub(super) task: TaskId,
+    pub(super) attempt: Attempt,
+    message: Message,
+}
+
+impl Issue {
+    pub(super) fn new(names: &Names, assignment: Assignment) -> Self {
         let (task, attempt) = (assignment.task, assignment.attempt);
-        let message = task_message(names, assignment);
-        issued.push((task, attempt, message.clone()));
-        messages.push(message);
+        Self { task, attempt, message: task_message(names, assignment) }
     }
-    let receipts = link.publish_all(messages);
+}
+
+/// Publishes `issues` in their order and reports to the loop when the outcome of each is known, as a part of `batch`.
+pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::UnboundedSender<Input>) {
+    let receipts = link.publish_all(issues.iter().map(|issue| issue.message.clone()).collect());
     let link = link.clone();
     tokio::spawn(async move {
-        let mut outcomes = Vec::with_capacity(issued.len());
-        for ((task, attempt, message), receipt) in issued.into_iter().zip(receipts) {
-            let Some(outcome) = settle(&link, receipt, message).await else { return };
+        let mut outcomes = Vec::with_capacity(issues.len());
+        for (issue, receipt) in issues.into_iter().zip(receipts) {
+            let (task, attempt) = (issue.task, issue.attempt);
+            let outcome = match receipt.await {
+                Outcome::Confirmed => FinalOutcome::Confirmed,
+                Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
+                Outcome::Unroutable => FinalOutcome::Unroutable,
+                // The dispatcher ends. What the store has as unconfirmed goes out again at the next start.
+                Outcome::Unknown(_) if link.is_closed() => return,
+                Outcome::Unknown(_) => FinalOutcome::Unknown(Box::new(issue)),
+            };
             outcomes.push((task, attempt, outcome));
         }
         let _ = report.send(Input::Published(batch, outcomes));
@@ -82,21 +91,6 @@ fn task_message(names: &Names, assignment: Assignment) -> Message {
     let mut message = Message::new(names.tasks(), &*task.pool, wire::encode(&task)).with_message_id(task.message_id());
     message.content_type = Some(wire::JSON.to_owned());
     message
-}
-
-/// Waits for the outcome of one message. Where a session died with it, publishes it again under the same
-/// message id: a worker that gets it twice runs it once, a dispatcher that gets two results takes one.
-/// `None` when the link is closed for good.
-async fn settle(link: &Link, mut receipt: Receipt, message: Message) -> Option<FinalOutcome> {
-    loop {
-        match receipt.await {
-            Outcome::Confirmed => return Some(FinalOutcome::Confirmed),
-            Outcome::Rejected(reason) => return Some(FinalOutcome::Rejected(reason)),
-            Outcome::Unroutable => return Some(FinalOutcome::Unroutable),
-            Outcome::Unknown(_) if link.is_closed() => return None,
-            Outcome::Unknown(_) => receipt = link.publish(message.clone()),
-        }
-    }
 }
 
 /// The ids of a task message, for what found no queue or killed its workers.

@@ -126,6 +126,13 @@ impl Machine {
         }
     }
 
+    /// Whether this issue is its task's current one and no worker has reported on it.
+    #[must_use]
+    pub fn is_on_its_way(&self, task: TaskId, attempt: Attempt) -> bool {
+        let found = self.awaited(task, attempt);
+        found.is_ok_and(|(id, index)| self.jobs.get(&id).is_some_and(|job| job.task(index).place == Place::Window))
+    }
+
     /// The task, if `attempt` is its current issue and word of that is awaited.
     pub(super) fn awaited(&self, task: TaskId, attempt: Attempt) -> Result<(JobId, u32), Verdict> {
         let (id, index) = self.find_task(task).ok_or(Verdict::Unknown)?;

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hub_core::action::{Assignment, Change};
+use hub_core::machine::Published;
+use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -12,8 +14,8 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Batch;
-use crate::dispatcher::inputs::Input;
-use crate::dispatcher::publish;
+use crate::dispatcher::inputs::{FinalOutcome, Input};
+use crate::dispatcher::publish::{self, Issue};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 use crate::wire::HeldAttempt;
@@ -54,13 +56,44 @@ impl Driver {
     }
 
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
-        if !assignments.is_empty() {
-            self.batches.publishing(batch);
-            publish::assignments(&self.link, &self.settings.names, assignments, batch, self.inputs.clone());
-        }
+        let names = &self.settings.names;
+        let issues = assignments.into_iter().map(|assignment| Issue::new(names, assignment)).collect();
+        self.publish_issues(batch, issues);
         if !stops.is_empty() {
             publish::stops(&self.link, &self.settings.names, stops);
         }
+    }
+
+    fn publish_issues(&mut self, batch: u64, issues: Vec<Issue>) {
+        if !issues.is_empty() {
+            self.batches.publishing(batch);
+            publish::issues(&self.link, issues, batch, self.inputs.clone());
+        }
+    }
+
+    /// A part of a batch's issues has outcomes.
+    pub(super) async fn handle_published(&mut self, batch: u64, outcomes: Vec<(TaskId, Attempt, FinalOutcome)>) {
+        let mut again = Vec::new();
+        for (task, attempt, outcome) in outcomes {
+            let ended = match outcome {
+                FinalOutcome::Confirmed => Published::Confirmed,
+                FinalOutcome::Unroutable => Published::Unroutable,
+                FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
+                FinalOutcome::Unknown(issue) => {
+                    // Under the same message id: a worker that gets it twice runs it once, and of two results one
+                    // counts. What has come back or was issued anew meanwhile is not wanted any more.
+                    if self.machine.is_on_its_way(task, attempt) {
+                        again.push(*issue);
+                    }
+                    continue;
+                }
+            };
+            self.machine.handle_published(task, attempt, ended, now());
+        }
+        // Before this part counts as published: the batch is not done yet.
+        self.publish_issues(batch, again);
+        let done = self.batches.published(batch);
+        self.acknowledge(done).await;
     }
 
     /// Hands the pending batch to the store.

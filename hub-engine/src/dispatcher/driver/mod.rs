@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hub_core::action::Action;
-use hub_core::machine::{Machine, Published};
-use hub_core::{Attempt, JobId, TaskId, Timestamp};
+use hub_core::machine::Machine;
+use hub_core::{JobId, Timestamp};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
 use hub_transport::{ErrorKind, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::batches::{Batches, Done};
-use super::inputs::{Ended, FinalOutcome, Input};
+use super::inputs::{Ended, Input};
 use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS};
@@ -201,27 +201,12 @@ impl Driver {
             Input::Submit(submit) => self.handle_submit(submit),
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number).await,
-            Input::Published(batch, outcomes) => {
-                for (task, attempt, outcome) in outcomes {
-                    self.handle_published(task, attempt, outcome);
-                }
-                let done = self.batches.published(batch);
-                self.acknowledge(done).await;
-            }
+            Input::Published(batch, outcomes) => self.handle_published(batch, outcomes).await,
             Input::Refused(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
             Input::Stop(grace) => return Some(grace),
         }
         None
-    }
-
-    fn handle_published(&mut self, task: TaskId, attempt: Attempt, outcome: FinalOutcome) {
-        let ended = match outcome {
-            FinalOutcome::Confirmed => Published::Confirmed,
-            FinalOutcome::Unroutable => Published::Unroutable,
-            FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
-        };
-        self.machine.handle_published(task, attempt, ended, now());
     }
 
     /// When the batch that grows has waited for company long enough.
