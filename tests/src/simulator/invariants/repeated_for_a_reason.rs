@@ -1,6 +1,9 @@
-//! A task is run once, but for faults: each further run of it has a fault that happened since it first went out.
+//! A task is run once, but for faults: each further run of it has a fault that happened since it first went out. (Where a
+//! dispatcher has died before its commits, several issues of a task can be at work on one worker: its death is a reason
+//! for each of them.)
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hub_core::TaskId;
 
@@ -14,6 +17,28 @@ pub(super) struct RepeatedForAReason {
     faults: u64,
     /// How many faults there were when a task first went out, and how often it has been run.
     tasks: BTreeMap<TaskId, (u64, u64)>,
+    /// What is at work: by the number of the run, its worker and its task.
+    at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
+}
+
+impl RepeatedForAReason {
+    /// All that was at work on a worker died with it: that is a reason for each run of it.
+    fn lose(&mut self, worker: &str) {
+        let mut lost = BTreeMap::<TaskId, u64>::new();
+        self.at_work.retain(|_, (on, task)| {
+            let stays = **on != *worker;
+            if !stays {
+                *lost.entry(*task).or_default() += 1;
+            }
+            stays
+        });
+        for (task, count) in lost {
+            if let Some((before, _)) = self.tasks.get_mut(&task) {
+                // One of them has the death itself for a reason.
+                *before = before.wrapping_sub(count - 1);
+            }
+        }
+    }
 }
 
 impl Invariant for RepeatedForAReason {
@@ -23,19 +48,27 @@ impl Invariant for RepeatedForAReason {
 
     fn see(&mut self, event: &Event, _facts: &Facts) -> Result<(), String> {
         match event {
-            Event::Died(_) | Event::Cut(..) | Event::Stopping(_) | Event::Stopped(_) | Event::Fault(_) => {
+            // What befalls the broker befalls all connections: the worker's, whose delivery goes to another, and the
+            // dispatcher's, which does not hear that the broker has the task and publishes it again.
+            Event::Fault(_) => self.faults += 2,
+            Event::Died(_) | Event::Cut(..) | Event::Stopping(_) | Event::Stopped(_) => {
                 self.faults += 1;
+                if let Event::Died(process) = event {
+                    self.lose(process);
+                }
             }
             Event::Took(_, _, Note::Task((task, _))) => drop(self.tasks.entry(*task).or_insert((self.faults, 0))),
             Event::RunBegan(run) => {
                 let faults = self.faults;
                 let (before, runs) = self.tasks.entry(run.task).or_insert((faults, 0));
                 *runs += 1;
-                let since = faults - *before;
+                self.at_work.insert(run.number, (Arc::clone(&run.worker), run.task));
+                let since = faults.wrapping_sub(*before);
                 check(*runs <= 1 + since, || {
                     format!("run {runs} of {} with {since} faults since it first went out", short(run.task))
                 })?;
             }
+            Event::RunEnded(number, ..) => drop(self.at_work.remove(number)),
             _ => {}
         }
         Ok(())
