@@ -9,8 +9,10 @@ use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
 
 use crate::eventually;
 
-/// The image that `ci/rabbitmq-image` makes.
-const IMAGE: (&str, &str) = ("hub-rabbitmq", "4");
+/// The images that `ci/rabbitmq-image` makes, but for their tags.
+const IMAGE: &str = "hub-rabbitmq";
+/// Names another tag than that of the newest: `3`, for the oldest RabbitMQ that Hub works with.
+const VERSION: &str = "HUB_TEST_RABBITMQ";
 /// Where a configuration goes that is read after the image's own.
 const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
 /// What the broker says when it serves.
@@ -54,7 +56,7 @@ impl Broker {
     #[must_use]
     pub fn start_with(settings: BrokerSettings) -> Self {
         let (port, tls_port) = (free_port(), free_port());
-        let image = GenericImage::new(IMAGE.0, IMAGE.1).with_wait_for(WaitFor::message_on_stdout(STARTED));
+        let image = GenericImage::new(IMAGE, &version()).with_wait_for(WaitFor::message_on_stdout(STARTED));
         let mut image = if settings.on_host_network {
             on_host_network(image, port)
         } else {
@@ -214,10 +216,14 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
+fn version() -> String {
+    std::env::var(VERSION).unwrap_or_else(|_| "4".to_owned())
+}
+
 /// Whether a broker can be started here.
 pub(crate) fn is_usable() -> bool {
     Command::new("docker")
-        .args(["image", "inspect", &format!("{}:{}", IMAGE.0, IMAGE.1)])
+        .args(["image", "inspect", &format!("{IMAGE}:{}", version())])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
@@ -226,5 +232,6 @@ pub(crate) fn is_usable() -> bool {
 
 /// How to get one.
 pub(crate) fn advice() -> String {
-    format!("No Docker, or no image {}:{}: run ci/rabbitmq-image. Ignoring the broker tests.", IMAGE.0, IMAGE.1)
+    let version = version();
+    format!("No Docker, or no image {IMAGE}:{version}: run ci/rabbitmq-image {version}. Ignoring the broker tests.")
 }
