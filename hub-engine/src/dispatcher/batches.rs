@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hub_transport::supervisor::{DeliveryRef, SubscriptionId};
+use hub_transport::supervisor::DeliveryRef;
 
 /// Deliveries that wait for what they caused.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
-    /// Of subscriptions that are handled in their order: acknowledged many at a time.
-    ordered: BTreeMap<SubscriptionId, VecDeque<(DeliveryRef, u64)>>,
+    /// Of subscriptions that are handled in their order: acknowledged many at a time. Each start of a subscription for
+    /// itself: what a dead session left behind may be read after what a living one has brought.
+    ordered: BTreeMap<u64, VecDeque<(DeliveryRef, u64)>>,
     /// Of the others, by batch.
     single: BTreeMap<u64, Vec<DeliveryRef>>,
     /// Batches that are not done, and what each still waits for.
@@ -40,7 +41,7 @@ impl Batches {
     /// A delivery belongs to `batch`. `ordered`: deliveries of this subscription come here in their order.
     pub(super) fn hold(&mut self, delivery: DeliveryRef, batch: u64, ordered: bool) {
         if ordered {
-            self.ordered.entry(delivery.subscription).or_default().push_back((delivery, batch));
+            self.ordered.entry(delivery.epoch).or_default().push_back((delivery, batch));
         } else {
             self.single.entry(batch).or_default().push(delivery);
         }
@@ -92,6 +93,7 @@ impl Batches {
             }
             ordered.extend(last);
         }
+        self.ordered.retain(|_, deliveries| !deliveries.is_empty());
         Done { ordered, single }
     }
 }
@@ -99,11 +101,26 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use hub_transport::DeliveryTag;
+    use hub_transport::supervisor::SubscriptionId;
 
     use super::*;
 
+    /// Of the first start of a subscription.
     fn delivery(subscription: usize, tag: u64) -> DeliveryRef {
-        DeliveryRef { epoch: 1, subscription: SubscriptionId(subscription), tag: DeliveryTag(tag) }
+        of_epoch(subscription as u64, subscription, tag)
+    }
+
+    fn of_epoch(epoch: u64, subscription: usize, tag: u64) -> DeliveryRef {
+        DeliveryRef { epoch, subscription: SubscriptionId(subscription), tag: DeliveryTag(tag) }
+    }
+
+    #[test]
+    fn what_a_dead_session_left_behind_does_not_stand_for_what_a_living_one_brought() {
+        let mut batches = Batches::default();
+        batches.open(1);
+        batches.hold(of_epoch(8, 1, 1), 1, true);
+        batches.hold(of_epoch(7, 1, 9), 1, true);
+        assert_eq!(batches.committed(1), Done { ordered: vec![of_epoch(7, 1, 9), of_epoch(8, 1, 1)], single: vec![] });
     }
 
     #[test]
