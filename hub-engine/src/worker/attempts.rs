@@ -25,6 +25,10 @@ pub(super) struct Attempts {
     running: BTreeMap<Key, Running>,
     /// How many of them are not over.
     at_work: usize,
+    /// How many of those may still turn out to be long ones.
+    short: usize,
+    /// Issues in the order in which they were started, from the first that may turn out to be a long one.
+    started: VecDeque<(Instant, Key)>,
     done: Recent<Key>,
 }
 
@@ -85,8 +89,11 @@ impl Attempts {
         let stop = CancellationToken::new();
         let stopper = stop.clone();
         let running = Running { delivery: Some(delivery), since: now, stop: stopper, announced: false, over: false };
-        self.running.insert((task.id, task.attempt), running);
+        let key = (task.id, task.attempt);
+        self.running.insert(key, running);
+        self.started.push_back((now, key));
         self.at_work += 1;
+        self.short += 1;
         Some((task, stop))
     }
 
@@ -98,9 +105,12 @@ impl Attempts {
     /// An issue has ended, and its result is on its way. Returns how long that took.
     pub(super) fn end(&mut self, key: Key, now: Instant) -> Option<Duration> {
         let running = self.running.get_mut(&key).filter(|running| !running.over)?;
+        self.short -= usize::from(running.may_be_announced());
         running.over = true;
+        let took = now - running.since;
         self.at_work -= 1;
-        Some(now - running.since)
+        self.forget_started();
+        Some(took)
     }
 
     /// An issue was started, but has not begun: it waits for a slot again, before all others. Returns it where that
@@ -112,8 +122,7 @@ impl Attempts {
             return Some(task);
         }
         let delivery = running.delivery.take()?;
-        self.running.remove(&key);
-        self.at_work -= 1;
+        self.leave(key);
         self.waiting.push_front(Waiting { task, delivery });
         None
     }
@@ -137,20 +146,42 @@ impl Attempts {
     /// An issue is done with. Returns the delivery to acknowledge, where a lease does not hold it.
     pub(super) fn finish(&mut self, key: Key) -> Option<DeliveryRef> {
         self.done.insert(key);
+        self.leave(key)?.delivery
+    }
+
+    /// An issue does not run any more.
+    fn leave(&mut self, key: Key) -> Option<Running> {
         let running = self.running.remove(&key)?;
         self.at_work -= usize::from(!running.over);
-        running.delivery
+        self.short -= usize::from(running.may_be_announced());
+        self.forget_started();
+        Some(running)
+    }
+
+    /// Forgets those of the first started that cannot turn out to be long ones any more.
+    fn forget_started(&mut self) {
+        let running = &self.running;
+        let is_settled = |(since, key): &(Instant, Key)| {
+            running.get(key).is_none_or(|running| running.since != *since || !running.may_be_announced())
+        };
+        while self.started.front().is_some_and(is_settled) {
+            self.started.pop_front();
+        }
     }
 
     /// Issues that have run longer than `limit` and were not announced as started; they count as announced now.
     pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<Key> {
         let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
         let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
-        long.map(|(key, running)| {
-            running.announced = true;
-            *key
-        })
-        .collect()
+        let long: Vec<Key> = long
+            .map(|(key, running)| {
+                running.announced = true;
+                *key
+            })
+            .collect();
+        self.short -= long.len();
+        self.forget_started();
+        long
     }
 
     /// From now on a lease holds these. Returns the deliveries to acknowledge.
@@ -160,13 +191,12 @@ impl Attempts {
 
     /// When the next issue becomes a long one.
     pub(super) fn next_long(&self, limit: Duration) -> Option<Instant> {
-        let short = self.running.values().filter(|running| running.may_be_announced());
-        short.map(|running| running.since + limit).min()
+        self.started.front().map(|(since, _)| *since + limit)
     }
 
     /// Whether every issue that takes a slot is a long one.
-    pub(super) fn all_long(&self) -> bool {
-        self.running.values().all(|running| running.announced || running.over)
+    pub(super) const fn all_long(&self) -> bool {
+        self.short == 0
     }
 
     /// What leases hold.
@@ -278,6 +308,35 @@ mod tests {
             kwargs: Json::from_checked("{}"),
             attempt: Attempt { attempt: 1, incarnation: 1 },
         }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_that_may_turn_out_long_is_known_whatever_ends_first() {
+        let (mut attempts, limit, begin) = (Attempts::default(), Duration::from_secs(5), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let tasks: Vec<TaskMessage> =
+            (0..4).map(|index| TaskMessage { id: task().parent_id.task(index), ..task() }).collect();
+        let keys: Vec<Key> = tasks.iter().map(|task| (task.id, task.attempt)).collect();
+        for (second, task) in (0..).zip(tasks) {
+            attempts.arrive(task, delivery(second + 1));
+            attempts.start_next(at(second)).unwrap();
+        }
+        assert_eq!((attempts.next_long(limit), attempts.all_long()), (Some(at(5)), false));
+        attempts.finish(keys[1]);
+        assert_eq!(attempts.next_long(limit), Some(at(5)));
+        attempts.end(keys[0], at(3));
+        assert_eq!(attempts.next_long(limit), Some(at(7)));
+        assert_eq!(attempts.announce_long(limit, at(7)), [keys[2]]);
+        assert_eq!((attempts.next_long(limit), attempts.all_long()), (Some(at(8)), false));
+        // Put back and started again: the first start does not count.
+        assert!(attempts.put_back(TaskMessage { id: keys[3].0, ..task() }).is_none());
+        assert_eq!((attempts.next_long(limit), attempts.all_long()), (None, true));
+        attempts.start_next(at(9)).unwrap();
+        assert_eq!((attempts.next_long(limit), attempts.running_count()), (Some(at(14)), 2));
+        for key in keys {
+            attempts.finish(key);
+        }
+        assert_eq!((attempts.next_long(limit), attempts.running_count(), attempts.is_idle()), (None, 0, true));
     }
 
     #[tokio::test]
