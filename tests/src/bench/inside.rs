@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hub_core::action::Action;
 use hub_core::job::{Job, Limits};
@@ -100,17 +100,25 @@ pub(super) fn spawn(part: Part, shape: Shape, tasks: usize) -> Inside {
 pub(super) fn print(part: Part, shape: Shape, tasks: usize) {
     let text = shape.job(tasks);
     let times = if tasks < TRIAL { 1 } else { (ENOUGH / tasks).max(1) };
-    let run: Box<dyn Fn(String)> = match part {
-        Part::Parse => Box::new(|text| drop(parse(&text))),
-        Part::Core => core(&text),
+    let run: Box<dyn Fn(String) -> Duration> = match part {
+        Part::Parse => timed(|text| drop(parse(&text))),
+        Part::Core => timed(core(&text)),
         Part::Hub => hub(),
     };
     let texts: Vec<String> = vec![text; times];
-    let (begun, before) = (Instant::now(), usage(std::process::id(), Scope::Own).cpu);
-    texts.into_iter().for_each(run);
-    let (seconds, after) = (begun.elapsed().as_secs_f64(), usage(std::process::id(), Scope::Own));
+    let before = usage(std::process::id(), Scope::Own).cpu;
+    let seconds = texts.into_iter().map(run).sum::<Duration>().as_secs_f64();
+    let after = usage(std::process::id(), Scope::Own);
     let report = json!({"tasks": tasks * times, "seconds": seconds, "cpu": after.cpu - before, "peak": after.peak});
     println!("{report}");
+}
+
+fn timed(run: impl Fn(String) + 'static) -> Box<dyn Fn(String) -> Duration> {
+    Box::new(move |text| {
+        let begun = Instant::now();
+        run(text);
+        begun.elapsed()
+    })
 }
 
 /// No job is too large here.
@@ -123,9 +131,9 @@ fn parse(text: &str) -> Job {
 }
 
 /// The state machine alone, on a job that is parsed already. What it wants kept and told is let go.
-fn core(text: &str) -> Box<dyn Fn(String)> {
+fn core(text: &str) -> impl Fn(String) + use<> {
     let job = Arc::new(parse(text));
-    Box::new(move |_| {
+    move |_| {
         let (now, id) = (Timestamp::from_millis(1_000_000), JobId::new(Uuid::now_v7()));
         let mut machine = Machine::new(Settings::default());
         machine.handle_link(true, now);
@@ -149,11 +157,11 @@ fn core(text: &str) -> Box<dyn Fn(String)> {
                 machine.handle_result(result, now);
             }
         }
-    })
+    }
 }
 
 /// A whole Hub in this process, with everything but real tasks.
-fn hub() -> Box<dyn Fn(String)> {
+fn hub() -> Box<dyn Fn(String) -> Duration> {
     let runtime = Runtime::new().expect("threads can be started");
     let (dispatcher, worker) = runtime.block_on(async {
         let broker = MemoryBroker::new();
@@ -170,6 +178,6 @@ fn hub() -> Box<dyn Fn(String)> {
     let hub = dispatcher.hub();
     Box::new(move |text| {
         let _serving = (&dispatcher, &worker);
-        let _took = run_job(&runtime, &*hub, text);
+        run_job(&runtime, &*hub, text)
     })
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::bound::{self, Bound};
@@ -19,7 +19,10 @@ const INTERRUPTED: i32 = 130;
 
 /// What all workloads share.
 pub(super) struct Bench {
+    /// The client's: one thread, as in all of Hub's programs.
     pub(super) runtime: Runtime,
+    /// The bound's.
+    threads: Runtime,
     /// The client library of dispatcher, worker and client.
     pub(super) client: Client,
     quick: bool,
@@ -29,15 +32,16 @@ pub(super) struct Bench {
 impl Bench {
     /// Starts a broker, if one of the workloads needs it.
     pub(super) fn start(client: Client, quick: bool, with_broker: bool) -> Self {
-        let runtime = Runtime::new().expect("threads can be started");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be started");
+        let threads = Runtime::new().expect("threads can be started");
         let start = || {
             let broker = Broker::start_with(BrokerSettings { on_host_network: true, ..BrokerSettings::default() });
-            runtime.spawn(remove_when_interrupted(broker.id().to_owned()));
+            threads.spawn(remove_when_interrupted(broker.id().to_owned()));
             let pid = broker.pid();
             (broker, pid)
         };
         let broker = with_broker.then(start);
-        Self { runtime, client, quick, broker }
+        Self { runtime, threads, client, quick, broker }
     }
 
     pub(super) fn broker(&self) -> &Broker {
@@ -87,10 +91,10 @@ impl Bench {
         );
         quiet(&cast);
         let before = cast.used();
-        let echoes_per_second = bound::echoes_per_second(&self.runtime, &address, echoes);
+        let echoes_per_second = bound::echoes_per_second(&self.threads, &address, echoes);
         quiet(&cast);
         round.cost("bound", echoes, between(&before, &cast.used()));
-        let round_trip = bound::round_trip(&self.runtime, &address, round_trips);
+        let round_trip = bound::round_trip(&self.threads, &address, round_trips);
         eprintln!("    {echoes_per_second:.0} echoes a second, a round trip in {round_trip:?}");
         Bound { echoes_per_second, round_trip }
     }
