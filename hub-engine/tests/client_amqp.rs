@@ -7,7 +7,7 @@ use hub_engine::client::AmqpHub;
 use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use hub_engine::wire::{Names, Reply};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{Delivery, Message, Outcome, Publisher, Settlement, SubscribeOptions, Subscription};
+use hub_transport::{Delivery, Message, Outcome, Publisher, Settlement, SubscribeOptions, Subscription, Text};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -51,7 +51,7 @@ impl Scripted {
         self.reply_as(to, to.correlation_id.clone(), body).await;
     }
 
-    async fn reply_as(&self, to: &Message, correlation_id: Option<String>, body: impl AsRef<[u8]>) {
+    async fn reply_as(&self, to: &Message, correlation_id: Option<Text>, body: impl AsRef<[u8]>) {
         let mut message = Message::new("", to.reply_to.clone().unwrap(), body.as_ref().to_vec()).transient();
         message.correlation_id = correlation_id;
         assert!(matches!(self.publisher.publish(message).await.unwrap().await, Outcome::Confirmed));
@@ -174,7 +174,7 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
         let message = scripted.job().await;
         assert_eq!((message.exchange.as_str(), message.routing_key.as_str()), ("hub", "jobs.40"));
         assert_eq!(message.body, text);
-        assert_eq!(message.message_id, Some(some_id().to_string()));
+        assert_eq!(message.message_id, Some(some_id().to_string().into()));
         assert_eq!(message.persistence, hub_transport::Persistence::Persistent);
         scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
     };
@@ -183,10 +183,35 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
     // Without an id the client makes one; the answer is the dispatcher's, which may know the job by its key.
     let script = async {
         let message = scripted.job().await;
-        assert_ne!(message.message_id, Some(some_id().to_string()));
+        assert_ne!(message.message_id, Some(some_id().to_string().into()));
         scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
     };
     assert_eq!(asked(hub.submit(submission("{}", None)), script).await.unwrap(), some_id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let record = json!({"status": "SUCCESS"});
+    let script = async {
+        let message = scripted.job().await;
+        assert_eq!(message.headers.get("wait_ms").map(String::as_str), Some("250"));
+        scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id(), "record": record}}).to_string()).await;
+    };
+    let waited = hub.submit_and_wait(submission("{}", Some(some_id())), Duration::from_millis(250));
+    let submitted = asked(waited, script).await.unwrap();
+    assert_eq!((submitted.id, submitted.record), (some_id(), Some(record.into())));
+
+    // A dispatcher that has gone would be waited for as long. Longer waiting is done in pieces, by who asks.
+    let script = async {
+        let message = scripted.job().await;
+        assert_eq!(message.headers.get("wait_ms").map(String::as_str), Some("10000"));
+        scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
+    };
+    let submitted = asked(hub.submit_and_wait(submission("{}", None), DEADLINE), script).await.unwrap();
+    assert_eq!((submitted.id, submitted.record), (some_id(), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +248,7 @@ async fn replies_to_others_are_no_answer() {
     let script = async {
         let (first, second) = (scripted.request().await, scripted.request().await);
         scripted.reply_as(&first, None, "{}").await;
-        scripted.reply_as(&first, Some("another".to_owned()), "{}").await;
+        scripted.reply_as(&first, Some("another".into()), "{}").await;
         // The last one asked is answered first.
         for message in [&second, &first] {
             let record = json!({"v": 1, "ok": {"id": body(message)["id"]}});
@@ -260,9 +285,9 @@ async fn a_job_submitted_before_the_first_dispatcher_is_kept() {
     hub.close().await;
 
     let mut scripted = Scripted::start(&broker).await;
-    assert_eq!(scripted.job().await.message_id, Some(some_id().to_string()));
+    assert_eq!(scripted.job().await.message_id, Some(some_id().to_string().into()));
     let second = scripted.job().await;
-    assert_eq!((second.message_id, second.reply_to), (Some(detached.to_string()), None));
+    assert_eq!((second.message_id, second.reply_to), (Some(detached.to_string().into()), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,7 +335,7 @@ async fn a_lost_connection_has_questions_asked_again() {
         scripted = Scripted::start(&broker).await;
         let again = scripted.job().await;
         assert_eq!((&lost.body, &lost.message_id), (&again.body, &again.message_id));
-        scripted.reply(&again, json!({"v": 1, "ok": {"id": again.message_id}}).to_string()).await;
+        scripted.reply(&again, json!({"v": 1, "ok": {"id": again.message_id.as_deref()}}).to_string()).await;
     };
     asked(hub.submit(submission("{}", None)), script).await.unwrap();
 }

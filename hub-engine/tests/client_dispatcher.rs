@@ -51,9 +51,20 @@ async fn tell_the_story(hub: &dyn Hub) {
     assert_eq!(hub.post_result(update(1)).await.unwrap_err().kind, RequestErrorKind::Conflict);
     assert_eq!(hub.post_result(update(2)).await.unwrap_err().kind, RequestErrorKind::NotFound);
     assert_eq!(hub.remove(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
-    hub.cancel(id).await.unwrap();
+    let waited = Duration::from_millis(20);
+    let again = || Submission { text: text.as_str().into(), id: Some(id) };
+    let submitted = hub.submit_and_wait(again(), waited).await.unwrap();
+    assert_eq!((submitted.id, submitted.record), (id, None), "it has not ended");
+    let refused = hub.submit_and_wait(Submission { text: "{}".into(), id: None }, waited).await.unwrap_err();
+    assert_eq!(refused.kind, RequestErrorKind::InvalidJob);
+
+    let (submitted, ()) = tokio::join!(hub.submit_and_wait(again(), DEADLINE), async { hub.cancel(id).await.unwrap() });
+    let submitted = submitted.unwrap();
+    assert_eq!((submitted.id, &record(submitted.record.unwrap())["status"]), (id, &json!("CANCELLED")));
     let job = record(hub.job(id, Some(DEADLINE)).await.unwrap());
     assert_eq!(job["status"], "CANCELLED");
+    let submitted = hub.submit_and_wait(again(), waited).await.unwrap();
+    assert_eq!(record(submitted.record.unwrap()), job, "it has ended before");
     assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {

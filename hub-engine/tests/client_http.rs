@@ -32,6 +32,12 @@ async fn every_operation_reaches_the_hub() {
     assert_eq!(hub.submit(Submission { text: text.into(), id: Some(id) }).await.unwrap(), id);
     assert_eq!(fake.take_calls(), [format!("submit {id} {text}")]);
 
+    *fake.record.lock().unwrap() = Some(json!({"status": "SUCCESS"}).into());
+    let submission = Submission { text: text.into(), id: Some(id) };
+    let submitted = hub.submit_and_wait(submission, Duration::from_millis(250)).await.unwrap();
+    assert_eq!((submitted.id, submitted.record), (id, fake.record.lock().unwrap().clone()));
+    assert_eq!(fake.take_calls(), [format!("submit {id} {text} and wait 250ms")]);
+
     // Without an id the client makes one, so that a submission can be repeated.
     let made = hub.submit(Submission { text: "[]".into(), id: None }).await.unwrap();
     assert_eq!(fake.take_calls(), [format!("submit {made} []")]);

@@ -54,6 +54,14 @@ async fn every_route_asks_the_hub() {
     let cases = [
         ("POST", "/api/v1/jobs".to_owned(), "{ }", 201, id.clone(), "submit - { }".to_owned()),
         ("POST", format!("/api/v1/jobs?id={OTHER}"), "[1]", 201, json!({"id": OTHER}), format!("submit {OTHER} [1]")),
+        (
+            "POST",
+            format!("/api/v1/jobs?wait=1e9&id={OTHER}"),
+            "[2]",
+            201,
+            json!({"id": OTHER}),
+            format!("submit {OTHER} [2] and wait 60s"),
+        ),
         ("GET", format!("/api/v1/jobs/{ID}"), "", 200, Value::Null, format!("job {ID} None")),
         ("GET", format!("/api/v1/jobs/{ID}?wait=1.5"), "", 200, Value::Null, format!("job {ID} Some(1.5s)")),
         ("GET", format!("/api/v1/jobs/{ID}?wait=1e9"), "", 200, Value::Null, format!("job {ID} Some(60s)")),

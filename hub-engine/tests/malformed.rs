@@ -146,7 +146,7 @@ impl Scene {
 
     async fn send(&self, exchange: &str, key: &str, body: &[u8], wants_answer: bool) {
         let mut message = Message::new(exchange, key, body.to_vec());
-        message.reply_to = wants_answer.then(|| self.address.clone());
+        message.reply_to = wants_answer.then(|| self.address.as_str().into());
         drop(self.publisher.publish(message).await.unwrap().await);
     }
 

@@ -24,7 +24,7 @@ pub mod testing;
 pub mod topology;
 
 pub use error::{Error, ErrorKind, Operation, Result};
-pub use message::{Bytes, Message, Persistence};
+pub use message::{Bytes, Message, Persistence, Text};
 pub use session::{
     Capabilities, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement, Settler,
     SubscribeOptions, Subscription, Transport,

@@ -53,7 +53,7 @@ impl Stranger {
     /// # Panics
     /// Where none comes, or it is no JSON.
     pub fn ask(&mut self, mut message: Message) -> Value {
-        message.reply_to = Some(self.address.clone());
+        message.reply_to = Some(self.address.as_str().into());
         let shown = String::from_utf8_lossy(&message.body).into_owned();
         self.send(message);
         let answers = &mut self.answers;

@@ -157,9 +157,9 @@ fn strangers(broker: &Broker, client: &str) {
             // The same from someone who wants no answer, and from someone who has gone.
             stranger.send(Message::new(&*prefix, key, body.clone()));
             let mut message = Message::new(&*prefix, key, body);
-            message.reply_to = Some("nobody".to_owned());
-            message.correlation_id = Some("\u{e4}".repeat(100));
-            message.content_type = Some("image/png".to_owned());
+            message.reply_to = Some("nobody".into());
+            message.correlation_id = Some("\u{e4}".repeat(100).into());
+            message.content_type = Some("image/png".into());
             stranger.send(message);
         }
         serves(key);

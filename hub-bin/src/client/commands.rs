@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use tokio::time::Instant;
 
 use super::arguments::{Args, Command};
@@ -13,6 +13,8 @@ use super::record::Record;
 use super::{problems, read_input};
 use crate::exit::{Exit, Failure};
 
+/// A job that ends so soon after its submission needs no second question.
+const SOON: Duration = Duration::from_millis(250);
 /// How often the progress of a job is shown.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long one question about a job's end takes at most where nobody watches.
@@ -23,14 +25,14 @@ pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result
         Command::Submit { file, wait, wait_limit, id } => {
             let text = read_input(&file)?;
             let reached = args.reach().await?;
-            let id = submit(&*reached.hub, &file, &text, id).await?;
             if !wait {
+                let id = submit(&*reached.hub, &file, &text, id).await?;
                 output.say(&format!("submitted to {}", reached.shown));
                 output.id(id);
                 return Ok(Exit::Success);
             }
-            output.say(&format!("submitted job {id}"));
-            let record = follow(&*reached.hub, id, wait_limit.map(Duration::from_secs_f64), output).await?;
+            let limit = wait_limit.map(Duration::from_secs_f64);
+            let record = submit_and_follow(&*reached.hub, (&file, &text), id, limit, output).await?;
             output.record(&record)
         }
         Command::Watch { id } => {
@@ -79,10 +81,33 @@ pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result
 
 /// Submits; shows a job's problems in its text.
 pub(super) async fn submit(hub: &dyn Hub, file: &Path, text: &str, id: Option<JobId>) -> Result<JobId, Failure> {
-    hub.submit(Submission { text: text.into(), id }).await.map_err(|error| match error.kind {
+    hub.submit(Submission { text: text.into(), id }).await.map_err(|error| refused(file, text, error))
+}
+
+fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
+    match error.kind {
         RequestErrorKind::InvalidJob => problems::invalid(file, text, error.problems.iter()),
         _ => error.into(),
-    })
+    }
+}
+
+/// Submits and waits for the job's end, as [`follow`] does.
+pub(super) async fn submit_and_follow(
+    hub: &dyn Hub,
+    (file, text): (&Path, &str),
+    id: Option<JobId>,
+    limit: Option<Duration>,
+    output: &Output,
+) -> Result<Json, Failure> {
+    let begun = Instant::now();
+    let wait = limit.map_or(SOON, |limit| limit.min(SOON));
+    let submitted = hub.submit_and_wait(Submission { text: text.into(), id }, wait).await;
+    let submitted = submitted.map_err(|error| refused(file, text, error))?;
+    output.say(&format!("submitted job {}", submitted.id));
+    match submitted.record {
+        Some(record) => Ok(record),
+        None => follow(hub, submitted.id, limit.map(|limit| limit.saturating_sub(begun.elapsed())), output).await,
+    }
 }
 
 /// Waits for a job's end, with a bar on a terminal. Returns the record as it stands when `limit` has passed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
-use hub_transport::{Bytes, Message, Outcome, Transport};
+use hub_transport::{Bytes, Message, Outcome, Text, Transport};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -16,12 +16,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::follow;
+use super::follow::{STEP, follow};
 use super::replies::Replies;
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    WorkerInfo,
 };
-use crate::wire::{self, Names, Reply, Request, RequestMessage};
+use crate::wire::{self, Names, Reply, Request, RequestMessage, WAIT_HEADER};
 
 /// How many publishes may be on their way.
 const WINDOW: usize = 256;
@@ -35,7 +36,7 @@ pub struct AmqpHub {
     names: Names,
     timeout: Duration,
     /// Where replies reach this client at present; `None` while it is not connected.
-    inbox: watch::Receiver<Option<String>>,
+    inbox: watch::Receiver<Option<Text>>,
     replies: Replies,
     address: String,
     max_message_bytes: Option<usize>,
@@ -45,6 +46,7 @@ pub struct AmqpHub {
 /// The answer to what changes something.
 #[derive(Deserialize)]
 struct Id<T> {
+    #[allow(dead_code, reason = "read, so that an answer that is none is noticed")]
     id: T,
 }
 
@@ -85,7 +87,7 @@ impl AmqpHub {
         let (link, mut events) = Link::start(transport, plan);
         let connected = tokio::time::timeout(timeout, first_session(&mut events)).await;
         let inbox = match connected {
-            Ok(Ok(inbox)) => inbox,
+            Ok(Ok(inbox)) => inbox.map(Text::from),
             Ok(Err(cause)) => return Err(unreachable(&address, cause.as_deref())),
             Err(_) => return Err(no_connection(&address, &link)),
         };
@@ -117,8 +119,26 @@ impl AmqpHub {
         let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let body = Bytes::copy_from_slice(submission.text.as_bytes());
         let mut message = Message::new(self.names.hub(), self.names.job_key(id), body).with_message_id(id.to_string());
-        message.content_type = Some(wire::JSON.to_owned());
+        message.content_type = Some(wire::JSON);
         (id, message)
+    }
+
+    /// Publishes a submission, and waits for its answer, which may be held back for `wait`.
+    async fn hand_in(&self, id: JobId, message: Message, wait: Duration) -> Result<Submitted, RequestError> {
+        // Under one id a job is one job, however often it arrives.
+        let answer = self.exchange(message, self.deadline(wait), Repeat::Harmless).await;
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(error) => error,
+            Unanswered::Silence(error) => {
+                let advice = format!("The broker keeps the job as {id}: it runs when a dispatcher comes");
+                RequestError::new(error.kind, format!("{}. {advice}", error.message))
+            }
+            Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
+                let advice = format!("The broker may have the job as {id}: submit it again under this id");
+                RequestError::new(error.kind, format!("{}. {advice}", error.message))
+            }
+            Unanswered::NotDelivered(error) => error,
+        })
     }
 
     /// Asks, and reads the answer.
@@ -131,7 +151,7 @@ impl AmqpHub {
         let body = wire::encode(&RequestMessage { v: wire::VERSION, request });
         let mut message = Message::new(self.names.requests_queue(), self.names.request_key(), body).transient();
         message.mandatory = true;
-        message.content_type = Some(wire::JSON.to_owned());
+        message.content_type = Some(wire::JSON);
         self.exchange(message, deadline, repeat).await.map_err(|unanswered| match unanswered {
             Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
         })
@@ -261,20 +281,14 @@ fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestEr
 impl Hub for AmqpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
         let (id, message) = self.submission(&submission);
-        // Under one id a job is one job, however often it arrives.
-        let answer = self.exchange::<Id<JobId>>(message, self.deadline(Duration::ZERO), Repeat::Harmless).await;
-        answer.map(|answer| answer.id).map_err(|unanswered| match unanswered {
-            Unanswered::Refused(error) => error,
-            Unanswered::Silence(error) => {
-                let advice = format!("The broker keeps the job as {id}: it runs when a dispatcher comes");
-                RequestError::new(error.kind, format!("{}. {advice}", error.message))
-            }
-            Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
-                let advice = format!("The broker may have the job as {id}: submit it again under this id");
-                RequestError::new(error.kind, format!("{}. {advice}", error.message))
-            }
-            Unanswered::NotDelivered(error) => error,
-        })
+        self.hand_in(id, message, Duration::ZERO).await.map(|submitted| submitted.id)
+    }
+
+    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
+        let (id, message) = self.submission(&submission);
+        let wait = wait.min(STEP);
+        let message = message.with_header(WAIT_HEADER, wait.as_millis().to_string());
+        self.hand_in(id, message, wait).await
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
@@ -291,15 +305,15 @@ impl Hub for AmqpHub {
     }
 
     async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
-        self.ask::<Id<JobId>>(Request::Cancel { id }).await.map(drop)
+        self.ask(Request::Cancel { id }).await.map(drop::<Id<JobId>>)
     }
 
     async fn remove(&self, id: JobId) -> Result<(), RequestError> {
-        self.ask::<Id<JobId>>(Request::Remove { id }).await.map(drop)
+        self.ask(Request::Remove { id }).await.map(drop::<Id<JobId>>)
     }
 
     async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
-        self.ask::<Id<TaskId>>(Request::Result { result: update }).await.map(drop)
+        self.ask(Request::Result { result: update }).await.map(drop::<Id<TaskId>>)
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {

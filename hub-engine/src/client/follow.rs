@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::operations::{RequestError, RequestErrorKind};
 
-/// Waiting is asked for in pieces of this length: a dispatcher that restarts is simply asked again.
-const STEP: Duration = Duration::from_secs(10);
+/// Waiting is asked for in pieces of this length at most: a dispatcher that restarts is simply asked again.
+pub(super) const STEP: Duration = Duration::from_secs(10);
 /// The rest between two pieces where the first one was over sooner than asked.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Nobody waits longer, and the clock can still express it.

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use super::follow::follow;
+use super::follow::{STEP, follow};
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    WorkerInfo,
 };
 
 /// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
@@ -71,6 +72,12 @@ impl HttpHub {
         Ok(self.client.request(method, url).timeout(self.timeout))
     }
 
+    fn submission(&self, submission: &Submission) -> Result<RequestBuilder, RequestError> {
+        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+        let request = self.request(Method::POST, "jobs")?.query(&[("id", id.to_string())]);
+        Ok(request.header(CONTENT_TYPE, "application/json").body(submission.text.to_string()))
+    }
+
     /// Sends, and returns the text of the answer.
     async fn send(&self, request: RequestBuilder) -> Result<String, RequestError> {
         let answer = request.send().await.map_err(|error| self.failed(error))?;
@@ -124,10 +131,13 @@ fn invalid(message: String) -> RequestError {
 #[async_trait]
 impl Hub for HttpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
-        let request = self.request(Method::POST, "jobs")?.query(&[("id", id.to_string())]);
-        let request = request.header(CONTENT_TYPE, "application/json").body(submission.text.to_string());
-        self.ask::<Id>(request).await.map(|answer| answer.id)
+        self.ask::<Id>(self.submission(&submission)?).await.map(|answer| answer.id)
+    }
+
+    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
+        let wait = wait.min(STEP);
+        let request = self.submission(&submission)?.query(&[("wait", wait.as_secs_f64().to_string())]);
+        self.ask(request.timeout(self.timeout + wait)).await
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
-use hub_transport::{Bytes, Settlement};
+use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents};
+use hub_transport::{Bytes, Settlement, Text};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// So many replies are handed out before they are acknowledged, all with one word.
+const TURN: usize = 64;
+
 /// Who waits for which reply, by correlation id.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replies {
-    waiting: Arc<Mutex<HashMap<String, oneshot::Sender<Bytes>>>>,
+    waiting: Arc<Mutex<HashMap<Text, oneshot::Sender<Bytes>>>>,
 }
 
 /// A reply that is awaited, until this is dropped.
@@ -20,7 +23,7 @@ pub(super) struct Replies {
 pub(super) struct Awaited {
     replies: Replies,
     /// What the reply will carry.
-    pub(super) correlation_id: String,
+    pub(super) correlation_id: Text,
     /// Its body.
     pub(super) body: oneshot::Receiver<Bytes>,
 }
@@ -28,7 +31,7 @@ pub(super) struct Awaited {
 impl Replies {
     /// A new reply to wait for.
     pub(super) fn expect(&self) -> Awaited {
-        let correlation_id = Uuid::new_v4().to_string();
+        let correlation_id = Text::from(Uuid::new_v4().to_string());
         let (sender, body) = oneshot::channel();
         self.waiting().insert(correlation_id.clone(), sender);
         Awaited { replies: self.clone(), correlation_id, body }
@@ -39,35 +42,48 @@ impl Replies {
     pub(super) async fn serve(
         self,
         mut events: LinkEvents,
-        address: watch::Sender<Option<String>>,
+        address: watch::Sender<Option<Text>>,
         link: Link,
         stop: CancellationToken,
     ) {
         loop {
-            let event = tokio::select! {
+            let first = tokio::select! {
                 event = events.next() => event,
                 () = stop.cancelled() => return,
             };
-            match event {
-                None => return,
-                Some(LinkEvent::Up { inbox, .. }) => drop(address.send_replace(inbox)),
-                Some(LinkEvent::Down { .. }) => drop(address.send_replace(None)),
-                Some(LinkEvent::Blocked(_) | LinkEvent::Unblocked) => {}
-                Some(LinkEvent::Delivery(_, at, delivery)) => {
-                    let correlation_id = delivery.message.correlation_id.unwrap_or_default();
-                    match self.waiting().remove(&correlation_id) {
-                        // Who has given up meanwhile misses nothing.
-                        Some(waiter) => drop(waiter.send(delivery.message.body)),
-                        None => tracing::debug!(correlation_id, "nobody waits for this reply any more"),
-                    }
-                    // The inbox goes with its session, settled or not.
-                    let _ = link.settle(at, Settlement::Ack, false).await;
-                }
+            let Some(first) = first else { return };
+            let mut last = self.take(first, &address);
+            for _ in 1..TURN {
+                let Some(event) = events.try_next() else { break };
+                last = self.take(event, &address).or(last);
+            }
+            if let Some(last) = last {
+                // The inbox goes with its session, settled or not.
+                let _ = link.settle(last, Settlement::Ack, true).await;
             }
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Bytes>>> {
+    /// Handles an event. Returns the delivery, if it was one.
+    fn take(&self, event: LinkEvent, address: &watch::Sender<Option<Text>>) -> Option<DeliveryRef> {
+        match event {
+            LinkEvent::Up { inbox, .. } => drop(address.send_replace(inbox.map(Text::from))),
+            LinkEvent::Down { .. } => drop(address.send_replace(None)),
+            LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
+            LinkEvent::Delivery(_, at, delivery) => {
+                let correlation_id = delivery.message.correlation_id.unwrap_or_default();
+                match self.waiting().remove(&correlation_id) {
+                    // Who has given up meanwhile misses nothing.
+                    Some(waiter) => drop(waiter.send(delivery.message.body)),
+                    None => tracing::debug!(%correlation_id, "nobody waits for this reply any more"),
+                }
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Text, oneshot::Sender<Bytes>>> {
         // Nothing panics under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,7 +12,9 @@ use crate::wire::HeldAttempt;
 
 /// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements is late by it, and
 /// each sync of the disk that is saved is one that the broker beside does not wait for.
-const LINGER: Duration = Duration::from_millis(5);
+const LINGER: Duration = Duration::from_millis(10);
+/// How long after the beginning of a commit the next one begins at the earliest, whoever waits for it.
+const SPACING: Duration = Duration::from_millis(3);
 /// How long the bare note waits that the broker has confirmed something: if it is lost, that is only published again.
 const LINGER_CONFIRMED: Duration = Duration::from_millis(50);
 /// A batch of so many changes waits no longer.
@@ -30,8 +32,10 @@ pub(super) struct Batch {
     pub(super) deferred: Vec<Assignment>,
     /// Issues that workers shall stop, likewise.
     pub(super) deferred_stops: Vec<HeldAttempt>,
-    /// What is to be told once the batch is committed.
+    /// What is to be told once the batch is committed, to somebody who waits for it.
     pub(super) answers: Vec<Answer>,
+    /// The same where nobody is in a hurry.
+    pub(super) idle_answers: Vec<Answer>,
     /// Jobs that ended, and how, where somebody waits for them.
     pub(super) ended: Vec<(JobId, Ended)>,
     /// When it is to be committed, if nobody waits for it before.
@@ -61,6 +65,7 @@ impl Batch {
         self.deliveries == 0
             && self.changes.is_empty()
             && self.answers.is_empty()
+            && self.idle_answers.is_empty()
             && self.deferred.is_empty()
             && self.deferred_stops.is_empty()
     }
@@ -71,17 +76,20 @@ impl Batch {
         self.due = Some(self.due.map_or(latest, |due| due.min(latest)));
     }
 
-    /// Whether it is to be committed now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    /// Whether it is to be committed now. `last`: when the last commit began.
+    pub(super) fn is_due(&mut self, now: Instant, last: Option<Instant>) -> bool {
         if self.is_empty() {
             // What would not have come again has caused nothing.
             (self.due, self.commit_first) = (None, false);
             return false;
         }
-        let due = *self.due.get_or_insert(now + LINGER_CONFIRMED);
+        let due = self.due.get_or_insert(now + LINGER_CONFIRMED);
         let is_awaited =
             self.commit_first || !self.answers.is_empty() || self.ended.iter().any(|(_, ended)| ended.is_some());
-        is_awaited || self.changes.len() >= LARGE || due <= now
+        if is_awaited {
+            *due = (*due).min(last.map_or(now, |last| last + SPACING));
+        }
+        self.changes.len() >= LARGE || *due <= now
     }
 
     /// Sorts `actions` into the batch; returns what is not the store's business.

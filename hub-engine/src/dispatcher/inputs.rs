@@ -81,8 +81,10 @@ pub(super) struct Submit {
     pub(super) lookup: Lookup,
     /// Where it came from, if that was the jobs queue.
     pub(super) delivery: Option<DeliveryRef>,
-    /// Resolved after the commit.
+    /// Resolved after the commit. Where the end is waited for nobody is in a hurry for this, and no commit is made for it.
     pub(super) answer: oneshot::Sender<Result<JobId, RequestError>>,
+    /// Resolved at the job's end, where that is waited for; dropped where the job is not live.
+    pub(super) ended: Option<oneshot::Sender<Ended>>,
 }
 
 /// A question to the loop. What changes anything is answered after the commit.

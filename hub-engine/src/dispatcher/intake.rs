@@ -8,7 +8,7 @@ use hub_core::job::{Job, Limits, Problems};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::inputs::{Input, Submit};
+use super::inputs::{Ended, Input, Submit};
 use super::lately::Lookups;
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
@@ -17,23 +17,53 @@ use hub_transport::supervisor::DeliveryRef;
 /// Jobs up to this size are parsed where they are; larger ones on a thread of their own. In bytes.
 const INLINE: usize = 64 * 1024;
 
-/// Checks a job and brings it before the loop; returns its id after the commit.
-pub(super) async fn submit(
-    inputs: &mpsc::UnboundedSender<Input>,
-    store: &Arc<dyn Store>,
-    lookups: &Lookups,
-    limits: &Limits,
-    body: bytes::Bytes,
-    id: Option<JobId>,
-    delivery: Option<DeliveryRef>,
-) -> Result<JobId, RequestError> {
-    let job = Arc::new(check(body, limits.clone()).await?);
-    let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
-    let lookup = lookups.begin();
-    let stored = look_up(store, id, &job).await.map_err(store_failed)?.map(Box::new);
-    let (answer, answered) = oneshot::channel();
-    inputs.send(Input::Submit(Submit { id, job, stored, lookup, delivery, answer })).map_err(|_| stopping())?;
-    answered.await.map_err(|_| stopping())?
+/// The way in for jobs.
+#[derive(Debug)]
+pub(super) struct Intake {
+    pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lookups: Lookups,
+    pub(super) limits: Limits,
+}
+
+/// A submission.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) body: bytes::Bytes,
+    pub(super) id: Option<JobId>,
+    /// Where it came from, if that was the broker.
+    pub(super) delivery: Option<DeliveryRef>,
+}
+
+impl Intake {
+    /// Checks a job and brings it before the loop, which answers after the commit; and tells `ended` of the job's end, or
+    /// drops it where there is nothing to wait for.
+    pub(super) async fn submit(
+        &self,
+        arrival: Arrival,
+        ended: Option<oneshot::Sender<Ended>>,
+    ) -> Result<Answered, RequestError> {
+        let Arrival { body, id, delivery } = arrival;
+        let job = Arc::new(check(body, self.limits.clone()).await?);
+        let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+        let lookup = self.lookups.begin();
+        let stored = look_up(&self.store, id, &job).await.map_err(store_failed)?.map(Box::new);
+        let (answer, answered) = oneshot::channel();
+        let submit = Submit { id, job, stored, lookup, delivery, answer, ended };
+        self.inputs.send(Input::Submit(submit)).map_err(|_| stopping())?;
+        Ok(Answered(answered))
+    }
+}
+
+/// The loop's answer to a submission, when it comes.
+#[derive(Debug)]
+pub(super) struct Answered(oneshot::Receiver<Result<JobId, RequestError>>);
+
+impl Answered {
+    /// The job's id, when the job is in the store.
+    pub(super) async fn id(self) -> Result<JobId, RequestError> {
+        self.0.await.map_err(|_| stopping())?
+    }
 }
 
 async fn check(body: bytes::Bytes, limits: Limits) -> Result<Job, RequestError> {

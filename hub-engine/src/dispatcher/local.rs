@@ -4,21 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::job::Limits;
 use hub_core::machine::Update;
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Json, TaskId, TaskStatus};
 use hub_transport::supervisor::{DeliveryRef, LinkHealth};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::inputs::{Ask, Input};
-use super::intake::{self, stopping, store_failed};
-use super::lately::Lookups;
+use super::inputs::{Ask, Ended, Input};
+use super::intake::{Answered, Arrival, Intake, stopping, store_failed};
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
-    WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    UpdateStatus, WorkerInfo,
 };
-use crate::store::Store;
 
 /// The record of a job of so many tasks is written at once.
 const SMALL: usize = 100;
@@ -26,39 +23,52 @@ const SMALL: usize = 100;
 /// A handle on the dispatcher of this process.
 #[derive(Debug)]
 pub(super) struct LocalHub {
-    inputs: mpsc::UnboundedSender<Input>,
-    store: Arc<dyn Store>,
+    intake: Intake,
     link: watch::Receiver<LinkHealth>,
-    limits: Limits,
     incarnation: u64,
-    lookups: Lookups,
+}
+
+/// A submission that has come before the loop.
+#[derive(Debug)]
+pub(super) struct Admission {
+    answered: Answered,
+    wait: Option<Duration>,
+    ended: oneshot::Receiver<Ended>,
 }
 
 impl LocalHub {
-    pub(super) const fn new(
-        inputs: mpsc::UnboundedSender<Input>,
-        store: Arc<dyn Store>,
-        link: watch::Receiver<LinkHealth>,
-        limits: Limits,
-        incarnation: u64,
-        lookups: Lookups,
-    ) -> Self {
-        Self { inputs, store, link, limits, incarnation, lookups }
+    pub(super) const fn new(intake: Intake, link: watch::Receiver<LinkHealth>, incarnation: u64) -> Self {
+        Self { intake, link, incarnation }
     }
 
-    /// Submits a body that came from the broker.
-    pub(super) async fn submit_delivered(
-        &self,
-        body: bytes::Bytes,
-        id: Option<JobId>,
-        delivery: DeliveryRef,
-    ) -> Result<JobId, RequestError> {
-        intake::submit(&self.inputs, &self.store, &self.lookups, &self.limits, body, id, Some(delivery)).await
+    /// Brings what has arrived before the loop. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
+    ///
+    /// # Errors
+    /// Where it did not come so far: `Internal` where the store cannot be read at present.
+    pub(super) async fn take_in(&self, arrival: Arrival, wait: Option<Duration>) -> Result<Admission, RequestError> {
+        let (tell, ended) = oneshot::channel();
+        let answered = self.intake.submit(arrival, wait.is_some().then_some(tell)).await?;
+        Ok(Admission { answered, wait, ended })
+    }
+
+    /// The answer to a submission.
+    pub(super) async fn outcome(&self, admission: Admission) -> Result<Submitted, RequestError> {
+        let Admission { answered, wait, ended } = admission;
+        let Some(wait) = wait else { return Ok(Submitted { id: answered.id().await?, record: None }) };
+        if let Ok(Ok(Some(ended))) = tokio::time::timeout(wait, ended).await {
+            // A record that cannot be had now does not make the job refused: it can be asked for.
+            return Ok(Submitted { id: ended.id, record: record_of(ended).await.ok() });
+        }
+        // It goes on, or had ended before; or it was refused.
+        let id = answered.id().await?;
+        let is_live = self.ask(|answer| Ask::Job(id, answer)).await?.is_some();
+        let record = if is_live { None } else { self.job(id, None).await.ok() };
+        Ok(Submitted { id, record })
     }
 
     /// A submission that came from the broker is refused, and needs no more attention.
     pub(super) fn refused(&self, delivery: DeliveryRef) {
-        let _ = self.inputs.send(Input::Refused(delivery));
+        let _ = self.intake.inputs.send(Input::Refused(delivery));
     }
 
     /// Takes a result from outside.
@@ -74,7 +84,7 @@ impl LocalHub {
     /// A result for a task whose job has ended: fine if it says what is known anyway.
     pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
         let status = status_of(update);
-        let stored = self.store.find_family(update.id.family()).await.map_err(store_failed)?;
+        let stored = self.intake.store.find_family(update.id.family()).await.map_err(store_failed)?;
         let task = stored.as_ref().and_then(|job| {
             let index = usize::try_from(update.id.index_in(job.id)?).ok()?;
             job.tasks.get(index)
@@ -90,12 +100,12 @@ impl LocalHub {
     }
 
     async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {
-        self.store.get(id).await.map_err(store_failed)?.ok_or_else(|| unknown_job(id))
+        self.intake.store.get(id).await.map_err(store_failed)?.ok_or_else(|| unknown_job(id))
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.inputs.send(Input::Ask(question(answer))).map_err(|_| stopping())?;
+        self.intake.inputs.send(Input::Ask(question(answer))).map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())
     }
 }
@@ -103,8 +113,11 @@ impl LocalHub {
 #[async_trait]
 impl Hub for LocalHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let body = bytes::Bytes::copy_from_slice(submission.text.as_bytes());
-        intake::submit(&self.inputs, &self.store, &self.lookups, &self.limits, body, submission.id, None).await
+        self.outcome(self.take_in(submission.into(), None).await?).await.map(|submitted| submitted.id)
+    }
+
+    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
+        self.outcome(self.take_in(submission.into(), Some(wait)).await?).await
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
@@ -123,7 +136,7 @@ impl Hub for LocalHub {
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        self.store.list(&filter).await.map_err(store_failed)
+        self.intake.store.list(&filter).await.map_err(store_failed)
     }
 
     async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
@@ -190,6 +203,13 @@ impl Hub for LocalHub {
             tasks_in_flight: stats.in_flight,
             tasks_ready: stats.ready,
         })
+    }
+}
+
+impl From<Submission> for Arrival {
+    fn from(submission: Submission) -> Self {
+        let body = bytes::Bytes::copy_from_slice(submission.text.as_bytes());
+        Self { body, id: submission.id, delivery: None }
     }
 }
 

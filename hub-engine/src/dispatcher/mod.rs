@@ -33,6 +33,7 @@ use crate::operations::Hub;
 use crate::store::{Store, StoreError};
 use driver::Driver;
 use inputs::Input;
+use intake::Intake;
 use lately::Lookups;
 use local::LocalHub;
 
@@ -84,14 +85,13 @@ impl Dispatcher {
         let (inputs, from_inputs) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
         let lookups = Lookups::default();
-        let hub = Arc::new(LocalHub::new(
-            inputs.clone(),
-            Arc::clone(&store),
-            link.health(),
-            settings.limits.clone(),
-            incarnation,
-            lookups.clone(),
-        ));
+        let intake = Intake {
+            inputs: inputs.clone(),
+            store: Arc::clone(&store),
+            lookups: lookups.clone(),
+            limits: settings.limits.clone(),
+        };
+        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation));
         let driver = Driver::new(
             machine,
             store,

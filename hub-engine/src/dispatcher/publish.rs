@@ -89,7 +89,7 @@ fn control(link: &Link, names: &Names, control: Control) {
 fn task_message(names: &Names, assignment: Assignment) -> Message {
     let task = TaskMessage::from(assignment);
     let mut message = Message::new(names.tasks(), &*task.pool, wire::encode(&task)).with_message_id(task.message_id());
-    message.content_type = Some(wire::JSON.to_owned());
+    message.content_type = Some(wire::JSON);
     message
 }
 

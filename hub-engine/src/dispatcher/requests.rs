@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use hub_core::JobId;
 use hub_transport::supervisor::{DeliveryRef, Link};
-use hub_transport::{Delivery, Message};
+use hub_transport::{Delivery, Message, Text};
 use serde::Serialize;
 
+use super::intake::Arrival;
 use super::local::LocalHub;
 use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate};
 use crate::wire::{self, Reply, Request};
@@ -28,8 +29,8 @@ pub(super) struct Id<T> {
 /// Where an answer goes, if one is wanted.
 #[derive(Clone, Debug)]
 pub(super) struct ReplyTo {
-    address: Option<String>,
-    correlation_id: Option<String>,
+    address: Option<Text>,
+    correlation_id: Option<Text>,
 }
 
 impl ReplyTo {
@@ -37,12 +38,17 @@ impl ReplyTo {
         Self { address: message.reply_to.clone(), correlation_id: message.correlation_id.clone() }
     }
 
+    /// Whether anybody wants an answer.
+    const fn is_wanted(&self) -> bool {
+        self.address.is_some()
+    }
+
     /// Sends the answer. Whoever has gone meanwhile does not get it.
     pub(super) fn send<T: Serialize>(&self, link: &Link, outcome: Result<T, RequestError>) {
         let Some(address) = &self.address else { return };
-        let mut message = Message::new("", address, wire::encode(&Reply::new(outcome))).transient();
+        let mut message = Message::new("", address.clone(), wire::encode(&Reply::new(outcome))).transient();
         message.correlation_id.clone_from(&self.correlation_id);
-        message.content_type = Some(wire::JSON.to_owned());
+        message.content_type = Some(wire::JSON);
         drop(link.publish(message));
     }
 }
@@ -54,24 +60,30 @@ pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, deli
         let message = delivery.message;
         let reply = ReplyTo::of(&message);
         let id = message.message_id.as_deref().and_then(|id| JobId::from_str(id).ok());
-        let outcome = loop {
-            let outcome = hub.submit_delivered(message.body.clone(), id, at).await;
-            if !matches!(&outcome, Err(error) if error.kind == RequestErrorKind::Internal) {
-                break outcome;
+        let wait = wire::wait_of(&message).map(|wait| wait.min(LONGEST_WAIT)).filter(|_| reply.is_wanted());
+        let admitted = loop {
+            let arrival = Arrival { body: message.body.clone(), id, delivery: Some(at) };
+            let admitted = hub.take_in(arrival, wait).await;
+            if !matches!(&admitted, Err(error) if error.kind == RequestErrorKind::Internal) {
+                break admitted;
             }
             // The store cannot be read at present. The broker does not bring the job again as long as this
             // session lives.
             tokio::time::sleep(RETRY).await;
+        };
+        let outcome = match admitted {
+            Ok(admission) => hub.outcome(admission).await,
+            Err(error) => Err(error),
         };
         if let Err(error) = &outcome {
             if error.kind == RequestErrorKind::Unavailable {
                 // Not acknowledged: it is delivered again, to whoever takes over.
                 return;
             }
-            tracing::warn!(message_id = message.message_id, %error, "refused a job");
+            tracing::warn!(message_id = message.message_id.as_deref(), %error, "refused a job");
             hub.refused(at);
         }
-        reply.send(&link, outcome.map(|id| Id { id }));
+        reply.send(&link, outcome);
     });
 }
 

@@ -66,21 +66,20 @@ fn operations() -> Vec<Operation> {
             parameters: vec![
                 in_query("id", "The id it shall have. The same job under the same id again changes nothing.", uuid()),
                 json!({"name": "Idempotency-Key", "in": "header", "description": "Another way to give the id.", "schema": uuid()}),
+                wait(),
             ],
             body: Some("Job"),
-            answer: ("201", reference("Id")),
+            answer: ("201", reference("Submitted")),
             refusals: &["400", "408", "409", "413", "422"],
-            ..get("/api/v1/jobs", "submitJob", "Submits a job. It is answered when the job is safe.", Value::Null)
+            ..get(
+                "/api/v1/jobs",
+                "submitJob",
+                "Submits a job. It is answered when the job is safe; with `wait` when it has ended, with its record.",
+                Value::Null,
+            )
         },
         Operation {
-            parameters: vec![
-                job(),
-                in_query(
-                    "wait",
-                    "Answer when the job has ended or so many seconds have passed, at most 60.",
-                    json!({"type": "number", "minimum": 0}),
-                ),
-            ],
+            parameters: vec![job(), wait()],
             refusals: &["400", "404"],
             ..get("/api/v1/jobs/{id}", "getJob", "The status record of a job.", reference("JobRecord"))
         },
@@ -193,6 +192,11 @@ fn content(schema: &Value) -> Value {
 
 fn in_path(of: &str) -> Value {
     json!({"name": "id", "in": "path", "required": true, "description": format!("The id of a {of}."), "schema": uuid()})
+}
+
+fn wait() -> Value {
+    let description = "Answer when the job has ended or so many seconds have passed, at most 60.";
+    in_query("wait", description, json!({"type": "number", "minimum": 0}))
 }
 
 fn in_query(name: &str, description: &str, schema: Value) -> Value {

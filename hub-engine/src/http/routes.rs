@@ -15,11 +15,12 @@ use axum::routing::{MethodRouter, delete, get, post};
 use hub_core::{JobId, TaskId};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::answer::{Answer, Refused, created, ok, raw, with_status};
 use super::query::{Query, parse};
 use super::{HttpSettings, body, document, guard};
-use crate::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use crate::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, Submitted, UpdateStatus};
 
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -117,7 +118,8 @@ async fn wrong_method(method: Method, path: MatchedPath) -> Answer {
 }
 
 async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
-    let asked: Option<JobId> = Query::read(query.as_deref(), &["id"])?.one("id")?;
+    let query = Query::read(query.as_deref(), &["id", "wait"])?;
+    let (asked, wait) = (query.one::<JobId>("id")?, read_wait(&query)?);
     let id = match (asked, idempotency_key(&headers)?) {
         (Some(asked), Some(key)) if asked != key => {
             return Err(Refused::bad("id and Idempotency-Key differ: both name the job, one is enough"));
@@ -125,8 +127,29 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
         (asked, key) => asked.or(key),
     };
     let text = body::job_text(body::read(body, api.settings.max_body_bytes).await?)?;
-    let id = api.hub.submit(Submission { text: text.into(), id }).await?;
-    Ok(created(&Id { id }, &format!("/api/v1/jobs/{id}")))
+    let submission = Submission { text: text.into(), id };
+    let submit = async |submission| api.hub.submit(submission).await.map(|id| Submitted { id, record: None });
+    let submitted = match wait {
+        None => submit(submission).await,
+        Some(wait) => {
+            // Under an id of its own it can be submitted again, and is the same job.
+            let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+            let submission = Submission { id: Some(id), ..submission };
+            tokio::select! {
+                submitted = api.hub.submit_and_wait(submission.clone(), wait) => submitted,
+                () = api.shutdown.cancelled() => submit(submission).await,
+            }
+        }
+    }?;
+    Ok(created(&submitted, &format!("/api/v1/jobs/{}", submitted.id)))
+}
+
+/// For how long an answer may be held back.
+fn read_wait(query: &Query) -> Result<Option<Duration>, Refused> {
+    let seconds: Option<f64> = query.one("wait")?;
+    let wait = seconds.map(Duration::try_from_secs_f64).transpose();
+    let wait = wait.map_err(|error| Refused::bad(format!("wait must be a number of seconds: {error}")))?;
+    Ok(wait.map(|wait| wait.min(LONGEST_WAIT)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
@@ -149,10 +172,7 @@ async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer 
 
 async fn get_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
     let id: JobId = read_id("a job's id", id)?;
-    let seconds: Option<f64> = Query::read(query.as_deref(), &["wait"])?.one("wait")?;
-    let wait = seconds.map(Duration::try_from_secs_f64).transpose();
-    let wait = wait.map_err(|error| Refused::bad(format!("wait must be a number of seconds: {error}")))?;
-    let wait = wait.map(|wait| wait.min(LONGEST_WAIT));
+    let wait = read_wait(&Query::read(query.as_deref(), &["wait"])?)?;
     let record = tokio::select! {
         record = api.hub.job(id, wait) => record,
         // Who waits is answered now, rather than cut off; a client asks again.

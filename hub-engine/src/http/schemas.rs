@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 pub(super) fn schemas() -> Value {
     json!({
         "Id": {"type": "object", "required": ["id"], "properties": {"id": uuid()}},
+        "Submitted": {
+            "type": "object",
+            "required": ["id"],
+            "properties": {"id": uuid(), "record": reference("JobRecord")}
+        },
         "JobStatus": words(&JobStatus::ALL.map(JobStatus::as_str)),
         "TaskStatus": words(&TaskStatus::ALL.map(TaskStatus::as_str)),
         "Job": job(),

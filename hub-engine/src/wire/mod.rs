@@ -11,11 +11,12 @@ mod result;
 mod task;
 
 use bytes::Bytes;
+use hub_transport::Text;
 use serde::Serialize;
 
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use names::Names;
-pub use request::{Reply, Request, RequestMessage};
+pub use request::{Reply, Request, RequestMessage, WAIT_HEADER, wait_of};
 pub use result::{FromWorker, HeldAttempt, ResultMessage, ResultStatus, ReturnReason, Returned, Started, TaskEnded};
 pub use task::TaskMessage;
 
@@ -23,7 +24,7 @@ pub use task::TaskMessage;
 pub const VERSION: u32 = 1;
 
 /// The MIME type of every body.
-pub const JSON: &str = "application/json";
+pub const JSON: Text = Text::new_static("application/json");
 
 /// Why a body could not be understood.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,6 @@ pub(super) fn message(settings: &WorkerSettings, catalogue: &Catalogue, attempts
     };
     let key = settings.names.heartbeat_key(&settings.id);
     let mut message = Message::new(settings.names.events(), key, wire::encode(&heartbeat)).transient();
-    message.content_type = Some(wire::JSON.to_owned());
+    message.content_type = Some(wire::JSON);
     message
 }

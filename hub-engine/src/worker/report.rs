@@ -140,7 +140,7 @@ impl Reporter {
         };
         let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)
             .with_message_id(format!("{task}.{}.{}.{kind}", attempt.incarnation, attempt.attempt));
-        message.content_type = Some(wire::JSON.to_owned());
+        message.content_type = Some(wire::JSON);
         loop {
             match self.link.publish(message.clone()).await {
                 Outcome::Confirmed => return Ok(()),

@@ -187,7 +187,7 @@ impl Serve {
             Ok(task) => task,
             Err(error) => {
                 // The dispatcher reads the dead-letter queue, and knows what to do with what it finds.
-                tracing::warn!(%error, message_id = delivery.message.message_id, "handed back a message that is no task");
+                tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "handed back a message that is no task");
                 return self.settle(at, Settlement::DeadLetter).await;
             }
         };

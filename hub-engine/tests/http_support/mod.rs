@@ -12,7 +12,8 @@ use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    WorkerInfo,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -105,6 +106,16 @@ impl Hub for FakeHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
         let id = submission.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
         self.note(format!("submit {id} {}", submission.text), submission.id.unwrap_or_else(some_id))
+    }
+
+    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
+        let id = submission.id.unwrap_or_else(some_id);
+        let record = self.record.lock().unwrap().clone();
+        let answer = self.note(format!("submit {id} {} and wait {wait:?}", submission.text), Submitted { id, record });
+        if let Some(ended) = &self.ended {
+            ended.cancelled().await;
+        }
+        answer
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {

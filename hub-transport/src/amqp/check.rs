@@ -4,6 +4,8 @@ use crate::{Error, ErrorKind, Message, Operation, Result};
 
 /// Names, keys and ids are short strings: at most this long, in bytes.
 const LONGEST_SHORT_STRING: usize = 255;
+/// All headers have to go into one frame, which has 128 KiB unless a broker is told otherwise. In bytes.
+const LARGEST_HEADERS: usize = 64 * 1024;
 
 /// Checks the name of a queue or an exchange, or the key of a binding.
 pub(crate) fn check_name(name: &str, operation: Operation) -> Result<()> {
@@ -33,10 +35,18 @@ pub(crate) fn check_message(message: &Message, max_message_bytes: usize) -> Resu
         ("content type", message.content_type.as_ref()),
     ];
     for (what, text) in short_strings {
-        let size = text.map_or(0, String::len);
+        let size = text.map_or(0, |text| text.len());
         if size > LONGEST_SHORT_STRING {
             return too_large(format!("the {what} has {size} bytes, the limit is {LONGEST_SHORT_STRING}"));
         }
+    }
+    if let Some(name) = message.headers.keys().find(|name| name.len() > LONGEST_SHORT_STRING) {
+        let size = name.len();
+        return too_large(format!("a header's name has {size} bytes, the limit is {LONGEST_SHORT_STRING}"));
+    }
+    let size: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > LARGEST_HEADERS {
+        return too_large(format!("the headers have {size} bytes, the limit is {LARGEST_HEADERS}"));
     }
     Ok(())
 }
@@ -51,13 +61,15 @@ mod tests {
         let fine = Message::new("e", &long[1..], vec![0; 10]).with_message_id(&long[1..]);
         assert!(check_message(&fine, 10).is_ok());
         assert!(check_message(&fine, 9).is_err());
-        let parts: [fn(&mut Message, String); 6] = [
-            |message, text| message.exchange = text,
-            |message, text| message.routing_key = text,
-            |message, text| message.message_id = Some(text),
-            |message, text| message.correlation_id = Some(text),
-            |message, text| message.reply_to = Some(text),
-            |message, text| message.content_type = Some(text),
+        let parts: [fn(&mut Message, String); 8] = [
+            |message, text| message.exchange = text.into(),
+            |message, text| message.routing_key = text.into(),
+            |message, text| message.message_id = Some(text.into()),
+            |message, text| message.correlation_id = Some(text.into()),
+            |message, text| message.reply_to = Some(text.into()),
+            |message, text| message.content_type = Some(text.into()),
+            |message, text| drop(message.headers.insert(text, String::new())),
+            |message, text| drop(message.headers.insert(String::new(), text.repeat(LARGEST_HEADERS / 256 + 1))),
         ];
         for set in parts {
             let mut message = fine.clone();

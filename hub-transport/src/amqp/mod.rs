@@ -14,7 +14,7 @@ pub use address::AmqpAddress;
 pub(crate) use check::{check_message, check_name};
 pub(crate) use codes::{kind_of_code, size_limit};
 pub(crate) use ledger::Ledger;
-pub(crate) use render::{Argument, RETURN_MARK, exchange_arguments, queue_arguments};
+pub(crate) use render::{Argument, RETURN_MARK, exchange_arguments, header_arguments, is_own_header, queue_arguments};
 pub use settings::{AmqpSettings, TlsFiles};
 pub(crate) use tls::client_config;
 pub(crate) use window::Window;

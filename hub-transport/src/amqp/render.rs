@@ -3,6 +3,7 @@
 //! The same words for every broker: one that does not know an argument either ignores it, as LavinMQ does, or
 //! refuses the declaration. The clients do not both tell which broker is at the other end.
 
+use crate::Message;
 use crate::topology::{Exchange, Queue, QueueKind};
 
 /// The header that numbers a mandatory message, so that it is known again when it comes back.
@@ -56,6 +57,20 @@ pub(crate) fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
 pub(crate) fn exchange_arguments(exchange: &Exchange) -> Vec<(&'static str, Argument)> {
     let alternate = exchange.alternate.iter();
     alternate.map(|name| ("alternate-exchange", Argument::Text(name.clone()))).collect()
+}
+
+/// A message's headers, with `mark` where it may come back.
+pub(crate) fn header_arguments(
+    message: &Message,
+    mark: Option<i64>,
+) -> impl Iterator<Item = (&str, Argument)> + use<'_> {
+    let own = message.headers.iter().map(|(name, value)| (name.as_str(), Argument::Text(value.clone())));
+    own.chain(mark.map(|mark| (RETURN_MARK, Argument::Number(mark))))
+}
+
+/// Whether a header is the publisher's own, not the broker's.
+pub(crate) fn is_own_header(name: &str) -> bool {
+    !name.starts_with("x-")
 }
 
 fn millis(duration: std::time::Duration) -> i64 {

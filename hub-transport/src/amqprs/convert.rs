@@ -1,12 +1,14 @@
 //! Between Hub's words and amqprs'.
 
+use std::collections::BTreeMap;
+
 use amqprs::channel::ConsumerMessage;
 use amqprs::{BasicProperties, FieldTable, FieldValue};
 
-use crate::amqp::{Argument, RETURN_MARK, kind_of_code};
+use crate::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code};
 use crate::message::Persistence;
 use crate::session::Death;
-use crate::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation};
+use crate::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
 /// Amqprs' error as Hub's. Its errors are text, so the kind is read from the words.
 pub(super) fn error(operation: Operation, source: amqprs::error::Error) -> Error {
@@ -45,7 +47,7 @@ pub(super) fn closed_by_broker(operation: Operation, code: u16, text: &str) -> E
     Error::new(kind_of_code(code, text), operation, text.to_owned())
 }
 
-pub(super) fn table(arguments: Vec<(&'static str, Argument)>) -> FieldTable {
+pub(super) fn table<'a>(arguments: impl IntoIterator<Item = (&'a str, Argument)>) -> FieldTable {
     let mut table = FieldTable::new();
     for (name, argument) in arguments {
         let value = match argument {
@@ -76,8 +78,9 @@ pub(super) fn properties(message: &Message, mark: Option<u64>) -> BasicPropertie
     if let Some(kind) = &message.content_type {
         properties.with_content_type(kind);
     }
-    if let Some(mark) = mark.and_then(|mark| i64::try_from(mark).ok()) {
-        properties.with_headers(table(vec![(RETURN_MARK, Argument::Number(mark))]));
+    let mark = mark.and_then(|mark| i64::try_from(mark).ok());
+    if mark.is_some() || !message.headers.is_empty() {
+        properties.with_headers(table(header_arguments(message, mark)));
     }
     properties.finish()
 }
@@ -97,12 +100,13 @@ pub(super) fn delivery(message: ConsumerMessage) -> Option<Delivery> {
         delivery_count: headers.and_then(|headers| u32::try_from(wide(header(headers, "x-delivery-count")?)?).ok()),
         death: headers.and_then(death),
         message: Message {
-            exchange: deliver.exchange().clone(),
-            routing_key: deliver.routing_key().clone(),
-            message_id: properties.message_id().cloned(),
-            correlation_id: properties.correlation_id().cloned(),
-            reply_to: properties.reply_to().cloned(),
-            content_type: properties.content_type().cloned(),
+            exchange: deliver.exchange().into(),
+            routing_key: deliver.routing_key().into(),
+            message_id: properties.message_id().map(Text::from),
+            correlation_id: properties.correlation_id().map(Text::from),
+            reply_to: properties.reply_to().map(Text::from),
+            content_type: properties.content_type().map(Text::from),
+            headers: headers.map(texts).unwrap_or_default(),
             persistence: match properties.delivery_mode() {
                 Some(amqprs::DELIVERY_MODE_PERSISTENT) => Persistence::Persistent,
                 _ => Persistence::Transient,
@@ -111,6 +115,17 @@ pub(super) fn delivery(message: ConsumerMessage) -> Option<Delivery> {
             body: message.content.unwrap_or_default().into(),
         },
     })
+}
+
+fn texts(headers: &FieldTable) -> BTreeMap<String, String> {
+    let named = headers.as_ref().iter().map(|(name, value)| (name.to_string(), value));
+    named
+        .filter(|(name, _)| is_own_header(name))
+        .filter_map(|(name, value)| match value {
+            FieldValue::S(text) => Some((name, text.to_string())),
+            other => Some((name, wide(other)?.to_string())),
+        })
+        .collect()
 }
 
 fn header<'a>(headers: &'a FieldTable, name: &str) -> Option<&'a FieldValue> {

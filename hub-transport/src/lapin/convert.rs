@@ -1,5 +1,6 @@
 //! Between Hub's words and lapin's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lapin::message::BasicReturnMessage;
@@ -7,10 +8,10 @@ use lapin::protocol::AMQPErrorKind;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, ErrorKind as LapinKind};
 
-use crate::amqp::{Argument, RETURN_MARK, kind_of_code};
+use crate::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code};
 use crate::message::Persistence;
 use crate::session::Death;
-use crate::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation};
+use crate::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
 /// Lapin's error as Hub's.
 pub(super) fn error(operation: Operation, source: lapin::Error) -> Error {
@@ -39,7 +40,7 @@ fn is_tls(error: &Arc<std::io::Error>) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<tokio_rustls::rustls::Error>)
 }
 
-pub(super) fn table(arguments: Vec<(&'static str, Argument)>) -> FieldTable {
+pub(super) fn table<'a>(arguments: impl IntoIterator<Item = (&'a str, Argument)>) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, argument) in arguments {
         let value = match argument {
@@ -71,8 +72,8 @@ pub(super) fn properties(message: &Message, mark: Option<i64>) -> BasicPropertie
     if let Some(kind) = &message.content_type {
         properties = properties.with_content_type(kind.as_str().into());
     }
-    if let Some(mark) = mark {
-        properties = properties.with_headers(table(vec![(RETURN_MARK, Argument::Number(mark))]));
+    if mark.is_some() || !message.headers.is_empty() {
+        properties = properties.with_headers(table(header_arguments(message, mark)));
     }
     properties
 }
@@ -85,7 +86,7 @@ pub(super) fn mark(returned: &BasicReturnMessage) -> Option<i64> {
 
 pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
     let properties = &delivery.properties;
-    let text = |text: &Option<ShortString>| text.as_ref().map(|text| text.as_str().to_owned());
+    let text = |text: &Option<ShortString>| text.as_ref().map(|text| Text::new(text.as_str()));
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| wide(headers.inner().get("x-delivery-count")?));
     Delivery {
@@ -94,12 +95,13 @@ pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
         delivery_count: count.and_then(|count| u32::try_from(count).ok()),
         death: headers.and_then(death),
         message: Message {
-            exchange: delivery.exchange.as_str().to_owned(),
-            routing_key: delivery.routing_key.as_str().to_owned(),
+            exchange: Text::new(delivery.exchange.as_str()),
+            routing_key: Text::new(delivery.routing_key.as_str()),
             message_id: text(properties.message_id()),
             correlation_id: text(properties.correlation_id()),
             reply_to: text(properties.reply_to()),
             content_type: text(properties.content_type()),
+            headers: headers.map(texts).unwrap_or_default(),
             persistence: match properties.delivery_mode() {
                 Some(2) => Persistence::Persistent,
                 _ => Persistence::Transient,
@@ -108,6 +110,19 @@ pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
             body: delivery.data.into(),
         },
     }
+}
+
+fn texts(headers: &FieldTable) -> BTreeMap<String, String> {
+    let own = headers.into_iter().filter(|(name, _)| is_own_header(name.as_str()));
+    own.filter_map(|(name, value)| {
+        let text = match value {
+            AMQPValue::LongString(text) => text.to_string(),
+            AMQPValue::ShortString(text) => text.to_string(),
+            other => wide(other)?.to_string(),
+        };
+        Some((name.as_str().to_owned(), text))
+    })
+    .collect()
 }
 
 fn wide(value: &AMQPValue) -> Option<i64> {

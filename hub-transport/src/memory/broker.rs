@@ -13,7 +13,7 @@ use crate::session::Death;
 use crate::topology::{Queue, QueueKind};
 use crate::{
     Delivery, DeliveryTag, Error, ErrorKind, Health, Message, Operation, Outcome, Result, Settlement, SubscribeOptions,
-    Topology,
+    Text, Topology,
 };
 
 /// Exchanges, queues, sessions and consumers.
@@ -40,7 +40,7 @@ pub(super) struct Parked {
 
 struct Consumer {
     session: u64,
-    queue: String,
+    queue: Arc<str>,
     prefetch: usize,
     exclusive: bool,
     cancelled: bool,
@@ -194,7 +194,7 @@ impl State {
 
     pub(super) fn depths(&self) -> BTreeMap<String, usize> {
         let with_consumers = |name: &str| -> usize {
-            let of_queue = self.consumers.values().filter(|consumer| consumer.queue == name);
+            let of_queue = self.consumers.values().filter(|consumer| &*consumer.queue == name);
             of_queue.map(|consumer| consumer.unsettled.len()).sum()
         };
         self.queues.iter().map(|(name, queue)| (name.clone(), queue.ready.len() + with_consumers(name))).collect()
@@ -225,16 +225,16 @@ impl State {
         Outcome::Confirmed
     }
 
-    fn queues_for(&mut self, exchange: &str, key: &str) -> Vec<String> {
+    fn queues_for(&mut self, exchange: &str, key: &str) -> Vec<Arc<str>> {
         if exchange.is_empty() {
             self.expire_queue(key);
-            return if self.queues.contains_key(key) { vec![key.to_owned()] } else { Vec::new() };
+            return if self.queues.contains_key(key) { vec![key.into()] } else { Vec::new() };
         }
         let mut here = exchange;
         // An exchange can be its own alternate's alternate: each is tried once.
         for _ in 0..=self.exchanges.len() {
             let Some(routes) = self.exchanges.get(here) else { return Vec::new() };
-            let queues: Vec<String> = routes.route(key).into_iter().map(str::to_owned).collect();
+            let queues = routes.route(key);
             if !queues.is_empty() {
                 return queues;
             }
@@ -257,8 +257,8 @@ impl State {
     fn dead_letter(&mut self, name: &str, stored: Stored, reason: &str) {
         let Some(target) = self.queues.get(name).and_then(|queue| queue.spec.dead_letter.clone()) else { return };
         let mut message = stored.message;
-        message.exchange = target.exchange;
-        message.routing_key = target.routing_key.unwrap_or(message.routing_key);
+        message.exchange = target.exchange.into();
+        message.routing_key = target.routing_key.map_or(message.routing_key, Text::from);
         let death = Death { queue: name.to_owned(), reason: reason.to_owned() };
         for queue in self.queues_for(&message.exchange, &message.routing_key) {
             self.put(&queue, message.clone(), Some(death.clone()));
@@ -315,7 +315,7 @@ impl State {
         let (sender, receiver) = mpsc::unbounded_channel();
         let consumer = Consumer {
             session,
-            queue: name.to_owned(),
+            queue: name.into(),
             prefetch: usize::from(options.prefetch.max(1)),
             exclusive: options.exclusive,
             cancelled: false,
@@ -335,7 +335,7 @@ impl State {
         };
         consumer.cancelled = true;
         consumer.deliveries = None;
-        let name = consumer.queue.clone();
+        let name = Arc::clone(&consumer.queue);
         self.leave_queue(id, &name);
         Ok(())
     }
@@ -351,7 +351,7 @@ impl State {
     fn remove_consumer(&mut self, id: u64) {
         let Some(consumer) = self.consumers.remove(&id) else { return };
         let name = consumer.queue;
-        if let Some(queue) = self.queues.get_mut(&name) {
+        if let Some(queue) = self.queues.get_mut(&*name) {
             queue.consumers.retain(|other| *other != id);
             queue.unused_since = Instant::now();
         }
@@ -384,7 +384,7 @@ impl State {
         } else {
             consumer.unsettled.remove(&tag.0).into_iter().collect()
         };
-        let name = consumer.queue.clone();
+        let name = Arc::clone(&consumer.queue);
         for stored in settled {
             match settlement {
                 Settlement::Ack => {}

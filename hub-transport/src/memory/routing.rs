@@ -1,6 +1,7 @@
 //! From an exchange and a key to queues.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::topology::{Exchange, ExchangeKind};
 
@@ -8,9 +9,9 @@ use crate::topology::{Exchange, ExchangeKind};
 pub(super) struct Routes {
     pub(super) exchange: Exchange,
     /// Queues by the exact key; for a fanout exchange all under the empty key.
-    exact: HashMap<String, Vec<String>>,
+    exact: HashMap<String, Vec<Arc<str>>>,
     /// Patterns with wildcards.
-    patterns: Vec<(String, String)>,
+    patterns: Vec<(String, Arc<str>)>,
 }
 
 impl Routes {
@@ -21,30 +22,30 @@ impl Routes {
     pub(super) fn bind(&mut self, key: &str, queue: &str) {
         let key = if self.exchange.kind == ExchangeKind::Fanout { "" } else { key };
         if self.exchange.kind == ExchangeKind::Topic && key.split('.').any(|word| word == "*" || word == "#") {
-            let binding = (key.to_owned(), queue.to_owned());
+            let binding = (key.to_owned(), Arc::from(queue));
             if !self.patterns.contains(&binding) {
                 self.patterns.push(binding);
             }
             return;
         }
         let queues = self.exact.entry(key.to_owned()).or_default();
-        if !queues.iter().any(|bound| bound == queue) {
-            queues.push(queue.to_owned());
+        if !queues.iter().any(|bound| &**bound == queue) {
+            queues.push(queue.into());
         }
     }
 
     pub(super) fn unbind_queue(&mut self, queue: &str) {
-        self.exact.values_mut().for_each(|queues| queues.retain(|bound| bound != queue));
-        self.patterns.retain(|(_, bound)| bound != queue);
+        self.exact.values_mut().for_each(|queues| queues.retain(|bound| &**bound != queue));
+        self.patterns.retain(|(_, bound)| &**bound != queue);
     }
 
     /// The queues for a key, each once.
-    pub(super) fn route(&self, key: &str) -> Vec<&str> {
+    pub(super) fn route(&self, key: &str) -> Vec<Arc<str>> {
         let key = if self.exchange.kind == ExchangeKind::Fanout { "" } else { key };
-        let mut queues: Vec<&str> = self.exact.get(key).into_iter().flatten().map(String::as_str).collect();
+        let mut queues = self.exact.get(key).cloned().unwrap_or_default();
         for (pattern, queue) in &self.patterns {
-            if !queues.contains(&queue.as_str()) && matches(pattern, key) {
-                queues.push(queue);
+            if !queues.contains(queue) && matches(pattern, key) {
+                queues.push(Arc::clone(queue));
             }
         }
         queues

@@ -13,20 +13,26 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::inputs::{Ask, Submit};
+use crate::dispatcher::inputs::{Ask, Ended, Submit};
 use crate::dispatcher::local::unknown_task;
 use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
     pub(super) fn handle_submit(&mut self, submit: Submit) {
-        let Submit { id, job, stored, lookup: _lookup, delivery, answer } = submit;
+        let Submit { id, job, stored, lookup: _lookup, delivery, answer, ended } = submit;
         if let Some(delivery) = delivery {
             self.hold(delivery, false);
         } else {
             self.pending.commit_first = true;
         }
         let outcome = self.admit(id, job, stored.as_deref());
-        self.answer_later(answer, outcome);
+        match (ended, &outcome) {
+            (Some(ended), Ok(id)) if self.machine.is_live(*id) => {
+                self.tell_of_end(*id, ended);
+                self.pending.idle_answers.push(Answer::new(move || drop(answer.send(outcome))));
+            }
+            _ => self.answer_later(answer, outcome),
+        }
     }
 
     /// Lets a job in, or recognises it.
@@ -70,9 +76,7 @@ impl Driver {
             },
             Ask::Ended(id, answer) => {
                 if self.machine.is_live(id) {
-                    let waiters = self.waiters.entry(id).or_default();
-                    waiters.retain(|waiter| !waiter.is_closed());
-                    waiters.push(answer);
+                    self.tell_of_end(id, answer);
                 } else {
                     self.answer_later(answer, None);
                 }
@@ -106,6 +110,13 @@ impl Driver {
                 let _ = answer.send((self.machine.stats(), self.store_works.load(Ordering::Relaxed)));
             }
         }
+    }
+
+    /// Answers when this job, which is live, has ended and is in the store as such.
+    fn tell_of_end(&mut self, id: JobId, answer: oneshot::Sender<Ended>) {
+        let waiters = self.waiters.entry(id).or_default();
+        waiters.retain(|waiter| !waiter.is_closed());
+        waiters.push(answer);
     }
 
     /// Ends a task from outside. `None`: its job is not live.

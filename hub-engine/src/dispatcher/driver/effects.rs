@@ -11,9 +11,9 @@ use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Driver;
+use super::{Driver, sleep_until_instant};
 use crate::clock::now;
-use crate::dispatcher::batch::Batch;
+use crate::dispatcher::batch::{Answer, Batch};
 use crate::dispatcher::inputs::{FinalOutcome, Input};
 use crate::dispatcher::publish::{self, Issue};
 use crate::dispatcher::settings::JOBS;
@@ -50,7 +50,9 @@ impl Driver {
         } else {
             self.publish(self.pending.number, effects.assignments, effects.stops);
         }
-        if self.committing.is_none() && self.pending.is_due(Instant::now()) {
+        let now = Instant::now();
+        if self.committing.is_none() && self.pending.is_due(now, self.committed_at) {
+            self.committed_at = Some(now);
             self.commit();
         }
     }
@@ -122,9 +124,7 @@ impl Driver {
 
     pub(super) async fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
-        for answer in batch.answers {
-            answer.give();
-        }
+        batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {
             self.lately.keep(id);
@@ -185,6 +185,7 @@ impl Driver {
                     self.pending.commit_first = true;
                     self.flush();
                 }
+                () = sleep_until_instant(self.lingers_until()) => self.flush(),
                 () = tokio::time::sleep_until(deadline) => {
                     tracing::warn!("stopped before everything was confirmed: it is taken up again at the next start");
                     break;

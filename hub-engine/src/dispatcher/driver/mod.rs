@@ -54,6 +54,8 @@ pub(super) struct Driver {
     echo_key: String,
     pending: Batch,
     committing: Option<Batch>,
+    /// When the last commit began.
+    committed_at: Option<Instant>,
     actions: Vec<Action>,
     /// Those who wait for the end of a job.
     waiters: HashMap<JobId, Vec<oneshot::Sender<Ended>>>,
@@ -93,6 +95,7 @@ impl Driver {
             acks: Acks::default(),
             pending: Batch::new(0),
             committing: None,
+            committed_at: None,
             actions: Vec::new(),
             waiters: HashMap::new(),
             lately: Lately::new(lookups),

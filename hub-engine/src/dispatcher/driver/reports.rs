@@ -28,7 +28,7 @@ impl Driver {
                 self.hold(at, true);
             }
             Err(error) => {
-                tracing::warn!(%error, message_id = delivery.message.message_id, "ignored a result");
+                tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "ignored a result");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
                 ReplyTo::of(&delivery.message).send::<()>(&self.link, Err(refusal));
                 self.hold(at, true);
@@ -88,9 +88,9 @@ impl Driver {
     pub(super) fn handle_stray(&mut self, dead: bool, delivery: &Delivery) {
         let Some((task, attempt)) = publish::decode_stray(&delivery.message) else {
             tracing::warn!(
-                exchange = delivery.message.exchange,
-                key = delivery.message.routing_key,
-                message_id = delivery.message.message_id,
+                exchange = %delivery.message.exchange,
+                key = %delivery.message.routing_key,
+                message_id = delivery.message.message_id.as_deref(),
                 "dropped a message that no queue takes and that is no task"
             );
             return;

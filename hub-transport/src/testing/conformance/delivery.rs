@@ -11,9 +11,10 @@ pub(super) async fn what_is_published_is_confirmed_and_arrives_whole(fixture: &d
     let queue = quorum(&*session, "whole").await;
     let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let mut message = to(&queue, body.clone()).with_message_id("an id");
-    message.correlation_id = Some("a correlation".to_owned());
-    message.reply_to = Some("a place".to_owned());
-    message.content_type = Some("application/json".to_owned());
+    message.correlation_id = Some("a correlation".into());
+    message.reply_to = Some("a place".into());
+    message.content_type = Some("application/json".into());
+    let message = message.with_header("wait_ms", "250").with_header("empty", "");
     publish(&*session, [message.clone(), to(&queue, "")]).await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let delivery = next(&mut subscription).await;
@@ -22,6 +23,7 @@ pub(super) async fn what_is_published_is_confirmed_and_arrives_whole(fixture: &d
     assert_eq!(delivery.message.correlation_id, message.correlation_id);
     assert_eq!(delivery.message.reply_to, message.reply_to);
     assert_eq!(delivery.message.content_type, message.content_type);
+    assert_eq!(delivery.message.headers, message.headers);
     assert_eq!(delivery.message.persistence, message.persistence);
     assert_eq!((delivery.redelivered, delivery.death), (false, None));
     assert!(next(&mut subscription).await.message.body.is_empty());
