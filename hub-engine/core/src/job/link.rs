@@ -34,7 +34,6 @@ pub(super) fn link<'a>(reader: &mut Reader<'a>, draft: JobDraft<'_, 'a>) -> Opti
         name: draft.name?.to_owned(),
         key: draft.key.map(str::to_owned),
         priority: draft.priority,
-        by_name: tasks.iter().zip(0..).map(|(task, index)| (Arc::clone(&task.name), index)).collect(),
         tasks,
         output,
         extra: draft.extra,

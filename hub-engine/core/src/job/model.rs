@@ -1,6 +1,5 @@
 //! A checked job.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::template::Template;
@@ -19,7 +18,6 @@ pub struct Job {
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     pub(super) extra: Vec<(String, Json)>,
-    pub(super) by_name: HashMap<Arc<str>, u32>,
 }
 
 /// A task of a checked job.
@@ -78,12 +76,6 @@ impl Job {
     #[must_use]
     pub fn extra(&self) -> &[(String, Json)] {
         &self.extra
-    }
-
-    /// The position of the task of this name.
-    #[must_use]
-    pub fn task_named(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
     }
 }
 
