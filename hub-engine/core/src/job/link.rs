@@ -1,10 +1,8 @@
 //! From the shape of a job to its graph: names become positions.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-use jsonc_parser::ast::Value;
-use jsonc_parser::common::Ranged;
 
 use super::cycle;
 use super::draft::{JobDraft, TaskDraft};
@@ -16,12 +14,13 @@ use super::reader::Reader;
 use super::report::{Report, quoted};
 use super::roster::Roster;
 use super::template::Template;
+use super::value::Value;
 
 /// Cycles with more tasks are shown with some left out.
 const SHOWN: usize = 12;
 
 /// The job that a draft is, sound only if nothing was noted in the report. `None` only if something was.
-pub(super) fn link<'a>(reader: &mut Reader<'a>, draft: JobDraft<'_, 'a>) -> Option<Job> {
+pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
     let roster = Roster::new(&mut reader.report, &draft.tasks);
     let mut linker = Linker { reader, roster: &roster, job_priority: draft.priority, shared: HashMap::new() };
     let tasks: Vec<Task> = draft.tasks.iter().enumerate().map(|(index, task)| linker.task(task, index)).collect();
@@ -30,9 +29,9 @@ pub(super) fn link<'a>(reader: &mut Reader<'a>, draft: JobDraft<'_, 'a>) -> Opti
     });
     report_cycles(&mut reader.report, &tasks, &draft.tasks);
     Some(Job {
-        source: reader.text.into(),
-        name: draft.name?.to_owned(),
-        key: draft.key.map(str::to_owned),
+        source: text.into(),
+        name: draft.name?.into_owned(),
+        key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
         tasks,
         output,
@@ -40,59 +39,60 @@ pub(super) fn link<'a>(reader: &mut Reader<'a>, draft: JobDraft<'_, 'a>) -> Opti
     })
 }
 
-struct Linker<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+struct Linker<'r> {
+    reader: &'r mut Reader,
     roster: &'r Roster<'r>,
     job_priority: Option<i32>,
     /// One copy of each module and pool, which many tasks have in common.
     shared: HashMap<String, Arc<str>>,
 }
 
-impl<'a> Linker<'_, 'a> {
-    fn task(&mut self, draft: &TaskDraft<'_, 'a>, index: usize) -> Task {
+impl Linker<'_> {
+    fn task(&mut self, draft: &TaskDraft<'_>, index: usize) -> Task {
         let root = Path::Root;
         let tasks = root.key("tasks");
         let path = tasks.index(index);
-        let args = draft.args.map(|value| self.template(value, path.key("args"), draft.name));
-        let kwargs = draft.kwargs.map(|value| self.template(value, path.key("kwargs"), draft.name));
-        let depends = draft.depends.map(|list| self.depends(list, path, draft.name));
-        let itself = draft.name.and_then(|name| self.roster.find(name));
+        let own = draft.name.as_deref();
+        let args = draft.args.map(|value| self.template(value, path.key("args"), own));
+        let kwargs = draft.kwargs.map(|value| self.template(value, path.key("kwargs"), own));
+        let depends = draft.depends.map(|list| self.depends(list, path, own));
+        let itself = own.and_then(|name| self.roster.find(name));
         Task {
-            name: draft.name.unwrap_or_default().into(),
-            task_name: draft.task_name.map(|name| self.share(name)),
+            name: own.unwrap_or_default().into(),
+            task_name: draft.task_name.as_deref().map(|name| self.share(name)),
             upstream: upstream(args.iter().chain(&kwargs), depends.as_deref().unwrap_or_default(), itself),
             args,
             kwargs,
             depends: depends.map(Into::into),
-            pool: self.share(draft.pool.unwrap_or(DEFAULT_POOL)),
+            pool: self.share(draft.pool.as_deref().unwrap_or(DEFAULT_POOL)),
             priority: draft.priority,
             effective_priority: draft.priority.or(self.job_priority).unwrap_or(0),
             extra: draft.extra.clone(),
         }
     }
 
-    fn template(&mut self, value: &Value<'a>, path: Path<'_>, own: Option<&str>) -> Template {
+    fn template(&mut self, value: Value<'_>, path: Path<'_>, own: Option<&str>) -> Template {
         Holes { reader: self.reader, roster: self.roster, own }.template(value, path)
     }
 
-    fn depends(&mut self, list: &[Value<'a>], task: Path<'_>, own: Option<&str>) -> Vec<u32> {
+    fn depends(&mut self, list: Value<'_>, task: Path<'_>, own: Option<&str>) -> Vec<u32> {
         let path = task.key("depends");
-        let entries = list.iter().enumerate();
+        let entries = list.elements().enumerate();
         entries.filter_map(|(index, value)| self.dependency(value, path.index(index), own)).collect()
     }
 
-    fn dependency(&mut self, value: &Value<'a>, path: Path<'_>, own: Option<&str>) -> Option<u32> {
+    fn dependency(&mut self, value: Value<'_>, path: Path<'_>, own: Option<&str>) -> Option<u32> {
         let name = self.reader.string(value, path, "an entry of \"depends\"")?;
-        let (report, at) = (&mut self.reader.report, value.start());
-        if own == Some(name) {
-            let message = format!("{} depends on itself: {name} → {name}", quoted(name));
+        let (report, at) = (&mut self.reader.report, value.at);
+        if own == Some(&name) {
+            let message = format!("{} depends on itself: {name} → {name}", quoted(&name));
             report.add(ProblemCode::Cycle, path, at, message, None);
             return None;
         }
-        let found = self.roster.find(name);
+        let found = self.roster.find(&name);
         if found.is_none() {
-            let near = self.roster.did_you_mean(report, name);
-            report.add(ProblemCode::UnknownTask, path, at, format!("no task is called {}", quoted(name)), near);
+            let near = self.roster.did_you_mean(report, &name);
+            report.add(ProblemCode::UnknownTask, path, at, format!("no task is called {}", quoted(&name)), near);
         }
         found
     }
@@ -118,7 +118,7 @@ fn upstream<'t>(templates: impl Iterator<Item = &'t Template>, depends: &[u32], 
     upstream.into()
 }
 
-fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_, '_>]) {
+fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {
     let upstream: Vec<&[u32]> = tasks.iter().map(Task::upstream).collect();
     for cycle in cycle::find(&upstream) {
         let first = cycle[0] as usize;

@@ -16,11 +16,11 @@ pub(super) struct Roster<'v> {
 
 impl<'v> Roster<'v> {
     /// Takes the names of all tasks that have one. A second task of one name is noted as a problem.
-    pub(super) fn new(report: &mut Report, tasks: &[TaskDraft<'v, '_>]) -> Self {
+    pub(super) fn new(report: &mut Report, tasks: &'v [TaskDraft<'_>]) -> Self {
         let mut by_name = HashMap::with_capacity(tasks.len());
         let mut in_order = Vec::with_capacity(tasks.len());
         for (task, index) in tasks.iter().zip(0..) {
-            let Some(name) = task.name else { continue };
+            let Some(name) = task.name.as_deref() else { continue };
             let first = *by_name.entry(name).or_insert(index);
             if first == index {
                 in_order.push(name);
@@ -42,11 +42,11 @@ impl<'v> Roster<'v> {
     }
 }
 
-fn twice(report: &mut Report, task: &TaskDraft<'_, '_>, first: u32, index: u32) {
+fn twice(report: &mut Report, task: &TaskDraft<'_>, first: u32, index: u32) {
     let root = Path::Root;
     let tasks = root.key("tasks");
     let here = tasks.index(index as usize);
-    let name = quoted(task.name.unwrap_or_default());
+    let name = quoted(task.name.as_deref().unwrap_or_default());
     let message = format!("a second task is called {name}; the first is {}", tasks.index(first as usize));
     let suggestion = "to run one module in several tasks, name it in \"task_name\"".to_owned();
     report.add(ProblemCode::DuplicateTask, here.key("name"), task.name_at, message, Some(suggestion));
