@@ -9,35 +9,36 @@ use super::roster::Roster;
 use super::template::{Filling, Hole, Template};
 use super::value::{Cursor, Value};
 
-/// Reads templates of one task, or of the job's output.
+/// Looks through the templates of one task, or of the job's output.
 pub(super) struct Holes<'r> {
     pub(super) reader: &'r mut Reader,
     pub(super) roster: &'r Roster<'r>,
-    /// The task whose arguments they are.
-    pub(super) own: Option<&'r str>,
+    /// The name of the task whose arguments they are; empty where it has none.
+    pub(super) own: &'r str,
+    /// Those of the template that is looked through.
+    pub(super) found: &'r mut Vec<Hole>,
 }
 
 impl Holes<'_> {
-    /// The template that `value` is.
-    pub(super) fn template(&mut self, value: Value<'_>, path: Path<'_>) -> Template {
-        let mut holes = Vec::new();
-        self.find(&mut value.cursor(), path, &mut holes);
-        for hole in &mut holes {
-            hole.start -= value.at;
-            hole.end -= value.at;
+    /// Gives the template, whose text stands at a byte offset of the job's, its holes.
+    pub(super) fn punch(&mut self, template: &mut Template, at: usize, path: Path<'_>) {
+        self.find(&mut Value { at, text: template.as_str() }.cursor(), path);
+        for hole in &mut *self.found {
+            hole.start -= at;
+            hole.end -= at;
         }
-        Template::new(value.text, holes)
+        template.punch(self.found);
     }
 
     /// Looks through the value that stands next. Recurses as deep as the job is nested, which
     /// `Limits::DEEPEST` bounds.
-    fn find(&mut self, cursor: &mut Cursor<'_>, path: Path<'_>, holes: &mut Vec<Hole>) {
+    fn find(&mut self, cursor: &mut Cursor<'_>, path: Path<'_>) {
         match cursor.next_byte() {
             b'[' => {
                 cursor.enter();
                 let mut index = 0;
                 while cursor.finds_more() {
-                    self.find(cursor, path.index(index), holes);
+                    self.find(cursor, path.index(index));
                     index += 1;
                 }
             }
@@ -45,10 +46,13 @@ impl Holes<'_> {
                 cursor.enter();
                 while cursor.finds_more() {
                     let key = cursor.key().meant();
-                    self.find(cursor, path.key(&key), holes);
+                    self.find(cursor, path.key(&key));
                 }
             }
-            b'"' => holes.extend(self.hole(cursor.value(), path)),
+            b'"' => {
+                let hole = self.hole(cursor.value(), path);
+                self.found.extend(hole);
+            }
             _ => {
                 cursor.value();
             }
@@ -84,10 +88,11 @@ impl Holes<'_> {
             self.unknown_task(rest, &written, path, at);
             return None;
         };
-        if self.own == Some(written.task) && written.attribute.needs_end() {
+        if self.own == written.task && written.attribute.needs_end() {
             let name = quoted(written.task);
             let message = format!("{name} waits for its own end: {0} → {0}", written.task);
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
+            return None;
         }
         let path = written.path.into_iter().map(Into::into).collect();
         Some(Reference { task, attribute: written.attribute, path })

@@ -9,6 +9,20 @@ use super::report::{Report, quoted};
 use super::value::{Kind, Value};
 use super::vocabulary::{Vocabulary, is_own};
 
+/// A key of an object and its value.
+pub(super) struct Property<'a> {
+    pub(super) key: Cow<'a, str>,
+    key_at: usize,
+    /// Whether the key stood in the object before.
+    again: bool,
+    pub(super) value: Value<'a>,
+}
+
+/// Objects have about so many properties.
+const USUAL: usize = 4;
+/// Up to so many keys are compared with each other, which is done sooner than hashing them.
+const FEW: usize = 16;
+
 /// What was found wrong with a job so far.
 pub(super) struct Reader {
     pub(super) report: Report,
@@ -69,48 +83,45 @@ impl Reader {
         rule.map_err(|message| self.report.add(code, path, at, message, None)).ok()
     }
 
-    /// The keys and values of `object` that are of the format or the user's own, in the order of the text;
+    /// The properties of `object` whose keys are of the format or the user's own, in the order of the text;
     /// the others are noted as problems. `null` counts as absent, but under the user's own keys.
-    pub(super) fn keys<'a>(
-        &mut self,
-        object: Value<'a>,
-        path: Path<'_>,
-        vocabulary: &Vocabulary,
-    ) -> Vec<(Cow<'a, str>, Value<'a>)> {
-        let properties = properties(object);
-        let mut found = Vec::with_capacity(properties.len());
-        let mut earlier = Earlier::of(&properties);
-        for (index, property) in properties.iter().enumerate() {
-            let Property { key, at, value } = property;
-            let absent = value.kind() == Kind::Null;
-            if earlier.has(index) {
-                self.stands_twice(key, path, *at);
-            } else if is_own(key) || vocabulary.known.contains(&&**key) {
-                found.extend((!absent || is_own(key)).then(|| (key.clone(), *value)));
-            } else {
-                self.foreign_key(key, path, *at, vocabulary);
-            }
+    pub(super) fn keys<'a>(&mut self, object: Value<'a>, path: Path<'_>, vocabulary: &Vocabulary) -> Vec<Property<'a>> {
+        let mut properties = properties(object);
+        properties.retain(|property| self.counts(property, path, vocabulary));
+        properties
+    }
+
+    /// Whether a property says something. Where its key is wrong, that is noted.
+    fn counts(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) -> bool {
+        let key = &*property.key;
+        if property.again {
+            self.stands_twice(property, path);
+            false
+        } else if is_own(key) {
+            true
+        } else if vocabulary.known.contains(&key) {
+            property.value.kind() != Kind::Null
+        } else {
+            self.foreign_key(property, path, vocabulary);
+            false
         }
-        found
     }
 
     /// Notes every key of an object of the user's that stands twice.
     pub(super) fn unique_keys(&mut self, object: Value<'_>, path: Path<'_>) {
-        let properties = properties(object);
-        let mut earlier = Earlier::of(&properties);
-        for (index, property) in properties.iter().enumerate() {
-            if earlier.has(index) {
-                self.stands_twice(&property.key, path, property.at);
-            }
+        for property in properties(object).iter().filter(|property| property.again) {
+            self.stands_twice(property, path);
         }
     }
 
-    fn stands_twice(&mut self, key: &str, path: Path<'_>, at: usize) {
+    fn stands_twice(&mut self, property: &Property<'_>, path: Path<'_>) {
+        let key = &*property.key;
         let message = format!("the key {} stands here a second time", quoted(key));
-        self.report.add(ProblemCode::DuplicateKey, path.key(key), at, message, None);
+        self.report.add(ProblemCode::DuplicateKey, path.key(key), property.key_at, message, None);
     }
 
-    fn foreign_key(&mut self, key: &str, path: Path<'_>, at: usize, vocabulary: &Vocabulary) {
+    fn foreign_key(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) {
+        let key = &*property.key;
         let word = quoted(key);
         let (code, message, suggestion) = if vocabulary.reserved.contains(&key) {
             let suggestion = "leave it out; data of your own goes into \"meta\"".to_owned();
@@ -124,7 +135,7 @@ impl Reader {
             let own = || "keys of your own go into \"meta\", or begin with \"x-\"".to_owned();
             (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(own))
         };
-        self.report.add(code, path.key(key), at, message, Some(suggestion));
+        self.report.add(code, path.key(key), property.key_at, message, Some(suggestion));
     }
 }
 
@@ -140,39 +151,21 @@ const fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// A key of an object, where it stands, and its value.
-struct Property<'a> {
-    key: Cow<'a, str>,
-    at: usize,
-    value: Value<'a>,
-}
-
+/// The properties of `object`. Takes time in proportion to its text, however many they are.
 fn properties(object: Value<'_>) -> Vec<Property<'_>> {
-    object.properties().map(|(key, value)| Property { key: key.meant(), at: key.at, value }).collect()
-}
-
-/// Tells which keys of an object stood there before.
-struct Earlier<'k, 'a> {
-    properties: &'k [Property<'a>],
-    /// The keys asked about so far, where there are many.
-    seen: HashSet<&'k str>,
-}
-
-/// Up to so many keys are compared with each other, which is done sooner than hashing them.
-const FEW: usize = 16;
-
-impl<'k, 'a> Earlier<'k, 'a> {
-    fn of(properties: &'k [Property<'a>]) -> Self {
-        Self { properties, seen: HashSet::new() }
-    }
-
-    /// Whether the key at `index` stood there before. Asked about every key, in the order of the text.
-    fn has(&mut self, index: usize) -> bool {
-        let key = &self.properties[index].key;
-        if self.properties.len() <= FEW {
-            self.properties[..index].iter().any(|earlier| earlier.key == *key)
-        } else {
-            !self.seen.insert(key)
+    let mut properties: Vec<Property<'_>> = Vec::with_capacity(USUAL);
+    let mut seen = HashSet::new();
+    for (key, value) in object.properties() {
+        let (key, key_at) = (key.meant(), key.at);
+        if properties.len() == FEW {
+            seen.extend(properties.iter().map(|earlier| earlier.key.clone()));
         }
+        let again = if properties.len() < FEW {
+            properties.iter().any(|earlier| earlier.key == key)
+        } else {
+            !seen.insert(key.clone())
+        };
+        properties.push(Property { key, key_at, again, value });
     }
+    properties
 }
