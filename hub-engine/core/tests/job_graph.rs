@@ -107,7 +107,7 @@ proptest! {
         for (index, number) in plan.order.iter().enumerate() {
             let task = &job.tasks()[index];
             prop_assert_eq!(&**task.name(), Plan::name(*number));
-            prop_assert_eq!(job.task_named(task.name()), Some(index as u32));
+            prop_assert_eq!(job.tasks().iter().position(|other| other.name() == task.name()), Some(index));
             let upstream: Vec<u32> = task.upstream().to_vec();
             prop_assert!(upstream.is_sorted_by(|a, b| a < b), "sorted, each once: {:?}", upstream);
             let names: BTreeSet<String> = upstream.iter().map(|at| job.tasks()[*at as usize].name().to_string()).collect();

@@ -1,56 +1,63 @@
 //! The shape of a job: its keys and their types, names not looked up yet.
 
-use jsonc_parser::ast::Value;
-use jsonc_parser::common::Ranged;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Limits;
+use super::model::{DEFAULT_POOL, Task};
 use super::path::Path;
 use super::problem::ProblemCode;
-use super::reader::Reader;
+use super::reader::{Property, Reader};
 use super::rules;
+use super::template::Template;
+use super::value::Value;
 use super::vocabulary::{self, is_own};
 use crate::Json;
 
 /// A job as far as it has the right shape. What is absent here is not in the text, or is wrong there.
-pub(super) struct JobDraft<'v, 'a> {
-    pub(super) name: Option<&'v str>,
-    pub(super) key: Option<&'v str>,
+pub(super) struct JobDraft<'a> {
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) key: Option<Cow<'a, str>>,
     pub(super) priority: Option<i32>,
-    pub(super) tasks: Vec<TaskDraft<'v, 'a>>,
-    pub(super) output: Option<&'v Value<'a>>,
+    pub(super) tasks: Tasks<'a>,
+    pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// A task as far as it has the right shape.
+/// The tasks of a job as far as each has the right shape, and in another list, as long, what is not kept of
+/// them.
 #[derive(Default)]
-pub(super) struct TaskDraft<'v, 'a> {
+pub(super) struct Tasks<'a> {
+    pub(super) tasks: Vec<Task>,
+    pub(super) drafts: Vec<TaskDraft<'a>>,
+}
+
+/// What is needed of a task's text until it is linked to the others.
+pub(super) struct TaskDraft<'a> {
     /// Its byte offset.
     pub(super) at: usize,
     /// Its name. It may break a rule: references to the task are looked up all the same, so that one
-    /// mistake is told once.
-    pub(super) name: Option<&'v str>,
+    /// mistake is told once. Empty where there is none.
+    pub(super) name: Cow<'a, str>,
     /// The byte offset of its name, else its own.
     pub(super) name_at: usize,
-    pub(super) task_name: Option<&'v str>,
-    pub(super) args: Option<&'v Value<'a>>,
-    pub(super) kwargs: Option<&'v Value<'a>>,
-    pub(super) depends: Option<&'v [Value<'a>]>,
-    pub(super) pool: Option<&'v str>,
-    pub(super) priority: Option<i32>,
-    pub(super) extra: Vec<(String, Json)>,
+    pub(super) args_at: usize,
+    pub(super) kwargs_at: usize,
+    pub(super) depends: Option<Value<'a>>,
 }
 
 /// Reads the shape of a job. `None` where it is no object at all.
-pub(super) fn read<'v, 'a>(reader: &mut Reader<'a>, tree: &'v Value<'a>, limits: &Limits) -> Option<JobDraft<'v, 'a>> {
+pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, limits: &Limits) -> Option<JobDraft<'a>> {
     let root = Path::Root;
-    let object = reader.object(tree, root, "a job")?;
+    let object = reader.object(value, root, "a job")?;
     let keys = reader.keys(object, root, &vocabulary::JOB);
     let mut job =
-        JobDraft { name: None, key: None, priority: None, tasks: Vec::new(), output: None, extra: Vec::new() };
+        JobDraft { name: None, key: None, priority: None, tasks: Tasks::default(), output: None, extra: Vec::new() };
     let (mut has_name, mut has_tasks) = (false, false);
-    for (key, value) in keys {
-        let here = root.key(key);
-        match key {
+    for Property { key, value, .. } in keys {
+        let here = root.key(&key);
+        match &*key {
             "name" => {
                 has_name = true;
                 job.name = read_name(reader, value, here, "a job's name");
@@ -66,104 +73,122 @@ pub(super) fn read<'v, 'a>(reader: &mut Reader<'a>, tree: &'v Value<'a>, limits:
         }
     }
     if !has_name {
-        reader.report.add(ProblemCode::MissingKey, root, tree.start(), "the job has no \"name\"", None);
+        reader.report.add(ProblemCode::MissingKey, root, value.at, "the job has no \"name\"", None);
     }
     if !has_tasks {
-        reader.report.add(ProblemCode::NoTasks, root, tree.start(), "the job has no \"tasks\"", None);
+        reader.report.add(ProblemCode::NoTasks, root, value.at, "the job has no \"tasks\"", None);
     }
     Some(job)
 }
 
-fn read_tasks<'v, 'a>(
-    reader: &mut Reader<'a>,
-    value: &'v Value<'a>,
-    path: Path<'_>,
-    limits: &Limits,
-) -> Vec<TaskDraft<'v, 'a>> {
-    let Some(list) = reader.list(value, path, "\"tasks\"") else { return Vec::new() };
-    if list.is_empty() {
-        reader.report.add(ProblemCode::NoTasks, path, value.start(), "the job has no tasks", None);
+fn read_tasks<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>, limits: &Limits) -> Tasks<'a> {
+    let Some(list) = reader.list(value, path, "\"tasks\"") else { return Tasks::default() };
+    let tasks: Vec<Value<'a>> = list.elements().collect();
+    if tasks.is_empty() {
+        reader.report.add(ProblemCode::NoTasks, path, value.at, "the job has no tasks", None);
     }
     // Positions are kept in 32 bits.
     let most = limits.max_tasks.min(u32::MAX as usize / 2);
-    if list.len() > most {
-        let message = format!("the job has {} tasks, the limit max_tasks is {most}", list.len());
-        reader.report.add(ProblemCode::LimitExceeded, path, value.start(), message, None);
-        return Vec::new();
+    if tasks.len() > most {
+        let message = format!("the job has {} tasks, the limit max_tasks is {most}", tasks.len());
+        reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+        return Tasks::default();
     }
-    list.iter().enumerate().map(|(index, value)| read_task(reader, value, path.index(index))).collect()
+    let mut shared = Shared::default();
+    let mut read = Tasks { tasks: Vec::with_capacity(tasks.len()), drafts: Vec::with_capacity(tasks.len()) };
+    for (index, value) in tasks.into_iter().enumerate() {
+        let (task, draft) = read_task(reader, &mut shared, value, path.index(index));
+        read.tasks.push(task);
+        read.drafts.push(draft);
+    }
+    read
 }
 
-fn read_task<'v, 'a>(reader: &mut Reader<'a>, value: &'v Value<'a>, path: Path<'_>) -> TaskDraft<'v, 'a> {
-    let at = value.start();
-    let mut task = TaskDraft { at, name_at: at, ..TaskDraft::default() };
-    let Some(object) = reader.object(value, path, "a task") else { return task };
-    let keys = reader.keys(object, path, &vocabulary::TASK);
-    let mut has_name = false;
-    for (key, value) in keys {
-        let here = path.key(key);
-        match key {
+fn read_task<'a>(reader: &mut Reader, shared: &mut Shared, value: Value<'a>, path: Path<'_>) -> (Task, TaskDraft<'a>) {
+    let at = value.at;
+    let mut task = Task::new(shared.text(DEFAULT_POOL));
+    let mut draft = TaskDraft { at, name: Cow::default(), name_at: at, args_at: at, kwargs_at: at, depends: None };
+    let Some(object) = reader.object(value, path, "a task") else { return (task, draft) };
+    let (mut name, mut has_name, mut extra) = (None, false, Vec::new());
+    for Property { key, value, .. } in reader.keys(object, path, &vocabulary::TASK) {
+        let here = path.key(&key);
+        match &*key {
             "name" => {
-                (has_name, task.name_at) = (true, value.start());
-                task.name = reader.string(value, here, "a task's name");
+                (has_name, draft.name_at) = (true, value.at);
+                name = reader.string(value, here, "a task's name");
             }
             // The original's records have an empty one where there is none.
             "task_name" => {
-                task.task_name = reader.string(value, here, "\"task_name\"").filter(|name| !name.is_empty());
-                let rule = task.task_name.map_or(Ok(()), rules::module);
-                reader.obey(rule, ProblemCode::BadName, here, value.start());
+                let module = reader.string(value, here, "\"task_name\"").filter(|name| !name.is_empty());
+                let rule = module.as_deref().map_or(Ok(()), rules::module);
+                reader.obey(rule, ProblemCode::BadName, here, value.at);
+                task.task_name = module.map(|name| shared.text(&name));
             }
-            "args" => task.args = reader.list(value, here, "\"args\"").map(|_| value),
+            "args" => {
+                draft.args_at = value.at;
+                task.args = reader.list(value, here, "\"args\"").map(|list| Template::literal(list.text));
+            }
             "kwargs" => {
+                draft.kwargs_at = value.at;
                 let object = reader.object(value, here, "\"kwargs\"");
                 object.into_iter().for_each(|object| reader.unique_keys(object, here));
-                task.kwargs = object.map(|_| value);
+                task.kwargs = object.map(|object| Template::literal(object.text).into());
             }
-            "depends" => task.depends = reader.list(value, here, "\"depends\""),
-            "pool" => task.pool = read_pool(reader, value, here),
+            "depends" => draft.depends = reader.list(value, here, "\"depends\""),
+            "pool" => task.pool = read_pool(reader, value, here).map_or(task.pool, |pool| shared.text(&pool)),
             "priority" => task.priority = read_priority(reader, value, here),
-            own => task.extra.extend(read_own(reader, own, value, here)),
+            own => extra.extend(read_own(reader, own, value, here)),
         }
     }
     if !has_name {
         reader.report.add(ProblemCode::MissingKey, path, at, "the task has no \"name\"", None);
     }
-    check_name(reader, &mut task, path);
-    task
+    task.extra = extra.into();
+    if let Some(name) = name {
+        // A task without `task_name` names its module by its name.
+        let as_module = || if task.task_name.is_none() { rules::module(&name) } else { Ok(()) };
+        let rule = rules::task_name(&name).and_then(|()| as_module());
+        reader.obey(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
+        task.name = (&*name).into();
+        draft.name = name;
+    }
+    (task, draft)
 }
 
-/// A task without `task_name` names its module by its name.
-fn check_name(reader: &mut Reader<'_>, task: &mut TaskDraft<'_, '_>, path: Path<'_>) {
-    let Some(name) = task.name else { return };
-    let as_module = || if task.task_name.is_none() { rules::module(name) } else { Ok(()) };
-    reader.obey(
-        rules::task_name(name).and_then(|()| as_module()),
-        ProblemCode::BadName,
-        path.key("name"),
-        task.name_at,
-    );
-    task.name = Some(name).filter(|name| !name.is_empty());
+/// One copy of each module and pool, which many tasks have in common.
+#[derive(Default)]
+struct Shared(HashSet<Arc<str>>);
+
+impl Shared {
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&new));
+        new
+    }
 }
 
-fn read_name<'v, 'a>(reader: &mut Reader<'a>, value: &'v Value<'a>, path: Path<'_>, what: &str) -> Option<&'v str> {
+fn read_name<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Cow<'a, str>> {
     let name = reader.string(value, path, what)?;
-    reader.obey(rules::name(what, name), ProblemCode::BadName, path, value.start()).map(|()| name)
+    reader.obey(rules::name(what, &name), ProblemCode::BadName, path, value.at).map(|()| name)
 }
 
-fn read_pool<'v, 'a>(reader: &mut Reader<'a>, value: &'v Value<'a>, path: Path<'_>) -> Option<&'v str> {
+fn read_pool<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) -> Option<Cow<'a, str>> {
     let pool = reader.string(value, path, "\"pool\"")?;
-    reader.obey(rules::pool(pool), ProblemCode::BadName, path, value.start()).map(|()| pool)
+    reader.obey(rules::pool(&pool), ProblemCode::BadName, path, value.at).map(|()| pool)
 }
 
-fn read_priority<'a>(reader: &mut Reader<'a>, value: &Value<'a>, path: Path<'_>) -> Option<i32> {
+fn read_priority(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<i32> {
     let digits = reader.whole_number(value, path, "\"priority\"")?;
-    reader.obey(rules::priority(digits), ProblemCode::OutOfRange, path, value.start())
+    reader.obey(rules::priority(digits), ProblemCode::OutOfRange, path, value.at)
 }
 
 /// `meta`, an object, or a key that begins with `x-`, anything.
-fn read_own<'a>(reader: &mut Reader<'a>, key: &str, value: &Value<'a>, path: Path<'_>) -> Option<(String, Json)> {
+fn read_own(reader: &mut Reader, key: &str, value: Value<'_>, path: Path<'_>) -> Option<(String, Json)> {
     if !is_own(key) {
         reader.object(value, path, "\"meta\"")?;
     }
-    Some((key.to_owned(), reader.raw(value)))
+    Some((key.to_owned(), Json::from_checked(value.text)))
 }

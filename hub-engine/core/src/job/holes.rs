@@ -1,8 +1,5 @@
 //! Finds the references in a value and makes a template of it.
 
-use jsonc_parser::ast::{StringLit, Value};
-use jsonc_parser::common::Ranged;
-
 use super::path::Path;
 use super::problem::ProblemCode;
 use super::reader::Reader;
@@ -10,60 +7,72 @@ use super::reference::{self, Attribute, MOST_STEPS, Malformed, Reference, Writte
 use super::report::quoted;
 use super::roster::Roster;
 use super::template::{Filling, Hole, Template};
+use super::value::{Cursor, Value};
 
-/// Reads templates of one task, or of the job's output.
-pub(super) struct Holes<'r, 'a> {
-    pub(super) reader: &'r mut Reader<'a>,
+/// Looks through the templates of one task, or of the job's output.
+pub(super) struct Holes<'r> {
+    pub(super) reader: &'r mut Reader,
     pub(super) roster: &'r Roster<'r>,
-    /// The task whose arguments they are.
-    pub(super) own: Option<&'r str>,
+    /// The name of the task whose arguments they are; empty where it has none.
+    pub(super) own: &'r str,
+    /// Those of the template that is looked through.
+    pub(super) found: &'r mut Vec<Hole>,
 }
 
-impl<'a> Holes<'_, 'a> {
-    /// The template that `value` is.
-    pub(super) fn template(&mut self, value: &Value<'a>, path: Path<'_>) -> Template {
-        let mut holes = Vec::new();
-        self.find(value, path, &mut holes);
-        let start = value.start();
-        for hole in &mut holes {
-            hole.start -= start;
-            hole.end -= start;
+impl Holes<'_> {
+    /// Gives the template, whose text stands at a byte offset of the job's, its holes.
+    pub(super) fn punch(&mut self, template: &mut Template, at: usize, path: Path<'_>) {
+        self.find(&mut Value { at, text: template.as_str() }.cursor(), path);
+        for hole in &mut *self.found {
+            hole.start -= at;
+            hole.end -= at;
         }
-        Template::new(&self.reader.text[start..value.end()], holes)
+        template.punch(self.found);
     }
 
-    /// Recurses as deep as the job is nested, which `Limits::DEEPEST` bounds.
-    fn find(&mut self, value: &Value<'a>, path: Path<'_>, holes: &mut Vec<Hole>) {
-        match value {
-            Value::Array(list) => {
-                for (index, element) in list.elements.iter().enumerate() {
-                    self.find(element, path.index(index), holes);
+    /// Looks through the value that stands next. Recurses as deep as the job is nested, which
+    /// `Limits::DEEPEST` bounds.
+    fn find(&mut self, cursor: &mut Cursor<'_>, path: Path<'_>) {
+        match cursor.next_byte() {
+            b'[' => {
+                cursor.enter();
+                let mut index = 0;
+                while cursor.finds_more() {
+                    self.find(cursor, path.index(index));
+                    index += 1;
                 }
             }
-            Value::Object(object) => {
-                for property in &object.properties {
-                    self.find(&property.value, path.key(property.name.as_str()), holes);
+            b'{' => {
+                cursor.enter();
+                while cursor.finds_more() {
+                    let key = cursor.key().meant();
+                    self.find(cursor, path.key(&key));
                 }
             }
-            Value::StringLit(string) => holes.extend(self.hole(string, path)),
-            Value::NumberLit(_) | Value::BooleanLit(_) | Value::NullKeyword(_) => {}
+            b'"' => {
+                let hole = self.hole(cursor.value(), path);
+                self.found.extend(hole);
+            }
+            _ => {
+                cursor.value();
+            }
         }
     }
 
     /// What counts is the string that is meant, however its characters are written.
-    fn hole(&mut self, string: &StringLit<'a>, path: Path<'_>) -> Option<Hole> {
-        let rest = string.value.strip_prefix('_')?;
-        let (start, end) = (string.start(), string.end());
+    fn hole(&mut self, string: Value<'_>, path: Path<'_>) -> Option<Hole> {
+        let meant = string.meant();
+        let rest = meant.strip_prefix('_')?;
         if rest.starts_with('_') {
-            self.check_escaped(rest, path, start);
+            self.check_escaped(rest, path, string.at);
             // Only the first underscore goes; it is either itself or its escape.
-            let start = start + 1;
-            let itself = self.reader.text[start..].starts_with('_');
-            let end = start + if itself { 1 } else { r"\u005f".len() };
-            return Some(Hole { start, end, filling: Filling::Nothing });
+            let length = if string.text[1..].starts_with('_') { 1 } else { r"\u005f".len() };
+            let start = string.at + 1;
+            return Some(Hole { start, end: start + length, filling: Filling::Nothing });
         }
-        let reference = self.reference(rest, path, start)?;
-        Some(Hole { start, end, filling: Filling::Reference(reference) })
+        let reference = self.reference(rest, path, string.at)?;
+        let end = string.at + string.text.len();
+        Some(Hole { start: string.at, end, filling: Filling::Reference(reference) })
     }
 
     fn reference(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
@@ -79,10 +88,11 @@ impl<'a> Holes<'_, 'a> {
             self.unknown_task(rest, &written, path, at);
             return None;
         };
-        if self.own == Some(written.task) && written.attribute.needs_end() {
+        if self.own == written.task && written.attribute.needs_end() {
             let name = quoted(written.task);
             let message = format!("{name} waits for its own end: {0} → {0}", written.task);
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
+            return None;
         }
         let path = written.path.into_iter().map(Into::into).collect();
         Some(Reference { task, attribute: written.attribute, path })

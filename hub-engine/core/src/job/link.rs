@@ -1,125 +1,119 @@
 //! From the shape of a job to its graph: names become positions.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use jsonc_parser::ast::Value;
-use jsonc_parser::common::Ranged;
+use std::borrow::Cow;
 
 use super::cycle;
-use super::draft::{JobDraft, TaskDraft};
+use super::draft::{JobDraft, TaskDraft, Tasks};
 use super::holes::Holes;
-use super::model::{DEFAULT_POOL, Job, Task};
+use super::model::{Job, Task};
 use super::path::Path;
 use super::problem::ProblemCode;
 use super::reader::Reader;
 use super::report::{Report, quoted};
 use super::roster::Roster;
-use super::template::Template;
+use super::template::{Hole, Template};
+use super::value::Value;
 
 /// Cycles with more tasks are shown with some left out.
 const SHOWN: usize = 12;
 
 /// The job that a draft is, sound only if nothing was noted in the report. `None` only if something was.
-pub(super) fn link<'a>(reader: &mut Reader<'a>, draft: JobDraft<'_, 'a>) -> Option<Job> {
-    let roster = Roster::new(&mut reader.report, &draft.tasks);
-    let mut linker = Linker { reader, roster: &roster, job_priority: draft.priority, shared: HashMap::new() };
-    let tasks: Vec<Task> = draft.tasks.iter().enumerate().map(|(index, task)| linker.task(task, index)).collect();
-    let output = draft.output.map(|value| {
-        Holes { reader: linker.reader, roster: &roster, own: None }.template(value, Path::Root.key("output"))
-    });
-    report_cycles(&mut reader.report, &tasks, &draft.tasks);
+pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
+    let Tasks { mut tasks, drafts } = draft.tasks;
+    let roster = Roster::new(&mut reader.report, &drafts);
+    let mut linker =
+        Linker { reader, roster: &roster, job_priority: draft.priority, holes: Vec::new(), upstream: Vec::new() };
+    for (index, (task, draft)) in tasks.iter_mut().zip(&drafts).enumerate() {
+        linker.task(task, draft, index);
+    }
+    let output = draft.output.map(|value| linker.output(value));
+    report_cycles(&mut reader.report, &tasks, &drafts);
     Some(Job {
-        source: reader.text.into(),
-        name: draft.name?.to_owned(),
-        key: draft.key.map(str::to_owned),
+        source: text.into(),
+        name: draft.name?.into_owned(),
+        key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
-        by_name: tasks.iter().zip(0..).map(|(task, index)| (Arc::clone(&task.name), index)).collect(),
         tasks,
         output,
         extra: draft.extra,
     })
 }
 
-struct Linker<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+struct Linker<'r> {
+    reader: &'r mut Reader,
     roster: &'r Roster<'r>,
     job_priority: Option<i32>,
-    /// One copy of each module and pool, which many tasks have in common.
-    shared: HashMap<String, Arc<str>>,
+    /// Room for what is found in one template, and in one task: it is the same for all of them.
+    holes: Vec<Hole>,
+    upstream: Vec<u32>,
 }
 
-impl<'a> Linker<'_, 'a> {
-    fn task(&mut self, draft: &TaskDraft<'_, 'a>, index: usize) -> Task {
+impl Linker<'_> {
+    fn task(&mut self, task: &mut Task, draft: &TaskDraft<'_>, index: usize) {
         let root = Path::Root;
         let tasks = root.key("tasks");
         let path = tasks.index(index);
-        let args = draft.args.map(|value| self.template(value, path.key("args"), draft.name));
-        let kwargs = draft.kwargs.map(|value| self.template(value, path.key("kwargs"), draft.name));
-        let depends = draft.depends.map(|list| self.depends(list, path, draft.name));
-        let itself = draft.name.and_then(|name| self.roster.find(name));
-        Task {
-            name: draft.name.unwrap_or_default().into(),
-            task_name: draft.task_name.map(|name| self.share(name)),
-            upstream: upstream(args.iter().chain(&kwargs), depends.as_deref().unwrap_or_default(), itself),
-            args,
-            kwargs,
-            depends: depends.map(Into::into),
-            pool: self.share(draft.pool.unwrap_or(DEFAULT_POOL)),
-            priority: draft.priority,
-            effective_priority: draft.priority.or(self.job_priority).unwrap_or(0),
-            extra: draft.extra.clone(),
+        if let Some(args) = &mut task.args {
+            self.holes(&draft.name).punch(args, draft.args_at, path.key("args"));
         }
+        if let Some(kwargs) = &mut task.kwargs {
+            self.holes(&draft.name).punch(kwargs, draft.kwargs_at, path.key("kwargs"));
+        }
+        task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
+        task.upstream = self.upstream(task);
+        task.effective_priority = task.priority.or(self.job_priority).unwrap_or(0);
     }
 
-    fn template(&mut self, value: &Value<'a>, path: Path<'_>, own: Option<&str>) -> Template {
-        Holes { reader: self.reader, roster: self.roster, own }.template(value, path)
+    fn output(&mut self, value: Value<'_>) -> Template {
+        let mut output = Template::literal(value.text);
+        self.holes("").punch(&mut output, value.at, Path::Root.key("output"));
+        output
     }
 
-    fn depends(&mut self, list: &[Value<'a>], task: Path<'_>, own: Option<&str>) -> Vec<u32> {
+    fn holes<'l>(&'l mut self, own: &'l str) -> Holes<'l> {
+        Holes { reader: self.reader, roster: self.roster, own, found: &mut self.holes }
+    }
+
+    fn depends(&mut self, list: Value<'_>, task: Path<'_>, own: &str) -> Box<[u32]> {
         let path = task.key("depends");
-        let entries = list.iter().enumerate();
+        let entries = list.elements().enumerate();
         entries.filter_map(|(index, value)| self.dependency(value, path.index(index), own)).collect()
     }
 
-    fn dependency(&mut self, value: &Value<'a>, path: Path<'_>, own: Option<&str>) -> Option<u32> {
+    fn dependency(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<u32> {
         let name = self.reader.string(value, path, "an entry of \"depends\"")?;
-        let (report, at) = (&mut self.reader.report, value.start());
-        if own == Some(name) {
-            let message = format!("{} depends on itself: {name} → {name}", quoted(name));
-            report.add(ProblemCode::Cycle, path, at, message, None);
-            return None;
-        }
-        let found = self.roster.find(name);
+        let report = &mut self.reader.report;
+        let found = self.roster.find(&name);
         if found.is_none() {
-            let near = self.roster.did_you_mean(report, name);
-            report.add(ProblemCode::UnknownTask, path, at, format!("no task is called {}", quoted(name)), near);
+            let near = self.roster.did_you_mean(report, &name);
+            report.add(ProblemCode::UnknownTask, path, value.at, format!("no task is called {}", quoted(&name)), near);
+        } else if own == name {
+            let message = format!("{} depends on itself: {name} → {name}", quoted(&name));
+            report.add(ProblemCode::Cycle, path, value.at, message, None);
+            return None;
         }
         found
     }
 
-    fn share(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.shared.get(text) {
-            return Arc::clone(known);
-        }
-        let new: Arc<str> = text.into();
-        self.shared.insert(text.to_owned(), Arc::clone(&new));
-        new
+    /// What a task waits for: what it names, and whose end its arguments refer to. Waiting for itself has
+    /// been noted where it was read, and is not among it.
+    fn upstream(&mut self, task: &Task) -> Box<[u32]> {
+        let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+        let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
+        self.upstream.clear();
+        self.upstream.extend(implied.chain(task.depends.iter().flatten().copied()));
+        self.upstream.sort_unstable();
+        self.upstream.dedup();
+        self.upstream.as_slice().into()
     }
 }
 
-/// What a task waits for: what it names, and whose end its arguments refer to. Waiting for itself has been
-/// noted where it was read, and is left out.
-fn upstream<'t>(templates: impl Iterator<Item = &'t Template>, depends: &[u32], itself: Option<u32>) -> Box<[u32]> {
-    let references = templates.flat_map(Template::references);
-    let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
-    let mut upstream: Vec<u32> = implied.chain(depends.iter().copied()).filter(|task| Some(*task) != itself).collect();
-    upstream.sort_unstable();
-    upstream.dedup();
-    upstream.into()
-}
-
-fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_, '_>]) {
+fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {
+    // Most jobs name their tasks in an order in which they can run.
+    let in_order = |(task, index): (&Task, u32)| task.upstream.last().is_none_or(|last| *last < index);
+    if tasks.iter().zip(0..).all(in_order) {
+        return;
+    }
     let upstream: Vec<&[u32]> = tasks.iter().map(Task::upstream).collect();
     for cycle in cycle::find(&upstream) {
         let first = cycle[0] as usize;

@@ -4,9 +4,9 @@
 //! Nothing after it checks again. It knows nothing of running jobs.
 //!
 //! ```text
-//!   bytes ─ syntax ─► tree ─ draft ─► shape ─ link ─► graph ─ cycle ─► Job
-//!              │               │                │               │
-//!              └───────────────┴── report ──────┴───────────────┘──► Problems
+//!   bytes ─ syntax ─► value ─ draft ─► shape ─ link ─► graph ─ cycle ─► Job
+//!              │                │                │               │
+//!              └────────────────┴── report ──────┴───────────────┘──► Problems
 //! ```
 
 mod cycle;
@@ -27,6 +27,7 @@ mod rules;
 mod suggest;
 mod syntax;
 mod template;
+mod value;
 mod vocabulary;
 mod walk;
 

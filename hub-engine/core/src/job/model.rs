@@ -1,6 +1,5 @@
 //! A checked job.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::template::Template;
@@ -19,7 +18,6 @@ pub struct Job {
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     pub(super) extra: Vec<(String, Json)>,
-    pub(super) by_name: HashMap<Arc<str>, u32>,
 }
 
 /// A task of a checked job.
@@ -28,13 +26,14 @@ pub struct Task {
     pub(super) name: Arc<str>,
     pub(super) task_name: Option<Arc<str>>,
     pub(super) args: Option<Template>,
-    pub(super) kwargs: Option<Template>,
+    /// Apart, since few tasks have any.
+    pub(super) kwargs: Option<Box<Template>>,
     pub(super) depends: Option<Box<[u32]>>,
     pub(super) upstream: Box<[u32]>,
     pub(super) pool: Arc<str>,
     pub(super) priority: Option<i32>,
     pub(super) effective_priority: i32,
-    pub(super) extra: Vec<(String, Json)>,
+    pub(super) extra: Box<[(String, Json)]>,
 }
 
 impl Job {
@@ -79,15 +78,25 @@ impl Job {
     pub fn extra(&self) -> &[(String, Json)] {
         &self.extra
     }
-
-    /// The position of the task of this name.
-    #[must_use]
-    pub fn task_named(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
-    }
 }
 
 impl Task {
+    /// A task of which only the pool is known.
+    pub(super) fn new(pool: Arc<str>) -> Self {
+        Self {
+            name: Arc::default(),
+            task_name: None,
+            args: None,
+            kwargs: None,
+            depends: None,
+            upstream: Box::default(),
+            pool,
+            priority: None,
+            effective_priority: 0,
+            extra: Box::default(),
+        }
+    }
+
     /// Its name, unique in the job.
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
@@ -114,8 +123,8 @@ impl Task {
 
     /// Named arguments, a JSON object, where the job gives any.
     #[must_use]
-    pub const fn kwargs(&self) -> Option<&Template> {
-        self.kwargs.as_ref()
+    pub fn kwargs(&self) -> Option<&Template> {
+        self.kwargs.as_deref()
     }
 
     /// The tasks that `depends` names, in its order, where the job has it.

@@ -19,10 +19,10 @@ impl Job {
     /// # Errors
     /// Every problem of the job, at least one. The first hundred are described.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
-        let tree = syntax::tree(text, limits)?;
-        let mut reader = Reader::new(text);
-        let draft = draft::read(&mut reader, &tree, limits);
-        let job = draft.and_then(|draft| link::link(&mut reader, draft));
+        let value = syntax::value(text, limits)?;
+        let mut reader = Reader::new();
+        let draft = draft::read(&mut reader, value, limits);
+        let job = draft.and_then(|draft| link::link(&mut reader, text, draft));
         reader.report.check(text)?;
         Ok(job.expect("what is missing in a job was noted as a problem"))
     }

@@ -1,76 +1,75 @@
 //! Reads values of the types that they have to be, noting those that are not.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-
-use jsonc_parser::ast::{Object, Value};
-use jsonc_parser::common::Ranged;
 
 use super::path::Path;
 use super::problem::ProblemCode;
 use super::report::{Report, quoted};
+use super::value::{Kind, Value};
 use super::vocabulary::{Vocabulary, is_own};
-use crate::Json;
 
-/// The text of a job, and what was found wrong with it so far.
-pub(super) struct Reader<'a> {
-    pub(super) text: &'a str,
+/// A key of an object and its value.
+pub(super) struct Property<'a> {
+    pub(super) key: Cow<'a, str>,
+    key_at: usize,
+    /// Whether the key stood in the object before.
+    again: bool,
+    pub(super) value: Value<'a>,
+}
+
+/// Objects have about so many properties.
+const USUAL: usize = 4;
+/// Up to so many keys are compared with each other, which is done sooner than hashing them.
+const FEW: usize = 16;
+
+/// What was found wrong with a job so far.
+pub(super) struct Reader {
     pub(super) report: Report,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, report: Report::new() }
+impl Reader {
+    pub(super) const fn new() -> Self {
+        Self { report: Report::new() }
     }
 
     /// The object that `value` has to be.
-    pub(super) fn object<'v>(&mut self, value: &'v Value<'a>, path: Path<'_>, what: &str) -> Option<&'v Object<'a>> {
-        match value {
-            Value::Object(object) => Some(object),
-            other => {
-                self.wrong_type(other, path, what, "an object", None);
-                None
-            }
-        }
+    pub(super) fn object<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
+        self.of_kind(Kind::Object, value, path, what)
+    }
+
+    /// The list that `value` has to be.
+    pub(super) fn list<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
+        self.of_kind(Kind::List, value, path, what)
     }
 
     /// The string that `value` has to be.
-    pub(super) fn string<'v>(&mut self, value: &'v Value<'a>, path: Path<'_>, what: &str) -> Option<&'v str> {
-        match value {
-            Value::StringLit(string) => Some(&string.value),
-            other => {
-                self.wrong_type(other, path, what, "a string", None);
-                None
-            }
-        }
-    }
-
-    /// The elements of the list that `value` has to be.
-    pub(super) fn list<'v>(&mut self, value: &'v Value<'a>, path: Path<'_>, what: &str) -> Option<&'v [Value<'a>]> {
-        match value {
-            Value::Array(list) => Some(&list.elements),
-            other => {
-                let alone = matches!(other, Value::StringLit(_) | Value::NumberLit(_));
-                let suggestion = alone.then(|| "put it in brackets: [ ]".to_owned());
-                self.wrong_type(other, path, what, "a list", suggestion);
-                None
-            }
-        }
+    pub(super) fn string<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Cow<'a, str>> {
+        self.of_kind(Kind::String, value, path, what).map(Value::meant)
     }
 
     /// The digits of the whole number that `value` has to be.
-    pub(super) fn whole_number<'v>(&mut self, value: &'v Value<'a>, path: Path<'_>, what: &str) -> Option<&'v str> {
-        match value {
-            Value::NumberLit(number) if !number.value.contains(['.', 'e', 'E']) => Some(number.value),
-            Value::NumberLit(number) => {
-                let message = format!("{what} must be a whole number, not {}", number.value);
-                self.report.add(ProblemCode::WrongType, path, value.start(), message, None);
-                None
-            }
-            other => {
-                self.wrong_type(other, path, what, "a whole number", None);
-                None
-            }
+    pub(super) fn whole_number<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<&'a str> {
+        let digits = self.of_kind(Kind::Number, value, path, what)?.text;
+        if digits.contains(['.', 'e', 'E']) {
+            let message = format!("{what} must be a whole number, not {digits}");
+            self.report.add(ProblemCode::WrongType, path, value.at, message, None);
+            return None;
         }
+        Some(digits)
+    }
+
+    fn of_kind<'a>(&mut self, wanted: Kind, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
+        let kind = value.kind();
+        if kind == wanted {
+            return Some(value);
+        }
+        let alone = matches!(kind, Kind::String | Kind::Number);
+        let suggestion = (wanted == Kind::List && alone).then(|| "put it in brackets: [ ]".to_owned());
+        let whole = if wanted == Kind::Number { "a whole number" } else { name(wanted) };
+        let message = format!("{what} must be {whole}, not {}", name(kind));
+        self.report.add(ProblemCode::WrongType, path, value.at, message, suggestion);
+        None
     }
 
     /// Notes what `rule` finds wrong with a value.
@@ -84,51 +83,45 @@ impl<'a> Reader<'a> {
         rule.map_err(|message| self.report.add(code, path, at, message, None)).ok()
     }
 
-    /// A value's text, as it stands.
-    pub(super) fn raw(&self, value: &Value<'_>) -> Json {
-        Json::from_checked(&self.text[value.start()..value.end()])
+    /// The properties of `object` whose keys are of the format or the user's own, in the order of the text;
+    /// the others are noted as problems. `null` counts as absent, but under the user's own keys.
+    pub(super) fn keys<'a>(&mut self, object: Value<'a>, path: Path<'_>, vocabulary: &Vocabulary) -> Vec<Property<'a>> {
+        let mut properties = properties(object);
+        properties.retain(|property| self.counts(property, path, vocabulary));
+        properties
     }
 
-    /// The keys and values of `object` that are of the format or the user's own, in the order of the text;
-    /// the others are noted as problems. `null` counts as absent, but under the user's own keys.
-    pub(super) fn keys<'v>(
-        &mut self,
-        object: &'v Object<'a>,
-        path: Path<'_>,
-        vocabulary: &Vocabulary,
-    ) -> Vec<(&'v str, &'v Value<'a>)> {
-        let mut found = Vec::with_capacity(object.properties.len());
-        let mut seen = HashSet::with_capacity(object.properties.len());
-        for property in &object.properties {
-            let (key, value) = (property.name.as_str(), &property.value);
-            let absent = matches!(value, Value::NullKeyword(_));
-            if !seen.insert(key) {
-                self.stands_twice(key, path, property.start());
-            } else if is_own(key) || vocabulary.known.contains(&key) {
-                found.extend((!absent || is_own(key)).then_some((key, value)));
-            } else {
-                self.foreign_key(key, path, property.start(), vocabulary);
-            }
+    /// Whether a property says something. Where its key is wrong, that is noted.
+    fn counts(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) -> bool {
+        let key = &*property.key;
+        if property.again {
+            self.stands_twice(property, path);
+            false
+        } else if is_own(key) {
+            true
+        } else if vocabulary.known.contains(&key) {
+            property.value.kind() != Kind::Null
+        } else {
+            self.foreign_key(property, path, vocabulary);
+            false
         }
-        found
     }
 
     /// Notes every key of an object of the user's that stands twice.
-    pub(super) fn unique_keys(&mut self, object: &Object<'a>, path: Path<'_>) {
-        let mut seen = HashSet::with_capacity(object.properties.len());
-        for property in &object.properties {
-            if !seen.insert(property.name.as_str()) {
-                self.stands_twice(property.name.as_str(), path, property.start());
-            }
+    pub(super) fn unique_keys(&mut self, object: Value<'_>, path: Path<'_>) {
+        for property in properties(object).iter().filter(|property| property.again) {
+            self.stands_twice(property, path);
         }
     }
 
-    fn stands_twice(&mut self, key: &str, path: Path<'_>, at: usize) {
+    fn stands_twice(&mut self, property: &Property<'_>, path: Path<'_>) {
+        let key = &*property.key;
         let message = format!("the key {} stands here a second time", quoted(key));
-        self.report.add(ProblemCode::DuplicateKey, path.key(key), at, message, None);
+        self.report.add(ProblemCode::DuplicateKey, path.key(key), property.key_at, message, None);
     }
 
-    fn foreign_key(&mut self, key: &str, path: Path<'_>, at: usize, vocabulary: &Vocabulary) {
+    fn foreign_key(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) {
+        let key = &*property.key;
         let word = quoted(key);
         let (code, message, suggestion) = if vocabulary.reserved.contains(&key) {
             let suggestion = "leave it out; data of your own goes into \"meta\"".to_owned();
@@ -142,23 +135,37 @@ impl<'a> Reader<'a> {
             let own = || "keys of your own go into \"meta\", or begin with \"x-\"".to_owned();
             (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(own))
         };
-        self.report.add(code, path.key(key), at, message, Some(suggestion));
-    }
-
-    fn wrong_type(&mut self, value: &Value<'a>, path: Path<'_>, what: &str, wanted: &str, suggestion: Option<String>) {
-        let message = format!("{what} must be {wanted}, not {}", kind(value));
-        self.report.add(ProblemCode::WrongType, path, value.start(), message, suggestion);
+        self.report.add(code, path.key(key), property.key_at, message, Some(suggestion));
     }
 }
 
 /// What a value is, with its article.
-const fn kind(value: &Value<'_>) -> &'static str {
-    match value {
-        Value::StringLit(_) => "a string",
-        Value::NumberLit(_) => "a number",
-        Value::BooleanLit(_) => "a truth value",
-        Value::Object(_) => "an object",
-        Value::Array(_) => "a list",
-        Value::NullKeyword(_) => "null",
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::String => "a string",
+        Kind::Number => "a number",
+        Kind::Truth => "a truth value",
+        Kind::Object => "an object",
+        Kind::List => "a list",
+        Kind::Null => "null",
     }
+}
+
+/// The properties of `object`. Takes time in proportion to its text, however many they are.
+fn properties(object: Value<'_>) -> Vec<Property<'_>> {
+    let mut properties: Vec<Property<'_>> = Vec::with_capacity(USUAL);
+    let mut seen = HashSet::new();
+    for (key, value) in object.properties() {
+        let (key, key_at) = (key.meant(), key.at);
+        if properties.len() == FEW {
+            seen.extend(properties.iter().map(|earlier| earlier.key.clone()));
+        }
+        let again = if properties.len() < FEW {
+            properties.iter().any(|earlier| earlier.key == key)
+        } else {
+            !seen.insert(key.clone())
+        };
+        properties.push(Property { key, key_at, again, value });
+    }
+    properties
 }

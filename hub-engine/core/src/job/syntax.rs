@@ -1,18 +1,17 @@
-//! From bytes to a syntax tree with places. Knows JSON, and nothing of jobs.
+//! From bytes to a text that is known to be JSON. Knows nothing of jobs.
 //!
-//! What is JSON is decided by `serde_json`, as everywhere else in Hub; the tree is then built by a parser
-//! that keeps places. Size and nesting are looked at before either of them sees the text.
+//! What is JSON is decided by `serde_json`, as everywhere else in Hub. Size and nesting are looked at before
+//! it sees the text.
 
 use std::fmt;
 
-use jsonc_parser::ast::Value;
-use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Limits;
 use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
+use super::value::Value;
 
 /// The text that `bytes` are.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
@@ -24,18 +23,13 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
     })
 }
 
-/// The tree that `text` is.
-pub(super) fn tree<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, Problems> {
+/// The value that `text` is.
+pub(super) fn value<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, Problems> {
     check_size(text, limits)?;
-    if let Err(error) = serde_json::from_str::<Understood>(text) {
-        return Err(not_json(text, &error));
+    match serde_json::from_str(text) {
+        Ok(Understood) => Ok(Value::of_job(text)),
+        Err(error) => Err(not_json(text, &error)),
     }
-    let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
-    let parsed = parse_to_ast(text, &collect, &STRICT).map_err(|error| {
-        let message = format!("the job cannot be read: {}", error.kind());
-        problem(ProblemCode::NotJson, text, error.range().start, message, None)
-    })?;
-    parsed.value.ok_or_else(|| problem(ProblemCode::NotJson, text, 0, "the job is empty".to_owned(), None))
 }
 
 fn check_size(text: &str, limits: &Limits) -> Result<(), Problems> {
@@ -67,19 +61,6 @@ fn first_deeper(text: &str, limit: usize) -> Option<usize> {
         depth > limit
     })
 }
-
-const STRICT: ParseOptions = ParseOptions {
-    allow_comments: false,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: false,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
-};
 
 fn not_json(text: &str, error: &serde_json::Error) -> Problems {
     if text.trim().is_empty() {
@@ -188,7 +169,7 @@ mod tests {
 
     #[test]
     fn places_of_errors_are_of_characters() {
-        let problems = tree("{\n  \"ß\": 'x'}", &Limits::default()).unwrap_err();
+        let problems = value("{\n  \"ß\": 'x'}", &Limits::default()).unwrap_err();
         let problem = problems.into_iter().next().unwrap();
         assert_eq!((problem.line, problem.column), (Some(2), Some(8)));
         assert_eq!(problem.suggestion.as_deref(), Some("strings stand in double quotes"));

@@ -34,8 +34,18 @@ pub(super) enum Filling {
 }
 
 impl Template {
-    pub(super) fn new(text: &str, holes: Vec<Hole>) -> Self {
-        Self { text: text.into(), holes: holes.into() }
+    /// A template without holes.
+    pub(super) fn literal(text: &str) -> Self {
+        Self { text: text.into(), holes: Box::default() }
+    }
+
+    /// The same text with holes in it. Takes them out of `holes`.
+    pub(super) fn punch(&mut self, holes: &mut Vec<Hole>) {
+        self.holes = holes.drain(..).collect();
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The text as it was written.

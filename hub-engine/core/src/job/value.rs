@@ -1,0 +1,213 @@
+//! Values in a text that is known to be JSON, each with its place.
+//!
+//! Nothing is built of the text. A value is a piece of it, and what is inside is read when it is asked for:
+//! so a job of a million tasks costs, for each of them, no more than a small one.
+
+use std::borrow::Cow;
+
+/// A value where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    /// Its byte offset in the text of the job.
+    pub(super) at: usize,
+    /// Its own text.
+    pub(super) text: &'a str,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    String,
+    Number,
+    Truth,
+    Object,
+    List,
+    Null,
+}
+
+impl<'a> Value<'a> {
+    /// The value that the text of a job is.
+    pub(super) fn of_job(text: &'a str) -> Self {
+        let mut cursor = Cursor { text, at: 0, offset: 0 };
+        cursor.skip_separators();
+        cursor.value()
+    }
+
+    /// What it is, which its first byte tells.
+    pub(super) fn kind(self) -> Kind {
+        match self.text.as_bytes().first() {
+            Some(b'"') => Kind::String,
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::List,
+            Some(b't' | b'f') => Kind::Truth,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
+        }
+    }
+
+    /// The characters that a string means, however they are written.
+    pub(super) fn meant(self) -> Cow<'a, str> {
+        let written = &self.text[1..self.text.len() - 1];
+        if written.contains('\\') {
+            Cow::Owned(serde_json::from_str(self.text).expect("the text of a job was checked"))
+        } else {
+            Cow::Borrowed(written)
+        }
+    }
+
+    /// The elements of a list.
+    pub(super) fn elements(self) -> impl Iterator<Item = Self> {
+        let mut cursor = self.cursor();
+        cursor.enter();
+        std::iter::from_fn(move || cursor.finds_more().then(|| cursor.value()))
+    }
+
+    /// The keys and values of an object.
+    pub(super) fn properties(self) -> impl Iterator<Item = (Self, Self)> {
+        let mut cursor = self.cursor();
+        cursor.enter();
+        std::iter::from_fn(move || cursor.finds_more().then(|| cursor.property()))
+    }
+
+    /// A cursor that stands before the value.
+    pub(super) const fn cursor(self) -> Cursor<'a> {
+        Cursor { text: self.text, at: 0, offset: self.at }
+    }
+}
+
+/// Walks a text forwards. What is asked of it has to be what stands next.
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    /// The byte offset of `text` in the text of the job.
+    offset: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The byte that stands next. The text ends as if everything open were closed there.
+    pub(super) fn next_byte(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(b']')
+    }
+
+    /// Goes into the list or object that stands next.
+    pub(super) const fn enter(&mut self) {
+        self.at += 1;
+    }
+
+    /// Whether another element or property of the list or object stands next; else goes out of it.
+    pub(super) fn finds_more(&mut self) -> bool {
+        self.skip_separators();
+        let more = !matches!(self.next_byte(), b']' | b'}');
+        self.at += usize::from(!more);
+        more
+    }
+
+    /// Takes the value that stands next.
+    pub(super) fn value(&mut self) -> Value<'a> {
+        let start = self.at;
+        self.at = end_of_value(self.text.as_bytes(), start);
+        Value { at: self.offset + start, text: &self.text[start..self.at] }
+    }
+
+    /// Takes the key that stands next.
+    pub(super) fn key(&mut self) -> Value<'a> {
+        let key = self.value();
+        self.skip_separators();
+        key
+    }
+
+    fn property(&mut self) -> (Value<'a>, Value<'a>) {
+        (self.key(), self.value())
+    }
+
+    fn skip_separators(&mut self) {
+        while matches!(self.next_byte(), b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') {
+            self.at += 1;
+        }
+    }
+}
+
+/// Where the value that begins at `start` ends.
+fn end_of_value(text: &[u8], start: usize) -> usize {
+    match text.get(start) {
+        Some(b'"') => end_of_string(text, start),
+        Some(b'{' | b'[') => end_of_nested(text, start),
+        _ => {
+            let word = text[start..].iter();
+            start + word.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count()
+        }
+    }
+}
+
+fn end_of_nested(text: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = end_of_string(text, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+fn end_of_string(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(values: impl Iterator<Item = Value<'static>>) -> Vec<(usize, &'static str)> {
+        values.map(|value| (value.at, value.text)).collect()
+    }
+
+    #[test]
+    fn values_are_pieces_of_the_text() {
+        let list = Value::of_job(" [ -1.5e+3 ,\"]\\\"\",{\"a\":[ ]} , null,[]\n] ");
+        assert_eq!(list.kind(), Kind::List);
+        let elements = [(3, "-1.5e+3"), (12, r#""]\"""#), (18, r#"{"a":[ ]}"#), (30, "null"), (35, "[]")];
+        assert_eq!(seen(list.elements()), elements);
+        let kinds = [Kind::Number, Kind::String, Kind::Object, Kind::Null, Kind::List];
+        assert_eq!(list.elements().map(Value::kind).collect::<Vec<_>>(), kinds);
+    }
+
+    #[test]
+    fn properties_have_places_too() {
+        let object = Value::of_job(r#"{"a" : true,"\u0061\\":{"}":1}}"#);
+        let (keys, values): (Vec<_>, Vec<_>) = object.properties().unzip();
+        assert_eq!(seen(keys.iter().copied()), [(1, r#""a""#), (12, r#""\u0061\\""#)]);
+        assert_eq!(seen(values.into_iter()), [(7, "true"), (23, r#"{"}":1}"#)]);
+        assert_eq!(keys.into_iter().map(Value::meant).collect::<Vec<_>>(), ["a", "a\\"]);
+    }
+
+    #[test]
+    fn a_cursor_takes_what_is_nested_step_by_step() {
+        let mut cursor = Value::of_job(r#"[[], {"a": [1]}]"#).cursor();
+        cursor.enter();
+        assert!(cursor.finds_more() && cursor.next_byte() == b'[');
+        cursor.enter();
+        assert!(!cursor.finds_more() && cursor.finds_more() && cursor.next_byte() == b'{');
+        cursor.enter();
+        assert!(cursor.finds_more());
+        assert_eq!((cursor.key().text, cursor.value().text), (r#""a""#, "[1]"));
+        assert!(!cursor.finds_more() && !cursor.finds_more());
+    }
+}
