@@ -169,6 +169,13 @@ impl Object {
     }
 
     fn quoted(&mut self, text: &str) {
+        // Hardly anything needs an escape.
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.text.push('"');
+            self.text.push_str(text);
+            self.text.push('"');
+            return;
+        }
         match serde_json::to_string(text) {
             Ok(quoted) => self.text.push_str(&quoted),
             Err(_) => self.text.push_str("\"\""),

@@ -1,6 +1,6 @@
 //! What a broker cannot take is refused here: one client panics on it, and the other one loses its connection.
 
-use crate::{Error, ErrorKind, Message, Operation, Result};
+use crate::{Error, ErrorKind, Message, Operation, Result, Text};
 
 /// Names, keys and ids are short strings: at most this long, in bytes.
 const LONGEST_SHORT_STRING: usize = 255;
@@ -35,7 +35,7 @@ pub(crate) fn check_message(message: &Message, max_message_bytes: usize) -> Resu
         ("content type", message.content_type.as_ref()),
     ];
     for (what, text) in short_strings {
-        let size = text.map_or(0, |text| text.len());
+        let size = text.map_or(0, Text::len);
         if size > LONGEST_SHORT_STRING {
             return too_large(format!("the {what} has {size} bytes, the limit is {LONGEST_SHORT_STRING}"));
         }
