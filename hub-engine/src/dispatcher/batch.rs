@@ -124,3 +124,52 @@ impl std::fmt::Debug for Answer {
         f.write_str("Answer")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_a_change() -> Batch {
+        let id = JobId::new(uuid::Uuid::from_u128(1 << 64));
+        Batch { changes: vec![Change::JobRemoved { id }], ..Batch::default() }
+    }
+
+    fn with_an_answer() -> Batch {
+        Batch { answers: vec![Answer::new(|| {})], ..with_a_change() }
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_committed_at_once_but_not_right_behind_another_commit() {
+        let now = Instant::now();
+        assert!(with_an_answer().is_due(now, None));
+        assert!(with_an_answer().is_due(now, now.checked_sub(SPACING)));
+        let mut batch = with_an_answer();
+        assert!(!batch.is_due(now, Some(now)));
+        assert_eq!(batch.due, Some(now + SPACING), "the loop looks again then");
+        assert!(batch.is_due(now + SPACING, Some(now)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_grows_first() {
+        let now = Instant::now();
+        let mut batch = with_a_change();
+        batch.hurry(now);
+        assert!(!batch.is_due(now, None));
+        batch.idle_answers.push(Answer::new(|| {}));
+        assert!(!batch.is_due(now, None), "nobody is in a hurry for these");
+        assert_eq!((batch.due, batch.is_due(now + LINGER, None)), (Some(now + LINGER), true));
+        let mut bare = with_a_change();
+        assert!(!bare.is_due(now, None));
+        assert_eq!(bare.due, Some(now + LINGER_CONFIRMED));
+    }
+
+    #[test]
+    fn a_large_batch_waits_for_nothing_and_an_empty_one_is_none() {
+        let now = Instant::now();
+        let id = JobId::new(uuid::Uuid::from_u128(1 << 64));
+        let mut large = Batch { changes: vec![Change::JobRemoved { id }; LARGE], ..with_an_answer() };
+        assert!(large.is_due(now, Some(now)));
+        let mut empty = Batch { commit_first: true, ..Batch::default() };
+        assert!(!empty.is_due(now, None) && !empty.commit_first);
+    }
+}

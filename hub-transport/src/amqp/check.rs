@@ -1,11 +1,12 @@
 //! What a broker cannot take is refused here: one client panics on it, and the other one loses its connection.
 
+use super::FRAME_MAX;
 use crate::{Error, ErrorKind, Message, Operation, Result, Text};
 
 /// Names, keys and ids are short strings: at most this long, in bytes.
 const LONGEST_SHORT_STRING: usize = 255;
-/// All headers have to go into one frame, which has 128 KiB unless a broker is told otherwise. In bytes.
-const LARGEST_HEADERS: usize = 64 * 1024;
+/// All headers have to go into one frame. In bytes.
+const LARGEST_HEADERS: usize = FRAME_MAX as usize / 2;
 
 /// Checks the name of a queue or an exchange, or the key of a binding.
 pub(crate) fn check_name(name: &str, operation: Operation) -> Result<()> {

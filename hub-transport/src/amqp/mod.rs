@@ -15,6 +15,7 @@ pub(crate) use check::{check_message, check_name};
 pub(crate) use codes::{kind_of_code, size_limit};
 pub(crate) use ledger::Ledger;
 pub(crate) use render::{Argument, RETURN_MARK, exchange_arguments, header_arguments, is_own_header, queue_arguments};
+pub(crate) use settings::FRAME_MAX;
 pub use settings::{AmqpSettings, TlsFiles};
 pub(crate) use tls::client_config;
 pub(crate) use window::Window;

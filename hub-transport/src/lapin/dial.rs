@@ -11,7 +11,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::convert::error;
 use super::end::Socket;
-use crate::amqp::AmqpSettings;
+use crate::amqp::{AmqpSettings, FRAME_MAX};
 use crate::{Error, ErrorKind, Operation, Result};
 
 /// Connects, and returns the connection with a hold on its socket.
@@ -79,7 +79,11 @@ fn uri(settings: &AmqpSettings) -> AMQPUri {
             port: address.port,
         },
         vhost: address.vhost.clone(),
-        query: AMQPQueryString { heartbeat: Some(settings.heartbeat_seconds()), ..AMQPQueryString::default() },
+        query: AMQPQueryString {
+            heartbeat: Some(settings.heartbeat_seconds()),
+            frame_max: Some(FRAME_MAX),
+            ..AMQPQueryString::default()
+        },
     }
 }
 
