@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::{STEP, follow};
+use super::follow::{STEP, follow, has_ended};
 use super::replies::Replies;
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
@@ -127,6 +127,13 @@ impl AmqpHub {
     async fn hand_in(&self, id: JobId, message: Message, wait: Duration) -> Result<Submitted, RequestError> {
         // Under one id a job is one job, however often it arrives.
         let answer = self.exchange(message, self.deadline(wait), Repeat::Harmless).await;
+        if let Err(Unanswered::Silence(_)) = &answer
+            && !wait.is_zero()
+            && let Ok(record) = self.job(id, None).await
+        {
+            // The dispatcher that was to answer has gone, with the job in its store: another one knows it.
+            return Ok(Submitted { id, record: Some(record).filter(has_ended) });
+        }
         answer.map_err(|unanswered| match unanswered {
             Unanswered::Refused(error) => error,
             Unanswered::Silence(error) => {

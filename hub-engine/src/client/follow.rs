@@ -56,7 +56,7 @@ fn passes(kind: RequestErrorKind, answered: bool) -> bool {
 }
 
 /// Whether the record is of a job that has ended.
-fn has_ended(record: &Json) -> bool {
+pub(super) fn has_ended(record: &Json) -> bool {
     #[derive(Deserialize)]
     struct Status {
         status: hub_core::JobStatus,
