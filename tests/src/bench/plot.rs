@@ -39,16 +39,22 @@ const PLOTS: [Plot; 2] = [
     Plot {
         name: "throughput",
         title: "Throughput of one flat job, against its size",
-        x: Axis { title: "tasks in the job", logarithmic: true, show: digits },
-        y: Axis { title: "tasks a second", logarithmic: false, show: digits },
+        x: Axis { title: "tasks in the job", logarithmic: true, show: short },
+        y: Axis { title: "tasks a second", logarithmic: false, show: short },
     },
     Plot {
         name: "latency",
         title: "Latency of a job of two tasks, against load",
-        x: Axis { title: "load, in percent of the most", logarithmic: false, show: |x| digits(x * 100.0) },
-        y: Axis { title: "milliseconds", logarithmic: true, show: |y| digits(y * 1000.0) },
+        x: Axis { title: "load, in percent of the most", logarithmic: false, show: |x| short(x * 100.0) },
+        y: Axis { title: "milliseconds", logarithmic: true, show: |y| short(y * 1000.0) },
     },
 ];
+
+/// A number on an axis.
+fn short(value: f64) -> String {
+    let text = digits(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
 
 /// Draws every plot for which the result has points.
 pub(super) fn draw(json: &Path, into: &Path) -> Result<(), String> {
