@@ -246,7 +246,8 @@ def signature(task):
 
 def scan(answers, settings, names):
     """Imports one module after the other and says what each has. The name goes first, so that a module
-    that ends or hangs this process is known by it."""
+    that ends or hangs this process is known by it. When it has said all it says so: nobody need wait
+    for this process to tidy up."""
     import inspect
 
     modules = Modules(settings["tasks_dir"])
@@ -269,6 +270,7 @@ def scan(answers, settings, names):
         except BaseException as error:
             found = {"name": name, "broken": describe(error)[0].answer["traceback"]}
         say(answers, found)
+    say(answers, {"all": True})
 
 
 def say(answers, message):

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 
 use super::modules::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
@@ -49,6 +50,9 @@ struct Said {
     coroutine: bool,
     #[serde(default)]
     broken: Option<String>,
+    /// It has said all.
+    #[serde(default)]
+    all: bool,
 }
 
 impl Files {
@@ -166,6 +170,10 @@ async fn scan(
         };
         let Some(line) = line else { break };
         let said: Said = serde_json::from_str(&line)?;
+        if said.all {
+            tokio::spawn(end(child));
+            return Ok(None);
+        }
         match (said.loading, said.name, said.broken) {
             (Some(name), ..) => loading = Some(name),
             (None, Some(name), Some(why)) => {
@@ -194,4 +202,11 @@ async fn scan(
         return Err(std::io::Error::other(format!("the interpreter {}", describe_exit(status))));
     }
     Ok(None)
+}
+
+/// Lets a scanner that has said all come to its end, for which modules may have wishes of their own.
+async fn end(mut child: Child) {
+    if tokio::time::timeout(IMPORT_LIMIT, child.wait()).await.is_err() {
+        environment::kill(&mut child).await;
+    }
 }
