@@ -207,15 +207,19 @@ async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
     // One that restarts does not answer; but the next one knows the job, if the last one had it safe.
     for (status, known) in [("RUNNING", None), ("FAILED", Some(json!({"status": "FAILED"})))] {
         let script = async {
-            scripted.job().await;
+            let id = scripted.job().await.message_id.unwrap();
             let question = scripted.request().await;
-            assert_eq!(body(&question), json!({"v": 1, "type": "job", "id": some_id()}));
+            assert_eq!(body(&question), json!({"v": 1, "type": "job", "id": id.as_str()}));
             scripted.reply(&question, json!({"v": 1, "ok": {"status": status}}).to_string()).await;
         };
-        let waited = hub.submit_and_wait(submission("{}", Some(some_id())), Duration::from_millis(250));
-        let submitted = asked(waited, script).await.unwrap();
-        assert_eq!((submitted.id, submitted.record), (some_id(), known.map(Into::into)));
+        let waited = hub.submit_and_wait(submission("{}", None), Duration::from_millis(250));
+        assert_eq!(asked(waited, script).await.unwrap().record, known.map(Into::into));
     }
+    // Under an id of the user's it may know another job by it.
+    let waited = hub.submit_and_wait(submission("{}", Some(some_id())), Duration::from_millis(250));
+    let error = asked(waited, async { drop(scripted.job().await) }).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::TimedOut);
+    assert!(error.message.contains(&some_id().to_string()), "{error}");
 
     // A dispatcher that has gone would be waited for as long. Longer waiting is done in pieces, by who asks.
     let script = async {

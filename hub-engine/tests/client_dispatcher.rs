@@ -116,3 +116,22 @@ async fn a_job_waits_for_its_dispatcher() {
     tokio::time::timeout(DEADLINE, known).await.expect("the job was lost");
     dispatcher.stop(Duration::from_secs(5)).await;
 }
+
+#[tokio::test]
+async fn a_submission_that_waits_is_answered_when_the_dispatcher_stops() {
+    let dispatcher = dispatcher(&MemoryBroker::new()).await;
+    let text = json!({"name": "unfinished", "tasks": [{"name": "a"}]}).to_string();
+    let id = hub_core::JobId::new(uuid::Uuid::from_u128(7 << 64));
+    let (hub, submission) = (dispatcher.hub(), Submission { text: text.into(), id: Some(id) });
+    let waiting = tokio::spawn(async move { hub.submit_and_wait(submission, DEADLINE).await });
+    let hub = dispatcher.hub();
+    let taken = async {
+        while hub.job(id, None).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, taken).await.expect("the job was not taken");
+    dispatcher.stop(Duration::from_secs(5)).await;
+    let submitted = waiting.await.unwrap().unwrap();
+    assert_eq!((submitted.id, submitted.record), (id, None));
+}

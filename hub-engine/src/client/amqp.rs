@@ -124,28 +124,9 @@ impl AmqpHub {
     }
 
     /// Publishes a submission, and waits for its answer, which may be held back for `wait`.
-    async fn hand_in(&self, id: JobId, message: Message, wait: Duration) -> Result<Submitted, RequestError> {
+    async fn hand_in(&self, message: Message, wait: Duration) -> Result<Submitted, Unanswered> {
         // Under one id a job is one job, however often it arrives.
-        let answer = self.exchange(message, self.deadline(wait), Repeat::Harmless).await;
-        if let Err(Unanswered::Silence(_)) = &answer
-            && !wait.is_zero()
-            && let Ok(record) = self.job(id, None).await
-        {
-            // The dispatcher that was to answer has gone, with the job in its store: another one knows it.
-            return Ok(Submitted { id, record: Some(record).filter(has_ended) });
-        }
-        answer.map_err(|unanswered| match unanswered {
-            Unanswered::Refused(error) => error,
-            Unanswered::Silence(error) => {
-                let advice = format!("The broker keeps the job as {id}: it runs when a dispatcher comes");
-                RequestError::new(error.kind, format!("{}. {advice}", error.message))
-            }
-            Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
-                let advice = format!("The broker may have the job as {id}: submit it again under this id");
-                RequestError::new(error.kind, format!("{}. {advice}", error.message))
-            }
-            Unanswered::NotDelivered(error) => error,
-        })
+        self.exchange(message, self.deadline(wait), Repeat::Harmless).await
     }
 
     /// Asks, and reads the answer.
@@ -183,6 +164,7 @@ impl AmqpHub {
             let delivered = self.deliver(&message, deadline).await.map_err(Unanswered::NotDelivered)?;
             if delivered {
                 tokio::select! {
+                    biased;
                     Ok(body) = &mut awaited.body => return read_reply(&body),
                     _ = inbox.changed() => {}
                     () = tokio::time::sleep_until(deadline) => {
@@ -256,6 +238,21 @@ async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option
     }
 }
 
+/// What the submitter of a job is told that was not answered.
+fn unanswered(id: JobId, why: Unanswered) -> RequestError {
+    let (error, advice) = match why {
+        Unanswered::Refused(error) => return error,
+        Unanswered::Silence(error) => {
+            (error, format!("The broker keeps the job as {id}: it runs when a dispatcher comes"))
+        }
+        Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
+            (error, format!("The broker may have the job as {id}: submit it again under this id"))
+        }
+        Unanswered::NotDelivered(error) => return error,
+    };
+    RequestError::new(error.kind, format!("{}. {advice}", error.message))
+}
+
 fn read_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unanswered> {
     let answer = Reply::decode(body).unwrap_or_else(|error| {
         let message = format!("the dispatcher's answer is unclear: {error}");
@@ -288,14 +285,23 @@ fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestEr
 impl Hub for AmqpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
         let (id, message) = self.submission(&submission);
-        self.hand_in(id, message, Duration::ZERO).await.map(|submitted| submitted.id)
+        self.hand_in(message, Duration::ZERO).await.map(|submitted| submitted.id).map_err(|why| unanswered(id, why))
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
         let (id, message) = self.submission(&submission);
         let wait = wait.min(STEP);
         let message = message.with_header(WAIT_HEADER, wait.as_millis().to_string());
-        self.hand_in(id, message, wait).await
+        match self.hand_in(message, wait).await {
+            Ok(submitted) => Ok(submitted),
+            // The dispatcher that was to answer may have gone, with the job in its store: another one knows it. (Under an
+            // id that is not new it may know another job.)
+            Err(Unanswered::Silence(why)) if submission.id.is_none() => match self.job(id, None).await {
+                Ok(record) => Ok(Submitted { id, record: Some(record).filter(has_ended) }),
+                Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
+            },
+            Err(why) => Err(unanswered(id, why)),
+        }
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {

@@ -55,14 +55,21 @@ impl LocalHub {
     pub(super) async fn outcome(&self, admission: Admission) -> Result<Submitted, RequestError> {
         let Admission { answered, wait, ended } = admission;
         let Some(wait) = wait else { return Ok(Submitted { id: answered.id().await?, record: None }) };
-        if let Ok(Ok(Some(ended))) = tokio::time::timeout(wait, ended).await {
-            // A record that cannot be had now does not make the job refused: it can be asked for.
-            return Ok(Submitted { id: ended.id, record: record_of(ended).await.ok() });
-        }
-        // It goes on, or had ended before; or it was refused.
-        let id = answered.id().await?;
-        let is_live = self.ask(|answer| Ask::Job(id, answer)).await?.is_some();
-        let record = if is_live { None } else { self.job(id, None).await.ok() };
+        let id = match tokio::time::timeout(wait, ended).await {
+            Ok(Ok(Some(ended))) => return Ok(Submitted { id: ended.id, record: record_of(ended).await.ok() }),
+            Err(_) => return Ok(Submitted { id: answered.id().await?, record: None }),
+            // It was refused, or had ended before, or the dispatcher stops.
+            Ok(_) => answered.id().await?,
+        };
+        // A record that cannot be had now does not make the job refused: it can be asked for.
+        let stored = match self.ask(|answer| Ask::Job(id, answer)).await {
+            Ok(None) => self.stored(id).await.ok(),
+            _ => None,
+        };
+        let record = match stored {
+            Some(job) => record_of(Arc::new(job)).await.ok(),
+            None => None,
+        };
         Ok(Submitted { id, record })
     }
 

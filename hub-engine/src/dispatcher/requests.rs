@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_core::JobId;
 use hub_transport::supervisor::{DeliveryRef, Link};
-use hub_transport::{Delivery, Message, Text};
+use hub_transport::{Bytes, Delivery, Message, Text};
 use serde::Serialize;
 
 use super::intake::Arrival;
@@ -57,7 +57,7 @@ impl ReplyTo {
 pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, delivery: Delivery) {
     let (hub, link) = (Arc::clone(hub), link.clone());
     tokio::spawn(async move {
-        let message = delivery.message;
+        let mut message = delivery.message;
         let reply = ReplyTo::of(&message);
         let id = message.message_id.as_deref().and_then(|id| JobId::from_str(id).ok());
         let wait = wire::wait_of(&message).map(|wait| wait.min(LONGEST_WAIT)).filter(|_| reply.is_wanted());
@@ -71,6 +71,8 @@ pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, deli
             // session lives.
             tokio::time::sleep(RETRY).await;
         };
+        // However long the job takes, its text is the loop's now.
+        message.body = Bytes::new();
         let outcome = match admitted {
             Ok(admission) => hub.outcome(admission).await,
             Err(error) => Err(error),

@@ -135,9 +135,14 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
             // Under an id of its own it can be submitted again, and is the same job.
             let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
             let submission = Submission { id: Some(id), ..submission };
+            let mut waiting = api.hub.submit_and_wait(submission.clone(), wait);
             tokio::select! {
-                submitted = api.hub.submit_and_wait(submission.clone(), wait) => submitted,
-                () = api.shutdown.cancelled() => submit(submission).await,
+                submitted = &mut waiting => submitted,
+                () = api.shutdown.cancelled() => match submit(submission).await {
+                    // The dispatcher stops too, and lets go of those who wait.
+                    Err(error) if error.kind == RequestErrorKind::Unavailable => waiting.await,
+                    submitted => submitted,
+                },
             }
         }
     }?;

@@ -5,6 +5,8 @@ use crate::{Error, ErrorKind, Message, Operation, Result, Text};
 
 /// Names, keys and ids are short strings: at most this long, in bytes.
 const LONGEST_SHORT_STRING: usize = 255;
+/// What a header takes beside its name and its value, in bytes: the length of both, and the value's type.
+const HEADER_OVERHEAD: usize = 6;
 /// All headers have to go into one frame. In bytes.
 const LARGEST_HEADERS: usize = FRAME_MAX as usize / 2;
 
@@ -45,7 +47,7 @@ pub(crate) fn check_message(message: &Message, max_message_bytes: usize) -> Resu
         let size = name.len();
         return too_large(format!("a header's name has {size} bytes, the limit is {LONGEST_SHORT_STRING}"));
     }
-    let size: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let size: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD).sum();
     if size > LARGEST_HEADERS {
         return too_large(format!("the headers have {size} bytes, the limit is {LARGEST_HEADERS}"));
     }

@@ -7,8 +7,8 @@ use super::AmqpAddress;
 
 /// What RabbitMQ takes at most since 4.0, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
-/// The most that goes into one frame, in bytes, where a client lets that be chosen; longer bodies go in several. Lapin keeps
-/// room for 32 frames each way and goes round in it: as large as brokers offer them, they would be 8 MiB to each connection.
+/// The most that Hub puts into one frame, in bytes, where a client lets that be chosen; longer bodies go in several. Lapin
+/// keeps room for 32 frames each way and goes round in it: as large as brokers offer them, they are 8 MiB.
 pub(crate) const FRAME_MAX: u32 = 32 * 1024;
 /// How long connecting may take, where the address does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

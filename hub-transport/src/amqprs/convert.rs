@@ -138,6 +138,7 @@ fn wide(value: &FieldValue) -> Option<i64> {
         FieldValue::I(number) => i64::from(*number),
         FieldValue::i(number) => i64::from(*number),
         FieldValue::s(number) => i64::from(*number),
+        FieldValue::u(number) => i64::from(*number),
         FieldValue::b(number) => i64::from(*number),
         FieldValue::B(number) => i64::from(*number),
         _ => return None,

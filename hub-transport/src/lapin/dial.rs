@@ -14,6 +14,31 @@ use super::end::Socket;
 use crate::amqp::{AmqpSettings, FRAME_MAX};
 use crate::{Error, ErrorKind, Operation, Result};
 
+/// What a connection is for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    Publishing,
+    Consuming,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Publishing => "publishing",
+            Self::Consuming => "consuming",
+        }
+    }
+
+    /// The most that goes into one frame; `None`: what the broker offers. What others have published comes in frames as
+    /// large as theirs, and lapin ends a connection on which a larger one comes than was agreed.
+    const fn frame_max(self) -> Option<u32> {
+        match self {
+            Self::Publishing => Some(FRAME_MAX),
+            Self::Consuming => None,
+        }
+    }
+}
+
 /// Connects, and returns the connection with a hold on its socket.
 ///
 /// # Errors
@@ -21,7 +46,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 pub(super) async fn dial(
     settings: &AmqpSettings,
     tls: Option<Arc<ClientConfig>>,
-    purpose: &str,
+    purpose: Purpose,
     limit: Duration,
 ) -> Result<(Connection, Socket)> {
     let address = &settings.address;
@@ -38,7 +63,7 @@ pub(super) async fn dial(
     let name = settings.server_name().to_owned();
     let runtime = lapin::runtime::default_runtime().map_err(failed)?;
     let dialling = Connection::connector(
-        uri(settings),
+        uri(settings, purpose),
         runtime,
         async move |_, runtime| {
             let reaching = async {
@@ -69,7 +94,7 @@ pub(super) async fn dial(
     }
 }
 
-fn uri(settings: &AmqpSettings) -> AMQPUri {
+fn uri(settings: &AmqpSettings, purpose: Purpose) -> AMQPUri {
     let address = &settings.address;
     AMQPUri {
         scheme: if address.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
@@ -81,13 +106,13 @@ fn uri(settings: &AmqpSettings) -> AMQPUri {
         vhost: address.vhost.clone(),
         query: AMQPQueryString {
             heartbeat: Some(settings.heartbeat_seconds()),
-            frame_max: Some(FRAME_MAX),
+            frame_max: purpose.frame_max(),
             ..AMQPQueryString::default()
         },
     }
 }
 
-fn properties(settings: &AmqpSettings, purpose: &str) -> ConnectionProperties {
-    let name = format!("{} ({purpose})", settings.connection_name);
+fn properties(settings: &AmqpSettings, purpose: Purpose) -> ConnectionProperties {
+    let name = format!("{} ({})", settings.connection_name, purpose.name());
     ConnectionProperties::default().with_connection_name(name.into())
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::convert::{error, is_of_a_channel, table};
-use super::dial::dial;
+use super::dial::{Purpose, dial};
 use super::end::{End, Socket};
 use super::publisher::LapinPublisher;
 use super::subscription;
@@ -46,9 +46,9 @@ impl LapinSession {
     pub(super) async fn open(settings: &AmqpSettings, tls: Option<&Arc<ClientConfig>>) -> Result<Arc<Self>> {
         let begun = Instant::now();
         let limit = settings.connect_timeout;
-        let (publishing, to_publish) = dial(settings, tls.cloned(), "publishing", limit).await?;
+        let (publishing, to_publish) = dial(settings, tls.cloned(), Purpose::Publishing, limit).await?;
         let left = limit.saturating_sub(begun.elapsed());
-        let (consuming, to_consume) = dial(settings, tls.cloned(), "consuming", left).await?;
+        let (consuming, to_consume) = dial(settings, tls.cloned(), Purpose::Consuming, left).await?;
         let end = End(watch::channel(Health::Up).0);
         tokio::spawn(watch_events(publishing.events_listener(), end.clone(), true));
         tokio::spawn(watch_events(consuming.events_listener(), end.clone(), false));

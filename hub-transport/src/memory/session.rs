@@ -104,7 +104,7 @@ struct MemoryPublisher {
 
 #[async_trait]
 impl Publisher for MemoryPublisher {
-    async fn publish(&self, message: Message) -> Result<Receipt> {
+    async fn publish(&self, mut message: Message) -> Result<Receipt> {
         let closed = || Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended");
         let mut health = self.health.clone();
         let permit = tokio::select! {
@@ -112,6 +112,8 @@ impl Publisher for MemoryPublisher {
             permit = Arc::clone(&self.window).acquire_owned() => permit.map_err(|_| closed())?,
             _ = health.wait_for(|health| matches!(health, Health::Closed(_))) => return Err(closed()),
         };
+        // As a broker does with those that are its own.
+        message.headers.retain(|name, _| !name.starts_with("x-"));
         let mut broker = self.broker.lock();
         broker.check_session(self.session, Operation::Publish)?;
         if let Some(limit) = broker.max_message_bytes.filter(|limit| message.body.len() > *limit) {

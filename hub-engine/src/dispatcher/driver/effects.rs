@@ -175,6 +175,8 @@ impl Driver {
     /// Brings to an end what has begun: commits, publishes, acknowledgements.
     pub(super) async fn stop(mut self, mut inputs: mpsc::UnboundedReceiver<Input>, grace: Duration) {
         let deadline = Instant::now() + grace;
+        // Whoever waits for a job's end is answered now, as long as answers get out.
+        self.waiters.clear();
         self.pending.commit_first = true;
         self.flush();
         while self.committing.is_some() || !self.pending.is_empty() || !self.batches.is_idle(self.pending.number) {
