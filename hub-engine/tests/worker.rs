@@ -5,20 +5,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::state::ErrorKind;
 use hub_core::{Attempt, JobId, Json};
 use hub_engine::runner::{Catalogue, Outcome, Runner, TaskReport, TaskRequest};
-use hub_engine::wire::{self, Names, TaskMessage};
+use hub_engine::wire::{self, FromWorker, Names, ResultMessage, ResultStatus, TaskEnded, TaskMessage};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{Message, Outcome as Published};
+use hub_transport::{Message, Outcome as Published, Session, SubscribeOptions};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Runs every task as soon as the test lets it.
+/// Runs every task as soon as the test lets it. A task whose arguments are a number returns a text of that length.
 struct Gated {
     gate: Semaphore,
     began: AtomicU32,
     catalogue: watch::Sender<Arc<Catalogue>>,
+}
+
+impl Gated {
+    fn new() -> Arc<Self> {
+        let catalogue = watch::channel(Arc::default()).0;
+        Arc::new(Self { gate: Semaphore::new(0), began: AtomicU32::new(0), catalogue })
+    }
 }
 
 #[async_trait]
@@ -26,7 +34,9 @@ impl Runner for Gated {
     async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
         self.began.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
-        TaskReport::silent(Outcome::Success { data: request.args })
+        let length = request.args.get().parse::<usize>();
+        let data = length.map_or(request.args, |length| Json::string(&"x".repeat(length)));
+        TaskReport::silent(Outcome::Success { data })
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
@@ -39,47 +49,128 @@ impl Runner for Gated {
 /// Lets everything that can happen without the test's help happen: time is paused, and moves on only
 /// when every task of the runtime waits.
 async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_task_published_twice_runs_once_and_leaves_nothing_on_the_broker() {
-    let (broker, names) = (MemoryBroker::new(), Names::new("hub"));
-    let session = broker.transport().connect().await.unwrap();
-    session.declare(&names.shared_topology()).await.unwrap();
-    let runner = Arc::new(Gated {
-        gate: Semaphore::new(0),
-        began: AtomicU32::new(0),
-        catalogue: watch::channel(Arc::default()).0,
-    });
-    let worker = Worker::start(broker.transport(), runner.clone(), WorkerSettings::new("hub", 1));
-    worker.ready().await;
+/// A worker alone with a broker.
+struct Scene {
+    broker: MemoryBroker,
+    names: Names,
+    session: Arc<dyn Session>,
+    runner: Arc<Gated>,
+    worker: Worker,
+}
 
-    let publisher = session.publisher(16).await.unwrap();
+impl Scene {
+    async fn new(broker: MemoryBroker, slots: u32) -> Self {
+        let names = Names::new("hub");
+        let session = broker.transport().connect().await.unwrap();
+        session.declare(&names.shared_topology()).await.unwrap();
+        let runner = Gated::new();
+        let worker = Worker::start(broker.transport(), runner.clone(), WorkerSettings::new("hub", slots));
+        worker.ready().await;
+        Self { broker, names, session, runner, worker }
+    }
+
+    async fn publish(&self, task: TaskMessage) {
+        let publisher = self.session.publisher(16).await.unwrap();
+        let message = Message::new(self.names.tasks(), "default", wire::encode(&task));
+        let receipt = publisher.publish(message).await.unwrap();
+        assert!(matches!(receipt.await, Published::Confirmed));
+    }
+
+    /// Lets as many tasks end as wait for it.
+    async fn let_end(&self, tasks: usize) {
+        self.runner.gate.add_permits(tasks);
+        settle().await;
+    }
+
+    fn unsettled(&self) -> usize {
+        self.broker.depths()[&self.names.pool_queue("default")]
+    }
+
+    /// What the worker has told, message by message.
+    async fn told(&self) -> Vec<Vec<TaskEnded>> {
+        let options = SubscribeOptions { prefetch: 100, exclusive: false };
+        let mut queue = self.session.subscribe(&self.names.results_queue(), options).await.unwrap();
+        settle().await;
+        let mut told = Vec::new();
+        while let Ok(delivery) = queue.deliveries.try_recv() {
+            match ResultMessage::decode(&delivery.message.body).unwrap() {
+                ResultMessage::FromWorker(FromWorker::Results(results)) => told.push(results.results),
+                other => panic!("{other:?} is no result"),
+            }
+        }
+        told
+    }
+}
+
+fn task(index: u32, args: &str) -> TaskMessage {
     let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
-    let task = |index: u32| TaskMessage {
+    TaskMessage {
         v: wire::VERSION,
         id: job.task(index),
         parent_id: job,
         name: "t".into(),
         task_name: "t".into(),
         pool: "default".into(),
-        args: Json::null(),
+        args: Json::from_checked(args),
         kwargs: Json::null(),
         attempt: Attempt { attempt: 1, incarnation: 1 },
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_published_twice_runs_once_and_leaves_nothing_on_the_broker() {
+    let scene = Scene::new(MemoryBroker::new(), 1).await;
     // The first runs, the second waits for the slot; then each comes again while it does, and after that.
     for _ in 0..3 {
         for index in 0..2 {
-            let message = Message::new(names.tasks(), "default", wire::encode(&task(index)));
-            let receipt = publisher.publish(message).await.unwrap();
-            assert!(matches!(receipt.await, Published::Confirmed));
+            scene.publish(task(index, "null")).await;
         }
         settle().await;
     }
-    runner.gate.add_permits(2);
+    scene.let_end(2).await;
+    assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
+    assert_eq!(scene.runner.began.load(Ordering::SeqCst), 2);
+    scene.worker.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_together_is_told_with_one_message() {
+    let scene = Scene::new(MemoryBroker::new(), 6).await;
+    for index in 0..6 {
+        scene.publish(task(index, "3")).await;
+    }
     settle().await;
-    assert_eq!(broker.depths()[&names.pool_queue("default")], 0, "a delivery was never settled");
-    assert_eq!(runner.began.load(Ordering::SeqCst), 2);
-    worker.stop(Duration::from_secs(1)).await;
+    scene.let_end(1).await;
+    scene.let_end(5).await;
+    let told = scene.told().await;
+    assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [1, 5]);
+    let mut ended: Vec<_> = told.into_iter().flatten().map(|ended| (ended.id, ended.data)).collect();
+    ended.sort_by_key(|(id, _)| *id);
+    let data = Some(Json::string("xxx"));
+    assert_eq!(ended, (0..6).map(|index| (task(index, "3").id, data.clone())).collect::<Vec<_>>());
+    assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
+    scene.worker.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_result_that_the_broker_never_takes_does_not_take_others_with_it() {
+    let scene = Scene::new(MemoryBroker::new().with_max_message_bytes(1000), 4).await;
+    for (index, length) in [(0, "300"), (1, "300"), (2, "2000"), (3, "300")] {
+        scene.publish(task(index, length)).await;
+    }
+    settle().await;
+    scene.let_end(4).await;
+    let told = scene.told().await;
+    assert!(told.iter().all(|message| message.len() == 1), "together they are too large: {told:?}");
+    let mut ended: Vec<_> = told.into_iter().flatten().map(|ended| (ended.id, ended.status, ended.error)).collect();
+    ended.sort_by_key(|(id, ..)| *id);
+    let statuses: Vec<_> = ended.iter().map(|(_, status, _)| *status).collect();
+    use ResultStatus::{Failed, Success};
+    assert_eq!(statuses, [Success, Success, Failed, Success]);
+    assert_eq!(ended[2].2.as_ref().unwrap().kind, ErrorKind::ResultTooLarge);
+    assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
+    scene.worker.stop(Duration::from_secs(1)).await;
 }

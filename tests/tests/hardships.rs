@@ -210,12 +210,15 @@ fn wanting_none() -> Vec<(&'static str, &'static str, Value)> {
         message
     };
     let ended = json!({"type": "result", "status": "SUCCESS", "data": 1, "started_at": 0, "ended_at": 0});
+    let also =
+        json!({"id": NOBODY, "attempt": 1, "incarnation": 1, "status": "SUCCESS", "started_at": 0, "ended_at": 0});
     let task =
         json!({"parent_id": NOBODY, "name": "echo", "task_name": "echo", "pool": "default", "args": [], "kwargs": {}});
     let heartbeat = json!({"v": 1, "worker": "w", "host": "h", "pid": 1, "pools": ["default"], "slots": 1, "running": 0,
         "held": [issue], "tasks": {"ghost": null}, "broken": {}, "leaving": true});
     vec![
         ("", "results", with(ended)),
+        ("", "results", json!({"v": 1, "type": "results", "worker": "w", "results": [also]})),
         ("", "results", with(json!({"type": "returned", "reason": "busy"}))),
         ("", "results", json!({"v": 1, "type": "started", "worker": "w", "tasks": [issue]})),
         (".tasks", "default", with(task)),

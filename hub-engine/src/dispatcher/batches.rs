@@ -26,8 +26,8 @@ struct Open {
 /// What may be acknowledged now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Each stands for every earlier delivery of its subscription too.
-    pub(super) ordered: Vec<DeliveryRef>,
+    /// Each stands for every earlier delivery of its subscription too: so many since the last time.
+    pub(super) ordered: Vec<(DeliveryRef, usize)>,
     /// Each for itself.
     pub(super) single: Vec<DeliveryRef>,
 }
@@ -87,11 +87,12 @@ impl Batches {
         let single = self.single.remove(&batch).unwrap_or_default();
         let mut ordered = Vec::new();
         for deliveries in self.ordered.values_mut() {
-            let mut last = None;
+            let (mut last, mut count) = (None, 0);
             while let Some((delivery, _)) = deliveries.pop_front_if(|(_, batch)| !self.open.contains_key(batch)) {
                 last = Some(delivery);
+                count += 1;
             }
-            ordered.extend(last);
+            ordered.extend(last.map(|last| (last, count)));
         }
         self.ordered.retain(|_, deliveries| !deliveries.is_empty());
         Done { ordered, single }
@@ -120,7 +121,10 @@ mod tests {
         batches.open(1);
         batches.hold(of_epoch(8, 1, 1), 1, true);
         batches.hold(of_epoch(7, 1, 9), 1, true);
-        assert_eq!(batches.committed(1), Done { ordered: vec![of_epoch(7, 1, 9), of_epoch(8, 1, 1)], single: vec![] });
+        assert_eq!(
+            batches.committed(1),
+            Done { ordered: vec![(of_epoch(7, 1, 9), 1), (of_epoch(8, 1, 1), 1)], single: vec![] }
+        );
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
         batches.hold(delivery(1, 1), 1, true);
         batches.publishing(1);
         assert_eq!(batches.committed(1), Done::default());
-        assert_eq!(batches.published(1), Done { ordered: vec![delivery(1, 1)], single: vec![] });
+        assert_eq!(batches.published(1), Done { ordered: vec![(delivery(1, 1), 1)], single: vec![] });
         assert!(batches.is_idle(2));
     }
 
@@ -143,7 +147,7 @@ mod tests {
             batches.hold(delivery(0, batch), batch, false);
         }
         assert_eq!(batches.committed(2), Done { ordered: vec![], single: vec![delivery(0, 2)] });
-        assert_eq!(batches.committed(1), Done { ordered: vec![delivery(1, 2)], single: vec![delivery(0, 1)] });
+        assert_eq!(batches.committed(1), Done { ordered: vec![(delivery(1, 2), 2)], single: vec![delivery(0, 1)] });
     }
 
     #[test]

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::acks::Acks;
 use crate::clock::now;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
@@ -38,6 +39,10 @@ use lately::Lookups;
 use local::LocalHub;
 
 pub use settings::DispatcherSettings;
+
+/// How long the acknowledgement of what is kept waits for others. What is delivered again because a dispatcher died meanwhile
+/// is recognised: the store has it.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A running dispatcher.
 #[derive(Debug)]
@@ -81,7 +86,9 @@ impl Dispatcher {
             machine.restore(job, now());
         }
         let unique = Uuid::new_v4();
-        let (link, events) = Link::start(transport, settings.plan(unique));
+        let plan = settings.plan(unique);
+        let acks = Acks::new(&plan, GATHER);
+        let (link, events) = Link::start(transport, plan);
         let (inputs, from_inputs) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
         let lookups = Lookups::default();
@@ -96,6 +103,7 @@ impl Dispatcher {
             machine,
             store,
             link.clone(),
+            acks,
             settings,
             Arc::clone(&hub),
             inputs.clone(),

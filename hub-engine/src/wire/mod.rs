@@ -17,7 +17,9 @@ use serde::Serialize;
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use names::Names;
 pub use request::{Reply, Request, RequestMessage, WAIT_HEADER, wait_of};
-pub use result::{FromWorker, HeldAttempt, ResultMessage, ResultStatus, ReturnReason, Returned, Started, TaskEnded};
+pub use result::{
+    FromWorker, HeldAttempt, ResultMessage, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded,
+};
 pub use task::TaskMessage;
 
 /// The version of the message format that this Hub speaks.

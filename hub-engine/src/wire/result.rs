@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{WireError, check_version};
 use crate::operations::ResultUpdate;
 
-/// How the result of a task begins, as Hub's own workers write it.
-const RESULT: &[u8] = br#"{"type":"result","#;
+/// How results begin, as Hub's own workers write them.
+const RESULTS: &[u8] = br#"{"type":"results","#;
 
 /// Any message of the results queue.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub enum ResultMessage {
 pub enum FromWorker {
     /// It runs these, and holds a lease on them from now on.
     Started(Started),
-    /// An issue of a task has ended, or was launched.
-    Result(TaskEnded),
+    /// Issues of tasks have ended, or were launched. A message of the type `result`, which has one, is read as this too.
+    Results(Results),
     /// It gives an issue back without having run it.
     Returned(Returned),
 }
@@ -55,19 +55,26 @@ pub struct Started {
     pub tasks: Vec<HeldAttempt>,
 }
 
+/// What has ended on a worker since it last said so. Their tasks may be of several jobs; all are of the same partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results {
+    /// The version of the message format.
+    pub v: u32,
+    /// The worker's id.
+    pub worker: Arc<str>,
+    /// What has ended.
+    pub results: Vec<TaskEnded>,
+}
+
 /// An issue of a task has ended, or was launched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEnded {
-    /// The version of the message format.
-    pub v: u32,
     /// The task.
     pub id: TaskId,
     /// Which issue: counted per task.
     pub attempt: u32,
     /// Which issue: the dispatcher's start.
     pub incarnation: u64,
-    /// The worker's id.
-    pub worker: Arc<str>,
     /// How it ended.
     pub status: ResultStatus,
     /// What it returned; absent where it failed.
@@ -143,6 +150,27 @@ impl From<(TaskId, Attempt)> for HeldAttempt {
     }
 }
 
+impl TaskEnded {
+    /// The task and its issue.
+    #[must_use]
+    pub const fn key(&self) -> (TaskId, Attempt) {
+        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    }
+}
+
+impl Results {
+    /// The only one of a message that has no list.
+    fn of_one(body: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Common {
+            v: u32,
+            worker: Arc<str>,
+        }
+        let Common { v, worker } = serde_json::from_slice(body)?;
+        Ok(Self { v, worker, results: vec![serde_json::from_slice(body)?] })
+    }
+}
+
 impl ResultMessage {
     /// Reads a body.
     ///
@@ -150,11 +178,11 @@ impl ResultMessage {
     /// Where it is of a newer format, or is none of the messages of this queue.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         // What workers write of nearly every task, read at once; what is wrong with it is found out below.
-        if body.starts_with(RESULT)
-            && let Ok(ended) = serde_json::from_slice::<TaskEnded>(body)
-            && check_version(Some(ended.v)).is_ok()
+        if body.starts_with(RESULTS)
+            && let Ok(results) = serde_json::from_slice::<Results>(body)
+            && check_version(Some(results.v)).is_ok()
         {
-            return Ok(Self::FromWorker(FromWorker::Result(ended)));
+            return Ok(Self::FromWorker(FromWorker::Results(results)));
         }
         // Internally tagged enums buffer their content, which raw JSON text does not survive: the tag is
         // read first, the rest by its type.
@@ -169,10 +197,11 @@ impl ResultMessage {
         Ok(match head.kind.as_deref() {
             None => Self::Posted(serde_json::from_slice(body)?),
             Some("started") => Self::FromWorker(FromWorker::Started(serde_json::from_slice(body)?)),
-            Some("result") => Self::FromWorker(FromWorker::Result(serde_json::from_slice(body)?)),
+            Some("results") => Self::FromWorker(FromWorker::Results(serde_json::from_slice(body)?)),
+            Some("result") => Self::FromWorker(FromWorker::Results(Results::of_one(body)?)),
             Some("returned") => Self::FromWorker(FromWorker::Returned(serde_json::from_slice(body)?)),
             Some(other) => {
-                let unknown = format!("unknown type {other:?}: known are started, result, returned");
+                let unknown = format!("unknown type {other:?}: known are started, results, result, returned");
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
         })

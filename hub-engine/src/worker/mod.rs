@@ -9,6 +9,7 @@ mod attempts;
 mod heartbeat;
 mod pace;
 mod report;
+mod results;
 mod serve;
 mod settings;
 
@@ -20,10 +21,15 @@ use hub_transport::supervisor::{Link, LinkHealth};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::acks::Acks;
 use crate::runner::Runner;
 use serve::{Order, Serve};
 
 pub use settings::WorkerSettings;
+
+/// How long the acknowledgement of a task that has ended waits for others. A worker that dies meanwhile has the broker hand
+/// out again what it has done already: it must be short beside the way of a result.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// A running worker.
 #[derive(Debug)]
@@ -38,10 +44,12 @@ impl Worker {
     /// Starts to serve, and goes on through every loss of the broker until [`Worker::stop`].
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
-        let (link, events) = Link::start(transport, settings.plan());
+        let plan = settings.plan();
+        let acks = Acks::new(&plan, GATHER);
+        let (link, events) = Link::start(transport, plan);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
-        let serve = Serve::new(settings, link.clone(), runner, announce_ready);
+        let serve = Serve::new(settings, link.clone(), acks, runner, announce_ready);
         let serving = tokio::spawn(serve.run(events, inbox));
         Self { link, orders, ready, serving }
     }

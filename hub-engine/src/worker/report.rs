@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use hub_core::state::{ErrorKind, TaskError};
-use hub_core::{Attempt, TaskId, Timestamp};
+use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::Link;
 use hub_transport::{Message, Outcome};
 
-use crate::runner::{self, TaskReport};
-use crate::wire::{self, FromWorker, Names, ResultStatus, ReturnReason, Returned, Started, TaskEnded};
+use crate::wire::{self, FromWorker, Names, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded};
 
 /// Publishes reports of one worker.
 #[derive(Clone, Debug)]
@@ -18,32 +17,38 @@ pub(super) struct Reporter {
     worker: Arc<str>,
 }
 
-/// When an issue ran, by this machine's clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) started_at: Timestamp,
-    pub(super) ended_at: Timestamp,
-}
-
 impl Reporter {
     pub(super) const fn new(link: Link, names: Names, worker: Arc<str>) -> Self {
         Self { link, names, worker }
     }
 
-    /// Reports how an issue ended; returns when the broker has it.
-    pub(super) async fn ended(&self, task: TaskId, attempt: Attempt, report: TaskReport, span: Span) {
-        let Some(message) = self.message_of(task, attempt, report, span) else { return };
-        if let Err(reason) = self.deliver(task, attempt, &message).await {
-            // What the broker will never take must not vanish: the task fails, and says why.
-            let failed = self.result(task, attempt, span, ResultStatus::Failed, None);
-            let failed = FromWorker::Result(TaskEnded {
-                msg: Some(format!("the broker refused the result: {reason}").into()),
-                error: Some(TaskError { kind: ErrorKind::ResultTooLarge, type_name: None, traceback: None }),
-                ..failed
-            });
-            if let Err(reason) = self.deliver(task, attempt, &failed).await {
-                tracing::error!(%task, reason, "the broker refused even the report of a failure");
+    /// Reports results with one message; returns when the broker has them.
+    pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
+        let Err((reason, refused)) = self.deliver_results(results).await else { return };
+        if refused.len() == 1 {
+            return self.fail(refused, &reason).await;
+        }
+        // Nobody knows which of them it is that the broker does not take.
+        for ended in refused {
+            if let Err((reason, refused)) = self.deliver_results(vec![ended]).await {
+                self.fail(refused, &reason).await;
             }
+        }
+    }
+
+    /// What the broker will never take must not vanish: the task fails, and says why.
+    async fn fail(&self, refused: Vec<TaskEnded>, reason: &str) {
+        let failed = refused.into_iter().map(|ended| TaskEnded {
+            status: ResultStatus::Failed,
+            data: None,
+            msg: Some(format!("the broker refused the result: {reason}").into()),
+            error: Some(TaskError { kind: ErrorKind::ResultTooLarge, type_name: None, traceback: None }),
+            log: None,
+            ..ended
+        });
+        if let Err((reason, refused)) = self.deliver_results(failed.collect()).await {
+            let tasks: Vec<_> = refused.iter().map(|ended| ended.id.to_string()).collect();
+            tracing::error!(tasks = tasks.join(","), reason, "the broker refused even the report of a failure");
         }
     }
 
@@ -82,51 +87,14 @@ impl Reporter {
         }
     }
 
-    fn message_of(&self, task: TaskId, attempt: Attempt, report: TaskReport, span: Span) -> Option<FromWorker> {
-        let log = report.log.map(Into::into);
-        let ended = |status, data| TaskEnded { log, ..self.result(task, attempt, span, status, data) };
-        Some(FromWorker::Result(match report.outcome {
-            runner::Outcome::Success { data } => ended(ResultStatus::Success, Some(data)),
-            runner::Outcome::Launched { data } => ended(ResultStatus::Running, Some(data)),
-            runner::Outcome::Failed { msg, error } => {
-                TaskEnded { msg: Some(msg.into()), error: Some(error), ..ended(ResultStatus::Failed, None) }
-            }
-            runner::Outcome::Unknown => {
-                return Some(FromWorker::Returned(Returned {
-                    v: wire::VERSION,
-                    id: task,
-                    attempt: attempt.attempt,
-                    incarnation: attempt.incarnation,
-                    worker: Arc::clone(&self.worker),
-                    reason: ReturnReason::UnknownModule,
-                }));
-            }
-            // Stopped on the dispatcher's word: it knows. And of what has not begun there is nothing to say.
-            runner::Outcome::Cancelled | runner::Outcome::NotBegun => return None,
-        }))
-    }
-
-    fn result(
-        &self,
-        task: TaskId,
-        attempt: Attempt,
-        span: Span,
-        status: ResultStatus,
-        data: Option<hub_core::Json>,
-    ) -> TaskEnded {
-        TaskEnded {
-            v: wire::VERSION,
-            id: task,
-            attempt: attempt.attempt,
-            incarnation: attempt.incarnation,
-            worker: Arc::clone(&self.worker),
-            status,
-            data,
-            msg: None,
-            error: None,
-            log: None,
-            started_at: span.started_at,
-            ended_at: span.ended_at,
+    /// Returns what the broker will never take, and why.
+    async fn deliver_results(&self, results: Vec<TaskEnded>) -> Result<(), (String, Vec<TaskEnded>)> {
+        let Some(first) = results.first() else { return Ok(()) };
+        let (task, attempt) = first.key();
+        let report = FromWorker::Results(Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results });
+        match (self.deliver(task, attempt, &report).await, report) {
+            (Err(reason), FromWorker::Results(Results { results, .. })) => Err((reason, results)),
+            _ => Ok(()),
         }
     }
 
@@ -135,7 +103,7 @@ impl Reporter {
     async fn deliver(&self, task: TaskId, attempt: Attempt, report: &FromWorker) -> Result<(), String> {
         let (kind, body) = match report {
             FromWorker::Started(_) => ("started", wire::encode(report)),
-            FromWorker::Result(_) => ("result", wire::encode(report)),
+            FromWorker::Results(_) => ("result", wire::encode(report)),
             FromWorker::Returned(_) => ("returned", wire::encode(report)),
         };
         let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)

@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use super::attempts::{Arrival, Attempts, Key};
 use super::heartbeat;
 use super::pace::Pace;
-use super::report::{Reporter, Span};
+use super::report::Reporter;
+use super::results::{Results, Span, Told};
 use super::settings::WorkerSettings;
 use crate::acks::Acks;
 use crate::clock::now;
-use crate::runner::{Catalogue, Outcome, Runner, TaskRequest};
-use crate::wire::{Control, ControlMessage, ReturnReason, TaskMessage};
+use crate::runner::{Catalogue, Outcome, Runner, TaskReport, TaskRequest};
+use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage};
 
 /// How long the last words may take to reach the broker.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -37,12 +38,12 @@ pub(super) enum Order {
 /// What the loop's own tasks tell it.
 #[derive(Debug)]
 enum Internal {
-    /// An issue has ended, its slot is free. It took so long, as far as the runner knows.
-    Ended(Key, Option<Duration>),
+    /// An issue has ended, its slot is free.
+    Ended(Key, TaskReport, Span),
     /// An issue was started, but has not begun.
     NotBegun(TaskMessage),
-    /// An issue is over and its report confirmed.
-    Finished(Key),
+    /// Issues are over and their report confirmed.
+    Finished(Vec<Key>),
     /// The dispatcher's queue holds the report that these started: a lease holds them now.
     Leased(Vec<Key>),
     /// These went back to the dispatcher.
@@ -57,6 +58,7 @@ pub(super) struct Serve {
     catalogue: watch::Receiver<Arc<Catalogue>>,
     reporter: Reporter,
     attempts: Attempts,
+    results: Results,
     acks: Acks,
     pace: Pace,
     ready: watch::Sender<bool>,
@@ -72,6 +74,7 @@ impl Serve {
     pub(super) fn new(
         settings: WorkerSettings,
         link: Link,
+        acks: Acks,
         runner: Arc<dyn Runner>,
         ready: watch::Sender<bool>,
     ) -> Self {
@@ -84,7 +87,8 @@ impl Serve {
             runner,
             reporter,
             attempts: Attempts::default(),
-            acks: Acks::default(),
+            results: Results::default(),
+            acks,
             pace: Pace::new(),
             ready,
             internal,
@@ -124,6 +128,7 @@ impl Serve {
             }
             self.take_what_is_there(&mut events).await;
             self.fill_slots().await;
+            self.report_results();
             self.acks.send(&self.link).await;
         };
         self.drain(events, orders, grace).await;
@@ -204,32 +209,52 @@ impl Serve {
 
     fn handle_internal(&mut self, internal: Internal) {
         match internal {
-            Internal::Ended(key, took) => {
+            Internal::Ended(key, report, span) => {
                 if let Some(outside) = self.attempts.end(key, Instant::now()) {
-                    self.pace.note(took.unwrap_or(outside));
+                    self.pace.note(report.took.unwrap_or(outside));
+                }
+                match Told::of(key, report, span) {
+                    Told::Result(ended) => self.results.push(ended),
+                    Told::UnknownModule => self.hand_back(key, ReturnReason::UnknownModule),
+                    Told::Nothing => self.finish(key),
                 }
             }
             Internal::NotBegun(task) => {
                 if let Some(task) = self.attempts.put_back(task) {
-                    self.hand_back((task.id, task.attempt));
+                    self.hand_back((task.id, task.attempt), ReturnReason::Busy);
                 }
             }
-            Internal::Finished(key) => {
-                if let Some(delivery) = self.attempts.finish(key) {
-                    self.acks.done(delivery);
-                }
-            }
+            Internal::Finished(keys) => keys.into_iter().for_each(|key| self.finish(key)),
             Internal::Leased(keys) => self.attempts.lease(&keys).into_iter().for_each(|at| self.acks.done(at)),
             Internal::GivenBack(delivery) => self.acks.done(delivery),
         }
     }
 
-    /// Hands an issue that has not begun back to the dispatcher, which was told that it runs.
-    fn hand_back(&self, key: Key) {
+    /// An issue is over, and whoever is to know of it does.
+    fn finish(&mut self, key: Key) {
+        if let Some(delivery) = self.attempts.finish(key) {
+            self.acks.done(delivery);
+        }
+    }
+
+    /// Sends what has ended on its way.
+    fn report_results(&mut self) {
+        for results in self.results.take() {
+            let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
+            let keys = results.iter().map(TaskEnded::key).collect();
+            tokio::spawn(async move {
+                reporter.ended(results).await;
+                let _ = internal.send(Internal::Finished(keys));
+            });
+        }
+    }
+
+    /// Hands an issue back to the dispatcher.
+    fn hand_back(&self, key: Key, reason: ReturnReason) {
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
-            reporter.returned(key.0, key.1, ReturnReason::Busy).await;
-            let _ = internal.send(Internal::Finished(key));
+            reporter.returned(key.0, key.1, reason).await;
+            let _ = internal.send(Internal::Finished(vec![key]));
         });
     }
 
@@ -260,7 +285,7 @@ impl Serve {
     }
 
     fn spawn(&self, task: TaskMessage, stop: tokio_util::sync::CancellationToken) {
-        let (runner, reporter, internal) = (Arc::clone(&self.runner), self.reporter.clone(), self.internal.clone());
+        let (runner, internal) = (Arc::clone(&self.runner), self.internal.clone());
         let worker = Arc::clone(&self.settings.id);
         tokio::spawn(async move {
             let key = (task.id, task.attempt);
@@ -275,9 +300,7 @@ impl Serve {
             // One that was handed over ahead has begun later than that.
             let started_at = report.took.map_or(started_at, |took| ended_at.before(took).max(started_at));
             tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
-            let _ = internal.send(Internal::Ended(key, report.took));
-            reporter.ended(key.0, key.1, report, Span { started_at, ended_at }).await;
-            let _ = internal.send(Internal::Finished(key));
+            let _ = internal.send(Internal::Ended(key, report, Span { started_at, ended_at }));
         });
     }
 
@@ -371,6 +394,7 @@ impl Serve {
             }
             // What has not begun never will.
             self.give_back(ReturnReason::Draining);
+            self.report_results();
             self.acks.send(&self.link).await;
         }
         self.abandon_running().await;

@@ -18,8 +18,8 @@ pub enum Note {
     Task(Issue),
     /// A worker holds leases on these.
     Started(Vec<Issue>),
-    /// An issue has ended or was launched; with the run that its value names.
-    Result(Issue, Option<u64>),
+    /// Issues have ended or were launched; with the runs that their values name.
+    Results(Vec<(Issue, Option<u64>)>),
     /// A worker gives an issue back.
     Returned(Issue),
     /// A result from outside.
@@ -40,7 +40,7 @@ impl Note {
 
     fn of_body(message: &Message, body: &Value) -> Option<Self> {
         match body.get("type").and_then(Value::as_str) {
-            Some("result") => Some(Self::Result(issue(body)?, body.get("data").and_then(run_of))),
+            Some("results") => Some(Self::Results(body["results"].as_array()?.iter().filter_map(result).collect())),
             Some("returned") => Some(Self::Returned(issue(body)?)),
             Some("started") => Some(Self::Started(body["tasks"].as_array()?.iter().filter_map(issue).collect())),
             Some(_) => None,
@@ -58,6 +58,10 @@ impl Note {
 #[must_use]
 pub fn run_of(data: &Value) -> Option<u64> {
     data.get("run")?.as_u64()
+}
+
+fn result(body: &Value) -> Option<(Issue, Option<u64>)> {
+    Some((issue(body)?, body.get("data").and_then(run_of)))
 }
 
 fn issue(body: &Value) -> Option<Issue> {
@@ -89,8 +93,13 @@ impl fmt::Display for Note {
                 write!(f, "started")?;
                 issues.iter().try_for_each(|issue| write!(f, " {}", short_issue(issue)))
             }
-            Self::Result(issue, Some(run)) => write!(f, "result {} of run {run}", short_issue(issue)),
-            Self::Result(issue, None) => write!(f, "result {} without a value", short_issue(issue)),
+            Self::Results(results) => {
+                write!(f, "results")?;
+                results.iter().try_for_each(|(issue, run)| match run {
+                    Some(run) => write!(f, " {} of run {run}", short_issue(issue)),
+                    None => write!(f, " {} without a value", short_issue(issue)),
+                })
+            }
             Self::Returned(issue) => write!(f, "returned {}", short_issue(issue)),
             Self::Posted(task) => write!(f, "posted {}", short(*task)),
             Self::Heartbeat => f.write_str("heartbeat"),

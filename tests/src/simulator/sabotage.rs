@@ -53,7 +53,7 @@ pub(super) fn publish(world: &World, note: &Note, mut message: Message) -> Vec<M
     match (world.sabotage, note) {
         (Some(Sabotage::PublishTwice), Note::Task(_)) if world.dice.falls(0.1) => vec![message.clone(), message],
         (Some(Sabotage::SkipLease), Note::Started(_)) => Vec::new(),
-        (Some(Sabotage::LoseResult), Note::Result(..)) if world.dice.falls(0.05) => Vec::new(),
+        (Some(Sabotage::LoseResult), Note::Results(_)) if world.dice.falls(0.05) => Vec::new(),
         (Some(Sabotage::SkipLease), Note::Heartbeat) => {
             message.body = changed(&message, |body| body["held"] = json!([])).into();
             vec![message]
@@ -67,12 +67,13 @@ pub(super) fn delivery(world: &World, process: &Arc<Process>, queue: &str, mut d
     match world.sabotage {
         Some(Sabotage::LoseDeadLetter) if process.is_dispatcher && queue == "hub.dead" => return None,
         Some(Sabotage::AcceptStale) if process.is_dispatcher => {
-            if let Note::Result((task, _), _) = Note::of(&delivery.message)
-                && let Some(latest) = world.latest_issue(task)
-            {
+            if let Note::Results(results) = Note::of(&delivery.message) {
+                let latest = results.iter().map(|((task, _), _)| world.latest_issue(*task));
                 let current = |body: &mut Value| {
-                    body["attempt"] = json!(latest.attempt);
-                    body["incarnation"] = json!(latest.incarnation);
+                    for (at, latest) in latest.enumerate().filter_map(|(at, latest)| Some((at, latest?))) {
+                        body["results"][at]["attempt"] = json!(latest.attempt);
+                        body["results"][at]["incarnation"] = json!(latest.incarnation);
+                    }
                 };
                 delivery.message.body = changed(&delivery.message, current).into();
             }

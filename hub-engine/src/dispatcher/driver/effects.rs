@@ -74,7 +74,7 @@ impl Driver {
     }
 
     /// A part of a batch's issues has outcomes.
-    pub(super) async fn handle_published(&mut self, batch: u64, outcomes: Vec<(TaskId, Attempt, FinalOutcome)>) {
+    pub(super) fn handle_published(&mut self, batch: u64, outcomes: Vec<(TaskId, Attempt, FinalOutcome)>) {
         let mut again = Vec::new();
         for (task, attempt, outcome) in outcomes {
             let ended = match outcome {
@@ -95,7 +95,7 @@ impl Driver {
         // Before this part counts as published: the batch is not done yet.
         self.publish_issues(batch, again);
         let done = self.batches.published(batch);
-        self.acknowledge(done).await;
+        self.acknowledge(done);
     }
 
     /// Hands the pending batch to the store.
@@ -122,7 +122,7 @@ impl Driver {
         });
     }
 
-    pub(super) async fn handle_committed(&mut self, number: u64) {
+    pub(super) fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
         batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
         self.ended_since_prune += batch.ended.len() as u64;
@@ -134,7 +134,7 @@ impl Driver {
         }
         self.publish(number, batch.deferred, batch.deferred_stops);
         let done = self.batches.committed(number);
-        self.acknowledge(done).await;
+        self.acknowledge(done);
         self.prune();
         self.lately.forget_old();
     }
@@ -183,7 +183,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 Some(input) = inputs.recv() => {
-                    self.handle_input(input).await;
+                    self.handle_input(input);
                     self.pending.commit_first = true;
                     self.flush();
                 }

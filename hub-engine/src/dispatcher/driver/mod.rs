@@ -16,8 +16,8 @@ use std::time::Duration;
 use hub_core::action::Action;
 use hub_core::machine::Machine;
 use hub_core::{JobId, Timestamp};
+use hub_transport::ErrorKind;
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
-use hub_transport::{ErrorKind, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ pub(super) struct Driver {
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
     batches: Batches,
-    /// What is acknowledged delivery by delivery.
+    /// What is done with and not acknowledged yet.
     acks: Acks,
     echo: Echo,
     /// What the dispatcher's own words are published under.
@@ -71,6 +71,7 @@ impl Driver {
         machine: Machine,
         store: Arc<dyn Store>,
         link: Link,
+        acks: Acks,
         settings: DispatcherSettings,
         hub: Arc<LocalHub>,
         inputs: mpsc::UnboundedSender<Input>,
@@ -92,7 +93,7 @@ impl Driver {
             inputs,
             ready,
             batches,
-            acks: Acks::default(),
+            acks,
             pending: Batch::new(0),
             committing: None,
             committed_at: None,
@@ -116,20 +117,20 @@ impl Driver {
                 () = sleep_until_instant(self.acks.due()) => {}
                 () = sleep_until_instant(self.lingers_until()) => {}
                 Some(input) = inputs.recv() => {
-                    if let Some(grace) = self.handle_input(input).await {
+                    if let Some(grace) = self.handle_input(input) {
                         return self.stop(inputs, grace).await;
                     }
                 }
                 event = events.next() => match event {
-                    Some(event) => self.handle_event(event).await,
+                    Some(event) => self.handle_event(event),
                     None => return,
                 },
             }
             for _ in 0..TURN {
                 if let Some(event) = events.try_next() {
-                    self.handle_event(event).await;
+                    self.handle_event(event);
                 } else if let Ok(input) = inputs.try_recv() {
-                    if let Some(grace) = self.handle_input(input).await {
+                    if let Some(grace) = self.handle_input(input) {
                         return self.stop(inputs, grace).await;
                     }
                 } else {
@@ -142,7 +143,7 @@ impl Driver {
         }
     }
 
-    async fn handle_event(&mut self, event: LinkEvent) {
+    fn handle_event(&mut self, event: LinkEvent) {
         self.pending.hurry(Instant::now());
         match event {
             LinkEvent::Up { .. } => {
@@ -196,15 +197,15 @@ impl Driver {
     }
 
     /// Handles one input. Returns the grace period when it is the order to stop.
-    async fn handle_input(&mut self, input: Input) -> Option<Duration> {
+    fn handle_input(&mut self, input: Input) -> Option<Duration> {
         if !input.is_confirmation() {
             self.pending.hurry(Instant::now());
         }
         match input {
             Input::Submit(submit) => self.handle_submit(submit),
             Input::Ask(ask) => self.handle_ask(ask),
-            Input::Committed(number) => self.handle_committed(number).await,
-            Input::Published(batch, outcomes) => self.handle_published(batch, outcomes).await,
+            Input::Committed(number) => self.handle_committed(number),
+            Input::Published(batch, outcomes) => self.handle_published(batch, outcomes),
             Input::Refused(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
             Input::Stop(grace) => return Some(grace),
@@ -218,14 +219,9 @@ impl Driver {
     }
 
     /// Acknowledges what is kept and confirmed.
-    async fn acknowledge(&mut self, done: Done) {
+    fn acknowledge(&mut self, done: Done) {
         done.single.into_iter().for_each(|delivery| self.acks.done(delivery));
-        for delivery in done.ordered {
-            // Stale means that the session died first: the delivery comes again and changes nothing then.
-            if let Err(error) = self.link.settle(delivery, Settlement::Ack, true).await {
-                tracing::debug!(%error, "a delivery will come again");
-            }
-        }
+        done.ordered.into_iter().for_each(|(delivery, count)| self.acks.done_up_to(delivery, count));
     }
 
     fn handle_depth(&mut self, pool: &str, ready: u64, asked: Timestamp) {

@@ -13,7 +13,7 @@ use crate::dispatcher::batch::Answer;
 use crate::dispatcher::requests::{self, ReplyTo};
 use crate::dispatcher::{local, publish};
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
-use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, ReturnReason, TaskEnded};
+use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, Results, ReturnReason, TaskEnded};
 
 impl Driver {
     /// A message of the results queue.
@@ -54,11 +54,10 @@ impl Driver {
 
     pub(super) fn handle_worker(&mut self, report: FromWorker) {
         let now = now();
-        let verdict = match report {
+        match report {
             FromWorker::Started(started) => {
                 let held: Vec<_> = started.tasks.iter().map(|held| held.parts()).collect();
                 self.machine.handle_started(&started.worker, &held, now);
-                return;
             }
             FromWorker::Returned(returned) => {
                 let why = match returned.reason {
@@ -67,12 +66,13 @@ impl Driver {
                     ReturnReason::Draining => Returned::Draining,
                 };
                 let attempt = Attempt { attempt: returned.attempt, incarnation: returned.incarnation };
-                self.machine.handle_returned(returned.id, attempt, why, &returned.worker, now)
+                note(self.machine.handle_returned(returned.id, attempt, why, &returned.worker, now));
             }
-            FromWorker::Result(ended) => self.machine.handle_result(task_result(ended), now),
-        };
-        if verdict != Verdict::Applied {
-            tracing::debug!(?verdict, "a report changed nothing");
+            FromWorker::Results(Results { worker, results, .. }) => {
+                for ended in results {
+                    note(self.machine.handle_result(task_result(ended, &worker), now));
+                }
+            }
         }
     }
 
@@ -105,7 +105,13 @@ impl Driver {
     }
 }
 
-fn task_result(ended: TaskEnded) -> TaskResult {
+fn note(verdict: Verdict) {
+    if verdict != Verdict::Applied {
+        tracing::debug!(?verdict, "a report changed nothing");
+    }
+}
+
+fn task_result(ended: TaskEnded, worker: &Arc<str>) -> TaskResult {
     let outcome = match ended.status {
         ResultStatus::Success => Outcome::Success { data: ended.data.unwrap_or_else(hub_core::Json::null) },
         ResultStatus::Running => Outcome::Launched { data: ended.data.unwrap_or_else(hub_core::Json::null) },
@@ -119,7 +125,7 @@ fn task_result(ended: TaskEnded) -> TaskResult {
         attempt: Attempt { attempt: ended.attempt, incarnation: ended.incarnation },
         outcome,
         log: ended.log,
-        worker: ended.worker,
+        worker: Arc::clone(worker),
         started_at: ended.started_at,
         ended_at: ended.ended_at,
     }

@@ -25,7 +25,12 @@ impl Invariant for AcknowledgedIsKept {
                 Note::Submission(Some(id)) => {
                     check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))?;
                 }
-                Note::Result(issue, _) | Note::Returned(issue) => is_over(issue, false, note, facts)?,
+                Note::Results(results) => {
+                    for (issue, _) in results {
+                        is_over(issue, false, note, facts)?;
+                    }
+                }
+                Note::Returned(issue) => is_over(issue, false, note, facts)?,
                 // A task that was found in another place than its pool's queue.
                 Note::Task(issue) => is_over(issue, queue != "hub.dead", note, facts)?,
                 Note::Started(issues) => {

@@ -43,7 +43,9 @@ impl Invariant for OneRunCounts {
         match event {
             Event::RunBegan(run) => drop(self.runs.insert(run.number, run.clone())),
             Event::Outside(run, _) => drop(self.outside.insert(*run)),
-            Event::Took(_, _, Note::Result(issue, Some(run))) => drop(self.issues.insert(*run, *issue)),
+            Event::Took(_, _, Note::Results(results)) => {
+                self.issues.extend(results.iter().filter_map(|(issue, run)| Some(((*run)?, *issue))));
+            }
             Event::Kept(_, changes) => {
                 for change in changes.iter() {
                     let Change::TaskChanged { job, index, state } = change else { continue };

@@ -1,0 +1,121 @@
+//! Gathers results into messages: under load one message for many, when idle one for each at once.
+
+use hub_core::Attempt;
+use hub_core::Timestamp;
+
+use super::attempts::Key;
+use crate::runner::{Outcome, TaskReport};
+use crate::wire::{ResultStatus, TaskEnded};
+
+/// A message has so many results at most.
+const MOST: usize = 128;
+/// A message has about so many bytes at most, unless one result alone is larger.
+const BYTES: usize = 64 << 10;
+/// What a result takes beside what the task returned, raised and printed.
+const FRAME: usize = 256;
+
+/// When an issue ran, by this machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) started_at: Timestamp,
+    pub(super) ended_at: Timestamp,
+}
+
+/// What is to be told of an issue that is over.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// This.
+    Result(TaskEnded),
+    /// That this worker cannot run it.
+    UnknownModule,
+    /// Nothing: whoever had it stopped knows.
+    Nothing,
+}
+
+/// Results that are not on their way yet.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    messages: Vec<Vec<TaskEnded>>,
+    /// Of the last message.
+    bytes: usize,
+}
+
+impl Told {
+    /// What there is to tell of what a runner reports.
+    pub(super) fn of((id, attempt): Key, report: TaskReport, span: Span) -> Self {
+        let Attempt { attempt, incarnation } = attempt;
+        let (status, data, msg, error) = match report.outcome {
+            Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
+            Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
+            Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg.into()), Some(error)),
+            Outcome::Unknown => return Self::UnknownModule,
+            Outcome::Cancelled | Outcome::NotBegun => return Self::Nothing,
+        };
+        let Span { started_at, ended_at } = span;
+        let log = report.log.map(Into::into);
+        Self::Result(TaskEnded { id, attempt, incarnation, status, data, msg, error, log, started_at, ended_at })
+    }
+}
+
+impl Results {
+    /// Adds one.
+    pub(super) fn push(&mut self, ended: TaskEnded) {
+        let bytes = size(&ended);
+        match self.messages.last_mut() {
+            Some(last) if last.len() < MOST && self.bytes + bytes <= BYTES => {
+                self.bytes += bytes;
+                last.push(ended);
+            }
+            _ => {
+                self.bytes = bytes;
+                self.messages.push(vec![ended]);
+            }
+        }
+    }
+
+    /// Takes all, message by message.
+    pub(super) fn take(&mut self) -> Vec<Vec<TaskEnded>> {
+        std::mem::take(&mut self.messages)
+    }
+}
+
+/// About how many bytes it takes in a message.
+fn size(ended: &TaskEnded) -> usize {
+    let texts =
+        [ended.msg.as_deref(), ended.log.as_deref(), ended.error.as_ref().and_then(|error| error.traceback.as_deref())];
+    FRAME
+        + ended.data.as_ref().map_or(0, |data| data.get().len())
+        + texts.into_iter().flatten().map(str::len).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_core::{JobId, Json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn ended(task: u32, data: String) -> TaskEnded {
+        let key = (JobId::new(Uuid::from_u128(1 << 64)).task(task), Attempt { attempt: 1, incarnation: 1 });
+        let at = Timestamp::from_millis(0);
+        let report = TaskReport::silent(Outcome::Success { data: Json::from_checked(data) });
+        match Told::of(key, report, Span { started_at: at, ended_at: at }) {
+            Told::Result(ended) => ended,
+            told => panic!("{told:?} of a success"),
+        }
+    }
+
+    #[test]
+    fn a_message_is_neither_too_long_nor_too_large_and_nothing_changes_its_place() {
+        let mut results = Results::default();
+        let large = format!("{:?}", "x".repeat(BYTES));
+        (0..130).for_each(|task| results.push(ended(task, "1".to_owned())));
+        (130..132).for_each(|task| results.push(ended(task, large.clone())));
+        results.push(ended(132, "1".to_owned()));
+        let messages = results.take();
+        assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [MOST, 2, 1, 1, 1]);
+        let expected: Vec<_> = (0..133).map(|task| ended(task, "0".to_owned()).id).collect();
+        assert_eq!(messages.into_iter().flatten().map(|ended| ended.id).collect::<Vec<_>>(), expected);
+        assert!(results.take().is_empty());
+    }
+}
