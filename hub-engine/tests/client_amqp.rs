@@ -232,6 +232,37 @@ async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_may_come_many_in_one_message() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let (record, wait) = (json!({"deep": [{"status": "SUCCESS"}]}), Duration::from_secs(1));
+    let script = async {
+        let (first, second) = (scripted.job().await, scripted.job().await);
+        assert_eq!(first.headers.get("replies").map(String::as_str), Some("many"));
+        let ok = |message: &Message| json!({"id": message.message_id.as_deref().unwrap(), "record": record});
+        let to = |message: &Message| json!(message.correlation_id.as_deref().unwrap());
+        let many = json!({"v": 1, "replies": [
+            {"to": to(&second), "reply": {"v": 1, "ok": ok(&second)}},
+            {"to": "somebody who has gone", "reply": {"v": 1, "ok": null}},
+            {"reply": {"error": {"kind": "conflict", "message": "no"}, "v": 1}, "to": to(&first)},
+        ]});
+        // What is not as agreed takes nothing with it.
+        scripted.reply_as(&first, None, json!({"v": 1, "replies": [{"to": 1}]}).to_string()).await;
+        scripted.reply_as(&first, None, json!({"v": 2, "replies": []}).to_string()).await;
+        scripted.reply_as(&first, None, many.to_string()).await;
+    };
+    let both = async {
+        let (first, second) = (submission("{}", None), submission("{}", Some(some_id())));
+        tokio::join!(hub.submit_and_wait(first, wait), hub.submit_and_wait(second, wait))
+    };
+    let (first, second) = asked(both, script).await;
+    assert_eq!(first.unwrap_err().kind, RequestErrorKind::Conflict);
+    let second = second.unwrap();
+    assert_eq!((second.id, second.record), (some_id(), Some(record.into())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_arrive_whole_and_unclear_answers_are_said_to_be() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;

@@ -22,7 +22,7 @@ use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     WorkerInfo,
 };
-use crate::wire::{self, Names, Reply, Request, RequestMessage, WAIT_HEADER};
+use crate::wire::{self, MANY, Names, REPLIES_HEADER, Reply, Request, RequestMessage, WAIT_HEADER};
 
 /// How many publishes may be on their way.
 const WINDOW: usize = 256;
@@ -120,7 +120,7 @@ impl AmqpHub {
         let body = Bytes::copy_from_slice(submission.text.as_bytes());
         let mut message = Message::new(self.names.hub(), self.names.job_key(id), body).with_message_id(id.to_string());
         message.content_type = Some(wire::JSON);
-        (id, message)
+        (id, message.with_header(REPLIES_HEADER, MANY))
     }
 
     /// Publishes a submission, and waits for its answer, which may be held back for `wait`.

@@ -9,6 +9,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::wire::{self, ReplyFor};
+
 /// So many replies are handed out before they are acknowledged, all with one word.
 const TURN: usize = 64;
 
@@ -71,16 +73,34 @@ impl Replies {
             LinkEvent::Down { .. } => drop(address.send_replace(None)),
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
             LinkEvent::Delivery(_, at, delivery) => {
-                let correlation_id = delivery.message.correlation_id.unwrap_or_default();
-                match self.waiting().remove(&correlation_id) {
-                    // Who has given up meanwhile misses nothing.
-                    Some(waiter) => drop(waiter.send(delivery.message.body)),
-                    None => tracing::debug!(%correlation_id, "nobody waits for this reply any more"),
+                let body = delivery.message.body;
+                match delivery.message.correlation_id {
+                    Some(correlation_id) => self.hand_out(&correlation_id, body),
+                    None => self.hand_out_all(&body),
                 }
                 return Some(at);
             }
         }
         None
+    }
+
+    fn hand_out_all(&self, body: &Bytes) {
+        match wire::Replies::decode(body) {
+            Ok(replies) => {
+                for ReplyFor { to, reply } in replies.replies {
+                    self.hand_out(&to, body.slice_ref(reply.get().as_bytes()));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "ignored a message that is no reply"),
+        }
+    }
+
+    fn hand_out(&self, correlation_id: &str, body: Bytes) {
+        match self.waiting().remove(correlation_id) {
+            // Who has given up meanwhile misses nothing.
+            Some(waiter) => drop(waiter.send(body)),
+            None => tracing::debug!(correlation_id, "nobody waits for this reply any more"),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Text, oneshot::Sender<Bytes>>> {

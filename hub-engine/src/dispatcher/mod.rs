@@ -15,6 +15,7 @@ mod intake;
 mod lately;
 mod local;
 mod publish;
+mod replies;
 mod requests;
 mod settings;
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::JobId;
-use hub_transport::supervisor::{DeliveryRef, Link};
-use hub_transport::{Bytes, Delivery, Message, Text};
+use hub_transport::supervisor::DeliveryRef;
+use hub_transport::{Bytes, Delivery};
 use serde::Serialize;
 
 use super::intake::Arrival;
 use super::local::LocalHub;
+use super::replies::{Replier, ReplyTo};
 use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate};
-use crate::wire::{self, Reply, Request};
+use crate::wire::{self, Request};
 
 /// How long an answer to "tell me when it has ended" is held back at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -26,36 +27,9 @@ pub(super) struct Id<T> {
     pub(super) id: T,
 }
 
-/// Where an answer goes, if one is wanted.
-#[derive(Clone, Debug)]
-pub(super) struct ReplyTo {
-    address: Option<Text>,
-    correlation_id: Option<Text>,
-}
-
-impl ReplyTo {
-    pub(super) fn of(message: &Message) -> Self {
-        Self { address: message.reply_to.clone(), correlation_id: message.correlation_id.clone() }
-    }
-
-    /// Whether anybody wants an answer.
-    const fn is_wanted(&self) -> bool {
-        self.address.is_some()
-    }
-
-    /// Sends the answer. Whoever has gone meanwhile does not get it.
-    pub(super) fn send<T: Serialize>(&self, link: &Link, outcome: Result<T, RequestError>) {
-        let Some(address) = &self.address else { return };
-        let mut message = Message::new("", address.clone(), wire::encode(&Reply::new(outcome))).transient();
-        message.correlation_id.clone_from(&self.correlation_id);
-        message.content_type = Some(wire::JSON);
-        drop(link.publish(message));
-    }
-}
-
 /// Takes in a submission from the jobs queue.
-pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, delivery: Delivery) {
-    let (hub, link) = (Arc::clone(hub), link.clone());
+pub(super) fn submission(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRef, delivery: Delivery) {
+    let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
         let mut message = delivery.message;
         let reply = ReplyTo::of(&message);
@@ -85,51 +59,51 @@ pub(super) fn submission(hub: &Arc<LocalHub>, link: &Link, at: DeliveryRef, deli
             tracing::warn!(message_id = message.message_id.as_deref(), %error, "refused a job");
             hub.refused(at);
         }
-        reply.send(&link, outcome);
+        replier.send(&reply, outcome);
     });
 }
 
 /// Answers a request from the request queue.
-pub(super) fn request(hub: &Arc<LocalHub>, link: &Link, delivery: Delivery) {
-    let (hub, link) = (Arc::clone(hub), link.clone());
+pub(super) fn request(hub: &Arc<LocalHub>, replier: &Replier, delivery: Delivery) {
+    let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
         let reply = ReplyTo::of(&delivery.message);
         match Request::decode(&delivery.message.body) {
-            Ok(request) => answer(&*hub, &link, &reply, request).await,
+            Ok(request) => answer(&*hub, &replier, &reply, request).await,
             Err(error) => {
                 tracing::warn!(%error, "refused a request");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                reply.send::<()>(&link, Err(refusal));
+                replier.send::<()>(&reply, Err(refusal));
             }
         }
     });
 }
 
 /// Answers a result from outside for a task whose job is not live.
-pub(super) fn posted_late(hub: &Arc<LocalHub>, link: &Link, reply: ReplyTo, update: ResultUpdate) {
-    let (hub, link) = (Arc::clone(hub), link.clone());
+pub(super) fn posted_late(hub: &Arc<LocalHub>, replier: &Replier, reply: ReplyTo, update: ResultUpdate) {
+    let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
         let id = update.id;
         let outcome = hub.compare_with_ended(&update).await;
         if let Err(error) = &outcome {
             tracing::warn!(task = %id, %error, "refused a result from outside");
         }
-        reply.send(&link, outcome.map(|()| Id { id }));
+        replier.send(&reply, outcome.map(|()| Id { id }));
     });
 }
 
-async fn answer(hub: &dyn Hub, link: &Link, reply: &ReplyTo, request: Request) {
+async fn answer(hub: &dyn Hub, replier: &Replier, reply: &ReplyTo, request: Request) {
     let wait = request.wait().map(|wait| wait.min(LONGEST_WAIT));
     match request {
-        Request::Job { id, .. } => reply.send(link, hub.job(id, wait).await),
-        Request::Jobs { filter } => reply.send(link, hub.jobs(filter).await),
-        Request::Cancel { id } => reply.send(link, hub.cancel(id).await.map(|()| Id { id })),
-        Request::Remove { id } => reply.send(link, hub.remove(id).await.map(|()| Id { id })),
+        Request::Job { id, .. } => replier.send(reply, hub.job(id, wait).await),
+        Request::Jobs { filter } => replier.send(reply, hub.jobs(filter).await),
+        Request::Cancel { id } => replier.send(reply, hub.cancel(id).await.map(|()| Id { id })),
+        Request::Remove { id } => replier.send(reply, hub.remove(id).await.map(|()| Id { id })),
         Request::Result { result } => {
             let id = result.id;
-            reply.send(link, hub.post_result(result).await.map(|()| Id { id }));
+            replier.send(reply, hub.post_result(result).await.map(|()| Id { id }));
         }
-        Request::Workers => reply.send(link, hub.workers().await),
-        Request::Health => reply.send(link, hub.health().await),
+        Request::Workers => replier.send(reply, hub.workers().await),
+        Request::Health => replier.send(reply, hub.health().await),
     }
 }

@@ -16,7 +16,9 @@ use serde::Serialize;
 
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use names::Names;
-pub use request::{Reply, Request, RequestMessage, WAIT_HEADER, wait_of};
+pub use request::{
+    MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, WAIT_HEADER, reads_many, wait_of,
+};
 pub use result::{
     FromWorker, HeldAttempt, ResultMessage, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded,
 };

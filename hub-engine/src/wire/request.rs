@@ -20,6 +20,18 @@ pub fn wait_of(submission: &Message) -> Option<Duration> {
     submission.headers.get(WAIT_HEADER)?.parse().ok().map(Duration::from_millis)
 }
 
+/// The header with which a client says that it reads [`Replies`]; its value is `many`.
+pub const REPLIES_HEADER: &str = "replies";
+
+/// The value of [`REPLIES_HEADER`].
+pub const MANY: &str = "many";
+
+/// Whether whoever sends this reads [`Replies`].
+#[must_use]
+pub fn reads_many(message: &Message) -> bool {
+    message.headers.get(REPLIES_HEADER).is_some_and(|value| value == MANY)
+}
+
 /// A message on the request queue.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestMessage {
@@ -81,6 +93,24 @@ pub struct Reply {
     pub error: Option<RequestError>,
 }
 
+/// Answers to the same client, in one message. It has no correlation id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replies<R> {
+    /// The version of the message format.
+    pub v: u32,
+    /// The answers.
+    pub replies: Vec<ReplyFor<R>>,
+}
+
+/// One of many answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplyFor<R> {
+    /// The correlation id of what it answers.
+    pub to: String,
+    /// A [`Reply`].
+    pub reply: R,
+}
+
 impl Request {
     /// Reads a body.
     ///
@@ -126,6 +156,18 @@ impl Request {
             Self::Job { wait_ms, .. } => wait_ms.map(Duration::from_millis),
             _ => None,
         }
+    }
+}
+
+impl<'a> Replies<&'a RawValue> {
+    /// Reads a body, but for the answers in it.
+    ///
+    /// # Errors
+    /// Where it is of a newer format, or is none.
+    pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
+        let replies: Self = serde_json::from_slice(body)?;
+        check_version(Some(replies.v))?;
+        Ok(replies)
     }
 }
 

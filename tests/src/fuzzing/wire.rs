@@ -5,11 +5,12 @@ use std::fmt::Debug;
 use hub_core::Json;
 use hub_engine::operations::RequestError;
 use hub_engine::wire::{
-    ControlMessage, FromWorker, Heartbeat, HeldAttempt, Reply, Request, RequestMessage, ResultMessage, TaskMessage,
-    VERSION, WireError, encode,
+    ControlMessage, FromWorker, Heartbeat, HeldAttempt, Replies, Reply, ReplyFor, Request, RequestMessage,
+    ResultMessage, TaskMessage, VERSION, WireError, encode,
 };
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Reads the bytes as each of the messages. Whether they were one.
 pub(super) fn check(bytes: &[u8]) -> bool {
@@ -21,6 +22,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
         check_result(bytes),
         check_request(bytes),
         check_reply(bytes),
+        check_replies(bytes),
     ];
     let is_understood = understood.contains(&true);
     assert!(!is_newer || !is_understood, "a message of a newer format was understood");
@@ -116,5 +118,24 @@ fn check_reply(bytes: &[u8]) -> bool {
     };
     let written = encode(&Reply::new(outcome.clone()));
     assert_eq!(Reply::decode::<Json>(&written).expect("an answer can be read again"), outcome);
+    true
+}
+
+/// The answers in it are others' business.
+fn check_replies(bytes: &[u8]) -> bool {
+    let replies = match Replies::decode(bytes) {
+        Ok(replies) => replies,
+        Err(error) => {
+            check_error(&error);
+            return false;
+        }
+    };
+    let written = encode(&replies);
+    let again = Replies::decode(&written).expect("answers can be read again");
+    let told = |ReplyFor { to, reply }: &ReplyFor<&RawValue>| (to.clone(), reply.get().to_owned());
+    assert_eq!(
+        again.replies.iter().map(told).collect::<Vec<_>>(),
+        replies.replies.iter().map(told).collect::<Vec<_>>()
+    );
     true
 }

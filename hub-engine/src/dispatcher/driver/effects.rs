@@ -195,6 +195,7 @@ impl Driver {
             }
         }
         self.acks.send_all(&self.link).await;
+        self.replier.flush().await;
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }

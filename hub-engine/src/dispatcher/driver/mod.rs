@@ -26,6 +26,7 @@ use super::batches::{Batches, Done};
 use super::inputs::{Ended, Input};
 use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
+use super::replies::Replier;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS};
 use super::{publish, requests};
 use crate::acks::Acks;
@@ -42,6 +43,7 @@ pub(super) struct Driver {
     store: Arc<dyn Store>,
     store_works: Arc<AtomicBool>,
     link: Link,
+    replier: Replier,
     settings: DispatcherSettings,
     hub: Arc<LocalHub>,
     inputs: mpsc::UnboundedSender<Input>,
@@ -85,6 +87,7 @@ impl Driver {
             machine,
             store,
             store_works: Arc::new(AtomicBool::new(true)),
+            replier: Replier::start(link.clone()),
             link,
             echo: Echo::new(settings.echo_every()),
             echo_key: settings.names.echo_key(id),
@@ -171,14 +174,14 @@ impl Driver {
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
             LinkEvent::Delivery(JOBS, at, delivery) => {
                 self.acks.note(at);
-                requests::submission(&self.hub, &self.link, at, delivery);
+                requests::submission(&self.hub, &self.replier, at, delivery);
             }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => {
                 // At once: whoever asks asks again if no answer comes, and an answer may take long.
                 self.acks.note(at);
                 self.acks.done(at);
-                requests::request(&self.hub, &self.link, delivery);
+                requests::request(&self.hub, &self.replier, delivery);
             }
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
                 if delivery.message.routing_key == self.echo_key {

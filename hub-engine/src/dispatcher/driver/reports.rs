@@ -10,7 +10,8 @@ use hub_transport::supervisor::DeliveryRef;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::requests::{self, ReplyTo};
+use crate::dispatcher::replies::ReplyTo;
+use crate::dispatcher::requests;
 use crate::dispatcher::{local, publish};
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
 use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, Results, ReturnReason, TaskEnded};
@@ -30,7 +31,7 @@ impl Driver {
             Err(error) => {
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "ignored a result");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                ReplyTo::of(&delivery.message).send::<()>(&self.link, Err(refusal));
+                self.replier.send::<()>(&ReplyTo::of(&delivery.message), Err(refusal));
                 self.hold(at, true);
             }
         }
@@ -44,11 +45,11 @@ impl Driver {
                 if let Err(error) = &outcome {
                     tracing::warn!(%task, %error, "refused a result from outside");
                 }
-                let link = self.link.clone();
-                let tell = move || reply.send(&link, outcome.map(|()| requests::Id { id: task }));
+                let replier = self.replier.clone();
+                let tell = move || replier.send(&reply, outcome.map(|()| requests::Id { id: task }));
                 self.pending.answers.push(Answer::new(tell));
             }
-            None => requests::posted_late(&self.hub, &self.link, reply, update),
+            None => requests::posted_late(&self.hub, &self.replier, reply, update),
         }
     }
 

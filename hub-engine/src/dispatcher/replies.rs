@@ -1,0 +1,214 @@
+//! Brings answers to those who asked: many in one message where they go to the same client at once and it reads that.
+
+use std::collections::BTreeMap;
+
+use hub_transport::supervisor::Link;
+use hub_transport::{Message, Text};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::operations::RequestError;
+use crate::wire::{self, Replies, Reply, ReplyFor};
+
+/// So many answers are looked at together.
+const TURN: usize = 256;
+/// A message with many answers has about so many bytes at most.
+const BYTES: usize = 64 << 10;
+/// What an answer takes beside its value.
+const FRAME: usize = 128;
+
+/// Where an answer goes, if one is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct ReplyTo {
+    address: Option<Text>,
+    correlation_id: Option<Text>,
+    /// Whether who asks reads messages with many answers.
+    reads_many: bool,
+}
+
+/// Sends answers.
+#[derive(Clone, Debug)]
+pub(super) struct Replier {
+    link: Link,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What is to be done about answers that can go together.
+#[derive(Debug)]
+enum Order {
+    Send { address: Text, to: Text, reply: Reply },
+    Flush(oneshot::Sender<()>),
+}
+
+impl ReplyTo {
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            address: message.reply_to.clone(),
+            correlation_id: message.correlation_id.clone(),
+            reads_many: wire::reads_many(message),
+        }
+    }
+
+    /// Whether anybody wants an answer.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.address.is_some()
+    }
+}
+
+impl Replier {
+    pub(super) fn start(link: Link) -> Self {
+        let (orders, from_orders) = mpsc::unbounded_channel();
+        tokio::spawn(gather(link.clone(), from_orders));
+        Self { link, orders }
+    }
+
+    /// Sends an answer. Whoever has gone meanwhile does not get it.
+    pub(super) fn send<T: Serialize>(&self, reply: &ReplyTo, outcome: Result<T, RequestError>) {
+        let Some(address) = reply.address.clone() else { return };
+        let (to, reply, reads_many) = (reply.correlation_id.clone(), Reply::new(outcome), reply.reads_many);
+        match to {
+            Some(to) if reads_many => drop(self.orders.send(Order::Send { address, to, reply })),
+            to => send(&self.link, address, to, &reply),
+        }
+    }
+
+    /// Returns when every answer is on its way that was given before.
+    pub(super) async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.orders.send(Order::Flush(done)).is_ok() {
+            let _ = is_done.await;
+        }
+    }
+}
+
+/// Whatever is there goes together; nothing waits for more.
+async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let mut turn = Vec::with_capacity(TURN);
+    while orders.recv_many(&mut turn, TURN).await > 0 {
+        let (mut clients, mut flushed) = (BTreeMap::<Text, Vec<ReplyFor<Reply>>>::new(), Vec::new());
+        for order in turn.drain(..) {
+            match order {
+                Order::Send { address, to, reply } => {
+                    clients.entry(address).or_default().push(ReplyFor { to: to.to_string(), reply });
+                }
+                Order::Flush(done) => flushed.push(done),
+            }
+        }
+        for (address, replies) in clients {
+            split(replies).into_iter().for_each(|replies| publish(&link, address.clone(), replies));
+        }
+        for done in flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// By messages.
+fn split(replies: Vec<ReplyFor<Reply>>) -> Vec<Vec<ReplyFor<Reply>>> {
+    let (mut messages, mut bytes) = (Vec::<Vec<_>>::new(), 0);
+    for reply in replies {
+        let size = FRAME + reply.reply.ok.as_ref().map_or(0, |value| value.get().len());
+        match messages.last_mut() {
+            Some(last) if bytes + size <= BYTES => {
+                bytes += size;
+                last.push(reply);
+            }
+            _ => {
+                bytes = size;
+                messages.push(vec![reply]);
+            }
+        }
+    }
+    messages
+}
+
+fn publish(link: &Link, address: Text, mut replies: Vec<ReplyFor<Reply>>) {
+    match replies.pop() {
+        Some(ReplyFor { to, reply }) if replies.is_empty() => send(link, address, Some(to.into()), &reply),
+        Some(last) => {
+            replies.push(last);
+            send(link, address, None, &Replies { v: wire::VERSION, replies });
+        }
+        None => {}
+    }
+}
+
+fn send<T: Serialize>(link: &Link, address: Text, correlation_id: Option<Text>, body: &T) {
+    let mut message = Message::new("", address, wire::encode(body)).transient();
+    message.correlation_id = correlation_id;
+    message.content_type = Some(wire::JSON);
+    drop(link.publish(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_transport::memory::MemoryBroker;
+    use hub_transport::supervisor::{Backoff, LinkEvent, LinkEvents, Plan};
+    use hub_transport::{Delivery, Topology};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn connect(broker: &MemoryBroker) -> (Link, LinkEvents, Text) {
+        let plan = Plan {
+            topology: Topology::default(),
+            subscriptions: Vec::new(),
+            inbox: true,
+            window: 64,
+            backoff: Backoff::default(),
+            seed: 0,
+        };
+        let (link, mut events) = Link::start(broker.transport(), plan);
+        let Some(LinkEvent::Up { inbox: Some(inbox), .. }) = events.next().await else { panic!("no connection") };
+        (link, events, inbox.into())
+    }
+
+    async fn next(client: &mut LinkEvents) -> Delivery {
+        match client.next().await {
+            Some(LinkEvent::Delivery(_, _, delivery)) => delivery,
+            event => panic!("{event:?} is no answer"),
+        }
+    }
+
+    fn reply_to(address: &Text, correlation_id: &'static str, reads_many: bool) -> ReplyTo {
+        ReplyTo { address: Some(address.clone()), correlation_id: Some(correlation_id.into()), reads_many }
+    }
+
+    fn body(delivery: &Delivery) -> Value {
+        serde_json::from_slice(&delivery.message.body).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_many_gets_what_is_given_at_once_in_one_message_and_others_get_each() {
+        let broker = MemoryBroker::new();
+        let (link, _events, _) = connect(&broker).await;
+        let ((_modern, mut modern, to_modern), (_plain, mut plain, to_plain)) =
+            (connect(&broker).await, connect(&broker).await);
+        let replier = Replier::start(link);
+        for id in ["a", "b"] {
+            replier.send(&reply_to(&to_modern, id, true), Ok(json!({"id": id})));
+            replier.send(&reply_to(&to_plain, id, false), Ok(json!({"id": id})));
+        }
+        replier.flush().await;
+        replier.send(&reply_to(&to_modern, "c", true), Ok(1));
+
+        let (many, alone) = (next(&mut modern).await, next(&mut modern).await);
+        let answer = |value: Value| json!({"v": 1, "ok": value});
+        let each = ["a", "b"].map(|id| json!({"to": id, "reply": answer(json!({"id": id}))}));
+        assert_eq!((body(&many), many.message.correlation_id), (json!({"v": 1, "replies": each}), None));
+        assert_eq!((body(&alone), alone.message.correlation_id.as_deref()), (answer(json!(1)), Some("c")));
+        for id in ["a", "b"] {
+            let delivery = next(&mut plain).await;
+            let expected = (answer(json!({"id": id})), Some(id));
+            assert_eq!((body(&delivery), delivery.message.correlation_id.as_deref()), expected);
+        }
+    }
+
+    #[test]
+    fn large_answers_go_alone() {
+        let reply = |to: &str, bytes: usize| ReplyFor { to: to.to_owned(), reply: Reply::new(Ok("x".repeat(bytes))) };
+        let replies = vec![reply("a", BYTES), reply("b", 10), reply("c", 10), reply("d", BYTES / 2), reply("e", BYTES)];
+        let messages = split(replies).into_iter().map(|replies| replies.into_iter().map(|reply| reply.to).collect());
+        assert_eq!(messages.collect::<Vec<String>>(), ["a", "bcd", "e"]);
+    }
+}
