@@ -174,3 +174,35 @@ async fn one_result_that_the_broker_never_takes_does_not_take_others_with_it() {
     assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
     scene.worker.stop(Duration::from_secs(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_drains_acknowledges_what_ends_meanwhile() {
+    let scene = Scene::new(MemoryBroker::new(), 2).await;
+    for index in 0..2 {
+        scene.publish(task(index, "3")).await;
+    }
+    settle().await;
+    let (broker, queue) = (scene.broker.clone(), scene.names.pool_queue("default"));
+    let stopping = tokio::spawn(scene.worker.stop(Duration::from_secs(60)));
+    scene.runner.gate.add_permits(1);
+    settle().await;
+    assert_eq!(broker.depths()[&queue], 1, "the other one runs on");
+    scene.runner.gate.add_permits(1);
+    stopping.await.unwrap();
+    assert_eq!(broker.depths()[&queue], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_is_told_even_when_there_is_no_time_left() {
+    let mut scene = Scene::new(MemoryBroker::new(), 2).await;
+    for index in 0..2 {
+        scene.publish(task(index, "3")).await;
+    }
+    settle().await;
+    let other = Worker::start(scene.broker.transport(), Gated::new(), WorkerSettings::new("other", 1));
+    let worker = std::mem::replace(&mut scene.worker, other);
+    scene.runner.gate.add_permits(2);
+    worker.stop(Duration::ZERO).await;
+    let told = scene.told().await;
+    assert_eq!(told.into_iter().flatten().count(), 2);
+}

@@ -38,6 +38,7 @@ use inputs::Input;
 use intake::Intake;
 use lately::Lookups;
 use local::LocalHub;
+use replies::Replier;
 
 pub use settings::DispatcherSettings;
 
@@ -88,8 +89,9 @@ impl Dispatcher {
         }
         let unique = Uuid::new_v4();
         let plan = settings.plan(unique);
-        let acks = Acks::new(&plan, GATHER);
+        let (acks, max_message_bytes) = (Acks::new(&plan, GATHER), transport.capabilities().max_message_bytes);
         let (link, events) = Link::start(transport, plan);
+        let replier = Replier::start(link.clone(), max_message_bytes);
         let (inputs, from_inputs) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
         let lookups = Lookups::default();
@@ -104,6 +106,7 @@ impl Dispatcher {
             machine,
             store,
             link.clone(),
+            replier,
             acks,
             settings,
             Arc::clone(&hub),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hub_transport::supervisor::Link;
 use hub_transport::{Message, Text};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::operations::RequestError;
@@ -14,7 +15,7 @@ use crate::wire::{self, Replies, Reply, ReplyFor};
 const TURN: usize = 256;
 /// A message with many answers has about so many bytes at most.
 const BYTES: usize = 64 << 10;
-/// What an answer takes beside its value.
+/// What an answer takes beside its own length.
 const FRAME: usize = 128;
 
 /// Where an answer goes, if one is wanted.
@@ -36,7 +37,7 @@ pub(super) struct Replier {
 /// What is to be done about answers that can go together.
 #[derive(Debug)]
 enum Order {
-    Send { address: Text, to: Text, reply: Reply },
+    Send { address: Text, answer: ReplyFor<Box<RawValue>> },
     Flush(oneshot::Sender<()>),
 }
 
@@ -56,19 +57,24 @@ impl ReplyTo {
 }
 
 impl Replier {
-    pub(super) fn start(link: Link) -> Self {
+    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    pub(super) fn start(link: Link, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
-        tokio::spawn(gather(link.clone(), from_orders));
+        let limit = BYTES.min(max_message_bytes.unwrap_or(usize::MAX));
+        tokio::spawn(gather(link.clone(), from_orders, limit));
         Self { link, orders }
     }
 
     /// Sends an answer. Whoever has gone meanwhile does not get it.
     pub(super) fn send<T: Serialize>(&self, reply: &ReplyTo, outcome: Result<T, RequestError>) {
         let Some(address) = reply.address.clone() else { return };
-        let (to, reply, reads_many) = (reply.correlation_id.clone(), Reply::new(outcome), reply.reads_many);
-        match to {
-            Some(to) if reads_many => drop(self.orders.send(Order::Send { address, to, reply })),
-            to => send(&self.link, address, to, &reply),
+        let body = wire::raw(&Reply::new(outcome));
+        match &reply.correlation_id {
+            Some(to) if reply.reads_many => {
+                let answer = ReplyFor { to: to.to_string(), reply: body };
+                let _ = self.orders.send(Order::Send { address, answer });
+            }
+            to => send(&self.link, address, to.clone(), &body),
         }
     }
 
@@ -82,20 +88,18 @@ impl Replier {
 }
 
 /// Whatever is there goes together; nothing waits for more.
-async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>) {
+async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, limit: usize) {
     let mut turn = Vec::with_capacity(TURN);
     while orders.recv_many(&mut turn, TURN).await > 0 {
-        let (mut clients, mut flushed) = (BTreeMap::<Text, Vec<ReplyFor<Reply>>>::new(), Vec::new());
+        let (mut clients, mut flushed) = (BTreeMap::<Text, Vec<ReplyFor<Box<RawValue>>>>::new(), Vec::new());
         for order in turn.drain(..) {
             match order {
-                Order::Send { address, to, reply } => {
-                    clients.entry(address).or_default().push(ReplyFor { to: to.to_string(), reply });
-                }
+                Order::Send { address, answer } => clients.entry(address).or_default().push(answer),
                 Order::Flush(done) => flushed.push(done),
             }
         }
         for (address, replies) in clients {
-            split(replies).into_iter().for_each(|replies| publish(&link, address.clone(), replies));
+            split(replies, limit).into_iter().for_each(|replies| publish(&link, address.clone(), replies));
         }
         for done in flushed {
             let _ = done.send(());
@@ -104,12 +108,12 @@ async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>) {
 }
 
 /// By messages.
-fn split(replies: Vec<ReplyFor<Reply>>) -> Vec<Vec<ReplyFor<Reply>>> {
+fn split(replies: Vec<ReplyFor<Box<RawValue>>>, limit: usize) -> Vec<Vec<ReplyFor<Box<RawValue>>>> {
     let (mut messages, mut bytes) = (Vec::<Vec<_>>::new(), 0);
     for reply in replies {
-        let size = FRAME + reply.reply.ok.as_ref().map_or(0, |value| value.get().len());
+        let size = FRAME + reply.reply.get().len();
         match messages.last_mut() {
-            Some(last) if bytes + size <= BYTES => {
+            Some(last) if bytes + size <= limit => {
                 bytes += size;
                 last.push(reply);
             }
@@ -122,7 +126,7 @@ fn split(replies: Vec<ReplyFor<Reply>>) -> Vec<Vec<ReplyFor<Reply>>> {
     messages
 }
 
-fn publish(link: &Link, address: Text, mut replies: Vec<ReplyFor<Reply>>) {
+fn publish(link: &Link, address: Text, mut replies: Vec<ReplyFor<Box<RawValue>>>) {
     match replies.pop() {
         Some(ReplyFor { to, reply }) if replies.is_empty() => send(link, address, Some(to.into()), &reply),
         Some(last) => {
@@ -184,7 +188,7 @@ mod tests {
         let (link, _events, _) = connect(&broker).await;
         let ((_modern, mut modern, to_modern), (_plain, mut plain, to_plain)) =
             (connect(&broker).await, connect(&broker).await);
-        let replier = Replier::start(link);
+        let replier = Replier::start(link, None);
         for id in ["a", "b"] {
             replier.send(&reply_to(&to_modern, id, true), Ok(json!({"id": id})));
             replier.send(&reply_to(&to_plain, id, false), Ok(json!({"id": id})));
@@ -206,9 +210,10 @@ mod tests {
 
     #[test]
     fn large_answers_go_alone() {
-        let reply = |to: &str, bytes: usize| ReplyFor { to: to.to_owned(), reply: Reply::new(Ok("x".repeat(bytes))) };
+        let reply = |to: &str, bytes: usize| ReplyFor { to: to.to_owned(), reply: wire::raw(&"x".repeat(bytes)) };
         let replies = vec![reply("a", BYTES), reply("b", 10), reply("c", 10), reply("d", BYTES / 2), reply("e", BYTES)];
-        let messages = split(replies).into_iter().map(|replies| replies.into_iter().map(|reply| reply.to).collect());
+        let messages =
+            split(replies, BYTES).into_iter().map(|replies| replies.into_iter().map(|reply| reply.to).collect());
         assert_eq!(messages.collect::<Vec<String>>(), ["a", "bcd", "e"]);
     }
 }

@@ -13,6 +13,7 @@ mod task;
 use bytes::Bytes;
 use hub_transport::Text;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use names::Names;
@@ -46,6 +47,12 @@ pub enum WireError {
 pub fn encode<T: Serialize>(message: &T) -> Bytes {
     // Hub's own messages have string keys and checked JSON inside: writing them cannot fail.
     serde_json::to_vec(message).expect("a message of Hub's own is always JSON").into()
+}
+
+/// The same, as a part of another message.
+#[must_use]
+pub fn raw<T: Serialize>(message: &T) -> Box<RawValue> {
+    serde_json::value::to_raw_value(message).expect("a message of Hub's own is always JSON")
 }
 
 fn check_version(v: Option<u32>) -> Result<(), WireError> {

@@ -112,7 +112,8 @@ impl Names {
         format!("jobs.{}", id.slot())
     }
 
-    /// The key of a result.
+    /// The key of a result, and of what is reported of several tasks under the key of any of them: all slots lead to one
+    /// queue. (With more partitions than one, whoever reports will have to tell them apart.)
     #[must_use]
     pub fn result_key(&self, id: TaskId) -> String {
         format!("results.{}", id.slot())

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{VERSION, WireError, check_version};
+use super::{VERSION, WireError, check_version, raw};
 use crate::operations::{JobFilter, RequestError, ResultUpdate};
 
 /// The header of a submission that wants its answer at the job's end: for how many milliseconds at most.
@@ -176,10 +176,7 @@ impl Reply {
     #[must_use]
     pub fn new<T: Serialize>(outcome: Result<T, RequestError>) -> Self {
         match outcome {
-            Ok(value) => {
-                let text = serde_json::value::to_raw_value(&value).expect("an answer of Hub's own is always JSON");
-                Self { v: VERSION, ok: Some(text), error: None }
-            }
+            Ok(value) => Self { v: VERSION, ok: Some(raw(&value)), error: None },
             Err(error) => Self { v: VERSION, ok: None, error: Some(error) },
         }
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hub_core::state::TaskError;
 use hub_core::{Attempt, Json, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::{WireError, check_version};
+use super::{WireError, check_version, encode};
 use crate::operations::ResultUpdate;
 
 /// How results begin, as Hub's own workers write them.
@@ -55,7 +57,7 @@ pub struct Started {
     pub tasks: Vec<HeldAttempt>,
 }
 
-/// What has ended on a worker since it last said so. Their tasks may be of several jobs; all are of the same partition.
+/// What has ended on a worker since it last said so, of any jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of the message format.
@@ -159,6 +161,34 @@ impl TaskEnded {
 }
 
 impl Results {
+    /// The message, as the results queue has it.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        #[derive(Serialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Tagged<'a> {
+            Results(&'a Results),
+        }
+        encode(&Tagged::Results(self))
+    }
+
+    /// A message of which not every result can be read: one of them takes no others with it.
+    fn with_flaws(body: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Flawed<'a> {
+            v: u32,
+            worker: Arc<str>,
+            #[serde(borrow)]
+            results: Vec<&'a RawValue>,
+        }
+        let Flawed { v, worker, results } = serde_json::from_slice(body)?;
+        let readable = results.into_iter().filter_map(|result| {
+            let read = serde_json::from_str(result.get());
+            read.inspect_err(|error| tracing::warn!(%worker, %error, "ignored a result")).ok()
+        });
+        Ok(Self { v, results: readable.collect(), worker: Arc::clone(&worker) })
+    }
+
     /// The only one of a message that has no list.
     fn of_one(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
@@ -197,7 +227,7 @@ impl ResultMessage {
         Ok(match head.kind.as_deref() {
             None => Self::Posted(serde_json::from_slice(body)?),
             Some("started") => Self::FromWorker(FromWorker::Started(serde_json::from_slice(body)?)),
-            Some("results") => Self::FromWorker(FromWorker::Results(serde_json::from_slice(body)?)),
+            Some("results") => Self::FromWorker(FromWorker::Results(Results::with_flaws(body)?)),
             Some("result") => Self::FromWorker(FromWorker::Results(Results::of_one(body)?)),
             Some("returned") => Self::FromWorker(FromWorker::Returned(serde_json::from_slice(body)?)),
             Some(other) => {
@@ -205,5 +235,30 @@ impl ResultMessage {
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_result_that_cannot_be_read_takes_no_others_with_it() {
+        let result = |task: u32, status: &str| {
+            let id = format!("00000000-0000-0007-0000-{task:012}");
+            format!(r#"{{"id":"{id}","attempt":1,"incarnation":1,"status":"{status}","started_at":1,"ended_at":2}}"#)
+        };
+        let (good, bad) = ([result(1, "SUCCESS"), result(3, "FAILED")], result(2, "success"));
+        for results in [format!("{},{bad},{}", good[0], good[1]), good.join(",")] {
+            let body = format!(r#"{{"type":"results","v":1,"worker":"w","results":[{results}]}}"#);
+            let Ok(ResultMessage::FromWorker(FromWorker::Results(read))) = ResultMessage::decode(body.as_bytes())
+            else {
+                panic!("not read: {body}");
+            };
+            let again = ResultMessage::decode(&read.encode()).unwrap();
+            assert!(matches!(again, ResultMessage::FromWorker(FromWorker::Results(again)) if again == read));
+            assert_eq!((read.worker.as_ref(), read.results.len()), ("w", 2));
+            assert_eq!(read.results[1].status, ResultStatus::Failed);
+        }
     }
 }

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::acks::Acks;
 use crate::runner::Runner;
+use results::Results;
 use serve::{Order, Serve};
 
 pub use settings::WorkerSettings;
@@ -45,11 +46,11 @@ impl Worker {
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
         let plan = settings.plan();
-        let acks = Acks::new(&plan, GATHER);
+        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(transport.capabilities().max_message_bytes));
         let (link, events) = Link::start(transport, plan);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
-        let serve = Serve::new(settings, link.clone(), acks, runner, announce_ready);
+        let serve = Serve::new(settings, link.clone(), acks, results, runner, announce_ready);
         let serving = tokio::spawn(serve.run(events, inbox));
         Self { link, orders, ready, serving }
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+use hub_core::Attempt;
 use hub_core::state::{ErrorKind, TaskError};
-use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::Link;
-use hub_transport::{Message, Outcome};
+use hub_transport::{Bytes, Message, Outcome};
 
+use super::attempts::Key;
 use crate::wire::{self, FromWorker, Names, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded};
 
 /// Publishes reports of one worker.
@@ -17,6 +19,14 @@ pub(super) struct Reporter {
     worker: Arc<str>,
 }
 
+/// Why the broker does not have a report.
+enum Undelivered {
+    /// It will never take it.
+    Refused(String),
+    /// The worker ends.
+    Closed,
+}
+
 impl Reporter {
     pub(super) const fn new(link: Link, names: Names, worker: Arc<str>) -> Self {
         Self { link, names, worker }
@@ -24,21 +34,22 @@ impl Reporter {
 
     /// Reports results with one message; returns when the broker has them.
     pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
-        let Err((reason, refused)) = self.deliver_results(results).await else { return };
-        if refused.len() == 1 {
-            return self.fail(refused, &reason).await;
+        let report = self.results(results);
+        if let [first, _, ..] = &*report.results {
+            let Err(Undelivered::Refused(_)) = self.deliver(first.key(), "results", report.encode()).await else {
+                return;
+            };
+            // Nobody knows which of them it is that the broker does not take.
         }
-        // Nobody knows which of them it is that the broker does not take.
-        for ended in refused {
-            if let Err((reason, refused)) = self.deliver_results(vec![ended]).await {
-                self.fail(refused, &reason).await;
-            }
-        }
+        join_all(report.results.into_iter().map(|ended| self.ended_alone(ended))).await;
     }
 
-    /// What the broker will never take must not vanish: the task fails, and says why.
-    async fn fail(&self, refused: Vec<TaskEnded>, reason: &str) {
-        let failed = refused.into_iter().map(|ended| TaskEnded {
+    async fn ended_alone(&self, ended: TaskEnded) {
+        let key = ended.key();
+        let report = self.results(vec![ended]);
+        let Err(Undelivered::Refused(reason)) = self.deliver(key, "result", report.encode()).await else { return };
+        // What the broker will never take must not vanish: the task fails, and says why.
+        let failed = report.results.into_iter().map(|ended| TaskEnded {
             status: ResultStatus::Failed,
             data: None,
             msg: Some(format!("the broker refused the result: {reason}").into()),
@@ -46,79 +57,53 @@ impl Reporter {
             log: None,
             ..ended
         });
-        if let Err((reason, refused)) = self.deliver_results(failed.collect()).await {
-            let tasks: Vec<_> = refused.iter().map(|ended| ended.id.to_string()).collect();
-            tracing::error!(tasks = tasks.join(","), reason, "the broker refused even the report of a failure");
+        let report = self.results(failed.collect());
+        if let Err(Undelivered::Refused(reason)) = self.deliver(key, "failed", report.encode()).await {
+            tracing::error!(task = %key.0, reason, "the broker refused even the report of a failure");
         }
     }
 
     /// Reports issues that run long; returns when the broker has it.
-    pub(super) async fn started(&self, tasks: Vec<(TaskId, Attempt)>) {
-        // One message for each slot would go astray with several partitions: tasks are grouped by slot.
-        let mut by_slot = std::collections::BTreeMap::<u32, Vec<(TaskId, Attempt)>>::new();
-        for (task, attempt) in tasks {
-            by_slot.entry(task.slot()).or_default().push((task, attempt));
-        }
-        for tasks in by_slot.into_values() {
-            let (first, attempt) = tasks[0];
-            let message = FromWorker::Started(Started {
-                v: wire::VERSION,
-                worker: Arc::clone(&self.worker),
-                tasks: tasks.into_iter().map(Into::into).collect(),
-            });
-            if let Err(reason) = self.deliver(first, attempt, &message).await {
-                tracing::warn!(task = %first, reason, "the broker refused a report of started tasks");
-            }
+    pub(super) async fn started(&self, tasks: Vec<Key>) {
+        let Some(first) = tasks.first().copied() else { return };
+        let report = FromWorker::Started(Started {
+            v: wire::VERSION,
+            worker: Arc::clone(&self.worker),
+            tasks: tasks.into_iter().map(Into::into).collect(),
+        });
+        if let Err(Undelivered::Refused(reason)) = self.deliver(first, "started", wire::encode(&report)).await {
+            tracing::warn!(task = %first.0, reason, "the broker refused a report of started tasks");
         }
     }
 
     /// Gives an issue back without having run it; returns when the broker has it.
-    pub(super) async fn returned(&self, task: TaskId, attempt: Attempt, reason: ReturnReason) {
-        let message = FromWorker::Returned(Returned {
-            v: wire::VERSION,
-            id: task,
-            attempt: attempt.attempt,
-            incarnation: attempt.incarnation,
-            worker: Arc::clone(&self.worker),
-            reason,
-        });
-        if let Err(reason) = self.deliver(task, attempt, &message).await {
-            tracing::warn!(%task, reason, "the broker refused to take a task back");
+    pub(super) async fn returned(&self, key: Key, reason: ReturnReason) {
+        let (id, Attempt { attempt, incarnation }) = key;
+        let worker = Arc::clone(&self.worker);
+        let report = FromWorker::Returned(Returned { v: wire::VERSION, id, attempt, incarnation, worker, reason });
+        if let Err(Undelivered::Refused(reason)) = self.deliver(key, "returned", wire::encode(&report)).await {
+            tracing::warn!(task = %id, reason, "the broker refused to take a task back");
         }
     }
 
-    /// Returns what the broker will never take, and why.
-    async fn deliver_results(&self, results: Vec<TaskEnded>) -> Result<(), (String, Vec<TaskEnded>)> {
-        let Some(first) = results.first() else { return Ok(()) };
-        let (task, attempt) = first.key();
-        let report = FromWorker::Results(Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results });
-        match (self.deliver(task, attempt, &report).await, report) {
-            (Err(reason), FromWorker::Results(Results { results, .. })) => Err((reason, results)),
-            _ => Ok(()),
-        }
+    fn results(&self, results: Vec<TaskEnded>) -> Results {
+        Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results }
     }
 
     /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
     /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
-    async fn deliver(&self, task: TaskId, attempt: Attempt, report: &FromWorker) -> Result<(), String> {
-        let (kind, body) = match report {
-            FromWorker::Started(_) => ("started", wire::encode(report)),
-            FromWorker::Results(_) => ("result", wire::encode(report)),
-            FromWorker::Returned(_) => ("returned", wire::encode(report)),
-        };
+    async fn deliver(&self, (task, attempt): Key, kind: &str, body: Bytes) -> Result<(), Undelivered> {
+        let Attempt { attempt, incarnation } = attempt;
         let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)
-            .with_message_id(format!("{task}.{}.{}.{kind}", attempt.incarnation, attempt.attempt));
+            .with_message_id(format!("{task}.{incarnation}.{attempt}.{kind}"));
         message.content_type = Some(wire::JSON);
         loop {
             match self.link.publish(message.clone()).await {
                 Outcome::Confirmed => return Ok(()),
-                Outcome::Rejected(reason) => return Err(reason),
-                Outcome::Unroutable => return Err("no queue takes it".to_owned()),
-                Outcome::Unknown(error) => {
-                    if self.link.is_closed() {
-                        return Err(format!("the link is closed: {error}"));
-                    }
-                }
+                Outcome::Rejected(reason) => return Err(Undelivered::Refused(reason)),
+                Outcome::Unroutable => return Err(Undelivered::Refused("no queue takes it".to_owned())),
+                Outcome::Unknown(_) if self.link.is_closed() => return Err(Undelivered::Closed),
+                Outcome::Unknown(_) => {}
             }
         }
     }

@@ -33,9 +33,13 @@ pub(super) enum Told {
 }
 
 /// Results that are not on their way yet.
-#[derive(Debug, Default)]
+///
+/// Those of all slots go together, since one partition holds them all: see [`crate::wire::Names::result_key`].
+#[derive(Debug)]
 pub(super) struct Results {
     messages: Vec<Vec<TaskEnded>>,
+    /// How large a message may become.
+    limit: usize,
     /// Of the last message.
     bytes: usize,
 }
@@ -58,11 +62,16 @@ impl Told {
 }
 
 impl Results {
+    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    pub(super) fn new(max_message_bytes: Option<usize>) -> Self {
+        Self { messages: Vec::new(), limit: BYTES.min(max_message_bytes.unwrap_or(usize::MAX)), bytes: 0 }
+    }
+
     /// Adds one.
     pub(super) fn push(&mut self, ended: TaskEnded) {
         let bytes = size(&ended);
         match self.messages.last_mut() {
-            Some(last) if last.len() < MOST && self.bytes + bytes <= BYTES => {
+            Some(last) if last.len() < MOST && self.bytes + bytes <= self.limit => {
                 self.bytes += bytes;
                 last.push(ended);
             }
@@ -107,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_message_is_neither_too_long_nor_too_large_and_nothing_changes_its_place() {
-        let mut results = Results::default();
+        let mut results = Results::new(Some(10 * BYTES));
         let large = format!("{:?}", "x".repeat(BYTES));
         (0..130).for_each(|task| results.push(ended(task, "1".to_owned())));
         (130..132).for_each(|task| results.push(ended(task, large.clone())));
@@ -117,5 +126,9 @@ mod tests {
         let expected: Vec<_> = (0..133).map(|task| ended(task, "0".to_owned()).id).collect();
         assert_eq!(messages.into_iter().flatten().map(|ended| ended.id).collect::<Vec<_>>(), expected);
         assert!(results.take().is_empty());
+
+        let mut results = Results::new(Some(2 * FRAME + 100));
+        (0..3).for_each(|task| results.push(ended(task, "1".to_owned())));
+        assert_eq!(results.take().iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     }
 }

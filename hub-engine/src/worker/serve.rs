@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
 use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -75,6 +74,7 @@ impl Serve {
         settings: WorkerSettings,
         link: Link,
         acks: Acks,
+        results: Results,
         runner: Arc<dyn Runner>,
         ready: watch::Sender<bool>,
     ) -> Self {
@@ -87,7 +87,7 @@ impl Serve {
             runner,
             reporter,
             attempts: Attempts::default(),
-            results: Results::default(),
+            results,
             acks,
             pace: Pace::new(),
             ready,
@@ -127,8 +127,8 @@ impl Serve {
                 },
             }
             self.take_what_is_there(&mut events).await;
-            self.fill_slots().await;
             self.report_results();
+            self.fill_slots().await;
             self.acks.send(&self.link).await;
         };
         self.drain(events, orders, grace).await;
@@ -253,7 +253,7 @@ impl Serve {
     fn hand_back(&self, key: Key, reason: ReturnReason) {
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
-            reporter.returned(key.0, key.1, reason).await;
+            reporter.returned(key, reason).await;
             let _ = internal.send(Internal::Finished(vec![key]));
         });
     }
@@ -321,9 +321,8 @@ impl Serve {
     fn give_back(&mut self, reason: ReturnReason) {
         for waiting in self.attempts.take_waiting() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
-            let (task, attempt): (TaskId, Attempt) = (waiting.task.id, waiting.task.attempt);
             tokio::spawn(async move {
-                reporter.returned(task, attempt, reason).await;
+                reporter.returned((waiting.task.id, waiting.task.attempt), reason).await;
                 let _ = internal.send(Internal::GivenBack(waiting.delivery));
             });
         }
@@ -389,6 +388,7 @@ impl Serve {
                 Some(Order::Drain(grace)) = orders.recv() => deadline = deadline.min(Instant::now() + grace),
                 _ = heartbeat.tick() => self.beat(false),
                 () = sleep_until(next_long) => self.announce_long().await,
+                () = sleep_until(self.acks.due()) => {}
                 Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 Some(event) = events.next() => self.handle_event(event).await,
             }
@@ -397,6 +397,11 @@ impl Serve {
             self.report_results();
             self.acks.send(&self.link).await;
         }
+        // What has ended, and was not handled yet, is not given up with what has not.
+        while let Ok(internal) = self.from_internal.try_recv() {
+            self.handle_internal(internal);
+        }
+        self.report_results();
         self.abandon_running().await;
         self.acks.send_all(&self.link).await;
         self.beat(true);
@@ -421,7 +426,7 @@ impl Serve {
         let handed_back = running.into_iter().map(async |(key, leased)| {
             tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
-                let returned = self.reporter.returned(key.0, key.1, ReturnReason::Draining);
+                let returned = self.reporter.returned(key, ReturnReason::Draining);
                 if tokio::time::timeout(GOODBYE, returned).await.is_err() {
                     tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
                 }

@@ -73,6 +73,7 @@ impl Driver {
         machine: Machine,
         store: Arc<dyn Store>,
         link: Link,
+        replier: Replier,
         acks: Acks,
         settings: DispatcherSettings,
         hub: Arc<LocalHub>,
@@ -87,7 +88,7 @@ impl Driver {
             machine,
             store,
             store_works: Arc::new(AtomicBool::new(true)),
-            replier: Replier::start(link.clone()),
+            replier,
             link,
             echo: Echo::new(settings.echo_every()),
             echo_key: settings.names.echo_key(id),
@@ -178,7 +179,7 @@ impl Driver {
             }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => {
-                // At once: whoever asks asks again if no answer comes, and an answer may take long.
+                // Whatever comes of it: whoever asks asks again if no answer comes, and an answer may take long.
                 self.acks.note(at);
                 self.acks.done(at);
                 requests::request(&self.hub, &self.replier, delivery);
