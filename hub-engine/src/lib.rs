@@ -2,6 +2,7 @@
 //! HTTP API and the client library. It must not know of command lines and terminals.
 
 mod acks;
+mod bundle;
 pub mod client;
 pub mod clock;
 pub mod dispatcher;

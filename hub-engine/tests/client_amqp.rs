@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hub_core::{JobId, TaskId};
 use hub_engine::client::AmqpHub;
 use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
-use hub_engine::wire::{Names, Reply};
+use hub_engine::wire::{JobMessage, Names, Reply};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{Delivery, Message, Outcome, Publisher, Settlement, SubscribeOptions, Subscription, Text};
+use hub_transport::{
+    Delivery, Message, Outcome, Persistence, Publisher, Settlement, SubscribeOptions, Subscription, Text,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -175,7 +178,7 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
         assert_eq!((message.exchange.as_str(), message.routing_key.as_str()), ("hub", "jobs.40"));
         assert_eq!(message.body, text);
         assert_eq!(message.message_id, Some(some_id().to_string().into()));
-        assert_eq!(message.persistence, hub_transport::Persistence::Persistent);
+        assert_eq!(message.persistence, Persistence::Persistent);
         scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
     };
     assert_eq!(asked(hub.submit(submission(text, Some(some_id()))), script).await.unwrap(), some_id());
@@ -187,6 +190,36 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
         scripted.reply(&message, json!({"v": 1, "ok": {"id": some_id()}}).to_string()).await;
     };
     assert_eq!(asked(hub.submit(submission("{}", None)), script).await.unwrap(), some_id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_submitted_at_once_goes_in_one_message_and_each_job_has_its_own_answer() {
+    let broker = MemoryBroker::new();
+    let mut scripted = Scripted::start(&broker).await;
+    let hub = connect(&broker).await;
+    let large = format!("\"{}\"", "x".repeat(64 << 10));
+    let texts = ["{}", "no JSON", &large, "[]"];
+    let script = async {
+        let mut jobs = Vec::new();
+        for count in [2, 1, 1] {
+            let message = scripted.job().await;
+            let together = JobMessage::all_of(&message).unwrap();
+            assert_eq!(
+                (together.len(), &message.exchange, &message.persistence),
+                (count, &"hub".into(), &Persistence::Persistent)
+            );
+            jobs.extend(together.into_iter().map(|job| (job, message.clone())));
+        }
+        assert_eq!(jobs.iter().map(|(job, _)| &job.text[..]).collect::<Vec<_>>(), texts.map(str::as_bytes));
+        for (job, message) in jobs.iter().rev() {
+            let answer = json!({"v": 1, "ok": {"id": job.id.unwrap(), "record": job.text.len()}});
+            scripted.reply_as(message, job.correlation_id.clone(), answer.to_string()).await;
+        }
+    };
+    let waits = join_all(texts.map(|text| hub.submit_and_wait(submission(text, None), Duration::from_secs(1))));
+    for (submitted, text) in asked(waits, script).await.into_iter().zip(texts) {
+        assert_eq!(submitted.unwrap().record.unwrap().get(), text.len().to_string());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,19 +271,20 @@ async fn answers_may_come_many_in_one_message() {
     let hub = connect(&broker).await;
     let (record, wait) = (json!({"deep": [{"status": "SUCCESS"}]}), Duration::from_secs(1));
     let script = async {
-        let (first, second) = (scripted.job().await, scripted.job().await);
-        assert_eq!(first.headers.get("replies").map(String::as_str), Some("many"));
-        let ok = |message: &Message| json!({"id": message.message_id.as_deref().unwrap(), "record": record});
-        let to = |message: &Message| json!(message.correlation_id.as_deref().unwrap());
+        let message = scripted.job().await;
+        assert_eq!(message.headers.get("replies").map(String::as_str), Some("many"));
+        let [first, second] = &JobMessage::all_of(&message).unwrap()[..] else { panic!("not two jobs") };
+        let ok = |job: &JobMessage| json!({"id": job.id, "record": record});
+        let to = |job: &JobMessage| json!(job.correlation_id.as_deref().unwrap());
         let many = json!({"v": 1, "replies": [
-            {"to": to(&second), "reply": {"v": 1, "ok": ok(&second)}},
+            {"to": to(second), "reply": {"v": 1, "ok": ok(second)}},
             {"to": "somebody who has gone", "reply": {"v": 1, "ok": null}},
-            {"reply": {"error": {"kind": "conflict", "message": "no"}, "v": 1}, "to": to(&first)},
+            {"reply": {"error": {"kind": "conflict", "message": "no"}, "v": 1}, "to": to(first)},
         ]});
         // What is not as agreed takes nothing with it.
-        scripted.reply_as(&first, None, json!({"v": 1, "replies": [{"to": 1}]}).to_string()).await;
-        scripted.reply_as(&first, None, json!({"v": 2, "replies": []}).to_string()).await;
-        scripted.reply_as(&first, None, many.to_string()).await;
+        scripted.reply_as(&message, None, json!({"v": 1, "replies": [{"to": 1}]}).to_string()).await;
+        scripted.reply_as(&message, None, json!({"v": 2, "replies": []}).to_string()).await;
+        scripted.reply_as(&message, None, many.to_string()).await;
     };
     let both = async {
         let (first, second) = (submission("{}", None), submission("{}", Some(some_id())));

@@ -90,6 +90,31 @@ async fn over_the_broker() {
 }
 
 #[tokio::test]
+async fn of_jobs_that_come_together_each_is_judged_for_itself() {
+    let broker = MemoryBroker::new();
+    let dispatcher = dispatcher(&broker).await;
+    let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
+    let id = hub_core::JobId::new(uuid::Uuid::from_u128(7 << 64));
+    let text = |name: &str| json!({"name": name, "tasks": [{"name": "a"}]}).to_string();
+    let submit = async |text: String, id| hub.submit(Submission { text: text.into(), id }).await;
+    let (first, nonsense, again, clash, other) = tokio::join!(
+        submit(text("first"), Some(id)),
+        submit("nonsense".to_owned(), None),
+        submit(text("first"), Some(id)),
+        submit(text("clash"), Some(id)),
+        submit(text("other"), None),
+    );
+    assert_eq!((first.unwrap(), again.unwrap()), (id, id));
+    assert_eq!(nonsense.unwrap_err().kind, RequestErrorKind::InvalidJob);
+    assert_eq!(clash.unwrap_err().kind, RequestErrorKind::Conflict);
+    assert_ne!(other.unwrap(), id);
+    let names = hub.jobs(JobFilter::default()).await.unwrap().jobs.into_iter().map(|job| job.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["other".into(), "first".into()] as [Arc<str>; 2]);
+    hub.close().await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn over_http() {
     let dispatcher = dispatcher(&MemoryBroker::new()).await;
     let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;

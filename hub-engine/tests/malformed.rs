@@ -66,6 +66,23 @@ const JOBS: &[&[u8]] = &[
     b"\x00\x01\x02",
 ];
 
+/// With the header that says that there are several jobs.
+const MANY_JOBS: &[&[u8]] = &[
+    b"",
+    b"\n",
+    b"null\n",
+    b"{}\n",
+    b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\"}]}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": 2}]}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": 3}]}\n{}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": 1}]}\n{}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": -1}]}\n{}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": 18446744073709551615}]}\n{}",
+    b"{\"v\": 1, \"jobs\": [{\"id\": \"mine\", \"bytes\": 2}]}\n{}",
+    b"{\"v\": 99, \"jobs\": [{\"bytes\": 2}]}\n{}",
+    b"{\"v\": 1, \"jobs\": [{\"bytes\": 2}]}\n{}",
+];
+
 const REQUESTS: &[&[u8]] = &[
     b"",
     b"null",
@@ -144,8 +161,7 @@ impl Scene {
         }
     }
 
-    async fn send(&self, exchange: &str, key: &str, body: &[u8], wants_answer: bool) {
-        let mut message = Message::new(exchange, key, body.to_vec());
+    async fn send(&self, mut message: Message, wants_answer: bool) {
         message.reply_to = wants_answer.then(|| self.address.as_str().into());
         drop(self.publisher.publish(message).await.unwrap().await);
     }
@@ -159,10 +175,14 @@ impl Scene {
 
     /// Everything is refused, with a kind and a message, with and without a place for the answer.
     async fn all_are_refused(&mut self, key: &str, bodies: &[&[u8]]) {
-        for body in bodies {
-            let shown = String::from_utf8_lossy(body).into_owned();
-            self.send("hub", key, body, false).await;
-            self.send("hub", key, body, true).await;
+        self.messages_are_refused(bodies.iter().map(|body| Message::new("hub", key, body.to_vec()))).await;
+    }
+
+    async fn messages_are_refused(&mut self, messages: impl Iterator<Item = Message>) {
+        for message in messages {
+            let shown = String::from_utf8_lossy(&message.body).into_owned();
+            self.send(message.clone(), false).await;
+            self.send(message, true).await;
             let answer = self.answer().await;
             let error = &answer["error"];
             assert!(error["kind"].is_string(), "{shown}: {answer}");
@@ -189,6 +209,8 @@ async fn malformed_jobs_requests_and_results_are_answered_and_do_no_harm() {
     assert!(JOBS.len() + REQUESTS.len() + RESULTS.len() >= 60);
     let mut scene = Scene::start().await;
     scene.all_are_refused("jobs", JOBS).await;
+    let many = |body: &&[u8]| Message::new("hub", "jobs", body.to_vec()).with_header("jobs", "many");
+    scene.messages_are_refused(MANY_JOBS.iter().map(many)).await;
     scene.all_are_refused("requests", REQUESTS).await;
     scene.all_are_refused("results", RESULTS).await;
     scene.stop().await;
@@ -231,7 +253,11 @@ async fn random_bytes_on_any_queue_do_no_harm() {
         let (exchange, key) = places[usize::try_from(random() % places.len() as u64).unwrap()];
         let length = random() % 200;
         let body: Vec<u8> = (0..length).map(|_| u8::try_from(random() % 256).unwrap()).collect();
-        scene.send(exchange, key, &body, random() % 2 == 0).await;
+        let mut message = Message::new(exchange, key, body);
+        if random() % 4 == 0 {
+            message = message.with_header("jobs", "many");
+        }
+        scene.send(message, random() % 2 == 0).await;
     }
     scene.still_serves().await;
     scene.stop().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
-use hub_transport::{Bytes, Message, Outcome, Text, Transport};
+use hub_transport::{Bytes, Message, Outcome, Receipt, Text, Transport};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -18,11 +18,12 @@ use uuid::Uuid;
 
 use super::follow::{STEP, follow, has_ended};
 use super::replies::Replies;
+use super::submissions::Submissions;
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     WorkerInfo,
 };
-use crate::wire::{self, MANY, Names, REPLIES_HEADER, Reply, Request, RequestMessage, WAIT_HEADER};
+use crate::wire::{self, JobMessage, Names, Reply, Request, RequestMessage};
 
 /// How many publishes may be on their way.
 const WINDOW: usize = 256;
@@ -38,6 +39,7 @@ pub struct AmqpHub {
     /// Where replies reach this client at present; `None` while it is not connected.
     inbox: watch::Receiver<Option<Text>>,
     replies: Replies,
+    submissions: Submissions,
     address: String,
     max_message_bytes: Option<usize>,
     _serving: DropGuard,
@@ -48,6 +50,12 @@ pub struct AmqpHub {
 struct Id<T> {
     #[allow(dead_code, reason = "read, so that an answer that is none is noticed")]
     id: T,
+}
+
+/// What is said to a dispatcher.
+enum Word {
+    Request(Message),
+    Job(JobMessage),
 }
 
 /// How a question went without an answer.
@@ -94,7 +102,9 @@ impl AmqpHub {
         let (announce, inbox) = watch::channel(inbox);
         let (replies, stop) = (Replies::default(), CancellationToken::new());
         tokio::spawn(replies.clone().serve(events, announce, link.clone(), stop.clone()));
-        Ok(Self { link, names, timeout, inbox, replies, address, max_message_bytes, _serving: stop.drop_guard() })
+        let submissions = Submissions::start(link.clone(), names.clone(), max_message_bytes);
+        let _serving = stop.drop_guard();
+        Ok(Self { link, names, timeout, inbox, replies, submissions, address, max_message_bytes, _serving })
     }
 
     /// Hands a job to the broker and does not wait for a dispatcher. The job's problems, if it has any, are
@@ -103,9 +113,9 @@ impl AmqpHub {
     /// # Errors
     /// Where the broker does not take it.
     pub async fn submit_detached(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let (id, message) = self.submission(&submission);
-        let deadline = self.deadline(Duration::ZERO);
-        while !self.deliver(&message, deadline).await? {}
+        let (id, job) = job_message(&submission, None);
+        let (word, deadline) = (Word::Job(job), self.deadline(Duration::ZERO));
+        while !self.deliver(&word, None, None, deadline).await? {}
         Ok(id)
     }
 
@@ -115,18 +125,11 @@ impl AmqpHub {
         let _ = self.link.close(GOODBYE).await;
     }
 
-    fn submission(&self, submission: &Submission) -> (JobId, Message) {
-        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
-        let body = Bytes::copy_from_slice(submission.text.as_bytes());
-        let mut message = Message::new(self.names.hub(), self.names.job_key(id), body).with_message_id(id.to_string());
-        message.content_type = Some(wire::JSON);
-        (id, message.with_header(REPLIES_HEADER, MANY))
-    }
-
-    /// Publishes a submission, and waits for its answer, which may be held back for `wait`.
-    async fn hand_in(&self, message: Message, wait: Duration) -> Result<Submitted, Unanswered> {
+    /// Hands a job in, and waits for its answer.
+    async fn hand_in(&self, job: JobMessage) -> Result<Submitted, Unanswered> {
+        let deadline = self.deadline(job.wait.unwrap_or_default());
         // Under one id a job is one job, however often it arrives.
-        self.exchange(message, self.deadline(wait), Repeat::Harmless).await
+        self.exchange(&Word::Job(job), deadline, Repeat::Harmless).await
     }
 
     /// Asks, and reads the answer.
@@ -140,28 +143,29 @@ impl AmqpHub {
         let mut message = Message::new(self.names.requests_queue(), self.names.request_key(), body).transient();
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
-        self.exchange(message, deadline, repeat).await.map_err(|unanswered| match unanswered {
+        self.exchange(&Word::Request(message), deadline, repeat).await.map_err(|unanswered| match unanswered {
             Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
         })
     }
 
-    /// Publishes `message` and waits for the reply until `deadline`. The place for replies goes with its
+    /// Says `word` and waits for the reply until `deadline`. The place for replies goes with its
     /// session: what may be repeated is then asked again from the next one.
     async fn exchange<T: DeserializeOwned>(
         &self,
-        mut message: Message,
+        word: &Word,
         deadline: Instant,
         repeat: Repeat,
     ) -> Result<T, Unanswered> {
         let mut inbox = self.inbox.clone();
         loop {
-            message.reply_to = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
+            let address = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
                 Ok(Ok(address)) => address.clone(),
                 Ok(Err(_)) | Err(_) => return Err(Unanswered::NotDelivered(no_connection(&self.address, &self.link))),
             };
             let mut awaited = self.replies.expect();
-            message.correlation_id = Some(awaited.correlation_id.clone());
-            let delivered = self.deliver(&message, deadline).await.map_err(Unanswered::NotDelivered)?;
+            let correlation_id = Some(awaited.correlation_id.clone());
+            let delivered =
+                self.deliver(word, address, correlation_id, deadline).await.map_err(Unanswered::NotDelivered)?;
             if delivered {
                 tokio::select! {
                     biased;
@@ -182,14 +186,20 @@ impl AmqpHub {
         }
     }
 
-    /// Publishes and waits for the broker's word. `false`: the session died first, and whether the broker has
+    /// Publishes and waits for the broker's confirm. `false`: the session died first, and whether the broker has
     /// the message is unknown.
-    async fn deliver(&self, message: &Message, deadline: Instant) -> Result<bool, RequestError> {
-        match tokio::time::timeout_at(deadline, self.link.publish(message.clone())).await {
+    async fn deliver(
+        &self,
+        word: &Word,
+        reply_to: Option<Text>,
+        correlation_id: Option<Text>,
+        deadline: Instant,
+    ) -> Result<bool, RequestError> {
+        match tokio::time::timeout_at(deadline, self.publish(word, reply_to, correlation_id)).await {
             Ok(Outcome::Confirmed) => Ok(true),
             Ok(Outcome::Unknown(_)) if !self.link.is_closed() => Ok(false),
             Ok(Outcome::Unknown(cause)) => Err(unreachable(&self.address, Some(&cause))),
-            Ok(Outcome::Rejected(why)) => Err(self.rejected(message, &why)),
+            Ok(Outcome::Rejected(why)) => Err(self.rejected(word, &why)),
             Ok(Outcome::Unroutable) => {
                 let message = format!(
                     "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, then try again",
@@ -203,12 +213,23 @@ impl AmqpHub {
         }
     }
 
+    fn publish(&self, word: &Word, reply_to: Option<Text>, correlation_id: Option<Text>) -> Receipt {
+        match word {
+            Word::Request(message) => self.link.publish(Message { reply_to, correlation_id, ..message.clone() }),
+            Word::Job(job) => self.submissions.publish(JobMessage { correlation_id, ..job.clone() }, reply_to),
+        }
+    }
+
     fn deadline(&self, more: Duration) -> Instant {
         Instant::now() + self.timeout + more
     }
 
-    fn rejected(&self, message: &Message, why: &str) -> RequestError {
-        let too_large = self.max_message_bytes.is_some_and(|limit| message.body.len() > limit);
+    fn rejected(&self, word: &Word, why: &str) -> RequestError {
+        let bytes = match word {
+            Word::Request(message) => message.body.len(),
+            Word::Job(job) => job.text.len(),
+        };
+        let too_large = self.max_message_bytes.is_some_and(|limit| bytes > limit);
         let kind = if too_large { RequestErrorKind::TooLarge } else { RequestErrorKind::Unavailable };
         RequestError::new(kind, format!("the broker at {} does not take it: {why}", self.address))
     }
@@ -236,6 +257,13 @@ async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option
             None => return Err(None),
         }
     }
+}
+
+/// A submission as it goes out, and the id that its job has.
+fn job_message(submission: &Submission, wait: Option<Duration>) -> (JobId, JobMessage) {
+    let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+    let text = Bytes::copy_from_slice(submission.text.as_bytes());
+    (id, JobMessage { id: Some(id), text, correlation_id: None, wait })
 }
 
 /// What the submitter of a job is told that was not answered.
@@ -284,15 +312,13 @@ fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestEr
 #[async_trait]
 impl Hub for AmqpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let (id, message) = self.submission(&submission);
-        self.hand_in(message, Duration::ZERO).await.map(|submitted| submitted.id).map_err(|why| unanswered(id, why))
+        let (id, job) = job_message(&submission, None);
+        self.hand_in(job).await.map(|submitted| submitted.id).map_err(|why| unanswered(id, why))
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        let (id, message) = self.submission(&submission);
-        let wait = wait.min(STEP);
-        let message = message.with_header(WAIT_HEADER, wait.as_millis().to_string());
-        match self.hand_in(message, wait).await {
+        let (id, job) = job_message(&submission, Some(wait.min(STEP)));
+        match self.hand_in(job).await {
             Ok(submitted) => Ok(submitted),
             // The dispatcher that was to answer may have gone, with the job in its store: another one knows it. (Under an
             // id that is not new it may know another job.)

@@ -5,6 +5,7 @@ mod amqp;
 mod follow;
 mod http;
 mod replies;
+mod submissions;
 
 pub use amqp::AmqpHub;
 pub use http::HttpHub;

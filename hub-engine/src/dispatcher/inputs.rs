@@ -18,8 +18,13 @@ use crate::operations::RequestError;
 /// An input of the loop.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A checked job.
-    Submit(Submit),
+    /// Checked jobs.
+    Submit {
+        /// The jobs.
+        jobs: Vec<Submit>,
+        /// The message that brought them, if that came from the jobs queue.
+        delivery: Option<DeliveryRef>,
+    },
     /// Someone asks.
     Ask(Ask),
     /// The batch with this number is in the store.
@@ -35,7 +40,7 @@ pub(super) enum Input {
         /// When it was asked.
         asked: Timestamp,
     },
-    /// A submission was refused and is answered: nothing of it is to be kept.
+    /// All submissions of a message were refused and are answered: nothing of it is to be kept.
     Refused(DeliveryRef),
     /// Stop within this time.
     Stop(Duration),
@@ -79,8 +84,6 @@ pub(super) struct Submit {
     pub(super) stored: Option<Box<JobSnapshot>>,
     /// The look-up that found it, or missed it.
     pub(super) lookup: Lookup,
-    /// Where it came from, if that was the jobs queue.
-    pub(super) delivery: Option<DeliveryRef>,
     /// Resolved after the commit. Where the end is waited for nobody is in a hurry for this, and no commit is made for it.
     pub(super) answer: oneshot::Sender<Result<JobId, RequestError>>,
     /// Resolved at the job's end, where that is waited for; dropped where the job is not live.

@@ -29,29 +29,37 @@ pub(super) struct Intake {
 /// A submission.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    pub(super) body: bytes::Bytes,
+    pub(super) text: bytes::Bytes,
     pub(super) id: Option<JobId>,
-    /// Where it came from, if that was the broker.
-    pub(super) delivery: Option<DeliveryRef>,
 }
 
 impl Intake {
-    /// Checks a job and brings it before the loop, which answers after the commit; and tells `ended` of the job's end, or
-    /// drops it where there is nothing to wait for.
-    pub(super) async fn submit(
+    /// Checks a job, and looks for its like in the store. `ended` is told of the job's end, or dropped where there is nothing
+    /// to wait for.
+    ///
+    /// # Errors
+    /// What is wrong with the job; `Internal` where the store cannot be read at present.
+    pub(super) async fn check(
         &self,
         arrival: Arrival,
         ended: Option<oneshot::Sender<Ended>>,
-    ) -> Result<Answered, RequestError> {
-        let Arrival { body, id, delivery } = arrival;
-        let job = Arc::new(check(body, self.limits.clone()).await?);
+    ) -> Result<(Submit, Answered), RequestError> {
+        let Arrival { text, id } = arrival;
+        let job = Arc::new(parse(text, self.limits.clone()).await?);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
         let stored = look_up(&self.store, id, &job).await.map_err(store_failed)?.map(Box::new);
         let (answer, answered) = oneshot::channel();
-        let submit = Submit { id, job, stored, lookup, delivery, answer, ended };
-        self.inputs.send(Input::Submit(submit)).map_err(|_| stopping())?;
-        Ok(Answered(answered))
+        Ok((Submit { id, job, stored, lookup, answer, ended }, Answered(answered)))
+    }
+
+    /// Brings checked jobs before the loop, which answers after the commit. `delivery`: the message that brought them, if
+    /// that came from the broker.
+    ///
+    /// # Errors
+    /// `Unavailable` where the loop has ended.
+    pub(super) fn submit(&self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) -> Result<(), RequestError> {
+        self.inputs.send(Input::Submit { jobs, delivery }).map_err(|_| stopping())
     }
 }
 
@@ -66,11 +74,11 @@ impl Answered {
     }
 }
 
-async fn check(body: bytes::Bytes, limits: Limits) -> Result<Job, RequestError> {
-    let parsed = if body.len() <= INLINE {
-        Job::parse_bytes(&body, &limits)
+async fn parse(text: bytes::Bytes, limits: Limits) -> Result<Job, RequestError> {
+    let parsed = if text.len() <= INLINE {
+        Job::parse_bytes(&text, &limits)
     } else {
-        let parse = tokio::task::spawn_blocking(move || Job::parse_bytes(&body, &limits));
+        let parse = tokio::task::spawn_blocking(move || Job::parse_bytes(&text, &limits));
         parse.await.map_err(|_| {
             RequestError::new(RequestErrorKind::Internal, "the job parser failed; the dispatcher's log says more")
         })?

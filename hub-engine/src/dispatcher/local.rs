@@ -10,7 +10,7 @@ use hub_core::{JobId, Json, TaskId, TaskStatus};
 use hub_transport::supervisor::{DeliveryRef, LinkHealth};
 use tokio::sync::{oneshot, watch};
 
-use super::inputs::{Ask, Ended, Input};
+use super::inputs::{Ask, Ended, Input, Submit};
 use super::intake::{Answered, Arrival, Intake, stopping, store_failed};
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
@@ -28,7 +28,7 @@ pub(super) struct LocalHub {
     incarnation: u64,
 }
 
-/// A submission that has come before the loop.
+/// A submission that comes before the loop.
 #[derive(Debug)]
 pub(super) struct Admission {
     answered: Answered,
@@ -41,14 +41,26 @@ impl LocalHub {
         Self { intake, link, incarnation }
     }
 
-    /// Brings what has arrived before the loop. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
+    /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
     ///
     /// # Errors
-    /// Where it did not come so far: `Internal` where the store cannot be read at present.
-    pub(super) async fn take_in(&self, arrival: Arrival, wait: Option<Duration>) -> Result<Admission, RequestError> {
+    /// As [`Intake::check`].
+    pub(super) async fn check(
+        &self,
+        arrival: Arrival,
+        wait: Option<Duration>,
+    ) -> Result<(Submit, Admission), RequestError> {
         let (tell, ended) = oneshot::channel();
-        let answered = self.intake.submit(arrival, wait.is_some().then_some(tell)).await?;
-        Ok(Admission { answered, wait, ended })
+        let (job, answered) = self.intake.check(arrival, wait.is_some().then_some(tell)).await?;
+        Ok((job, Admission { answered, wait, ended }))
+    }
+
+    /// Brings checked jobs before the loop.
+    ///
+    /// # Errors
+    /// As [`Intake::submit`].
+    pub(super) fn take_in(&self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) -> Result<(), RequestError> {
+        self.intake.submit(jobs, delivery)
     }
 
     /// The answer to a submission.
@@ -73,9 +85,15 @@ impl LocalHub {
         Ok(Submitted { id, record })
     }
 
-    /// A submission that came from the broker is refused, and needs no more attention.
+    /// All submissions of a message from the broker are refused, and it needs no more attention.
     pub(super) fn refused(&self, delivery: DeliveryRef) {
         let _ = self.intake.inputs.send(Input::Refused(delivery));
+    }
+
+    async fn submit_here(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        let (job, admission) = self.check(submission.into(), wait).await?;
+        self.take_in(vec![job], None)?;
+        self.outcome(admission).await
     }
 
     /// Takes a result from outside.
@@ -120,11 +138,11 @@ impl LocalHub {
 #[async_trait]
 impl Hub for LocalHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        self.outcome(self.take_in(submission.into(), None).await?).await.map(|submitted| submitted.id)
+        self.submit_here(submission, None).await.map(|submitted| submitted.id)
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        self.outcome(self.take_in(submission.into(), Some(wait)).await?).await
+        self.submit_here(submission, Some(wait)).await
     }
 
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
@@ -215,8 +233,7 @@ impl Hub for LocalHub {
 
 impl From<Submission> for Arrival {
     fn from(submission: Submission) -> Self {
-        let body = bytes::Bytes::copy_from_slice(submission.text.as_bytes());
-        Self { body, id: submission.id, delivery: None }
+        Self { text: bytes::Bytes::copy_from_slice(submission.text.as_bytes()), id: submission.id }
     }
 }
 

@@ -8,13 +8,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bundle::Bounds;
 use crate::operations::RequestError;
 use crate::wire::{self, Replies, Reply, ReplyFor};
 
-/// So many answers are looked at together.
+/// So many answers are looked at together, and go in one message at most.
 const TURN: usize = 256;
-/// A message with many answers has about so many bytes at most.
-const BYTES: usize = 64 << 10;
 /// What an answer takes beside its own length.
 const FRAME: usize = 128;
 
@@ -50,6 +49,11 @@ impl ReplyTo {
         }
     }
 
+    /// The same client, who asked something else too.
+    pub(super) fn about(&self, correlation_id: Option<Text>) -> Self {
+        Self { correlation_id, ..self.clone() }
+    }
+
     /// Whether anybody wants an answer.
     pub(super) const fn is_wanted(&self) -> bool {
         self.address.is_some()
@@ -60,8 +64,7 @@ impl Replier {
     /// `max_message_bytes`: what the broker takes at most, where that is known.
     pub(super) fn start(link: Link, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
-        let limit = BYTES.min(max_message_bytes.unwrap_or(usize::MAX));
-        tokio::spawn(gather(link.clone(), from_orders, limit));
+        tokio::spawn(gather(link.clone(), from_orders, Bounds::new(TURN, max_message_bytes)));
         Self { link, orders }
     }
 
@@ -88,7 +91,7 @@ impl Replier {
 }
 
 /// Whatever is there goes together; nothing waits for more.
-async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, limit: usize) {
+async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, bounds: Bounds) {
     let mut turn = Vec::with_capacity(TURN);
     while orders.recv_many(&mut turn, TURN).await > 0 {
         let (mut clients, mut flushed) = (BTreeMap::<Text, Vec<ReplyFor<Box<RawValue>>>>::new(), Vec::new());
@@ -99,31 +102,13 @@ async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, limit: u
             }
         }
         for (address, replies) in clients {
-            split(replies, limit).into_iter().for_each(|replies| publish(&link, address.clone(), replies));
+            let messages = bounds.divide(replies, |reply| FRAME + reply.reply.get().len());
+            messages.into_iter().for_each(|replies| publish(&link, address.clone(), replies));
         }
         for done in flushed {
             let _ = done.send(());
         }
     }
-}
-
-/// By messages.
-fn split(replies: Vec<ReplyFor<Box<RawValue>>>, limit: usize) -> Vec<Vec<ReplyFor<Box<RawValue>>>> {
-    let (mut messages, mut bytes) = (Vec::<Vec<_>>::new(), 0);
-    for reply in replies {
-        let size = FRAME + reply.reply.get().len();
-        match messages.last_mut() {
-            Some(last) if bytes + size <= limit => {
-                bytes += size;
-                last.push(reply);
-            }
-            _ => {
-                bytes = size;
-                messages.push(vec![reply]);
-            }
-        }
-    }
-    messages
 }
 
 fn publish(link: &Link, address: Text, mut replies: Vec<ReplyFor<Box<RawValue>>>) {
@@ -206,14 +191,5 @@ mod tests {
             let expected = (answer(json!({"id": id})), Some(id));
             assert_eq!((body(&delivery), delivery.message.correlation_id.as_deref()), expected);
         }
-    }
-
-    #[test]
-    fn large_answers_go_alone() {
-        let reply = |to: &str, bytes: usize| ReplyFor { to: to.to_owned(), reply: wire::raw(&"x".repeat(bytes)) };
-        let replies = vec![reply("a", BYTES), reply("b", 10), reply("c", 10), reply("d", BYTES / 2), reply("e", BYTES)];
-        let messages =
-            split(replies, BYTES).into_iter().map(|replies| replies.into_iter().map(|reply| reply.to).collect());
-        assert_eq!(messages.collect::<Vec<String>>(), ["a", "bcd", "e"]);
     }
 }

@@ -1,19 +1,19 @@
 //! Answers what comes over the broker: submissions, requests, and results from outside that want an answer.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::JobId;
+use hub_transport::Delivery;
 use hub_transport::supervisor::DeliveryRef;
-use hub_transport::{Bytes, Delivery};
 use serde::Serialize;
 
+use super::inputs::Submit;
 use super::intake::Arrival;
-use super::local::LocalHub;
+use super::local::{Admission, LocalHub};
 use super::replies::{Replier, ReplyTo};
-use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate};
-use crate::wire::{self, Request};
+use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate, Submitted};
+use crate::wire::{JobMessage, Request};
 
 /// How long an answer to "tell me when it has ended" is held back at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -27,40 +27,65 @@ pub(super) struct Id<T> {
     pub(super) id: T,
 }
 
-/// Takes in a submission from the jobs queue.
-pub(super) fn submission(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRef, delivery: Delivery) {
+/// Takes in what a message of the jobs queue brings.
+pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRef, delivery: Delivery) {
     let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
-        let mut message = delivery.message;
-        let reply = ReplyTo::of(&message);
-        let id = message.message_id.as_deref().and_then(|id| JobId::from_str(id).ok());
-        let wait = wire::wait_of(&message).map(|wait| wait.min(LONGEST_WAIT)).filter(|_| reply.is_wanted());
-        let admitted = loop {
-            let arrival = Arrival { body: message.body.clone(), id, delivery: Some(at) };
-            let admitted = hub.take_in(arrival, wait).await;
-            if !matches!(&admitted, Err(error) if error.kind == RequestErrorKind::Internal) {
-                break admitted;
+        let asker = ReplyTo::of(&delivery.message);
+        let jobs = JobMessage::all_of(&delivery.message).unwrap_or_else(|error| {
+            refuse(&replier, &asker, None, RequestError::new(RequestErrorKind::InvalidRequest, error.to_string()));
+            Vec::new()
+        });
+        // However long a job takes, its text is the loop's.
+        drop(delivery);
+        let (mut checked, mut admissions) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        for job in jobs {
+            let (id, reply) = (job.id, asker.about(job.correlation_id.clone()));
+            match check(&hub, job, reply.is_wanted()).await {
+                Ok((job, admission)) => {
+                    checked.push(job);
+                    admissions.push((id, reply, admission));
+                }
+                Err(error) => refuse(&replier, &reply, id, error),
             }
-            // The store cannot be read at present. The broker does not bring the job again as long as this
-            // session lives.
-            tokio::time::sleep(RETRY).await;
-        };
-        // However long the job takes, its text is the loop's now.
-        message.body = Bytes::new();
-        let outcome = match admitted {
-            Ok(admission) => hub.outcome(admission).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = &outcome {
-            if error.kind == RequestErrorKind::Unavailable {
-                // Not acknowledged: it is delivered again, to whoever takes over.
-                return;
-            }
-            tracing::warn!(message_id = message.message_id.as_deref(), %error, "refused a job");
-            hub.refused(at);
         }
-        replier.send(&reply, outcome);
+        if checked.is_empty() {
+            return hub.refused(at);
+        }
+        if hub.take_in(checked, Some(at)).is_err() {
+            // Not acknowledged: it is delivered again, to whoever takes over.
+            return;
+        }
+        for (id, reply, admission) in admissions {
+            tokio::spawn(tell(Arc::clone(&hub), replier.clone(), id, reply, admission));
+        }
     });
+}
+
+/// Checks a job, as soon as the store can be read. The broker does not bring it again as long as this session lives.
+async fn check(hub: &LocalHub, job: JobMessage, is_answered: bool) -> Result<(Submit, Admission), RequestError> {
+    let wait = job.wait.map(|wait| wait.min(LONGEST_WAIT)).filter(|_| is_answered);
+    loop {
+        match hub.check(Arrival { text: job.text.clone(), id: job.id }, wait).await {
+            Err(error) if error.kind == RequestErrorKind::Internal => tokio::time::sleep(RETRY).await,
+            checked => return checked,
+        }
+    }
+}
+
+/// Tells who handed a job in what has become of it.
+async fn tell(hub: Arc<LocalHub>, replier: Replier, id: Option<JobId>, reply: ReplyTo, admission: Admission) {
+    match hub.outcome(admission).await {
+        Ok(submitted) => replier.send(&reply, Ok(submitted)),
+        // The dispatcher stops, and the job is delivered again.
+        Err(error) if error.kind == RequestErrorKind::Unavailable => {}
+        Err(error) => refuse(&replier, &reply, id, error),
+    }
+}
+
+fn refuse(replier: &Replier, reply: &ReplyTo, id: Option<JobId>, error: RequestError) {
+    tracing::warn!(id = id.map(tracing::field::display), %error, "refused a job");
+    replier.send::<Submitted>(reply, Err(error));
 }
 
 /// Answers a request from the request queue.

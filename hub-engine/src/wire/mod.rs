@@ -8,6 +8,7 @@ mod control;
 mod names;
 mod request;
 mod result;
+mod submission;
 mod task;
 
 use bytes::Bytes;
@@ -17,12 +18,11 @@ use serde_json::value::RawValue;
 
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use names::Names;
-pub use request::{
-    MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, WAIT_HEADER, reads_many, wait_of,
-};
+pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
 pub use result::{
     FromWorker, HeldAttempt, ResultMessage, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded,
 };
+pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;
 
 /// The version of the message format that this Hub speaks.

@@ -106,6 +106,12 @@ impl Names {
         self.named("dispatcher")
     }
 
+    /// The key of submissions of any slots: all lead to one queue.
+    #[must_use]
+    pub fn jobs_key(&self) -> &'static str {
+        "jobs"
+    }
+
     /// The key of a submission.
     #[must_use]
     pub fn job_key(&self, id: JobId) -> String {
@@ -161,7 +167,7 @@ impl Names {
             .queue(Queue::new(self.results_queue(), QueueKind::Quorum))
             .bind(&self.unrouted(), &self.unrouted(), "")
             .bind(&self.dead(), &self.dead(), "")
-            .bind(&hub, &self.jobs_queue(), "jobs")
+            .bind(&hub, &self.jobs_queue(), self.jobs_key())
             .bind(&hub, &self.results_queue(), "results");
         for slot in 0..SLOTS {
             topology = topology.bind(&hub, &self.jobs_queue(), &format!("jobs.{slot}")).bind(

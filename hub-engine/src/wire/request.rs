@@ -11,15 +11,6 @@ use serde_json::value::RawValue;
 use super::{VERSION, WireError, check_version, raw};
 use crate::operations::{JobFilter, RequestError, ResultUpdate};
 
-/// The header of a submission that wants its answer at the job's end: for how many milliseconds at most.
-pub const WAIT_HEADER: &str = "wait_ms";
-
-/// How long the answer to a submission may be held back until the job's end. `None` where that is not waited for.
-#[must_use]
-pub fn wait_of(submission: &Message) -> Option<Duration> {
-    submission.headers.get(WAIT_HEADER)?.parse().ok().map(Duration::from_millis)
-}
-
 /// The header with which a client says that it reads [`Replies`]; its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
 

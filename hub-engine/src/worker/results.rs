@@ -4,13 +4,12 @@ use hub_core::Attempt;
 use hub_core::Timestamp;
 
 use super::attempts::Key;
+use crate::bundle::Bounds;
 use crate::runner::{Outcome, TaskReport};
 use crate::wire::{ResultStatus, TaskEnded};
 
 /// A message has so many results at most.
 const MOST: usize = 128;
-/// A message has about so many bytes at most, unless one result alone is larger.
-const BYTES: usize = 64 << 10;
 /// What a result takes beside what the task returned, raised and printed.
 const FRAME: usize = 256;
 
@@ -37,11 +36,8 @@ pub(super) enum Told {
 /// Those of all slots go together, since one partition holds them all: see [`crate::wire::Names::result_key`].
 #[derive(Debug)]
 pub(super) struct Results {
-    messages: Vec<Vec<TaskEnded>>,
-    /// How large a message may become.
-    limit: usize,
-    /// Of the last message.
-    bytes: usize,
+    ended: Vec<TaskEnded>,
+    bounds: Bounds,
 }
 
 impl Told {
@@ -64,27 +60,17 @@ impl Told {
 impl Results {
     /// `max_message_bytes`: what the broker takes at most, where that is known.
     pub(super) fn new(max_message_bytes: Option<usize>) -> Self {
-        Self { messages: Vec::new(), limit: BYTES.min(max_message_bytes.unwrap_or(usize::MAX)), bytes: 0 }
+        Self { ended: Vec::new(), bounds: Bounds::new(MOST, max_message_bytes) }
     }
 
     /// Adds one.
     pub(super) fn push(&mut self, ended: TaskEnded) {
-        let bytes = size(&ended);
-        match self.messages.last_mut() {
-            Some(last) if last.len() < MOST && self.bytes + bytes <= self.limit => {
-                self.bytes += bytes;
-                last.push(ended);
-            }
-            _ => {
-                self.bytes = bytes;
-                self.messages.push(vec![ended]);
-            }
-        }
+        self.ended.push(ended);
     }
 
     /// Takes all, message by message.
     pub(super) fn take(&mut self) -> Vec<Vec<TaskEnded>> {
-        std::mem::take(&mut self.messages)
+        self.bounds.divide(std::mem::take(&mut self.ended), size)
     }
 }
 
@@ -115,20 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_neither_too_long_nor_too_large_and_nothing_changes_its_place() {
-        let mut results = Results::new(Some(10 * BYTES));
-        let large = format!("{:?}", "x".repeat(BYTES));
-        (0..130).for_each(|task| results.push(ended(task, "1".to_owned())));
-        (130..132).for_each(|task| results.push(ended(task, large.clone())));
-        results.push(ended(132, "1".to_owned()));
-        let messages = results.take();
-        assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [MOST, 2, 1, 1, 1]);
-        let expected: Vec<_> = (0..133).map(|task| ended(task, "0".to_owned()).id).collect();
-        assert_eq!(messages.into_iter().flatten().map(|ended| ended.id).collect::<Vec<_>>(), expected);
-        assert!(results.take().is_empty());
-
+    fn what_a_task_returned_counts_for_the_size_of_a_message() {
         let mut results = Results::new(Some(2 * FRAME + 100));
-        (0..3).for_each(|task| results.push(ended(task, "1".to_owned())));
-        assert_eq!(results.take().iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        results.push(ended(0, "1".to_owned()));
+        results.push(ended(1, format!("{:?}", "x".repeat(100))));
+        (2..4).for_each(|task| results.push(ended(task, "1".to_owned())));
+        let ids: Vec<Vec<_>> =
+            results.take().into_iter().map(|message| message.into_iter().map(|ended| ended.id).collect()).collect();
+        let id = |task| ended(task, "0".to_owned()).id;
+        assert_eq!(ids, [vec![id(0)], vec![id(1)], vec![id(2), id(3)]]);
+        assert!(results.take().is_empty());
     }
 }

@@ -8,6 +8,7 @@ use hub_core::job::Job;
 use hub_core::machine::{ControlError, PostError, Refused, Update};
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, TaskId};
+use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -18,13 +19,17 @@ use crate::dispatcher::local::unknown_task;
 use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
-    pub(super) fn handle_submit(&mut self, submit: Submit) {
-        let Submit { id, job, stored, lookup: _lookup, delivery, answer, ended } = submit;
-        if let Some(delivery) = delivery {
-            self.hold(delivery, false);
-        } else {
-            self.pending.commit_first = true;
+    /// Jobs that came together: one message, one batch.
+    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) {
+        match delivery {
+            Some(delivery) => self.hold(delivery, false),
+            None => self.pending.commit_first = true,
         }
+        jobs.into_iter().for_each(|job| self.handle_submit(job));
+    }
+
+    fn handle_submit(&mut self, submit: Submit) {
+        let Submit { id, job, stored, lookup: _lookup, answer, ended } = submit;
         let outcome = self.admit(id, job, stored.as_deref());
         match (ended, &outcome) {
             (Some(ended), Ok(id)) if self.machine.is_live(*id) => {

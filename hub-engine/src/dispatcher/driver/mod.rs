@@ -175,7 +175,7 @@ impl Driver {
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
             LinkEvent::Delivery(JOBS, at, delivery) => {
                 self.acks.note(at);
-                requests::submission(&self.hub, &self.replier, at, delivery);
+                requests::submissions(&self.hub, &self.replier, at, delivery);
             }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => {
@@ -206,7 +206,7 @@ impl Driver {
             self.pending.hurry(Instant::now());
         }
         match input {
-            Input::Submit(submit) => self.handle_submit(submit),
+            Input::Submit { jobs, delivery } => self.handle_submissions(jobs, delivery),
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
             Input::Published(batch, outcomes) => self.handle_published(batch, outcomes),

@@ -1,0 +1,174 @@
+//! Jobs on their way to the dispatcher: each as a message of its own, or several in one.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use hub_core::JobId;
+use hub_transport::{Message, Text};
+use serde::{Deserialize, Serialize};
+
+use super::request::{MANY, REPLIES_HEADER};
+use super::{JSON, Names, VERSION, WireError, check_version, encode};
+
+/// The header of a submission that wants its answer at the job's end: for how many milliseconds at most.
+pub const WAIT_HEADER: &str = "wait_ms";
+
+/// The header of a message that brings several jobs; its value is `many`.
+const JOBS_HEADER: &str = "jobs";
+
+/// Ends the list of what is in a message with several jobs.
+const END_OF_LIST: u8 = b'\n';
+
+/// A job as it is handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobMessage {
+    /// What the job shall be called. Under one id a job is one job, however often it arrives.
+    pub id: Option<JobId>,
+    /// The job.
+    pub text: Bytes,
+    /// Ties the answer to it.
+    pub correlation_id: Option<Text>,
+    /// How long the answer may be held back until the job's end. `None` where that is not waited for.
+    pub wait: Option<Duration>,
+}
+
+/// What a message with several jobs begins with: a line of JSON. The texts of the jobs follow, one right behind the other,
+/// byte for byte as they were handed in.
+#[derive(Serialize, Deserialize)]
+struct List {
+    v: u32,
+    jobs: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    id: Option<JobId>,
+    /// Of its text.
+    bytes: usize,
+    /// The correlation id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wait_ms: Option<u64>,
+}
+
+impl JobMessage {
+    /// The message that hands in these jobs. Their answers go to `reply_to`.
+    #[must_use]
+    pub fn message(mut jobs: Vec<Self>, names: &Names, reply_to: Option<Text>) -> Message {
+        let message = match jobs.pop() {
+            Some(job) if jobs.is_empty() => job.alone(names),
+            last => {
+                jobs.extend(last);
+                Self::together(&jobs, names)
+            }
+        };
+        Message { reply_to, ..message.with_header(REPLIES_HEADER, MANY) }
+    }
+
+    fn alone(self, names: &Names) -> Message {
+        let key = self.id.map_or_else(|| names.jobs_key().to_owned(), |id| names.job_key(id));
+        let mut message = Message::new(names.hub(), key, self.text);
+        message.message_id = self.id.map(|id| id.to_string().into());
+        message.content_type = Some(JSON);
+        message.correlation_id = self.correlation_id;
+        match self.wait {
+            Some(wait) => message.with_header(WAIT_HEADER, millis(wait).to_string()),
+            None => message,
+        }
+    }
+
+    fn together(jobs: &[Self], names: &Names) -> Message {
+        let entries = jobs.iter().map(|job| Entry {
+            id: job.id,
+            bytes: job.text.len(),
+            to: job.correlation_id.as_deref().map(Into::into),
+            wait_ms: job.wait.map(millis),
+        });
+        let list = encode(&List { v: VERSION, jobs: entries.collect() });
+        let mut body = BytesMut::with_capacity(list.len() + 1 + jobs.iter().map(|job| job.text.len()).sum::<usize>());
+        body.put(list);
+        body.put_u8(END_OF_LIST);
+        jobs.iter().for_each(|job| body.put_slice(&job.text));
+        Message::new(names.hub(), names.jobs_key(), body).with_header(JOBS_HEADER, MANY)
+    }
+
+    /// The jobs that a message of the jobs queue brings.
+    ///
+    /// # Errors
+    /// Where it says that it brings several, and is of a newer format or not as such messages are.
+    pub fn all_of(message: &Message) -> Result<Vec<Self>, WireError> {
+        if message.headers.get(JOBS_HEADER).is_none_or(|value| value != MANY) {
+            return Ok(vec![Self {
+                id: message.message_id.as_deref().and_then(|id| id.parse().ok()),
+                text: message.body.clone(),
+                correlation_id: message.correlation_id.clone(),
+                wait: message.headers.get(WAIT_HEADER).and_then(|wait| wait.parse().ok()).map(Duration::from_millis),
+            }]);
+        }
+        let body = &message.body;
+        let end = body.iter().position(|byte| *byte == END_OF_LIST).unwrap_or(body.len());
+        let list: List = serde_json::from_slice(&body[..end])?;
+        check_version(Some(list.v))?;
+        let mut rest = body.slice((end + 1).min(body.len())..);
+        let mut jobs = Vec::with_capacity(list.jobs.len());
+        for Entry { id, bytes, to, wait_ms } in list.jobs {
+            if bytes > rest.len() {
+                return Err(malformed("it ends within a job"));
+            }
+            let (text, wait) = (rest.split_to(bytes), wait_ms.map(Duration::from_millis));
+            jobs.push(Self { id, text, correlation_id: to.map(Into::into), wait });
+        }
+        if rest.is_empty() { Ok(jobs) } else { Err(malformed("it goes on behind its last job")) }
+    }
+}
+
+fn malformed(what: &str) -> WireError {
+    WireError::Malformed(serde::de::Error::custom(what))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn job(number: u128, text: &'static str) -> JobMessage {
+        let id = (number > 0).then(|| JobId::new(Uuid::from_u128(number << 64)));
+        let correlation_id = (number > 1).then(|| Text::from(format!("question {number}")));
+        let wait = (number > 2).then(|| Duration::from_millis(500));
+        JobMessage { id, text: Bytes::from_static(text.as_bytes()), correlation_id, wait }
+    }
+
+    #[test]
+    fn what_is_handed_in_arrives_byte_for_byte_alone_and_together() {
+        let names = Names::new("hub");
+        let jobs = [job(0, ""), job(1, "{}\n"), job(2, "no JSON\n\nat all"), job(3, "\u{feff} []")];
+        let reply_to = Some(Text::from("inbox"));
+        let message = JobMessage::message(jobs.to_vec(), &names, reply_to.clone());
+        assert_eq!((&message.reply_to, &*message.routing_key), (&reply_to, "jobs"));
+        assert_eq!(JobMessage::all_of(&message).unwrap(), jobs);
+        for job in jobs {
+            let message = JobMessage::message(vec![job.clone()], &names, reply_to.clone());
+            assert_eq!((&message.reply_to, &message.body), (&reply_to, &job.text));
+            assert_eq!(JobMessage::all_of(&message).unwrap(), [job]);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_or_has_more_than_it_says_is_refused_whole() {
+        let whole = JobMessage::message(vec![job(1, "{}"), job(2, "[]")], &Names::new("hub"), None);
+        let refusal = |body: Bytes| JobMessage::all_of(&Message { body, ..whole.clone() }).unwrap_err().to_string();
+        for end in 0..whole.body.len() {
+            refusal(whole.body.slice(..end));
+        }
+        assert!(refusal([&whole.body[..], b" "].concat().into()).ends_with("it goes on behind its last job"));
+        assert!(refusal(whole.body.slice(..whole.body.len() - 1)).ends_with("it ends within a job"));
+        let newer = String::from_utf8(whole.body.to_vec()).unwrap().replace(r#""v":1"#, r#""v":2"#);
+        assert!(refusal(newer.into()).contains("format version 2"));
+    }
+}
