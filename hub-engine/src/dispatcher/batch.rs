@@ -12,7 +12,7 @@ use crate::wire::HeldAttempt;
 
 /// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements is late by it, and
 /// each sync of the disk that is saved is one that the broker beside does not wait for.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(40);
 /// How long after the beginning of a commit the next one begins at the earliest, whoever waits for it.
 const SPACING: Duration = Duration::from_millis(3);
 /// How long the bare note waits that the broker has confirmed something: if it is lost, that is only published again.
