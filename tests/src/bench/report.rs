@@ -21,7 +21,7 @@ pub(super) struct Report {
     pub(super) points: Vec<PointResult>,
 }
 
-/// What the broker alone did, in each round.
+/// What the broker alone did, as often as it was measured.
 #[derive(Debug)]
 pub(super) struct BoundResult {
     pub(super) echoes_per_second: Vec<f64>,
@@ -57,7 +57,7 @@ pub(super) struct PointResult {
 
 impl Report {
     pub(super) fn new(figures: Vec<Figure>, rounds: &[Round]) -> Self {
-        let bounds: Vec<_> = rounds.iter().filter_map(|round| round.bound).collect();
+        let bounds: Vec<_> = rounds.iter().flat_map(|round| &round.bounds).collect();
         let bound = (!bounds.is_empty()).then(|| BoundResult {
             echoes_per_second: bounds.iter().map(|bound| bound.echoes_per_second).collect(),
             round_trip: bounds.iter().map(|bound| bound.round_trip.as_secs_f64()).collect(),
@@ -85,7 +85,7 @@ impl Report {
 
 impl FigureResult {
     fn new(figure: Figure, rounds: &[Round]) -> Self {
-        let values = rounds.iter().filter_map(|round| round.values.get(&figure.key).copied()).collect();
+        let values = rounds.iter().filter_map(|round| round.value(&figure.key)).collect();
         let compared = rounds.iter().filter_map(|round| compare(&figure, round)).collect();
         Self { figure, values, compared }
     }
@@ -132,14 +132,15 @@ impl PointResult {
 
 /// A figure of a round, compared with what it is compared with.
 fn compare(figure: &Figure, round: &Round) -> Option<f64> {
-    let value = *round.values.get(&figure.key)?;
+    let value = round.value(&figure.key)?;
+    let bound = || round.bound_of(&figure.key);
     match &figure.scale {
         Scale::Absolute => None,
-        Scale::Echoes => Some(value / round.bound?.echoes_per_second),
-        Scale::RoundTrips(count) => Some(value / (round.bound?.round_trip.as_secs_f64() * f64::from(*count))),
-        Scale::AtEchoes(echoes) => Some(value * round.bound?.echoes_per_second / echoes),
+        Scale::Echoes => Some(value / bound()?.echoes_per_second),
+        Scale::RoundTrips(count) => Some(value / (bound()?.round_trip.as_secs_f64() * f64::from(*count))),
+        Scale::AtEchoes(echoes) => Some(value * bound()?.echoes_per_second / echoes),
         // What took less than a tick is nothing to compare with.
-        Scale::Figure(key) => Some(value / round.values.get(key).filter(|other| **other > 0.0)?),
+        Scale::Figure(key) => Some(value / round.value(key).filter(|other| *other > 0.0)?),
     }
 }
 
@@ -194,20 +195,22 @@ mod tests {
     use crate::bench::figure::Unit;
 
     fn round(echoes: f64, rate: f64, time: f64) -> Round {
-        let mut round = Round::new(Some(Bound { echoes_per_second: echoes, round_trip: Duration::from_millis(2) }));
+        let mut round = Round::default();
         round.note("rate", rate);
+        round.bounds.push(Bound { echoes_per_second: echoes, round_trip: Duration::from_millis(2) });
         round.note("time", time);
+        round.bounds.push(Bound { echoes_per_second: 0.0, round_trip: Duration::from_millis(6) });
         round
     }
 
     #[test]
-    fn each_round_is_compared_with_its_own_bound() {
+    fn each_figure_is_compared_with_the_bound_of_its_own_time() {
         let figures = vec![
             Figure::new("rate", "rate", Unit::PerSecond).to(Scale::Echoes).above(0.5, 0.8),
             Figure::new("time", "time", Unit::Millis).to(Scale::RoundTrips(5)).below(1.6, 1.1),
             Figure::new("other", "not measured", Unit::Millis).beside("rate").below(1.0, 1.0),
         ];
-        let rounds = [round(1000.0, 500.0, 0.01), round(2000.0, 1200.0, 0.02), round(500.0, 450.0, 0.012)];
+        let rounds = [round(1000.0, 500.0, 0.02), round(2000.0, 1200.0, 0.04), round(500.0, 450.0, 0.024)];
         let report = Report::new(figures, &rounds);
         assert_eq!(report.results[0].compared, [0.5, 0.6, 0.9]);
         assert_eq!(report.results[0].verdict(), Some(Verdict::Met));

@@ -1,19 +1,27 @@
 //! One run of the chosen workloads, with what it yielded.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::bound::Bound;
 use super::cost::{Used, total_cpu};
 
 /// What one round yielded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Round {
-    /// What the broker alone did at its beginning. `None`: no broker was needed.
-    pub(super) bound: Option<Bound>,
+    /// What the broker alone did before and after each workload that needs one.
+    pub(super) bounds: Vec<Bound>,
     /// Figures by key.
-    pub(super) values: BTreeMap<String, f64>,
+    values: BTreeMap<String, Value>,
     pub(super) costs: Vec<Cost>,
     pub(super) points: Vec<Point>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    value: f64,
+    /// How many bounds had been measured.
+    bounds: usize,
 }
 
 /// What a workload cost.
@@ -35,15 +43,28 @@ pub(super) struct Point {
 }
 
 impl Round {
-    pub(super) const fn new(bound: Option<Bound>) -> Self {
-        Self { bound, values: BTreeMap::new(), costs: Vec::new(), points: Vec::new() }
-    }
-
     /// Notes a figure.
     pub(super) fn note(&mut self, key: &str, value: f64) {
-        let before = self.values.insert(key.to_owned(), value);
+        let before = self.values.insert(key.to_owned(), Value { value, bounds: self.bounds.len() });
         assert!(before.is_none() && value.is_finite(), "{key} is {value}, and was {before:?}");
         eprintln!("    {key} {value:.6}");
+    }
+
+    /// A figure, if it was measured.
+    pub(super) fn value(&self, key: &str) -> Option<f64> {
+        self.values.get(key).map(|value| value.value)
+    }
+
+    /// What the broker alone did around the time of a figure: the mean of before and after. `None` where none was measured.
+    pub(super) fn bound_of(&self, key: &str) -> Option<Bound> {
+        let Value { bounds, .. } = self.values.get(key)?;
+        let around = [bounds.checked_sub(1), Some(*bounds)].into_iter().flatten();
+        let around: Vec<_> = around.filter_map(|at| self.bounds.get(at)).collect();
+        let count = u32::try_from(around.len()).ok().filter(|count| *count > 0)?;
+        Some(Bound {
+            echoes_per_second: around.iter().map(|bound| bound.echoes_per_second).sum::<f64>() / f64::from(count),
+            round_trip: around.iter().map(|bound| bound.round_trip).sum::<Duration>() / count,
+        })
     }
 
     /// Notes what a workload cost.

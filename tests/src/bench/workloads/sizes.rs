@@ -25,7 +25,7 @@ fn run(bench: &Bench, round: &mut Round) {
         let took = stage.run_job(jobs::flat(tasks));
         stage.settle(0);
         round.point("throughput", "Hub", tasks as f64, tasks as f64 / took.as_secs_f64());
-        if let Some(bound) = round.bound {
+        if let Some(bound) = round.bounds.last().copied() {
             round.point("throughput", "bound", tasks as f64, bound.echoes_per_second);
         }
     }
