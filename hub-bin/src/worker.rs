@@ -80,6 +80,12 @@ impl WorkArgs {
 }
 
 impl Work {
+    /// The same for a job that needs only these modules: nothing else is loaded.
+    pub(crate) fn only(mut self, modules: impl Iterator<Item = String>) -> Self {
+        self.runner.only = Some(modules.collect());
+        self
+    }
+
     /// Starts the worker.
     pub(crate) async fn start(self, transport: Arc<dyn Transport>, prefix: &str) -> Result<Worker, Failure> {
         let runner = ModuleRunner::start(self.runner)

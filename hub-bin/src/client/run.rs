@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::JobId;
+use hub_core::job::{Job, Limits};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Hub;
 use hub_engine::store::MemoryStore;
@@ -16,9 +17,12 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::reach::DEFAULT_PREFIX;
 use crate::signals::Signals;
+use crate::worker::Work;
 
 /// How long everything may take to end when the job has.
 const GRACE: Duration = Duration::from_secs(5);
+/// What a small job has at most, in bytes.
+const SMALL: usize = 1 << 20;
 
 pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
     let text = read_input(&args.file)?;
@@ -35,11 +39,23 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Refused, "the dispatcher cannot start").because(error))?;
     let hub = dispatcher.hub();
     let id = commands::submit(&*hub, &args.file, &text, None).await?;
-    let worker = work.start(transport, DEFAULT_PREFIX).await?;
+    let worker = only_what_it_needs(work, &text).start(transport, DEFAULT_PREFIX).await?;
     let outcome = end_of(&*hub, id, &args, output, &mut signals).await;
     worker.stop(GRACE).await;
     dispatcher.stop(GRACE).await;
     outcome
+}
+
+/// Loading modules that the job does not name would keep it waiting. (A large job is not worth reading twice for that.)
+fn only_what_it_needs(work: Work, text: &str) -> Work {
+    if text.len() > SMALL {
+        return work;
+    }
+    match Job::parse(text, &Limits::default()) {
+        Ok(job) => work.only(job.tasks().iter().map(|task| task.module().to_string())),
+        // It was let in, so this does not happen.
+        Err(_) => work,
+    }
 }
 
 async fn end_of(

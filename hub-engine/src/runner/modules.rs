@@ -1,5 +1,6 @@
 //! Runs the task modules of a directory: Python modules and executables.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct RunnerSettings {
     /// The directory of task modules.
     pub tasks_dir: PathBuf,
+    /// The modules there that count, where not all do.
+    pub only: Option<BTreeSet<String>>,
     /// The Python interpreter.
     pub python: PathBuf,
     /// How much of what a task prints is kept, in bytes: the end of it.
@@ -41,6 +44,7 @@ impl RunnerSettings {
     pub fn new(tasks_dir: impl Into<PathBuf>) -> Self {
         Self {
             tasks_dir: tasks_dir.into(),
+            only: None,
             python: "python3".into(),
             log_limit_bytes: 64 * 1024,
             result_limit_bytes: 8 * 1024 * 1024,
@@ -86,7 +90,7 @@ impl ModuleRunner {
         let path = settings.tasks_dir.display().to_string();
         let failed = |source| RunnerError::TasksDir { path: path.clone(), source };
         settings.tasks_dir = std::fs::canonicalize(&settings.tasks_dir).map_err(failed)?;
-        let files = Files::look(&settings.tasks_dir).map_err(failed)?;
+        let files = Files::look(&settings).map_err(failed)?;
         let sdk = Arc::new(Sdk::write().map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
         let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
@@ -123,7 +127,7 @@ impl ModuleRunner {
             |files: &Files| files.get(name).map(|found| found.map(|(language, path)| (language, path.to_owned())));
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         found(&files).or_else(|| {
-            let fresh = Files::look(&self.settings.tasks_dir).ok()?;
+            let fresh = Files::look(&self.settings).ok()?;
             let found = found(&fresh)?;
             *files = fresh;
             Some(found)
@@ -178,7 +182,7 @@ async fn watch_directory(
     let mut seen = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let fresh = match Files::look(&settings.tasks_dir) {
+        let fresh = match Files::look(&settings) {
             Ok(fresh) => fresh,
             Err(error) => {
                 tracing::warn!(%error, tasks_dir = %settings.tasks_dir.display(), "the task modules cannot be read");

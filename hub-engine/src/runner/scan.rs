@@ -56,16 +56,17 @@ struct Said {
 }
 
 impl Files {
-    /// Looks at a directory. Files that begin with `_` or `.` are helpers.
-    pub(super) fn look(directory: &Path) -> std::io::Result<Self> {
+    /// Looks at the directory of tasks. Files that begin with `_` or `.` are helpers.
+    pub(super) fn look(settings: &RunnerSettings) -> std::io::Result<Self> {
         let mut files = Self::default();
-        for entry in std::fs::read_dir(directory)? {
+        let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
+        for entry in std::fs::read_dir(&settings.tasks_dir)? {
             let path = entry?.path();
             // Through symbolic links: what counts is what would be run.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             let Some(language) = language(&path, &metadata) else { continue };
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            if name.starts_with(['_', '.']) {
+            if name.starts_with(['_', '.']) || !counts(name) {
                 continue;
             }
             let file = File { language, modified: metadata.modified().ok(), size: metadata.len(), path: path.clone() };
