@@ -117,10 +117,15 @@ impl Acks {
         }
     }
 
-    /// Acknowledges all that is done with.
-    pub(crate) async fn send_all(&mut self, link: &Link) {
+    /// What is done with waits no longer.
+    pub(crate) fn hurry(&mut self) {
         let now = Some(Instant::now());
         (self.ready_due, self.waiting_due) = (now, now);
+    }
+
+    /// Acknowledges all that is done with.
+    pub(crate) async fn send_all(&mut self, link: &Link) {
+        self.hurry();
         self.send(link).await;
     }
 

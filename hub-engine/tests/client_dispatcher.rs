@@ -2,6 +2,7 @@
 
 mod http_support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use hub_engine::store::MemoryStore;
+use hub_engine::wire::{JobMessage, Names, TaskMessage};
 use hub_transport::memory::MemoryBroker;
+use hub_transport::{Message, Outcome, SubscribeOptions};
 use serde_json::{Value, json};
 
 async fn dispatcher(broker: &MemoryBroker) -> Dispatcher {
@@ -96,18 +99,43 @@ async fn of_jobs_that_come_together_each_is_judged_for_itself() {
     let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
     let id = hub_core::JobId::new(uuid::Uuid::from_u128(7 << 64));
     let text = |name: &str| json!({"name": name, "tasks": [{"name": "a"}]}).to_string();
-    let submit = async |text: String, id| hub.submit(Submission { text: text.into(), id }).await;
-    let (first, nonsense, again, clash, other) = tokio::join!(
-        submit(text("first"), Some(id)),
-        submit("nonsense".to_owned(), None),
-        submit(text("first"), Some(id)),
-        submit(text("clash"), Some(id)),
-        submit(text("other"), None),
-    );
-    assert_eq!((first.unwrap(), again.unwrap()), (id, id));
-    assert_eq!(nonsense.unwrap_err().kind, RequestErrorKind::InvalidJob);
-    assert_eq!(clash.unwrap_err().kind, RequestErrorKind::Conflict);
-    assert_ne!(other.unwrap(), id);
+    let job = |name: &str, text: String, id| JobMessage {
+        id,
+        text: text.into(),
+        correlation_id: Some(name.into()),
+        wait: None,
+    };
+    let jobs = vec![
+        job("first", text("first"), Some(id)),
+        job("nonsense", "nonsense".to_owned(), None),
+        job("again", text("first"), Some(id)),
+        job("clash", text("clash"), Some(id)),
+        job("other", text("other"), None),
+    ];
+    let session = broker.transport().connect().await.unwrap();
+    let mut inbox = session.inbox().await.unwrap();
+    let message = JobMessage::message(jobs, &Names::new("hub"), Some(inbox.address.into()));
+    let published = session.publisher(1).await.unwrap().publish(message).await.unwrap();
+    assert!(matches!(published.await, Outcome::Confirmed));
+    let mut answers = BTreeMap::new();
+    while answers.len() < 5 {
+        let answer = tokio::time::timeout(DEADLINE, inbox.subscription.deliveries.recv()).await.unwrap().unwrap();
+        let body: Value = serde_json::from_slice(&answer.message.body).unwrap();
+        match answer.message.correlation_id {
+            Some(to) => drop(answers.insert(to.to_string(), body)),
+            None => answers.extend(
+                body["replies"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|answer| (answer["to"].as_str().unwrap().to_owned(), answer["reply"].clone())),
+            ),
+        }
+    }
+    assert_eq!((&answers["first"]["ok"]["id"], &answers["again"]["ok"]["id"]), (&json!(id), &json!(id)));
+    assert_eq!(answers["nonsense"]["error"]["kind"], "invalid_job");
+    assert_eq!(answers["clash"]["error"]["kind"], "conflict");
+    assert!(answers["other"]["ok"]["id"].is_string());
     let names = hub.jobs(JobFilter::default()).await.unwrap().jobs.into_iter().map(|job| job.name);
     assert_eq!(names.collect::<Vec<_>>(), ["other".into(), "first".into()] as [Arc<str>; 2]);
     hub.close().await;
@@ -139,6 +167,38 @@ async fn a_job_waits_for_its_dispatcher() {
         }
     };
     tokio::time::timeout(DEADLINE, known).await.expect("the job was lost");
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_result_from_outside_for_what_has_just_ended_is_compared_with_how_it_ended() {
+    let broker = MemoryBroker::new();
+    let dispatcher = dispatcher(&broker).await;
+    let text = json!({"name": "short", "tasks": [{"name": "a"}]}).to_string();
+    let id = dispatcher.hub().submit(Submission { text: text.into(), id: None }).await.unwrap();
+    let (session, names) = (broker.transport().connect().await.unwrap(), Names::new("hub"));
+    let options = SubscribeOptions { prefetch: 1, exclusive: false };
+    let mut tasks = session.subscribe(&names.pool_queue("default"), options).await.unwrap();
+    let task = tokio::time::timeout(DEADLINE, tasks.deliveries.recv()).await.unwrap().unwrap();
+    let task = TaskMessage::decode(&task.message.body).unwrap();
+    let mut inbox = session.inbox().await.unwrap();
+    let publisher = session.publisher(2).await.unwrap();
+    let from_worker = json!({"v": 1, "type": "result", "worker": "w", "id": task.id, "attempt": task.attempt.attempt,
+        "incarnation": task.attempt.incarnation, "status": "SUCCESS", "data": 7, "started_at": 0, "ended_at": 1});
+    let mut posted = Message::new(
+        names.hub(),
+        names.result_key(task.id),
+        json!({"id": task.id, "status": "SUCCESS", "data": 7}).to_string(),
+    );
+    posted.reply_to = Some(inbox.address.into());
+    for message in [Message::new(names.hub(), names.result_key(task.id), from_worker.to_string()), posted] {
+        drop(publisher.publish(message).await.unwrap());
+    }
+    let answer = tokio::time::timeout(DEADLINE, inbox.subscription.deliveries.recv()).await.unwrap().unwrap();
+    let answer: Value = serde_json::from_slice(&answer.message.body).unwrap();
+    assert_eq!(answer["ok"]["id"], json!(task.id), "{answer}");
+    let job: Value = serde_json::from_str(dispatcher.hub().job(id, Some(DEADLINE)).await.unwrap().get()).unwrap();
+    assert_eq!(job["status"], "SUCCESS");
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 

@@ -121,6 +121,7 @@ impl AmqpHub {
 
     /// Disconnects. (Dropping it disconnects too, some time later.)
     pub async fn close(&self) {
+        self.submissions.flush().await;
         // What has no outcome by then is nobody's any more.
         let _ = self.link.close(GOODBYE).await;
     }

@@ -17,56 +17,71 @@ const FRAME: usize = 160;
 /// Hands jobs in.
 #[derive(Debug)]
 pub(super) struct Submissions {
-    jobs: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Order>,
 }
 
-/// A job to be handed in.
 #[derive(Debug)]
-struct Order {
-    job: JobMessage,
-    reply_to: Option<Text>,
-    outcome: oneshot::Sender<Outcome>,
+enum Order {
+    HandIn(Option<Text>, Waiting),
+    Flush(oneshot::Sender<()>),
 }
+
+/// A job to be handed in, and who waits for what becomes of its message.
+type Waiting = (JobMessage, oneshot::Sender<Outcome>);
 
 impl Submissions {
     /// `max_message_bytes`: what the broker takes at most, where that is known.
     pub(super) fn start(link: Link, names: Names, max_message_bytes: Option<usize>) -> Self {
-        let (jobs, from_jobs) = mpsc::unbounded_channel();
-        tokio::spawn(gather(link, names, from_jobs, Bounds::new(TURN, max_message_bytes)));
-        Self { jobs }
+        let (orders, from_orders) = mpsc::unbounded_channel();
+        tokio::spawn(gather(link, names, from_orders, Bounds::new(TURN, max_message_bytes)));
+        Self { orders }
     }
 
     /// Queues a job. The answer goes to `reply_to`.
     pub(super) fn publish(&self, job: JobMessage, reply_to: Option<Text>) -> Receipt {
         let (outcome, receipt) = Receipt::new();
         // The other side goes on as long as this one is there.
-        let _ = self.jobs.send(Order { job, reply_to, outcome });
+        let _ = self.orders.send(Order::HandIn(reply_to, (job, outcome)));
         receipt
+    }
+
+    /// Returns when every job is on its way that was queued before.
+    pub(super) async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.orders.send(Order::Flush(done)).is_ok() {
+            let _ = is_done.await;
+        }
     }
 }
 
 /// Whatever is there goes together; nothing waits for more.
-async fn gather(link: Link, names: Names, mut jobs: mpsc::UnboundedReceiver<Order>, bounds: Bounds) {
+async fn gather(link: Link, names: Names, mut orders: mpsc::UnboundedReceiver<Order>, bounds: Bounds) {
     let mut turn = Vec::with_capacity(TURN);
-    while jobs.recv_many(&mut turn, TURN).await > 0 {
-        let mut sessions = BTreeMap::<Option<Text>, Vec<Order>>::new();
+    while orders.recv_many(&mut turn, TURN).await > 0 {
+        let (mut sessions, mut flushed) = (BTreeMap::<Option<Text>, Vec<Waiting>>::new(), Vec::new());
         for order in turn.drain(..) {
-            sessions.entry(order.reply_to.clone()).or_default().push(order);
-        }
-        for (reply_to, orders) in sessions {
-            for orders in bounds.divide(orders, |order| FRAME + order.job.text.len()) {
-                publish(&link, &names, reply_to.clone(), orders);
+            match order {
+                Order::HandIn(reply_to, waiting) => sessions.entry(reply_to).or_default().push(waiting),
+                Order::Flush(done) => flushed.push(done),
             }
+        }
+        for (reply_to, jobs) in sessions {
+            for jobs in bounds.divide(jobs, |(job, _)| FRAME + job.text.len()) {
+                publish(&link, &names, reply_to.clone(), jobs);
+            }
+        }
+        for done in flushed {
+            let _ = done.send(());
         }
     }
 }
 
-fn publish(link: &Link, names: &Names, reply_to: Option<Text>, orders: Vec<Order>) {
-    let (jobs, outcomes): (Vec<_>, Vec<_>) = orders.into_iter().map(|order| (order.job, order.outcome)).unzip();
+fn publish(link: &Link, names: &Names, reply_to: Option<Text>, jobs: Vec<Waiting>) {
+    let (jobs, waiting): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
     let receipt = link.publish(JobMessage::message(jobs, names, reply_to));
     tokio::spawn(async move {
         let outcome = receipt.await;
-        for waiter in outcomes {
+        for waiter in waiting {
             // Who has given up meanwhile misses nothing.
             let _ = waiter.send(outcome.clone());
         }

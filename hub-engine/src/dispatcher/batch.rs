@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::inputs::Ended;
 use crate::wire::HeldAttempt;
 
-/// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements is late by it, and
-/// each sync of the disk that is saved is one that the broker beside does not wait for.
+/// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements and the listing of jobs is
+/// late by it, and each sync of the disk that is saved is one that the broker beside does not wait for.
 const LINGER: Duration = Duration::from_millis(40);
 /// How long after the beginning of a commit the next one begins at the earliest, whoever waits for it.
 const SPACING: Duration = Duration::from_millis(3);

@@ -43,7 +43,7 @@ use replies::Replier;
 pub use settings::DispatcherSettings;
 
 /// How long the acknowledgement of what is kept waits for others. What is delivered again because a dispatcher died meanwhile
-/// is recognised: the store has it.
+/// is recognised as long as the store has it.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// A running dispatcher.

@@ -18,6 +18,9 @@ use crate::wire::{JobMessage, Request};
 /// How long an answer to "tell me when it has ended" is held back at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// After so many bytes of jobs the others of this thread have a turn.
+const BREATH: usize = 64 * 1024;
+
 /// How long a job waits whose like could not be looked up in the store.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -36,12 +39,17 @@ pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRe
             refuse(&replier, &asker, None, RequestError::new(RequestErrorKind::InvalidRequest, error.to_string()));
             Vec::new()
         });
-        // However long a job takes, its text is the loop's.
-        drop(delivery);
+        let outcomes = loop {
+            match check(&hub, &jobs, asker.is_wanted()).await {
+                Some(outcomes) => break outcomes,
+                // The store cannot be read at present. The broker does not bring them again as long as this session lives.
+                None => tokio::time::sleep(RETRY).await,
+            }
+        };
         let (mut checked, mut admissions) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
-        for job in jobs {
-            let (id, reply) = (job.id, asker.about(job.correlation_id.clone()));
-            match check(&hub, job, reply.is_wanted()).await {
+        for (JobMessage { id, correlation_id, .. }, outcome) in jobs.into_iter().zip(outcomes) {
+            let reply = asker.about(correlation_id);
+            match outcome {
                 Ok((job, admission)) => {
                     checked.push(job);
                     admissions.push((id, reply, admission));
@@ -62,15 +70,27 @@ pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRe
     });
 }
 
-/// Checks a job, as soon as the store can be read. The broker does not bring it again as long as this session lives.
-async fn check(hub: &LocalHub, job: JobMessage, is_answered: bool) -> Result<(Submit, Admission), RequestError> {
-    let wait = job.wait.map(|wait| wait.min(LONGEST_WAIT)).filter(|_| is_answered);
-    loop {
-        match hub.check(Arrival { text: job.text.clone(), id: job.id }, wait).await {
-            Err(error) if error.kind == RequestErrorKind::Internal => tokio::time::sleep(RETRY).await,
-            checked => return checked,
+/// A job before the loop, or why it does not come so far.
+type Checked = Result<(Submit, Admission), RequestError>;
+
+/// Checks jobs. `None` where the store cannot be read: then nothing of them is kept, since jobs that were looked up keep others
+/// in memory ([`super::lately`]).
+async fn check(hub: &LocalHub, jobs: &[JobMessage], are_answered: bool) -> Option<Vec<Checked>> {
+    let (mut checked, mut bytes) = (Vec::with_capacity(jobs.len()), 0);
+    for job in jobs {
+        let wait = job.wait.map(|wait| wait.min(LONGEST_WAIT)).filter(|_| are_answered);
+        let outcome = hub.check(Arrival { text: job.text.clone(), id: job.id }, wait).await;
+        if matches!(&outcome, Err(error) if error.kind == RequestErrorKind::Internal) {
+            return None;
+        }
+        checked.push(outcome);
+        bytes += job.text.len();
+        if bytes > BREATH {
+            bytes = 0;
+            tokio::task::yield_now().await;
         }
     }
+    Some(checked)
 }
 
 /// Tells who handed a job in what has become of it.

@@ -28,7 +28,7 @@ pub use task::TaskMessage;
 /// The version of the message format that this Hub speaks.
 pub const VERSION: u32 = 1;
 
-/// The MIME type of every body.
+/// The MIME type of bodies.
 pub const JSON: Text = Text::new_static("application/json");
 
 /// Why a body could not be understood.

@@ -16,6 +16,9 @@ pub const WAIT_HEADER: &str = "wait_ms";
 /// The header of a message that brings several jobs; its value is `many`.
 const JOBS_HEADER: &str = "jobs";
 
+/// A message brings so many jobs at most.
+const MOST: usize = 1024;
+
 /// Ends the list of what is in a message with several jobs.
 const END_OF_LIST: u8 = b'\n';
 
@@ -36,7 +39,7 @@ pub struct JobMessage {
 /// byte for byte as they were handed in.
 #[derive(Serialize, Deserialize)]
 struct List {
-    v: u32,
+    v: Option<u32>,
     jobs: Vec<Entry>,
 }
 
@@ -85,7 +88,7 @@ impl JobMessage {
             to: job.correlation_id.as_deref().map(Into::into),
             wait_ms: job.wait.map(millis),
         });
-        let list = encode(&List { v: VERSION, jobs: entries.collect() });
+        let list = encode(&List { v: Some(VERSION), jobs: entries.collect() });
         let mut body = BytesMut::with_capacity(list.len() + 1 + jobs.iter().map(|job| job.text.len()).sum::<usize>());
         body.put(list);
         body.put_u8(END_OF_LIST);
@@ -96,7 +99,7 @@ impl JobMessage {
     /// The jobs that a message of the jobs queue brings.
     ///
     /// # Errors
-    /// Where it says that it brings several, and is of a newer format or not as such messages are.
+    /// Where it says that it brings several, and is of a newer format, not as such messages are, or has more than 1,024.
     pub fn all_of(message: &Message) -> Result<Vec<Self>, WireError> {
         if message.headers.get(JOBS_HEADER).is_none_or(|value| value != MANY) {
             return Ok(vec![Self {
@@ -109,7 +112,10 @@ impl JobMessage {
         let body = &message.body;
         let end = body.iter().position(|byte| *byte == END_OF_LIST).unwrap_or(body.len());
         let list: List = serde_json::from_slice(&body[..end])?;
-        check_version(Some(list.v))?;
+        check_version(list.v)?;
+        if list.jobs.len() > MOST {
+            return Err(malformed("it brings more than 1024 jobs"));
+        }
         let mut rest = body.slice((end + 1).min(body.len())..);
         let mut jobs = Vec::with_capacity(list.jobs.len());
         for Entry { id, bytes, to, wait_ms } in list.jobs {
@@ -170,5 +176,8 @@ mod tests {
         assert!(refusal(whole.body.slice(..whole.body.len() - 1)).ends_with("it ends within a job"));
         let newer = String::from_utf8(whole.body.to_vec()).unwrap().replace(r#""v":1"#, r#""v":2"#);
         assert!(refusal(newer.into()).contains("format version 2"));
+        let list = |count: usize| format!("{{\"jobs\":[{}]}}\n", vec![r#"{"bytes":0}"#; count].join(","));
+        assert!(refusal(list(MOST + 1).into()).ends_with("more than 1024 jobs"));
+        assert_eq!(JobMessage::all_of(&Message { body: list(MOST).into(), ..whole.clone() }).unwrap().len(), MOST);
     }
 }

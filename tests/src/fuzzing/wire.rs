@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use hub_core::Json;
 use hub_engine::operations::RequestError;
 use hub_engine::wire::{
-    ControlMessage, FromWorker, Heartbeat, HeldAttempt, Replies, Reply, ReplyFor, Request, RequestMessage,
-    ResultMessage, TaskMessage, VERSION, WireError, encode,
+    ControlMessage, FromWorker, Heartbeat, HeldAttempt, JobMessage, Names, Replies, Reply, ReplyFor, Request,
+    RequestMessage, ResultMessage, TaskMessage, VERSION, WireError, encode,
 };
+use hub_transport::Message;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,6 +25,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
         check_reply(bytes),
         check_replies(bytes),
     ];
+    check_jobs(bytes);
     let is_understood = understood.contains(&true);
     assert!(!is_newer || !is_understood, "a message of a newer format was understood");
     is_understood
@@ -59,6 +61,17 @@ fn check_held(heartbeat: &Heartbeat) -> bool {
         assert_eq!(HeldAttempt::from(held.parts()), *held);
     }
     true
+}
+
+/// Jobs of one message are handed in as they came, each with what it came with.
+fn check_jobs(bytes: &[u8]) {
+    let sent = |body: Vec<u8>| Message::new("hub", "jobs", body).with_header("jobs", "many");
+    let jobs = match JobMessage::all_of(&sent(bytes.to_vec())) {
+        Ok(jobs) => jobs,
+        Err(error) => return check_error(&error),
+    };
+    let again = JobMessage::all_of(&JobMessage::message(jobs.clone(), &Names::new("hub"), None));
+    assert_eq!(again.expect("jobs can be read again"), jobs);
 }
 
 /// Of the results queue there is no one form: it is written as what it is.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hub_core::{Attempt, JobId, TaskId};
+use hub_engine::wire::JobMessage;
 use hub_transport::Message;
 use serde_json::Value;
 
@@ -12,8 +13,8 @@ pub type Issue = (TaskId, Attempt);
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A job is submitted.
-    Submission(Option<JobId>),
+    /// Jobs are submitted, of which these can be.
+    Submission(Vec<JobId>),
     /// An issue goes to the workers.
     Task(Issue),
     /// A worker holds leases on these.
@@ -34,11 +35,19 @@ impl Note {
     /// Reads a message.
     #[must_use]
     pub fn of(message: &Message) -> Self {
+        if message.routing_key.starts_with("jobs") {
+            return JobMessage::all_of(message).map_or(Self::Other, |jobs| Self::of_jobs(&jobs));
+        }
         let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
-        Self::of_body(message, &body).unwrap_or(Self::Other)
+        Self::of_body(&body).unwrap_or(Self::Other)
     }
 
-    fn of_body(message: &Message, body: &Value) -> Option<Self> {
+    fn of_jobs(jobs: &[JobMessage]) -> Self {
+        let is_job = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok_and(|job| job.get("tasks").is_some());
+        Self::Submission(jobs.iter().filter(|job| is_job(&job.text)).filter_map(|job| job.id).collect())
+    }
+
+    fn of_body(body: &Value) -> Option<Self> {
         match body.get("type").and_then(Value::as_str) {
             Some("results") => Some(Self::Results(body["results"].as_array()?.iter().filter_map(result).collect())),
             Some("returned") => Some(Self::Returned(issue(body)?)),
@@ -46,9 +55,6 @@ impl Note {
             Some(_) => None,
             None if body.get("parent_id").is_some() => Some(Self::Task(issue(body)?)),
             None if body.get("held").is_some() => Some(Self::Heartbeat),
-            None if body.get("tasks").is_some() => {
-                Some(Self::Submission(message.message_id.as_ref().and_then(|id| id.parse().ok())))
-            }
             None => Some(Self::Posted(body.get("id")?.as_str()?.parse().ok()?)),
         }
     }
@@ -86,8 +92,10 @@ pub fn short_issue((task, attempt): &Issue) -> String {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Submission(Some(id)) => write!(f, "submission of J{}", id.uuid().as_u128() >> 64),
-            Self::Submission(None) => f.write_str("submission"),
+            Self::Submission(jobs) => {
+                write!(f, "submission of")?;
+                jobs.iter().try_for_each(|id| write!(f, " J{}", id.uuid().as_u128() >> 64))
+            }
             Self::Task(issue) => write!(f, "task {}", short_issue(issue)),
             Self::Started(issues) => {
                 write!(f, "started")?;

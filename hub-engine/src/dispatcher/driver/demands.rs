@@ -97,6 +97,8 @@ impl Driver {
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
                 if !live {
+                    // A submission that is delivered again is recognised as long as the job is known.
+                    self.acks.hurry();
                     self.lately.forget(id.family());
                     self.pending.changes.push(Change::JobRemoved { id });
                 }

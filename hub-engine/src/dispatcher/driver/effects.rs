@@ -146,6 +146,7 @@ impl Driver {
             return;
         }
         self.ended_since_prune = 0;
+        self.acks.hurry();
         let (store, keep) = (Arc::clone(&self.store), self.settings.retain_jobs);
         tokio::spawn(async move {
             match store.prune(keep, u32::MAX).await {

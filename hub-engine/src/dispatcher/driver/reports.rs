@@ -49,7 +49,12 @@ impl Driver {
                 let tell = move || replier.send(&reply, outcome.map(|()| requests::Id { id: task }));
                 self.pending.answers.push(Answer::new(tell));
             }
-            None => requests::posted_late(&self.hub, &self.replier, reply, update),
+            // The job may have ended a moment ago: the store is asked when it knows.
+            None => {
+                let (hub, replier) = (Arc::clone(&self.hub), self.replier.clone());
+                let tell = move || requests::posted_late(&hub, &replier, reply, update);
+                self.pending.answers.push(Answer::new(tell));
+            }
         }
     }
 

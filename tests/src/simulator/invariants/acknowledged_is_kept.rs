@@ -22,8 +22,10 @@ impl Invariant for AcknowledgedIsKept {
         }
         for note in notes {
             match note {
-                Note::Submission(Some(id)) => {
-                    check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))?;
+                Note::Submission(jobs) => {
+                    for id in jobs {
+                        check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))?;
+                    }
                 }
                 Note::Results(results) => {
                     for (issue, _) in results {
@@ -38,7 +40,7 @@ impl Invariant for AcknowledgedIsKept {
                         is_over(issue, true, note, facts)?;
                     }
                 }
-                Note::Submission(None) | Note::Posted(_) | Note::Heartbeat | Note::Other => {}
+                Note::Posted(_) | Note::Heartbeat | Note::Other => {}
             }
         }
         Ok(())
