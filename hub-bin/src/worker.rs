@@ -80,7 +80,7 @@ impl WorkArgs {
 }
 
 impl Work {
-    /// The same for a job that needs only these modules: nothing else is loaded.
+    /// The same for a job that needs these modules, and nothing else: without one of them it does not start.
     pub(crate) fn only(mut self, modules: impl Iterator<Item = String>) -> Self {
         self.runner.only = Some(modules.collect());
         self
@@ -88,9 +88,19 @@ impl Work {
 
     /// Starts the worker.
     pub(crate) async fn start(self, transport: Arc<dyn Transport>, prefix: &str) -> Result<Worker, Failure> {
+        let tasks_dir = self.runner.tasks_dir.display().to_string();
         let runner = ModuleRunner::start(self.runner)
             .await
             .map_err(|error| Failure::new(Exit::Usage, "the worker cannot start").because(error))?;
+        let missing = runner.missing();
+        if !missing.is_empty() {
+            let message = format!(
+                "the job names task modules that {tasks_dir} does not have: {}. Each is a file there, such as {}.py, or an executable",
+                missing.join(", "),
+                missing[0]
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let mut settings = WorkerSettings::new(prefix, self.slots);
         settings.pools = self.pools;
         Ok(Worker::start(transport, Arc::new(runner), settings))

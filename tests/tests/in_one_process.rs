@@ -55,6 +55,19 @@ fn a_failed_job_ends_with_exit_code_1() {
     assert_eq!(record(&output)["tasks"][0]["msg"], "no such thing");
 }
 
+#[test]
+fn a_job_whose_modules_are_not_there_does_not_wait_for_them() {
+    let programs = Programs::alone();
+    programs
+        .write_modules(&[("fails.py", "def fails():\n    raise ValueError('no such thing')\n"), ("broken.py", "(")]);
+    let job = r#"{"name": "j", "tasks": [{"name": "fails"}, {"name": "a", "task_name": "fial"}]}"#;
+    let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("tasks does not have: fial. ") && said.contains("fial.py"), "{said}");
+    assert!(!said.contains("broken"), "nobody asked for that module: {said}");
+}
+
 /// Readers of JSON stop at some depth, Hub's own at 128: the client must not, or it would wait for ever.
 #[test]
 fn results_may_be_nested_deeper_than_readers_of_json_go() {

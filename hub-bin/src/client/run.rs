@@ -21,8 +21,6 @@ use crate::worker::Work;
 
 /// How long everything may take to end when the job has.
 const GRACE: Duration = Duration::from_secs(5);
-/// What a small job has at most, in bytes.
-const SMALL: usize = 1 << 20;
 
 pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
     let text = read_input(&args.file)?;
@@ -46,11 +44,8 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
     outcome
 }
 
-/// Loading modules that the job does not name would keep it waiting. (A large job is not worth reading twice for that.)
+/// Nobody else could run what is missing here, and loading modules that the job does not name would keep it waiting.
 fn only_what_it_needs(work: Work, text: &str) -> Work {
-    if text.len() > SMALL {
-        return work;
-    }
     match Job::parse(text, &Limits::default()) {
         Ok(job) => work.only(job.tasks().iter().map(|task| task.module().to_string())),
         // It was let in, so this does not happen.

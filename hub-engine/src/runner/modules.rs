@@ -117,6 +117,13 @@ impl ModuleRunner {
         })
     }
 
+    /// Those of [`RunnerSettings::only`] that the directory does not have.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        self.settings.only.iter().flatten().filter(|name| files.get(name).is_none()).cloned().collect()
+    }
+
     fn is_coroutine(&self, module: &str) -> bool {
         self.catalogue.borrow().tasks.get(module).is_some_and(|info| info.coroutine)
     }
