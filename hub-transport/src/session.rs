@@ -125,14 +125,37 @@ pub enum Outcome {
 
 /// Resolves to the outcome of one publish.
 #[derive(Debug)]
-pub struct Receipt(oneshot::Receiver<Outcome>);
+pub struct Receipt(Pending);
+
+#[derive(Debug)]
+enum Pending {
+    Known(Outcome),
+    Waiting(oneshot::Receiver<Outcome>),
+}
 
 impl Receipt {
     /// A receipt and the sender that resolves it. A sender dropped unused resolves it to `Unknown`.
     #[must_use]
     pub fn new() -> (oneshot::Sender<Outcome>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(receiver))
+        (sender, Self(Pending::Waiting(receiver)))
+    }
+
+    /// The receipt of a publish whose outcome is known already.
+    #[must_use]
+    pub const fn known(outcome: Outcome) -> Self {
+        Self(Pending::Known(outcome))
+    }
+}
+
+impl Outcome {
+    /// Of a publish whose session ended first, without a reason.
+    pub(crate) fn lost() -> Self {
+        Self::Unknown(Arc::new(Error::new(
+            crate::ErrorKind::Closed,
+            crate::Operation::Publish,
+            "the session ended before the broker confirmed",
+        )))
     }
 }
 
@@ -140,15 +163,12 @@ impl Future for Receipt {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        Pin::new(&mut self.0).poll(context).map(|outcome| {
-            outcome.unwrap_or_else(|_| {
-                Outcome::Unknown(Arc::new(Error::new(
-                    crate::ErrorKind::Closed,
-                    crate::Operation::Publish,
-                    "the session ended before the broker confirmed",
-                )))
-            })
-        })
+        match &mut self.0 {
+            Pending::Known(outcome) => Poll::Ready(outcome.clone()),
+            Pending::Waiting(receiver) => {
+                Pin::new(receiver).poll(context).map(|outcome| outcome.unwrap_or_else(|_| Outcome::lost()))
+            }
+        }
     }
 }
 

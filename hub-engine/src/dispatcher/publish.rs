@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hub_core::action::Assignment;
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::Link;
-use hub_transport::{ErrorKind, Message, Outcome};
+use hub_transport::{ErrorKind, Message, Outcome, Text};
 use tokio::sync::mpsc;
 
 use super::inputs::{FinalOutcome, Input};
@@ -21,9 +21,10 @@ pub(super) struct Issue {
 }
 
 impl Issue {
-    pub(super) fn new(names: &Names, assignment: Assignment) -> Self {
+    /// `exchange`: [`Names::tasks`].
+    pub(super) fn new(exchange: &Text, assignment: Assignment) -> Self {
         let (task, attempt) = (assignment.task, assignment.attempt);
-        Self { task, attempt, message: task_message(names, assignment) }
+        Self { task, attempt, message: task_message(exchange.clone(), assignment) }
     }
 }
 
@@ -33,9 +34,9 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
     let link = link.clone();
     tokio::spawn(async move {
         let mut outcomes = Vec::with_capacity(issues.len());
-        for (issue, receipt) in issues.into_iter().zip(receipts) {
+        for (issue, outcome) in issues.into_iter().zip(receipts.await) {
             let (task, attempt) = (issue.task, issue.attempt);
-            let outcome = match receipt.await {
+            let outcome = match outcome {
                 Outcome::Confirmed => FinalOutcome::Confirmed,
                 Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
                 Outcome::Unroutable => FinalOutcome::Unroutable,
@@ -86,9 +87,9 @@ fn control(link: &Link, names: &Names, control: Control) {
     drop(link.publish(Message::new(names.control(), "", body).transient()));
 }
 
-fn task_message(names: &Names, assignment: Assignment) -> Message {
+fn task_message(exchange: Text, assignment: Assignment) -> Message {
     let task = TaskMessage::from(assignment);
-    let mut message = Message::new(names.tasks(), &*task.pool, wire::encode(&task)).with_message_id(task.message_id());
+    let mut message = Message::new(exchange, &*task.pool, wire::encode(&task)).with_message_id(task.message_id());
     message.content_type = Some(wire::JSON);
     message
 }

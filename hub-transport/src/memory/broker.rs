@@ -45,7 +45,7 @@ struct Consumer {
     exclusive: bool,
     cancelled: bool,
     next_tag: u64,
-    unsettled: BTreeMap<u64, Stored>,
+    unsettled: BTreeMap<u64, Box<Stored>>,
     deliveries: Option<mpsc::UnboundedSender<Delivery>>,
 }
 
@@ -250,7 +250,7 @@ impl State {
         let sequence = self.number();
         let Some(queue) = self.queues.get_mut(name) else { return };
         let expires = queue.spec.message_ttl.map(|ttl| Instant::now() + ttl);
-        queue.put(Stored { sequence, message, deliveries: 0, redelivered: false, expires, death });
+        queue.put(Box::new(Stored { sequence, message, deliveries: 0, redelivered: false, expires, death }));
         self.serve(name);
     }
 
@@ -272,7 +272,7 @@ impl State {
             let Some(head) = queue.ready.front() else { return };
             if head.expires.is_some_and(|expires| expires <= Instant::now()) {
                 if let Some(expired) = queue.ready.pop_front() {
-                    self.dead_letter(name, expired, "expired");
+                    self.dead_letter(name, *expired, "expired");
                 }
                 continue;
             }
@@ -361,12 +361,12 @@ impl State {
         self.serve(&name);
     }
 
-    fn requeue(&mut self, name: &str, mut stored: Stored) {
+    fn requeue(&mut self, name: &str, mut stored: Box<Stored>) {
         stored.deliveries += 1;
         stored.redelivered = true;
         let Some(queue) = self.queues.get_mut(name) else { return };
         if queue.exceeds_limit(stored.deliveries) {
-            self.dead_letter(name, stored, "delivery_limit");
+            self.dead_letter(name, *stored, "delivery_limit");
         } else {
             queue.put(stored);
         }
@@ -378,7 +378,7 @@ impl State {
         if !consumer.unsettled.contains_key(&tag.0) {
             return Err(stale());
         }
-        let settled: Vec<Stored> = if multiple {
+        let settled: Vec<Box<Stored>> = if multiple {
             let later = consumer.unsettled.split_off(&(tag.0 + 1));
             std::mem::replace(&mut consumer.unsettled, later).into_values().collect()
         } else {
@@ -389,7 +389,7 @@ impl State {
             match settlement {
                 Settlement::Ack => {}
                 Settlement::Requeue => self.requeue(&name, stored),
-                Settlement::DeadLetter => self.dead_letter(&name, stored, "rejected"),
+                Settlement::DeadLetter => self.dead_letter(&name, *stored, "rejected"),
             }
         }
         self.serve(&name);
@@ -398,7 +398,7 @@ impl State {
 }
 
 impl Consumer {
-    fn deliver(&mut self, stored: Stored) {
+    fn deliver(&mut self, stored: Box<Stored>) {
         self.next_tag += 1;
         let delivery = Delivery {
             tag: DeliveryTag(self.next_tag),

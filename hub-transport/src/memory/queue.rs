@@ -14,14 +14,14 @@ pub(super) struct QueueState {
     /// The session that an exclusive queue belongs to.
     pub(super) owner: Option<u64>,
     /// In the order of arrival, which redelivered messages keep.
-    pub(super) ready: VecDeque<Stored>,
+    pub(super) ready: VecDeque<Box<Stored>>,
     /// Consumers; the first is served next.
     pub(super) consumers: VecDeque<u64>,
     /// Since when nobody has used it.
     pub(super) unused_since: Instant,
 }
 
-/// A message in a queue, or with a consumer.
+/// A message in a queue, or with a consumer. Boxed there: it goes from one to the other.
 pub(super) struct Stored {
     pub(super) sequence: u64,
     pub(super) message: Message,
@@ -45,11 +45,11 @@ impl QueueState {
     }
 
     /// Puts a message where its age says.
-    pub(super) fn put(&mut self, stored: Stored) {
-        let at = self.ready.partition_point(|other| other.sequence < stored.sequence);
-        if at == self.ready.len() {
+    pub(super) fn put(&mut self, stored: Box<Stored>) {
+        if self.ready.back().is_none_or(|last| last.sequence < stored.sequence) {
             self.ready.push_back(stored);
         } else {
+            let at = self.ready.partition_point(|other| other.sequence < stored.sequence);
             self.ready.insert(at, stored);
         }
     }

@@ -120,12 +120,11 @@ impl Publisher for MemoryPublisher {
             let message = format!("the message has {} bytes, the broker takes {limit}", message.body.len());
             return Err(Error::new(ErrorKind::TooLarge, Operation::Publish, message));
         }
-        let (outcome, receipt) = Receipt::new();
-        if broker.is_blocked() {
-            broker.park(Parked { session: self.session, message, outcome, _window: permit });
-        } else {
-            let _ = outcome.send(broker.route(message));
+        if !broker.is_blocked() {
+            return Ok(Receipt::known(broker.route(message)));
         }
+        let (outcome, receipt) = Receipt::new();
+        broker.park(Parked { session: self.session, message, outcome, _window: permit });
         Ok(receipt)
     }
 }

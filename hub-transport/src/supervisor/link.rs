@@ -1,8 +1,10 @@
 //! The handle on a connection that is kept up.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -11,8 +13,8 @@ use super::backoff::Backoff;
 use super::keeper::{Command, Keeper};
 use super::outbox::{self, Outgoing};
 use crate::{
-    Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Receipt, Result, Session, Settlement, Settler,
-    SubscribeOptions, Topology, Transport,
+    Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Outcome, Receipt, Result, Session, Settlement,
+    Settler, SubscribeOptions, Topology, Transport,
 };
 
 /// What a link keeps up.
@@ -131,6 +133,13 @@ pub struct Link {
     commands: mpsc::UnboundedSender<Command>,
 }
 
+/// Resolves to the outcomes of publishes, in their order, when all are known.
+#[derive(Debug)]
+pub struct Receipts {
+    receiver: oneshot::Receiver<Vec<Outcome>>,
+    count: usize,
+}
+
 /// What a link, its keeper and its outbox share.
 pub(super) struct Shared {
     pub(super) health: watch::Sender<LinkHealth>,
@@ -185,18 +194,26 @@ impl Link {
     #[must_use = "the receipt tells whether the broker has taken the message"]
     pub fn publish(&self, message: Message) -> Receipt {
         let (outcome, receipt) = Receipt::new();
-        self.shared.count(1);
-        // A closed link drops the sender, and so the receipt resolves to `Unknown`.
-        if self.outgoing.send(Outgoing { message, outcome }).is_err() {
-            self.shared.count(-1);
-        }
+        self.queue(Outgoing::One(message, outcome));
         receipt
     }
 
-    /// Queues messages in their order.
+    /// Queues messages in their order, and resolves when the outcomes of all are known.
     #[must_use = "the receipts tell whether the broker has taken the messages"]
-    pub fn publish_all(&self, messages: Vec<Message>) -> Vec<Receipt> {
-        messages.into_iter().map(|message| self.publish(message)).collect()
+    pub fn publish_all(&self, messages: Vec<Message>) -> Receipts {
+        let (outcomes, receiver) = oneshot::channel();
+        let receipts = Receipts { receiver, count: messages.len() };
+        self.queue(Outgoing::Many(messages, outcomes));
+        receipts
+    }
+
+    fn queue(&self, outgoing: Outgoing) {
+        let count = outgoing.count();
+        self.shared.add_open(count);
+        // A closed link drops the sender, and so what waits for it resolves to `Unknown`.
+        if self.outgoing.send(outgoing).is_err() {
+            self.shared.sub_open(count);
+        }
     }
 
     /// Settles a delivery.
@@ -281,17 +298,34 @@ impl Link {
 }
 
 impl Shared {
-    pub(super) fn count(&self, change: isize) {
-        let before = if change < 0 {
-            self.open_count.fetch_sub(change.unsigned_abs(), Ordering::Relaxed)
-        } else {
-            self.open_count.fetch_add(change.unsigned_abs(), Ordering::Relaxed)
-        };
-        // Only the way to and from zero is worth waking anybody for.
-        let after = before.wrapping_add_signed(change);
-        if before == 0 || after == 0 {
-            self.open.send_replace(after);
+    /// So many more publishes are without an outcome.
+    pub(super) fn add_open(&self, count: usize) {
+        let before = self.open_count.fetch_add(count, Ordering::SeqCst);
+        self.note_open(before, before + count);
+    }
+
+    /// So many publishes have got their outcome.
+    pub(super) fn sub_open(&self, count: usize) {
+        let before = self.open_count.fetch_sub(count, Ordering::SeqCst);
+        self.note_open(before, before - count);
+    }
+
+    fn note_open(&self, before: usize, after: usize) {
+        // Only the way to and from zero is worth waking anybody for. What counts is how many they are when it is told:
+        // somebody else may tell of a later change first.
+        if (before == 0) != (after == 0) {
+            self.open.send_modify(|open| *open = self.open_count.load(Ordering::SeqCst));
         }
+    }
+}
+
+impl Future for Receipts {
+    type Output = Vec<Outcome>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Vec<Outcome>> {
+        let count = self.count;
+        let outcomes = Pin::new(&mut self.receiver).poll(context);
+        outcomes.map(|outcomes| outcomes.unwrap_or_else(|_| vec![Outcome::lost(); count]))
     }
 }
 

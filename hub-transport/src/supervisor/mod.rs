@@ -11,4 +11,4 @@ mod link;
 mod outbox;
 
 pub use backoff::Backoff;
-pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Subscribe, SubscriptionId};
+pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId};

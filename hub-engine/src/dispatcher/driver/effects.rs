@@ -58,9 +58,11 @@ impl Driver {
     }
 
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
-        let names = &self.settings.names;
-        let issues = assignments.into_iter().map(|assignment| Issue::new(names, assignment)).collect();
-        self.publish_issues(batch, issues);
+        if !assignments.is_empty() {
+            let exchange = self.settings.names.tasks().into();
+            let issues = assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment)).collect();
+            self.publish_issues(batch, issues);
+        }
         if !stops.is_empty() {
             publish::stops(&self.link, &self.settings.names, stops);
         }

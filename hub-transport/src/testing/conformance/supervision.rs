@@ -9,12 +9,15 @@ use crate::supervisor::{Backoff, Link, LinkEvent, Plan, Subscribe, SubscriptionI
 use crate::topology::{Queue, QueueKind};
 use crate::{Outcome, Settlement, SubscribeOptions, Topology};
 
+/// How many publishes may be without an outcome.
+const WINDOW: usize = 100;
+
 fn plan(queue: &str) -> Plan {
     Plan {
         topology: Topology::default().queue(Queue::new(queue, QueueKind::Quorum)),
         subscriptions: vec![Subscribe::new(queue, SubscribeOptions { prefetch: 50, exclusive: false })],
         inbox: true,
-        window: 100,
+        window: WINDOW,
         backoff: Backoff { cap: Duration::from_secs(1), ..Backoff::default() },
         seed: 1,
     }
@@ -25,9 +28,15 @@ pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixt
     let queue = unique("supervised");
     let (link, mut events) = Link::start(fixture.transport(), plan(&queue));
     let publishing = async {
-        for at in 0..COUNT {
-            // What the session took with it goes out again, as the engine does it.
-            while !matches!(soon("an outcome", link.publish(to(&queue, at.to_string()))).await, Outcome::Confirmed) {}
+        let mut texts: Vec<String> = (0..COUNT).map(|at| at.to_string()).collect();
+        while !texts.is_empty() {
+            // More than the window holds. What the session took with it goes out again, as the engine does it.
+            let batch: Vec<String> = texts.drain(..texts.len().min(WINDOW * 5 / 2)).collect();
+            let messages = batch.iter().map(|text| to(&queue, text.clone())).collect();
+            let outcomes = soon("the outcomes", link.publish_all(messages)).await;
+            assert_eq!(outcomes.len(), batch.len());
+            let lost = batch.into_iter().zip(outcomes).filter(|(_, outcome)| !matches!(outcome, Outcome::Confirmed));
+            texts.extend(lost.map(|(text, _)| text));
         }
     };
     let consuming = async {
