@@ -15,7 +15,8 @@ use hub_transport::{Message, Outcome as Published, Session, SubscribeOptions};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Runs every task as soon as the test lets it. A task whose arguments are a number returns a text of that length.
+/// Runs every task as soon as the test lets it. A task whose arguments are a number returns a text of that length, one whose
+/// arguments are a text panics with it.
 struct Gated {
     gate: Semaphore,
     began: AtomicU32,
@@ -34,6 +35,9 @@ impl Runner for Gated {
     async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
         self.began.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
+        if let Some(last_words) = request.args.to_value().as_str() {
+            panic!("{last_words}");
+        }
         let length = request.args.get().parse::<usize>();
         let data = length.map_or(request.args, |length| Json::string(&"x".repeat(length)));
         TaskReport::silent(Outcome::Success { data })
@@ -172,6 +176,23 @@ async fn one_result_that_the_broker_never_takes_does_not_take_others_with_it() {
     assert_eq!(statuses, [Success, Success, Failed, Success]);
     assert_eq!(ended[2].2.as_ref().unwrap().kind, ErrorKind::ResultTooLarge);
     assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
+    scene.worker.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_panics_fails_and_takes_no_others_with_it() {
+    let scene = Scene::new(MemoryBroker::new(), 3).await;
+    for (index, args) in [(0, "1"), (1, "\"no paper left\""), (2, "1")] {
+        scene.publish(task(index, args)).await;
+    }
+    settle().await;
+    scene.let_end(3).await;
+    let mut ended: Vec<_> = scene.told().await.into_iter().flatten().collect();
+    ended.sort_by_key(|ended| ended.id);
+    let statuses: Vec<_> = ended.iter().map(|ended| ended.status).collect();
+    assert_eq!(statuses, [ResultStatus::Success, ResultStatus::Failed, ResultStatus::Success]);
+    assert_eq!(ended[1].msg.as_deref(), Some("the task panicked: no paper left"));
+    assert_eq!(ended[1].error.as_ref().unwrap().kind, ErrorKind::TaskFailed);
     scene.worker.stop(Duration::from_secs(1)).await;
 }
 

@@ -12,7 +12,7 @@ use crate::{Attempt, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 pub struct TaskError {
     /// Who or what is at fault.
     pub kind: ErrorKind,
-    /// The exception's type, where the task raised one (`ZeroDivisionError`).
+    /// The exception's type, where the task raised one (`ZeroDivisionError`); `panic` where it is Rust and panicked.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_name: Option<Arc<str>>,
     /// The traceback, or the end of what the program wrote to its error output.

@@ -32,7 +32,8 @@ pub use modules::{ModuleRunner, RunnerError, RunnerSettings};
 /// Runs tasks.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`Outcome::Cancelled`].
+    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`Outcome::Cancelled`]. It waits for what takes
+    /// long, and does not compute here: runs that begin together share a task of the runtime.
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
 
     /// Whether a task of this module may be handed over although every slot is taken. Where the tasks before it turn out

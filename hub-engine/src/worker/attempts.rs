@@ -52,6 +52,14 @@ pub(super) struct Running {
     pub(super) over: bool,
 }
 
+/// An issue that is to be run.
+#[derive(Debug)]
+pub(super) struct Issue {
+    pub(super) task: TaskMessage,
+    /// Cancelled where nobody wants its result any more.
+    pub(super) stop: CancellationToken,
+}
+
 /// What to do with a delivery that has just come.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -83,8 +91,8 @@ impl Attempts {
         Arrival::Queued
     }
 
-    /// The next issue that waits for a slot, now running under `stop`.
-    pub(super) fn start_next(&mut self, now: Instant) -> Option<(TaskMessage, CancellationToken)> {
+    /// The next issue that waits for a slot, which runs from now on.
+    pub(super) fn start_next(&mut self, now: Instant) -> Option<Issue> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
         let stop = CancellationToken::new();
         let stopper = stop.clone();
@@ -94,7 +102,7 @@ impl Attempts {
         self.started.push_back((now, key));
         self.at_work += 1;
         self.short += 1;
-        Some((task, stop))
+        Some(Issue { task, stop })
     }
 
     /// The next issue that waits for a slot.

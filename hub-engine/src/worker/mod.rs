@@ -6,7 +6,9 @@
 //! Nothing here knows how a task runs; that is the runner's.
 
 mod attempts;
+mod crew;
 mod heartbeat;
+mod internal;
 mod pace;
 mod report;
 mod results;

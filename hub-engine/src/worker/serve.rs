@@ -9,15 +9,16 @@ use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::attempts::{Arrival, Attempts, Key};
+use super::attempts::{Arrival, Attempts, Issue, Key};
+use super::crew::Crew;
 use super::heartbeat;
+use super::internal::Internal;
 use super::pace::Pace;
 use super::report::Reporter;
-use super::results::{Results, Span, Told};
+use super::results::{Results, Told};
 use super::settings::WorkerSettings;
 use crate::acks::Acks;
-use crate::clock::now;
-use crate::runner::{Catalogue, Outcome, Runner, TaskReport, TaskRequest};
+use crate::runner::{Catalogue, Runner};
 use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage};
 
 /// How long the last words may take to reach the broker.
@@ -32,21 +33,6 @@ pub(super) enum Order {
     Drain(Duration),
     /// Say that the loop lives.
     Answer(oneshot::Sender<()>),
-}
-
-/// What the loop's own tasks tell it.
-#[derive(Debug)]
-enum Internal {
-    /// An issue has ended, its slot is free.
-    Ended(Key, TaskReport, Span),
-    /// An issue was started, but has not begun.
-    NotBegun(TaskMessage),
-    /// Issues are over and their report confirmed.
-    Finished(Vec<Key>),
-    /// The dispatcher's queue holds the report that these started: a lease holds them now.
-    Leased(Vec<Key>),
-    /// These went back to the dispatcher.
-    GivenBack(DeliveryRef),
 }
 
 /// The loop's state.
@@ -262,13 +248,14 @@ impl Serve {
     /// another worker could run meanwhile.
     async fn fill_slots(&mut self) {
         let slots = self.settings.slots as usize;
+        let mut issues = Vec::new();
         while let Some(next) = self.attempts.next() {
             if self.attempts.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
                 break;
             }
-            let Some((task, stop)) = self.attempts.start_next(Instant::now()) else { break };
-            self.spawn(task, stop);
+            issues.extend(self.attempts.start_next(Instant::now()));
         }
+        self.spawn(issues);
         let stuck = self.attempts.running_count() >= slots && self.attempts.all_long();
         if stuck && !self.paused {
             self.pause().await;
@@ -284,24 +271,18 @@ impl Serve {
         }
     }
 
-    fn spawn(&self, task: TaskMessage, stop: tokio_util::sync::CancellationToken) {
-        let (runner, internal) = (Arc::clone(&self.runner), self.internal.clone());
-        let worker = Arc::clone(&self.settings.id);
-        tokio::spawn(async move {
-            let key = (task.id, task.attempt);
-            let started_at = now();
-            tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
-            let report = runner.run(request(&task, worker), stop).await;
-            if report.outcome == Outcome::NotBegun {
-                let _ = internal.send(Internal::NotBegun(task));
-                return;
-            }
-            let ended_at = now();
-            // One that was handed over ahead has begun later than that.
-            let started_at = report.took.map_or(started_at, |took| ended_at.before(took).max(started_at));
-            tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
-            let _ = internal.send(Internal::Ended(key, report, Span { started_at, ended_at }));
-        });
+    /// Has issues run, in as many tasks of the runtime as there are slots at most.
+    fn spawn(&self, issues: Vec<Issue>) {
+        let share = issues.len().div_ceil(self.settings.slots.max(1) as usize);
+        let mut issues = issues.into_iter();
+        while issues.len() > 0 {
+            let crew = Crew {
+                runner: Arc::clone(&self.runner),
+                worker: Arc::clone(&self.settings.id),
+                report: self.internal.clone(),
+            };
+            tokio::spawn(crew.run_all(issues.by_ref().take(share).collect()));
+        }
     }
 
     async fn announce_long(&mut self) {
@@ -433,19 +414,6 @@ impl Serve {
             }
         });
         join_all(handed_back).await;
-    }
-}
-
-fn request(task: &TaskMessage, worker: Arc<str>) -> TaskRequest {
-    TaskRequest {
-        id: task.id,
-        parent_id: task.parent_id,
-        name: Arc::clone(&task.name),
-        task_name: Arc::clone(&task.task_name),
-        args: task.args.clone(),
-        kwargs: task.kwargs.clone(),
-        attempt: task.attempt.attempt,
-        worker,
     }
 }
 
