@@ -6,7 +6,7 @@ use hub_core::action::Change;
 use hub_core::{JobStatus, Json, TaskStatus};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{Store, StoreError};
-use store_support::{add, changed, commit, end, id, job, memory, running, sqlite};
+use store_support::{add, changed, commit, end, id, job, memory, running, sqlite, task_changed};
 
 /// Runs a case on every store.
 macro_rules! on_every_store {
@@ -56,7 +56,7 @@ async fn a_job_is_there_after_its_commit(store: &dyn Store) {
 async fn everything_about_a_task_is_kept(store: &dyn Store) {
     add(store, 1, "one", 3).await;
     let state = changed(TaskStatus::Failed);
-    commit(store, vec![Change::TaskChanged { job: id(1), index: 1, state: state.clone() }]).await;
+    commit(store, vec![task_changed(1, 1, state.clone())]).await;
     let kept = store.get(id(1)).await.unwrap().unwrap();
     assert_eq!(kept.tasks[1], state);
     assert_eq!(kept.tasks[0].status, TaskStatus::Pending);
@@ -66,7 +66,7 @@ async fn of_many_changes_the_last_counts(store: &dyn Store) {
     let statuses = [TaskStatus::Submitted, TaskStatus::Running, TaskStatus::Success];
     let mut changes =
         vec![Change::JobAdded { id: id(1), job: job("one", 1, None), submitted_at: running(1).submitted_at }];
-    changes.extend(statuses.map(|status| Change::TaskChanged { job: id(1), index: 0, state: changed(status) }));
+    changes.extend(statuses.map(|status| task_changed(1, 0, changed(status))));
     changes.push(Change::JobChanged { id: id(1), state: running(1) });
     changes.push(Change::JobChanged { id: id(1), state: end(running(1), JobStatus::Success) });
     commit(store, changes).await;
@@ -78,7 +78,7 @@ async fn of_many_changes_the_last_counts(store: &dyn Store) {
 async fn a_batch_can_be_committed_again(store: &dyn Store) {
     let changes = vec![
         Change::JobAdded { id: id(1), job: job("one", 1, Some("k")), submitted_at: running(1).submitted_at },
-        Change::TaskChanged { job: id(1), index: 0, state: changed(TaskStatus::Submitted) },
+        task_changed(1, 0, changed(TaskStatus::Submitted)),
         Change::JobChanged { id: id(1), state: running(1) },
     ];
     commit(store, changes.clone()).await;
@@ -95,7 +95,7 @@ async fn unfinished_jobs_are_loaded_oldest_first(store: &dyn Store) {
     commit(
         store,
         vec![
-            Change::TaskChanged { job: id(2), index: 1, state: changed(TaskStatus::Running) },
+            task_changed(2, 1, changed(TaskStatus::Running)),
             Change::JobChanged { id: id(1), state: end(running(1), JobStatus::Failed) },
         ],
     )
@@ -148,7 +148,7 @@ async fn listings_are_filtered(store: &dyn Store) {
         vec![
             Change::JobChanged { id: id(3), state: end(running(1), JobStatus::Failed) },
             Change::JobChanged { id: id(2), state: running(2) },
-            Change::TaskChanged { job: id(2), index: 0, state: changed(TaskStatus::Success) },
+            task_changed(2, 0, changed(TaskStatus::Success)),
         ],
     )
     .await;
@@ -183,11 +183,7 @@ async fn a_removed_job_leaves_nothing_behind(store: &dyn Store) {
     let added = Change::JobAdded { id: id(1), job: job("one", 1, Some("k")), submitted_at: running(1).submitted_at };
     commit(
         store,
-        vec![
-            added.clone(),
-            Change::TaskChanged { job: id(1), index: 0, state: changed(TaskStatus::Success) },
-            Change::JobRemoved { id: id(1) },
-        ],
+        vec![added.clone(), task_changed(1, 0, changed(TaskStatus::Success)), Change::JobRemoved { id: id(1) }],
     )
     .await;
     assert!(store.get(id(1)).await.unwrap().is_none());
@@ -202,7 +198,7 @@ async fn changes_of_unknown_jobs_change_nothing(store: &dyn Store) {
     commit(
         store,
         vec![
-            Change::TaskChanged { job: id(1), index: 0, state: changed(TaskStatus::Success) },
+            task_changed(1, 0, changed(TaskStatus::Success)),
             Change::JobChanged { id: id(1), state: running(1) },
             Change::JobRemoved { id: id(1) },
         ],
@@ -217,7 +213,7 @@ async fn values_are_kept_to_the_letter(store: &dyn Store) {
     state.data =
         Some(Json::parse("{\"b\": 1.0, \"a\" :123456789012345678901234567890, \"n\": \"\\u0000\u{e9}\"}").unwrap());
     state.log = Some("line\r\n\u{0}\u{7f}\u{fffd}".into());
-    commit(store, vec![Change::TaskChanged { job: id(1), index: 0, state: state.clone() }]).await;
+    commit(store, vec![task_changed(1, 0, state.clone())]).await;
     let kept = store.get(id(1)).await.unwrap().unwrap();
     assert_eq!(kept.tasks[0], state);
     assert_eq!(kept.job.name(), "\u{1f600} 'quoted\"");

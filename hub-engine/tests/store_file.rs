@@ -11,7 +11,7 @@ use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
 use rusqlite::Connection;
-use store_support::{add, changed, commit, end, id, job, running, sqlite};
+use store_support::{add, changed, commit, end, id, job, running, sqlite, task_changed};
 
 fn file(directory: &Path) -> std::path::PathBuf {
     directory.join("hub.db")
@@ -34,14 +34,14 @@ async fn everything_is_there_after_it_was_closed() {
     let store = sqlite(directory.path());
     assert_eq!(store.begin_incarnation().await.unwrap(), 1);
     add(&*store, 1, "one", 2).await;
-    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 1, state: changed(TaskStatus::Running) }]).await;
+    commit(&*store, vec![task_changed(1, 1, changed(TaskStatus::Running))]).await;
     drop(store);
     let store = sqlite(directory.path());
     assert_eq!(store.begin_incarnation().await.unwrap(), 2);
     let unfinished = store.load_unfinished().await.unwrap();
     assert_eq!(unfinished[0].tasks[1], changed(TaskStatus::Running));
     // The row is found again, too, without having been added by this process.
-    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 1, state: changed(TaskStatus::Success) }]).await;
+    commit(&*store, vec![task_changed(1, 1, changed(TaskStatus::Success))]).await;
     assert_eq!(store.get(id(1)).await.unwrap().unwrap().tasks[1].status, TaskStatus::Success);
 }
 
@@ -122,11 +122,7 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
     let batch = |number: u128| {
         let submitted_at = running(1).submitted_at;
         let mut changes = vec![Change::JobAdded { id: id(number), job: job("j", 500, None), submitted_at }];
-        changes.extend((0..20).map(|index| Change::TaskChanged {
-            job: id(number),
-            index,
-            state: changed(TaskStatus::Success),
-        }));
+        changes.extend((0..20).map(|index| task_changed(number, index, changed(TaskStatus::Success))));
         changes.push(Change::JobChanged { id: id(number), state: end(running(1), JobStatus::Success) });
         Arc::new(changes)
     };
@@ -155,13 +151,7 @@ async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
     let store = sqlite(directory.path());
     add(&*store, 1, "one", 40).await;
     // Of the ids of the later tasks the last four bytes have run over.
-    commit(
-        &*store,
-        [0, 14, 15, 39]
-            .map(|index| Change::TaskChanged { job: id(1), index, state: changed(TaskStatus::Success) })
-            .into(),
-    )
-    .await;
+    commit(&*store, [0, 14, 15, 39].map(|index| task_changed(1, index, changed(TaskStatus::Success))).into()).await;
     let shell = Connection::open(file(directory.path())).unwrap();
     let mut statement = shell.prepare("SELECT name, id, status, ended FROM task_list WHERE job_id = ?1").unwrap();
     let rows = statement.query_map([id(1).to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
@@ -191,7 +181,7 @@ async fn the_queries_of_the_document_work() {
     let directory = tempfile::tempdir().unwrap();
     let store = sqlite(directory.path());
     add(&*store, 1, "one", 1).await;
-    commit(&*store, vec![Change::TaskChanged { job: id(1), index: 0, state: changed(TaskStatus::Failed) }]).await;
+    commit(&*store, vec![task_changed(1, 0, changed(TaskStatus::Failed))]).await;
     let document = include_str!("../../docs/store.md");
     let block = document.split("```sql\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
     let shell = Connection::open(file(directory.path())).unwrap();

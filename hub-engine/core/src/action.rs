@@ -47,8 +47,8 @@ pub enum Change {
         job: JobId,
         /// The task's position in it.
         index: u32,
-        /// The whole row.
-        state: TaskState,
+        /// The whole row, shared with whoever has not changed it since.
+        state: Arc<TaskState>,
     },
     /// A job now stands like this.
     JobChanged {

@@ -35,7 +35,8 @@ struct Row {
     serial: i64,
     job: Arc<Job>,
     state: JobState,
-    tasks: Vec<TaskState>,
+    /// Those that nothing has happened to share one state.
+    tasks: Vec<Arc<TaskState>>,
 }
 
 impl MemoryStore {
@@ -146,7 +147,7 @@ impl State {
         if let Some(key) = job.key() {
             self.keys.insert(key.to_owned(), id);
         }
-        let tasks = vec![TaskState::pending(); job.tasks().len()];
+        let tasks = std::iter::repeat_n(Arc::new(TaskState::pending()), job.tasks().len()).collect();
         let state = JobState {
             status: JobStatus::Pending,
             output: None,
@@ -173,7 +174,7 @@ impl State {
             id,
             job: Arc::clone(&row.job),
             state: row.state.clone(),
-            tasks: row.tasks.clone(),
+            tasks: row.tasks.iter().map(|state| TaskState::clone(state)).collect(),
             waiting: Vec::new(),
         })
     }

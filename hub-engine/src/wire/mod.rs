@@ -45,8 +45,11 @@ pub enum WireError {
 /// Turns a message into a body.
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Bytes {
+    // Most are of some hundred bytes.
+    let mut body = Vec::with_capacity(512);
     // Hub's own messages have string keys and checked JSON inside: writing them cannot fail.
-    serde_json::to_vec(message).expect("a message of Hub's own is always JSON").into()
+    serde_json::to_writer(&mut body, message).expect("a message of Hub's own is always JSON");
+    body.into()
 }
 
 /// The same, as a part of another message.

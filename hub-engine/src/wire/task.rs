@@ -1,10 +1,12 @@
 //! A task on its way to a worker.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hub_core::action::Assignment;
 use hub_core::{Attempt, JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version};
 
@@ -38,30 +40,36 @@ impl TaskMessage {
     /// # Errors
     /// Where it is of a newer format, or is no task.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+        // Borrowed from the body, for each to be copied once, to where it stays.
         #[derive(Deserialize)]
-        struct Body {
+        struct Body<'a> {
             v: u32,
             id: TaskId,
             parent_id: JobId,
-            name: Arc<str>,
-            task_name: Arc<str>,
-            pool: Arc<str>,
-            args: Json,
-            kwargs: Json,
+            #[serde(borrow)]
+            name: Cow<'a, str>,
+            #[serde(borrow)]
+            task_name: Cow<'a, str>,
+            #[serde(borrow)]
+            pool: Cow<'a, str>,
+            #[serde(borrow)]
+            args: &'a RawValue,
+            #[serde(borrow)]
+            kwargs: &'a RawValue,
             attempt: u32,
             incarnation: u64,
         }
-        let body: Body = serde_json::from_slice(body)?;
+        let body: Body<'_> = serde_json::from_slice(body)?;
         check_version(Some(body.v))?;
         Ok(Self {
             v: body.v,
             id: body.id,
             parent_id: body.parent_id,
-            name: body.name,
-            task_name: body.task_name,
-            pool: body.pool,
-            args: body.args,
-            kwargs: body.kwargs,
+            name: body.name.into(),
+            task_name: body.task_name.into(),
+            pool: body.pool.into(),
+            args: body.args.into(),
+            kwargs: body.kwargs.into(),
             attempt: Attempt { attempt: body.attempt, incarnation: body.incarnation },
         })
     }

@@ -80,6 +80,11 @@ pub(crate) fn changed(status: TaskStatus) -> TaskState {
     }
 }
 
+/// A task of the n-th job now stands like this.
+pub(crate) fn task_changed(number: u128, index: u32, state: TaskState) -> Change {
+    Change::TaskChanged { job: id(number), index, state: Arc::new(state) }
+}
+
 /// Adds the n-th job.
 pub(crate) async fn add(store: &dyn Store, number: u128, name: &str, tasks: usize) {
     let submitted_at = Timestamp::from_millis(1);

@@ -54,7 +54,7 @@ impl Facts {
             Change::TaskChanged { job, index, state } => {
                 let task = self.jobs.get_mut(job).and_then(|fact| fact.tasks.get_mut(*index as usize));
                 if let Some(task) = task {
-                    *task = state.clone();
+                    task.clone_from(state);
                 }
             }
             Change::JobRemoved { .. } => {}

@@ -25,7 +25,7 @@ pub(super) struct LiveJob {
 #[derive(Debug)]
 pub(super) struct LiveTask {
     /// `None` as long as nothing has happened to it.
-    state: Option<Box<TaskState>>,
+    state: Option<Arc<TaskState>>,
     /// Tasks it waits for.
     pub(super) waiting: u32,
     pub(super) place: Place,
@@ -70,12 +70,12 @@ impl LiveTask {
 
     /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
-        self.state.get_or_insert_with(|| Box::new(TaskState::pending()))
+        Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
     fn with_state(state: TaskState, waiting: u32) -> Self {
         let place = if state.status.is_terminal() { Place::Nowhere } else { Place::Blocked };
-        Self { state: (state != UNTOUCHED).then(|| Box::new(state)), waiting, place }
+        Self { state: (state != UNTOUCHED).then(|| Arc::new(state)), waiting, place }
     }
 }
 
@@ -116,7 +116,7 @@ impl LiveJob {
 
     /// The job as it stands; nothing of it waits.
     pub(super) fn into_snapshot(self) -> JobSnapshot {
-        let tasks = self.tasks.into_iter().map(|task| task.state.map_or_else(TaskState::pending, |state| *state));
+        let tasks = self.tasks.into_iter().map(|task| task.state.map_or_else(TaskState::pending, Arc::unwrap_or_clone));
         JobSnapshot { id: self.id, job: self.job, state: self.state, tasks: tasks.collect(), waiting: Vec::new() }
     }
 
@@ -169,7 +169,7 @@ impl LiveJob {
 
     /// Has the store keep a task as it stands.
     pub(super) fn persist_task(&self, index: u32, actions: &mut Vec<Action>) {
-        let state = self.task(index).state().clone();
+        let state = self.task(index).state.clone().unwrap_or_else(|| Arc::new(TaskState::pending()));
         actions.push(Action::Persist(Change::TaskChanged { job: self.id, index, state }));
     }
 

@@ -94,7 +94,11 @@ impl Machine {
     /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`.
     pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
         self.fill_windows(now);
-        into.append(&mut self.actions);
+        if into.is_empty() {
+            std::mem::swap(into, &mut self.actions);
+        } else {
+            into.append(&mut self.actions);
+        }
     }
 
     /// The jobs that have ended since this was called last. They are live no more.

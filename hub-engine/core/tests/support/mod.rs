@@ -218,8 +218,8 @@ impl Hub {
             Change::TaskChanged { job, index, state } => {
                 let kept = &mut self.jobs.get_mut(job).unwrap().tasks[*index as usize];
                 let (from, to) = (kept.status, state.status);
-                assert!(!from.is_terminal() || *kept == *state, "an ended task changed: {from} → {to}");
-                *kept = state.clone();
+                assert!(!from.is_terminal() || *kept == **state, "an ended task changed: {from} → {to}");
+                kept.clone_from(state);
             }
             Change::JobChanged { id, state } => {
                 let kept = self.jobs.get_mut(id).unwrap();
