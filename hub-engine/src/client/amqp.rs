@@ -300,11 +300,22 @@ fn no_connection(address: &str, link: &Link) -> RequestError {
 }
 
 fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestError {
-    let mut message = format!("no connection to {address}");
-    let mut next = cause.map(|cause| cause as &dyn std::error::Error);
-    while let Some(error) = next {
-        let _ = write!(message, ": {error}");
-        next = error.source();
+    // Most causes name the broker themselves; it is `address` without the client library.
+    let broker = address.split(" (").next().unwrap_or(address);
+    let what = cause.map(|cause| cause.message().trim_end_matches('.'));
+    let mut message = match what {
+        Some(what) if what.starts_with(broker) => format!("no connection: {what}"),
+        Some(what) => format!("no connection to {address}: {what}"),
+        None => format!("no connection to {address}"),
+    };
+    // Of what is behind it the last may say something new.
+    let mut root = cause.and_then(std::error::Error::source);
+    while let Some(deeper) = root.and_then(std::error::Error::source) {
+        root = Some(deeper);
+    }
+    let said = what.map_or("", |what| what.strip_prefix(broker).unwrap_or(what).trim_start_matches(": "));
+    if let Some(root) = root.map(ToString::to_string).filter(|root| !root.contains(said)) {
+        let _ = write!(message, ": {root}");
     }
     message.push_str(". Is the broker running, and are address and credentials right?");
     RequestError::new(RequestErrorKind::Unreachable, message)
@@ -362,5 +373,32 @@ impl Hub for AmqpHub {
 
     async fn health(&self) -> Result<HealthReport, RequestError> {
         self.ask(Request::Health).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use hub_transport::{Error, ErrorKind, Operation};
+
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_connection_the_message_says_each_thing_once() {
+        let refused = io::Error::other("Connection refused");
+        let lost = |message: &str| Error::new(ErrorKind::Unreachable, Operation::Connect, message);
+        let deep =
+            lost("amqp://b:1/v cannot be reached").with_source(lost("the connection failed").with_source(refused));
+        let denied = lost("amqp://b:1/v: login was refused.").with_source(lost("login was refused."));
+        let elsewhere = lost("the broker is away");
+        let text = |cause: Option<&Error>| {
+            let told = unreachable("amqp://b:1/v (lapin)", cause).to_string();
+            told.split(". Is the broker").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(text(Some(&deep)), "no connection: amqp://b:1/v cannot be reached: Connection refused");
+        assert_eq!(text(Some(&elsewhere)), "no connection to amqp://b:1/v (lapin): the broker is away");
+        assert_eq!(text(None), "no connection to amqp://b:1/v (lapin)");
+        assert_eq!(text(Some(&denied)), "no connection: amqp://b:1/v: login was refused");
     }
 }
