@@ -4,6 +4,7 @@
 //! them in status records, but never changes them: an integer of a hundred digits, `1.0` beside `1`
 //! and the order of keys all survive, because the text itself is what is kept.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +16,10 @@ use serde_json::value::RawValue;
 pub struct Json(Arc<str>);
 
 impl Json {
+    /// Maximum depth of arrays and objects within each other in a value that enters Hub (a result, a posted result,
+    /// arguments once their references are replaced). Readers that recurse, such as Python's, stop near 1,000.
+    pub const MAX_DEPTH: usize = 500;
+
     /// Checks that `text` is exactly one JSON value and keeps it as it stands.
     ///
     /// # Errors
@@ -48,6 +53,51 @@ impl Json {
     #[must_use]
     pub fn get(&self) -> &str {
         &self.0
+    }
+
+    /// Whether arrays and objects are nested more than `limit` levels deep. Takes time in proportion to the text and
+    /// does not recurse.
+    #[must_use]
+    pub fn is_deeper_than(&self, limit: usize) -> bool {
+        // Each level takes two characters.
+        if self.0.len() <= 2 * limit {
+            return false;
+        }
+        let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+        for byte in self.0.bytes() {
+            if in_string {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' => escaped = true,
+                    b'"' => in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => in_string = true,
+                b'[' | b'{' => {
+                    depth += 1;
+                    if depth > limit {
+                        return true;
+                    }
+                }
+                b']' | b'}' => depth -= 1,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// The text without line breaks, for protocols that give each value one line. JSON strings hold no raw line
+    /// breaks, so only space between tokens goes.
+    #[must_use]
+    pub fn one_line(&self) -> Cow<'_, str> {
+        if self.0.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            Cow::Owned(self.0.replace(['\n', '\r'], ""))
+        } else {
+            Cow::Borrowed(&self.0)
+        }
     }
 
     /// The value as a tree. Numbers beyond 64 bits lose precision here, and only here.
@@ -111,6 +161,23 @@ mod tests {
         assert_eq!(Json::parse(text).unwrap().get(), text);
         let again: Json = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings() {
+        let nested = |depth: usize| Json::parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).unwrap();
+        assert!(!nested(100).is_deeper_than(100));
+        assert!(nested(101).is_deeper_than(100));
+        let wide = Json::parse(&format!(r#"["{}", "\"[[[[[", {}]"#, "[{".repeat(50), "[],".repeat(50) + "{}")).unwrap();
+        assert!(!wide.is_deeper_than(2));
+        assert!(wide.is_deeper_than(1));
+    }
+
+    #[test]
+    fn one_line_keeps_the_value() {
+        let json = Json::parse("[\r\n  1,\n \"a\\nb\",\n{}]").unwrap();
+        assert_eq!(json.one_line(), "[  1, \"a\\nb\",{}]");
+        assert_eq!(Json::parse("[1, 2]").unwrap().one_line(), "[1, 2]");
     }
 
     #[test]

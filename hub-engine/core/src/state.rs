@@ -32,6 +32,11 @@ pub enum ErrorKind {
     BadResult,
     /// The result is larger than the limit.
     ResultTooLarge,
+    /// The arguments are larger than the limit once their references are replaced.
+    ArgumentsTooLarge,
+    /// A value (the result, or the arguments once their references are replaced) is nested more than
+    /// [`Json::MAX_DEPTH`] levels deep.
+    ValueTooDeep,
     /// The process that ran the task died under it.
     ChildDied,
     /// The module could not be loaded.
