@@ -108,3 +108,26 @@ impl From<Assignment> for TaskMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(args: &str, kwargs: &str) -> String {
+        let id = "00000000-0000-0007-0000-000000000001";
+        format!(
+            r#"{{"id":"{id}","parent_id":"{id}","name":"t","task_name":"t","pool":"p","args":{args},"kwargs":{kwargs},"attempt":1,"incarnation":1}}"#
+        )
+    }
+
+    #[test]
+    fn arguments_are_a_list_and_an_object_and_nothing_else() {
+        let read = TaskMessage::decode(body(r#"["ab"]"#, r#"{"c":1}"#).as_bytes()).unwrap();
+        assert_eq!((read.v, read.args.get()), (1, r#"["ab"]"#));
+        for (args, kwargs) in
+            [(r#""ab""#, "{}"), ("{}", "{}"), ("null", "{}"), ("[]", "[]"), ("[]", r#""ab""#), ("1", "{}")]
+        {
+            TaskMessage::decode(body(args, kwargs).as_bytes()).unwrap_err();
+        }
+    }
+}
