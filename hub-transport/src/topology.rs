@@ -52,6 +52,9 @@ pub struct Queue {
     pub message_ttl: Option<Duration>,
     /// Of several consumers only one is served, the next takes over when it goes.
     pub single_active_consumer: bool,
+    /// Where a queue of this name exists with other properties, it is used as it is: see
+    /// [`crate::supervisor::declare`].
+    pub adopt: bool,
 }
 
 /// What a queue promises.
@@ -96,7 +99,14 @@ impl Queue {
             delivery_limit: None,
             message_ttl: None,
             single_active_consumer: false,
+            adopt: false,
         }
+    }
+
+    /// Whether a broker would hold the two for the same queue.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        *self == Self { adopt: self.adopt, ..other.clone() }
     }
 }
 

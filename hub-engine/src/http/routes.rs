@@ -212,8 +212,8 @@ struct PostedResult {
 async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Answer {
     let id: TaskId = read_id("a task's id", id)?;
     let bytes = body::read(body, api.settings.max_body_bytes).await?;
-    let PostedResult { id: named, status, data, msg, v } =
-        serde_json::from_slice(&bytes).map_err(|error| Refused::bad(format!("the body is no result: {error}")))?;
+    let PostedResult { id: named, status, data, msg, v } = crate::wire::object::from_slice(&bytes)
+        .map_err(|error| Refused::bad(format!("the body is no result: {error}")))?;
     if let Some(named) = named.filter(|named| *named != id) {
         return Err(Refused::bad(format!("the body is about task {named}, the path about task {id}")));
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HeldAttempt, WireError, check_version};
+use super::{HeldAttempt, WireError, check_version, object};
 
 /// A message on the control exchange: every worker gets it, whom it does not concern ignores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlMessage {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// What to do.
     #[serde(flatten)]
@@ -24,6 +25,7 @@ pub enum Control {
     /// Stop these issues, wherever they run: nobody wants their results.
     Stop {
         /// What to stop.
+        #[serde(deserialize_with = "object::list")]
         tasks: Vec<HeldAttempt>,
     },
     /// Say now who you are and what you have: a dispatcher has started.
@@ -34,27 +36,34 @@ pub enum Control {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// The worker's id.
     pub worker: Arc<str>,
     /// The machine it runs on.
+    #[serde(default)]
     pub host: Arc<str>,
     /// Its process id there.
+    #[serde(default)]
     pub pid: u32,
     /// The pools it serves.
     pub pools: Vec<Arc<str>>,
     /// How many tasks it runs at a time.
     pub slots: u32,
     /// How many it runs now.
+    #[serde(default)]
     pub running: u32,
     /// What it holds a lease on.
+    #[serde(default, deserialize_with = "object::list")]
     pub held: Vec<HeldAttempt>,
     /// What it has beside: issues that wait for a slot, run, or have a result on its way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::list")]
     pub present: Vec<HeldAttempt>,
     /// The task modules it has: name and signature.
+    #[serde(default)]
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The task modules it could not load: name and reason.
+    #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
     /// It stops, and this is its last.
     #[serde(default)]
@@ -67,7 +76,7 @@ impl Heartbeat {
     /// # Errors
     /// Where it is of a newer format, or is no heartbeat.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        let heartbeat: Self = serde_json::from_slice(body)?;
+        let heartbeat: Self = object::from_slice(body)?;
         check_version(Some(heartbeat.v))?;
         Ok(heartbeat)
     }
@@ -79,7 +88,7 @@ impl ControlMessage {
     /// # Errors
     /// Where it is of a newer format, or is no control message.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        let message: Self = serde_json::from_slice(body)?;
+        let message: Self = object::from_slice(body)?;
         check_version(Some(message.v))?;
         Ok(message)
     }

@@ -1,11 +1,14 @@
 //! What Hub's programs say to each other over the broker: names of exchanges and queues, and the JSON of
 //! every message. `docs/wire-format.md` describes the same for other languages.
 //!
-//! Every message carries `"v"`, the version of this format. Readers ignore keys that they do not know, so
-//! that a newer Hub can add some; a message of a higher version is refused, since its meaning may differ.
+//! Every message carries `"v"`, the version of this format; one without it is of version 1. Readers ignore keys that
+//! they do not know, so that a newer Hub can add some; a message of a higher version is refused, since its meaning may
+//! differ. What people write is read strictly, since an unknown key there is a misspelt one: posted results and filters.
 
 mod control;
+mod ended;
 mod names;
+pub(crate) mod object;
 mod request;
 mod result;
 mod submission;
@@ -17,11 +20,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use control::{Control, ControlMessage, Heartbeat};
+pub use ended::{ResultStatus, TaskEnded};
 pub use names::Names;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
-pub use result::{
-    FromWorker, HeldAttempt, ResultMessage, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded,
-};
+pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;
 
@@ -56,6 +58,11 @@ pub fn encode<T: Serialize>(message: &T) -> Bytes {
 #[must_use]
 pub fn raw<T: Serialize>(message: &T) -> Box<RawValue> {
     serde_json::value::to_raw_value(message).expect("a message of Hub's own is always JSON")
+}
+
+/// The version of a message that names none.
+const fn first_version() -> u32 {
+    1
 }
 
 fn check_version(v: Option<u32>) -> Result<(), WireError> {

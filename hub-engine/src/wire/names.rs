@@ -193,6 +193,8 @@ impl Names {
             .queue(Queue {
                 dead_letter: Some(DeadLetter { exchange: self.dead(), routing_key: None }),
                 delivery_limit: Some(TASK_DELIVERY_LIMIT),
+                // Workers of other origins declare it too. What it loses is noticed and handed out again.
+                adopt: true,
                 ..Queue::new(&queue, QueueKind::Quorum)
             })
             .bind(&self.tasks(), &queue, pool)

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{VERSION, WireError, check_version, raw};
+use super::{VERSION, WireError, check_version, object, raw};
 use crate::operations::{JobFilter, RequestError, ResultUpdate};
 
 /// The header with which a client says that it reads [`Replies`]; its value is `many`.
@@ -80,16 +80,18 @@ pub struct Reply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ok: Option<Box<RawValue>>,
     /// Why it was not done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub error: Option<RequestError>,
 }
 
 /// Answers to the same client, in one message. It has no correlation id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
 pub struct Replies<R> {
     /// The version of the message format.
     pub v: u32,
     /// The answers.
+    #[serde(deserialize_with = "object::list")]
     pub replies: Vec<ReplyFor<R>>,
 }
 
@@ -116,10 +118,12 @@ impl Request {
             kind: std::borrow::Cow<'a, str>,
             id: Option<JobId>,
             wait_ms: Option<u64>,
+            #[serde(default, deserialize_with = "object::optional")]
             filter: Option<JobFilter>,
+            #[serde(default, deserialize_with = "object::optional")]
             result: Option<ResultUpdate>,
         }
-        let body: Body<'_> = serde_json::from_slice(body)?;
+        let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
         let id = || body.id.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("id")));
         Ok(match &*body.kind {
@@ -156,7 +160,7 @@ impl<'a> Replies<&'a RawValue> {
     /// # Errors
     /// Where it is of a newer format, or is none.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
-        let replies: Self = serde_json::from_slice(body)?;
+        let replies: Self = object::from_slice(body)?;
         check_version(Some(replies.v))?;
         Ok(replies)
     }
@@ -177,7 +181,7 @@ impl Reply {
     /// # Errors
     /// Where it is of a newer format, or is no answer of this kind.
     pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Result<T, RequestError>, WireError> {
-        let reply: Self = serde_json::from_slice(body)?;
+        let reply: Self = object::from_slice(body)?;
         check_version(Some(reply.v))?;
         match (reply.ok, reply.error) {
             (_, Some(error)) => Ok(Err(error)),

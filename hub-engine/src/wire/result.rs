@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hub_core::state::TaskError;
-use hub_core::{Attempt, Json, TaskId, Timestamp};
+use hub_core::{Attempt, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{WireError, check_version, encode};
+use super::{TaskEnded, WireError, check_version, encode, first_version, object};
 use crate::operations::ResultUpdate;
 
 /// How results begin, as Hub's own workers write them.
@@ -50,10 +49,12 @@ pub struct HeldAttempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// The worker's id.
     pub worker: Arc<str>,
     /// What it runs.
+    #[serde(deserialize_with = "object::list")]
     pub tasks: Vec<HeldAttempt>,
 }
 
@@ -61,58 +62,20 @@ pub struct Started {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// The worker's id.
     pub worker: Arc<str>,
     /// What has ended.
+    #[serde(deserialize_with = "object::list")]
     pub results: Vec<TaskEnded>,
-}
-
-/// An issue of a task has ended, or was launched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskEnded {
-    /// The task.
-    pub id: TaskId,
-    /// Which issue: counted per task.
-    pub attempt: u32,
-    /// Which issue: the dispatcher's start.
-    pub incarnation: u64,
-    /// How it ended.
-    pub status: ResultStatus,
-    /// What it returned; absent where it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Json>,
-    /// Why it failed, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub msg: Option<Arc<str>>,
-    /// Why it failed, for programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<TaskError>,
-    /// What it printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<Arc<str>>,
-    /// When the worker began with it, by the worker's clock.
-    pub started_at: Timestamp,
-    /// When it was over, by the worker's clock.
-    pub ended_at: Timestamp,
-}
-
-/// How an issue of a task ended on its worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ResultStatus {
-    /// It returned.
-    Success,
-    /// It raised, died or could not be run.
-    Failed,
-    /// It is asynchronous and was launched; its result comes from outside.
-    Running,
 }
 
 /// A worker gives an issue back without having run it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// The task.
     pub id: TaskId,
@@ -152,14 +115,6 @@ impl From<(TaskId, Attempt)> for HeldAttempt {
     }
 }
 
-impl TaskEnded {
-    /// The task and its issue.
-    #[must_use]
-    pub const fn key(&self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
-    }
-}
-
 impl Results {
     /// The message, as the results queue has it.
     #[must_use]
@@ -176,14 +131,15 @@ impl Results {
     fn with_flaws(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Flawed<'a> {
+            #[serde(default = "first_version")]
             v: u32,
             worker: Arc<str>,
             #[serde(borrow)]
             results: Vec<&'a RawValue>,
         }
-        let Flawed { v, worker, results } = serde_json::from_slice(body)?;
+        let Flawed { v, worker, results } = object::from_slice(body)?;
         let readable = results.into_iter().filter_map(|result| {
-            let read = serde_json::from_str(result.get());
+            let read = TaskEnded::read(result.get().as_bytes(), &worker);
             read.inspect_err(|error| tracing::warn!(%worker, %error, "ignored a result")).ok()
         });
         Ok(Self { v, results: readable.collect(), worker: Arc::clone(&worker) })
@@ -193,11 +149,13 @@ impl Results {
     fn of_one(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Common {
+            #[serde(default = "first_version")]
             v: u32,
             worker: Arc<str>,
         }
-        let Common { v, worker } = serde_json::from_slice(body)?;
-        Ok(Self { v, worker, results: vec![serde_json::from_slice(body)?] })
+        let Common { v, worker } = object::from_slice(body)?;
+        let ended = TaskEnded::read(body, &worker)?;
+        Ok(Self { v, worker, results: vec![ended] })
     }
 }
 
@@ -209,7 +167,7 @@ impl ResultMessage {
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         // What workers write of nearly every task, read at once; what is wrong with it is found out below.
         if body.starts_with(RESULTS)
-            && let Ok(results) = serde_json::from_slice::<Results>(body)
+            && let Ok(results) = object::from_slice::<Results>(body)
             && check_version(Some(results.v)).is_ok()
         {
             return Ok(Self::FromWorker(FromWorker::Results(results)));
@@ -222,14 +180,14 @@ impl ResultMessage {
             #[serde(rename = "type", default, borrow)]
             kind: Option<std::borrow::Cow<'a, str>>,
         }
-        let head: Head<'_> = serde_json::from_slice(body)?;
+        let head: Head<'_> = object::from_slice(body)?;
         check_version(head.v)?;
         Ok(match head.kind.as_deref() {
-            None => Self::Posted(serde_json::from_slice(body)?),
-            Some("started") => Self::FromWorker(FromWorker::Started(serde_json::from_slice(body)?)),
+            None => Self::Posted(object::from_slice(body)?),
+            Some("started") => Self::FromWorker(FromWorker::Started(object::from_slice(body)?)),
             Some("results") => Self::FromWorker(FromWorker::Results(Results::with_flaws(body)?)),
             Some("result") => Self::FromWorker(FromWorker::Results(Results::of_one(body)?)),
-            Some("returned") => Self::FromWorker(FromWorker::Returned(serde_json::from_slice(body)?)),
+            Some("returned") => Self::FromWorker(FromWorker::Returned(object::from_slice(body)?)),
             Some(other) => {
                 let unknown = format!("unknown type {other:?}: known are started, results, result, returned");
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
@@ -241,6 +199,16 @@ impl ResultMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ResultStatus;
+
+    fn read(body: &str) -> Results {
+        let Ok(ResultMessage::FromWorker(FromWorker::Results(read))) = ResultMessage::decode(body.as_bytes()) else {
+            panic!("not read: {body}");
+        };
+        let again = ResultMessage::decode(&read.encode()).unwrap();
+        assert!(matches!(again, ResultMessage::FromWorker(FromWorker::Results(again)) if again == read));
+        read
+    }
 
     #[test]
     fn one_result_that_cannot_be_read_takes_no_others_with_it() {
@@ -249,16 +217,30 @@ mod tests {
             format!(r#"{{"id":"{id}","attempt":1,"incarnation":1,"status":"{status}","started_at":1,"ended_at":2}}"#)
         };
         let (good, bad) = ([result(1, "SUCCESS"), result(3, "FAILED")], result(2, "success"));
-        for results in [format!("{},{bad},{}", good[0], good[1]), good.join(",")] {
-            let body = format!(r#"{{"type":"results","v":1,"worker":"w","results":[{results}]}}"#);
-            let Ok(ResultMessage::FromWorker(FromWorker::Results(read))) = ResultMessage::decode(body.as_bytes())
-            else {
-                panic!("not read: {body}");
-            };
-            let again = ResultMessage::decode(&read.encode()).unwrap();
-            assert!(matches!(again, ResultMessage::FromWorker(FromWorker::Results(again)) if again == read));
-            assert_eq!((read.worker.as_ref(), read.results.len()), ("w", 2));
-            assert_eq!(read.results[1].status, ResultStatus::Failed);
+        let body = |results: &str| format!(r#"{{"type":"results","v":1,"worker":"w","results":[{results}]}}"#);
+        let whole = read(&body(&good.join(",")));
+        assert_eq!((whole.worker.as_ref(), whole.results.len()), ("w", 2));
+        // One that names its issue fails the task; one that does not is left out.
+        let flawed = read(&body(&format!("{},{bad},[],{}", good[0], good[1])));
+        let statuses: Vec<_> = flawed.results.iter().map(|result| result.status).collect();
+        assert_eq!(statuses, [ResultStatus::Success, ResultStatus::Failed, ResultStatus::Failed]);
+        assert_eq!((&flawed.results[0], &flawed.results[2]), (&whole.results[0], &whole.results[1]));
+    }
+
+    #[test]
+    fn a_list_is_no_message_and_a_message_without_a_version_is_of_the_first() {
+        let id = "00000000-0000-0007-0000-000000000001";
+        for list in [
+            format!(r#"["{id}","SUCCESS",1]"#),
+            format!(r#"{{"type":"started","worker":"w","tasks":[["{id}",1,1]]}}"#),
+            format!(r#"{{"type":"results","v":1,"worker":"w","results":{{}}}}"#),
+            format!(r#"["started",1,"w",["{id}",1,1]]"#),
+        ] {
+            ResultMessage::decode(list.as_bytes()).unwrap_err();
         }
+        let started =
+            format!(r#"{{"type":"started","worker":"w","tasks":[{{"id":"{id}","attempt":1,"incarnation":1}}]}}"#);
+        let read = ResultMessage::decode(started.as_bytes()).unwrap();
+        assert!(matches!(read, ResultMessage::FromWorker(FromWorker::Started(started)) if started.v == 1));
     }
 }

@@ -8,7 +8,7 @@ use hub_transport::{Message, Text};
 use serde::{Deserialize, Serialize};
 
 use super::request::{MANY, REPLIES_HEADER};
-use super::{JSON, Names, VERSION, WireError, check_version, encode};
+use super::{JSON, Names, VERSION, WireError, check_version, encode, object};
 
 /// The header of a submission that wants its answer at the job's end: for how many milliseconds at most.
 pub const WAIT_HEADER: &str = "wait_ms";
@@ -40,6 +40,7 @@ pub struct JobMessage {
 #[derive(Serialize, Deserialize)]
 struct List {
     v: Option<u32>,
+    #[serde(deserialize_with = "object::list")]
     jobs: Vec<Entry>,
 }
 
@@ -111,7 +112,7 @@ impl JobMessage {
         }
         let body = &message.body;
         let end = body.iter().position(|byte| *byte == END_OF_LIST).unwrap_or(body.len());
-        let list: List = serde_json::from_slice(&body[..end])?;
+        let list: List = object::from_slice(&body[..end])?;
         check_version(list.v)?;
         if list.jobs.len() > MOST {
             return Err(malformed("it brings more than 1024 jobs"));

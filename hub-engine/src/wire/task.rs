@@ -8,12 +8,13 @@ use hub_core::{Attempt, JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{VERSION, WireError, check_version};
+use super::{VERSION, WireError, check_version, object};
 
 /// An issue of a task, published to `hub.tasks` under its pool's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskMessage {
     /// The version of the message format.
+    #[serde(default = "super::first_version")]
     pub v: u32,
     /// The task.
     pub id: TaskId,
@@ -43,7 +44,7 @@ impl TaskMessage {
         // Borrowed from the body, for each to be copied once, to where it stays.
         #[derive(Deserialize)]
         struct Body<'a> {
-            v: u32,
+            v: Option<u32>,
             id: TaskId,
             parent_id: JobId,
             #[serde(borrow)]
@@ -59,10 +60,16 @@ impl TaskMessage {
             attempt: u32,
             incarnation: u64,
         }
-        let body: Body<'_> = serde_json::from_slice(body)?;
-        check_version(Some(body.v))?;
+        let body: Body<'_> = object::from_slice(body)?;
+        check_version(body.v)?;
+        // A text would be taken apart into arguments by what runs the task.
+        if !body.args.get().starts_with('[') || !body.kwargs.get().starts_with('{') {
+            return Err(WireError::Malformed(serde::de::Error::custom(
+                "args is not a list or kwargs is not an object",
+            )));
+        }
         Ok(Self {
-            v: body.v,
+            v: body.v.unwrap_or(1),
             id: body.id,
             parent_id: body.parent_id,
             name: body.name.into(),
@@ -98,6 +105,29 @@ impl From<Assignment> for TaskMessage {
             args: assignment.args,
             kwargs: assignment.kwargs,
             attempt: assignment.attempt,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(args: &str, kwargs: &str) -> String {
+        let id = "00000000-0000-0007-0000-000000000001";
+        format!(
+            r#"{{"id":"{id}","parent_id":"{id}","name":"t","task_name":"t","pool":"p","args":{args},"kwargs":{kwargs},"attempt":1,"incarnation":1}}"#
+        )
+    }
+
+    #[test]
+    fn arguments_are_a_list_and_an_object_and_nothing_else() {
+        let read = TaskMessage::decode(body(r#"["ab"]"#, r#"{"c":1}"#).as_bytes()).unwrap();
+        assert_eq!((read.v, read.args.get()), (1, r#"["ab"]"#));
+        for (args, kwargs) in
+            [(r#""ab""#, "{}"), ("{}", "{}"), ("null", "{}"), ("[]", "[]"), ("[]", r#""ab""#), ("1", "{}")]
+        {
+            TaskMessage::decode(body(args, kwargs).as_bytes()).unwrap_err();
         }
     }
 }

@@ -162,7 +162,7 @@ impl State {
                 Operation::Declare,
                 format!("the queue {:?} is held exclusively", spec.name),
             )),
-            Some(known) if known.spec != *spec || known.owner != owner => Err(conflict("queue", &spec.name)),
+            Some(known) if !known.spec.is_same(spec) || known.owner != owner => Err(conflict("queue", &spec.name)),
             Some(known) => {
                 known.unused_since = Instant::now();
                 Ok(())

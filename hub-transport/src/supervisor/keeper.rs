@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::backoff::Waits;
+use super::declare::{Conflict, declare};
 use super::link::{DeliveryRef, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
@@ -41,6 +42,8 @@ pub(super) struct Keeper {
     flowing: HashMap<SubscriptionId, u64>,
     sessions: u64,
     epochs: u64,
+    /// Queues that exist with other properties, as far as that was logged.
+    conflicts: HashSet<Conflict>,
 }
 
 /// A subscription has ended.
@@ -77,6 +80,7 @@ impl Keeper {
             flowing: HashMap::new(),
             sessions: 0,
             epochs: 0,
+            conflicts: HashSet::new(),
         }
     }
 
@@ -134,7 +138,7 @@ impl Keeper {
     }
 
     async fn set_up(&mut self, session: &dyn Session) -> Result<()> {
-        session.declare(&self.plan.topology).await?;
+        self.declare(session).await?;
         let publisher = session.publisher(self.plan.window).await?;
         let (mut inbox, mut subscriptions) = (None, Vec::with_capacity(self.plan.subscriptions.len()));
         if self.plan.inbox {
@@ -158,6 +162,22 @@ impl Keeper {
             self.flow(id, subscription);
         }
         tracing::debug!(broker = self.transport.describe(), "connected to the broker");
+        Ok(())
+    }
+
+    /// Declares the topology, and says once of each queue that it is another than it should be.
+    async fn declare(&mut self, session: &dyn Session) -> Result<()> {
+        for conflict in declare(session, &self.plan.topology).await? {
+            if self.conflicts.insert(conflict.clone()) {
+                tracing::error!(
+                    queue = conflict.queue,
+                    reason = conflict.reason,
+                    "this queue exists with other properties than Hub gives it, and is used as it is: what it loses or \
+                     cannot deliver is noticed later or not at all. Stop the programs of this Hub, delete the queue when it \
+                     is empty, and start them again"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -257,7 +277,7 @@ impl Keeper {
             return Err(closed("the place for replies is gone"));
         }
         let again = async {
-            session.declare(&self.plan.topology).await?;
+            self.declare(session).await?;
             self.subscribe(session, id).await
         };
         let timeout = Error::new(ErrorKind::Timeout, Operation::Subscribe, "the broker does not answer");

@@ -6,9 +6,11 @@
 //! started again; if that fails, the session is given up and dialled anew.
 
 mod backoff;
+mod declare;
 mod keeper;
 mod link;
 mod outbox;
 
 pub use backoff::Backoff;
+pub use declare::{Conflict, declare};
 pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId};

@@ -68,6 +68,7 @@ cases! {
         replies_reach_the_inbox_of_their_session,
         a_closed_session_is_over,
         declaring_again_changes_nothing_and_otherwise_conflicts,
+        a_queue_that_may_be_adopted_is_used_as_it_is,
         topics_and_fanouts_route,
         an_exclusive_queue_goes_with_its_session,
         one_consumer_is_active_at_a_time,

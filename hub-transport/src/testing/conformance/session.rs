@@ -2,8 +2,9 @@
 
 use super::Fixture;
 use super::steps::{DEADLINE, connect, next, publish, quorum, soon, subscribe, text, to, unique, with_queue};
+use crate::supervisor::declare;
 use crate::topology::{ExchangeKind, Queue, QueueKind};
-use crate::{ErrorKind, Health, Message, Outcome, Settlement, SubscribeOptions, Topology};
+use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, SubscribeOptions, Topology};
 
 pub(super) async fn a_deleted_queue_ends_its_subscription(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
@@ -16,18 +17,20 @@ pub(super) async fn a_deleted_queue_ends_its_subscription(fixture: &dyn Fixture)
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+/// Waits until so many messages wait in a queue: a broker may count a moment behind what it has confirmed.
+async fn counted(session: &dyn Session, queue: &str, expected: u64) {
+    soon("the count", async {
+        while session.ready(queue).await.expect("the queue is there") != expected {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 pub(super) async fn waiting_messages_are_counted(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(&*session, "counted").await;
-    let counted = async |expected: u64| {
-        soon("the count", async {
-            // A broker may count a moment behind what it has confirmed.
-            while session.ready(&queue).await.expect("the queue is there") != expected {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    };
+    let counted = async |expected| counted(&*session, &queue, expected).await;
     counted(0).await;
     publish(&*session, ["1", "2", "3"].map(|body| to(&queue, body))).await;
     counted(3).await;
@@ -89,6 +92,32 @@ pub(super) async fn declaring_again_changes_nothing_and_otherwise_conflicts(fixt
     let other = Queue { delivery_limit: Some(7), ..queue };
     let error = session.declare(&Topology::default().queue(other)).await.expect_err("it is another queue");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
+pub(super) async fn a_queue_that_may_be_adopted_is_used_as_it_is(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let (exchange, taken, own) = (unique("adopting"), unique("taken"), unique("own"));
+    let foreign = Queue { delivery_limit: Some(7), ..Queue::new(&taken, QueueKind::Quorum) };
+    session.declare(&Topology::default().queue(foreign)).await.expect("somebody else declares it");
+    let wanted = |adopt| {
+        Topology::default()
+            .exchange(&exchange, ExchangeKind::Direct, None)
+            .queue(Queue { adopt, ..Queue::new(&taken, QueueKind::Quorum) })
+            .queue(Queue { adopt, ..Queue::new(&own, QueueKind::Quorum) })
+            .bind(&exchange, &taken, "a")
+            .bind(&exchange, &own, "b")
+    };
+    let error = declare(&*session, &wanted(false)).await.expect_err("it may not be adopted");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let session = connect(fixture).await;
+    let conflicts = declare(&*session, &wanted(true)).await.expect("it is adopted");
+    assert_eq!(conflicts.iter().map(|conflict| &conflict.queue).collect::<Vec<_>>(), [&taken]);
+    let publisher = session.publisher(8).await.expect("a publisher");
+    for (key, queue) in [("a", &taken), ("b", &own)] {
+        let receipt = publisher.publish(Message::new(&exchange, key, "x")).await.expect("it is taken");
+        assert!(matches!(soon("an outcome", receipt).await, Outcome::Confirmed), "{queue}");
+        counted(&*session, queue, 1).await;
+    }
 }
 
 pub(super) async fn topics_and_fanouts_route(fixture: &dyn Fixture) {

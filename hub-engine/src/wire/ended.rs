@@ -1,0 +1,150 @@
+//! The end of an issue of a task, as its worker reports it.
+
+use std::sync::Arc;
+
+use hub_core::state::{ErrorKind, TaskError};
+use hub_core::{Attempt, Json, TaskId, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{HeldAttempt, object};
+use crate::clock::now;
+
+/// An issue of a task has ended, or was launched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskEnded {
+    /// The task.
+    pub id: TaskId,
+    /// Which issue: counted per task.
+    pub attempt: u32,
+    /// Which issue: the dispatcher's start.
+    pub incarnation: u64,
+    /// How it ended.
+    pub status: ResultStatus,
+    /// What it returned; absent where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Json>,
+    /// Why it failed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg: Option<Arc<str>>,
+    /// Why it failed, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "reported_error")]
+    pub error: Option<TaskError>,
+    /// What it printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Arc<str>>,
+    /// When the worker began with it, by the worker's clock; the time of reading where the worker does not say.
+    #[serde(default = "now")]
+    pub started_at: Timestamp,
+    /// When it was over, likewise.
+    #[serde(default = "now")]
+    pub ended_at: Timestamp,
+}
+
+/// How an issue of a task ended on its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ResultStatus {
+    /// It returned.
+    Success,
+    /// It raised, died or could not be run.
+    Failed,
+    /// It is asynchronous and was launched; its result comes from outside.
+    Running,
+}
+
+impl TaskEnded {
+    /// The task and its issue.
+    #[must_use]
+    pub const fn key(&self) -> (TaskId, Attempt) {
+        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    }
+
+    /// Reads one. A result that names its issue and is wrong otherwise is a failure of that task, with the reason: an
+    /// ignored result would leave the task running for ever.
+    ///
+    /// # Errors
+    /// Where it does not name an issue.
+    pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
+        object::from_slice::<Self>(text).or_else(|error| {
+            let issue: HeldAttempt = object::from_slice(text)?;
+            tracing::warn!(worker, task = %issue.id, %error, "a worker reported a result that cannot be read: the task fails");
+            Ok(Self {
+                id: issue.id,
+                attempt: issue.attempt,
+                incarnation: issue.incarnation,
+                status: ResultStatus::Failed,
+                data: None,
+                msg: Some(format!("the worker {worker} reported a result that cannot be read: {error}").into()),
+                error: Some(TaskError { kind: ErrorKind::BadResult, type_name: None, traceback: None }),
+                log: None,
+                started_at: now(),
+                ended_at: now(),
+            })
+        })
+    }
+}
+
+/// The error of a worker of any origin. A kind that Hub does not know counts as `TASK_FAILED`.
+fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TaskError>, D::Error> {
+    #[derive(Deserialize)]
+    struct Reported {
+        #[serde(default)]
+        kind: Option<serde_json::Value>,
+        #[serde(rename = "type", default)]
+        type_name: Option<Arc<str>>,
+        #[serde(default)]
+        traceback: Option<Arc<str>>,
+    }
+    let reported: Option<Reported> = object::optional(deserializer)?;
+    Ok(reported.map(|Reported { kind, type_name, traceback }| {
+        let kind = kind.and_then(|kind| ErrorKind::deserialize(kind).ok()).unwrap_or(ErrorKind::TaskFailed);
+        TaskError { kind, type_name, traceback }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUE: &str = r#""id":"00000000-0000-0007-0000-000000000001","attempt":1,"incarnation":2"#;
+
+    fn read(rest: &str) -> TaskEnded {
+        TaskEnded::read(format!("{{{ISSUE}{rest}}}").as_bytes(), "w").unwrap()
+    }
+
+    #[test]
+    fn what_may_be_absent_may_be_absent() {
+        let ended = read(r#","status":"SUCCESS""#);
+        assert_eq!((ended.status, ended.data, ended.error), (ResultStatus::Success, None, None));
+        assert_eq!(ended.attempt, 1);
+    }
+
+    #[test]
+    fn an_unknown_error_kind_is_a_failed_task() {
+        let kind = |error: &str| {
+            read(&format!(r#","status":"FAILED","msg":"no","error":{error}"#)).error.map(|error| error.kind)
+        };
+        for error in [r#"{"kind":"MY_OWN"}"#, r#"{"kind":7}"#, "{}", r#"{"other":[]}"#] {
+            assert_eq!(kind(error), Some(ErrorKind::TaskFailed), "{error}");
+        }
+        assert_eq!(kind(r#"{"kind":"BAD_ARGUMENTS"}"#), Some(ErrorKind::BadArguments));
+        assert_eq!(kind("null"), None);
+    }
+
+    #[test]
+    fn an_unreadable_result_fails_the_task_that_it_names() {
+        for rest in
+            [r#","status":"success""#, "", r#","status":"SUCCESS","log":7"#, r#","status":"FAILED","error":["x"]"#]
+        {
+            let ended = read(rest);
+            assert_eq!(
+                (ended.status, ended.error.unwrap().kind),
+                (ResultStatus::Failed, ErrorKind::BadResult),
+                "{rest}"
+            );
+            assert!(ended.msg.unwrap().starts_with("the worker w reported a result that cannot be read: "));
+        }
+        let list = br#"["00000000-0000-0007-0000-000000000001",1,2,"SUCCESS"]"#;
+        TaskEnded::read(list, "w").unwrap_err();
+    }
+}
