@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::backoff::Waits;
-use super::link::{DeliveryRef, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
+use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
@@ -133,8 +133,32 @@ impl Keeper {
         }
     }
 
+    async fn declare(&self, session: &dyn Session) -> Result<()> {
+        if let Some(Foundation { queue, topology }) = &self.plan.foundation {
+            match session.ready(queue).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    session.declare(topology).await.map_err(|error| match error.kind() {
+                        ErrorKind::AccessRefused => Error::new(
+                            ErrorKind::AccessRefused,
+                            Operation::Declare,
+                            format!(
+                                "there is no queue {queue:?}, and this user has no right to declare it: start the \
+                                 dispatcher first, or check the prefix"
+                            ),
+                        )
+                        .with_source(error),
+                        _ => error,
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        session.declare(&self.plan.topology).await
+    }
+
     async fn set_up(&mut self, session: &dyn Session) -> Result<()> {
-        session.declare(&self.plan.topology).await?;
+        self.declare(session).await?;
         let publisher = session.publisher(self.plan.window).await?;
         let (mut inbox, mut subscriptions) = (None, Vec::with_capacity(self.plan.subscriptions.len()));
         if self.plan.inbox {
@@ -257,7 +281,7 @@ impl Keeper {
             return Err(closed("the place for replies is gone"));
         }
         let again = async {
-            session.declare(&self.plan.topology).await?;
+            self.declare(session).await?;
             self.subscribe(session, id).await
         };
         let timeout = Error::new(ErrorKind::Timeout, Operation::Subscribe, "the broker does not answer");

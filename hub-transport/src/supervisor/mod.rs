@@ -11,4 +11,6 @@ mod link;
 mod outbox;
 
 pub use backoff::Backoff;
-pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId};
+pub use link::{
+    DeliveryRef, Foundation, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId,
+};
