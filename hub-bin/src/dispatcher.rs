@@ -110,7 +110,7 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Refused, error.to_string()).because(error))?;
     let shutdown = CancellationToken::new();
     if let Some((listener, token)) = http {
-        let settings = HttpSettings { token, max_body_bytes };
+        let settings = HttpSettings { token, max_body_bytes, ..HttpSettings::default() };
         tokio::spawn(http::serve(listener, dispatcher.hub(), settings, shutdown.clone()));
     }
     let worker = match args.work.merge(&config) {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use hub_core::text::ShownLines;
 use hub_engine::operations::{RequestError, RequestErrorKind};
 
 /// Exit codes. Documented in `docs/client.md`; scripts rely on them.
@@ -42,9 +43,9 @@ impl Failure {
         self
     }
 
-    /// Tells the user, and ends with the code.
+    /// Tells the user, and ends with the code. What it quotes may come from anywhere.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {self}");
+        eprintln!("error: {}", ShownLines(self));
         self.exit.into()
     }
 }

@@ -198,6 +198,7 @@ mod tests {
     fn with(tags: std::ops::RangeInclusive<u64>) -> Acks {
         let prefetch = u16::try_from(ENOUGH).unwrap() * u16::try_from(PART).unwrap();
         let plan = Plan {
+            foundation: None,
             topology: Topology::default(),
             subscriptions: vec![Subscribe::new("queue", SubscribeOptions { prefetch, exclusive: false })],
             inbox: false,

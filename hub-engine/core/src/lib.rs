@@ -27,6 +27,7 @@ pub mod machine;
 mod record;
 pub mod state;
 mod status;
+pub mod text;
 mod time;
 
 pub use id::{Attempt, JobId, TaskId};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
-use hub_transport::{Bytes, Message, Outcome, Receipt, Text, Transport};
+use hub_transport::{Bytes, Message, Outcome, Receipt, Text, Topology, Transport};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -85,7 +85,8 @@ impl AmqpHub {
         let address = transport.describe();
         let max_message_bytes = transport.capabilities().max_message_bytes;
         let plan = Plan {
-            topology: names.client_topology(),
+            foundation: Some(names.foundation()),
+            topology: Topology::default(),
             subscriptions: Vec::new(),
             inbox: true,
             window: WINDOW,

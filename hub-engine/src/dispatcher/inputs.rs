@@ -40,6 +40,8 @@ pub(super) enum Input {
         /// When it was asked.
         asked: Timestamp,
     },
+    /// A request is answered.
+    Answered(DeliveryRef),
     /// All submissions of a message were refused and are answered: nothing of it is to be kept.
     Refused(DeliveryRef),
     /// Stop within this time.
@@ -53,7 +55,7 @@ impl Input {
     /// Whether it says only that what was begun has come to its end. What follows from that can wait a moment.
     pub(super) fn is_confirmation(&self) -> bool {
         match self {
-            Self::Committed(_) => true,
+            Self::Committed(_) | Self::Answered(_) => true,
             Self::Published(_, outcomes) => {
                 outcomes.iter().all(|(.., outcome)| matches!(outcome, FinalOutcome::Confirmed))
             }

@@ -1,6 +1,11 @@
 //! Brings answers to those who asked: many in one message where they go to the same client at once and it reads that.
+//!
+//! Answers go out with the dispatcher's rights, so a client could have it write into any queue. An answer therefore goes only to
+//! an address that the broker itself has handed out: see [`is_client_address`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hub_transport::supervisor::Link;
 use hub_transport::{Message, Text};
@@ -31,6 +36,8 @@ pub(super) struct ReplyTo {
 pub(super) struct Replier {
     link: Link,
     orders: mpsc::UnboundedSender<Order>,
+    /// Number of messages whose address for answers was refused.
+    refused: Arc<AtomicU64>,
 }
 
 /// What is to be done about answers that can go together.
@@ -40,15 +47,16 @@ enum Order {
     Flush(oneshot::Sender<()>),
 }
 
-impl ReplyTo {
-    pub(super) fn of(message: &Message) -> Self {
-        Self {
-            address: message.reply_to.clone(),
-            correlation_id: message.correlation_id.clone(),
-            reads_many: wire::reads_many(message),
-        }
-    }
+/// How the addresses begin that a broker hands out: of direct reply-to, and of queues that it was left to name. Clients cannot
+/// declare names that begin with `amq.`, nor guess another client's address.
+const CLIENT_ADDRESSES: [&str; 2] = ["amq.rabbitmq.reply-to.", "amq.gen-"];
 
+/// Whether only the client that asks can have this address.
+fn is_client_address(address: &str) -> bool {
+    CLIENT_ADDRESSES.iter().any(|prefix| address.starts_with(prefix))
+}
+
+impl ReplyTo {
     /// The same client, who asked something else too.
     pub(super) fn about(&self, correlation_id: Option<Text>) -> Self {
         Self { correlation_id, ..self.clone() }
@@ -65,7 +73,30 @@ impl Replier {
     pub(super) fn start(link: Link, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
         tokio::spawn(gather(link.clone(), from_orders, Bounds::new(TURN, max_message_bytes)));
-        Self { link, orders }
+        Self { link, orders, refused: Arc::default() }
+    }
+
+    /// Where the answer to a message goes: nowhere, where it names an address that is not a client's own.
+    pub(super) fn reply_to(&self, message: &Message) -> ReplyTo {
+        let address = message.reply_to.clone().filter(|address| {
+            let is_fine = is_client_address(address);
+            if !is_fine && self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!(
+                    reply_to = %address,
+                    exchange = %message.exchange,
+                    key = %message.routing_key,
+                    "answers go only to queues that the broker has named and to direct reply-to: messages with other \
+                     addresses are not answered (this is logged once)"
+                );
+            }
+            is_fine
+        });
+        ReplyTo { address, correlation_id: message.correlation_id.clone(), reads_many: wire::reads_many(message) }
+    }
+
+    /// Number of messages so far whose address for answers was refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Sends an answer. Whoever has gone meanwhile does not get it.
@@ -140,6 +171,7 @@ mod tests {
 
     async fn connect(broker: &MemoryBroker) -> (Link, LinkEvents, Text) {
         let plan = Plan {
+            foundation: None,
             topology: Topology::default(),
             subscriptions: Vec::new(),
             inbox: true,
@@ -156,6 +188,26 @@ mod tests {
         match client.next().await {
             Some(LinkEvent::Delivery(_, _, delivery)) => delivery,
             event => panic!("{event:?} is no answer"),
+        }
+    }
+
+    #[test]
+    fn only_addresses_that_the_broker_hands_out_are_answered() {
+        for fine in ["amq.gen-Jz3xYd", "amq.rabbitmq.reply-to.g1h2AA5yZXBs.kxm"] {
+            assert!(is_client_address(fine), "{fine}");
+        }
+        for refused in [
+            "",
+            "hub.results.0",
+            "hub.tasks.default",
+            "hub.control.w1",
+            "mine",
+            "amq.rabbitmq.reply-to",
+            "amq.gen",
+            "AMQ.GEN-x",
+            " amq.gen-x",
+        ] {
+            assert!(!is_client_address(refused), "{refused}");
         }
     }
 

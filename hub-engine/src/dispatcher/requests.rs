@@ -7,16 +7,24 @@ use hub_core::JobId;
 use hub_transport::Delivery;
 use hub_transport::supervisor::DeliveryRef;
 use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
 
-use super::inputs::Submit;
+use super::inputs::{Input, Submit};
 use super::intake::Arrival;
 use super::local::{Admission, LocalHub};
 use super::replies::{Replier, ReplyTo};
+use super::settings::OPEN_REQUESTS;
 use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate, Submitted};
 use crate::wire::{JobMessage, Request};
 
 /// How long an answer to "tell me when it has ended" is held back at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The same where [`MAXIMUM_WAITS`] are held back already.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// Maximum number of requests whose answers are held back at a time.
+const MAXIMUM_WAITS: usize = OPEN_REQUESTS as usize / 4 * 3;
 
 /// After so many bytes of jobs the others of this thread have a turn.
 const BREATH: usize = 64 * 1024;
@@ -34,7 +42,7 @@ pub(super) struct Id<T> {
 pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRef, delivery: Delivery) {
     let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
-        let asker = ReplyTo::of(&delivery.message);
+        let asker = replier.reply_to(&delivery.message);
         let jobs = JobMessage::all_of(&delivery.message).unwrap_or_else(|error| {
             refuse(&replier, &asker, None, RequestError::new(RequestErrorKind::InvalidRequest, error.to_string()));
             Vec::new()
@@ -108,20 +116,58 @@ fn refuse(replier: &Replier, reply: &ReplyTo, id: Option<JobId>, error: RequestE
     replier.send::<Submitted>(reply, Err(error));
 }
 
-/// Answers a request from the request queue.
-pub(super) fn request(hub: &Arc<LocalHub>, replier: &Replier, delivery: Delivery) {
-    let (hub, replier) = (Arc::clone(hub), replier.clone());
-    tokio::spawn(async move {
-        let reply = ReplyTo::of(&delivery.message);
-        match Request::decode(&delivery.message.body) {
-            Ok(request) => answer(&*hub, &replier, &reply, request).await,
-            Err(error) => {
-                tracing::warn!(%error, "refused a request");
-                let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                replier.send::<()>(&reply, Err(refusal));
+/// Answers what comes by the request queue. A request is acknowledged when it is answered, so the queue's prefetch bounds the
+/// number of open ones, and those of a dispatcher that dies are answered by the next one.
+#[derive(Debug)]
+pub(super) struct Requests {
+    hub: Arc<LocalHub>,
+    replier: Replier,
+    inputs: mpsc::UnboundedSender<Input>,
+    /// Those that may wait for the end of a job at present. The others of [`OPEN_REQUESTS`] are for what is answered at once.
+    waits: Arc<Semaphore>,
+}
+
+/// A request that is not acknowledged yet. It will be when this goes, in whatever way the answering ends.
+struct Open {
+    at: DeliveryRef,
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.inputs.send(Input::Answered(self.at));
+    }
+}
+
+impl Requests {
+    pub(super) fn new(hub: Arc<LocalHub>, replier: Replier, inputs: mpsc::UnboundedSender<Input>) -> Self {
+        Self { hub, replier, inputs, waits: Arc::new(Semaphore::new(MAXIMUM_WAITS)) }
+    }
+
+    /// Answers a request from the request queue.
+    pub(super) fn answer(&self, at: DeliveryRef, delivery: Delivery) {
+        let (hub, replier, waits) = (Arc::clone(&self.hub), self.replier.clone(), Arc::clone(&self.waits));
+        let open = Open { at, inputs: self.inputs.clone() };
+        tokio::spawn(async move {
+            let _open = open;
+            let reply = replier.reply_to(&delivery.message);
+            match Request::decode(&delivery.message.body) {
+                // Nobody reads what this only looks up.
+                Ok(request) if !reply.is_wanted() && !request.changes_something() => {}
+                Ok(request) => {
+                    // Where too many wait already, a client is answered soon, and asks again.
+                    let place = request.wait().and_then(|_| waits.try_acquire().ok());
+                    let longest = if place.is_some() { LONGEST_WAIT } else { SHORT_WAIT };
+                    answer(&*hub, &replier, &reply, request, longest).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "refused a request");
+                    let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
+                    replier.send::<()>(&reply, Err(refusal));
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 /// Answers a result from outside for a task whose job is not live.
@@ -137,8 +183,8 @@ pub(super) fn posted_late(hub: &Arc<LocalHub>, replier: &Replier, reply: ReplyTo
     });
 }
 
-async fn answer(hub: &dyn Hub, replier: &Replier, reply: &ReplyTo, request: Request) {
-    let wait = request.wait().map(|wait| wait.min(LONGEST_WAIT));
+async fn answer(hub: &dyn Hub, replier: &Replier, reply: &ReplyTo, request: Request, longest_wait: Duration) {
+    let wait = request.wait().map(|wait| wait.min(longest_wait));
     match request {
         Request::Job { id, .. } => replier.send(reply, hub.job(id, wait).await),
         Request::Jobs { filter } => replier.send(reply, hub.jobs(filter).await),

@@ -18,8 +18,13 @@ pub(super) const RESULTS: SubscriptionId = SubscriptionId(1);
 pub(super) const REQUESTS: SubscriptionId = SubscriptionId(2);
 /// Heartbeats of workers.
 pub(super) const HEARTBEATS: SubscriptionId = SubscriptionId(3);
-/// What killed its workers, or is no task. (At 4 comes what found no queue.)
+/// What found no queue.
+pub(super) const UNROUTED: SubscriptionId = SubscriptionId(4);
+/// What killed its workers, or is no task.
 pub(super) const DEAD: SubscriptionId = SubscriptionId(5);
+
+/// Maximum number of requests that are open at a time: further ones wait in the broker.
+pub(super) const OPEN_REQUESTS: u16 = 1024;
 
 /// How a dispatcher serves.
 #[derive(Clone, Debug)]
@@ -76,12 +81,13 @@ impl DispatcherSettings {
         let queues = [
             (names.jobs_queue(), 256),
             (names.results_queue(), 2048),
-            (names.requests_queue(), 256),
+            (names.requests_queue(), OPEN_REQUESTS),
             (names.heartbeats_queue(&id), 256),
             (names.unrouted(), 256),
             (names.dead(), 256),
         ];
         Plan {
+            foundation: None,
             topology: names.dispatcher_topology(&id),
             subscriptions: queues
                 .into_iter()

@@ -4,10 +4,13 @@ mod answer;
 mod body;
 mod document;
 mod guard;
+mod places;
 mod query;
 mod routes;
 mod schemas;
 mod serve;
+mod stream;
 mod token;
 
+pub use places::HttpLimits;
 pub use serve::{HttpSettings, serve};

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,13 +14,16 @@ use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post};
 use hub_core::{JobId, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{Answer, Refused, created, ok, raw, with_status};
 use super::query::{Query, parse};
 use super::{HttpSettings, body, document, guard};
-use crate::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, Submitted, UpdateStatus};
+use crate::operations::{
+    Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted, UpdateStatus,
+};
 
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -245,7 +248,13 @@ async fn ready(State(api): State<Api>) -> Answer {
 }
 
 async fn openapi() -> Answer {
-    Ok(ok(&document::openapi()))
+    // Written once, so that requests without a token cost little work.
+    static DOCUMENT: LazyLock<Result<Box<RawValue>, serde_json::Error>> =
+        LazyLock::new(|| serde_json::value::to_raw_value(&document::openapi()));
+    match &*DOCUMENT {
+        Ok(document) => Ok(ok(document)),
+        Err(error) => Err(RequestError::new(RequestErrorKind::Internal, error.to_string()).into()),
+    }
 }
 
 #[cfg(test)]

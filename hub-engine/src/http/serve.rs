@@ -1,26 +1,42 @@
 //! Accepts connections and serves the routes on them, until told to stop.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Refused;
+use super::places::{Activity, HttpLimits, Place, Places};
 use super::routes::{self, Api};
-use crate::operations::Hub;
+use super::stream::Watched;
+use crate::operations::{Hub, RequestErrorKind};
 
 /// A request's head must arrive within this time, and a connection may lie idle so long.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// How many connections are served at a time; others wait to be accepted.
-const CONNECTIONS: usize = 1024;
+/// Maximum size of a request's head, in bytes; one that arrives fast may have twice as many.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Maximum duration of a connection in the reserve.
+const RESERVE_LIMIT: Duration = Duration::from_secs(5);
+/// What the paths begin with that are answered in the reserve too.
+const HEALTH: &str = "/api/v1/health";
 /// How long requests that are being answered may go on when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long nothing is accepted after that has failed, as for want of file descriptors.
@@ -33,11 +49,13 @@ pub struct HttpSettings {
     pub token: Option<String>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// Limits on connections.
+    pub limits: HttpLimits,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { token: None, max_body_bytes: 16 * 1024 * 1024 }
+        Self { token: None, max_body_bytes: 16 * 1024 * 1024, limits: HttpLimits::default() }
     }
 }
 
@@ -47,6 +65,7 @@ impl fmt::Debug for HttpSettings {
         f.debug_struct("HttpSettings")
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("max_body_bytes", &self.max_body_bytes)
+            .field("limits", &self.limits)
             .finish()
     }
 }
@@ -62,20 +81,16 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let only_here = listener.local_addr()?.ip().is_loopback();
+    let (limits, connections) = (settings.limits.clone(), TaskTracker::new());
     let router = routes::router(Api::new(hub, settings, only_here, shutdown.clone()));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = TaskTracker::new();
+    let places = Places::new(limits.clone());
     let accepting = async {
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (router, shutdown) = (router.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        serve_connection(stream, router, shutdown).await;
-                        drop(place);
-                    });
+                    let place = places.take(peer.ip());
+                    connections.spawn(serve_connection(stream, place, limits.write_patience, router, shutdown));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept an HTTP connection");
@@ -94,22 +109,98 @@ pub async fn serve(
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    place: Place,
+    write_patience: Duration,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     // Answers are small and somebody waits for each.
     let _ = stream.set_nodelay(true);
+    let activity = &place.activity;
+    let stream = Watched::new(stream, Arc::clone(activity), write_patience);
+    let router = TowerToHyperService::new(router);
+    let answer = |request| answer(request, router.clone(), Arc::clone(activity), place.is_reserve);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .header_read_timeout(if place.is_reserve { RESERVE_LIMIT } else { HEAD_LIMIT })
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(!place.is_reserve)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
     tokio::pin!(connection);
+    let in_reserve = async {
+        if place.is_reserve {
+            tokio::time::sleep(RESERVE_LIMIT).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = place.evicted.cancelled() => return tracing::debug!("an HTTP connection made room for another"),
+        () = in_reserve => return,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = served {
-        tracing::debug!(%error, "an HTTP connection ended badly");
+        tracing::debug!(error = &error as &dyn std::error::Error, "an HTTP connection ended badly");
+    }
+}
+
+/// Answers a request, and notes meanwhile whether Hub or the client is waited for.
+async fn answer(
+    request: Request<Incoming>,
+    router: TowerToHyperService<Router>,
+    activity: Arc<Activity>,
+    is_reserve: bool,
+) -> Result<Response, Infallible> {
+    if is_reserve && !request.uri().path().starts_with(HEALTH) {
+        return Ok(busy());
+    }
+    activity.set_working(true);
+    let request = request.map(|body| Body::new(Upload { body, activity: Arc::clone(&activity) }));
+    let answer = router.call(request).await;
+    activity.set_working(false);
+    answer
+}
+
+/// The answer where every connection is at work.
+fn busy() -> Response {
+    let message = "every connection of this dispatcher is at work: try again in a moment";
+    let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, RequestErrorKind::Unavailable, message);
+    let mut response = refused.into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// The body of a request. Who waits for more of it waits for the client.
+#[derive(Debug)]
+struct Upload {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.activity.set_working(frame.is_ready());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use hub_core::id::SLOTS;
 use hub_core::{JobId, TaskId};
-use hub_transport::Topology;
+use hub_transport::supervisor::Foundation;
 use hub_transport::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
+use hub_transport::{Message, Topology};
 
 /// After so many redeliveries of one task the broker gives it up to `hub.dead`.
 const TASK_DELIVERY_LIMIT: u32 = 20;
@@ -149,6 +150,29 @@ impl Names {
         format!("job.{id}")
     }
 
+    /// Whether a message came by the way that submissions take.
+    #[must_use]
+    pub fn is_submission(&self, message: &Message) -> bool {
+        self.came_by(message, self.jobs_key())
+    }
+
+    /// Whether a message came by the way that results take. Clients need no right to write there.
+    #[must_use]
+    pub fn is_result(&self, message: &Message) -> bool {
+        self.came_by(message, "results")
+    }
+
+    fn came_by(&self, message: &Message, key: &str) -> bool {
+        let rest = message.routing_key.strip_prefix(key);
+        message.exchange == self.prefix && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Whether a message came by the way that this worker's heartbeats take.
+    #[must_use]
+    pub fn is_heartbeat_of(&self, worker: &str, message: &Message) -> bool {
+        message.exchange == self.events() && message.routing_key == self.heartbeat_key(worker)
+    }
+
     /// What everyone who talks to this Hub needs: the exchanges, and the queues that must not miss anything.
     #[must_use]
     pub fn shared_topology(&self) -> Topology {
@@ -179,10 +203,11 @@ impl Names {
         topology
     }
 
-    /// What a client needs: with it, a job that is submitted before the first dispatcher came is kept.
+    /// The same for clients and workers, which may lack the right to declare it: they do so only where no dispatcher has, so
+    /// that a job that is submitted before the first dispatcher came is kept.
     #[must_use]
-    pub fn client_topology(&self) -> Topology {
-        self.shared_topology()
+    pub fn foundation(&self) -> Foundation {
+        Foundation { queue: self.jobs_queue(), topology: self.shared_topology() }
     }
 
     /// A pool's queue.
@@ -215,15 +240,12 @@ impl Names {
             .bind(&self.events(), &heartbeats, &self.echo_key(dispatcher))
     }
 
-    /// What only a worker needs.
+    /// What only a worker needs, beside [`Names::foundation`].
     #[must_use]
     pub fn worker_topology(&self, worker: &str, pools: &[String]) -> Topology {
         let control = self.control_queue(worker);
-        let topology = self.shared_topology().queue(Queue::new(&control, QueueKind::Exclusive)).bind(
-            &self.control(),
-            &control,
-            "",
-        );
+        let topology =
+            Topology::default().queue(Queue::new(&control, QueueKind::Exclusive)).bind(&self.control(), &control, "");
         pools.iter().fold(topology, |topology, pool| topology.and(self.pool_topology(pool)))
     }
 

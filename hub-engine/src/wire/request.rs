@@ -144,6 +144,15 @@ impl Request {
         })
     }
 
+    /// Whether it does more than to look something up.
+    #[must_use]
+    pub const fn changes_something(&self) -> bool {
+        match self {
+            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
+            Self::Job { .. } | Self::Jobs { .. } | Self::Workers | Self::Health => false,
+        }
+    }
+
     /// How long the asker is ready to wait for the job's end.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {

@@ -76,6 +76,7 @@ impl WorkerSettings {
         let steady = queues.clone().map(|queue| Subscribe::new(queue, options(self.prefetch())));
         let brisk = queues.map(|queue| Subscribe::new(queue, options(BRISK_PREFETCH)).paused());
         Plan {
+            foundation: Some(self.names.foundation()),
             topology: self.names.worker_topology(&self.id, &self.pools),
             subscriptions: std::iter::once(control).chain(steady).chain(brisk).collect(),
             inbox: false,

@@ -62,7 +62,8 @@ impl Session for MemorySession {
 
     async fn inbox(&self) -> Result<Inbox> {
         let mut broker = self.broker.lock();
-        let address = format!("inbox.{}", self.id);
+        // As a broker names queues: only it hands out such names.
+        let address = format!("amq.gen-{}", self.id);
         let queue = Queue::new(&address, QueueKind::Exclusive);
         broker.declare(self.id, &Topology::default().queue(queue))?;
         let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: true };

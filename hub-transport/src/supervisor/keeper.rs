@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::backoff::Waits;
 use super::declare::{Conflict, declare};
-use super::link::{DeliveryRef, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
+use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
@@ -137,6 +137,31 @@ impl Keeper {
         }
     }
 
+    /// Declares what is missing of the foundation.
+    async fn lay_foundation(&self, session: &dyn Session) -> Result<()> {
+        if let Some(Foundation { queue, topology }) = &self.plan.foundation {
+            match session.ready(queue).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    session.declare(topology).await.map_err(|error| match error.kind() {
+                        ErrorKind::AccessRefused => Error::new(
+                            ErrorKind::AccessRefused,
+                            Operation::Declare,
+                            format!(
+                                "there is no queue {queue:?}, and this user has no right to declare it: start the \
+                                 dispatcher first, or check the prefix"
+                            ),
+                        )
+                        .with_source(error),
+                        _ => error,
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn set_up(&mut self, session: &dyn Session) -> Result<()> {
         self.declare(session).await?;
         let publisher = session.publisher(self.plan.window).await?;
@@ -167,6 +192,7 @@ impl Keeper {
 
     /// Declares the topology, and says once of each queue that it is another than it should be.
     async fn declare(&mut self, session: &dyn Session) -> Result<()> {
+        self.lay_foundation(session).await?;
         for conflict in declare(session, &self.plan.topology).await? {
             if self.conflicts.insert(conflict.clone()) {
                 tracing::error!(

@@ -20,6 +20,8 @@ use crate::{
 /// What a link keeps up.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Declared before `topology` where it does not exist yet.
+    pub foundation: Option<Foundation>,
     /// Declared on every new session, and whenever a subscription has ended.
     pub topology: Topology,
     /// Started on every new session; the position is the [`SubscriptionId`].
@@ -32,6 +34,15 @@ pub struct Plan {
     pub backoff: Backoff,
     /// Decides the chance in the waits.
     pub seed: u64,
+}
+
+/// What several programs share, and not each of them may declare.
+#[derive(Clone, Debug)]
+pub struct Foundation {
+    /// Where this queue exists, nothing is declared. To look for it needs no rights.
+    pub queue: String,
+    /// What is declared where it is missing.
+    pub topology: Topology,
 }
 
 /// A queue to be consumed.

@@ -13,4 +13,6 @@ mod outbox;
 
 pub use backoff::Backoff;
 pub use declare::{Conflict, declare};
-pub use link::{DeliveryRef, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId};
+pub use link::{
+    DeliveryRef, Foundation, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId,
+};

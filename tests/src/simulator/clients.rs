@@ -152,7 +152,7 @@ async fn post_over_broker(world: &World, task: TaskId, value: &Value) -> Option<
 
 async fn connect(world: &World, names: &Names) -> Option<Arc<dyn Session>> {
     let session = world.broker.transport().connect().await.ok()?;
-    session.declare(&names.client_topology()).await.ok()?;
+    session.declare(&names.shared_topology()).await.ok()?;
     Some(session)
 }
 

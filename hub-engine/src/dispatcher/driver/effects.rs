@@ -199,6 +199,10 @@ impl Driver {
         }
         self.acks.send_all(&self.link).await;
         self.replier.flush().await;
+        let refused = self.replier.refused();
+        if refused > 0 {
+            tracing::info!(messages = refused, "messages that were not answered because of their reply_to");
+        }
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }

@@ -27,7 +27,8 @@ use super::inputs::{Ended, Input};
 use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
 use super::replies::Replier;
-use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS};
+use super::requests::Requests;
+use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS, UNROUTED};
 use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::now;
@@ -46,6 +47,7 @@ pub(super) struct Driver {
     replier: Replier,
     settings: DispatcherSettings,
     hub: Arc<LocalHub>,
+    requests: Requests,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
     batches: Batches,
@@ -84,6 +86,7 @@ impl Driver {
     ) -> Self {
         let mut batches = Batches::default();
         batches.open(0);
+        let replier_of_requests = replier.clone();
         Self {
             machine,
             store,
@@ -93,6 +96,7 @@ impl Driver {
             echo: Echo::new(settings.echo_every()),
             echo_key: settings.names.echo_key(id),
             settings,
+            requests: Requests::new(Arc::clone(&hub), replier_of_requests, inputs.clone()),
             hub,
             inputs,
             ready,
@@ -179,10 +183,13 @@ impl Driver {
             }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => {
-                // Whatever comes of it: whoever asks asks again if no answer comes, and an answer may take long.
                 self.acks.note(at);
-                self.acks.done(at);
-                requests::request(&self.hub, &self.replier, delivery);
+                self.requests.answer(at, delivery);
+            }
+            // A client may submit while the first dispatcher still declares what leads to its queue.
+            LinkEvent::Delivery(UNROUTED, at, delivery) if self.settings.names.is_submission(&delivery.message) => {
+                self.acks.note(at);
+                requests::submissions(&self.hub, &self.replier, at, delivery);
             }
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
                 if delivery.message.routing_key == self.echo_key {
@@ -195,7 +202,8 @@ impl Driver {
             }
             LinkEvent::Delivery(subscription, at, delivery) => {
                 self.handle_stray(subscription == DEAD, &delivery);
-                self.hold(at, true);
+                self.acks.note(at);
+                self.hold(at, false);
             }
         }
     }
@@ -210,7 +218,7 @@ impl Driver {
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
             Input::Published(batch, outcomes) => self.handle_published(batch, outcomes),
-            Input::Refused(at) => self.acks.done(at),
+            Input::Refused(at) | Input::Answered(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
             Input::Stop(grace) => return Some(grace),
         }

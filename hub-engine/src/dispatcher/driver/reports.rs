@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hub_core::Attempt;
 use hub_core::machine::{Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
-use hub_transport::Delivery;
 use hub_transport::supervisor::DeliveryRef;
+use hub_transport::{Delivery, Message};
 
 use super::Driver;
 use crate::clock::now;
@@ -19,22 +19,36 @@ use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, Results, R
 impl Driver {
     /// A message of the results queue.
     pub(super) fn handle_report(&mut self, at: DeliveryRef, delivery: Delivery) {
+        if !self.settings.names.is_result(&delivery.message) {
+            self.refuse_way(&delivery, "a result");
+            return self.hold(at, true);
+        }
         match ResultMessage::decode(&delivery.message.body) {
             Ok(ResultMessage::FromWorker(report)) => {
                 self.handle_worker(report);
                 self.hold(at, true);
             }
             Ok(ResultMessage::Posted(update)) => {
-                self.handle_posted(update, ReplyTo::of(&delivery.message));
+                let reply = self.replier.reply_to(&delivery.message);
+                self.handle_posted(update, reply);
                 self.hold(at, true);
             }
             Err(error) => {
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "ignored a result");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                self.replier.send::<()>(&ReplyTo::of(&delivery.message), Err(refusal));
+                self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
                 self.hold(at, true);
             }
         }
+    }
+
+    /// A message came by a way that its kind does not take: whoever sent it may lack the right to take that way.
+    fn refuse_way(&self, delivery: &Delivery, what: &str) {
+        let Message { exchange, routing_key: key, .. } = &delivery.message;
+        tracing::warn!(%exchange, %key, "refused {what}: it came by another exchange or under another key than it must");
+        let message = format!("{what} under the key {key:?} of the exchange {exchange:?} is not accepted");
+        let refusal = RequestError::new(RequestErrorKind::InvalidRequest, message);
+        self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
     }
 
     /// A result from outside, from the results queue.
@@ -84,6 +98,9 @@ impl Driver {
 
     pub(super) fn handle_heartbeat(&mut self, delivery: &Delivery) {
         match Heartbeat::decode(&delivery.message.body) {
+            Ok(heartbeat) if !self.settings.names.is_heartbeat_of(&heartbeat.worker, &delivery.message) => {
+                self.refuse_way(delivery, "a heartbeat");
+            }
             Ok(heartbeat) if heartbeat.leaving => self.machine.handle_worker_left(&heartbeat.worker, now()),
             Ok(heartbeat) => self.machine.handle_heartbeat(worker_report(heartbeat), now()),
             Err(error) => tracing::warn!(%error, "ignored a heartbeat"),
@@ -92,7 +109,10 @@ impl Driver {
 
     /// What found no queue, or what the broker gave up.
     pub(super) fn handle_stray(&mut self, dead: bool, delivery: &Delivery) {
-        let Some((task, attempt)) = publish::decode_stray(&delivery.message) else {
+        // Only what was published as a task, with the dispatcher's rights, says anything about one.
+        let (names, exchange) = (&self.settings.names, &delivery.message.exchange);
+        let is_task = *exchange == if dead { names.dead() } else { names.tasks() };
+        let Some((task, attempt)) = publish::decode_stray(&delivery.message).filter(|_| is_task) else {
             tracing::warn!(
                 exchange = %delivery.message.exchange,
                 key = %delivery.message.routing_key,

@@ -14,6 +14,7 @@ const WINDOW: usize = 100;
 
 fn plan(queue: &str) -> Plan {
     Plan {
+        foundation: None,
         topology: Topology::default().queue(Queue::new(queue, QueueKind::Quorum)),
         subscriptions: vec![Subscribe::new(queue, SubscribeOptions { prefetch: 50, exclusive: false })],
         inbox: true,

@@ -1,0 +1,155 @@
+//! Whoever takes no answers, or sends no requests, cannot hold the HTTP API.
+
+mod http_support;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_support::{DEADLINE, FakeHub, Served, answer, client};
+use hub_engine::http::{HttpLimits, HttpSettings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const TOKEN: &str = "correct-horse";
+/// Asked for again and again and never read, its answer fills every buffer on the way.
+const DOCUMENT: &str = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+fn settings(limits: HttpLimits) -> HttpSettings {
+    HttpSettings { token: Some(TOKEN.to_owned()), limits, ..HttpSettings::default() }
+}
+
+/// Takes no answers.
+async fn slow_reader(served: &Served) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(served.address).await.unwrap();
+    // As many as are taken. The server stops to read when nothing of its answers is taken.
+    let requests = DOCUMENT.repeat(200);
+    let _ = tokio::time::timeout(Duration::from_millis(1), stream.write_all(requests.as_bytes())).await;
+    stream
+}
+
+/// Sends `text` and reads all that comes until the server has enough.
+async fn exchange(served: &Served, text: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(served.address).await?;
+    stream.write_all(text.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// Until the server ends the connection.
+async fn is_ended(mut stream: TcpStream) {
+    let reading = async {
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {}
+    };
+    tokio::time::timeout(DEADLINE, reading).await.expect("the server does not end the connection");
+}
+
+#[tokio::test]
+async fn slow_readers_without_a_token_leave_the_api_to_others() {
+    let limits = HttpLimits { connections: 24, connections_per_peer: 24, reserve: 4, ..HttpLimits::default() };
+    let served = Served::start(Arc::new(FakeHub::default()), settings(limits)).await;
+    let mut readers = Vec::new();
+    for _ in 0..24 {
+        readers.push(slow_reader(&served).await);
+    }
+    let client = client();
+    for path in ["/api/v1/health/live", "/api/v1/workers", "/api/v1/jobs"] {
+        let (status, _) = answer(client.get(served.url(path)).bearer_auth(TOKEN)).await;
+        assert_eq!(status, 200, "{path}");
+    }
+    drop(readers);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_come_again() {
+    let hub = FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() };
+    let ended = hub.ended.clone().unwrap();
+    let limits = HttpLimits { connections: 4, connections_per_peer: 4, reserve: 2, ..HttpLimits::default() };
+    let hub = Arc::new(hub);
+    let served = Served::start(Arc::clone(&hub) as _, settings(limits)).await;
+    let wait = format!("/api/v1/jobs/{}?wait=60", http_support::some_id());
+    let waiting: Vec<_> =
+        (0..4).map(|_| tokio::spawn(answer(client().get(served.url(&wait)).bearer_auth(TOKEN)))).collect();
+    while hub.calls.lock().unwrap().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    // Some who hold the reserve and say nothing.
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    for _ in 0..5 {
+        let (status, body) = answer(client().get(served.url("/api/v1/health/ready")).bearer_auth(TOKEN)).await;
+        assert_eq!((status, &body["broker"]), (200, &"up".into()));
+    }
+    let refused = client().get(served.url("/api/v1/jobs")).bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert!(refused.text().await.unwrap().contains("try again"));
+    ended.cancel();
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap().0, 200, "none of these was ended for another");
+    }
+    let (status, _) = answer(client().get(served.url("/api/v1/jobs")).bearer_auth(TOKEN)).await;
+    assert_eq!(status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn who_takes_no_answer_is_dropped_after_a_while() {
+    let limits = HttpLimits { write_patience: Duration::from_millis(100), ..HttpLimits::default() };
+    let served = Served::start(Arc::new(FakeHub::default()), settings(limits)).await;
+    let mut reader = slow_reader(&served).await;
+    // The server has closed when what is still sent to it is refused.
+    let refused = async {
+        while reader.write_all(DOCUMENT.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, refused).await.expect("a reader that takes nothing is kept");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_gives_its_place_to_others() {
+    let limits = HttpLimits { connections: 2, connections_per_peer: 2, reserve: 1, ..HttpLimits::default() };
+    let hub = Arc::new(FakeHub::default());
+    let served = Served::start(hub, HttpSettings { limits, ..HttpSettings::default() }).await;
+    let mut uploads = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let head =
+            "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The server waits for the body now.
+        let mut go_on = [0; 12];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100");
+        uploads.push(stream);
+    }
+    let (status, _) = answer(client().get(served.url("/api/v1/workers"))).await;
+    assert_eq!(status, 200);
+    is_ended(uploads.remove(0)).await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn heads_have_a_limit() {
+    let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
+    let long = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n", "x".repeat(300_000));
+    let many = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(200));
+    for head in [long, many] {
+        // A server that has answered may close before it has read all, and its answer is lost then.
+        if let Ok(answer) = exchange(&served, &head).await {
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+        }
+    }
+    let (status, _) = answer(client().get(served.url("/api/v1/health"))).await;
+    assert_eq!(status, 200);
+    served.stop().await;
+}
