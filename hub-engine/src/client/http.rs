@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use hub_core::{JobId, Json};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
@@ -27,11 +26,6 @@ pub struct HttpHub {
     /// Ends in a slash.
     base: Url,
     timeout: Duration,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: JobId,
 }
 
 impl HttpHub {
@@ -131,7 +125,11 @@ fn invalid(message: String) -> RequestError {
 #[async_trait]
 impl Hub for HttpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        self.ask::<Id>(self.submission(&submission)?).await.map(|answer| answer.id)
+        self.submit_and_report(submission).await.map(|answer| answer.id)
+    }
+
+    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
+        self.ask(self.submission(&submission)?).await
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
