@@ -30,7 +30,7 @@ pub struct HttpHub {
 
 impl HttpHub {
     /// The dispatcher whose API is at `url` (`http://host:port`, with a path where a proxy put it under one).
-    /// `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
+    /// The path of the API itself, `/api/v1`, may stand at its end. `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
     ///
     /// # Errors
     /// `InvalidRequest` where the URL is none, or the token cannot stand in a header.
@@ -39,9 +39,11 @@ impl HttpHub {
         if base.scheme() != "http" || base.host_str().is_none() || base.query().is_some() || base.fragment().is_some() {
             return Err(invalid(format!("{url:?} must have the form http://host:port")));
         }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        // The address of the API itself, as the dispatcher's log has it, means the same.
+        let path = base.path().trim_end_matches('/');
+        let path = path.strip_suffix("/api/v1").or_else(|| path.strip_suffix("/api")).unwrap_or(path);
+        let path = format!("{path}/");
+        base.set_path(&path);
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
