@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -44,6 +44,11 @@ enum Action {
     Restart,
     /// Tell whether it runs: 0 it does, 1 it died, 3 it does not, 4 cannot tell
     Status,
+}
+
+/// The arguments of both programs.
+pub(crate) fn command() -> clap::Command {
+    Args::command()
 }
 
 /// Controls the daemon `program`, which is looked for beside this program.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
 use hub_engine::worker::Worker;
@@ -76,6 +76,11 @@ impl LogArgs {
             retain: config.log_retain,
         })
     }
+}
+
+/// The arguments of the program.
+pub(crate) fn command() -> clap::Command {
+    Args::command()
 }
 
 /// Runs the program.

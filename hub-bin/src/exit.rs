@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use hub_core::text::ShownLines;
@@ -16,6 +17,10 @@ pub(crate) enum Exit {
     NotFound = 3,
     Unreachable = 4,
     Refused = 5,
+    /// The time of `--wait-limit` passed before the job had ended.
+    WaitLimit = 6,
+    /// The answer could not be written to standard output.
+    Output = 7,
     Interrupted = 130,
 }
 
@@ -31,11 +36,44 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    advice: Vec<String>,
+    /// Nothing is said: the reader of the output has gone, and knows it.
+    is_silent: bool,
+}
+
+/// Writes a line to standard error. Where that fails, there is no place left to say so.
+pub(crate) fn tell(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{}", ShownLines(line));
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), source: None }
+        Self { exit, message: message.into(), source: None, advice: Vec::new(), is_silent: false }
+    }
+
+    /// Standard output does not take what was to be written.
+    pub(crate) fn output(error: io::Error) -> Self {
+        let is_silent = error.kind() == io::ErrorKind::BrokenPipe;
+        let failure = Self::new(Exit::Output, "failed to write the answer to standard output").because(error);
+        Self { is_silent, ..failure }
+    }
+
+    /// Adds what to do next, or what must not be lost with the failure. Once is enough.
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        let advice = advice.into();
+        if !self.to_string().contains(&advice) {
+            self.advice.push(advice);
+        }
+        self.is_silent = false;
+        self
+    }
+
+    /// Names the job that it is about, unless the message does.
+    pub(crate) fn about(self, id: hub_core::JobId) -> Self {
+        if self.to_string().contains(&id.to_string()) {
+            return self;
+        }
+        self.advise(format!("the job's id is {id}"))
     }
 
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -45,7 +83,9 @@ impl Failure {
 
     /// Tells the user, and ends with the code. What it quotes may come from anywhere.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", ShownLines(self));
+        if !self.is_silent {
+            tell(format_args!("error: {}", ShownLines(self)));
+        }
         self.exit.into()
     }
 }
@@ -58,7 +98,7 @@ impl fmt::Display for Failure {
             write!(f, "\n  caused by: {error}")?;
             next = error.source();
         }
-        Ok(())
+        self.advice.iter().try_for_each(|advice| write!(f, "\n  {advice}"))
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) const DEFAULT_PREFIX: &str = "hub";
 
 /// Where the broker is and how to get in.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct ReachArgs {
     /// The broker: HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS) [default: localhost]
     #[arg(short, long, env = "HUB_BROKER", hide_env_values = true, value_name = "ADDRESS", global = true)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use hub_engine::runner::{ModuleRunner, RunnerSettings};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::Transport;
@@ -105,6 +105,11 @@ impl Work {
         settings.pools = self.pools;
         Ok(Worker::start(transport, Arc::new(runner), settings))
     }
+}
+
+/// The arguments of the program.
+pub(crate) fn command() -> clap::Command {
+    Args::command()
 }
 
 /// Runs the program.

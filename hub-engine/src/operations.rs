@@ -19,6 +19,14 @@ pub trait Hub: Send + Sync + 'static {
     /// `InvalidJob` with every problem found; `Conflict` where the id or key is taken by another job.
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError>;
 
+    /// Does the same, and reports with the id what will keep the job waiting.
+    ///
+    /// # Errors
+    /// Those of [`Hub::submit`].
+    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
+        self.submit(submission).await.map(Submitted::new)
+    }
+
     /// Submits a job, and gives its record along where it ends soon: within `wait`, or less where the way to the Hub does
     /// not bear so long a silence. One exchange instead of two for short jobs; for the others [`Hub::job`] goes on.
     ///
@@ -87,6 +95,17 @@ pub struct Submitted {
     /// Its status record, where the job ended while it was waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Json>,
+    /// What keeps it waiting, for people: a task module that no worker has at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Submitted {
+    /// A job of which there is nothing more to report.
+    #[must_use]
+    pub const fn new(id: JobId) -> Self {
+        Self { id, record: None, warnings: Vec::new() }
+    }
 }
 
 /// The result of a task, from outside.
@@ -162,6 +181,7 @@ pub struct WorkerInfo {
     /// The task modules it could not load, with the reason.
     pub broken: std::collections::BTreeMap<String, String>,
     /// When it was last heard of.
+    #[serde(with = "hub_core::time::rfc3339")]
     pub last_seen: Timestamp,
 }
 

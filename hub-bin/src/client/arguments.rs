@@ -1,24 +1,36 @@
-//! The arguments as typed.
+//! The arguments as typed. What the help says beside them is in `help`.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use hub_core::{JobId, JobStatus, TaskId};
+use hub_core::{JobId, JobStatus};
 
+use super::generate::Program;
+use super::help;
+use super::identity::{JobRef, TaskRef};
 use crate::reach::ReachArgs;
 
-/// The end of the help text.
-const EXIT_CODES: &str = "Exit codes: 0 success; 1 the job failed or was cancelled; 2 bad usage or an invalid job; \
-3 no such job or task; 4 broker or dispatcher unreachable, or no answer in time; 5 refused in its present state; \
-130 interrupted.";
-
-/// Submits jobs to Hub, follows them and stops them; runs them without a broker, too.
+/// Submits jobs to Hub, follows them and stops them. Runs jobs without a broker, too.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "hub-client", version, after_help = EXIT_CODES, arg_required_else_help = true,
+#[command(name = "hub-client", version, after_help = help::ROOT, arg_required_else_help = true,
     group = ArgGroup::new("manual").args(["create", "status", "update", "delete"]), args_conflicts_with_subcommands = false)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) manual: ManualArgs,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
+    #[command(flatten)]
+    pub(super) http: HttpArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// The flags of the manual, which do the same as sub-commands.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Flags instead of commands")]
+pub(super) struct ManualArgs {
     /// Submit a job from a file, or from standard input
     #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub(super) create: Option<PathBuf>,
@@ -30,26 +42,38 @@ pub(super) struct Args {
     pub(super) update: Option<PathBuf>,
     /// Cancel a job that runs; remove one that has ended
     #[arg(short = 'D', long, value_name = "ID")]
-    pub(super) delete: Option<JobId>,
-    /// The Hub: a broker (HOST:PORT, amqp://… or amqps://…) or a dispatcher's HTTP API (http://host:port)
-    #[command(flatten)]
-    pub(super) reach: ReachArgs,
+    pub(super) delete: Option<JobRef>,
+}
+
+/// What only the way over HTTP needs, and how long answers may take on any way.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct HttpArgs {
     /// The token of the HTTP API
     #[arg(long, env = "HUB_HTTP_TOKEN", hide_env_values = true, hide = true, global = true)]
     pub(super) http_token: Option<String>,
     /// The file with the token of the HTTP API
     #[arg(long, env = "HUB_HTTP_TOKEN_FILE", value_name = "FILE", global = true)]
     pub(super) http_token_file: Option<PathBuf>,
-    /// Wait at most so many seconds for each answer
+    /// Maximum time to connect, and to wait for each answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds, global = true)]
     pub(super) timeout: f64,
-    /// How to print what was asked for [default: a table on a terminal, else JSON]
+}
+
+/// How to answer.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// The form of the answer [default: a table on a terminal, else JSON]
     #[arg(short, long, value_name = "FORMAT", global = true)]
     pub(super) output: Option<Format>,
-    /// Print only what was asked for
+    /// Whether tables have colours [default: on a terminal, unless NO_COLOR is set]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, global = true)]
+    pub(super) color: When,
+    /// Print only the answer, and errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// Say more about what is being done
+    /// Report what is being done
     #[arg(short, long, global = true)]
     pub(super) verbose: bool,
     /// The same
@@ -66,31 +90,47 @@ pub(super) enum Format {
     Table,
 }
 
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// In any case
+    Always,
+    /// Never
+    Never,
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a job here, in one process, without a broker
+    #[command(after_help = help::RUN)]
     Run(RunArgs),
-    /// Submit a job; prints its id
+    /// Submit a job and print its id
+    #[command(after_help = help::SUBMIT)]
     Submit {
-        /// The job; "-" for standard input
+        /// The job's file; "-" for standard input
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
         /// Wait until the job has ended and print its record
         #[arg(long)]
         wait: bool,
-        /// With --wait: at most so many seconds [default: no limit]
+        /// With --wait: stop waiting after this time, exit with 6, and leave the job running [default: no limit]
         #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
         wait_limit: Option<f64>,
-        /// The id the job shall have: submitting it again under this id changes nothing
+        /// Submit the job under this id. Submitting it again under the same id changes nothing
         #[arg(long, value_name = "UUID")]
         id: Option<JobId>,
     },
     /// Show a job's status record
+    #[command(after_help = help::IDS)]
     Status {
-        /// The job's id
-        id: JobId,
+        /// The job's id, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
     },
     /// List jobs, newest first
+    #[command(after_help = help::LIST)]
     List {
         /// Only jobs of this status; may be given several times
         #[arg(long, value_name = "STATUS")]
@@ -98,65 +138,93 @@ pub(super) enum Command {
         /// Only jobs of exactly this name
         #[arg(long)]
         name: Option<String>,
-        /// At most this many
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        /// Maximum number of jobs
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
-    /// Follow a job until it has ended
+    /// Follow a job until it has ended and print its record
+    #[command(after_help = help::IDS)]
     Watch {
-        /// The job's id
-        id: JobId,
+        /// The job's id, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+        /// Stop waiting after this time, exit with 6, and leave the job running [default: no limit]
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        wait_limit: Option<f64>,
     },
-    /// Stop a job
+    /// Stop a job that has not ended
+    #[command(after_help = help::IDS)]
     Cancel {
-        /// The job's id
-        id: JobId,
+        /// The job's id, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
     },
-    /// Forget a job that has ended
+    /// Remove a job that has ended
+    #[command(after_help = help::IDS)]
     Remove {
-        /// The job's id
-        id: JobId,
+        /// The job's id, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
     },
     /// Post the result of an asynchronous task
+    #[command(after_help = help::RESULT)]
     Result {
-        /// The task's id
-        id: TaskId,
-        /// What the task yields, as JSON
+        /// The task's id, or its last digits
+        #[arg(value_name = "TASK")]
+        id: TaskRef,
+        /// What the task returns, as JSON [default: null]
         #[arg(long, value_name = "JSON", conflicts_with = "failed")]
         data: Option<String>,
         /// The task failed, with this message
         #[arg(long, value_name = "MESSAGE")]
         failed: Option<String>,
     },
-    /// List the live workers
+    /// List the workers that are connected
     Workers,
-    /// Show how the dispatcher is
+    /// Show the state of the dispatcher
     Health,
     /// Check a job file without submitting it
+    #[command(after_help = help::VALIDATE)]
     Validate {
-        /// The job; "-" for standard input
+        /// The job's file; "-" for standard input
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+        /// The program whose arguments are completed
+        #[arg(long, value_name = "PROGRAM", default_value = "hub-client")]
+        program: Program,
+    },
+    /// Write the manual pages of all programs into a directory; without one, print that of hub-client
+    #[command(after_help = help::MAN)]
+    Man {
+        /// The directory; it is made where it is missing
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
     },
 }
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// The job; "-" for standard input
+    /// The job's file; "-" for standard input
     #[arg(value_name = "JOB")]
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) work: crate::worker::WorkArgs,
-    /// Cancel the job after so many seconds [default: no limit]
+    /// Cancel the job after this time and exit with 6 [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) wait_limit: Option<f64>,
 }
 
 /// A number of seconds that a wait can have.
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "this is not a number of seconds, such as 1.5".to_owned())?;
     if seconds.is_finite() && seconds > 0.0 && seconds <= 1e9 {
         return Ok(seconds);
     }
-    Err("must be more than 0 seconds".to_owned())
+    Err("the number of seconds must be more than 0, and 1000000000 at most".to_owned())
 }

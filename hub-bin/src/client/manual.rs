@@ -2,95 +2,75 @@
 //! standard output.
 
 use clap::CommandFactory;
-use hub_core::JobId;
 use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission};
 
 use super::arguments::Args;
+use super::identity::JobRef;
 use super::output::Output;
-use super::{problems, read_input};
+use super::{commands, input};
 use crate::exit::{Exit, Failure};
 
-/// How many jobs are asked for at a time.
-const PAGE: u32 = 1000;
+/// What `-U` reads.
+const UPDATE: &str = "the update is not of the form {\"id\": TASK, \"status\": \"SUCCESS\" or \"FAILED\", \"data\": …}";
 
-pub(super) async fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
-    let output = &output.manual(args.output);
-    if let Some(file) = &args.create {
-        let text = read_input(file)?;
-        let reached = args.reach_saying(output, "Submitting job to broker").await?;
+pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let output = &output.manual();
+    if let Some(file) = &args.manual.create {
+        let text = input::read_job(file, output)?;
+        let config = args.reach.read_config()?;
+        let broker = args.reach.clone().merge(&config).shown_broker();
+        output.say(&format!("Submitting job to broker {broker}..."));
+        let reached = args.reach().await?;
         output.say("Submitting new job to queue");
-        let submitted = reached.hub.submit(Submission { text: text.as_str().into(), id: None }).await;
-        let id = submitted.map_err(|error| match error.kind {
-            RequestErrorKind::InvalidJob => problems::invalid(file, &text, error.problems.iter()),
-            _ => error.into(),
-        })?;
-        output.say(&format!("Successfully submitted job: {id}"));
-        output.id(id);
+        let submission = Submission { text: text.as_str().into(), id: None };
+        let submitted = reached.hub.submit_and_report(submission).await;
+        let submitted = submitted.map_err(|error| commands::refused(file, &text, error))?;
+        output.say(&format!("Successfully submitted job: {}", submitted.id));
+        output.submitted(&submitted)?;
         return Ok(Exit::Success);
     }
-    if let Some(id) = &args.status {
-        return status(&args, id, output).await;
+    if let Some(id) = &args.manual.status {
+        return status(args, id, output).await;
     }
-    if let Some(file) = &args.update {
-        let text = read_input(file)?;
-        let update: ResultUpdate = serde_json::from_str(&text).map_err(|error| {
-            let message =
-                "the update is not of the form {\"id\": TASK, \"status\": \"SUCCESS\" or \"FAILED\", \"data\": …}";
-            Failure::new(Exit::Usage, message).because(error)
-        })?;
+    if let Some(file) = &args.manual.update {
+        let text = input::read_text(file, "the update", output)?;
+        let update: ResultUpdate =
+            serde_json::from_str(&text).map_err(|error| Failure::new(Exit::Usage, UPDATE).because(error))?;
         let id = update.id;
-        args.reach().await?.hub.post_result(update).await?;
-        output.say(&format!("Successfully updated task: {id}"));
+        commands::post(&*args.reach().await?.hub, update).await?;
+        output.done(id, &format!("Successfully updated task: {id}"))?;
         return Ok(Exit::Success);
     }
-    if let Some(id) = args.delete {
-        return delete(&args, id, output).await;
+    if let Some(id) = &args.manual.delete {
+        return delete(args, id, output).await;
     }
-    let mut command = Args::command();
-    Err(Failure::new(Exit::Usage, format!("there is nothing to do\n\n{}", command.render_usage())))
-}
-
-impl Args {
-    async fn reach_saying(&self, output: &Output, what: &str) -> Result<super::Reached, Failure> {
-        let config = self.reach.read_config()?;
-        output.say(&format!("{what} {}...", self.reach.clone().merge(&config).shown_broker()));
-        self.reach().await
-    }
+    let usage = Args::command().render_usage();
+    Err(Failure::new(Exit::Usage, format!("a command is missing\n\n{usage}")))
 }
 
 async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure> {
     if id.is_empty() {
-        let hub = args.reach().await?.hub;
-        let mut filter = JobFilter { limit: Some(PAGE), ..JobFilter::default() };
-        let mut all = Vec::new();
-        loop {
-            let page = hub.jobs(filter.clone()).await?;
-            all.extend(page.jobs);
-            match page.next {
-                Some(next) => filter.after = Some(next),
-                None => break,
-            }
-        }
-        output.print(&serde_json::to_string(&all).unwrap_or_default());
+        let all = commands::list(&*args.reach().await?.hub, JobFilter::default()).await?;
+        output.all_jobs(&all.jobs)?;
         return Ok(Exit::Success);
     }
-    let id: JobId = id
-        .parse()
-        .map_err(|error| Failure::new(Exit::Usage, format!("{id:?} is no job id")).because(format!("{error}")))?;
+    let id: JobRef = id.parse().map_err(|why| Failure::new(Exit::Usage, format!("-S {id}: {why}")))?;
+    let hub = args.reach().await?.hub;
+    let id = id.resolve(&*hub).await?;
     output.say(&format!("Requesting status for job {id}"));
-    let record = args.reach().await?.hub.job(id, None).await?;
-    output.record(&record)?;
+    output.record(&commands::job(&*hub, &JobRef::Id(id)).await?)?;
     Ok(Exit::Success)
 }
 
 /// Cancels what runs, removes what has ended.
-async fn delete(args: &Args, id: JobId, output: &Output) -> Result<Exit, Failure> {
+async fn delete(args: &Args, id: &JobRef, output: &Output) -> Result<Exit, Failure> {
     let hub = args.reach().await?.hub;
+    let id = id.resolve(&*hub).await?;
     match hub.cancel(id).await {
-        Ok(()) => output.say(&format!("Cancelled job {id}")),
+        Ok(()) => output.done(id, &format!("Cancelled job {id}"))?,
         Err(error) if error.kind == RequestErrorKind::Conflict => {
             hub.remove(id).await?;
-            output.say(&format!("Removed job {id}"));
+            output.done(id, &format!("Removed job {id}"))?;
         }
         Err(error) => return Err(error.into()),
     }

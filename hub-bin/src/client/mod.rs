@@ -2,11 +2,20 @@
 
 mod arguments;
 mod commands;
+mod follow;
+mod generate;
+mod help;
+mod identity;
+mod input;
 mod manual;
 mod output;
+mod probe;
 mod problems;
+mod progress;
 mod record;
 mod run;
+mod style;
+mod views;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::operations::Hub;
 
@@ -26,8 +36,11 @@ use output::Output;
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    let level = if args.verbose || args.trace { LogLevel::Debug } else { LogLevel::Error };
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return explain(error),
+    };
+    let level = if args.output.verbose || args.output.trace { LogLevel::Debug } else { LogLevel::Error };
     let log = Log { file: None, level, max_size: None, retain: None };
     if let Err(failure) = logging::start(&log) {
         return failure.report();
@@ -44,17 +57,38 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(args: Args) -> Result<Exit, Failure> {
-    let output = Output::new(args.output, args.quiet);
-    match args.command.clone() {
-        None => manual::run(args, &output).await,
-        Some(Command::Run(run)) => run::run(run, &output).await,
-        Some(Command::Validate { file }) => problems::validate(&file, &output),
-        Some(command) => commands::run(command, args, &output).await,
+/// Prints what clap has to say: help, the version, or what is wrong with the arguments.
+fn explain(error: clap::Error) -> ExitCode {
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+    // The help shows less than parsing needs to know.
+    let error = if is_help { help::command().try_get_matches().err().unwrap_or(error) } else { error };
+    match error.print() {
+        Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),
+        Err(failed) => Failure::output(failed).report(),
     }
 }
 
-/// A Hub that answers, and what it takes to say goodbye to it.
+async fn dispatch(args: Args) -> Result<Exit, Failure> {
+    let output = Output::new(args.output.output, args.output.color, args.output.quiet);
+    let outcome = match args.command.clone() {
+        None => manual::run(&args, &output).await,
+        Some(Command::Run(run)) => return run::run(run, &output).await,
+        Some(Command::Validate { file }) => return problems::validate(&file, &output),
+        Some(Command::Completions { shell, program }) => return generate::completions(shell, program, &output),
+        Some(Command::Man { directory }) => return generate::man(directory.as_deref(), &output),
+        Some(command) => commands::run(command, &args, &output).await,
+    };
+    match outcome {
+        // Something else may listen there.
+        Err(failure) if failure.exit == Exit::Unreachable => match probe::advice(&args.address()?).await {
+            Some(advice) => Err(failure.advise(advice)),
+            None => Err(failure),
+        },
+        outcome => outcome,
+    }
+}
+
+/// A Hub that answers.
 struct Reached {
     hub: Arc<dyn Hub>,
     /// The address as the user gave it, for messages.
@@ -66,39 +100,30 @@ impl Args {
     async fn reach(&self) -> Result<Reached, Failure> {
         let config = self.reach.read_config()?;
         let reach = self.reach.clone().merge(&config);
-        let timeout = self.timeout();
+        let timeout = Duration::from_secs_f64(self.http.timeout);
         if reach.broker.starts_with("http://") {
-            let token_file = self.http_token_file.clone().or(config.http_token_file);
-            let token = token_file.as_deref().map(read_token).transpose()?.or_else(|| self.http_token.clone());
+            let token_file = self.http.http_token_file.clone().or(config.http_token_file);
+            let token = token_file.as_deref().map(read_token).transpose()?.or_else(|| self.http.http_token.clone());
             let hub = HttpHub::new(&reach.broker, token, timeout)?;
             return Ok(Reached { hub: Arc::new(hub), shown: reach.broker });
         }
         if reach.broker.starts_with("https://") {
             let message =
-                "the HTTP API speaks no TLS: use http://, behind a proxy of your own where the network is not yours";
+                "Hub's HTTP API does not speak TLS: write http://, and put a proxy before it in a foreign network";
             return Err(Failure::new(Exit::Usage, message));
         }
         let hub = AmqpHub::connect(reach.transport("hub-client")?, &reach.prefix, timeout).await?;
         Ok(Reached { hub: Arc::new(hub), shown: reach.shown_broker() })
     }
 
-    fn timeout(&self) -> Duration {
-        Duration::from_secs_f64(self.timeout)
+    /// The address that the arguments name.
+    fn address(&self) -> Result<String, Failure> {
+        Ok(self.reach.clone().merge(&self.reach.read_config()?).broker)
     }
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read the token file {}", path.display())).because(error)
-    })
-}
-
-/// Reads a file, or standard input where it is `-`.
-fn read_input(path: &Path) -> Result<String, Failure> {
-    let read =
-        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    read.map_err(|error| {
-        let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-        Failure::new(Exit::Usage, format!("cannot read {name}")).because(error)
     })
 }

@@ -1,191 +1,161 @@
-//! What goes to standard output, for programs and for people; and progress, for people only.
+//! Where answers go: standard output has what was asked for, standard error everything else.
+//!
+//! Everything for people passes through [`Shown`] (here, in `views` and in [`tell`]), since names and messages come from outside.
+//! JSON is written as it is.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
-use comfy_table::{Table, presets};
-use hub_core::{JobStatus, Json};
-use hub_engine::operations::{HealthReport, JobPage, WorkerInfo};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use hub_core::state::JobSummary;
+use hub_core::text::Shown;
+use hub_core::{JobId, JobStatus, Json};
+use hub_engine::operations::{HealthReport, JobPage, Submitted, WorkerInfo};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::arguments::Format;
-use super::record::{Record, shown, written};
-use crate::exit::{Exit, Failure};
-
-/// A log or traceback is shown with so many lines at most.
-const SHOWN_LINES: usize = 20;
+use super::arguments::{Format, When};
+use super::progress::Progress;
+use super::record::Record;
+use super::style::Style;
+use super::views;
+use crate::exit::{Exit, Failure, tell};
 
 /// Where answers go.
 pub(super) struct Output {
     format: Format,
+    /// Whether the format was asked for, not chosen.
+    is_asked: bool,
     quiet: bool,
+    style: Style,
 }
 
 impl Output {
-    pub(super) fn new(format: Option<Format>, quiet: bool) -> Self {
+    pub(super) fn new(format: Option<Format>, colors: When, quiet: bool) -> Self {
         let fitting = if io::stdout().is_terminal() { Format::Table } else { Format::Json };
-        Self { format: format.unwrap_or(fitting), quiet }
+        let style = Style::of_stdout(colors);
+        Self { format: format.unwrap_or(fitting), is_asked: format.is_some(), quiet, style }
     }
 
     /// The same, but JSON where nothing else was asked for: the manual's flags print JSON.
-    pub(super) fn manual(&self, asked: Option<Format>) -> Self {
-        Self { format: asked.unwrap_or(Format::Json), quiet: self.quiet }
+    pub(super) fn manual(&self) -> Self {
+        let format = if self.is_asked { self.format } else { Format::Json };
+        Self { format, ..*self }
     }
 
     /// A line for people, beside what was asked for.
     pub(super) fn say(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            tell(line);
         }
     }
 
-    /// Prints a line. A reader that has gone is no error.
-    pub(super) fn print(&self, line: &str) {
-        let _ = writeln!(io::stdout(), "{line}");
+    /// What will keep a job waiting.
+    pub(super) fn warn(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.say(&format!("warning: {warning}; the tasks that need it wait until a worker has it"));
+        }
+    }
+
+    /// Writes to standard output, and sees to it that it arrives there.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::output)
+    }
+
+    fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::new(Exit::Refused, "the answer cannot be written as JSON").because(error))?;
+        self.print(&text)
     }
 
     /// Prints a job's record; returns the exit code that its status makes.
     pub(super) fn record(&self, text: &Json) -> Result<Exit, Failure> {
-        let record = Record::read(text)?;
         match self.format {
-            Format::Json => self.print(text.get()),
-            Format::Table => self.print(&record_table(&record)),
+            Format::Json => self.print(text.get())?,
+            Format::Table => self.print(&views::record(&Record::read(text)?, self.style))?,
         }
-        match record.job_status() {
+        match Record::read(text)?.job_status() {
             Some(JobStatus::Failed | JobStatus::Cancelled) => Ok(Exit::JobFailed),
             _ => Ok(Exit::Success),
         }
     }
 
-    pub(super) fn page(&self, page: &JobPage) {
+    pub(super) fn page(&self, page: &JobPage) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.print(&serde_json::to_string(page).unwrap_or_default()),
+            Format::Json => self.print_json(page),
             Format::Table => {
-                let mut table = table(&["id", "name", "status", "tasks", "submitted"]);
-                for job in &page.jobs {
-                    table.add_row([
-                        job.id.to_string(),
-                        job.name.to_string(),
-                        job.status.to_string(),
-                        format!("{}/{}", job.tasks_ended, job.tasks),
-                        job.submitted_at.to_string(),
-                    ]);
-                }
-                self.print(&table.to_string());
+                self.print(&views::jobs(&page.jobs, self.style))?;
                 if page.next.is_some() {
-                    self.say("There are more: raise --limit.");
+                    self.say("There are more jobs: --limit shows more of them.");
                 }
+                Ok(())
             }
         }
     }
 
-    pub(super) fn workers(&self, workers: &[WorkerInfo]) {
+    /// All jobs, as a list.
+    pub(super) fn all_jobs(&self, jobs: &[JobSummary]) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.print(&serde_json::to_string(workers).unwrap_or_default()),
+            Format::Json => self.print_json(&jobs),
+            Format::Table => self.print(&views::jobs(jobs, self.style)),
+        }
+    }
+
+    pub(super) fn workers(&self, workers: &[WorkerInfo]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(&workers),
             Format::Table => {
-                let mut table = table(&["worker", "host", "pid", "pools", "running", "tasks", "broken"]);
-                for worker in workers {
-                    table.add_row([
-                        worker.id.clone(),
-                        worker.host.clone(),
-                        worker.pid.to_string(),
-                        worker.pools.join(", "),
-                        format!("{}/{}", worker.running, worker.slots),
-                        worker.tasks.join(", "),
-                        worker.broken.keys().cloned().collect::<Vec<_>>().join(", "),
-                    ]);
+                if workers.is_empty() {
+                    self.say("No worker is connected: hub-worker --tasks-dir DIR starts one.");
+                    return Ok(());
                 }
-                self.print(&table.to_string());
+                self.print(&views::workers(workers, self.style))
             }
         }
     }
 
-    pub(super) fn health(&self, health: &HealthReport) {
-        let text = serde_json::to_value(health).unwrap_or_default();
-        match (self.format, text) {
-            (Format::Table, Value::Object(map)) => {
-                for (key, value) in map {
-                    self.print(&format!("{key:16} {}", plain(&value)));
-                }
+    pub(super) fn health(&self, health: &HealthReport) -> Result<(), Failure> {
+        match (self.format, serde_json::to_value(health)) {
+            (Format::Table, Ok(Value::Object(map))) => {
+                let lines = map.iter().map(|(key, value)| {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    format!("{:16} {}", Shown(key), Shown(value))
+                });
+                self.print(&lines.collect::<Vec<_>>().join("\n"))
             }
-            (_, text) => self.print(&text.to_string()),
+            _ => self.print_json(health),
         }
     }
 
-    /// An answer that is an id.
-    pub(super) fn id(&self, id: impl std::fmt::Display) {
-        self.print(&id.to_string());
+    /// The answer to a submission: the id alone, unless JSON was asked for. Where it cannot be written, the failure has it.
+    pub(super) fn submitted(&self, submitted: &Submitted) -> Result<(), Failure> {
+        self.warn(&submitted.warnings);
+        let printed = if self.is_asked && self.format == Format::Json {
+            self.print_json(submitted)
+        } else {
+            self.print(&submitted.id.to_string())
+        };
+        printed.map_err(|failure| failure.advise(format!("the job was submitted: its id is {}", submitted.id)))
     }
 
-    /// A bar for the progress of a job, on a terminal.
+    /// The answer where something was done to the job or task of this id.
+    pub(super) fn done(&self, id: impl std::fmt::Display, line: &str) -> Result<(), Failure> {
+        self.say(line);
+        if self.is_asked && self.format == Format::Json {
+            return self.print_json(&json!({ "id": id.to_string() }));
+        }
+        Ok(())
+    }
+
+    /// The progress of a job, on a terminal.
     pub(super) fn progress(&self) -> Progress {
-        if self.quiet || !io::stderr().is_terminal() {
-            return Progress(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} tasks {elapsed}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Progress(bar)
-    }
-}
-
-/// The progress of a job.
-pub(super) struct Progress(ProgressBar);
-
-impl Progress {
-    pub(super) fn is_shown(&self) -> bool {
-        !self.0.is_hidden()
+        Progress::new(!self.quiet && io::stderr().is_terminal())
     }
 
-    pub(super) fn show(&self, record: &Record<'_>) {
-        self.0.set_length(record.tasks.len() as u64);
-        self.0.set_position(record.tasks.iter().filter(|task| task.is_over()).count() as u64);
-        self.0.set_message(record.name.clone());
+    /// Says which job it is about: after this, nothing that goes wrong loses it.
+    pub(super) fn say_id(&self, id: JobId) {
+        self.say(&format!("submitted job {id}"));
     }
-
-    pub(super) fn clear(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    table
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn record_table(record: &Record<'_>) -> String {
-    let mut text = format!("{} {}  {}\n\n", record.name, record.id, record.status);
-    let mut tasks = table(&["task", "status", "args", "result"]);
-    for task in &record.tasks {
-        let (args, result) = (shortened(&shown(task.args)), shortened(&task.result()));
-        tasks.add_row([&task.name, &task.status, &args, &result]);
-    }
-    text.push_str(&tasks.to_string());
-    for task in &record.tasks {
-        if let Some(trace) = task.traceback() {
-            let lines: Vec<&str> = trace.lines().collect();
-            let end = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n  ");
-            text.push_str(&format!("\n\n{}:\n  {end}", task.name));
-        }
-    }
-    if let Some(msg) = &record.msg {
-        text.push_str(&format!("\n\n{msg}"));
-    }
-    text.push_str(&format!("\n\noutput: {}", written(record.output)));
-    text
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use hub_core::job::{Job, Limits, Problem};
 
+use super::input::{name_of, read_job};
 use super::output::Output;
-use super::read_input;
 use crate::exit::{Exit, Failure};
 
 /// A line of the file is shown up to this width.
@@ -13,7 +13,7 @@ const WIDEST: usize = 120;
 
 /// Checks a file and says what is wrong with it.
 pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
-    let text = read_input(file)?;
+    let text = read_job(file, output)?;
     match Job::parse(&text, &Limits::default()) {
         Ok(job) => {
             output.say(&format!("{} is a valid job with {} tasks", job.name(), job.tasks().len()));
@@ -25,7 +25,7 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
 
 /// The failure that these problems of `text` make.
 pub(super) fn invalid<'a>(file: &Path, text: &str, problems: impl Iterator<Item = &'a Problem>) -> Failure {
-    let name = if file == Path::new("-") { "the job".to_owned() } else { file.display().to_string() };
+    let name = name_of(file);
     let shown: Vec<String> = problems.map(|problem| describe(&name, text, problem)).collect();
     let count = if shown.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", shown.len()) };
     Failure::new(Exit::Usage, format!("{name} is not a valid job: {count}{}", shown.concat()))

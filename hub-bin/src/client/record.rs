@@ -2,8 +2,10 @@
 //!
 //! Values of the user's stay text: a task may return what is nested deeper than a tree of JSON can be read.
 
-use hub_core::{JobStatus, Json, TaskStatus};
-use serde::Deserialize;
+use std::time::Duration;
+
+use hub_core::{JobStatus, Json, TaskStatus, Timestamp};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,6 +19,12 @@ pub(super) struct Record<'r> {
     pub(super) status: String,
     #[serde(default)]
     pub(super) msg: Option<String>,
+    #[serde(default)]
+    pub(super) submitted_at: Option<String>,
+    #[serde(default)]
+    started_at: Option<String>,
+    #[serde(default)]
+    ended_at: Option<String>,
     #[serde(borrow)]
     pub(super) tasks: Vec<TaskRecord<'r>>,
     #[serde(borrow)]
@@ -26,24 +34,44 @@ pub(super) struct Record<'r> {
 /// A task in it.
 #[derive(Deserialize)]
 pub(super) struct TaskRecord<'r> {
+    #[serde(default)]
+    pub(super) id: String,
     pub(super) name: String,
     pub(super) status: String,
     #[serde(borrow)]
     pub(super) args: &'r RawValue,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'r RawValue>,
     #[serde(default)]
-    msg: Option<String>,
+    pub(super) msg: Option<String>,
+    #[serde(default)]
+    pub(super) log: Option<String>,
+    #[serde(default)]
+    pub(super) worker: Option<String>,
     #[serde(default)]
     waiting_reason: Option<String>,
     #[serde(default)]
-    error: Option<TaskErrorRecord>,
+    pub(super) error: Option<TaskErrorRecord>,
+    #[serde(default)]
+    started_at: Option<String>,
+    #[serde(default)]
+    ended_at: Option<String>,
 }
 
+/// Why a task failed.
 #[derive(Deserialize)]
-struct TaskErrorRecord {
+pub(super) struct TaskErrorRecord {
     #[serde(default)]
-    traceback: Option<String>,
+    pub(super) kind: Option<String>,
+    #[serde(default, rename = "type")]
+    pub(super) type_name: Option<String>,
+    #[serde(default)]
+    pub(super) traceback: Option<String>,
+}
+
+/// A value that is `null` is there, too.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'r> Record<'r> {
@@ -52,14 +80,28 @@ impl<'r> Record<'r> {
     /// # Errors
     /// Where it is none.
     pub(super) fn read(text: &'r Json) -> Result<Self, Failure> {
-        serde_json::from_str(text.get())
-            .map_err(|error| Failure::new(Exit::Refused, "the dispatcher's record of the job is none").because(error))
+        serde_json::from_str(text.get()).map_err(|error| {
+            let message = "the dispatcher's record of the job cannot be read: -o json prints it as it is";
+            Failure::new(Exit::Refused, message).because(error)
+        })
     }
 
     /// How the job stands, where it is known what that means.
     pub(super) fn job_status(&self) -> Option<JobStatus> {
         self.status.parse().ok()
     }
+
+    /// How long it ran, or has run until `now`.
+    pub(super) fn duration(&self, now: Timestamp) -> Option<Duration> {
+        duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
+    }
+}
+
+/// How long something ran, or has run until `now`. `None` where it has not begun.
+fn duration(begun: Option<&str>, ended: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let time = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
+    let begun = time(begun)?;
+    Some(time(ended).unwrap_or(now).since(begun))
 }
 
 impl TaskRecord<'_> {
@@ -68,14 +110,23 @@ impl TaskRecord<'_> {
         self.status.parse().is_ok_and(TaskStatus::is_terminal)
     }
 
+    /// Whether it was launched and waits for its result from outside: it runs, and what its launch returned is there.
+    pub(super) fn is_launched(&self) -> bool {
+        self.status == TaskStatus::Running.as_str() && self.data.is_some()
+    }
+
+    /// How long it ran, or has run until `now`.
+    pub(super) fn duration(&self, now: Timestamp) -> Option<Duration> {
+        duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
+    }
+
     /// What came of it, or why nothing did yet.
     pub(super) fn result(&self) -> String {
         let told = || self.msg.clone().or_else(|| self.waiting_reason.clone());
-        self.data.map(shown).or_else(told).unwrap_or_default()
-    }
-
-    pub(super) fn traceback(&self) -> Option<&str> {
-        self.error.as_ref()?.traceback.as_deref()
+        match self.data {
+            Some(data) if !self.is_launched() => shown(data),
+            data => told().or_else(|| data.map(shown)).unwrap_or_default(),
+        }
     }
 }
 

@@ -1,29 +1,44 @@
 //! `hub-client run`: a whole Hub in this process, for one job.
 
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::JobId;
 use hub_core::job::{Job, Limits};
+use hub_core::text::Shown;
+use hub_core::{JobId, JobStatus};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::Hub;
+use hub_engine::http::{self, HttpSettings};
+use hub_engine::operations::{Hub, Submission};
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arguments::RunArgs;
 use super::output::Output;
-use super::{commands, read_input};
+use super::progress::Progress;
+use super::record::Record;
+use super::{commands, follow, input};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::reach::DEFAULT_PREFIX;
 use crate::signals::Signals;
 use crate::worker::Work;
 
-/// How long everything may take to end when the job has.
+/// Maximum time for everything to end when the job has.
 const GRACE: Duration = Duration::from_secs(5);
+/// Interval between two looks at the job, at first, and where its progress is shown.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// Maximum interval between two looks at the job.
+const LOOK: Duration = Duration::from_secs(5);
+/// Maximum number of tasks that are reported as waiting for a result.
+const REPORTED: usize = 20;
 
 pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
-    let text = read_input(&args.file)?;
+    let text = input::read_job(&args.file, output)?;
     let Some(work) = args.work.clone().merge(&Config::default()) else {
         let message = "the job needs task modules: name their directory with --tasks-dir";
         return Err(Failure::new(Exit::Usage, message));
@@ -36,15 +51,16 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         .await
         .map_err(|error| Failure::new(Exit::Refused, "the dispatcher cannot start").because(error))?;
     let hub = dispatcher.hub();
-    let id = commands::submit(&*hub, &args.file, &text, None).await?;
+    let submission = Submission { text: text.as_str().into(), id: None };
+    let id = hub.submit(submission).await.map_err(|error| commands::refused(&args.file, &text, error))?;
     let worker = only_what_it_needs(work, &text).start(transport, DEFAULT_PREFIX).await?;
-    let outcome = end_of(&*hub, id, &args, output, &mut signals).await;
+    let outcome = end_of(&hub, id, &args, output, &mut signals).await;
     worker.stop(GRACE).await;
     dispatcher.stop(GRACE).await;
     outcome
 }
 
-/// Nobody else could run what is missing here, and loading modules that the job does not name would keep it waiting.
+/// No other worker could run what is missing here, and loading modules that the job does not name would delay it.
 fn only_what_it_needs(work: Work, text: &str) -> Work {
     match Job::parse(text, &Limits::default()) {
         Ok(job) => work.only(job.tasks().iter().map(|task| task.module().to_string())),
@@ -54,29 +70,102 @@ fn only_what_it_needs(work: Work, text: &str) -> Work {
 }
 
 async fn end_of(
-    hub: &dyn Hub,
+    hub: &Arc<dyn Hub>,
     id: JobId,
     args: &RunArgs,
     output: &Output,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let limit = args.wait_limit.map(Duration::from_secs_f64);
-    let followed = tokio::select! {
-        followed = commands::follow(hub, id, limit, output) => followed,
-        () = signals.next() => {
-            hub.cancel(id).await?;
-            output.record(&hub.job(id, None).await?)?;
-            output.say("interrupted: the job was cancelled");
-            return Ok(Exit::Interrupted);
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let (progress, mut outside, mut step) = (output.progress(), Outside::default(), FIRST_LOOK);
+    loop {
+        let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
+        let text = tokio::select! {
+            text = hub.job(id, Some(left)) => text?,
+            () = signals.next() => {
+                progress.clear();
+                cancel(hub, id, output).await?;
+                output.say("interrupted: the job was cancelled");
+                return Ok(Exit::Interrupted);
+            }
+        };
+        let record = Record::read(&text)?;
+        progress.show(&record);
+        if record.job_status().is_some_and(JobStatus::is_terminal) {
+            progress.clear();
+            return output.record(&text);
         }
-    };
-    match followed {
-        Ok(record) => output.record(&record),
-        Err(failure) => {
-            // Out of time: here nothing goes on behind the user's back.
-            hub.cancel(id).await?;
-            output.record(&hub.job(id, None).await?)?;
-            Err(Failure::new(Exit::JobFailed, "the job took too long and was cancelled").because(failure.to_string()))
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            progress.clear();
+            // When this process ends, nothing of the job goes on.
+            cancel(hub, id, output).await?;
+            let message = format!("the job did not end within {} and was cancelled", follow::shown(limit));
+            return Err(Failure::new(Exit::WaitLimit, message));
         }
+        outside.report(&record, hub, output, &progress).await?;
+        if !progress.is_shown() {
+            step = (step * 2).min(LOOK);
+        }
+    }
+}
+
+/// Cancels the job and prints its record. It may have ended just before.
+async fn cancel(hub: &Arc<dyn Hub>, id: JobId, output: &Output) -> Result<(), Failure> {
+    let cancelled = hub.cancel(id).await;
+    tracing::debug!(?cancelled, "the job is cancelled");
+    output.record(&hub.job(id, None).await?).map(drop)
+}
+
+/// The way in for results of asynchronous tasks: the HTTP API on a port of this machine, open as soon as one is needed.
+#[derive(Default)]
+struct Outside {
+    api: Option<(SocketAddr, DropGuard)>,
+    reported: HashSet<String>,
+}
+
+impl Outside {
+    /// Says of each task that waits for its result how to post it.
+    async fn report(
+        &mut self,
+        record: &Record<'_>,
+        hub: &Arc<dyn Hub>,
+        output: &Output,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        for task in record.tasks.iter().filter(|task| task.is_launched()) {
+            if self.reported.len() >= REPORTED || !self.reported.insert(task.id.clone()) {
+                continue;
+            }
+            let address = self.open(hub).await?;
+            let text = format!(
+                "task {:?} waits for its result from outside. Post it from another terminal:\n  \
+                 hub-client -b http://{address} result {} --data '\"any JSON\"'",
+                Shown(&task.name).to_string(),
+                task.id
+            );
+            progress.suspend(|| output.say(&text));
+            if self.reported.len() == REPORTED {
+                progress.suspend(|| output.say("further tasks that wait for results are not reported"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of the API.
+    async fn open(&mut self, hub: &Arc<dyn Hub>) -> Result<SocketAddr, Failure> {
+        if let Some((address, _)) = &self.api {
+            return Ok(*address);
+        }
+        let failed = |error: std::io::Error| {
+            let message = "the job waits for a result from outside, and no port can be opened to take it";
+            Failure::new(Exit::Refused, message).because(error)
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let shutdown = CancellationToken::new();
+        tokio::spawn(http::serve(listener, Arc::clone(hub), HttpSettings::default(), shutdown.clone()));
+        self.api = Some((address, shutdown.drop_guard()));
+        Ok(address)
     }
 }

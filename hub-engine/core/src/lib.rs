@@ -28,7 +28,7 @@ mod record;
 pub mod state;
 mod status;
 pub mod text;
-mod time;
+pub mod time;
 
 pub use id::{Attempt, JobId, TaskId};
 pub use json::Json;

@@ -152,8 +152,10 @@ pub struct JobSummary {
     /// How many of them have ended.
     pub tasks_ended: u32,
     /// When it was submitted.
+    #[serde(with = "crate::time::rfc3339")]
     pub submitted_at: Timestamp,
     /// When it ended.
+    #[serde(with = "crate::time::rfc3339::option")]
     pub ended_at: Option<Timestamp>,
 }
 

@@ -1,6 +1,7 @@
 //! Time as the core knows it: handed in by whoever drives it, never asked for.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,147 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Reads RFC 3339: `2026-11-23T22:15:03.120Z`, or with an offset such as `+01:00`. Digits beyond milliseconds are dropped.
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        parse(text).map(Self).ok_or_else(|| NotATime(text.to_owned()))
+    }
+}
+
+/// A text that is not a time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time: write it as 2026-11-23T22:15:03Z (RFC 3339)")]
+pub struct NotATime(String);
+
+fn parse(text: &str) -> Option<u64> {
+    let (date, rest) = (text.get(..10)?, text.get(11..)?);
+    if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {
+        return None;
+    }
+    let [year, month, day] = numbers(date, b'-', [4, 2, 2])?;
+    let clock = rest.get(..8)?;
+    let [hour, minute, second] = numbers(clock, b':', [2, 2, 2])?;
+    let mut zone = &rest[8..];
+    let mut millis = 0;
+    if let Some(fraction) = zone.strip_prefix('.') {
+        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        let shown = fraction.get(..digits.min(3)).filter(|shown| !shown.is_empty())?;
+        millis = shown.parse::<u64>().ok()? * 10_u64.pow(3 - u32::try_from(shown.len()).ok()?);
+        zone = &fraction[digits..];
+    }
+    let ahead_minutes: i64 = match zone {
+        "Z" | "z" => 0,
+        _ => {
+            let (sign, offset) = (if zone.starts_with('-') { -1 } else { 1 }, zone.strip_prefix(['+', '-'])?);
+            let [hours, minutes] = numbers(offset, b':', [2, 2])?;
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            sign * i64::try_from(hours * 60 + minutes).ok()?
+        }
+    };
+    let days = days_before(year, month, day)?;
+    // A leap second is read as the second after it.
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let utc = i64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()? - ahead_minutes * 60;
+    Some(u64::try_from(utc).ok()? * 1000 + millis)
+}
+
+/// The numbers of a text such as `2026-11-23`, each with its number of digits.
+fn numbers<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Option<[u64; N]> {
+    let mut parts = text.split(char::from(separator));
+    let mut found = [0; N];
+    for (place, width) in found.iter_mut().zip(widths) {
+        let part = parts.next().filter(|part| part.len() == width && part.bytes().all(|one| one.is_ascii_digit()))?;
+        *place = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+/// How many days there are from 1970-01-01 to this one; `None` where there is no such day since then. The inverse of [`date`].
+fn days_before(year: u64, month: u64, day: u64) -> Option<u64> {
+    if year < 1970 || !(1..=12).contains(&month) || day < 1 {
+        return None;
+    }
+    let (from_march, counted) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) };
+    let (era, in_era) = (counted / 400, counted % 400);
+    let day_of_era = in_era * 365 + in_era / 4 - in_era / 100 + (153 * from_march + 2) / 5 + day - 1;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    (date(days) == (year, month, day)).then_some(days)
+}
+
+/// Times in what people and their programs read: written as RFC 3339, read in that form or as milliseconds since 1970, which
+/// Hub wrote there once. For `#[serde(with = "…")]`.
+pub mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Millis(u64),
+    }
+
+    impl TryFrom<Written> for Timestamp {
+        type Error = super::NotATime;
+
+        fn try_from(written: Written) -> Result<Self, super::NotATime> {
+            match written {
+                Written::Text(text) => text.parse(),
+                Written::Millis(millis) => Ok(Self::from_millis(millis)),
+            }
+        }
+    }
+
+    /// Writes a time.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    /// Reads a time.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Written::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    }
+
+    /// The same for a time that may be missing.
+    pub mod option {
+        use super::{Deserialize, Deserializer, Serializer, Timestamp, Written};
+
+        /// Writes a time, or `null`.
+        ///
+        /// # Errors
+        /// Those of the serializer.
+        #[allow(clippy::ref_option, reason = "serde calls it so")]
+        pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+            match time {
+                Some(time) => serializer.collect_str(time),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// Reads a time, or `null`.
+        ///
+        /// # Errors
+        /// Where it is neither.
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+            let written = Option::<Written>::deserialize(deserializer)?;
+            written.map(TryInto::try_into).transpose().map_err(serde::de::Error::custom)
+        }
+    }
+}
+
 /// Fills `place` with the last digits of `value`.
 fn write_digits(place: &mut [u8], mut value: u64) {
     for digit in place.iter_mut().rev() {
@@ -104,6 +246,53 @@ mod tests {
         ];
         for (millis, text) in cases {
             assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+            assert_eq!(text.parse().ok(), (millis < 253_402_300_800_000).then(|| Timestamp::from_millis(millis)));
         }
+    }
+
+    #[test]
+    fn reads_what_others_write() {
+        let same = Timestamp::from_millis(1_795_471_303_120);
+        for text in [
+            "2026-11-23T22:01:43.12Z",
+            "2026-11-23t22:01:43.120999z",
+            "2026-11-23 23:01:43.120+01:00",
+            "2026-11-23T16:31:43.120-05:30",
+        ] {
+            assert_eq!(text.parse(), Ok(same), "{text}");
+        }
+        for text in [
+            "",
+            "now",
+            "2026-11-23",
+            "2026-11-23T22:01:43",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T22:01:43.Z",
+            "2026-11-23T22:01:43+1:00",
+            "1969-12-31T23:59:59Z",
+            "2026-11-23\u{2028}22:01:43Z",
+            "+026-11-23T22:01:43Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn programs_read_text_and_older_ones_numbers() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Line {
+            #[serde(with = "rfc3339")]
+            begun: Timestamp,
+            #[serde(with = "rfc3339::option")]
+            ended: Option<Timestamp>,
+        }
+        let line = Line { begun: Timestamp::from_millis(0), ended: None };
+        let text = r#"{"begun":"1970-01-01T00:00:00.000Z","ended":null}"#;
+        assert_eq!(serde_json::to_string(&line).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Line>(text).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Line>(r#"{"begun":0,"ended":null}"#).unwrap(), line);
+        assert!(serde_json::from_str::<Line>(r#"{"begun":"soon","ended":null}"#).is_err());
     }
 }

@@ -325,8 +325,12 @@ fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestEr
 #[async_trait]
 impl Hub for AmqpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
+        self.submit_and_report(submission).await.map(|submitted| submitted.id)
+    }
+
+    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
         let (id, job) = job_message(&submission, None);
-        self.hand_in(job).await.map(|submitted| submitted.id).map_err(|why| unanswered(id, why))
+        self.hand_in(job).await.map_err(|why| unanswered(id, why))
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
@@ -336,7 +340,7 @@ impl Hub for AmqpHub {
             // The dispatcher that was to answer may have gone, with the job in its store: another one knows it. (Under an
             // id that is not new it may know another job.)
             Err(Unanswered::Silence(why)) if submission.id.is_none() => match self.job(id, None).await {
-                Ok(record) => Ok(Submitted { id, record: Some(record).filter(has_ended) }),
+                Ok(record) => Ok(Submitted { record: Some(record).filter(has_ended), ..Submitted::new(id) }),
                 Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
             },
             Err(why) => Err(unanswered(id, why)),

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use hub_core::{JobId, Json};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
@@ -29,14 +28,9 @@ pub struct HttpHub {
     timeout: Duration,
 }
 
-#[derive(Deserialize)]
-struct Id {
-    id: JobId,
-}
-
 impl HttpHub {
     /// The dispatcher whose API is at `url` (`http://host:port`, with a path where a proxy put it under one).
-    /// `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
+    /// The path of the API itself, `/api/v1`, may stand at its end. `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
     ///
     /// # Errors
     /// `InvalidRequest` where the URL is none, or the token cannot stand in a header.
@@ -45,9 +39,11 @@ impl HttpHub {
         if base.scheme() != "http" || base.host_str().is_none() || base.query().is_some() || base.fragment().is_some() {
             return Err(invalid(format!("{url:?} must have the form http://host:port")));
         }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        // The address of the API itself, as the dispatcher's log has it, means the same.
+        let path = base.path().trim_end_matches('/');
+        let path = path.strip_suffix("/api/v1").or_else(|| path.strip_suffix("/api")).unwrap_or(path);
+        let path = format!("{path}/");
+        base.set_path(&path);
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
@@ -131,7 +127,11 @@ fn invalid(message: String) -> RequestError {
 #[async_trait]
 impl Hub for HttpHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        self.ask::<Id>(self.submission(&submission)?).await.map(|answer| answer.id)
+        self.submit_and_report(submission).await.map(|answer| answer.id)
+    }
+
+    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
+        self.ask(self.submission(&submission)?).await
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {

@@ -77,17 +77,30 @@ pub(super) enum FinalOutcome {
     Unknown(Box<Issue>),
 }
 
+/// What becomes of a submission.
+pub(super) type Admission = Result<Admitted, RequestError>;
+
+/// A job that was let in.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) id: JobId,
+    /// What will keep it waiting.
+    pub(super) warnings: Vec<String>,
+}
+
 /// A checked job on its way in.
 #[derive(Debug)]
 pub(super) struct Submit {
     pub(super) id: JobId,
     pub(super) job: Arc<Job>,
+    /// Positions of tasks that have all of the job's modules and pools between them.
+    pub(super) examples: Vec<u32>,
     /// The job that the store has of this family or key.
     pub(super) stored: Option<Box<JobSnapshot>>,
     /// The look-up that found it, or missed it.
     pub(super) lookup: Lookup,
     /// Resolved after the commit. Where the end is waited for nobody is in a hurry for this, and no commit is made for it.
-    pub(super) answer: oneshot::Sender<Result<JobId, RequestError>>,
+    pub(super) answer: oneshot::Sender<Admission>,
     /// Resolved at the job's end, where that is waited for; dropped where the job is not live.
     pub(super) ended: Option<oneshot::Sender<Ended>>,
 }

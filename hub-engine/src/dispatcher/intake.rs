@@ -1,6 +1,7 @@
 //! From the text of a submission to a checked job, beside the loop: a large job is parsed while small ones
 //! go on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::JobId;
@@ -8,7 +9,7 @@ use hub_core::job::{Job, Limits, Problems};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::inputs::{Ended, Input, Submit};
+use super::inputs::{Admission, Admitted, Ended, Input, Submit};
 use super::lately::Lookups;
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
@@ -16,6 +17,9 @@ use hub_transport::supervisor::DeliveryRef;
 
 /// Jobs up to this size are parsed where they are; larger ones on a thread of their own. In bytes.
 const INLINE: usize = 64 * 1024;
+
+/// Maximum number of a job's modules that are compared with those of the workers when it is submitted.
+const EXAMPLES: usize = 1000;
 
 /// The way in for jobs.
 #[derive(Debug)]
@@ -45,12 +49,13 @@ impl Intake {
         ended: Option<oneshot::Sender<Ended>>,
     ) -> Result<(Submit, Answered), RequestError> {
         let Arrival { text, id } = arrival;
-        let job = Arc::new(parse(text, self.limits.clone()).await?);
+        let (job, examples) = parse(text, self.limits.clone()).await?;
+        let job = Arc::new(job);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
         let stored = look_up(&self.store, id, &job).await.map_err(store_failed)?.map(Box::new);
         let (answer, answered) = oneshot::channel();
-        Ok((Submit { id, job, stored, lookup, answer, ended }, Answered(answered)))
+        Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
     }
 
     /// Brings checked jobs before the loop, which answers after the commit. `delivery`: the message that brought them, if
@@ -65,25 +70,45 @@ impl Intake {
 
 /// The loop's answer to a submission, when it comes.
 #[derive(Debug)]
-pub(super) struct Answered(oneshot::Receiver<Result<JobId, RequestError>>);
+pub(super) struct Answered(oneshot::Receiver<Admission>);
 
 impl Answered {
-    /// The job's id, when the job is in the store.
-    pub(super) async fn id(self) -> Result<JobId, RequestError> {
+    /// What the loop says of the job, when the job is in the store.
+    pub(super) async fn admitted(self) -> Result<Admitted, RequestError> {
         self.0.await.map_err(|_| stopping())?
     }
 }
 
-async fn parse(text: bytes::Bytes, limits: Limits) -> Result<Job, RequestError> {
-    let parsed = if text.len() <= INLINE {
-        Job::parse_bytes(&text, &limits)
+/// The job, and positions of tasks that have all of its modules and pools between them.
+async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), RequestError> {
+    let size = text.len();
+    let read = move || Job::parse_bytes(&text, &limits).map(|job| (examples_of(&job), job));
+    let parsed = if size <= INLINE {
+        read()
     } else {
-        let parse = tokio::task::spawn_blocking(move || Job::parse_bytes(&text, &limits));
+        let parse = tokio::task::spawn_blocking(read);
         parse.await.map_err(|_| {
             RequestError::new(RequestErrorKind::Internal, "the job parser failed; the dispatcher's log says more")
         })?
     };
-    parsed.map_err(refusal)
+    parsed.map(|(examples, job)| (job, examples)).map_err(refusal)
+}
+
+/// A task for each module and pool of the job; of very many modules only the first.
+fn examples_of(job: &Job) -> Vec<u32> {
+    let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
+    let mut last = None;
+    for (task, index) in job.tasks().iter().zip(0..) {
+        let need = (&**task.pool(), &**task.module());
+        if last.replace(need) == Some(need) || !seen.insert(need) {
+            continue;
+        }
+        examples.push(index);
+        if examples.len() == EXAMPLES {
+            break;
+        }
+    }
+    examples
 }
 
 /// What the store has under this id, a clashing id, or this key.

@@ -10,7 +10,7 @@ use hub_core::{JobId, Json, TaskId, TaskStatus};
 use hub_transport::supervisor::{DeliveryRef, LinkHealth};
 use tokio::sync::{oneshot, watch};
 
-use super::inputs::{Ask, Ended, Input, Submit};
+use super::inputs::{Admitted, Ask, Ended, Input, Submit};
 use super::intake::{Answered, Arrival, Intake, stopping, store_failed};
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
@@ -66,12 +66,14 @@ impl LocalHub {
     /// The answer to a submission.
     pub(super) async fn outcome(&self, admission: Admission) -> Result<Submitted, RequestError> {
         let Admission { answered, wait, ended } = admission;
-        let Some(wait) = wait else { return Ok(Submitted { id: answered.id().await?, record: None }) };
+        let Some(wait) = wait else { return Ok(answered.admitted().await?.into()) };
         let id = match tokio::time::timeout(wait, ended).await {
-            Ok(Ok(Some(ended))) => return Ok(Submitted { id: ended.id, record: record_of(ended).await.ok() }),
-            Err(_) => return Ok(Submitted { id: answered.id().await?, record: None }),
+            Ok(Ok(Some(ended))) => {
+                return Ok(Submitted { record: record_of(Arc::clone(&ended)).await.ok(), ..Submitted::new(ended.id) });
+            }
+            Err(_) => return Ok(answered.admitted().await?.into()),
             // It was refused, or had ended before, or the dispatcher stops.
-            Ok(_) => answered.id().await?,
+            Ok(_) => answered.admitted().await?.id,
         };
         // A record that cannot be had now does not make the job refused: it can be asked for.
         let stored = match self.ask(|answer| Ask::Job(id, answer)).await {
@@ -82,7 +84,7 @@ impl LocalHub {
             Some(job) => record_of(Arc::new(job)).await.ok(),
             None => None,
         };
-        Ok(Submitted { id, record })
+        Ok(Submitted { record, ..Submitted::new(id) })
     }
 
     /// All submissions of a message from the broker are refused, and it needs no more attention.
@@ -139,6 +141,10 @@ impl LocalHub {
 impl Hub for LocalHub {
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
         self.submit_here(submission, None).await.map(|submitted| submitted.id)
+    }
+
+    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
+        self.submit_here(submission, None).await
     }
 
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
@@ -228,6 +234,12 @@ impl Hub for LocalHub {
             tasks_in_flight: stats.in_flight,
             tasks_ready: stats.ready,
         })
+    }
+}
+
+impl From<Admitted> for Submitted {
+    fn from(admitted: Admitted) -> Self {
+        Self { warnings: admitted.warnings, ..Self::new(admitted.id) }
     }
 }
 

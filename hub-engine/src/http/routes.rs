@@ -21,9 +21,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Refused, created, ok, raw, with_status};
 use super::query::{Query, parse};
 use super::{HttpSettings, body, document, guard};
-use crate::operations::{
-    Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted, UpdateStatus,
-};
+use crate::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -131,7 +129,7 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
     };
     let text = body::job_text(body::read(body, api.settings.max_body_bytes).await?)?;
     let submission = Submission { text: text.into(), id };
-    let submit = async |submission| api.hub.submit(submission).await.map(|id| Submitted { id, record: None });
+    let submit = async |submission| api.hub.submit_and_report(submission).await;
     let submitted = match wait {
         None => submit(submission).await,
         Some(wait) => {

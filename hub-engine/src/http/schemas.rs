@@ -10,7 +10,16 @@ pub(super) fn schemas() -> Value {
         "Submitted": {
             "type": "object",
             "required": ["id"],
-            "properties": {"id": uuid(), "record": reference("JobRecord")}
+            "properties": {
+                "id": uuid(),
+                "record": reference("JobRecord"),
+                "warnings": {
+                    "type": "array",
+                    "items": text(),
+                    "description": "What will keep the job waiting, such as a task module that no worker has; absent where \
+                        there is nothing to say."
+                }
+            }
         },
         "JobStatus": words(&JobStatus::ALL.map(JobStatus::as_str)),
         "TaskStatus": words(&TaskStatus::ALL.map(TaskStatus::as_str)),
@@ -45,8 +54,8 @@ pub(super) fn schemas() -> Value {
                 "status": reference("JobStatus"),
                 "tasks": {"type": "integer", "description": "How many it has."},
                 "tasks_ended": {"type": "integer", "description": "How many of them have ended."},
-                "submitted_at": millis(),
-                "ended_at": {"type": ["integer", "null"], "description": "Likewise; null until then."}
+                "submitted_at": time(),
+                "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "Null until then."}
             }
         },
         "JobPage": {
@@ -188,7 +197,7 @@ fn worker() -> Value {
                 "description": "The task modules it could not load, with the reason.",
                 "additionalProperties": text()
             },
-            "last_seen": millis()
+            "last_seen": time()
         }
     })
 }
@@ -229,10 +238,6 @@ pub(super) fn uuid() -> Value {
 
 fn time() -> Value {
     json!({"type": "string", "format": "date-time"})
-}
-
-fn millis() -> Value {
-    json!({"type": "integer", "description": "Milliseconds since 1970-01-01, UTC."})
 }
 
 fn priority() -> Value {

@@ -111,7 +111,8 @@ impl Hub for FakeHub {
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
         let id = submission.id.unwrap_or_else(some_id);
         let record = self.record.lock().unwrap().clone();
-        let answer = self.note(format!("submit {id} {} and wait {wait:?}", submission.text), Submitted { id, record });
+        let submitted = Submitted { record, ..Submitted::new(id) };
+        let answer = self.note(format!("submit {id} {} and wait {wait:?}", submission.text), submitted);
         if let Some(ended) = &self.ended {
             ended.cancelled().await;
         }

@@ -11,6 +11,7 @@
 
 mod cycle;
 mod draft;
+mod habits;
 mod holes;
 mod limits;
 mod link;

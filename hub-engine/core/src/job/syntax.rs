@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Limits;
+use super::habits::{encoding, language};
 use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
@@ -19,7 +20,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
         let at = error.valid_up_to();
         let before = std::str::from_utf8(&bytes[..at]).unwrap_or_default();
         let message = format!("the job is not UTF-8 text: byte {at} (counted from 0) is not part of a character");
-        problem(ProblemCode::NotUtf8, before, at, message, None)
+        problem(ProblemCode::NotUtf8, before, at, message, Some(encoding(bytes).to_owned()))
     })
 }
 
@@ -69,7 +70,8 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problems {
     let at = offset(text, error.line(), error.column());
     let said = error.to_string();
     let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-    let suggestion = text[at..].chars().next().and_then(|found| habit(found, what)).map(str::to_owned);
+    let habit = || text[at..].chars().next().and_then(|found| habit(found, what));
+    let suggestion = language(text).or_else(habit).map(str::to_owned);
     problem(ProblemCode::NotJson, text, at, format!("the job is not JSON: {what}"), suggestion)
 }
 
@@ -89,9 +91,16 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 fn habit(found: char, what: &str) -> Option<&'static str> {
     match found {
         _ if what.starts_with("trailing comma") => Some("leave out the comma before it"),
+        _ if what.starts_with("trailing characters") => {
+            Some("a submission is one job: submit each of several jobs by itself")
+        }
+        _ if what.starts_with("EOF") => Some("the text is cut off: a closing bracket or quotation mark is missing"),
         '\u{feff}' => Some("save the text without a byte order mark"),
         '\'' => Some("strings stand in double quotes"),
         '/' | '#' => Some("JSON has no comments"),
+        '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' => {
+            Some("strings stand in straight double quotes (U+0022), not in typographic ones")
+        }
         'N' | 'I' | 'T' | 'F' => Some("JSON knows true, false and null; it has no NaN and no Infinity"),
         _ => None,
     }

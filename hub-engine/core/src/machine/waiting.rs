@@ -20,16 +20,31 @@ impl Machine {
     pub(super) fn waiting_reasons(&self, job: &LiveJob) -> Vec<(u32, String)> {
         let mut known = Reasons::new();
         let tasks = job.tasks.iter().zip(job.job.tasks()).zip(0..);
-        let waits = tasks.filter(|((live, _), _)| live.place == Place::Window || is_pending(live));
+        let waits =
+            tasks.filter(|((live, _), _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
         let reasons =
             waits.filter_map(|((live, spec), index)| Some((index, self.reason(job, live, spec, &mut known)?)));
         reasons.take(EXPLAINED).collect()
+    }
+
+    /// Why tasks would wait that need these modules now: a reason for each pool and module that no live worker has.
+    pub fn unserved<'a>(&self, needs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+        let is_unserved = |(pool, module): &(&str, &str)| !self.workers.catalogue().knows(pool, module);
+        let unserved = needs.into_iter().filter(is_unserved).take(NAMED);
+        let mut reasons: Vec<String> =
+            unserved.filter_map(|(pool, module)| self.reason_in_pool(pool, module, false)).collect();
+        // A pool without workers is one reason for all of its modules.
+        reasons.dedup();
+        reasons
     }
 
     fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
         if live.place == Place::Blocked {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Nowhere);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
+        }
+        if live.place == Place::Launched {
+            return Some("waits for its result from outside: post it with hub-client result".to_owned());
         }
         let is_pending = is_pending(live);
         let reason = known.entry((spec.pool(), spec.module(), is_pending));

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::inputs::{Ask, Ended, Submit};
+use crate::dispatcher::inputs::{Admitted, Ask, Ended, Submit};
 use crate::dispatcher::local::unknown_task;
 use crate::operations::{RequestError, RequestErrorKind};
 
@@ -29,10 +29,15 @@ impl Driver {
     }
 
     fn handle_submit(&mut self, submit: Submit) {
-        let Submit { id, job, stored, lookup: _lookup, answer, ended } = submit;
-        let outcome = self.admit(id, job, stored.as_deref());
+        let Submit { id, job, examples, stored, lookup: _lookup, answer, ended } = submit;
+        let outcome = self.admit(id, Arc::clone(&job), stored.as_deref()).map(|id| {
+            let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
+            let needs = tasks.map(|task| (&**task.pool(), &**task.module()));
+            let warnings = if self.machine.is_live(id) { self.machine.unserved(needs) } else { Vec::new() };
+            Admitted { id, warnings }
+        });
         match (ended, &outcome) {
-            (Some(ended), Ok(id)) if self.machine.is_live(*id) => {
+            (Some(ended), Ok(Admitted { id, .. })) if self.machine.is_live(*id) => {
                 self.tell_of_end(*id, ended);
                 self.pending.idle_answers.push(Answer::new(move || drop(answer.send(outcome))));
             }

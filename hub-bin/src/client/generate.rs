@@ -1,0 +1,67 @@
+//! Completion scripts and manual pages of Hub's programs, made from their arguments.
+
+use std::path::Path;
+
+use clap::{Command, ValueEnum};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::help;
+use super::output::Output;
+use crate::exit::{Exit, Failure};
+
+/// A program of Hub's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Program {
+    /// Submits jobs and follows them
+    HubClient,
+    /// Takes jobs and hands out tasks
+    HubDispatcher,
+    /// Runs tasks
+    HubWorker,
+    /// Starts and stops a dispatcher
+    CtrlHubDispatcher,
+    /// Starts and stops a worker
+    CtrlHubWorker,
+}
+
+impl Program {
+    fn command(self) -> Command {
+        match self {
+            Self::HubClient => help::command(),
+            Self::HubDispatcher => crate::dispatcher::command(),
+            Self::HubWorker => crate::worker::command(),
+            Self::CtrlHubDispatcher => crate::control::command().name("ctrl-hub-dispatcher"),
+            Self::CtrlHubWorker => crate::control::command().name("ctrl-hub-worker"),
+        }
+    }
+}
+
+/// Prints the completion script of a program.
+pub(super) fn completions(shell: Shell, program: Program, output: &Output) -> Result<Exit, Failure> {
+    let mut command = program.command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    output.print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(Exit::Success)
+}
+
+/// Writes the manual pages of all programs and their commands into a directory, or prints that of `hub-client`.
+pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
+    let Some(directory) = directory else {
+        let mut page = Vec::new();
+        Man::new(help::command()).render(&mut page).map_err(Failure::output)?;
+        output.print(String::from_utf8_lossy(&page).trim_end())?;
+        return Ok(Exit::Success);
+    };
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Output, format!("cannot write manual pages into {}", directory.display())).because(error)
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    for program in Program::value_variants() {
+        clap_mangen::generate_to(program.command(), directory).map_err(failed)?;
+    }
+    output.say(&format!("wrote the manual pages of all programs into {}", directory.display()));
+    Ok(Exit::Success)
+}

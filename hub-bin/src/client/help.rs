@@ -1,0 +1,81 @@
+//! What `--help` says beside the arguments: examples, exit codes, and only the flags that count for each command.
+
+use clap::{Command, CommandFactory};
+
+use super::arguments::Args;
+
+/// The heading of the flags that say where the Hub is.
+const CONNECTION: &str = "Connection";
+/// Commands that do not ask a Hub.
+const ALONE: [&str; 4] = ["run", "validate", "completions", "man"];
+
+pub(super) const ROOT: &str = "\
+Examples:
+  hub-client run job.json --tasks-dir tasks             run a job here, without a broker
+  hub-client submit job.json --wait                     submit a job to the Hub at the broker localhost, and wait for its end
+  hub-client -b amqps://me:secret@rabbit/prod list      list the jobs of a Hub at another broker
+  hub-client -b http://127.0.0.1:8420 status last       show the newest job, over the HTTP API
+
+hub-client help COMMAND shows the flags and examples of a command.
+
+Exit codes: 0 success; 1 the job failed or was cancelled; 2 bad usage or an invalid job; 3 no such job or task; 4 broker or \
+dispatcher unreachable, or no answer in time; 5 refused in its present state; 6 the time of --wait-limit passed; 7 the answer \
+could not be written; 130 interrupted.";
+
+pub(super) const RUN: &str = "\
+Examples:
+  hub-client run etc/jobs/sum_product.json --tasks-dir etc/tasks
+  echo '{\"name\": \"j\", \"tasks\": [{\"name\": \"add\", \"args\": [1, 2]}]}' | hub-client run - --tasks-dir etc/tasks
+
+A task that waits for its result from outside is reported with the command that posts it.";
+
+pub(super) const SUBMIT: &str = "\
+Examples:
+  hub-client submit job.json
+  hub-client submit job.json --wait --wait-limit 60 -o json
+  generate-job | hub-client submit -";
+
+pub(super) const LIST: &str = "\
+Examples:
+  hub-client list --status FAILED --status CANCELLED
+  hub-client list --name nightly --limit 1 -o json";
+
+pub(super) const IDS: &str = "\
+The first or last digits of an id, at least four, stand for the whole one if they fit only one of the newest 5,000 jobs.";
+
+pub(super) const RESULT: &str = "\
+Examples:
+  hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'
+  hub-client result 05e04509e7b1 --failed 'the supplier did not answer'";
+
+pub(super) const VALIDATE: &str = "\
+Examples:
+  hub-client validate job.json
+  generate-job | hub-client validate -";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  hub-client completions bash > /etc/bash_completion.d/hub-client
+  hub-client completions zsh --program hub-worker > ~/.zfunc/_hub-worker";
+
+pub(super) const MAN: &str = "\
+Examples:
+  hub-client man /usr/local/share/man/man1
+  hub-client man | man -l -";
+
+/// The arguments as help texts, completions and manual pages show them. Parsing does without this: it costs a walk over all
+/// commands.
+pub(super) fn command() -> Command {
+    let mut command = Args::command();
+    // From here on each command has the flags that are common to all.
+    command.build();
+    for name in ALONE {
+        command = command.mut_subcommand(name, |own| {
+            own.mut_args(|flag| {
+                let is_unused = flag.get_help_heading() == Some(CONNECTION);
+                if is_unused { flag.hide(true) } else { flag }
+            })
+        });
+    }
+    command
+}

@@ -1,0 +1,74 @@
+//! Reads what the user hands in: files and standard input.
+
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use hub_core::job::{Job, Limits};
+
+use super::output::Output;
+use super::problems;
+use crate::exit::{Exit, Failure};
+
+/// The name of standard input on the command line.
+const STDIN: &str = "-";
+
+/// Reads a job's text.
+pub(super) fn read_job(path: &Path, output: &Output) -> Result<String, Failure> {
+    let bytes = read(path, "the job", output)?;
+    String::from_utf8(bytes).map_err(|error| match Job::parse_bytes(error.as_bytes(), &Limits::default()) {
+        Err(problems) => problems::invalid(path, &String::from_utf8_lossy(error.as_bytes()), problems.iter()),
+        Ok(_) => Failure::new(Exit::Usage, format!("{} is not UTF-8 text", name_of(path))),
+    })
+}
+
+/// Reads another text; `what` it is, in words.
+pub(super) fn read_text(path: &Path, what: &str, output: &Output) -> Result<String, Failure> {
+    String::from_utf8(read(path, what, output)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message =
+            format!("{} is not UTF-8 text: byte {at} (counted from 0) is not part of a character", name_of(path));
+        Failure::new(Exit::Usage, message)
+            .advise("convert it, as with iconv -f UTF-16 -t UTF-8 or iconv -f WINDOWS-1252 -t UTF-8")
+    })
+}
+
+fn read(path: &Path, what: &str, output: &Output) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let outcome = if path == Path::new(STDIN) {
+        if io::stdin().is_terminal() {
+            output.say(&format!("reading {what} from the terminal: end it with Ctrl-D, or name a file"));
+        }
+        io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(path).map(|read| bytes = read)
+    };
+    outcome.map(|()| bytes).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, format!("cannot read {what} from {}", name_of(path)));
+        match advice(path, &error) {
+            Some(advice) => failure.because(error).advise(advice),
+            None => failure.because(error),
+        }
+    })
+}
+
+fn advice(path: &Path, error: &io::Error) -> Option<String> {
+    let text = path.to_string_lossy();
+    if text.trim_start().starts_with(['{', '[']) {
+        return Some(
+            "this is JSON, and the name of a file is needed: write the JSON to standard input, and - for the file"
+                .to_owned(),
+        );
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound if path.extension().is_none() && path.with_extension("json").exists() => {
+            Some(format!("there is {}: is that meant?", path.with_extension("json").display()))
+        }
+        io::ErrorKind::IsADirectory => Some("this is a directory: name a file in it, one job at a time".to_owned()),
+        _ => None,
+    }
+}
+
+/// How a file is called in messages.
+pub(super) fn name_of(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
+}

@@ -1,0 +1,141 @@
+//! How answers for people look: the width and the colours of the terminal, and tables that fit it.
+
+use std::io::{self, IsTerminal};
+
+use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table, TableStyle, Width};
+use hub_core::text::Shown;
+
+use super::arguments::When;
+
+/// A column is not made narrower than this to fit the terminal.
+const NARROWEST: u16 = 6;
+
+/// What standard output can show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) has_colors: bool,
+    /// How many characters a line has; `None` where nothing is cut.
+    pub(super) width: Option<u16>,
+}
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Column {
+    /// Never cut.
+    Whole(&'static str),
+    /// A number or a duration: never cut, aligned to the right.
+    Right(&'static str),
+    /// Cut where the line would not fit the terminal.
+    Cut(&'static str),
+}
+
+impl Style {
+    /// What the terminal can show. `COLUMNS` in the environment decides the width, also where there is no terminal;
+    /// otherwise what is piped or written to a file is not cut.
+    pub(super) fn of_stdout(colors: When) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let has_colors = match colors {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => is_terminal && variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb"),
+        };
+        let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+        let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
+        Self { has_colors, width: columns.or_else(terminal) }
+    }
+
+    /// An empty table.
+    pub(super) fn table(self, columns: &[Column]) -> Table {
+        let mut table = Table::new();
+        table.load_style(TableStyle::new()).set_truncation_indicator("…");
+        if self.has_colors {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        if let Some(width) = self.width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        table.set_header(columns.iter().map(|column| column.name()));
+        for (at, column) in columns.iter().enumerate() {
+            let Some(own) = table.column_mut(at) else { continue };
+            own.set_padding((0, if at + 1 == columns.len() { 0 } else { 2 }));
+            match column {
+                Column::Whole(_) => drop(own.set_constraint(ColumnConstraint::ContentWidth)),
+                Column::Right(_) => {
+                    own.set_constraint(ColumnConstraint::ContentWidth);
+                    own.set_cell_alignment(CellAlignment::Right);
+                }
+                Column::Cut(_) => {
+                    own.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
+                }
+            }
+        }
+        table
+    }
+
+    /// Whether a line of so many characters fits.
+    pub(super) fn fits(self, width: usize) -> bool {
+        self.width.is_none_or(|own| width <= usize::from(own))
+    }
+
+    /// A word in the colour of the status that it names.
+    pub(super) fn status(self, status: &str) -> String {
+        match color_code(status).filter(|_| self.has_colors) {
+            Some(code) => format!("\u{1b}[{code}m{}\u{1b}[0m", Shown(status)),
+            None => Shown(status).to_string(),
+        }
+    }
+}
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Whole(name) | Self::Right(name) | Self::Cut(name) => name,
+        }
+    }
+}
+
+/// A row of one line, whatever is in it.
+pub(super) fn row(cells: impl IntoIterator<Item = Cell>) -> Row {
+    let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());
+    row.max_height(1);
+    row
+}
+
+/// A cell with text from outside.
+pub(super) fn cell(text: impl std::fmt::Display) -> Cell {
+    Cell::new(Shown(text))
+}
+
+/// A cell with a status.
+pub(super) fn status_cell(status: &str) -> Cell {
+    match color(status) {
+        Some(color) => cell(status).fg(color),
+        None => cell(status),
+    }
+}
+
+fn color(status: &str) -> Option<Color> {
+    match status {
+        "SUCCESS" => Some(Color::DarkGreen),
+        "FAILED" => Some(Color::DarkRed),
+        "CANCELLED" | "UPSTREAM_FAILED" => Some(Color::DarkYellow),
+        "RUNNING" => Some(Color::DarkCyan),
+        "SKIPPED" | "PAUSED" => Some(Color::DarkMagenta),
+        _ => None,
+    }
+}
+
+/// The same as the number of a terminal's attribute.
+fn color_code(status: &str) -> Option<u8> {
+    match color(status)? {
+        Color::DarkGreen => Some(32),
+        Color::DarkRed => Some(31),
+        Color::DarkYellow => Some(33),
+        Color::DarkCyan => Some(36),
+        Color::DarkMagenta => Some(35),
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! Jobs, tasks and workers as people read them.
+
+use std::time::Duration;
+
+use comfy_table::Cell;
+use hub_core::state::JobSummary;
+use hub_core::text::{Shown, ShownLines};
+use hub_engine::clock::now;
+use hub_engine::operations::WorkerInfo;
+
+use super::record::{Record, TaskRecord, shown, written};
+use super::style::Column::{Cut, Right, Whole};
+use super::style::{Style, cell, row, status_cell};
+
+/// Maximum number of lines of a traceback or log that are shown: its end.
+const SHOWN_LINES: usize = 20;
+/// Maximum number of failed tasks that are described.
+const DESCRIBED: usize = 20;
+/// Width that whole ids and times need beside everything else in a listing.
+const WIDE: usize = 120;
+/// Number of digits at the end of an id that tell jobs apart, and that the client takes for the whole.
+const SHORT_ID: usize = 12;
+/// Maximum number of characters of a user's value in a table. (Where the table is cut to the terminal, it is fewer.)
+const LONGEST: usize = 1000;
+
+/// A listing of jobs.
+pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
+    let is_wide = style.fits(WIDE);
+    let columns = [Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Whole("submitted"), Right("duration")];
+    let mut table = style.table(&columns);
+    let now = now();
+    for job in jobs {
+        let (id, submitted) = (job.id.to_string(), job.submitted_at.to_string());
+        let duration = job.ended_at.unwrap_or(now).since(job.submitted_at);
+        table.add_row(row([
+            cell(if is_wide { &id } else { &id[id.len() - SHORT_ID..] }),
+            cell(&job.name),
+            status_cell(job.status.as_str()),
+            cell(format_args!("{}/{}", job.tasks_ended, job.tasks)),
+            cell(if is_wide { submitted } else { to_seconds(&submitted) }),
+            cell(elapsed(duration)),
+        ]));
+    }
+    table.trim_fmt()
+}
+
+/// The live workers, and below them what they could not load.
+pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
+    let columns =
+        [Cut("worker"), Cut("host"), Right("pid"), Cut("pools"), Right("running"), Cut("tasks"), Right("seen")];
+    let mut table = style.table(&columns);
+    let now = now();
+    for worker in workers {
+        table.add_row(row([
+            cell(&worker.id),
+            cell(&worker.host),
+            cell(worker.pid),
+            cell(worker.pools.join(", ")),
+            cell(format_args!("{}/{}", worker.running, worker.slots)),
+            cell(worker.tasks.join(", ")),
+            cell(format_args!("{} ago", elapsed(now.since(worker.last_seen)))),
+        ]));
+    }
+    let mut text = table.trim_fmt();
+    for worker in workers {
+        for (module, why) in &worker.broken {
+            let head = format!("{} cannot load the module {}", Shown(&worker.id), Shown(module));
+            text.push_str(&format!("\n\n{head}:\n{}", indented(why)));
+        }
+    }
+    text
+}
+
+/// A job: its tasks in a table, and whole below it what failed, and the output.
+pub(super) fn record(record: &Record<'_>, style: Style) -> String {
+    let now = now();
+    let mut text = format!("{}  {}  {}", Shown(&record.name), Shown(&record.id), style.status(&record.status));
+    if let Some(submitted) = &record.submitted_at {
+        text.push_str(&format!("\nsubmitted {}", Shown(submitted)));
+    }
+    if let Some(duration) = record.duration(now) {
+        text.push_str(&format!(", ran for {}", elapsed(duration)));
+    }
+    let columns = [Cut("task"), Whole("status"), Right("duration"), Cut("worker"), Cut("args"), Cut("result")];
+    let mut tasks = style.table(&columns);
+    for task in &record.tasks {
+        tasks.add_row(row([
+            cell(&task.name),
+            status_cell(&task.status),
+            cell(task.duration(now).map(elapsed).unwrap_or_default()),
+            cell(task.worker.as_deref().unwrap_or_default()),
+            value_cell(&shown(task.args)),
+            value_cell(&task.result()),
+        ]));
+    }
+    text.push_str(&format!("\n\n{}", tasks.trim_fmt()));
+    let failed: Vec<&TaskRecord<'_>> = record.tasks.iter().filter(|task| task.status == "FAILED").collect();
+    for task in failed.iter().take(DESCRIBED) {
+        text.push_str(&failure(task, style));
+    }
+    if failed.len() > DESCRIBED {
+        text.push_str(&format!("\n\n{} more tasks failed: -o json has them all", failed.len() - DESCRIBED));
+    }
+    if let Some(msg) = &record.msg {
+        text.push_str(&format!("\n\n{}", ShownLines(msg)));
+    }
+    text.push_str(&format!("\n\noutput: {}", Shown(written(record.output))));
+    text
+}
+
+/// Everything that is known of a task's failure.
+fn failure(task: &TaskRecord<'_>, style: Style) -> String {
+    let mut text = format!("\n\n{} {}", Shown(&task.name), style.status(&task.status));
+    let error = task.error.as_ref();
+    let kinds = [error.and_then(|error| error.kind.as_deref()), error.and_then(|error| error.type_name.as_deref())];
+    let kinds: Vec<&str> = kinds.into_iter().flatten().collect();
+    if !kinds.is_empty() {
+        text.push_str(&format!(" ({})", Shown(kinds.join(", "))));
+    }
+    if let Some(worker) = &task.worker {
+        text.push_str(&format!(" on worker {}", Shown(worker)));
+    }
+    if let Some(msg) = &task.msg {
+        text.push_str(&format!("\n{}", indented(msg)));
+    }
+    if let Some(traceback) = error.and_then(|error| error.traceback.as_deref()) {
+        text.push_str(&format!("\n{}", indented(end_of(traceback))));
+    }
+    if let Some(log) = task.log.as_deref().filter(|log| !log.trim().is_empty()) {
+        text.push_str(&format!("\n  printed:\n{}", indented(end_of(log))));
+    }
+    text
+}
+
+fn end_of(text: &str) -> &str {
+    let text = text.trim_end();
+    match text.rmatch_indices('\n').nth(SHOWN_LINES - 1) {
+        Some((at, _)) => &text[at + 1..],
+        None => text,
+    }
+}
+
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(|line| format!("  {}", Shown(line))).collect();
+    lines.join("\n")
+}
+
+/// A value of the user's. It may have megabytes.
+fn value_cell(text: &str) -> Cell {
+    match text.char_indices().nth(LONGEST) {
+        Some(_) => cell(text.chars().take(LONGEST - 1).chain(['…']).collect::<String>()),
+        None => cell(text),
+    }
+}
+
+/// A time in RFC 3339, without its fraction of a second.
+fn to_seconds(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
+}
+
+/// A duration in the two units that matter.
+pub(super) fn elapsed(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..=9 => format!("{:.2} s", duration.as_secs_f64()),
+        10..=59 => format!("{:.1} s", duration.as_secs_f64()),
+        60..=3599 => format!("{} m {:02} s", seconds / 60, seconds % 60),
+        3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_the_units_that_matter() {
+        let cases = [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_234, "1.23 s"),
+            (12_340, "12.3 s"),
+            (60_000, "1 m 00 s"),
+            (3_599_999, "59 m 59 s"),
+            (3_660_000, "1 h 01 m"),
+            (180_000_000, "2 d 02 h"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(elapsed(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_has_its_last_lines() {
+        let text: String = (1..=30).map(|line| format!("{line}\n")).collect();
+        assert_eq!(end_of(&text).lines().count(), SHOWN_LINES);
+        assert!(end_of(&text).starts_with("11\n") && end_of(&text).ends_with("\n30"));
+        assert_eq!(end_of("one\n"), "one");
+    }
+}
