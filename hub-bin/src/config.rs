@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) max_result_bytes: Option<u64>,
     pub(crate) max_log_bytes: Option<u64>,
     pub(crate) max_message_bytes: Option<u64>,
+    pub(crate) heartbeat: Option<u16>,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) log_max_size: Option<u64>,
@@ -74,7 +75,7 @@ pub(crate) enum LogLevel {
     Critical,
 }
 
-const HUB_KEYS: [&str; 22] = [
+const HUB_KEYS: [&str; 23] = [
     "broker",
     "transport",
     "amqp_client",
@@ -97,6 +98,7 @@ const HUB_KEYS: [&str; 22] = [
     "max_result_bytes",
     "max_log_bytes",
     "max_message_bytes",
+    "heartbeat",
 ];
 const LOGGING_KEYS: [&str; 4] = ["log_file", "log_level", "log_max_size", "log_retain"];
 
@@ -177,6 +179,7 @@ impl Config {
             "max_result_bytes" => self.max_result_bytes = Some(number(value, 1)?),
             "max_log_bytes" => self.max_log_bytes = Some(number(value, 0)?),
             "max_message_bytes" => self.max_message_bytes = Some(number(value, 1)?),
+            "heartbeat" => self.heartbeat = Some(number(value, 2)?),
             "log_file" => self.log_file = path()?,
             "log_level" => self.log_level = Some(word(value)?),
             "log_max_size" => self.log_max_size = Some(number(value, 1)?),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_transport::Transport;
 use hub_transport::amqp::{AmqpAddress, AmqpSettings, TlsFiles};
@@ -18,7 +19,8 @@ pub(crate) const DEFAULT_PREFIX: &str = "hub";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ReachArgs {
-    /// The broker: HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS) [default: localhost]
+    /// The broker: HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS); the nodes of a cluster
+    /// separated by commas, as HOST:PORT,HOST:PORT [default: localhost]
     #[arg(short, long, env = "HUB_BROKER", hide_env_values = true, value_name = "ADDRESS", global = true)]
     pub(crate) broker: Option<String>,
     /// Read settings from this file
@@ -42,6 +44,10 @@ pub(crate) struct ReachArgs {
     /// The largest message that the broker takes, in bytes [default: 16777216, as RabbitMQ since 4.0]
     #[arg(long, env = "HUB_MAX_MESSAGE_BYTES", value_name = "N", global = true)]
     pub(crate) max_message_bytes: Option<u64>,
+    /// Interval of the connection's heartbeats. A node that is cut off is noticed after twice as long [default: 5]
+    #[arg(long, env = "HUB_HEARTBEAT", value_name = "SECONDS", global = true,
+        value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) heartbeat: Option<u16>,
 }
 
 /// The same, merged with the configuration file.
@@ -52,6 +58,7 @@ pub(crate) struct Reach {
     amqp_client: AmqpClient,
     tls: TlsFiles,
     max_message_bytes: Option<u64>,
+    heartbeat: Option<u16>,
 }
 
 impl ReachArgs {
@@ -64,6 +71,7 @@ impl ReachArgs {
     pub(crate) fn merge(self, config: &Config) -> Reach {
         Reach {
             max_message_bytes: self.max_message_bytes.or(config.max_message_bytes),
+            heartbeat: self.heartbeat.or(config.heartbeat),
             broker: self.broker.or_else(|| config.broker.clone()).unwrap_or_else(|| DEFAULT_BROKER.to_owned()),
             prefix: self.prefix.or_else(|| config.prefix.clone()).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
             amqp_client: self.amqp_client.or(config.amqp_client).unwrap_or(AmqpClient::Lapin),
@@ -95,6 +103,10 @@ impl Reach {
             connection_name: format!("{name} {}", std::process::id()),
             ..AmqpSettings::new(address)
         };
+        // What the address says counts for this address.
+        if let (None, Some(seconds)) = (settings.address.heartbeat, self.heartbeat) {
+            settings.heartbeat = Duration::from_secs(seconds.into());
+        }
         if let Some(limit) = self.max_message_bytes {
             settings.max_message_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
         }

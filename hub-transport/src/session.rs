@@ -21,7 +21,12 @@ pub trait Transport: Send + Sync + 'static {
     /// What this backend can do. Differences between backends are declared here and nowhere else.
     fn capabilities(&self) -> Capabilities;
 
-    /// Opens a session. Gives up after the backend's own limit, so that it never waits for ever.
+    /// Number of nodes that [`Transport::connect`] takes in turn.
+    fn nodes(&self) -> usize {
+        1
+    }
+
+    /// Opens a session on the node whose turn it is; the next call takes the next one. Gives up after the backend's own limit, so that it never waits for ever.
     ///
     /// # Errors
     /// `Unreachable`, `Timeout`, `AccessRefused`, `NotFound` (the virtual host), `Configuration`.
@@ -75,6 +80,11 @@ pub trait Session: Send + Sync + 'static {
     /// # Errors
     /// `Closed` and the like.
     async fn inbox(&self) -> Result<Inbox>;
+
+    /// The node that the session is connected to, for messages, where the backend knows.
+    fn node(&self) -> Option<&str> {
+        None
+    }
 
     /// How the session is. The last value is `Closed`, with the cause, and stays.
     fn health(&self) -> watch::Receiver<Health>;

@@ -62,7 +62,8 @@ pub struct Queue {
 pub enum QueueKind {
     /// Replicated where the broker is a cluster, on disk, counts deliveries. For what must not be lost.
     Quorum,
-    /// Durable by declaration, gone after this long without a consumer. For requests.
+    /// Replicated as a quorum queue, gone after this long without a consumer. For requests. (A durable queue that is not
+    /// replicated cannot be used or declared again while the node that it is on is away.)
     Expiring(Duration),
     /// Belongs to the session that declares it and goes with it. For what only a live program can use.
     Exclusive,

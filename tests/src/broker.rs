@@ -10,7 +10,7 @@ use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
 use crate::eventually;
 
 /// The images that `ci/rabbitmq-image` makes, but for their tags.
-const IMAGE: &str = "hub-rabbitmq";
+pub(crate) const IMAGE: &str = "hub-rabbitmq";
 /// Names another tag than that of the newest: `3`, for the oldest RabbitMQ that Hub works with.
 const VERSION: &str = "HUB_TEST_RABBITMQ";
 /// Where a configuration goes that is read after the image's own.
@@ -216,7 +216,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn version() -> String {
+/// The tag of the image.
+pub(crate) fn version() -> String {
     std::env::var(VERSION).unwrap_or_else(|_| "4".to_owned())
 }
 

@@ -23,8 +23,17 @@ impl Crowd {
     /// Where it cannot be reached.
     #[must_use]
     pub fn gather(broker: &Broker, prefix: &str) -> Self {
+        Self::gather_at(&broker.address(), prefix)
+    }
+
+    /// The same for the broker at this address.
+    ///
+    /// # Panics
+    /// Where it cannot be reached.
+    #[must_use]
+    pub fn gather_at(address: &str, prefix: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
-        let address = broker.address().parse().expect("the broker has an address");
+        let address = address.parse().expect("the broker has an address");
         let transport = hub_transport::lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
         let hub = runtime.block_on(AmqpHub::connect(transport, prefix, DEADLINE)).expect("the broker answers");
         Self { runtime, hub: Arc::new(hub) }

@@ -146,6 +146,9 @@ fn trusted(secure: &Secure, client: Client) {
     works(&secure.programs(&secure.open, "localhost:PORT", &secure.authority, client));
     let elsewhere = "127.0.0.1:PORT/%2f?server_name_indication=localhost";
     works(&secure.programs(&secure.open, elsewhere, &secure.authority, client));
+    // Of several nodes each has the name of its own: the certificate is not for the first one, and the second one serves.
+    let several = "127.0.0.1:PORT,localhost:PORT";
+    works(&secure.programs(&secure.open, several, &secure.authority, client));
 }
 
 fn wrong_authority(secure: &Secure, client: Client) {

@@ -142,7 +142,7 @@ impl AmqpHub {
         };
         let deadline = self.deadline(request.wait().unwrap_or_default());
         let body = wire::encode(&RequestMessage { v: wire::VERSION, request });
-        let mut message = Message::new(self.names.requests_queue(), self.names.request_key(), body).transient();
+        let mut message = Message::new(self.names.requests(), self.names.request_key(), body).transient();
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
         self.exchange(&Word::Request(message), deadline, repeat).await.map_err(|unanswered| match unanswered {

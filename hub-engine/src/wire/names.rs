@@ -64,11 +64,17 @@ impl Names {
         self.named("results.0")
     }
 
-    /// The exchange and queue of status and control requests. The exchange has no alternate: a request that
-    /// finds no dispatcher's queue comes back at once, instead of lying among the unrouted.
+    /// The direct exchange of status and control requests. It has no alternate: a request that finds no dispatcher's queue
+    /// comes back at once, instead of lying among the unrouted.
+    #[must_use]
+    pub fn requests(&self) -> String {
+        self.named("requests")
+    }
+
+    /// The queue of status and control requests. One partition holds them all.
     #[must_use]
     pub fn requests_queue(&self) -> String {
-        self.named("requests")
+        self.named("requests.0")
     }
 
     /// The queue of a pool's tasks.
@@ -184,7 +190,7 @@ impl Names {
             .exchange(&self.tasks(), ExchangeKind::Direct, Some(&self.unrouted()))
             .exchange(&self.control(), ExchangeKind::Fanout, None)
             .exchange(&self.events(), ExchangeKind::Topic, None)
-            .exchange(&self.requests_queue(), ExchangeKind::Direct, None)
+            .exchange(&self.requests(), ExchangeKind::Direct, None)
             .queue(Queue::new(self.unrouted(), QueueKind::Quorum))
             .queue(Queue::new(self.dead(), QueueKind::Quorum))
             .queue(Queue::new(self.jobs_queue(), QueueKind::Quorum))
@@ -235,7 +241,7 @@ impl Names {
             .queue(Queue::new(&heartbeats, QueueKind::Exclusive))
             .queue(Queue::new(self.dispatcher_lock(), QueueKind::Exclusive))
             .bind(&self.hub(), &self.requests_queue(), self.request_key())
-            .bind(&self.requests_queue(), &self.requests_queue(), self.request_key())
+            .bind(&self.requests(), &self.requests_queue(), self.request_key())
             .bind(&self.events(), &heartbeats, "heartbeat.*")
             .bind(&self.events(), &heartbeats, &self.echo_key(dispatcher))
     }

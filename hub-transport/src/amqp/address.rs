@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use url::Url;
-
+use super::node::{Node, read_nodes};
 use crate::{Error, ErrorKind, Operation, Result};
 
 /// The port of AMQP.
@@ -15,15 +14,13 @@ const TLS_PORT: u16 = 5671;
 /// The user that brokers know from the beginning, and its password.
 const GUEST: &str = "guest";
 
-/// The address of a broker. Its text never shows the password.
+/// The address of a broker: one node, or several of a cluster. Its text never shows the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpAddress {
     /// Whether to speak TLS.
     pub tls: bool,
-    /// Name or address of the host; IPv6 without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
+    /// The nodes of the broker, at least one, each once, in the order in which they were written.
+    pub nodes: Vec<Node>,
     /// The user.
     pub user: String,
     /// The password.
@@ -32,45 +29,55 @@ pub struct AmqpAddress {
     pub vhost: String,
     /// The option `heartbeat`, in seconds: how often both sides say that they live.
     pub heartbeat: Option<Duration>,
-    /// The option `connection_timeout`, in milliseconds: how long connecting may take.
+    /// The option `connection_timeout`, in milliseconds: how long connecting to one node may take.
     pub connect_timeout: Option<Duration>,
-    /// The option `server_name_indication`: the name in the broker's certificate, where it is not the host.
+    /// The option `server_name_indication`: the name in the certificates of all nodes, where it is not that of the host.
     pub server_name: Option<String>,
 }
 
-/// `host`, `host:port`, `amqp://user:password@host:port/vhost?option=value` or the same with `amqps`. The options
-/// are called as in the URI specification of RabbitMQ.
+/// `HOSTS`, or `amqp://USER:PASSWORD@HOSTS/VHOST?OPTION=VALUE`, or the same with `amqps`. `HOSTS` is `HOST` or
+/// `HOST:PORT`, or several of them separated by commas. The options are called as in the URI specification of RabbitMQ.
 impl FromStr for AmqpAddress {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let full = if text.contains("://") { text.to_owned() } else { format!("amqp://{text}") };
-        let url = Url::parse(&full).map_err(|error| refuse(&error.to_string()))?;
-        let tls = match url.scheme() {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").unwrap_or(("amqp", text));
+        let tls = match scheme.to_ascii_lowercase().as_str() {
             "amqp" => false,
             "amqps" => true,
-            other => return Err(refuse(&format!("the scheme {other:?} is neither amqp nor amqps"))),
+            other if other.chars().all(char::is_alphanumeric) => {
+                return Err(refuse(&format!("the scheme {other:?} is neither amqp nor amqps")));
+            }
+            _ => return Err(refuse("the scheme is neither amqp nor amqps")),
         };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refuse("there is no host"))?;
-        let vhost = match url.path().strip_prefix('/') {
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if rest.contains("://") {
+            return Err(refuse("the scheme and the user are written once, before the first host"));
+        }
+        // Such a rest is likely the end of a password: it is not looked at, and not shown.
+        if rest.contains('@') {
+            return Err(refuse(
+                "within the user, the password and the vhost, / is written %2f, ? %3f, # %23 and @ %40",
+            ));
+        }
+        if rest.contains('#') {
+            return Err(refuse("a # within it is written %23"));
+        }
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let vhost = match path.strip_prefix('/') {
             None | Some("") => "/".to_owned(),
             Some(path) if path.contains('/') => return Err(refuse("a slash within the vhost is written %2f")),
             Some(path) => decode(path)?,
         };
-        if url.fragment().is_some() {
-            return Err(refuse("a # within it is written %23"));
-        }
-        // A user without a password is not the guest, and does not get the guest's.
-        let nobody = url.username().is_empty() && url.password().is_none();
-        let (user, password) = if nobody {
-            (GUEST.to_owned(), GUEST.to_owned())
-        } else {
-            (decode(url.username())?, decode(url.password().unwrap_or_default())?)
+        let (login, hosts) = match authority.rsplit_once('@') {
+            Some((login, hosts)) => (Some(login), hosts),
+            None => (None, authority),
         };
+        let (user, password) = credentials(login)?;
         let mut address = Self {
             tls,
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: url.port().unwrap_or(if tls { TLS_PORT } else { PORT }),
+            nodes: read_nodes(hosts, if tls { TLS_PORT } else { PORT }).map_err(|why| refuse(&why))?,
             user,
             password,
             vhost,
@@ -78,14 +85,34 @@ impl FromStr for AmqpAddress {
             connect_timeout: None,
             server_name: None,
         };
-        for (name, value) in url.query_pairs() {
-            address.set(&name, &value)?;
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            address.set(&decode(name)?, &decode(value)?)?;
         }
         Ok(address)
     }
 }
 
+/// A user without a password is not the guest, and does not get the guest's.
+fn credentials(login: Option<&str>) -> Result<(String, String)> {
+    let Some(login) = login.filter(|login| !login.is_empty()) else {
+        return Ok((GUEST.to_owned(), GUEST.to_owned()));
+    };
+    if login.contains('@') && login.contains(',') {
+        return Err(refuse(
+            "the user and the password are written once, before the first host, with @ as %40 and a comma as %2c",
+        ));
+    }
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Ok((decode(user)?, decode(password)?))
+}
+
 impl AmqpAddress {
+    /// The names that the certificates of the nodes must have: of each node its own, where no other one is given.
+    pub(crate) fn server_names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| self.server_name.as_deref().unwrap_or(&node.host))
+    }
+
     fn set(&mut self, option: &str, value: &str) -> Result<()> {
         match option {
             // A second at least between two heartbeats: half of this passes between them.
@@ -111,7 +138,8 @@ impl AmqpAddress {
 /// The text may hold a password: it is not repeated.
 fn refuse(why: &str) -> Error {
     let message = format!(
-        "the broker's address is wrong: {why}. Write host, host:port or amqp[s]://user:password@host:port/vhost"
+        "the broker's address is wrong: {why}. Write HOST, HOST:PORT or amqp[s]://USER:PASSWORD@HOST:PORT/VHOST; several \
+         nodes of a cluster as HOST:PORT,HOST:PORT"
     );
     Error::new(ErrorKind::Configuration, Operation::Configure, message)
 }
@@ -119,8 +147,8 @@ fn refuse(why: &str) -> Error {
 impl fmt::Display for AmqpAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "amqps" } else { "amqp" };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "{scheme}://{host}:{}/{}", self.port, encode(&self.vhost))
+        let nodes: Vec<String> = self.nodes.iter().map(ToString::to_string).collect();
+        write!(f, "{scheme}://{}/{}", nodes.join(","), encode(&self.vhost))
     }
 }
 
@@ -173,6 +201,15 @@ mod tests {
             ("amqp://a:s%2fecret@h/v%2f1", "amqp://h:5672/v%2F1"),
             ("amqps://u:secret@[::1]/x", "amqps://[::1]:5671/x"),
             ("amqp://u:secret@h?heartbeat=7", "amqp://h:5672/%2F"),
+            ("AMQP://u:s@secret@h", "amqp://h:5672/%2F"),
+            ("r1,r2:5673", "amqp://r1:5672,r2:5673/%2F"),
+            (" r1 , r2:5673 ", "amqp://r1:5672,r2:5673/%2F"),
+            (
+                "amqp://u:secret@r1,r2:5673,[fe80::1]:7,[::1]/v?heartbeat=7",
+                "amqp://r1:5672,r2:5673,[fe80::1]:7,[::1]:5672/v",
+            ),
+            ("amqps://u:secret@r1,r2:5673", "amqps://r1:5671,r2:5673/%2F"),
+            ("r1,r1:5672,r2", "amqp://r1:5672,r2:5672/%2F"),
         ];
         for (text, shown) in cases {
             let address: AmqpAddress = text.parse().unwrap();
@@ -213,6 +250,17 @@ mod tests {
             "amqp://u:secret%ff@h",
             "amqp://u:secret%+1@h",
             "amqp://u:secret@h/v#x",
+            "amqp://u:sec/secret@h",
+            "amqp://u:sec?secret@h/v",
+            "amqp://u:sec#secret@h/v",
+            "amqp://u:a@secret/more@h",
+            "amqp://h:secret",
+            "amqp://u:secret@r1,amqp://u:secret@r2",
+            "amqp://u:secret@r1,u:secret@r2/v",
+            "amqp://u:secret@r1;r2",
+            "amqp://u:secret@r1,",
+            "amqp://u:secret@::1",
+            "u:secret://h",
             "amqp://u:secret@h?heartbeat=0",
             "amqp://u:secret@h?connection_timeout=soon",
             "amqp://u:secret@h?hearbeat=10",

@@ -7,6 +7,8 @@ pub(crate) fn kind_of_code(code: u16, text: &str) -> ErrorKind {
     match code {
         311 => ErrorKind::TooLarge,
         406 if size_limit(text).is_some() => ErrorKind::TooLarge,
+        // The queue exists, on a node of the cluster that is away: it may come back.
+        404 if text.contains("down or inaccessible") => ErrorKind::Unreachable,
         404 => ErrorKind::NotFound,
         // Someone else consumes the queue exclusively.
         403 if text.contains("exclusive use") => ErrorKind::InUse,
@@ -47,6 +49,11 @@ mod tests {
             (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", ErrorKind::InUse),
             (403, "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'", ErrorKind::AccessRefused),
             (404, "NOT_FOUND - no queue 'q' in vhost '/'", ErrorKind::NotFound),
+            (
+                404,
+                "NOT_FOUND - home node 'rabbit@r1' of durable queue 'q' in vhost '/' is down or inaccessible",
+                ErrorKind::Unreachable,
+            ),
             (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", ErrorKind::InUse),
             (406, "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'q'", ErrorKind::Conflict),
             (530, "NOT_ALLOWED - vhost v not found", ErrorKind::NotFound),

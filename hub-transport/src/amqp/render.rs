@@ -25,13 +25,15 @@ pub(crate) fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
     let mut arguments = Vec::new();
     let text = |text: &str| Argument::Text(text.to_owned());
     match queue.kind {
-        QueueKind::Quorum => {
+        QueueKind::Quorum | QueueKind::Expiring(_) => {
             arguments.push(("x-queue-type", text("quorum")));
             let limit = queue.delivery_limit.unwrap_or(NO_DELIVERY_LIMIT);
             arguments.push(("x-delivery-limit", Argument::Number(limit.into())));
         }
-        QueueKind::Expiring(after) => arguments.push(("x-expires", Argument::Number(millis(after)))),
         QueueKind::Exclusive => {}
+    }
+    if let QueueKind::Expiring(after) = queue.kind {
+        arguments.push(("x-expires", Argument::Number(millis(after))));
     }
     if let Some(dead_letter) = &queue.dead_letter {
         arguments.push(("x-dead-letter-exchange", text(&dead_letter.exchange)));
@@ -114,7 +116,9 @@ mod tests {
     #[test]
     fn queues_that_come_and_go() {
         let expiring = Queue::new("q", QueueKind::Expiring(Duration::from_secs(60)));
-        assert_eq!(rendered(&expiring), ["x-expires=Number(60000)"]);
+        let expected =
+            ["x-queue-type=Text(\"quorum\")", "x-delivery-limit=Number(2147483647)", "x-expires=Number(60000)"];
+        assert_eq!(rendered(&expiring), expected);
         assert!(rendered(&Queue::new("q", QueueKind::Exclusive)).is_empty());
     }
 }

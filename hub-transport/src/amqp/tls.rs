@@ -25,9 +25,10 @@ pub(crate) fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<Client
     if !settings.address.tls {
         return Ok(None);
     }
-    let name = settings.server_name();
-    if let Err(error) = ServerName::try_from(name) {
-        return Err(refuse(format!("{name:?} is no name that a certificate can carry")).with_source(error));
+    for name in settings.address.server_names() {
+        if let Err(error) = ServerName::try_from(name) {
+            return Err(refuse(format!("{name:?} is no name that a certificate can carry")).with_source(error));
+        }
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -108,6 +109,12 @@ mod tests {
     fn without_tls_nothing_is_read() {
         let files = TlsFiles { ca: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
         assert!(client_config(&settings("h", files)).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_name_of_every_node_is_checked() {
+        let name = "r_2-".repeat(70);
+        assert!(refused(&format!("amqps://r1,{name}"), TlsFiles::default()).contains(&name));
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! Bounds how many publishes may be without an outcome.
+//! Bounds how many publishes may be without an outcome, and knows when one has been for too long.
+//!
+//! Ages are counted by a wheel: every publish is counted in the slot that is current when it begins. When the wheel has
+//! turned so far that this slot comes next, what is still counted in it is overdue. So no publish needs a timer or a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,26 +14,65 @@ use crate::{Error, ErrorKind, Operation, Result};
 
 /// The largest window. Semaphores have a limit, and so has memory.
 const LARGEST: usize = 1 << 20;
+/// Number of slots of the wheel of ages.
+const SLOTS: usize = 11;
 
 /// The window of one publisher. Closed with its session.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     places: Arc<Semaphore>,
     size: u32,
+    ages: Arc<Ages>,
+}
+
+/// The place of one publish. Free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    ages: Arc<Ages>,
+    slot: usize,
+}
+
+#[derive(Debug, Default)]
+struct Ages {
+    current: AtomicUsize,
+    open: [AtomicUsize; SLOTS],
 }
 
 impl Window {
     pub(crate) fn new(size: usize) -> Self {
         let size = size.clamp(1, LARGEST);
-        Self { places: Arc::new(Semaphore::new(size)), size: u32::try_from(size).unwrap_or(u32::MAX) }
+        Self {
+            places: Arc::new(Semaphore::new(size)),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            ages: Arc::default(),
+        }
+    }
+
+    /// How often [`Window::grow_older`] must be called for a publish to be overdue after `limit`.
+    pub(crate) fn tick(limit: Duration) -> Duration {
+        limit / u32::try_from(SLOTS - 1).unwrap_or(u32::MAX)
     }
 
     /// Waits for a place.
-    pub(crate) async fn enter(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.places)
+    pub(crate) async fn enter(&self) -> Result<Place> {
+        let permit = Arc::clone(&self.places)
             .acquire_owned()
             .await
-            .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))
+            .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))?;
+        let slot = self.ages.current.load(Ordering::Relaxed);
+        self.ages.open[slot].fetch_add(1, Ordering::Relaxed);
+        Ok(Place { _permit: permit, ages: Arc::clone(&self.ages), slot })
+    }
+
+    /// Time has passed. True where a publish is overdue; nothing grows older until it has its outcome.
+    pub(crate) fn grow_older(&self) -> bool {
+        let next = (self.ages.current.load(Ordering::Relaxed) + 1) % SLOTS;
+        let overdue = self.ages.open[next].load(Ordering::Relaxed) > 0;
+        if !overdue {
+            self.ages.current.store(next, Ordering::Relaxed);
+        }
+        overdue
     }
 
     /// Waits until every place of all these windows is free: every publish has its outcome. False where that is
@@ -56,6 +99,12 @@ impl Window {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.ages.open[self.slot].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +120,20 @@ mod tests {
         assert!(Window::all_settled(&windows, Duration::ZERO).await);
         windows[0].close();
         assert_eq!(windows[0].enter().await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+
+    #[tokio::test]
+    async fn a_publish_is_overdue_when_the_wheel_has_turned_once() {
+        let window = Window::new(5);
+        let turns = || (0..3 * SLOTS).position(|_| window.grow_older());
+        assert_eq!(turns(), None, "nothing is open");
+        let old = window.enter().await.unwrap();
+        assert_eq!(turns(), Some(SLOTS - 1));
+        let young = window.enter().await.unwrap();
+        assert_eq!(turns(), Some(0), "it is still open");
+        drop(old);
+        assert!(turns().is_some_and(|turns| turns > 0), "only the younger one is left");
+        drop(young);
+        assert_eq!(turns(), None);
     }
 }

@@ -11,34 +11,39 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::convert::{closed_by_broker, error};
-use super::end::End;
+use crate::amqp::End;
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// A call that takes longer has met a broker that does not answer.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// How long the broker's reason for closing a channel may come after the failed call.
 const EXPLANATION: Duration = Duration::from_secs(1);
 
 type Done<T> = std::result::Result<T, amqprs::error::Error>;
 
-/// Asks the broker, in a task of its own: a call that is dropped half-way brings the client's own tasks down.
-/// A broker that does not answer ends the session, since the call would still be waiting in it.
-pub(super) async fn call<T, F>(end: &End, operation: Operation, call: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: Future<Output = Done<T>> + Send + 'static,
-{
-    if end.has_come() {
-        return Err(Error::new(ErrorKind::Closed, operation, "the session has ended"));
-    }
-    match tokio::time::timeout(CALL_LIMIT, tokio::spawn(call)).await {
-        Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(source))) => Err(error(operation, source)),
-        Ok(Err(panic)) => Err(Error::new(ErrorKind::Protocol, operation, "the AMQP client failed").with_source(panic)),
-        Err(_) => {
-            let silent = || Error::new(ErrorKind::Timeout, operation, "the broker does not answer");
-            end.come(Some(Arc::new(silent())));
-            Err(silent())
+/// Asks the broker.
+#[derive(Clone, Debug)]
+pub(super) struct Calls {
+    pub(super) end: End,
+    pub(super) limit: Duration,
+}
+
+impl Calls {
+    /// Asks, in a task of its own: a call that is dropped half-way brings the client's own tasks down. A broker that does
+    /// not answer ends the session, since the call would still be waiting in it.
+    pub(super) async fn call<T, F>(&self, operation: Operation, call: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Done<T>> + Send + 'static,
+    {
+        if self.end.has_come() {
+            return Err(Error::new(ErrorKind::Closed, operation, "the session has ended"));
+        }
+        match tokio::time::timeout(self.limit, tokio::spawn(call)).await {
+            Ok(Ok(Ok(value))) => Ok(value),
+            Ok(Ok(Err(source))) => Err(error(operation, source)),
+            Ok(Err(panic)) => {
+                Err(Error::new(ErrorKind::Protocol, operation, "the AMQP client failed").with_source(panic))
+            }
+            Err(_) => Err(self.end.unanswered(operation)),
         }
     }
 }
@@ -49,19 +54,19 @@ pub(super) struct Line {
     pub(super) channel: Channel,
     reason: watch::Sender<Option<Arc<Error>>>,
     operation: Operation,
-    end: End,
+    calls: Calls,
 }
 
 impl Line {
-    pub(super) async fn open(connection: Connection, end: &End, operation: Operation) -> Result<Self> {
+    pub(super) async fn open(connection: Connection, calls: &Calls, operation: Operation) -> Result<Self> {
         let reason = watch::channel(None).0;
         let callback = OnLine { reason: reason.clone(), operation };
-        let channel = call(end, operation, async move {
+        let channel = calls.call(operation, async move {
             let channel = connection.open_channel(None).await?;
             channel.register_callback(callback).await?;
             Ok(channel)
         });
-        Ok(Self { channel: channel.await?, reason, operation, end: end.clone() })
+        Ok(Self { channel: channel.await?, reason, operation, calls: calls.clone() })
     }
 
     /// Asks the broker. Where it answers by closing the channel, its reason is the error.
@@ -70,11 +75,11 @@ impl Line {
         T: Send + 'static,
         F: Future<Output = Done<T>> + Send + 'static,
     {
-        let error = match call(&self.end, self.operation, asking(self.channel.clone())).await {
+        let error = match self.calls.call(self.operation, asking(self.channel.clone())).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if self.end.has_come() {
+        if self.calls.end.has_come() {
             return Err(error);
         }
         let mut reason = self.reason.subscribe();
@@ -94,7 +99,7 @@ impl Line {
 
     /// Whether what was delivered on it can be settled on it.
     pub(super) fn is_open(&self) -> bool {
-        self.channel.is_open() && self.channel.is_connection_open() && !self.end.has_come()
+        self.channel.is_open() && self.channel.is_connection_open() && !self.calls.end.has_come()
     }
 
     /// Closes the channel, without waiting for it.

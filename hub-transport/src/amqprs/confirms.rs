@@ -7,11 +7,10 @@ use amqprs::callbacks::ChannelCallback;
 use amqprs::channel::Channel;
 use amqprs::{Ack, BasicProperties, Cancel, CloseChannel, Nack, Return};
 use async_trait::async_trait;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::convert::{closed_by_broker, mark};
-use super::end::End;
-use crate::amqp::size_limit;
+use crate::amqp::{End, Place, size_limit};
 use crate::{Error, ErrorKind, Operation, Outcome};
 
 type Done<T> = std::result::Result<T, amqprs::error::Error>;
@@ -21,11 +20,11 @@ pub(super) struct Open {
     outcome: oneshot::Sender<Outcome>,
     size: usize,
     came_back: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Open {
-    pub(super) fn new(outcome: oneshot::Sender<Outcome>, size: usize, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(outcome: oneshot::Sender<Outcome>, size: usize, place: Place) -> Self {
         Self { outcome, size, came_back: false, _place: place }
     }
 

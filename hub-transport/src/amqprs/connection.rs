@@ -1,5 +1,6 @@
 //! One connection, from the address to the login, and its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,62 +10,59 @@ use amqprs::connection::{Connection, OpenConnectionArguments};
 use amqprs::tls::TlsAdaptor;
 use async_trait::async_trait;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
 
 use super::convert::{closed_by_broker, error};
-use super::end::End;
-use crate::amqp::AmqpSettings;
+use crate::amqp::{Dial, End, Purpose, Target};
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// Connects.
-///
-/// # Errors
-/// As of connecting a transport, and `Timeout` after `limit`.
-pub(super) async fn dial(
-    settings: &AmqpSettings,
-    tls: Option<&Arc<ClientConfig>>,
-    purpose: &str,
-    limit: Duration,
-    end: &End,
-) -> Result<Connection> {
-    let address = &settings.address;
-    // In a task of its own: the client panics over an answer that it does not expect.
-    let arguments = arguments(settings, tls, purpose);
-    let dialling = tokio::spawn(async move { Connection::open(&arguments).await });
-    let stop = dialling.abort_handle();
-    let Ok(opened) = tokio::time::timeout(limit, dialling).await else {
-        stop.abort();
-        let message = format!("{address} did not answer within {limit:?}");
-        return Err(Error::new(ErrorKind::Timeout, Operation::Connect, message));
-    };
-    let opened = opened.map_err(|panic| {
-        let message = format!("{address} does not speak AMQP as expected");
-        Error::new(ErrorKind::Protocol, Operation::Connect, message).with_source(panic)
-    })?;
-    let connection = opened.map_err(|source| {
-        let failure = error(Operation::Connect, source);
-        let message = match failure.kind() {
-            ErrorKind::Unreachable => format!("{address} cannot be reached"),
-            _ => format!("{address}: {}", failure.message()),
+/// Connects through amqprs. The first of the connections to be lost ends the session.
+pub(super) struct AmqprsDial(pub(super) End);
+
+impl Dial for AmqprsDial {
+    type Connection = Connection;
+
+    async fn dial(
+        &self,
+        target: Target<'_>,
+        purpose: Purpose,
+        address: SocketAddr,
+        limit: Duration,
+    ) -> Result<Connection> {
+        // In a task of its own: the client panics over an answer that it does not expect.
+        let arguments = arguments(target, purpose, address);
+        let dialling = tokio::spawn(async move { Connection::open(&arguments).await });
+        let stop = dialling.abort_handle();
+        let Ok(opened) = tokio::time::timeout(limit, dialling).await else {
+            stop.abort();
+            return Err(target.silent(limit));
         };
-        Error::new(failure.kind(), Operation::Connect, message).with_source(failure)
-    })?;
-    let registered = connection.register_callback(OnConnection(end.clone())).await;
-    registered.map_err(|source| error(Operation::Connect, source))?;
-    Ok(connection)
+        let opened = opened.map_err(|panic| {
+            let message = format!("{} does not speak AMQP as expected", target.shown());
+            Error::new(ErrorKind::Protocol, Operation::Connect, message).with_source(panic)
+        })?;
+        let connection = opened.map_err(|source| target.failed(error(Operation::Connect, source)))?;
+        let registered = connection.register_callback(OnConnection(self.0.clone())).await;
+        registered.map_err(|source| error(Operation::Connect, source))?;
+        Ok(connection)
+    }
 }
 
-fn arguments(settings: &AmqpSettings, tls: Option<&Arc<ClientConfig>>, purpose: &str) -> OpenConnectionArguments {
-    let address = &settings.address;
-    let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
-    let mut arguments = OpenConnectionArguments::new(&host, address.port, &address.user, &address.password);
-    arguments
-        .virtual_host(&address.vhost)
-        .heartbeat(settings.heartbeat_seconds())
-        .connection_name(&format!("{} ({purpose})", settings.connection_name));
+fn arguments(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> OpenConnectionArguments {
+    let Target { settings, tls, .. } = target;
+    let host = match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    let broker = &settings.address;
+    let mut arguments = OpenConnectionArguments::new(&host, address.port(), &broker.user, &broker.password);
+    arguments.virtual_host(&broker.vhost).heartbeat(settings.heartbeat_seconds()).connection_name(&format!(
+        "{} ({})",
+        settings.connection_name,
+        purpose.name()
+    ));
     if let Some(config) = tls {
         let connector = TlsConnector::from(Arc::clone(config));
-        arguments.tls_adaptor(TlsAdaptor::new(connector, settings.server_name().to_owned()));
+        arguments.tls_adaptor(TlsAdaptor::new(connector, target.server_name().to_owned()));
     }
     arguments.finish()
 }

@@ -12,7 +12,6 @@ mod calls;
 mod confirms;
 mod connection;
 mod convert;
-mod end;
 mod publisher;
 mod session;
 mod subscription;

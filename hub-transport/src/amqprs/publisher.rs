@@ -5,13 +5,12 @@ use std::sync::Arc;
 use amqprs::channel::{BasicPublishArguments, Channel, ConfirmSelectArguments};
 use amqprs::connection::Connection;
 use async_trait::async_trait;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use super::calls::call;
+use super::calls::Calls;
 use super::confirms::{OnPublishing, Open, Opens};
 use super::convert;
-use super::end::End;
-use crate::amqp::{Window, check_message};
+use crate::amqp::{Place, Window, check_message};
 use crate::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Receipt, Result};
 
 /// Publishes on a channel of its own.
@@ -24,27 +23,27 @@ pub(super) struct AmqprsPublisher {
 struct Order {
     message: Message,
     outcome: oneshot::Sender<Outcome>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl AmqprsPublisher {
     /// Opens a channel in confirm mode. `opens` are resolved as unknown by whoever ends the session.
     pub(super) async fn open(
         connection: Connection,
-        end: &End,
+        calls: &Calls,
         opens: Opens,
         window: Window,
         max_message_bytes: usize,
     ) -> Result<Arc<Self>> {
-        let callback = OnPublishing { opens: opens.clone(), end: end.clone() };
-        let channel = call(end, Operation::Publish, async move {
+        let callback = OnPublishing { opens: opens.clone(), end: calls.end.clone() };
+        let channel = calls.call(Operation::Publish, async move {
             let channel = connection.open_channel(None).await?;
             channel.register_callback(callback).await?;
             channel.confirm_select(ConfirmSelectArguments::default()).await?;
             Ok(channel)
         });
         let (orders, from_orders) = mpsc::unbounded_channel();
-        let (writing, end) = (write(channel.await?, opens, window.clone(), from_orders), end.clone());
+        let (writing, end) = (write(channel.await?, opens, window.clone(), from_orders), calls.end.clone());
         tokio::spawn(async move {
             // A panic of the client is as much an end as an error.
             match tokio::spawn(writing).await {

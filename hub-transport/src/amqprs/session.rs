@@ -8,17 +8,16 @@ use amqprs::connection::Connection;
 use async_trait::async_trait;
 use futures_util::future::join;
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_rustls::rustls::ClientConfig;
 
-use super::calls::Line;
+use super::calls::{Calls, Line};
 use super::confirms::Opens;
-use super::connection::dial;
+use super::connection::AmqprsDial;
 use super::convert::table;
-use super::end::End;
 use super::publisher::AmqprsPublisher;
 use super::subscription;
-use crate::amqp::{AmqpSettings, Window, check_name, exchange_arguments, queue_arguments};
+use crate::amqp::{
+    End, Target, Window, asked_for_end, check_name, end_when_overdue, exchange_arguments, queue_arguments,
+};
 use crate::topology::{ExchangeKind, QueueKind};
 use crate::{
     Error, ErrorKind, Health, Inbox, Operation, Publisher, Result, Session, SubscribeOptions, Subscription, Topology,
@@ -33,7 +32,8 @@ pub(super) struct AmqprsSession {
     /// Taken out when the session ends: the client says goodbye on a connection that is dropped, also where its
     /// reading side has died.
     connections: Mutex<Option<Connections>>,
-    end: End,
+    node: String,
+    calls: Calls,
     publishers: Mutex<Vec<(Window, Opens)>>,
     max_message_bytes: usize,
 }
@@ -44,42 +44,55 @@ struct Connections {
 }
 
 impl AmqprsSession {
-    pub(super) async fn open(settings: &AmqpSettings, tls: Option<&Arc<ClientConfig>>) -> Result<Arc<Self>> {
-        let (begun, limit) = (Instant::now(), settings.connect_timeout);
-        let end = End(watch::channel(Health::Up).0);
-        let publishing = dial(settings, tls, "publishing", limit, &end).await?;
-        let left = limit.saturating_sub(begun.elapsed());
-        let consuming = dial(settings, tls, "consuming", left, &end).await?;
+    pub(super) async fn open(target: Target<'_>) -> Result<Arc<Self>> {
+        let (end, limit) = (End::default(), target.settings.answer_limit);
+        let (publishing, consuming) = target.open_both(&AmqprsDial(end.clone())).await?;
         let session = Arc::new(Self {
             connections: Mutex::new(Some(Connections { publishing, consuming })),
-            end: end.clone(),
+            node: target.shown(),
+            calls: Calls { end: end.clone(), limit },
             publishers: Mutex::default(),
-            max_message_bytes: settings.max_message_bytes,
+            max_message_bytes: target.settings.max_message_bytes,
         });
-        tokio::spawn(clear_away(Arc::downgrade(&session), end.0.subscribe()));
+        tokio::spawn(clear_away(Arc::downgrade(&session), end.health()));
+        let (for_windows, for_questions) = (Arc::downgrade(&session), Arc::downgrade(&session));
+        let windows = move || for_windows.upgrade().map(|session| session.windows()).unwrap_or_default();
+        tokio::spawn(end_when_overdue(end, limit, windows, async move || {
+            let session = for_questions.upgrade();
+            let connection =
+                session.and_then(|session| session.connection(Operation::Publish, |two| &two.publishing).ok());
+            match connection {
+                Some(connection) => answers(connection).await,
+                None => false,
+            }
+        }));
         Ok(session)
     }
 
     fn connection(&self, operation: Operation, which: impl FnOnce(&Connections) -> &Connection) -> Result<Connection> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = || Error::new(ErrorKind::Closed, operation, "the session has ended");
-        connections.as_ref().filter(|_| !self.end.has_come()).map(|two| which(two).clone()).ok_or_else(closed)
+        connections.as_ref().filter(|_| !self.calls.end.has_come()).map(|two| which(two).clone()).ok_or_else(closed)
     }
 
     async fn line(&self, operation: Operation) -> Result<Line> {
         let connection = self.connection(operation, |connections| &connections.consuming)?;
-        Line::open(connection, &self.end, operation).await
+        Line::open(connection, &self.calls, operation).await
     }
 
     fn publishers(&self) -> MutexGuard<'_, Vec<(Window, Opens)>> {
         self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn windows(&self) -> Vec<Window> {
+        self.publishers().iter().map(|(window, _)| window.clone()).collect()
+    }
+
     /// Nobody resolves the publishes of a session that has ended: they are unknown.
     fn conclude(&self) -> Option<Connections> {
         for (window, opens) in self.publishers().iter() {
             window.close();
-            opens.end(&self.end.cause());
+            opens.end(&self.calls.end.cause());
         }
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -95,10 +108,12 @@ async fn clear_away(session: Weak<AmqprsSession>, mut health: watch::Receiver<He
     }
 }
 
-/// Waits for the end of a session. Whether somebody here asked for it.
-async fn asked_for_end(health: &mut watch::Receiver<Health>) -> bool {
-    let ended = health.wait_for(|health| matches!(health, Health::Closed(_))).await;
-    matches!(ended.as_deref(), Ok(Health::Closed(None)) | Err(_))
+/// Whether the broker answers on this connection. Waits for as long as it reads nothing from it.
+async fn answers(connection: Connection) -> bool {
+    // In a task of its own, since the client does not bear that a call is dropped half-way: where the session ends first,
+    // it fails with it.
+    let asking = tokio::spawn(async move { connection.open_channel(None).await.is_ok() });
+    asking.await.unwrap_or(false)
 }
 
 #[async_trait]
@@ -147,10 +162,10 @@ impl Session for AmqprsSession {
         let connection = self.connection(Operation::Publish, |connections| &connections.publishing)?;
         let (window, opens) = (Window::new(window), Opens::default());
         let publisher =
-            AmqprsPublisher::open(connection, &self.end, opens.clone(), window.clone(), self.max_message_bytes);
+            AmqprsPublisher::open(connection, &self.calls, opens.clone(), window.clone(), self.max_message_bytes);
         let publisher = publisher.await?;
         self.publishers().push((window, opens));
-        if self.end.has_come() {
+        if self.calls.end.has_come() {
             // It may have come before this publisher was known.
             drop(self.conclude());
         }
@@ -188,15 +203,20 @@ impl Session for AmqprsSession {
         Ok(Inbox { address, subscription })
     }
 
+    fn node(&self) -> Option<&str> {
+        Some(&self.node)
+    }
+
     fn health(&self) -> watch::Receiver<Health> {
-        self.end.0.subscribe()
+        self.calls.end.health()
     }
 
     async fn close(&self, deadline: Duration) -> Result<()> {
-        let windows: Vec<Window> = self.publishers().iter().map(|(window, _)| window.clone()).collect();
-        let settled = Window::all_settled(&windows, if self.end.has_come() { Duration::ZERO } else { deadline }).await;
-        let was_over = self.end.has_come();
-        self.end.come(None);
+        let windows = self.windows();
+        let settled =
+            Window::all_settled(&windows, if self.calls.end.has_come() { Duration::ZERO } else { deadline }).await;
+        let was_over = self.calls.end.has_come();
+        self.calls.end.come(None);
         if let Some(Connections { publishing, consuming }) = self.conclude()
             && !was_over
         {
@@ -213,7 +233,7 @@ impl Session for AmqprsSession {
 
 impl Drop for AmqprsSession {
     fn drop(&mut self) {
-        self.end.come(None);
+        self.calls.end.come(None);
         drop(self.conclude());
     }
 }

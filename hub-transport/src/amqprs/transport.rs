@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio_rustls::rustls::ClientConfig;
 
 use super::session::AmqprsSession;
-use crate::amqp::{AmqpSettings, client_config};
+use crate::amqp::{AmqpSettings, Nodes};
 use crate::{Capabilities, Result, Session, Transport};
 
 /// A way to reach a broker through amqprs.
@@ -14,26 +13,30 @@ use crate::{Capabilities, Result, Session, Transport};
 /// # Errors
 /// `Configuration` where a certificate or a key cannot be used.
 pub fn transport(settings: AmqpSettings) -> Result<Arc<dyn Transport>> {
-    let tls = client_config(&settings)?;
-    Ok(Arc::new(AmqprsTransport { settings, tls }))
+    Ok(Arc::new(AmqprsTransport(Nodes::new(settings)?)))
 }
 
-struct AmqprsTransport {
-    settings: AmqpSettings,
-    tls: Option<Arc<ClientConfig>>,
-}
+struct AmqprsTransport(Nodes);
 
 #[async_trait]
 impl Transport for AmqprsTransport {
     fn describe(&self) -> String {
-        format!("{} (amqprs)", self.settings.address)
+        format!("{} (amqprs)", self.0.settings().address)
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { durable: true, reports_blocked: false, max_message_bytes: Some(self.settings.max_message_bytes) }
+        Capabilities {
+            durable: true,
+            reports_blocked: false,
+            max_message_bytes: Some(self.0.settings().max_message_bytes),
+        }
+    }
+
+    fn nodes(&self) -> usize {
+        self.0.count()
     }
 
     async fn connect(&self) -> Result<Arc<dyn Session>> {
-        Ok(AmqprsSession::open(&self.settings, self.tls.as_ref()).await?)
+        Ok(AmqprsSession::open(self.0.next()).await?)
     }
 }

@@ -1,74 +1,61 @@
 //! One connection, from the address to the login.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties};
-use tokio_rustls::rustls::ClientConfig;
 
 use super::convert::error;
-use super::end::Socket;
-use crate::amqp::{AmqpSettings, FRAME_MAX};
-use crate::{Error, ErrorKind, Operation, Result};
+use super::socket::Socket;
+use crate::amqp::{AmqpSettings, Dial, FRAME_MAX, Purpose, Target};
+use crate::{Operation, Result};
 
-/// What a connection is for.
-#[derive(Clone, Copy)]
-pub(super) enum Purpose {
-    Publishing,
-    Consuming,
-}
+/// Connects through lapin, and takes hold of the socket.
+pub(super) struct LapinDial;
 
-impl Purpose {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Publishing => "publishing",
-            Self::Consuming => "consuming",
-        }
-    }
+impl Dial for LapinDial {
+    type Connection = (Connection, Socket);
 
-    /// The most that goes into one frame; `None`: what the broker offers. What others have published comes in frames as
-    /// large as theirs, and lapin ends a connection on which a larger one comes than was agreed.
-    const fn frame_max(self) -> Option<u32> {
-        match self {
-            Self::Publishing => Some(FRAME_MAX),
-            Self::Consuming => None,
-        }
+    async fn dial(
+        &self,
+        target: Target<'_>,
+        purpose: Purpose,
+        address: SocketAddr,
+        limit: Duration,
+    ) -> Result<Self::Connection> {
+        dial(target, purpose, address, limit).await
     }
 }
 
-/// Connects, and returns the connection with a hold on its socket.
-///
-/// # Errors
-/// As of connecting a transport, and `Timeout` after `limit`.
-pub(super) async fn dial(
-    settings: &AmqpSettings,
-    tls: Option<Arc<ClientConfig>>,
+/// The most that goes into one frame; `None`: what the broker offers. What others have published comes in frames as
+/// large as theirs, and lapin ends a connection on which a larger one comes than was agreed.
+const fn frame_max(purpose: Purpose) -> Option<u32> {
+    match purpose {
+        Purpose::Publishing => Some(FRAME_MAX),
+        Purpose::Consuming => None,
+    }
+}
+
+async fn dial(
+    target: Target<'_>,
     purpose: Purpose,
+    address: SocketAddr,
     limit: Duration,
 ) -> Result<(Connection, Socket)> {
-    let address = &settings.address;
-    let failed = |source| {
-        let failure = error(Operation::Connect, source);
-        let message = match failure.kind() {
-            ErrorKind::Unreachable => format!("{address} cannot be reached"),
-            _ => format!("{address}: {}", failure.message()),
-        };
-        Error::new(failure.kind(), Operation::Connect, message).with_source(failure)
-    };
+    let failed = |source| target.failed(error(Operation::Connect, source));
     let socket = Socket::default();
-    let (held, host, port) = (socket.clone(), address.host.clone(), address.port);
-    let name = settings.server_name().to_owned();
+    let (held, tls, name) = (socket.clone(), target.tls.cloned(), target.server_name().to_owned());
     let runtime = lapin::runtime::default_runtime().map_err(failed)?;
     let dialling = Connection::connector(
-        uri(settings, purpose),
+        uri(target.settings, purpose, address),
         runtime,
         async move |_, runtime| {
             let reaching = async {
-                let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
-                let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
+                let stream = AsyncTcpStream::connect(&runtime, vec![address]).await?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
                     held.hold(plain.get_ref())?;
                 }
@@ -81,32 +68,31 @@ pub(super) async fn dial(
             let reached = tokio::time::timeout(limit, reaching).await;
             Ok(reached.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??)
         },
-        properties(settings, purpose),
+        properties(target.settings, purpose),
     );
     match tokio::time::timeout(limit, dialling).await {
         Ok(Ok(connection)) => Ok((connection, socket)),
         Ok(Err(source)) => Err(failed(source)),
         Err(_) => {
             socket.cut();
-            let message = format!("{address} did not answer within {limit:?}");
-            Err(Error::new(ErrorKind::Timeout, Operation::Connect, message))
+            Err(target.silent(limit))
         }
     }
 }
 
-fn uri(settings: &AmqpSettings, purpose: Purpose) -> AMQPUri {
-    let address = &settings.address;
+fn uri(settings: &AmqpSettings, purpose: Purpose, address: SocketAddr) -> AMQPUri {
+    let broker = &settings.address;
     AMQPUri {
-        scheme: if address.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        scheme: if broker.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
         authority: AMQPAuthority {
-            userinfo: AMQPUserInfo { username: address.user.clone(), password: address.password.clone() },
-            host: address.host.clone(),
-            port: address.port,
+            userinfo: AMQPUserInfo { username: broker.user.clone(), password: broker.password.clone() },
+            host: address.ip().to_string(),
+            port: address.port(),
         },
-        vhost: address.vhost.clone(),
+        vhost: broker.vhost.clone(),
         query: AMQPQueryString {
             heartbeat: Some(settings.heartbeat_seconds()),
-            frame_max: purpose.frame_max(),
+            frame_max: frame_max(purpose),
             ..AMQPQueryString::default()
         },
     }

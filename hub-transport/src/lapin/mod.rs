@@ -6,9 +6,9 @@
 
 mod convert;
 mod dial;
-mod end;
 mod publisher;
 mod session;
+mod socket;
 mod subscription;
 mod transport;
 

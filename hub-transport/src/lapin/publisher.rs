@@ -13,11 +13,10 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::convert;
-use super::end::End;
-use crate::amqp::{Window, check_message, size_limit};
+use crate::amqp::{End, Place, Window, check_message, size_limit};
 use crate::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Receipt, Result};
 
 /// How many messages are started in one go.
@@ -33,7 +32,7 @@ pub(super) struct LapinPublisher {
 struct Order {
     message: Message,
     outcome: oneshot::Sender<Outcome>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl LapinPublisher {
@@ -89,7 +88,7 @@ struct Open {
     mark: Option<i64>,
     size: usize,
     outcome: oneshot::Sender<Outcome>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 enum Progress {

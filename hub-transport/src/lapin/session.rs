@@ -10,15 +10,15 @@ use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOpti
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Event};
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_rustls::rustls::ClientConfig;
 
 use super::convert::{error, is_of_a_channel, table};
-use super::dial::{Purpose, dial};
-use super::end::{End, Socket};
+use super::dial::LapinDial;
 use super::publisher::LapinPublisher;
+use super::socket::Socket;
 use super::subscription;
-use crate::amqp::{AmqpSettings, Window, check_name, exchange_arguments, queue_arguments};
+use crate::amqp::{
+    End, Target, Window, asked_for_end, check_name, end_when_overdue, exchange_arguments, queue_arguments,
+};
 use crate::topology::{ExchangeKind, QueueKind};
 use crate::{
     Error, ErrorKind, Health, Inbox, Operation, Publisher, Result, Session, SubscribeOptions, Subscription, Topology,
@@ -28,8 +28,6 @@ use crate::{
 const INBOX_PREFETCH: u16 = 256;
 /// How long a connection may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// A call that takes longer has met a broker that does not answer.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// The reply code of a normal end.
 pub(super) const DONE: u16 = 200;
 
@@ -37,38 +35,57 @@ pub(super) struct LapinSession {
     publishing: Connection,
     consuming: Connection,
     sockets: [Socket; 2],
-    end: End,
+    node: String,
+    calls: Calls,
     windows: Mutex<Vec<Window>>,
     max_message_bytes: usize,
 }
 
+/// Waits for answers of the broker, but not for ever.
+#[derive(Clone, Debug)]
+pub(super) struct Calls {
+    pub(super) end: End,
+    limit: Duration,
+}
+
 impl LapinSession {
-    pub(super) async fn open(settings: &AmqpSettings, tls: Option<&Arc<ClientConfig>>) -> Result<Arc<Self>> {
-        let begun = Instant::now();
-        let limit = settings.connect_timeout;
-        let (publishing, to_publish) = dial(settings, tls.cloned(), Purpose::Publishing, limit).await?;
-        let left = limit.saturating_sub(begun.elapsed());
-        let (consuming, to_consume) = dial(settings, tls.cloned(), Purpose::Consuming, left).await?;
-        let end = End(watch::channel(Health::Up).0);
+    pub(super) async fn open(target: Target<'_>) -> Result<Arc<Self>> {
+        let ((publishing, to_publish), (consuming, to_consume)) = target.open_both(&LapinDial).await?;
+        let (end, limit) = (End::default(), target.settings.answer_limit);
         tokio::spawn(watch_events(publishing.events_listener(), end.clone(), true));
         tokio::spawn(watch_events(consuming.events_listener(), end.clone(), false));
         let session = Arc::new(Self {
             publishing,
             consuming,
             sockets: [to_publish, to_consume],
-            end,
+            node: target.shown(),
+            calls: Calls { end: end.clone(), limit },
             windows: Mutex::default(),
-            max_message_bytes: settings.max_message_bytes,
+            max_message_bytes: target.settings.max_message_bytes,
         });
-        tokio::spawn(end_both(session.end.0.subscribe(), session.sockets.clone(), Arc::downgrade(&session)));
+        tokio::spawn(end_both(end.health(), session.sockets.clone(), Arc::downgrade(&session)));
+        let (for_windows, for_questions) = (Arc::downgrade(&session), Arc::downgrade(&session));
+        let windows = move || for_windows.upgrade().map(|session| session.windows()).unwrap_or_default();
+        tokio::spawn(end_when_overdue(end, limit, windows, async move || match for_questions.upgrade() {
+            Some(session) => session.answers().await,
+            None => false,
+        }));
         Ok(session)
     }
 
+    /// Whether the broker answers on the connection that publishes. Waits for as long as it reads nothing from it.
+    async fn answers(&self) -> bool {
+        let Ok(channel) = self.publishing.create_channel().await else { return false };
+        // Whether it is closed in good order says nothing more.
+        let _ = channel.close(DONE, "answered".into()).await;
+        true
+    }
+
     async fn channel(&self, connection: &Connection, operation: Operation) -> Result<Channel> {
-        if self.end.has_come() {
+        if self.calls.end.has_come() {
             return Err(Error::new(ErrorKind::Closed, operation, "the session has ended"));
         }
-        limited(operation, connection.create_channel()).await
+        self.calls.limited(operation, connection.create_channel()).await
     }
 
     fn windows(&self) -> Vec<Window> {
@@ -76,11 +93,17 @@ impl LapinSession {
     }
 }
 
-/// Waits for an answer of the broker, but not for ever.
-pub(super) async fn limited<T>(operation: Operation, call: impl Future<Output = lapin::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(CALL_LIMIT, call).await {
-        Ok(answer) => answer.map_err(|source| error(operation, source)),
-        Err(_) => Err(Error::new(ErrorKind::Timeout, operation, "the broker does not answer")),
+impl Calls {
+    /// Waits for an answer. A broker that gives none ends the session: it lives, and is of no use.
+    pub(super) async fn limited<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(self.limit, call).await {
+            Ok(answer) => answer.map_err(|source| error(operation, source)),
+            Err(_) => Err(self.end.unanswered(operation)),
+        }
     }
 }
 
@@ -116,14 +139,8 @@ async fn end_both(mut health: watch::Receiver<Health>, sockets: [Socket; 2], ses
 
 impl Drop for LapinSession {
     fn drop(&mut self) {
-        self.end.come(None);
+        self.calls.end.come(None);
     }
-}
-
-/// Waits for the end of a session. Whether somebody here asked for it.
-async fn asked_for_end(health: &mut watch::Receiver<Health>) -> bool {
-    let ended = health.wait_for(|health| matches!(health, Health::Closed(_))).await;
-    matches!(ended.as_deref(), Ok(Health::Closed(None)) | Err(_))
 }
 
 #[async_trait]
@@ -140,7 +157,7 @@ impl Session for LapinSession {
             let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             let arguments = table(exchange_arguments(exchange));
             let declaring = channel.exchange_declare(exchange.name.as_str().into(), kind, options, arguments);
-            limited(Operation::Declare, declaring).await?;
+            self.calls.limited(Operation::Declare, declaring).await?;
         }
         for queue in &topology.queues {
             check_name(&queue.name, Operation::Declare)?;
@@ -153,7 +170,7 @@ impl Session for LapinSession {
             };
             let arguments = table(queue_arguments(queue));
             let declaring = channel.queue_declare(queue.name.as_str().into(), options, arguments);
-            limited(Operation::Declare, declaring).await?;
+            self.calls.limited(Operation::Declare, declaring).await?;
         }
         for binding in &topology.bindings {
             check_name(&binding.routing_key, Operation::Declare)?;
@@ -164,24 +181,24 @@ impl Session for LapinSession {
             let key = ShortString::from(binding.routing_key.as_str());
             channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default())
         });
-        limited(Operation::Declare, try_join_all(bindings)).await?;
-        limited(Operation::Declare, channel.close(DONE, "declared".into())).await
+        self.calls.limited(Operation::Declare, try_join_all(bindings)).await?;
+        self.calls.limited(Operation::Declare, channel.close(DONE, "declared".into())).await
     }
 
     async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
         let channel = self.channel(&self.publishing, Operation::Publish).await?;
-        limited(Operation::Publish, channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        self.calls.limited(Operation::Publish, channel.confirm_select(ConfirmSelectOptions::default())).await?;
         let window = Window::new(window);
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(window.clone());
-        if self.end.has_come() {
+        if self.calls.end.has_come() {
             window.close();
         }
-        Ok(LapinPublisher::new(channel, window, self.end.clone(), self.max_message_bytes))
+        Ok(LapinPublisher::new(channel, window, self.calls.end.clone(), self.max_message_bytes))
     }
 
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
         let channel = self.channel(&self.consuming, Operation::Subscribe).await?;
-        subscription::subscribe(channel, queue, options).await
+        subscription::subscribe(self.calls.clone(), channel, queue, options).await
     }
 
     async fn ready(&self, queue: &str) -> Result<u64> {
@@ -189,8 +206,8 @@ impl Session for LapinSession {
         let channel = self.channel(&self.consuming, Operation::Inspect).await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let asking = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let ready = u64::from(limited(Operation::Inspect, asking).await?.message_count());
-        limited(Operation::Inspect, channel.close(DONE, "counted".into())).await?;
+        let ready = u64::from(self.calls.limited(Operation::Inspect, asking).await?.message_count());
+        self.calls.limited(Operation::Inspect, channel.close(DONE, "counted".into())).await?;
         Ok(ready)
     }
 
@@ -198,22 +215,27 @@ impl Session for LapinSession {
         let channel = self.channel(&self.consuming, Operation::Subscribe).await?;
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         let declaring = channel.queue_declare(ShortString::default(), options, FieldTable::default());
-        let queue = limited(Operation::Subscribe, declaring).await?;
+        let queue = self.calls.limited(Operation::Subscribe, declaring).await?;
         let address = queue.name().as_str().to_owned();
         let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: true };
-        let subscription = subscription::subscribe(channel, &address, options).await?;
+        let subscription = subscription::subscribe(self.calls.clone(), channel, &address, options).await?;
         Ok(Inbox { address, subscription })
     }
 
+    fn node(&self) -> Option<&str> {
+        Some(&self.node)
+    }
+
     fn health(&self) -> watch::Receiver<Health> {
-        self.end.0.subscribe()
+        self.calls.end.health()
     }
 
     async fn close(&self, deadline: Duration) -> Result<()> {
         let windows = self.windows();
-        let settled = Window::all_settled(&windows, if self.end.has_come() { Duration::ZERO } else { deadline }).await;
-        let was_over = self.end.has_come();
-        self.end.come(None);
+        let settled =
+            Window::all_settled(&windows, if self.calls.end.has_come() { Duration::ZERO } else { deadline }).await;
+        let was_over = self.calls.end.has_come();
+        self.calls.end.come(None);
         let goodbyes = [&self.publishing, &self.consuming].map(|connection| connection.close(DONE, "goodbye".into()));
         // A broker that is blocked or gone does not answer; it is left all the same.
         let _ = tokio::time::timeout(GOODBYE, join_all(goodbyes)).await;

@@ -9,20 +9,25 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::convert;
-use super::session::{DONE, limited};
+use super::session::{Calls, DONE};
 use crate::amqp::{Ledger, check_name};
 use crate::{
     Delivery, DeliveryTag, Error, ErrorKind, Operation, Result, Settlement, Settler, SubscribeOptions, Subscription,
 };
 
 /// Starts to consume.
-pub(super) async fn subscribe(channel: Channel, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
+pub(super) async fn subscribe(
+    calls: Calls,
+    channel: Channel,
+    queue: &str,
+    options: SubscribeOptions,
+) -> Result<Subscription> {
     check_name(queue, Operation::Subscribe)?;
-    limited(Operation::Subscribe, channel.basic_qos(options.prefetch.max(1), BasicQosOptions::default())).await?;
+    calls.limited(Operation::Subscribe, channel.basic_qos(options.prefetch.max(1), BasicQosOptions::default())).await?;
     let consume = BasicConsumeOptions { exclusive: options.exclusive, ..BasicConsumeOptions::default() };
     let consuming = channel.basic_consume(queue.into(), ShortString::default(), consume, FieldTable::default());
-    let consumer = limited(Operation::Subscribe, consuming).await?;
-    let settler = LapinSettler { channel, tag: consumer.tag(), ledger: Ledger::default() };
+    let consumer = calls.limited(Operation::Subscribe, consuming).await?;
+    let settler = LapinSettler { calls, channel, tag: consumer.tag(), ledger: Ledger::default() };
     let (sender, deliveries) = mpsc::unbounded_channel();
     tokio::spawn(pass_on(consumer, sender, settler.clone()));
     Ok(Subscription { deliveries, settler: Arc::new(settler) })
@@ -44,6 +49,7 @@ async fn pass_on(mut consumer: Consumer, sender: mpsc::UnboundedSender<Delivery>
 
 #[derive(Clone)]
 struct LapinSettler {
+    calls: Calls,
     channel: Channel,
     tag: ShortString,
     ledger: Ledger,
@@ -83,6 +89,8 @@ impl Settler for LapinSettler {
     }
 
     async fn cancel(&self) -> Result<()> {
-        limited(Operation::Subscribe, self.channel.basic_cancel(self.tag.clone(), BasicCancelOptions::default())).await
+        self.calls
+            .limited(Operation::Subscribe, self.channel.basic_cancel(self.tag.clone(), BasicCancelOptions::default()))
+            .await
     }
 }

@@ -12,6 +12,7 @@ use super::backoff::Waits;
 use super::declare::{Conflict, declare};
 use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
+use super::round::{Round, on_node};
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
 /// A session that lived so long was a success: the waits begin anew.
@@ -87,8 +88,10 @@ impl Keeper {
     /// Dials, serves, and dials again, until told to close.
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut waits = Waits::new(self.plan.backoff.clone(), self.plan.seed);
+        let nodes = self.transport.nodes().max(1);
+        let mut round = Round::of(nodes);
         loop {
-            let cause = match self.open().await {
+            let was_up = match self.open(nodes).await {
                 Ok(session) => {
                     let since = Instant::now();
                     *self.shared.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
@@ -97,15 +100,21 @@ impl Keeper {
                     let _ = session.close(GOODBYE).await;
                     if since.elapsed() >= STEADY {
                         waits.reset();
+                        round.clear();
                     }
                     match over {
-                        Over::Died(cause) => cause,
+                        Over::Died(cause) => round.add(on_node(cause, &*session, nodes)),
                         Over::Closed(done) => return self.close(done),
                     }
+                    true
                 }
-                Err(error) => Arc::new(error),
+                Err(error) => {
+                    round.add(error);
+                    false
+                }
             };
-            let retry_in = waits.next();
+            let (cause, all_failed) = (round.cause(), round.is_complete());
+            let retry_in = if all_failed { waits.next() } else { Duration::ZERO };
             tracing::warn!(
                 broker = self.transport.describe(),
                 cause = &*cause as &dyn std::error::Error,
@@ -113,7 +122,12 @@ impl Keeper {
                 "not connected to the broker"
             );
             self.shared.health.send_replace(LinkHealth::Down(Some(Arc::clone(&cause))));
-            let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
+            if was_up || all_failed {
+                let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
+            }
+            if all_failed {
+                round.clear();
+            }
             if let Some(done) = self.wait(retry_in, &mut commands).await {
                 return self.close(done);
             }
@@ -121,18 +135,16 @@ impl Keeper {
     }
 
     /// Opens a session and brings everything up on it.
-    async fn open(&mut self) -> Result<Arc<dyn Session>> {
+    async fn open(&mut self, nodes: usize) -> Result<Arc<dyn Session>, Arc<Error>> {
         let session = self.transport.connect().await?;
-        match tokio::time::timeout(SETUP_LIMIT, self.set_up(&*session)).await {
-            Ok(Ok(())) => Ok(session),
-            Ok(Err(error)) => {
+        let silent = || Error::new(ErrorKind::Timeout, Operation::Declare, "the broker does not answer");
+        let set_up = tokio::time::timeout(SETUP_LIMIT, self.set_up(&*session)).await;
+        match set_up.unwrap_or_else(|_| Err(silent())) {
+            Ok(()) => Ok(session),
+            Err(error) => {
                 self.take_down();
                 let _ = session.close(GOODBYE).await;
-                Err(error)
-            }
-            Err(_) => {
-                self.take_down();
-                Err(Error::new(ErrorKind::Timeout, Operation::Declare, "the broker does not answer"))
+                Err(on_node(Arc::new(error), &*session, nodes))
             }
         }
     }
@@ -186,7 +198,7 @@ impl Keeper {
         for (id, subscription) in subscriptions {
             self.flow(id, subscription);
         }
-        tracing::debug!(broker = self.transport.describe(), "connected to the broker");
+        tracing::debug!(broker = self.transport.describe(), node = session.node(), "connected to the broker");
         Ok(())
     }
 
@@ -339,8 +351,8 @@ impl Keeper {
         tokio::pin!(until);
         loop {
             tokio::select! {
+                // Commands first: between two nodes there is no wait in which they could be heeded.
                 biased;
-                () = &mut until => return None,
                 command = commands.recv() => match command {
                     Some(Command::Close(done)) => return Some(done),
                     Some(Command::Pause(id, done)) => {
@@ -353,6 +365,7 @@ impl Keeper {
                     }
                     None => return Some(oneshot::channel().0),
                 },
+                () = &mut until => return None,
             }
         }
     }

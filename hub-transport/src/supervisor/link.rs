@@ -108,9 +108,9 @@ pub enum LinkEvent {
     Down {
         /// Why.
         cause: Arc<Error>,
-        /// When the next try is made.
+        /// When the next try is made. Zero where another node is tried at once.
         retry_in: Duration,
-        /// How many tries there were since the last success.
+        /// How many times all nodes were tried since the last success.
         attempt: u32,
     },
     /// The broker takes no messages at present; with its reason.

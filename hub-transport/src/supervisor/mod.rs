@@ -4,12 +4,16 @@
 //! session. What was handed to a session that died resolves to [`crate::Outcome::Unknown`]: only the owner
 //! knows whether it should go out again. A subscription that ends under a living session is declared and
 //! started again; if that fails, the session is given up and dialled anew.
+//!
+//! A broker may have several nodes. Whichever fails is followed by the next one at once; only when all have failed, one
+//! after the other, there is a wait.
 
 mod backoff;
 mod declare;
 mod keeper;
 mod link;
 mod outbox;
+mod round;
 
 pub use backoff::Backoff;
 pub use declare::{Conflict, declare};

@@ -79,6 +79,10 @@ impl Transport for ChaosTransport {
         self.inner.capabilities()
     }
 
+    fn nodes(&self) -> usize {
+        self.inner.nodes()
+    }
+
     async fn connect(&self) -> Result<Arc<dyn Session>> {
         if self.dice.falls(self.dice.trouble.connect) {
             return Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "trouble on the way"));
@@ -136,6 +140,10 @@ impl Session for ChaosSession {
 
     async fn inbox(&self) -> Result<Inbox> {
         self.with_trouble(Operation::Subscribe, self.inner.inbox()).await
+    }
+
+    fn node(&self) -> Option<&str> {
+        self.inner.node()
     }
 
     fn health(&self) -> watch::Receiver<Health> {

@@ -1,4 +1,5 @@
-//! A relay between programs and their broker, in this process: it can cut what passes through it, and hold it up.
+//! A relay between programs and their broker, in this process: it can cut what passes through it, hold it up, and
+//! swallow it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -21,6 +22,7 @@ struct Shared {
 struct State {
     closed: bool,
     stalled: bool,
+    swallows: bool,
     next_id: u64,
     connections: Vec<Connection>,
 }
@@ -85,6 +87,12 @@ impl Relay {
         self.shared.state().stalled = stalled;
         self.shared.changed.notify_all();
     }
+
+    /// From now on whatever comes is lost without a trace, as on the way to a node that is cut off. Connections stay open,
+    /// and are accepted. What passed through it before cannot pass on, so this does not end.
+    pub fn swallow(&self) {
+        self.shared.state().swallows = true;
+    }
 }
 
 impl Drop for Relay {
@@ -131,7 +139,12 @@ impl Shared {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             let state = self.state();
-            drop(self.changed.wait_while(state, |state| state.stalled).unwrap_or_else(PoisonError::into_inner));
+            let state = self.changed.wait_while(state, |state| state.stalled).unwrap_or_else(PoisonError::into_inner);
+            let is_lost = state.swallows;
+            drop(state);
+            if is_lost {
+                continue;
+            }
             if to.write_all(&buffer[..read]).is_err() {
                 return;
             }
@@ -208,6 +221,20 @@ mod tests {
         let mut late = vec![0; 6];
         stream.read_exact(&mut late).unwrap();
         assert_eq!(late, b"during");
+    }
+
+    #[test]
+    fn swallows_and_keeps_connections_open() {
+        let relay = Relay::to(&echo());
+        let mut stream = TcpStream::connect(relay.address()).unwrap();
+        assert_eq!(say(&mut stream, b"before").unwrap(), b"before");
+        relay.swallow();
+        let late = TcpStream::connect(relay.address()).unwrap();
+        for mut stream in [stream, late] {
+            stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            let error = say(&mut stream, b"lost").unwrap_err();
+            assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{error}");
+        }
     }
 
     #[test]

@@ -1,38 +1,8 @@
-//! The end of a session: it comes once, from whichever side.
+//! The socket of a connection, so that it can be cut.
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::watch;
-
-use crate::{Error, Health};
-
-/// Ends a session, and knows whether it has ended.
-#[derive(Clone, Debug)]
-pub(super) struct End(pub(super) watch::Sender<Health>);
-
-impl End {
-    /// The session is over. Later causes than the first one are consequences of it.
-    pub(super) fn come(&self, cause: Option<Arc<Error>>) {
-        self.set(Health::Closed(cause));
-    }
-
-    /// Sets the health of a session that is not over.
-    pub(super) fn set(&self, next: Health) {
-        self.0.send_if_modified(|health| {
-            let alive = !matches!(health, Health::Closed(_));
-            if alive {
-                *health = next;
-            }
-            alive
-        });
-    }
-
-    pub(super) fn has_come(&self) -> bool {
-        matches!(&*self.0.borrow(), Health::Closed(_))
-    }
-}
 
 /// A second hold on a connection's socket. Lapin's thread waits for an answer for ever, also when nobody waits
 /// for the connection any more; cutting the socket ends it.

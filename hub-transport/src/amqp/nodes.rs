@@ -1,0 +1,223 @@
+//! The nodes of a broker, dialled in turn: whichever fails is followed by the next one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_rustls::rustls::ClientConfig;
+
+use super::{AmqpSettings, Node, client_config};
+use crate::{Error, ErrorKind, Operation, Result};
+
+/// All nodes of a broker.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    settings: AmqpSettings,
+    tls: Option<Arc<ClientConfig>>,
+    next: AtomicUsize,
+}
+
+/// One node, and everything that it takes to reach it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) settings: &'a AmqpSettings,
+    pub(crate) tls: Option<&'a Arc<ClientConfig>>,
+    node: &'a Node,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Publishing,
+    Consuming,
+}
+
+/// How a client library connects.
+pub(crate) trait Dial: Sync {
+    type Connection: Send;
+
+    /// Connects to one of the addresses of a node.
+    ///
+    /// # Errors
+    /// As of connecting a transport, and `Timeout` after `limit`.
+    fn dial(
+        &self,
+        target: Target<'_>,
+        purpose: Purpose,
+        address: SocketAddr,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Self::Connection>> + Send;
+}
+
+impl Purpose {
+    /// As the broker's listings show it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Publishing => "publishing",
+            Self::Consuming => "consuming",
+        }
+    }
+}
+
+impl Nodes {
+    /// # Errors
+    /// `Configuration` where a certificate, a key or the name of a node cannot be used.
+    pub(crate) fn new(settings: AmqpSettings) -> Result<Self> {
+        let tls = client_config(&settings)?;
+        let next = AtomicUsize::new(settings.first_node);
+        Ok(Self { settings, tls, next })
+    }
+
+    pub(crate) const fn settings(&self) -> &AmqpSettings {
+        &self.settings
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.settings.address.nodes.len()
+    }
+
+    /// The node whose turn it is. Both a node that could not be used and one that was lost are followed by the next.
+    pub(crate) fn next(&self) -> Target<'_> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.count();
+        Target { settings: &self.settings, tls: self.tls.as_ref(), node: &self.settings.address.nodes[at] }
+    }
+}
+
+impl Target<'_> {
+    /// The node in messages. Where it is the only one, the whole address; where it is one of several, host and port.
+    pub(crate) fn shown(&self) -> String {
+        match self.settings.address.nodes.len() {
+            1 => self.settings.address.to_string(),
+            _ => self.node.to_string(),
+        }
+    }
+
+    /// The name that the node's certificate must have.
+    pub(crate) fn server_name(&self) -> &str {
+        self.settings.address.server_name.as_deref().unwrap_or(&self.node.host)
+    }
+
+    /// The failure to connect to this node.
+    pub(crate) fn failed(&self, failure: Error) -> Error {
+        let message = match failure.kind() {
+            ErrorKind::Unreachable => format!("{} cannot be reached", self.shown()),
+            _ => format!("{}: {}", self.shown(), failure.message()),
+        };
+        Error::new(failure.kind(), Operation::Connect, message).with_source(failure)
+    }
+
+    /// The node was silent for too long.
+    pub(crate) fn silent(&self, limit: Duration) -> Error {
+        let message = format!("{} did not answer within {limit:?}", self.shown());
+        Error::new(ErrorKind::Timeout, Operation::Connect, message)
+    }
+
+    /// Opens both connections of a session, at most until the limit for connecting. A name may stand for several machines:
+    /// the second connection goes to the address of the first one.
+    ///
+    /// # Errors
+    /// As of connecting a transport.
+    pub(crate) async fn open_both<D: Dial>(&self, dialler: &D) -> Result<(D::Connection, D::Connection)> {
+        let limit = self.settings.connect_timeout;
+        let until = Instant::now() + limit;
+        let left = || until.saturating_duration_since(Instant::now());
+        let addresses = self.resolve(limit).await?;
+        let mut failure = None;
+        for (at, address) in addresses.iter().enumerate() {
+            // One that does not answer leaves the others their share of the time.
+            let share = left() / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+            match dialler.dial(*self, Purpose::Publishing, *address, share).await {
+                Ok(first) => {
+                    let second = dialler.dial(*self, Purpose::Consuming, *address, left()).await?;
+                    return Ok((first, second));
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) => {
+                    failure = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| self.silent(limit)))
+    }
+
+    async fn resolve(&self, limit: Duration) -> Result<Vec<SocketAddr>> {
+        let looking = tokio::net::lookup_host((self.node.host.as_str(), self.node.port));
+        match tokio::time::timeout(limit, looking).await {
+            Ok(Ok(found)) => {
+                let mut addresses: Vec<SocketAddr> = Vec::new();
+                for address in found {
+                    if !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
+                Ok(addresses)
+            }
+            Ok(Err(error)) => {
+                let message = format!("the name {:?} cannot be resolved", self.node.host);
+                Err(self.failed(Error::new(ErrorKind::Unreachable, Operation::Connect, message).with_source(error)))
+            }
+            Err(_) => Err(self.silent(limit)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(address: &str, first_node: usize) -> Nodes {
+        Nodes::new(AmqpSettings { first_node, ..AmqpSettings::new(address.parse().unwrap()) }).unwrap()
+    }
+
+    #[test]
+    fn nodes_take_turns_from_the_first_one_on() {
+        let turns = |address: &str, first| {
+            let nodes = nodes(address, first);
+            (0..4).map(|_| nodes.next().shown()).collect::<Vec<_>>()
+        };
+        assert_eq!(turns("r1,r2,[::1]:7", 4), ["r2:5672", "[::1]:7", "r1:5672", "r2:5672"]);
+        assert_eq!(turns("r1/v", 5), vec!["amqp://r1:5672/v"; 4]);
+    }
+
+    #[test]
+    fn each_node_has_a_name_of_its_own_in_its_certificate() {
+        let names = |address: &str| {
+            let nodes = nodes(address, 0);
+            [0, 1].map(|_| nodes.next().server_name().to_owned())
+        };
+        assert_eq!(names("amqps://r1,r2"), ["r1", "r2"]);
+        assert_eq!(names("amqps://r1,r2?server_name_indication=broker"), ["broker", "broker"]);
+    }
+
+    /// Connects to nothing but this address.
+    struct Only(Option<SocketAddr>);
+
+    impl Dial for Only {
+        type Connection = (SocketAddr, Purpose);
+
+        async fn dial(
+            &self,
+            target: Target<'_>,
+            purpose: Purpose,
+            address: SocketAddr,
+            limit: Duration,
+        ) -> Result<Self::Connection> {
+            assert!(limit <= target.settings.connect_timeout);
+            let refused = || Error::new(ErrorKind::Unreachable, Operation::Connect, "refused");
+            self.0.filter(|only| *only == address).map(|only| (only, purpose)).ok_or_else(refused)
+        }
+    }
+
+    #[tokio::test]
+    async fn both_connections_go_to_the_address_that_answered() {
+        let nodes = nodes("localhost,r2", 0);
+        let target = nodes.next();
+        let addresses = target.resolve(target.settings.connect_timeout).await.unwrap();
+        let last = *addresses.last().unwrap();
+        let both = target.open_both(&Only(Some(last))).await.unwrap();
+        assert_eq!(both, ((last, Purpose::Publishing), (last, Purpose::Consuming)));
+        assert_eq!(target.open_both(&Only(None)).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    }
+}

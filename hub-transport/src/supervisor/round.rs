@@ -1,0 +1,141 @@
+//! The nodes of a broker that have failed one after the other. When all have, it is time to wait.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use crate::{Error, ErrorKind, Operation, Session};
+
+/// The failures since the last wait, or since the last session that lasted.
+#[derive(Debug)]
+pub(super) struct Round {
+    nodes: usize,
+    failures: Vec<Arc<Error>>,
+}
+
+impl Round {
+    pub(super) const fn of(nodes: usize) -> Self {
+        Self { nodes, failures: Vec::new() }
+    }
+
+    /// The node whose turn it was has failed.
+    pub(super) fn add(&mut self, failure: Arc<Error>) {
+        self.failures.push(failure);
+    }
+
+    /// Whether every node has failed.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.failures.len() >= self.nodes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.failures.clear();
+    }
+
+    /// What has failed in this round, each node with its cause. Another try can help where it can help with any of the nodes,
+    /// or with one that has not been tried.
+    pub(super) fn cause(&self) -> Arc<Error> {
+        if let [only] = self.failures.as_slice()
+            && self.nodes == 1
+        {
+            return Arc::clone(only);
+        }
+        let count = self.failures.len();
+        let said: Vec<String> = self.failures.iter().map(|failure| in_words(failure)).collect();
+        let message = match (self.is_complete(), self.nodes) {
+            (true, nodes) => format!("none of its {nodes} nodes can be used: {}", said.join("; ")),
+            (false, nodes) => format!("{count} of its {nodes} nodes cannot be used: {}", said.join("; ")),
+        };
+        // That something is in use is said by nodes that serve: it counts more than that others are away.
+        let in_use = self.failures.iter().find(|failure| failure.kind() == ErrorKind::InUse);
+        let retryable = in_use.or_else(|| self.failures.iter().find(|failure| failure.is_retryable()));
+        let (kind, operation) = match (retryable, self.failures.first()) {
+            (Some(failure), _) => (failure.kind(), failure.operation()),
+            (None, Some(first)) if self.is_complete() => (first.kind(), first.operation()),
+            (None, _) => (ErrorKind::Unreachable, Operation::Connect),
+        };
+        Arc::new(Error::new(kind, operation, message))
+    }
+}
+
+/// The same failure with the node that a session was connected to, where that is one of several.
+pub(super) fn on_node(failure: Arc<Error>, session: &dyn Session, nodes: usize) -> Arc<Error> {
+    match session.node() {
+        Some(node) if nodes > 1 => {
+            let message = format!("{node}: {}", failure.message());
+            Arc::new(Error::new(failure.kind(), failure.operation(), message).with_source(failure))
+        }
+        _ => failure,
+    }
+}
+
+/// A failure with what is at the bottom of it, each thing once.
+fn in_words(failure: &Error) -> String {
+    let said = failure.message();
+    let mut root = failure.source();
+    while let Some(deeper) = root.and_then(std::error::Error::source) {
+        root = Some(deeper);
+    }
+    match root.map(ToString::to_string) {
+        // An error of this crate repeats what its wrapper says.
+        Some(root) if !root.contains(said) && !root.split(": ").any(|part| said.ends_with(part)) => {
+            format!("{said}: {root}")
+        }
+        _ => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn failure(kind: ErrorKind, message: &str) -> Error {
+        Error::new(kind, Operation::Connect, message)
+    }
+
+    fn refused(node: &str) -> Arc<Error> {
+        let lost = failure(ErrorKind::Unreachable, "the connection failed");
+        let lost = lost.with_source(io::Error::other("Connection refused"));
+        Arc::new(failure(ErrorKind::Unreachable, &format!("{node} cannot be reached")).with_source(lost))
+    }
+
+    fn denied(node: &str) -> Arc<Error> {
+        let why = failure(ErrorKind::AccessRefused, "login was refused");
+        Arc::new(failure(ErrorKind::AccessRefused, &format!("{node}: login was refused")).with_source(why))
+    }
+
+    #[test]
+    fn each_node_is_named_once_with_its_cause() {
+        let mut round = Round::of(3);
+        round.add(refused("r1:1"));
+        round.add(denied("r2:2"));
+        let so_far =
+            "2 of its 3 nodes cannot be used: r1:1 cannot be reached: Connection refused; r2:2: login was refused";
+        assert_eq!((round.is_complete(), round.cause().message()), (false, so_far));
+        round.add(refused("r3:3"));
+        let all = "none of its 3 nodes can be used: r1:1 cannot be reached: Connection refused; r2:2: login was refused; \
+                   r3:3 cannot be reached: Connection refused";
+        assert_eq!((round.is_complete(), round.cause().message()), (true, all));
+    }
+
+    #[test]
+    fn another_try_can_help_until_it_can_help_with_none() {
+        let mut round = Round::of(2);
+        round.add(denied("r1"));
+        assert!(round.cause().is_retryable(), "r2 has not been tried");
+        round.add(denied("r2"));
+        assert!(!round.cause().is_retryable());
+        round.clear();
+        round.add(denied("r1"));
+        round.add(refused("r2"));
+        assert!(round.cause().is_retryable());
+    }
+
+    #[test]
+    fn the_failure_of_the_only_node_stays_what_it_is() {
+        let (mut round, only) = (Round::of(1), refused("broker"));
+        round.add(Arc::clone(&only));
+        assert!(round.is_complete() && Arc::ptr_eq(&round.cause(), &only));
+    }
+}

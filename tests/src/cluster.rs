@@ -1,0 +1,265 @@
+//! A real RabbitMQ cluster of three nodes in containers on a network of their own, whose nodes can be killed and cut off.
+//!
+//! Programs reach the nodes by their addresses on that network: a port proxy would still answer for a node that is cut off.
+
+use std::fs;
+use std::process::Command;
+
+use crate::broker::{IMAGE, version};
+use crate::eventually;
+
+/// Number of nodes.
+const NODES: usize = 3;
+/// The settings that a cluster needs, as `docs/operations.md` has them.
+const CONFIGURATION: &str = "cluster_partition_handling = pause_minority\nnet_ticktime = 8\n";
+/// What all nodes must know to become a cluster.
+const COOKIE: &str = "hub-tests";
+/// How a network is called, with the process's number behind it.
+const PREFIX: &str = "hub-test-cluster";
+
+/// Three nodes, gone when this goes.
+pub struct Cluster {
+    network: Network,
+    nodes: Vec<Node>,
+}
+
+/// A network with addresses that can be given out. Gone when this goes.
+struct Network {
+    name: String,
+    /// The first three numbers of its addresses.
+    addresses: String,
+}
+
+/// A container, gone when this goes.
+struct Node {
+    id: String,
+    /// As the cluster knows it.
+    name: String,
+    ip: String,
+}
+
+impl Cluster {
+    /// Starts three nodes, and makes them one cluster.
+    ///
+    /// # Panics
+    /// Where they do not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let network = Network::create();
+        let files = tempfile::tempdir().expect("a directory can be made");
+        let directory = files.path().join("conf.d");
+        fs::create_dir(&directory).expect("a directory can be made");
+        fs::write(directory.join("90-test.conf"), CONFIGURATION).expect("a file can be written");
+        let nodes: Vec<Node> =
+            (1..=NODES).map(|number| Node::start(number, &network, &directory.to_string_lossy())).collect();
+        let cluster = Self { network, nodes };
+        for at in 0..NODES {
+            cluster.await_startup(at);
+        }
+        for at in 1..NODES {
+            cluster.control(at, &["stop_app"]);
+            cluster.control(at, &["join_cluster", &cluster.nodes[0].name]);
+            cluster.control(at, &["start_app"]);
+        }
+        cluster.is_whole();
+        cluster
+    }
+
+    /// All nodes, as clients write them.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let addresses: Vec<String> = self.nodes.iter().map(|node| format!("{}:5672", node.ip)).collect();
+        addresses.join(",")
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Kills a node, as a power failure would.
+    ///
+    /// # Panics
+    /// Where it cannot be killed.
+    pub fn kill(&self, at: usize) {
+        docker(&["kill", &self.nodes[at].id]).expect("the node can be killed");
+    }
+
+    /// Starts a node that was killed, and waits until the cluster is whole.
+    ///
+    /// # Panics
+    /// Where it does not come back.
+    pub fn start_again(&self, at: usize) {
+        docker(&["start", &self.nodes[at].id]).expect("the node starts again");
+        self.await_startup(at);
+        self.is_whole();
+    }
+
+    /// Cuts a node off, from the other nodes and from the programs.
+    ///
+    /// # Panics
+    /// Where it cannot be cut off.
+    pub fn cut(&self, at: usize) {
+        docker(&["network", "disconnect", &self.network.name, &self.nodes[at].id]).expect("the node can be cut off");
+    }
+
+    /// Connects a node that was cut off, and waits until the cluster is whole.
+    ///
+    /// # Panics
+    /// Where it does not become so.
+    pub fn heal(&self, at: usize) {
+        let Node { id, ip, name } = &self.nodes[at];
+        let alias = name.trim_start_matches("rabbit@");
+        docker(&["network", "connect", "--ip", ip, "--alias", alias, &self.network.name, id])
+            .expect("the node can be connected");
+        self.is_whole();
+    }
+
+    /// The node that this program, named as the broker's listings have it, is connected to with both connections. `asked`
+    /// is a node that is not away.
+    ///
+    /// # Panics
+    /// Where it is not connected, or to two nodes.
+    #[must_use]
+    pub fn node_of(&self, program: &str, asked: usize) -> usize {
+        eventually(&format!("{program} has both connections on one node"), || {
+            let listed = self.control(asked, &["list_connections", "--no-table-headers", "node", "user_provided_name"]);
+            let own: Vec<&str> = listed.lines().filter(|line| line.contains(program)).collect();
+            let nodes: Vec<&str> = own.iter().filter_map(|line| line.split_whitespace().next()).collect();
+            match nodes.as_slice() {
+                [one, other] if one == other => {
+                    Ok(self.nodes.iter().position(|node| node.name == **one).expect("known"))
+                }
+                _ => Err(listed),
+            }
+        })
+    }
+
+    /// Waits until all queues with this prefix are empty.
+    ///
+    /// # Panics
+    /// Where they do not become so, with what is in them.
+    pub fn nothing_is_left(&self, prefix: &str) {
+        eventually("all queues are empty", || {
+            let listed = self.control(0, &["list_queues", "--no-table-headers", "name", "messages"]);
+            let own = listed.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned);
+            let left: Vec<String> = own.filter(|line| !line.ends_with("\t0")).collect();
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        });
+    }
+
+    /// Waits until every node sees all nodes, and none is paused.
+    fn is_whole(&self) {
+        let seen = "length(rabbit_nodes:list_running()).";
+        for at in 0..self.len() {
+            eventually("the cluster is whole", || match self.try_control(at, &["eval", seen]) {
+                Ok(count) if count.trim() == NODES.to_string() => Ok(()),
+                other => Err(other),
+            });
+        }
+    }
+
+    fn await_startup(&self, at: usize) {
+        eventually("the node serves", || self.try_control(at, &["await_startup"]));
+    }
+
+    /// Runs `rabbitmqctl` on a node and returns what it printed.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn control(&self, at: usize, arguments: &[&str]) -> String {
+        self.try_control(at, arguments).expect("rabbitmqctl succeeds")
+    }
+
+    fn try_control(&self, at: usize, arguments: &[&str]) -> Result<String, String> {
+        docker(&[&["exec", &self.nodes[at].id, "rabbitmqctl", "--quiet"], arguments].concat())
+    }
+}
+
+impl Network {
+    fn create() -> Self {
+        let name = format!("{PREFIX}-{}", std::process::id());
+        // Of the private addresses, some that hardly any network uses; the next ones where they are taken.
+        let mut refused = String::new();
+        for number in 0..32_u32 {
+            let addresses = format!("10.213.{}", (std::process::id() + number) % 256);
+            match docker(&["network", "create", "--subnet", &format!("{addresses}.0/24"), &name]) {
+                Ok(_) => return Self { name, addresses },
+                Err(error) => refused = error,
+            }
+        }
+        panic!("no network can be made: {refused}");
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = docker(&["network", "rm", &self.name]);
+    }
+}
+
+impl Node {
+    fn start(number: usize, network: &Network, configuration: &str) -> Self {
+        let (host, ip) = (format!("r{number}"), format!("{}.{}", network.addresses, 10 + number));
+        let (container, name) = (format!("{}-{host}", network.name), format!("rabbit@{host}"));
+        let node_name = format!("RABBITMQ_NODENAME={name}");
+        // As the image has it, and what the nodes share.
+        let server =
+            format!("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +sbwtdcpu none +sbwtdio none -setcookie {COOKIE}");
+        let control = format!("RABBITMQ_CTL_ERL_ARGS=-setcookie {COOKIE}");
+        let image = format!("{IMAGE}:{}", version());
+        let created = docker(&[
+            "create",
+            "--name",
+            &container,
+            "--hostname",
+            &host,
+            "--network",
+            &network.name,
+            "--network-alias",
+            &host,
+            "--ip",
+            &ip,
+            "--env",
+            &node_name,
+            "--env",
+            &server,
+            "--env",
+            &control,
+            &image,
+        ]);
+        let id = created.expect("a container can be made").trim().to_owned();
+        let node = Self { id, name, ip };
+        docker(&["cp", configuration, &format!("{}:/etc/rabbitmq/", node.id)]).expect("it takes a configuration");
+        docker(&["start", &node.id]).expect("the node starts");
+        node
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", "--volumes", &self.id]);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Before the network that they are on.
+        self.nodes.clear();
+    }
+}
+
+fn docker(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(arguments).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}

@@ -1,0 +1,118 @@
+//! Hub's programs on a RabbitMQ cluster of three nodes: nodes are killed, cut off and come back under five hundred jobs.
+//! Every job ends once with the right output, and nothing is left in any queue.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use hub_tests::{BrokerTrial, Client, Cluster, Crowd, Daemon, Programs, eventually, trials_on};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    let both =
+        BrokerTrial::new("five_hundred_jobs_survive_the_loss_of_nodes_with_both_clients", |cluster: &Cluster| {
+            let clients = Clients { dispatcher: Client::Amqprs, workers: [Client::Lapin, Client::Amqprs] };
+            survive(cluster, "both", clients, &[(Loss::Kill, "hub-dispatcher"), (Loss::Cut, "hub-dispatcher")]);
+        });
+    let alone = [Client::Lapin, Client::Amqprs].map(|client| {
+        let name = format!("every_program_loses_its_node_in_turn_with_{client}");
+        let trial = BrokerTrial::new(name, move |cluster: &Cluster| {
+            let losses =
+                [Loss::Kill, Loss::Cut].map(|loss| ["hub-dispatcher", "hub-worker"].map(|program| (loss, program)));
+            let losses = losses.concat().repeat(2);
+            survive(cluster, client.name(), Clients { dispatcher: client, workers: [client; 2] }, &losses);
+        });
+        trial.on_demand()
+    });
+    trials_on(Cluster::start, std::iter::once(both).chain(alone).collect())
+}
+
+/// How a node is lost.
+#[derive(Clone, Copy, Debug)]
+enum Loss {
+    Kill,
+    Cut,
+}
+
+/// Which program talks to the broker through which client.
+struct Clients {
+    dispatcher: Client,
+    workers: [Client; 2],
+}
+
+/// Number of jobs for each loss.
+const JOBS: usize = 250;
+/// Takes a moment, so that there is work under way when something happens, and says that it has ended.
+const MOMENT: (&str, &str) = (
+    "moment.py",
+    "import time\n\ndef moment(value, path=None):\n    time.sleep(0.1)\n    if path:\n        \
+     with open(path, 'a') as ended:\n            ended.write('x')\n    return value\n",
+);
+
+fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, &str)]) {
+    let with = |client: Client| {
+        let programs = Programs::new(&cluster.address(), client.name(), &format!("cluster-{name}"));
+        programs.write_modules(&[MOMENT]);
+        programs
+    };
+    let dispatching = with(clients.dispatcher);
+    let mut dispatcher = dispatching.start("hub-dispatcher", &[]);
+    dispatcher.wait_for("listening for jobs and results");
+    let working = clients.workers.map(with);
+    let workers = working.each_ref().map(|programs| {
+        let worker = programs.start("hub-worker", &["--slots", "2", "--tasks-dir", "tasks"]);
+        worker.wait_for("waiting for tasks");
+        worker
+    });
+
+    let jobs = losses.len() * JOBS;
+    let ended = dispatching.directory().join("ended");
+    let job = |at: usize| {
+        json!({"name": format!("job {at}"), "tasks": [
+            {"name": "first", "task_name": "moment", "args": [at]},
+            {"name": "second", "task_name": "moment", "args": ["_first.data", ended]}],
+            "output": "_second.data"})
+    };
+    let crowd = Crowd::gather_at(&cluster.address(), dispatching.prefix());
+    let ids = crowd.submit((0..jobs).map(|at| job(at).to_string()));
+    let count = || std::fs::metadata(&ended).map_or(0, |file| file.len() as usize);
+    let more_than = |least: usize| {
+        eventually("more jobs end", || match count() {
+            some if some >= least => Ok(()),
+            some => Err(some),
+        });
+    };
+    for (at, (loss, program)) in losses.iter().enumerate() {
+        // Where a loss finds nothing to do, it proves nothing.
+        more_than(at * JOBS + 20);
+        let lost = cluster.node_of(program, 0);
+        let other = (lost + 1) % cluster.len();
+        let (before, since) = (count(), Instant::now());
+        assert!(before < jobs, "all jobs had ended before {loss:?}: make them longer");
+        match loss {
+            Loss::Kill => cluster.kill(lost),
+            Loss::Cut => cluster.cut(lost),
+        }
+        eventually("the program is on another node", || match cluster.node_of(program, other) {
+            node if node == lost => Err(node),
+            _ => Ok(()),
+        });
+        let moved = since.elapsed();
+        more_than((before + 20).min(jobs));
+        eprintln!(
+            "{name}: {loss:?} of the node of {program}: on another one after {moved:.1?}, jobs end again after {:.1?}",
+            since.elapsed()
+        );
+        match loss {
+            Loss::Kill => cluster.start_again(lost),
+            Loss::Cut => cluster.heal(lost),
+        }
+    }
+    for (at, id) in ids.iter().enumerate() {
+        let record: Value = crowd.ended(id);
+        assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
+    }
+    assert!(dispatcher.is_alive());
+    cluster.nothing_is_left(dispatching.prefix());
+    workers.map(Daemon::stop);
+    dispatcher.stop();
+}
