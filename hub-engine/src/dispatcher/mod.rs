@@ -76,7 +76,8 @@ impl Dispatcher {
         settings: DispatcherSettings,
     ) -> Result<Self, DispatcherError> {
         let incarnation = store.begin_incarnation().await?;
-        let mut machine = Machine::new(settings.machine(incarnation));
+        let max_message_bytes = transport.capabilities().max_message_bytes;
+        let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
@@ -89,7 +90,7 @@ impl Dispatcher {
         }
         let unique = Uuid::new_v4();
         let plan = settings.plan(unique);
-        let (acks, max_message_bytes) = (Acks::new(&plan, GATHER), transport.capabilities().max_message_bytes);
+        let acks = Acks::new(&plan, GATHER);
         let (link, events) = Link::start(transport, plan);
         let replier = Replier::start(link.clone(), max_message_bytes);
         let (inputs, from_inputs) = mpsc::unbounded_channel();

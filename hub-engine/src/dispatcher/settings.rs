@@ -21,6 +21,9 @@ pub(super) const HEARTBEATS: SubscriptionId = SubscriptionId(3);
 /// What killed its workers, or is no task. (At 4 comes what found no queue.)
 pub(super) const DEAD: SubscriptionId = SubscriptionId(5);
 
+/// Room that a message has beside the arguments of its task.
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
 /// How a dispatcher serves.
 #[derive(Clone, Debug)]
 pub struct DispatcherSettings {
@@ -59,8 +62,16 @@ impl DispatcherSettings {
         }
     }
 
-    pub(super) fn machine(&self, incarnation: u64) -> Settings {
-        Settings { incarnation, lease: self.lease, crash_limit: self.crash_limit, ..Settings::default() }
+    /// How the core decides. `max_message_bytes`: what the broker carries, if that is known.
+    pub(super) fn machine(&self, incarnation: u64, max_message_bytes: Option<usize>) -> Settings {
+        let carried = max_message_bytes.map_or(usize::MAX, |bytes| bytes - ENVELOPE_BYTES.min(bytes / 4));
+        Settings {
+            incarnation,
+            lease: self.lease,
+            crash_limit: self.crash_limit,
+            max_value_bytes: self.limits.max_value_bytes.min(Limits::LARGEST_VALUE).min(carried),
+            ..Settings::default()
+        }
     }
 
     /// How often the dispatcher says something to itself: often enough that a broker that takes nothing is noticed long

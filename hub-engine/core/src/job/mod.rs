@@ -11,12 +11,14 @@
 
 mod cycle;
 mod draft;
+mod fill;
 mod holes;
 mod limits;
 mod link;
 mod model;
 mod parse;
 mod path;
+mod places;
 mod position;
 mod problem;
 mod reader;
@@ -31,6 +33,7 @@ mod value;
 mod vocabulary;
 mod walk;
 
+pub use fill::{FillError, Values};
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
 pub use problem::{Problem, ProblemCode, Problems};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::downstream::Downstream;
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, Job, ResolveError, Task, Template};
+use crate::job::{Attribute, FillError, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -16,6 +16,8 @@ pub(super) struct LiveJob {
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
     downstream: Downstream,
+    /// What references have found in the results of its tasks.
+    values: Values,
     /// Tasks that have not ended.
     open: u32,
     cancelled: bool,
@@ -111,7 +113,8 @@ impl LiveJob {
 
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
-        Self { id, downstream: Downstream::new(&job), job, state, tasks, open, cancelled: false }
+        let downstream = Downstream::new(&job);
+        Self { id, downstream, values: Values::default(), job, state, tasks, open, cancelled: false }
     }
 
     /// The job as it stands; nothing of it waits.
@@ -262,23 +265,22 @@ impl LiveJob {
         }
     }
 
-    /// Ends the job. Every task has ended.
-    pub(super) fn finish(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
+    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
         let failed = |task: &LiveTask| matches!(task.state().status, TaskStatus::Failed | TaskStatus::UpstreamFailed);
         let status = if self.cancelled {
             JobStatus::Cancelled
         } else if self.tasks.iter().any(failed) {
             JobStatus::Failed
         } else {
-            match self.job.output().map(|output| self.resolve(output)) {
+            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
                 None => JobStatus::Success,
                 Some(Ok(output)) => {
                     self.state.output = Some(output);
                     JobStatus::Success
                 }
                 Some(Err(error)) => {
-                    let name = self.spec(error.task).name();
-                    self.state.msg = Some(format!("the output cannot be built from the task {name:?}: {error}").into());
+                    self.state.msg = Some(self.why_no_output(&error).into());
                     JobStatus::Failed
                 }
             }
@@ -295,9 +297,23 @@ impl LiveJob {
         actions.push(Action::Notify(Notice::Job { id: self.id, name: self.job.name().into(), status: next }));
     }
 
-    /// Fills a template from the tasks as they stand.
-    pub(super) fn resolve(&self, template: &Template) -> Result<Json, ResolveError> {
-        template.resolve(|task, attribute| value_of(self.id, &self.job, task, self.task(task).state(), attribute))
+    /// Fills one of the job's templates from the tasks as they stand, with `limit` bytes at most. The tasks that it
+    /// refers to have ended.
+    pub(super) fn fill(&mut self, template: &Template, limit: usize) -> Result<Json, FillError> {
+        let (id, job, tasks) = (self.id, &self.job, &self.tasks);
+        let lookup = |task: u32, attribute| value_of(id, job, task, tasks[task as usize].state(), attribute);
+        job.fill(template, limit, &mut self.values, lookup)
+    }
+
+    fn why_no_output(&self, error: &FillError) -> String {
+        match error {
+            FillError::Missing(missing) => {
+                let name = self.spec(missing.task).name();
+                format!("the output cannot be built from the task {name:?}: {missing}")
+            }
+            FillError::TooLarge { .. } => format!("the output would have {error}"),
+            FillError::TooDeep => format!("the output would be {error}"),
+        }
     }
 }
 

@@ -35,8 +35,8 @@ use workers::Workers;
 
 pub(crate) use live::value_of;
 pub use types::{
-    ControlError, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted, TaskResult,
-    Update, Verdict, WorkerId, WorkerReport,
+    ControlError, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted,
+    TaskResult, Update, Verdict, WorkerId, WorkerReport,
 };
 
 /// A job that has just ended.

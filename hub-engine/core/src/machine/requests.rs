@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::{LiveJob, Place};
-use super::types::{ControlError, PostError, Posted, Refused, Submitted, Update};
+use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
@@ -60,7 +60,7 @@ impl Machine {
     /// any, is not wanted any more.
     ///
     /// # Errors
-    /// Where the task is unknown, waits, or has ended differently.
+    /// Where the task is unknown, waits, or has ended differently, or the value is beyond the limits.
     ///
     /// # Panics
     /// Where the status is neither `Success` nor `Failed`.
@@ -68,6 +68,7 @@ impl Machine {
         let is_success = update.status == TaskStatus::Success;
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
+        update.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
         let live = self.jobs.get_mut(&id).ok_or(PostError::UnknownTask)?.task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));
         match live.state().status {

@@ -62,16 +62,16 @@ impl Machine {
     }
 
     fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Timestamp) {
-        let Some(job) = self.jobs.get(&id) else {
+        let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        match arguments(job, index) {
+        match arguments(job, index, self.settings.max_value_bytes) {
             Ok((args, kwargs)) => {
                 self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
             }
-            Err(missing) => {
+            Err(error) => {
                 self.release(id, index);
-                self.fail_for_missing_value(id, index, &missing, now);
+                self.fail_unfilled(id, index, &error, now);
             }
         }
     }

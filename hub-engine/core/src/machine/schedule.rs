@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::live::{LiveJob, Place};
 use super::{EndedJob, Machine};
 use crate::action::{Action, Assignment};
-use crate::job::{DEFAULT_POOL, ResolveError};
+use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, JobId, Json, TaskStatus, Timestamp};
 
@@ -66,9 +66,9 @@ impl Machine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        let (args, kwargs) = match arguments(job, index) {
+        let (args, kwargs) = match arguments(job, index, self.settings.max_value_bytes) {
             Ok(arguments) => arguments,
-            Err(missing) => return self.fail_for_missing_value(id, index, &missing, now),
+            Err(error) => return self.fail_unfilled(id, index, &error, now),
         };
         job.begin(now, &mut self.actions);
         let state = job.task_mut(index).state_mut();
@@ -114,14 +114,19 @@ impl Machine {
     }
 
     /// Fails a task whose arguments cannot be filled.
-    pub(super) fn fail_for_missing_value(&mut self, id: JobId, index: u32, missing: &ResolveError, now: Timestamp) {
+    pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Timestamp) {
         let Some(job) = self.jobs.get(&id) else {
             return;
         };
-        let from = job.spec(missing.task).name();
-        let msg = format!("an argument cannot be filled from the task {from:?}: {missing}");
-        let error = TaskError { kind: ErrorKind::MissingValue, type_name: None, traceback: None };
-        self.fail_with(id, index, error, msg, now);
+        let (kind, msg) = match why {
+            FillError::Missing(missing) => {
+                let from = job.spec(missing.task).name();
+                (ErrorKind::MissingValue, format!("an argument cannot be filled from the task {from:?}: {missing}"))
+            }
+            FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("the arguments would have {why}")),
+            FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("the arguments would be {why}")),
+        };
+        self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 
     /// Fails a task that is in no window and under no lease.
@@ -152,7 +157,7 @@ impl Machine {
     pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
         let over = self.jobs.get(&id).is_some_and(LiveJob::is_over);
         if let Some(mut job) = over.then(|| self.jobs.remove(&id)).flatten() {
-            job.finish(now, &mut self.actions);
+            job.finish(self.settings.max_value_bytes, now, &mut self.actions);
             self.families.remove(&id.family());
             self.live_tasks -= job.tasks.len() as u64;
             self.ended.push(EndedJob(job));
@@ -166,11 +171,19 @@ impl Machine {
     }
 }
 
-/// A task's arguments with every reference filled.
-pub(super) fn arguments(job: &LiveJob, index: u32) -> Result<(Json, Json), ResolveError> {
-    let spec = job.spec(index);
-    let args = spec.args().map_or_else(|| Ok(Json::from_checked("[]")), |args| job.resolve(args))?;
-    let kwargs = spec.kwargs().map_or_else(|| Ok(Json::from_checked("{}")), |kwargs| job.resolve(kwargs))?;
+/// A task's arguments with every reference filled, `limit` bytes at most together.
+pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
+    let checked = Arc::clone(&job.job);
+    let spec = &checked.tasks()[index as usize];
+    let mut fill = |template: Option<&Template>, none: &'static str, limit| {
+        template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill(template, limit))
+    };
+    let args = fill(spec.args(), "[]", limit)?;
+    let taken = args.get().len();
+    let kwargs = fill(spec.kwargs(), "{}", limit.saturating_sub(taken)).map_err(|error| match error {
+        FillError::TooLarge { bytes, .. } => FillError::TooLarge { bytes: bytes + taken as u64, limit },
+        other => other,
+    })?;
     Ok((args, kwargs))
 }
 

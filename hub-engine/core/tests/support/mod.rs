@@ -172,6 +172,12 @@ impl Hub {
         self.machine.handle_link(true, self.now);
     }
 
+    /// As `crash`, and the next incarnation has other settings.
+    pub fn crash_with(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.crash();
+    }
+
     /// As `crash`, and the broker is not there when the next incarnation starts.
     pub fn crash_without_link(&mut self) {
         self.settings.incarnation += 1;

@@ -132,6 +132,9 @@ impl Driver {
             Ok(_) => Some(Ok(())),
             Err(PostError::UnknownTask) if self.machine.find_task(task).is_none() => None,
             Err(PostError::UnknownTask) => Some(Err(unknown_task(task))),
+            Err(error @ PostError::OutOfBounds(_)) => {
+                Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("task {task}: {error}"))))
+            }
             Err(PostError::NotStarted) => {
                 Some(Err(conflict(format!("task {task} has not started: a result can be posted once it runs"))))
             }
