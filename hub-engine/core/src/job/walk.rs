@@ -60,17 +60,20 @@ impl Located {
 
     /// Where a place is in the text, or which step of the path found nothing and what is there instead.
     pub(super) fn find(&self, tree: &Tree, node: u32) -> Result<Range<usize>, (usize, String)> {
-        let parent = |node: &u32| Some(tree.node(*node).parent).filter(|_| *node != ROOT);
-        let mut path: Vec<u32> = std::iter::successors(Some(node), parent).collect();
-        path.reverse();
-        for (step, pair) in path.windows(2).enumerate() {
-            let (around, here) = (&self.spots[pair[0] as usize], &self.spots[pair[1] as usize]);
-            if here.from != around.visit {
-                return Err((step, around.describe()));
+        let spot = |node: u32| &self.spots[node as usize];
+        // From the end of the path to its beginning: of several steps that lead nowhere the first one counts.
+        let (mut here, mut steps, mut lost) = (node, 0, None);
+        while here != ROOT {
+            let around = tree.node(here).parent;
+            if spot(here).from != spot(around).visit {
+                lost = Some((steps, around));
             }
+            (here, steps) = (around, steps + 1);
         }
-        let spot = &self.spots[node as usize];
-        Ok(spot.start as usize..spot.end as usize)
+        match lost {
+            Some((from_end, around)) => Err((steps - 1 - from_end, spot(around).describe())),
+            None => Ok(spot(node).start as usize..spot(node).end as usize),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::downstream::Downstream;
+use super::sweep::Sweep;
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
@@ -15,12 +16,15 @@ pub(super) struct LiveJob {
     pub(super) job: Arc<Job>,
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
-    downstream: Downstream,
+    pub(super) downstream: Downstream,
+    pub(super) sweep: Sweep,
     /// What references have found in the results of its tasks.
     values: Values,
     /// Tasks that have not ended.
     open: u32,
-    cancelled: bool,
+    pub(super) cancelled: bool,
+    /// How much memory it takes, about: see [`LiveJob::bytes`].
+    bytes: u64,
 }
 
 /// A task of such a job. Most tasks of a large job wait most of the time: those take next to no memory.
@@ -54,6 +58,11 @@ pub(super) enum Place {
     Nowhere,
 }
 
+/// How often the text of a job is in memory: as it was submitted, and in its templates and names.
+const TEXT_COPIES: u64 = 2;
+/// How much memory a task takes beside its texts, about.
+const TASK_BYTES: u64 = 500;
+
 /// The state of every task that nothing has happened to.
 static UNTOUCHED: TaskState = TaskState::pending();
 
@@ -73,6 +82,14 @@ impl LiveTask {
     /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
+    }
+
+    /// How much memory what has come of it takes, about.
+    fn bytes(&self) -> u64 {
+        let state = self.state();
+        let data = state.data.as_ref().map_or(0, |data| data.get().len());
+        let traceback = state.error.as_ref().and_then(|error| error.traceback.as_ref()).map_or(0, |text| text.len());
+        (data + traceback + state.log.as_ref().map_or(0, |log| log.len())) as u64
     }
 
     fn with_state(state: TaskState, waiting: u32) -> Self {
@@ -114,7 +131,19 @@ impl LiveJob {
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
         let downstream = Downstream::new(&job);
-        Self { id, downstream, values: Values::default(), job, state, tasks, open, cancelled: false }
+        let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
+        Self {
+            id,
+            downstream,
+            sweep: Sweep::default(),
+            values: Values::default(),
+            bytes: results + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
+            job,
+            state,
+            tasks,
+            open,
+            cancelled: false,
+        }
     }
 
     /// The job as it stands; nothing of it waits.
@@ -146,6 +175,11 @@ impl LiveJob {
 
     pub(super) fn task_mut(&mut self, index: u32) -> &mut LiveTask {
         &mut self.tasks[index as usize]
+    }
+
+    /// How much memory the job takes, about: its text, its tasks, and what has come of them.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether every task has ended.
@@ -184,7 +218,7 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task whose result is already in its state, and with it what cannot run any more.
+    /// Ends a task whose result is already in its state. What cannot run any more is left to [`LiveJob::sweep`].
     pub(super) fn end_task(
         &mut self,
         index: u32,
@@ -194,40 +228,23 @@ impl LiveJob {
     ) -> Ripple {
         let mut ripple = Ripple::default();
         self.close_task(index, status, now, actions);
+        self.bytes += self.task(index).bytes();
         if status == TaskStatus::Success {
             for at in 0..self.downstream.of(index).len() {
                 let next = self.downstream.of(index)[at];
-                let task = self.task_mut(next);
+                let task = &mut self.tasks[next as usize];
                 task.waiting -= 1;
-                if task.waiting == 0 && task.place == Place::Blocked {
+                if task.waiting == 0 && task.place == Place::Blocked && !self.cancelled {
                     ripple.ready.push(next);
                 }
             }
         } else if !self.cancelled {
-            self.fail_downstream(index, now, actions);
+            self.fail_downstream(index);
         }
         ripple
     }
 
-    /// Everything behind a task that did not succeed will not run. A list instead of recursion: chains are long.
-    fn fail_downstream(&mut self, index: u32, now: Timestamp, actions: &mut Vec<Action>) {
-        let mut behind = vec![index];
-        while let Some(failed) = behind.pop() {
-            for at in 0..self.downstream.of(failed).len() {
-                let next = self.downstream.of(failed)[at];
-                if self.task(next).place != Place::Blocked {
-                    continue;
-                }
-                let name = self.spec(index).name();
-                let msg = format!("did not run, because the task {name:?} did not succeed");
-                self.task_mut(next).state_mut().msg = Some(msg.into());
-                self.close_task(next, TaskStatus::UpstreamFailed, now, actions);
-                behind.push(next);
-            }
-        }
-    }
-
-    fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
+    pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
         let task = self.task_mut(index);
         task.place = Place::Nowhere;
@@ -238,29 +255,16 @@ impl LiveJob {
         self.persist_task(index, actions);
     }
 
-    /// Cancels every task that has not ended; returns the places of those that had one.
-    pub(super) fn cancel(&mut self, now: Timestamp, actions: &mut Vec<Action>) -> Vec<(u32, Place)> {
-        self.cancelled = true;
-        let mut taken_out = Vec::new();
-        for index in 0..self.tasks.len() as u32 {
-            let place = self.task(index).place;
-            if place == Place::Nowhere {
-                continue;
-            }
-            self.close_task(index, TaskStatus::Cancelled, now, actions);
-            if place != Place::Blocked {
-                taken_out.push((index, place));
-            }
+    /// Goes on with what was begun and not kept: the end of what waits for a task that did not succeed, and of a
+    /// cancelled job's tasks.
+    pub(super) fn resume(&mut self) {
+        if self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled) {
+            return self.begin_cancel();
         }
-        taken_out
-    }
-
-    /// Ends what waits for a task that did not succeed, where that was not kept.
-    pub(super) fn end_hopeless(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
             if task.place == Place::Nowhere && task.state().status != TaskStatus::Success {
-                self.fail_downstream(index, now, actions);
+                self.fail_downstream(index);
             }
         }
     }

@@ -14,6 +14,7 @@ mod reports;
 mod requests;
 mod restore;
 mod schedule;
+mod sweep;
 mod throughput;
 mod types;
 mod vanished;
@@ -70,7 +71,14 @@ pub struct Machine {
     /// Jobs that have ended since they were last asked for.
     ended: Vec<EndedJob>,
     live_tasks: u64,
+    live_bytes: u64,
     stale: u64,
+    /// How many more tasks this turn looks at.
+    effort: u32,
+    /// Windows have room for more than one turn hands out.
+    is_filling: bool,
+    /// Jobs with tasks that are still to be ended.
+    sweeping: Vec<JobId>,
 }
 
 impl Machine {
@@ -87,13 +95,20 @@ impl Machine {
             actions: Vec::new(),
             ended: Vec::new(),
             live_tasks: 0,
+            live_bytes: 0,
             stale: 0,
+            effort: sweep::TASKS,
+            is_filling: false,
+            sweeping: Vec::new(),
         }
     }
 
-    /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`.
+    /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
+    /// does a bounded part of what there is: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
+        self.sweep_on(now);
         self.fill_windows(now);
+        self.effort = sweep::TASKS;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);
         } else {
@@ -150,6 +165,7 @@ impl Machine {
         Stats {
             live_jobs: self.jobs.len() as u64,
             live_tasks: self.live_tasks,
+            live_bytes: self.live_bytes,
             workers: self.workers.reports().count() as u64,
             in_flight: self.pools.in_flight() + self.workers.leased() as u64,
             ready: self.pools.ready(),

@@ -27,9 +27,9 @@ impl Machine {
             self.restore_task(id, index, now);
         }
         if let Some(job) = self.jobs.get_mut(&id) {
-            job.end_hopeless(now, &mut self.actions);
+            job.resume();
         }
-        self.settle_job(id, now);
+        self.sweep(id, now);
     }
 
     fn restore_task(&mut self, id: JobId, index: u32, now: Timestamp) {

@@ -259,6 +259,8 @@ pub struct Stats {
     pub live_jobs: u64,
     /// Tasks of those jobs, ended ones included.
     pub live_tasks: u64,
+    /// The memory that those jobs take, about, in bytes: their texts, their tasks and the results.
+    pub live_bytes: u64,
     /// Live workers.
     pub workers: u64,
     /// Issues on the broker or under a lease.

@@ -106,6 +106,15 @@ impl Hub {
 
     /// Everything that is to be done. Changes are applied to what `job` and `ended` show.
     pub fn actions(&mut self) -> Vec<Action> {
+        let mut actions = self.turn();
+        while self.machine.wants_turn() {
+            actions.extend(self.turn());
+        }
+        actions
+    }
+
+    /// What one turn does of that.
+    pub fn turn(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.poll_actions(self.now, &mut actions);
         for action in &actions {
