@@ -9,6 +9,7 @@
 
 mod batch;
 mod batches;
+mod discard;
 mod driver;
 mod inputs;
 mod intake;
@@ -17,6 +18,7 @@ mod local;
 mod publish;
 mod replies;
 mod requests;
+mod room;
 mod settings;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use intake::Intake;
 use lately::Lookups;
 use local::LocalHub;
 use replies::Replier;
+use room::Room;
 
 pub use settings::DispatcherSettings;
 
@@ -101,7 +104,9 @@ impl Dispatcher {
             store: Arc::clone(&store),
             lookups: lookups.clone(),
             limits: settings.limits.clone(),
+            room: Arc::new(Room::new()),
         };
+        let room = Arc::clone(&intake.room);
         let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation));
         let driver = Driver::new(
             machine,
@@ -114,6 +119,7 @@ impl Dispatcher {
             inputs.clone(),
             announce_ready,
             lookups,
+            room,
             &unique.simple().to_string(),
         );
         let driving = tokio::spawn(driver.run(events, from_inputs));

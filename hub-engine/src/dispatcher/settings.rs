@@ -39,6 +39,9 @@ pub struct DispatcherSettings {
     pub retain_jobs: u64,
     /// With so many tasks of unfinished jobs in memory, further submissions wait in the broker.
     pub live_tasks_high: u64,
+    /// With so many bytes of unfinished jobs in memory, about, likewise; and submissions over HTTP are refused for the
+    /// time being.
+    pub max_live_bytes: u64,
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
@@ -57,6 +60,7 @@ impl DispatcherSettings {
             crash_limit: 5,
             retain_jobs: 10_000,
             live_tasks_high: 2_000_000,
+            max_live_bytes: 1024 * 1024 * 1024,
             broker_forgets: false,
             backoff: Backoff::default(),
         }

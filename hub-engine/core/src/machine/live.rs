@@ -79,6 +79,11 @@ impl LiveTask {
         self.state.as_deref().unwrap_or(&UNTOUCHED)
     }
 
+    /// Where it stands, shared. `None` as long as nothing has happened to it.
+    pub(super) fn shared(&self) -> Option<Arc<TaskState>> {
+        self.state.clone()
+    }
+
     /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))

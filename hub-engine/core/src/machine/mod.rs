@@ -26,11 +26,12 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::id::Family;
-use crate::state::{JobSnapshot, JobSummary};
+use crate::job::Job;
+use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, TaskId, Timestamp};
 
 use delay::Delays;
-use live::LiveJob;
+use live::{LiveJob, LiveTask};
 use pool::Pools;
 use workers::Workers;
 
@@ -51,10 +52,43 @@ impl EndedJob {
         self.0.id
     }
 
+    /// How many tasks it has.
+    #[must_use]
+    pub const fn tasks(&self) -> usize {
+        self.0.tasks.len()
+    }
+
     /// The job as it ended.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
         self.0.into_snapshot()
+    }
+}
+
+/// A job that has not ended, as it stands. Shares what it can with the machine.
+#[derive(Debug)]
+pub struct LiveView {
+    id: JobId,
+    job: Arc<Job>,
+    state: JobState,
+    /// `None` where nothing has happened to the task.
+    tasks: Vec<Option<Arc<TaskState>>>,
+    waiting: Vec<(u32, String)>,
+}
+
+impl LiveView {
+    /// How many tasks the job has.
+    #[must_use]
+    pub const fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn into_snapshot(self) -> JobSnapshot {
+        let Self { id, job, state, tasks, waiting } = self;
+        let tasks = tasks.into_iter().map(|task| task.map_or_else(TaskState::pending, Arc::unwrap_or_clone));
+        JobSnapshot { id, job, state, tasks: tasks.collect(), waiting }
     }
 }
 
@@ -77,6 +111,8 @@ pub struct Machine {
     effort: u32,
     /// Windows have room for more than one turn hands out.
     is_filling: bool,
+    /// Nothing is handed out for the time being.
+    is_held_back: bool,
     /// Jobs with tasks that are still to be ended.
     sweeping: Vec<JobId>,
 }
@@ -99,15 +135,24 @@ impl Machine {
             stale: 0,
             effort: sweep::TASKS,
             is_filling: false,
+            is_held_back: false,
             sweeping: Vec::new(),
         }
+    }
+
+    /// Whether nothing is to be handed out for the time being, since enough is on its way to the broker.
+    pub const fn hold_back(&mut self, is_held_back: bool) {
+        self.is_held_back = is_held_back;
     }
 
     /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
     /// does a bounded part of what there is: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
         self.sweep_on(now);
-        self.fill_windows(now);
+        self.is_filling = false;
+        if !self.is_held_back {
+            self.fill_windows(now);
+        }
         self.effort = sweep::TASKS;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);
@@ -124,12 +169,18 @@ impl Machine {
     /// A job that has not ended, as it stands.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobSnapshot> {
+        self.view(id).map(LiveView::into_snapshot)
+    }
+
+    /// The same at once, however large it is: the rest is to be done elsewhere.
+    #[must_use]
+    pub fn view(&self, id: JobId) -> Option<LiveView> {
         let job = self.jobs.get(&id)?;
-        Some(JobSnapshot {
+        Some(LiveView {
             id,
             job: Arc::clone(&job.job),
             state: job.state.clone(),
-            tasks: job.tasks.iter().map(|task| task.state().clone()).collect(),
+            tasks: job.tasks.iter().map(LiveTask::shared).collect(),
             waiting: self.waiting_reasons(job),
         })
     }
@@ -157,6 +208,12 @@ impl Machine {
     /// The live workers, and when each was last heard of.
     pub fn workers(&self) -> impl Iterator<Item = (&WorkerReport, Timestamp)> {
         self.workers.reports()
+    }
+
+    /// How many tasks live jobs have, ended ones included, and how much memory those jobs take, about.
+    #[must_use]
+    pub const fn live(&self) -> (u64, u64) {
+        (self.live_tasks, self.live_bytes)
     }
 
     /// Figures.

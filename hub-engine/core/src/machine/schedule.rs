@@ -25,7 +25,6 @@ struct Room {
 impl Machine {
     /// Fills the window of every pool that has tasks waiting.
     pub(super) fn fill_windows(&mut self, now: Timestamp) {
-        self.is_filling = false;
         let mut room = Room { tasks: sweep::TASKS, bytes: FILLED_BYTES };
         // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
         for name in self.pools.waiting() {

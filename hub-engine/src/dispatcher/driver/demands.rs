@@ -14,23 +14,32 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
+use crate::dispatcher::discard::discard;
 use crate::dispatcher::inputs::{Ask, Ended, Submit};
 use crate::dispatcher::local::unknown_task;
+use crate::dispatcher::room::Place;
 use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
-    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) {
+    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, place: Place, delivery: Option<DeliveryRef>) {
         match delivery {
             Some(delivery) => self.hold(delivery, false),
             None => self.pending.commit_first = true,
         }
         jobs.into_iter().for_each(|job| self.handle_submit(job));
+        // Before anybody else gets the room, it is known what these jobs take.
+        self.note_live();
+        drop(place);
     }
 
     fn handle_submit(&mut self, submit: Submit) {
         let Submit { id, job, stored, lookup: _lookup, answer, ended } = submit;
         let outcome = self.admit(id, job, stored.as_deref());
+        if let Some(stored) = stored {
+            let tasks = stored.tasks.len();
+            discard(stored, tasks);
+        }
         match (ended, &outcome) {
             (Some(ended), Ok(id)) if self.machine.is_live(*id) => {
                 self.tell_of_end(*id, ended);
@@ -75,7 +84,7 @@ impl Driver {
 
     pub(super) fn handle_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Job(id, answer) => match self.machine.job(id) {
+            Ask::Job(id, answer) => match self.machine.view(id) {
                 Some(live) => drop(answer.send(Some(Box::new(live)))),
                 None => self.answer_later(answer, None),
             },
@@ -92,7 +101,12 @@ impl Driver {
                     Err(ControlError::UnknownJob) => None,
                 };
                 self.pending.commit_first = true;
-                self.answer_later(answer, outcome);
+                if self.machine.is_live(id) {
+                    // A large one takes several turns.
+                    self.cancelling.entry(id).or_default().push(answer);
+                } else {
+                    self.answer_later(answer, outcome);
+                }
             }
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
