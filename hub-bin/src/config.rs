@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) max_job_bytes: Option<u64>,
     pub(crate) max_job_tasks: Option<u64>,
     pub(crate) max_job_depth: Option<u64>,
+    pub(crate) max_value_bytes: Option<u64>,
+    pub(crate) max_live_bytes: Option<u64>,
     pub(crate) max_result_bytes: Option<u64>,
     pub(crate) max_log_bytes: Option<u64>,
     pub(crate) max_message_bytes: Option<u64>,
@@ -75,7 +77,7 @@ pub(crate) enum LogLevel {
     Critical,
 }
 
-const HUB_KEYS: [&str; 23] = [
+const HUB_KEYS: [&str; 25] = [
     "broker",
     "transport",
     "amqp_client",
@@ -95,6 +97,8 @@ const HUB_KEYS: [&str; 23] = [
     "max_job_bytes",
     "max_job_tasks",
     "max_job_depth",
+    "max_value_bytes",
+    "max_live_bytes",
     "max_result_bytes",
     "max_log_bytes",
     "max_message_bytes",
@@ -176,6 +180,8 @@ impl Config {
             "max_job_bytes" => self.max_job_bytes = Some(number(value, 1)?),
             "max_job_tasks" => self.max_job_tasks = Some(number(value, 1)?),
             "max_job_depth" => self.max_job_depth = Some(number(value, 3)?),
+            "max_value_bytes" => self.max_value_bytes = Some(number(value, 1)?),
+            "max_live_bytes" => self.max_live_bytes = Some(number(value, 1)?),
             "max_result_bytes" => self.max_result_bytes = Some(number(value, 1)?),
             "max_log_bytes" => self.max_log_bytes = Some(number(value, 0)?),
             "max_message_bytes" => self.max_message_bytes = Some(number(value, 1)?),

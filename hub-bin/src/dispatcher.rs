@@ -46,6 +46,9 @@ struct Args {
     keep: StoreArgs,
     #[command(flatten)]
     limits: JobLimitArgs,
+    /// With so many bytes of unfinished jobs in memory no further ones are taken in [default: 1073741824]
+    #[arg(long, env = "HUB_MAX_LIVE_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_live_bytes: Option<u64>,
     #[command(flatten)]
     log: LogArgs,
     /// With --transport memory: run a worker here too, with the task modules of --tasks-dir
@@ -109,6 +112,7 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     settings.retain_jobs = args.keep.retain_jobs.or(config.retain_jobs).unwrap_or(settings.retain_jobs);
     settings.broker_forgets = in_memory;
     args.limits.apply(&config, &mut settings.limits);
+    settings.max_live_bytes = args.max_live_bytes.or(config.max_live_bytes).unwrap_or(settings.max_live_bytes);
     let max_body_bytes = settings.limits.max_bytes;
     let dispatcher = Dispatcher::start(Arc::clone(&transport), store, settings)
         .await

@@ -198,6 +198,9 @@ pub struct HealthReport {
     pub incarnation: u64,
     /// Jobs that have not ended.
     pub live_jobs: u64,
+    /// The memory that they take, about, in bytes.
+    #[serde(default)]
+    pub live_bytes: u64,
     /// Live workers.
     pub workers: u64,
     /// Tasks handed to the broker or running.

@@ -45,6 +45,7 @@ pub struct Programs {
     directory: tempfile::TempDir,
     environment: Vec<(String, String)>,
     log_level: &'static str,
+    memory_kib: Option<u64>,
 }
 
 /// A program in the background, ended when this goes.
@@ -74,7 +75,7 @@ impl Programs {
         // killed cannot clear it away, and it goes with this directory.
         let own = directory.path().to_string_lossy().into_owned();
         let environment = ["STATE_DIRECTORY", "TMPDIR"].map(|name| (name.to_owned(), own.clone()));
-        Self { directory, environment: environment.into(), log_level: "debug" }
+        Self { directory, environment: environment.into(), log_level: "debug", memory_kib: None }
     }
 
     /// A whole Hub in one process with these task modules (name and text, in a directory of their own), and
@@ -121,6 +122,13 @@ impl Programs {
         self
     }
 
+    /// The same with so much address space for each program.
+    #[must_use]
+    pub fn within_memory(mut self, kib: u64) -> Self {
+        self.memory_kib = Some(kib);
+        self
+    }
+
     /// A variable of the programs' environment.
     ///
     /// # Panics
@@ -158,7 +166,15 @@ impl Programs {
     /// A command for one of the programs.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(binaries().join(program));
+        let path = binaries().join(program);
+        let mut command = match self.memory_kib {
+            None => Command::new(path),
+            Some(kib) => {
+                let mut limited = Command::new("sh");
+                limited.arg("-c").arg(format!("ulimit -v {kib} && exec \"$0\" \"$@\"")).arg(path);
+                limited
+            }
+        };
         // What the developer has set for Hubs of their own is not meant for these.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUB_")) {
             command.env_remove(name);

@@ -113,6 +113,6 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, &st
     }
     assert!(dispatcher.is_alive());
     cluster.nothing_is_left(dispatching.prefix());
-    workers.map(Daemon::stop);
+    workers.into_iter().for_each(Daemon::stop);
     dispatcher.stop();
 }

@@ -156,6 +156,7 @@ fn turns(broker: &Broker, client: Client) {
             ..settings(&address)
         };
         let plan = Plan {
+            foundation: None,
             topology: Topology::default(),
             subscriptions: Vec::new(),
             inbox: true,

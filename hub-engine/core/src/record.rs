@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::job::Template;
+use crate::job::{Limits, Template, Values};
 use crate::machine::value_of;
 use crate::state::{JobSnapshot, TaskState};
 use crate::{Json, Timestamp};
@@ -35,13 +35,14 @@ impl JobSnapshot {
         object.key("tasks");
         object.text.push('[');
         let mut waiting = self.waiting.iter().peekable();
+        let mut values = Values::default();
         for index in 0..self.tasks.len() as u32 {
             if index > 0 {
                 object.text.push_str(", ");
             }
             let reason = waiting.next_if(|(waits, _)| *waits == index).map(|(_, reason)| reason.as_str());
             let text = std::mem::take(&mut object.text);
-            object.text = self.write_task(text, index, reason);
+            object.text = self.write_task(text, index, reason, &mut values);
         }
         object.text.push(']');
         Json::from_checked(object.end())
@@ -52,10 +53,11 @@ impl JobSnapshot {
     pub fn task_record(&self, index: u32) -> Option<Json> {
         self.tasks.get(index as usize)?;
         let reason = self.waiting.iter().find(|(waits, _)| *waits == index).map(|(_, reason)| reason.as_str());
-        Some(Json::from_checked(self.write_task(String::with_capacity(320), index, reason)))
+        let text = String::with_capacity(320);
+        Some(Json::from_checked(self.write_task(text, index, reason, &mut Values::default())))
     }
 
-    fn write_task(&self, text: String, index: u32, waiting: Option<&str>) -> String {
+    fn write_task(&self, text: String, index: u32, waiting: Option<&str>, values: &mut Values) -> String {
         let (spec, state) = (&self.job.tasks()[index as usize], &self.tasks[index as usize]);
         let mut object = Object::new(text);
         object.string("id", &self.task_id(index).to_string());
@@ -63,8 +65,8 @@ impl JobSnapshot {
         object.string("name", spec.name());
         object.string("task_name", spec.task_name().map_or("", |name| name));
         object.string("status", state.status.as_str());
-        object.raw("args", self.arguments(spec.args(), state).as_ref().map_or("[]", Json::get));
-        if let Some(kwargs) = self.arguments(spec.kwargs(), state) {
+        object.raw("args", self.arguments(spec.args(), state, values).as_ref().map_or("[]", Json::get));
+        if let Some(kwargs) = self.arguments(spec.kwargs(), state, values) {
             object.raw("kwargs", kwargs.get());
         }
         if let Some(depends) = spec.depends() {
@@ -108,15 +110,18 @@ impl JobSnapshot {
         object.end()
     }
 
-    /// Arguments as they were handed out; as they were written, where they were not yet.
-    fn arguments(&self, template: Option<&Template>, state: &TaskState) -> Option<Json> {
+    /// Arguments as they were handed out; as they were written, where they were not yet or could not be filled.
+    /// `values`: what was found for other tasks of this record.
+    fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
         let template = template?;
         if state.attempt.is_none() {
             return Some(template.text());
         }
         let lookup =
             |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
-        Some(template.resolve(lookup).unwrap_or_else(|_| template.text()))
+        // What was handed out was within the limit of the dispatcher that did it.
+        let filled = self.job.fill(template, Limits::LARGEST_VALUE, values, lookup);
+        Some(filled.unwrap_or_else(|_| template.text()))
     }
 }
 

@@ -284,7 +284,7 @@ fn limits_are_named_with_the_value_that_exceeds_them() {
         assert_eq!((code(&problems[0]).as_str(), problems[0].message.as_str()), ("limit_exceeded", message));
         assert_eq!(problems[0].path, path);
     }
-    let exact = Limits { max_bytes: 71, max_tasks: 2, max_depth: 6 };
+    let exact = Limits { max_bytes: 71, max_tasks: 2, max_depth: 6, ..Limits::default() };
     assert_eq!(Job::parse(job, &exact).unwrap().tasks().len(), 2);
 }
 

@@ -3,7 +3,7 @@
 mod job_support;
 
 use hub_core::Json;
-use hub_core::job::{Attribute, Template};
+use hub_core::job::{Attribute, FillError, Job, Template, Values};
 use job_support::{cases, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -127,9 +127,16 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-fn output(text: &str) -> Template {
-    let job = parse(&format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}, {{"name": "b_c"}}], "output": {text}}}"#));
-    job.output().unwrap().clone()
+fn job(output: &str) -> Job {
+    parse(&format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}, {{"name": "b_c"}}], "output": {output}}}"#))
+}
+
+fn output(job: &Job) -> &Template {
+    job.output().unwrap()
+}
+
+fn fill(job: &Job) -> Result<Json, FillError> {
+    job.fill(output(job), usize::MAX, &mut Values::default(), look_up)
 }
 
 proptest! {
@@ -138,10 +145,10 @@ proptest! {
     #[test]
     fn resolving_text_is_replacing_in_a_tree(value in values(), escaped in 0..4_usize) {
         let text = spell(&json!([value]), escaped);
-        let template = output(&text);
-        let written = template.text();
+        let job = job(&text);
+        let written = output(&job).text();
         prop_assert_eq!(written.get(), text.as_str());
-        let resolved = template.resolve(look_up);
+        let resolved = fill(&job);
         match substitute(&value) {
             Ok(expected) => prop_assert_eq!(resolved.unwrap().to_value(), json!([expected])),
             Err(()) => prop_assert!(resolved.is_err()),
@@ -153,14 +160,14 @@ proptest! {
 fn what_is_no_reference_passes_letter_by_letter() {
     let kept = r#"[ 123456789012345678901234567890, -0, -0.0, 1.0, 1E+2, 1e-400, 0.1000, "\u00e9\/é\ud83d\ude00\u0000",
         null, {"b": 1, "a": 2, "b": 3, "_a.data": "a_b", "": " _a.data"}, [ ], {} , true ]"#;
-    let template = output(kept);
-    assert!(template.is_literal());
-    assert_eq!(template.resolve(look_up).unwrap().get(), kept);
+    let job = job(kept);
+    assert!(output(&job).is_literal());
+    assert_eq!(fill(&job).unwrap().get(), kept);
 }
 
 #[test]
 fn only_the_hole_changes() {
-    let resolve = |text: &str| output(text).resolve(look_up).unwrap().get().to_owned();
+    let resolve = |text: &str| fill(&job(text)).unwrap().get().to_owned();
     assert_eq!(resolve(r#"[ "_a.data.ip" , 1.0 , "\u005fa.data.list.0"]"#), r#"[ "10.0.0.1" , 1.0 , 1]"#);
     assert_eq!(
         resolve(r#"["__", "__a.data", "___x", "\u005f_y", "_\u005f\u00e9\/", "\u005F\u005Fz"]"#),
@@ -172,16 +179,17 @@ fn only_the_hole_changes() {
 
 #[test]
 fn a_value_that_looks_like_a_reference_is_not_replaced_again() {
-    assert_eq!(output(r#"["_a.data.list.2"]"#).resolve(look_up).unwrap().get(), r#"["_b_c.data"]"#);
+    assert_eq!(fill(&job(r#"["_a.data.list.2"]"#)).unwrap().get(), r#"["_b_c.data"]"#);
 }
 
 #[test]
 fn values_of_tasks_pass_letter_by_letter() {
     let value = "{ \"n\" : [123456789012345678901234567890, 1.0, \"\\ud800\", \"\\u00e9\"] }";
     let look_up = |_, _| Some(Json::parse(value).unwrap());
-    let template = output(r#"["_a.data", "_a.data.n.0", "_a.data.n.2"]"#);
+    let job = job(r#"["_a.data", "_a.data.n.0", "_a.data.n.2"]"#);
+    let filled = job.fill(output(&job), usize::MAX, &mut Values::default(), look_up);
     let expected = format!(r#"[{value}, 123456789012345678901234567890, "\ud800"]"#);
-    assert_eq!(template.resolve(look_up).unwrap().get(), expected);
+    assert_eq!(filled.unwrap().get(), expected);
 }
 
 #[test]
@@ -203,7 +211,9 @@ fn what_is_missing_is_named_with_the_step_and_what_is_there_instead() {
         ("_b_c.error.kind", (1, 0), r#"nothing at "kind": .error is null"#),
     ];
     for (reference, (task, step), message) in rows {
-        let error = output(&format!(r#"["_a.id", "{reference}"]"#)).resolve(look_up).unwrap_err();
+        let Err(FillError::Missing(error)) = fill(&job(&format!(r#"["_a.id", "{reference}"]"#))) else {
+            panic!("{reference} is not missing");
+        };
         assert_eq!((error.task, error.step, error.to_string().as_str()), (task, step, message), "{reference}");
     }
 }

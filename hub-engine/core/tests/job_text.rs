@@ -2,7 +2,7 @@
 
 mod job_support;
 
-use hub_core::job::{Job, Limits};
+use hub_core::job::{Job, Limits, Values};
 use job_support::{cases, code, parse, refuse};
 use proptest::prelude::*;
 
@@ -144,7 +144,8 @@ proptest! {
                 prop_assert!(serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
                 for task in job.tasks() {
                     for template in task.args().into_iter().chain(task.kwargs()) {
-                        let resolved = template.resolve(|_, _| Some(hub_core::Json::parse(r#"[{"0": "ip"}]"#).unwrap()));
+                        let look_up = |_, _| Some(hub_core::Json::parse(r#"[{"0": "ip"}]"#).unwrap());
+                        let resolved = job.fill(template, usize::MAX, &mut Values::default(), look_up);
                         prop_assert!(resolved.is_ok_and(|json| hub_core::Json::parse(json.get()).is_ok()) || template.references().count() > 0);
                     }
                 }

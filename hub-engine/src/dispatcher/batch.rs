@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hub_core::JobId;
 use hub_core::action::{Action, Assignment, Change};
+use hub_core::machine::EndedJob;
 use tokio::time::Instant;
 
-use super::inputs::Ended;
 use crate::wire::HeldAttempt;
 
 /// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements and the listing of jobs is
@@ -37,7 +37,7 @@ pub(super) struct Batch {
     /// The same where nobody is in a hurry.
     pub(super) idle_answers: Vec<Answer>,
     /// Jobs that ended, and how, where somebody waits for them.
-    pub(super) ended: Vec<(JobId, Ended)>,
+    pub(super) ended: Vec<(JobId, Option<EndedJob>)>,
     /// When it is to be committed, if nobody waits for it before.
     pub(super) due: Option<Instant>,
     /// Something in it would not come again after a crash: it must be in the store before it has effects.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hub_core::Timestamp;
 use hub_core::job::Job;
-use hub_core::machine::{Stats, Update, WorkerReport};
+use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{Attempt, JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::lately::Lookup;
 use super::publish::Issue;
+use super::room::Place;
 use crate::operations::RequestError;
 
 /// An input of the loop.
@@ -22,6 +23,8 @@ pub(super) enum Input {
     Submit {
         /// The jobs.
         jobs: Vec<Submit>,
+        /// What they were parsed in, until they are live.
+        place: Place,
         /// The message that brought them, if that came from the jobs queue.
         delivery: Option<DeliveryRef>,
     },
@@ -30,7 +33,14 @@ pub(super) enum Input {
     /// The batch with this number is in the store.
     Committed(u64),
     /// How it went to publish a part of a batch's tasks.
-    Published(u64, Vec<(TaskId, Attempt, FinalOutcome)>),
+    Published {
+        /// The batch.
+        batch: u64,
+        /// How large the messages were together.
+        bytes: usize,
+        /// How each ended.
+        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
+    },
     /// So many messages waited in a pool's queue and among the results, when the broker was asked.
     Depth {
         /// The pool.
@@ -56,7 +66,7 @@ impl Input {
     pub(super) fn is_confirmation(&self) -> bool {
         match self {
             Self::Committed(_) | Self::Answered(_) => true,
-            Self::Published(_, outcomes) => {
+            Self::Published { outcomes, .. } => {
                 outcomes.iter().all(|(.., outcome)| matches!(outcome, FinalOutcome::Confirmed))
             }
             _ => false,
@@ -109,7 +119,7 @@ pub(super) struct Submit {
 #[derive(Debug)]
 pub(super) enum Ask {
     /// A live job as it stands. `None`: it is not live.
-    Job(JobId, oneshot::Sender<Option<Box<JobSnapshot>>>),
+    Job(JobId, oneshot::Sender<Option<Box<LiveView>>>),
     /// Tell when this job has ended and is in the store as such; at once if it is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Stop a job. `None`: it is not live.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::inputs::{Admission, Admitted, Ended, Input, Submit};
 use super::lately::Lookups;
+use super::room::{Place, Room};
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
@@ -28,6 +29,7 @@ pub(super) struct Intake {
     pub(super) store: Arc<dyn Store>,
     pub(super) lookups: Lookups,
     pub(super) limits: Limits,
+    pub(super) room: Arc<Room>,
 }
 
 /// A submission.
@@ -58,13 +60,18 @@ impl Intake {
         Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
     }
 
-    /// Brings checked jobs before the loop, which answers after the commit. `delivery`: the message that brought them, if
-    /// that came from the broker.
+    /// Brings checked jobs before the loop, which answers after the commit. `place`: what they were parsed in.
+    /// `delivery`: the message that brought them, if that came from the broker.
     ///
     /// # Errors
     /// `Unavailable` where the loop has ended.
-    pub(super) fn submit(&self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) -> Result<(), RequestError> {
-        self.inputs.send(Input::Submit { jobs, delivery }).map_err(|_| stopping())
+    pub(super) fn submit(
+        &self,
+        jobs: Vec<Submit>,
+        place: Place,
+        delivery: Option<DeliveryRef>,
+    ) -> Result<(), RequestError> {
+        self.inputs.send(Input::Submit { jobs, place, delivery }).map_err(|_| stopping())
     }
 }
 
@@ -134,6 +141,12 @@ pub(super) fn refusal(problems: Problems) -> RequestError {
         many => format!("the job is not valid: {} problems, the first: {}", many.len(), many[0]),
     };
     RequestError { kind: RequestErrorKind::InvalidJob, message, problems }
+}
+
+/// The refusal while live jobs take as much memory as they may.
+pub(super) fn full() -> RequestError {
+    let message = "the dispatcher has as many unfinished jobs as it may hold: try again when some have ended";
+    RequestError::new(RequestErrorKind::Unavailable, message)
 }
 
 /// The refusal of a dispatcher that stops.

@@ -11,6 +11,8 @@ use hub_core::JobId;
 use hub_core::id::Family;
 use hub_core::job::Job;
 
+use super::discard::discard;
+
 /// Counts look-ups. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lookups(Arc<Mutex<Tickets>>);
@@ -94,11 +96,10 @@ impl Lately {
 
     /// Forgets a job.
     pub(super) fn forget(&mut self, family: Family) {
-        if let Some((_, job)) = self.jobs.remove(&family)
-            && let Some(key) = job.key()
-        {
-            self.keys.remove(key);
-        }
+        let Some((_, job)) = self.jobs.remove(&family) else { return };
+        job.key().map(|key| self.keys.remove(key));
+        let tasks = job.tasks().len();
+        discard(job, tasks);
     }
 }
 

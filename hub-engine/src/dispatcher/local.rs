@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::machine::Update;
+use hub_core::machine::{LiveView, Update};
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Json, TaskId, TaskStatus};
 use hub_transport::supervisor::{DeliveryRef, LinkHealth};
 use tokio::sync::{oneshot, watch};
 
 use super::inputs::{Admitted, Ask, Ended, Input, Submit};
-use super::intake::{Answered, Arrival, Intake, stopping, store_failed};
+use super::intake::{Answered, Arrival, Intake, full, stopping, store_failed};
+use super::room::Place;
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     UpdateStatus, WorkerInfo,
@@ -59,8 +60,18 @@ impl LocalHub {
     ///
     /// # Errors
     /// As [`Intake::submit`].
-    pub(super) fn take_in(&self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) -> Result<(), RequestError> {
-        self.intake.submit(jobs, delivery)
+    pub(super) fn take_in(
+        &self,
+        jobs: Vec<Submit>,
+        place: Place,
+        delivery: Option<DeliveryRef>,
+    ) -> Result<(), RequestError> {
+        self.intake.submit(jobs, place, delivery)
+    }
+
+    /// Room for a submission that the broker has delivered, when there is some.
+    pub(super) async fn place_for_delivery(&self, bytes: usize) -> Place {
+        self.intake.room.place_for_delivery(bytes).await
     }
 
     /// The answer to a submission.
@@ -93,8 +104,12 @@ impl LocalHub {
     }
 
     async fn submit_here(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
+        let place = self.intake.room.place(submission.text.len()).await;
         let (job, admission) = self.check(submission.into(), wait).await?;
-        self.take_in(vec![job], None)?;
+        self.take_in(vec![job], place, None)?;
         self.outcome(admission).await
     }
 
@@ -160,7 +175,7 @@ impl Hub for LocalHub {
             }
         }
         let snapshot = match self.ask(|answer| Ask::Job(id, answer)).await? {
-            Some(live) => *live,
+            Some(live) => snapshot_of(*live).await?,
             None => self.stored(id).await?,
         };
         record_of(Arc::new(snapshot)).await
@@ -230,6 +245,7 @@ impl Hub for LocalHub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: self.incarnation,
             live_jobs: stats.live_jobs,
+            live_bytes: stats.live_bytes,
             workers: stats.workers,
             tasks_in_flight: stats.in_flight,
             tasks_ready: stats.ready,
@@ -247,6 +263,16 @@ impl From<Submission> for Arrival {
     fn from(submission: Submission) -> Self {
         Self { text: bytes::Bytes::copy_from_slice(submission.text.as_bytes()), id: submission.id }
     }
+}
+
+/// A live job as it stands.
+async fn snapshot_of(live: LiveView) -> Result<JobSnapshot, RequestError> {
+    if live.tasks() <= SMALL {
+        return Ok(live.into_snapshot());
+    }
+    tokio::task::spawn_blocking(move || live.into_snapshot()).await.map_err(|_| {
+        RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
+    })
 }
 
 /// A job's record. That of a large one takes a while to write: not on the thread that carries messages.

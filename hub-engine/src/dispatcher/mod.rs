@@ -9,6 +9,7 @@
 
 mod batch;
 mod batches;
+mod discard;
 mod driver;
 mod inputs;
 mod intake;
@@ -17,6 +18,7 @@ mod local;
 mod publish;
 mod replies;
 mod requests;
+mod room;
 mod settings;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use intake::Intake;
 use lately::Lookups;
 use local::LocalHub;
 use replies::Replier;
+use room::Room;
 
 pub use settings::DispatcherSettings;
 
@@ -76,7 +79,8 @@ impl Dispatcher {
         settings: DispatcherSettings,
     ) -> Result<Self, DispatcherError> {
         let incarnation = store.begin_incarnation().await?;
-        let mut machine = Machine::new(settings.machine(incarnation));
+        let max_message_bytes = transport.capabilities().max_message_bytes;
+        let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
@@ -89,7 +93,7 @@ impl Dispatcher {
         }
         let unique = Uuid::new_v4();
         let plan = settings.plan(unique);
-        let (acks, max_message_bytes) = (Acks::new(&plan, GATHER), transport.capabilities().max_message_bytes);
+        let acks = Acks::new(&plan, GATHER);
         let (link, events) = Link::start(transport, plan);
         let replier = Replier::start(link.clone(), max_message_bytes);
         let (inputs, from_inputs) = mpsc::unbounded_channel();
@@ -100,7 +104,9 @@ impl Dispatcher {
             store: Arc::clone(&store),
             lookups: lookups.clone(),
             limits: settings.limits.clone(),
+            room: Arc::new(Room::new()),
         };
+        let room = Arc::clone(&intake.room);
         let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation));
         let driver = Driver::new(
             machine,
@@ -113,6 +119,7 @@ impl Dispatcher {
             inputs.clone(),
             announce_ready,
             lookups,
+            room,
             &unique.simple().to_string(),
         );
         let driving = tokio::spawn(driver.run(events, from_inputs));

@@ -21,6 +21,11 @@ pub(super) struct Issue {
 }
 
 impl Issue {
+    /// How large its message is.
+    pub(super) fn bytes(&self) -> usize {
+        self.message.body.len()
+    }
+
     /// `exchange`: [`Names::tasks`].
     pub(super) fn new(exchange: &Text, assignment: Assignment) -> Self {
         let (task, attempt) = (assignment.task, assignment.attempt);
@@ -30,6 +35,7 @@ impl Issue {
 
 /// Publishes `issues` in their order and reports to the loop when the outcome of each is known, as a part of `batch`.
 pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::UnboundedSender<Input>) {
+    let bytes = issues.iter().map(Issue::bytes).sum();
     let receipts = link.publish_all(issues.iter().map(|issue| issue.message.clone()).collect());
     let link = link.clone();
     tokio::spawn(async move {
@@ -46,7 +52,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
             };
             outcomes.push((task, attempt, outcome));
         }
-        let _ = report.send(Input::Published(batch, outcomes));
+        let _ = report.send(Input::Published { batch, bytes, outcomes });
     });
 }
 

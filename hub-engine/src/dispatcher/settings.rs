@@ -25,6 +25,8 @@ pub(super) const DEAD: SubscriptionId = SubscriptionId(5);
 
 /// Maximum number of requests that are open at a time: further ones wait in the broker.
 pub(super) const OPEN_REQUESTS: u16 = 1024;
+/// Room that a message has beside the arguments of its task.
+const ENVELOPE_BYTES: usize = 64 * 1024;
 
 /// How a dispatcher serves.
 #[derive(Clone, Debug)]
@@ -41,6 +43,9 @@ pub struct DispatcherSettings {
     pub retain_jobs: u64,
     /// With so many tasks of unfinished jobs in memory, further submissions wait in the broker.
     pub live_tasks_high: u64,
+    /// With so many bytes of unfinished jobs in memory, about, likewise; and submissions over HTTP are refused for the
+    /// time being.
+    pub max_live_bytes: u64,
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
@@ -59,13 +64,22 @@ impl DispatcherSettings {
             crash_limit: 5,
             retain_jobs: 10_000,
             live_tasks_high: 2_000_000,
+            max_live_bytes: 1024 * 1024 * 1024,
             broker_forgets: false,
             backoff: Backoff::default(),
         }
     }
 
-    pub(super) fn machine(&self, incarnation: u64) -> Settings {
-        Settings { incarnation, lease: self.lease, crash_limit: self.crash_limit, ..Settings::default() }
+    /// How the core decides. `max_message_bytes`: what the broker carries, if that is known.
+    pub(super) fn machine(&self, incarnation: u64, max_message_bytes: Option<usize>) -> Settings {
+        let carried = max_message_bytes.map_or(usize::MAX, |bytes| bytes - ENVELOPE_BYTES.min(bytes / 4));
+        Settings {
+            incarnation,
+            lease: self.lease,
+            crash_limit: self.crash_limit,
+            max_value_bytes: self.limits.max_value_bytes.min(Limits::LARGEST_VALUE).min(carried),
+            ..Settings::default()
+        }
     }
 
     /// How often the dispatcher says something to itself: often enough that a broker that takes nothing is noticed long

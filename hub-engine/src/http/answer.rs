@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::operations::{RequestError, RequestErrorKind};
 
+/// When to try again what cannot be done at present.
+const RETRY_AFTER_SECONDS: &str = "2";
+
 /// What a route gives back.
 pub(super) type Answer = Result<Response, Refused>;
 
@@ -82,6 +85,9 @@ impl IntoResponse for Refused {
         let mut response = body(self.status, serde_json::to_string(&self.error).unwrap_or_default());
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response
     }

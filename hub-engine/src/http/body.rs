@@ -1,11 +1,13 @@
-//! Reads request bodies: not too large, not too slow, and text.
+//! Reads request bodies: not too large, not too many at a time, not too slow, and text.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use hub_core::job::{Job, Limits};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Refused;
 use crate::operations::{RequestError, RequestErrorKind};
@@ -13,32 +15,76 @@ use crate::operations::{RequestError, RequestErrorKind};
 /// A body must arrive within this time.
 const BODY_LIMIT: Duration = Duration::from_secs(60);
 
-/// The body, if it has at most `limit` bytes.
-pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Refused> {
-    // A length that was announced is believed at once, before anything was sent.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large(limit));
+/// Room for the bodies of all requests that are open: what they hold together is bounded.
+#[derive(Clone, Debug)]
+pub(super) struct Bodies(Arc<Semaphore>);
+
+/// A body. It counts as open until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    /// `None` as long as nothing has come.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    /// Room for so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
-    match tokio::time::timeout(BODY_LIMIT, collect(body, limit)).await {
-        Ok(bytes) => bytes,
-        Err(_) => {
-            let message = format!("the body did not arrive within {} s", BODY_LIMIT.as_secs());
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, RequestErrorKind::TimedOut, message))
+
+    /// The body, if it has at most `limit` bytes and there is room for it.
+    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<Held, Refused> {
+        // A length that was announced is believed at once, before anything was sent.
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large(limit));
         }
+        match tokio::time::timeout(BODY_LIMIT, self.collect(body, limit)).await {
+            Ok(held) => held,
+            Err(_) => {
+                let message = format!("the body did not arrive within {} s", BODY_LIMIT.as_secs());
+                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, RequestErrorKind::TimedOut, message))
+            }
+        }
+    }
+
+    /// Room is taken as the body comes: an announcement takes none.
+    async fn collect(&self, body: Body, limit: usize) -> Result<Held, Refused> {
+        let mut held = Held { bytes: Vec::new(), place: None };
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| Refused::bad(format!("the body broke off: {error}")))?;
+            if chunk.len() > limit - held.bytes.len() {
+                return Err(too_large(limit));
+            }
+            held.add(&chunk, self.place(chunk.len())?);
+        }
+        Ok(held)
+    }
+
+    fn place(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let permits = u32::try_from(bytes).ok();
+        let place = permits.and_then(|permits| Arc::clone(&self.0).try_acquire_many_owned(permits).ok());
+        place.ok_or_else(|| {
+            let message = "the bodies of open requests take as much memory as they may: try again";
+            RequestError::new(RequestErrorKind::Unavailable, message).into()
+        })
     }
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Vec<u8>, Refused> {
-    let mut bytes = Vec::new();
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| Refused::bad(format!("the body broke off: {error}")))?;
-        if chunk.len() > limit - bytes.len() {
-            return Err(too_large(limit));
+impl Held {
+    fn add(&mut self, chunk: &[u8], place: OwnedSemaphorePermit) {
+        self.bytes.extend_from_slice(chunk);
+        match &mut self.place {
+            Some(all) => all.merge(place),
+            None => self.place = Some(place),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+
+    /// The body, and its place apart.
+    pub(super) fn take(self) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
+        (self.bytes, self.place)
+    }
 }
 
 fn too_large(limit: usize) -> Refused {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{Answer, Refused, created, ok, raw, with_status};
+use super::body::Bodies;
 use super::query::{Query, parse};
 use super::{HttpSettings, body, document, guard};
 use crate::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
@@ -37,12 +38,14 @@ pub(super) struct Api {
     pub(super) settings: Arc<HttpSettings>,
     /// Whether only programs of this machine can connect.
     pub(super) only_here: bool,
+    bodies: Bodies,
     shutdown: CancellationToken,
 }
 
 impl Api {
     pub(super) fn new(hub: Arc<dyn Hub>, settings: HttpSettings, only_here: bool, shutdown: CancellationToken) -> Self {
-        Self { hub, settings: Arc::new(settings), only_here, shutdown }
+        let bodies = Bodies::new(settings.max_open_bytes.max(settings.max_body_bytes));
+        Self { hub, settings: Arc::new(settings), only_here, bodies, shutdown }
     }
 }
 
@@ -127,7 +130,9 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
         }
         (asked, key) => asked.or(key),
     };
-    let text = body::job_text(body::read(body, api.settings.max_body_bytes).await?)?;
+    // The text is in memory until the answer is there.
+    let (bytes, _place) = api.bodies.read(body, api.settings.max_body_bytes).await?.take();
+    let text = body::job_text(bytes)?;
     let submission = Submission { text: text.into(), id };
     let submit = async |submission| api.hub.submit_and_report(submission).await;
     let submitted = match wait {
@@ -212,8 +217,8 @@ struct PostedResult {
 
 async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Answer {
     let id: TaskId = read_id("a task's id", id)?;
-    let bytes = body::read(body, api.settings.max_body_bytes).await?;
-    let PostedResult { id: named, status, data, msg, v } = crate::wire::object::from_slice(&bytes)
+    let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
+    let PostedResult { id: named, status, data, msg, v } = crate::wire::object::from_slice(&held.bytes)
         .map_err(|error| Refused::bad(format!("the body is no result: {error}")))?;
     if let Some(named) = named.filter(|named| *named != id) {
         return Err(Refused::bad(format!("the body is about task {named}, the path about task {id}")));

@@ -206,7 +206,7 @@ fn health() -> Value {
     json!({
         "type": "object",
         "required": [
-            "broker", "store", "version", "incarnation", "live_jobs", "workers", "tasks_in_flight", "tasks_ready"
+            "broker", "store", "version", "incarnation", "live_jobs", "live_bytes", "workers", "tasks_in_flight", "tasks_ready"
         ],
         "properties": {
             "broker": words(&["up", "blocked", "down"]),
@@ -214,6 +214,7 @@ fn health() -> Value {
             "version": text(),
             "incarnation": {"type": "integer", "description": "Which start of the dispatcher this is."},
             "live_jobs": {"type": "integer", "description": "Jobs that have not ended."},
+            "live_bytes": {"type": "integer", "description": "The memory that they take, about."},
             "workers": {"type": "integer"},
             "tasks_in_flight": {"type": "integer", "description": "With the broker, or running."},
             "tasks_ready": {"type": "integer", "description": "Could run, and wait for room or a worker."}

@@ -49,13 +49,16 @@ pub struct HttpSettings {
     pub token: Option<String>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// How large the bodies of all open requests may be together, in bytes.
+    pub max_open_bytes: usize,
     /// Limits on connections.
     pub limits: HttpLimits,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { token: None, max_body_bytes: 16 * 1024 * 1024, limits: HttpLimits::default() }
+        let mib = 1024 * 1024;
+        Self { token: None, max_body_bytes: 16 * mib, max_open_bytes: 128 * mib, limits: HttpLimits::default() }
     }
 }
 
@@ -65,6 +68,7 @@ impl fmt::Debug for HttpSettings {
         f.debug_struct("HttpSettings")
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("max_body_bytes", &self.max_body_bytes)
+            .field("max_open_bytes", &self.max_open_bytes)
             .field("limits", &self.limits)
             .finish()
     }

@@ -95,6 +95,7 @@ pub(crate) fn health(broker: &str) -> HealthReport {
         version: "0.1.0".to_owned(),
         incarnation: 3,
         live_jobs: 1,
+        live_bytes: 0,
         workers: 1,
         tasks_in_flight: 1,
         tasks_ready: 0,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::Json;
-use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Task, Template};
+use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Task, Template, Values};
 use serde_json::Value;
 
 use super::run::run;
@@ -57,7 +57,7 @@ fn check_against_tree(job: &Job) {
     assert_eq!(tree["name"], job.name());
     assert_eq!(tree["key"].as_str(), job.key());
     check_priority(&tree["priority"], job.priority());
-    check_template(&tree["output"], job.output());
+    check_template(&tree["output"], job, job.output());
     check_extra(&tree, job.extra());
     let tasks = tree["tasks"].as_array().expect("the tasks are a list");
     assert_eq!(tasks.len(), job.tasks().len());
@@ -66,8 +66,8 @@ fn check_against_tree(job: &Job) {
         let task_name = tree["task_name"].as_str().filter(|name| !name.is_empty());
         assert_eq!(task_name, task.task_name().map(|name| &**name));
         assert_eq!(**task.module(), *task_name.unwrap_or(task.name()));
-        check_template(&tree["args"], task.args());
-        check_template(&tree["kwargs"], task.kwargs());
+        check_template(&tree["args"], job, task.args());
+        check_template(&tree["kwargs"], job, task.kwargs());
         assert_eq!(tree["pool"].as_str().unwrap_or(DEFAULT_POOL), &**task.pool());
         check_priority(&tree["priority"], task.own_priority());
         assert_eq!(task.priority(), task.own_priority().or(job.priority()).unwrap_or(0));
@@ -83,11 +83,12 @@ fn check_priority(tree: &Value, priority: Option<i32>) {
     assert_eq!(tree.as_f64(), priority.map(f64::from));
 }
 
-fn check_template(tree: &Value, template: Option<&Template>) {
+fn check_template(tree: &Value, job: &Job, template: Option<&Template>) {
     let text = template.map(Template::text);
     assert_eq!(*tree, text.as_ref().map_or(Value::Null, Json::to_value));
     if let Some(template) = template.filter(|template| template.is_literal()) {
-        template.resolve(|_, _| panic!("nothing is looked up")).expect("nothing is missing");
+        let look_up = |_, _| panic!("nothing is looked up");
+        job.fill(template, usize::MAX, &mut Values::default(), look_up).expect("nothing is missing");
     }
 }
 

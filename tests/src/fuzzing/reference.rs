@@ -5,7 +5,7 @@
 //! what follows is what the task has returned, as JSON.
 
 use hub_core::Json;
-use hub_core::job::{Attribute, Job, Limits, ProblemCode, Template};
+use hub_core::job::{Attribute, FillError, Job, Limits, ProblemCode, Template, Values};
 use serde_json::{Value, json};
 
 /// The tasks of the job. One of them has a name that no reference can reach.
@@ -79,23 +79,24 @@ fn check_string(string: &str, style: Style, returned: &Json) -> bool {
     };
     let template = template_of(&job, style);
     assert_eq!(template.text().to_value(), around(&string.into(), style), "the template is what was written");
-    let resolved = template.resolve(|task, attribute| look_up(task, attribute, returned));
+    let look_up_returned = |task, attribute| look_up(task, attribute, returned);
+    let filled = job.fill(template, usize::MAX, &mut Values::default(), look_up_returned);
     let references: Vec<Form<'_>> = template.references().map(taken_apart).collect();
     match meaning {
         Meaning::Refused => panic!("accepted, though it is neither a reference nor a text: {text}"),
         Meaning::Text(meant) => {
             assert_eq!(references, []);
-            assert_eq!(resolved.map(|json| json.to_value()), Ok(around(&meant.into(), style)), "{text}");
+            assert_eq!(filled.map(|json| json.to_value()), Ok(around(&meant.into(), style)), "{text}");
         }
         Meaning::Value(form) => {
             let (name, word) = (TASKS[form.task as usize], form.attribute);
             let path: String = form.path.iter().map(|step| format!(".{step}")).collect();
             assert_eq!(format!("_{name}.{word}{path}"), string, "put together again");
             let whole = look_up(form.task, form.attribute, returned).map_or(Value::Null, |json| json.to_value());
-            match (resolved, walk(whole, &form.path)) {
-                (Ok(resolved), Ok(value)) => assert_eq!(resolved.to_value(), around(&value, style), "{text}"),
-                (Err(missing), Err(step)) => assert_eq!(missing.step, step, "{missing}\n{text}"),
-                (resolved, value) => panic!("{string:?} became {resolved:?}, not {value:?}"),
+            match (filled, walk(whole, &form.path)) {
+                (Ok(filled), Ok(value)) => assert_eq!(filled.to_value(), around(&value, style), "{text}"),
+                (Err(FillError::Missing(missing)), Err(step)) => assert_eq!(missing.step, step, "{missing}\n{text}"),
+                (filled, value) => panic!("{string:?} became {filled:?}, not {value:?}"),
             }
             assert_eq!(references, [form]);
         }

@@ -1,6 +1,7 @@
 //! Finds the references in a value and makes a template of it.
 
 use super::path::Path;
+use super::places::Places;
 use super::problem::ProblemCode;
 use super::reader::Reader;
 use super::reference::{self, Attribute, MOST_STEPS, Malformed, Reference, Written};
@@ -15,6 +16,8 @@ pub(super) struct Holes<'r> {
     pub(super) roster: &'r Roster<'r>,
     /// The name of the task whose arguments they are; empty where it has none.
     pub(super) own: &'r str,
+    /// The places in values that are referred to.
+    pub(super) places: &'r mut Places,
     /// Those of the template that is looked through.
     pub(super) found: &'r mut Vec<Hole>,
 }
@@ -94,8 +97,9 @@ impl Holes<'_> {
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
             return None;
         }
-        let path = written.path.into_iter().map(Into::into).collect();
-        Some(Reference { task, attribute: written.attribute, path })
+        let Written { attribute, path, .. } = written;
+        let place = self.places.add(task, attribute, &path);
+        Some(Reference { task, attribute, path: path.into_iter().map(Into::into).collect(), place })
     }
 
     /// An escaped string may have been meant as a reference to a task whose own name begins with an

@@ -7,6 +7,7 @@ use super::draft::{JobDraft, TaskDraft, Tasks};
 use super::holes::Holes;
 use super::model::{Job, Task};
 use super::path::Path;
+use super::places::Places;
 use super::problem::ProblemCode;
 use super::reader::Reader;
 use super::report::{Report, quoted};
@@ -21,12 +22,19 @@ const SHOWN: usize = 12;
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
     let Tasks { mut tasks, drafts } = draft.tasks;
     let roster = Roster::new(&mut reader.report, &drafts);
-    let mut linker =
-        Linker { reader, roster: &roster, job_priority: draft.priority, holes: Vec::new(), upstream: Vec::new() };
+    let mut linker = Linker {
+        reader,
+        roster: &roster,
+        job_priority: draft.priority,
+        places: Places::default(),
+        holes: Vec::new(),
+        upstream: Vec::new(),
+    };
     for (index, (task, draft)) in tasks.iter_mut().zip(&drafts).enumerate() {
         linker.task(task, draft, index);
     }
     let output = draft.output.map(|value| linker.output(value));
+    let places = linker.places;
     report_cycles(&mut reader.report, &tasks, &drafts);
     Some(Job {
         source: text.into(),
@@ -35,6 +43,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         priority: draft.priority,
         tasks,
         output,
+        places,
         extra: draft.extra,
     })
 }
@@ -43,6 +52,7 @@ struct Linker<'r> {
     reader: &'r mut Reader,
     roster: &'r Roster<'r>,
     job_priority: Option<i32>,
+    places: Places,
     /// Room for what is found in one template, and in one task: it is the same for all of them.
     holes: Vec<Hole>,
     upstream: Vec<u32>,
@@ -71,7 +81,7 @@ impl Linker<'_> {
     }
 
     fn holes<'l>(&'l mut self, own: &'l str) -> Holes<'l> {
-        Holes { reader: self.reader, roster: self.roster, own, found: &mut self.holes }
+        Holes { reader: self.reader, roster: self.roster, own, places: &mut self.places, found: &mut self.holes }
     }
 
     fn depends(&mut self, list: Value<'_>, task: Path<'_>, own: &str) -> Box<[u32]> {

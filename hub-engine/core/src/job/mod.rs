@@ -11,6 +11,7 @@
 
 mod cycle;
 mod draft;
+mod fill;
 mod habits;
 mod holes;
 mod limits;
@@ -18,6 +19,7 @@ mod link;
 mod model;
 mod parse;
 mod path;
+mod places;
 mod position;
 mod problem;
 mod reader;
@@ -32,6 +34,7 @@ mod value;
 mod vocabulary;
 mod walk;
 
+pub use fill::{FillError, Values};
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
 pub use problem::{Problem, ProblemCode, Problems};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::places::Places;
 use super::template::Template;
 use crate::Json;
 
@@ -17,6 +18,8 @@ pub struct Job {
     pub(super) priority: Option<i32>,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
+    /// The places in values that its templates refer to.
+    pub(super) places: Places,
     pub(super) extra: Vec<(String, Json)>,
 }
 

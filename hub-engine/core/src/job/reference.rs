@@ -28,6 +28,8 @@ pub struct Reference {
     pub attribute: Attribute,
     /// Keys and indices into the value, as written.
     pub path: Box<[Box<str>]>,
+    /// Where the path stands among all that lead into this value ([`super::places`]).
+    pub(super) place: u32,
 }
 
 /// A path has at most so many steps: each reads what is left of the value, and no value is nested deeper.

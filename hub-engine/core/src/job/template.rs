@@ -1,12 +1,11 @@
 //! JSON text with holes: arguments and output before their references are replaced.
 //!
-//! Resolving copies the text around the holes as it stands and puts the referred values' text in
+//! Filling ([`super::fill`]) copies the text around the holes as it stands and puts the referred values' text in
 //! between. Nothing of the user's is parsed and written again, so nothing of it can change.
 
 use std::sync::Arc;
 
-use super::reference::{Attribute, Reference};
-use super::walk::ResolveError;
+use super::reference::Reference;
 use crate::Json;
 
 /// JSON text with holes.
@@ -48,6 +47,10 @@ impl Template {
         &self.text
     }
 
+    pub(super) fn holes(&self) -> &[Hole] {
+        &self.holes
+    }
+
     /// The text as it was written.
     #[must_use]
     pub fn text(&self) -> Json {
@@ -66,27 +69,5 @@ impl Template {
     #[must_use]
     pub fn is_literal(&self) -> bool {
         self.references().next().is_none()
-    }
-
-    /// Fills the holes with what `lookup` has of a task; where that is nothing, with `null`.
-    ///
-    /// # Errors
-    /// Where a path leads to nothing.
-    pub fn resolve(&self, mut lookup: impl FnMut(u32, Attribute) -> Option<Json>) -> Result<Json, ResolveError> {
-        if self.holes.is_empty() {
-            return Ok(self.text());
-        }
-        let mut resolved = String::with_capacity(self.text.len());
-        let mut copied = 0;
-        for hole in &self.holes {
-            resolved.push_str(&self.text[copied..hole.start]);
-            copied = hole.end;
-            if let Filling::Reference(reference) = &hole.filling {
-                let value = lookup(reference.task, reference.attribute).unwrap_or_else(Json::null);
-                resolved.push_str(reference.walk(value.get())?);
-            }
-        }
-        resolved.push_str(&self.text[copied..]);
-        Ok(Json::from_checked(resolved))
     }
 }

@@ -25,6 +25,20 @@ pub(super) enum Kind {
     Null,
 }
 
+impl Kind {
+    /// What begins with this byte.
+    const fn of(first: Option<&u8>) -> Self {
+        match first {
+            Some(b'"') => Self::String,
+            Some(b'{') => Self::Object,
+            Some(b'[') => Self::List,
+            Some(b't' | b'f') => Self::Truth,
+            Some(b'n') => Self::Null,
+            _ => Self::Number,
+        }
+    }
+}
+
 impl<'a> Value<'a> {
     /// The value that the text of a job is.
     pub(super) fn of_job(text: &'a str) -> Self {
@@ -35,14 +49,7 @@ impl<'a> Value<'a> {
 
     /// What it is, which its first byte tells.
     pub(super) fn kind(self) -> Kind {
-        match self.text.as_bytes().first() {
-            Some(b'"') => Kind::String,
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::List,
-            Some(b't' | b'f') => Kind::Truth,
-            Some(b'n') => Kind::Null,
-            _ => Kind::Number,
-        }
+        Kind::of(self.text.as_bytes().first())
     }
 
     /// The characters that a string means, however they are written.
@@ -84,6 +91,16 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The byte offset of what stands next, in the text of the job.
+    pub(super) const fn at(&self) -> usize {
+        self.offset + self.at
+    }
+
+    /// What the value is that stands next.
+    pub(super) fn kind(&self) -> Kind {
+        Kind::of(self.text.as_bytes().get(self.at))
+    }
+
     /// The byte that stands next. The text ends as if everything open were closed there.
     pub(super) fn next_byte(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(b']')

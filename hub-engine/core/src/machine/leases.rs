@@ -65,8 +65,8 @@ impl Machine {
         for name in &pools {
             let pool = self.pools.get_mut(name);
             pool.unroutable = false;
-            for (id, index) in pool.unpark(self.workers.modules_of(&worker)) {
-                self.enqueue(id, index);
+            for (id, tasks) in pool.unpark(self.workers.modules_of(&worker)) {
+                self.enqueue_all(id, &tasks);
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::downstream::Downstream;
+use super::sweep::Sweep;
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, Job, ResolveError, Task, Template};
+use crate::job::{Attribute, FillError, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -15,10 +16,15 @@ pub(super) struct LiveJob {
     pub(super) job: Arc<Job>,
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
-    downstream: Downstream,
+    pub(super) downstream: Downstream,
+    pub(super) sweep: Sweep,
+    /// What references have found in the results of its tasks.
+    values: Values,
     /// Tasks that have not ended.
     open: u32,
-    cancelled: bool,
+    pub(super) cancelled: bool,
+    /// How much memory it takes, about: see [`LiveJob::bytes`].
+    bytes: u64,
 }
 
 /// A task of such a job. Most tasks of a large job wait most of the time: those take next to no memory.
@@ -52,6 +58,11 @@ pub(super) enum Place {
     Nowhere,
 }
 
+/// How often the text of a job is in memory: as it was submitted, and in its templates and names.
+const TEXT_COPIES: u64 = 2;
+/// How much memory a task takes beside its texts, about.
+const TASK_BYTES: u64 = 500;
+
 /// The state of every task that nothing has happened to.
 static UNTOUCHED: TaskState = TaskState::pending();
 
@@ -68,9 +79,22 @@ impl LiveTask {
         self.state.as_deref().unwrap_or(&UNTOUCHED)
     }
 
+    /// Where it stands, shared. `None` as long as nothing has happened to it.
+    pub(super) fn shared(&self) -> Option<Arc<TaskState>> {
+        self.state.clone()
+    }
+
     /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
+    }
+
+    /// How much memory what has come of it takes, about.
+    fn bytes(&self) -> u64 {
+        let state = self.state();
+        let data = state.data.as_ref().map_or(0, |data| data.get().len());
+        let traceback = state.error.as_ref().and_then(|error| error.traceback.as_ref()).map_or(0, |text| text.len());
+        (data + traceback + state.log.as_ref().map_or(0, |log| log.len())) as u64
     }
 
     fn with_state(state: TaskState, waiting: u32) -> Self {
@@ -111,7 +135,20 @@ impl LiveJob {
 
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
-        Self { id, downstream: Downstream::new(&job), job, state, tasks, open, cancelled: false }
+        let downstream = Downstream::new(&job);
+        let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
+        Self {
+            id,
+            downstream,
+            sweep: Sweep::default(),
+            values: Values::default(),
+            bytes: results + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
+            job,
+            state,
+            tasks,
+            open,
+            cancelled: false,
+        }
     }
 
     /// The job as it stands; nothing of it waits.
@@ -143,6 +180,11 @@ impl LiveJob {
 
     pub(super) fn task_mut(&mut self, index: u32) -> &mut LiveTask {
         &mut self.tasks[index as usize]
+    }
+
+    /// How much memory the job takes, about: its text, its tasks, and what has come of them.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether every task has ended.
@@ -181,7 +223,7 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task whose result is already in its state, and with it what cannot run any more.
+    /// Ends a task whose result is already in its state. What cannot run any more is left to [`LiveJob::sweep`].
     pub(super) fn end_task(
         &mut self,
         index: u32,
@@ -191,40 +233,23 @@ impl LiveJob {
     ) -> Ripple {
         let mut ripple = Ripple::default();
         self.close_task(index, status, now, actions);
+        self.bytes += self.task(index).bytes();
         if status == TaskStatus::Success {
             for at in 0..self.downstream.of(index).len() {
                 let next = self.downstream.of(index)[at];
-                let task = self.task_mut(next);
+                let task = &mut self.tasks[next as usize];
                 task.waiting -= 1;
-                if task.waiting == 0 && task.place == Place::Blocked {
+                if task.waiting == 0 && task.place == Place::Blocked && !self.cancelled {
                     ripple.ready.push(next);
                 }
             }
         } else if !self.cancelled {
-            self.fail_downstream(index, now, actions);
+            self.fail_downstream(index);
         }
         ripple
     }
 
-    /// Everything behind a task that did not succeed will not run. A list instead of recursion: chains are long.
-    fn fail_downstream(&mut self, index: u32, now: Timestamp, actions: &mut Vec<Action>) {
-        let mut behind = vec![index];
-        while let Some(failed) = behind.pop() {
-            for at in 0..self.downstream.of(failed).len() {
-                let next = self.downstream.of(failed)[at];
-                if self.task(next).place != Place::Blocked {
-                    continue;
-                }
-                let name = self.spec(index).name();
-                let msg = format!("did not run, because the task {name:?} did not succeed");
-                self.task_mut(next).state_mut().msg = Some(msg.into());
-                self.close_task(next, TaskStatus::UpstreamFailed, now, actions);
-                behind.push(next);
-            }
-        }
-    }
-
-    fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
+    pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
         let task = self.task_mut(index);
         task.place = Place::Nowhere;
@@ -235,50 +260,36 @@ impl LiveJob {
         self.persist_task(index, actions);
     }
 
-    /// Cancels every task that has not ended; returns the places of those that had one.
-    pub(super) fn cancel(&mut self, now: Timestamp, actions: &mut Vec<Action>) -> Vec<(u32, Place)> {
-        self.cancelled = true;
-        let mut taken_out = Vec::new();
-        for index in 0..self.tasks.len() as u32 {
-            let place = self.task(index).place;
-            if place == Place::Nowhere {
-                continue;
-            }
-            self.close_task(index, TaskStatus::Cancelled, now, actions);
-            if place != Place::Blocked {
-                taken_out.push((index, place));
-            }
+    /// Goes on with what was begun and not kept: the end of what waits for a task that did not succeed, and of a
+    /// cancelled job's tasks.
+    pub(super) fn resume(&mut self) {
+        if self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled) {
+            return self.begin_cancel();
         }
-        taken_out
-    }
-
-    /// Ends what waits for a task that did not succeed, where that was not kept.
-    pub(super) fn end_hopeless(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
             if task.place == Place::Nowhere && task.state().status != TaskStatus::Success {
-                self.fail_downstream(index, now, actions);
+                self.fail_downstream(index);
             }
         }
     }
 
-    /// Ends the job. Every task has ended.
-    pub(super) fn finish(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
+    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
         let failed = |task: &LiveTask| matches!(task.state().status, TaskStatus::Failed | TaskStatus::UpstreamFailed);
         let status = if self.cancelled {
             JobStatus::Cancelled
         } else if self.tasks.iter().any(failed) {
             JobStatus::Failed
         } else {
-            match self.job.output().map(|output| self.resolve(output)) {
+            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
                 None => JobStatus::Success,
                 Some(Ok(output)) => {
                     self.state.output = Some(output);
                     JobStatus::Success
                 }
                 Some(Err(error)) => {
-                    let name = self.spec(error.task).name();
-                    self.state.msg = Some(format!("the output cannot be built from the task {name:?}: {error}").into());
+                    self.state.msg = Some(self.why_no_output(&error).into());
                     JobStatus::Failed
                 }
             }
@@ -295,9 +306,23 @@ impl LiveJob {
         actions.push(Action::Notify(Notice::Job { id: self.id, name: self.job.name().into(), status: next }));
     }
 
-    /// Fills a template from the tasks as they stand.
-    pub(super) fn resolve(&self, template: &Template) -> Result<Json, ResolveError> {
-        template.resolve(|task, attribute| value_of(self.id, &self.job, task, self.task(task).state(), attribute))
+    /// Fills one of the job's templates from the tasks as they stand, with `limit` bytes at most. The tasks that it
+    /// refers to have ended.
+    pub(super) fn fill(&mut self, template: &Template, limit: usize) -> Result<Json, FillError> {
+        let (id, job, tasks) = (self.id, &self.job, &self.tasks);
+        let lookup = |task: u32, attribute| value_of(id, job, task, tasks[task as usize].state(), attribute);
+        job.fill(template, limit, &mut self.values, lookup)
+    }
+
+    fn why_no_output(&self, error: &FillError) -> String {
+        match error {
+            FillError::Missing(missing) => {
+                let name = self.spec(missing.task).name();
+                format!("the output cannot be built from the task {name:?}: {missing}")
+            }
+            FillError::TooLarge { .. } => format!("the output would have {error}"),
+            FillError::TooDeep => format!("the output would be {error}"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod reports;
 mod requests;
 mod restore;
 mod schedule;
+mod sweep;
 mod throughput;
 mod types;
 mod vanished;
@@ -25,18 +26,19 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::id::Family;
-use crate::state::{JobSnapshot, JobSummary};
+use crate::job::Job;
+use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, TaskId, Timestamp};
 
 use delay::Delays;
-use live::LiveJob;
+use live::{LiveJob, LiveTask};
 use pool::Pools;
 use workers::Workers;
 
 pub(crate) use live::value_of;
 pub use types::{
-    ControlError, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted, TaskResult,
-    Update, Verdict, WorkerId, WorkerReport,
+    ControlError, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted,
+    TaskResult, Update, Verdict, WorkerId, WorkerReport,
 };
 
 /// A job that has just ended.
@@ -50,10 +52,43 @@ impl EndedJob {
         self.0.id
     }
 
+    /// How many tasks it has.
+    #[must_use]
+    pub const fn tasks(&self) -> usize {
+        self.0.tasks.len()
+    }
+
     /// The job as it ended.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
         self.0.into_snapshot()
+    }
+}
+
+/// A job that has not ended, as it stands. Shares what it can with the machine.
+#[derive(Debug)]
+pub struct LiveView {
+    id: JobId,
+    job: Arc<Job>,
+    state: JobState,
+    /// `None` where nothing has happened to the task.
+    tasks: Vec<Option<Arc<TaskState>>>,
+    waiting: Vec<(u32, String)>,
+}
+
+impl LiveView {
+    /// How many tasks the job has.
+    #[must_use]
+    pub const fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn into_snapshot(self) -> JobSnapshot {
+        let Self { id, job, state, tasks, waiting } = self;
+        let tasks = tasks.into_iter().map(|task| task.map_or_else(TaskState::pending, Arc::unwrap_or_clone));
+        JobSnapshot { id, job, state, tasks: tasks.collect(), waiting }
     }
 }
 
@@ -70,7 +105,16 @@ pub struct Machine {
     /// Jobs that have ended since they were last asked for.
     ended: Vec<EndedJob>,
     live_tasks: u64,
+    live_bytes: u64,
     stale: u64,
+    /// How many more tasks this turn looks at.
+    effort: u32,
+    /// Windows have room for more than one turn hands out.
+    is_filling: bool,
+    /// Nothing is handed out for the time being.
+    is_held_back: bool,
+    /// Jobs with tasks that are still to be ended.
+    sweeping: Vec<JobId>,
 }
 
 impl Machine {
@@ -87,13 +131,29 @@ impl Machine {
             actions: Vec::new(),
             ended: Vec::new(),
             live_tasks: 0,
+            live_bytes: 0,
             stale: 0,
+            effort: sweep::TASKS,
+            is_filling: false,
+            is_held_back: false,
+            sweeping: Vec::new(),
         }
     }
 
-    /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`.
+    /// Whether nothing is to be handed out for the time being, since enough is on its way to the broker.
+    pub const fn hold_back(&mut self, is_held_back: bool) {
+        self.is_held_back = is_held_back;
+    }
+
+    /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
+    /// does a bounded part of what there is: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
-        self.fill_windows(now);
+        self.sweep_on(now);
+        self.is_filling = false;
+        if !self.is_held_back {
+            self.fill_windows(now);
+        }
+        self.effort = sweep::TASKS;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);
         } else {
@@ -109,12 +169,18 @@ impl Machine {
     /// A job that has not ended, as it stands.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobSnapshot> {
+        self.view(id).map(LiveView::into_snapshot)
+    }
+
+    /// The same at once, however large it is: the rest is to be done elsewhere.
+    #[must_use]
+    pub fn view(&self, id: JobId) -> Option<LiveView> {
         let job = self.jobs.get(&id)?;
-        Some(JobSnapshot {
+        Some(LiveView {
             id,
             job: Arc::clone(&job.job),
             state: job.state.clone(),
-            tasks: job.tasks.iter().map(|task| task.state().clone()).collect(),
+            tasks: job.tasks.iter().map(LiveTask::shared).collect(),
             waiting: self.waiting_reasons(job),
         })
     }
@@ -144,12 +210,19 @@ impl Machine {
         self.workers.reports()
     }
 
+    /// How many tasks live jobs have, ended ones included, and how much memory those jobs take, about.
+    #[must_use]
+    pub const fn live(&self) -> (u64, u64) {
+        (self.live_tasks, self.live_bytes)
+    }
+
     /// Figures.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             live_jobs: self.jobs.len() as u64,
             live_tasks: self.live_tasks,
+            live_bytes: self.live_bytes,
             workers: self.workers.reports().count() as u64,
             in_flight: self.pools.in_flight() + self.workers.leased() as u64,
             ready: self.pools.ready(),

@@ -43,12 +43,12 @@ struct Ring {
 }
 
 impl Ring {
-    fn push(&mut self, job: JobId, index: u32) {
+    fn push(&mut self, job: JobId, indices: &[u32]) {
         let tasks = self.tasks.entry(job).or_default();
         if tasks.is_empty() {
             self.turns.push_back(job);
         }
-        tasks.push_back(index);
+        tasks.extend(indices);
     }
 
     fn pop(&mut self) -> Option<(JobId, u32)> {
@@ -120,8 +120,13 @@ impl Pools {
 
 impl Pool {
     pub(super) fn push(&mut self, priority: i32, job: JobId, index: u32) {
-        self.queues.entry(Reverse(priority)).or_default().push(job, index);
-        self.queued += 1;
+        self.push_all(priority, job, &[index]);
+    }
+
+    /// Tasks of one job, at least one.
+    pub(super) fn push_all(&mut self, priority: i32, job: JobId, tasks: &[u32]) {
+        self.queues.entry(Reverse(priority)).or_default().push(job, tasks);
+        self.queued += tasks.len() as u64;
     }
 
     /// The next task to hand out.
@@ -185,15 +190,14 @@ impl Pool {
     }
 
     /// Takes out the tasks that wait for one of these modules.
-    pub(super) fn unpark<'a>(&mut self, modules: impl Iterator<Item = &'a Arc<str>>) -> Vec<(JobId, u32)> {
+    pub(super) fn unpark<'a>(&mut self, modules: impl Iterator<Item = &'a Arc<str>>) -> Vec<(JobId, Vec<u32>)> {
         if self.parked.is_empty() {
             return Vec::new();
         }
         let jobs = modules.filter_map(|module| self.parked.remove(module)).flatten();
-        let tasks: Vec<(JobId, u32)> =
-            jobs.flat_map(|(job, tasks)| tasks.into_iter().map(move |index| (job, index))).collect();
-        self.parked_count -= tasks.len() as u64;
-        tasks
+        let jobs: Vec<(JobId, Vec<u32>)> = jobs.collect();
+        self.parked_count -= jobs.iter().map(|(_, tasks)| tasks.len() as u64).sum::<u64>();
+        jobs
     }
 
     /// Takes out a job's tasks that wait for this module.
@@ -248,7 +252,7 @@ mod tests {
         pool.park(&y, job(1), 1);
         pool.park(&y, job(2), 0);
         pool.forget_parked("y", job(1));
-        assert_eq!(pool.unpark([&y].into_iter()), [(job(2), 0)]);
+        assert_eq!(pool.unpark([&y].into_iter()), [(job(2), vec![0])]);
         assert_eq!(pool.parked_count, 1);
         pool.forget_parked("x", job(1));
         assert!(pool.parked.is_empty() && pool.parked_count == 0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::Place;
-use super::types::{Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
+use super::types::{OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, JobId, TaskId, TaskStatus, Timestamp};
 
@@ -25,7 +25,7 @@ impl Machine {
         state.started_at = Some(state.submitted_at.map_or(began, |submitted| began.max(submitted)));
         state.worker = Some(result.worker);
         state.log = result.log;
-        match result.outcome {
+        match within(result.outcome, self.settings.max_value_bytes) {
             Outcome::Success { data } => {
                 state.data = Some(data);
                 self.end(id, index, TaskStatus::Success, now);
@@ -163,5 +163,19 @@ impl Machine {
     pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Timestamp) {
         self.release(id, index);
         self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
+    }
+}
+
+/// The outcome, or the failure that a value beyond the limits is.
+fn within(outcome: Outcome, limit: usize) -> Outcome {
+    let (Outcome::Success { data } | Outcome::Launched { data }) = &outcome else {
+        return outcome;
+    };
+    match OutOfBounds::check(data, limit) {
+        Ok(()) => outcome,
+        Err(why) => {
+            let error = TaskError { kind: why.kind(), type_name: None, traceback: None };
+            Outcome::Failed { msg: why.to_string().into(), error: Some(Arc::new(error)) }
+        }
     }
 }

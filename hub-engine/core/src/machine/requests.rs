@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::{LiveJob, Place};
-use super::types::{ControlError, PostError, Posted, Refused, Submitted, Update};
+use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
@@ -26,33 +26,18 @@ impl Machine {
         let ready: Vec<u32> =
             live.tasks.iter().zip(0..).filter(|(task, _)| task.waiting == 0).map(|(_, index)| index).collect();
         self.insert(live);
-        for index in ready {
-            self.enqueue(id, index);
-        }
+        self.enqueue_all(id, &ready);
         Ok(Submitted::New)
     }
 
-    /// Stops a job: what waits is cancelled, what runs is told to stop, what comes of it is stale.
+    /// Stops a job: what waits is cancelled, what runs is told to stop, what comes of it is stale. A large job is
+    /// stopped over several turns, and is live until then.
     ///
     /// # Errors
     /// Where no job that has not ended has this id.
     pub fn cancel(&mut self, id: JobId, now: Timestamp) -> Result<(), ControlError> {
-        let job = self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?;
-        for (index, place) in job.cancel(now, &mut self.actions) {
-            let (task, spec, state) = (id.task(index), job.spec(index), job.task(index).state());
-            let pool = self.pools.get_mut(spec.pool());
-            match place {
-                Place::Queued => pool.forget(spec.priority(), id),
-                Place::Parked => pool.forget_parked(spec.module(), id),
-                Place::Window => pool.leave_window(task),
-                Place::Leased => state.worker.iter().for_each(|worker| self.workers.release(worker, task)),
-                Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
-            }
-            if let (Place::Window | Place::Leased, Some(attempt)) = (place, state.attempt) {
-                self.actions.push(Action::Stop { task, attempt });
-            }
-        }
-        self.settle_job(id, now);
+        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.begin_cancel();
+        self.sweep(id, now);
         Ok(())
     }
 
@@ -60,7 +45,7 @@ impl Machine {
     /// any, is not wanted any more.
     ///
     /// # Errors
-    /// Where the task is unknown, waits, or has ended differently.
+    /// Where the task is unknown, waits, or has ended differently, or the value is beyond the limits.
     ///
     /// # Panics
     /// Where the status is neither `Success` nor `Failed`.
@@ -68,6 +53,7 @@ impl Machine {
         let is_success = update.status == TaskStatus::Success;
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
+        update.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
         let live = self.jobs.get_mut(&id).ok_or(PostError::UnknownTask)?.task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));
         match live.state().status {

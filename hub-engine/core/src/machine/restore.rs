@@ -27,9 +27,9 @@ impl Machine {
             self.restore_task(id, index, now);
         }
         if let Some(job) = self.jobs.get_mut(&id) {
-            job.end_hopeless(now, &mut self.actions);
+            job.resume();
         }
-        self.settle_job(id, now);
+        self.sweep(id, now);
     }
 
     fn restore_task(&mut self, id: JobId, index: u32, now: Timestamp) {
@@ -62,16 +62,16 @@ impl Machine {
     }
 
     fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Timestamp) {
-        let Some(job) = self.jobs.get(&id) else {
+        let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        match arguments(job, index) {
+        match arguments(job, index, self.settings.max_value_bytes) {
             Ok((args, kwargs)) => {
                 self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
             }
-            Err(missing) => {
+            Err(error) => {
                 self.release(id, index);
-                self.fail_for_missing_value(id, index, &missing, now);
+                self.fail_unfilled(id, index, &error, now);
             }
         }
     }

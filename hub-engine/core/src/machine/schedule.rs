@@ -3,23 +3,37 @@
 use std::sync::Arc;
 
 use super::live::{LiveJob, Place};
-use super::{EndedJob, Machine};
+use super::{EndedJob, Machine, sweep};
 use crate::action::{Action, Assignment};
-use crate::job::{DEFAULT_POOL, ResolveError};
+use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, JobId, Json, TaskStatus, Timestamp};
+
+/// Maximum size of the arguments that one turn fills, in bytes; the last ones may go beyond it.
+const FILLED_BYTES: usize = 4 * 1024 * 1024;
+/// What arguments that cannot be filled count as: finding that out takes time too.
+const FAILED_BYTES: usize = 256;
+
+/// What a turn may still do.
+struct Room {
+    /// Tasks to look at.
+    tasks: u32,
+    /// Arguments to fill, in bytes.
+    bytes: usize,
+}
 
 impl Machine {
     /// Fills the window of every pool that has tasks waiting.
     pub(super) fn fill_windows(&mut self, now: Timestamp) {
+        let mut room = Room { tasks: sweep::TASKS, bytes: FILLED_BYTES };
         // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
         for name in self.pools.waiting() {
-            self.fill_window(&name, now);
+            self.fill_window(&name, &mut room, now);
         }
         self.pools.drop_idle();
     }
 
-    fn fill_window(&mut self, name: &Arc<str>, now: Timestamp) {
+    fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Timestamp) {
         let slots = self.workers.catalogue().slots(name);
         if !self.is_reachable(name) {
             return;
@@ -30,10 +44,15 @@ impl Machine {
             if pool.in_window() >= window {
                 return;
             }
+            if room.tasks == 0 || room.bytes == 0 {
+                self.is_filling = true;
+                return;
+            }
             let Some((id, index)) = pool.pop() else {
                 return;
             };
-            let Some(job) = self.jobs.get_mut(&id) else {
+            room.tasks -= 1;
+            let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.cancelled) else {
                 continue;
             };
             let module = job.spec(index).module();
@@ -42,7 +61,7 @@ impl Machine {
                 job.task_mut(index).place = Place::Parked;
                 continue;
             }
-            self.hand_out(id, index, now);
+            room.bytes = room.bytes.saturating_sub(self.hand_out(id, index, now));
         }
     }
 
@@ -62,14 +81,19 @@ impl Machine {
         by_slots.max(lately.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor)
     }
 
-    fn hand_out(&mut self, id: JobId, index: u32, now: Timestamp) {
+    /// Returns how many bytes of arguments were filled.
+    fn hand_out(&mut self, id: JobId, index: u32, now: Timestamp) -> usize {
         let Some(job) = self.jobs.get_mut(&id) else {
-            return;
+            return 0;
         };
-        let (args, kwargs) = match arguments(job, index) {
+        let (args, kwargs) = match arguments(job, index, self.settings.max_value_bytes) {
             Ok(arguments) => arguments,
-            Err(missing) => return self.fail_for_missing_value(id, index, &missing, now),
+            Err(error) => {
+                self.fail_unfilled(id, index, &error, now);
+                return FAILED_BYTES;
+            }
         };
+        let bytes = args.get().len() + kwargs.get().len();
         job.begin(now, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
@@ -84,6 +108,7 @@ impl Machine {
         let probe = now.after(self.settings.lease);
         self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), now, probe);
         self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+        bytes
     }
 
     /// Puts a task that could run into its pool's queue.
@@ -94,6 +119,24 @@ impl Machine {
         job.task_mut(index).place = Place::Queued;
         let spec = job.spec(index);
         self.pools.get_mut(spec.pool()).push(spec.priority(), id, index);
+    }
+
+    /// The same for many tasks of one job.
+    pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let checked = Arc::clone(&job.job);
+        let spec = |index: u32| &checked.tasks()[index as usize];
+        let is_alike = |one: &u32, next: &u32| {
+            let (one, next) = (spec(*one), spec(*next));
+            one.priority() == next.priority() && one.pool() == next.pool()
+        };
+        for alike in tasks.chunk_by(is_alike) {
+            alike.iter().for_each(|index| job.task_mut(*index).place = Place::Queued);
+            let first = spec(alike[0]);
+            self.pools.get_mut(first.pool()).push_all(first.priority(), id, alike);
+        }
     }
 
     /// Takes a task out of its window or lease.
@@ -114,14 +157,19 @@ impl Machine {
     }
 
     /// Fails a task whose arguments cannot be filled.
-    pub(super) fn fail_for_missing_value(&mut self, id: JobId, index: u32, missing: &ResolveError, now: Timestamp) {
+    pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Timestamp) {
         let Some(job) = self.jobs.get(&id) else {
             return;
         };
-        let from = job.spec(missing.task).name();
-        let msg = format!("an argument cannot be filled from the task {from:?}: {missing}");
-        let error = TaskError { kind: ErrorKind::MissingValue, type_name: None, traceback: None };
-        self.fail_with(id, index, error, msg, now);
+        let (kind, msg) = match why {
+            FillError::Missing(missing) => {
+                let from = job.spec(missing.task).name();
+                (ErrorKind::MissingValue, format!("an argument cannot be filled from the task {from:?}: {missing}"))
+            }
+            FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("the arguments would have {why}")),
+            FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("the arguments would be {why}")),
+        };
+        self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 
     /// Fails a task that is in no window and under no lease.
@@ -141,36 +189,46 @@ impl Machine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
+        let before = job.bytes();
         let ripple = job.end_task(index, status, now, &mut self.actions);
-        for ready in ripple.ready {
-            self.enqueue(id, ready);
-        }
-        self.settle_job(id, now);
+        self.live_bytes += job.bytes() - before;
+        self.enqueue_all(id, &ripple.ready);
+        self.sweep(id, now);
     }
 
     /// Ends a job all of whose tasks have ended, and lets go of it.
     pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
         let over = self.jobs.get(&id).is_some_and(LiveJob::is_over);
         if let Some(mut job) = over.then(|| self.jobs.remove(&id)).flatten() {
-            job.finish(now, &mut self.actions);
+            job.finish(self.settings.max_value_bytes, now, &mut self.actions);
             self.families.remove(&id.family());
             self.live_tasks -= job.tasks.len() as u64;
+            self.live_bytes -= job.bytes();
             self.ended.push(EndedJob(job));
         }
     }
 
     pub(super) fn insert(&mut self, job: LiveJob) {
         self.live_tasks += job.tasks.len() as u64;
+        self.live_bytes += job.bytes();
         self.families.insert(job.id.family(), job.id);
         self.jobs.insert(job.id, job);
     }
 }
 
-/// A task's arguments with every reference filled.
-pub(super) fn arguments(job: &LiveJob, index: u32) -> Result<(Json, Json), ResolveError> {
-    let spec = job.spec(index);
-    let args = spec.args().map_or_else(|| Ok(Json::from_checked("[]")), |args| job.resolve(args))?;
-    let kwargs = spec.kwargs().map_or_else(|| Ok(Json::from_checked("{}")), |kwargs| job.resolve(kwargs))?;
+/// A task's arguments with every reference filled, `limit` bytes at most together.
+pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
+    let checked = Arc::clone(&job.job);
+    let spec = &checked.tasks()[index as usize];
+    let mut fill = |template: Option<&Template>, none: &'static str, limit| {
+        template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill(template, limit))
+    };
+    let args = fill(spec.args(), "[]", limit)?;
+    let taken = args.get().len();
+    let kwargs = fill(spec.kwargs(), "{}", limit.saturating_sub(taken)).map_err(|error| match error {
+        FillError::TooLarge { bytes, .. } => FillError::TooLarge { bytes: bytes + taken as u64, limit },
+        other => other,
+    })?;
     Ok((args, kwargs))
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::state::TaskError;
+use crate::job::Limits;
+use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, Json, TaskId, TaskStatus, Timestamp};
 
 /// The id of a worker: unique among all, new at every start of one.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub lease_grace: Duration,
     /// A task that took so many workers down with it fails.
     pub crash_limit: u32,
+    /// How large a value may be on its way through a job, in bytes: see [`Limits::max_value_bytes`].
+    pub max_value_bytes: usize,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             lease: Duration::from_secs(30),
             lease_grace: Duration::from_secs(10),
             crash_limit: 5,
+            max_value_bytes: Limits::default().max_value_bytes,
         }
     }
 }
@@ -101,6 +105,45 @@ pub enum PostError {
     /// The task has ended, differently.
     #[error("the task has ended")]
     AlreadyEnded,
+    /// It is larger or deeper than a value may be.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+}
+
+/// Why a result is not taken as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutOfBounds {
+    /// It is larger than [`Settings::max_value_bytes`].
+    #[error("the result has {bytes} bytes, the limit max_value_bytes is {limit}")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// It is nested more than [`Json::MAX_DEPTH`] levels deep.
+    #[error("the result is nested more than {} levels deep", Json::MAX_DEPTH)]
+    TooDeep,
+}
+
+impl OutOfBounds {
+    pub(super) fn check(value: &Json, limit: usize) -> Result<(), Self> {
+        let bytes = value.get().len();
+        if bytes > limit {
+            Err(Self::TooLarge { bytes, limit })
+        } else if value.is_deeper_than(Json::MAX_DEPTH) {
+            Err(Self::TooDeep)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) const fn kind(self) -> ErrorKind {
+        match self {
+            Self::TooLarge { .. } => ErrorKind::ResultTooLarge,
+            Self::TooDeep => ErrorKind::ValueTooDeep,
+        }
+    }
 }
 
 /// Whether a report counted.
@@ -216,6 +259,8 @@ pub struct Stats {
     pub live_jobs: u64,
     /// Tasks of those jobs, ended ones included.
     pub live_tasks: u64,
+    /// The memory that those jobs take, about, in bytes: their texts, their tasks and the results.
+    pub live_bytes: u64,
     /// Live workers.
     pub workers: u64,
     /// Issues on the broker or under a lease.

@@ -106,6 +106,15 @@ impl Hub {
 
     /// Everything that is to be done. Changes are applied to what `job` and `ended` show.
     pub fn actions(&mut self) -> Vec<Action> {
+        let mut actions = self.turn();
+        while self.machine.wants_turn() {
+            actions.extend(self.turn());
+        }
+        actions
+    }
+
+    /// What one turn does of that.
+    pub fn turn(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.poll_actions(self.now, &mut actions);
         for action in &actions {
@@ -170,6 +179,12 @@ impl Hub {
     pub fn crash(&mut self) {
         self.crash_without_link();
         self.machine.handle_link(true, self.now);
+    }
+
+    /// As `crash`, and the next incarnation has other settings.
+    pub fn crash_with(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.crash();
     }
 
     /// As `crash`, and the broker is not there when the next incarnation starts.

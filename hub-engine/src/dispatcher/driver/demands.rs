@@ -14,18 +14,23 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
+use crate::dispatcher::discard::discard;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Submit};
 use crate::dispatcher::local::unknown_task;
+use crate::dispatcher::room::Place;
 use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
-    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, delivery: Option<DeliveryRef>) {
+    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, place: Place, delivery: Option<DeliveryRef>) {
         match delivery {
             Some(delivery) => self.hold(delivery, false),
             None => self.pending.commit_first = true,
         }
         jobs.into_iter().for_each(|job| self.handle_submit(job));
+        // Before anybody else gets the room, it is known what these jobs take.
+        self.note_live();
+        drop(place);
     }
 
     fn handle_submit(&mut self, submit: Submit) {
@@ -36,6 +41,10 @@ impl Driver {
             let warnings = if self.machine.is_live(id) { self.machine.unserved(needs) } else { Vec::new() };
             Admitted { id, warnings }
         });
+        if let Some(stored) = stored {
+            let tasks = stored.tasks.len();
+            discard(stored, tasks);
+        }
         match (ended, &outcome) {
             (Some(ended), Ok(Admitted { id, .. })) if self.machine.is_live(*id) => {
                 self.tell_of_end(*id, ended);
@@ -80,7 +89,7 @@ impl Driver {
 
     pub(super) fn handle_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Job(id, answer) => match self.machine.job(id) {
+            Ask::Job(id, answer) => match self.machine.view(id) {
                 Some(live) => drop(answer.send(Some(Box::new(live)))),
                 None => self.answer_later(answer, None),
             },
@@ -97,7 +106,12 @@ impl Driver {
                     Err(ControlError::UnknownJob) => None,
                 };
                 self.pending.commit_first = true;
-                self.answer_later(answer, outcome);
+                if self.machine.is_live(id) {
+                    // A large one takes several turns.
+                    self.cancelling.entry(id).or_default().push(answer);
+                } else {
+                    self.answer_later(answer, outcome);
+                }
             }
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
@@ -137,6 +151,9 @@ impl Driver {
             Ok(_) => Some(Ok(())),
             Err(PostError::UnknownTask) if self.machine.find_task(task).is_none() => None,
             Err(PostError::UnknownTask) => Some(Err(unknown_task(task))),
+            Err(error @ PostError::OutOfBounds(_)) => {
+                Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("task {task}: {error}"))))
+            }
             Err(PostError::NotStarted) => {
                 Some(Err(conflict(format!("task {task} has not started: a result can be posted once it runs"))))
             }

@@ -5,16 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hub_core::action::{Assignment, Change};
-use hub_core::machine::Published;
+use hub_core::machine::{EndedJob, Published};
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{Driver, sleep_until_instant};
 use crate::clock::now;
 use crate::dispatcher::batch::{Answer, Batch};
-use crate::dispatcher::inputs::{FinalOutcome, Input};
+use crate::dispatcher::discard::{LARGE, discard};
+use crate::dispatcher::inputs::{Ended, FinalOutcome, Input};
 use crate::dispatcher::publish::{self, Issue};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
@@ -22,6 +23,8 @@ use crate::wire::HeldAttempt;
 
 /// How long the store is left alone after it has failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Maximum size of what is published and not confirmed, in bytes: with more, nothing further is handed out.
+const PUBLISHING_BYTES: usize = 64 * 1024 * 1024;
 /// How many finished jobs beyond the limit are forgotten at once.
 const PRUNE_STEP: u32 = 1000;
 
@@ -34,11 +37,22 @@ impl Driver {
 
     /// Starts what the inputs of this turn have caused.
     pub(super) fn flush(&mut self) {
+        self.machine.hold_back(self.publishing_bytes > PUBLISHING_BYTES);
+        // What is cancelled must be in the store before it is stopped, as in the turn that began it.
+        self.pending.commit_first |= self.machine.is_sweeping();
         self.machine.poll_actions(now(), &mut self.actions);
         let effects = self.pending.absorb(&mut self.actions);
         for ended in self.machine.poll_ended() {
-            let is_awaited = self.waiters.contains_key(&ended.id());
-            self.pending.ended.push((ended.id(), is_awaited.then(|| Arc::new(ended.into_snapshot()))));
+            let (id, tasks) = (ended.id(), ended.tasks());
+            for answer in self.cancelling.remove(&id).unwrap_or_default() {
+                self.answer_later(answer, Some(Ok(())));
+            }
+            if self.waiters.contains_key(&id) {
+                self.pending.ended.push((id, Some(ended)));
+            } else {
+                self.pending.ended.push((id, None));
+                discard(ended, tasks);
+            }
         }
         for pool in effects.probes {
             publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
@@ -71,12 +85,19 @@ impl Driver {
     fn publish_issues(&mut self, batch: u64, issues: Vec<Issue>) {
         if !issues.is_empty() {
             self.batches.publishing(batch);
+            self.publishing_bytes += issues.iter().map(Issue::bytes).sum::<usize>();
             publish::issues(&self.link, issues, batch, self.inputs.clone());
         }
     }
 
     /// A part of a batch's issues has outcomes.
-    pub(super) fn handle_published(&mut self, batch: u64, outcomes: Vec<(TaskId, Attempt, FinalOutcome)>) {
+    pub(super) fn handle_published(
+        &mut self,
+        batch: u64,
+        bytes: usize,
+        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
+    ) {
+        self.publishing_bytes -= bytes;
         let mut again = Vec::new();
         for (task, attempt, outcome) in outcomes {
             let ended = match outcome {
@@ -130,9 +151,7 @@ impl Driver {
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {
             self.lately.keep(id);
-            for waiter in self.waiters.remove(&id).unwrap_or_default() {
-                let _ = waiter.send(ended.clone());
-            }
+            tell_of_end(ended, self.waiters.remove(&id).unwrap_or_default());
         }
         self.publish(number, batch.deferred, batch.deferred_stops);
         let done = self.batches.committed(number);
@@ -163,16 +182,31 @@ impl Driver {
 
     /// Leaves further submissions in the broker while there is more in memory than is good.
     pub(super) async fn regulate_intake(&mut self) {
-        let live = self.machine.stats().live_tasks;
-        let high = self.settings.live_tasks_high;
-        if !self.intake_paused && live > high {
-            tracing::warn!(live_tasks = live, "enough jobs in memory: further submissions wait in the broker");
-            self.intake_paused = true;
-            self.link.pause(JOBS).await;
-        } else if self.intake_paused && live < high - high / 5 {
-            self.intake_paused = false;
-            self.link.resume(JOBS).await;
+        self.note_live();
+        let is_paused = self.room.is_full() || self.room.is_crowded(self.intake_paused);
+        if is_paused != std::mem::replace(&mut self.intake_paused, is_paused) {
+            if is_paused {
+                self.link.pause(JOBS).await;
+            } else {
+                self.link.resume(JOBS).await;
+            }
         }
+    }
+
+    /// Says whether live jobs take as much as they may; and once they did, until they take a fifth less.
+    pub(super) fn note_live(&mut self) {
+        let (tasks, bytes) = self.machine.live();
+        let was_full = self.room.is_full();
+        let limit = |most: u64| if was_full { most - most / 5 } else { most };
+        let is_full = tasks > limit(self.settings.live_tasks_high) || bytes > limit(self.settings.max_live_bytes);
+        if is_full && !was_full {
+            tracing::warn!(
+                live_tasks = tasks,
+                live_bytes = bytes,
+                "enough unfinished jobs in memory: further submissions wait in the broker"
+            );
+        }
+        self.room.set_full(is_full);
     }
 
     /// Brings to an end what has begun: commits, publishes, acknowledgements.
@@ -206,6 +240,20 @@ impl Driver {
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }
+    }
+}
+
+/// Tells who waited for a job's end, once that is in the store. The states of a large one are put together elsewhere.
+fn tell_of_end(ended: Option<EndedJob>, waiters: Vec<oneshot::Sender<Ended>>) {
+    let tasks = ended.as_ref().map_or(0, EndedJob::tasks);
+    let tell = move || {
+        let ended = ended.map(|ended| Arc::new(ended.into_snapshot()));
+        waiters.into_iter().for_each(|waiter| drop(waiter.send(ended.clone())));
+    };
+    if tasks > LARGE {
+        drop(tokio::task::spawn_blocking(tell));
+    } else {
+        tell();
     }
 }
 

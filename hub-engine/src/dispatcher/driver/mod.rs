@@ -28,15 +28,19 @@ use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
 use super::replies::Replier;
 use super::requests::Requests;
+use super::room::Room;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS, UNROUTED};
 use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::now;
+use crate::operations::RequestError;
 use crate::store::Store;
 use echo::{Echo, Turn};
 
 /// How many inputs one turn takes at most, so that commits and publishes start in between.
 const TURN: usize = 2048;
+/// How long it takes inputs at most. An answer to the question how the dispatcher is does not wait longer, whatever comes in.
+const TURN_TIME: Duration = Duration::from_millis(20);
 
 /// The loop's state.
 pub(super) struct Driver {
@@ -67,6 +71,11 @@ pub(super) struct Driver {
     lately: Lately,
     ended_since_prune: u64,
     intake_paused: bool,
+    room: Arc<Room>,
+    /// How large the messages are together that are published and not confirmed.
+    publishing_bytes: usize,
+    /// Who waits until a job is cancelled.
+    cancelling: HashMap<JobId, Vec<oneshot::Sender<Option<Result<(), RequestError>>>>>,
 }
 
 impl Driver {
@@ -82,6 +91,7 @@ impl Driver {
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
         lookups: Lookups,
+        room: Arc<Room>,
         id: &str,
     ) -> Self {
         let mut batches = Batches::default();
@@ -110,6 +120,9 @@ impl Driver {
             lately: Lately::new(lookups),
             ended_since_prune: 0,
             intake_paused: false,
+            room,
+            publishing_bytes: 0,
+            cancelling: HashMap::new(),
         }
     }
 
@@ -133,8 +146,13 @@ impl Driver {
                     Some(event) => self.handle_event(event),
                     None => return,
                 },
+                () = std::future::ready(()), if self.machine.wants_turn() => {}
             }
+            let began = Instant::now();
             for _ in 0..TURN {
+                if began.elapsed() > TURN_TIME {
+                    break;
+                }
                 if let Some(event) = events.try_next() {
                     self.handle_event(event);
                 } else if let Ok(input) = inputs.try_recv() {
@@ -214,10 +232,10 @@ impl Driver {
             self.pending.hurry(Instant::now());
         }
         match input {
-            Input::Submit { jobs, delivery } => self.handle_submissions(jobs, delivery),
+            Input::Submit { jobs, place, delivery } => self.handle_submissions(jobs, place, delivery),
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
-            Input::Published(batch, outcomes) => self.handle_published(batch, outcomes),
+            Input::Published { batch, bytes, outcomes } => self.handle_published(batch, bytes, outcomes),
             Input::Refused(at) | Input::Answered(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
             Input::Stop(grace) => return Some(grace),

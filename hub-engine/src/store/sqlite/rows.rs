@@ -47,7 +47,8 @@ impl Head {
     /// The whole job, all of whose tasks are still as they were submitted.
     pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
         // It was within the limits when it was let in, and they may have changed since.
-        let unlimited = Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST };
+        let unlimited =
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
         let job = Job::parse(document, &unlimited).map_err(|problems| {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())

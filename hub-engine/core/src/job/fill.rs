@@ -1,0 +1,158 @@
+//! Fills the references of a template, within limits.
+//!
+//! A job of a few kilobytes can refer to a large value many times. So the size is counted before anything is copied,
+//! and what would exceed the limit takes no memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use super::limits::Limits;
+use super::model::Job;
+use super::reference::{Attribute, Reference};
+use super::template::{Filling, Template};
+use super::walk::{Located, ResolveError};
+use crate::Json;
+
+/// Values that templates of one job have referred to, and where in them its places are. Each value is walked once,
+/// however many references there are into it. What is kept per value grows with the places that the job names in it.
+#[derive(Debug, Default)]
+pub struct Values {
+    known: HashMap<(u32, Attribute), Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    value: Json,
+    /// `None` until a path leads into it.
+    located: Option<Located>,
+}
+
+/// Why a template cannot be filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FillError {
+    /// A path leads to nothing.
+    Missing(ResolveError),
+    /// It would be larger than the limit.
+    TooLarge {
+        /// How large it would be, in bytes.
+        bytes: u64,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// It would be nested more than [`Json::MAX_DEPTH`] levels deep.
+    TooDeep,
+}
+
+/// A value, or a part of one.
+struct Piece {
+    value: Json,
+    range: Range<usize>,
+}
+
+impl Job {
+    /// Fills a template of this job with what `lookup` has of a task; where that is nothing, with `null`. `values`
+    /// remembers what was looked up: it is for values that do not change.
+    ///
+    /// # Errors
+    /// Where a path leads to nothing, or the filled text would have more than `limit` bytes or be nested too deep.
+    pub fn fill(
+        &self,
+        template: &Template,
+        limit: usize,
+        values: &mut Values,
+        mut lookup: impl FnMut(u32, Attribute) -> Option<Json>,
+    ) -> Result<Json, FillError> {
+        let text = template.as_str();
+        if template.holes().is_empty() {
+            let fits = text.len() <= limit;
+            return if fits {
+                Ok(template.text())
+            } else {
+                Err(FillError::TooLarge { bytes: text.len() as u64, limit })
+            };
+        }
+        let literal = text.len() - template.holes().iter().map(|hole| hole.end - hole.start).sum::<usize>();
+        let mut bytes = literal as u64;
+        let mut filled = String::with_capacity(text.len().min(limit));
+        let mut copied = 0;
+        for hole in template.holes() {
+            let piece = match &hole.filling {
+                Filling::Nothing => None,
+                Filling::Reference(reference) => Some(values.piece(self, reference, &mut lookup)?),
+            };
+            let piece = piece.as_ref().map_or("", Piece::text);
+            bytes = bytes.saturating_add(piece.len() as u64);
+            // Beyond the limit only the size is of interest.
+            if bytes <= limit as u64 {
+                filled.push_str(&text[copied..hole.start]);
+                filled.push_str(piece);
+            }
+            copied = hole.end;
+        }
+        if bytes > limit as u64 {
+            return Err(FillError::TooLarge { bytes, limit });
+        }
+        filled.push_str(&text[copied..]);
+        let filled = Json::from_checked(filled);
+        if filled.is_deeper_than(Json::MAX_DEPTH) { Err(FillError::TooDeep) } else { Ok(filled) }
+    }
+}
+
+impl Values {
+    /// What a reference stands for.
+    fn piece(
+        &mut self,
+        job: &Job,
+        reference: &Reference,
+        lookup: &mut impl FnMut(u32, Attribute) -> Option<Json>,
+    ) -> Result<Piece, FillError> {
+        let Reference { task, attribute, .. } = *reference;
+        let mut look_up = || lookup(task, attribute).unwrap_or_else(Json::null);
+        if attribute == Attribute::Data && reference.path.is_empty() {
+            // Most references; the value is at hand.
+            return Ok(Piece::whole(look_up()));
+        }
+        let known = self.known.entry((task, attribute));
+        let known = known.or_insert_with(|| Known { value: look_up(), located: None });
+        let Some(tree) = job.places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
+            return Ok(Piece::whole(known.value.clone()));
+        };
+        let located = known.located.get_or_insert_with(|| Located::new(tree, known.value.get()));
+        match located.find(tree, reference.place) {
+            Ok(range) => Ok(Piece { value: known.value.clone(), range }),
+            Err((step, found)) => {
+                let path = reference.path.clone();
+                Err(FillError::Missing(ResolveError { task, attribute, path, step, found }))
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn whole(value: Json) -> Self {
+        let range = 0..value.get().len();
+        Self { value, range }
+    }
+
+    fn text(&self) -> &str {
+        &self.value.get()[self.range.clone()]
+    }
+}
+
+impl fmt::Display for FillError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(missing) => missing.fmt(f),
+            Self::TooLarge { bytes, limit } => {
+                let name = Limits::VALUE_BYTES;
+                write!(f, "{bytes} bytes once the references are replaced, the limit {name} is {limit}")
+            }
+            Self::TooDeep => {
+                write!(f, "nested more than {} levels deep once the references are replaced", Json::MAX_DEPTH)
+            }
+        }
+    }
+}
+
+impl std::error::Error for FillError {}

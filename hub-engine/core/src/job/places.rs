@@ -1,0 +1,91 @@
+//! The places in tasks' values that a job refers to.
+//!
+//! All paths into one value make one tree. It is built when the job is read, so that a value is walked once for all
+//! references to it (see [`super::walk`]), however many tasks have them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::reference::Attribute;
+
+/// The places that a job refers to, by the value that they are in.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    trees: HashMap<(u32, Attribute), Tree>,
+}
+
+/// The paths into one value. The root is at 0 and stands for the value itself.
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+/// The end of a path.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The path without its last step.
+    pub(super) parent: u32,
+    /// The paths that go on from here.
+    pub(super) children: Option<Box<Children>>,
+}
+
+/// Paths by their next step.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    /// What the step is in an object.
+    pub(super) keys: HashMap<Box<str>, u32>,
+    /// What it is in a list, where it can be a position there.
+    pub(super) indices: BTreeMap<usize, u32>,
+}
+
+/// The node of a value itself.
+pub(super) const ROOT: u32 = 0;
+
+impl Places {
+    /// Adds a path into a task's value; returns its node in the tree of that value.
+    pub(super) fn add(&mut self, task: u32, attribute: Attribute, path: &[&str]) -> u32 {
+        if path.is_empty() {
+            return ROOT;
+        }
+        let tree = self.trees.entry((task, attribute)).or_insert_with(Tree::new);
+        path.iter().fold(ROOT, |parent, step| tree.child(parent, step))
+    }
+
+    /// The paths into a task's value, where there are any.
+    pub(super) fn of(&self, task: u32, attribute: Attribute) -> Option<&Tree> {
+        self.trees.get(&(task, attribute))
+    }
+}
+
+impl Tree {
+    fn new() -> Self {
+        Self { nodes: vec![Node { parent: ROOT, children: None }] }
+    }
+
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn child(&mut self, parent: u32, step: &str) -> u32 {
+        let new = self.nodes.len() as u32;
+        let children = self.nodes[parent as usize].children.get_or_insert_default();
+        if let Some(known) = children.keys.get(step) {
+            return *known;
+        }
+        children.keys.insert(step.into(), new);
+        if let Some(index) = as_index(step) {
+            children.indices.insert(index, new);
+        }
+        self.nodes.push(Node { parent, children: None });
+        new
+    }
+}
+
+/// The position that a step is in a list: digits, without needless zeros.
+fn as_index(step: &str) -> Option<usize> {
+    let canonical = step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
+    canonical.then(|| step.parse().ok()).flatten()
+}

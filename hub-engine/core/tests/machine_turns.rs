@@ -1,0 +1,142 @@
+//! A turn does a bounded part of what there is, so that one large job does not hold up the others; and what a turn
+//! leaves is done later, also by the next dispatcher.
+
+mod support;
+
+use hub_core::action::{Action, Change};
+use hub_core::machine::{Outcome, Verdict};
+use hub_core::{JobId, JobStatus, TaskStatus};
+use support::Hub;
+
+/// More tasks than one turn looks at.
+const COUNT: usize = 30_000;
+/// No turn changes more tasks.
+const MOST: usize = 10_001;
+
+fn submit(hub: &mut Hub, more: &str) -> JobId {
+    let tasks = (0..COUNT).map(|at| format!(r#",{{"name": "t{at}"{more}}}"#)).collect::<String>();
+    hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}{tasks}]}}"#))
+}
+
+fn changed(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Persist(Change::TaskChanged { .. }))).count()
+}
+
+/// Takes turns until nothing is left to be done; none of them may be too long.
+fn turns(hub: &mut Hub) -> usize {
+    let mut turns = 0;
+    loop {
+        let actions = hub.turn();
+        assert!(changed(&actions) <= MOST, "{} tasks in one turn", changed(&actions));
+        turns += 1;
+        if !hub.machine.wants_turn() {
+            return turns;
+        }
+    }
+}
+
+#[test]
+fn what_is_behind_a_failed_task_ends_over_several_turns() {
+    let mut hub = Hub::new();
+    let job = submit(&mut hub, r#", "depends": ["a"]"#);
+    let a = hub.handed_out().remove(0);
+    hub.fail(&a, "no");
+    let other = hub.submit(2, r#"{"name": "other", "tasks": [{"name": "b"}]}"#);
+    let first = hub.turn();
+    assert!(first.iter().any(|action| matches!(action, Action::Publish(task) if task.job == other)), "others go on");
+    assert!(hub.machine.wants_turn() && hub.machine.is_live(job));
+    assert!(turns(&mut hub) > 1);
+    assert_eq!(hub.stored(job).state.status, JobStatus::Failed);
+    assert!(hub.statuses(job)[1..].iter().all(|status| *status == TaskStatus::UpstreamFailed));
+    assert!(hub.stored(job).tasks[COUNT].msg.as_deref().unwrap().contains("\"a\""));
+}
+
+#[test]
+fn arguments_that_cannot_be_filled_fail_over_several_turns() {
+    let mut hub = Hub::new();
+    let job = submit(&mut hub, r#", "args": ["_a.data.x"]"#);
+    let a = hub.handed_out().remove(0);
+    hub.succeed(&a, "1");
+    assert!(turns(&mut hub) > 2);
+    assert_eq!(hub.stored(job).state.status, JobStatus::Failed);
+}
+
+#[test]
+fn a_large_job_is_cancelled_over_several_turns_and_hands_out_nothing_meanwhile() {
+    let mut hub = Hub::new();
+    let job = submit(&mut hub, r#", "depends": ["a"]"#);
+    let a = hub.handed_out().remove(0);
+    hub.succeed(&a, "1");
+    let out = hub.handed_out();
+    hub.machine.cancel(job, hub.now).unwrap();
+    let last = out.last().unwrap();
+    assert_eq!(hub.succeed(last, "1"), Verdict::Stale, "it is among the first to be cancelled");
+    hub.machine.cancel(job, hub.now).unwrap();
+    let mut stops = 0;
+    while hub.machine.is_live(job) {
+        let actions = hub.turn();
+        assert!(changed(&actions) <= MOST);
+        assert!(!actions.iter().any(|action| matches!(action, Action::Publish(_))));
+        stops += actions.iter().filter(|action| matches!(action, Action::Stop { .. })).count();
+    }
+    assert_eq!((hub.stored(job).state.status, stops), (JobStatus::Cancelled, out.len()));
+    let stats = hub.machine.stats();
+    assert_eq!((stats.ready, stats.in_flight, stats.live_tasks, stats.live_bytes), (0, 0, 0, 0));
+}
+
+#[test]
+fn tasks_that_end_while_their_job_is_cancelled_set_nothing_free() {
+    let mut hub = Hub::new();
+    let tasks = (0..COUNT).map(|at| format!(r#"{{"name": "t{at}", "depends": ["a"]}},"#)).collect::<String>();
+    let text = format!(
+        r#"{{"name": "j", "tasks": [{{"name": "a"}}, {tasks} {{"name": "late"}}, {{"name": "then", "depends": ["late"]}}]}}"#
+    );
+    let job = hub.submit(1, &text);
+    let out = hub.handed_out();
+    hub.machine.cancel(job, hub.now).unwrap();
+    let late = out.iter().find(|task| &*task.name == "late").unwrap();
+    assert_eq!(hub.result(late, Outcome::Success { data: support::json("1") }), Verdict::Applied);
+    assert!(hub.handed_out().is_empty());
+    assert_eq!(hub.stored(job).state.status, JobStatus::Cancelled);
+    assert_eq!(hub.statuses(job)[COUNT + 1..], [TaskStatus::Success, TaskStatus::Cancelled]);
+}
+
+#[test]
+fn what_a_crash_cut_off_is_brought_to_its_end() {
+    for cancel in [true, false] {
+        let mut hub = Hub::new();
+        let job = submit(&mut hub, r#", "depends": ["a"]"#);
+        let a = hub.handed_out().remove(0);
+        if cancel {
+            hub.machine.cancel(job, hub.now).unwrap();
+        } else {
+            hub.fail(&a, "no");
+        }
+        hub.turn();
+        let ended = hub.statuses(job).iter().filter(|status| status.is_terminal()).count();
+        assert!((2..COUNT).contains(&ended), "{ended} have ended when the dispatcher is killed");
+        hub.crash();
+        assert!(hub.handed_out().is_empty());
+        let expected = if cancel { JobStatus::Cancelled } else { JobStatus::Failed };
+        assert_eq!(hub.stored(job).state.status, expected);
+    }
+}
+
+#[test]
+fn live_jobs_are_counted_in_bytes() {
+    let mut hub = Hub::new();
+    let job = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#;
+    hub.submit(1, job);
+    let (empty, out) = (hub.machine.stats().live_bytes, hub.handed_out());
+    assert!(empty >= job.len() as u64);
+    hub.succeed(&out[0], &format!("\"{}\"", "x".repeat(1_000_000)));
+    hub.actions();
+    let full = hub.machine.stats().live_bytes;
+    assert_eq!(full - empty, 1_000_002);
+    hub.crash();
+    assert_eq!(hub.machine.stats().live_bytes, full, "also after a restart");
+    let b = support::first_issue(&hub, support::id(1), 1);
+    hub.succeed(&b, "1");
+    hub.actions();
+    assert_eq!(hub.machine.stats().live_bytes, 0);
+}

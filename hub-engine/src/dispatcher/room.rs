@@ -1,0 +1,128 @@
+//! How much of what is on its way in the dispatcher holds.
+//!
+//! What limits memory is how much lives: jobs that have not ended. While they take as much as they may, submissions over
+//! the broker stay there, and those over HTTP are refused for the time being. Results are always taken, since only they
+//! make room: what they add is bounded by the number of live tasks and the size of a result.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Maximum size of the submissions that are parsed at a time, in KiB. A job takes many times its text while it is
+/// parsed. One larger submission is parsed by itself.
+const PARSED_KIB: u32 = 32 * 1024;
+/// Maximum size of delivered submissions that wait to be parsed, in bytes. With more, no further ones are taken from the
+/// broker; what it has sent already still comes.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much there is. Shared by the loop and those who bring submissions before it.
+#[derive(Debug)]
+pub(super) struct Room {
+    is_full: watch::Sender<bool>,
+    parsed: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// A submission that is being parsed, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A delivered submission that waits, until this is dropped.
+struct Waiting<'r> {
+    room: &'r Room,
+    bytes: usize,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        let parsed = Arc::new(Semaphore::new(PARSED_KIB as usize));
+        Self { is_full: watch::Sender::new(false), parsed, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Whether live jobs take as much as they may.
+    pub(super) fn is_full(&self) -> bool {
+        *self.is_full.borrow()
+    }
+
+    /// Live jobs take as much as they may, or do not any more.
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.is_full.send_if_modified(|was_full| std::mem::replace(was_full, is_full) != is_full);
+    }
+
+    /// Whether enough submissions wait. `already`: whether that was so before.
+    pub(super) fn is_crowded(&self, already: bool) -> bool {
+        let most = if already { WAITING_BYTES / 2 } else { WAITING_BYTES };
+        self.waiting.load(Ordering::Relaxed) > most
+    }
+
+    /// Room to parse a submission of so many bytes, when there is some.
+    pub(super) async fn place(&self, bytes: usize) -> Place {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(PARSED_KIB).min(PARSED_KIB);
+        // The semaphore is never closed.
+        Place { _permit: Arc::clone(&self.parsed).acquire_many_owned(kib).await.ok() }
+    }
+
+    /// The same for one that the broker has delivered: it waits until there is room for its jobs too.
+    pub(super) async fn place_for_delivery(&self, bytes: usize) -> Place {
+        let _waiting = Waiting::new(self, bytes);
+        // The sender is a part of this.
+        let _ = self.is_full.subscribe().wait_for(|is_full| !is_full).await;
+        self.place(bytes).await
+    }
+}
+
+impl<'r> Waiting<'r> {
+    fn new(room: &'r Room, bytes: usize) -> Self {
+        room.waiting.fetch_add(bytes, Ordering::Relaxed);
+        Self { room, bytes }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.room.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether this does not come to its end by itself.
+    async fn hangs<T>(future: impl Future<Output = T>) -> bool {
+        tokio::time::timeout(Duration::from_secs(3600), future).await.is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_parsed_at_a_time_is_bounded_and_a_larger_one_is_parsed_alone() {
+        let room = Room::new();
+        let small = room.place(100).await;
+        assert!(hangs(room.place(usize::MAX)).await);
+        drop(small);
+        let large = room.place(usize::MAX).await;
+        assert!(hangs(room.place(100)).await);
+        drop(large);
+        room.place(100).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deliveries_wait_while_live_jobs_take_as_much_as_they_may() {
+        let room = Room::new();
+        room.set_full(true);
+        assert!(room.is_full() && hangs(room.place_for_delivery(100)).await);
+        {
+            let waiting = room.place_for_delivery(WAITING_BYTES + 1);
+            tokio::pin!(waiting);
+            assert!(hangs(waiting.as_mut()).await);
+            assert!(room.is_crowded(false));
+            room.set_full(false);
+            waiting.await;
+        }
+        assert!(!room.is_crowded(true));
+    }
+}
