@@ -18,7 +18,7 @@ ANSWER = struct.Struct("<QQ")
 RUN, RUN_COROUTINE, CANCEL, DROP = range(4)
 
 # Descriptors of the channel are moved here and up, away from those that programs close by the dozen.
-HIGH = 200
+HIGH = 700
 PIECE = 65536
 
 

@@ -200,14 +200,13 @@ COROUTINE = type(_one)
 _one.close()
 
 
-def signature(task, name=None):
+def signature(task):
     import inspect
 
-    name = getattr(task, "__name__", None) or name or type(task.function).__name__
     try:
-        return clean(shorten("%s%s" % (name, inspect.signature(task.function)), (1000, 0)))
+        return clean(shorten("%s%s" % (task.__name__, inspect.signature(task.function)), (1000, 100)))
     except BaseException:
-        return name
+        return clean(str(task.__name__))
 
 
 def documentation(task):
@@ -231,7 +230,7 @@ def scan(talk, settings, names):
             task = modules.get(name)
             found = {
                 "name": name,
-                "signature": signature(task, name),
+                "signature": signature(task),
                 "doc": documentation(task),
                 "asynchronous": task.asynchronous,
                 "coroutine": task.coroutine,

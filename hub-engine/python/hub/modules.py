@@ -102,10 +102,12 @@ class Modules:
 
     def _find(self, name, module):
         found = getattr(module, name, None)
+        if callable(found) and not isinstance(found, (Task, type)):
+            found = Task(found, is_asynchronous(found))
         if isinstance(found, Task):
+            # Objects and partial functions have no name of their own.
+            found.__dict__.setdefault("__name__", name)
             return found
-        if callable(found) and not isinstance(found, type):
-            return Task(found, is_asynchronous(found))
         others = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
         hint = "; it has %s: the function must be called like the file" % ", ".join(others) if others else ""
         what = "defines no function %s" % name

@@ -65,8 +65,7 @@ class Capture:
         info = os.fstat(self.file)
         self.inode, self.device = info.st_ino, info.st_dev
         self._take_descriptors()
-        # Closing it must not free the descriptor: the next file to be opened would become everybody's input.
-        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+        self._open_input()
         self._open()
         # A fork must not print once more what this process has not printed yet.
         os.register_at_fork(before=self._flush)
@@ -78,12 +77,18 @@ class Capture:
         os.dup2(self.file, 1)
         os.dup2(self.file, 2)
 
+    def _open_input(self):
+        # Closing it must not free the descriptor: the next file to be opened would become everybody's input.
+        self.stdin = sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+
     def _open(self):
         self.stdout = sys.stdout = sys.__stdout__ = self.stream(io.BufferedWriter(Raw(self, 1, "<stdout>")), **SETTINGS)
         self.stderr = sys.stderr = sys.__stderr__ = self.stream(io.BufferedWriter(Raw(self, 2, "<stderr>")), **SETTINGS)
 
     def restore(self):
         """Puts the streams back where a task has exchanged, closed or changed them."""
+        if sys.stdin is not self.stdin or self.stdin.closed:
+            self._open_input()
         out, err = self.stdout, self.stderr
         if sys.stdout is not out or sys.stderr is not err:
             for other in (sys.stdout, sys.stderr):

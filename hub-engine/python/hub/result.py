@@ -41,7 +41,12 @@ def encode(value, settings):
         msg = "the result is nested too deeply: values may be nested %d levels deep" % settings["max_depth"]
         raise Failure("VALUE_TOO_DEEP", msg, "RecursionError")
     except (TypeError, ValueError) as error:
-        found = clean(shorten(find_unencodable(value) or str(error), (500, 500)))
+        try:
+            found = find_unencodable(value)
+        except RecursionError:
+            # It contains itself, which is what the error says, or the thing is too far down to be looked for.
+            found = None
+        found = clean(shorten(found or str(error), (500, 500)))
         raise Failure("BAD_RESULT", "the result cannot be written as JSON: %s" % found, type(error).__name__)
     limit = settings["result_limit"]
     if len(text) > limit:

@@ -27,7 +27,6 @@ class Surroundings:
         self.environment = os.environ
         # What os.environ keeps: comparing with it takes a fraction of the time that comparing with a copy does.
         self.variables = getattr(os.environ, "_data", os.environ)
-        self.stdin = sys.stdin
         self.here = None
         self.place = None
         for module, name in _watched:
@@ -66,7 +65,6 @@ class Surroundings:
     def restore(self):
         """Puts back what a task has changed. False: not everything can be."""
         try:
-            sys.stdin = self.stdin
             if sys.getrecursionlimit() != self.depth:
                 sys.setrecursionlimit(self.depth)
             if _get_digits() != self.digits:
@@ -108,3 +106,6 @@ class Surroundings:
         except OSError:
             pass
         os.fchdir(self.place)
+        if os.getcwd() != self.here:
+            # A task has closed our descriptor, and its number was given to another directory.
+            raise OSError
