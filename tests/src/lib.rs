@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod broker;
+mod cases;
 mod certificates;
 pub mod chaos;
 mod client;
@@ -17,6 +18,7 @@ mod trials;
 mod wait;
 
 pub use broker::{Broker, BrokerSettings};
+pub use cases::{Case, cases, run_cases, tasks_of_cases};
 pub use certificates::{Authority, Certificate, CertificateFiles};
 pub use client::Client;
 pub use cluster::Cluster;

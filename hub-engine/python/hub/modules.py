@@ -1,12 +1,11 @@
 """Loads task modules from the directory of tasks, and loads them again when their files change."""
 
-import io
+import importlib.util
 import os
 import sys
 import time
-import tokenize
-import types
 
+from hub import importing
 from hub.lib.api import Task
 
 # The files are looked at no more often than this: quick tasks would do little else.
@@ -17,35 +16,17 @@ class BrokenModule(Exception):
     """A module that has no task to offer; the text says why."""
 
 
-def rewrite(source):
-    """Old sources write ``async=True``, which stopped being Python when async became a keyword.
-
-    Only that keyword argument is renamed: tokens are looked at, not text, and no line moves.
-    """
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    places = [
-        token.start
-        for before, token, after in zip(tokens, tokens[1:], tokens[2:])
-        if token.string == "async" and before.string in ("(", ",") and after.string == "="
-    ]
-    lines = source.splitlines(True)
-    for line, column in reversed(places):
-        text = lines[line - 1]
-        lines[line - 1] = text[:column] + "asynchronous" + text[column + len("async"):]
-    return "".join(lines), bool(places)
+class NoSuchModule(Exception):
+    """There is no file for a module of this name."""
 
 
-def compile_source(source, path):
-    try:
-        return compile(source, path, "exec", dont_inherit=True)
-    except SyntaxError:
-        try:
-            rewritten, changed = rewrite(source)
-        except (tokenize.TokenError, SyntaxError, IndentationError):
-            changed = False
-        if not changed:
-            raise
-        return compile(rewritten, path, "exec", dont_inherit=True)
+def is_asynchronous(function):
+    """Whether there is an asynchronous task below decorators that stand above @task."""
+    for _ in range(100):
+        if isinstance(function, Task):
+            return function.asynchronous
+        function = getattr(function, "__wrapped__", None)
+    return False
 
 
 def stamp(path):
@@ -63,6 +44,8 @@ class Modules:
         self.looked = 0
         # At the end: a task module called json.py must not stand in the way of Python's own.
         sys.path.append(self.directory)
+        package = importlib.util.find_spec(importing.PACKAGE)
+        importing.note(package.origin, self.directory)
 
     def get(self, name):
         """The task of this name, fresh from its file if that has changed."""
@@ -90,8 +73,7 @@ class Modules:
 
     def _forget(self):
         """A changed helper concerns every module that imported it, so all are loaded again."""
-        for name in [name for name, module in sys.modules.items() if self._is_local(module)]:
-            del sys.modules[name]
+        importing.forget([name for name, module in list(sys.modules.items()) if self._is_local(module)])
         self.tasks.clear()
         self.stamps.clear()
 
@@ -111,23 +93,27 @@ class Modules:
 
     def _load(self, name):
         path = os.path.join(self.directory, name + ".py")
-        seen = stamp(path)
-        with tokenize.open(path) as file:
-            source = file.read()
-        code = compile_source(source, path)
-        module = types.ModuleType("hub_tasks." + name)
-        module.__file__ = path
-        sys.modules[module.__name__] = module
+        try:
+            seen = stamp(path)
+        except FileNotFoundError:
+            raise NoSuchModule(name)
         self.stamps[path] = seen
-        exec(code, module.__dict__)
-        return self._find(name, module)
+        return self._find(name, importing.load(name))
 
     def _find(self, name, module):
         found = getattr(module, name, None)
+        if callable(found) and not isinstance(found, (Task, type)):
+            found = Task(found, is_asynchronous(found))
         if isinstance(found, Task):
+            # Objects and partial functions have no name of their own.
+            found.__dict__.setdefault("__name__", name)
             return found
-        if callable(found) and not isinstance(found, type):
-            return Task(found)
         others = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
         hint = "; it has %s: the function must be called like the file" % ", ".join(others) if others else ""
-        raise BrokenModule("%s.py defines no function %s%s" % (name, name, hint))
+        what = "defines no function %s" % name
+        if isinstance(found, type):
+            what = "defines %s as a class: a task is a function, or an object that can be called" % name
+        elif found is not None:
+            what = "defines %s as a %s: a task is a function, or an object that can be called" % (
+                name, type(found).__name__)
+        raise BrokenModule("%s.py %s%s" % (name, what, hint))

@@ -76,7 +76,7 @@ impl Children {
             _ => self.start(&mut lanes)?,
         };
         let lane = &mut lanes.open[at];
-        let given = lane.give(Arc::clone(&request.task_name), |key| protocol::line(key, request, false));
+        let given = lane.give(Arc::clone(&request.task_name), |key| protocol::run(key, request, false));
         let limit = self.settings.max_tasks_per_child;
         if limit != 0 && lane.given >= limit {
             // It ends when it has run what it has.
@@ -88,7 +88,7 @@ impl Children {
     /// Starts one more process; returns its position.
     fn start(&self, lanes: &mut Lanes) -> std::io::Result<usize> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let talk = Conversation::start(&self.settings, &self.sdk, number)?;
+        let talk = Conversation::start(&self.settings, &self.sdk, number, false)?;
         let (lane, work) = Lane::new(talk, Arc::clone(&self.paces));
         while lanes.working.try_join_next().is_some() {}
         lanes.working.spawn(work);

@@ -1,10 +1,15 @@
-//! A Python process, and the lines that it and the worker exchange. What goes out is gathered and written
+//! A Python process, and the messages that it and the worker exchange. What goes out is gathered and written
 //! together; what comes in is read as far as it is there.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use hub_core::Json;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -15,57 +20,93 @@ use super::{TaskReport, environment};
 
 /// How much is read at a time, in bytes.
 const READ: usize = 64 * 1024;
+/// How long an answer may take to be there when its process has ended.
+const LAST_ANSWER: Duration = Duration::from_millis(50);
 
 /// A process that answers requests.
 #[derive(Debug)]
 pub(super) struct Conversation {
     process: Child,
+    group: Group,
     requests: ChildStdin,
     answers: ChildStdout,
     output: PathBuf,
+    log_limit: usize,
+    answer_limit: usize,
+    /// The keys of what it was asked and has not answered.
+    asked: HashSet<u64>,
     unsent: BytesMut,
     unread: BytesMut,
-    /// So much of `unread` has no line's end in it.
-    searched: usize,
+    has_ended: bool,
 }
+
+/// Why a process answers no more.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// It has ended.
+    Ended,
+    /// It has said what is no answer, which is told here: whatever else it says cannot be relied on.
+    Nonsense(String),
+}
+
+/// A process and all that its tasks have started. What is left of it ends when this goes.
+#[derive(Debug)]
+struct Group(Option<Pid>);
 
 impl Conversation {
     /// Starts a process, the `number`th of its runner.
-    pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, number: u64) -> io::Result<Self> {
+    pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, number: u64, coroutines: bool) -> io::Result<Self> {
         let output = sdk.output_file(number);
         let told = ChildSettings {
             tasks_dir: &settings.tasks_dir,
             output: &output,
             log_limit: settings.log_limit_bytes,
             result_limit: settings.result_limit_bytes,
+            max_depth: Json::MAX_DEPTH,
+            coroutines,
             scan: None,
         };
         let mut process = protocol::python(&settings.python, sdk, &told).spawn()?;
         let missing = || io::Error::other("the process has no pipes");
         Ok(Self {
+            group: Group(process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)),
             requests: process.stdin.take().ok_or_else(missing)?,
             answers: process.stdout.take().ok_or_else(missing)?,
             process,
             output,
+            log_limit: settings.log_limit_bytes,
+            answer_limit: protocol::answer_limit(settings),
+            asked: HashSet::new(),
             unsent: BytesMut::new(),
             unread: BytesMut::new(),
-            searched: 0,
+            has_ended: false,
         })
     }
 
-    /// Has a line go out with the next [`Conversation::listen`].
-    pub(super) fn say(&mut self, line: &[u8]) {
-        self.unsent.extend_from_slice(line);
+    /// Has a task handed over with the next [`Conversation::listen`]; an answer under its key is expected.
+    pub(super) fn ask(&mut self, key: u64, message: &[u8]) {
+        self.asked.insert(key);
+        self.say(message);
     }
 
-    /// Writes what was said and waits for answers. `None`: the process says nothing more. Nothing is lost where this is
-    /// given up halfway.
+    /// Has a message go out with the next [`Conversation::listen`].
+    pub(super) fn say(&mut self, message: &[u8]) {
+        self.unsent.extend_from_slice(message);
+    }
+
+    /// Writes what was said and waits for answers. Nothing is lost where this is given up halfway.
     ///
-    /// The process reads in a thread of its own, so that neither side waits for the other with full pipes.
-    pub(super) async fn listen(&mut self) -> Option<Vec<Answer>> {
+    /// The process reads in a thread of its own, so that neither side waits for the other with full pipes. That it has
+    /// ended is noticed even where something that it started keeps its pipes open.
+    pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, Silence> {
         loop {
             let has_unsent = !self.unsent.is_empty();
             self.unread.reserve(READ);
+            let has_ended = self.has_ended;
+            let read = async {
+                let read = self.answers.read_buf(&mut self.unread);
+                if has_ended { tokio::time::timeout(LAST_ANSWER, read).await.unwrap_or(Ok(0)) } else { read.await }
+            };
             tokio::select! {
                 written = self.requests.write_buf(&mut self.unsent), if has_unsent => {
                     if written.is_err() {
@@ -73,34 +114,49 @@ impl Conversation {
                         self.unsent.clear();
                     }
                 }
-                read = self.answers.read_buf(&mut self.unread) => {
+                read = read => {
                     if !matches!(read, Ok(1..)) {
-                        return None;
+                        return Err(Silence::Ended);
                     }
-                    let answers = self.whole_lines().ok()?;
+                    let answers = self.take_answers()?;
                     if !answers.is_empty() {
-                        return Some(answers);
+                        return Ok(answers);
                     }
                 }
+                _ = self.process.wait(), if !has_ended => self.has_ended = true,
             }
         }
     }
 
-    fn whole_lines(&mut self) -> serde_json::Result<Vec<Answer>> {
+    fn take_answers(&mut self) -> Result<Vec<Answer>, Silence> {
         let mut answers = Vec::new();
-        while let Some(end) = self.unread[self.searched..].iter().position(|byte| *byte == b'\n') {
-            let end = self.searched + end;
-            answers.push(serde_json::from_slice(&self.unread[..end])?);
-            self.unread.advance(end + 1);
-            self.searched = 0;
+        while let Some((length, key)) = protocol::answer_head(&self.unread) {
+            // Looked at before the rest is there: nothing that is no answer is waited for, or kept.
+            if !self.asked.contains(&key) {
+                return Err(Silence::Nonsense(
+                    "wrote something else than its answer where the worker reads".to_owned(),
+                ));
+            }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            if length > self.answer_limit {
+                let limit = self.answer_limit;
+                return Err(Silence::Nonsense(format!("began an answer of {length} bytes; the limit is {limit}")));
+            }
+            if self.unread.len() - protocol::ANSWER_HEAD < length {
+                break;
+            }
+            self.unread.advance(protocol::ANSWER_HEAD);
+            answers.push(Answer::read(key, &self.unread[..length]));
+            self.unread.advance(length);
+            self.asked.remove(&key);
         }
-        self.searched = self.unread.len();
         Ok(answers)
     }
 
-    /// Ends the process and everything it started: first by request, then by force.
-    pub(super) async fn stop(mut self) {
+    /// Ends the process and everything it started: first by request, then by force. Returns what was printed.
+    pub(super) async fn stop(mut self) -> Option<String> {
         environment::stop(&mut self.process).await;
+        protocol::printed(&self.output, self.log_limit)
     }
 
     /// Has it end by itself, as it does at the end of its input.
@@ -109,8 +165,30 @@ impl Conversation {
         let _ = self.process.wait().await;
     }
 
-    /// What is to be said of a task whose process died under it.
-    pub(super) async fn obituary(mut self) -> TaskReport {
-        protocol::obituary(&mut self.process, &self.output).await
+    /// What is to be said of a task whose process died under it, or is ended now for what it did.
+    pub(super) async fn obituary(mut self, silence: Silence) -> TaskReport {
+        let why = match silence {
+            Silence::Ended => None,
+            Silence::Nonsense(what) => Some(format!("the process that ran the task {what}, and was ended for it")),
+        };
+        self.group.kill();
+        let printed = protocol::printed(&self.output, self.log_limit);
+        protocol::obituary(&mut self.process, why, printed).await
+    }
+}
+
+impl Group {
+    fn kill(&self) {
+        if let Some(group) = self.0 {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    /// A group's number stays taken while a member lives. One whose last member was waited for just now is not given out
+    /// again before all other numbers were.
+    fn drop(&mut self) {
+        self.kill();
     }
 }

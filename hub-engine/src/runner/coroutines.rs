@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Silence};
 use super::modules::RunnerSettings;
-use super::protocol;
+use super::protocol::{self, Keys};
 use super::sdk::Sdk;
 use super::{Outcome, TaskReport, TaskRequest};
 
@@ -62,7 +62,7 @@ impl Coroutines {
         if let Some(orders) = known.as_ref().filter(|orders| !orders.is_closed()) {
             return Ok(orders.clone());
         }
-        let talk = Conversation::start(&self.settings, &self.sdk, NUMBER)?;
+        let talk = Conversation::start(&self.settings, &self.sdk, NUMBER, true)?;
         let (orders, from_orders) = mpsc::unbounded_channel();
         tokio::spawn(serve(talk, from_orders));
         *known = Some(orders.clone());
@@ -79,33 +79,33 @@ impl Coroutines {
 /// Keeps one process at work, to its end.
 async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order>) {
     let mut waiting: HashMap<u64, oneshot::Sender<TaskReport>> = HashMap::new();
-    let mut keys = 0_u64;
-    loop {
+    let mut keys = Keys::default();
+    let silence = loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Run(request, report, key)) => {
-                    keys += 1;
-                    waiting.insert(keys, report);
-                    let _ = key.send(keys);
-                    talk.say(&protocol::line(keys, &request, true));
+                Some(Order::Run(request, report, keyed)) => {
+                    let key = keys.make();
+                    waiting.insert(key, report);
+                    let _ = keyed.send(key);
+                    talk.ask(key, &protocol::run(key, &request, true));
                 }
-                Some(Order::Cancel(key)) => talk.say(&protocol::cancel_line(key)),
-                Some(Order::End) | None => break,
+                Some(Order::Cancel(key)) => talk.say(&protocol::cancel(key)),
+                Some(Order::End) | None => break Silence::Ended,
             },
             answers = talk.listen() => match answers {
-                Some(answers) => {
+                Ok(answers) => {
                     for answer in answers {
-                        if let Some(report) = waiting.remove(&answer.id) {
+                        if let Some(report) = waiting.remove(&answer.key) {
                             let _ = report.send(answer.report());
                         }
                     }
                 }
-                None => break,
+                Err(silence) => break silence,
             },
         }
-    }
+    };
     drop(orders);
-    let obituary = talk.obituary().await;
+    let obituary = talk.obituary(silence).await;
     for (_, report) in waiting {
         let _ = report.send(obituary.clone());
     }

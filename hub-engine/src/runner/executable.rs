@@ -41,7 +41,7 @@ pub(super) async fn run(
     let mut input = child.stdin.take().ok_or_else(missing)?;
     let output = child.stdout.take().ok_or_else(missing)?;
     let errors = child.stderr.take().ok_or_else(missing)?;
-    let body = serde_json::to_vec(&Request {
+    let mut body = serde_json::to_vec(&Request {
         id: request.id,
         parent_id: request.parent_id,
         name: &request.name,
@@ -50,6 +50,8 @@ pub(super) async fn run(
         kwargs: &request.kwargs,
         attempt: request.attempt,
     })?;
+    // One line, as documented: arguments may be written over several. Texts have no line breaks of their own in JSON.
+    body.retain(|byte| !matches!(byte, b'\n' | b'\r'));
     let feed = async move {
         // A program that does not care for its input may end before it has read it.
         let _ = input.write_all(&body).await;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Silence};
 use super::pace::Paces;
-use super::protocol::{self, Answer};
+use super::protocol::{self, Answer, Keys};
 use super::{Outcome, TaskReport};
 
 /// So long may a task keep others waiting behind it before they are taken back.
@@ -23,13 +23,14 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const GIVING_BACK: Duration = Duration::from_millis(200);
 
 /// The way to a process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Lane {
     orders: mpsc::UnboundedSender<Order>,
     /// How many tasks it has.
     load: Arc<AtomicUsize>,
     /// How many it was ever given.
     pub(super) given: u64,
+    keys: Keys,
 }
 
 /// What a lane is told.
@@ -44,7 +45,7 @@ enum Order {
 struct Task {
     key: u64,
     module: Arc<str>,
-    line: Vec<u8>,
+    message: Vec<u8>,
     report: oneshot::Sender<TaskReport>,
     /// It is not wanted any more.
     stopping: bool,
@@ -68,7 +69,7 @@ impl Lane {
         let load = Arc::new(AtomicUsize::new(0));
         let tasks = VecDeque::new();
         let work = Work { talk, tasks, load: Arc::clone(&load), paces, since: Instant::now(), ending: None };
-        (Self { orders, load, given: 0 }, work.run(from_orders))
+        (Self { orders, load, given: 0, keys: Keys::default() }, work.run(from_orders))
     }
 
     /// Whether its process lives, as far as known.
@@ -82,11 +83,11 @@ impl Lane {
     }
 
     /// Gives it a task, to be run after those that it has.
-    pub(super) fn give(&mut self, module: Arc<str>, line: impl FnOnce(u64) -> Vec<u8>) -> Given {
+    pub(super) fn give(&mut self, module: Arc<str>, message: impl FnOnce(u64) -> Vec<u8>) -> Given {
         self.given += 1;
         let (report, reported) = oneshot::channel();
-        let (key, line) = (self.given, line(self.given));
-        let task = Task { key, module, line, report, stopping: false, withdrawn: false };
+        let key = self.keys.make();
+        let task = Task { key, module, message: message(key), report, stopping: false, withdrawn: false };
         self.load.fetch_add(1, Ordering::Relaxed);
         let _ = self.orders.send(Order::Run(task));
         Given { key, orders: self.orders.clone(), report: reported }
@@ -117,8 +118,10 @@ struct Work {
 enum End {
     /// Nobody gives it anything more.
     Retired,
-    /// Its process died.
-    Died,
+    /// Its process died, or is ended for what it did.
+    Died(Silence),
+    /// Its process must not be given another task.
+    Spent,
     /// The task that it ran was not wanted any more.
     Stopped,
 }
@@ -137,11 +140,9 @@ impl Work {
         load.store(0, Ordering::Relaxed);
         let first = match end {
             End::Retired => return talk.end().await,
-            End::Died => talk.obituary().await,
-            End::Stopped => {
-                talk.stop().await;
-                TaskReport::silent(Outcome::Cancelled)
-            }
+            End::Died(silence) => talk.obituary(silence).await,
+            End::Spent => TaskReport::silent(Outcome::NotBegun),
+            End::Stopped => TaskReport { log: talk.stop().await, ..TaskReport::silent(Outcome::Cancelled) },
         };
         if let Some(task) = tasks.pop_front() {
             task.answer(first);
@@ -172,8 +173,14 @@ impl Work {
                     }
                 }
                 answers = self.talk.listen() => match answers {
-                    Some(answers) => answers.into_iter().for_each(|answer| self.handle_answer(answer)),
-                    None => return End::Died,
+                    Ok(answers) => {
+                        for answer in answers {
+                            if let Err(end) = self.handle_answer(answer) {
+                                return end;
+                            }
+                        }
+                    }
+                    Err(silence) => return End::Died(silence),
                 },
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.withdraw(),
             }
@@ -197,8 +204,8 @@ impl Work {
                 if self.tasks.is_empty() {
                     self.since = Instant::now();
                 }
-                self.talk.say(&task.line);
-                self.tasks.push_back(Task { line: Vec::new(), ..task });
+                self.talk.ask(task.key, &task.message);
+                self.tasks.push_back(Task { message: Vec::new(), ..task });
             }
             Order::Stop(key) => {
                 let Some(at) = self.tasks.iter().position(|task| task.key == key) else { return };
@@ -208,27 +215,39 @@ impl Work {
                     self.stop_first();
                 } else {
                     task.withdrawn = true;
-                    self.talk.say(&protocol::drop_line(&[key]));
+                    self.talk.say(&protocol::drop_unbegun(key));
                 }
             }
         }
     }
 
-    fn handle_answer(&mut self, answer: Answer) {
-        let Some(at) = self.tasks.iter().position(|task| task.key == answer.id) else { return };
-        let Some(task) = self.tasks.remove(at) else { return };
+    fn handle_answer(&mut self, answer: Answer) -> Result<(), End> {
+        let found = self.tasks.iter().position(|task| task.key == answer.key);
+        let Some((at, task)) = found.and_then(|at| Some((at, self.tasks.get(at)?))) else { return Ok(()) };
+        // Only the first one runs, and only what was asked for comes back: anything else is a task that speaks for another.
+        let is_due = if answer.is_dropped() { task.withdrawn } else { at == 0 };
+        if !is_due {
+            return Err(End::Died(Silence::Nonsense("answered for a task that it did not run".to_owned())));
+        }
+        let Some(task) = self.tasks.remove(at) else { return Ok(()) };
         self.load.fetch_sub(1, Ordering::Relaxed);
+        let took = answer.took();
         if at == 0 {
             self.since = Instant::now();
             self.ending = None;
         }
-        if let Some(took) = answer.took() {
+        if let Some(took) = took {
             self.paces.note(&task.module, took);
         }
+        let is_last = answer.is_last();
         task.answer(answer.report());
+        if is_last {
+            return Err(End::Spent);
+        }
         if at == 0 && self.tasks.front().is_some_and(|first| first.stopping) {
             self.stop_first();
         }
+        Ok(())
     }
 
     /// The process must end with the task that it runs; the tasks behind it are saved before.
@@ -239,20 +258,17 @@ impl Work {
 
     /// Takes back what has not begun.
     fn withdraw(&mut self) {
-        let mut keys = Vec::new();
         for task in self.tasks.iter_mut().skip(1).filter(|task| !task.withdrawn) {
             task.withdrawn = true;
-            keys.push(task.key);
-        }
-        if !keys.is_empty() {
-            self.talk.say(&protocol::drop_line(&keys));
+            self.talk.say(&protocol::drop_unbegun(task.key));
         }
     }
 }
 
 impl Task {
     fn answer(self, report: TaskReport) {
-        let report = if self.stopping { TaskReport::silent(Outcome::Cancelled) } else { report };
+        let outcome = if self.stopping { Outcome::Cancelled } else { report.outcome };
+        let report = TaskReport { outcome, ..report };
         let _ = self.report.send(report);
     }
 }

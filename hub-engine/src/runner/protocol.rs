@@ -1,5 +1,10 @@
-//! What a worker and its Python children say to each other: one line of JSON at a time.
+//! What a worker and its Python children say to each other.
+//!
+//! Each message has a head of fixed size, with its length and the key of its task, and then JSON text. So no content can be
+//! taken for the end of a message, and what a side cannot read it can still tell whose it is.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -10,11 +15,47 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 
+use super::modules::RunnerSettings;
 use super::sdk::Sdk;
 use super::{Outcome, TaskReport, TaskRequest, environment};
 
-/// How much of a dead child's output is shown.
-const LAST_WORDS: u64 = 4096;
+/// How much of a dead child's output is shown as its last words, in bytes.
+const LAST_WORDS: usize = 4096;
+/// Length of the body, key, kind.
+const REQUEST_HEAD: usize = 8 + 8 + 1;
+/// Length of the body, key.
+pub(super) const ANSWER_HEAD: usize = 8 + 8;
+/// What one byte of a log takes in an answer at most: a control character is written `\u0000`.
+const ESCAPED: usize = 6;
+/// What an answer may take beside result and log: the message and the traceback, which the child keeps short.
+const REST: usize = 512 * 1024;
+
+/// Longer than this no task has run, whatever its process says.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Run = 0,
+    RunCoroutine = 1,
+    Cancel = 2,
+    Drop = 3,
+}
+
+/// Makes keys that cannot be guessed: a task cannot answer for one that waits behind it.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    secret: RandomState,
+    made: u64,
+}
+
+impl Keys {
+    /// One more.
+    pub(super) fn make(&mut self) -> u64 {
+        self.made += 1;
+        self.secret.hash_one(self.made)
+    }
+}
 
 /// What every child is told at its start.
 #[derive(Serialize)]
@@ -23,29 +64,33 @@ pub(super) struct ChildSettings<'a> {
     pub(super) output: &'a Path,
     pub(super) log_limit: usize,
     pub(super) result_limit: usize,
+    /// How deep values may be nested, for messages.
+    pub(super) max_depth: usize,
+    /// It runs coroutines, many at a time.
+    pub(super) coroutines: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scan: Option<&'a [String]>,
 }
 
-/// A task for a child.
+/// A task for a child, but for its arguments.
 #[derive(Serialize)]
 struct Request<'a> {
-    key: u64,
     id: hub_core::TaskId,
     parent_id: hub_core::JobId,
     name: &'a str,
     task_name: &'a str,
-    args: &'a Json,
-    kwargs: &'a Json,
     attempt: u32,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    coroutine: bool,
 }
 
 /// A child's answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) id: u64,
+    pub(super) key: u64,
+    body: Body,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body {
     status: Status,
     #[serde(default)]
     data: Option<Box<RawValue>>,
@@ -62,9 +107,12 @@ pub(super) struct Answer {
     /// For how long the task ran.
     #[serde(default)]
     us: Option<u64>,
+    /// The process is not as it was, and must not be given another task.
+    #[serde(default)]
+    last: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Success,
@@ -87,75 +135,132 @@ pub(super) fn python(interpreter: &Path, sdk: &Sdk, settings: &ChildSettings<'_>
     command
 }
 
-/// The line for a request.
-pub(super) fn line(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
-    let request = Request {
-        key,
+/// The message that hands a task over.
+pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
+    let about = Request {
         id: request.id,
         parent_id: request.parent_id,
         name: &request.name,
         task_name: &request.task_name,
-        args: &request.args,
-        kwargs: &request.kwargs,
         attempt: request.attempt,
-        coroutine,
     };
-    let mut line = serde_json::to_vec(&request).unwrap_or_default();
-    line.push(b'\n');
-    line
+    let mut message = head(if coroutine { Kind::RunCoroutine } else { Kind::Run }, key);
+    // Writing to memory does not fail, and neither does writing texts and numbers as JSON.
+    let _ = serde_json::to_writer(&mut message, &about);
+    message.pop();
+    // The arguments are JSON text already: they are put in, not read and written once more.
+    for (name, value) in [(&b",\"args\":"[..], &request.args), (b",\"kwargs\":", &request.kwargs)] {
+        message.extend_from_slice(name);
+        message.extend_from_slice(value.get().as_bytes());
+    }
+    message.push(b'}');
+    let length = (message.len() - REQUEST_HEAD) as u64;
+    message[..8].copy_from_slice(&length.to_le_bytes());
+    message
 }
 
-/// The line that has a child stop a coroutine.
-pub(super) fn cancel_line(key: u64) -> Vec<u8> {
-    format!("{{\"cancel\":{key}}}\n").into_bytes()
+/// The message that has a child stop a coroutine.
+pub(super) fn cancel(key: u64) -> Vec<u8> {
+    head(Kind::Cancel, key)
 }
 
-/// The line that has a child give back what it has not begun of these tasks.
-pub(super) fn drop_line(keys: &[u64]) -> Vec<u8> {
-    format!("{{\"drop\":{keys:?}}}\n").into_bytes()
+/// The message that has a child give a task back, if it has not begun.
+pub(super) fn drop_unbegun(key: u64) -> Vec<u8> {
+    head(Kind::Drop, key)
+}
+
+/// The head of a message without a body.
+fn head(kind: Kind, key: u64) -> Vec<u8> {
+    let mut message = Vec::with_capacity(REQUEST_HEAD);
+    message.extend_from_slice(&0_u64.to_le_bytes());
+    message.extend_from_slice(&key.to_le_bytes());
+    message.push(kind as u8);
+    message
+}
+
+/// The length of an answer's body, and the key of its task.
+pub(super) fn answer_head(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let key = rest.first_chunk::<8>()?;
+    Some((u64::from_le_bytes(*length), u64::from_le_bytes(*key)))
+}
+
+/// How long an answer may be.
+pub(super) const fn answer_limit(settings: &RunnerSettings) -> usize {
+    let log = settings.log_limit_bytes.saturating_mul(ESCAPED);
+    settings.result_limit_bytes.saturating_add(log).saturating_add(REST)
 }
 
 impl Answer {
+    /// Reads an answer's body. One that cannot be read is a failure of its task.
+    pub(super) fn read(key: u64, body: &[u8]) -> Self {
+        let body = serde_json::from_slice(body).unwrap_or_else(|error| Body {
+            status: Status::Failed,
+            data: None,
+            log: None,
+            kind: None,
+            msg: Some(format!("the answer of the process that ran the task cannot be read: {error}")),
+            type_name: None,
+            traceback: None,
+            us: None,
+            last: true,
+        });
+        Self { key, body }
+    }
+
     /// For how long the task ran.
     pub(super) fn took(&self) -> Option<Duration> {
-        self.us.map(Duration::from_micros)
+        self.body.us.map(|us| Duration::from_micros(us).min(LONGEST))
+    }
+
+    /// Whether the task is given back unbegun.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.body.status == Status::Dropped
+    }
+
+    /// Whether its process must not be given another task.
+    pub(super) fn is_last(&self) -> bool {
+        self.body.last
     }
 
     /// The report that it makes.
     pub(super) fn report(self) -> TaskReport {
         let took = self.took();
-        let data = self.data.map_or_else(Json::null, Json::from);
-        let outcome = match self.status {
+        let Body { status, data, log, kind, msg, type_name, traceback, .. } = self.body;
+        let data = data.map_or_else(Json::null, Json::from);
+        let outcome = match status {
             Status::Success => Outcome::Success { data },
             Status::Launched => Outcome::Launched { data },
             Status::Cancelled => Outcome::Cancelled,
             Status::Dropped => Outcome::NotBegun,
-            Status::Failed if self.kind.as_deref() == Some("UNKNOWN") => Outcome::Unknown,
+            Status::Failed if kind.as_deref() == Some("UNKNOWN") => Outcome::Unknown,
             Status::Failed => {
-                let kind = serde_json::from_value(self.kind.unwrap_or_default().into());
+                let kind = serde_json::from_value(kind.unwrap_or_default().into());
                 Outcome::Failed {
-                    msg: self.msg.unwrap_or_default(),
+                    msg: msg.unwrap_or_default(),
                     error: TaskError {
                         kind: kind.unwrap_or(ErrorKind::TaskFailed),
-                        type_name: self.type_name.map(Into::into),
-                        traceback: self.traceback.map(Into::into),
+                        type_name: type_name.map(Into::into),
+                        traceback: traceback.map(Into::into),
                     },
                 }
             }
         };
-        TaskReport { outcome, log: self.log, took }
+        TaskReport { outcome, log, took }
     }
 }
 
-/// What is to be said of a task whose process died under it.
-pub(super) async fn obituary(child: &mut Child, output: &Path) -> TaskReport {
+/// What is to be said of a task whose process died under it, or was ended for what it did: `why`.
+pub(super) async fn obituary(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
     environment::kill(child).await;
-    let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);
-    let last_words = tail(output);
-    let msg = format!("the process that ran the task {how}");
-    let error =
-        TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback: last_words.clone().map(Into::into) };
-    TaskReport { outcome: Outcome::Failed { msg, error }, log: last_words, took: None }
+    let msg = why.unwrap_or_else(|| {
+        let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);
+        format!("the process that ran the task {how}")
+    });
+    let last_words =
+        printed.as_deref().map(|text| text[text.ceil_char_boundary(text.len().saturating_sub(LAST_WORDS))..].into());
+    let error = TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback: last_words };
+    TaskReport { outcome: Outcome::Failed { msg, error }, log: printed, took: None }
 }
 
 /// How a process ended, as the end of a sentence.
@@ -171,12 +276,15 @@ pub(super) fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-fn tail(path: &Path) -> Option<String> {
+/// The last `limit` bytes of what a process has printed.
+pub(super) fn printed(output: &Path, limit: usize) -> Option<String> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(path).ok()?;
+    let limit = limit as u64;
+    let mut file = std::fs::File::open(output).ok()?;
     let size = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(LAST_WORDS))).ok()?;
+    file.seek(SeekFrom::Start(size.saturating_sub(limit))).ok()?;
     let mut text = Vec::new();
-    file.read_to_end(&mut text).ok()?;
+    // What processes of the task's own may still be adding is left.
+    file.take(limit).read_to_end(&mut text).ok()?;
     (!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use hub_core::Json;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
@@ -154,6 +155,8 @@ async fn scan(
         output: &output,
         log_limit: settings.log_limit_bytes,
         result_limit: settings.result_limit_bytes,
+        max_depth: Json::MAX_DEPTH,
+        coroutines: false,
         scan: Some(modules),
     };
     let mut child = protocol::python(&settings.python, sdk, &child_settings).spawn()?;

@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 13] = [
     ("hub/__init__.py", include_str!("../../python/hub/__init__.py")),
     ("hub/lib/__init__.py", include_str!("../../python/hub/lib/__init__.py")),
     ("hub/lib/api.py", include_str!("../../python/hub/lib/api.py")),
+    ("hub/channel.py", include_str!("../../python/hub/channel.py")),
     ("hub/child.py", include_str!("../../python/hub/child.py")),
+    ("hub/coroutines.py", include_str!("../../python/hub/coroutines.py")),
+    ("hub/failure.py", include_str!("../../python/hub/failure.py")),
+    ("hub/importing.py", include_str!("../../python/hub/importing.py")),
     ("hub/modules.py", include_str!("../../python/hub/modules.py")),
     ("hub/output.py", include_str!("../../python/hub/output.py")),
+    ("hub/result.py", include_str!("../../python/hub/result.py")),
+    ("hub/surroundings.py", include_str!("../../python/hub/surroundings.py")),
+    ("hub_tasks/__init__.py", include_str!("../../python/hub_tasks/__init__.py")),
 ];
 
 /// A private directory with the SDK and the children's files. It goes when this goes.

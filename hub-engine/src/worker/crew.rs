@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::attempts::Issue;
 use super::internal::Internal;
+use super::limits;
 use super::results::Span;
 use crate::clock::now;
 use crate::runner::{Outcome, Runner, TaskReport, TaskRequest};
@@ -54,12 +55,13 @@ impl Crew {
         let key = (task.id, task.attempt);
         let started_at = now();
         tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
-        let run = async { self.runner.run(self.request(&task), stop).await };
+        let run = async { self.runner.run(self.request(&task), stop.clone()).await };
         let report = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
             let msg = last_words(&*panic);
             tracing::error!(task = %task.id, module = %task.task_name, msg, "a task panicked in the worker");
             panicked(msg)
         });
+        let report = limits::hold(report, stop.is_cancelled());
         if report.outcome == Outcome::NotBegun {
             let _ = self.report.send(Internal::NotBegun(task));
             return;

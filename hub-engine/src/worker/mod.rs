@@ -9,6 +9,7 @@ mod attempts;
 mod crew;
 mod heartbeat;
 mod internal;
+mod limits;
 mod pace;
 mod report;
 mod results;

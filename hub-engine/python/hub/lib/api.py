@@ -12,6 +12,7 @@ While the function runs, ``add.state`` tells which task it is running for.
 import contextvars
 import functools
 import inspect
+import types
 
 __all__ = ["State", "Task", "task"]
 
@@ -38,6 +39,11 @@ class State:
         return "State(id=%r, name=%r, attempt=%r)" % (self.id, self.name, self.attempt)
 
 
+def is_coroutine_function(function):
+    """Whether calling this makes a coroutine, as far as can be told without calling it."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(type(function), "__call__", None))
+
+
 class Task:
     """A function that Hub can run. Calling it calls the function."""
 
@@ -46,11 +52,20 @@ class Task:
             raise TypeError("@task decorates a function, not %s" % type(function).__name__)
         self.function = function
         self.asynchronous = bool(asynchronous)
-        self.coroutine = inspect.iscoroutinefunction(function)
-        functools.update_wrapper(self, function)
+        self.coroutine = is_coroutine_function(function)
+        # Attributes of a function are its task's too. Those of an object that is called are its own: one of them may be
+        # called `function`, as in many a decorator.
+        functools.update_wrapper(self, function, updated=())
+        if isinstance(function, types.FunctionType):
+            for name, value in vars(function).items():
+                self.__dict__.setdefault(name, value)
 
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
+
+    def __reduce__(self):
+        # By its name, as a function is: the module under that name has this task.
+        return self.__dict__.get("__qualname__") or super().__reduce__()
 
     @property
     def state(self):

@@ -1,0 +1,76 @@
+"""How a task's failure is told: whatever it raised, in a text of bounded length that every reader can read."""
+
+import os
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Where frames of the import system come from. They say nothing to the author of a task.
+IMPORT_SYSTEM = "<frozen importlib"
+
+# Characters of a message and of a traceback that are kept: so many of the beginning, so many of the end.
+MESSAGE = (6000, 2000)
+TRACEBACK = (8000, 24000)
+NAME = (150, 50)
+
+# The name of a class, whatever its metaclass says.
+_name_of = type.__dict__["__name__"].__get__
+
+
+class Failure(Exception):
+    """A failure in the words of the protocol."""
+
+    def __init__(self, kind, msg, type_name=None, trace=None):
+        super().__init__(msg)
+        self.answer = {"status": "failed", "kind": kind, "msg": msg, "type": type_name, "traceback": trace}
+
+
+def clean(text):
+    """The text without lone surrogates, which no other program would read."""
+    try:
+        text.encode("utf-8")
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shorten(text, limits):
+    first, last = limits
+    left_out = len(text) - first - last
+    if left_out <= 0:
+        return text
+    return "%s\n[%d characters left out]\n%s" % (text[:first], left_out, text[-last:])
+
+
+def told(make, limits, otherwise):
+    """A text that the user's code makes: it may raise, be no text, be endless, or have no meaning to others."""
+    try:
+        text = make()
+        # Also of a text of the user's own class.
+        return clean(shorten(str.__str__(text), limits))
+    except BaseException as error:
+        return otherwise % _name_of(type(error))
+
+
+def own_frames(error):
+    """The traceback from where the user's code begins."""
+    frames = error.__traceback__
+    while frames is not None:
+        path = frames.tb_frame.f_code.co_filename
+        if os.path.dirname(path) != HERE and not path.startswith(IMPORT_SYSTEM):
+            break
+        frames = frames.tb_next
+    return frames
+
+
+def describe(error, kind="TASK_FAILED"):
+    """An exception as a failure; the traceback begins where the user's code does."""
+    frames = own_frames(error)
+    kind_of_error = type(error)
+    name = told(lambda: kind_of_error.__name__, NAME, "an exception without a name (%s)")
+    msg = told(lambda: str(error), MESSAGE, name + " (its text cannot be had: str() raised %s)")
+    trace = told(
+        lambda: "".join(traceback.format_exception(kind_of_error, error, frames)),
+        TRACEBACK,
+        "the traceback cannot be had: formatting it raised %s",
+    )
+    return Failure(kind, msg or name, name, trace), frames

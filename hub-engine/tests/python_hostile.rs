@@ -1,0 +1,288 @@
+//! Tasks that write where they should not, fork, close what is not theirs, or take their process with them.
+
+mod runner_support;
+
+use std::collections::BTreeSet;
+
+use hub_core::state::ErrorKind;
+use hub_engine::runner::{Outcome, Runner as _, RunnerSettings};
+use runner_support::{Bench, until};
+use tokio_util::sync::CancellationToken;
+
+/// What the worker reads: the pipes of this process that are open for writing.
+const PIPES: &str = "
+import os, stat
+
+def pipes():
+    found = []
+    for number in range(700, 1024):
+        try:
+            if stat.S_ISFIFO(os.fstat(number).st_mode) and os.readlink('/proc/self/fd/%d' % number):
+                with open('/proc/self/fdinfo/%d' % number) as info:
+                    flags = int(info.read().split('flags:')[1].split()[0], 8)
+                if flags & 3 == os.O_WRONLY:
+                    found.append(number)
+        except OSError:
+            pass
+    return found
+";
+
+const FORGE: &str = r#"
+import gc, os, struct, sys, time
+from _pipes import pipes
+
+def frame(key, text):
+    return struct.pack("<QQ", len(text), key) + text
+
+def forge(how):
+    forged = b'{"status":"success","data":"forged"}'
+    if how == "pipes":
+        return len(pipes())
+    if how == "lines":
+        data = b"".join(b'{"id":%d,"status":"success","data":"forged"}\n' % key for key in range(20))
+    elif how == "keys":
+        data = b"".join(frame(key, forged) for key in range(20))
+    elif how == "half":
+        data = b"123"
+    elif how == "endless":
+        frames, key = sys._getframe(), None
+        while frames is not None and key is None:
+            key = frames.f_locals.get("key")
+            frames = frames.f_back
+        data = struct.pack("<QQ", 1 << 60, key)
+    elif how == "stolen":
+        # Waits for one behind it, and finds its key where the process keeps it.
+        while True:
+            child = next(found for found in gc.get_objects() if type(found).__name__ == "Child")
+            if child.waiting:
+                break
+            time.sleep(0.001)
+        data = frame(next(iter(child.waiting)), forged)
+    for number in pipes():
+        os.write(number, data)
+    return "honest"
+"#;
+
+async fn forging_bench() -> Bench {
+    let quick = "def quick():\n    return 'honest'\n";
+    let bench = Bench::start(&[("_pipes.py", PIPES), ("forge.py", FORGE), ("quick.py", quick)]).await;
+    assert_eq!(Bench::returned(&bench.run("forge", r#"["pipes"]"#).await), "1", "the test finds the pipe");
+    bench
+}
+
+#[tokio::test]
+async fn what_is_no_answer_ends_the_process_and_fails_its_task() {
+    let bench = forging_bench().await;
+    for (how, message) in [
+        ("lines", "something else than its answer"),
+        ("keys", "something else than its answer"),
+        ("half", "something else than its answer"),
+        ("endless", "began an answer of 1152921504606846976 bytes"),
+    ] {
+        let report = bench.run("forge", &format!("[{how:?}]")).await;
+        let (kind, msg, _) = Bench::failure(&report);
+        assert!(kind == ErrorKind::ChildDied && msg.contains(message), "{how}: {kind:?} {msg}");
+        assert_eq!(Bench::returned(&bench.run("quick", "[]").await), r#""honest""#, "after {how}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_does_not_answer_for_one_that_waits_behind_it() {
+    let bench = forging_bench().await;
+    // Quick ones are handed over ahead, so that something waits behind the forger.
+    while !bench.runner.has_room_ahead("quick") {
+        bench.run("quick", "[]").await;
+    }
+    let stop = CancellationToken::new();
+    let forger = bench.runner.run(bench.request("forge", r#"["stolen"]"#), stop.clone());
+    let behind = bench.runner.run(bench.request("quick", "[]"), stop.clone());
+    let (forger, behind) = tokio::join!(forger, behind);
+    assert!(!format!("{:?} {:?}", forger.outcome, behind.outcome).contains("forged"), "{forger:?} {behind:?}");
+    let (kind, msg, _) = Bench::failure(&forger);
+    assert!(kind == ErrorKind::ChildDied && msg.contains("for a task that it did not run"), "{msg}");
+    assert_eq!(behind.outcome, Outcome::NotBegun);
+}
+
+const FORKS: &str = "
+import ctypes, os, sys, time
+
+def fork(how):
+    print('before')
+    child = ctypes.CDLL(None).fork() if how == 'unseen' else os.fork()
+    if child == 0:
+        print('in the child')
+        if how == 'raises':
+            raise ValueError('no')
+        if how == 'exits':
+            sys.exit(7)
+        return 'forged'
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 'parent']
+
+async def afork(how):
+    return fork(how)
+";
+
+#[tokio::test]
+async fn a_fork_never_answers_in_its_parent_s_name() {
+    let afork = "from fork import fork\nasync def afork(how):\n    return fork(how)\n";
+    let bench = Bench::start(&[("fork.py", FORKS), ("afork.py", afork)]).await;
+    for (how, code) in [("returns", 0), ("raises", 1), ("exits", 7), ("unseen", 0)] {
+        let report = bench.run("fork", &format!("[{how:?}]")).await;
+        assert_eq!(Bench::returned(&report), format!(r#"[{code},"parent"]"#), "{how}");
+        let log = report.log.as_deref().unwrap_or_default();
+        assert_eq!(log.matches("in the child\n").count(), 1, "{how}: {log}");
+        let befores = log.matches("before\n").count();
+        assert_eq!(befores, 1, "{how}: {log}");
+        let report = bench.run("afork", &format!("[{how:?}]")).await;
+        assert_eq!(Bench::returned(&report), format!(r#"[{code},"parent"]"#), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_closes_its_pipes_is_replaced() {
+    let closes = "import os\ndef closes(first):\n    os.closerange(first, 1024)\n    return first\n";
+    let acloses = "import os\nasync def acloses(first):\n    os.closerange(first, 1024)\n    return first\n";
+    let quick = "def quick():\n    return 1\n";
+    let bench = Bench::start(&[("closes.py", closes), ("acloses.py", acloses), ("quick.py", quick)]).await;
+    for module in ["closes", "acloses"] {
+        let report = bench.run(module, "[0]").await;
+        assert_eq!(Bench::failure(&report).0, ErrorKind::ChildDied);
+        assert_eq!(Bench::returned(&bench.run("quick", "[]").await), "1");
+    }
+}
+
+const LEAVES: &str = "
+import os, subprocess, sys, time
+
+def leaves(path):
+    # It keeps open what it can of its parent's, and does not end by itself.
+    held = [number for number in range(700, 1024) if os.path.exists('/proc/self/fd/%d' % number)]
+    process = subprocess.Popen(['sleep', '3600'], pass_fds=held)
+    with open(path, 'w') as file:
+        file.write('%d %d' % (os.getpid(), process.pid))
+    print('last words', flush=True)
+    os._exit(5)
+";
+
+fn is_running(pid: &str) -> bool {
+    // One that ended and was not waited for is a zombie.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+#[tokio::test]
+async fn a_process_that_dies_is_noticed_although_others_hold_its_pipes() {
+    let bench = Bench::start(&[("leaves.py", LEAVES)]).await;
+    let path = bench.path("pids");
+    let report = bench.run("leaves", &format!("[{path:?}]")).await;
+    let (kind, msg, error) = Bench::failure(&report);
+    assert!(kind == ErrorKind::ChildDied && msg.contains("exited with code 5"), "{msg}");
+    assert_eq!((report.log.as_deref(), error.traceback.as_deref()), (Some("last words\n"), Some("last words\n")));
+    let pids = std::fs::read_to_string(path).unwrap();
+    for pid in pids.split(' ') {
+        until("its group ends with it", || !is_running(pid)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_stopped_task_printed_is_kept() {
+    let wait = "import time\ndef wait(path):\n    print('begun', flush=True)\n    print('caf\\udce9')\n    \
+                open(path, 'w').close()\n    time.sleep(3600)\n";
+    let await_ = "import asyncio\nasync def await_(path):\n    print('begun')\n    print('caf\\udce9')\n    \
+                open(path, 'w').close()\n    await asyncio.sleep(3600)\n";
+    let bench = Bench::start(&[("wait.py", wait), ("await_.py", await_)]).await;
+    for module in ["wait", "await_"] {
+        let (path, stop) = (bench.path(&format!("{module}.begun")), CancellationToken::new());
+        let running = bench.runner.run(bench.request(module, &format!("[{path:?}]")), stop.clone());
+        let stopping = async {
+            until("it runs", || path.exists()).await;
+            stop.cancel();
+        };
+        let (report, ()) = tokio::join!(running, stopping);
+        assert_eq!(report.outcome, Outcome::Cancelled);
+        assert_eq!(report.log.as_deref(), Some("begun\ncaf\\udce9\n"), "{module}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_prints_without_end_fills_neither_memory_nor_disk() {
+    let prints = "import os\nfrom hub.lib.api import task\ndef prints():\n    for number in range(400):\n        \
+                  print('x' * 9999)\n    return os.fstat(1).st_size\n";
+    let change = |settings| RunnerSettings { log_limit_bytes: 1000, ..settings };
+    let bench = Bench::start_with(&[("prints.py", prints)], change).await;
+    let report = bench.run("prints", "[]").await;
+    let size: u64 = Bench::returned(&report).parse().unwrap();
+    assert!(size < 1_100_000, "{size} bytes in its file");
+    let log = report.log.unwrap();
+    assert!(log.len() < 1100 && log.starts_with("[earlier output was dropped]") && log.ends_with("xx\n"), "{log}");
+}
+
+/// What the worker does not do: it dies in the middle of a request.
+#[test]
+fn a_request_that_is_cut_off_ends_the_process_and_its_group() {
+    use std::io::Write as _;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    let directory = tempfile::tempdir().unwrap();
+    let sdk = directory.path().join("sdk");
+    assert!(
+        Command::new("cp")
+            .args(["-r", concat!(env!("CARGO_MANIFEST_DIR"), "/python")])
+            .arg(&sdk)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let hold = "import subprocess, time\ndef hold(path):\n    process = subprocess.Popen(['sleep', '3600'])\n    \
+                with open(path + '.new', 'w') as file:\n        file.write(str(process.pid))\n    \
+                import os\n    os.rename(path + '.new', path)\n    time.sleep(3600)\n";
+    std::fs::write(directory.path().join("hold.py"), hold).unwrap();
+    let pids = directory.path().join("pid");
+    let settings = serde_json::json!({
+        "tasks_dir": directory.path(), "output": directory.path().join("output"),
+        "log_limit": 1000, "result_limit": 1000, "max_depth": 500, "coroutines": false,
+    });
+    let body = serde_json::json!({
+        "id": "i", "parent_id": "p", "name": "hold", "task_name": "hold", "args": [pids], "kwargs": {}, "attempt": 1,
+    });
+    let body = body.to_string();
+    let mut request = (body.len() as u64).to_le_bytes().to_vec();
+    request.extend(7_u64.to_le_bytes());
+    request.push(0);
+    request.extend(body.as_bytes());
+    let start = "import sys; sys.path[0] = sys.argv.pop(1); from hub.child import main; main()";
+    let mut ends = BTreeSet::new();
+    for cut in (1..request.len()).step_by(23) {
+        let _ = std::fs::remove_file(&pids);
+        let mut child = Command::new("python3")
+            .args(["-c", start])
+            .arg(&sdk)
+            .arg(settings.to_string())
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&request).unwrap();
+        let deadline = std::time::Instant::now() + runner_support::DEADLINE;
+        while !pids.exists() {
+            assert!(std::time::Instant::now() < deadline, "the task does not begin");
+            std::thread::yield_now();
+        }
+        input.write_all(&request[..cut]).unwrap();
+        drop(input);
+        while child.try_wait().unwrap().is_none() {
+            assert!(std::time::Instant::now() < deadline, "the process lives on, cut at {cut}");
+            std::thread::yield_now();
+        }
+        let started = std::fs::read_to_string(&pids).unwrap();
+        while is_running(&started) {
+            assert!(std::time::Instant::now() < deadline, "what the task started lives on, cut at {cut}");
+            std::thread::yield_now();
+        }
+        ends.insert(cut);
+    }
+    assert!(ends.len() > 5);
+}

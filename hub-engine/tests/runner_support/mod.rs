@@ -1,0 +1,100 @@
+//! A runner with task modules of a test's own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hub_core::state::{ErrorKind, TaskError};
+use hub_core::{JobId, Json};
+use hub_engine::runner::{ModuleRunner, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything takes on a busy machine; reached only when something hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Bench {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) runner: Arc<ModuleRunner>,
+    tasks: AtomicU32,
+}
+
+#[allow(dead_code, reason = "each test uses some of it")]
+impl Bench {
+    /// A runner with one slot and these modules: names of files, and texts.
+    pub(crate) async fn start(modules: &[(&str, &str)]) -> Self {
+        Self::start_with(modules, |settings| settings).await
+    }
+
+    pub(crate) async fn start_with(
+        modules: &[(&str, &str)],
+        change: impl FnOnce(RunnerSettings) -> RunnerSettings,
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in modules {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let settings = change(RunnerSettings { slots: 1, ..RunnerSettings::new(directory.path()) });
+        let runner = Arc::new(ModuleRunner::start(settings).await.unwrap());
+        Self { directory, runner, tasks: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn request(&self, module: &str, args: &str) -> TaskRequest {
+        let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
+        TaskRequest {
+            id: job.task(self.tasks.fetch_add(1, Ordering::Relaxed)),
+            parent_id: job,
+            name: module.into(),
+            task_name: module.into(),
+            args: Json::parse(args).unwrap(),
+            kwargs: Json::from_checked("{}"),
+            attempt: 1,
+            worker: "w".into(),
+        }
+    }
+
+    /// Runs a task to its end, again where it had not begun.
+    pub(crate) async fn run(&self, module: &str, args: &str) -> TaskReport {
+        let stop = CancellationToken::new();
+        loop {
+            let run = self.runner.run(self.request(module, args), stop.clone());
+            let report = tokio::time::timeout(DEADLINE, run).await.unwrap_or_else(|_| panic!("{module} hangs"));
+            if report.outcome != Outcome::NotBegun {
+                return report;
+            }
+        }
+    }
+
+    /// What a task returns.
+    #[track_caller]
+    pub(crate) fn returned(report: &TaskReport) -> &str {
+        match &report.outcome {
+            Outcome::Success { data } => data.get(),
+            other => panic!("{other:?}; it printed {:?}", report.log),
+        }
+    }
+
+    /// How a task failed.
+    #[track_caller]
+    pub(crate) fn failure(report: &TaskReport) -> (ErrorKind, &str, &TaskError) {
+        match &report.outcome {
+            Outcome::Failed { msg, error } => (error.kind, msg, error),
+            other => panic!("{other:?}; it printed {:?}", report.log),
+        }
+    }
+}
+
+/// Waits for what happens somewhere else.
+#[allow(dead_code, reason = "each test uses some of it")]
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("waited for too long: {what}"));
+}

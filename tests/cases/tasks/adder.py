@@ -1,0 +1,6 @@
+class Adder:
+    def __call__(self, a, b):
+        return a + b
+
+
+adder = Adder()

@@ -1,0 +1,2 @@
+def count(*args, **kwargs):
+    return len(args) + len(kwargs)

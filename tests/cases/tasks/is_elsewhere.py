@@ -1,0 +1,5 @@
+import os
+
+
+def is_elsewhere(path):
+    return os.getcwd() == path

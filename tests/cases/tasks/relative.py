@@ -1,0 +1,5 @@
+from ._number import NUMBER
+
+
+def relative():
+    return NUMBER

@@ -1,0 +1,6 @@
+import time
+
+
+def rest(seconds):
+    time.sleep(seconds)
+    return "rested"

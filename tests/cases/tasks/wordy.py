@@ -1,0 +1,2 @@
+def wordy(length):
+    raise ValueError("x" * length)
