@@ -56,6 +56,9 @@ pub struct Heartbeat {
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// What its machine is short of, so that it takes no tasks for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<Arc<str>>,
     /// It stops, and this is its last.
     #[serde(default)]
     pub leaving: bool,

@@ -14,6 +14,7 @@ mod report;
 mod results;
 mod serve;
 mod settings;
+mod shortage;
 
 use std::sync::Arc;
 use std::time::Duration;
