@@ -23,6 +23,9 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Interval at which a group whose leader has ended is asked whether anything is left of it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// Delay before a program whose file is open for writing is tried again: at first, and the first that is too long.
+const BUSY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
+
 /// A command in a process group of its own, with pipes, and without Hub's secrets.
 pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -34,6 +37,20 @@ pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     }
     command.env(MARK, mark());
     command
+}
+
+/// Starts a command. A program whose file is open for writing is being installed: that is waited for, a few seconds.
+pub(super) async fn start(command: &mut Command) -> io::Result<Child> {
+    let (mut delay, too_long) = BUSY;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && delay < too_long => {
+                tokio::time::sleep(delay).await;
+                delay *= 2;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// The value of [`MARK`] for processes of this program.

@@ -24,8 +24,6 @@ use super::{Outcome, TaskReport, TaskRequest, program};
 const EXCERPT: usize = 200;
 /// How many lines of the error output make the message of a failure.
 const LAST_LINES: usize = 5;
-/// Delay before a program whose file is open for writing is tried again: at first, and at most in all.
-const BUSY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
 /// How long the pipes of a program that has ended are still read. All that it wrote is in them; only a process that has
 /// left its group can hold them open longer.
 const LEFT_OPEN: Duration = Duration::from_millis(500);
@@ -49,8 +47,9 @@ pub(super) async fn run(
     settings: &RunnerSettings,
     stop: &CancellationToken,
 ) -> TaskReport {
+    let mut command = environment::command(path);
     let started = tokio::select! {
-        started = start(path, settings) => started,
+        started = environment::start(command.current_dir(&settings.tasks_dir)) => started,
         () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
     };
     let child = match started {
@@ -61,20 +60,6 @@ pub(super) async fn run(
         let msg = format!("the program could not be followed to its end: {error}");
         TaskReport::silent(failed(ErrorKind::TaskFailed, msg, None))
     })
-}
-
-/// Starts the program. Where its file is open for writing, it is being installed: that is waited for.
-async fn start(path: &Path, settings: &RunnerSettings) -> io::Result<Child> {
-    let (mut delay, most) = BUSY;
-    loop {
-        match environment::command(path).current_dir(&settings.tasks_dir).spawn() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && delay < most => {
-                tokio::time::sleep(delay).await;
-                delay *= 2;
-            }
-            other => return other,
-        }
-    }
 }
 
 fn not_started(error: &io::Error, path: &Path, settings: &RunnerSettings) -> TaskReport {

@@ -12,8 +12,23 @@ use super::program::Program;
 
 /// How backups and unfinished copies end that editors and package managers leave beside a file.
 const BACKUPS: [&str; 17] = [
-    "bak", "backup", "old", "orig", "rej", "save", "tmp", "temp", "part", "swp", "swo", "swx", "kate-swp", "dpkg-old",
-    "dpkg-new", "dpkg-dist", "rpmsave",
+    "bak",
+    "backup",
+    "old",
+    "orig",
+    "rej",
+    "save",
+    "tmp",
+    "temp",
+    "part",
+    "swp",
+    "swo",
+    "swx",
+    "kate-swp",
+    "dpkg-old",
+    "dpkg-new",
+    "dpkg-dist",
+    "rpmsave",
 ];
 /// What belongs to Python and is neither a module nor a program.
 const LIBRARIES: [&str; 5] = ["so", "pyc", "pyo", "pyd", "pyi"];
@@ -197,7 +212,8 @@ mod tests {
 
     #[test]
     fn backups_and_libraries_are_no_tasks() {
-        let none = ["greet.sh~", "greet~", "greet.~1~", "greet.sh.bak", "greet.ORIG", "greet.swp", "#greet.sh#", "#greet#"];
+        let none =
+            ["greet.sh~", "greet~", "greet.~1~", "greet.sh.bak", "greet.ORIG", "greet.swp", "#greet.sh#", "#greet#"];
         for name in none.into_iter().chain(["greet.sh___jb_tmp___", "greet.cpython-311-x86_64-linux-gnu.so"]) {
             assert!(is_no_task(Path::new(name)), "{name}");
         }

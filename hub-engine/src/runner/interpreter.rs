@@ -48,7 +48,8 @@ pub(super) async fn diagnose(python: &Path, how: &str) -> String {
 /// What it answers, and the end of what it complains about.
 async fn ask(python: &Path) -> io::Result<(Vec<u8>, String)> {
     let mut command = environment::command(python);
-    let mut child = command.arg("-c").arg(ASK).stdin(std::process::Stdio::null()).spawn()?;
+    command.arg("-c").arg(ASK).stdin(std::process::Stdio::null());
+    let mut child = environment::start(&mut command).await?;
     let _group = Group::of(&child);
     let (mut said, mut complaints) = (Head::new(EXCERPT), Tail::new(EXCERPT));
     if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {

@@ -31,7 +31,9 @@ impl Program {
         if mode & 0o111 == 0 {
             let is_meant = head.as_deref().is_some_and(|head| head.starts_with(b"#!") || head.starts_with(ELF));
             return if is_meant {
-                Self::Faulty(format!("it is not executable. Run: chmod +x {name} (or call it _{name} if it is a helper)"))
+                Self::Faulty(format!(
+                    "it is not executable. Run: chmod +x {name} (or call it _{name} if it is a helper)"
+                ))
             } else {
                 Self::None
             };
@@ -114,7 +116,8 @@ fn fault_of_interpreter(line: &str, directory: &Path) -> Option<String> {
     if Path::new(interpreter).file_name().is_none_or(|name| name != "env") {
         return None;
     }
-    let program = words.find(|word| *word != "-S").filter(|word| !word.starts_with('-') && !word.contains(['=', '/']))?;
+    let program =
+        words.find(|word| *word != "-S").filter(|word| !word.starts_with('-') && !word.contains(['=', '/']))?;
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|place| place.join(program)).any(|file: PathBuf| file.is_file());
     (!found).then(|| {
@@ -140,7 +143,13 @@ mod tests {
 
     #[test]
     fn what_can_be_run_is_usable() {
-        for text in ["#!/bin/sh\n", "#! /bin/sh -e\necho 1\r\n", "#!/usr/bin/env sh\n", "#!/usr/bin/env -S sh -e\n", "#!/bin/sh"] {
+        for text in [
+            "#!/bin/sh\n",
+            "#! /bin/sh -e\necho 1\r\n",
+            "#!/usr/bin/env sh\n",
+            "#!/usr/bin/env -S sh -e\n",
+            "#!/bin/sh",
+        ] {
             assert_eq!(look(text.as_bytes(), 0o755), Program::Usable, "{text:?}");
         }
         assert_eq!(look(b"\x7fELF\x02\x01\x01\0", 0o755), Program::Usable);

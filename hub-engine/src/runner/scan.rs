@@ -162,13 +162,8 @@ enum Import {
 }
 
 /// Has one process import modules, as long as none of them takes long.
-async fn import(
-    names: &[String],
-    settings: &RunnerSettings,
-    sdk: &Sdk,
-    findings: &mut Findings,
-) -> io::Result<Import> {
-    let mut scanner = match Scanner::start(names, settings, sdk) {
+async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings: &mut Findings) -> io::Result<Import> {
+    let mut scanner = match Scanner::start(names, settings, sdk).await {
         Ok(scanner) => scanner,
         Err(error) if environment::shortage(&error).is_some() => return Err(error),
         Err(error) => return Ok(Import::Impossible(interpreter::not_started(&settings.python, &error))),
@@ -208,7 +203,7 @@ async fn import(
 }
 
 impl Scanner {
-    fn start(names: &[String], settings: &RunnerSettings, sdk: &Sdk) -> io::Result<Self> {
+    async fn start(names: &[String], settings: &RunnerSettings, sdk: &Sdk) -> io::Result<Self> {
         let output = sdk.output_file(OUTPUT);
         let child_settings = ChildSettings {
             tasks_dir: &settings.tasks_dir,
@@ -217,7 +212,7 @@ impl Scanner {
             result_limit: settings.result_limit_bytes,
             scan: Some(names),
         };
-        let mut process = protocol::python(&settings.python, sdk, &child_settings).spawn()?;
+        let mut process = environment::start(&mut protocol::python(&settings.python, sdk, &child_settings)).await?;
         let group = Group::of(&process);
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;
         let lines = BufReader::new(stdout).lines();

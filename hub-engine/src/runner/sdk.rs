@@ -67,7 +67,11 @@ fn claim(directory: &Path) -> io::Result<File> {
     let in_use = open_directory(directory)?;
     in_use.lock_shared()?;
     let (open, found) = (in_use.metadata()?, std::fs::metadata(directory)?);
-    if (open.dev(), open.ino()) == (found.dev(), found.ino()) { Ok(in_use) } else { Err(io::ErrorKind::NotFound.into()) }
+    if (open.dev(), open.ino()) == (found.dev(), found.ino()) {
+        Ok(in_use)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 /// Writes one file and the directories that lead to it.

@@ -209,8 +209,11 @@ impl Watch {
         self.try_python = lacks_python.then(|| Instant::now() + TRY_PYTHON_EVERY);
         report_broken(&self.announce.borrow(), &catalogue);
         let is_known = |name: &str| catalogue.tasks.contains_key(name) || catalogue.broken.contains_key(name);
-        let slow_names: BTreeSet<String> =
-            if slow.is_empty() { BTreeSet::new() } else { files.names().filter(|name| !is_known(name)).map(str::to_owned).collect() };
+        let slow_names: BTreeSet<String> = if slow.is_empty() {
+            BTreeSet::new()
+        } else {
+            files.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+        };
         for name in &slow_names {
             tracing::info!(module = name, "importing this module takes long; the others are ready");
         }

@@ -239,7 +239,9 @@ impl Serve {
     fn note_shortage(&mut self, what: &str) {
         if let Some(delay) = self.shortage.note(what, Instant::now()) {
             let seconds = delay.as_secs();
-            tracing::warn!("no process can be started for tasks: {what}. They go back, and none is taken for {seconds} s");
+            tracing::warn!(
+                "no process can be started for tasks: {what}. They go back, and none is taken for {seconds} s"
+            );
             self.beat(false);
         }
     }
@@ -375,7 +377,13 @@ impl Serve {
     fn beat(&self, leaving: bool) {
         if self.link.is_up() {
             let catalogue = Arc::clone(&self.catalogue.borrow());
-            drop(self.link.publish(heartbeat::message(&self.settings, &catalogue, &self.attempts, self.shortage.what(), leaving)));
+            drop(self.link.publish(heartbeat::message(
+                &self.settings,
+                &catalogue,
+                &self.attempts,
+                self.shortage.what(),
+                leaving,
+            )));
         }
     }
 
