@@ -1,10 +1,10 @@
 //! A machine without descriptors for a further process. (In a file of its own: the limit is the whole process's.)
 
-mod runner_support;
+mod tasks_support;
 
 use hub_engine::runner::{Outcome, RunnerSettings};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use runner_support::{Tasks, run, success};
+use tasks_support::{Tasks, run, success};
 
 #[tokio::test]
 async fn a_task_for_which_no_process_can_be_started_is_not_failed() {

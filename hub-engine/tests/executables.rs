@@ -1,11 +1,11 @@
 //! Programs as tasks: what they read, when they are over, and what is left of them.
 
-mod runner_support;
+mod tasks_support;
 
 use futures_util::FutureExt as _;
 use hub_core::state::ErrorKind;
 use hub_engine::runner::{Outcome, Runner};
-use runner_support::{DEADLINE, Tasks, eventually, failure, is_running, request, run, success};
+use tasks_support::{DEADLINE, Tasks, eventually, failure, is_running, request, run, success};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! What becomes of modules that cannot be imported, or not in time, and of those beside them.
 
-mod runner_support;
+mod tasks_support;
 
 use std::path::Path;
 use std::time::Duration;
 
 use hub_core::state::ErrorKind;
 use hub_engine::runner::{Outcome, Runner, RunnerSettings};
-use runner_support::{DEADLINE, Tasks, failure, run, success};
+use tasks_support::{DEADLINE, Tasks, failure, run, success};
 
 #[tokio::test]
 async fn a_module_that_hangs_delays_nothing_but_itself() {

@@ -100,7 +100,7 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
         loop {
             match look() {
                 Some(found) => return found,
-                None => tokio::time::sleep(Duration::from_millis(1)).await,
+                None => tokio::task::yield_now().await,
             }
         }
     };
