@@ -145,12 +145,12 @@ class Modules:
 
     def _is_local(self, module):
         """Whether a module was loaded from a source here, or is a package of such modules without a source."""
-        path = getattr(module, "__file__", None)
-        if path is None:
-            places = getattr(module, "__path__", ())
-        else:
-            places = (os.path.dirname(path),) if isinstance(path, str) and path.endswith(".py") else ()
         try:
+            path = getattr(module, "__file__", None)
+            if path is None:
+                places = getattr(module, "__path__", ())
+            else:
+                places = (os.path.dirname(path),) if isinstance(path, str) and path.endswith(".py") else ()
             return any(isinstance(place, str) and self._is_inside(place) for place in places)
         except Exception:
             # Modules may be any objects, with attributes that raise.

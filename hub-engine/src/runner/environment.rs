@@ -82,6 +82,11 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
     }
 
+    /// Kills what is left of it.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
     fn signal(&self, signal: impl Into<Option<Signal>>) -> bool {
         self.0.is_some_and(|group| killpg(group, signal).is_ok())
     }
@@ -98,7 +103,7 @@ impl Drop for Group {
     /// A group's number stays taken while a member lives. Of a group without members, which was waited for just now, it is not
     /// given out again before all other numbers were.
     fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
+        self.kill();
     }
 }
 
