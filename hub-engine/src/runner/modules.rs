@@ -116,6 +116,7 @@ impl ModuleRunner {
 impl Runner for ModuleRunner {
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
         let place = tokio::select! {
+            biased;
             place = self.watcher.place(&request.task_name) => place,
             () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
         };
