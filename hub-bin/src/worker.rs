@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
-use hub_engine::runner::{ModuleRunner, RunnerSettings};
+use hub_engine::runner::{ModuleRunner, RunnerError, RunnerSettings};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::Transport;
 
@@ -89,9 +89,11 @@ impl Work {
     /// Starts the worker.
     pub(crate) async fn start(self, transport: Arc<dyn Transport>, prefix: &str) -> Result<Worker, Failure> {
         let tasks_dir = self.runner.tasks_dir.display().to_string();
-        let runner = ModuleRunner::start(self.runner)
-            .await
-            .map_err(|error| Failure::new(Exit::Usage, "the worker cannot start").because(error))?;
+        let runner = ModuleRunner::start(self.runner).await.map_err(|error| {
+            // What the machine lacks now it may have later: a service manager is to try again.
+            let exit = if matches!(error, RunnerError::TasksDir { .. }) { Exit::Usage } else { Exit::Refused };
+            Failure::new(exit, "the worker cannot start").because(error)
+        })?;
         let missing = runner.missing();
         if !missing.is_empty() {
             let message = format!(

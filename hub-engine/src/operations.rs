@@ -180,6 +180,9 @@ pub struct WorkerInfo {
     pub tasks: Vec<String>,
     /// The task modules it could not load, with the reason.
     pub broken: std::collections::BTreeMap<String, String>,
+    /// What its machine is short of, so that it takes no tasks for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<String>,
     /// When it was last heard of.
     #[serde(with = "hub_core::time::rfc3339")]
     pub last_seen: Timestamp,

@@ -1,15 +1,25 @@
-"""Loads task modules from the directory of tasks, and loads them again when their files change."""
+"""Loads task modules from the directory of tasks, and loads them again when their files change.
 
+What they import from that directory, at whatever time, is loaded again with them.
+"""
+
+import importlib
 import importlib.util
 import os
 import sys
 import time
+from importlib import machinery
 
 from hub import importing
+from hub.importing import stamp
 from hub.lib.api import Task
 
 # The files are looked at no more often than this: quick tasks would do little else.
 LOOK_EVERY_NS = 2_000_000
+# Looking takes no more than one part in so many of the time.
+LOOK_SHARE = 50
+# Directories whose modules are libraries, wherever they are: many cannot be loaded twice.
+LIBRARIES = ("site-packages", "dist-packages", "node_modules", "__pycache__")
 
 
 class BrokenModule(Exception):
@@ -29,23 +39,55 @@ def is_asynchronous(function):
     return False
 
 
-def stamp(path):
-    info = os.stat(path)
-    return (info.st_mtime_ns, info.st_size, info.st_ino)
+class Loader(machinery.SourceFileLoader):
+    """Loads a helper, and notes which state of its file that is: it may change at any time from then on."""
+
+    stamps = None
+
+    def get_code(self, fullname):
+        self.stamps[os.path.abspath(self.path)] = stamp(self.path)
+        return super().get_code(fullname)
 
 
 class Modules:
     """The task modules that this process has loaded."""
 
     def __init__(self, directory):
+        # Not where a symbolic link leads: that may change.
         self.directory = os.path.abspath(directory)
         self.tasks = {}
         self.stamps = {}
-        self.looked = 0
+        self.next_look = 0
+        importing.Loader.stamps = self.stamps
+        self._watch_imports()
         # At the end: a task module called json.py must not stand in the way of Python's own.
         sys.path.append(self.directory)
         package = importlib.util.find_spec(importing.PACKAGE)
         importing.note(package.origin, self.directory)
+
+    def _watch_imports(self):
+        loader = type("Loader", (Loader,), {"stamps": self.stamps})
+        extensions = (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES)
+        bytecode = (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES)
+        make = machinery.FileFinder.path_hook(extensions, (loader, machinery.SOURCE_SUFFIXES), bytecode)
+
+        def hook(path):
+            if not self._is_inside(path):
+                raise ImportError("not a directory of helpers", path=path)
+            return make(path)
+
+        sys.path_hooks.insert(0, hook)
+
+    def _is_inside(self, path):
+        """Whether this is the directory of tasks or in it, and not in an environment of libraries there."""
+        path = os.path.abspath(path)
+        if path != self.directory and not path.startswith(os.path.join(self.directory, "")):
+            return False
+        inner = path[len(self.directory):].split(os.sep)
+        if any(name.startswith(".") or name in LIBRARIES for name in inner):
+            return False
+        return not any(path.startswith(os.path.join(prefix, "")) for prefix in {sys.prefix, sys.base_prefix}
+                       if prefix != self.directory and prefix.startswith(self.directory))
 
     def get(self, name):
         """The task of this name, fresh from its file if that has changed."""
@@ -55,49 +97,47 @@ class Modules:
         if found is None:
             found = self._load(name)
             self.tasks[name] = found
-            self._note_helpers()
         return found
 
     def _changed(self):
         now = time.monotonic_ns()
-        if now - self.looked < LOOK_EVERY_NS:
+        if now < self.next_look:
             return False
-        self.looked = now
-        for path, known in self.stamps.items():
-            try:
-                if stamp(path) != known:
-                    return True
-            except OSError:
-                return True
-        return False
+        changed = any(self._has_changed(path, known) for path, known in list(self.stamps.items()))
+        then = time.monotonic_ns()
+        self.next_look = then + max(LOOK_EVERY_NS, LOOK_SHARE * (then - now))
+        return changed
+
+    @staticmethod
+    def _has_changed(path, known):
+        try:
+            return stamp(path) != known
+        except OSError:
+            return True
 
     def _forget(self):
         """A changed helper concerns every module that imported it, so all are loaded again."""
         importing.forget([name for name, module in list(sys.modules.items()) if self._is_local(module)])
+        importlib.invalidate_caches()
         self.tasks.clear()
         self.stamps.clear()
 
     def _is_local(self, module):
-        path = getattr(module, "__file__", None)
-        return isinstance(path, str) and os.path.dirname(os.path.abspath(path)) == self.directory
-
-    def _note_helpers(self):
-        for module in list(sys.modules.values()):
-            if self._is_local(module):
-                path = os.path.abspath(module.__file__)
-                if path not in self.stamps:
-                    try:
-                        self.stamps[path] = stamp(path)
-                    except OSError:
-                        pass
+        """Whether a module was loaded from a source here, or is a package of such modules without a source."""
+        try:
+            path = getattr(module, "__file__", None)
+            if path is None:
+                places = getattr(module, "__path__", ())
+            else:
+                places = (os.path.dirname(path),) if isinstance(path, str) and path.endswith(".py") else ()
+            return any(isinstance(place, str) and self._is_inside(place) for place in places)
+        except Exception:
+            # Modules may be any objects, with attributes that raise.
+            return False
 
     def _load(self, name):
-        path = os.path.join(self.directory, name + ".py")
-        try:
-            seen = stamp(path)
-        except FileNotFoundError:
+        if not os.path.isfile(os.path.join(self.directory, name + ".py")):
             raise NoSuchModule(name)
-        self.stamps[path] = seen
         return self._find(name, importing.load(name))
 
     def _find(self, name, module):

@@ -197,6 +197,10 @@ fn worker() -> Value {
                 "description": "The task modules it could not load, with the reason.",
                 "additionalProperties": text()
             },
+            "shortage": {
+                "type": "string",
+                "description": "What its machine is short of, so that it takes no tasks for now."
+            },
             "last_seen": time()
         }
     })

@@ -1,21 +1,32 @@
 //! Tasks in any language: a program that reads a request on its input and writes a value to its output.
+//!
+//! The program's end is the task's end. Whatever it has left running in its process group ends with it.
 
+use std::io;
 use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use hub_core::Json;
 use hub_core::state::{ErrorKind, TaskError};
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin};
 use tokio_util::sync::CancellationToken;
 
-use super::modules::RunnerSettings;
+use super::environment::{self, Group};
+use super::modules::{RunnerSettings, broken};
 use super::protocol::describe_exit;
-use super::{Outcome, TaskReport, TaskRequest, environment};
+use super::streams::{Head, Tail};
+use super::{Outcome, TaskReport, TaskRequest, program};
 
 /// How much of what is not JSON is shown.
 const EXCERPT: usize = 200;
 /// How many lines of the error output make the message of a failure.
 const LAST_LINES: usize = 5;
+/// How long the pipes of a program that has ended are still read. All that it wrote is in them; only a process that has
+/// left its group can hold them open longer.
+const LEFT_OPEN: Duration = Duration::from_millis(500);
 
 /// What the program reads.
 #[derive(Serialize)]
@@ -35,13 +46,90 @@ pub(super) async fn run(
     request: &TaskRequest,
     settings: &RunnerSettings,
     stop: &CancellationToken,
-) -> std::io::Result<TaskReport> {
-    let mut child = environment::command(path).current_dir(&settings.tasks_dir).spawn()?;
-    let missing = || std::io::Error::other("the process has no pipes");
-    let mut input = child.stdin.take().ok_or_else(missing)?;
+) -> TaskReport {
+    let mut command = environment::command(path);
+    let started = tokio::select! {
+        started = environment::start(command.current_dir(&settings.tasks_dir)) => started,
+        () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
+    };
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => return not_started(&error, path, settings),
+    };
+    converse(child, request, settings, stop).await.unwrap_or_else(|error| {
+        let msg = format!("the program could not be followed to its end: {error}");
+        TaskReport::silent(failed(ErrorKind::TaskFailed, msg, None))
+    })
+}
+
+fn not_started(error: &io::Error, path: &Path, settings: &RunnerSettings) -> TaskReport {
+    if let Some(what) = environment::shortage(error) {
+        return TaskReport::silent(Outcome::Shortage { what });
+    }
+    let name = path.file_name().unwrap_or_default().display();
+    match error.kind() {
+        // It was there a moment ago.
+        io::ErrorKind::NotFound if std::fs::symlink_metadata(path).is_err() => TaskReport::silent(Outcome::Unknown),
+        io::ErrorKind::ExecutableFileBusy => broken(format!(
+            "{name}: a process keeps the file open for writing. Write to a file beside it and rename that, as install does"
+        )),
+        _ => broken(format!("{name}: {}", program::explain(error, path, &settings.tasks_dir))),
+    }
+}
+
+/// Gives the program its request and takes what it says, to its end.
+async fn converse(
+    mut child: Child,
+    request: &TaskRequest,
+    settings: &RunnerSettings,
+    stop: &CancellationToken,
+) -> io::Result<TaskReport> {
+    let group = Group::of(&child);
+    let missing = || io::Error::other("the process has no pipes");
+    let input = child.stdin.take().ok_or_else(missing)?;
     let output = child.stdout.take().ok_or_else(missing)?;
     let errors = child.stderr.take().ok_or_else(missing)?;
-    let mut body = serde_json::to_vec(&Request {
+    let (mut value, mut log) = (Head::new(settings.result_limit_bytes), Tail::new(settings.log_limit_bytes));
+    let status = {
+        let request = line(request)?;
+        let talk = async { tokio::join!(feed(input, &request), value.read(output), log.read(errors)) };
+        let mut talk = std::pin::pin!(talk);
+        let mut talking = true;
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break Some(status?),
+                () = stop.cancelled() => break None,
+                _ = &mut talk, if talking => talking = false,
+            }
+        };
+        let end = async {
+            match status {
+                Some(_) => drop(group),
+                // What it prints meanwhile is read.
+                None => environment::stop(&mut child).await,
+            }
+        };
+        let mut end = std::pin::pin!(end);
+        tokio::select! {
+            () = &mut end => {}
+            _ = &mut talk, if talking => {
+                talking = false;
+                end.await;
+            }
+        }
+        if talking {
+            let _ = tokio::time::timeout(LEFT_OPEN, talk).await;
+        }
+        status
+    };
+    let log = log.text();
+    let outcome = status.map_or(Outcome::Cancelled, |status| outcome(status, &value, &log, settings));
+    Ok(TaskReport { log: (!log.is_empty()).then_some(log), ..TaskReport::silent(outcome) })
+}
+
+/// The request, as exactly one line. JSON strings hold no raw line breaks, so what goes is space between tokens.
+fn line(request: &TaskRequest) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Request {
         id: request.id,
         parent_id: request.parent_id,
         name: &request.name,
@@ -50,38 +138,27 @@ pub(super) async fn run(
         kwargs: &request.kwargs,
         attempt: request.attempt,
     })?;
-    // One line, as documented: arguments may be written over several. Texts have no line breaks of their own in JSON.
-    body.retain(|byte| !matches!(byte, b'\n' | b'\r'));
-    let feed = async move {
-        // A program that does not care for its input may end before it has read it.
-        let _ = input.write_all(&body).await;
-        let _ = input.write_all(b"\n").await;
-    };
-    let conversation =
-        async { tokio::join!(feed, head(output, settings.result_limit_bytes), tail(errors, settings.log_limit_bytes)) };
-    let ((), (value, size), log) = tokio::select! {
-        said = conversation => said,
-        () = stop.cancelled() => {
-            environment::stop(&mut child).await;
-            return Ok(TaskReport::silent(Outcome::Cancelled));
-        }
-    };
-    let status = tokio::select! {
-        status = child.wait() => status?,
-        () = stop.cancelled() => {
-            environment::stop(&mut child).await;
-            return Ok(TaskReport::silent(Outcome::Cancelled));
-        }
-    };
-    let outcome = if !status.success() {
-        failed(ErrorKind::TaskFailed, with_last_lines(&describe_exit(status), &log), Some(&log))
-    } else if size > settings.result_limit_bytes {
-        let msg = format!("the result has {size} bytes, the limit is {}", settings.result_limit_bytes);
+    line.retain(|byte| !matches!(byte, b'\n' | b'\r'));
+    line.push(b'\n');
+    Ok(line)
+}
+
+async fn feed(mut input: ChildStdin, line: &[u8]) {
+    // A program that does not care for its input may end before it has read it.
+    let _ = input.write_all(line).await;
+}
+
+/// How a program that was not stopped has ended.
+fn outcome(status: ExitStatus, value: &Head, log: &str, settings: &RunnerSettings) -> Outcome {
+    let limit = settings.result_limit_bytes;
+    if !status.success() {
+        failed(ErrorKind::TaskFailed, with_last_lines(&describe_exit(status), log), Some(log))
+    } else if value.size > limit {
+        let msg = format!("the result has {} bytes, the limit is {limit}", value.size);
         failed(ErrorKind::ResultTooLarge, msg, None)
     } else {
-        read_value(&value)
-    };
-    Ok(TaskReport { log: (!log.is_empty()).then_some(log), ..TaskReport::silent(outcome) })
+        read_value(&value.kept)
+    }
 }
 
 fn read_value(output: &[u8]) -> Outcome {
@@ -90,6 +167,10 @@ fn read_value(output: &[u8]) -> Outcome {
     }
     let text = std::str::from_utf8(output).map_err(|error| error.to_string());
     match text.and_then(|text| Json::parse(text).map_err(|error| error.to_string())) {
+        Ok(data) if data.is_deeper_than(Json::MAX_DEPTH) => {
+            let msg = format!("the result is nested more than {} levels deep", Json::MAX_DEPTH);
+            failed(ErrorKind::ValueTooDeep, msg, None)
+        }
         Ok(data) => Outcome::Success { data },
         Err(error) => {
             let excerpt = String::from_utf8_lossy(&output[..output.len().min(EXCERPT)]);
@@ -110,30 +191,4 @@ fn with_last_lines(what: &str, log: &str) -> String {
     let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
     if last.is_empty() { what.to_owned() } else { format!("{what}: {last}") }
-}
-
-/// The first `limit` bytes, and how many there were.
-async fn head(mut from: impl AsyncRead + Unpin, limit: usize) -> (Vec<u8>, usize) {
-    let (mut kept, mut size) = (Vec::new(), 0);
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        size += read;
-        let room = limit.saturating_sub(kept.len()).min(read);
-        kept.extend_from_slice(&buffer[..room]);
-    }
-    (kept, size)
-}
-
-/// The last `limit` bytes, as text.
-async fn tail(mut from: impl AsyncRead + Unpin, limit: usize) -> String {
-    let mut kept = Vec::new();
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..read]);
-        if kept.len() > 2 * limit {
-            kept.drain(..kept.len() - limit);
-        }
-    }
-    let kept = &kept[kept.len().saturating_sub(limit)..];
-    String::from_utf8_lossy(kept).into_owned()
 }

@@ -8,13 +8,19 @@ mod conversation;
 mod coroutines;
 mod environment;
 mod executable;
+mod files;
 mod function;
+mod guard;
+mod interpreter;
 mod lane;
 mod modules;
 mod pace;
+mod program;
 mod protocol;
 mod scan;
 mod sdk;
+mod streams;
+mod watcher;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +109,11 @@ pub enum Outcome {
     },
     /// Nothing of it has been run, through no fault of its own: it is to be handed over again.
     NotBegun,
+    /// Nothing of it has been run: this machine has too little left to start a process for it.
+    Shortage {
+        /// Of what, and what to do.
+        what: String,
+    },
     /// There is no such module here.
     Unknown,
     /// It was stopped.
@@ -118,6 +129,7 @@ impl Outcome {
             Self::Launched { .. } => "launched",
             Self::Failed { .. } => "failed",
             Self::NotBegun => "not begun",
+            Self::Shortage { .. } => "not started",
             Self::Unknown => "unknown module",
             Self::Cancelled => "stopped",
         }

@@ -2,27 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::state::{ErrorKind, TaskError};
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::children::Children;
 use super::coroutines::Coroutines;
-use super::scan::{self, Files};
 use super::sdk::Sdk;
-use super::{Catalogue, Language, Outcome, Runner, TaskReport, TaskRequest, executable};
-
-/// How often the directory is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use super::watcher::{Place, Watcher};
+use super::{Catalogue, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
 
 /// How task modules are run.
 #[derive(Clone, Debug)]
 pub struct RunnerSettings {
-    /// The directory of task modules.
+    /// The directory of task modules. Where it is a symbolic link, its target may change.
     pub tasks_dir: PathBuf,
     /// The modules there that count, where not all do.
     pub only: Option<BTreeSet<String>>,
@@ -36,6 +33,8 @@ pub struct RunnerSettings {
     pub max_tasks_per_child: u64,
     /// How many tasks run at a time: so many Python processes are there at most.
     pub slots: u32,
+    /// How long a module may take to import before it counts as broken.
+    pub import_limit: Duration,
 }
 
 impl RunnerSettings {
@@ -50,6 +49,7 @@ impl RunnerSettings {
             result_limit_bytes: 8 * 1024 * 1024,
             max_tasks_per_child: 0,
             slots: u32::MAX,
+            import_limit: Duration::from_secs(30),
         }
     }
 }
@@ -68,17 +68,18 @@ pub enum RunnerError {
     /// The files for Python cannot be written.
     #[error("failed to write the Python SDK to a temporary directory")]
     Sdk(#[source] std::io::Error),
+    /// This machine has too little left for a process that imports modules.
+    #[error("failed to start Python: {0}")]
+    Shortage(String),
 }
 
 /// Runs the task modules of a directory.
 #[derive(Debug)]
 pub struct ModuleRunner {
     settings: Arc<RunnerSettings>,
-    files: Arc<Mutex<Files>>,
     children: Children,
     coroutines: Coroutines,
-    catalogue: watch::Receiver<Arc<Catalogue>>,
-    _watching: DropGuard,
+    watcher: Watcher,
 }
 
 impl ModuleRunner {
@@ -89,75 +90,47 @@ impl ModuleRunner {
     pub async fn start(mut settings: RunnerSettings) -> Result<Self, RunnerError> {
         let path = settings.tasks_dir.display().to_string();
         let failed = |source| RunnerError::TasksDir { path: path.clone(), source };
-        settings.tasks_dir = std::fs::canonicalize(&settings.tasks_dir).map_err(failed)?;
-        let files = Files::look(&settings).map_err(failed)?;
+        // Symbolic links stay: a deployment may have them lead elsewhere.
+        settings.tasks_dir = std::path::absolute(&settings.tasks_dir).map_err(failed)?;
         let sdk = Arc::new(Sdk::write().map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
         let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
-        if files.has_python()
-            && let Err(error) = children.prepare()
-        {
-            // The catalogue says of each module that Python cannot be started, and what to do.
-            tracing::debug!(%error, "no Python process");
-        }
-        let catalogue = scan::catalogue(&files, &settings, &sdk).await;
-        report_broken(&Catalogue::default(), &catalogue);
-        let (announce, catalogue) = watch::channel(Arc::new(catalogue));
-        let files = Arc::new(Mutex::new(files));
-        let watching = CancellationToken::new();
-        let watch = watch_directory(Arc::clone(&settings), Arc::clone(&sdk), Arc::clone(&files), announce);
-        tokio::spawn(watching.clone().run_until_cancelled_owned(watch));
-        Ok(Self {
-            children,
-            coroutines: Coroutines::new(Arc::clone(&settings), sdk),
-            settings,
-            files,
-            catalogue,
-            _watching: watching.drop_guard(),
-        })
+        let prepare = || {
+            if let Err(error) = children.prepare() {
+                // The catalogue says of each module that Python cannot be started, and what to do.
+                tracing::debug!(%error, "no Python process");
+            }
+        };
+        let watcher = Watcher::start(Arc::clone(&settings), Arc::clone(&sdk), failed, prepare).await?;
+        Ok(Self { children, coroutines: Coroutines::new(Arc::clone(&settings), sdk), settings, watcher })
     }
 
     /// Those of [`RunnerSettings::only`] that the directory does not have.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        self.settings.only.iter().flatten().filter(|name| files.get(name).is_none()).cloned().collect()
-    }
-
-    fn is_coroutine(&self, module: &str) -> bool {
-        self.catalogue.borrow().tasks.get(module).is_some_and(|info| info.coroutine)
-    }
-
-    /// The file for a task; looks again where none is known, since it may be new.
-    fn find(&self, name: &str) -> Option<Result<(Language, PathBuf), String>> {
-        let found =
-            |files: &Files| files.get(name).map(|found| found.map(|(language, path)| (language, path.to_owned())));
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        found(&files).or_else(|| {
-            let fresh = Files::look(&self.settings).ok()?;
-            let found = found(&fresh)?;
-            *files = fresh;
-            Some(found)
-        })
+        self.settings.only.iter().flatten().filter(|name| !self.watcher.has(name)).cloned().collect()
     }
 }
 
 #[async_trait]
 impl Runner for ModuleRunner {
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
-        let ran = match self.find(&request.task_name) {
-            None => return TaskReport::silent(Outcome::Unknown),
-            Some(Err(clash)) => return broken(clash),
-            Some(Ok((Language::Python, _))) => {
-                if self.is_coroutine(&request.task_name) {
-                    self.coroutines.run(request, &stop).await
-                } else {
-                    self.children.run(&request, &stop).await
-                }
-            }
-            Some(Ok((_, path))) => executable::run(&path, &request, &self.settings, &stop).await,
+        let place = tokio::select! {
+            biased;
+            place = self.watcher.place(&request.task_name) => place,
+            () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
         };
-        ran.unwrap_or_else(|error| broken(format!("the task cannot be started: {error}")))
+        let ran = match place {
+            Place::None => return TaskReport::silent(Outcome::Unknown),
+            Place::Broken(why) => return broken(why),
+            Place::Coroutine => self.coroutines.run(request, &stop).await,
+            Place::Function => self.children.run(&request, &stop).await,
+            Place::Program(path) => return executable::run(&path, &request, &self.settings, &stop).await,
+        };
+        ran.unwrap_or_else(|error| match environment::shortage(&error) {
+            Some(what) => TaskReport::silent(Outcome::Shortage { what }),
+            None => broken(super::interpreter::not_started(&self.settings.python, &error)),
+        })
     }
 
     fn has_room_ahead(&self, module: &str) -> bool {
@@ -165,7 +138,7 @@ impl Runner for ModuleRunner {
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
-        self.catalogue.clone()
+        self.watcher.catalogue()
     }
 
     async fn shutdown(&self, grace: Duration) {
@@ -174,44 +147,8 @@ impl Runner for ModuleRunner {
     }
 }
 
-fn broken(msg: String) -> TaskReport {
+/// The report of a module that cannot be run.
+pub(super) fn broken(msg: String) -> TaskReport {
     let error = TaskError { kind: ErrorKind::BrokenModule, type_name: None, traceback: None };
     TaskReport::silent(Outcome::Failed { msg, error })
-}
-
-/// Looks at the directory again and again; says when what it has to offer has changed.
-async fn watch_directory(
-    settings: Arc<RunnerSettings>,
-    sdk: Arc<Sdk>,
-    files: Arc<Mutex<Files>>,
-    announce: watch::Sender<Arc<Catalogue>>,
-) {
-    let mut seen = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let fresh = match Files::look(&settings) {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                tracing::warn!(%error, tasks_dir = %settings.tasks_dir.display(), "the task modules cannot be read");
-                continue;
-            }
-        };
-        if fresh == seen {
-            continue;
-        }
-        let catalogue = scan::catalogue(&fresh, &settings, &sdk).await;
-        report_broken(&announce.borrow(), &catalogue);
-        files.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&fresh);
-        seen = fresh;
-        announce.send_replace(Arc::new(catalogue));
-        tracing::info!("task modules have changed");
-    }
-}
-
-fn report_broken(before: &Catalogue, now: &Catalogue) {
-    for (name, why) in &now.broken {
-        if before.broken.get(name) != Some(why) {
-            tracing::warn!(module = name, "a task module cannot be used; the others can:\n{why}");
-        }
-    }
 }

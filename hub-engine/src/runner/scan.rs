@@ -1,40 +1,66 @@
-//! What is in the directory of tasks.
+//! Finds out what the files of the directory of tasks have to offer: Python modules are imported once, in processes
+//! that do nothing else.
+//!
+//! One process imports one module after the other. A module that takes long keeps that process for itself, and another
+//! one goes on with the rest.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use hub_core::Json;
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Child;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+use tokio::time::Instant;
 
+use super::environment::Group;
+use super::files::Files;
 use super::modules::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
 use super::sdk::Sdk;
-use super::{Catalogue, Language, TaskInfo, environment};
+use super::{Catalogue, Language, TaskInfo, environment, interpreter};
 
-/// How long a module may take to import before it counts as broken.
-const IMPORT_LIMIT: Duration = Duration::from_secs(30);
+/// A module that takes longer than this to import is imported apart from the others.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a process that has said all may take to end.
+const TIDYING: Duration = Duration::from_secs(30);
+/// How many modules one process is told at most: their names are an argument of its command.
+const MOST_NAMES: usize = 400;
 /// The number of the scanner's output file.
 const OUTPUT: u64 = u64::MAX - 1;
 
-/// The files of a directory that can be tasks, by task name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Files {
-    found: BTreeMap<String, Vec<File>>,
+/// What the files have to offer.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) catalogue: Catalogue,
+    /// Those of the broken modules that are not to be tried again: they would take their process with them, or hang, or
+    /// there is no Python.
+    pub(super) hopeless: BTreeMap<String, String>,
+    /// Whether there is no Python for the modules.
+    pub(super) lacks_python: bool,
+    /// Modules that are still being imported.
+    pub(super) slow: FuturesUnordered<Slow>,
 }
 
-/// One such file, and what tells that it has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct File {
-    path: PathBuf,
-    language: Language,
-    modified: Option<SystemTime>,
-    size: u64,
+/// A module that is being imported apart from the others, and what comes of it.
+pub(super) type Slow = Pin<Box<dyn Future<Output = (String, Verdict)> + Send>>;
+
+/// What an import has shown.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It has this task.
+    Offers(TaskInfo),
+    /// It raised an exception, or has no task. The next import may go better.
+    Broken(String),
+    /// It ended its process, or did not come to an end.
+    Hopeless(String),
 }
 
-/// What the scanner says of a module.
+/// A line of a scanner.
 #[derive(Deserialize)]
 struct Said {
     #[serde(default)]
@@ -56,161 +82,217 @@ struct Said {
     all: bool,
 }
 
-impl Files {
-    /// Looks at the directory of tasks. Files that begin with `_` or `.` are helpers.
-    pub(super) fn look(settings: &RunnerSettings) -> std::io::Result<Self> {
-        let mut files = Self::default();
-        let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
-        for entry in std::fs::read_dir(&settings.tasks_dir)? {
-            let path = entry?.path();
-            // Through symbolic links: what counts is what would be run.
-            let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            let Some(language) = language(&path, &metadata) else { continue };
-            let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            if name.starts_with(['_', '.']) || !counts(name) {
-                continue;
+/// A process that imports modules.
+struct Scanner {
+    process: Child,
+    /// Ends what the modules have started, when this goes.
+    group: Group,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What it imports now, and when it is given up.
+    loading: Option<(String, Instant)>,
+    limit: Duration,
+}
+
+/// What a scanner has come to.
+enum Event {
+    /// The next module.
+    Loading,
+    /// A verdict.
+    Found(String, Verdict),
+    /// It has said all.
+    All,
+    /// It ended without having imported anything; how completes a sentence.
+    Failed(String),
+}
+
+impl Findings {
+    /// What became of a module.
+    pub(super) fn note(&mut self, name: String, verdict: Verdict) {
+        match verdict {
+            Verdict::Offers(info) => drop(self.catalogue.tasks.insert(name, info)),
+            Verdict::Broken(why) => drop(self.catalogue.broken.insert(name, why)),
+            Verdict::Hopeless(why) => {
+                self.hopeless.insert(name.clone(), why.clone());
+                self.catalogue.broken.insert(name, why);
             }
-            let file = File { language, modified: metadata.modified().ok(), size: metadata.len(), path: path.clone() };
-            files.found.entry(name.to_owned()).or_default().push(file);
-        }
-        files.found.values_mut().for_each(|files| files.sort_by(|a, b| a.path.cmp(&b.path)));
-        Ok(files)
-    }
-
-    /// Whether there are Python modules.
-    pub(super) fn has_python(&self) -> bool {
-        self.found.values().flatten().any(|file| file.language == Language::Python)
-    }
-
-    /// What runs a task of this name, and the file. `Err` where several files claim it.
-    pub(super) fn get(&self, name: &str) -> Option<Result<(Language, &Path), String>> {
-        match self.found.get(name)?.as_slice() {
-            [one] => Some(Ok((one.language, &one.path))),
-            several => Some(Err(clash(several))),
         }
     }
-}
 
-fn clash(files: &[File]) -> String {
-    let names: Vec<_> =
-        files.iter().filter_map(|file| file.path.file_name()).map(|name| name.to_string_lossy()).collect();
-    format!("several files claim this name: {}. Rename all but one", names.join(", "))
-}
-
-fn language(path: &Path, metadata: &std::fs::Metadata) -> Option<Language> {
-    use std::os::unix::fs::PermissionsExt;
-    if !metadata.is_file() {
-        return None;
+    fn knows(&self, name: &str) -> bool {
+        self.catalogue.tasks.contains_key(name) || self.catalogue.broken.contains_key(name)
     }
-    if path.extension().is_some_and(|extension| extension == "py") {
-        return Some(Language::Python);
-    }
-    (metadata.permissions().mode() & 0o111 != 0).then_some(Language::Executable)
 }
 
-/// Finds out what the files have to offer.
-pub(super) async fn catalogue(files: &Files, settings: &RunnerSettings, sdk: &Sdk) -> Catalogue {
-    let mut catalogue = Catalogue::default();
+/// Finds out what the files have to offer. Modules that take long are left to [`Findings::slow`].
+///
+/// # Errors
+/// Where this machine is short of something that a process needs.
+pub(super) async fn look(files: &Files, settings: &Arc<RunnerSettings>, sdk: &Sdk) -> io::Result<Findings> {
+    let mut findings = Findings::default();
     let mut modules = Vec::new();
-    for (name, found) in &files.found {
-        match found.as_slice() {
-            [one] if one.language == Language::Python => modules.push(name.clone()),
-            [_] => drop(catalogue.tasks.insert(name.clone(), TaskInfo::plain(Language::Executable))),
-            several => drop(catalogue.broken.insert(name.clone(), clash(several))),
+    for name in files.names() {
+        match files.get(name) {
+            Some(Ok((Language::Python, _))) => modules.push(name.to_owned()),
+            Some(Ok(_)) => findings.note(name.to_owned(), Verdict::Offers(TaskInfo::plain(Language::Executable))),
+            Some(Err(why)) => findings.note(name.to_owned(), Verdict::Broken(why)),
+            None => {}
         }
     }
-    // A module that takes the scanner with it is noted, and the rest is looked at by another one.
     while !modules.is_empty() {
-        match scan(&modules, settings, sdk, &mut catalogue).await {
-            Ok(None) => break,
-            Ok(Some((culprit, why))) => {
-                catalogue.broken.insert(culprit.clone(), why);
-                modules.retain(|name| {
-                    *name != culprit && !catalogue.tasks.contains_key(name) && !catalogue.broken.contains_key(name)
-                });
-            }
-            Err(error) => {
-                let why = format!(
-                    "Python cannot be started ({}: {error}). Install Python 3.8 or later, or name it in the \
-                     configuration (python = …)",
-                    settings.python.display()
-                );
-                modules.drain(..).for_each(|name| drop(catalogue.broken.insert(name, why.clone())));
+        let part = modules.len().min(MOST_NAMES);
+        match import(&modules[..part], settings, sdk, &mut findings).await? {
+            Import::All => drop(modules.drain(..part)),
+            Import::Until(last) => modules.retain(|name| *name != last && !findings.knows(name)),
+            Import::Impossible(why) => {
+                findings.lacks_python = true;
+                modules.drain(..).for_each(|name| findings.note(name, Verdict::Hopeless(why.clone())));
             }
         }
     }
-    catalogue
+    Ok(findings)
 }
 
-/// Has one process import the modules. Returns the one that it did not survive, and why.
-async fn scan(
-    modules: &[String],
-    settings: &RunnerSettings,
-    sdk: &Sdk,
-    catalogue: &mut Catalogue,
-) -> std::io::Result<Option<(String, String)>> {
-    let output = sdk.output_file(OUTPUT);
-    let child_settings = ChildSettings {
-        tasks_dir: &settings.tasks_dir,
-        output: &output,
-        log_limit: settings.log_limit_bytes,
-        result_limit: settings.result_limit_bytes,
-        max_depth: Json::MAX_DEPTH,
-        coroutines: false,
-        scan: Some(modules),
+/// How far a process came with its modules.
+enum Import {
+    /// It has said all.
+    All,
+    /// It did not survive this one, or is still at it.
+    Until(String),
+    /// It could not begin.
+    Impossible(String),
+}
+
+/// Has one process import modules, as long as none of them takes long.
+async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings: &mut Findings) -> io::Result<Import> {
+    let mut scanner = match Scanner::start(names, settings, sdk).await {
+        Ok(scanner) => scanner,
+        Err(error) if environment::shortage(&error).is_some() => return Err(error),
+        Err(error) => return Ok(Import::Impossible(interpreter::not_started(&settings.python, &error))),
     };
-    let mut child = protocol::python(&settings.python, sdk, &child_settings).spawn()?;
-    let Some(stdout) = child.stdout.take() else { return Ok(None) };
-    let mut lines = BufReader::new(stdout).lines();
-    let mut loading = None;
+    let deadline = Instant::now() + settings.import_limit;
     loop {
-        let line = match tokio::time::timeout(IMPORT_LIMIT, lines.next_line()).await {
-            Ok(line) => line?,
-            Err(_) => {
-                environment::kill(&mut child).await;
-                let why = format!("importing it took longer than {} s", IMPORT_LIMIT.as_secs());
-                return Ok(loading.map(|name| (name, why)));
+        let patience = (Instant::now() + PATIENCE).min(scanner.deadline().unwrap_or(deadline));
+        match tokio::time::timeout_at(patience, scanner.next()).await {
+            Ok(Event::Loading) => {}
+            Ok(Event::Found(name, verdict)) => {
+                let is_end = matches!(verdict, Verdict::Hopeless(_)).then(|| name.clone());
+                findings.note(name, verdict);
+                if let Some(name) = is_end {
+                    return Ok(Import::Until(name));
+                }
             }
-        };
-        let Some(line) = line else { break };
-        let said: Said = serde_json::from_str(&line)?;
-        if said.all {
-            tokio::spawn(end(child));
-            return Ok(None);
-        }
-        match (said.loading, said.name, said.broken) {
-            (Some(name), ..) => loading = Some(name),
-            (None, Some(name), Some(why)) => {
-                loading = None;
-                catalogue.broken.insert(name, why);
+            Ok(Event::All) => {
+                scanner.let_tidy_up();
+                return Ok(Import::All);
             }
-            (None, Some(name), None) => {
-                loading = None;
-                let info = TaskInfo {
-                    language: Language::Python,
-                    signature: said.signature,
-                    doc: said.doc,
-                    asynchronous: said.asynchronous,
-                    coroutine: said.coroutine,
-                };
-                catalogue.tasks.insert(name, info);
+            Ok(Event::Failed(how)) => {
+                return Ok(Import::Impossible(interpreter::diagnose(&settings.python, &how).await));
             }
-            (None, None, _) => {}
+            Err(_) => match scanner.loading.clone() {
+                Some((name, _)) => {
+                    findings.slow.push(Box::pin(scanner.finish()));
+                    return Ok(Import::Until(name));
+                }
+                None if Instant::now() < deadline => {}
+                None => {
+                    let how = format!("did not begin within {} s", settings.import_limit.as_secs());
+                    return Ok(Import::Impossible(interpreter::diagnose(&settings.python, &how).await));
+                }
+            },
         }
     }
-    let status = child.wait().await?;
-    if let Some(name) = loading.filter(|_| !status.success()) {
-        return Ok(Some((name, format!("the process that imported it {}", describe_exit(status)))));
-    }
-    if !status.success() {
-        return Err(std::io::Error::other(format!("the interpreter {}", describe_exit(status))));
-    }
-    Ok(None)
 }
 
-/// Lets a scanner that has said all come to its end, for which modules may have wishes of their own.
-async fn end(mut child: Child) {
-    if tokio::time::timeout(IMPORT_LIMIT, child.wait()).await.is_err() {
-        environment::kill(&mut child).await;
+impl Scanner {
+    async fn start(names: &[String], settings: &RunnerSettings, sdk: &Sdk) -> io::Result<Self> {
+        let output = sdk.output_file(OUTPUT);
+        let child_settings = ChildSettings {
+            tasks_dir: &settings.tasks_dir,
+            output: &output,
+            log_limit: settings.log_limit_bytes,
+            result_limit: settings.result_limit_bytes,
+            max_depth: Json::MAX_DEPTH,
+            coroutines: false,
+            scan: Some(names),
+        };
+        let mut process = environment::start(&mut protocol::python(&settings.python, sdk, &child_settings)).await?;
+        let group = Group::of(&process);
+        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;
+        let lines = BufReader::new(stdout).lines();
+        Ok(Self { process, group, lines, loading: None, limit: settings.import_limit })
+    }
+
+    /// When the module that it imports now is given up.
+    fn deadline(&self) -> Option<Instant> {
+        self.loading.as_ref().map(|(_, deadline)| *deadline)
+    }
+
+    /// Waits for what it says next. Nothing is lost where this is given up halfway.
+    async fn next(&mut self) -> Event {
+        while let Ok(Some(line)) = self.lines.next_line().await {
+            let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
+            if said.all {
+                return Event::All;
+            }
+            if let Some(name) = said.loading {
+                self.loading = Some((name, Instant::now() + self.limit));
+                return Event::Loading;
+            }
+            if let Some(name) = said.name.clone() {
+                self.loading = None;
+                return Event::Found(name, said.verdict());
+            }
+        }
+        let how = self.process.wait().await.map_or_else(|_| "ended".to_owned(), describe_exit);
+        match self.loading.take() {
+            Some((name, _)) => Event::Found(name, Verdict::Hopeless(format!("the process that imported it {how}"))),
+            None => Event::Failed(how),
+        }
+    }
+
+    /// Waits for the verdict on the module that it imports now, and ends it.
+    async fn finish(mut self) -> (String, Verdict) {
+        let (name, deadline) = self.loading.clone().unwrap_or_else(|| (String::new(), Instant::now()));
+        loop {
+            match tokio::time::timeout_at(deadline, self.next()).await {
+                Ok(Event::Found(found, verdict)) if found == name => return (name, verdict),
+                Ok(Event::Loading | Event::Found(..)) => {}
+                Ok(Event::All | Event::Failed(_)) => return (name, Verdict::Hopeless("it is not there".to_owned())),
+                Err(_) => {
+                    let why = format!(
+                        "importing it took longer than {} s. What stands outside of functions runs at the import: \
+                         move what waits into the function",
+                        self.limit.as_secs()
+                    );
+                    return (name, Verdict::Hopeless(why));
+                }
+            }
+        }
+    }
+
+    /// Lets it come to its end, for which modules may have wishes of their own.
+    fn let_tidy_up(self) {
+        let Self { mut process, group, .. } = self;
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(TIDYING, process.wait()).await;
+            drop(group);
+        });
+    }
+}
+
+impl Said {
+    fn verdict(self) -> Verdict {
+        self.broken.map_or_else(
+            || {
+                Verdict::Offers(TaskInfo {
+                    language: Language::Python,
+                    signature: self.signature,
+                    doc: self.doc,
+                    asynchronous: self.asynchronous,
+                    coroutine: self.coroutine,
+                })
+            },
+            Verdict::Broken,
+        )
     }
 }

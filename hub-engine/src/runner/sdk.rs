@@ -1,10 +1,14 @@
 //! The Python SDK, carried in this program and written out for the children of one runner.
 
-use std::fs::File;
-use std::io;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use tempfile::TempDir;
+
+use super::guard::Guard;
 
 const FILES: [(&str, &str); 13] = [
     ("hub/__init__.py", include_str!("../../python/hub/__init__.py")),
@@ -21,28 +25,37 @@ const FILES: [(&str, &str); 13] = [
     ("hub/surroundings.py", include_str!("../../python/hub/surroundings.py")),
     ("hub_tasks/__init__.py", include_str!("../../python/hub_tasks/__init__.py")),
 ];
+/// How the directory's name begins.
+const PREFIX: &str = "hub-sdk-";
 
-/// A private directory with the SDK and the children's files. It goes when this goes.
+/// A private directory with the SDK and the children's files. It goes when this goes; where this program is killed, its
+/// guard or the next program that starts removes it.
 #[derive(Debug)]
 pub(super) struct Sdk {
+    // Fields go in this order: the guard must not take the end of the directory for the end of this program.
+    _guard: Option<Guard>,
     directory: TempDir,
-    /// Locked: whoever clears old files out of the system's temporary directory leaves what is in use alone.
+    /// Locked as long as it is in use. Whoever clears old files out of the system's temporary directory respects that.
     _in_use: File,
 }
 
 impl Sdk {
     pub(super) fn write() -> io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("hub-sdk-").tempdir()?;
-        for (path, text) in FILES {
-            let path = directory.path().join(path);
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
+        remove_abandoned(&std::env::temp_dir());
+        let (directory, in_use) = loop {
+            let directory = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+            // Until it is locked, another program may take it for an abandoned one.
+            match claim(directory.path()) {
+                Ok(in_use) => break (directory, in_use),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            std::fs::write(path, text)?;
+        };
+        for (path, text) in FILES {
+            write(directory.path(), Path::new(path), text)?;
         }
-        let in_use = File::open(directory.path())?;
-        in_use.lock_shared()?;
-        Ok(Self { directory, _in_use: in_use })
+        let guard = Guard::start(directory.path());
+        Ok(Self { _guard: guard, directory, _in_use: in_use })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -52,5 +65,90 @@ impl Sdk {
     /// A file for what a child writes past Python.
     pub(super) fn output_file(&self, number: u64) -> PathBuf {
         self.directory.path().join(format!("child-{number}.out"))
+    }
+}
+
+/// Makes a new directory private, whatever the umask, and locks it. `NotFound` where it has been removed meanwhile.
+fn claim(directory: &Path) -> io::Result<File> {
+    std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    let in_use = open_directory(directory)?;
+    in_use.lock_shared()?;
+    let (open, found) = (in_use.metadata()?, std::fs::metadata(directory)?);
+    if (open.dev(), open.ino()) == (found.dev(), found.ino()) {
+        Ok(in_use)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Writes one file and the directories that lead to it.
+fn write(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut inner = directory.to_owned();
+    for name in path.parent().into_iter().flat_map(Path::iter) {
+        inner.push(name);
+        match DirBuilder::new().mode(0o700).create(&inner) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => std::fs::set_permissions(&inner, Permissions::from_mode(0o700))?,
+        }
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(path))?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+/// Removes the directories of this user's programs that were killed. Nobody holds a lock on theirs.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    let ours = nix::unistd::geteuid().as_raw();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_one = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+        let Some(directory) = is_one.then(|| open_directory(&path).ok()).flatten() else { continue };
+        let is_ours = directory.metadata().is_ok_and(|metadata| metadata.uid() == ours);
+        if is_ours && directory.try_lock().is_ok() {
+            match std::fs::remove_dir_all(&path) {
+                Ok(()) => tracing::debug!(path = %path.display(), "removed what a program that was killed had left"),
+                Err(error) => tracing::debug!(path = %path.display(), %error, "cannot remove an old directory"),
+            }
+        }
+    }
+}
+
+/// Opens a directory, and never what a symbolic link leads to.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_uses_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let path = parent.path().join(name);
+            std::fs::create_dir_all(path.join("hub")).unwrap();
+            path
+        };
+        let (abandoned, used, other) = (make("hub-sdk-a"), make("hub-sdk-b"), make("other"));
+        let link = parent.path().join("hub-sdk-link");
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let lock = open_directory(&used).unwrap();
+        lock.lock_shared().unwrap();
+        remove_abandoned(parent.path());
+        let there = [&abandoned, &used, &other, &link].map(|path| path.exists());
+        assert_eq!(there, [false, true, true, true]);
+        drop(lock);
+        remove_abandoned(parent.path());
+        assert!(!used.exists());
+    }
+
+    #[test]
+    fn nobody_else_may_read_or_write_any_of_it() {
+        let sdk = Sdk::write().unwrap();
+        let mode = |path: &str| std::fs::metadata(sdk.path().join(path)).unwrap().mode() & 0o7777;
+        assert_eq!(["", "hub", "hub/lib"].map(mode), [0o700; 3]);
+        assert_eq!(FILES.map(|(path, _)| mode(path)), [0o600; FILES.len()]);
     }
 }

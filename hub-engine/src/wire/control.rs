@@ -65,6 +65,9 @@ pub struct Heartbeat {
     /// The task modules it could not load: name and reason.
     #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// What its machine is short of, so that it takes no tasks for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<Arc<str>>,
     /// It stops, and this is its last.
     #[serde(default)]
     pub leaving: bool,

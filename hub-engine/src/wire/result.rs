@@ -95,7 +95,8 @@ pub struct Returned {
 pub enum ReturnReason {
     /// It has no such task module.
     UnknownModule,
-    /// Its slots are held by tasks that run long.
+    /// It cannot run it now: its slots are held by tasks that run long, or its machine is short of processes,
+    /// descriptors or memory.
     Busy,
     /// It stops.
     Draining,

@@ -24,6 +24,9 @@ use crate::wire::TaskMessage;
 /// Functions that are over at once are run one after the other for so long before others get their turn.
 const STINT: Duration = Duration::from_millis(1);
 
+/// How much of what a stopped task had printed goes into the worker's log, in bytes: the end of it.
+const PRINTED: usize = 4096;
+
 /// Who has them run.
 pub(super) struct Crew {
     pub(super) runner: Arc<dyn Runner>,
@@ -52,7 +55,7 @@ impl Crew {
     }
 
     async fn run(&self, Issue { task, stop }: Issue) {
-        let key = (task.id, task.attempt);
+        let (key, name) = ((task.id, task.attempt), Arc::clone(&task.name));
         let started_at = now();
         tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
         let run = async { self.runner.run(self.request(&task), stop.clone()).await };
@@ -65,6 +68,13 @@ impl Crew {
         if report.outcome == Outcome::NotBegun {
             let _ = self.report.send(Internal::NotBegun(task));
             return;
+        }
+        if report.outcome == Outcome::Cancelled
+            && let Some(log) = report.log.as_deref()
+        {
+            // The dispatcher expects no report of what it has stopped: what was printed is kept here.
+            let printed = &log[log.floor_char_boundary(log.len().saturating_sub(PRINTED))..];
+            tracing::info!(task = %key.0, name = %name, ?printed, "a task was stopped");
         }
         let ended_at = now();
         // One that was handed over ahead has begun later than that.

@@ -9,8 +9,14 @@ use super::settings::{WorkerSettings, host_name};
 use crate::runner::Catalogue;
 use crate::wire::{self, Heartbeat};
 
-/// The heartbeat of a worker with this catalogue and these issues.
-pub(super) fn message(settings: &WorkerSettings, catalogue: &Catalogue, attempts: &Attempts, leaving: bool) -> Message {
+/// The heartbeat of a worker with this catalogue and these issues, whose machine is short of this.
+pub(super) fn message(
+    settings: &WorkerSettings,
+    catalogue: &Catalogue,
+    attempts: &Attempts,
+    shortage: Option<&Arc<str>>,
+    leaving: bool,
+) -> Message {
     let heartbeat = Heartbeat {
         v: wire::VERSION,
         worker: Arc::clone(&settings.id),
@@ -27,6 +33,7 @@ pub(super) fn message(settings: &WorkerSettings, catalogue: &Catalogue, attempts
             .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(Into::into)))
             .collect(),
         broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), why.as_str().into())).collect(),
+        shortage: shortage.cloned(),
         leaving,
     };
     let key = settings.names.heartbeat_key(&settings.id);

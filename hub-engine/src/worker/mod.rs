@@ -15,6 +15,7 @@ mod report;
 mod results;
 mod serve;
 mod settings;
+mod shortage;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,6 +27,8 @@ pub(super) enum Told {
     Result(TaskEnded),
     /// That this worker cannot run it.
     UnknownModule,
+    /// That this worker cannot run it now, since the machine is short of this.
+    Shortage(String),
     /// Nothing: whoever had it stopped knows.
     Nothing,
 }
@@ -49,6 +51,7 @@ impl Told {
             Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg.into()), Some(error)),
             Outcome::Unknown => return Self::UnknownModule,
+            Outcome::Shortage { what } => return Self::Shortage(what),
             Outcome::Cancelled | Outcome::NotBegun => return Self::Nothing,
         };
         let Span { started_at, ended_at } = span;

@@ -17,6 +17,7 @@ use super::pace::Pace;
 use super::report::Reporter;
 use super::results::{Results, Told};
 use super::settings::WorkerSettings;
+use super::shortage::Shortage;
 use crate::acks::Acks;
 use crate::runner::{Catalogue, Runner};
 use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage};
@@ -46,6 +47,7 @@ pub(super) struct Serve {
     results: Results,
     acks: Acks,
     pace: Pace,
+    shortage: Shortage,
     ready: watch::Sender<bool>,
     internal: mpsc::UnboundedSender<Internal>,
     from_internal: mpsc::UnboundedReceiver<Internal>,
@@ -76,6 +78,7 @@ impl Serve {
             results,
             acks,
             pace: Pace::new(),
+            shortage: Shortage::new(),
             ready,
             internal,
             from_internal,
@@ -106,6 +109,7 @@ impl Serve {
                 }
                 () = sleep_until(next_long) => self.announce_long().await,
                 () = sleep_until(self.acks.due()) => {}
+                () = sleep_until(self.shortage.due()) => {}
                 Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 event = events.next() => match event {
                     Some(event) => self.handle_event(event).await,
@@ -199,9 +203,17 @@ impl Serve {
                 if let Some(outside) = self.attempts.end(key, Instant::now()) {
                     self.pace.note(report.took.unwrap_or(outside));
                 }
-                match Told::of(key, report, span) {
+                let told = Told::of(key, report, span);
+                if !matches!(told, Told::Shortage(_)) {
+                    self.shortage.note_end();
+                }
+                match told {
                     Told::Result(ended) => self.results.push(ended),
                     Told::UnknownModule => self.hand_back(key, ReturnReason::UnknownModule),
+                    Told::Shortage(what) => {
+                        self.hand_back(key, ReturnReason::Busy);
+                        self.note_shortage(&what);
+                    }
                     Told::Nothing => self.finish(key),
                 }
             }
@@ -220,6 +232,17 @@ impl Serve {
     fn finish(&mut self, key: Key) {
         if let Some(delivery) = self.attempts.finish(key) {
             self.acks.done(delivery);
+        }
+    }
+
+    /// No process could be started for a task, which is no fault of the task's.
+    fn note_shortage(&mut self, what: &str) {
+        if let Some(delay) = self.shortage.note(what, Instant::now()) {
+            let seconds = delay.as_secs();
+            tracing::warn!(
+                "no process can be started for tasks: {what}. They go back, and none is taken for {seconds} s"
+            );
+            self.beat(false);
         }
     }
 
@@ -244,19 +267,23 @@ impl Serve {
         });
     }
 
-    /// Starts what waits while there are slots; with every slot held by a long task, keeps nothing that
-    /// another worker could run meanwhile.
+    /// Starts what waits while there are slots; with every slot held by a long task, or no process to be had, keeps
+    /// nothing that another worker could run meanwhile.
     async fn fill_slots(&mut self) {
+        if self.shortage.ends(Instant::now()) {
+            tracing::info!("tasks are taken again");
+            self.beat(false);
+        }
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
-        while let Some(next) = self.attempts.next() {
+        while let Some(next) = self.attempts.next().filter(|_| !self.shortage.is_on()) {
             if self.attempts.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
                 break;
             }
             issues.extend(self.attempts.start_next(Instant::now()));
         }
         self.spawn(issues);
-        let stuck = self.attempts.running_count() >= slots && self.attempts.all_long();
+        let stuck = self.shortage.is_on() || (self.attempts.running_count() >= slots && self.attempts.all_long());
         if stuck && !self.paused {
             self.pause().await;
         }
@@ -350,7 +377,13 @@ impl Serve {
     fn beat(&self, leaving: bool) {
         if self.link.is_up() {
             let catalogue = Arc::clone(&self.catalogue.borrow());
-            drop(self.link.publish(heartbeat::message(&self.settings, &catalogue, &self.attempts, leaving)));
+            drop(self.link.publish(heartbeat::message(
+                &self.settings,
+                &catalogue,
+                &self.attempts,
+                self.shortage.what(),
+                leaving,
+            )));
         }
     }
 

@@ -84,6 +84,7 @@ pub(crate) fn worker() -> WorkerInfo {
         running: 1,
         tasks: vec!["add".to_owned()],
         broken: BTreeMap::from([("bad".to_owned(), "SyntaxError".to_owned())]),
+        shortage: None,
         last_seen: Timestamp::from_millis(1_795_471_303_120),
     }
 }

@@ -102,6 +102,7 @@ mod tests {
             running: 0,
             tasks: working.iter().map(|module| (Arc::from(*module), None)).collect(),
             broken: broken.iter().map(|module| (Arc::from(*module), Arc::from("no"))).collect(),
+            shortage: None,
             held: Vec::new(),
             present: Vec::new(),
         }

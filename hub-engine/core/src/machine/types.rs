@@ -239,6 +239,8 @@ pub struct WorkerReport {
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// What its machine is short of, so that it takes no tasks for now.
+    pub shortage: Option<Arc<str>>,
     /// What it holds a lease on.
     pub held: Vec<(TaskId, Attempt)>,
     /// What it has beside, on deliveries that the broker still counts as its own.

@@ -163,6 +163,7 @@ impl Hub {
             running: 0,
             tasks: modules.iter().map(|module| (Arc::from(*module), None)).collect(),
             broken: BTreeMap::new(),
+            shortage: None,
             held: Vec::new(),
             present: Vec::new(),
         };

@@ -167,6 +167,7 @@ fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
         running: heartbeat.running,
         tasks: heartbeat.tasks,
         broken: heartbeat.broken,
+        shortage: heartbeat.shortage,
         present: heartbeat.present.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
         held: heartbeat.held.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
     }

@@ -218,6 +218,7 @@ fn helper() -> WorkerReport {
         running: 0,
         tasks: MODULES.iter().map(|module| (Arc::from(*module), None)).collect(),
         broken: BTreeMap::new(),
+        shortage: None,
         held: Vec::new(),
         present: Vec::new(),
     }

@@ -1,0 +1,224 @@
+//! What is in the directory of tasks: modules, programs, and the helpers that modules import.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Language;
+use super::modules::RunnerSettings;
+use super::program::Program;
+
+/// How backups and unfinished copies end that editors and package managers leave beside a file.
+const BACKUPS: [&str; 17] = [
+    "bak",
+    "backup",
+    "old",
+    "orig",
+    "rej",
+    "save",
+    "tmp",
+    "temp",
+    "part",
+    "swp",
+    "swo",
+    "swx",
+    "kate-swp",
+    "dpkg-old",
+    "dpkg-new",
+    "dpkg-dist",
+    "rpmsave",
+];
+/// What belongs to Python and is neither a module nor a program.
+const LIBRARIES: [&str; 5] = ["so", "pyc", "pyo", "pyd", "pyi"];
+/// Directories whose content no task module imports as its own.
+const FOREIGN: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
+/// How deep helpers are looked for.
+const MOST_LEVELS: usize = 16;
+/// Maximum number of entries that are looked at for helpers.
+const MOST_ENTRIES: usize = 10_000;
+
+/// The files of a directory that can be tasks, by task name, and the helpers beside them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    found: BTreeMap<String, Vec<File>>,
+    helpers: BTreeMap<PathBuf, Stamp>,
+}
+
+/// A file that may be a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct File {
+    path: PathBuf,
+    language: Language,
+    stamp: Stamp,
+    /// Why it cannot be run, and what to do.
+    fault: Option<String>,
+}
+
+/// What tells that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Files {
+    /// Looks at the directory of tasks. Of what has not changed since `before`, nothing is read again.
+    ///
+    /// The directory may be a symbolic link: what counts is where it leads now.
+    pub(super) fn look(settings: &RunnerSettings, before: &Self) -> io::Result<Self> {
+        let mut files = Self::default();
+        let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
+        for entry in std::fs::read_dir(&settings.tasks_dir)? {
+            let path = entry?.path();
+            let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+            if is_helper(name) || is_no_task(&path) || !counts(name) {
+                continue;
+            }
+            let name = name.to_owned();
+            // Through symbolic links: what counts is what would be run.
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir) {
+                files.found.entry(name).or_default().push(file);
+            }
+        }
+        files.found.values_mut().for_each(|files| files.sort_by(|a, b| a.path.cmp(&b.path)));
+        // A runner for one job is gone before its helpers are changed.
+        if settings.only.is_none() {
+            let mut left = MOST_ENTRIES;
+            files.look_for_helpers(&settings.tasks_dir, 0, &mut left);
+        }
+        Ok(files)
+    }
+
+    /// Whether there are Python modules.
+    pub(super) fn has_python(&self) -> bool {
+        self.found.values().flatten().any(|file| file.language == Language::Python)
+    }
+
+    /// The names that files claim.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.found.keys().map(String::as_str)
+    }
+
+    /// What runs a task of this name, and the file. `Err` with the reason where that cannot be.
+    pub(super) fn get(&self, name: &str) -> Option<Result<(Language, &Path), String>> {
+        let files = self.found.get(name)?;
+        let mut usable = files.iter().filter(|file| file.fault.is_none());
+        Some(match (usable.next(), usable.next(), files.as_slice()) {
+            (Some(one), None, _) => Ok((one.language, &one.path)),
+            (Some(_), Some(_), several) => Err(clash(several)),
+            (None, _, faulty) => Err(faults(faulty)),
+        })
+    }
+
+    /// Python sources that modules may import: what begins with `_`, and packages.
+    fn look_for_helpers(&mut self, directory: &Path, level: usize, left: &mut usize) {
+        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        for entry in entries.flatten() {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            let path = entry.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let is_source = path.extension().is_some_and(|extension| extension == "py");
+            // Every other source at the top is a task module.
+            if name.starts_with('.') || FOREIGN.contains(&name) || (is_source && level == 0 && !name.starts_with('_')) {
+                continue;
+            }
+            let may_be_directory = entry.file_type().is_ok_and(|kind| !kind.is_file());
+            if !is_source && !may_be_directory {
+                continue;
+            }
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if is_source && metadata.is_file() {
+                self.helpers.insert(path, Stamp::of(&metadata));
+            } else if metadata.is_dir() && level < MOST_LEVELS && !path.join("pyvenv.cfg").exists() {
+                self.look_for_helpers(&path, level + 1, left);
+            }
+        }
+    }
+}
+
+impl File {
+    fn look(path: PathBuf, metadata: &Metadata, before: Option<&Vec<Self>>, directory: &Path) -> Option<Self> {
+        if !metadata.is_file() {
+            return None;
+        }
+        let stamp = Stamp::of(metadata);
+        let known = before.into_iter().flatten().find(|known| known.path == path && known.stamp == stamp);
+        // What was wrong may be right now without a change of the file: an interpreter was installed.
+        if let Some(known) = known.filter(|known| known.fault.is_none()) {
+            return Some(known.clone());
+        }
+        if path.extension().is_some_and(|extension| extension == "py") {
+            return Some(Self { path, language: Language::Python, stamp, fault: None });
+        }
+        let fault = match Program::look(&path, metadata, directory) {
+            Program::Usable => None,
+            Program::Faulty(why) => Some(why),
+            Program::None => return None,
+        };
+        Some(Self { path, language: Language::Executable, stamp, fault })
+    }
+
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+fn is_helper(name: &str) -> bool {
+    name.starts_with(['_', '.'])
+}
+
+/// Whether the name says that the file is a backup, an unfinished copy or a library.
+fn is_no_task(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    name.ends_with(['~', '#'])
+        || name.starts_with('#')
+        || extension.ends_with("___")
+        || BACKUPS.iter().chain(&LIBRARIES).any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn clash(files: &[File]) -> String {
+    let names: Vec<_> = files.iter().filter(|file| file.fault.is_none()).map(File::name).collect();
+    format!("several files claim this name: {}. Rename all but one", names.join(", "))
+}
+
+fn faults(files: &[File]) -> String {
+    let faults = files.iter().map(|file| format!("{}: {}", file.name(), file.fault.as_deref().unwrap_or_default()));
+    faults.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_and_libraries_are_no_tasks() {
+        let none =
+            ["greet.sh~", "greet~", "greet.~1~", "greet.sh.bak", "greet.ORIG", "greet.swp", "#greet.sh#", "#greet#"];
+        for name in none.into_iter().chain(["greet.sh___jb_tmp___", "greet.cpython-311-x86_64-linux-gnu.so"]) {
+            assert!(is_no_task(Path::new(name)), "{name}");
+        }
+        for name in ["greet", "greet.sh", "greet.py", "bak", "greet.v2.sh"] {
+            assert!(!is_no_task(Path::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a program writes, read without keeping more of it than a limit.
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// How much is read at a time, in bytes.
+const READ: usize = 16 * 1024;
+
+/// The first bytes of a stream.
+#[derive(Debug)]
+pub(super) struct Head {
+    limit: usize,
+    pub(super) kept: Vec<u8>,
+    /// How many there were.
+    pub(super) size: usize,
+}
+
+/// The last bytes of a stream.
+#[derive(Debug)]
+pub(super) struct Tail {
+    limit: usize,
+    kept: Vec<u8>,
+}
+
+impl Head {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, kept: Vec::new(), size: 0 }
+    }
+
+    /// Reads to the end. What was read is kept where this is given up halfway.
+    pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; READ];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            self.size += read;
+            let room = self.limit.saturating_sub(self.kept.len()).min(read);
+            self.kept.extend_from_slice(&buffer[..room]);
+        }
+    }
+}
+
+impl Tail {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, kept: Vec::new() }
+    }
+
+    /// Reads to the end. What was read is kept where this is given up halfway.
+    pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; READ];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            self.kept.extend_from_slice(&buffer[..read]);
+            if self.kept.len() > 2 * self.limit {
+                self.kept.drain(..self.kept.len() - self.limit);
+            }
+        }
+    }
+
+    /// What is kept, as text.
+    pub(super) fn text(&self) -> String {
+        let kept = &self.kept[self.kept.len().saturating_sub(self.limit)..];
+        String::from_utf8_lossy(kept).into_owned()
+    }
+}

@@ -1,0 +1,114 @@
+//! What becomes of modules that cannot be imported, or not in time, and of those beside them.
+
+mod tasks_support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use hub_core::state::ErrorKind;
+use hub_engine::runner::{Outcome, Runner, RunnerSettings};
+use tasks_support::{DEADLINE, Tasks, failure, run, success};
+
+#[tokio::test]
+async fn a_module_that_hangs_delays_nothing_but_itself() {
+    let tasks = Tasks::new();
+    tasks.write("a_hang.py", "import time\nwhile True:\n    time.sleep(1000)\n");
+    tasks.write("b_leave.py", "import os\nos._exit(0)\n");
+    tasks.write("c_fine.py", "def c_fine():\n    return 1\n");
+    let runner = tasks.runner_with(RunnerSettings { import_limit: DEADLINE, ..tasks.settings() }).await;
+    let known = runner.catalogue().borrow().clone();
+    assert!(known.tasks.contains_key("c_fine") && known.broken.contains_key("b_leave"), "{known:?}");
+    assert!(!known.tasks.contains_key("a_hang") && !known.broken.contains_key("a_hang"), "that is not known yet");
+    assert_eq!(run(&runner, "c_fine", "[]").await.outcome, success("1"));
+    // Its own tasks do not hold a slot until it is known what it has.
+    assert_eq!(run(&runner, "a_hang", "[]").await.outcome, Outcome::Unknown);
+    assert_eq!(failure(&runner, "b_leave").await, "the process that imported it exited with code 0");
+    // Mended while it is being imported.
+    tasks.write("a_hang.py", "def a_hang():\n    return 2\n");
+    assert_eq!(run(&runner, "a_hang", "[]").await.outcome, success("2"));
+}
+
+#[tokio::test]
+async fn a_module_that_does_not_come_to_an_end_fails_its_tasks_and_says_why() {
+    let tasks = Tasks::new();
+    tasks.write("hang.py", "import time\nwhile True:\n    time.sleep(1000)\n");
+    let runner = tasks.runner_with(RunnerSettings { import_limit: Duration::from_secs(2), ..tasks.settings() }).await;
+    let mut catalogue = runner.catalogue();
+    let broken = catalogue.wait_for(|catalogue| catalogue.broken.contains_key("hang"));
+    drop(tokio::time::timeout(DEADLINE, broken).await.expect("it is given up").unwrap());
+    let report = run(&runner, "hang", "[]").await;
+    let Outcome::Failed { msg, error } = report.outcome else { panic!("{report:?}") };
+    assert!(msg.contains("longer than 2 s"), "{msg}");
+    assert_eq!(error.kind, ErrorKind::BrokenModule);
+}
+
+#[tokio::test]
+async fn a_module_is_looked_at_again_when_its_helpers_change() {
+    let tasks = Tasks::new();
+    tasks.write("_settings.py", "VALUE = oops\n");
+    tasks.write("later.py", "import _settings\nasync def later():\n    return _settings.VALUE\n");
+    let runner = tasks.runner().await;
+    assert!(failure(&runner, "later").await.contains("oops"));
+    tasks.write("_settings.py", "VALUE = 7\n");
+    assert_eq!(run(&runner, "later", "[]").await.outcome, success("7"), "it is known that it is a coroutine now");
+}
+
+/// Deployments replace files as a whole, and not all of them leave a new time.
+#[tokio::test]
+async fn helpers_in_packages_are_loaded_again_whatever_way_they_change() {
+    let tasks = Tasks::new();
+    tasks.write("package/inner/deep.py", "VALUE = 1\n");
+    tasks.write("_lazy.py", "VALUE = 1\n");
+    tasks.write(
+        "uses.py",
+        "from package.inner import deep\ndef uses():\n    import _lazy\n    return [deep.VALUE, _lazy.VALUE]\n",
+    );
+    let runner = tasks.runner_with(RunnerSettings { slots: 1, ..tasks.settings() }).await;
+    assert_eq!(run(&runner, "uses", "[]").await.outcome, success("[1,1]"));
+    let steps = [("package/inner/deep.py", "[2,1]"), ("_lazy.py", "[2,2]")];
+    for (name, expected) in steps {
+        let before = std::fs::metadata(tasks.path(name)).unwrap().modified().unwrap();
+        tasks.write("_new", "VALUE = 2\n");
+        std::fs::File::options().write(true).open(tasks.path("_new")).unwrap().set_modified(before).unwrap();
+        std::fs::rename(tasks.path("_new"), tasks.path(name)).unwrap();
+        // A process that has just looked does not look again at once.
+        let seen = async { while run(&runner, "uses", "[]").await.outcome != success(expected) {} };
+        tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("the change of {name} was not seen"));
+    }
+}
+
+async fn msg_with(python: &Path) -> String {
+    let tasks = Tasks::new();
+    tasks.write("one.py", "def one():\n    return 1\n");
+    tasks.write_program("two", "echo 2");
+    let runner = tasks.runner_with(RunnerSettings { python: python.to_owned(), ..tasks.settings() }).await;
+    let told = runner.catalogue().borrow().broken["one"].clone();
+    assert_eq!(failure(&runner, "one").await, told);
+    assert_eq!(run(&runner, "two", "[]").await.outcome, success("2"), "programs need no Python");
+    told
+}
+
+#[tokio::test]
+async fn a_python_that_cannot_be_used_is_told_apart_and_a_remedy_is_named() {
+    let tasks = Tasks::new();
+    tasks.write_program("old", "printf '2 7'");
+    tasks.write_program("broken", "echo 'libpython3.so: cannot open shared object file' >&2; exit 127");
+    tasks.write_program("mute", "exit 0");
+    tasks.write_program("odd", "case $2 in *version_info*) printf '3 11';; *) exit 3;; esac");
+    tasks.write("plain", "");
+    let cases = [
+        (tasks.path("no-such"), "cannot be started: there is no such file"),
+        ("no-such-python".into(), "cannot be started: there is no such program in PATH"),
+        (tasks.path("."), "cannot be started: it is a directory"),
+        (tasks.path("plain"), "cannot be started: it is not executable"),
+        (tasks.path("old"), "it is Python 2.7, and Hub needs 3.8 or later"),
+        (tasks.path("broken"), "it says \"libpython3.so: cannot open shared object file\""),
+        (tasks.path("mute"), "it does not behave as Python does"),
+        (tasks.path("odd"), "it is Python 3.11, but it exited with code 3"),
+    ];
+    for (python, words) in cases {
+        let told = msg_with(&python).await;
+        assert!(told.contains(words) && told.contains(&*python.display().to_string()), "{told}");
+        assert!(told.ends_with("or name it with --python, or as python in the configuration file"), "{told}");
+    }
+}

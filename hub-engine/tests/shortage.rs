@@ -1,0 +1,81 @@
+//! A worker on a machine that has nothing left for a further process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::Json;
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::operations::Submission;
+use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::store::MemoryStore;
+use hub_engine::worker::{Worker, WorkerSettings};
+use hub_transport::memory::MemoryBroker;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes by the test's clock; reached only when something hangs.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// Can start no process as often as it was told.
+struct Poor {
+    left: AtomicU32,
+    tried: AtomicU32,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+}
+
+#[async_trait]
+impl Runner for Poor {
+    async fn run(&self, _request: TaskRequest, _stop: CancellationToken) -> TaskReport {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        let fails = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        TaskReport::silent(if fails {
+            Outcome::Shortage { what: "no descriptors left".to_owned() }
+        } else {
+            Outcome::Success { data: Json::null() }
+        })
+    }
+
+    fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
+        self.catalogue.subscribe()
+    }
+
+    async fn shutdown(&self, _grace: Duration) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_tasks_go_back_and_run_later_and_it_says_what_it_lacks() {
+    let broker = MemoryBroker::new();
+    let store = Arc::new(MemoryStore::new());
+    let dispatcher = Dispatcher::start(broker.transport(), store, DispatcherSettings::new("hub")).await.unwrap();
+    let catalogue =
+        Catalogue { tasks: [("t".to_owned(), TaskInfo::plain(Language::Native))].into(), ..Catalogue::default() };
+    let catalogue = watch::channel(Arc::new(catalogue)).0;
+    let runner = Arc::new(Poor { left: 3.into(), tried: 0.into(), catalogue });
+    let worker = Worker::start(broker.transport(), runner.clone(), WorkerSettings::new("hub", 1));
+    dispatcher.ready().await;
+    worker.ready().await;
+    let hub = dispatcher.hub();
+    let tasks: Vec<String> = (0..20).map(|at| format!(r#"{{"name": "t{at}", "task_name": "t"}}"#)).collect();
+    let text = format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(","));
+    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    let mut seen = 0;
+    while runner.left.load(Ordering::SeqCst) > 0 || seen == 0 {
+        let workers = hub.workers().await.unwrap();
+        if let [worker] = &*workers
+            && worker.shortage.as_deref() == Some("no descriptors left")
+        {
+            seen += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let record = tokio::time::timeout(DEADLINE, hub.job(id, Some(DEADLINE))).await.unwrap().unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.get()).unwrap();
+    assert_eq!(record["status"], "SUCCESS", "{record:#}");
+    assert_eq!(runner.tried.load(Ordering::SeqCst), 23, "tasks are not tried while nothing can be started");
+    assert!(hub.workers().await.unwrap().iter().all(|worker| worker.shortage.is_none()));
+    worker.stop(Duration::from_secs(5)).await;
+    dispatcher.stop(Duration::from_secs(5)).await;
+    assert!(broker.depths().values().all(|depth| *depth == 0), "{:?}", broker.depths());
+}
