@@ -77,6 +77,9 @@ pub(crate) enum LogLevel {
     Critical,
 }
 
+/// Maximum number of slots of a worker.
+pub(crate) const MAXIMUM_SLOTS: u32 = 10_000;
+
 const HUB_KEYS: [&str; 25] = [
     "broker",
     "transport",
@@ -167,7 +170,7 @@ impl Config {
             "pid_file" => self.pid_file = path()?,
             "tasks_dir" => self.tasks_dir = path()?,
             "pools" => self.pools = Some(value.to_owned()),
-            "slots" => self.slots = Some(number(value, 1)?),
+            "slots" => self.slots = Some(at_most(number(value, 1)?, MAXIMUM_SLOTS)?),
             // A bare name is looked for in PATH.
             "python" => self.python = if value.contains('/') { path()? } else { Some(value.into()) },
             "http" => self.http = Some(value.to_owned()),
@@ -209,9 +212,22 @@ fn number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<
     number.ok_or_else(|| format!("must be a whole number, at least {least}"))
 }
 
+fn at_most(number: u32, limit: u32) -> Result<u32, String> {
+    if number <= limit { Ok(number) } else { Err(format!("must be at most {limit}")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_below_and_beyond_their_limits_are_refused() {
+        for text in ["slots=-1", "slots=10001", "retain_jobs=-5", "max_job_bytes=-1", "log_retain=-1", "slots=1e3"] {
+            let problems =
+                Config::parse(&format!("[HUB]\n{}", text.replace("log_", "\n[LOGGING]\nlog_")), Path::new("."));
+            assert!(problems.is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn paths_are_meant_from_the_files_directory() {

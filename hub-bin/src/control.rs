@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::config::Config;
-use crate::daemon::{Life, look};
+use crate::daemon::{Life, clear_away, look};
 use crate::exit::{Exit, Failure};
 
 /// How often a stopping daemon is looked at.
@@ -165,7 +165,7 @@ impl<'a> Control<'a> {
         let pid = match self.look()? {
             Life::Running(pid) => Pid::from_raw(pid),
             Life::Dead => {
-                let _ = std::fs::remove_file(&self.pid_file);
+                let _ = clear_away(&self.pid_file);
                 println!("{} had died; its pid file is removed", self.program);
                 return Ok(ExitCode::SUCCESS);
             }

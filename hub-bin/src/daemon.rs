@@ -6,17 +6,23 @@
 //! The script reads the daemon's standard output: `ready`, or `waiting CAUSE` as often as that changes, or
 //! `error TEXT`. Then the daemon lets go of it.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hub_transport::supervisor::LinkHealth;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};
 use crate::notify;
 use crate::signals::Signals;
+
+/// Maximum number of bytes that are read of a pid file.
+const LONGEST_PID: u64 = 64;
 
 /// The hidden flag.
 #[derive(Clone, Debug, clap::Args)]
@@ -70,7 +76,7 @@ where
 impl Ready {
     fn tell(&self, line: &str) {
         if self.daemon {
-            let mut out = std::io::stdout();
+            let mut out = io::stdout();
             let _ = writeln!(out, "{line}");
             let _ = out.flush();
         }
@@ -146,17 +152,22 @@ impl Ready {
 
 impl PidFile {
     fn take(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
-            Failure::new(Exit::Usage, format!("cannot write the pid file {}", path.display())).because(error)
+        let failed = |error: io::Error| {
+            let message = format!("cannot write the pid file {}", path.display());
+            Failure::new(Exit::Usage, message).because(explained(error))
         };
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file = open_options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        check_file(&file).map_err(failed)?;
         if file.try_lock().is_err() {
             let message = format!("another one is running: it holds the pid file {}", path.display());
             return Err(Failure::new(Exit::Refused, message));
+        }
+        // Whoever cleared the old file away between the opening and the lock has left this one without a name.
+        if !is_at(&file, path) {
+            return Self::take(path);
         }
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
@@ -181,17 +192,117 @@ pub(crate) enum Life {
     Stopped,
 }
 
-/// Looks whether a daemon lives.
-pub(crate) fn look(path: &Path) -> std::io::Result<Life> {
-    let file = match File::open(path) {
+/// Looks whether a daemon lives. The number is believed only while somebody holds the lock, and is read from the file that is
+/// locked, not from whatever has the path by then.
+pub(crate) fn look(path: &Path) -> io::Result<Life> {
+    let mut file = match open_options().open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Life::Stopped),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Life::Stopped),
+        Err(error) => return Err(explained(error)),
     };
-    if file.try_lock_shared().is_ok() {
-        return Ok(Life::Dead);
+    check_file(&file)?;
+    match file.try_lock_shared() {
+        Ok(()) => return Ok(Life::Dead),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
     }
-    let text = std::fs::read_to_string(path)?;
-    let pid = text.trim().parse().map_err(|_| std::io::Error::other("there is no process id in it"))?;
-    Ok(Life::Running(pid))
+    let mut text = String::new();
+    Read::by_ref(&mut file).take(LONGEST_PID).read_to_string(&mut text)?;
+    // 0 and less would mean whole groups of processes, and 1 is init: none of them is a daemon of Hub's.
+    let pid = text.trim().parse().ok().filter(|pid| *pid > 1);
+    let no_pid = || io::Error::other(format!("there is no process id in it, but {:?}", text.trim()));
+    Ok(Life::Running(pid.ok_or_else(no_pid)?))
+}
+
+/// Removes the pid file of a daemon that has died, unless another one has taken it meanwhile.
+pub(crate) fn clear_away(path: &Path) -> io::Result<()> {
+    let file = open_options().open(path).map_err(explained)?;
+    check_file(&file)?;
+    match file.try_lock() {
+        Ok(()) => std::fs::remove_file(path),
+        Err(_) => Err(io::Error::other("somebody holds it")),
+    }
+}
+
+/// Opens no link: whoever may write into the directory could have it lead to any file.
+fn open_options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits()).mode(0o644);
+    options
+}
+
+/// Refuses what is no file of its own: a device, a pipe, or a file that has another name too.
+fn check_file(file: &File) -> io::Result<()> {
+    let found = file.metadata()?;
+    if found.is_file() && found.nlink() <= 1 {
+        return Ok(());
+    }
+    Err(io::Error::other("it is no plain file, or one with several names"))
+}
+
+/// Whether this is the file that the path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let (own, there) = (file.metadata().map(identity), std::fs::symlink_metadata(path).map(identity));
+    own.is_ok() && own.ok() == there.ok()
+}
+
+fn explained(error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(Errno::ELOOP as i32) {
+        return io::Error::other("it is a symbolic link: links are not followed");
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_believed_only_with_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        assert_eq!(look(&path).unwrap(), Life::Stopped);
+        std::fs::write(&path, "4242\n").unwrap();
+        assert_eq!(look(&path).unwrap(), Life::Dead);
+        let held = PidFile::take(&path).unwrap();
+        assert_eq!(look(&path).unwrap(), Life::Running(std::process::id().cast_signed()));
+        assert!(clear_away(&path).is_err() && path.exists(), "it is somebody's");
+        assert!(PidFile::take(&path).is_err());
+        drop(held);
+        assert_eq!(look(&path).unwrap(), Life::Stopped);
+    }
+
+    #[test]
+    fn numbers_that_are_no_daemons_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        let held = PidFile::take(&path).unwrap();
+        for text in ["-1", "0", "1", "-4242", "", "x", "99999999999", "4242 1"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(look(&path).is_err(), "{text:?}");
+        }
+        drop(held);
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, path) = (directory.path().join("victim"), directory.path().join("x.pid"));
+        std::fs::write(&victim, "precious").unwrap();
+        let links: [fn(&Path, &Path) -> io::Result<()>; 2] =
+            [|from, to| symlink(from, to), |from, to| std::fs::hard_link(from, to)];
+        for link in links {
+            link(&victim, &path).unwrap();
+            let refused = PidFile::take(&path).map(drop).unwrap_err().to_string();
+            assert!(refused.contains("link") || refused.contains("several names"), "{refused}");
+            assert!(look(&path).is_err() && clear_away(&path).is_err());
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+            std::fs::remove_file(&path).unwrap();
+        }
+        symlink(directory.path().join("new"), &path).unwrap();
+        assert!(PidFile::take(&path).is_err() && !directory.path().join("new").exists());
+    }
 }

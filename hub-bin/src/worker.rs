@@ -9,7 +9,7 @@ use hub_engine::runner::{ModuleRunner, RunnerError, RunnerSettings};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::Transport;
 
-use crate::config::{Config, TransportKind};
+use crate::config::{Config, MAXIMUM_SLOTS, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::dispatcher::LogArgs;
 use crate::exit::{Exit, Failure};
@@ -41,7 +41,7 @@ pub(crate) struct WorkArgs {
     #[arg(long, env = "HUB_TASKS_DIR", value_name = "DIR")]
     pub(crate) tasks_dir: Option<PathBuf>,
     /// How many tasks run at a time [default: one for each processor]
-    #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMUM_SLOTS)))]
     pub(crate) slots: Option<u32>,
     /// The pools to serve, with commas between them [default: default]
     #[arg(long = "pool", env = "HUB_POOLS", value_name = "POOLS", value_delimiter = ',')]

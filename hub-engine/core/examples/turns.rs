@@ -123,6 +123,7 @@ impl Bench {
             pid: 1,
             pools: vec!["default".into()],
             slots: 8,
+            shortage: None,
             running: 0,
             tasks: [(module.into(), None)].into(),
             broken: std::collections::BTreeMap::new(),

@@ -156,8 +156,9 @@ impl Keeper {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     session.declare(topology).await.map_err(|error| match error.kind() {
+                        // Somebody else may declare it: waiting can help.
                         ErrorKind::AccessRefused => Error::new(
-                            ErrorKind::AccessRefused,
+                            ErrorKind::Unreachable,
                             Operation::Declare,
                             format!(
                                 "there is no queue {queue:?}, and this user has no right to declare it: start the \
