@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::backoff::Waits;
 use super::link::{DeliveryRef, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
+use crate::topology::QueueKind;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
 /// A session that lived so long was a success: the waits begin anew.
@@ -41,6 +42,9 @@ pub(super) struct Keeper {
     flowing: HashMap<SubscriptionId, u64>,
     sessions: u64,
     epochs: u64,
+    /// What was last reported to keep the link down. The same cause again is not news.
+    reported: Option<String>,
+    is_down: bool,
 }
 
 /// A subscription has ended.
@@ -77,6 +81,8 @@ impl Keeper {
             flowing: HashMap::new(),
             sessions: 0,
             epochs: 0,
+            reported: None,
+            is_down: false,
         }
     }
 
@@ -93,6 +99,7 @@ impl Keeper {
                     let _ = session.close(GOODBYE).await;
                     if since.elapsed() >= STEADY {
                         waits.reset();
+                        self.reported = None;
                     }
                     match over {
                         Over::Died(cause) => cause,
@@ -102,18 +109,35 @@ impl Keeper {
                 Err(error) => Arc::new(error),
             };
             let retry_in = waits.next();
-            tracing::warn!(
-                broker = self.transport.describe(),
-                cause = &*cause as &dyn std::error::Error,
-                retry_in_ms = retry_in.as_millis(),
-                "not connected to the broker"
-            );
+            self.report(&cause, retry_in);
             self.shared.health.send_replace(LinkHealth::Down(Some(Arc::clone(&cause))));
             let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
             if let Some(done) = self.wait(retry_in, &mut commands).await {
                 return self.close(done);
             }
         }
+    }
+
+    /// Logs why the link is down, once for each cause in a row.
+    fn report(&mut self, cause: &Error, retry_in: Duration) {
+        self.is_down = true;
+        let (broker, retry_in_ms) = (self.transport.describe(), retry_in.as_millis());
+        let text = cause.to_string();
+        let queues = &self.plan.topology.queues;
+        // Another program of the owner's kind holds the owner's own queue. The owner knows what that means, and says it.
+        let is_for_owner = cause.kind() == ErrorKind::InUse
+            && queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && text.contains(&queue.name));
+        if is_for_owner || self.reported.as_ref() == Some(&text) {
+            tracing::debug!(
+                broker,
+                cause = cause as &dyn std::error::Error,
+                retry_in_ms,
+                "still not connected to the broker"
+            );
+        } else {
+            tracing::warn!(broker, cause = cause as &dyn std::error::Error, retry_in_ms, "not connected to the broker");
+        }
+        self.reported = Some(text);
     }
 
     /// Opens a session and brings everything up on it.
@@ -157,7 +181,9 @@ impl Keeper {
         for (id, subscription) in subscriptions {
             self.flow(id, subscription);
         }
-        tracing::debug!(broker = self.transport.describe(), "connected to the broker");
+        if std::mem::take(&mut self.is_down) {
+            tracing::info!(broker = self.transport.describe(), "connected to the broker");
+        }
         Ok(())
     }
 

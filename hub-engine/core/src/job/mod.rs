@@ -32,6 +32,7 @@ mod value;
 mod vocabulary;
 mod walk;
 
+pub use habits::encoding_advice;
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
 pub use problem::{Problem, ProblemCode, Problems};

@@ -65,6 +65,8 @@ pub(super) struct Driver {
     lately: Lately,
     ended_since_prune: u64,
     intake_paused: bool,
+    /// Whether it was reported that another dispatcher serves this Hub.
+    stands_by: bool,
 }
 
 impl Driver {
@@ -106,6 +108,7 @@ impl Driver {
             lately: Lately::new(lookups),
             ended_since_prune: 0,
             intake_paused: false,
+            stands_by: false,
         }
     }
 
@@ -151,6 +154,7 @@ impl Driver {
         self.pending.hurry(Instant::now());
         match event {
             LinkEvent::Up { .. } => {
+                self.stands_by = false;
                 self.machine.handle_link(true, now());
                 self.echo.connected(Instant::now());
                 publish::announce(&self.link, &self.settings.names);
@@ -160,13 +164,15 @@ impl Driver {
             }
             LinkEvent::Down { cause, .. } => {
                 // Two with stores of their own would take each other's results.
-                if cause.kind() == ErrorKind::InUse && cause.message().contains(&self.settings.names.dispatcher_lock())
-                {
+                let is_taken = cause.kind() == ErrorKind::InUse
+                    && cause.message().contains(&self.settings.names.dispatcher_lock());
+                if is_taken && !self.stands_by {
                     tracing::warn!(
                         hub = self.settings.names.hub(),
-                        "another dispatcher serves this Hub: this one waits until that one has ended"
+                        "another dispatcher serves this Hub: this one stands by and takes over when that one ends"
                     );
                 }
+                self.stands_by = is_taken;
                 self.batches.forget_deliveries();
                 self.acks.forget_all();
                 self.echo.disconnected();
