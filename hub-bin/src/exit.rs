@@ -46,6 +46,15 @@ pub(crate) fn tell(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", ShownLines(line));
 }
 
+/// Writes a line to standard output, as an answer.
+///
+/// # Errors
+/// Where it does not arrive there.
+pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", ShownLines(line)).and_then(|()| out.flush()).map_err(Failure::output)
+}
+
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), source: None, advice: Vec::new(), is_silent: false }
