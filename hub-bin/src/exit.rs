@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use hub_core::text::ShownLines;
 use hub_engine::operations::{RequestError, RequestErrorKind};
 
+use crate::stdio;
+
 /// Exit codes. Documented in `docs/client.md`; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -51,8 +53,7 @@ pub(crate) fn tell(line: impl fmt::Display) {
 /// # Errors
 /// Where it does not arrive there.
 pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", ShownLines(line)).and_then(|()| out.flush()).map_err(Failure::output)
+    stdio::write_line(ShownLines(line)).map_err(Failure::output)
 }
 
 impl Failure {

@@ -11,8 +11,14 @@ const ECHO: &str = "def echo(value):\n    return value\n";
 const ORDER: &str =
     "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(what):\n    return 'ordered'\n";
 
+/// A Hub whose dispatcher knows its worker.
 fn hub() -> (Programs, Daemon) {
-    Programs::in_memory(&[("fails.py", FAILS), ("echo.py", ECHO), ("order.py", ORDER)], &[])
+    let (programs, hub) = Programs::in_memory(&[("fails.py", FAILS), ("echo.py", ECHO), ("order.py", ORDER)], &[]);
+    eventually("the worker is known", || {
+        let workers = programs.run("hub-client", &["workers"]);
+        if workers.stdout.starts_with(b"[{") { Ok(()) } else { Err(workers) }
+    });
+    (programs, hub)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -35,14 +41,27 @@ fn what_cannot_be_written_is_an_exit_code_and_the_id_is_not_lost() {
         assert_eq!(output.status.code(), Some(7), "{command}: {output:?}");
         assert!(text(&output.stderr).starts_with("error: failed to write"), "{output:?}");
     }
-    let id = "00000000-0000-4000-8000-00000000000";
     for (digit, more) in [&[][..], &["--wait"], &["-o", "json"], &["--wait", "-o", "table"]].into_iter().enumerate() {
-        let id = format!("{id}{digit}");
+        let id = format!("{digit}0000000-0000-4000-8000-000000000000");
         let output = into_full(&programs, &[&["submit", "job", "-q", "--id", &id], more].concat());
         assert_eq!(output.status.code(), Some(7), "{output:?}");
         assert!(text(&output.stderr).contains(&id), "{output:?}");
         assert_eq!(programs.ended(&id)["status"], "SUCCESS");
     }
+    hub.stop();
+}
+
+/// The standard library puts `/dev/null` in its place, where writing succeeds.
+#[test]
+fn a_closed_standard_output_is_noticed() {
+    let (programs, hub) = hub();
+    for flags in ["list", "--help"] {
+        let client = programs.command("hub-client").get_program().to_string_lossy().into_owned();
+        let output = programs.command("/bin/sh").args(["-c", &format!("exec {client} {flags} >&-")]).output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+    }
+    let nowhere = programs.command("hub-client").arg("list").stdout(Stdio::null()).status().unwrap();
+    assert_eq!(nowhere.code(), Some(0), "/dev/null itself takes everything");
     hub.stop();
 }
 
@@ -204,14 +223,14 @@ fn colours_are_for_terminals_unless_asked_for() {
     assert!(!has_colours(&mut client(&["list", "-o", "json", "--color", "always"])));
     // `script` gives the client a terminal.
     let on_terminal = |environment: &[(&str, &str)], flags: &str| {
-        let mut script = programs.command("script");
+        let mut script = programs.command("/usr/bin/script");
         let client = client(&[]).get_program().to_owned();
         let line = format!("stty cols 70 2>/dev/null; {} list {flags}", client.to_string_lossy());
         script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
         script.envs(environment.iter().copied()).stdin(Stdio::null());
         script
     };
-    if std::process::Command::new("script").arg("--version").output().is_ok() {
+    if std::path::Path::new("/usr/bin/script").exists() {
         let mut plain = on_terminal(&[], "");
         let shown = text(&plain.output().unwrap().stdout);
         assert!(shown.contains('\u{1b}') && shown.starts_with("id "), "{shown:?}");
@@ -290,7 +309,7 @@ fn completions_and_manual_pages_are_made_for_every_program() {
     let worker = programs.run("hub-client", &["completions", "bash", "--program", "hub-worker"]);
     assert!(text(&worker.stdout).contains("--slots"), "{worker:?}");
     let bash =
-        programs.run_reading("bash", &["-n"], &text(&programs.run("hub-client", &["completions", "bash"]).stdout));
+        programs.run_reading("/bin/bash", &["-n"], &text(&programs.run("hub-client", &["completions", "bash"]).stdout));
     assert!(bash.status.success(), "{bash:?}");
     assert!(programs.run("hub-client", &["man", "man/man1"]).status.success());
     for page in

@@ -11,8 +11,14 @@ const ORDER: &str =
     "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(what):\n    return 'ordered'\n";
 const ECHO: &str = "def echo(value):\n    return value\n";
 
+/// A Hub whose dispatcher knows its worker.
 fn hub() -> (Programs, Daemon) {
-    Programs::in_memory(&[("order.py", ORDER), ("echo.py", ECHO)], &[])
+    let (programs, hub) = Programs::in_memory(&[("order.py", ORDER), ("echo.py", ECHO)], &[]);
+    eventually("the worker is known", || {
+        let workers = programs.run("hub-client", &["workers"]);
+        if workers.stdout.starts_with(b"[{") { Ok(()) } else { Err(workers) }
+    });
+    (programs, hub)
 }
 
 fn job(name: &str, module: &str) -> String {
