@@ -115,8 +115,14 @@ impl Config {
     /// # Errors
     /// With everything that is wrong with it, each with its line.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let bytes = std::fs::read(path).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot read the configuration file {}", path.display())).because(error)
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let line =
+                error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let message = format!("the configuration file {} is not UTF-8 text: see line {line}", path.display());
+            Failure::new(Exit::Usage, message).advise(hub_core::job::encoding_advice(error.as_bytes()))
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base).map_err(|problems| {
@@ -160,7 +166,7 @@ impl Config {
     fn set(&mut self, key: &str, value: &str, base: &Path) -> Result<(), String> {
         let path = || Ok::<_, String>(Some(base.join(value)));
         if value.is_empty() {
-            return Err("there is no value".to_owned());
+            return Err("the value is missing: write one, or remove the line".to_owned());
         }
         match key {
             "broker" => self.broker = Some(value.to_owned()),

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::config::Config;
 use crate::daemon::{Life, clear_away, look};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, answer, tell};
 
 /// How often a stopping daemon is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -58,8 +58,12 @@ pub fn main(program: &str) -> ExitCode {
     let outcome = Control::new(program, &args).and_then(|control| match args.action {
         Action::Start => control.start(),
         Action::Stop => control.stop(),
-        Action::Restart => control.stop().and_then(|_| control.start()),
-        Action::Status => Ok(control.status()),
+        // That the answer cannot be written is no reason to leave the daemon stopped.
+        Action::Restart => match control.stop() {
+            Err(failure) if failure.exit != Exit::Output => Err(failure),
+            _ => control.start(),
+        },
+        Action::Status => control.status(),
     });
     outcome.unwrap_or_else(|failure| failure.report())
 }
@@ -91,17 +95,17 @@ impl<'a> Control<'a> {
     fn start(&self) -> Result<ExitCode, Failure> {
         match self.look()? {
             Life::Running(pid) => {
-                println!("{} is running already (pid {pid})", self.program);
+                answer(format_args!("{} is running already (pid {pid})", self.program))?;
                 return Ok(ExitCode::SUCCESS);
             }
-            Life::Dead => eprintln!("the pid file of a {} that died is taken over", self.program),
+            Life::Dead => tell(format_args!("the pid file of a {} that died is taken over", self.program)),
             Life::Stopped => {}
         }
         let mut daemon = self.spawn()?;
         let pid = daemon.id();
         match self.wait_until_ready(&mut daemon) {
             Ok(()) => {
-                println!("{} started (pid {pid})", self.program);
+                answer(format_args!("{} started (pid {pid})", self.program))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(why) => {
@@ -166,11 +170,11 @@ impl<'a> Control<'a> {
             Life::Running(pid) => Pid::from_raw(pid),
             Life::Dead => {
                 let _ = clear_away(&self.pid_file);
-                println!("{} had died; its pid file is removed", self.program);
+                answer(format_args!("{} had died; its pid file is removed", self.program))?;
                 return Ok(ExitCode::SUCCESS);
             }
             Life::Stopped => {
-                println!("{} is not running", self.program);
+                answer(format_args!("{} is not running", self.program))?;
                 return Ok(ExitCode::SUCCESS);
             }
         };
@@ -188,19 +192,19 @@ impl<'a> Control<'a> {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        println!("{} stopped", self.program);
+        answer(format_args!("{} stopped", self.program))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn status(&self) -> ExitCode {
+    fn status(&self) -> Result<ExitCode, Failure> {
         let (text, code) = match self.look() {
             Ok(Life::Running(pid)) => (format!("is running (pid {pid})"), 0),
             Ok(Life::Dead) => (format!("died and left {}", self.pid_file.display()), 1),
             Ok(Life::Stopped) => ("is not running".to_owned(), 3),
             Err(failure) => (format!("cannot be looked at: {failure}"), 4),
         };
-        println!("{} {text}", self.program);
-        ExitCode::from(code)
+        answer(format_args!("{} {text}", self.program))?;
+        Ok(ExitCode::from(code))
     }
 }
 

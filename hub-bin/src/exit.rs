@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use hub_core::text::ShownLines;
 use hub_engine::operations::{RequestError, RequestErrorKind};
 
+use crate::stdio;
+
 /// Exit codes. Documented in `docs/client.md`; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -44,6 +46,14 @@ pub(crate) struct Failure {
 /// Writes a line to standard error. Where that fails, there is no place left to say so.
 pub(crate) fn tell(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", ShownLines(line));
+}
+
+/// Writes a line to standard output, as an answer.
+///
+/// # Errors
+/// Where it does not arrive there.
+pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
+    stdio::write_line(ShownLines(line)).map_err(Failure::output)
 }
 
 impl Failure {

@@ -19,35 +19,69 @@ pub(crate) struct BadLine {
     pub(crate) why: String,
 }
 
-/// Reads a file: sections in brackets, `key = value` or `key: value`, comments after `#` or `;` at the
-/// beginning of a line.
+/// Reads a file: sections in brackets, `key = value` or `key: value`. A comment begins with `#` or `;`, on a line of its own
+/// or, after a space, behind a value. A value in quotes is taken as it stands between them. A section may stand several times,
+/// a key of it only once.
 pub(crate) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
-    let (mut entries, mut bad) = (Vec::new(), Vec::new());
+    let (mut entries, mut bad) = (Vec::<Entry>::new(), Vec::new());
     let mut section: Option<String> = None;
-    for (at, raw) in text.lines().enumerate() {
-        let (line, content) = (at + 1, raw.trim().trim_start_matches('\u{feff}'));
+    for (at, raw) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let (line, content) = (at + 1, raw.trim());
+        let mut refuse = |why: String| bad.push(BadLine { line, why });
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
         if let Some(rest) = content.strip_prefix('[') {
-            match rest.strip_suffix(']') {
+            match without_comment(rest).strip_suffix(']') {
                 Some(name) => section = Some(name.trim().to_owned()),
-                None => bad.push(BadLine { line, why: format!("{content:?} opens a section and does not close it") }),
+                None => refuse(format!("{content:?} opens a section and does not close it: write [NAME]")),
             }
             continue;
         }
-        match (&section, content.split_once(['=', ':'])) {
-            (Some(section), Some((key, value))) => entries.push(Entry {
-                section: section.clone(),
-                key: key.trim().to_ascii_lowercase(),
-                value: value.trim().to_owned(),
-                line,
-            }),
-            (None, Some(_)) => bad.push(BadLine { line, why: "comes before the first section".to_owned() }),
-            (_, None) => bad.push(BadLine { line, why: format!("{content:?} is no \"key = value\"") }),
+        let Some((key, value)) = content.split_once(['=', ':']) else {
+            refuse(format!("{content:?} is not of the form \"key = value\""));
+            continue;
+        };
+        let (Some(section), key) = (&section, key.trim().to_ascii_lowercase()) else {
+            refuse("the line stands before the first section: write [HUB] above it".to_owned());
+            continue;
+        };
+        let same = |entry: &&Entry| entry.section.eq_ignore_ascii_case(section) && entry.key == key;
+        if let Some(first) = entries.iter().find(same) {
+            refuse(format!("{key} is set a second time, first in line {}: remove one of the two", first.line));
+            continue;
+        }
+        match value_of(value.trim()) {
+            Ok(value) => entries.push(Entry { section: section.clone(), key, value, line }),
+            Err(why) => refuse(format!("{key}: {why}")),
         }
     }
     (entries, bad)
+}
+
+/// What is meant by the text behind the equals sign.
+fn value_of(text: &str) -> Result<String, String> {
+    let Some(quote) = text.chars().next().filter(|first| matches!(first, '"' | '\'')) else {
+        return Ok(without_comment(text).to_owned());
+    };
+    let Some((value, rest)) = text[1..].split_once(quote) else {
+        return Err(format!("the quotation mark {quote} is not closed"));
+    };
+    let rest = rest.trim_start();
+    if rest.is_empty() || rest.starts_with(['#', ';']) {
+        return Ok(value.to_owned());
+    }
+    Err(format!("{rest:?} stands behind the closing {quote}: quote the whole value, or nothing of it"))
+}
+
+/// The text before a comment, without the space between them.
+fn without_comment(text: &str) -> &str {
+    if text.starts_with(['#', ';']) {
+        return "";
+    }
+    let begins = |at: usize| text[..at].ends_with(char::is_whitespace);
+    let comment = text.match_indices(['#', ';']).find(|(at, _)| begins(*at));
+    comment.map_or(text, |(at, _)| &text[..at]).trim_end()
 }
 
 #[cfg(test)]
@@ -71,8 +105,43 @@ mod tests {
     }
 
     #[test]
+    fn comments_and_quotes_are_no_part_of_a_value() {
+        let text = "\u{feff}[HUB] ; the hub\r\n\
+            broker = rabbit:5672   # the broker\r\n\
+            prefix = \"my hub # 1\" ; quoted\r\n\
+            pools = 'a,b'\r\n\
+            http = amqp://u:p%23;w#x@h/v\r\n\
+            python = # nothing\r\n";
+        let (entries, bad) = read(text);
+        assert!(bad.is_empty(), "{bad:?}");
+        let found: Vec<_> = entries.iter().map(|one| (&*one.key, &*one.value)).collect();
+        let wanted = [
+            ("broker", "rabbit:5672"),
+            ("prefix", "my hub # 1"),
+            ("pools", "a,b"),
+            ("http", "amqp://u:p%23;w#x@h/v"),
+            ("python", ""),
+        ];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn what_is_no_entry_is_named_with_its_line() {
         let (_, bad) = read("a=1\n[HUB\n[X]\nnothing\n");
         assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_with_both_lines() {
+        let (entries, bad) = read("[HUB]\nbroker=a\n[LOGGING]\nbroker=b\n[hub]\nslots=1\nBROKER=c\n");
+        assert_eq!(entries.len(), 3, "the same key of another section is another one");
+        assert_eq!((bad.len(), bad[0].line), (1, 7));
+        assert!(bad[0].why.contains("first in line 2"), "{bad:?}");
+    }
+
+    #[test]
+    fn quotes_that_do_not_enclose_the_value_are_refused() {
+        let (_, bad) = read("[HUB]\nbroker = \"rabbit\nprefix = 'a' b\n");
+        assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [2, 3]);
     }
 }

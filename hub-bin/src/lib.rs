@@ -13,6 +13,7 @@ mod logging;
 mod notify;
 mod reach;
 mod signals;
+mod stdio;
 mod store;
 pub mod worker;
 

@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         ("cancelling_stops_the_task_on_its_worker", cancel),
         ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
         ("a_second_dispatcher_waits_for_the_first_with_amqprs", |broker| second(broker, "amqprs")),
+        ("the_client_says_what_was_mistaken_with_lapin", |broker| mistaken(broker, "lapin")),
+        ("the_client_says_what_was_mistaken_with_amqprs", |broker| mistaken(broker, "amqprs")),
     ])
 }
 
@@ -190,9 +192,47 @@ fn second(broker: &Broker, client: &str) {
     let (first, worker) = programs.start_both();
     let other = programs.start("hub-dispatcher", &["--store", "other.db"]);
     other.wait_for("another dispatcher serves this Hub");
+    eventually("it tries several times", || {
+        let tried = other.log().matches("still not connected to the broker").count();
+        if tried >= 3 { Ok(()) } else { Err(tried) }
+    });
+    assert_eq!(other.log().matches("WARNING").count(), 1, "it says so once:\n{}", other.log());
     assert_eq!(programs.ended(&programs.submit(job))["output"], 3);
     first.stop();
     assert_eq!(programs.ended(&programs.submit(job))["output"], 3);
     worker.stop();
     other.stop();
+}
+
+/// Short ids, ids of the wrong kind, missing modules and addresses of the wrong kind.
+fn mistaken(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("mistaken-{client}"));
+    let (dispatcher, worker) = programs.start_both();
+    let fails = |arguments: &[&str], code: i32, words: &str| {
+        let output = programs.run("hub-client", arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && said.contains(words), "{output:?}");
+    };
+    eventually("the worker is known", || {
+        let workers = programs.run("hub-client", &["workers"]);
+        if workers.stdout.starts_with(b"[{") { Ok(()) } else { Err(workers) }
+    });
+    let job = r#"{"name": "j", "tasks": [{"name": "ad", "args": [1, 2]}]}"#;
+    let output = programs.run_reading("hub-client", &["submit"], job);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean \"add\"?"), "{output:?}");
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    for short in [&id[24..], &id[..35], "last"] {
+        let output = programs.run("hub-client", &["status", short]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&id), "{output:?}");
+    }
+    fails(&["status", "ffffffffffff"], 3, "no job has an id");
+    fails(&["result", &id], 3, "is the id of a job");
+    let task = programs.record(&id)["tasks"][0]["id"].as_str().unwrap().to_owned();
+    fails(&["cancel", &task], 3, "is the id of a task");
+    let port = broker.address();
+    let place = port.rsplit(['/', '@']).find(|part| part.contains(':')).unwrap();
+    fails(&["-b", &format!("http://{place}"), "list"], 4, "speaks AMQP, so it is a broker");
+    assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
+    worker.stop();
+    dispatcher.stop();
 }

@@ -172,7 +172,7 @@ pub(super) enum Command {
         /// The task's id, or its last digits
         #[arg(value_name = "TASK")]
         id: TaskRef,
-        /// What the task returns, as JSON [default: null]
+        /// What the task returns, as JSON; "-" reads it from standard input [default: null]
         #[arg(long, value_name = "JSON", conflicts_with = "failed")]
         data: Option<String>,
         /// The task failed, with this message

@@ -58,6 +58,10 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             output.done(id, &format!("removed job {id}"))?;
         }
         Command::Result { id, data, failed } => {
+            let data = match data {
+                Some(name) if name == "-" => Some(input::read_text(Path::new("-"), "the result", output)?),
+                data => data,
+            };
             let data = data.as_deref().map(Json::parse).transpose().map_err(|error| {
                 Failure::new(Exit::Usage, "--data is not JSON")
                     .because(error)

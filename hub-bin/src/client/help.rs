@@ -6,15 +6,17 @@ use super::arguments::Args;
 
 /// The heading of the flags that say where the Hub is.
 const CONNECTION: &str = "Connection";
+/// Flags of the connection that few need: only the long help shows them.
+const RARE: [&str; 5] = ["amqp_client", "ca_file", "client_cert_file", "client_key_file", "max_message_bytes"];
 /// Commands that do not ask a Hub.
 const ALONE: [&str; 4] = ["run", "validate", "completions", "man"];
 
 pub(super) const ROOT: &str = "\
 Examples:
-  hub-client run job.json --tasks-dir tasks             run a job here, without a broker
-  hub-client submit job.json --wait                     submit a job to the Hub at the broker localhost, and wait for its end
-  hub-client -b amqps://me:secret@rabbit/prod list      list the jobs of a Hub at another broker
-  hub-client -b http://127.0.0.1:8420 status last       show the newest job, over the HTTP API
+  hub-client run job.json --tasks-dir tasks        run a job here, without a broker
+  hub-client submit job.json --wait                submit to the broker localhost and wait
+  hub-client -b amqps://me:secret@rabbit/v list    list the jobs of a Hub at another broker
+  hub-client -b http://127.0.0.1:8420 status last  show the newest job, over the HTTP API
 
 hub-client help COMMAND shows the flags and examples of a command.
 
@@ -25,7 +27,7 @@ could not be written; 130 interrupted.";
 pub(super) const RUN: &str = "\
 Examples:
   hub-client run etc/jobs/sum_product.json --tasks-dir etc/tasks
-  echo '{\"name\": \"j\", \"tasks\": [{\"name\": \"add\", \"args\": [1, 2]}]}' | hub-client run - --tasks-dir etc/tasks
+  generate-job | hub-client run - --tasks-dir tasks --slots 2 --wait-limit 60 -o json
 
 A task that waits for its result from outside is reported with the command that posts it.";
 
@@ -66,7 +68,11 @@ Examples:
 /// The arguments as help texts, completions and manual pages show them. Parsing does without this: it costs a walk over all
 /// commands.
 pub(super) fn command() -> Command {
-    let mut command = Args::command();
+    let hide_rare = |flag: clap::Arg| {
+        let is_rare = RARE.contains(&flag.get_id().as_str());
+        flag.hide_short_help(is_rare)
+    };
+    let mut command = Args::command().mut_args(hide_rare);
     // From here on each command has the flags that are common to all.
     command.build();
     for name in ALONE {

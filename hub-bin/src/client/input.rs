@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use hub_core::job::{Job, Limits};
+use hub_core::job::{Job, Limits, encoding_advice};
 
 use super::output::Output;
 use super::problems;
@@ -27,8 +27,7 @@ pub(super) fn read_text(path: &Path, what: &str, output: &Output) -> Result<Stri
         let at = error.utf8_error().valid_up_to();
         let message =
             format!("{} is not UTF-8 text: byte {at} (counted from 0) is not part of a character", name_of(path));
-        Failure::new(Exit::Usage, message)
-            .advise("convert it, as with iconv -f UTF-16 -t UTF-8 or iconv -f WINDOWS-1252 -t UTF-8")
+        Failure::new(Exit::Usage, message).advise(encoding_advice(error.as_bytes()))
     })
 }
 

@@ -30,6 +30,7 @@ use hub_engine::operations::Hub;
 use crate::config::LogLevel;
 use crate::exit::{Exit, Failure};
 use crate::logging::{self, Log};
+use crate::stdio;
 use arguments::{Args, Command};
 use output::Output;
 
@@ -62,7 +63,8 @@ fn explain(error: clap::Error) -> ExitCode {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
     // The help shows less than parsing needs to know.
     let error = if is_help { help::command().try_get_matches().err().unwrap_or(error) } else { error };
-    match error.print() {
+    let printed = if is_help || error.kind() == ErrorKind::DisplayVersion { stdio::check() } else { Ok(()) };
+    match printed.and_then(|()| error.print()) {
         Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),
         Err(failed) => Failure::output(failed).report(),
     }

@@ -3,7 +3,7 @@
 //! Everything for people passes through [`Shown`] (here, in `views` and in [`tell`]), since names and messages come from outside.
 //! JSON is written as it is.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use hub_core::state::JobSummary;
 use hub_core::text::Shown;
@@ -18,6 +18,7 @@ use super::record::Record;
 use super::style::Style;
 use super::views;
 use crate::exit::{Exit, Failure, tell};
+use crate::stdio;
 
 /// Where answers go.
 pub(super) struct Output {
@@ -60,8 +61,7 @@ impl Output {
     /// # Errors
     /// Where it does not.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::output)
+        stdio::write_line(text).map_err(Failure::output)
     }
 
     fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {

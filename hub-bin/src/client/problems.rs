@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hub_core::job::{Job, Limits, Problem};
+use hub_core::text::is_active;
 
 use super::input::{name_of, read_job};
 use super::output::Output;
@@ -38,7 +39,9 @@ fn describe(name: &str, text: &str, problem: &Problem) -> String {
     let mut shown = format!("\n\n{name}:{line}:{column}: {} [{}]", problem.message, problem.path);
     let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
     let before = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    if let Some(source) = text.lines().nth(index).filter(|_| before < WIDEST) {
+    // What is no text says nothing to a reader.
+    let is_text = |line: &&str| !line.contains(|one| is_active(one) && one != '\t');
+    if let Some(source) = text.lines().nth(index).filter(|_| before < WIDEST).filter(is_text) {
         let source: String = source.chars().take(WIDEST).map(|one| if one == '\t' { ' ' } else { one }).collect();
         shown.push_str(&format!("\n    {source}\n    {}^", " ".repeat(before)));
     }

@@ -18,6 +18,8 @@ const SHOWN_LINES: usize = 20;
 const DESCRIBED: usize = 20;
 /// Width that whole ids and times need beside everything else in a listing.
 const WIDE: usize = 120;
+/// Width that a listing needs for the time of submission.
+const MEDIUM: usize = 76;
 /// Number of digits at the end of an id that tell jobs apart, and that the client takes for the whole.
 const SHORT_ID: usize = 12;
 /// Maximum number of characters of a user's value in a table. (Where the table is cut to the terminal, it is fewer.)
@@ -25,21 +27,22 @@ const LONGEST: usize = 1000;
 
 /// A listing of jobs.
 pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
-    let is_wide = style.fits(WIDE);
-    let columns = [Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Whole("submitted"), Right("duration")];
-    let mut table = style.table(&columns);
+    let (is_wide, has_times) = (style.fits(WIDE), style.fits(MEDIUM));
+    let columns = [Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Right("duration"), Whole("submitted")];
+    let mut table = style.table(if has_times { &columns } else { &columns[..5] });
     let now = now();
     for job in jobs {
         let (id, submitted) = (job.id.to_string(), job.submitted_at.to_string());
         let duration = job.ended_at.unwrap_or(now).since(job.submitted_at);
-        table.add_row(row([
+        let cells = [
             cell(if is_wide { &id } else { &id[id.len() - SHORT_ID..] }),
             cell(&job.name),
             status_cell(job.status.as_str()),
             cell(format_args!("{}/{}", job.tasks_ended, job.tasks)),
-            cell(if is_wide { submitted } else { to_seconds(&submitted) }),
             cell(elapsed(duration)),
-        ]));
+            cell(if is_wide { submitted } else { to_seconds(&submitted) }),
+        ];
+        table.add_row(row(cells.into_iter().take(if has_times { 6 } else { 5 })));
     }
     table.trim_fmt()
 }

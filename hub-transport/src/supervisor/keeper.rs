@@ -13,6 +13,7 @@ use super::declare::{Conflict, declare};
 use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
 use super::outbox::Current;
 use super::round::{Round, on_node};
+use crate::topology::QueueKind;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
 /// A session that lived so long was a success: the waits begin anew.
@@ -45,6 +46,9 @@ pub(super) struct Keeper {
     epochs: u64,
     /// Queues that exist with other properties, as far as that was logged.
     conflicts: HashSet<Conflict>,
+    /// What was last reported to keep the link down. The same cause again is not news.
+    reported: Option<String>,
+    is_down: bool,
 }
 
 /// A subscription has ended.
@@ -82,6 +86,8 @@ impl Keeper {
             sessions: 0,
             epochs: 0,
             conflicts: HashSet::new(),
+            reported: None,
+            is_down: false,
         }
     }
 
@@ -101,6 +107,7 @@ impl Keeper {
                     if since.elapsed() >= STEADY {
                         waits.reset();
                         round.clear();
+                        self.reported = None;
                     }
                     match over {
                         Over::Died(cause) => round.add(on_node(cause, &*session, nodes)),
@@ -115,12 +122,7 @@ impl Keeper {
             };
             let (cause, all_failed) = (round.cause(), round.is_complete());
             let retry_in = if all_failed { waits.next() } else { Duration::ZERO };
-            tracing::warn!(
-                broker = self.transport.describe(),
-                cause = &*cause as &dyn std::error::Error,
-                retry_in_ms = retry_in.as_millis(),
-                "not connected to the broker"
-            );
+            self.report(&cause, retry_in);
             self.shared.health.send_replace(LinkHealth::Down(Some(Arc::clone(&cause))));
             if was_up || all_failed {
                 let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
@@ -132,6 +134,28 @@ impl Keeper {
                 return self.close(done);
             }
         }
+    }
+
+    /// Logs why the link is down, once for each cause in a row.
+    fn report(&mut self, cause: &Error, retry_in: Duration) {
+        self.is_down = true;
+        let (broker, retry_in_ms) = (self.transport.describe(), retry_in.as_millis());
+        let text = cause.to_string();
+        let queues = &self.plan.topology.queues;
+        // Another program of the owner's kind holds the owner's own queue. The owner knows what that means, and says it.
+        let is_for_owner = cause.kind() == ErrorKind::InUse
+            && queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && text.contains(&queue.name));
+        if is_for_owner || self.reported.as_ref() == Some(&text) {
+            tracing::debug!(
+                broker,
+                cause = cause as &dyn std::error::Error,
+                retry_in_ms,
+                "still not connected to the broker"
+            );
+        } else {
+            tracing::warn!(broker, cause = cause as &dyn std::error::Error, retry_in_ms, "not connected to the broker");
+        }
+        self.reported = Some(text);
     }
 
     /// Opens a session and brings everything up on it.
@@ -199,7 +223,12 @@ impl Keeper {
         for (id, subscription) in subscriptions {
             self.flow(id, subscription);
         }
-        tracing::debug!(broker = self.transport.describe(), node = session.node(), "connected to the broker");
+        let (broker, node) = (self.transport.describe(), session.node());
+        if std::mem::take(&mut self.is_down) {
+            tracing::info!(broker, node, "connected to the broker");
+        } else {
+            tracing::debug!(broker, node, "connected to the broker");
+        }
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! What people hand in for a job that is something else: another encoding, another language. Recognised by its beginning, and
 //! only where the text is not JSON.
 
-/// What to do with bytes that are not UTF-8.
-pub(super) fn encoding(bytes: &[u8]) -> &'static str {
+/// What to do with bytes that are not UTF-8, for the message that refuses them.
+#[must_use]
+pub fn encoding_advice(bytes: &[u8]) -> &'static str {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
             "this looks like UTF-16: convert it, as with iconv -f UTF-16 -t UTF-8 FILE"
@@ -79,10 +80,10 @@ mod tests {
 
     #[test]
     fn other_encodings_are_recognised() {
-        assert!(encoding(b"\xff\xfe{\0\"\0").contains("UTF-16"));
-        assert!(encoding(b"{\0\"\0\xe9\0").contains("UTF-16"));
-        assert!(encoding(b"\x1f\x8b\x08").contains("compressed"));
-        assert!(encoding(b"{\"name\": \"caf\xe9\"}").contains("WINDOWS-1252"));
-        assert!(encoding(b"abc\xff\0").contains("binary"));
+        assert!(encoding_advice(b"\xff\xfe{\0\"\0").contains("UTF-16"));
+        assert!(encoding_advice(b"{\0\"\0\xe9\0").contains("UTF-16"));
+        assert!(encoding_advice(b"\x1f\x8b\x08").contains("compressed"));
+        assert!(encoding_advice(b"{\"name\": \"caf\xe9\"}").contains("WINDOWS-1252"));
+        assert!(encoding_advice(b"abc\xff\0").contains("binary"));
     }
 }

@@ -35,6 +35,7 @@ mod vocabulary;
 mod walk;
 
 pub use fill::{FillError, Values};
+pub use habits::encoding_advice;
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
 pub use problem::{Problem, ProblemCode, Problems};

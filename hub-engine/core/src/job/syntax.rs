@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Limits;
-use super::habits::{encoding, language};
+use super::habits::{encoding_advice, language};
 use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
@@ -20,7 +20,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
         let at = error.valid_up_to();
         let before = std::str::from_utf8(&bytes[..at]).unwrap_or_default();
         let message = format!("the job is not UTF-8 text: byte {at} (counted from 0) is not part of a character");
-        problem(ProblemCode::NotUtf8, before, at, message, Some(encoding(bytes).to_owned()))
+        problem(ProblemCode::NotUtf8, before, at, message, Some(encoding_advice(bytes).to_owned()))
     })
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Driver {
     publishing_bytes: usize,
     /// Who waits until a job is cancelled.
     cancelling: HashMap<JobId, Vec<oneshot::Sender<Option<Result<(), RequestError>>>>>,
+    /// Whether it was reported that another dispatcher serves this Hub.
+    stands_by: bool,
 }
 
 impl Driver {
@@ -123,6 +125,7 @@ impl Driver {
             room,
             publishing_bytes: 0,
             cancelling: HashMap::new(),
+            stands_by: false,
         }
     }
 
@@ -173,6 +176,7 @@ impl Driver {
         self.pending.hurry(Instant::now());
         match event {
             LinkEvent::Up { .. } => {
+                self.stands_by = false;
                 self.machine.handle_link(true, now());
                 self.echo.connected(Instant::now());
                 publish::announce(&self.link, &self.settings.names);
@@ -182,13 +186,15 @@ impl Driver {
             }
             LinkEvent::Down { cause, .. } => {
                 // Two with stores of their own would take each other's results.
-                if cause.kind() == ErrorKind::InUse && cause.message().contains(&self.settings.names.dispatcher_lock())
-                {
+                let is_taken = cause.kind() == ErrorKind::InUse
+                    && cause.message().contains(&self.settings.names.dispatcher_lock());
+                if is_taken && !self.stands_by {
                     tracing::warn!(
                         hub = self.settings.names.hub(),
-                        "another dispatcher serves this Hub: this one waits until that one has ended"
+                        "another dispatcher serves this Hub: this one stands by and takes over when that one ends"
                     );
                 }
+                self.stands_by = is_taken;
                 self.batches.forget_deliveries();
                 self.acks.forget_all();
                 self.echo.disconnected();
