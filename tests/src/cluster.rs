@@ -122,21 +122,22 @@ impl Cluster {
         self.is_whole();
     }
 
-    /// The node that this program, named as the broker's listings have it, is connected to with both connections. `asked`
-    /// is a node that is not away.
+    /// The node that this program, named with its process id as in the broker's listings, is connected to with both
+    /// connections. `asked` is a node that is not away.
     ///
     /// # Panics
     /// Where it is not connected, or to two nodes.
     #[must_use]
     pub fn node_of(&self, program: &str, asked: usize) -> usize {
         eventually(&format!("{program} has both connections on one node"), || {
-            let listed = self.control(asked, &["list_connections", "--no-table-headers", "node", "user_provided_name"]);
-            let own: Vec<&str> = listed.lines().filter(|line| line.contains(program)).collect();
-            let nodes: Vec<&str> = own.iter().filter_map(|line| line.split_whitespace().next()).collect();
+            let listed =
+                self.try_control(asked, &["list_connections", "--no-table-headers", "pid", "client_properties"])?;
+            let own = listed.lines().filter(|line| line.contains(&format!("\"{program} (")));
+            // The process of a connection has the name of its node: <rabbit@r1.…>.
+            let node_of = |line: &str| self.nodes.iter().position(|node| line.starts_with(&format!("<{}.", node.name)));
+            let nodes: Vec<Option<usize>> = own.map(node_of).collect();
             match nodes.as_slice() {
-                [one, other] if one == other => {
-                    Ok(self.nodes.iter().position(|node| node.name == **one).expect("known"))
-                }
+                [Some(one), Some(other)] if one == other => Ok(*one),
                 _ => Err(listed),
             }
         })

@@ -11,13 +11,13 @@ fn main() -> ExitCode {
     let both =
         BrokerTrial::new("five_hundred_jobs_survive_the_loss_of_nodes_with_both_clients", |cluster: &Cluster| {
             let clients = Clients { dispatcher: Client::Amqprs, workers: [Client::Lapin, Client::Amqprs] };
-            survive(cluster, "both", clients, &[(Loss::Kill, "hub-dispatcher"), (Loss::Cut, "hub-dispatcher")]);
+            survive(cluster, "both", clients, &[(Loss::Kill, Program::Dispatcher), (Loss::Cut, Program::Dispatcher)]);
         });
     let alone = [Client::Lapin, Client::Amqprs].map(|client| {
         let name = format!("every_program_loses_its_node_in_turn_with_{client}");
         let trial = BrokerTrial::new(name, move |cluster: &Cluster| {
-            let losses =
-                [Loss::Kill, Loss::Cut].map(|loss| ["hub-dispatcher", "hub-worker"].map(|program| (loss, program)));
+            let losses = [Loss::Kill, Loss::Cut]
+                .map(|loss| [Program::Dispatcher, Program::Worker].map(|program| (loss, program)));
             let losses = losses.concat().repeat(2);
             survive(cluster, client.name(), Clients { dispatcher: client, workers: [client; 2] }, &losses);
         });
@@ -33,14 +33,21 @@ enum Loss {
     Cut,
 }
 
+/// Whose node is lost.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    Dispatcher,
+    Worker,
+}
+
 /// Which program talks to the broker through which client.
 struct Clients {
     dispatcher: Client,
     workers: [Client; 2],
 }
 
-/// Number of jobs for each loss.
-const JOBS: usize = 250;
+/// Number of jobs that are submitted before a loss, and again right after it.
+const HALF: usize = 125;
 /// Takes a moment, so that there is work under way when something happens, and says that it has ended.
 const MOMENT: (&str, &str) = (
     "moment.py",
@@ -48,7 +55,7 @@ const MOMENT: (&str, &str) = (
      with open(path, 'a') as ended:\n            ended.write('x')\n    return value\n",
 );
 
-fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, &str)]) {
+fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Program)]) {
     let with = |client: Client| {
         let programs = Programs::new(&cluster.address(), client.name(), &format!("cluster-{name}"));
         programs.write_modules(&[MOMENT]);
@@ -64,16 +71,14 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, &st
         worker
     });
 
-    let jobs = losses.len() * JOBS;
     let ended = dispatching.directory().join("ended");
     let job = |at: usize| {
-        json!({"name": format!("job {at}"), "tasks": [
+        let tasks = json!([
             {"name": "first", "task_name": "moment", "args": [at]},
-            {"name": "second", "task_name": "moment", "args": ["_first.data", ended]}],
-            "output": "_second.data"})
+            {"name": "second", "task_name": "moment", "args": ["_first.data", ended]}]);
+        json!({"name": format!("job {at}"), "tasks": tasks, "output": "_second.data"}).to_string()
     };
     let crowd = Crowd::gather_at(&cluster.address(), dispatching.prefix());
-    let ids = crowd.submit((0..jobs).map(|at| job(at).to_string()));
     let count = || std::fs::metadata(&ended).map_or(0, |file| file.len() as usize);
     let more_than = |least: usize| {
         eventually("more jobs end", || match count() {
@@ -81,26 +86,35 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, &st
             some => Err(some),
         });
     };
+    let mut ids = Vec::new();
     for (at, (loss, program)) in losses.iter().enumerate() {
-        // Where a loss finds nothing to do, it proves nothing.
-        more_than(at * JOBS + 20);
-        let lost = cluster.node_of(program, 0);
+        let program = match program {
+            Program::Dispatcher => format!("hub-dispatcher {}", dispatcher.pid()),
+            Program::Worker => format!("hub-worker {}", workers[at % 2].pid()),
+        };
+        let lost = cluster.node_of(&program, 0);
         let other = (lost + 1) % cluster.len();
-        let (before, since) = (count(), Instant::now());
-        assert!(before < jobs, "all jobs had ended before {loss:?}: make them longer");
+        let before = count();
+        ids.extend(crowd.submit((ids.len()..ids.len() + HALF).map(job)));
+        more_than(before + HALF / 10);
+        let (at_loss, since) = (count(), Instant::now());
+        assert!(at_loss < ids.len(), "all jobs had ended before {loss:?}: make them longer");
         match loss {
             Loss::Kill => cluster.kill(lost),
             Loss::Cut => cluster.cut(lost),
         }
-        eventually("the program is on another node", || match cluster.node_of(program, other) {
+        ids.extend(crowd.submit((ids.len()..ids.len() + HALF).map(job)));
+        let submitted = since.elapsed();
+        eventually("the program is on another node", || match cluster.node_of(&program, other) {
             node if node == lost => Err(node),
             _ => Ok(()),
         });
         let moved = since.elapsed();
-        more_than((before + 20).min(jobs));
+        more_than(at_loss + HALF);
+        let going = since.elapsed();
         eprintln!(
-            "{name}: {loss:?} of the node of {program}: on another one after {moved:.1?}, jobs end again after {:.1?}",
-            since.elapsed()
+            "{name}: {loss:?} of the node of {program}: jobs taken after {submitted:.1?}, on another node after {moved:.1?}, \
+             {HALF} jobs ended after {going:.1?}"
         );
         match loss {
             Loss::Kill => cluster.start_again(lost),

@@ -96,7 +96,7 @@ fn busy(broker: &Broker, client: Client) {
         let publisher = session.publisher(10).await.expect("publishing is allowed");
         let options = SubscribeOptions { prefetch: 10, exclusive: false };
         let mut subscription = session.subscribe(&queue, options).await.expect("it can be read");
-        for _ in 0..3 {
+        for _ in 0..2 {
             let receipt = publisher.publish(Message::new("", &*queue, &b"x"[..])).await.expect("the session lives");
             // A turn of the loop: nothing else on this thread is served meanwhile.
             rest(HEARTBEAT * 5 / 4);
@@ -246,7 +246,7 @@ fn blocked(broker: &Broker, client: Client) {
         broker.block();
         let mut receipt = publisher.publish(Message::new("", &*queue, &b"x"[..])).await.expect("the session lives");
         // Much longer than heartbeats and confirms may take.
-        let during = tokio::time::timeout(LIMIT * 4, &mut receipt).await;
+        let during = tokio::time::timeout(LIMIT * 3, &mut receipt).await;
         broker.unblock();
         assert!(during.is_err(), "there was an outcome under the alarm: {during:?}");
         assert!(!is_over(&*session), "{:?}", session.health().borrow());
