@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::Timestamp;
 use hub_core::job::Job;
 use hub_core::machine::{Stats, Update, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{Attempt, JobId, TaskId};
+use hub_core::{Steady, Timestamp};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
@@ -38,7 +38,7 @@ pub(super) enum Input {
         /// How many.
         ready: u64,
         /// When it was asked.
-        asked: Timestamp,
+        asked: Steady,
     },
     /// All submissions of a message were refused and are answered: nothing of it is to be kept.
     Refused(DeliveryRef),

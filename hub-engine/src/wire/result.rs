@@ -1,6 +1,7 @@
 //! What is reported of tasks, on the results queue: by workers, and by anyone from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hub_core::state::TaskError;
@@ -153,6 +154,12 @@ impl From<(TaskId, Attempt)> for HeldAttempt {
 }
 
 impl TaskEnded {
+    /// How long it took. Nothing else follows from its times: clocks of two machines differ.
+    #[must_use]
+    pub const fn took(&self) -> Duration {
+        Duration::from_millis(self.ended_at.as_millis().saturating_sub(self.started_at.as_millis()))
+    }
+
     /// The task and its issue.
     #[must_use]
     pub const fn key(&self) -> (TaskId, Attempt) {

@@ -4,6 +4,7 @@
 //! want, `handle_*` is what happened, `poll_*` is what has to be done next. Handling the same fact twice
 //! changes nothing the second time, and what has ended never changes.
 
+mod allowance;
 mod catalogue;
 mod delay;
 mod downstream;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use crate::action::Action;
 use crate::id::Family;
 use crate::state::{JobSnapshot, JobSummary};
-use crate::{JobId, TaskId, Timestamp};
+use crate::{JobId, Now, TaskId, Timestamp};
 
 use delay::Delays;
 use live::LiveJob;
@@ -35,9 +36,10 @@ use workers::Workers;
 
 pub(crate) use live::value_of;
 pub use types::{
-    ControlError, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted, TaskResult,
-    Update, Verdict, WorkerId, WorkerReport,
+    ControlError, DeadLetter, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted,
+    TaskResult, Update, Verdict, WorkerId, WorkerReport,
 };
+pub use workers::Heard;
 
 /// A job that has just ended.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Machine {
     }
 
     /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`.
-    pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
+    pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
         self.fill_windows(now);
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);

@@ -8,21 +8,21 @@ use super::types::{ControlError, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
-use crate::{JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
+use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
 impl Machine {
     /// Lets a job in. The same job under the same id again changes nothing.
     ///
     /// # Errors
     /// Where the id, or one so near that task ids would clash, belongs to another job.
-    pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Timestamp) -> Result<Submitted, Refused> {
+    pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
         if let Some(known) = self.families.get(&id.family()) {
             let same = *known == id && self.jobs.get(known).is_some_and(|live| live.job.source() == job.source());
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
-        self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now }));
+        self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
-        let live = LiveJob::new(id, job, now);
+        let live = LiveJob::new(id, job, now.wall);
         let ready: Vec<u32> =
             live.tasks.iter().zip(0..).filter(|(task, _)| task.waiting == 0).map(|(_, index)| index).collect();
         self.insert(live);
@@ -36,9 +36,9 @@ impl Machine {
     ///
     /// # Errors
     /// Where no job that has not ended has this id.
-    pub fn cancel(&mut self, id: JobId, now: Timestamp) -> Result<(), ControlError> {
+    pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?;
-        for (index, place) in job.cancel(now, &mut self.actions) {
+        for (index, place) in job.cancel(now.wall, &mut self.actions) {
             let (task, spec, state) = (id.task(index), job.spec(index), job.task(index).state());
             let pool = self.pools.get_mut(spec.pool());
             match place {
@@ -46,13 +46,14 @@ impl Machine {
                 Place::Parked => pool.forget_parked(spec.module(), id),
                 Place::Window => pool.leave_window(task),
                 Place::Leased => state.worker.iter().for_each(|worker| self.workers.release(worker, task)),
+                Place::Removed => pool.take_back(),
                 Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
             }
             if let (Place::Window | Place::Leased, Some(attempt)) = (place, state.attempt) {
                 self.actions.push(Action::Stop { task, attempt });
             }
         }
-        self.settle_job(id, now);
+        self.settle_job(id, now.wall);
         Ok(())
     }
 
@@ -64,7 +65,7 @@ impl Machine {
     ///
     /// # Panics
     /// Where the status is neither `Success` nor `Failed`.
-    pub fn post_result(&mut self, task: TaskId, update: Update, now: Timestamp) -> Result<Posted, PostError> {
+    pub fn post_result(&mut self, task: TaskId, update: Update, now: Now) -> Result<Posted, PostError> {
         let is_success = update.status == TaskStatus::Success;
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
@@ -91,7 +92,7 @@ impl Machine {
         if let Some(attempt) = attempt {
             self.actions.push(Action::Stop { task, attempt });
         }
-        self.end(id, index, update.status, now);
+        self.end(id, index, update.status, now.wall);
         Ok(Posted::Applied)
     }
 }

@@ -31,6 +31,13 @@ impl Machine {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Nowhere);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
+        if live.place == Place::Removed {
+            let pool = spec.pool();
+            return Some(format!(
+                "a policy of the broker (a message TTL or a maximum length) removed its message from the queue of the pool \
+                 {pool:?}: it is handed out again in a moment"
+            ));
+        }
         let is_pending = is_pending(live);
         let reason = known.entry((spec.pool(), spec.module(), is_pending));
         reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()
