@@ -80,6 +80,18 @@ fn not_every_task_of_a_pool_goes_round_in_circles() {
 }
 
 #[test]
+fn what_a_full_queue_does_not_take_is_handed_out_again() {
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job(1));
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Refused, hub.now);
+    assert!(hub.handed_out().is_empty());
+    assert!(hub.machine.job(id).unwrap().waiting[0].1.contains("maximum length"));
+    hub.pass(Duration::from_secs(3));
+    assert_eq!(hub.handed_out().remove(0).attempt.attempt, 2);
+}
+
+#[test]
 fn what_a_worker_runs_or_nobody_wants_is_not_handed_out_again() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(2));

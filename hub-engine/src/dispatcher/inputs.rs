@@ -69,6 +69,8 @@ pub(super) enum FinalOutcome {
     Confirmed,
     /// The broker will not take it.
     Rejected(String),
+    /// The broker does not take it at present.
+    Refused,
     /// No queue takes it.
     Unroutable,
     /// The session died first: the broker may have it or not.

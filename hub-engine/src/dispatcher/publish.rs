@@ -39,6 +39,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
             let outcome = match outcome {
                 Outcome::Confirmed => FinalOutcome::Confirmed,
                 Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
+                Outcome::Refused => FinalOutcome::Refused,
                 Outcome::Unroutable => FinalOutcome::Unroutable,
                 // The dispatcher ends. What the store has as unconfirmed goes out again at the next start.
                 Outcome::Unknown(_) if link.is_closed() => return,

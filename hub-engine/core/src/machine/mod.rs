@@ -136,6 +136,13 @@ impl Machine {
         ((index as usize) < job.tasks.len()).then_some((id, index))
     }
 
+    /// The pool of a task, if its job has not ended.
+    #[must_use]
+    pub fn pool_of(&self, task: TaskId) -> Option<&str> {
+        let (id, index) = self.find_task(task)?;
+        self.jobs.get(&id).map(|job| &**job.spec(index).pool())
+    }
+
     /// The jobs that have not ended, in no particular order.
     pub fn jobs(&self) -> impl Iterator<Item = JobSummary> + '_ {
         self.jobs.values().map(LiveJob::summary)

@@ -107,6 +107,7 @@ impl Machine {
                 self.enqueue(id, index);
             }
             Published::Unroutable => {}
+            Published::Refused => drop(self.remove(id, index, attempt, now)),
             Published::Rejected(reason) => {
                 let msg = format!("the broker would not carry the task: {reason}");
                 self.fail(id, index, ErrorKind::Undeliverable, msg, now.wall);
@@ -131,7 +132,7 @@ impl Machine {
         Verdict::Applied
     }
 
-    /// The message of an issue was removed from its queue.
+    /// The message of an issue was removed from its queue, or not let in.
     fn remove(&mut self, id: JobId, index: u32, attempt: Attempt, now: Now) -> Verdict {
         let Some(job) = self.jobs.get(&id) else {
             return Verdict::Unknown;

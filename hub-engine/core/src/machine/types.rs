@@ -176,6 +176,8 @@ pub enum Published {
     Unroutable,
     /// The broker will not take it; with its reason.
     Rejected(Arc<str>),
+    /// The broker does not take it at present: its queue is full, for one.
+    Refused,
 }
 
 /// Why the broker has given an issue up.

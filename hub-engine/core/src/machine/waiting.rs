@@ -34,7 +34,7 @@ impl Machine {
         if live.place == Place::Removed {
             let pool = spec.pool();
             return Some(format!(
-                "a policy of the broker (a message TTL or a maximum length) removed its message from the queue of the pool \
+                "a policy of the broker (a message TTL or a maximum length) keeps its message out of the queue of the pool \
                  {pool:?}: it is handed out again in a moment"
             ));
         }

@@ -94,6 +94,10 @@ impl Driver {
                 FinalOutcome::Confirmed => Published::Confirmed,
                 FinalOutcome::Unroutable => Published::Unroutable,
                 FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
+                FinalOutcome::Refused => {
+                    self.note_refusal(task);
+                    Published::Refused
+                }
                 FinalOutcome::Unknown(issue) => {
                     // Under the same message id: a worker that gets it twice runs it once, and of two results one
                     // counts. What has come back or was issued anew meanwhile is not wanted any more.

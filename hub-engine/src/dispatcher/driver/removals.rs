@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hub_core::Steady;
-use hub_core::machine::Verdict;
-use hub_transport::Death;
 
 /// Interval after which the same is said again, if it still happens.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(600);
@@ -26,12 +24,10 @@ struct Seen {
 }
 
 impl Removals {
-    /// One more message was removed. Returns how many there were since the last time, if it is to be said now.
-    pub(super) fn note(&mut self, death: &Death, verdict: Verdict, now: Steady) -> Option<u64> {
-        if verdict != Verdict::Applied {
-            return None;
-        }
-        let key = (death.queue.clone(), death.reason.clone());
+    /// One more message was removed from this queue, or not let in. Returns how many there were since the last time, if it
+    /// is to be said now.
+    pub(super) fn note(&mut self, queue: &str, reason: &str, now: Steady) -> Option<u64> {
+        let key = (queue.to_owned(), reason.to_owned());
         let Some(seen) = self.seen.get_mut(&key) else {
             if self.seen.len() >= MAXIMUM_QUEUES {
                 return None;
@@ -54,17 +50,14 @@ mod tests {
 
     #[test]
     fn each_queue_and_reason_is_said_once_and_again_after_a_while() {
-        let death = |queue: &str, reason: &str| Death { queue: queue.to_owned(), reason: reason.to_owned() };
-        let (expired, dropped) = (death("a", "expired"), death("a", "maxlen"));
         let at = |seconds: u64| Steady::from_millis(seconds * 1000);
         let mut removals = Removals::default();
-        assert_eq!(removals.note(&expired, Verdict::Stale, at(0)), None);
-        assert_eq!(removals.note(&expired, Verdict::Applied, at(0)), Some(1));
-        assert_eq!(removals.note(&dropped, Verdict::Applied, at(0)), Some(1));
+        assert_eq!(removals.note("a", "expired", at(0)), Some(1));
+        assert_eq!(removals.note("a", "maxlen", at(0)), Some(1));
         for second in 1..600 {
-            assert_eq!(removals.note(&expired, Verdict::Applied, at(second)), None);
+            assert_eq!(removals.note("a", "expired", at(second)), None);
         }
-        assert_eq!(removals.note(&expired, Verdict::Applied, at(600)), Some(600));
-        assert_eq!(removals.note(&expired, Verdict::Applied, at(601)), None);
+        assert_eq!(removals.note("a", "expired", at(600)), Some(600));
+        assert_eq!(removals.note("a", "expired", at(601)), None);
     }
 }

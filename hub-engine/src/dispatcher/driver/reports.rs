@@ -104,12 +104,26 @@ impl Driver {
             return;
         };
         let verdict = self.machine.handle_dead_letter(task, attempt, DeadLetter::Policy, now());
-        if let Some(count) = self.removals.note(removed, verdict, steady()) {
+        if verdict == Verdict::Applied {
+            self.note_removal(&removed.queue, &removed.reason);
+        }
+    }
+
+    /// The broker does not take an issue of this task at present.
+    pub(super) fn note_refusal(&mut self, task: TaskId) {
+        let pool = self.machine.pool_of(task).map(|pool| self.settings.names.pool_queue(pool));
+        if let Some(queue) = pool {
+            self.note_removal(&queue, "refused");
+        }
+    }
+
+    fn note_removal(&mut self, queue: &str, reason: &str) {
+        if let Some(messages) = self.removals.note(queue, reason, steady()) {
             tracing::warn!(
-                queue = removed.queue,
-                reason = removed.reason,
-                messages = count,
-                "a policy of the broker removes tasks from their queue: they are handed out again, which costs time; \
+                queue,
+                reason,
+                messages,
+                "a policy of the broker keeps tasks out of their queue: they are handed out again, which costs time; \
                  exempt Hub's queues from message TTLs and maximum lengths"
             );
         }
