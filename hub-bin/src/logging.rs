@@ -85,7 +85,7 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         if self.time {
-            write!(line, "{} ", hub_engine::clock::now())?;
+            write!(line, "{} ", hub_engine::clock::wall())?;
         }
         let level = match *event.metadata().level() {
             Level::ERROR => "ERROR",

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::{Json, Timestamp};
-use hub_engine::clock;
+use hub_core::Json;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Submission;
 use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
@@ -46,8 +45,6 @@ impl Runner for Patient {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_task_is_not_repeated_for_it() {
-    let began = tokio::time::Instant::now();
-    let _clock = clock::simulate(move || Timestamp::from_millis(1_000_000).after(began.elapsed()));
     let broker = MemoryBroker::new();
     let settings = DispatcherSettings::new("hub");
     let lease = settings.lease;
@@ -85,8 +82,6 @@ async fn a_long_task_is_not_repeated_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_is_lost_meanwhile_is_given_up_afterwards() {
-    let began = tokio::time::Instant::now();
-    let _clock = clock::simulate(move || Timestamp::from_millis(1_000_000).after(began.elapsed()));
     let broker = MemoryBroker::new();
     let settings = DispatcherSettings::new("hub");
     let lease = settings.lease;

@@ -26,7 +26,7 @@ pub mod topology;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use message::{Bytes, Message, Persistence, Text};
 pub use session::{
-    Capabilities, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement, Settler,
-    SubscribeOptions, Subscription, Transport,
+    Capabilities, Death, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement,
+    Settler, SubscribeOptions, Subscription, Transport,
 };
 pub use topology::Topology;

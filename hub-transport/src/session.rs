@@ -125,8 +125,11 @@ pub enum Outcome {
     /// where both are durable. (A message that no queue takes, not mandatory and without an alternate
     /// exchange, is confirmed too.)
     Confirmed,
-    /// The broker refused it (negative acknowledgement: full queue, internal error) or will never take it.
+    /// The broker will never take it: it is too large.
     Rejected(String),
+    /// The broker does not take it at present (negative acknowledgement: a full queue, an internal error). The same may be
+    /// taken later.
+    Refused,
     /// No queue takes it. Only for mandatory messages.
     Unroutable,
     /// The session ended first. It may have arrived or not: publish it again under the same message id.

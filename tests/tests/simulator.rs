@@ -146,3 +146,8 @@ fn losing_a_result_is_noticed() {
 fn counting_no_incarnations_is_noticed() {
     noticed(Sabotage::OneIncarnation, &["one_run_counts", "ends_are_final", "every_job_ends", "acknowledged_is_kept"]);
 }
+
+#[test]
+fn measuring_durations_by_the_wall_clock_is_noticed() {
+    noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
+}

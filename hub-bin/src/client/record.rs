@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::views::between;
 use crate::exit::{Exit, Failure};
 
 /// A job's record. Words that this client does not know are no error: the dispatcher may be newer.
@@ -101,7 +102,7 @@ impl<'r> Record<'r> {
 fn duration(begun: Option<&str>, ended: Option<&str>, now: Timestamp) -> Option<Duration> {
     let time = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let begun = time(begun)?;
-    Some(time(ended).unwrap_or(now).since(begun))
+    Some(between(begun, time(ended).unwrap_or(now)))
 }
 
 impl TaskRecord<'_> {

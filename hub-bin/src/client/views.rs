@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use comfy_table::Cell;
+use hub_core::Timestamp;
 use hub_core::state::JobSummary;
 use hub_core::text::{Shown, ShownLines};
-use hub_engine::clock::now;
+use hub_engine::clock::wall;
 use hub_engine::operations::WorkerInfo;
 
 use super::record::{Record, TaskRecord, shown, written};
@@ -30,10 +31,10 @@ pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
     let (is_wide, has_times) = (style.fits(WIDE), style.fits(MEDIUM));
     let columns = [Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Right("duration"), Whole("submitted")];
     let mut table = style.table(if has_times { &columns } else { &columns[..5] });
-    let now = now();
+    let now = wall();
     for job in jobs {
         let (id, submitted) = (job.id.to_string(), job.submitted_at.to_string());
-        let duration = job.ended_at.unwrap_or(now).since(job.submitted_at);
+        let duration = between(job.submitted_at, job.ended_at.unwrap_or(now));
         let cells = [
             cell(if is_wide { &id } else { &id[id.len() - SHORT_ID..] }),
             cell(&job.name),
@@ -52,7 +53,7 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
     let columns =
         [Cut("worker"), Cut("host"), Right("pid"), Cut("pools"), Right("running"), Cut("tasks"), Right("seen")];
     let mut table = style.table(&columns);
-    let now = now();
+    let now = wall();
     for worker in workers {
         table.add_row(row([
             cell(&worker.id),
@@ -61,7 +62,7 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
             cell(worker.pools.join(", ")),
             cell(format_args!("{}/{}", worker.running, worker.slots)),
             cell(worker.tasks.join(", ")),
-            cell(format_args!("{} ago", elapsed(now.since(worker.last_seen)))),
+            cell(format_args!("{} ago", elapsed(between(worker.last_seen, now)))),
         ]));
     }
     let mut text = table.trim_fmt();
@@ -76,7 +77,7 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
 
 /// A job: its tasks in a table, and whole below it what failed, and the output.
 pub(super) fn record(record: &Record<'_>, style: Style) -> String {
-    let now = now();
+    let now = wall();
     let mut text = format!("{}  {}  {}", Shown(&record.name), Shown(&record.id), style.status(&record.status));
     if let Some(submitted) = &record.submitted_at {
         text.push_str(&format!("\nsubmitted {}", Shown(submitted)));
@@ -159,6 +160,11 @@ fn value_cell(text: &str) -> Cell {
 /// A time in RFC 3339, without its fraction of a second.
 fn to_seconds(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
+}
+
+/// How long it was from one time of a record to a later one. For people: by the wall clock, which may have been set.
+pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::from_millis(later.as_millis().saturating_sub(earlier.as_millis()))
 }
 
 /// A duration in the two units that matter.

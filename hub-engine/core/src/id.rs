@@ -14,6 +14,9 @@ use uuid::Uuid;
 /// How many slots job ids are spread over. Fixed for ever: partitions are ranges of slots.
 pub const SLOTS: u32 = 64;
 
+/// The namespace of ids that follow from a text: see [`JobId::of_text`]. Fixed for ever, and documented for clients.
+const TEXTS: Uuid = Uuid::from_u128(0x8d0c_8f3e_6f0b_4c55_9f6e_2f1d_7a4b_9c10);
+
 /// The id of a job. Chosen by the client that submits it, or by the dispatcher for a client that does not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -33,6 +36,14 @@ impl JobId {
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
+    }
+
+    /// The id that a client means by `text`: the UUID that it is, or else one that follows from it alone (UUID version 5), so
+    /// that a submission under any text is the same job however often it arrives. `None`: it is empty.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let uuid = || Uuid::parse_str(text).unwrap_or_else(|_| Uuid::new_v5(&TEXTS, text.as_bytes()));
+        (!text.is_empty()).then(|| Self(uuid()))
     }
 
     /// The UUID.
@@ -188,6 +199,20 @@ mod tests {
         let job = JobId::new(Uuid::from_u128(7));
         assert_eq!(TaskId::new(job.uuid()).index_in(job), None);
         assert_eq!(JobId::new(Uuid::from_u128(7 << 64)).task(0).index_in(job), None);
+    }
+
+    #[test]
+    fn any_text_names_a_job_and_always_the_same_one() {
+        let id = |text: &str| JobId::of_text(text).map(|id| id.to_string());
+        let uuid = "693eb630-e77d-11f1-b11f-02fc00000001";
+        for spelling in [uuid.to_owned(), uuid.to_uppercase(), format!("{{{uuid}}}"), uuid.replace('-', "")] {
+            assert_eq!(id(&spelling).as_deref(), Some(uuid));
+        }
+        // As `uuid.uuid5(uuid.UUID("8d0c8f3e-6f0b-4c55-9f6e-2f1d7a4b9c10"), text)` of Python has it.
+        assert_eq!(id("order-17").as_deref(), Some("86ccdf71-681f-5bf0-ab82-24d4d7b3d246"));
+        assert_eq!(id("Ä \u{1f600}").as_deref(), Some("aa7e501a-e6ea-57d5-ac58-327bdf844c9c"));
+        assert_ne!(id(" order-17"), id("order-17"));
+        assert_eq!(id(""), None);
     }
 
     #[test]

@@ -33,4 +33,4 @@ pub mod time;
 pub use id::{Attempt, JobId, TaskId};
 pub use json::Json;
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
-pub use time::Timestamp;
+pub use time::{Now, Steady, Timestamp};

@@ -1,4 +1,8 @@
-//! Time as the core knows it: handed in by whoever drives it, never asked for.
+//! Time as the core knows it: handed in by the driver, never asked for.
+//!
+//! There are two clocks. [`Timestamp`] is the wall clock: it is for people (records, listings, logs), it can be set forward
+//! or back at any moment, and so it has no arithmetic from which a duration could be computed. [`Steady`] is a clock that
+//! is never set: leases, delays and every other duration are computed from it. [`Now`] is a reading of both.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
+/// A reading of the wall clock, in milliseconds since 1970-01-01T00:00:00Z. For people only: see the module's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
@@ -24,23 +28,66 @@ impl Timestamp {
         self.0
     }
 
-    /// The point `duration` later (whole milliseconds; stops at the end of time).
-    #[must_use]
-    pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// The point `duration` earlier (whole milliseconds; stops at the start of time).
+    /// The point `duration` earlier (whole milliseconds; stops at the start of time): when something began that took this
+    /// long and has just ended.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+}
+
+/// A reading of a clock that runs forward at an even rate and is never set, in milliseconds since an arbitrary moment.
+///
+/// Readings of two processes cannot be compared, so this type is neither written nor read. The clock may stand still
+/// while the machine sleeps: what is measured with it is how long this process could have heard of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Steady(u64);
+
+impl Steady {
+    /// The reading `millis` milliseconds after the clock's arbitrary beginning.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The reading `duration` later (whole milliseconds; stops at the end of time).
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// The reading `duration` earlier (whole milliseconds; stops at the clock's beginning).
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
+    pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A reading of both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What is written into records.
+    pub wall: Timestamp,
+    /// What durations are computed from.
+    pub steady: Steady,
+}
+
+impl Now {
+    /// The reading `duration` later, where nobody sets the wall clock meanwhile.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self { wall: Timestamp(self.wall.0.saturating_add(millis(duration))), steady: self.steady.after(duration) }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// RFC 3339, UTC, with milliseconds: `2026-11-23T22:15:03.120Z`.

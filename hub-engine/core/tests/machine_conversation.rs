@@ -4,9 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use hub_core::machine::{Outcome, Published, Refused, Returned, Submitted, Update, Verdict};
+use hub_core::machine::{DeadLetter, Outcome, Published, Refused, Returned, Submitted, Update, Verdict};
 use hub_core::state::ErrorKind;
-use hub_core::{JobStatus, TaskStatus, Timestamp};
+use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, SUM_PRODUCT, first_issue, id, json, parse, told};
 
 #[test]
@@ -149,8 +149,7 @@ fn the_second_time_nothing_happens() {
         outcome,
         log: None,
         worker: "w1".into(),
-        started_at: Timestamp::from_millis(5),
-        ended_at: Timestamp::from_millis(7),
+        took: Duration::from_millis(2),
     };
     type Event<'a> = Box<dyn Fn(&mut Hub) + 'a>;
     let published = |index: usize, ended: Published| -> Event<'_> {
@@ -172,11 +171,14 @@ fn the_second_time_nothing_happens() {
         ("launch", ended(2, Outcome::Launched { data: json("1") })),
         ("posted", Box::new(|hub| _ = hub.machine.post_result(of(2).0, update.clone(), hub.now))),
         ("rejected", published(3, Published::Rejected("no".into()))),
-        ("dead letter", Box::new(|hub| _ = hub.machine.handle_dead_letter(of(4).0, of(4).1, hub.now))),
+        (
+            "dead letter",
+            Box::new(|hub| _ = hub.machine.handle_dead_letter(of(4).0, of(4).1, DeadLetter::DeliveryLimit, hub.now)),
+        ),
         ("unknown module", returned(5, Returned::UnknownModule)),
         ("started", Box::new(|hub| hub.machine.handle_started(&"w2".into(), &[of(6)], hub.now))),
-        ("heartbeat", Box::new(|hub| hub.machine.handle_heartbeat(report.clone(), hub.now))),
-        ("left", Box::new(|hub| hub.machine.handle_worker_left(&"w1".into(), hub.now))),
+        ("heartbeat", Box::new(|hub| _ = hub.machine.handle_heartbeat(report.clone(), hub.now))),
+        ("left", Box::new(|hub| hub.machine.handle_worker_left(&"w1".into()))),
         ("link down", Box::new(|hub| hub.machine.handle_link(false, hub.now))),
         ("link up", Box::new(|hub| hub.machine.handle_link(true, hub.now))),
         (
@@ -192,10 +194,10 @@ fn the_second_time_nothing_happens() {
     for (name, event) in &events {
         event(&mut hub);
         hub.actions();
-        let before = (hub.machine.job(job).map(|job| (job.state, job.tasks)), hub.machine.poll_timeout());
+        let before = (hub.machine.job(job).map(|job| (job.state, job.tasks)), hub.next_due());
         event(&mut hub);
         assert!(told(&hub.actions()).is_empty(), "{name} was done twice");
-        let after = (hub.machine.job(job).map(|job| (job.state, job.tasks)), hub.machine.poll_timeout());
+        let after = (hub.machine.job(job).map(|job| (job.state, job.tasks)), hub.next_due());
         assert_eq!(before, after, "{name} counted twice");
     }
     assert_eq!(hub.stored(job).state.status, JobStatus::Cancelled);
@@ -219,18 +221,16 @@ fn times_are_the_dispatchers_and_durations_the_workers() {
             outcome: Outcome::Success { data: json("1") },
             log: Some("said".into()),
             worker: "w1".into(),
-            // The worker's clock is years off.
-            started_at: Timestamp::from_millis(1),
-            ended_at: Timestamp::from_millis(1 + took),
+            took: Duration::from_millis(took),
         };
         hub.machine.handle_result(result, hub.now);
     }
     hub.actions();
     let tasks = &hub.stored(job).tasks;
-    assert_eq!(tasks[0].ended_at, Some(hub.now));
-    assert_eq!(tasks[0].started_at, Some(hub.now.before(Duration::from_secs(2))));
+    assert_eq!(tasks[0].ended_at, Some(hub.now.wall));
+    assert_eq!(tasks[0].started_at, Some(hub.now.wall.before(Duration::from_secs(2))));
     assert_eq!(tasks[1].started_at, tasks[1].submitted_at, "it cannot have begun before it was handed out");
-    assert_eq!(hub.stored(job).state.ended_at, Some(hub.now));
+    assert_eq!(hub.stored(job).state.ended_at, Some(hub.now.wall));
 }
 
 #[test]

@@ -68,8 +68,7 @@ fn a_failure_shows_its_reason_and_no_data() {
         outcome: Outcome::Failed { msg: "bäd \"value\"".into(), error: Some(Arc::new(error)) },
         log: Some("said\n\u{1}".into()),
         worker: "w1".into(),
-        started_at: hub.now,
-        ended_at: hub.now,
+        took: std::time::Duration::ZERO,
     };
     hub.machine.handle_result(result, hub.now);
     hub.actions();

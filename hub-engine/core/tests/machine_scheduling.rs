@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use hub_core::machine::{ControlError, Published, Settings, Verdict};
+use hub_core::machine::{ControlError, DeadLetter, Published, Settings, Verdict};
 use hub_core::state::ErrorKind;
 use support::{Hub, id, told};
 
@@ -66,7 +66,7 @@ fn what_the_broker_does_not_take_is_said() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
     hub.machine.handle_published(tasks[0].task, tasks[0].attempt, Published::Rejected("too large".into()), hub.now);
-    hub.machine.handle_dead_letter(tasks[1].task, tasks[1].attempt, hub.now);
+    hub.machine.handle_dead_letter(tasks[1].task, tasks[1].attempt, DeadLetter::DeliveryLimit, hub.now);
     hub.machine.handle_published(tasks[2].task, tasks[2].attempt, Published::Unroutable, hub.now);
     assert!(hub.handed_out().is_empty(), "no queue is there until a worker declares it");
     let stored = hub.stored(job);
@@ -97,7 +97,7 @@ fn a_window_grows_with_the_slots_of_its_pool() {
     report.slots = 5;
     hub.machine.handle_heartbeat(report, hub.now);
     assert_eq!(hub.handed_out().len(), 20);
-    hub.machine.handle_worker_left(&"w2".into(), hub.now);
+    hub.machine.handle_worker_left(&"w2".into());
     let held: Vec<_> = first.iter().take(30).map(|task| (task.task, task.attempt)).collect();
     hub.machine.handle_started(&"w1".into(), &held, hub.now);
     assert_eq!(hub.handed_out().len(), 10, "what is leased is not on the broker; the window is 80 again");

@@ -108,7 +108,7 @@ fn a_worker_that_leaves_keeps_its_leases_until_they_run_out() {
     let task = hub.handed_out().remove(0);
     hub.worker("w1", &["a"]);
     hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
-    hub.machine.handle_worker_left(&"w1".into(), hub.now);
+    hub.machine.handle_worker_left(&"w1".into());
     assert_eq!(hub.machine.stats().workers, 0);
     assert_eq!(hub.succeed(&task, "1"), Verdict::Applied, "its last result still counts");
     hub.actions();
@@ -198,11 +198,11 @@ fn a_heartbeat_renews_only_the_issue_that_it_names() {
 fn a_heartbeat_that_was_overtaken_by_the_farewell_does_not_count() {
     let mut hub = Hub::new();
     let report = hub.worker("w1", &["a"]);
-    hub.machine.handle_worker_left(&"w1".into(), hub.now);
+    hub.machine.handle_worker_left(&"w1".into());
     hub.machine.handle_heartbeat(report, hub.now);
     assert_eq!(hub.machine.workers().count(), 0);
     hub.pass(Duration::from_secs(30));
-    assert_eq!(hub.machine.poll_timeout(), None, "and then it is forgotten");
+    assert_eq!(hub.next_due(), None, "and then it is forgotten");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn no_lease_runs_out_before_the_broker_is_there() {
     hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
     hub.actions();
     hub.crash_without_link();
-    assert_eq!(hub.machine.poll_timeout(), None);
+    assert_eq!(hub.next_due(), None);
     hub.pass(Duration::from_secs(3600));
     hub.machine.handle_link(true, hub.now);
     hub.pass(Duration::from_secs(39));
@@ -244,7 +244,7 @@ fn a_worker_that_left_in_order_costs_its_tasks_nothing() {
     let task = hub.handed_out().remove(0);
     hub.worker("w1", &["a"]);
     hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
-    hub.machine.handle_worker_left(&"w1".into(), hub.now);
+    hub.machine.handle_worker_left(&"w1".into());
     hub.pass(Duration::from_secs(30));
     let waiting = &hub.machine.job(job).unwrap().tasks[0];
     assert_eq!((waiting.status, waiting.deaths), (TaskStatus::Pending, 0));

@@ -202,6 +202,7 @@ impl AmqpHub {
             Ok(Outcome::Unknown(_)) if !self.link.is_closed() => Ok(false),
             Ok(Outcome::Unknown(cause)) => Err(unreachable(&self.address, Some(&cause))),
             Ok(Outcome::Rejected(why)) => Err(self.rejected(word, &why)),
+            Ok(Outcome::Refused) => Err(self.rejected(word, "the broker refused the message")),
             Ok(Outcome::Unroutable) => {
                 let message = format!(
                     "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, then try again",

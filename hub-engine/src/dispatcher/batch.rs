@@ -26,6 +26,8 @@ pub(super) struct Batch {
     pub(super) number: u64,
     /// How many deliveries wait for it.
     pub(super) deliveries: usize,
+    /// How many issues of it were published before its commit.
+    pub(super) published: usize,
     /// For the store.
     pub(super) changes: Vec<Change>,
     /// Tasks to be published once the batch is committed.

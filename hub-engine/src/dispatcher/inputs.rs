@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::Timestamp;
 use hub_core::job::Job;
 use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{Attempt, JobId, TaskId};
+use hub_core::{Steady, Timestamp};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
@@ -48,7 +48,7 @@ pub(super) enum Input {
         /// How many.
         ready: u64,
         /// When it was asked.
-        asked: Timestamp,
+        asked: Steady,
     },
     /// A request is answered.
     Answered(DeliveryRef),
@@ -81,6 +81,8 @@ pub(super) enum FinalOutcome {
     Confirmed,
     /// The broker will not take it.
     Rejected(String),
+    /// The broker does not take it at present.
+    Refused,
     /// No queue takes it.
     Unroutable,
     /// The session died first: the broker may have it or not.

@@ -9,7 +9,7 @@ use hub_transport::{ErrorKind, Message, Outcome, Text};
 use tokio::sync::mpsc;
 
 use super::inputs::{FinalOutcome, Input};
-use crate::clock::now;
+use crate::clock::steady;
 use crate::wire::{self, Control, ControlMessage, HeldAttempt, Names, TaskMessage};
 
 /// An issue of a task as it goes out.
@@ -45,6 +45,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
             let outcome = match outcome {
                 Outcome::Confirmed => FinalOutcome::Confirmed,
                 Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
+                Outcome::Refused => FinalOutcome::Refused,
                 Outcome::Unroutable => FinalOutcome::Unroutable,
                 // The dispatcher ends. What the store has as unconfirmed goes out again at the next start.
                 Outcome::Unknown(_) if link.is_closed() => return,
@@ -60,7 +61,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
 pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: mpsc::UnboundedSender<Input>) {
     let (link, queues) = (link.clone(), [names.pool_queue(&pool), names.results_queue()]);
     tokio::spawn(async move {
-        let (asked, mut ready) = (now(), 0);
+        let (asked, mut ready) = (steady(), 0);
         for queue in queues {
             match link.ready(&queue).await {
                 Ok(messages) => ready += messages,
@@ -83,9 +84,10 @@ pub(super) fn announce(link: &Link, names: &Names) {
     control(link, names, Control::Announce);
 }
 
-/// Says something that comes back as heartbeats come.
-pub(super) fn echo(link: &Link, names: &Names, key: &str) {
-    drop(link.publish(Message::new(names.events(), key, "{}").transient()));
+/// Sends an echo, which comes back as heartbeats come.
+pub(super) fn echo(link: &Link, names: &Names, key: &str, number: u64) {
+    let message = Message::new(names.events(), key, "{}").with_message_id(number.to_string());
+    drop(link.publish(message.transient()));
 }
 
 fn control(link: &Link, names: &Names, control: Control) {

@@ -82,9 +82,9 @@ impl DispatcherSettings {
         }
     }
 
-    /// How often the dispatcher says something to itself: often enough that a broker that takes nothing is noticed long
+    /// Interval at which the dispatcher sends echoes: short enough that a broker that takes nothing is noticed long
     /// before a lease runs out.
-    pub(super) fn echo_every(&self) -> Duration {
+    pub(super) fn echo_interval(&self) -> Duration {
         self.lease / 6
     }
 

@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{HeldAttempt, WireError, check_version, object};
 
+/// Maximum length of a heartbeat, in bytes: room for thousands of task modules and of issues.
+const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
+/// Maximum length of the names in a heartbeat, in bytes. AMQP has the same for its own.
+const MAXIMUM_NAME: usize = 255;
+/// Maximum number of pools that a worker serves.
+const MAXIMUM_POOLS: usize = 1000;
+/// Maximum number of slots of a worker. One that says more is counted with as many.
+const MAXIMUM_SLOTS: u32 = 65_535;
+
 /// A message on the control exchange: every worker gets it, whom it does not concern ignores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlMessage {
@@ -77,10 +86,22 @@ impl Heartbeat {
     /// Reads a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is no heartbeat.
+    /// Where it is of a newer format, is no heartbeat, or is beyond what a worker can say of itself in good faith.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        let heartbeat: Self = object::from_slice(body)?;
+        let refuse = |what: &str| Err(WireError::Malformed(serde::de::Error::custom(what)));
+        if body.len() > MAXIMUM_HEARTBEAT {
+            return refuse("a heartbeat has 4 MiB at most");
+        }
+        let mut heartbeat: Self = object::from_slice(body)?;
         check_version(Some(heartbeat.v))?;
+        if heartbeat.pools.len() > MAXIMUM_POOLS {
+            return refuse("a worker serves 1,000 pools at most");
+        }
+        let names = [&heartbeat.worker, &heartbeat.host].into_iter().chain(&heartbeat.pools);
+        if names.chain(heartbeat.tasks.keys()).chain(heartbeat.broken.keys()).any(|name| name.len() > MAXIMUM_NAME) {
+            return refuse("a name has 255 bytes at most");
+        }
+        heartbeat.slots = heartbeat.slots.min(MAXIMUM_SLOTS);
         Ok(heartbeat)
     }
 }
@@ -94,5 +115,42 @@ impl ControlMessage {
         let message: Self = object::from_slice(body)?;
         check_version(Some(message.v))?;
         Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn decode(change: impl FnOnce(&mut Value)) -> Result<Heartbeat, String> {
+        let mut body = json!({"v": 1, "worker": "w", "host": "h", "pid": 1, "pools": ["p"], "slots": 2, "running": 0,
+            "held": [], "tasks": {}, "broken": {}});
+        change(&mut body);
+        Heartbeat::decode(body.to_string().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_no_worker_says_in_good_faith_is_refused_or_cut() {
+        assert_eq!(decode(|_| {}).map(|heartbeat| heartbeat.slots), Ok(2));
+        assert_eq!(decode(|body| body["slots"] = json!(u32::MAX)).map(|heartbeat| heartbeat.slots), Ok(MAXIMUM_SLOTS));
+        let long = "x".repeat(MAXIMUM_NAME + 1);
+        let refused: [fn(&mut Value, &str); 5] = [
+            |body, long| body["worker"] = json!(long),
+            |body, long| body["host"] = json!(long),
+            |body, long| body["pools"] = json!([long]),
+            |body, long| body["tasks"] = json!({long: null}),
+            |body, long| body["broken"] = json!({long: "why"}),
+        ];
+        for change in refused {
+            assert!(decode(|body| change(body, &long)).unwrap_err().contains("255 bytes"));
+            assert!(decode(|body| change(body, &long[1..])).is_ok());
+        }
+        assert!(decode(|body| body["pools"] = json!(vec!["p"; 1001])).unwrap_err().contains("1,000 pools"));
+        assert!(decode(|body| body["x"] = json!("x".repeat(MAXIMUM_HEARTBEAT))).unwrap_err().contains("4 MiB"));
+        for wrong in [json!(-1), json!(1e300), json!(u64::MAX), json!("2"), Value::Null] {
+            assert!(decode(|body| body["slots"] = wrong.clone()).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! The end of an issue of a task, as its worker reports it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{Attempt, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{HeldAttempt, object};
-use crate::clock::now;
+use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +34,10 @@ pub struct TaskEnded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Arc<str>>,
     /// When the worker began with it, by the worker's clock; the time of reading where the worker does not say.
-    #[serde(default = "now")]
+    #[serde(default = "wall")]
     pub started_at: Timestamp,
     /// When it was over, likewise.
-    #[serde(default = "now")]
+    #[serde(default = "wall")]
     pub ended_at: Timestamp,
 }
 
@@ -53,6 +54,12 @@ pub enum ResultStatus {
 }
 
 impl TaskEnded {
+    /// How long it took. Nothing else follows from its times: clocks of two machines differ.
+    #[must_use]
+    pub const fn took(&self) -> Duration {
+        Duration::from_millis(self.ended_at.as_millis().saturating_sub(self.started_at.as_millis()))
+    }
+
     /// The task and its issue.
     #[must_use]
     pub const fn key(&self) -> (TaskId, Attempt) {
@@ -77,8 +84,8 @@ impl TaskEnded {
                 msg: Some(format!("the worker {worker} reported a result that cannot be read: {error}").into()),
                 error: Some(TaskError { kind: ErrorKind::BadResult, type_name: None, traceback: None }),
                 log: None,
-                started_at: now(),
-                ended_at: now(),
+                started_at: wall(),
+                ended_at: wall(),
             })
         })
     }

@@ -25,7 +25,8 @@ const END_OF_LIST: u8 = b'\n';
 /// A job as it is handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobMessage {
-    /// What the job shall be called. Under one id a job is one job, however often it arrives.
+    /// What the job shall be called. Under one id a job is one job, however often it arrives; without one, a message that
+    /// is delivered again may become a second job.
     pub id: Option<JobId>,
     /// The job.
     pub text: Bytes,
@@ -46,7 +47,8 @@ struct List {
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
-    id: Option<JobId>,
+    /// Any text: see [`JobId::of_text`].
+    id: Option<String>,
     /// Of its text.
     bytes: usize,
     /// The correlation id.
@@ -84,7 +86,7 @@ impl JobMessage {
 
     fn together(jobs: &[Self], names: &Names) -> Message {
         let entries = jobs.iter().map(|job| Entry {
-            id: job.id,
+            id: job.id.map(|id| id.to_string()),
             bytes: job.text.len(),
             to: job.correlation_id.as_deref().map(Into::into),
             wait_ms: job.wait.map(millis),
@@ -104,7 +106,7 @@ impl JobMessage {
     pub fn all_of(message: &Message) -> Result<Vec<Self>, WireError> {
         if message.headers.get(JOBS_HEADER).is_none_or(|value| value != MANY) {
             return Ok(vec![Self {
-                id: message.message_id.as_deref().and_then(|id| id.parse().ok()),
+                id: message.message_id.as_deref().and_then(JobId::of_text),
                 text: message.body.clone(),
                 correlation_id: message.correlation_id.clone(),
                 wait: message.headers.get(WAIT_HEADER).and_then(|wait| wait.parse().ok()).map(Duration::from_millis),
@@ -124,6 +126,7 @@ impl JobMessage {
                 return Err(malformed("it ends within a job"));
             }
             let (text, wait) = (rest.split_to(bytes), wait_ms.map(Duration::from_millis));
+            let id = id.as_deref().and_then(JobId::of_text);
             jobs.push(Self { id, text, correlation_id: to.map(Into::into), wait });
         }
         if rest.is_empty() { Ok(jobs) } else { Err(malformed("it goes on behind its last job")) }
@@ -163,6 +166,21 @@ mod tests {
             let message = JobMessage::message(vec![job.clone()], &names, reply_to.clone());
             assert_eq!((&message.reply_to, &message.body), (&reply_to, &job.text));
             assert_eq!(JobMessage::all_of(&message).unwrap(), [job]);
+        }
+    }
+
+    #[test]
+    fn any_message_id_names_the_job_and_none_leaves_it_unnamed() {
+        let names = Names::new("hub");
+        let mut alone = JobMessage::message(vec![job(0, "{}")], &names, None);
+        let list = r#"{"jobs":[{"id":"order-17","bytes":2},{"id":"","bytes":2},{"bytes":2}]}"#;
+        let many = Message { body: format!("{list}\n{{}}[]{{}}").into(), ..Message::default() };
+        let ids: Vec<_> = JobMessage::all_of(&many.with_header(JOBS_HEADER, MANY)).unwrap();
+        let named = JobId::of_text("order-17");
+        assert_eq!(ids.iter().map(|job| job.id).collect::<Vec<_>>(), [named, None, None]);
+        for (id, expected) in [(Some("order-17"), named), (Some(""), None), (None, None)] {
+            alone.message_id = id.map(Into::into);
+            assert_eq!(JobMessage::all_of(&alone).unwrap()[0].id, expected);
         }
     }
 

@@ -17,7 +17,7 @@ use super::attempts::Issue;
 use super::internal::Internal;
 use super::limits;
 use super::results::Span;
-use crate::clock::now;
+use crate::clock::wall;
 use crate::runner::{Outcome, Runner, TaskReport, TaskRequest};
 use crate::wire::TaskMessage;
 
@@ -56,7 +56,7 @@ impl Crew {
 
     async fn run(&self, Issue { task, stop }: Issue) {
         let (key, name) = ((task.id, task.attempt), Arc::clone(&task.name));
-        let started_at = now();
+        let begun = Instant::now();
         tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
         let run = async { self.runner.run(self.request(&task), stop.clone()).await };
         let report = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
@@ -76,9 +76,11 @@ impl Crew {
             let printed = &log[log.floor_char_boundary(log.len().saturating_sub(PRINTED))..];
             tracing::info!(task = %key.0, name = %name, ?printed, "a task was stopped");
         }
-        let ended_at = now();
         // One that was handed over ahead has begun later than that.
-        let started_at = report.took.map_or(started_at, |took| ended_at.before(took).max(started_at));
+        let took = report.took.map_or_else(|| begun.elapsed(), |took| took.min(begun.elapsed()));
+        // How long it took is measured with the steady clock: the wall clock may have been set meanwhile.
+        let ended_at = wall();
+        let started_at = ended_at.before(took);
         tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
         let _ = self.report.send(Internal::Ended(key, report, Span { started_at, ended_at }));
     }

@@ -1,6 +1,7 @@
 //! Brings what a worker has to say to the dispatcher, and does not give up before the broker has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use hub_core::Attempt;
@@ -10,6 +11,9 @@ use hub_transport::{Bytes, Message, Outcome};
 
 use super::attempts::Key;
 use crate::wire::{self, FromWorker, Names, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded};
+
+/// Delay before a report goes out again that the broker did not take.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// Publishes reports of one worker.
 #[derive(Clone, Debug)]
@@ -103,6 +107,8 @@ impl Reporter {
                 Outcome::Rejected(reason) => return Err(Undelivered::Refused(reason)),
                 Outcome::Unroutable => return Err(Undelivered::Refused("no queue takes it".to_owned())),
                 Outcome::Unknown(_) if self.link.is_closed() => return Err(Undelivered::Closed),
+                // A full queue, for one: the same goes out until there is room.
+                Outcome::Refused => tokio::time::sleep(REFUSAL_DELAY).await,
                 Outcome::Unknown(_) => {}
             }
         }

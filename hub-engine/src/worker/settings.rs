@@ -63,7 +63,7 @@ impl WorkerSettings {
     /// How many deliveries of each pool may be here unsettled: the slots, and enough beside them that a
     /// slot never waits for the broker between two tasks that are not very short.
     pub(super) fn prefetch(&self) -> u16 {
-        let beside = (self.slots * 4).clamp(16, 256);
+        let beside = self.slots.saturating_mul(4).clamp(16, 256);
         u16::try_from(self.slots.saturating_add(beside)).unwrap_or(u16::MAX)
     }
 

@@ -143,8 +143,7 @@ impl ChannelCallback for OnPublishing {
     }
 
     async fn publish_nack(&mut self, _: &Channel, nack: Nack) {
-        let refused = Outcome::Rejected("the broker refused the message".to_owned());
-        self.opens.resolve(nack.delivery_tag(), nack.multiple(), &refused);
+        self.opens.resolve(nack.delivery_tag(), nack.multiple(), &Outcome::Refused);
     }
 
     /// A broker returns a message before it confirms it.

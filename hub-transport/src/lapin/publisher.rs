@@ -163,7 +163,7 @@ impl Desk {
         }
         let _ = outcome.send(match verdict {
             Verdict::Taken => Outcome::Confirmed,
-            Verdict::Refused => Outcome::Rejected("the broker refused the message".to_owned()),
+            Verdict::Refused => Outcome::Refused,
             Verdict::Failed(error) => self.failed(size, error),
         });
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hub_core::action::Action;
 use hub_core::job::{Job, Limits};
 use hub_core::machine::{Machine, Outcome, Published, Settings, TaskResult};
-use hub_core::{JobId, Json, Timestamp};
+use hub_core::{JobId, Json, Now};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::runner::{self, FunctionRunner};
 use hub_engine::store::MemoryStore;
@@ -134,7 +134,7 @@ fn parse(text: &str) -> Job {
 fn core(text: &str) -> impl Fn(String) + use<> {
     let job = Arc::new(parse(text));
     move |_| {
-        let (now, id) = (Timestamp::from_millis(1_000_000), JobId::new(Uuid::now_v7()));
+        let (now, id) = (Now::default(), JobId::new(Uuid::now_v7()));
         let mut machine = Machine::new(Settings::default());
         machine.handle_link(true, now);
         machine.submit(id, Arc::clone(&job), now).expect("the id is new");
@@ -151,8 +151,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
                     outcome: Outcome::Success { data: one.clone() },
                     log: None,
                     worker: Arc::clone(&worker),
-                    started_at: now,
-                    ended_at: now,
+                    took: Duration::ZERO,
                 };
                 machine.handle_result(result, now);
             }

@@ -7,13 +7,13 @@ use hub_core::action::Action;
 use hub_core::job::{Job, Reference, Task, Template};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
 use hub_core::state::JobSnapshot;
-use hub_core::{JobId, JobStatus, Json, Timestamp};
+use hub_core::{JobId, JobStatus, Json, Now, Steady, Timestamp};
 use uuid::Uuid;
 
 use super::ledger::Ledger;
 
 const ID: JobId = JobId::new(Uuid::from_u128(7 << 64));
-const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+const NOW: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(1_000_000) };
 
 /// Runs a job, each of whose tasks returns `null`, with as many rounds of messages as it has tasks at most.
 pub(super) fn run(job: &Arc<Job>) {
@@ -37,8 +37,7 @@ pub(super) fn run(job: &Arc<Job>) {
                         outcome: Outcome::Success { data: Json::null() },
                         log: None,
                         worker: "w".into(),
-                        started_at: NOW,
-                        ended_at: NOW,
+                        took: std::time::Duration::ZERO,
                     };
                     assert_eq!(machine.handle_result(result, NOW), Verdict::Applied);
                 }

@@ -25,6 +25,8 @@ pub enum Event {
     Loaded(Arc<str>),
     /// A fault befell something else than a process.
     Fault(String),
+    /// The wall clocks were set: by so many milliseconds they are ahead of where they began.
+    Clock(i64),
     /// A connection of a process broke.
     Cut(Arc<str>, u64),
     /// The broker has a message, which came over this connection.
@@ -79,6 +81,7 @@ impl fmt::Display for Event {
             Self::Stopped(who) => write!(f, "{who} has stopped"),
             Self::Loaded(who) => write!(f, "{who} has read the store"),
             Self::Fault(what) => write!(f, "fault: {what}"),
+            Self::Clock(ahead) => write!(f, "the wall clocks are set to be {ahead} ms ahead"),
             Self::Cut(who, conn) => write!(f, "{who} loses connection {conn}"),
             Self::Took(who, conn, note) => write!(f, "broker takes from {who} over {conn}: {note}"),
             Self::Confirmed(who, note) => write!(f, "{who} has confirmed: {note}"),

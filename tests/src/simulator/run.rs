@@ -70,6 +70,7 @@ async fn simulate(world: &Arc<World>) {
     tokio::spawn(troubles::of_the_broker(Arc::clone(world)));
     tokio::spawn(troubles::of_the_network(Arc::clone(world)));
     tokio::spawn(troubles::of_the_operators(Arc::clone(world)));
+    tokio::spawn(troubles::of_the_clock(Arc::clone(world)));
     let plans = world.plans.iter().cloned();
     let clients: Vec<JoinHandle<()>> =
         plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(world), plan))).collect();

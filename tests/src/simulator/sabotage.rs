@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::{Now, Steady};
 use hub_transport::{Delivery, Message};
 use serde_json::{Value, json};
 
@@ -29,11 +30,13 @@ pub enum Sabotage {
     LoseResult,
     /// Every start of the dispatcher counts as the first.
     OneIncarnation,
+    /// Durations follow the wall clock.
+    MeasureByWallClock,
 }
 
 impl Sabotage {
     /// Every way.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -42,11 +45,20 @@ impl Sabotage {
         Self::LoseDeadLetter,
         Self::LoseResult,
         Self::OneIncarnation,
+        Self::MeasureByWallClock,
     ];
 }
 
 /// By how much a commit comes too late.
 pub(super) const LATE: Duration = Duration::from_millis(40);
+
+/// What a process reads from its clocks. `as_wall`: what a steady clock would show that follows the wall clock.
+pub(super) fn clock(sabotage: Option<Sabotage>, now: Now, as_wall: Steady) -> Now {
+    match sabotage {
+        Some(Sabotage::MeasureByWallClock) => Now { steady: as_wall, ..now },
+        _ => now,
+    }
+}
 
 /// What the broker gets of a message.
 pub(super) fn publish(world: &World, note: &Note, mut message: Message) -> Vec<Message> {

@@ -25,7 +25,8 @@ pub(super) async fn dispatchers(world: Arc<World>, close: CancellationToken) {
     while !close.is_cancelled() {
         let process = Process::begin(&world, "dispatcher");
         if world.weather.clocks_differ && !world.is_calm() {
-            world.set_clock_ahead(world.dice.millis(0, CLOCKS_DIFFER_MS));
+            let ahead = world.dice.between(0, CLOCKS_DIFFER_MS);
+            world.set_clock_ahead(i64::try_from(ahead).unwrap_or(i64::MAX));
         }
         let mut settings = DispatcherSettings::new("hub");
         settings.backoff = AT_ONCE;

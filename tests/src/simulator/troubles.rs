@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::event::Event;
 use super::world::World;
 
+/// How far the wall clocks are set forward or back at most, in milliseconds.
+const CLOCK_STEP_MS: u64 = 2 * 3_600_000;
+
 /// Something befalls the broker, now and then.
 pub(super) async fn of_the_broker(world: Arc<World>) {
     let Some(most) = world.weather.broker_ms else { return };
@@ -51,6 +54,20 @@ pub(super) async fn of_the_network(world: Arc<World>) {
         if !processes.is_empty() {
             world.dice.pick(&processes).cut_off(world.dice.millis(10, 60_000));
         }
+    }
+}
+
+/// Somebody sets the wall clocks forward or back, now and then. That is no fault: nothing may follow from it.
+pub(super) async fn of_the_clock(world: Arc<World>) {
+    let Some(most) = world.weather.clock_ms else { return };
+    loop {
+        world.pass(world.dice.millis(100, most)).await;
+        if world.is_calm() {
+            return;
+        }
+        let ahead = world.dice.between(0, 2 * CLOCK_STEP_MS).cast_signed() - CLOCK_STEP_MS.cast_signed();
+        world.tell(Event::Clock(ahead));
+        world.set_clock_ahead(ahead);
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Weather {
     pub stop_ms: Option<u64>,
     /// Whether a dispatcher that starts may find another time than the last one had.
     pub clocks_differ: bool,
+    /// How often, at most, somebody sets the wall clocks forward or back, in milliseconds.
+    pub clock_ms: Option<u64>,
     /// A worker's runner takes a task beyond its slots.
     pub ahead: f64,
     /// A task that was handed over comes back without having begun.
@@ -72,6 +74,7 @@ impl Weather {
             partition_ms: every(5_000, 60_000),
             stop_ms: every(3_000, 30_000),
             clocks_differ: dice.falls(0.3),
+            clock_ms: every(3_000, 30_000),
             ahead: sometimes(0.5),
             not_begun: sometimes(*dice.pick(&[0.05, 0.4])),
         }

@@ -2,11 +2,11 @@
 //! oracle that is told of all that happens.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hub_core::{Attempt, TaskId, Timestamp};
+use hub_core::{Attempt, Now, Steady, TaskId, Timestamp};
 use hub_engine::operations::{Hub, RequestError};
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
@@ -18,12 +18,14 @@ use super::note::Note;
 use super::oracle::Oracle;
 use super::plans::{self, Plan};
 use super::process::Process;
-use super::sabotage::Sabotage;
+use super::sabotage::{self, Sabotage};
 use super::trace::Trace;
 use super::weather::Weather;
 
 /// When every simulation begins: 2026-01-01T00:00:00Z.
 const BEGINNING_MS: u64 = 1_767_225_600_000;
+/// What the steady clock shows then.
+const STEADY_BEGINNING_MS: u64 = 1_000_000_000;
 
 /// What the parts of a simulation share.
 pub struct World {
@@ -40,7 +42,7 @@ pub struct World {
     /// What the store has kept.
     pub kept: MemoryStore,
     began: Instant,
-    clock_ahead_ms: Arc<AtomicU64>,
+    clock_ahead_ms: Arc<AtomicI64>,
     calm: AtomicBool,
     numbers: AtomicU64,
     state: Mutex<State>,
@@ -82,17 +84,25 @@ impl World {
     }
 
     /// What time it is for everyone in this world.
-    pub fn clock(&self) -> impl Fn() -> Timestamp + use<> {
-        let (began, ahead) = (self.began, Arc::clone(&self.clock_ahead_ms));
+    pub fn clock(&self) -> impl Fn() -> Now + use<> {
+        let (began, ahead, sabotage) = (self.began, Arc::clone(&self.clock_ahead_ms), self.sabotage);
         move || {
             let since = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Timestamp::from_millis(BEGINNING_MS + since + ahead.load(Ordering::Relaxed))
+            let ahead = ahead.load(Ordering::Relaxed);
+            sabotage::clock(
+                sabotage,
+                Now {
+                    wall: Timestamp::from_millis((BEGINNING_MS + since).saturating_add_signed(ahead)),
+                    steady: Steady::from_millis(STEADY_BEGINNING_MS + since),
+                },
+                Steady::from_millis((STEADY_BEGINNING_MS + since).saturating_add_signed(ahead)),
+            )
         }
     }
 
-    /// Sets everyone's clock so far ahead of where it began.
-    pub fn set_clock_ahead(&self, by: Duration) {
-        self.clock_ahead_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Sets everyone's wall clock so far ahead of where it began, or behind it.
+    pub fn set_clock_ahead(&self, by_ms: i64) {
+        self.clock_ahead_ms.store(by_ms, Ordering::Relaxed);
     }
 
     /// How long the simulation has gone on.

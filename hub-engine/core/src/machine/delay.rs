@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::{JobId, Timestamp};
+use crate::{JobId, Steady};
 
 /// The first rest; each further one of the same task is twice as long.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -16,23 +16,23 @@ const DOUBLINGS: u32 = 7;
 /// What rests, by the moment at which its rest ends.
 #[derive(Debug, Default)]
 pub(super) struct Delays {
-    due: BTreeSet<(Timestamp, JobId, u32)>,
+    due: BTreeSet<(Steady, JobId, u32)>,
 }
 
 impl Delays {
     /// A task rests, after so many issues of it.
-    pub(super) fn rest(&mut self, job: JobId, index: u32, issues: u32, now: Timestamp) {
+    pub(super) fn rest(&mut self, job: JobId, index: u32, issues: u32, now: Steady) {
         let rest = SHORTEST * 2_u32.pow(issues.saturating_sub(1).min(DOUBLINGS));
         self.due.insert((now.after(rest), job, index));
     }
 
     /// When the next rest ends.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next(&self) -> Option<Steady> {
         self.due.first().map(|(due, ..)| *due)
     }
 
     /// Takes out a task whose rest has ended.
-    pub(super) fn pop(&mut self, now: Timestamp) -> Option<(JobId, u32)> {
+    pub(super) fn pop(&mut self, now: Steady) -> Option<(JobId, u32)> {
         self.next().filter(|due| *due <= now)?;
         self.due.pop_first().map(|(_, job, index)| (job, index))
     }
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn rests_grow_and_end_in_their_order() {
         let job = JobId::new(Uuid::from_u128(1));
-        let at = Timestamp::from_millis;
+        let at = Steady::from_millis;
         let mut delays = Delays::default();
         delays.rest(job, 0, 3, at(0));
         delays.rest(job, 1, 1, at(0));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::Machine;
 use super::live::Place;
 use super::types::{WorkerId, WorkerReport};
-use super::workers::LostIssue;
+use super::workers::{Heard, LostIssue};
 use crate::action::Action;
 use crate::state::ErrorKind;
-use crate::{Attempt, JobId, TaskId, TaskStatus, Timestamp};
+use crate::{Attempt, JobId, Now, Steady, TaskId, TaskStatus};
 
 impl Machine {
     /// A worker runs these and holds a lease on them.
-    pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Timestamp) {
+    pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Now) {
         for (task, attempt) in held {
             if let Ok((id, index)) = self.awaited(*task, *attempt) {
                 self.lease(id, index, *attempt, worker, now);
@@ -20,7 +20,7 @@ impl Machine {
         }
     }
 
-    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, now: Timestamp) {
+    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, now: Now) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -34,17 +34,18 @@ impl Machine {
         live.place = Place::Leased;
         let state = live.state_mut();
         state.worker = Some(Arc::clone(worker));
-        state.started_at = Some(now);
+        state.started_at = Some(now.wall).max(state.submitted_at);
         job.set_status(index, TaskStatus::Running, &mut self.actions);
         job.persist_task(index, &mut self.actions);
     }
 
     /// A worker says that it lives, what it has, and what it holds.
-    pub fn handle_heartbeat(&mut self, report: WorkerReport, now: Timestamp) {
+    pub fn handle_heartbeat(&mut self, report: WorkerReport, now: Now) -> Heard {
         let (worker, pools) = (Arc::clone(&report.id), report.pools.clone());
         let (held, present) = (report.held.clone(), report.present.clone());
-        if !self.workers.report(report, now) {
-            return;
+        let heard = self.workers.report(report, now);
+        if heard != Heard::Taken {
+            return heard;
         }
         for (task, attempt) in held {
             match self.awaited(task, attempt) {
@@ -59,7 +60,7 @@ impl Machine {
             if let Ok((id, index)) = self.awaited(task, attempt)
                 && let Some(job) = self.jobs.get(&id)
             {
-                self.pools.get_mut(job.spec(index).pool()).sign(task, now);
+                self.pools.get_mut(job.spec(index).pool()).sign(task, now.steady);
             }
         }
         for name in &pools {
@@ -69,17 +70,18 @@ impl Machine {
                 self.enqueue_all(id, &tasks);
             }
         }
+        heard
     }
 
     /// A worker has left. What it holds may still have a result on its way, so its leases run out by themselves.
-    pub fn handle_worker_left(&mut self, worker: &WorkerId, _now: Timestamp) {
+    pub fn handle_worker_left(&mut self, worker: &WorkerId) {
         self.workers.leave(worker);
     }
 
     /// The dispatcher has or has not a connection to the broker. Without one no worker can be heard of, and no
     /// lease runs out.
-    pub fn handle_link(&mut self, up: bool, now: Timestamp) {
-        self.workers.set_link(up, now);
+    pub fn handle_link(&mut self, up: bool, now: Now) {
+        self.workers.set_link(up, now.steady);
         // Who could not be heard could give no sign.
         for (_, pool) in self.pools.iter_mut() {
             pool.empty_since = None;
@@ -88,28 +90,48 @@ impl Machine {
 
     /// When [`Machine::handle_timeout`] wants to be called next.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.workers.next_expiry().into_iter().chain(self.delays.next()).chain(self.next_probe()).min()
+    pub fn poll_timeout(&self) -> Option<Steady> {
+        self.delays.next().into_iter().chain(self.next_probe()).min()
     }
 
-    /// Time has passed: leases may have run out, and rests may be over.
-    pub fn handle_timeout(&mut self, now: Timestamp) {
-        for lost in self.workers.expire(now) {
+    /// When the next lease runs out, unless its worker is heard of before. From then on the shell has to find out whether
+    /// everything that workers sent has been read: see [`Machine::handle_heard`].
+    #[must_use]
+    pub fn poll_expiry(&self) -> Option<Steady> {
+        self.workers.next_expiry()
+    }
+
+    /// Everything that workers sent up to `until` has been read. Leases that had run out by then are lost.
+    ///
+    /// That time has passed is not enough for a lease to be lost. The dispatcher may have been stopped, or held up by a
+    /// long turn, while the heartbeats that renew its leases were waiting for it.
+    pub fn handle_heard(&mut self, until: Steady, now: Now) {
+        for lost in self.workers.expire(until) {
             for issue in lost.held {
                 self.lose(issue, lost.died, now);
             }
         }
-        self.probe(now);
-        while let Some((id, index)) = self.delays.pop(now) {
-            // It may have been cancelled meanwhile.
-            if self.jobs.get(&id).is_some_and(|job| job.task(index).place == Place::Resting) {
-                self.enqueue(id, index);
+    }
+
+    /// Time has passed: queues may have to be looked into, and rests may be over.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.probe(now.steady);
+        while let Some((id, index)) = self.delays.pop(now.steady) {
+            let Some(job) = self.jobs.get(&id) else { continue };
+            match job.task(index).place {
+                Place::Resting => self.enqueue(id, index),
+                Place::Removed => {
+                    self.pools.get_mut(job.spec(index).pool()).take_back();
+                    self.enqueue(id, index);
+                }
+                // It was cancelled meanwhile.
+                _ => {}
             }
         }
     }
 
     /// A worker's lease on an issue has run out.
-    fn lose(&mut self, issue: LostIssue, died: bool, now: Timestamp) {
+    fn lose(&mut self, issue: LostIssue, died: bool, now: Now) {
         let LostIssue { task, attempt, heir } = issue;
         let Ok((id, index)) = self.awaited(task, attempt) else {
             return;
@@ -122,7 +144,7 @@ impl Machine {
         let deaths = state.deaths;
         if deaths >= self.settings.crash_limit {
             let msg = format!("{deaths} workers were lost while they ran the task");
-            return self.fail(id, index, ErrorKind::WorkerLost, msg, now);
+            return self.fail(id, index, ErrorKind::WorkerLost, msg, now.wall);
         }
         if let Some(heir) = heir {
             self.workers.hold(&heir, task, attempt, now);

@@ -48,6 +48,8 @@ pub(super) enum Place {
     Parked,
     /// Waits for a moment to pass.
     Resting,
+    /// The same, since a policy of the broker has removed its message.
+    Removed,
     /// On the broker or with a worker, in its pool's window.
     Window,
     /// Held by the lease of the worker that its state names.
@@ -218,7 +220,7 @@ impl LiveJob {
     /// The first task is handed out.
     pub(super) fn begin(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.state.status == JobStatus::Pending {
-            self.state.started_at.get_or_insert(now);
+            self.state.started_at.get_or_insert(now.max(self.state.submitted_at));
             self.set_job_status(JobStatus::Running, actions);
         }
     }
@@ -254,7 +256,8 @@ impl LiveJob {
         let task = self.task_mut(index);
         task.place = Place::Nowhere;
         let state = task.state_mut();
-        state.ended_at = Some(now);
+        // The wall clock may have been set back meanwhile: the times of a record stay in their order.
+        state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
         state.launched = false;
         self.open -= 1;
         self.persist_task(index, actions);
@@ -294,7 +297,7 @@ impl LiveJob {
                 }
             }
         };
-        self.state.ended_at = Some(now);
+        self.state.ended_at = Some(now).max(self.state.started_at).max(Some(self.state.submitted_at));
         self.set_job_status(status, actions);
     }
 

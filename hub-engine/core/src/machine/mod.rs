@@ -4,6 +4,7 @@
 //! want, `handle_*` is what happened, `poll_*` is what has to be done next. Handling the same fact twice
 //! changes nothing the second time, and what has ended never changes.
 
+mod allowance;
 mod catalogue;
 mod delay;
 mod downstream;
@@ -28,7 +29,7 @@ use crate::action::Action;
 use crate::id::Family;
 use crate::job::Job;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
-use crate::{JobId, TaskId, Timestamp};
+use crate::{JobId, Now, TaskId, Timestamp};
 
 use delay::Delays;
 use live::{LiveJob, LiveTask};
@@ -37,9 +38,10 @@ use workers::Workers;
 
 pub(crate) use live::value_of;
 pub use types::{
-    ControlError, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats, Submitted,
-    TaskResult, Update, Verdict, WorkerId, WorkerReport,
+    ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
+    Submitted, TaskResult, Update, Verdict, WorkerId, WorkerReport,
 };
+pub use workers::Heard;
 
 /// A job that has just ended.
 #[derive(Debug)]
@@ -147,8 +149,8 @@ impl Machine {
 
     /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
     /// does a bounded part of what there is: see [`Machine::wants_turn`].
-    pub fn poll_actions(&mut self, now: Timestamp, into: &mut Vec<Action>) {
-        self.sweep_on(now);
+    pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
+        self.sweep_on(now.wall);
         self.is_filling = false;
         if !self.is_held_back {
             self.fill_windows(now);
@@ -198,6 +200,13 @@ impl Machine {
         let index = task.index_in(id)?;
         let job = self.jobs.get(&id)?;
         ((index as usize) < job.tasks.len()).then_some((id, index))
+    }
+
+    /// The pool of a task, if its job has not ended.
+    #[must_use]
+    pub fn pool_of(&self, task: TaskId) -> Option<&str> {
+        let (id, index) = self.find_task(task)?;
+        self.jobs.get(&id).map(|job| &**job.spec(index).pool())
     }
 
     /// The jobs that have not ended, in no particular order.

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::allowance::Allowance;
 use super::throughput::Throughput;
-use crate::{JobId, TaskId, Timestamp};
+use crate::{JobId, Steady, TaskId};
 
 /// The pools that tasks wait in or are on their way to.
 #[derive(Debug, Default)]
@@ -24,13 +25,17 @@ pub(super) struct Pool {
     /// How many of them there are.
     parked_count: u64,
     /// Issues on the broker that no worker has reported on, and when each last gave a sign of life.
-    window: BTreeMap<TaskId, Timestamp>,
+    window: BTreeMap<TaskId, Steady>,
     /// How many ended lately.
     pub(super) throughput: Throughput,
+    /// How many issues its queue bears.
+    pub(super) allowance: Allowance,
+    /// Tasks whose messages a policy of the broker removed, and that are not handed out again yet.
+    removed: u32,
     /// When the queue is to be looked into. `None` while nothing is on its way.
-    pub(super) probe_due: Option<Timestamp>,
+    pub(super) probe_due: Option<Steady>,
     /// Since when the queue has been empty whenever it was looked into.
-    pub(super) empty_since: Option<Timestamp>,
+    pub(super) empty_since: Option<Steady>,
     /// The broker has said that the pool has no queue. It will have one when a worker of it is heard of.
     pub(super) unroutable: bool,
 }
@@ -104,7 +109,7 @@ impl Pools {
 
     /// Drops the pools that have nothing: jobs name pools as they like, and names must not pile up.
     pub(super) fn drop_idle(&mut self) {
-        self.pools.retain(|_, pool| pool.queued + pool.parked_count > 0 || !pool.window.is_empty());
+        self.pools.retain(|_, pool| pool.queued + pool.parked_count > 0 || !pool.window.is_empty() || pool.removed > 0);
     }
 
     /// Issues on the broker.
@@ -157,9 +162,27 @@ impl Pool {
     }
 
     /// An issue of this task is on its way. If nothing is heard of it, the queue is looked into at `probe`.
-    pub(super) fn enter_window(&mut self, task: TaskId, now: Timestamp, probe: Timestamp) {
+    pub(super) fn enter_window(&mut self, task: TaskId, now: Steady, probe: Steady) {
         self.window.insert(task, now);
         self.probe_due.get_or_insert(probe);
+    }
+
+    /// Issues on the broker, and those that are about to be there again.
+    pub(super) fn out(&self) -> u32 {
+        self.in_window() + self.removed
+    }
+
+    /// A policy of the broker has removed the message of an issue that was in the window. At least `least` issues stay
+    /// allowed.
+    pub(super) fn remove(&mut self, least: u32, now: Steady) {
+        self.removed += 1;
+        self.allowance.reduce(self.out(), least, now);
+    }
+
+    /// A task whose message was removed is handed out again, or not wanted any more.
+    pub(super) fn take_back(&mut self) {
+        assert!(self.removed > 0, "a task comes back that was not removed");
+        self.removed -= 1;
     }
 
     pub(super) fn leave_window(&mut self, task: TaskId) {
@@ -168,19 +191,19 @@ impl Pool {
     }
 
     /// The issue of this task has given a sign of life.
-    pub(super) fn sign(&mut self, task: TaskId, now: Timestamp) {
+    pub(super) fn sign(&mut self, task: TaskId, now: Steady) {
         if let Some(last) = self.window.get_mut(&task) {
             *last = now;
         }
     }
 
     /// The last sign of the issue that has been silent for longest.
-    pub(super) fn oldest_sign(&self) -> Option<Timestamp> {
+    pub(super) fn oldest_sign(&self) -> Option<Steady> {
         self.window.values().copied().min()
     }
 
     /// The tasks whose issues have given no sign since then.
-    pub(super) fn silent_since(&self, then: Timestamp) -> impl Iterator<Item = TaskId> {
+    pub(super) fn silent_since(&self, then: Steady) -> impl Iterator<Item = TaskId> {
         self.window.iter().filter(move |(_, sign)| **sign < then).map(|(task, _)| *task)
     }
 

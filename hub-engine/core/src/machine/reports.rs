@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::Place;
-use super::types::{OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
+use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, JobId, TaskId, TaskStatus, Timestamp};
+use crate::{Attempt, JobId, Now, TaskId, TaskStatus, Timestamp};
 
 impl Machine {
     /// An issue of a task has ended on its worker, or was launched.
-    pub fn handle_result(&mut self, result: TaskResult, now: Timestamp) -> Verdict {
+    pub fn handle_result(&mut self, result: TaskResult, now: Now) -> Verdict {
         let (id, index) = match self.awaited(result.task, result.attempt) {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
@@ -19,21 +19,21 @@ impl Machine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Verdict::Unknown;
         };
-        self.pools.get_mut(job.spec(index).pool()).throughput.count(now);
+        self.pools.get_mut(job.spec(index).pool()).throughput.count(now.steady);
         let state = job.task_mut(index).state_mut();
-        let began = now.before(result.ended_at.since(result.started_at));
-        state.started_at = Some(state.submitted_at.map_or(began, |submitted| began.max(submitted)));
+        let began = now.wall.before(result.took);
+        state.started_at = Some(began).max(state.submitted_at);
         state.worker = Some(result.worker);
         state.log = result.log;
         match within(result.outcome, self.settings.max_value_bytes) {
             Outcome::Success { data } => {
                 state.data = Some(data);
-                self.end(id, index, TaskStatus::Success, now);
+                self.end(id, index, TaskStatus::Success, now.wall);
             }
             Outcome::Failed { msg, error } => {
                 state.msg = Some(msg);
                 state.error = error;
-                self.end(id, index, TaskStatus::Failed, now);
+                self.end(id, index, TaskStatus::Failed, now.wall);
             }
             Outcome::Launched { data } => {
                 state.data = Some(data);
@@ -57,7 +57,7 @@ impl Machine {
         attempt: Attempt,
         why: Returned,
         worker: &WorkerId,
-        now: Timestamp,
+        now: Now,
     ) -> Verdict {
         let (id, index) = match self.awaited(task, attempt) {
             Ok(found) => found,
@@ -76,7 +76,7 @@ impl Machine {
         let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
         if others_know {
             job.task_mut(index).place = Place::Resting;
-            self.delays.rest(id, index, attempt.attempt, now);
+            self.delays.rest(id, index, attempt.attempt, now.steady);
         } else {
             job.task_mut(index).place = Place::Parked;
             self.pools.get_mut(&pool).park(&module, id, index);
@@ -85,7 +85,7 @@ impl Machine {
     }
 
     /// The publish of an issue has ended. Where that is unknown, the shell publishes the same issue again.
-    pub fn handle_published(&mut self, task: TaskId, attempt: Attempt, ended: Published, now: Timestamp) {
+    pub fn handle_published(&mut self, task: TaskId, attempt: Attempt, ended: Published, now: Now) {
         let Ok((id, index)) = self.awaited(task, attempt) else {
             return;
         };
@@ -94,7 +94,7 @@ impl Machine {
         };
         match ended {
             Published::Confirmed => {
-                self.pools.get_mut(job.spec(index).pool()).sign(task, now);
+                self.pools.get_mut(job.spec(index).pool()).sign(task, now.steady);
                 if !job.task(index).state().confirmed {
                     job.task_mut(index).state_mut().confirmed = true;
                     job.persist_task(index, &mut self.actions);
@@ -107,23 +107,49 @@ impl Machine {
                 self.enqueue(id, index);
             }
             Published::Unroutable => {}
+            Published::Refused => drop(self.remove(id, index, attempt, now)),
             Published::Rejected(reason) => {
                 let msg = format!("the broker would not carry the task: {reason}");
-                self.fail(id, index, ErrorKind::Undeliverable, msg, now);
+                self.fail(id, index, ErrorKind::Undeliverable, msg, now.wall);
             }
         }
     }
 
-    /// The broker has given an issue up: it was delivered too often without an end.
-    pub fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, now: Timestamp) -> Verdict {
-        match self.awaited(task, attempt) {
-            Ok((id, index)) => {
+    /// The broker has given an issue up. Where every worker that took it was lost, the task fails. Where a policy removed
+    /// its message, no worker has had it, and it is handed out again after a rest.
+    pub fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, why: DeadLetter, now: Now) -> Verdict {
+        let (id, index) = match self.awaited(task, attempt) {
+            Ok(found) => found,
+            Err(verdict) => return self.count_stale(verdict),
+        };
+        match why {
+            DeadLetter::DeliveryLimit => {
                 let msg = "the broker gave the task up: every worker that took it was lost with it";
-                self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now);
-                Verdict::Applied
+                self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now.wall);
             }
-            Err(verdict) => self.count_stale(verdict),
+            DeadLetter::Policy => return self.remove(id, index, attempt, now),
         }
+        Verdict::Applied
+    }
+
+    /// The message of an issue was removed from its queue, or not let in.
+    fn remove(&mut self, id: JobId, index: u32, attempt: Attempt, now: Now) -> Verdict {
+        let Some(job) = self.jobs.get(&id) else {
+            return Verdict::Unknown;
+        };
+        // A worker runs it: the message was there twice.
+        if job.task(index).place != Place::Window {
+            return Verdict::Stale;
+        }
+        let pool = Arc::clone(job.spec(index).pool());
+        self.put_back(id, index);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.task_mut(index).place = Place::Removed;
+        }
+        let slots = self.workers.catalogue().slots(&pool).unwrap_or(0);
+        self.pools.get_mut(&pool).remove(slots, now.steady);
+        self.delays.rest(id, index, attempt.attempt, now.steady);
+        Verdict::Applied
     }
 
     /// Whether this issue is its task's current one and no worker has reported on it.

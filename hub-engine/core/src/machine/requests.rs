@@ -8,21 +8,21 @@ use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submit
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
-use crate::{JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
+use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
 impl Machine {
     /// Lets a job in. The same job under the same id again changes nothing.
     ///
     /// # Errors
     /// Where the id, or one so near that task ids would clash, belongs to another job.
-    pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Timestamp) -> Result<Submitted, Refused> {
+    pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
         if let Some(known) = self.families.get(&id.family()) {
             let same = *known == id && self.jobs.get(known).is_some_and(|live| live.job.source() == job.source());
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
-        self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now }));
+        self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
-        let live = LiveJob::new(id, job, now);
+        let live = LiveJob::new(id, job, now.wall);
         let ready: Vec<u32> =
             live.tasks.iter().zip(0..).filter(|(task, _)| task.waiting == 0).map(|(_, index)| index).collect();
         self.insert(live);
@@ -35,9 +35,9 @@ impl Machine {
     ///
     /// # Errors
     /// Where no job that has not ended has this id.
-    pub fn cancel(&mut self, id: JobId, now: Timestamp) -> Result<(), ControlError> {
+    pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
         self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.begin_cancel();
-        self.sweep(id, now);
+        self.sweep(id, now.wall);
         Ok(())
     }
 
@@ -49,7 +49,7 @@ impl Machine {
     ///
     /// # Panics
     /// Where the status is neither `Success` nor `Failed`.
-    pub fn post_result(&mut self, task: TaskId, update: Update, now: Timestamp) -> Result<Posted, PostError> {
+    pub fn post_result(&mut self, task: TaskId, update: Update, now: Now) -> Result<Posted, PostError> {
         let is_success = update.status == TaskStatus::Success;
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
@@ -77,7 +77,7 @@ impl Machine {
         if let Some(attempt) = attempt {
             self.actions.push(Action::Stop { task, attempt });
         }
-        self.end(id, index, update.status, now);
+        self.end(id, index, update.status, now.wall);
         Ok(Posted::Applied)
     }
 }

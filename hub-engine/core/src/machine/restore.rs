@@ -7,7 +7,7 @@ use super::live::{LiveJob, Place};
 use super::schedule::{arguments, assignment};
 use crate::action::Action;
 use crate::state::JobSnapshot;
-use crate::{Attempt, JobId, TaskStatus, Timestamp};
+use crate::{Attempt, JobId, Now, TaskStatus};
 
 impl Machine {
     /// Takes up a job that has not ended. Issues that the broker had not confirmed are published again, as
@@ -16,7 +16,7 @@ impl Machine {
     ///
     /// # Panics
     /// Where the snapshot is none that this machine can have caused.
-    pub fn restore(&mut self, snapshot: JobSnapshot, now: Timestamp) {
+    pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
         let JobSnapshot { id, job, state, tasks, .. } = snapshot;
         if state.status.is_terminal() || self.families.contains_key(&id.family()) {
             return;
@@ -29,10 +29,10 @@ impl Machine {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.resume();
         }
-        self.sweep(id, now);
+        self.sweep(id, now.wall);
     }
 
-    fn restore_task(&mut self, id: JobId, index: u32, now: Timestamp) {
+    fn restore_task(&mut self, id: JobId, index: u32, now: Now) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -52,7 +52,7 @@ impl Machine {
                 let was_confirmed = state.confirmed;
                 task.place = Place::Window;
                 let pool = self.pools.get_mut(job.spec(index).pool());
-                pool.enter_window(id.task(index), now, now.after(self.settings.lease));
+                pool.enter_window(id.task(index), now.steady, now.steady.after(self.settings.lease));
                 if !was_confirmed {
                     self.publish_again(id, index, attempt.expect("what was submitted has been issued"), now);
                 }
@@ -61,7 +61,7 @@ impl Machine {
         }
     }
 
-    fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Timestamp) {
+    fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Now) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -71,7 +71,7 @@ impl Machine {
             }
             Err(error) => {
                 self.release(id, index);
-                self.fail_unfilled(id, index, &error, now);
+                self.fail_unfilled(id, index, &error, now.wall);
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{EndedJob, Machine, sweep};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, JobId, Json, TaskStatus, Timestamp};
+use crate::{Attempt, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// Maximum size of the arguments that one turn fills, in bytes; the last ones may go beyond it.
 const FILLED_BYTES: usize = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ struct Room {
 
 impl Machine {
     /// Fills the window of every pool that has tasks waiting.
-    pub(super) fn fill_windows(&mut self, now: Timestamp) {
+    pub(super) fn fill_windows(&mut self, now: Now) {
         let mut room = Room { tasks: sweep::TASKS, bytes: FILLED_BYTES };
         // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
         for name in self.pools.waiting() {
@@ -33,15 +33,15 @@ impl Machine {
         self.pools.drop_idle();
     }
 
-    fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Timestamp) {
+    fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Now) {
         let slots = self.workers.catalogue().slots(name);
         if !self.is_reachable(name) {
             return;
         }
-        let window = self.window(name, slots, now);
+        let window = self.window(name, slots, now.steady);
         loop {
             let pool = self.pools.get_mut(name);
-            if pool.in_window() >= window {
+            if pool.out() >= window {
                 return;
             }
             if room.tasks == 0 || room.bytes == 0 {
@@ -75,38 +75,39 @@ impl Machine {
     /// How many issues of a pool may be on the broker without a worker's word of them: a few for each slot of
     /// its workers, and of short tasks as many as are run within a moment, so that no worker ever waits for the
     /// dispatcher. Issues under a lease and launched ones are not counted: they are not on the broker.
-    fn window(&mut self, pool: &Arc<str>, slots: Option<u32>, now: Timestamp) -> u32 {
+    fn window(&mut self, pool: &Arc<str>, slots: Option<u32>, now: Steady) -> u32 {
         let lately = self.pools.get_mut(pool).throughput.lately(now);
         let by_slots = slots.unwrap_or(0).saturating_mul(self.settings.window_factor);
-        by_slots.max(lately.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor)
+        let wanted = by_slots.max(lately.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor);
+        self.pools.get_mut(pool).allowance.of(wanted.min(self.settings.window_ceiling), now)
     }
 
     /// Returns how many bytes of arguments were filled.
-    fn hand_out(&mut self, id: JobId, index: u32, now: Timestamp) -> usize {
+    fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
         let Some(job) = self.jobs.get_mut(&id) else {
             return 0;
         };
         let (args, kwargs) = match arguments(job, index, self.settings.max_value_bytes) {
             Ok(arguments) => arguments,
             Err(error) => {
-                self.fail_unfilled(id, index, &error, now);
+                self.fail_unfilled(id, index, &error, now.wall);
                 return FAILED_BYTES;
             }
         };
         let bytes = args.get().len() + kwargs.get().len();
-        job.begin(now, &mut self.actions);
+        job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
         let attempt = Attempt { attempt: count, incarnation: self.settings.incarnation };
         state.attempt = Some(attempt);
         state.confirmed = false;
-        state.submitted_at = Some(now);
+        state.submitted_at = Some(now.wall);
         state.started_at = None;
         job.task_mut(index).place = Place::Window;
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
-        let probe = now.after(self.settings.lease);
-        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), now, probe);
+        let probe = now.steady.after(self.settings.lease);
+        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), now.steady, probe);
         self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
         bytes
     }

@@ -159,6 +159,7 @@ impl Machine {
                 Place::Parked => pool.forget_parked(spec.module(), id),
                 Place::Window => pool.leave_window(task),
                 Place::Leased => state.worker.iter().for_each(|worker| self.workers.release(worker, task)),
+                Place::Removed => pool.take_back(),
                 Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
             }
             if let (Place::Window | Place::Leased, Some(attempt)) = (place, state.attempt) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::Steady;
 
 /// Tasks are counted in stretches of this length, and the last one or two of them are what is called lately.
 const STRETCH: Duration = Duration::from_millis(100);
@@ -10,25 +10,25 @@ const STRETCH: Duration = Duration::from_millis(100);
 /// Counts what has ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Throughput {
-    began: Timestamp,
+    began: Steady,
     now: u32,
     before: u32,
 }
 
 impl Throughput {
     /// One more.
-    pub(super) fn count(&mut self, now: Timestamp) {
+    pub(super) fn count(&mut self, now: Steady) {
         self.turn(now);
         self.now = self.now.saturating_add(1);
     }
 
     /// How many lately.
-    pub(super) fn lately(&mut self, now: Timestamp) -> u32 {
+    pub(super) fn lately(&mut self, now: Steady) -> u32 {
         self.turn(now);
         self.now.saturating_add(self.before)
     }
 
-    fn turn(&mut self, now: Timestamp) {
+    fn turn(&mut self, now: Steady) {
         let passed = now.since(self.began);
         if passed < STRETCH {
             return;
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn what_is_long_past_does_not_count() {
         let mut throughput = Throughput::default();
-        let at = |millis: u64| Timestamp::from_millis(1_000_000 + millis);
+        let at = |millis: u64| Steady::from_millis(1_000_000 + millis);
         (0..10).for_each(|_| throughput.count(at(0)));
         assert_eq!(throughput.lately(at(99)), 10);
         assert_eq!(throughput.lately(at(150)), 10);

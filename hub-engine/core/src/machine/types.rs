@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::job::Limits;
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, Json, TaskId, TaskStatus, Timestamp};
+use crate::{Attempt, Json, TaskId, TaskStatus};
 
 /// The id of a worker: unique among all, new at every start of one.
 pub type WorkerId = Arc<str>;
@@ -23,6 +23,8 @@ pub struct Settings {
     /// Or, where tasks are short, so many for each task of the pool that ended within the last tenth or two of a second:
     /// as many as are run while messages are on their way.
     pub window_pace: u32,
+    /// Not more issues of a pool are on the broker, whatever its workers say of themselves.
+    pub window_ceiling: u32,
     /// A worker that is not heard of for so long has lost what it held.
     pub lease: Duration,
     /// What leases gain when the dispatcher was cut off from the broker.
@@ -40,6 +42,7 @@ impl Default for Settings {
             window_floor: 64,
             window_factor: 4,
             window_pace: 1,
+            window_ceiling: 65_536,
             lease: Duration::from_secs(30),
             lease_grace: Duration::from_secs(10),
             crash_limit: 5,
@@ -170,10 +173,8 @@ pub struct TaskResult {
     pub log: Option<Arc<str>>,
     /// Who ran it.
     pub worker: WorkerId,
-    /// When the worker began with it, by its own clock.
-    pub started_at: Timestamp,
-    /// When it was over, by the same clock. Only how long it took is kept: clocks of two machines differ.
-    pub ended_at: Timestamp,
+    /// How long it took. When it began follows from that: clocks of two machines differ.
+    pub took: Duration,
 }
 
 /// How a task ended.
@@ -218,6 +219,17 @@ pub enum Published {
     Unroutable,
     /// The broker will not take it; with its reason.
     Rejected(Arc<str>),
+    /// The broker does not take it at present: its queue is full, for one.
+    Refused,
+}
+
+/// Why the broker has given an issue up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetter {
+    /// It was delivered too often without an end.
+    DeliveryLimit,
+    /// A policy of the broker removed its message from the queue: a message TTL or a maximum length.
+    Policy,
 }
 
 /// What a worker says of itself.

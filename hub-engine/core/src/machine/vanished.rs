@@ -3,22 +3,23 @@
 //! An issue in its pool's window gives signs of life: that the broker confirms it, and that the heartbeats of a
 //! worker name it. Where the signs stop for a lease, the shell is asked how many messages wait in the pool's queue
 //! and among the results. What gave no sign while both were empty for a lease is nowhere. It is handed out again,
-//! as a new issue: should the old one turn up after all, its result is stale.
+//! as a new issue: should the old one turn up after all, its result is stale. From then on emptiness and silence are
+//! measured anew, so that what is lost again is noticed again.
 
 use std::sync::Arc;
 
 use super::Machine;
 use crate::action::Action;
-use crate::{TaskId, Timestamp};
+use crate::{Steady, TaskId};
 
 impl Machine {
     /// When a pool wants to be looked into next.
-    pub(super) fn next_probe(&self) -> Option<Timestamp> {
+    pub(super) fn next_probe(&self) -> Option<Steady> {
         self.pools.iter().filter_map(|(_, pool)| pool.probe_due).min().filter(|_| self.workers.is_link_up())
     }
 
     /// Asks for the depth of queues whose issues have been silent.
-    pub(super) fn probe(&mut self, now: Timestamp) {
+    pub(super) fn probe(&mut self, now: Steady) {
         if !self.workers.is_link_up() {
             return;
         }
@@ -40,8 +41,9 @@ impl Machine {
 
     /// So many messages waited in a pool's queue and among the results, when the broker was asked at `asked`.
     /// Returns how many issues are held to be lost.
-    pub fn handle_depth(&mut self, pool: &str, ready: u64, asked: Timestamp, now: Timestamp) -> usize {
-        let lease = self.settings.lease;
+    pub fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) -> usize {
+        // A sign may have been sent and not been read yet: silence is known up to what has been read.
+        let (lease, known) = (self.settings.lease, asked.min(self.workers.heard_until()));
         let Some(pool) = self.pools.existing(pool) else {
             return 0;
         };
@@ -50,9 +52,10 @@ impl Machine {
             return 0;
         }
         let since = *pool.empty_since.get_or_insert(asked);
-        if since.after(lease) > now {
+        if since.after(lease) > known {
             return 0;
         }
+        pool.empty_since = Some(asked);
         let silent: Vec<TaskId> = pool.silent_since(since).collect();
         let mut lost = 0;
         for task in silent {

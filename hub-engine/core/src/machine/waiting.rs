@@ -46,6 +46,13 @@ impl Machine {
         if live.place == Place::Launched {
             return Some("waits for its result from outside: post it with hub-client result".to_owned());
         }
+        if live.place == Place::Removed {
+            let pool = spec.pool();
+            return Some(format!(
+                "a policy of the broker (a message TTL or a maximum length) keeps its message out of the queue of the pool \
+                 {pool:?}: it is handed out again in a moment"
+            ));
+        }
         let is_pending = is_pending(live);
         let reason = known.entry((spec.pool(), spec.module(), is_pending));
         reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::types::{WorkerId, WorkerReport};
-use crate::{Attempt, TaskId, Timestamp};
+use crate::{Attempt, Now, Steady, TaskId, Timestamp};
 
 /// Every worker that was heard of and has not been given up.
 #[derive(Debug)]
@@ -16,7 +16,11 @@ pub(super) struct Workers {
     grace: Duration,
     /// Whether workers can be heard at all.
     link_up: bool,
+    /// What workers sent up to here has been read.
+    heard_until: Steady,
     workers: BTreeMap<WorkerId, LiveWorker>,
+    /// About how many bytes their reports take.
+    weight: usize,
     catalogue: Catalogue,
 }
 
@@ -25,13 +29,31 @@ struct LiveWorker {
     /// What it said of itself; `None` where only a report of started tasks was seen, or it has left.
     report: Option<WorkerReport>,
     /// When it was last heard of; in the future where it has a grace.
-    last_seen: Timestamp,
+    last_seen: Steady,
+    /// The same for people, without a grace.
+    heard_at: Timestamp,
     left: bool,
     /// The issues that its lease holds.
     held: BTreeMap<TaskId, Attempt>,
     /// Those of them that its heartbeats do not name, and since when. Hardly ever any.
-    missing: BTreeMap<TaskId, Timestamp>,
+    missing: BTreeMap<TaskId, Steady>,
 }
+
+/// Whether a heartbeat counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It counts.
+    Taken,
+    /// Its worker has left already.
+    Left,
+    /// More workers, or more of what they say of themselves, is known than there can be in good faith.
+    TooMany,
+}
+
+/// Maximum number of workers that are known at a time: ids are chosen by workers, and must not fill the memory.
+const MAXIMUM_WORKERS: usize = 10_000;
+/// Maximum number of bytes that all reports take, by and large.
+const MAXIMUM_WEIGHT: usize = 256 * 1024 * 1024;
 
 /// Leases of a worker that have run out.
 #[derive(Debug)]
@@ -54,7 +76,15 @@ pub(super) struct LostIssue {
 impl Workers {
     /// No workers, and no link to hear of any.
     pub(super) fn new(lease: Duration, grace: Duration) -> Self {
-        Self { lease, grace, link_up: false, workers: BTreeMap::new(), catalogue: Catalogue::default() }
+        Self {
+            lease,
+            grace,
+            link_up: false,
+            heard_until: Steady::default(),
+            workers: BTreeMap::new(),
+            weight: 0,
+            catalogue: Catalogue::default(),
+        }
     }
 
     /// What the live workers can do.
@@ -64,7 +94,7 @@ impl Workers {
 
     /// The live workers in the order of their ids, and when each was last heard of.
     pub(super) fn reports(&self) -> impl Iterator<Item = (&WorkerReport, Timestamp)> {
-        self.workers.values().filter_map(|worker| Some((worker.report.as_ref()?, worker.last_seen)))
+        self.workers.values().filter_map(|worker| Some((worker.report.as_ref()?, worker.heard_at)))
     }
 
     /// The modules that a worker has, broken ones included.
@@ -78,19 +108,27 @@ impl Workers {
         self.workers.values().map(|worker| worker.held.len()).sum()
     }
 
-    /// Takes in what a worker says of itself; whether it is believed. A worker that has left is not: what it
-    /// sent before it left was only overtaken.
-    pub(super) fn report(&mut self, report: WorkerReport, now: Timestamp) -> bool {
+    /// Takes in what a worker says of itself; whether that counts. That of a worker that has left does not: what it
+    /// sent before it left was only overtaken. Nor does that of one worker too many.
+    pub(super) fn report(&mut self, report: WorkerReport, now: Now) -> Heard {
+        if self.workers.len() >= MAXIMUM_WORKERS && !self.workers.contains_key(&report.id) {
+            return Heard::TooMany;
+        }
         let worker = heard(&mut self.workers, &report.id, now);
         if worker.left {
-            return false;
+            return Heard::Left;
         }
+        let (before, after) = (worker.report.as_ref().map_or(0, weight), weight(&report));
+        if self.weight - before + after > MAXIMUM_WEIGHT {
+            return Heard::TooMany;
+        }
+        self.weight = self.weight - before + after;
         let named: HashSet<&(TaskId, Attempt)> = report.held.iter().collect();
         for (task, attempt) in &worker.held {
             if named.contains(&(*task, *attempt)) {
                 worker.missing.remove(task);
             } else {
-                worker.missing.entry(*task).or_insert(now);
+                worker.missing.entry(*task).or_insert(now.steady);
             }
         }
         let before = worker.report.take();
@@ -101,7 +139,7 @@ impl Workers {
             self.catalogue.add(&report);
         }
         worker.report = Some(report);
-        true
+        Heard::Taken
     }
 
     /// A worker says goodbye. What it holds may still have a result on its way.
@@ -109,13 +147,14 @@ impl Workers {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.left = true;
             if let Some(report) = worker.report.take() {
+                self.weight -= weight(&report);
                 self.catalogue.remove(&report);
             }
         }
     }
 
     /// From now on a worker's lease holds this issue.
-    pub(super) fn hold(&mut self, id: &WorkerId, task: TaskId, attempt: Attempt, now: Timestamp) {
+    pub(super) fn hold(&mut self, id: &WorkerId, task: TaskId, attempt: Attempt, now: Now) {
         let worker = heard(&mut self.workers, id, now);
         worker.held.insert(task, attempt);
         worker.missing.remove(&task);
@@ -131,7 +170,7 @@ impl Workers {
 
     /// The broker is there or not. While it is not, nobody can be heard of and no lease runs out; when it is
     /// back, everybody has a whole lease and a grace to be heard of again.
-    pub(super) fn set_link(&mut self, up: bool, now: Timestamp) {
+    pub(super) fn set_link(&mut self, up: bool, now: Steady) {
         if up && !self.link_up {
             for worker in self.workers.values_mut() {
                 worker.last_seen = now.after(self.grace);
@@ -146,23 +185,30 @@ impl Workers {
         self.link_up
     }
 
+    /// Up to when everything that workers sent has been read.
+    pub(super) const fn heard_until(&self) -> Steady {
+        self.heard_until
+    }
+
     /// When the next lease runs out.
-    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+    pub(super) fn next_expiry(&self) -> Option<Steady> {
         let oldest = |worker: &LiveWorker| worker.missing.values().copied().chain([worker.last_seen]).min();
         let next = self.workers.values().filter_map(oldest).min().map(|since| since.after(self.lease));
         next.filter(|_| self.link_up)
     }
 
-    /// Gives up workers that were not heard of for a lease, and issues that were not named for one.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Lost> {
-        if self.next_expiry().is_none_or(|due| due > now) {
+    /// Everything that workers sent up to `until` has been read: gives up workers that were not heard of for a lease by
+    /// then, and issues that were not named for one.
+    pub(super) fn expire(&mut self, until: Steady) -> Vec<Lost> {
+        self.heard_until = self.heard_until.max(until);
+        if self.next_expiry().is_none_or(|due| due > until) {
             return Vec::new();
         }
         let lease = self.lease;
         let mut lost = Vec::new();
         for (id, worker) in &mut self.workers {
-            let silent = worker.last_seen.after(lease) <= now;
-            let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= now);
+            let silent = worker.last_seen.after(lease) <= until;
+            let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= until);
             let held: Vec<LostIssue> = worker
                 .held
                 .iter()
@@ -178,8 +224,9 @@ impl Workers {
             }
         }
         self.workers.retain(|_, worker| {
-            let silent = worker.last_seen.after(lease) <= now;
+            let silent = worker.last_seen.after(lease) <= until;
             if let Some(report) = worker.report.as_ref().filter(|_| silent) {
+                self.weight -= weight(report);
                 self.catalogue.remove(report);
             }
             !silent
@@ -204,16 +251,29 @@ impl Workers {
 }
 
 /// The entry of a worker, which was heard of just now.
-fn heard<'a>(workers: &'a mut BTreeMap<WorkerId, LiveWorker>, id: &WorkerId, now: Timestamp) -> &'a mut LiveWorker {
+fn heard<'a>(workers: &'a mut BTreeMap<WorkerId, LiveWorker>, id: &WorkerId, now: Now) -> &'a mut LiveWorker {
     let worker = workers.entry(Arc::clone(id)).or_insert_with(|| LiveWorker {
         report: None,
-        last_seen: now,
+        last_seen: now.steady,
+        heard_at: now.wall,
         left: false,
         held: BTreeMap::new(),
         missing: BTreeMap::new(),
     });
-    worker.last_seen = worker.last_seen.max(now);
+    worker.last_seen = worker.last_seen.max(now.steady);
+    worker.heard_at = now.wall;
     worker
+}
+
+/// About how many bytes a report takes.
+fn weight(report: &WorkerReport) -> usize {
+    const ENTRY: usize = 64;
+    let pools = report.pools.iter().map(|name| name.len() + ENTRY);
+    let tasks =
+        report.tasks.iter().map(|(name, signature)| name.len() + signature.as_ref().map_or(0, |s| s.len()) + ENTRY);
+    let broken = report.broken.iter().map(|(name, why)| name.len() + why.len() + ENTRY);
+    let issues = (report.held.len() + report.present.len()) * ENTRY;
+    ENTRY + issues + pools.chain(tasks).chain(broken).sum::<usize>()
 }
 
 fn can_the_same(before: &WorkerReport, after: &WorkerReport) -> bool {

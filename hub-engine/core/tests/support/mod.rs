@@ -9,7 +9,7 @@ use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::job::{Job, Limits};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
 use hub_core::state::JobSnapshot;
-use hub_core::{JobId, Json, TaskStatus, Timestamp};
+use hub_core::{JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// The manual's job.
 pub const SUM_PRODUCT: &str = r#"{ "name": "sum_product",
@@ -21,7 +21,7 @@ pub const SUM_PRODUCT: &str = r#"{ "name": "sum_product",
 /// A machine and its clock.
 pub struct Hub {
     pub machine: Machine,
-    pub now: Timestamp,
+    pub now: Now,
     /// Jobs that have left the machine, as their last changes say.
     pub ended: BTreeMap<JobId, JobSnapshot>,
     jobs: BTreeMap<JobId, JobSnapshot>,
@@ -75,7 +75,7 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
 }
 
 /// The start of every test's clock.
-const START: Timestamp = Timestamp::from_millis(1_000_000);
+const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(50_000) };
 
 fn linked(settings: Settings) -> Machine {
     let mut machine = Machine::new(settings);
@@ -97,11 +97,19 @@ impl Hub {
         id(number)
     }
 
+    /// Time passes, and everything that workers have sent is read.
     pub fn pass(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
-        if self.machine.poll_timeout().is_some_and(|due| due <= self.now) {
+        if self.machine.poll_timeout().is_some_and(|due| due <= self.now.steady) {
             self.machine.handle_timeout(self.now);
         }
+        self.machine.handle_heard(self.now.steady, self.now);
+    }
+
+    /// How long it is until something is due by itself.
+    pub fn next_due(&self) -> Option<Duration> {
+        let due = self.machine.poll_timeout().into_iter().chain(self.machine.poll_expiry()).min()?;
+        Some(due.since(self.now.steady))
     }
 
     /// Everything that is to be done. Changes are applied to what `job` and `ended` show.
@@ -139,8 +147,7 @@ impl Hub {
             outcome,
             log: None,
             worker: "w1".into(),
-            started_at: self.now,
-            ended_at: self.now,
+            took: Duration::ZERO,
         };
         self.machine.handle_result(result, self.now)
     }

@@ -25,6 +25,9 @@ use crate::wire::HeldAttempt;
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Maximum size of what is published and not confirmed, in bytes: with more, nothing further is handed out.
 const PUBLISHING_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum number of issues that are published and not committed. After a `kill -9` at most these are handed out a second
+/// time, however long a commit takes.
+const MAXIMUM_UNCOMMITTED: usize = 4096;
 /// How many finished jobs beyond the limit are forgotten at once.
 const PRUNE_STEP: u32 = 1000;
 
@@ -58,17 +61,25 @@ impl Driver {
             publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
         }
         let wait = self.pending.commit_first || self.committing.as_ref().is_some_and(|batch| batch.commit_first);
+        let (mut assignments, mut stops) = (effects.assignments, effects.stops);
+        let room = if wait || !self.pending.deferred.is_empty() { 0 } else { self.uncommitted_room() };
+        self.pending.deferred.extend(assignments.drain(room.min(assignments.len())..));
         if wait {
-            self.pending.deferred.extend(effects.assignments);
-            self.pending.deferred_stops.extend(effects.stops);
-        } else {
-            self.publish(self.pending.number, effects.assignments, effects.stops);
+            self.pending.deferred_stops.append(&mut stops);
         }
+        self.pending.published += assignments.len();
+        self.publish(self.pending.number, assignments, stops);
         let now = Instant::now();
         if self.committing.is_none() && self.pending.is_due(now, self.committed_at) {
             self.committed_at = Some(now);
             self.commit();
         }
+    }
+
+    /// How many more issues may be published before their commit.
+    fn uncommitted_room(&self) -> usize {
+        let published = self.pending.published + self.committing.as_ref().map_or(0, |batch| batch.published);
+        MAXIMUM_UNCOMMITTED.saturating_sub(published)
     }
 
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
@@ -104,6 +115,10 @@ impl Driver {
                 FinalOutcome::Confirmed => Published::Confirmed,
                 FinalOutcome::Unroutable => Published::Unroutable,
                 FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
+                FinalOutcome::Refused => {
+                    self.note_refusal(task);
+                    Published::Refused
+                }
                 FinalOutcome::Unknown(issue) => {
                     // Under the same message id: a worker that gets it twice runs it once, and of two results one
                     // counts. What has come back or was issued anew meanwhile is not wanted any more.

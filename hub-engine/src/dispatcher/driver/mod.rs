@@ -6,6 +6,7 @@
 mod demands;
 mod echo;
 mod effects;
+mod removals;
 mod reports;
 
 use std::collections::HashMap;
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 use hub_core::action::Action;
 use hub_core::machine::Machine;
-use hub_core::{JobId, Timestamp};
-use hub_transport::ErrorKind;
+use hub_core::{JobId, Steady};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
+use hub_transport::{Delivery, ErrorKind};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -32,10 +33,11 @@ use super::room::Room;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS, UNROUTED};
 use super::{publish, requests};
 use crate::acks::Acks;
-use crate::clock::now;
+use crate::clock::{now, sleep_until, steady};
 use crate::operations::RequestError;
 use crate::store::Store;
-use echo::{Echo, Turn};
+use echo::Echo;
+use removals::Removals;
 
 /// How many inputs one turn takes at most, so that commits and publishes start in between.
 const TURN: usize = 2048;
@@ -78,6 +80,10 @@ pub(super) struct Driver {
     cancelling: HashMap<JobId, Vec<oneshot::Sender<Option<Result<(), RequestError>>>>>,
     /// Whether it was reported that another dispatcher serves this Hub.
     stands_by: bool,
+    /// What policies of the broker have removed.
+    removals: Removals,
+    /// Whether heartbeats of further workers are ignored.
+    too_many_workers: bool,
 }
 
 impl Driver {
@@ -105,7 +111,7 @@ impl Driver {
             store_works: Arc::new(AtomicBool::new(true)),
             replier,
             link,
-            echo: Echo::new(settings.echo_every()),
+            echo: Echo::new(settings.echo_interval()),
             echo_key: settings.names.echo_key(id),
             settings,
             requests: Requests::new(Arc::clone(&hub), replier_of_requests, inputs.clone()),
@@ -126,18 +132,20 @@ impl Driver {
             publishing_bytes: 0,
             cancelling: HashMap::new(),
             stands_by: false,
+            removals: Removals::default(),
+            too_many_workers: false,
         }
     }
 
     /// Serves until it is told to stop.
     pub(super) async fn run(mut self, mut events: LinkEvents, mut inputs: mpsc::UnboundedReceiver<Input>) {
         loop {
-            let timeout = self.machine.poll_timeout();
+            let (timeout, echo) = (self.machine.poll_timeout(), self.echo.due(self.machine.poll_expiry()));
             // The rarest first, so that no flood of events holds up the clock or what the loop began itself.
             tokio::select! {
                 biased;
                 () = sleep_until(timeout) => self.handle_timeout(),
-                () = sleep_until_instant(self.echo.due()) => self.say_something(),
+                () = sleep_until(echo) => self.send_echo(),
                 () = sleep_until_instant(self.acks.due()) => {}
                 () = sleep_until_instant(self.lingers_until()) => {}
                 Some(input) = inputs.recv() => {
@@ -178,7 +186,7 @@ impl Driver {
             LinkEvent::Up { .. } => {
                 self.stands_by = false;
                 self.machine.handle_link(true, now());
-                self.echo.connected(Instant::now());
+                self.echo.connected(steady());
                 publish::announce(&self.link, &self.settings.names);
                 if !self.ready.send_replace(true) {
                     tracing::info!("Starting dispatcher, listening for jobs and results...");
@@ -217,7 +225,7 @@ impl Driver {
             }
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
                 if delivery.message.routing_key == self.echo_key {
-                    self.handle_echo();
+                    self.handle_echo(&delivery);
                 } else {
                     self.handle_heartbeat(&delivery);
                 }
@@ -260,8 +268,8 @@ impl Driver {
         done.ordered.into_iter().for_each(|(delivery, count)| self.acks.done_up_to(delivery, count));
     }
 
-    fn handle_depth(&mut self, pool: &str, ready: u64, asked: Timestamp) {
-        let lost = self.machine.handle_depth(pool, ready, asked, now());
+    fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) {
+        let lost = self.machine.handle_depth(pool, ready, asked);
         if lost > 0 {
             tracing::warn!(pool, tasks = lost, "the broker has lost tasks: handing them out again");
             // Nobody would tell of it a second time.
@@ -269,20 +277,26 @@ impl Driver {
         }
     }
 
-    /// Words to itself are due: see [`echo`].
-    fn say_something(&mut self) {
-        if self.echo.turn(Instant::now()) == Turn::SayDeaf {
+    /// An echo is due: see [`echo`].
+    fn send_echo(&mut self) {
+        let echo = self.echo.send(steady());
+        if echo.became_overdue {
             tracing::warn!("the broker takes no messages at present: no worker is given up for its silence");
             self.machine.handle_link(false, now());
         }
-        publish::echo(&self.link, &self.settings.names, &self.echo_key);
+        publish::echo(&self.link, &self.settings.names, &self.echo_key, echo.number);
     }
 
-    fn handle_echo(&mut self) {
-        if self.echo.heard() {
+    fn handle_echo(&mut self, delivery: &Delivery) {
+        let number = delivery.message.message_id.as_deref().and_then(|number| number.parse().ok());
+        let Some(heard) = number.and_then(|number| self.echo.heard(number)) else { return };
+        if heard.was_overdue {
             tracing::info!("the broker takes messages again: workers can be heard");
             self.machine.handle_link(true, now());
         }
+        // As with a timer: what follows from time passing does not come again after a crash.
+        self.pending.commit_first |= self.machine.poll_expiry().is_some_and(|expiry| expiry <= heard.until);
+        self.machine.handle_heard(heard.until, now());
     }
 
     fn handle_timeout(&mut self) {
@@ -296,14 +310,6 @@ impl Driver {
 async fn sleep_until_instant(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The same by the clock that the machine knows.
-async fn sleep_until(moment: Option<Timestamp>) {
-    match moment {
-        Some(moment) => tokio::time::sleep(moment.since(now())).await,
         None => std::future::pending().await,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hub_core::Attempt;
-use hub_core::machine::{Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
+use hub_core::machine::{DeadLetter, Heard, Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
+use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
-use hub_transport::{Delivery, Message};
+use hub_transport::{Death, Delivery, Message};
 
 use super::Driver;
-use crate::clock::now;
+use crate::clock::{now, steady};
 use crate::dispatcher::batch::Answer;
 use crate::dispatcher::replies::ReplyTo;
 use crate::dispatcher::requests;
@@ -101,9 +101,48 @@ impl Driver {
             Ok(heartbeat) if !self.settings.names.is_heartbeat_of(&heartbeat.worker, &delivery.message) => {
                 self.refuse_way(delivery, "a heartbeat");
             }
-            Ok(heartbeat) if heartbeat.leaving => self.machine.handle_worker_left(&heartbeat.worker, now()),
-            Ok(heartbeat) => self.machine.handle_heartbeat(worker_report(heartbeat), now()),
+            Ok(heartbeat) if heartbeat.leaving => self.machine.handle_worker_left(&heartbeat.worker),
+            Ok(heartbeat) => {
+                let heard = self.machine.handle_heartbeat(worker_report(heartbeat), now());
+                if heard == Heard::TooMany && !std::mem::replace(&mut self.too_many_workers, true) {
+                    tracing::warn!(
+                        "more workers send heartbeats, or longer ones, than can be kept (10,000; 256 MiB): further ones are ignored"
+                    );
+                }
+            }
             Err(error) => tracing::warn!(%error, "ignored a heartbeat"),
+        }
+    }
+
+    fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, death: Option<&Death>) {
+        let Some(removed) = death.filter(|death| is_removed_by_policy(death)) else {
+            tracing::warn!(%task, ?death, "the broker gave a task up");
+            note(self.machine.handle_dead_letter(task, attempt, DeadLetter::DeliveryLimit, now()));
+            return;
+        };
+        let verdict = self.machine.handle_dead_letter(task, attempt, DeadLetter::Policy, now());
+        if verdict == Verdict::Applied {
+            self.note_removal(&removed.queue, &removed.reason);
+        }
+    }
+
+    /// The broker does not take an issue of this task at present.
+    pub(super) fn note_refusal(&mut self, task: TaskId) {
+        let pool = self.machine.pool_of(task).map(|pool| self.settings.names.pool_queue(pool));
+        if let Some(queue) = pool {
+            self.note_removal(&queue, "refused");
+        }
+    }
+
+    fn note_removal(&mut self, queue: &str, reason: &str) {
+        if let Some(messages) = self.removals.note(queue, reason, steady()) {
+            tracing::warn!(
+                queue,
+                reason,
+                messages,
+                "a policy of the broker keeps tasks out of their queue: they are handed out again, which costs time; \
+                 exempt Hub's queues from message TTLs and maximum lengths"
+            );
         }
     }
 
@@ -122,13 +161,17 @@ impl Driver {
             return;
         };
         if dead {
-            tracing::warn!(%task, death = ?delivery.death, "the broker gave a task up");
-            self.machine.handle_dead_letter(task, attempt, now());
+            self.handle_dead_letter(task, attempt, delivery.death.as_ref());
         } else {
             tracing::debug!(%task, "a task found no queue");
             self.machine.handle_published(task, attempt, Published::Unroutable, now());
         }
     }
+}
+
+/// Whether a policy of the broker removed the message from its queue: no worker has had it then.
+fn is_removed_by_policy(death: &Death) -> bool {
+    matches!(&*death.reason, "expired" | "maxlen")
 }
 
 fn note(verdict: Verdict) {
@@ -138,6 +181,7 @@ fn note(verdict: Verdict) {
 }
 
 fn task_result(ended: TaskEnded, worker: &Arc<str>) -> TaskResult {
+    let took = ended.took();
     let outcome = match ended.status {
         ResultStatus::Success => Outcome::Success { data: ended.data.unwrap_or_else(hub_core::Json::null) },
         ResultStatus::Running => Outcome::Launched { data: ended.data.unwrap_or_else(hub_core::Json::null) },
@@ -149,11 +193,10 @@ fn task_result(ended: TaskEnded, worker: &Arc<str>) -> TaskResult {
     TaskResult {
         task: ended.id,
         attempt: Attempt { attempt: ended.attempt, incarnation: ended.incarnation },
+        took,
         outcome,
         log: ended.log,
         worker: Arc::clone(worker),
-        started_at: ended.started_at,
-        ended_at: ended.ended_at,
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hub_core::action::Assignment;
 use hub_core::machine::{
-    ControlError, Outcome, PostError, Posted, Published, Refused, Returned, Submitted, Update, Verdict, WorkerId,
-    WorkerReport,
+    ControlError, DeadLetter, Outcome, PostError, Posted, Published, Refused, Returned, Submitted, Update, Verdict,
+    WorkerId, WorkerReport,
 };
-use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus, Timestamp};
+use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus};
 use uuid::Uuid;
 
 use super::plan::{self, MODULES, POOLS};
@@ -37,7 +37,7 @@ pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
         6 => returned(world, choices),
         7 => started(world, choices),
         8 | 9 => heartbeat(world, choices),
-        10 => world.machine.handle_worker_left(&worker(choices), world.now),
+        10 => world.machine.handle_worker_left(&worker(choices)),
         11 => published(world, choices),
         12 => dead_letter(world, choices),
         13 => cancel(world, choices),
@@ -134,10 +134,10 @@ fn result(world: &mut World, choices: &mut Choices<'_>) {
         1 => (TaskStatus::Running, Outcome::Launched { data: data.clone() }),
         _ => (TaskStatus::Success, Outcome::Success { data: data.clone() }),
     };
-    // Clocks of workers are what they are.
-    let ends = [world.now, Timestamp::from_millis(0), Timestamp::from_millis(u64::MAX)];
-    let at = (*choices.of(&ends), *choices.of(&ends));
-    let result = World::result(&task, outcome, &worker, at);
+    // Workers say of it what they like.
+    let times = [Duration::ZERO, Duration::from_secs(3600), Duration::MAX];
+    let took = (*choices.of(&times)).saturating_sub(*choices.of(&times));
+    let result = World::result(&task, outcome, &worker, took);
     if report(world, &task, |world| world.machine.handle_result(result.clone(), world.now)) {
         world.expect(task.task, status, (status != TaskStatus::Failed).then_some(data));
     }
@@ -151,7 +151,14 @@ fn returned(world: &mut World, choices: &mut Choices<'_>) {
 
 fn dead_letter(world: &mut World, choices: &mut Choices<'_>) {
     let Some(task) = issue(world, choices) else { return };
-    if report(world, &task, |world| world.machine.handle_dead_letter(task.task, task.attempt, world.now)) {
+    let why = if world.issued.len().is_multiple_of(3) { DeadLetter::Policy } else { DeadLetter::DeliveryLimit };
+    let say = |world: &mut World| world.machine.handle_dead_letter(task.task, task.attempt, why, world.now);
+    let runs = world.live_task(task.task).is_some_and(|(_, state)| state.status == TaskStatus::Running);
+    if why == DeadLetter::Policy && runs {
+        world.turn();
+        assert_ne!(say(world), Verdict::Applied, "a worker has it, {task:?}");
+        assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
+    } else if report(world, &task, say) && why == DeadLetter::DeliveryLimit {
         world.expect(task.task, TaskStatus::Failed, None);
     }
 }
@@ -186,7 +193,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
         held: some_issues(world, choices),
         present: some_issues(world, choices),
     };
-    world.machine.handle_heartbeat(report, world.now);
+    let _ = world.machine.handle_heartbeat(report, world.now);
 }
 
 fn published(world: &mut World, choices: &mut Choices<'_>) {
@@ -239,7 +246,7 @@ fn post(world: &mut World, choices: &mut Choices<'_>) {
 
 fn depth(world: &mut World, choices: &mut Choices<'_>) {
     let (pool, ready) = (*choices.of(&POOLS), u64::from(choices.yes()));
-    let asked = world.now.before(*choices.of(&PAUSES));
-    let lost = world.machine.handle_depth(pool, ready, asked, world.now);
+    let asked = world.now.steady.before(*choices.of(&PAUSES));
+    let lost = world.machine.handle_depth(pool, ready, asked);
     assert!(ready == 0 || lost == 0, "{lost} are held to be lost while messages wait");
 }

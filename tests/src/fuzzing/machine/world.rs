@@ -7,20 +7,20 @@ use std::time::Duration;
 use hub_core::action::{Action, Assignment};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Update, WorkerId, WorkerReport};
 use hub_core::state::{JobSnapshot, TaskState};
-use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus, Timestamp};
+use hub_core::{Attempt, JobId, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
 
 use super::plan::{MODULES, POOLS};
 use crate::fuzzing::ledger::{Ledger, is_out};
 
 /// The start of the clock.
-const START: Timestamp = Timestamp::from_millis(1_000_000);
+const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(10_000_000) };
 /// So many rounds are enough for everything that a row of facts has begun: each ends a task at least.
 const MOST_ROUNDS: usize = 500;
 
 /// A machine and what is around it.
 pub(super) struct World {
     pub(super) machine: Machine,
-    pub(super) now: Timestamp,
+    pub(super) now: Now,
     /// Everything that was ever handed out, in its order.
     pub(super) issued: Vec<Assignment>,
     pub(super) ledger: Ledger,
@@ -122,8 +122,9 @@ impl World {
     pub(super) fn pass(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
         self.machine.handle_timeout(self.now);
-        let next = self.machine.poll_timeout();
-        assert!(next.is_none_or(|next| next > self.now), "{next:?} was to be handled at {:?}", self.now);
+        self.machine.handle_heard(self.now.steady, self.now);
+        let next = self.machine.poll_timeout().into_iter().chain(self.machine.poll_expiry()).min();
+        assert!(next.is_none_or(|next| next > self.now.steady), "{next:?} was to be handled at {:?}", self.now);
     }
 
     /// The process dies and another one takes over. What the last turn wanted kept may be lost with it.
@@ -143,21 +144,8 @@ impl World {
     }
 
     /// How an issue ends on a worker.
-    pub(super) fn result(
-        task: &Assignment,
-        outcome: Outcome,
-        worker: &WorkerId,
-        at: (Timestamp, Timestamp),
-    ) -> TaskResult {
-        TaskResult {
-            task: task.task,
-            attempt: task.attempt,
-            outcome,
-            log: None,
-            worker: Arc::clone(worker),
-            started_at: at.0,
-            ended_at: at.1,
-        }
+    pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
+        TaskResult { task: task.task, attempt: task.attempt, outcome, log: None, worker: Arc::clone(worker), took }
     }
 
     /// From now on all goes well: then everything ends, and nothing is left. Whether there was anything.
@@ -179,7 +167,11 @@ impl World {
         self.turn();
         let stats = self.machine.stats();
         assert_eq!((stats.live_jobs, stats.live_tasks, stats.workers, stats.in_flight, stats.ready), (0, 0, 0, 0, 0));
-        assert_eq!(self.machine.poll_timeout(), None, "nothing is left to wait for");
+        assert_eq!(
+            (self.machine.poll_timeout(), self.machine.poll_expiry()),
+            (None, None),
+            "nothing is left to wait for"
+        );
         self.has_ended
     }
 
@@ -189,7 +181,7 @@ impl World {
         for task in self.issued.clone() {
             if self.is_awaited(task.task, task.attempt) {
                 let outcome = Outcome::Success { data: Json::null() };
-                let result = Self::result(&task, outcome, &"helper".into(), (self.now, self.now));
+                let result = Self::result(&task, outcome, &"helper".into(), Duration::ZERO);
                 self.machine.handle_result(result, self.now);
                 self.expect(task.task, TaskStatus::Success, Some(Json::null()));
             }

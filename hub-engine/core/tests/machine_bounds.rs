@@ -1,0 +1,61 @@
+//! What workers say of themselves is bounded: no number of theirs opens a window without limit or fills the memory.
+
+mod support;
+
+use std::sync::Arc;
+
+use hub_core::machine::{Heard, Settings};
+use support::Hub;
+
+#[test]
+fn no_number_of_slots_opens_the_window_beyond_its_ceiling() {
+    let mut hub = Hub::with(Settings { window_ceiling: 100, ..Settings::default() });
+    for name in ["w1", "w2"] {
+        let mut report = hub.worker(name, &["a"]);
+        report.slots = u32::MAX;
+        hub.machine.handle_heartbeat(report, hub.now);
+    }
+    let tasks: Vec<String> = (0..500).map(|at| format!(r#"{{"name": "t{at}", "task_name": "a"}}"#)).collect();
+    hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(",")));
+    assert_eq!(hub.handed_out().len(), 100);
+}
+
+#[test]
+fn there_is_a_limit_to_how_many_workers_are_known() {
+    let mut hub = Hub::new();
+    let report = hub.worker("w", &["a"]);
+    let mut too_many = 0;
+    for number in 0..11_000 {
+        let mut report = report.clone();
+        report.id = Arc::from(format!("w{number}"));
+        too_many += usize::from(hub.machine.handle_heartbeat(report, hub.now) == Heard::TooMany);
+    }
+    assert_eq!((hub.machine.stats().workers, too_many), (10_000, 1001));
+    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "who is known stays known");
+    hub.pass(Settings::default().lease);
+    assert_eq!(hub.machine.stats().workers, 0);
+}
+
+#[test]
+fn there_is_a_limit_to_what_all_workers_together_say_of_themselves() {
+    let mut hub = Hub::new();
+    let mut report = hub.worker("w", &["a"]);
+    report.broken = [(Arc::from("b"), Arc::from("x".repeat(1024 * 1024)))].into();
+    for round in 0..2 {
+        let mut taken = 0;
+        for number in 0..300 {
+            report.id = Arc::from(format!("w{number}"));
+            taken += usize::from(hub.machine.handle_heartbeat(report.clone(), hub.now) == Heard::Taken);
+        }
+        assert_eq!(taken, 255, "round {round}");
+    }
+    (0..10).for_each(|number| hub.machine.handle_worker_left(&format!("w{number}").into()));
+    for number in 300..320 {
+        report.id = Arc::from(format!("w{number}"));
+        let heard = hub.machine.handle_heartbeat(report.clone(), hub.now);
+        assert_eq!(heard, if number < 310 { Heard::Taken } else { Heard::TooMany });
+    }
+    hub.pass(Settings::default().lease);
+    report.id = Arc::from("w320");
+    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "who is gone weighs nothing");
+}

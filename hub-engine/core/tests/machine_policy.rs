@@ -1,0 +1,107 @@
+//! What a policy of the broker removes from a queue is handed out again, with a rest in between and no more at a time than
+//! the queue bears.
+
+mod support;
+
+use std::time::Duration;
+
+use hub_core::TaskStatus;
+use hub_core::action::Assignment;
+use hub_core::machine::{DeadLetter, Published, Verdict};
+use support::{Hub, told};
+
+fn job(tasks: usize) -> String {
+    let tasks: Vec<String> = (0..tasks).map(|at| format!(r#"{{"name": "t{at}", "task_name": "a"}}"#)).collect();
+    format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(","))
+}
+
+fn removed(hub: &mut Hub, task: &Assignment) -> Verdict {
+    hub.machine.handle_dead_letter(task.task, task.attempt, DeadLetter::Policy, hub.now)
+}
+
+#[test]
+fn it_is_handed_out_again_after_longer_and_longer_rests_and_says_so() {
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job(1));
+    let mut task = hub.handed_out().remove(0);
+    let mut rests = Vec::new();
+    for _ in 0..10 {
+        hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+        assert_eq!(removed(&mut hub, &task), Verdict::Applied);
+        assert_eq!(removed(&mut hub, &task), Verdict::Stale, "once");
+        assert!(hub.handed_out().is_empty());
+        assert_eq!(hub.statuses(id), [TaskStatus::Pending]);
+        let waiting = hub.machine.job(id).unwrap().waiting;
+        assert!(waiting[0].1.starts_with("a policy of the broker (a message TTL or a maximum length)"), "{waiting:?}");
+        let rest = hub.next_due().unwrap();
+        rests.push(rest.as_millis());
+        hub.pass(rest);
+        task = hub.handed_out().remove(0);
+    }
+    assert_eq!(rests, [20, 40, 80, 160, 320, 640, 1280, 2560, 2560, 2560]);
+    assert_eq!((hub.stored(id).tasks[0].deaths, task.attempt.attempt), (0, 11));
+    assert_eq!(hub.succeed(&task, "1"), Verdict::Applied);
+    hub.actions();
+    assert_eq!((hub.statuses(id), hub.next_due()), (vec![TaskStatus::Success], None));
+}
+
+#[test]
+fn not_every_task_of_a_pool_goes_round_in_circles() {
+    let mut hub = Hub::new();
+    hub.worker("w1", &["a"]);
+    hub.submit(1, &job(1000));
+    let mut out = hub.handed_out();
+    assert_eq!(out.len(), 64);
+    let mut issues = 0;
+    // Whatever is published expires at once.
+    for _ in 0..60 {
+        for task in out.drain(..) {
+            removed(&mut hub, &task);
+        }
+        for _ in 0..10 {
+            hub.pass(Duration::from_millis(100));
+            out.extend(hub.handed_out());
+        }
+        hub.worker("w1", &["a"]);
+        issues += out.len();
+    }
+    assert!(issues < 64 * 60 / 2, "{issues} issues in a minute");
+    // The policy is gone.
+    let mut done = 0;
+    for _ in 0..2000 {
+        for task in std::mem::take(&mut out) {
+            done += usize::from(hub.succeed(&task, "1") == Verdict::Applied);
+        }
+        hub.pass(Duration::from_millis(100));
+        hub.worker("w1", &["a"]);
+        out = hub.handed_out();
+    }
+    assert_eq!((done, hub.ended.len()), (1000, 1));
+}
+
+#[test]
+fn what_a_full_queue_does_not_take_is_handed_out_again() {
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job(1));
+    let task = hub.handed_out().remove(0);
+    hub.machine.handle_published(task.task, task.attempt, Published::Refused, hub.now);
+    assert!(hub.handed_out().is_empty());
+    assert!(hub.machine.job(id).unwrap().waiting[0].1.contains("maximum length"));
+    hub.pass(Duration::from_secs(3));
+    assert_eq!(hub.handed_out().remove(0).attempt.attempt, 2);
+}
+
+#[test]
+fn what_a_worker_runs_or_nobody_wants_is_not_handed_out_again() {
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job(2));
+    let tasks = hub.handed_out();
+    hub.machine.handle_started(&"w1".into(), &[(tasks[0].task, tasks[0].attempt)], hub.now);
+    assert_eq!(removed(&mut hub, &tasks[0]), Verdict::Stale, "its message was there twice");
+    assert_eq!(removed(&mut hub, &tasks[1]), Verdict::Applied);
+    hub.machine.cancel(id, hub.now).unwrap();
+    hub.actions();
+    hub.pass(Duration::from_secs(60));
+    assert!(told(&hub.actions()).is_empty());
+    assert_eq!((hub.machine.stats().in_flight, hub.next_due()), (0, None));
+}

@@ -1,0 +1,98 @@
+//! A dispatcher that stands still, for longer than a lease lasts, reads what waits for it before it gives anybody up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hub_core::{Now, Steady, Timestamp};
+use hub_engine::clock;
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::operations::{Hub, Submission};
+use hub_engine::store::MemoryStore;
+use hub_engine::wire::{self, FromWorker, Heartbeat, HeldAttempt, Names, Started, TaskMessage};
+use hub_transport::memory::MemoryBroker;
+use hub_transport::{Message, Publisher, Settlement, SubscribeOptions};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn heartbeat(names: &Names, held: Vec<HeldAttempt>) -> Message {
+    let heartbeat = Heartbeat {
+        v: wire::VERSION,
+        worker: "w".into(),
+        host: "here".into(),
+        pid: 1,
+        pools: vec!["default".into()],
+        slots: 1,
+        shortage: None,
+        running: 1,
+        held,
+        present: Vec::new(),
+        tasks: [("long".into(), None)].into(),
+        broken: [].into(),
+        leaving: false,
+    };
+    Message::new(names.events(), names.heartbeat_key("w"), wire::encode(&heartbeat)).transient()
+}
+
+async fn publish(publisher: &dyn Publisher, message: Message) {
+    drop(publisher.publish(message).await.unwrap().await);
+}
+
+/// Has everything in this process come to rest.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn status(hub: &dyn Hub, id: hub_core::JobId) -> (String, u64) {
+    let record = hub.job(id, None).await.unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.get()).unwrap();
+    let task = &record["tasks"][0];
+    (task["status"].as_str().unwrap_or_default().to_owned(), task["attempt"].as_u64().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn heartbeats_that_wait_are_read_before_a_lease_expires() {
+    let millis = Arc::new(AtomicU64::new(1_000_000));
+    let source = Arc::clone(&millis);
+    let _clock = clock::simulate(move || {
+        let now = source.load(Ordering::SeqCst);
+        Now { wall: Timestamp::from_millis(now), steady: Steady::from_millis(now) }
+    });
+    let broker = MemoryBroker::new();
+    let settings = DispatcherSettings { lease: LEASE, ..DispatcherSettings::new("hub") };
+    let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
+    dispatcher.ready().await;
+    let (hub, names) = (dispatcher.hub(), Names::new("hub"));
+    let session = broker.transport().connect().await.unwrap();
+    let options = SubscribeOptions { prefetch: 1, exclusive: false };
+    let mut tasks = session.subscribe(&names.pool_queue("default"), options).await.unwrap();
+    let publisher = session.publisher(16).await.unwrap();
+    let text = r#"{"name": "j", "tasks": [{"name": "long"}]}"#;
+    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    let delivery = tasks.deliveries.recv().await.unwrap();
+    let task = TaskMessage::decode(&delivery.message.body).unwrap();
+    let held: Vec<HeldAttempt> = vec![(task.id, task.attempt).into()];
+    let started = FromWorker::Started(Started { v: wire::VERSION, worker: "w".into(), tasks: held.clone() });
+    publish(&*publisher, Message::new(names.hub(), names.result_key(task.id), wire::encode(&started))).await;
+    tasks.settler.settle(delivery.tag, Settlement::Ack, false).await.unwrap();
+    settle().await;
+    assert_eq!(status(&*hub, id).await, ("RUNNING".to_owned(), 1));
+
+    for _ in 0..5 {
+        // At one moment for the dispatcher: its lease is due, and a heartbeat waits.
+        millis.fetch_add(3 * 30_000, Ordering::SeqCst);
+        publish(&*publisher, heartbeat(&names, held.clone())).await;
+        settle().await;
+        assert_eq!(status(&*hub, id).await, ("RUNNING".to_owned(), 1), "its worker lives");
+    }
+
+    // And a worker that is silent is given up all the same.
+    millis.fetch_add(30_001, Ordering::SeqCst);
+    publish(&*publisher, Message::new(names.events(), names.heartbeat_key("x"), "wakes the dispatcher")).await;
+    let again = tokio::time::timeout(Duration::from_secs(60), tasks.deliveries.recv()).await.unwrap().unwrap();
+    assert_eq!(TaskMessage::decode(&again.message.body).unwrap().attempt.attempt, 2);
+    hub.cancel(id).await.unwrap();
+    dispatcher.stop(Duration::from_secs(1)).await;
+}
