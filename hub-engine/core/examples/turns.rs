@@ -15,10 +15,10 @@ use hub_core::action::{Action, Assignment};
 use hub_core::job::{Job, Limits};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, WorkerReport};
 use hub_core::state::{JobSnapshot, JobState, TaskState};
-use hub_core::{JobId, JobStatus, Json, TaskStatus, Timestamp};
+use hub_core::{JobId, JobStatus, Json, Now, Steady, TaskStatus, Timestamp};
 
 const BYTES: usize = 16 * 1024 * 1024 - 4096;
-const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+const NOW: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(1_000_000) };
 
 /// A machine, and the longest call of each kind so far.
 struct Bench {
@@ -110,8 +110,7 @@ impl Bench {
             outcome,
             log: None,
             worker: "w".into(),
-            started_at: NOW,
-            ended_at: NOW,
+            took: Duration::ZERO,
         };
         self.time(call, |machine| machine.handle_result(result, NOW));
     }
