@@ -14,6 +14,7 @@ mod programs;
 pub mod simulator;
 mod stranger;
 mod trials;
+pub mod values;
 mod wait;
 
 pub use broker::{Broker, BrokerSettings};
