@@ -15,6 +15,7 @@ mod programs;
 pub mod simulator;
 mod stranger;
 mod trials;
+pub mod values;
 mod wait;
 
 pub use broker::{Broker, BrokerSettings};
