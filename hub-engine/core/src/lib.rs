@@ -24,7 +24,7 @@ pub mod id;
 pub mod job;
 mod json;
 pub mod machine;
-mod record;
+pub mod record;
 pub mod state;
 mod status;
 mod time;

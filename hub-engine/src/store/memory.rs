@@ -148,14 +148,7 @@ impl State {
             self.keys.insert(key.to_owned(), id);
         }
         let tasks = std::iter::repeat_n(Arc::new(TaskState::pending()), job.tasks().len()).collect();
-        let state = JobState {
-            status: JobStatus::Pending,
-            output: None,
-            msg: None,
-            submitted_at,
-            started_at: None,
-            ended_at: None,
-        };
+        let state = JobState::pending(submitted_at);
         self.jobs.insert(id, Row { serial: self.added, job, state, tasks });
     }
 

@@ -32,14 +32,7 @@ impl Ledger {
     pub(super) fn keep(&mut self, change: &Change) {
         match change {
             Change::JobAdded { id, job, submitted_at } => {
-                let state = JobState {
-                    status: JobStatus::Pending,
-                    output: None,
-                    msg: None,
-                    submitted_at: *submitted_at,
-                    started_at: None,
-                    ended_at: None,
-                };
+                let state = JobState::pending(*submitted_at);
                 let tasks = vec![TaskState::pending(); job.tasks().len()];
                 let snapshot = JobSnapshot { id: *id, job: Arc::clone(job), state, tasks, waiting: Vec::new() };
                 assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");

@@ -119,6 +119,12 @@ impl Machine {
         })
     }
 
+    /// The line of a job that has not ended in a listing.
+    #[must_use]
+    pub fn summary(&self, id: JobId) -> Option<JobSummary> {
+        self.jobs.get(&id).map(LiveJob::summary)
+    }
+
     /// Whether a job of this id is here and has not ended.
     #[must_use]
     pub fn is_live(&self, id: JobId) -> bool {
