@@ -1,9 +1,12 @@
 //! The arguments as typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use hub_core::{JobId, JobStatus, TaskId};
+use hub_core::{JobId, JobStatus, NoTime, TaskId, Timestamp};
+use hub_engine::clock::now;
+use hub_engine::operations::View;
 
 use crate::reach::ReachArgs;
 
@@ -84,11 +87,15 @@ pub(super) enum Command {
         /// The id the job shall have: submitting it again under this id changes nothing
         #[arg(long, value_name = "UUID")]
         id: Option<JobId>,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// Show a job's status record
     Status {
         /// The job's id
         id: JobId,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// List jobs, newest first
     List {
@@ -98,14 +105,25 @@ pub(super) enum Command {
         /// Only jobs of exactly this name
         #[arg(long)]
         name: Option<String>,
+        /// Only jobs submitted at this time (2026-11-23T22:15:03Z, 2026-11-23) or later, or so long ago (30m, 2h, 3d)
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        since: Option<Timestamp>,
+        /// Only jobs submitted before this time
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Timestamp>,
         /// At most this many
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
+        /// Go on where an earlier list ended: its "next"
+        #[arg(long, value_name = "NEXT")]
+        after: Option<String>,
     },
     /// Follow a job until it has ended
     Watch {
         /// The job's id
         id: JobId,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// Stop a job
     Cancel {
@@ -140,6 +158,27 @@ pub(super) enum Command {
     },
 }
 
+/// What is shown of a record.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ViewArgs {
+    /// Show the record without arguments, results, output, errors and logs, which may be large
+    #[arg(long)]
+    no_data: bool,
+    /// Show only these keys of the job and its tasks, as JSON: id,status,tasks
+    #[arg(long, value_name = "KEYS")]
+    fields: Option<String>,
+}
+
+impl ViewArgs {
+    pub(super) fn view(&self) -> View {
+        let view = View { no_data: self.no_data, ..View::whole() };
+        match &self.fields {
+            Some(fields) => view.with_fields(fields),
+            None => view,
+        }
+    }
+}
+
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// The job; "-" for standard input
@@ -159,4 +198,36 @@ fn seconds(text: &str) -> Result<f64, String> {
         return Ok(seconds);
     }
     Err("must be more than 0 seconds".to_owned())
+}
+
+/// A point in time, or how long ago it is.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let unit = match text.as_bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 60 * 60,
+        Some(b'd') => 24 * 60 * 60,
+        _ => 0,
+    };
+    match text.get(..text.len().saturating_sub(1)).unwrap_or_default().parse::<u32>() {
+        Ok(count) if unit > 0 => Ok(now().before(Duration::from_secs(u64::from(count) * unit))),
+        _ => text.parse().map_err(|error: NoTime| format!("{error}, or 30s, 15m, 2h, 3d for so long ago")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_so_long_ago() {
+        assert_eq!(moment("2026-11-23T22:01:43.120Z"), Ok(Timestamp::from_millis(1_795_471_303_120)));
+        for (text, seconds) in [("90s", 90), ("2m", 120), ("1h", 3600), ("3d", 3 * 86_400)] {
+            let (least, moment) = (now().before(Duration::from_secs(seconds)), moment(text).unwrap());
+            assert!(moment >= least && moment <= now().before(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "h", "-1h", "2w", "yesterday", "1.5h", "\u{e9}", "99999999999d"] {
+            assert!(moment(text).unwrap_err().contains("2h"), "{text}");
+        }
+    }
 }

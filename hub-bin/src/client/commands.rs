@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{
+    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus, View,
+};
 use tokio::time::Instant;
 
 use super::arguments::{Args, Command};
@@ -15,6 +17,8 @@ use crate::exit::{Exit, Failure};
 
 /// A job that ends so soon after its submission needs no second question.
 const SOON: Duration = Duration::from_millis(250);
+/// How many jobs are asked for at a time.
+const PAGE: u32 = 1000;
 /// How often the progress of a job is shown.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long one question about a job's end takes at most where nobody watches.
@@ -22,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Command::Submit { file, wait, wait_limit, id } => {
+        Command::Submit { file, wait, wait_limit, id, view } => {
             let text = read_input(&file)?;
             let reached = args.reach().await?;
             if !wait {
@@ -32,21 +36,24 @@ pub(super) async fn run(command: Command, args: Args, output: &Output) -> Result
                 return Ok(Exit::Success);
             }
             let limit = wait_limit.map(Duration::from_secs_f64);
-            let record = submit_and_follow(&*reached.hub, (&file, &text), id, limit, output).await?;
-            output.record(&record)
+            let hub = &*reached.hub;
+            let (id, record) = submit_and_follow(hub, (&file, &text), id, limit, output).await?;
+            show_end(hub, id, record, view.view(), output).await
         }
-        Command::Watch { id } => {
+        Command::Watch { id, view } => {
             let reached = args.reach().await?;
-            let record = follow(&*reached.hub, id, None, output).await?;
-            output.record(&record)
+            follow(&*reached.hub, id, None, output).await?;
+            show_end(&*reached.hub, id, None, view.view(), output).await
         }
-        Command::Status { id } => {
-            output.record(&args.reach().await?.hub.job(id, None).await?)?;
+        Command::Status { id, view } => {
+            let view = view.view();
+            let record = args.reach().await?.hub.record(id, view.clone(), None).await?.into_json().await?;
+            output.view(&record, &view)?;
             Ok(Exit::Success)
         }
-        Command::List { status, name, limit } => {
-            let filter = JobFilter { status, name, limit: Some(limit), after: None };
-            output.page(&args.reach().await?.hub.jobs(filter).await?);
+        Command::List { status, name, since, until, limit, after } => {
+            let filter = JobFilter { status, name, since, until, limit: None, after };
+            output.page(&jobs(&*args.reach().await?.hub, filter, limit as usize).await?);
             Ok(Exit::Success)
         }
         Command::Cancel { id } => {
@@ -91,48 +98,83 @@ fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
     }
 }
 
-/// Submits and waits for the job's end, as [`follow`] does.
-pub(super) async fn submit_and_follow(
+/// Lists up to `limit` jobs, however many pages that takes.
+pub(super) async fn jobs(hub: &dyn Hub, mut filter: JobFilter, limit: usize) -> Result<JobPage, Failure> {
+    let mut all = JobPage::default();
+    loop {
+        let left = u32::try_from(limit - all.jobs.len()).unwrap_or(u32::MAX);
+        filter.limit = Some(left.min(PAGE));
+        let page = hub.jobs(filter.clone()).await?;
+        all.jobs.extend(page.jobs);
+        all.next.clone_from(&page.next);
+        if page.next.is_none() || all.jobs.len() >= limit {
+            return Ok(all);
+        }
+        filter.after = page.next;
+    }
+}
+
+/// Submits and waits for the job's end, as [`follow`] does. The record comes along where it was there at once.
+async fn submit_and_follow(
     hub: &dyn Hub,
     (file, text): (&Path, &str),
     id: Option<JobId>,
     limit: Option<Duration>,
     output: &Output,
-) -> Result<Json, Failure> {
+) -> Result<(JobId, Option<Json>), Failure> {
     let begun = Instant::now();
     let wait = limit.map_or(SOON, |limit| limit.min(SOON));
     let submitted = hub.submit_and_wait(Submission { text: text.into(), id }, wait).await;
     let submitted = submitted.map_err(|error| refused(file, text, error))?;
     output.say(&format!("submitted job {}", submitted.id));
-    match submitted.record {
-        Some(record) => Ok(record),
-        None => follow(hub, submitted.id, limit.map(|limit| limit.saturating_sub(begun.elapsed())), output).await,
+    if submitted.record.is_none() {
+        follow(hub, submitted.id, limit.map(|limit| limit.saturating_sub(begun.elapsed())), output).await?;
     }
+    Ok((submitted.id, submitted.record))
 }
 
-/// Waits for a job's end, with a bar on a terminal. Returns the record as it stands when `limit` has passed.
-pub(super) async fn follow(
+/// Shows the record of a job that has ended, as far as it is wanted, and says with the exit code how it ended. `whole`: its
+/// record, where that is here already.
+pub(super) async fn show_end(
     hub: &dyn Hub,
     id: JobId,
-    limit: Option<Duration>,
+    whole: Option<Json>,
+    view: View,
     output: &Output,
-) -> Result<Json, Failure> {
+) -> Result<Exit, Failure> {
+    let record = match whole {
+        Some(record) if view.is_whole() => record,
+        _ => hub.record(id, view.clone(), None).await?.into_json().await?,
+    };
+    output.view(&record, &view)?;
+    let status = match Record::read(&record).ok().and_then(|record| record.job_status()) {
+        Some(status) => status,
+        // It was not among what is shown.
+        None => hub.summary(id, None).await?.status,
+    };
+    Ok(if status == JobStatus::Success { Exit::Success } else { Exit::JobFailed })
+}
+
+/// Waits for a job's end, with a bar on a terminal. How it stands is asked in few words, since its record may be large.
+///
+/// # Errors
+/// Where `limit` has passed.
+pub(super) async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Output) -> Result<(), Failure> {
     let progress = output.progress();
     let deadline = limit.map(|limit| Instant::now() + limit);
     loop {
         let step = if progress.is_shown() { LOOK_EVERY } else { PATIENCE };
         let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
-        let text = match hub.job(id, Some(left)).await {
-            Ok(text) => text,
+        let summary = match hub.summary(id, Some(left)).await {
+            Ok(summary) => summary,
             // Nothing is lost by asking again, and the dispatcher may be starting again.
             Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
             Err(error) => return Err(error.into()),
         };
-        let record = Record::read(&text)?;
-        progress.show(&record);
-        if record.job_status().is_some_and(JobStatus::is_terminal) {
+        progress.show(&summary);
+        if summary.status.is_terminal() {
             progress.clear();
-            return Ok(text);
+            return Ok(());
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();

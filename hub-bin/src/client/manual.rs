@@ -7,11 +7,8 @@ use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submissi
 
 use super::arguments::Args;
 use super::output::Output;
-use super::{problems, read_input};
+use super::{commands, problems, read_input};
 use crate::exit::{Exit, Failure};
-
-/// How many jobs are asked for at a time.
-const PAGE: u32 = 1000;
 
 pub(super) async fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     let output = &output.manual(args.output);
@@ -60,18 +57,8 @@ impl Args {
 
 async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure> {
     if id.is_empty() {
-        let hub = args.reach().await?.hub;
-        let mut filter = JobFilter { limit: Some(PAGE), ..JobFilter::default() };
-        let mut all = Vec::new();
-        loop {
-            let page = hub.jobs(filter.clone()).await?;
-            all.extend(page.jobs);
-            match page.next {
-                Some(next) => filter.after = Some(next),
-                None => break,
-            }
-        }
-        output.print(&serde_json::to_string(&all).unwrap_or_default());
+        let page = commands::jobs(&*args.reach().await?.hub, JobFilter::default(), usize::MAX).await?;
+        output.print(&serde_json::to_string(&page.jobs).unwrap_or_default());
         return Ok(Exit::Success);
     }
     let id: JobId = id

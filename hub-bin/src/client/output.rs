@@ -4,14 +4,15 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use hub_core::{JobStatus, Json};
-use hub_engine::operations::{HealthReport, JobPage, WorkerInfo};
+use hub_core::Json;
+use hub_core::state::JobSummary;
+use hub_engine::operations::{HealthReport, JobPage, View, WorkerInfo};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::arguments::Format;
 use super::record::{Record, shown, written};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// A log or traceback is shown with so many lines at most.
 const SHOWN_LINES: usize = 20;
@@ -45,17 +46,19 @@ impl Output {
         let _ = writeln!(io::stdout(), "{line}");
     }
 
-    /// Prints a job's record; returns the exit code that its status makes.
-    pub(super) fn record(&self, text: &Json) -> Result<Exit, Failure> {
-        let record = Record::read(text)?;
-        match self.format {
-            Format::Json => self.print(text.get()),
-            Format::Table => self.print(&record_table(&record)),
+    /// Prints a job's record, whole.
+    pub(super) fn record(&self, text: &Json) -> Result<(), Failure> {
+        self.view(text, &View::whole())
+    }
+
+    /// Prints a job's record, of which so much is shown. Chosen keys make no table.
+    pub(super) fn view(&self, text: &Json, view: &View) -> Result<(), Failure> {
+        if self.format == Format::Json || view.fields.is_some() {
+            self.print(text.get());
+        } else {
+            self.print(&record_table(&Record::read(text)?));
         }
-        match record.job_status() {
-            Some(JobStatus::Failed | JobStatus::Cancelled) => Ok(Exit::JobFailed),
-            _ => Ok(Exit::Success),
-        }
+        Ok(())
     }
 
     pub(super) fn page(&self, page: &JobPage) {
@@ -73,8 +76,8 @@ impl Output {
                     ]);
                 }
                 self.print(&table.to_string());
-                if page.next.is_some() {
-                    self.say("There are more: raise --limit.");
+                if let Some(next) = &page.next {
+                    self.say(&format!("There are more: raise --limit, or go on with --after {next}."));
                 }
             }
         }
@@ -139,10 +142,10 @@ impl Progress {
         !self.0.is_hidden()
     }
 
-    pub(super) fn show(&self, record: &Record<'_>) {
-        self.0.set_length(record.tasks.len() as u64);
-        self.0.set_position(record.tasks.iter().filter(|task| task.is_over()).count() as u64);
-        self.0.set_message(record.name.clone());
+    pub(super) fn show(&self, job: &JobSummary) {
+        self.0.set_length(u64::from(job.tasks));
+        self.0.set_position(u64::from(job.tasks_ended));
+        self.0.set_message(job.name.to_string());
     }
 
     pub(super) fn clear(&self) {
@@ -164,7 +167,7 @@ fn record_table(record: &Record<'_>) -> String {
     let mut text = format!("{} {}  {}\n\n", record.name, record.id, record.status);
     let mut tasks = table(&["task", "status", "args", "result"]);
     for task in &record.tasks {
-        let (args, result) = (shortened(&shown(task.args)), shortened(&task.result()));
+        let (args, result) = (shortened(&task.args.map(shown).unwrap_or_default()), shortened(&task.result()));
         tasks.add_row([&task.name, &task.status, &args, &result]);
     }
     text.push_str(&tasks.to_string());
@@ -178,7 +181,9 @@ fn record_table(record: &Record<'_>) -> String {
     if let Some(msg) = &record.msg {
         text.push_str(&format!("\n\n{msg}"));
     }
-    text.push_str(&format!("\n\noutput: {}", written(record.output)));
+    if let Some(output) = record.output {
+        text.push_str(&format!("\n\noutput: {}", written(output)));
+    }
     text
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Values of the user's stay text: a task may return what is nested deeper than a tree of JSON can be read.
 
-use hub_core::{JobStatus, Json, TaskStatus};
+use hub_core::{JobStatus, Json};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -19,8 +19,8 @@ pub(super) struct Record<'r> {
     pub(super) msg: Option<String>,
     #[serde(borrow)]
     pub(super) tasks: Vec<TaskRecord<'r>>,
-    #[serde(borrow)]
-    pub(super) output: &'r RawValue,
+    #[serde(borrow, default)]
+    pub(super) output: Option<&'r RawValue>,
 }
 
 /// A task in it.
@@ -28,8 +28,8 @@ pub(super) struct Record<'r> {
 pub(super) struct TaskRecord<'r> {
     pub(super) name: String,
     pub(super) status: String,
-    #[serde(borrow)]
-    pub(super) args: &'r RawValue,
+    #[serde(borrow, default)]
+    pub(super) args: Option<&'r RawValue>,
     #[serde(borrow, default)]
     data: Option<&'r RawValue>,
     #[serde(default)]
@@ -63,11 +63,6 @@ impl<'r> Record<'r> {
 }
 
 impl TaskRecord<'_> {
-    /// Whether it has ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.status.parse().is_ok_and(TaskStatus::is_terminal)
-    }
-
     /// What came of it, or why nothing did yet.
     pub(super) fn result(&self) -> String {
         let told = || self.msg.clone().or_else(|| self.waiting_reason.clone());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hub_core::JobId;
 use hub_core::job::{Job, Limits};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::Hub;
+use hub_engine::operations::{Hub, View};
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
 
@@ -71,7 +71,7 @@ async fn end_of(
         }
     };
     match followed {
-        Ok(record) => output.record(&record),
+        Ok(()) => commands::show_end(hub, id, None, View::whole(), output).await,
         Err(failure) => {
             // Out of time: here nothing goes on behind the user's back.
             hub.cancel(id).await?;

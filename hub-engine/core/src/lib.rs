@@ -32,4 +32,4 @@ mod time;
 pub use id::{Attempt, JobId, TaskId};
 pub use json::Json;
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
-pub use time::Timestamp;
+pub use time::{NoTime, Timestamp};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::Timestamp;
+use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{Stats, Update, WorkerReport};
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{Attempt, JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use super::lately::Lookup;
 use super::publish::Issue;
 use crate::operations::RequestError;
+use crate::store::StoreError;
 
 /// An input of the loop.
 #[derive(Debug)]
@@ -29,6 +31,19 @@ pub(super) enum Input {
     Ask(Ask),
     /// The batch with this number is in the store.
     Committed(u64),
+    /// The store can never keep one of the changes of the batch with this number; the changes, which one, and why.
+    Refused {
+        /// The batch.
+        number: u64,
+        /// Its changes.
+        changes: Arc<Vec<Change>>,
+        /// Which one.
+        change: usize,
+        /// Why, for people.
+        why: String,
+    },
+    /// The store is of no use until somebody repairs it.
+    StoreBroken(StoreError),
     /// How it went to publish a part of a batch's tasks.
     Published(u64, Vec<(TaskId, Attempt, FinalOutcome)>),
     /// So many messages waited in a pool's queue and among the results, when the broker was asked.
@@ -41,7 +56,7 @@ pub(super) enum Input {
         asked: Timestamp,
     },
     /// All submissions of a message were refused and are answered: nothing of it is to be kept.
-    Refused(DeliveryRef),
+    NothingKept(DeliveryRef),
     /// Stop within this time.
     Stop(Duration),
 }
@@ -95,6 +110,8 @@ pub(super) struct Submit {
 pub(super) enum Ask {
     /// A live job as it stands. `None`: it is not live.
     Job(JobId, oneshot::Sender<Option<Box<JobSnapshot>>>),
+    /// The line of a live job in a listing. `None`: it is not live.
+    Summary(JobId, oneshot::Sender<Option<JobSummary>>),
     /// Tell when this job has ended and is in the store as such; at once if it is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Stop a job. `None`: it is not live.

@@ -36,6 +36,9 @@ pub struct DispatcherSettings {
     pub retain_jobs: u64,
     /// With so many tasks of unfinished jobs in memory, further submissions wait in the broker.
     pub live_tasks_high: u64,
+    /// How many bytes all open answers may hold together: jobs whose records are being read. Beyond it, who asks is told to
+    /// try again. One answer that is larger is given alone.
+    pub answer_bytes: usize,
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
@@ -54,6 +57,7 @@ impl DispatcherSettings {
             crash_limit: 5,
             retain_jobs: 10_000,
             live_tasks_high: 2_000_000,
+            answer_bytes: 256 * 1024 * 1024,
             broker_forgets: false,
             backoff: Backoff::default(),
         }

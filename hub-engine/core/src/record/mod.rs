@@ -56,7 +56,12 @@ impl Iterator for RecordParts {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let text = String::with_capacity(PART + PART / 8);
+        let left = match self.next {
+            Next::Head => self.job.tasks.len() + 1,
+            Next::Task(index) => self.job.tasks.len() - index as usize,
+            Next::Nothing => 0,
+        };
+        let text = String::with_capacity((left * 320).min(PART + PART / 8));
         let (text, next) = match self.next {
             Next::Nothing => return None,
             Next::Head => self.job.begin_record(text, PART, &self.view),

@@ -6,6 +6,7 @@
 mod demands;
 mod echo;
 mod effects;
+mod refused;
 mod reports;
 
 use std::collections::HashMap;
@@ -31,11 +32,19 @@ use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESU
 use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::now;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use echo::{Echo, Turn};
 
 /// How many inputs one turn takes at most, so that commits and publishes start in between.
 const TURN: usize = 2048;
+
+/// How the loop ends.
+enum End {
+    /// In good order, within this time.
+    Stop(Duration),
+    /// At once, because the store is of no use.
+    GiveUp(StoreError),
+}
 
 /// The loop's state.
 pub(super) struct Driver {
@@ -48,6 +57,8 @@ pub(super) struct Driver {
     hub: Arc<LocalHub>,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
+    /// Why the loop gave up, if it did.
+    broken: watch::Sender<Option<Arc<StoreError>>>,
     batches: Batches,
     /// What is done with and not acknowledged yet.
     acks: Acks,
@@ -79,6 +90,7 @@ impl Driver {
         hub: Arc<LocalHub>,
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
+        broken: watch::Sender<Option<Arc<StoreError>>>,
         lookups: Lookups,
         id: &str,
     ) -> Self {
@@ -96,6 +108,7 @@ impl Driver {
             hub,
             inputs,
             ready,
+            broken,
             batches,
             acks,
             pending: Batch::new(0),
@@ -111,6 +124,7 @@ impl Driver {
 
     /// Serves until it is told to stop.
     pub(super) async fn run(mut self, mut events: LinkEvents, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        self.prune_now();
         loop {
             let timeout = self.machine.poll_timeout();
             // The rarest first, so that no flood of events holds up the clock or what the loop began itself.
@@ -121,8 +135,8 @@ impl Driver {
                 () = sleep_until_instant(self.acks.due()) => {}
                 () = sleep_until_instant(self.lingers_until()) => {}
                 Some(input) = inputs.recv() => {
-                    if let Some(grace) = self.handle_input(input) {
-                        return self.stop(inputs, grace).await;
+                    if let Some(end) = self.handle_input(input) {
+                        return self.end(inputs, end).await;
                     }
                 }
                 event = events.next() => match event {
@@ -134,8 +148,8 @@ impl Driver {
                 if let Some(event) = events.try_next() {
                     self.handle_event(event);
                 } else if let Ok(input) = inputs.try_recv() {
-                    if let Some(grace) = self.handle_input(input) {
-                        return self.stop(inputs, grace).await;
+                    if let Some(end) = self.handle_input(input) {
+                        return self.end(inputs, end).await;
                     }
                 } else {
                     break;
@@ -200,8 +214,15 @@ impl Driver {
         }
     }
 
-    /// Handles one input. Returns the grace period when it is the order to stop.
-    fn handle_input(&mut self, input: Input) -> Option<Duration> {
+    async fn end(self, inputs: mpsc::UnboundedReceiver<Input>, end: End) {
+        match end {
+            End::Stop(grace) => self.stop(inputs, grace).await,
+            End::GiveUp(error) => self.give_up(error).await,
+        }
+    }
+
+    /// Handles one input. Returns how the loop ends, where it does.
+    fn handle_input(&mut self, input: Input) -> Option<End> {
         if !input.is_confirmation() {
             self.pending.hurry(Instant::now());
         }
@@ -210,9 +231,11 @@ impl Driver {
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
             Input::Published(batch, outcomes) => self.handle_published(batch, outcomes),
-            Input::Refused(at) => self.acks.done(at),
+            Input::Refused { number, changes, change, why } => self.handle_refused(number, changes, change, &why),
+            Input::StoreBroken(error) => return Some(End::GiveUp(error)),
+            Input::NothingKept(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
-            Input::Stop(grace) => return Some(grace),
+            Input::Stop(grace) => return Some(End::Stop(grace)),
         }
         None
     }
