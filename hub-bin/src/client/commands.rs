@@ -182,3 +182,36 @@ pub(super) async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, ou
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+    use hub_engine::store::MemoryStore;
+    use hub_transport::memory::MemoryBroker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_has_as_many_jobs_as_are_asked_for() {
+        let broker = MemoryBroker::new();
+        let settings = DispatcherSettings::new("hub");
+        let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
+        let hub = dispatcher.hub();
+        for at in 0..1005 {
+            let text = format!(r#"{{"name": "j{at}", "tasks": [{{"name": "a"}}]}}"#);
+            hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+        }
+        let list = |limit, after| {
+            let hub = Arc::clone(&hub);
+            async move { jobs(&*hub, JobFilter { after, ..JobFilter::default() }, limit).await.unwrap() }
+        };
+        let page = list(1003, None).await;
+        assert_eq!((page.jobs.len(), &*page.jobs[1002].name), (1003, "j2"));
+        let rest = list(1003, page.next).await;
+        assert_eq!((rest.jobs.len(), rest.next), (2, None));
+        assert_eq!(list(usize::MAX, None).await.jobs.len(), 1005);
+        dispatcher.stop(Duration::from_secs(5)).await;
+    }
+}
