@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_core::Json;
 use hub_core::record::{RecordParts, View};
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, TASK_WEIGHT};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::operations::{RequestError, RequestErrorKind};
@@ -36,9 +36,13 @@ impl Record {
     /// The record of `job`, as far as `view` shows it. `hold`: its place among all open answers.
     #[must_use]
     pub fn new(job: Arc<JobSnapshot>, view: View, hold: Option<OwnedSemaphorePermit>) -> Self {
-        // Each task may repeat all that the others returned.
         let tasks = job.tasks.len();
-        let is_small = tasks <= SMALL_TASKS && job.weight().saturating_mul(tasks + 1) <= SMALL_BYTES;
+        let is_small = tasks <= SMALL_TASKS && {
+            let text = job.job.source().len();
+            let values = job.weight().saturating_sub(text + tasks * TASK_WEIGHT);
+            // Each task may repeat all that the others returned.
+            values.saturating_mul(tasks + 1).saturating_add(text) <= SMALL_BYTES
+        };
         Self { source: Source::Parts(RecordParts::new(job, view)), is_small, _hold: hold }
     }
 

@@ -14,6 +14,8 @@ use super::rows::{WRITE_TASK, job_word, millis, write_task};
 
 /// How many jobs one transaction forgets at most, so that commits get their turn in between.
 const PRUNE_STEP: u64 = 200;
+/// And how many tasks, unless one job has more.
+const PRUNE_TASKS: i64 = 20_000;
 
 /// Where the rows of jobs are, as far as known: of those that have not ended.
 pub(super) type Serials = HashMap<JobId, i64>;
@@ -150,12 +152,16 @@ pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusql
     let finished: i64 =
         transaction.query_row("SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL", [], |row| row.get(0))?;
     let doomed = finished.unsigned_abs().saturating_sub(keep).min(limit).min(PRUNE_STEP);
-    let serials: Vec<i64> = transaction
-        .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
-        .query_map([doomed.cast_signed()], |row| row.get(0))?
+    let oldest: Vec<(i64, i64)> = transaction
+        .prepare_cached("SELECT serial, tasks FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
+        .query_map([doomed.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut gone = Vec::with_capacity(serials.len());
-    for serial in serials {
+    let (mut gone, mut rows) = (Vec::with_capacity(oldest.len()), 0);
+    for (serial, tasks) in oldest {
+        rows += tasks;
+        if rows > PRUNE_TASKS && !gone.is_empty() {
+            break;
+        }
         gone.extend(remove(&transaction, serial)?);
     }
     transaction.commit()?;
