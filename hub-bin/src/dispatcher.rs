@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
+use hub_engine::store::StoreError;
 use hub_engine::worker::Worker;
 use hub_transport::Transport;
 use hub_transport::memory::MemoryBroker;
@@ -132,7 +133,10 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
             worker.ready().await;
         }
     };
-    let outcome = ready.wait(up, dispatcher.link_health(), &mut signals).await;
+    let mut outcome = tokio::select! {
+        outcome = ready.wait(up, dispatcher.link_health(), &mut signals) => outcome,
+        error = dispatcher.broken() => Err(store_broken(&error)),
+    };
     if outcome.is_ok() {
         let hub = dispatcher.hub();
         let alive = async || {
@@ -144,8 +148,12 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
             };
             dispatcher_lives && worker_lives
         };
-        ready.serve(dispatcher.link_health(), alive, &mut signals).await;
-        tracing::info!("stopping: what has begun is brought to an end");
+        tokio::select! {
+            () = ready.serve(dispatcher.link_health(), alive, &mut signals) => {
+                tracing::info!("stopping: what has begun is brought to an end");
+            }
+            error = dispatcher.broken() => outcome = Err(store_broken(&error)),
+        }
     }
     shutdown.cancel();
     let ending = async {
@@ -156,6 +164,15 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     };
     signals.unless_again(ending).await;
     outcome.map(drop)
+}
+
+/// Why the dispatcher has given up.
+fn store_broken(error: &StoreError) -> Failure {
+    let failure = Failure::new(Exit::Refused, error.to_string());
+    match std::error::Error::source(error) {
+        Some(source) => failure.because(source.to_string()),
+        None => failure,
+    }
 }
 
 /// The HTTP API, as configured.

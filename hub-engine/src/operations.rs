@@ -1,6 +1,7 @@
 //! What anyone can ask of a Hub, whichever way they reach it: in the same process, over the broker or over
 //! HTTP. One trait, so that the client, the HTTP API and the tests say the same words.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use hub_core::job::Problem;
 use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, Json, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use crate::record::Record;
+pub use hub_core::record::View;
 
 /// A Hub that can be asked.
 #[async_trait]
@@ -34,12 +38,33 @@ pub trait Hub: Send + Sync + 'static {
     /// Those of [`Hub::submit`].
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError>;
 
-    /// The status record of a job. With `wait`, answers when the job has ended or that time is over,
-    /// whichever comes first.
+    /// The status record of a job, as far as `view` shows it. With `wait`, answers when the job has ended or that time is
+    /// over, whichever comes first.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown id; `InvalidRequest` for a view of what no record has; `TooLarge` where the way to the
+    /// Hub does not carry so large an answer; `Unavailable` where too much is being answered at present.
+    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError>;
+
+    /// The whole status record of a job, as [`Hub::record`].
+    ///
+    /// # Errors
+    /// Those of [`Hub::record`].
+    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+        self.record(id, View::whole(), wait).await?.into_json().await
+    }
+
+    /// How a job stands, in few words: its line in a listing. With `wait` as [`Hub::record`].
     ///
     /// # Errors
     /// `NotFound` for an unknown id.
-    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError>;
+    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError>;
+
+    /// The records of some of a job's tasks: `{"tasks": […], "next": N}`, without `next` where no others come behind them.
+    ///
+    /// # Errors
+    /// Those of [`Hub::record`], and `InvalidRequest` for a page that cannot be.
+    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError>;
 
     /// Jobs that pass `filter`, newest first, a page at a time.
     ///
@@ -87,12 +112,45 @@ pub struct Submission {
     pub id: Option<JobId>,
 }
 
+/// Which tasks of a job to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskQuery {
+    /// Go on after the page that ended with this `next`: so many tasks stand before.
+    pub after: Option<u32>,
+    /// At most this many (1 to 10,000; 1,000 where absent). A page has fewer where they are large.
+    pub limit: Option<u32>,
+    /// What to show of each.
+    pub view: View,
+}
+
+impl TaskQuery {
+    /// How many tasks a page has at most.
+    pub const LARGEST_PAGE: u32 = 10_000;
+    /// How many where nothing is said.
+    pub const DEFAULT_PAGE: u32 = 1000;
+
+    /// The positions of the tasks.
+    ///
+    /// # Errors
+    /// Where there can be no such page.
+    pub fn range(&self) -> Result<Range<u32>, RequestError> {
+        let after = self.after.unwrap_or(0);
+        match self.limit.unwrap_or(Self::DEFAULT_PAGE) {
+            limit @ 1..=Self::LARGEST_PAGE => Ok(after..after.saturating_add(limit)),
+            limit => {
+                let message = format!("limit must be from 1 to {}, not {limit}", Self::LARGEST_PAGE);
+                Err(RequestError::new(RequestErrorKind::InvalidRequest, message))
+            }
+        }
+    }
+}
+
 /// A job that was taken.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Submitted {
     /// Its id.
     pub id: JobId,
-    /// Its status record, where the job ended while it was waited for.
+    /// Its status record, where the job ended while it was waited for, and the record is not too large to be sent along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Json>,
     /// What keeps it waiting, for people: a task module that no worker has at present.
@@ -145,6 +203,12 @@ pub struct JobFilter {
     pub status: Vec<JobStatus>,
     /// Only jobs of exactly this name.
     pub name: Option<String>,
+    /// Only jobs that were submitted at this time or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only jobs that were submitted before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// At most this many (1 to 1,000; 100 where absent).
     pub limit: Option<u32>,
     /// Go on after the page that ended with this cursor.
@@ -249,6 +313,12 @@ pub enum RequestErrorKind {
     Unavailable,
     /// Hub's own fault.
     Internal,
+}
+
+impl From<hub_core::record::UnknownField> for RequestError {
+    fn from(error: hub_core::record::UnknownField) -> Self {
+        Self::new(RequestErrorKind::InvalidRequest, error.to_string())
+    }
 }
 
 impl RequestError {

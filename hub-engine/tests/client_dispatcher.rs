@@ -49,6 +49,18 @@ async fn tell_the_story(hub: &dyn Hub) {
     let page = hub.jobs(live).await.unwrap();
     assert_eq!(page.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
 
+    for limit in [0, 1001] {
+        let refused = hub.jobs(JobFilter { limit: Some(limit), ..JobFilter::default() }).await.unwrap_err();
+        assert_eq!(refused.kind, RequestErrorKind::InvalidRequest, "a limit means the same by every way");
+        assert!(refused.message.contains("1 to 1000"), "{refused}");
+    }
+    let submitted_at = page.jobs[0].submitted_at;
+    let since = JobFilter { since: Some(submitted_at), ..JobFilter::default() };
+    assert_eq!(hub.jobs(since).await.unwrap().jobs, page.jobs);
+    let until = JobFilter { until: Some(submitted_at), ..JobFilter::default() };
+    assert_eq!(hub.jobs(until).await.unwrap().jobs, []);
+    assert_eq!(hub.summary(id, None).await.unwrap().status, page.jobs[0].status);
+
     let update =
         |index| ResultUpdate { id: id.task(index), status: UpdateStatus::Success, data: None, msg: None, v: None };
     assert_eq!(hub.post_result(update(1)).await.unwrap_err().kind, RequestErrorKind::Conflict);

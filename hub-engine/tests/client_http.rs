@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_support::{FakeHub, Served, health, some_id, summary, worker};
-use hub_core::{JobStatus, Json};
+use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::{Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{
+    Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -51,12 +53,24 @@ async fn every_operation_reaches_the_hub() {
     let filter = JobFilter {
         status: vec![JobStatus::Failed, JobStatus::Cancelled],
         name: Some("a & b".to_owned()),
+        since: Some(Timestamp::from_millis(1_795_471_303_120)),
+        until: Some(Timestamp::from_millis(1_795_471_303_121)),
         limit: Some(3),
         after: Some("17".to_owned()),
     };
     let page = hub.jobs(filter.clone()).await.unwrap();
     assert_eq!(page, JobPage { jobs: vec![summary()], next: Some("7".to_owned()) });
     assert_eq!(fake.take_calls(), [format!("jobs {}", serde_json::to_string(&filter).unwrap())]);
+
+    let view = View { no_data: true, ..View::whole().with_fields("id,tasks") };
+    hub.record(id, view.clone(), None).await.unwrap();
+    let shown = serde_json::to_string(&view).unwrap();
+    assert_eq!(hub.summary(id, None).await.unwrap(), summary());
+    let query = TaskQuery { after: Some(4), limit: Some(2), view };
+    assert_eq!(hub.tasks(id, query).await.unwrap().to_value(), json!({"tasks": [], "next": 7}));
+    let calls =
+        [format!("job {id} None {shown}"), format!("summary {id} None"), format!("tasks {id} Some(4) Some(2) {shown}")];
+    assert_eq!(fake.take_calls(), calls);
 
     hub.cancel(id).await.unwrap();
     hub.remove(id).await.unwrap();

@@ -3,9 +3,9 @@
 mod store_support;
 
 use hub_core::action::Change;
-use hub_core::{JobStatus, Json, TaskStatus};
+use hub_core::{JobStatus, Json, TaskStatus, Timestamp};
 use hub_engine::operations::JobFilter;
-use hub_engine::store::{Store, StoreError};
+use hub_engine::store::{Part, Store, StoreError};
 use store_support::{add, changed, commit, end, id, job, memory, running, sqlite, task_changed};
 
 /// Runs a case on every store.
@@ -33,6 +33,7 @@ on_every_store![
     jobs_are_found_by_their_tasks_and_keys,
     listings_come_in_pages,
     listings_are_filtered,
+    parts_have_what_is_asked_for,
     the_oldest_finished_jobs_are_forgotten,
     a_removed_job_leaves_nothing_behind,
     changes_of_unknown_jobs_change_nothing,
@@ -147,7 +148,7 @@ async fn listings_are_filtered(store: &dyn Store) {
         store,
         vec![
             Change::JobChanged { id: id(3), state: end(running(1), JobStatus::Failed) },
-            Change::JobChanged { id: id(2), state: running(2) },
+            Change::JobChanged { id: id(2), state: running(1) },
             task_changed(2, 0, changed(TaskStatus::Success)),
         ],
     )
@@ -160,8 +161,46 @@ async fn listings_are_filtered(store: &dyn Store) {
     assert_eq!(ids(list(vec![], Some("a")).await), [id(3), id(1)]);
     assert_eq!(ids(list(vec![JobStatus::Failed, JobStatus::Running], None).await), [id(3), id(2)]);
     assert_eq!(ids(list(vec![JobStatus::Failed], Some("b")).await), []);
+    let times = |since: Option<u64>, until: Option<u64>| {
+        let (since, until) = (since.map(Timestamp::from_millis), until.map(Timestamp::from_millis));
+        let filter = JobFilter { since, until, ..JobFilter::default() };
+        async move { store.list(&filter).await.unwrap().jobs.len() }
+    };
+    assert_eq!((times(Some(1), None).await, times(Some(2), None).await, times(None, Some(1)).await), (3, 0, 0));
+    assert_eq!(times(Some(1), Some(2)).await, 3);
+    let failed = &list(vec![JobStatus::Failed], None).await[0];
+    let first = failed.first_failure.as_deref().map(|first| (&*first.task, &*first.msg));
+    assert_eq!((failed.msg.as_deref(), first), (Some("because"), Some(("t0", "bad"))));
+    assert_eq!(store.summary(id(3)).await.unwrap().as_ref(), Some(failed));
+    assert_eq!(store.summary(id(9)).await.unwrap(), None);
+    for limit in [0, 1001] {
+        let filter = JobFilter { limit: Some(limit), ..JobFilter::default() };
+        assert!(matches!(store.list(&filter).await, Err(StoreError::BadLimit(_))));
+    }
     let line = &list(vec![JobStatus::Running], None).await[0];
     assert_eq!((line.tasks, line.tasks_ended, line.ended_at), (2, 1, None));
+}
+
+async fn parts_have_what_is_asked_for(store: &dyn Store) {
+    add(store, 1, "j", 4).await;
+    commit(store, (0..3).map(|index| task_changed(1, index, changed(TaskStatus::Success))).collect()).await;
+    let part = |tasks, data| async move {
+        store.get_part(id(1), Part { tasks, bytes: usize::MAX, data }).await.unwrap().unwrap()
+    };
+    let whole = part(0..9, true).await;
+    assert_eq!((whole.end, whole.job.tasks), (4, store.get(id(1)).await.unwrap().unwrap().tasks));
+    let some = part(1..3, true).await;
+    assert_eq!(
+        (some.end, &some.job.tasks[1..3]),
+        (3, &[changed(TaskStatus::Success), changed(TaskStatus::Success)][..])
+    );
+    let status = part(0..9, false).await.job.tasks[2].status;
+    assert_eq!(status, TaskStatus::Success);
+    let none = Part { tasks: 0..1, bytes: 0, data: true };
+    assert!(store.get_part(id(7), none).await.unwrap().is_none());
+    let weight = store.weight(id(1)).await.unwrap().unwrap();
+    assert!(weight > store.get(id(1)).await.unwrap().unwrap().job.source().len(), "{weight}");
+    assert_eq!(store.weight(id(7)).await.unwrap(), None);
 }
 
 async fn the_oldest_finished_jobs_are_forgotten(store: &dyn Store) {

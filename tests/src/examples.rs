@@ -78,7 +78,7 @@ pub fn check_manual_record(record: &Value) {
     let manual = json!({
         "status": "SUCCESS", "name": "sum_product", "task_name": "", "output": [6], "id": id,
         "tasks": [
-            {"status": "SUCCESS", "name": "add", "args": [1, 2], "parent_id": id, "task_name": "", "data": 3},
+            {"status": "SUCCESS", "name": "add", "args": [1, 2], "parent_id": id, "task_name": "add", "data": 3},
             {"status": "SUCCESS", "name": "multiply_this", "args": [3, 2], "parent_id": id, "depends": ["add"],
              "task_name": "multiply", "data": 6}]});
     assert_eq!(own, manual);

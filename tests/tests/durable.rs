@@ -46,7 +46,12 @@ fn jobs_outlive_dispatchers_that_are_killed() {
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(10)), "{record:#}");
     }
     assert_eq!(list(&programs, &[]).len(), ids.len());
+    assert_eq!(list(&programs, &["--since", "1h"]).len(), ids.len());
+    assert_eq!(list(&programs, &["--until", "1h"]).len(), 0);
     hub.stop();
+    for beside in ["jobs.db-wal", "jobs.db-shm"] {
+        assert!(!directory.path().join(beside).exists(), "a good stop leaves {beside}");
+    }
 }
 
 #[test]
@@ -80,4 +85,24 @@ fn the_history_is_pruned_and_says_what_is_left() {
     let gone = programs.run("hub-client", &["status", &ids[0]]);
     assert_eq!(gone.status.code(), Some(3), "{gone:?}");
     hub.stop();
+}
+
+#[test]
+fn a_dispatcher_whose_store_is_damaged_ends_and_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("jobs.db");
+    let (programs, hub) = start(&store);
+    let job = json!({"name": "j", "tasks": [{"name": "add", "args": [1, 1]}]}).to_string();
+    programs.ended(&programs.submit(&job));
+    hub.stop();
+    let mut bytes = std::fs::read(&store).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&store, &bytes).unwrap();
+    let alone = Programs::alone();
+    let arguments = ["--transport", "memory", "--http", "none", "--store", &store.to_string_lossy()];
+    let refused = alone.run("hub-dispatcher", &arguments);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{text}");
+    assert!(text.contains("damaged") && text.contains("back-up") && text.contains("jobs.db"), "{text}");
+    assert_eq!(std::fs::read(&store).unwrap(), bytes, "it is left alone");
 }

@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         ("a_job_waits_for_its_dispatcher_and_its_worker", waiting),
         ("an_unknown_task_waits_and_says_so", unknown_task),
         ("cancelling_stops_the_task_on_its_worker", cancel),
+        ("a_record_larger_than_a_message_comes_in_pieces_with_lapin", |broker| pieces(broker, "lapin")),
+        ("a_record_larger_than_a_message_comes_in_pieces_with_amqprs", |broker| pieces(broker, "amqprs")),
         ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
         ("a_second_dispatcher_waits_for_the_first_with_amqprs", |broker| second(broker, "amqprs")),
         ("the_client_says_what_was_mistaken_with_lapin", |broker| mistaken(broker, "lapin")),
@@ -233,6 +235,39 @@ fn mistaken(broker: &Broker, client: &str) {
     let place = port.rsplit(['/', '@']).find(|part| part.contains(':')).unwrap();
     fails(&["-b", &format!("http://{place}"), "list"], 4, "speaks AMQP, so it is a broker");
     assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
+    worker.stop();
+    dispatcher.stop();
+}
+
+/// Three results of 7 MB make a record of 21 MB, and RabbitMQ takes 16 MiB at once.
+fn pieces(broker: &Broker, client: &str) {
+    const BYTES: usize = 7_000_000;
+    let programs = Programs::new(&broker.address(), client, &format!("pieces-{client}"));
+    programs.write_modules(&[("big.py", "def big(n): return 'x' * n")]);
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    let worker = programs.start("hub-worker", &["--tasks-dir", "tasks"]);
+    let tasks: Vec<Value> =
+        ["a", "b", "c"].map(|name| json!({"name": name, "task_name": "big", "args": [BYTES]})).into();
+    let job = json!({"name": "three times 7 MB", "tasks": tasks}).to_string();
+    let read = |output: &std::process::Output| -> Value {
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("a record is JSON")
+    };
+    let check = |record: &Value| {
+        let lengths: Vec<usize> =
+            record["tasks"].as_array().unwrap().iter().map(|task| task["data"].as_str().unwrap().len()).collect();
+        assert_eq!((&record["status"], lengths), (&json!("SUCCESS"), vec![BYTES; 3]));
+    };
+    let waited = read(&programs.run_reading("hub-client", &["submit", "--wait", "--wait-limit", "60", "-"], &job));
+    check(&waited);
+    let id = waited["id"].as_str().unwrap();
+    check(&read(&programs.run("hub-client", &["status", id])));
+    check(&read(&programs.run("hub-client", &["watch", id])));
+    let without = read(&programs.run("hub-client", &["status", id, "--no-data"]));
+    assert_eq!((&without["tasks"][2]["status"], without["tasks"][2].get("data")), (&json!("SUCCESS"), None));
+    let chosen = read(&programs.run("hub-client", &["watch", id, "--fields", "name,tasks"]));
+    let names = [json!({"name": "a"}), json!({"name": "b"}), json!({"name": "c"})];
+    assert_eq!(chosen, json!({"name": "three times 7 MB", "tasks": names}));
     worker.stop();
     dispatcher.stop();
 }

@@ -1,9 +1,12 @@
 //! The arguments as typed. What the help says beside them is in `help`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use hub_core::{JobId, JobStatus};
+use hub_core::{JobId, JobStatus, NotATime, Timestamp};
+use hub_engine::clock::wall;
+use hub_engine::operations::View;
 
 use super::generate::Program;
 use super::help;
@@ -121,6 +124,8 @@ pub(super) enum Command {
         /// Submit the job under this id. Submitting it again under the same id changes nothing
         #[arg(long, value_name = "UUID")]
         id: Option<JobId>,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// Show a job's status record
     #[command(after_help = help::IDS)]
@@ -128,6 +133,8 @@ pub(super) enum Command {
         /// The job's id, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
         id: JobRef,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// List jobs, newest first
     #[command(after_help = help::LIST)]
@@ -138,9 +145,18 @@ pub(super) enum Command {
         /// Only jobs of exactly this name
         #[arg(long)]
         name: Option<String>,
+        /// Only jobs submitted at this time (2026-11-23T22:15:03Z, 2026-11-23) or later, or this long ago (30m, 2h, 3d)
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        since: Option<Timestamp>,
+        /// Only jobs submitted before this time
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Timestamp>,
         /// Maximum number of jobs
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
+        /// Go on where an earlier list ended: its "next"
+        #[arg(long, value_name = "NEXT")]
+        after: Option<String>,
     },
     /// Follow a job until it has ended and print its record
     #[command(after_help = help::IDS)]
@@ -151,6 +167,8 @@ pub(super) enum Command {
         /// Stop waiting after this time, exit with 6, and leave the job running [default: no limit]
         #[arg(long, value_name = "SECONDS", value_parser = seconds)]
         wait_limit: Option<f64>,
+        #[command(flatten)]
+        view: ViewArgs,
     },
     /// Stop a job that has not ended
     #[command(after_help = help::IDS)]
@@ -208,6 +226,27 @@ pub(super) enum Command {
     },
 }
 
+/// What is shown of a record.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ViewArgs {
+    /// Show the record without arguments, results, output, errors and logs, which may be large
+    #[arg(long)]
+    no_data: bool,
+    /// Show only these keys of the job and its tasks, as JSON: id,status,tasks
+    #[arg(long, value_name = "KEYS")]
+    fields: Option<String>,
+}
+
+impl ViewArgs {
+    pub(super) fn view(&self) -> View {
+        let view = View { no_data: self.no_data, ..View::whole() };
+        match &self.fields {
+            Some(fields) => view.with_fields(fields),
+            None => view,
+        }
+    }
+}
+
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// The job's file; "-" for standard input
@@ -227,4 +266,36 @@ fn seconds(text: &str) -> Result<f64, String> {
         return Ok(seconds);
     }
     Err("the number of seconds must be more than 0, and 1000000000 at most".to_owned())
+}
+
+/// A point in time, or how long ago it is.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let unit = match text.as_bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 60 * 60,
+        Some(b'd') => 24 * 60 * 60,
+        _ => 0,
+    };
+    match text.get(..text.len().saturating_sub(1)).unwrap_or_default().parse::<u32>() {
+        Ok(count) if unit > 0 => Ok(wall().before(Duration::from_secs(u64::from(count) * unit))),
+        _ => text.parse().map_err(|error: NotATime| format!("{error}, or 30s, 15m, 2h, 3d for a time ago")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_so_long_ago() {
+        assert_eq!(moment("2026-11-23T22:01:43.120Z"), Ok(Timestamp::from_millis(1_795_471_303_120)));
+        for (text, seconds) in [("90s", 90), ("2m", 120), ("1h", 3600), ("3d", 3 * 86_400)] {
+            let (least, moment) = (wall().before(Duration::from_secs(seconds)), moment(text).unwrap());
+            assert!(moment >= least && moment <= wall().before(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "h", "-1h", "2w", "yesterday", "1.5h", "\u{e9}", "99999999999d"] {
+            assert!(moment(text).unwrap_err().contains("2h"), "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hub_core::Json;
 use hub_engine::operations::{
-    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
+    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus, View,
 };
 
 use super::arguments::{Args, Command};
@@ -19,30 +19,31 @@ const PAGE: u32 = 1000;
 
 pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Command::Submit { file, wait, wait_limit, id } => {
+        Command::Submit { file, wait, wait_limit, id, view } => {
             let text = input::read_job(&file, output)?;
             let reached = args.reach().await?;
             let submission = Submission { text: text.as_str().into(), id };
             let refused = |error| refused(&file, &text, error);
             if wait {
                 let limit = wait_limit.map(Duration::from_secs_f64);
-                return follow::submit_and_follow(&*reached.hub, submission, limit, output, refused).await;
+                return follow::submit_and_follow(&*reached.hub, submission, limit, &view.view(), output, refused)
+                    .await;
             }
             let submitted = reached.hub.submit_and_report(submission).await.map_err(refused)?;
             output.say(&format!("submitted to {}", reached.shown));
             output.submitted(&submitted)?;
         }
-        Command::Watch { id, wait_limit } => {
+        Command::Watch { id, wait_limit, view } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
-            return follow::watch(&*hub, id, wait_limit.map(Duration::from_secs_f64), output).await;
+            return follow::watch(&*hub, id, wait_limit.map(Duration::from_secs_f64), &view.view(), output).await;
         }
-        Command::Status { id } => {
-            let hub = args.reach().await?.hub;
-            output.record(&job(&*hub, &id).await?)?;
+        Command::Status { id, view } => {
+            let (hub, view) = (args.reach().await?.hub, view.view());
+            output.view(&job(&*hub, &id, &view).await?, &view)?;
         }
-        Command::List { status, name, limit } => {
-            let filter = JobFilter { status, name, limit: Some(limit), after: None };
+        Command::List { status, name, since, until, limit, after } => {
+            let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
         }
         Command::Cancel { id } => {
@@ -88,10 +89,11 @@ pub(super) fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
     }
 }
 
-/// The record of a job.
-pub(super) async fn job(hub: &dyn Hub, id: &JobRef) -> Result<Json, Failure> {
+/// The record of a job, as far as `view` shows it.
+pub(super) async fn job(hub: &dyn Hub, id: &JobRef, view: &View) -> Result<Json, Failure> {
     let id = id.resolve(hub).await?;
-    about_job(hub, id, hub.job(id, None).await).await
+    let record = async { hub.record(id, view.clone(), None).await?.into_json().await };
+    about_job(hub, id, record.await).await
 }
 
 /// Posts the result of a task.
@@ -129,5 +131,38 @@ pub(super) async fn list(hub: &dyn Hub, mut filter: JobFilter) -> Result<JobPage
             Some(next) if left > 0 => filter.after = Some(next.clone()),
             _ => return Ok(all),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+    use hub_engine::store::MemoryStore;
+    use hub_transport::memory::MemoryBroker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_has_as_many_jobs_as_are_asked_for() {
+        let broker = MemoryBroker::new();
+        let settings = DispatcherSettings::new("hub");
+        let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
+        let hub = dispatcher.hub();
+        for at in 0..1005 {
+            let text = format!(r#"{{"name": "j{at}", "tasks": [{{"name": "a"}}]}}"#);
+            hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+        }
+        let list = |limit, after| {
+            let hub = Arc::clone(&hub);
+            async move { list(&*hub, JobFilter { after, limit, ..JobFilter::default() }).await.unwrap() }
+        };
+        let page = list(Some(1003), None).await;
+        assert_eq!((page.jobs.len(), &*page.jobs[1002].name), (1003, "j2"));
+        let rest = list(Some(1003), page.next).await;
+        assert_eq!((rest.jobs.len(), rest.next), (2, None));
+        assert_eq!(list(None, None).await.jobs.len(), 1005);
+        dispatcher.stop(Duration::from_secs(5)).await;
     }
 }

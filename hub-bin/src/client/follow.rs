@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{Hub, RequestErrorKind, Submission, Submitted};
+use hub_core::{JobId, JobStatus};
+use hub_engine::operations::{Hub, RequestErrorKind, Submission, Submitted, View};
 use tokio::time::Instant;
 
 use super::identity;
-use super::output::Output;
+use super::output::{Output, exit_of};
 use super::record::Record;
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
@@ -20,11 +20,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Maximum time of one question about a job's end where no progress is shown.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// A job's record, and whether it is of the job's end.
-pub(super) enum Followed {
-    Ended(Json),
-    /// The time was over before. The record as it stood then.
-    TimeOver(Json),
+/// Why waiting is over.
+enum Followed {
+    /// The job has ended like this.
+    Ended(JobStatus),
+    /// The time was over before.
+    TimeOver,
 }
 
 /// Submits a job and waits for its end, `limit` at most.
@@ -32,6 +33,7 @@ pub(super) async fn submit_and_follow(
     hub: &dyn Hub,
     submission: Submission,
     limit: Option<Duration>,
+    view: &View,
     output: &Output,
     refused: impl FnOnce(hub_engine::operations::RequestError) -> Failure,
 ) -> Result<Exit, Failure> {
@@ -40,16 +42,27 @@ pub(super) async fn submit_and_follow(
     let Submitted { id, record, warnings } = hub.submit_and_wait(submission, wait).await.map_err(refused)?;
     output.say_id(id);
     if let Some(record) = record {
-        return output.record(&record).map_err(|failure| failure.about(id));
+        let exit = exit_of(Record::read(&record)?.job_status());
+        let printed = match view.is_whole() {
+            true => output.view(&record, view),
+            false => print(hub, id, view, output).await,
+        };
+        return printed.map(|()| exit).map_err(|failure| failure.about(id));
     }
     output.warn(&warnings);
     let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
-    follow_and_print(hub, id, left, limit, output).await
+    follow_and_print(hub, id, left, limit, view, output).await
 }
 
 /// Waits for a job's end, `limit` at most, and prints its record.
-pub(super) async fn watch(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Output) -> Result<Exit, Failure> {
-    follow_and_print(hub, id, limit, limit, output).await
+pub(super) async fn watch(
+    hub: &dyn Hub,
+    id: JobId,
+    limit: Option<Duration>,
+    view: &View,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    follow_and_print(hub, id, limit, limit, view, output).await
 }
 
 /// `limit` is what the user gave, `left` what is left of it.
@@ -58,6 +71,7 @@ async fn follow_and_print(
     id: JobId,
     left: Option<Duration>,
     limit: Option<Duration>,
+    view: &View,
     output: &Output,
 ) -> Result<Exit, Failure> {
     let followed = unless_interrupted(follow(hub, id, left, output)).await;
@@ -66,12 +80,21 @@ async fn follow_and_print(
         None => Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} was not cancelled: {}", goes_on()))),
         Some(Err(failure)) if failure.exit == Exit::NotFound => Err(identity::unknown_job(hub, id, failure).await),
         Some(Err(failure)) => Err(failure.about(id)),
-        Some(Ok(Followed::Ended(record))) => output.record(&record).map_err(|failure| failure.about(id)),
-        Some(Ok(Followed::TimeOver(record))) => {
-            output.record(&record).map_err(|failure| failure.about(id))?;
+        Some(Ok(Followed::Ended(status))) => {
+            print(hub, id, view, output).await.map_err(|failure| failure.about(id))?;
+            Ok(exit_of(Some(status)))
+        }
+        Some(Ok(Followed::TimeOver)) => {
+            print(hub, id, view, output).await.map_err(|failure| failure.about(id))?;
             Err(Failure::new(Exit::WaitLimit, format!("job {id} did not end within {}: {}", shown(limit), goes_on())))
         }
     }
+}
+
+/// Prints what is wanted of a job's record.
+async fn print(hub: &dyn Hub, id: JobId, view: &View, output: &Output) -> Result<(), Failure> {
+    let record = hub.record(id, view.clone(), None).await?.into_json().await?;
+    output.view(&record, view)
 }
 
 /// A time limit, in words.
@@ -88,28 +111,28 @@ async fn unless_interrupted<T>(waiting: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Waits for a job's end, with a bar on a terminal, `limit` at most.
+/// Waits for a job's end, with a bar on a terminal, `limit` at most. Its state is asked for in few words, since its record
+/// may be large.
 async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Output) -> Result<Followed, Failure> {
     let progress = output.progress();
     let deadline = limit.map(|limit| Instant::now() + limit);
     loop {
         let step = if progress.is_shown() { LOOK_EVERY } else { PATIENCE };
         let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
-        let text = match hub.job(id, Some(left)).await {
-            Ok(text) => text,
+        let summary = match hub.summary(id, Some(left)).await {
+            Ok(summary) => summary,
             // Nothing is lost by asking again, and the dispatcher may be starting again.
             Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
             Err(error) => return Err(error.into()),
         };
-        let record = Record::read(&text)?;
-        progress.show(&record);
-        if record.job_status().is_some_and(JobStatus::is_terminal) {
+        progress.show(&summary.name, u64::from(summary.tasks_ended), u64::from(summary.tasks));
+        if summary.status.is_terminal() {
             progress.clear();
-            return Ok(Followed::Ended(text));
+            return Ok(Followed::Ended(summary.status));
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();
-            return Ok(Followed::TimeOver(text));
+            return Ok(Followed::TimeOver);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! standard output.
 
 use clap::CommandFactory;
-use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission};
+use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission, View};
 
 use super::arguments::Args;
 use super::identity::JobRef;
@@ -58,7 +58,7 @@ async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure>
     let hub = args.reach().await?.hub;
     let id = id.resolve(&*hub).await?;
     output.say(&format!("Requesting status for job {id}"));
-    output.record(&commands::job(&*hub, &JobRef::Id(id)).await?)?;
+    output.record(&commands::job(&*hub, &JobRef::Id(id), &View::whole()).await?)?;
     Ok(Exit::Success)
 }
 

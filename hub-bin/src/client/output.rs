@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{HealthReport, JobPage, Submitted, WorkerInfo};
+use hub_engine::operations::{HealthReport, JobPage, Submitted, View, WorkerInfo};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -70,15 +70,18 @@ impl Output {
         self.print(&text)
     }
 
-    /// Prints a job's record; returns the exit code that its status makes.
+    /// Prints a job's record, whole; returns the exit code that its status makes.
     pub(super) fn record(&self, text: &Json) -> Result<Exit, Failure> {
-        match self.format {
-            Format::Json => self.print(text.get())?,
-            Format::Table => self.print(&views::record(&Record::read(text)?, self.style))?,
-        }
-        match Record::read(text)?.job_status() {
-            Some(JobStatus::Failed | JobStatus::Cancelled) => Ok(Exit::JobFailed),
-            _ => Ok(Exit::Success),
+        self.view(text, &View::whole())?;
+        Ok(exit_of(Record::read(text)?.job_status()))
+    }
+
+    /// Prints what `view` shows of a job's record. Chosen keys make no table.
+    pub(super) fn view(&self, text: &Json, view: &View) -> Result<(), Failure> {
+        if self.format == Format::Json || view.fields.is_some() {
+            self.print(text.get())
+        } else {
+            self.print(&views::record(&Record::read(text)?, self.style))
         }
     }
 
@@ -87,8 +90,8 @@ impl Output {
             Format::Json => self.print_json(page),
             Format::Table => {
                 self.print(&views::jobs(&page.jobs, self.style))?;
-                if page.next.is_some() {
-                    self.say("There are more jobs: --limit shows more of them.");
+                if let Some(next) = &page.next {
+                    self.say(&format!("There are more jobs: raise --limit, or go on with --after {next}"));
                 }
                 Ok(())
             }
@@ -157,5 +160,13 @@ impl Output {
     /// Says which job it is about: after this, nothing that goes wrong loses it.
     pub(super) fn say_id(&self, id: JobId) {
         self.say(&format!("submitted job {id}"));
+    }
+}
+
+/// The exit code that a job's status makes.
+pub(super) fn exit_of(status: Option<JobStatus>) -> Exit {
+    match status {
+        Some(JobStatus::Failed | JobStatus::Cancelled) => Exit::JobFailed,
+        _ => Exit::Success,
     }
 }

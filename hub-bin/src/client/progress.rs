@@ -5,8 +5,6 @@ use std::time::Duration;
 use hub_core::text::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::record::Record;
-
 /// Interval between two pictures of the bar.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -29,10 +27,11 @@ impl Progress {
         !self.0.is_hidden()
     }
 
-    pub(super) fn show(&self, record: &Record<'_>) {
-        self.0.set_length(record.tasks.len() as u64);
-        self.0.set_position(record.tasks.iter().filter(|task| task.is_over()).count() as u64);
-        self.0.set_message(Shown(&record.name).to_string());
+    /// Shows how many tasks of a job of this name have ended.
+    pub(super) fn show(&self, name: &str, ended: u64, tasks: u64) {
+        self.0.set_length(tasks);
+        self.0.set_position(ended);
+        self.0.set_message(Shown(name).to_string());
     }
 
     /// Runs `say` while the bar is not there.

@@ -28,8 +28,8 @@ pub(super) struct Record<'r> {
     ended_at: Option<String>,
     #[serde(borrow)]
     pub(super) tasks: Vec<TaskRecord<'r>>,
-    #[serde(borrow)]
-    pub(super) output: &'r RawValue,
+    #[serde(borrow, default)]
+    pub(super) output: Option<&'r RawValue>,
 }
 
 /// A task in it.
@@ -39,8 +39,8 @@ pub(super) struct TaskRecord<'r> {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) status: String,
-    #[serde(borrow)]
-    pub(super) args: &'r RawValue,
+    #[serde(borrow, default)]
+    pub(super) args: Option<&'r RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'r RawValue>,
     #[serde(default)]

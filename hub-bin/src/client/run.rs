@@ -91,7 +91,8 @@ async fn end_of(
             }
         };
         let record = Record::read(&text)?;
-        progress.show(&record);
+        let ended = record.tasks.iter().filter(|task| task.is_over()).count();
+        progress.show(&record.name, ended as u64, record.tasks.len() as u64);
         if record.job_status().is_some_and(JobStatus::is_terminal) {
             progress.clear();
             return output.record(&text);

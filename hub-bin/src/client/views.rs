@@ -93,7 +93,7 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
             status_cell(&task.status),
             cell(task.duration(now).map(elapsed).unwrap_or_default()),
             cell(task.worker.as_deref().unwrap_or_default()),
-            value_cell(&shown(task.args)),
+            value_cell(&task.args.map(shown).unwrap_or_default()),
             value_cell(&task.result()),
         ]));
     }
@@ -108,7 +108,9 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(msg) = &record.msg {
         text.push_str(&format!("\n\n{}", ShownLines(msg)));
     }
-    text.push_str(&format!("\n\noutput: {}", Shown(written(record.output))));
+    if let Some(output) = record.output {
+        text.push_str(&format!("\n\noutput: {}", Shown(written(output))));
+    }
     text
 }
 

@@ -106,6 +106,34 @@ impl TaskState {
     }
 }
 
+/// The first task of a job that failed, as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstFailure {
+    /// The task's name.
+    pub task: Arc<str>,
+    /// Its message: one line, cut where it is long.
+    pub msg: Arc<str>,
+}
+
+impl FirstFailure {
+    /// Maximum length of the message, in characters.
+    const MAX_CHARS: usize = 300;
+
+    /// The failure of `task`, whose message is `msg`.
+    #[must_use]
+    pub fn new(task: &Arc<str>, msg: &str) -> Self {
+        let mut line = String::new();
+        for (count, char) in msg.trim().chars().enumerate() {
+            if count == Self::MAX_CHARS {
+                line.push('…');
+                break;
+            }
+            line.push(if char.is_control() { ' ' } else { char });
+        }
+        Self { task: Arc::clone(task), msg: line.into() }
+    }
+}
+
 /// Everything that changes about a job beside its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobState {
@@ -113,14 +141,32 @@ pub struct JobState {
     pub status: JobStatus,
     /// What it put out; `None` until it succeeded, or if it asks for no output.
     pub output: Option<Json>,
-    /// Why it failed, where that was not a task's doing.
+    /// Why it failed: a summary of the tasks that failed, or why its output cannot be built.
     pub msg: Option<Arc<str>>,
+    /// The first task that failed.
+    pub first_failure: Option<Arc<FirstFailure>>,
     /// When it was submitted.
     pub submitted_at: Timestamp,
     /// When the first of its tasks was handed out.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+impl JobState {
+    /// A job that was submitted and has not begun.
+    #[must_use]
+    pub const fn pending(submitted_at: Timestamp) -> Self {
+        Self {
+            status: JobStatus::Pending,
+            output: None,
+            msg: None,
+            first_failure: None,
+            submitted_at,
+            started_at: None,
+            ended_at: None,
+        }
+    }
 }
 
 /// A job as it stands at one moment, whole: what a store loads and a status record is made of.
@@ -157,6 +203,30 @@ pub struct JobSummary {
     /// When it ended.
     #[serde(with = "crate::time::rfc3339::option")]
     pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg: Option<Arc<str>>,
+    /// The first of its tasks that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<Arc<FirstFailure>>,
+}
+
+impl JobSummary {
+    /// The line of a job in this state.
+    #[must_use]
+    pub fn new(id: JobId, name: &str, state: &JobState, tasks: usize, tasks_ended: usize) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            status: state.status,
+            tasks: u32::try_from(tasks).unwrap_or(u32::MAX),
+            tasks_ended: u32::try_from(tasks_ended).unwrap_or(u32::MAX),
+            submitted_at: state.submitted_at,
+            ended_at: state.ended_at,
+            msg: state.msg.clone(),
+            first_failure: state.first_failure.clone(),
+        }
+    }
 }
 
 impl JobSnapshot {
@@ -169,15 +239,24 @@ impl JobSnapshot {
     /// The line of this job in a listing.
     #[must_use]
     pub fn summary(&self) -> JobSummary {
-        JobSummary {
-            id: self.id,
-            name: self.job.name().into(),
-            status: self.state.status,
-            tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
-            tasks_ended: u32::try_from(self.tasks.iter().filter(|task| task.status.is_terminal()).count())
-                .unwrap_or(u32::MAX),
-            submitted_at: self.state.submitted_at,
-            ended_at: self.state.ended_at,
-        }
+        let ended = self.tasks.iter().filter(|task| task.status.is_terminal()).count();
+        JobSummary::new(self.id, self.job.name(), &self.state, self.tasks.len(), ended)
+    }
+
+    /// About how many bytes of memory it takes: what it holds, not what its record repeats.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let tasks = self.tasks.iter().map(|task| {
+            let data = task.data.as_ref().map_or(0, |data| data.get().len());
+            let trace = task.error.as_ref().map_or(0, |error| text(&error.traceback));
+            TASK_WEIGHT + data + trace + text(&task.msg) + text(&task.log)
+        });
+        self.job.source().len()
+            + self.state.output.as_ref().map_or(0, |output| output.get().len())
+            + tasks.sum::<usize>()
     }
 }
+
+/// What a task takes in a [`JobSnapshot`] beside its texts, in bytes.
+pub const TASK_WEIGHT: usize = std::mem::size_of::<TaskState>();

@@ -111,6 +111,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Reads RFC 3339: `2026-11-23T22:15:03.120Z`, or with an offset such as `+01:00`. Digits beyond milliseconds are dropped.
+/// A date alone stands for its beginning in UTC.
 impl FromStr for Timestamp {
     type Err = NotATime;
 
@@ -121,11 +122,16 @@ impl FromStr for Timestamp {
 
 /// A text that is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a time: write it as 2026-11-23T22:15:03Z (RFC 3339)")]
+#[error("{0:?} is not a time: write it as 2026-11-23T22:15:03Z (RFC 3339) or 2026-11-23")]
 pub struct NotATime(String);
 
 fn parse(text: &str) -> Option<u64> {
-    let (date, rest) = (text.get(..10)?, text.get(11..)?);
+    let date = text.get(..10)?;
+    if text.len() == 10 {
+        let [year, month, day] = numbers(date, b'-', [4, 2, 2])?;
+        return Some(days_before(year, month, day)? * 86_400_000);
+    }
+    let rest = text.get(11..)?;
     if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {
         return None;
     }
@@ -308,10 +314,12 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(same), "{text}");
         }
+        assert_eq!("2000-02-29".parse(), Ok(Timestamp::from_millis(951_782_400_000)));
         for text in [
             "",
             "now",
-            "2026-11-23",
+            "2026-11",
+            "2026-02-30",
             "2026-11-23T22:01:43",
             "2026-02-29T00:00:00Z",
             "2026-13-01T00:00:00Z",

@@ -47,7 +47,7 @@ fn the_manuals_job_from_submit_to_output() {
     let record: serde_json::Value = serde_json::from_str(hub.stored(job).record().get()).unwrap();
     assert_eq!(record["output"], serde_json::json!([6]));
     assert_eq!(record["task_name"], "");
-    assert_eq!(record["tasks"][0]["task_name"], "");
+    assert_eq!(record["tasks"][0]["task_name"], "add");
     assert_eq!(record["tasks"][0]["data"], 3);
     assert_eq!(record["tasks"][1]["args"], serde_json::json!([3, 2]));
     assert_eq!(record["tasks"][1]["depends"], serde_json::json!(["add"]));

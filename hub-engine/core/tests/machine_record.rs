@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hub_core::Json;
 use hub_core::machine::{Outcome, TaskResult};
+use hub_core::record::{RecordParts, View};
 use hub_core::state::{ErrorKind, JobSnapshot, TaskError};
 use serde_json::{Value, json};
 use support::{Hub, SUM_PRODUCT};
@@ -28,7 +29,7 @@ fn the_manuals_job_has_the_manuals_record() {
     }
     hub.actions();
     let expected = format!(
-        r#"{{"id": "{job}", "name": "sum_product", "task_name": "", "status": "SUCCESS", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z", "output": [6], "tasks": [{{"id": "{}", "parent_id": "{job}", "name": "add", "task_name": "", "status": "SUCCESS", "args": [1, 2], "data": 3, "attempt": 1, "worker": "w1", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z"}}, {{"id": "{}", "parent_id": "{job}", "name": "multiply_this", "task_name": "multiply", "status": "SUCCESS", "args": [3, 2], "depends": ["add"], "data": 6, "attempt": 1, "worker": "w1", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z"}}]}}"#,
+        r#"{{"id": "{job}", "name": "sum_product", "task_name": "", "status": "SUCCESS", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z", "output": [6], "tasks": [{{"id": "{}", "parent_id": "{job}", "name": "add", "task_name": "add", "status": "SUCCESS", "args": [1, 2], "data": 3, "attempt": 1, "worker": "w1", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z"}}, {{"id": "{}", "parent_id": "{job}", "name": "multiply_this", "task_name": "multiply", "status": "SUCCESS", "args": [3, 2], "depends": ["add"], "data": 6, "attempt": 1, "worker": "w1", "submitted_at": "1970-01-01T00:16:40.000Z", "started_at": "1970-01-01T00:16:40.000Z", "ended_at": "1970-01-01T00:16:40.000Z"}}]}}"#,
         job.task(0),
         job.task(1)
     );
@@ -80,6 +81,7 @@ fn a_failure_shows_its_reason_and_no_data() {
         json!({"kind": "TASK_FAILED", "type": "ValueError", "traceback": "Traceback …\n  \"here\""})
     );
     assert_eq!((&failed["log"], failed.get("data")), (&json!("said\n\u{1}"), None));
+    assert_eq!(shown["msg"], "1 of 2 tasks failed: \"a\": bäd \"value\"; 1 task did not run");
     let behind = &shown["tasks"][1];
     assert_eq!((&behind["status"], &behind["args"]), (&json!("UPSTREAM_FAILED"), &json!(["_a.data"])));
 }
@@ -131,4 +133,95 @@ fn a_tasks_own_record_is_the_one_in_its_jobs() {
         );
     }
     assert_eq!(snapshot.task_record(2), None::<Json>);
+}
+
+#[test]
+fn a_failed_job_sums_up_what_failed_and_names_the_first() {
+    let mut hub = Hub::new();
+    let tasks = r#"{"name": "a"}, {"name": "b"}, {"name": "c", "depends": ["a"]}, {"name": "d", "depends": ["c"]}, {"name": "e"}"#;
+    let job = hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{tasks}]}}"#));
+    let out = hub.handed_out();
+    let fail = |msg: String| Outcome::Failed { msg: msg.into(), error: None };
+    hub.result(&out[1], fail(format!("two\nlines{}", "!".repeat(1000))));
+    hub.actions();
+    // While it runs, too.
+    let first = hub.stored(job).state.first_failure.clone().unwrap();
+    assert_eq!((&*first.task, first.msg.starts_with("two lines!"), first.msg.chars().count()), ("b", true, 301));
+    assert_eq!(live(&hub).summary().first_failure, Some(first.clone()));
+    hub.result(&out[0], fail("later".to_owned()));
+    hub.succeed(&out[2], "1");
+    hub.actions();
+    let stored = hub.stored(job);
+    let msg = format!("2 of 5 tasks failed; first: \"b\": {}; 2 tasks did not run", first.msg);
+    assert_eq!(stored.state.msg.as_deref(), Some(&*msg));
+    assert_eq!((stored.summary().msg.as_deref(), stored.summary().first_failure), (Some(&*msg), Some(first)));
+}
+
+#[test]
+fn the_parts_of_a_record_are_the_record_and_none_is_large() {
+    let mut hub = Hub::new();
+    let tasks: Vec<Value> = (0..400).map(|at| json!({"name": format!("t{at}"), "args": ["x".repeat(1000)]})).collect();
+    hub.submit(1, &json!({"name": "j", "tasks": tasks, "meta": {}}).to_string());
+    let snapshot = Arc::new(live(&hub));
+    let parts: Vec<String> = RecordParts::new(Arc::clone(&snapshot), View::whole()).collect();
+    assert!(parts.len() > 3 && parts.iter().all(|part| part.len() < 70_000), "{}", parts.len());
+    assert_eq!(parts.concat(), snapshot.record().get());
+}
+
+#[test]
+fn a_view_shows_what_it_names() {
+    let mut hub = Hub::new();
+    hub.submit(1, r#"{"name": "j", "meta": {}, "tasks": [{"name": "a", "args": [1], "x-y": 2}], "output": 3}"#);
+    let snapshot = Arc::new(live(&hub));
+    let shown = |view: View| -> Value {
+        let text: String = RecordParts::new(Arc::clone(&snapshot), view).collect();
+        serde_json::from_str(&text).unwrap()
+    };
+    let without = shown(View::without_data());
+    assert_eq!((without.get("output"), without.get("meta"), &without["status"]), (None, None, &json!("PENDING")));
+    let task = &without["tasks"][0];
+    assert_eq!((task.get("args"), task.get("x-y"), &task["name"]), (None, None, &json!("a")));
+    let fields = shown(View::whole().with_fields("status, tasks,x-y"));
+    assert_eq!(fields, json!({"status": "PENDING", "tasks": [{"status": "PENDING", "x-y": 2}]}));
+    assert_eq!(shown(View::whole().with_fields("name")), json!({"name": "j"}));
+    assert_eq!(shown(View::without_data().without_tasks().with_fields("name,tasks,meta")), json!({"name": "j"}));
+    assert_eq!(View::whole().with_fields("").check(), Ok(()));
+    let refused = View::whole().with_fields("name,statsu").check().unwrap_err().to_string();
+    assert!(refused.contains("\"statsu\"") && refused.contains("status"), "{refused}");
+}
+
+#[test]
+fn pages_of_tasks_go_on_where_the_page_before_ended() {
+    let mut hub = Hub::new();
+    let tasks: Vec<Value> = (0..5).map(|at| json!({"name": format!("t{at}"), "args": ["x".repeat(1000)]})).collect();
+    hub.submit(1, &json!({"name": "j", "tasks": tasks}).to_string());
+    let snapshot = live(&hub);
+    let whole = record(&snapshot);
+    let (mut at, mut found, mut pages) = (Some(0), Vec::new(), 0);
+    while let Some(next) = at {
+        // Two fit.
+        let page = snapshot.task_page(next..u32::MAX, 3000, &View::whole());
+        let value = page.json.to_value();
+        assert_eq!(value.get("next").and_then(Value::as_u64), page.next.map(u64::from));
+        found.extend(value["tasks"].as_array().unwrap().clone());
+        (at, pages) = (page.next, pages + 1);
+    }
+    assert_eq!((Value::from(found), pages), (whole["tasks"].clone(), 3));
+    let names = |range, enough| snapshot.task_page(range, enough, &View::whole().with_fields("name")).json;
+    assert_eq!(names(1..3, 9000).get(), r#"{"tasks": [{"name": "t1"}, {"name": "t2"}], "next": 3}"#);
+    assert_eq!(names(3..9, 0).get(), r#"{"tasks": [{"name": "t3"}], "next": 4}"#, "one at least");
+    assert_eq!(names(9..12, 9000).get(), r#"{"tasks": []}"#);
+}
+
+#[test]
+fn a_job_that_cannot_go_on_fails_with_the_reason() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, SUM_PRODUCT);
+    hub.handed_out();
+    hub.machine.fail_job(job, "cannot be kept".into(), hub.now).unwrap();
+    hub.actions();
+    let shown = record(hub.stored(job));
+    assert_eq!((&shown["status"], &shown["msg"]), (&json!("FAILED"), &json!("cannot be kept")));
+    assert_eq!(shown["tasks"][0]["status"], "CANCELLED");
+    assert!(hub.machine.fail_job(job, "again".into(), hub.now).is_err());
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::state::JobSummary;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
 use hub_transport::{Bytes, Message, Outcome, Receipt, Text, Topology, Transport};
@@ -17,11 +18,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::follow::{STEP, follow, has_ended};
+use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    TaskQuery, View, WorkerInfo,
 };
 use crate::wire::{self, JobMessage, Names, Reply, Request, RequestMessage};
 
@@ -150,6 +152,28 @@ impl AmqpHub {
         })
     }
 
+    /// A record in one answer; in pieces, where it is too large for a message.
+    async fn one_record(&self, id: JobId, view: &View, wait: Option<Duration>) -> Result<Json, RequestError> {
+        match self.ask(Request::Job { id, wait_ms: wait.map(millis), view: view.clone() }).await {
+            Err(error) if error.kind == RequestErrorKind::TooLarge && view.shows_tasks() => {
+                self.record_in_pieces(id, view).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn record_in_pieces(&self, id: JobId, view: &View) -> Result<Json, RequestError> {
+        let head = self.ask(Request::Job { id, wait_ms: None, view: view.clone().without_tasks() }).await?;
+        let (mut pieces, mut after) = (Pieces::new(&head), Some(0));
+        while let Some(first) = after {
+            let limit = Some(TaskQuery::LARGEST_PAGE);
+            let page: Page = self.ask(Request::Tasks { id, after: Some(first), limit, view: view.clone() }).await?;
+            pieces.add(&page);
+            after = page.next.filter(|next| *next > first);
+        }
+        Ok(pieces.whole())
+    }
+
     /// Says `word` and waits for the reply until `deadline`. The place for replies goes with its
     /// session: what may be repeated is then asked again from the next one.
     async fn exchange<T: DeserializeOwned>(
@@ -262,6 +286,10 @@ async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A submission as it goes out, and the id that its job has.
 fn job_message(submission: &Submission, wait: Option<Duration>) -> (JobId, JobMessage) {
     let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
@@ -348,13 +376,27 @@ impl Hub for AmqpHub {
         }
     }
 
-    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
-        let Some(wait) = wait else { return self.ask(Request::Job { id, wait_ms: None }).await };
-        follow(wait, |step| {
-            let wait_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
-            self.ask(Request::Job { id, wait_ms: Some(wait_ms) })
-        })
-        .await
+    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
+        let record = match wait {
+            None => self.one_record(id, &view, None).await?,
+            Some(wait) if view.is_whole() => follow(wait, |step| self.one_record(id, &view, Some(step))).await?,
+            // What is shown may not tell whether the job has ended.
+            Some(wait) => {
+                self.summary(id, Some(wait)).await?;
+                self.one_record(id, &view, None).await?
+            }
+        };
+        Ok(record.into())
+    }
+
+    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
+        let Some(wait) = wait else { return self.ask(Request::Summary { id, wait_ms: None }).await };
+        follow(wait, |step| self.ask(Request::Summary { id, wait_ms: Some(millis(step)) })).await
+    }
+
+    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
+        let TaskQuery { after, limit, view } = query;
+        self.ask(Request::Tasks { id, after, limit, view }).await
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {

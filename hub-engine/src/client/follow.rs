@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use hub_core::Json;
+use hub_core::state::JobSummary;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -16,15 +17,34 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Nobody waits longer, and the clock can still express it.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// Asks for a job's record until the job has ended or `wait` is over. `ask` is told for how long the answer
+/// What tells whether its job has ended.
+pub(super) trait Standing {
+    /// Whether it has.
+    fn has_ended(&self) -> bool;
+}
+
+impl Standing for Json {
+    fn has_ended(&self) -> bool {
+        has_ended(self)
+    }
+}
+
+impl Standing for JobSummary {
+    fn has_ended(&self) -> bool {
+        self.status.is_terminal()
+    }
+}
+
+/// Asks how a job stands until the job has ended or `wait` is over. `ask` is told for how long the answer
 /// may be held back.
 ///
 /// # Errors
 /// Those of `ask` that time does not heal. That nobody is there is final only as long as nobody has answered.
-pub(super) async fn follow<F, Answer>(wait: Duration, ask: F) -> Result<Json, RequestError>
+pub(super) async fn follow<T, F, Answer>(wait: Duration, ask: F) -> Result<T, RequestError>
 where
+    T: Standing + Send,
     F: Fn(Duration) -> Answer + Send,
-    Answer: Future<Output = Result<Json, RequestError>> + Send,
+    Answer: Future<Output = Result<T, RequestError>> + Send,
 {
     let deadline = Instant::now() + wait.min(LONGEST);
     let mut answered = false;
@@ -35,7 +55,7 @@ where
         let outcome = ask(step).await;
         let over = step == left;
         match &outcome {
-            Ok(record) if over || has_ended(record) => return outcome,
+            Ok(standing) if over || standing.has_ended() => return outcome,
             Ok(_) => answered = true,
             Err(error) if over || !passes(error.kind, answered) => return outcome,
             Err(error) => tracing::debug!(%error, "asking again"),

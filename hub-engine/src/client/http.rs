@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::state::JobSummary;
 use hub_core::{JobId, Json};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -12,8 +13,8 @@ use uuid::Uuid;
 
 use super::follow::{STEP, follow};
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    TaskQuery, View, WorkerInfo,
 };
 
 /// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
@@ -65,7 +66,13 @@ impl HttpHub {
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RequestError> {
         let url = self.base.join("api/v1/").and_then(|root| root.join(path));
         let url = url.map_err(|error| invalid(format!("{path:?} is no path: {error}")))?;
-        Ok(self.client.request(method, url).timeout(self.timeout))
+        Ok(self.client.request(method, url))
+    }
+
+    /// Asks for what may be held back for `step`.
+    async fn ask_waiting<T: DeserializeOwned>(&self, path: &str, step: Duration) -> Result<T, RequestError> {
+        let request = self.request(Method::GET, path)?.query(&[("wait", step.as_secs_f64().to_string())]);
+        self.read(self.send_within(request, self.timeout + step).await?)
     }
 
     fn submission(&self, submission: &Submission) -> Result<RequestBuilder, RequestError> {
@@ -76,25 +83,45 @@ impl HttpHub {
 
     /// Sends, and returns the text of the answer.
     async fn send(&self, request: RequestBuilder) -> Result<String, RequestError> {
-        let answer = request.send().await.map_err(|error| self.failed(error))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| self.failed(error))?;
-        if status.is_success() {
-            return Ok(text);
+        self.send_within(request, self.timeout).await
+    }
+
+    /// The same where the answer may begin later. A long answer takes its time, but goes on all the while.
+    async fn send_within(&self, request: RequestBuilder, begins: Duration) -> Result<String, RequestError> {
+        let answer = tokio::time::timeout(begins, request.send()).await.map_err(|_| self.silent())?;
+        let mut answer = answer.map_err(|error| self.failed(error))?;
+        let (status, mut body) = (answer.status(), Vec::new());
+        loop {
+            let chunk = tokio::time::timeout(self.timeout, answer.chunk()).await.map_err(|_| self.silent())?;
+            match chunk.map_err(|error| self.failed(error))? {
+                Some(chunk) => body.extend_from_slice(&chunk),
+                None => break,
+            }
         }
-        Err(serde_json::from_str(&text).unwrap_or_else(|_| self.foreign(status)))
+        if status.is_success() {
+            return String::from_utf8(body).map_err(|_| self.foreign(status));
+        }
+        Err(serde_json::from_slice(&body).unwrap_or_else(|_| self.foreign(status)))
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RequestError> {
-        let text = self.send(request).await?;
+        self.read(self.send(request).await?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, text: String) -> Result<T, RequestError> {
         serde_json::from_str(&text).map_err(|error| {
             let message = format!("the answer of {} is unclear: {error}", self.base);
             RequestError::new(RequestErrorKind::Internal, message)
         })
     }
 
+    fn silent(&self) -> RequestError {
+        let message = format!("the dispatcher at {} did not answer within {} s", self.base, self.timeout.as_secs_f32());
+        RequestError::new(RequestErrorKind::TimedOut, message)
+    }
+
     fn failed(&self, error: reqwest::Error) -> RequestError {
-        let (base, seconds) = (&self.base, self.timeout.as_secs_f32());
+        let base = &self.base;
         let mut why = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(inner) = source {
@@ -105,7 +132,7 @@ impl HttpHub {
             let advice = "Is hub-dispatcher running with --http there?";
             (RequestErrorKind::Unreachable, format!("no dispatcher answers at {base}: {why}. {advice}"))
         } else if error.is_timeout() {
-            (RequestErrorKind::TimedOut, format!("the dispatcher at {base} did not answer within {seconds} s"))
+            return self.silent();
         } else {
             let warning = "What was asked may have been done all the same";
             (RequestErrorKind::Unreachable, format!("the connection to {base} broke: {why}. {warning}"))
@@ -118,6 +145,14 @@ impl HttpHub {
             format!("{} answered {status}, and not as a Hub does: is another program listening there?", self.base);
         RequestError::new(RequestErrorKind::Unreachable, message)
     }
+}
+
+fn view_query(view: &View) -> Vec<(&'static str, String)> {
+    let mut query: Vec<(&str, String)> = Vec::new();
+    query.extend(view.fields.as_ref().map(|fields| ("fields", fields.join(","))));
+    query.extend(view.no_data.then(|| ("data", "false".to_owned())));
+    query.extend(view.no_tasks.then(|| ("tasks", "false".to_owned())));
+    query
 }
 
 fn invalid(message: String) -> RequestError {
@@ -137,24 +172,44 @@ impl Hub for HttpHub {
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
         let wait = wait.min(STEP);
         let request = self.submission(&submission)?.query(&[("wait", wait.as_secs_f64().to_string())]);
-        self.ask(request.timeout(self.timeout + wait)).await
+        self.read(self.send_within(request, self.timeout + wait).await?)
     }
 
-    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
-        let path = format!("jobs/{id}");
-        let Some(wait) = wait else { return self.ask(self.request(Method::GET, &path)?).await };
-        let path = &path;
-        follow(wait, |step| async move {
-            let request = self.request(Method::GET, path)?.query(&[("wait", step.as_secs_f64().to_string())]);
-            self.ask(request.timeout(self.timeout + step)).await
-        })
-        .await
+    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
+        let path = &format!("jobs/{id}");
+        let query = view_query(&view);
+        let Some(wait) = wait else {
+            let record: Json = self.ask(self.request(Method::GET, path)?.query(&query)).await?;
+            return Ok(record.into());
+        };
+        if !view.is_whole() {
+            // What is shown may not tell whether the job has ended.
+            self.summary(id, Some(wait)).await?;
+            let record: Json = self.ask(self.request(Method::GET, path)?.query(&query)).await?;
+            return Ok(record.into());
+        }
+        follow(wait, |step| self.ask_waiting::<Json>(path, step)).await.map(Record::from)
+    }
+
+    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
+        let path = &format!("jobs/{id}/summary");
+        let Some(wait) = wait else { return self.ask(self.request(Method::GET, path)?).await };
+        follow(wait, |step| self.ask_waiting(path, step)).await
+    }
+
+    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
+        let mut pairs = view_query(&query.view);
+        pairs.extend(query.after.map(|after| ("after", after.to_string())));
+        pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+        self.ask(self.request(Method::GET, &format!("jobs/{id}/tasks"))?.query(&pairs)).await
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
         let mut query: Vec<(&str, String)> = Vec::new();
         query.extend(filter.status.iter().map(|status| ("status", status.to_string())));
         query.extend(filter.name.map(|name| ("name", name)));
+        query.extend(filter.since.map(|since| ("since", since.to_string())));
+        query.extend(filter.until.map(|until| ("until", until.to_string())));
         query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
         query.extend(filter.after.map(|after| ("after", after)));
         self.ask(self.request(Method::GET, "jobs")?.query(&query)).await

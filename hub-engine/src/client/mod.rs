@@ -4,6 +4,7 @@
 mod amqp;
 mod follow;
 mod http;
+mod pieces;
 mod replies;
 mod submissions;
 

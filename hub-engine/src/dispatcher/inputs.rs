@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{Attempt, JobId, TaskId};
 use hub_core::{Steady, Timestamp};
 use hub_transport::supervisor::DeliveryRef;
@@ -15,6 +16,7 @@ use super::lately::Lookup;
 use super::publish::Issue;
 use super::room::Place;
 use crate::operations::RequestError;
+use crate::store::StoreError;
 
 /// An input of the loop.
 #[derive(Debug)]
@@ -32,6 +34,19 @@ pub(super) enum Input {
     Ask(Ask),
     /// The batch with this number is in the store.
     Committed(u64),
+    /// The store can never keep one of the changes of the batch with this number; the changes, which one, and why.
+    Refused {
+        /// The batch.
+        number: u64,
+        /// Its changes.
+        changes: Arc<Vec<Change>>,
+        /// Which one.
+        change: usize,
+        /// Why, for people.
+        why: String,
+    },
+    /// The store is of no use until somebody repairs it.
+    StoreBroken(StoreError),
     /// How it went to publish a part of a batch's tasks.
     Published {
         /// The batch.
@@ -53,7 +68,7 @@ pub(super) enum Input {
     /// A request is answered.
     Answered(DeliveryRef),
     /// All submissions of a message were refused and are answered: nothing of it is to be kept.
-    Refused(DeliveryRef),
+    NothingKept(DeliveryRef),
     /// Stop within this time.
     Stop(Duration),
 }
@@ -122,6 +137,8 @@ pub(super) struct Submit {
 pub(super) enum Ask {
     /// A live job as it stands. `None`: it is not live.
     Job(JobId, oneshot::Sender<Option<Box<LiveView>>>),
+    /// The line of a live job in a listing. `None`: it is not live.
+    Summary(JobId, oneshot::Sender<Option<JobSummary>>),
     /// Tell when this job has ended and is in the store as such; at once if it is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Stop a job. `None`: it is not live.

@@ -55,9 +55,24 @@ impl Intake {
         let job = Arc::new(job);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
-        let stored = look_up(&self.store, id, &job).await.map_err(store_failed)?.map(Box::new);
+        let stored = look_up(&self.store, id, &job).await.map_err(|error| self.store_failed(error))?.map(Box::new);
         let (answer, answered) = oneshot::channel();
         Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
+    }
+
+    /// The refusal where the store cannot be read. The loop is told of one that is of no more use.
+    pub(super) fn store_failed(&self, error: StoreError) -> RequestError {
+        if matches!(error, StoreError::UnknownCursor(_) | StoreError::BadLimit(_)) {
+            return RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
+        }
+        if matches!(error, StoreError::Closed) {
+            return stopping();
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be read");
+        if error.is_final() {
+            let _ = self.inputs.send(Input::StoreBroken(error));
+        }
+        RequestError::new(RequestErrorKind::Internal, "the store cannot be read; the dispatcher's log says more")
     }
 
     /// Brings checked jobs before the loop, which answers after the commit. `place`: what they were parsed in.
@@ -152,13 +167,4 @@ pub(super) fn full() -> RequestError {
 /// The refusal of a dispatcher that stops.
 pub(super) fn stopping() -> RequestError {
     RequestError::new(RequestErrorKind::Unavailable, "the dispatcher is stopping; try again")
-}
-
-/// The refusal where the store cannot be read.
-pub(super) fn store_failed(error: StoreError) -> RequestError {
-    if let StoreError::UnknownCursor(_) = error {
-        return RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-    }
-    tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be read");
-    RequestError::new(RequestErrorKind::Internal, "the store cannot be read; the dispatcher's log says more")
 }

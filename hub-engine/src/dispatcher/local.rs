@@ -5,21 +5,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::machine::{LiveView, Update};
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use hub_core::{JobId, Json, TaskId, TaskStatus};
 use hub_transport::supervisor::{DeliveryRef, LinkHealth};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::inputs::{Admitted, Ask, Ended, Input, Submit};
-use super::intake::{Answered, Arrival, Intake, full, stopping, store_failed};
+use super::intake::{Answered, Arrival, Intake, full, stopping};
+use super::open_answers::OpenAnswers;
 use super::room::Place;
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    UpdateStatus, WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    TaskQuery, UpdateStatus, View, WorkerInfo,
 };
+use crate::store::{JobPart, Part};
 
-/// The record of a job of so many tasks is written at once.
+/// A view of a job of at most this many tasks is made a snapshot at once.
 const SMALL: usize = 100;
+/// A record that is larger is not sent along with the answer to a submission.
+const LARGEST_ALONG: usize = 4 * 1024 * 1024;
+/// A page of tasks has about so many bytes at most.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A handle on the dispatcher of this process.
 #[derive(Debug)]
@@ -27,6 +33,9 @@ pub(super) struct LocalHub {
     intake: Intake,
     link: watch::Receiver<LinkHealth>,
     incarnation: u64,
+    open_answers: OpenAnswers,
+    /// A part of an answer that is to fit into one message has so many bytes at most.
+    part_bytes: usize,
 }
 
 /// A submission that comes before the loop.
@@ -38,8 +47,17 @@ pub(super) struct Admission {
 }
 
 impl LocalHub {
-    pub(super) const fn new(intake: Intake, link: watch::Receiver<LinkHealth>, incarnation: u64) -> Self {
-        Self { intake, link, incarnation }
+    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    pub(super) fn new(
+        intake: Intake,
+        link: watch::Receiver<LinkHealth>,
+        incarnation: u64,
+        open_answers: OpenAnswers,
+        max_message_bytes: Option<usize>,
+    ) -> Self {
+        // Something stands around it in a message.
+        let part_bytes = max_message_bytes.map_or(usize::MAX, |limit| limit - limit / 8);
+        Self { intake, link, incarnation, open_answers, part_bytes }
     }
 
     /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
@@ -79,28 +97,33 @@ impl LocalHub {
         let Admission { answered, wait, ended } = admission;
         let Some(wait) = wait else { return Ok(answered.admitted().await?.into()) };
         let id = match tokio::time::timeout(wait, ended).await {
-            Ok(Ok(Some(ended))) => {
-                return Ok(Submitted { record: record_of(Arc::clone(&ended)).await.ok(), ..Submitted::new(ended.id) });
-            }
+            Ok(Ok(Some(ended))) => return Ok(self.submitted(ended).await),
             Err(_) => return Ok(answered.admitted().await?.into()),
             // It was refused, or had ended before, or the dispatcher stops.
             Ok(_) => answered.admitted().await?.id,
         };
+        match self.ask(|answer| Ask::Job(id, answer)).await {
+            Ok(None) => {}
+            _ => return Ok(Submitted::new(id)),
+        }
         // A record that cannot be had now does not make the job refused: it can be asked for.
-        let stored = match self.ask(|answer| Ask::Job(id, answer)).await {
-            Ok(None) => self.stored(id).await.ok(),
-            _ => None,
-        };
-        let record = match stored {
-            Some(job) => record_of(Arc::new(job)).await.ok(),
-            None => None,
-        };
-        Ok(Submitted { record, ..Submitted::new(id) })
+        match self.stored(id).await {
+            Ok(stored) => Ok(self.submitted(Arc::new(stored)).await),
+            Err(_) => Ok(Submitted::new(id)),
+        }
+    }
+
+    /// The answer where the job has ended: with its record, if that is not too large.
+    async fn submitted(&self, ended: Arc<JobSnapshot>) -> Submitted {
+        let submitted = Submitted::new(ended.id);
+        let Some(hold) = self.open_answers.try_hold(ended.weight()) else { return submitted };
+        let record = Record::new(ended, View::whole(), Some(hold)).within(LARGEST_ALONG.min(self.part_bytes)).await;
+        Submitted { record: record.ok().flatten(), ..submitted }
     }
 
     /// All submissions of a message from the broker are refused, and it needs no more attention.
     pub(super) fn refused(&self, delivery: DeliveryRef) {
-        let _ = self.intake.inputs.send(Input::Refused(delivery));
+        let _ = self.intake.inputs.send(Input::NothingKept(delivery));
     }
 
     async fn submit_here(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
@@ -126,7 +149,8 @@ impl LocalHub {
     /// A result for a task whose job has ended: fine if it says what is known anyway.
     pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
         let status = status_of(update);
-        let stored = self.intake.store.find_family(update.id.family()).await.map_err(store_failed)?;
+        let stored =
+            self.intake.store.find_family(update.id.family()).await.map_err(|error| self.intake.store_failed(error))?;
         let task = stored.as_ref().and_then(|job| {
             let index = usize::try_from(update.id.index_in(job.id)?).ok()?;
             job.tasks.get(index)
@@ -142,7 +166,57 @@ impl LocalHub {
     }
 
     async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {
-        self.intake.store.get(id).await.map_err(store_failed)?.ok_or_else(|| unknown_job(id))
+        let stored = self.intake.store.get(id).await.map_err(|error| self.intake.store_failed(error))?;
+        stored.ok_or_else(|| unknown_job(id))
+    }
+
+    /// A live job with its place among the open answers. `None`: it is not live.
+    async fn live(&self, id: JobId) -> Result<Option<(JobSnapshot, OwnedSemaphorePermit)>, RequestError> {
+        let Some(summary) = self.ask(|answer| Ask::Summary(id, answer)).await? else { return Ok(None) };
+        let tasks = summary.tasks as usize * TASK_WEIGHT;
+        let mut hold = self.open_answers.hold(tasks).await?;
+        let Some(job) = self.ask(|answer| Ask::Job(id, answer)).await? else { return Ok(None) };
+        let job = snapshot_of(*job).await?;
+        // Its values are the loop's too, as long as it is live; its end may come before the answer's.
+        self.open_answers.hold_more(&mut hold, job.weight().saturating_sub(tasks)).await?;
+        Ok(Some((job, hold)))
+    }
+
+    /// A part of a job that is not live, with its place among the open answers.
+    async fn stored_part(
+        &self,
+        id: JobId,
+        part: Part,
+        bytes: usize,
+    ) -> Result<(JobPart, OwnedSemaphorePermit), RequestError> {
+        let hold = self.open_answers.hold(bytes).await?;
+        let found = self.intake.store.get_part(id, part).await.map_err(|error| self.intake.store_failed(error))?;
+        Ok((found.ok_or_else(|| unknown_job(id))?, hold))
+    }
+
+    /// A job that is not live, as far as a record with this view needs it.
+    async fn stored_for(&self, id: JobId, view: &View) -> Result<(JobSnapshot, OwnedSemaphorePermit), RequestError> {
+        if !view.shows_data() {
+            let tasks = if view.shows_tasks() { 0..u32::MAX } else { 0..0 };
+            let count = self.stored_summary(id).await?.tasks as usize;
+            let part = Part { tasks, bytes: usize::MAX, data: false };
+            let (part, hold) = self.stored_part(id, part, count * TASK_WEIGHT).await?;
+            return Ok((part.job, hold));
+        }
+        let weight = self.intake.store.weight(id).await.map_err(|error| self.intake.store_failed(error))?;
+        let hold = self.open_answers.hold(weight.ok_or_else(|| unknown_job(id))?).await?;
+        Ok((self.stored(id).await?, hold))
+    }
+
+    async fn stored_summary(&self, id: JobId) -> Result<JobSummary, RequestError> {
+        let found = self.intake.store.summary(id).await.map_err(|error| self.intake.store_failed(error))?;
+        found.ok_or_else(|| unknown_job(id))
+    }
+
+    /// The job as it ended, if it does within `wait`.
+    async fn end_of(&self, id: JobId, wait: Option<Duration>) -> Ended {
+        let ended = tokio::time::timeout(wait?, self.ask(|answer| Ask::Ended(id, answer))).await;
+        ended.ok()?.ok()?
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, RequestError> {
@@ -166,23 +240,51 @@ impl Hub for LocalHub {
         self.submit_here(submission, Some(wait)).await
     }
 
-    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
-        if let Some(wait) = wait {
-            let ended = self.ask(|answer| Ask::Ended(id, answer));
-            // Whether it has ended or the time is over: the record says.
-            if let Ok(Ok(Some(ended))) = tokio::time::timeout(wait, ended).await {
-                return record_of(ended).await;
-            }
+    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
+        view.check()?;
+        if let Some(ended) = self.end_of(id, wait).await {
+            let hold = self.open_answers.hold(ended.weight()).await?;
+            return Ok(Record::new(ended, view, Some(hold)));
         }
-        let snapshot = match self.ask(|answer| Ask::Job(id, answer)).await? {
-            Some(live) => snapshot_of(*live).await?,
-            None => self.stored(id).await?,
+        let (job, hold) = match self.live(id).await? {
+            Some(live) => live,
+            None => self.stored_for(id, &view).await?,
         };
-        record_of(Arc::new(snapshot)).await
+        Ok(Record::new(Arc::new(job), view, Some(hold)))
+    }
+
+    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
+        if let Some(ended) = self.end_of(id, wait).await {
+            return Ok(ended.summary());
+        }
+        match self.ask(|answer| Ask::Summary(id, answer)).await? {
+            Some(live) => Ok(live),
+            None => self.stored_summary(id).await,
+        }
+    }
+
+    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
+        query.view.check()?;
+        let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.part_bytes));
+        let (job, end, hold) = match self.live(id).await? {
+            Some((job, hold)) => (job, range.end, hold),
+            None => {
+                let part = Part { tasks: range.clone(), bytes, data: query.view.shows_data() };
+                let (JobPart { job, end }, hold) = self.stored_part(id, part, bytes).await?;
+                (job, end, hold)
+            }
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            let _hold = hold;
+            job.task_page(range.start..end, bytes, &query.view).json
+        });
+        written.await.map_err(|_| {
+            RequestError::new(RequestErrorKind::Internal, "the page could not be written; the log says more")
+        })
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        self.intake.store.list(&filter).await.map_err(store_failed)
+        self.intake.store.list(&filter).await.map_err(|error| self.intake.store_failed(error))
     }
 
     async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
@@ -272,16 +374,6 @@ async fn snapshot_of(live: LiveView) -> Result<JobSnapshot, RequestError> {
         return Ok(live.into_snapshot());
     }
     tokio::task::spawn_blocking(move || live.into_snapshot()).await.map_err(|_| {
-        RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
-    })
-}
-
-/// A job's record. That of a large one takes a while to write: not on the thread that carries messages.
-async fn record_of(job: Arc<JobSnapshot>) -> Result<Json, RequestError> {
-    if job.tasks.len() <= SMALL {
-        return Ok(job.record());
-    }
-    tokio::task::spawn_blocking(move || job.record()).await.map_err(|_| {
         RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
     })
 }

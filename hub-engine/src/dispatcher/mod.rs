@@ -15,6 +15,7 @@ mod inputs;
 mod intake;
 mod lately;
 mod local;
+mod open_answers;
 mod publish;
 mod replies;
 mod requests;
@@ -40,6 +41,7 @@ use inputs::Input;
 use intake::Intake;
 use lately::Lookups;
 use local::LocalHub;
+use open_answers::OpenAnswers;
 use replies::Replier;
 use room::Room;
 
@@ -56,6 +58,8 @@ pub struct Dispatcher {
     hub: Arc<LocalHub>,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Receiver<bool>,
+    broken: watch::Receiver<Option<Arc<StoreError>>>,
+    store: Arc<dyn Store>,
     driving: JoinHandle<()>,
 }
 
@@ -98,6 +102,7 @@ impl Dispatcher {
         let replier = Replier::start(link.clone(), max_message_bytes);
         let (inputs, from_inputs) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
+        let (give_up, broken) = watch::channel(None);
         let lookups = Lookups::default();
         let intake = Intake {
             inputs: inputs.clone(),
@@ -107,10 +112,11 @@ impl Dispatcher {
             room: Arc::new(Room::new()),
         };
         let room = Arc::clone(&intake.room);
-        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation));
+        let open_answers = OpenAnswers::new(settings.answer_bytes);
+        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, max_message_bytes));
         let driver = Driver::new(
             machine,
-            store,
+            Arc::clone(&store),
             link.clone(),
             replier,
             acks,
@@ -118,12 +124,13 @@ impl Dispatcher {
             Arc::clone(&hub),
             inputs.clone(),
             announce_ready,
+            give_up,
             lookups,
             room,
             &unique.simple().to_string(),
         );
         let driving = tokio::spawn(driver.run(events, from_inputs));
-        Ok(Self { link, hub, inputs, ready, driving })
+        Ok(Self { link, hub, inputs, ready, broken, store, driving })
     }
 
     /// Waits until the dispatcher is connected and listens for jobs and results.
@@ -144,11 +151,22 @@ impl Dispatcher {
         self.link.health()
     }
 
-    /// Takes in nothing more, brings to an end what it has begun (within `grace`), and disconnects.
+    /// Returns when the dispatcher has given up because its store is of no use, and why. What remains is to stop it.
+    pub async fn broken(&self) -> Arc<StoreError> {
+        let mut broken = self.broken.clone();
+        match broken.wait_for(Option::is_some).await.ok().and_then(|error| error.clone()) {
+            Some(error) => error,
+            // It has stopped in good order, and will not break any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes in nothing more, brings to an end what it has begun (within `grace`), disconnects, and closes the store.
     pub async fn stop(self, grace: Duration) {
         let _ = self.inputs.send(Input::Stop(grace));
         if let Err(error) = self.driving.await {
             tracing::error!(%error, "the dispatcher's loop ended in a panic");
         }
+        self.store.close().await;
     }
 }

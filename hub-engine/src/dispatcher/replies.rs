@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bundle::Bounds;
-use crate::operations::RequestError;
+use crate::operations::{RequestError, RequestErrorKind};
 use crate::wire::{self, Replies, Reply, ReplyFor};
 
 /// So many answers are looked at together, and go in one message at most.
@@ -38,6 +38,8 @@ pub(super) struct Replier {
     orders: mpsc::UnboundedSender<Order>,
     /// Number of messages whose address for answers was refused.
     refused: Arc<AtomicU64>,
+    /// What an answer has at most, in bytes.
+    largest: Option<usize>,
 }
 
 /// What is to be done about answers that can go together.
@@ -73,7 +75,8 @@ impl Replier {
     pub(super) fn start(link: Link, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
         tokio::spawn(gather(link.clone(), from_orders, Bounds::new(TURN, max_message_bytes)));
-        Self { link, orders, refused: Arc::default() }
+        let largest = max_message_bytes.map(|limit| limit.saturating_sub(2 * FRAME));
+        Self { link, orders, refused: Arc::default(), largest }
     }
 
     /// Where the answer to a message goes: nowhere, where it names an address that is not a client's own.
@@ -99,16 +102,32 @@ impl Replier {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// How many bytes an answer has at most, where that is known.
+    pub(super) const fn largest(&self) -> Option<usize> {
+        self.largest
+    }
+
     /// Sends an answer. Whoever has gone meanwhile does not get it.
     pub(super) fn send<T: Serialize>(&self, reply: &ReplyTo, outcome: Result<T, RequestError>) {
         let Some(address) = reply.address.clone() else { return };
-        let body = wire::raw(&Reply::new(outcome));
+        let body = self.fitting(wire::raw(&Reply::new(outcome)));
         match &reply.correlation_id {
             Some(to) if reply.reads_many => {
                 let answer = ReplyFor { to: to.to_string(), reply: body };
                 let _ = self.orders.send(Order::Send { address, answer });
             }
             to => send(&self.link, address, to.clone(), &body),
+        }
+    }
+
+    /// The answer, or a refusal that says that the broker would not carry it: otherwise who asks waits for ever.
+    fn fitting(&self, body: Box<RawValue>) -> Box<RawValue> {
+        match self.largest {
+            // The limit is of what is asked for; what stands around it has room.
+            Some(largest) if body.get().len() > largest + FRAME => {
+                wire::raw(&Reply::new::<()>(Err(too_large("the answer", body.get().len(), largest))))
+            }
+            _ => body,
         }
     }
 
@@ -119,6 +138,15 @@ impl Replier {
             let _ = is_done.await;
         }
     }
+}
+
+/// The refusal of an answer that has more bytes than a message may have.
+pub(super) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
+    let message = format!(
+        "{what} has {bytes} bytes or more, a message over the broker has {limit} at most: ask for it without values \
+         (\"no_data\"; hub-client status --no-data), some tasks at a time (\"type\": \"tasks\"), or over HTTP"
+    );
+    RequestError::new(RequestErrorKind::TooLarge, message)
 }
 
 /// Whatever is there goes together; nothing waits for more.

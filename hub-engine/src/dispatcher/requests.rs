@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::JobId;
+use hub_core::{JobId, Json};
 use hub_transport::Delivery;
 use hub_transport::supervisor::DeliveryRef;
 use serde::Serialize;
@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, mpsc};
 use super::inputs::{Input, Submit};
 use super::intake::Arrival;
 use super::local::{Admission, LocalHub};
-use super::replies::{Replier, ReplyTo};
+use super::replies::{Replier, ReplyTo, too_large};
 use super::settings::OPEN_REQUESTS;
-use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate, Submitted};
+use crate::operations::{Hub, RequestError, RequestErrorKind, ResultUpdate, Submitted, TaskQuery, View};
 use crate::wire::{JobMessage, Request};
 
 /// How long an answer to "tell me when it has ended" is held back at most.
@@ -187,7 +187,11 @@ pub(super) fn posted_late(hub: &Arc<LocalHub>, replier: &Replier, reply: ReplyTo
 async fn answer(hub: &dyn Hub, replier: &Replier, reply: &ReplyTo, request: Request, longest_wait: Duration) {
     let wait = request.wait().map(|wait| wait.min(longest_wait));
     match request {
-        Request::Job { id, .. } => replier.send(reply, hub.job(id, wait).await),
+        Request::Job { id, view, .. } => replier.send(reply, record(hub, replier, id, view, wait).await),
+        Request::Summary { id, .. } => replier.send(reply, hub.summary(id, wait).await),
+        Request::Tasks { id, after, limit, view } => {
+            replier.send(reply, hub.tasks(id, TaskQuery { after, limit, view }).await);
+        }
         Request::Jobs { filter } => replier.send(reply, hub.jobs(filter).await),
         Request::Cancel { id } => replier.send(reply, hub.cancel(id).await.map(|()| Id { id })),
         Request::Remove { id } => replier.send(reply, hub.remove(id).await.map(|()| Id { id })),
@@ -198,4 +202,17 @@ async fn answer(hub: &dyn Hub, replier: &Replier, reply: &ReplyTo, request: Requ
         Request::Workers => replier.send(reply, hub.workers().await),
         Request::Health => replier.send(reply, hub.health().await),
     }
+}
+
+/// A record that fits into one message.
+async fn record(
+    hub: &dyn Hub,
+    replier: &Replier,
+    id: JobId,
+    view: View,
+    wait: Option<Duration>,
+) -> Result<Json, RequestError> {
+    let record = hub.record(id, view, wait).await?;
+    let Some(limit) = replier.largest() else { return record.into_json().await };
+    record.sized(limit).await?.map_err(|size| too_large(&format!("the record of job {id}"), size, limit))
 }

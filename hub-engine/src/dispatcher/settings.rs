@@ -46,6 +46,9 @@ pub struct DispatcherSettings {
     /// With so many bytes of unfinished jobs in memory, about, likewise; and submissions over HTTP are refused for the
     /// time being.
     pub max_live_bytes: u64,
+    /// How many bytes all open answers may hold together: jobs whose records are being read. Beyond it, who asks is told to
+    /// try again. One answer that is larger is given alone.
+    pub answer_bytes: usize,
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
@@ -65,6 +68,7 @@ impl DispatcherSettings {
             retain_jobs: 10_000,
             live_tasks_high: 2_000_000,
             max_live_bytes: 1024 * 1024 * 1024,
+            answer_bytes: 256 * 1024 * 1024,
             broker_forgets: false,
             backoff: Backoff::default(),
         }

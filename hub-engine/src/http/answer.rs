@@ -1,11 +1,12 @@
 //! Answers: JSON in every case.
 
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_core::Json;
 use serde::Serialize;
 
-use crate::operations::{RequestError, RequestErrorKind};
+use crate::operations::{Record, RequestError, RequestErrorKind};
 
 /// When to try again what cannot be done at present.
 const RETRY_AFTER_SECONDS: &str = "2";
@@ -28,6 +29,19 @@ pub(super) fn ok<T: Serialize>(value: &T) -> Response {
 /// JSON text as it stands.
 pub(super) fn raw(json: &Json) -> Response {
     body(StatusCode::OK, json.get().to_owned())
+}
+
+/// A status record: at once where it is small, else in parts, each when the reader takes it.
+pub(super) fn record(mut record: Record) -> Response {
+    if record.is_small() {
+        return body(StatusCode::OK, std::iter::from_fn(|| record.next_part()).collect());
+    }
+    let parts = futures_util::stream::try_unfold(record, async |mut record| {
+        // A part may hold large values: not on the thread that carries messages.
+        let written = tokio::task::spawn_blocking(move || record.next_part().map(|part| (part, record)));
+        written.await.map_err(std::io::Error::other)
+    });
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response()
 }
 
 /// A new thing, which from now on is found at `place`.
@@ -83,6 +97,9 @@ impl From<RequestError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = body(self.status, serde_json::to_string(&self.error).unwrap_or_default());
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

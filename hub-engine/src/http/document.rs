@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{reference, schemas, text, uuid};
+use super::schemas::{reference, schemas, text, time, uuid};
+use crate::operations::TaskQuery;
 
 /// The document.
 pub(super) fn openapi() -> Value {
@@ -51,6 +52,8 @@ fn operations() -> Vec<Operation> {
             parameters: vec![
                 in_query("status", "Only jobs of this status; may stand several times.", reference("JobStatus")),
                 in_query("name", "Only jobs of exactly this name.", text()),
+                in_query("since", "Only jobs submitted at this time or later.", time()),
+                in_query("until", "Only jobs submitted before this time.", time()),
                 in_query(
                     "limit",
                     "At most so many.",
@@ -79,9 +82,48 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
+            parameters: vec![job(), wait(), fields(), data(), tasks()],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}",
+                "getJob",
+                "The status record of a job, in parts as they are read. Keys that are not asked for are absent.",
+                reference("JobRecord"),
+            )
+        },
+        Operation {
             parameters: vec![job(), wait()],
             refusals: &["400", "404"],
-            ..get("/api/v1/jobs/{id}", "getJob", "The status record of a job.", reference("JobRecord"))
+            ..get(
+                "/api/v1/jobs/{id}/summary",
+                "getSummary",
+                "How a job stands, in few words: its line in a listing.",
+                reference("JobSummary"),
+            )
+        },
+        Operation {
+            parameters: vec![
+                job(),
+                in_query(
+                    "after",
+                    "Go on where the page before ended: its \"next\".",
+                    json!({"type": "integer", "minimum": 0}),
+                ),
+                in_query(
+                    "limit",
+                    "At most so many; fewer where they are large.",
+                    json!({"type": "integer", "minimum": 1, "maximum": TaskQuery::LARGEST_PAGE, "default": TaskQuery::DEFAULT_PAGE}),
+                ),
+                fields(),
+                data(),
+            ],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}/tasks",
+                "listTasks",
+                "The records of a job's tasks, a page at a time.",
+                reference("TaskPage"),
+            )
         },
         Operation {
             method: "delete",
@@ -156,7 +198,7 @@ impl Operation {
             responses.insert("503".to_owned(), response("Not at present.", &answer));
         }
         let other = "401 without the token, 403 for pages of other sites, 500 for a fault of Hub's own, \
-            503 and 504 where the dispatcher cannot answer at present.";
+            503 (with Retry-After) and 504 where the dispatcher cannot answer at present.";
         responses.insert("default".to_owned(), response(other, &reference("Error")));
         let mut operation = json!({
             "operationId": self.id,
@@ -197,6 +239,20 @@ fn in_path(of: &str) -> Value {
 fn wait() -> Value {
     let description = "Answer when the job has ended or so many seconds have passed, at most 60.";
     in_query("wait", description, json!({"type": "number", "minimum": 0}))
+}
+
+fn fields() -> Value {
+    let description = "Only these keys, of the job and of its tasks, with commas between them; tasks only where \"tasks\" is among them.";
+    in_query("fields", description, text())
+}
+
+fn data() -> Value {
+    let description = "false: without values of users and tasks (args, kwargs, data, output, error, log, meta, x-…).";
+    in_query("data", description, json!({"type": "boolean", "default": true}))
+}
+
+fn tasks() -> Value {
+    in_query("tasks", "false: without tasks.", json!({"type": "boolean", "default": true}))
 }
 
 fn in_query(name: &str, description: &str, schema: Value) -> Value {

@@ -18,16 +18,16 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::answer::{Answer, Refused, created, ok, raw, with_status};
+use super::answer::{Answer, Refused, created, ok, raw, record as record_answer, with_status};
 use super::body::Bodies;
 use super::query::{Query, parse};
 use super::{HttpSettings, body, document, guard};
-use crate::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use crate::operations::{
+    Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+};
 
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How many jobs a page may hold.
-const LARGEST_PAGE: u32 = 1000;
 /// A header that says the same as the parameter `id`.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -72,6 +72,8 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs", "get", get(list_jobs)),
         route("/api/v1/jobs", "post", post(submit)),
         route("/api/v1/jobs/{id}", "get", get(get_job)),
+        route("/api/v1/jobs/{id}/summary", "get", get(get_summary)),
+        route("/api/v1/jobs/{id}/tasks", "get", get(list_tasks)),
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),
@@ -171,25 +173,56 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
 }
 
 async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
-    let query = Query::read(query.as_deref(), &["status", "name", "limit", "after"])?;
-    let limit: Option<u32> = query.one("limit")?;
-    if limit.is_some_and(|limit| limit == 0 || limit > LARGEST_PAGE) {
-        return Err(Refused::bad(format!("limit must be from 1 to {LARGEST_PAGE}")));
-    }
-    let filter =
-        JobFilter { status: query.all("status")?, name: query.one("name")?, limit, after: query.one("after")? };
+    let query = Query::read(query.as_deref(), &["status", "name", "since", "until", "limit", "after"])?;
+    let filter = JobFilter {
+        status: query.all("status")?,
+        name: query.one("name")?,
+        since: query.one("since")?,
+        until: query.one("until")?,
+        limit: query.one("limit")?,
+        after: query.one("after")?,
+    };
     Ok(ok(&api.hub.jobs(filter).await?))
 }
 
 async fn get_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
     let id: JobId = read_id("a job's id", id)?;
-    let wait = read_wait(&Query::read(query.as_deref(), &["wait"])?)?;
+    let query = Query::read(query.as_deref(), &["wait", "fields", "data", "tasks"])?;
+    let (wait, view) = (read_wait(&query)?, read_view(&query)?);
     let record = tokio::select! {
-        record = api.hub.job(id, wait) => record,
+        record = api.hub.record(id, view.clone(), wait) => record,
         // Who waits is answered now, rather than cut off; a client asks again.
-        () = api.shutdown.cancelled() => api.hub.job(id, None).await,
+        () = api.shutdown.cancelled() => api.hub.record(id, view, None).await,
     };
-    Ok(raw(&record?))
+    Ok(record_answer(record?))
+}
+
+async fn get_summary(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+    let id: JobId = read_id("a job's id", id)?;
+    let wait = read_wait(&Query::read(query.as_deref(), &["wait"])?)?;
+    let summary = tokio::select! {
+        summary = api.hub.summary(id, wait) => summary,
+        () = api.shutdown.cancelled() => api.hub.summary(id, None).await,
+    };
+    Ok(ok(&summary?))
+}
+
+async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+    let id: JobId = read_id("a job's id", id)?;
+    let query = Query::read(query.as_deref(), &["after", "limit", "fields", "data"])?;
+    let query = TaskQuery { after: query.one("after")?, limit: query.one("limit")?, view: read_view(&query)? };
+    Ok(raw(&api.hub.tasks(id, query).await?))
+}
+
+/// What is to be shown.
+fn read_view(query: &Query) -> Result<View, Refused> {
+    let no = |name| query.one::<bool>(name).map(|shown| shown == Some(false));
+    let view = View { fields: None, no_data: no("data")?, no_tasks: no("tasks")? };
+    let fields: Option<String> = query.one("fields")?;
+    Ok(match fields {
+        Some(fields) => view.with_fields(&fields),
+        None => view,
+    })
 }
 
 async fn cancel_job(State(api): State<Api>, id: PathId) -> Answer {

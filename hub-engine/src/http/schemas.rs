@@ -55,7 +55,14 @@ pub(super) fn schemas() -> Value {
                 "tasks": {"type": "integer", "description": "How many it has."},
                 "tasks_ended": {"type": "integer", "description": "How many of them have ended."},
                 "submitted_at": time(),
-                "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "Null until then."}
+                "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "Null until then."},
+                "msg": {"type": "string", "description": "Why it failed."},
+                "first_failure": {
+                    "type": "object",
+                    "description": "The first of its tasks that failed.",
+                    "required": ["task", "msg"],
+                    "properties": {"task": text(), "msg": {"type": "string", "description": "One line, cut where it is long."}}
+                }
             }
         },
         "JobPage": {
@@ -64,6 +71,14 @@ pub(super) fn schemas() -> Value {
             "properties": {
                 "jobs": {"type": "array", "items": reference("JobSummary")},
                 "next": {"type": "string", "description": "Where the next page begins; absent on the last one."}
+            }
+        },
+        "TaskPage": {
+            "type": "object",
+            "required": ["tasks"],
+            "properties": {
+                "tasks": {"type": "array", "items": reference("TaskRecord")},
+                "next": {"type": "integer", "description": "Where the next page begins; absent on the last one."}
             }
         },
         "Worker": worker(),
@@ -144,7 +159,7 @@ fn job_record() -> Value {
             "task_name": {"const": "", "description": "Always empty: for readers of old records."},
             "status": reference("JobStatus"),
             "output": {"description": "null until the job has succeeded."},
-            "msg": {"type": "string", "description": "Why it failed, where no task is to blame."},
+            "msg": {"type": "string", "description": "Why it failed: how many of its tasks, and which first."},
             "submitted_at": time(),
             "started_at": time(),
             "ended_at": time(),
@@ -161,7 +176,7 @@ fn task_record() -> Value {
             "id": uuid(),
             "parent_id": {"type": "string", "format": "uuid", "description": "The job's id."},
             "name": text(),
-            "task_name": {"type": "string", "description": "Empty where the job leaves it out."},
+            "task_name": {"type": "string", "description": "The task module that runs it."},
             "status": reference("TaskStatus"),
             "args": {"type": "array", "description": "With the references filled in, once the task was handed out."},
             "kwargs": {"type": "object", "description": "Likewise."},
@@ -241,7 +256,8 @@ pub(super) fn uuid() -> Value {
     json!({"type": "string", "format": "uuid"})
 }
 
-fn time() -> Value {
+/// A point in time.
+pub(super) fn time() -> Value {
     json!({"type": "string", "format": "date-time"})
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
-use hub_core::{JobId, JobStatus};
 
 use super::{Store, StoreError, page_of};
 use crate::operations::{JobFilter, JobPage};
@@ -81,6 +81,10 @@ impl Store for MemoryStore {
         Ok(self.with(|state| state.snapshot(id)))
     }
 
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        Ok(self.with(|state| state.jobs.get(&id).map(|row| row.summary(id))))
+    }
+
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
         Ok(self.with(|state| state.families.get(&family).and_then(|id| state.snapshot(*id))))
     }
@@ -148,14 +152,7 @@ impl State {
             self.keys.insert(key.to_owned(), id);
         }
         let tasks = std::iter::repeat_n(Arc::new(TaskState::pending()), job.tasks().len()).collect();
-        let state = JobState {
-            status: JobStatus::Pending,
-            output: None,
-            msg: None,
-            submitted_at,
-            started_at: None,
-            ended_at: None,
-        };
+        let state = JobState::pending(submitted_at);
         self.jobs.insert(id, Row { serial: self.added, job, state, tasks });
     }
 
@@ -184,18 +181,12 @@ impl Row {
     fn passes(&self, filter: &JobFilter) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.state.status))
             && filter.name.as_deref().is_none_or(|name| name == self.job.name())
+            && filter.since.is_none_or(|since| self.state.submitted_at >= since)
+            && filter.until.is_none_or(|until| self.state.submitted_at < until)
     }
 
     fn summary(&self, id: JobId) -> JobSummary {
-        JobSummary {
-            id,
-            name: self.job.name().into(),
-            status: self.state.status,
-            tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
-            tasks_ended: u32::try_from(self.tasks.iter().filter(|task| task.status.is_terminal()).count())
-                .unwrap_or(u32::MAX),
-            submitted_at: self.state.submitted_at,
-            ended_at: self.state.ended_at,
-        }
+        let ended = self.tasks.iter().filter(|task| task.status.is_terminal()).count();
+        JobSummary::new(id, self.job.name(), &self.state, self.tasks.len(), ended)
     }
 }

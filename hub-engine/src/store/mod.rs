@@ -4,6 +4,7 @@ mod memory;
 mod sqlite;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, JobSummary};
 
 use crate::operations::{JobFilter, JobPage};
 
@@ -69,6 +70,31 @@ pub trait Store: Send + Sync + 'static {
     /// Where it cannot be read.
     async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError>;
 
+    /// The line of a job in a listing.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        Ok(self.get(id).await?.map(|job| job.summary()))
+    }
+
+    /// About how many bytes [`Store::get`] would bring into memory.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn weight(&self, id: JobId) -> Result<Option<usize>, StoreError> {
+        Ok(self.get(id).await?.map(|job| job.weight()))
+    }
+
+    /// A job as last committed, with some of its tasks.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
+        let found = self.get(id).await?;
+        Ok(found.map(|job| JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))
+    }
+
     /// Jobs that pass `filter`, newest first, a page at a time.
     ///
     /// # Errors
@@ -80,6 +106,29 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Where they cannot be removed.
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError>;
+
+    /// Brings to an end what was begun, and lets go of the medium. What is asked afterwards fails.
+    async fn close(&self) {}
+}
+
+/// Some of a job's tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Their positions.
+    pub tasks: Range<u32>,
+    /// Read no further once their values have more than so many bytes. One task is read in any case.
+    pub bytes: usize,
+    /// Whether their values are wanted: results, logs, errors, and what their arguments are filled with.
+    pub data: bool,
+}
+
+/// A job of which only a part was read.
+#[derive(Clone, Debug)]
+pub struct JobPart {
+    /// The job; tasks that were not read are pending.
+    pub job: JobSnapshot,
+    /// The position behind the last task that was read.
+    pub end: u32,
 }
 
 /// Why the store could not do as asked.
@@ -88,6 +137,37 @@ pub enum StoreError {
     /// The listing's cursor is not one that this store gave out.
     #[error("unknown cursor {0:?}: take it from the \"next\" of the page before")]
     UnknownCursor(String),
+    /// The listing's page is too large, or has no jobs.
+    #[error("limit must be from 1 to {LARGEST_PAGE}, not {0}")]
+    BadLimit(u32),
+    /// The store is closed: its dispatcher stops.
+    #[error("the store is closed")]
+    Closed,
+    /// The medium will never take one of the changes, however often it is asked. None of the batch was made.
+    #[error("the store can never keep this")]
+    Refused {
+        /// Which one of the batch.
+        change: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file is damaged.
+    #[error(
+        "the store {} is damaged, and nothing can be kept in it: stop the dispatcher, put a back-up of the file in its \
+         place (docs/operations.md), and start the dispatcher again", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file that is open is not the one at its path any more.
+    #[error(
+        "{} was deleted or replaced while the dispatcher uses it: nothing is kept until the file that was opened is there \
+         again; to go on with what is there now, restart the dispatcher", _0.display()
+    )]
+    Replaced(PathBuf),
     /// Another process has the file open.
     #[error(
         "the store {} is in use by another dispatcher (process {holder}): stop that one, or use another file", path.display()
@@ -124,6 +204,14 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the store is of no use until somebody repairs it.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::NotAStore(_) | Self::Newer { .. })
+    }
+}
+
 impl fmt::Debug for dyn Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Store")
@@ -136,5 +224,8 @@ fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
         None => i64::MAX,
         Some(cursor) => cursor.parse().map_err(|_| StoreError::UnknownCursor(cursor.clone()))?,
     };
-    Ok((before, filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE) as usize))
+    match filter.limit.unwrap_or(DEFAULT_PAGE) {
+        limit @ 1..=LARGEST_PAGE => Ok((before, limit as usize)),
+        limit => Err(StoreError::BadLimit(limit)),
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, object, raw};
-use crate::operations::{JobFilter, RequestError, ResultUpdate};
+use crate::operations::{JobFilter, RequestError, ResultUpdate, View};
 
 /// The header with which a client says that it reads [`Replies`]; its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
@@ -44,6 +44,31 @@ pub enum Request {
         /// Answer only when the job has ended or so many milliseconds have passed.
         #[serde(skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
+        /// What to show of it: everything, unless something is said.
+        #[serde(flatten)]
+        view: View,
+    },
+    /// How a job stands, in few words.
+    Summary {
+        /// The job.
+        id: JobId,
+        /// As for its record.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
+    /// The records of some of a job's tasks.
+    Tasks {
+        /// The job.
+        id: JobId,
+        /// So many tasks stand before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<u32>,
+        /// At most so many.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// What to show of each.
+        #[serde(flatten)]
+        view: View,
     },
     /// A page of the listing.
     Jobs {
@@ -118,6 +143,13 @@ impl Request {
             kind: std::borrow::Cow<'a, str>,
             id: Option<JobId>,
             wait_ms: Option<u64>,
+            after: Option<u32>,
+            limit: Option<u32>,
+            fields: Option<Vec<String>>,
+            #[serde(default)]
+            no_data: bool,
+            #[serde(default)]
+            no_tasks: bool,
             #[serde(default, deserialize_with = "object::optional")]
             filter: Option<JobFilter>,
             #[serde(default, deserialize_with = "object::optional")]
@@ -126,8 +158,11 @@ impl Request {
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
         let id = || body.id.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("id")));
+        let view = View { fields: body.fields, no_data: body.no_data, no_tasks: body.no_tasks };
         Ok(match &*body.kind {
-            "job" => Self::Job { id: id()?, wait_ms: body.wait_ms },
+            "job" => Self::Job { id: id()?, wait_ms: body.wait_ms, view },
+            "summary" => Self::Summary { id: id()?, wait_ms: body.wait_ms },
+            "tasks" => Self::Tasks { id: id()?, after: body.after, limit: body.limit, view },
             "jobs" => Self::Jobs { filter: body.filter.unwrap_or_default() },
             "cancel" => Self::Cancel { id: id()? },
             "remove" => Self::Remove { id: id()? },
@@ -137,8 +172,9 @@ impl Request {
             "workers" => Self::Workers,
             "health" => Self::Health,
             other => {
-                let unknown =
-                    format!("unknown type {other:?}: known are job, jobs, cancel, remove, result, workers, health");
+                let unknown = format!(
+                    "unknown type {other:?}: known are job, summary, tasks, jobs, cancel, remove, result, workers, health"
+                );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
         })
@@ -149,7 +185,12 @@ impl Request {
     pub const fn changes_something(&self) -> bool {
         match self {
             Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
-            Self::Job { .. } | Self::Jobs { .. } | Self::Workers | Self::Health => false,
+            Self::Job { .. }
+            | Self::Summary { .. }
+            | Self::Tasks { .. }
+            | Self::Jobs { .. }
+            | Self::Workers
+            | Self::Health => false,
         }
     }
 
@@ -157,7 +198,7 @@ impl Request {
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Job { wait_ms, .. } => wait_ms.map(Duration::from_millis),
+            Self::Job { wait_ms, .. } | Self::Summary { wait_ms, .. } => wait_ms.map(Duration::from_millis),
             _ => None,
         }
     }

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::JobSummary;
+use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    HealthReport, Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    WorkerInfo,
+    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    TaskQuery, View, WorkerInfo,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -71,6 +71,8 @@ pub(crate) fn summary() -> JobSummary {
         tasks_ended: 1,
         submitted_at: Timestamp::from_millis(1_795_471_303_120),
         ended_at: None,
+        msg: Some("1 of 2 tasks failed".into()),
+        first_failure: Some(Arc::new(FirstFailure { task: "add".into(), msg: "bad".into() })),
     }
 }
 
@@ -121,13 +123,24 @@ impl Hub for FakeHub {
         answer
     }
 
-    async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
+    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
         let record = self.record.lock().unwrap().clone().unwrap_or_else(Json::null);
-        let answer = self.note(format!("job {id} {wait:?}"), record);
+        let shown = if view.is_whole() { String::new() } else { format!(" {}", serde_json::to_string(&view).unwrap()) };
+        let answer = self.note(format!("job {id} {wait:?}{shown}"), record.into());
         if let (Some(ended), Some(_)) = (&self.ended, wait) {
             ended.cancelled().await;
         }
         answer
+    }
+
+    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
+        self.note(format!("summary {id} {wait:?}"), summary())
+    }
+
+    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
+        let TaskQuery { after, limit, view } = query;
+        let page = Json::parse(r#"{"tasks": [], "next": 7}"#).unwrap();
+        self.note(format!("tasks {id} {after:?} {limit:?} {}", serde_json::to_string(&view).unwrap()), page)
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {

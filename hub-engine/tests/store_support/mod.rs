@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::job::{Job, Limits};
-use hub_core::state::{ErrorKind, JobState, TaskError, TaskState};
+use hub_core::state::{ErrorKind, FirstFailure, JobState, TaskError, TaskState};
 use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
 use serde_json::json;
@@ -42,18 +42,16 @@ pub(crate) fn job(name: &str, tasks: usize, key: Option<&str>) -> Arc<Job> {
 pub(crate) fn running(since: u64) -> JobState {
     JobState {
         status: JobStatus::Running,
-        output: None,
-        msg: None,
-        submitted_at: Timestamp::from_millis(since),
         started_at: Some(Timestamp::from_millis(since + 1)),
-        ended_at: None,
+        ..JobState::pending(Timestamp::from_millis(since))
     }
 }
 
 /// The same, ended.
 pub(crate) fn end(state: JobState, status: JobStatus) -> JobState {
     let (output, msg) = (Some(Json::parse("[1]").unwrap()), Some("because".into()));
-    JobState { status, output, msg, ended_at: Some(Timestamp::from_millis(9)), ..state }
+    let first_failure = Some(Arc::new(FirstFailure { task: "t0".into(), msg: "bad".into() }));
+    JobState { status, output, msg, first_failure, ended_at: Some(Timestamp::from_millis(9)), ..state }
 }
 
 /// A task's state with something in every place.

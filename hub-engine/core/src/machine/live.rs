@@ -1,12 +1,13 @@
 //! A job that has not ended: the states of its tasks, and what ends it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::sweep::Sweep;
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
-use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
+use crate::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
 /// A job that has not ended.
@@ -23,6 +24,8 @@ pub(super) struct LiveJob {
     /// Tasks that have not ended.
     open: u32,
     pub(super) cancelled: bool,
+    /// Why the job is to fail, whatever its tasks do.
+    condemned: Option<Arc<str>>,
     /// How much memory it takes, about: see [`LiveJob::bytes`].
     bytes: u64,
 }
@@ -108,14 +111,7 @@ impl LiveTask {
 impl LiveJob {
     /// A job none of whose tasks has begun.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
-        let state = JobState {
-            status: JobStatus::Pending,
-            output: None,
-            msg: None,
-            submitted_at: now,
-            started_at: None,
-            ended_at: None,
-        };
+        let state = JobState::pending(now);
         let untouched =
             |task: &Task| LiveTask { state: None, waiting: task.upstream().len() as u32, place: Place::Blocked };
         let tasks = job.tasks().iter().map(untouched).collect();
@@ -150,6 +146,7 @@ impl LiveJob {
             tasks,
             open,
             cancelled: false,
+            condemned: None,
         }
     }
 
@@ -160,16 +157,8 @@ impl LiveJob {
     }
 
     pub(super) fn summary(&self) -> JobSummary {
-        let tasks = self.tasks.len() as u32;
-        JobSummary {
-            id: self.id,
-            name: self.job.name().into(),
-            status: self.state.status,
-            tasks,
-            tasks_ended: tasks - self.open,
-            submitted_at: self.state.submitted_at,
-            ended_at: self.state.ended_at,
-        }
+        let (tasks, open) = (self.tasks.len(), self.open as usize);
+        JobSummary::new(self.id, self.job.name(), &self.state, tasks, tasks - open)
     }
 
     pub(super) fn spec(&self, index: u32) -> &Task {
@@ -248,6 +237,13 @@ impl LiveJob {
         } else if !self.cancelled {
             self.fail_downstream(index);
         }
+        if status == TaskStatus::Failed && self.state.first_failure.is_none() {
+            self.state.first_failure = Some(Arc::new(self.failure_of(index)));
+            // Where nothing is left to do, the job ends at once, and its end is kept with this.
+            if self.open > 0 {
+                self.persist_job(actions);
+            }
+        }
         ripple
     }
 
@@ -277,12 +273,20 @@ impl LiveJob {
         }
     }
 
+    /// Ends a job that cannot go on: every task that has not ended is cancelled, and the job fails with `why`.
+    pub(super) fn condemn(&mut self, why: Arc<str>) {
+        self.condemned = Some(why);
+    }
+
     /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
     pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let failed = |task: &LiveTask| matches!(task.state().status, TaskStatus::Failed | TaskStatus::UpstreamFailed);
-        let status = if self.cancelled {
+        let status = if let Some(why) = self.condemned.take() {
+            self.state.msg = Some(why);
+            JobStatus::Failed
+        } else if self.cancelled {
             JobStatus::Cancelled
-        } else if self.tasks.iter().any(failed) {
+        } else if let Some(msg) = self.sum_up_failures() {
+            self.state.msg = Some(msg.into());
             JobStatus::Failed
         } else {
             match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
@@ -301,11 +305,47 @@ impl LiveJob {
         self.set_job_status(status, actions);
     }
 
+    /// What failed, for people. `None` where nothing did.
+    fn sum_up_failures(&self) -> Option<String> {
+        let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
+        let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
+        if failed + not_run == 0 {
+            return None;
+        }
+        let mut text = format!("{failed} of {} tasks failed", self.tasks.len());
+        if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
+            let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
+        }
+        match not_run {
+            0 => {}
+            1 => text.push_str("; 1 task did not run"),
+            _ => drop(write!(text, "; {not_run} tasks did not run")),
+        }
+        Some(text)
+    }
+
+    fn failure_of(&self, index: u32) -> FirstFailure {
+        FirstFailure::new(self.spec(index).name(), self.task(index).state().msg.as_deref().unwrap_or_default())
+    }
+
+    /// Finds the first failure again, where that was not kept with the job.
+    pub(super) fn recall_first_failure(&mut self) {
+        let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
+        let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
+        if self.state.first_failure.is_none() {
+            self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));
+        }
+    }
+
+    fn persist_job(&self, actions: &mut Vec<Action>) {
+        actions.push(Action::Persist(Change::JobChanged { id: self.id, state: self.state.clone() }));
+    }
+
     fn set_job_status(&mut self, next: JobStatus, actions: &mut Vec<Action>) {
         let current = self.state.status;
         assert!(current.may_become(next), "{:?} cannot go from {current} to {next}", self.id);
         self.state.status = next;
-        actions.push(Action::Persist(Change::JobChanged { id: self.id, state: self.state.clone() }));
+        self.persist_job(actions);
         actions.push(Action::Notify(Notice::Job { id: self.id, name: self.job.name().into(), status: next }));
     }
 

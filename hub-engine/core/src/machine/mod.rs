@@ -60,6 +60,11 @@ impl EndedJob {
         self.0.tasks.len()
     }
 
+    /// Has it end otherwise: for what cannot be kept as it is.
+    pub fn replace_state(&mut self, replacement: impl FnOnce(&JobState) -> JobState) {
+        self.0.state = replacement(&self.0.state);
+    }
+
     /// The job as it ended.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
@@ -185,6 +190,12 @@ impl Machine {
             tasks: job.tasks.iter().map(LiveTask::shared).collect(),
             waiting: self.waiting_reasons(job),
         })
+    }
+
+    /// The line of a job that has not ended in a listing.
+    #[must_use]
+    pub fn summary(&self, id: JobId) -> Option<JobSummary> {
+        self.jobs.get(&id).map(LiveJob::summary)
     }
 
     /// Whether a job of this id is here and has not ended.

@@ -41,6 +41,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Fails a job that cannot go on, for a reason that is none of its tasks': what has not ended is cancelled, and `why`
+    /// is the job's message.
+    ///
+    /// # Errors
+    /// Where no job that has not ended has this id.
+    pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
+        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.condemn(why);
+        self.cancel(id, now)
+    }
+
     /// Ends a task from outside: one that was launched, or any that was handed out. The issue that runs, if
     /// any, is not wanted any more.
     ///

@@ -27,6 +27,7 @@ impl Machine {
             self.restore_task(id, index, now);
         }
         if let Some(job) = self.jobs.get_mut(&id) {
+            job.recall_first_failure();
             job.resume();
         }
         self.sweep(id, now.wall);

@@ -224,14 +224,7 @@ impl Hub {
                 let snapshot = JobSnapshot {
                     id: *id,
                     job: Arc::clone(job),
-                    state: hub_core::state::JobState {
-                        status: hub_core::JobStatus::Pending,
-                        output: None,
-                        msg: None,
-                        submitted_at: *submitted_at,
-                        started_at: None,
-                        ended_at: None,
-                    },
+                    state: hub_core::state::JobState::pending(*submitted_at),
                     tasks: vec![hub_core::state::TaskState::pending(); job.tasks().len()],
                     waiting: Vec::new(),
                 };

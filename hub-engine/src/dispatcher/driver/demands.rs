@@ -93,6 +93,10 @@ impl Driver {
                 Some(live) => drop(answer.send(Some(Box::new(live)))),
                 None => self.answer_later(answer, None),
             },
+            Ask::Summary(id, answer) => match self.machine.summary(id) {
+                Some(live) => drop(answer.send(Some(live))),
+                None => self.answer_later(answer, None),
+            },
             Ask::Ended(id, answer) => {
                 if self.machine.is_live(id) {
                     self.tell_of_end(id, answer);

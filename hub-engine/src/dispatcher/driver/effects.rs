@@ -11,7 +11,7 @@ use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{Driver, sleep_until_instant};
+use super::{Driver, End, sleep_until_instant};
 use crate::clock::now;
 use crate::dispatcher::batch::{Answer, Batch};
 use crate::dispatcher::discard::{LARGE, discard};
@@ -23,13 +23,15 @@ use crate::wire::HeldAttempt;
 
 /// How long the store is left alone after it has failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How long saying goodbye to the broker may take where the store cannot be used.
+const GIVE_UP: Duration = Duration::from_secs(2);
 /// Maximum size of what is published and not confirmed, in bytes: with more, nothing further is handed out.
 const PUBLISHING_BYTES: usize = 64 * 1024 * 1024;
 /// Maximum number of issues that are published and not committed. After a `kill -9` at most these are handed out a second
 /// time, however long a commit takes.
 const MAXIMUM_UNCOMMITTED: usize = 4096;
-/// How many finished jobs beyond the limit are forgotten at once.
-const PRUNE_STEP: u32 = 1000;
+/// Finished jobs are forgotten when so many have ended since the last time, at the latest.
+const PRUNE_STEP: u64 = 1000;
 
 impl Driver {
     /// Keeps a delivery until what it caused is safe.
@@ -143,20 +145,37 @@ impl Driver {
         self.batches.open(next);
         let (number, changes) = (batch.number, Arc::new(std::mem::take(&mut batch.changes)));
         self.committing = Some(batch);
+        self.commit_changes(number, changes);
+    }
+
+    /// Has the store keep the changes of a batch, however long that takes. Nothing of the batch is acknowledged or answered
+    /// before it is kept: the broker and the clients hold what does not fit.
+    pub(super) fn commit_changes(&self, number: u64, changes: Arc<Vec<Change>>) {
         let (store, works, inputs) = (Arc::clone(&self.store), Arc::clone(&self.store_works), self.inputs.clone());
         tokio::spawn(async move {
-            // Nothing of the batch is acknowledged or answered before it is kept: the broker and the
-            // clients hold what does not fit.
-            while let Err(error) = keep(&*store, &changes).await {
-                works.store(false, Ordering::Relaxed);
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store takes no changes: nothing is acknowledged until it does"
-                );
-                tokio::time::sleep(STORE_RETRY).await;
-            }
-            works.store(true, Ordering::Relaxed);
-            let _ = inputs.send(Input::Committed(number));
+            let input = loop {
+                match keep(&*store, &changes).await {
+                    Ok(()) => {
+                        works.store(true, Ordering::Relaxed);
+                        break Input::Committed(number);
+                    }
+                    Err(StoreError::Refused { change, source }) => {
+                        break Input::Refused { number, changes, change, why: source.to_string() };
+                    }
+                    Err(error) => {
+                        works.store(false, Ordering::Relaxed);
+                        if error.is_final() {
+                            break Input::StoreBroken(error);
+                        }
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "the store takes no changes: nothing is acknowledged until it does"
+                        );
+                        tokio::time::sleep(STORE_RETRY).await;
+                    }
+                }
+            };
+            let _ = inputs.send(input);
         });
     }
 
@@ -175,12 +194,16 @@ impl Driver {
         self.lately.forget_old();
     }
 
-    /// Has the store forget the oldest finished jobs, now and then.
+    /// Has the store forget the oldest finished jobs, where a tenth more than the number may have ended since the last time.
     pub(super) fn prune(&mut self) {
-        let step = u64::from(PRUNE_STEP).min(self.settings.retain_jobs.max(1));
-        if self.ended_since_prune < step {
-            return;
+        let step = (self.settings.retain_jobs / 10).clamp(1, PRUNE_STEP);
+        if self.ended_since_prune >= step {
+            self.prune_now();
         }
+    }
+
+    /// The same at once: what the store holds counts, whoever has put it there.
+    pub(super) fn prune_now(&mut self) {
         self.ended_since_prune = 0;
         self.acks.hurry();
         let (store, keep) = (Arc::clone(&self.store), self.settings.retain_jobs);
@@ -224,6 +247,16 @@ impl Driver {
         self.room.set_full(is_full);
     }
 
+    /// Ends without another word to the store: what is not acknowledged is delivered again, to whoever takes over.
+    pub(super) async fn give_up(mut self, error: StoreError) {
+        tracing::error!(error = &error as &dyn std::error::Error, "stopping: the store cannot be used");
+        self.waiters.clear();
+        self.broken.send_replace(Some(Arc::new(error)));
+        if let Err(error) = self.link.close(GIVE_UP).await {
+            tracing::warn!(%error, "the connection did not end well");
+        }
+    }
+
     /// Brings to an end what has begun: commits, publishes, acknowledgements.
     pub(super) async fn stop(mut self, mut inputs: mpsc::UnboundedReceiver<Input>, grace: Duration) {
         let deadline = Instant::now() + grace;
@@ -235,7 +268,9 @@ impl Driver {
             tokio::select! {
                 biased;
                 Some(input) = inputs.recv() => {
-                    self.handle_input(input);
+                    if let Some(End::GiveUp(error)) = self.handle_input(input) {
+                        return self.give_up(error).await;
+                    }
                     self.pending.commit_first = true;
                     self.flush();
                 }

@@ -6,6 +6,7 @@
 mod demands;
 mod echo;
 mod effects;
+mod refused;
 mod removals;
 mod reports;
 
@@ -35,7 +36,7 @@ use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::{now, sleep_until, steady};
 use crate::operations::RequestError;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use echo::Echo;
 use removals::Removals;
 
@@ -43,6 +44,14 @@ use removals::Removals;
 const TURN: usize = 2048;
 /// How long it takes inputs at most. An answer to the question how the dispatcher is does not wait longer, whatever comes in.
 const TURN_TIME: Duration = Duration::from_millis(20);
+
+/// How the loop ends.
+enum End {
+    /// In good order, within this time.
+    Stop(Duration),
+    /// At once, because the store is of no use.
+    GiveUp(StoreError),
+}
 
 /// The loop's state.
 pub(super) struct Driver {
@@ -56,6 +65,8 @@ pub(super) struct Driver {
     requests: Requests,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
+    /// Why the loop gave up, if it did.
+    broken: watch::Sender<Option<Arc<StoreError>>>,
     batches: Batches,
     /// What is done with and not acknowledged yet.
     acks: Acks,
@@ -98,6 +109,7 @@ impl Driver {
         hub: Arc<LocalHub>,
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
+        broken: watch::Sender<Option<Arc<StoreError>>>,
         lookups: Lookups,
         room: Arc<Room>,
         id: &str,
@@ -118,6 +130,7 @@ impl Driver {
             hub,
             inputs,
             ready,
+            broken,
             batches,
             acks,
             pending: Batch::new(0),
@@ -139,6 +152,7 @@ impl Driver {
 
     /// Serves until it is told to stop.
     pub(super) async fn run(mut self, mut events: LinkEvents, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        self.prune_now();
         loop {
             let (timeout, echo) = (self.machine.poll_timeout(), self.echo.due(self.machine.poll_expiry()));
             // The rarest first, so that no flood of events holds up the clock or what the loop began itself.
@@ -149,8 +163,8 @@ impl Driver {
                 () = sleep_until_instant(self.acks.due()) => {}
                 () = sleep_until_instant(self.lingers_until()) => {}
                 Some(input) = inputs.recv() => {
-                    if let Some(grace) = self.handle_input(input) {
-                        return self.stop(inputs, grace).await;
+                    if let Some(end) = self.handle_input(input) {
+                        return self.end(inputs, end).await;
                     }
                 }
                 event = events.next() => match event {
@@ -167,8 +181,8 @@ impl Driver {
                 if let Some(event) = events.try_next() {
                     self.handle_event(event);
                 } else if let Ok(input) = inputs.try_recv() {
-                    if let Some(grace) = self.handle_input(input) {
-                        return self.stop(inputs, grace).await;
+                    if let Some(end) = self.handle_input(input) {
+                        return self.end(inputs, end).await;
                     }
                 } else {
                     break;
@@ -240,8 +254,15 @@ impl Driver {
         }
     }
 
-    /// Handles one input. Returns the grace period when it is the order to stop.
-    fn handle_input(&mut self, input: Input) -> Option<Duration> {
+    async fn end(self, inputs: mpsc::UnboundedReceiver<Input>, end: End) {
+        match end {
+            End::Stop(grace) => self.stop(inputs, grace).await,
+            End::GiveUp(error) => self.give_up(error).await,
+        }
+    }
+
+    /// Handles one input. Returns how the loop ends, where it does.
+    fn handle_input(&mut self, input: Input) -> Option<End> {
         if !input.is_confirmation() {
             self.pending.hurry(Instant::now());
         }
@@ -250,9 +271,11 @@ impl Driver {
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
             Input::Published { batch, bytes, outcomes } => self.handle_published(batch, bytes, outcomes),
-            Input::Refused(at) | Input::Answered(at) => self.acks.done(at),
+            Input::Refused { number, changes, change, why } => self.handle_refused(number, changes, change, &why),
+            Input::StoreBroken(error) => return Some(End::GiveUp(error)),
+            Input::NothingKept(at) | Input::Answered(at) => self.acks.done(at),
             Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
-            Input::Stop(grace) => return Some(grace),
+            Input::Stop(grace) => return Some(End::Stop(grace)),
         }
         None
     }

@@ -5,38 +5,47 @@
 //! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
 //! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
 
+mod identity;
 mod known;
 mod lock;
 mod read;
+mod readers;
 mod rows;
 mod schema;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, JobSummary};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Store, StoreError, page_of};
+use super::{JobPart, Part, Store, StoreError, page_of};
 use crate::operations::{JobFilter, JobPage};
+use identity::Identity;
 use known::{Gone, Known};
 use lock::Lock;
-use write::Serials;
+use readers::Readers;
+use write::{CommitError, Serials};
+
+/// How often the writer looks whether its files are still where they were opened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what is being read may take to end when the store is closed.
+const READERS_END: Duration = Duration::from_secs(5);
 
 /// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
 #[derive(Debug)]
 pub struct SqliteStore {
-    path: Arc<Path>,
     orders: Option<mpsc::Sender<Order>>,
     writing: Option<JoinHandle<()>>,
-    readers: Arc<Mutex<Vec<Connection>>>,
+    readers: Readers,
     known: Known,
     _lock: Lock,
 }
@@ -56,6 +65,7 @@ enum Order {
     Begin(oneshot::Sender<Result<u64, StoreError>>),
     Commit(Arc<Vec<Change>>, oneshot::Sender<Result<(), StoreError>>),
     Prune { keep: u64, limit: u64, done: oneshot::Sender<Result<u64, StoreError>> },
+    Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 impl SqliteSettings {
@@ -76,14 +86,29 @@ impl SqliteStore {
         let lock = Lock::take(&settings.path)?;
         let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
         let path: Arc<Path> = settings.path.clone().into();
-        let known = Known::read(&connection).map_err(failed("read which jobs there are"))?;
+        let known = Known::read(&connection)
+            .map_err(|error| StoreError::of_sqlite("read which jobs there are", &path, error))?;
+        let identity = Identity::of(&path).map_err(failed("look at the file"))?;
         let (orders, inbox) = mpsc::channel();
-        let writer = Writer { settings, connection: Some(connection), serials: Serials::new(), known: known.clone() };
+        let writer = Writer {
+            settings,
+            connection: Some(connection),
+            identity: identity.clone(),
+            looked_at: Instant::now(),
+            serials: Serials::new(),
+            known: known.clone(),
+        };
         let writing = std::thread::Builder::new()
             .name("hub-store".to_owned())
             .spawn(move || writer.run(&inbox))
             .map_err(failed("start the writer"))?;
-        Ok(Self { path, orders: Some(orders), writing: Some(writing), readers: Arc::default(), known, _lock: lock })
+        Ok(Self {
+            orders: Some(orders),
+            writing: Some(writing),
+            readers: Readers::new(path, identity),
+            known,
+            _lock: lock,
+        })
     }
 
     async fn order<T>(
@@ -94,35 +119,15 @@ impl SqliteStore {
         let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(done)).is_ok());
         match outcome.await {
             Ok(outcome) if sent => outcome,
-            _ => Err(failed("reach the writer")(WriterGone)),
+            _ => Err(StoreError::Closed),
         }
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (path, readers) = (Arc::clone(&self.path), Arc::clone(&self.readers));
-        let reading = tokio::task::spawn_blocking(move || {
-            let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => schema::open_to_read(&path)?,
-            };
-            // A connection that has failed is not used again.
-            let found = read(&mut connection).map_err(failed(operation))?;
-            readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            Ok(found)
-        });
-        reading.await.map_err(failed(operation))?
     }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        self.readers.close(READERS_END);
         drop(self.orders.take());
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(writing) = self.writing.take()
             && writing.join().is_err()
         {
@@ -146,18 +151,30 @@ impl Store for SqliteStore {
     }
 
     async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
-        self.read("read the unfinished jobs", read::unfinished).await
+        self.readers.read("read the unfinished jobs", read::unfinished).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
-        self.read("read a job", move |connection| read::by_id(connection, id)).await
+        self.readers.read("read a job", move |connection| read::by_id(connection, id)).await
+    }
+
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        self.readers.read("read a job", move |connection| read::summary(connection, id)).await
+    }
+
+    async fn weight(&self, id: JobId) -> Result<Option<usize>, StoreError> {
+        self.readers.read("read how large a job is", move |connection| read::weight(connection, id)).await
+    }
+
+    async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
+        self.readers.read("read tasks of a job", move |connection| read::part(connection, id, &part)).await
     }
 
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
         if !self.known.may_have_family(family) {
             return Ok(None);
         }
-        self.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
+        self.readers.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
@@ -165,13 +182,13 @@ impl Store for SqliteStore {
             return Ok(None);
         }
         let key = key.to_owned();
-        self.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
+        self.readers.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
     }
 
     async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
         let (before, limit) = page_of(filter)?;
         let filter = filter.clone();
-        self.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+        self.readers.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
     }
 
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
@@ -184,6 +201,13 @@ impl Store for SqliteStore {
             }
         }
     }
+
+    async fn close(&self) {
+        let readers = self.readers.clone();
+        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
+        // Where the writer has gone, there is nothing to close.
+        let _ = self.order(Order::Close).await;
+    }
 }
 
 /// The thread that writes.
@@ -191,6 +215,9 @@ struct Writer {
     settings: SqliteSettings,
     /// `None` after a failure: the next order begins with a new one.
     connection: Option<Connection>,
+    /// The files that were opened, and when they were looked at last.
+    identity: Identity,
+    looked_at: Instant,
     serials: Serials,
     known: Known,
 }
@@ -201,15 +228,12 @@ impl Writer {
         while let Ok(order) = orders.recv() {
             match order {
                 Order::Begin(done) => {
-                    let _ =
-                        done.send(self.with("count this start", |connection, _| write::begin_incarnation(connection)));
+                    let begin = |connection: &mut Connection, _: &mut Serials| write::begin_incarnation(connection);
+                    let _ = done.send(self.with("count this start", begin));
                 }
                 Order::Commit(changes, done) => {
                     self.known.note(&changes);
-                    let commit = |connection: &mut Connection, serials: &mut Serials| {
-                        write::commit(connection, serials, &changes)
-                    };
-                    let gone = self.with("commit", commit);
+                    let gone = self.commit(&changes);
                     let _ = done.send(self.forget(gone).map(drop));
                 }
                 Order::Prune { keep, limit, done } => {
@@ -217,7 +241,31 @@ impl Writer {
                     let gone = self.with("forget old jobs", prune);
                     let _ = done.send(self.forget(gone));
                 }
+                Order::Close(done) => {
+                    drop(self.connection.take());
+                    let _ = done.send(Ok(()));
+                    return;
+                }
             }
+        }
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Gone>, StoreError> {
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.identity.check()?;
+            self.looked_at = Instant::now();
+        }
+        let mut refused = None;
+        let commit = |connection: &mut Connection, serials: &mut Serials| {
+            write::commit(connection, serials, changes).map_err(|CommitError { change, source }| {
+                refused = change.filter(|_| is_refusal(&source));
+                source
+            })
+        };
+        let outcome = self.with("commit", commit);
+        match (outcome, refused) {
+            (Err(StoreError::Failed { source, .. }), Some(change)) => Err(StoreError::Refused { change, source }),
+            (outcome, _) => outcome,
         }
     }
 
@@ -238,7 +286,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => schema::open_to_write(&self.settings.path, self.settings.max_bytes)?,
+            None => self.open_again()?,
         };
         match write(&mut connection, &mut self.serials) {
             Ok(done) => {
@@ -247,15 +295,43 @@ impl Writer {
             }
             Err(error) => {
                 self.serials.clear();
-                Err(failed(operation)(error))
+                Err(StoreError::of_sqlite(operation, &self.settings.path, error))
             }
+        }
+    }
+
+    /// Opens the same file once more: never a new one in its place.
+    fn open_again(&mut self) -> Result<Connection, StoreError> {
+        self.identity.check_store()?;
+        let connection = schema::open_to_write(&self.settings.path, self.settings.max_bytes)?;
+        self.identity = Identity::of(&self.settings.path).map_err(failed("look at the file"))?;
+        Ok(connection)
+    }
+}
+
+impl StoreError {
+    /// What an error of SQLite's means.
+    fn of_sqlite(operation: &'static str, path: &Path, error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+        match error.sqlite_error_code() {
+            // The last: a table or column that is not there.
+            Some(DatabaseCorrupt | NotADatabase | Unknown) => {
+                Self::Damaged { path: path.to_owned(), source: Box::new(error) }
+            }
+            _ => Self::Failed { operation, source: Box::new(error) },
         }
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the writer has ended; the log says why")]
-struct WriterGone;
+/// Whether the same change would fail again, in whatever state the file and the disk are.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
+        // It did not even come to SQLite.
+        None => true,
+    }
+}
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> StoreError {
     move |source| StoreError::Failed { operation, source: Box::new(source) }

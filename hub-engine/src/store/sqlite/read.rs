@@ -1,11 +1,18 @@
 //! What readers do, each with a connection beside the writer's.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use hub_core::JobId;
 use hub_core::id::Family;
-use hub_core::state::JobSnapshot;
-use rusqlite::{Connection, OptionalExtension, Params, ToSql};
+use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
+use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
 
-use super::rows::{Head, JOB_COLUMNS, TASK_COLUMNS, job_word, read_summary, read_task};
+use super::super::{JobPart, Part};
+use super::rows::{
+    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, job_word, millis,
+    read_summary, read_task,
+};
 use crate::operations::{JobFilter, JobPage};
 
 /// Every job that has not ended, oldest first.
@@ -20,7 +27,7 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
     while let Some(row) = rows.next()? {
         let head = Head::read(row)?;
         let serial = head.serial;
-        let job = head.with_document(row.get_ref(8)?.as_str()?)?;
+        let job = head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?;
         found.push(with_tasks(&connection, serial, job)?);
     }
     Ok(found)
@@ -58,13 +65,18 @@ pub(super) fn page(
         conditions.push("name = ?".to_owned());
         values.push(Box::new(name.clone()));
     }
+    if let Some(since) = filter.since {
+        conditions.push("submitted_at >= ?".to_owned());
+        values.push(Box::new(millis(since)));
+    }
+    if let Some(until) = filter.until {
+        conditions.push("submitted_at < ?".to_owned());
+        values.push(Box::new(millis(until)));
+    }
     // One more than wanted tells whether there is another page.
     values.push(Box::new(i64::try_from(limit + 1).unwrap_or(i64::MAX)));
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT serial, id, name, status, tasks,
-             iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND ended_at IS NOT NULL), tasks),
-             submitted_at, ended_at
-         FROM jobs WHERE {} ORDER BY serial DESC LIMIT ?",
+        "SELECT {SUMMARY_COLUMNS} FROM jobs WHERE {} ORDER BY serial DESC LIMIT ?",
         conditions.join(" AND ")
     ))?;
     let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
@@ -75,29 +87,89 @@ pub(super) fn page(
     Ok(JobPage { jobs: found.into_iter().map(|(_, summary)| summary).collect(), next })
 }
 
+/// The line of this job in a listing.
+pub(super) fn summary(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSummary>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {SUMMARY_COLUMNS} FROM jobs WHERE id = ?1"))?;
+    statement.query_row([id.to_string()], |row| Ok(read_summary(row)?.1)).optional()
+}
+
+/// About how many bytes this job takes in memory. Lengths are in the rows' heads: no value is read for them.
+pub(super) fn weight(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<usize>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT} + coalesce((
+             SELECT sum(coalesce(octet_length(data), 0) + coalesce(octet_length(log), 0)
+                 + coalesce(octet_length(error), 0) + coalesce(octet_length(msg), 0))
+             FROM tasks WHERE job = serial), 0)
+         FROM jobs JOIN documents ON documents.job = jobs.serial WHERE id = ?1"
+    ))?;
+    let weight = statement.query_row([id.to_string()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(weight.map(|weight| usize::try_from(weight).unwrap_or(usize::MAX)))
+}
+
+/// Some tasks of this job, and with their values those of the tasks before them.
+pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusqlite::Result<Option<JobPart>> {
+    let transaction = connection.transaction()?;
+    let Some((serial, mut job)) = head(&transaction, "id = ?1", [id.to_string()])? else { return Ok(None) };
+    let end = part.tasks.end.min(job.tasks.len() as u32);
+    if !part.data {
+        let mut statement = transaction.prepare_cached(&format!(
+            "SELECT {TASK_COLUMNS_WITHOUT_DATA} FROM tasks WHERE job = ?1 AND position >= ?2 AND position < ?3"
+        ))?;
+        take_in(&mut job, statement.query((serial, part.tasks.start, end))?)?;
+        return Ok(Some(JobPart { job, end }));
+    }
+    let mut statement =
+        transaction.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1 AND position = ?2"))?;
+    let spec = Arc::clone(&job.job);
+    let (mut read, mut bytes) = (HashSet::new(), 0);
+    for index in part.tasks.start..end {
+        for wanted in std::iter::once(index).chain(spec.tasks()[index as usize].upstream().iter().copied()) {
+            if read.insert(wanted) {
+                take_in(&mut job, statement.query((serial, wanted))?)?;
+                bytes += job.tasks[wanted as usize].data.as_ref().map_or(0, |data| data.get().len());
+            }
+        }
+        if bytes > part.bytes {
+            return Ok(Some(JobPart { job, end: index + 1 }));
+        }
+    }
+    Ok(Some(JobPart { job, end }))
+}
+
 fn one(connection: &mut Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<JobSnapshot>> {
     // One transaction: the job and its tasks as of the same moment.
     let transaction = connection.transaction()?;
-    let found = transaction
+    let found = head(&transaction, condition, values)?;
+    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
+}
+
+/// Where a job is, and the job without its tasks' states.
+fn head(connection: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<(i64, JobSnapshot)>> {
+    connection
         .prepare_cached(&format!(
             "SELECT {JOB_COLUMNS}, document FROM jobs JOIN documents ON documents.job = jobs.serial
              WHERE {condition} ORDER BY serial LIMIT 1"
         ))?
         .query_row(values, |row| {
             let head = Head::read(row)?;
-            Ok((head.serial, head.with_document(row.get_ref(8)?.as_str()?)?))
+            Ok((head.serial, head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?))
         })
-        .optional()?;
-    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
+        .optional()
 }
 
 fn with_tasks(connection: &Connection, serial: i64, mut job: JobSnapshot) -> rusqlite::Result<JobSnapshot> {
     let mut statement = connection.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1"))?;
-    for task in statement.query_map([serial], read_task)? {
-        let (index, state) = task?;
+    take_in(&mut job, statement.query([serial])?)?;
+    Ok(job)
+}
+
+/// Puts tasks where they belong in their job.
+fn take_in(job: &mut JobSnapshot, mut rows: Rows<'_>) -> rusqlite::Result<()> {
+    while let Some(row) = rows.next()? {
+        let (index, state) = read_task(row)?;
         if let Some(task) = job.tasks.get_mut(index) {
             *task = state;
         }
     }
-    Ok(job)
+    Ok(())
 }

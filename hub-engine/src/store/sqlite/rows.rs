@@ -4,17 +4,22 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hub_core::job::{Job, Limits};
-use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskError, TaskState};
+use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
 use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
 
 /// The columns of [`Head::read`], in its order.
-pub(super) const JOB_COLUMNS: &str =
-    "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, jobs.started_at, jobs.ended_at";
+pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
+     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg";
+/// The column behind [`JOB_COLUMNS`].
+pub(super) const DOCUMENT: usize = 10;
 /// The columns of [`read_task`], in its order.
 pub(super) const TASK_COLUMNS: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data";
+/// The same without values, which may be large.
+pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, \
+     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL";
 
 /// What [`write_task`] fills in. (The columns are those of [`TASK_COLUMNS`].)
 pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, attempt, incarnation, confirmed, launched, \
@@ -37,6 +42,7 @@ impl Head {
                 status: parsed(row, 2)?,
                 output: json(row, 3)?,
                 msg: text(row, 4)?,
+                first_failure: first_failure(row, 8)?,
                 submitted_at: time(row, 5)?.unwrap_or_default(),
                 started_at: time(row, 6)?,
                 ended_at: time(row, 7)?,
@@ -118,7 +124,12 @@ pub(super) fn write_task(
     statement.execute(values.as_slice())
 }
 
-/// Reads a line of a listing: the job's columns, its name, tasks and ended tasks.
+/// The columns of [`read_summary`], in its order.
+pub(super) const SUMMARY_COLUMNS: &str = "serial, id, name, status, tasks, \
+     iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND ended_at IS NOT NULL), tasks), \
+     submitted_at, ended_at, msg, failed_task, failed_msg";
+
+/// Reads a line of a listing, and where its job is.
 pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)> {
     let summary = JobSummary {
         id: parsed(row, 1)?,
@@ -128,8 +139,16 @@ pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)>
         tasks_ended: row.get(5)?,
         submitted_at: time(row, 6)?.unwrap_or_default(),
         ended_at: time(row, 7)?,
+        msg: text(row, 8)?,
+        first_failure: first_failure(row, 9)?,
     };
     Ok((row.get(0)?, summary))
+}
+
+/// The first failure, whose task and message are in the columns from `at` on.
+fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstFailure>>> {
+    let found = text(row, at)?.zip(text(row, at + 1)?);
+    Ok(found.map(|(task, msg)| Arc::new(FirstFailure { task, msg })))
 }
 
 /// A status as the file has it.

@@ -35,7 +35,7 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
              PRAGMA journal_size_limit = {LOG_BYTES}; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16000;"
         ))
         .map_err(failed("open the file"))?;
-    migrate(&mut connection)?;
+    migrate(&mut connection, path)?;
     if let Some(limit) = max_bytes {
         let page: u64 = connection
             .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
@@ -64,7 +64,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let read = || Ok((number("application_id")?, number("user_version")?, number("schema_version")?));
     let (application, version, schema) = read().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore(path.to_owned()),
-        _ => failed("open the file")(error),
+        _ => StoreError::of_sqlite("open the file", path, error),
     })?;
     let is_empty = schema == 0;
     if application != i64::from(APPLICATION_ID) && !is_empty {
@@ -78,7 +78,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Each version in a transaction of its own: a crash leaves the file at one of them.
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let version: i64 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed("read the file's version"))?;
     let done = usize::try_from(version).unwrap_or(0);
@@ -90,7 +90,8 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.pragma_update(None, "user_version", at as i64 + 1)?;
             transaction.commit()
         };
-        bring(connection).map_err(failed("bring the file to this version's form"))?;
+        bring(connection)
+            .map_err(|error| StoreError::of_sqlite("bring the file to this version's form", path, error))?;
     }
     Ok(())
 }

@@ -15,11 +15,15 @@ CREATE TABLE jobs (
     name TEXT NOT NULL,
     status TEXT NOT NULL,
     tasks INTEGER NOT NULL,
-    output TEXT,
-    msg TEXT,
     submitted_at INTEGER NOT NULL,
     started_at INTEGER,
-    ended_at INTEGER
+    ended_at INTEGER,
+    msg TEXT,
+    -- The name of the first task that failed, and the beginning of its message.
+    failed_task TEXT,
+    failed_msg TEXT,
+    -- Last, since it can be long, and what stands behind is read through it.
+    output TEXT
 ) STRICT;
 
 CREATE INDEX jobs_by_key ON jobs (key) WHERE key IS NOT NULL;

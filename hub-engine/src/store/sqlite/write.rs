@@ -14,56 +14,39 @@ use super::rows::{WRITE_TASK, job_word, millis, write_task};
 
 /// How many jobs one transaction forgets at most, so that commits get their turn in between.
 const PRUNE_STEP: u64 = 200;
+/// And how many tasks, unless one job has more.
+const PRUNE_TASKS: i64 = 20_000;
 
 /// Where the rows of jobs are, as far as known: of those that have not ended.
 pub(super) type Serials = HashMap<JobId, i64>;
+
+/// Why a batch was not committed.
+#[derive(Debug)]
+pub(super) struct CommitError {
+    /// The change at which it failed, where it was one.
+    pub(super) change: Option<usize>,
+    pub(super) source: rusqlite::Error,
+}
+
+impl From<rusqlite::Error> for CommitError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self { change: None, source }
+    }
+}
 
 /// Makes all changes, or none. Returns the jobs that are gone by them.
 pub(super) fn commit(
     connection: &mut Connection,
     serials: &mut Serials,
     changes: &[Change],
-) -> rusqlite::Result<Vec<Gone>> {
+) -> Result<Vec<Gone>, CommitError> {
     let transaction = connection.transaction()?;
-    let last = Last::of(changes);
-    let (mut gone, mut fresh) = (Vec::new(), HashSet::new());
+    let mut batch =
+        BatchWriter { transaction, serials, last: Last::of(changes), gone: Vec::new(), fresh: HashSet::new() };
     for (at, change) in changes.iter().enumerate() {
-        match change {
-            Change::JobAdded { id, job, submitted_at } => {
-                let serial = match serial_in_file(&transaction, *id)? {
-                    Some(serial) => serial,
-                    None => {
-                        fresh.insert(*id);
-                        add(&transaction, *id, job, *submitted_at, last.state(*id))?
-                    }
-                };
-                serials.insert(*id, serial);
-            }
-            Change::TaskChanged { job, index, state } if last.tasks.get(&(*job, *index)) == Some(&at) => {
-                if let Some(serial) = serial(&transaction, serials, *job)? {
-                    let mut statement = transaction.prepare_cached(WRITE_TASK)?;
-                    write_task(&mut statement, serial, *index, state)?;
-                }
-            }
-            Change::JobChanged { id, state } if last.jobs.get(id).is_some_and(|(last, _)| *last == at) => {
-                if fresh.contains(id) {
-                    continue;
-                }
-                if let Some(serial) = serial(&transaction, serials, *id)? {
-                    change_job(&transaction, serial, state)?;
-                }
-            }
-            Change::TaskChanged { .. } | Change::JobChanged { .. } => {}
-            Change::JobRemoved { id } => {
-                if let Some(serial) = serial(&transaction, serials, *id)? {
-                    gone.extend(remove(&transaction, serial)?);
-                    // The same id may come again in this batch.
-                    serials.remove(id);
-                    fresh.remove(id);
-                }
-            }
-        }
+        batch.write(at, change).map_err(|source| CommitError { change: Some(at), source })?;
     }
+    let BatchWriter { transaction, serials, gone, .. } = batch;
     transaction.commit()?;
     for change in changes {
         if let Change::JobChanged { id, state } = change
@@ -73,6 +56,58 @@ pub(super) fn commit(
         }
     }
     Ok(gone)
+}
+
+/// A batch that is being written.
+struct BatchWriter<'a> {
+    transaction: Transaction<'a>,
+    serials: &'a mut Serials,
+    last: Last<'a>,
+    /// Jobs that it takes out.
+    gone: Vec<Gone>,
+    /// Jobs that it adds, as they stand at its end.
+    fresh: HashSet<JobId>,
+}
+
+impl BatchWriter<'_> {
+    fn write(&mut self, at: usize, change: &Change) -> rusqlite::Result<()> {
+        match change {
+            Change::JobAdded { id, job, submitted_at } => {
+                let serial = match serial_in_file(&self.transaction, *id)? {
+                    Some(serial) => serial,
+                    None => {
+                        self.fresh.insert(*id);
+                        add(&self.transaction, *id, job, *submitted_at, self.last.state(*id))?
+                    }
+                };
+                self.serials.insert(*id, serial);
+            }
+            Change::TaskChanged { job, index, state } if self.last.tasks.get(&(*job, *index)) == Some(&at) => {
+                if let Some(serial) = serial(&self.transaction, self.serials, *job)? {
+                    let mut statement = self.transaction.prepare_cached(WRITE_TASK)?;
+                    write_task(&mut statement, serial, *index, state)?;
+                }
+            }
+            Change::JobChanged { id, state } if self.last.jobs.get(id).is_some_and(|(last, _)| *last == at) => {
+                if self.fresh.contains(id) {
+                    return Ok(());
+                }
+                if let Some(serial) = serial(&self.transaction, self.serials, *id)? {
+                    change_job(&self.transaction, serial, state)?;
+                }
+            }
+            Change::TaskChanged { .. } | Change::JobChanged { .. } => {}
+            Change::JobRemoved { id } => {
+                if let Some(serial) = serial(&self.transaction, self.serials, *id)? {
+                    self.gone.extend(remove(&self.transaction, serial)?);
+                    // The same id may come again in this batch.
+                    self.serials.remove(id);
+                    self.fresh.remove(id);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Of what changed several times in one batch only the last state counts.
@@ -117,12 +152,16 @@ pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusql
     let finished: i64 =
         transaction.query_row("SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL", [], |row| row.get(0))?;
     let doomed = finished.unsigned_abs().saturating_sub(keep).min(limit).min(PRUNE_STEP);
-    let serials: Vec<i64> = transaction
-        .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
-        .query_map([doomed.cast_signed()], |row| row.get(0))?
+    let oldest: Vec<(i64, i64)> = transaction
+        .prepare_cached("SELECT serial, tasks FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
+        .query_map([doomed.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut gone = Vec::with_capacity(serials.len());
-    for serial in serials {
+    let (mut gone, mut rows) = (Vec::with_capacity(oldest.len()), 0);
+    for (serial, tasks) in oldest {
+        rows += tasks;
+        if rows > PRUNE_TASKS && !gone.is_empty() {
+            break;
+        }
         gone.extend(remove(&transaction, serial)?);
     }
     transaction.commit()?;
@@ -138,9 +177,11 @@ fn add(
     state: Option<&JobState>,
 ) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO jobs (id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO jobs (id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
+             failed_task, failed_msg)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
+    let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
     statement.execute(params![
         id.to_string(),
@@ -154,6 +195,8 @@ fn add(
         state.and_then(|state| state.msg.as_deref()),
         state.and_then(|state| state.started_at).map(millis),
         state.and_then(|state| state.ended_at).map(millis),
+        first_failure.map(|first| &*first.task),
+        first_failure.map(|first| &*first.msg),
     ])?;
     let serial = transaction.last_insert_rowid();
     transaction
@@ -164,7 +207,9 @@ fn add(
 
 fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6 WHERE serial = ?1",
+        "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6, failed_task = ?7,
+             failed_msg = ?8
+         WHERE serial = ?1",
     )?;
     statement.execute(params![
         serial,
@@ -173,6 +218,8 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.msg.as_deref(),
         state.started_at.map(millis),
         state.ended_at.map(millis),
+        state.first_failure.as_deref().map(|first| &*first.task),
+        state.first_failure.as_deref().map(|first| &*first.msg),
     ])?;
     Ok(())
 }

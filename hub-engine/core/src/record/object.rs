@@ -1,0 +1,74 @@
+//! Writes JSON objects in the manual's style.
+
+use std::fmt::Write as _;
+
+use crate::Timestamp;
+
+/// Writes one JSON object behind what is there already: a space after colons and commas.
+pub(super) struct Object {
+    pub(super) text: String,
+    first: bool,
+}
+
+impl Object {
+    pub(super) fn new(mut text: String) -> Self {
+        text.push('{');
+        Self { text, first: true }
+    }
+
+    pub(super) fn key(&mut self, key: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.text.push_str(", ");
+        }
+        self.quoted(key);
+        self.text.push_str(": ");
+    }
+
+    pub(super) fn raw(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.text.push_str(json);
+    }
+
+    pub(super) fn string(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.quoted(value);
+    }
+
+    pub(super) fn list(&mut self, values: &[&str]) {
+        self.text.push('[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.text.push_str(", ");
+            }
+            self.quoted(value);
+        }
+        self.text.push(']');
+    }
+
+    pub(super) fn time(&mut self, key: &str, time: Option<Timestamp>) {
+        if let Some(time) = time {
+            self.key(key);
+            let _ = write!(self.text, "\"{time}\"");
+        }
+    }
+
+    fn quoted(&mut self, text: &str) {
+        // Hardly anything needs an escape.
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.text.push('"');
+            self.text.push_str(text);
+            self.text.push('"');
+            return;
+        }
+        match serde_json::to_string(text) {
+            Ok(quoted) => self.text.push_str(&quoted),
+            Err(_) => self.text.push_str("\"\""),
+        }
+    }
+
+    /// The text with the object closed.
+    pub(super) fn end(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
+}

@@ -1,0 +1,80 @@
+//! What the store can never keep: the job that it belongs to fails, and everything else of its batch is kept.
+
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::state::{JobState, TaskState};
+use hub_core::{JobId, JobStatus, TaskStatus};
+
+use super::Driver;
+use crate::clock::now;
+
+impl Driver {
+    /// The store refuses one change of a batch, and would refuse it again.
+    pub(super) fn handle_refused(&mut self, number: u64, changes: Arc<Vec<Change>>, at: usize, why: &str) {
+        let Some(mut batch) = self.committing.take_if(|batch| batch.number == number) else { return };
+        let mut changes = Arc::unwrap_or_clone(changes);
+        let job = job_of(&changes[at]);
+        let msg: Arc<str> = format!("the store cannot keep what has come of the job: {why}").into();
+        tracing::error!(%job, why, "the store can never keep a change of this job: the job fails");
+        reduce(&mut changes, at, &msg);
+        if self.machine.fail_job(job, Arc::clone(&msg), now()).is_ok() {
+            self.pending.commit_first = true;
+        } else {
+            // It has ended in this batch.
+            for change in &mut changes {
+                if let Change::JobChanged { id, state } = change
+                    && *id == job
+                {
+                    *state = failed(state, &msg);
+                }
+            }
+            for ended in batch.ended.iter_mut().filter(|(id, _)| *id == job).filter_map(|(_, ended)| ended.as_mut()) {
+                ended.replace_state(|state| failed(state, &msg));
+            }
+        }
+        self.committing = Some(batch);
+        self.commit_changes(number, Arc::new(changes));
+    }
+}
+
+const fn job_of(change: &Change) -> JobId {
+    match change {
+        Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => *id,
+        Change::TaskChanged { job, .. } => *job,
+    }
+}
+
+/// Makes of a change one that can be kept; takes it out where nothing is left to be taken from it.
+fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
+    let reduced = match &mut changes[at] {
+        Change::TaskChanged { state, .. } => {
+            let bare = without_values(state, msg);
+            let differs = bare != **state;
+            *state = Arc::new(bare);
+            differs
+        }
+        Change::JobChanged { state, .. } => {
+            let bare = JobState { first_failure: None, ..failed(state, msg) };
+            let differs = bare != *state;
+            *state = bare;
+            differs
+        }
+        Change::JobAdded { .. } | Change::JobRemoved { .. } => false,
+    };
+    if !reduced {
+        changes.remove(at);
+    }
+}
+
+/// A task's state without what can be large.
+fn without_values(state: &TaskState, msg: &Arc<str>) -> TaskState {
+    let status = if state.status == TaskStatus::Success { TaskStatus::Failed } else { state.status };
+    TaskState { status, data: None, log: None, error: None, msg: Some(Arc::clone(msg)), ..state.clone() }
+}
+
+/// How a job stands that has ended, but for what cannot be kept. One that goes on does so.
+fn failed(state: &JobState, msg: &Arc<str>) -> JobState {
+    let status = if state.status.is_terminal() { JobStatus::Failed } else { state.status };
+    JobState { status, output: None, msg: Some(Arc::clone(msg)), ..state.clone() }
+}

@@ -1,0 +1,172 @@
+//! Records that are larger than a message, or than what may be held at once.
+
+mod http_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_support::{DEADLINE, Served, answer, client};
+use hub_core::{JobId, Json};
+use hub_engine::client::{AmqpHub, HttpHub};
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::http::HttpSettings;
+use hub_engine::operations::{Hub, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View};
+use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
+use hub_engine::wire::{Names, TaskMessage};
+use hub_transport::SubscribeOptions;
+use hub_transport::memory::MemoryBroker;
+use serde_json::{Value, json};
+
+/// What the broker takes.
+const LIMIT: usize = 64 * 1024;
+
+struct Running {
+    broker: MemoryBroker,
+    dispatcher: Dispatcher,
+}
+
+async fn start(store: Arc<dyn Store>, answer_bytes: usize) -> Running {
+    let broker = MemoryBroker::new().with_max_message_bytes(LIMIT);
+    let settings = DispatcherSettings { answer_bytes, ..DispatcherSettings::new("hub") };
+    let dispatcher = Dispatcher::start(broker.transport(), store, settings).await.unwrap();
+    tokio::time::timeout(DEADLINE, dispatcher.ready()).await.expect("the dispatcher is not ready");
+    Running { broker, dispatcher }
+}
+
+/// Submits a job of `tasks` independent tasks, and posts a result of `bytes` for each once it is handed out.
+async fn run(served: &Running, hub: &dyn Hub, tasks: u32, bytes: usize) -> JobId {
+    let list: Vec<Value> = (0..tasks).map(|at| json!({"name": format!("t{at}"), "task_name": "x"})).collect();
+    let text = json!({"name": "large", "tasks": list}).to_string();
+    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    let session = served.broker.transport().connect().await.unwrap();
+    let options = SubscribeOptions { prefetch: 1000, exclusive: false };
+    let mut handed_out = session.subscribe(&Names::new("hub").pool_queue("default"), options).await.unwrap();
+    for _ in 0..tasks {
+        let task = tokio::time::timeout(DEADLINE, handed_out.deliveries.recv()).await.unwrap().unwrap();
+        let task = TaskMessage::decode(&task.message.body).unwrap().id;
+        let update = ResultUpdate {
+            id: task,
+            status: UpdateStatus::Success,
+            data: Some(Json::string(&"x".repeat(bytes))),
+            msg: None,
+            v: None,
+        };
+        served.dispatcher.hub().post_result(update).await.unwrap();
+    }
+    id
+}
+
+fn check(record: &Json, tasks: usize, bytes: usize) {
+    let record = record.to_value();
+    assert_eq!((&record["status"], &record["name"]), (&json!("SUCCESS"), &json!("large")));
+    let shown = record["tasks"].as_array().unwrap();
+    assert_eq!(shown.len(), tasks);
+    for (at, task) in shown.iter().enumerate() {
+        assert_eq!(task["name"], format!("t{at}"));
+        assert_eq!(task["data"].as_str().unwrap().len(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(SqliteSettings::new(directory.path().join("hub.db"))).unwrap();
+    let served = start(Arc::new(store), 1 << 30).await;
+    let hub = AmqpHub::connect(served.broker.transport(), "hub", DEADLINE).await.unwrap();
+    let id = run(&served, &hub, 30, 20_000).await;
+
+    check(&hub.job(id, Some(DEADLINE)).await.unwrap(), 30, 20_000);
+    check(&hub.job(id, None).await.unwrap(), 30, 20_000);
+    let summary = hub.summary(id, Some(DEADLINE)).await.unwrap();
+    assert_eq!((summary.tasks, summary.tasks_ended, summary.status.is_terminal()), (30, 30, true));
+    let without = hub.record(id, View::without_data(), Some(DEADLINE)).await.unwrap().into_json().await.unwrap();
+    assert_eq!(without.to_value()["tasks"][29]["status"], "SUCCESS");
+    assert_eq!(without.to_value()["tasks"][29].get("data"), None);
+
+    // The same job again: its record does not come along, but the answer does.
+    let text = served.dispatcher.hub().job(id, None).await.unwrap().to_value();
+    let list: Vec<Value> = (0..30).map(|at| json!({"name": format!("t{at}"), "task_name": "x"})).collect();
+    let same = json!({"name": text["name"], "tasks": list}).to_string();
+    let submitted = hub.submit_and_wait(Submission { text: same.into(), id: Some(id) }, DEADLINE).await.unwrap();
+    assert_eq!((submitted.id, submitted.record), (id, None));
+
+    let page = hub.tasks(id, TaskQuery { after: Some(28), limit: None, view: View::whole() }).await.unwrap().to_value();
+    assert_eq!((page["tasks"].as_array().unwrap().len(), page.get("next")), (2, None));
+    for limit in [0, 10_001] {
+        let refused = hub.tasks(id, TaskQuery { limit: Some(limit), ..TaskQuery::default() }).await.unwrap_err();
+        assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
+    }
+    let unknown = View::whole().with_fields("nmae");
+    assert_eq!(hub.record(id, unknown, None).await.unwrap_err().kind, RequestErrorKind::InvalidRequest);
+    hub.close().await;
+    served.dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
+    let served = start(Arc::new(MemoryStore::new()), 1 << 30).await;
+    let hub = AmqpHub::connect(served.broker.transport(), "hub", DEADLINE).await.unwrap();
+    let id = run(&served, &hub, 2, 2 * LIMIT).await;
+    let refused = hub.job(id, Some(DEADLINE)).await.unwrap_err();
+    assert_eq!(refused.kind, RequestErrorKind::TooLarge);
+    let message = &refused.message;
+    assert!(
+        ["--no-data", "HTTP", &format!("{} at most", LIMIT - 256)].iter().all(|part| message.contains(part)),
+        "{message}"
+    );
+    assert!(hub.record(id, View::without_data(), None).await.is_ok());
+    // Here nothing is too large.
+    check(&served.dispatcher.hub().job(id, None).await.unwrap(), 2, 2 * LIMIT);
+    let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
+    let over_http = HttpHub::new(&http.url(""), None, DEADLINE).unwrap();
+    check(&over_http.job(id, Some(DEADLINE)).await.unwrap(), 2, 2 * LIMIT);
+    drop(over_http);
+    http.stop().await;
+    hub.close().await;
+    served.dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn http_shows_views_and_pages_and_writes_large_records_as_they_are_read() {
+    let served = start(Arc::new(MemoryStore::new()), 1 << 30).await;
+    let id = run(&served, &*served.dispatcher.hub(), 100, 20_000).await;
+    let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
+    let get = |path: String| answer(client().get(http.url(&format!("/api/v1/jobs/{id}{path}"))));
+    let whole = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
+    assert_eq!((whole.content_length(), whole.status().as_u16()), (None, 200), "it is written as it is read");
+    check(&Json::parse(&whole.text().await.unwrap()).unwrap(), 100, 20_000);
+
+    assert_eq!(get("?fields=status,name".into()).await, (200, json!({"status": "SUCCESS", "name": "large"})));
+    let (_, without) = get("?data=false".into()).await;
+    assert_eq!((&without["tasks"][7]["status"], without["tasks"][7].get("data")), (&json!("SUCCESS"), None));
+    assert_eq!(get("?tasks=false".into()).await.1.get("tasks"), None);
+    let (_, page) = get("/tasks?limit=3&after=5&fields=name".into()).await;
+    assert_eq!(page, json!({"tasks": [{"name": "t5"}, {"name": "t6"}, {"name": "t7"}], "next": 8}));
+    let (_, summary) = get("/summary?wait=1".into()).await;
+    assert_eq!((&summary["tasks_ended"], &summary["status"]), (&json!(100), &json!("SUCCESS")));
+    for (path, said) in [("?fields=nope", "nope"), ("?data=perhaps", "data"), ("/tasks?limit=0", "1 to 10000")] {
+        let (status, refused) = get(path.into()).await;
+        assert!(status == 400 && refused["message"].as_str().unwrap().contains(said), "{path}: {status} {refused}");
+    }
+    http.stop().await;
+    served.dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn answers_that_hold_too_much_together_wait_or_are_refused_for_the_time_being() {
+    let served = start(Arc::new(MemoryStore::new()), 3 << 20).await;
+    let id = run(&served, &*served.dispatcher.hub(), 40, 50_000).await;
+    let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
+    // One that is not read on holds what it holds.
+    let slow = served.dispatcher.hub().record(id, View::whole(), None).await.unwrap();
+    let refused = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    // What is small has room beside it.
+    let small = client().get(http.url(&format!("/api/v1/jobs/{id}?data=false"))).send().await.unwrap();
+    assert_eq!(small.status().as_u16(), 200);
+    drop(slow);
+    let now = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
+    check(&Json::parse(&now.text().await.unwrap()).unwrap(), 40, 50_000);
+    http.stop().await;
+    served.dispatcher.stop(Duration::from_secs(5)).await;
+}
