@@ -28,7 +28,7 @@ def pipes():
 ";
 
 const FORGE: &str = r#"
-import gc, os, struct, sys, time
+import os, struct, sys, time
 from _pipes import pipes
 
 def frame(key, text):
@@ -52,10 +52,11 @@ def forge(how):
         data = struct.pack("<QQ", 1 << 60, key)
     elif how == "stolen":
         # Waits for one behind it, and finds its key where the process keeps it.
-        while True:
-            child = next(found for found in gc.get_objects() if type(found).__name__ == "Child")
-            if child.waiting:
-                break
+        frame_of_hub = sys._getframe()
+        while not hasattr(frame_of_hub.f_locals.get("self"), "waiting"):
+            frame_of_hub = frame_of_hub.f_back
+        child = frame_of_hub.f_locals["self"]
+        while not child.waiting:
             time.sleep(0.001)
         data = frame(next(iter(child.waiting)), forged)
     for number in pipes():
@@ -116,7 +117,7 @@ def fork(how):
         if how == 'exits':
             sys.exit(7)
         return 'forged'
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 'parent']
+    return [os.WEXITSTATUS(os.waitpid(child, 0)[1]), 'parent']
 
 async def afork(how):
     return fork(how)

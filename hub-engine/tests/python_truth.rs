@@ -128,12 +128,10 @@ async fn arguments_that_python_cannot_read_fail_their_task_alone() {
     for keyword in ["def", "async def"] {
         let module = format!("{keyword} count(*args):\n    return len(args)\n");
         let bench = Bench::start(&[("count.py", &module)]).await;
-        for depth in [2000, 100_000] {
-            let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-            let report = bench.run("count", &deep).await;
-            let (kind, msg, _) = Bench::failure(&report);
-            assert_eq!(kind, ErrorKind::ValueTooDeep, "{msg}");
-        }
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let report = bench.run("count", &deep).await;
+        let (kind, msg, _) = Bench::failure(&report);
+        assert_eq!(kind, ErrorKind::ValueTooDeep, "{msg}");
         let lines = "[\n 1,\r\n [\n\n2\n],\n\t\"\\n\" ]\n";
         assert_eq!(Bench::returned(&bench.run("count", lines).await), "3");
         let fits = format!("[1, {}{}]", "[".repeat(499), "]".repeat(499));
@@ -151,7 +149,7 @@ async fn a_module_that_misses_a_file_while_it_is_imported_is_broken_and_not_unkn
 
 #[tokio::test]
 async fn a_module_with_words_that_cannot_be_written_takes_no_others_with_it() {
-    let odd = "def odd():\n    '''caf\\udce9'''\n    return 1\n";
+    let odd = "def odd():\n    return 1\nodd.__doc__ = 'caf\\udce9'\n";
     let bench = Bench::start(&[("odd.py", odd), ("plain.py", "def plain():\n    return 1\n")]).await;
     let catalogue = bench.runner.catalogue();
     assert_eq!(catalogue.borrow().tasks.len(), 2, "{:?}", catalogue.borrow().broken);

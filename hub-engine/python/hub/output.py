@@ -82,8 +82,8 @@ class Capture:
         self.stdin = sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
 
     def _open(self):
-        self.stdout = sys.stdout = sys.__stdout__ = self.stream(io.BufferedWriter(Raw(self, 1, "<stdout>")), **SETTINGS)
-        self.stderr = sys.stderr = sys.__stderr__ = self.stream(io.BufferedWriter(Raw(self, 2, "<stderr>")), **SETTINGS)
+        self.stdout = sys.stdout = sys.__stdout__ = self.stream(Buffer(Raw(self, 1, "<stdout>")), **SETTINGS)
+        self.stderr = sys.stderr = sys.__stderr__ = self.stream(Buffer(Raw(self, 2, "<stderr>")), **SETTINGS)
 
     def restore(self):
         """Puts the streams back where a task has exchanged, closed or changed them."""
@@ -181,7 +181,14 @@ class Raw(io.RawIOBase):
         return size
 
     def close(self):
-        """Closing standard output closes nothing: the next task has need of it."""
+        """Closing standard output closes nothing: the next task needs it."""
+
+
+class Buffer(io.BufferedWriter):
+    """What is between the text and the descriptor. A stream that a task puts over it closes it when it goes."""
+
+    def close(self):
+        self.flush()
 
 
 class Routed(io.TextIOWrapper):

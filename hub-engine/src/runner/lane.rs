@@ -225,7 +225,12 @@ impl Work {
         let found = self.tasks.iter().position(|task| task.key == answer.key);
         let Some((at, task)) = found.and_then(|at| Some((at, self.tasks.get(at)?))) else { return Ok(()) };
         // Only the first one runs, and only what was asked for comes back: anything else is a task that speaks for another.
-        let is_due = if answer.is_dropped() { task.withdrawn } else { at == 0 };
+        // One that was given back is not waited for: its process may have begun the next one before it says so.
+        let is_due = if answer.is_dropped() {
+            task.withdrawn
+        } else {
+            self.tasks.iter().take(at).all(|before| before.withdrawn)
+        };
         if !is_due {
             return Err(End::Died(Silence::Nonsense("answered for a task that it did not run".to_owned())));
         }
