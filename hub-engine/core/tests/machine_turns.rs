@@ -140,3 +140,28 @@ fn live_jobs_are_counted_in_bytes() {
     hub.actions();
     assert_eq!(hub.machine.stats().live_bytes, 0);
 }
+
+#[test]
+fn what_was_not_confirmed_goes_out_again_over_several_turns_in_its_order() {
+    let mut hub = Hub::new();
+    let job = (0..10).map(|at| format!(r#",{{"name": "t{at}", "args": ["_a.data"]}}"#)).collect::<String>();
+    let job = hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}{job}]}}"#));
+    let a = hub.handed_out().remove(0);
+    hub.succeed(&a, &format!("\"{}\"", "x".repeat(2_000_000)));
+    assert_eq!(hub.handed_out().len(), 10);
+    hub.crash();
+    hub.machine.hold_back(true);
+    assert!(hub.turn().is_empty() && !hub.machine.wants_turn(), "enough is on its way");
+    hub.machine.hold_back(false);
+    let published = |actions: Vec<Action>| {
+        let task = |action| if let Action::Publish(task) = action { task.task.index_in(job) } else { None };
+        actions.into_iter().filter_map(task).collect::<Vec<u32>>()
+    };
+    let first = published(hub.turn());
+    assert!(first.len() < 10 && hub.machine.wants_turn(), "{first:?}");
+    // A worker had one of the others from the broker.
+    let last = support::first_issue(&hub, job, 10);
+    hub.succeed(&last, "1");
+    let rest = published(hub.actions());
+    assert_eq!([first, rest].concat(), (1..10).collect::<Vec<u32>>());
+}

@@ -76,6 +76,9 @@ pub(super) enum Input {
 /// The job that somebody waited for, as it ended, if that was seen; it is in the store in any case, or unknown.
 pub(super) type Ended = Option<Arc<JobSnapshot>>;
 
+/// Who wants a job cancelled. `None`: it is not live.
+pub(super) type Cancelling = oneshot::Sender<Option<Result<(), RequestError>>>;
+
 impl Input {
     /// Whether it says only that what was begun has come to its end. What follows from that can wait a moment.
     pub(super) fn is_confirmation(&self) -> bool {
@@ -142,7 +145,7 @@ pub(super) enum Ask {
     /// Tell when this job has ended and is in the store as such; at once if it is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Stop a job. `None`: it is not live.
-    Cancel(JobId, oneshot::Sender<Option<Result<(), RequestError>>>),
+    Cancel(JobId, Cancelling),
     /// Forget a job that is not live. `false`: it is live.
     Remove(JobId, oneshot::Sender<bool>),
     /// End a task from outside. `None`: its job is not live.

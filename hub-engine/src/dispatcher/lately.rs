@@ -97,7 +97,9 @@ impl Lately {
     /// Forgets a job.
     pub(super) fn forget(&mut self, family: Family) {
         let Some((_, job)) = self.jobs.remove(&family) else { return };
-        job.key().map(|key| self.keys.remove(key));
+        if let Some(key) = job.key() {
+            self.keys.remove(key);
+        }
         let tasks = job.tasks().len();
         discard(job, tasks);
     }

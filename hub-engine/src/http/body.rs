@@ -102,3 +102,43 @@ pub(super) fn job_text(bytes: Vec<u8>) -> Result<String, Refused> {
         RequestError { kind: RequestErrorKind::InvalidJob, message, problems }.into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use axum::http::header;
+    use axum::response::IntoResponse;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// The status that a body is refused with.
+    async fn refusal(bodies: &Bodies, body: &'static str, limit: usize) -> Option<(u16, bool)> {
+        let refused = bodies.read(Body::from(body), limit).await.err()?.into_response();
+        Some((refused.status().as_u16(), refused.headers().contains_key(header::RETRY_AFTER)))
+    }
+
+    #[tokio::test]
+    async fn open_bodies_are_bounded_together_and_let_go_of_their_room() {
+        let bodies = Bodies::new(10);
+        let (send, mut chunks) = mpsc::unbounded_channel::<Result<Bytes, std::io::Error>>();
+        let body = Body::from_stream(futures_util::stream::poll_fn(move |context| chunks.poll_recv(context)));
+        let slow = tokio::spawn({
+            let bodies = bodies.clone();
+            async move { bodies.read(body, 10).await }
+        });
+        send.send(Ok(Bytes::from_static(b"012345"))).unwrap();
+        while bodies.0.available_permits() != 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(refusal(&bodies, "01234", 10).await, Some((503, true)));
+        assert_eq!(refusal(&bodies, "0123", 10).await, None, "it fits beside");
+        assert_eq!(refusal(&bodies, "0123", 3).await, Some((413, false)));
+        send.send(Ok(Bytes::from_static(b"6789"))).unwrap();
+        drop(send);
+        let held = slow.await.unwrap().unwrap();
+        assert_eq!((held.bytes.as_slice(), bodies.0.available_permits()), (b"0123456789".as_slice(), 0));
+        drop(held);
+        assert_eq!(refusal(&bodies, "0123456789", 10).await, None, "there is room again");
+    }
+}

@@ -19,6 +19,8 @@ use crate::Json;
 #[derive(Debug, Default)]
 pub struct Values {
     known: HashMap<(u32, Attribute), Known>,
+    /// How many bytes were walked through so far.
+    walked: usize,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,11 @@ impl Job {
 }
 
 impl Values {
+    /// How many bytes of values were walked through so far: what filling has cost beside copying.
+    pub(crate) const fn walked(&self) -> usize {
+        self.walked
+    }
+
     /// What a reference stands for.
     fn piece(
         &mut self,
@@ -118,7 +125,10 @@ impl Values {
         let Some(tree) = job.places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
             return Ok(Piece::whole(known.value.clone()));
         };
-        let located = known.located.get_or_insert_with(|| Located::new(tree, known.value.get()));
+        let located = known.located.get_or_insert_with(|| {
+            self.walked += known.value.get().len();
+            Located::new(tree, known.value.get())
+        });
         match located.find(tree, reference.place) {
             Ok(range) => Ok(Piece { value: known.value.clone(), range }),
             Err((step, found)) => {

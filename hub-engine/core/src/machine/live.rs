@@ -357,6 +357,11 @@ impl LiveJob {
         job.fill(template, limit, &mut self.values, lookup)
     }
 
+    /// How many bytes of results were walked through so far to fill templates.
+    pub(super) const fn walked(&self) -> usize {
+        self.values.walked()
+    }
+
     fn why_no_output(&self, error: &FillError) -> String {
         match error {
             FillError::Missing(missing) => {

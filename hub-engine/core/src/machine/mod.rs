@@ -22,7 +22,7 @@ mod vanished;
 mod waiting;
 mod workers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::action::Action;
@@ -120,6 +120,8 @@ pub struct Machine {
     is_filling: bool,
     /// Nothing is handed out for the time being.
     is_held_back: bool,
+    /// Issues of an earlier incarnation that the broker had not confirmed: they are to be published again.
+    unconfirmed: VecDeque<(JobId, u32)>,
     /// Jobs with tasks that are still to be ended.
     sweeping: Vec<JobId>,
 }
@@ -143,6 +145,7 @@ impl Machine {
             effort: sweep::TASKS,
             is_filling: false,
             is_held_back: false,
+            unconfirmed: VecDeque::new(),
             sweeping: Vec::new(),
         }
     }

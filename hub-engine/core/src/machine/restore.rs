@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::{LiveJob, Place};
-use super::schedule::{arguments, assignment};
+use super::schedule::{FAILED_BYTES, Room, arguments, assignment};
 use crate::action::Action;
 use crate::state::JobSnapshot;
-use crate::{Attempt, JobId, Now, TaskStatus};
+use crate::{JobId, Now, TaskStatus};
 
 impl Machine {
     /// Takes up a job that has not ended. Issues that the broker had not confirmed are published again, as
@@ -55,24 +55,44 @@ impl Machine {
                 let pool = self.pools.get_mut(job.spec(index).pool());
                 pool.enter_window(id.task(index), now.steady, now.steady.after(self.settings.lease));
                 if !was_confirmed {
-                    self.publish_again(id, index, attempt.expect("what was submitted has been issued"), now);
+                    self.unconfirmed.push_back((id, index));
                 }
             }
             _ => {}
         }
     }
 
-    fn publish_again(&mut self, id: JobId, index: u32, attempt: Attempt, now: Now) {
+    /// Publishes issues of an earlier incarnation again, as far as there is room in this turn.
+    pub(super) fn publish_again(&mut self, room: &mut Room, now: Now) {
+        while room.is_there() {
+            let Some((id, index)) = self.unconfirmed.pop_front() else {
+                return;
+            };
+            room.take(self.publish_one_again(id, index, now));
+        }
+        self.is_filling |= !self.unconfirmed.is_empty();
+    }
+
+    /// Returns how many bytes of arguments were filled.
+    fn publish_one_again(&mut self, id: JobId, index: u32, now: Now) -> usize {
         let Some(job) = self.jobs.get_mut(&id) else {
-            return;
+            return 0;
+        };
+        // The broker may have had it all the same, and a worker may have reported on it.
+        let (place, state) = (job.task(index).place, job.task(index).state());
+        let Some(attempt) = state.attempt.filter(|_| place == Place::Window && !state.confirmed) else {
+            return 0;
         };
         match arguments(job, index, self.settings.max_value_bytes) {
             Ok((args, kwargs)) => {
+                let bytes = args.get().len() + kwargs.get().len();
                 self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+                bytes
             }
             Err(error) => {
                 self.release(id, index);
                 self.fail_unfilled(id, index, &error, now.wall);
+                FAILED_BYTES
             }
         }
     }

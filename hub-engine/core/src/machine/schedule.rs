@@ -9,23 +9,36 @@ use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
-/// Maximum size of the arguments that one turn fills, in bytes; the last ones may go beyond it.
+/// Maximum number of bytes that one turn reads and writes to fill arguments; the last ones may go beyond it.
 const FILLED_BYTES: usize = 4 * 1024 * 1024;
 /// What arguments that cannot be filled count as: finding that out takes time too.
-const FAILED_BYTES: usize = 256;
+pub(super) const FAILED_BYTES: usize = 256;
 
 /// What a turn may still do.
-struct Room {
+pub(super) struct Room {
     /// Tasks to look at.
     tasks: u32,
     /// Arguments to fill, in bytes.
     bytes: usize,
 }
 
+impl Room {
+    pub(super) const fn is_there(&self) -> bool {
+        self.tasks > 0 && self.bytes > 0
+    }
+
+    /// A task was looked at, and so many bytes of arguments filled.
+    pub(super) const fn take(&mut self, bytes: usize) {
+        self.tasks -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 impl Machine {
     /// Fills the window of every pool that has tasks waiting.
     pub(super) fn fill_windows(&mut self, now: Now) {
         let mut room = Room { tasks: sweep::TASKS, bytes: FILLED_BYTES };
+        self.publish_again(&mut room, now);
         // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
         for name in self.pools.waiting() {
             self.fill_window(&name, &mut room, now);
@@ -44,24 +57,25 @@ impl Machine {
             if pool.out() >= window {
                 return;
             }
-            if room.tasks == 0 || room.bytes == 0 {
+            if !room.is_there() {
                 self.is_filling = true;
                 return;
             }
             let Some((id, index)) = pool.pop() else {
                 return;
             };
-            room.tasks -= 1;
             let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.cancelled) else {
+                room.take(0);
                 continue;
             };
             let module = job.spec(index).module();
             if slots.is_some() && !self.workers.catalogue().knows(name, module) {
                 pool.park(module, id, index);
                 job.task_mut(index).place = Place::Parked;
+                room.take(0);
                 continue;
             }
-            room.bytes = room.bytes.saturating_sub(self.hand_out(id, index, now));
+            room.take(self.hand_out(id, index, now));
         }
     }
 
@@ -82,19 +96,22 @@ impl Machine {
         self.pools.get_mut(pool).allowance.of(wanted.min(self.settings.window_ceiling), now)
     }
 
-    /// Returns how many bytes of arguments were filled.
+    /// Returns how many bytes were read and written for its arguments.
     fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
         let Some(job) = self.jobs.get_mut(&id) else {
             return 0;
         };
-        let (args, kwargs) = match arguments(job, index, self.settings.max_value_bytes) {
+        let before = job.walked();
+        let filled = arguments(job, index, self.settings.max_value_bytes);
+        let walked = job.walked() - before;
+        let (args, kwargs) = match filled {
             Ok(arguments) => arguments,
             Err(error) => {
                 self.fail_unfilled(id, index, &error, now.wall);
-                return FAILED_BYTES;
+                return walked + FAILED_BYTES;
             }
         };
-        let bytes = args.get().len() + kwargs.get().len();
+        let bytes = walked + args.get().len() + kwargs.get().len();
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));

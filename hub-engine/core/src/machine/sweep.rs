@@ -69,8 +69,8 @@ impl LiveJob {
     }
 
     /// Whether tasks are left that [`LiveJob::sweep`] has to end.
-    pub(super) fn is_swept(&self) -> bool {
-        self.sweep.is_over()
+    pub(super) fn has_to_sweep(&self) -> bool {
+        !self.sweep.is_over()
     }
 
     /// Does what is to be done, as far as `effort` lasts. Returns the cancelled tasks that had a place.
@@ -166,7 +166,7 @@ impl Machine {
                 self.actions.push(Action::Stop { task, attempt });
             }
         }
-        if !job.is_swept() && !self.sweeping.contains(&id) {
+        if job.has_to_sweep() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
         self.settle_job(id, now);

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::batches::{Batches, Done};
-use super::inputs::{Ended, Input};
+use super::inputs::{Cancelling, Ended, Input};
 use super::lately::{Lately, Lookups};
 use super::local::LocalHub;
 use super::replies::Replier;
@@ -35,7 +35,6 @@ use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESU
 use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::{now, sleep_until, steady};
-use crate::operations::RequestError;
 use crate::store::{Store, StoreError};
 use echo::Echo;
 use removals::Removals;
@@ -88,7 +87,7 @@ pub(super) struct Driver {
     /// How large the messages are together that are published and not confirmed.
     publishing_bytes: usize,
     /// Who waits until a job is cancelled.
-    cancelling: HashMap<JobId, Vec<oneshot::Sender<Option<Result<(), RequestError>>>>>,
+    cancelling: HashMap<JobId, Vec<Cancelling>>,
     /// Whether it was reported that another dispatcher serves this Hub.
     stands_by: bool,
     /// What policies of the broker have removed.
