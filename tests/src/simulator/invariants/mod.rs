@@ -6,6 +6,7 @@ mod confirmed_goes_out_once;
 mod dependencies_first;
 mod ends_are_final;
 mod every_job_ends;
+mod killers_are_stopped;
 mod nothing_stays_behind;
 mod one_run_counts;
 mod outputs_as_evaluated;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(dependencies_first::DependenciesFirst::default()),
         Box::new(one_run_counts::OneRunCounts::default()),
         Box::new(repeated_for_a_reason::RepeatedForAReason::default()),
+        Box::new(killers_are_stopped::KillersAreStopped::default()),
         Box::new(every_job_ends::EveryJobEnds),
         Box::new(outputs_as_evaluated::OutputsAsEvaluated::default()),
         Box::new(nothing_stays_behind::NothingStaysBehind),
