@@ -406,11 +406,12 @@ impl Serve {
             })
             .collect();
         // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
+        let limit = self.time_for_confirms();
         let handed_back = running.into_iter().map(async |(key, leased)| {
             tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
                 let returned = self.reporter.returned(key, ReturnReason::Draining);
-                if tokio::time::timeout(self.time_for_confirms(), returned).await.is_err() {
+                if tokio::time::timeout(limit, returned).await.is_err() {
                     tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
                 }
             }
