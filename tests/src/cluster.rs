@@ -5,8 +5,11 @@
 use std::fs;
 use std::process::Command;
 
+use hub_engine::wire::Names;
+use tokio::runtime::Runtime;
+
 use crate::broker::{IMAGE, version};
-use crate::eventually;
+use crate::{Client, DEADLINE, eventually};
 
 /// Number of nodes.
 const NODES: usize = 3;
@@ -143,17 +146,25 @@ impl Cluster {
         })
     }
 
-    /// Waits until all queues with this prefix are empty.
+    /// Waits until the queues of the Hub with this prefix are empty. Its programs must have ended: what they had unsettled is
+    /// back in the queues then. (Lists of queues are not asked: a node that was cut off may list what it had before.)
     ///
     /// # Panics
     /// Where they do not become so, with what is in them.
     pub fn nothing_is_left(&self, prefix: &str) {
+        let names = Names::new(prefix);
+        let pool = names.pool_queue(hub_core::job::DEFAULT_POOL);
+        let queues = [names.jobs_queue(), names.results_queue(), names.unrouted(), names.dead(), pool];
+        let runtime = Runtime::new().expect("a runtime starts");
+        let session = runtime.block_on(Client::Lapin.transport(&self.address()).connect()).expect("a node answers");
         eventually("all queues are empty", || {
-            let listed = self.control(0, &["list_queues", "--no-table-headers", "name", "messages"]);
-            let own = listed.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned);
-            let left: Vec<String> = own.filter(|line| !line.ends_with("\t0")).collect();
-            if left.is_empty() { Ok(()) } else { Err(left) }
+            let ready = |queue: &String| runtime.block_on(session.ready(queue)).expect("the queue exists");
+            let left: Vec<(&String, u64)> =
+                queues.iter().map(|queue| (queue, ready(queue))).filter(|(_, ready)| *ready > 0).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         });
+        // Whether it is closed in good order says nothing more.
+        let _ = runtime.block_on(session.close(DEADLINE));
     }
 
     /// Waits until every node sees all nodes, and none is paused.

@@ -126,7 +126,7 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive());
-    cluster.nothing_is_left(dispatching.prefix());
     workers.into_iter().for_each(Daemon::stop);
     dispatcher.stop();
+    cluster.nothing_is_left(dispatching.prefix());
 }

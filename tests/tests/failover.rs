@@ -17,7 +17,7 @@ use hub_transport::{Error, ErrorKind, Health, Message, Outcome, Session, Subscri
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn(&Broker, Client)); 7] = [
+    let tests: [(&str, NodeTest); 7] = [
         ("silence_is_noticed_by_heartbeats", silence),
         ("a_busy_program_is_not_given_up", busy),
         ("nodes_are_tried_in_turn", turns),
@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     }
     trials_on(Broker::start, trials)
 }
+
+type NodeTest = fn(&Broker, Client);
 
 /// As the programs have it: everything on one thread.
 fn runtime() -> Runtime {
@@ -170,7 +172,7 @@ fn turns(broker: &Broker, client: Client) {
         relays[0].swallow();
         match soon("the loss is noticed", events.next()).await {
             Some(LinkEvent::Down { retry_in, .. }) => {
-                assert!(retry_in.is_zero(), "there are other nodes: {retry_in:?}")
+                assert!(retry_in.is_zero(), "there are other nodes: {retry_in:?}");
             }
             other => panic!("{other:?}"),
         }

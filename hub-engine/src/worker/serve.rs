@@ -24,6 +24,8 @@ use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage}
 
 /// How long the last words may take to reach the broker.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// The same where there is a connection: the broker may be electing the leader of a queue, which takes about ten seconds.
+const LAST_CONFIRMS: Duration = Duration::from_secs(30);
 /// How much one turn takes at most, so that results and acknowledgements start in between.
 const TURN: usize = 512;
 
@@ -420,7 +422,7 @@ impl Serve {
         self.acks.send_all(&self.link).await;
         self.beat(true);
         self.runner.shutdown(GOODBYE).await;
-        if let Err(error) = self.link.close(GOODBYE).await {
+        if let Err(error) = self.link.close(self.time_for_confirms()).await {
             tracing::warn!(%error, "some reports did not reach the broker: it will hand those tasks out again");
         }
     }
@@ -437,16 +439,22 @@ impl Serve {
             })
             .collect();
         // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
+        let limit = self.time_for_confirms();
         let handed_back = running.into_iter().map(async |(key, leased)| {
             tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
                 let returned = self.reporter.returned(key, ReturnReason::Draining);
-                if tokio::time::timeout(GOODBYE, returned).await.is_err() {
+                if tokio::time::timeout(limit, returned).await.is_err() {
                     tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
                 }
             }
         });
         join_all(handed_back).await;
+    }
+
+    /// How long to wait for confirms at the end.
+    fn time_for_confirms(&self) -> Duration {
+        if self.link.is_up() { LAST_CONFIRMS } else { GOODBYE }
     }
 }
 
