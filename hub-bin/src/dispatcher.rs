@@ -20,6 +20,7 @@ use crate::daemon::{self, DaemonArgs, Ready};
 use crate::exit::{Exit, Failure};
 use crate::limits::JobLimitArgs;
 use crate::logging::{self, Log};
+use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
 use crate::store::StoreArgs;
@@ -127,6 +128,9 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
         Some(work) if in_memory => Some(work.start(transport, &reach.prefix).await?),
         _ => None,
     };
+    if !in_memory {
+        tokio::spawn(probe::log_advice(reach.broker.clone(), dispatcher.link_health()));
+    }
     let up = async {
         dispatcher.ready().await;
         if let Some(worker) = &worker {

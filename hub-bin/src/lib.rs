@@ -11,6 +11,7 @@ mod ini;
 mod limits;
 mod logging;
 mod notify;
+mod probe;
 mod reach;
 mod signals;
 mod stdio;

@@ -14,6 +14,7 @@ use crate::daemon::{self, DaemonArgs, Ready};
 use crate::dispatcher::LogArgs;
 use crate::exit::{Exit, Failure};
 use crate::limits::ResultLimitArgs;
+use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
 
@@ -140,6 +141,7 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
         Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
     tracing::info!("Starting worker, connecting to broker {}...", reach.shown_broker());
     let worker = work.start(reach.transport("hub-worker")?, &reach.prefix).await?;
+    tokio::spawn(probe::log_advice(reach.broker.clone(), worker.link_health()));
     let outcome = ready.wait(worker.ready(), worker.link_health(), &mut signals).await;
     if outcome.is_ok() {
         ready.serve(worker.link_health(), async || worker.is_alive().await, &mut signals).await;

@@ -155,6 +155,18 @@ fn other_servers_are_recognised() {
 }
 
 #[test]
+fn a_worker_that_is_sent_to_the_api_says_so() {
+    let (programs, hub) = hub();
+    let place = programs.variable("HUB_BROKER").trim_start_matches("http://").to_owned();
+    for program in ["hub-worker", "hub-dispatcher"] {
+        let flags: &[&str] = if program == "hub-worker" { &["--tasks-dir", "tasks"] } else { &["--http", "none"] };
+        let lost = programs.start_as(&format!("lost-{program}"), program, &[&["-b", &place], flags].concat());
+        lost.wait_for("is the HTTP API of a dispatcher, not a broker");
+    }
+    hub.stop();
+}
+
+#[test]
 fn a_job_in_another_language_or_encoding_is_recognised() {
     let programs = Programs::alone();
     let json = r#"{"name": "café", "tasks": [{"name": "echo", "args": [1]}]}"#;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use hub_transport::supervisor::LinkHealth;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// Maximum time for connecting, and for the answer.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -20,8 +22,19 @@ enum Speaks {
     Tls,
 }
 
+/// Logs what to write instead of `address`, as soon as it could not be used.
+pub(crate) async fn log_advice(address: String, mut health: watch::Receiver<LinkHealth>) {
+    let is_down = |health: &LinkHealth| matches!(health, LinkHealth::Down(Some(_)));
+    if health.wait_for(is_down).await.is_err() {
+        return;
+    }
+    if let Some(advice) = advice(&address).await {
+        tracing::warn!("{advice}");
+    }
+}
+
 /// What to write instead of `address`, where the server there speaks something else.
-pub(super) async fn advice(address: &str) -> Option<String> {
+pub(crate) async fn advice(address: &str) -> Option<String> {
     let (scheme, rest) = address.split_once("://").unwrap_or(("amqp", address));
     let default_port = match scheme {
         "http" => 80,
