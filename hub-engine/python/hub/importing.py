@@ -12,6 +12,8 @@ import sys
 import tokenize
 
 PACKAGE = "hub_tasks"
+# Called with the path of each source before it is read, where somebody watches for changes.
+watch = None
 # Beside the package: where its modules are. A process that a task starts knows nothing else of them.
 NOTE = "directory"
 
@@ -47,22 +49,13 @@ def compile_source(source, path):
         return compile(rewritten, path, "exec", dont_inherit=True)
 
 
-def stamp(path):
-    """What tells that a file has changed."""
-    info = os.stat(path)
-    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_dev)
-
-
 class Loader(importlib.machinery.SourceFileLoader):
     """Compiles a task module from its source each time: a cached file may be older than it seems."""
 
-    # Where a worker's process notes which state of each file it has loaded.
-    stamps = None
-
     def get_code(self, fullname):
         path = self.get_filename(fullname)
-        if self.stamps is not None:
-            self.stamps[os.path.abspath(path)] = stamp(path)
+        if watch is not None:
+            watch(path)
         with tokenize.open(path) as file:
             return compile_source(file.read(), path)
 

@@ -3,7 +3,6 @@
 What they import from that directory, at whatever time, is loaded again with them.
 """
 
-import importlib
 import importlib.util
 import os
 import sys
@@ -11,7 +10,6 @@ import time
 from importlib import machinery
 
 from hub import importing
-from hub.importing import stamp
 from hub.lib.api import Task
 
 # The files are looked at no more often than this: quick tasks would do little else.
@@ -39,14 +37,9 @@ def is_asynchronous(function):
     return False
 
 
-class Loader(machinery.SourceFileLoader):
-    """Loads a helper, and notes which state of its file that is: it may change at any time from then on."""
-
-    stamps = None
-
-    def get_code(self, fullname):
-        self.stamps[os.path.abspath(self.path)] = stamp(self.path)
-        return super().get_code(fullname)
+def stamp(path):
+    info = os.stat(path)
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_dev)
 
 
 class Modules:
@@ -58,7 +51,6 @@ class Modules:
         self.tasks = {}
         self.stamps = {}
         self.next_look = 0
-        importing.Loader.stamps = self.stamps
         self._watch_imports()
         # At the end: a task module called json.py must not stand in the way of Python's own.
         sys.path.append(self.directory)
@@ -66,10 +58,16 @@ class Modules:
         importing.note(package.origin, self.directory)
 
     def _watch_imports(self):
-        loader = type("Loader", (Loader,), {"stamps": self.stamps})
+        note = importing.watch = self._note
+
+        class Loader(machinery.SourceFileLoader):
+            def get_code(self, fullname):
+                note(self.path)
+                return super().get_code(fullname)
+
         extensions = (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES)
         bytecode = (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES)
-        make = machinery.FileFinder.path_hook(extensions, (loader, machinery.SOURCE_SUFFIXES), bytecode)
+        make = machinery.FileFinder.path_hook(extensions, (Loader, machinery.SOURCE_SUFFIXES), bytecode)
 
         def hook(path):
             if not self._is_inside(path):
@@ -77,6 +75,16 @@ class Modules:
             return make(path)
 
         sys.path_hooks.insert(0, hook)
+        # PYTHONPATH may have led here already.
+        for path in [path for path in list(sys.path_importer_cache) if self._is_inside(path)]:
+            del sys.path_importer_cache[path]
+
+    def _note(self, path):
+        """Notes which state of a source is read now: it may change at any time from then on.
+
+        Of a source that is read twice under two names, the first state counts: the older module is to go too.
+        """
+        self.stamps.setdefault(os.path.abspath(path), stamp(path))
 
     def _is_inside(self, path):
         """Whether this is the directory of tasks or in it, and not in an environment of libraries there."""
@@ -118,7 +126,6 @@ class Modules:
     def _forget(self):
         """A changed helper concerns every module that imported it, so all are loaded again."""
         importing.forget([name for name, module in list(sys.modules.items()) if self._is_local(module)])
-        importlib.invalidate_caches()
         self.tasks.clear()
         self.stamps.clear()
 
@@ -136,8 +143,12 @@ class Modules:
             return False
 
     def _load(self, name):
-        if not os.path.isfile(os.path.join(self.directory, name + ".py")):
+        path = os.path.join(self.directory, name + ".py")
+        try:
+            seen = stamp(path)
+        except FileNotFoundError:
             raise NoSuchModule(name)
+        self.stamps[path] = seen
         return self._find(name, importing.load(name))
 
     def _find(self, name, module):
