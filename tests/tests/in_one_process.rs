@@ -82,7 +82,7 @@ fn results_may_be_nested_deeper_than_readers_of_json_go() {
             let flags = ["run", "-", "--tasks-dir", "tasks", "--wait-limit", "60", "--output", format];
             let output = programs.run_reading("hub-client", &flags, &job.replace("MORE", more));
             assert_eq!(output.status.code(), Some(code), "{output:?}");
-            assert_eq!(String::from_utf8_lossy(&output.stdout).contains(&nested), format == "json" || code == 0);
+            assert!(String::from_utf8_lossy(&output.stdout).contains(&nested), "a pipe gets all of it: {output:?}");
         }
     }
 }
