@@ -97,6 +97,9 @@ class Modules:
             return make(path)
 
         sys.path_hooks.insert(0, hook)
+        # PYTHONPATH may have led here already.
+        for path in [path for path in list(sys.path_importer_cache) if self._is_inside(path)]:
+            del sys.path_importer_cache[path]
 
     def _is_inside(self, path):
         """Whether this is the directory of tasks or in it, and not in an environment of libraries there."""
