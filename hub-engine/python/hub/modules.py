@@ -68,7 +68,8 @@ class Loader(machinery.SourceFileLoader):
     stamps = None
 
     def get_code(self, fullname):
-        self.stamps[os.path.abspath(self.path)] = stamp(self.path)
+        # Of a source that is read twice under two names, the first state counts: the older module is to go too.
+        self.stamps.setdefault(os.path.abspath(self.path), stamp(self.path))
         return super().get_code(fullname)
 
 
