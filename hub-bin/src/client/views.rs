@@ -71,6 +71,9 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
             let head = format!("{} cannot load the module {}", Shown(&worker.id), Shown(module));
             text.push_str(&format!("\n\n{head}:\n{}", indented(why)));
         }
+        if let Some(what) = &worker.shortage {
+            text.push_str(&format!("\n\n{} takes no tasks for now: {}", Shown(&worker.id), Shown(what)));
+        }
     }
     text
 }
