@@ -86,7 +86,7 @@ async fn a_request_is_acknowledged_when_it_is_answered() {
     let (id, _) = scene.submit().await;
     scene.ask("requests", json!({"v": 1, "type": "job", "id": id, "wait_ms": 30000}), "waits").await;
     scene.settled().await;
-    let open = |scene: &Scene| scene.broker.depths()["hub.requests"];
+    let open = |scene: &Scene| scene.broker.depths()["hub.requests.0"];
     assert!(open(&scene) >= 1, "it is not answered yet, and stays with the broker");
     assert_eq!(scene.answer().await.0, "waits");
     while open(&scene) > 0 {
@@ -106,7 +106,7 @@ async fn many_who_wait_do_not_keep_others_waiting() {
     scene.ask("requests", json!({"v": 1, "type": "health"}), "urgent").await;
     while scene.answer().await.0 != "urgent" {}
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-    assert!(scene.broker.depths()["hub.requests"] >= 700, "the others still wait");
+    assert!(scene.broker.depths()["hub.requests.0"] >= 700, "the others still wait");
     scene.stop().await;
 }
 
@@ -117,7 +117,7 @@ async fn answers_go_to_nobodys_queue_but_the_askers() {
     let topology = hub_transport::Topology::default()
         .queue(hub_transport::topology::Queue::new("victim", hub_transport::topology::QueueKind::Quorum));
     victim.declare(&topology).await.unwrap();
-    for address in ["victim", "hub.jobs.0", "hub.results.0", "hub.tasks.default", "hub.dead", "hub.requests", ""] {
+    for address in ["victim", "hub.jobs.0", "hub.results.0", "hub.tasks.default", "hub.dead", "hub.requests.0", ""] {
         for (key, body) in [("requests", r#"{"v":1,"type":"health"}"#), ("jobs", "no job"), ("results", "none")] {
             let mut message = Message::new("hub", key, body);
             message.reply_to = Some(address.into());

@@ -33,11 +33,15 @@ async fn start(store: Arc<dyn Store>, answer_bytes: usize) -> Running {
     Running { broker, dispatcher }
 }
 
-/// Submits a job of `tasks` independent tasks, and posts a result of `bytes` for each once it is handed out.
+/// Runs a job of `tasks` independent tasks with results of `bytes` each.
 async fn run(served: &Running, hub: &dyn Hub, tasks: u32, bytes: usize) -> JobId {
     let list: Vec<Value> = (0..tasks).map(|at| json!({"name": format!("t{at}"), "task_name": "x"})).collect();
-    let text = json!({"name": "large", "tasks": list}).to_string();
-    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    run_job(served, hub, &json!({"name": "large", "tasks": list}), tasks, bytes).await
+}
+
+/// Submits a job, and posts a result of `bytes` for each of its tasks once it is handed out.
+async fn run_job(served: &Running, hub: &dyn Hub, job: &Value, tasks: u32, bytes: usize) -> JobId {
+    let id = hub.submit(Submission { text: job.to_string().into(), id: None }).await.unwrap();
     let session = served.broker.transport().connect().await.unwrap();
     let options = SubscribeOptions { prefetch: 1000, exclusive: false };
     let mut handed_out = session.subscribe(&Names::new("hub").pool_queue("default"), options).await.unwrap();
@@ -106,7 +110,10 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
 async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
     let served = start(Arc::new(MemoryStore::new()), 1 << 30).await;
     let hub = AmqpHub::connect(served.broker.transport(), "hub", DEADLINE).await.unwrap();
-    let id = run(&served, &hub, 2, 2 * LIMIT).await;
+    // Each result fits into a message, but not beside the arguments that refer to another.
+    let text = json!({"name": "large", "tasks": [
+        {"name": "t0", "task_name": "x"}, {"name": "t1", "task_name": "x", "args": ["_t0.data"]}]});
+    let id = run_job(&served, &hub, &text, 2, 45_000).await;
     let refused = hub.job(id, Some(DEADLINE)).await.unwrap_err();
     assert_eq!(refused.kind, RequestErrorKind::TooLarge);
     let message = &refused.message;
@@ -116,10 +123,10 @@ async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
     );
     assert!(hub.record(id, View::without_data(), None).await.is_ok());
     // Here nothing is too large.
-    check(&served.dispatcher.hub().job(id, None).await.unwrap(), 2, 2 * LIMIT);
+    check(&served.dispatcher.hub().job(id, None).await.unwrap(), 2, 45_000);
     let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
     let over_http = HttpHub::new(&http.url(""), None, DEADLINE).unwrap();
-    check(&over_http.job(id, Some(DEADLINE)).await.unwrap(), 2, 2 * LIMIT);
+    check(&over_http.job(id, Some(DEADLINE)).await.unwrap(), 2, 45_000);
     drop(over_http);
     http.stop().await;
     hub.close().await;
@@ -155,18 +162,18 @@ async fn http_shows_views_and_pages_and_writes_large_records_as_they_are_read() 
 #[tokio::test]
 async fn answers_that_hold_too_much_together_wait_or_are_refused_for_the_time_being() {
     let served = start(Arc::new(MemoryStore::new()), 3 << 20).await;
-    let id = run(&served, &*served.dispatcher.hub(), 40, 50_000).await;
+    let id = run(&served, &*served.dispatcher.hub(), 40, 45_000).await;
     let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
     // One that is not read on holds what it holds.
     let slow = served.dispatcher.hub().record(id, View::whole(), None).await.unwrap();
     let refused = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
-    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"2".parse().unwrap()));
     // What is small has room beside it.
     let small = client().get(http.url(&format!("/api/v1/jobs/{id}?data=false"))).send().await.unwrap();
     assert_eq!(small.status().as_u16(), 200);
     drop(slow);
     let now = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
-    check(&Json::parse(&now.text().await.unwrap()).unwrap(), 40, 50_000);
+    check(&Json::parse(&now.text().await.unwrap()).unwrap(), 40, 45_000);
     http.stop().await;
     served.dispatcher.stop(Duration::from_secs(5)).await;
 }

@@ -35,10 +35,10 @@ impl Runner for Gated {
     async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
         self.began.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
-        if let Some(last_words) = request.args.to_value().as_str() {
+        if let Some(last_words) = request.args.to_value()[0].as_str() {
             panic!("{last_words}");
         }
-        let length = request.args.get().parse::<usize>();
+        let length = request.args.get().trim_matches(['[', ']']).parse::<usize>();
         let data = length.map_or(request.args, |length| Json::string(&"x".repeat(length)));
         TaskReport::silent(Outcome::Success { data })
     }
@@ -109,7 +109,8 @@ impl Scene {
     }
 }
 
-fn task(index: u32, args: &str) -> TaskMessage {
+/// A task with one argument.
+fn task(index: u32, argument: &str) -> TaskMessage {
     let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
     TaskMessage {
         v: wire::VERSION,
@@ -118,8 +119,8 @@ fn task(index: u32, args: &str) -> TaskMessage {
         name: "t".into(),
         task_name: "t".into(),
         pool: "default".into(),
-        args: Json::from_checked(args),
-        kwargs: Json::null(),
+        args: Json::from_checked(format!("[{argument}]")),
+        kwargs: Json::from_checked("{}"),
         attempt: Attempt { attempt: 1, incarnation: 1 },
     }
 }

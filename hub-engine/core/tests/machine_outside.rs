@@ -67,6 +67,7 @@ fn a_failure_can_be_posted_with_its_reason() {
             "keep task 0 RUNNING",
             "a is FAILED",
             "keep task 0 FAILED",
+            "keep job RUNNING",
             "b is UPSTREAM_FAILED",
             "keep task 1 UPSTREAM_FAILED",
             "keep job FAILED",
