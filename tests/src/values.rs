@@ -187,7 +187,7 @@ fn write_text(units: &[u16], out: &mut String, chance: &mut impl Rng) {
         match found {
             // Whatever may stand for itself does so, or does not.
             Ok(symbol) if symbol >= ' ' && !matches!(symbol, '"' | '\\') && chance.random_ratio(2, 3) => {
-                out.push(symbol)
+                out.push(symbol);
             }
             Ok('\n') if chance.random() => out.push_str("\\n"),
             Ok('/') => out.push_str("\\/"),

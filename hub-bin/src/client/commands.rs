@@ -30,8 +30,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
                     .await;
             }
             let submitted = reached.hub.submit_and_report(submission).await.map_err(refused)?;
-            output.say(&format!("submitted to {}", reached.shown));
-            output.submitted(&submitted)?;
+            output.submitted(&submitted, &format!("submitted to {}", reached.shown))?;
         }
         Command::Watch { id, wait_limit, view } => {
             let hub = args.reach().await?.hub;

@@ -25,8 +25,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
         let submission = Submission { text: text.as_str().into(), id: None };
         let submitted = reached.hub.submit_and_report(submission).await;
         let submitted = submitted.map_err(|error| commands::refused(file, &text, error))?;
-        output.say(&format!("Successfully submitted job: {}", submitted.id));
-        output.submitted(&submitted)?;
+        output.submitted(&submitted, &format!("Successfully submitted job: {}", submitted.id))?;
         return Ok(Exit::Success);
     }
     if let Some(id) = &args.manual.status {

@@ -132,9 +132,11 @@ impl Output {
         }
     }
 
-    /// The answer to a submission: the id alone, unless JSON was asked for. Where it cannot be written, the failure has it.
-    pub(super) fn submitted(&self, submitted: &Submitted) -> Result<(), Failure> {
+    /// The answer to a submission: `line` for people, and the id alone, unless JSON was asked for. Where it cannot be written,
+    /// the failure has it.
+    pub(super) fn submitted(&self, submitted: &Submitted, line: &str) -> Result<(), Failure> {
         self.warn(&submitted.warnings);
+        self.say(line);
         let printed = if self.is_asked && self.format == Format::Json {
             self.print_json(submitted)
         } else {

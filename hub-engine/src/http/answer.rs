@@ -97,9 +97,6 @@ impl From<RequestError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = body(self.status, serde_json::to_string(&self.error).unwrap_or_default());
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

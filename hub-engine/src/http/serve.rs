@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::Request;
@@ -174,10 +174,7 @@ async fn answer(
 /// The answer where every connection is at work.
 fn busy() -> Response {
     let message = "every connection of this dispatcher is at work: try again in a moment";
-    let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, RequestErrorKind::Unavailable, message);
-    let mut response = refused.into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, RequestErrorKind::Unavailable, message).into_response()
 }
 
 /// The body of a request. Who waits for more of it waits for the client.

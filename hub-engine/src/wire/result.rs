@@ -234,7 +234,7 @@ mod tests {
         for list in [
             format!(r#"["{id}","SUCCESS",1]"#),
             format!(r#"{{"type":"started","worker":"w","tasks":[["{id}",1,1]]}}"#),
-            format!(r#"{{"type":"results","v":1,"worker":"w","results":{{}}}}"#),
+            r#"{"type":"results","v":1,"worker":"w","results":{}}"#.to_owned(),
             format!(r#"["started",1,"w",["{id}",1,1]]"#),
         ] {
             ResultMessage::decode(list.as_bytes()).unwrap_err();

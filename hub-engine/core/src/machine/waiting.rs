@@ -1,16 +1,19 @@
 //! Why a task waits, said so that its owner can do something about it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::Machine;
 use super::live::{LiveJob, LiveTask, Place};
-use crate::TaskStatus;
 use crate::job::{Task, nearest};
+use crate::{Now, TaskStatus};
 
 /// How many tasks of a job get a reason.
 const EXPLAINED: usize = 1000;
 /// How many names a reason lists.
 const NAMED: usize = 20;
+/// Maximum time until workers are heard of after the link has come up: their heartbeats come every five seconds.
+const ANNOUNCEMENT: Duration = Duration::from_secs(6);
 
 /// Reasons by pool and module: many tasks wait for the same.
 type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
@@ -27,9 +30,14 @@ impl Machine {
         reasons.take(EXPLAINED).collect()
     }
 
-    /// Why tasks would wait that need these modules now: a reason for each pool and module that no live worker has.
-    pub fn unserved<'a>(&self, needs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
-        let is_unserved = |(pool, module): &(&str, &str)| !self.workers.catalogue().knows(pool, module);
+    /// Why tasks would wait that need these modules now: a reason for each pool and module that no live worker has. Just
+    /// after the link has come up, workers may not have been heard of yet: a pool without workers is no reason then.
+    pub fn unserved<'a>(&self, needs: impl IntoIterator<Item = (&'a str, &'a str)>, now: Now) -> Vec<String> {
+        let catalogue = self.workers.catalogue();
+        let is_early = now.steady < self.workers.link_up_since().after(ANNOUNCEMENT);
+        let is_unserved = |(pool, module): &(&str, &str)| {
+            !(catalogue.knows(pool, module) || is_early && catalogue.slots(pool).is_none())
+        };
         let unserved = needs.into_iter().filter(is_unserved).take(NAMED);
         let mut reasons: Vec<String> =
             unserved.filter_map(|(pool, module)| self.reason_in_pool(pool, module, false)).collect();

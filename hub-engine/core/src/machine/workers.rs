@@ -16,6 +16,8 @@ pub(super) struct Workers {
     grace: Duration,
     /// Whether workers can be heard at all.
     link_up: bool,
+    /// When it came up last.
+    link_up_since: Steady,
     /// What workers sent up to here has been read.
     heard_until: Steady,
     workers: BTreeMap<WorkerId, LiveWorker>,
@@ -80,6 +82,7 @@ impl Workers {
             lease,
             grace,
             link_up: false,
+            link_up_since: Steady::default(),
             heard_until: Steady::default(),
             workers: BTreeMap::new(),
             weight: 0,
@@ -172,12 +175,18 @@ impl Workers {
     /// back, everybody has a whole lease and a grace to be heard of again.
     pub(super) fn set_link(&mut self, up: bool, now: Steady) {
         if up && !self.link_up {
+            self.link_up_since = now;
             for worker in self.workers.values_mut() {
                 worker.last_seen = now.after(self.grace);
                 worker.missing.clear();
             }
         }
         self.link_up = up;
+    }
+
+    /// When the link came up last.
+    pub(super) const fn link_up_since(&self) -> Steady {
+        self.link_up_since
     }
 
     /// Whether workers can be heard at all.

@@ -38,7 +38,7 @@ impl Driver {
         let outcome = self.admit(id, Arc::clone(&job), stored.as_deref()).map(|id| {
             let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
             let needs = tasks.map(|task| (&**task.pool(), &**task.module()));
-            let warnings = if self.machine.is_live(id) { self.machine.unserved(needs) } else { Vec::new() };
+            let warnings = if self.machine.is_live(id) { self.machine.unserved(needs, now()) } else { Vec::new() };
             Admitted { id, warnings }
         });
         if let Some(stored) = stored {
