@@ -29,21 +29,26 @@ const LONGEST: usize = 1000;
 /// A listing of jobs.
 pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
     let (is_wide, has_times) = (style.fits(WIDE), style.fits(MEDIUM));
-    let columns = [Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Right("duration"), Whole("submitted")];
-    let mut table = style.table(if has_times { &columns } else { &columns[..5] });
+    let has_failures = jobs.iter().any(|job| job.first_failure.is_some());
+    let mut columns = vec![Whole("id"), Cut("name"), Whole("status"), Right("tasks"), Right("duration")];
+    columns.extend(has_times.then_some(Whole("submitted")));
+    columns.extend(has_failures.then_some(Cut("first failure")));
+    let mut table = style.table(&columns);
     let now = wall();
     for job in jobs {
         let (id, submitted) = (job.id.to_string(), job.submitted_at.to_string());
         let duration = between(job.submitted_at, job.ended_at.unwrap_or(now));
-        let cells = [
+        let mut cells = vec![
             cell(if is_wide { &id } else { &id[id.len() - SHORT_ID..] }),
             cell(&job.name),
             status_cell(job.status.as_str()),
             cell(format_args!("{}/{}", job.tasks_ended, job.tasks)),
             cell(elapsed(duration)),
-            cell(if is_wide { submitted } else { to_seconds(&submitted) }),
         ];
-        table.add_row(row(cells.into_iter().take(if has_times { 6 } else { 5 })));
+        cells.extend(has_times.then(|| cell(if is_wide { submitted } else { to_seconds(&submitted) })));
+        let failure = job.first_failure.as_ref().map(|first| format!("{}: {}", first.task, first.msg));
+        cells.extend(has_failures.then(|| cell(failure.unwrap_or_default())));
+        table.add_row(row(cells));
     }
     table.trim_fmt()
 }
