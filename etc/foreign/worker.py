@@ -107,7 +107,8 @@ class Worker:
         self.consuming.queue_declare(control, exclusive=True, auto_delete=True)
         self.consuming.queue_bind(control, self.prefix + ".control", "")
         self.consuming.basic_qos(prefetch_count=2)  # one that runs, and one that waits
-        self.consuming.basic_consume(tasks, self.take)
+        self.tasks = tasks
+        self.subscription = self.consuming.basic_consume(tasks, self.take)
         self.consuming.basic_consume(control, self.heed, auto_ack=True)
 
     def serve(self):
@@ -139,6 +140,8 @@ class Worker:
             return self.give_back(task, method.delivery_tag, "unknown_module")
         if self.leaving:
             return self.give_back(task, method.delivery_tag, "draining")
+        if self.running and self.running[1] is None:
+            return self.give_back(task, method.delivery_tag, "busy")
         self.waiting[issue] = (task, method.delivery_tag)
         self.start_next()
 
@@ -164,6 +167,8 @@ class Worker:
             self.done.popitem(last=False)
         self.running = None
         self.start_next()
+        if self.subscription is None and not self.leaving:
+            self.subscription = self.consuming.basic_consume(self.tasks, self.take)
 
     def hold_by_lease(self):
         """A task that runs long: `started` is confirmed, then the delivery is acknowledged. What waits behind it goes
@@ -174,6 +179,9 @@ class Worker:
         self.report(task, {"type": "started", "tasks": [issue_of(task)]})
         self.consuming.basic_ack(tag)
         self.running = (task, None, start)
+        # Nothing more until the slot is free. What was delivered meanwhile arrives before this returns.
+        self.consuming.basic_cancel(self.subscription)
+        self.subscription = None
         while self.waiting:
             self.give_back(*self.waiting.popitem(last=False)[1], reason="busy")
 

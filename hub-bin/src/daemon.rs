@@ -220,7 +220,7 @@ pub(crate) fn clear_away(path: &Path) -> io::Result<()> {
     check_file(&file)?;
     match file.try_lock() {
         Ok(()) => std::fs::remove_file(path),
-        Err(_) => Err(io::Error::other("somebody holds it")),
+        Err(_) => Err(io::Error::other("another process has locked it")),
     }
 }
 

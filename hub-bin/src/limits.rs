@@ -17,8 +17,8 @@ pub(crate) struct JobLimitArgs {
     /// How deep arrays and objects may be within each other, the job itself being the first; 120 at most [default: 64]
     #[arg(long, env = "HUB_MAX_JOB_DEPTH", value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
     max_job_depth: Option<u64>,
-    /// How large a task's arguments or a job's output may be once references are replaced, and a result, in bytes;
-    /// 134217728 at most, and less than --max-message-bytes [default: 12582912]
+    /// Maximum size of a task's arguments and a job's output once references are replaced, and of a result, in bytes;
+    /// 134217728 at most, and always at least 64 KiB below --max-message-bytes [default: 12582912]
     #[arg(long, env = "HUB_MAX_VALUE_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_value_bytes: Option<u64>,
 }

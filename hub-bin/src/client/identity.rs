@@ -190,7 +190,7 @@ pub(super) async fn unknown_job(hub: &dyn Hub, id: JobId, failure: Failure) -> F
 /// What to say of an id that no task has: it may be that of a job.
 pub(super) async fn unknown_task(hub: &dyn Hub, id: TaskId, failure: Failure) -> Failure {
     let job = JobId::new(id.uuid());
-    match hub.job(job, None).await {
+    match hub.summary(job, None).await {
         Ok(_) => is_a_job(hub, job, job.to_string()).await,
         Err(_) => failure,
     }

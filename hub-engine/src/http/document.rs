@@ -56,7 +56,7 @@ fn operations() -> Vec<Operation> {
                 in_query("until", "Only jobs submitted before this time.", time()),
                 in_query(
                     "limit",
-                    "At most so many.",
+                    "Maximum number of jobs.",
                     json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
                 ),
                 in_query("after", "Go on where the page before ended: its \"next\".", text()),
@@ -97,7 +97,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}/summary",
                 "getSummary",
-                "How a job stands, in few words: its line in a listing.",
+                "A short summary of the job: its line in a listing.",
                 reference("JobSummary"),
             )
         },
@@ -111,7 +111,7 @@ fn operations() -> Vec<Operation> {
                 ),
                 in_query(
                     "limit",
-                    "At most so many; fewer where they are large.",
+                    "Maximum number of tasks; a page has fewer if they are large.",
                     json!({"type": "integer", "minimum": 1, "maximum": TaskQuery::LARGEST_PAGE, "default": TaskQuery::DEFAULT_PAGE}),
                 ),
                 fields(),
@@ -237,7 +237,7 @@ fn in_path(of: &str) -> Value {
 }
 
 fn wait() -> Value {
-    let description = "Answer when the job has ended or so many seconds have passed, at most 60.";
+    let description = "Answer when the job has ended or after this number of seconds, at most 60.";
     in_query("wait", description, json!({"type": "number", "minimum": 0}))
 }
 

@@ -122,9 +122,11 @@ impl Keeper {
             };
             let (cause, all_failed) = (round.cause(), round.is_complete());
             let retry_in = if all_failed { waits.next() } else { Duration::ZERO };
-            self.report(&cause, retry_in);
+            self.is_down = true;
             self.shared.health.send_replace(LinkHealth::Down(Some(Arc::clone(&cause))));
+            // One line for each round of all nodes, not one for each node.
             if was_up || all_failed {
+                self.report(&cause, retry_in);
                 let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
             }
             if all_failed {
@@ -138,7 +140,6 @@ impl Keeper {
 
     /// Logs why the link is down, once for each cause in a row.
     fn report(&mut self, cause: &Error, retry_in: Duration) {
-        self.is_down = true;
         let (broker, retry_in_ms) = (self.transport.describe(), retry_in.as_millis());
         let text = cause.to_string();
         let queues = &self.plan.topology.queues;

@@ -70,7 +70,7 @@ pub(super) struct Driver {
     /// What is done with and not acknowledged yet.
     acks: Acks,
     echo: Echo,
-    /// What the dispatcher's own words are published under.
+    /// The routing key of echoes.
     echo_key: String,
     pending: Batch,
     committing: Option<Batch>,
@@ -303,7 +303,7 @@ impl Driver {
     fn send_echo(&mut self) {
         let echo = self.echo.send(steady());
         if echo.became_overdue {
-            tracing::warn!("the broker takes no messages at present: no worker is given up for its silence");
+            tracing::warn!("the broker accepts no messages: lease expiry is suspended");
             self.machine.handle_link(false, now());
         }
         publish::echo(&self.link, &self.settings.names, &self.echo_key, echo.number);
@@ -313,7 +313,7 @@ impl Driver {
         let number = delivery.message.message_id.as_deref().and_then(|number| number.parse().ok());
         let Some(heard) = number.and_then(|number| self.echo.heard(number)) else { return };
         if heard.was_overdue {
-            tracing::info!("the broker takes messages again: workers can be heard");
+            tracing::info!("the broker accepts messages again: lease expiry resumes");
             self.machine.handle_link(true, now());
         }
         // As with a timer: what follows from time passing does not come again after a crash.
