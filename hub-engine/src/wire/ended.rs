@@ -7,7 +7,7 @@ use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{Attempt, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{HeldAttempt, object};
+use super::{HeldAttempt, not_a_number, object};
 use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
@@ -74,20 +74,34 @@ impl TaskEnded {
     pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
         object::from_slice::<Self>(text).or_else(|error| {
             let issue: HeldAttempt = object::from_slice(text)?;
-            tracing::warn!(worker, task = %issue.id, %error, "a worker reported a result that cannot be read: the task fails");
-            Ok(Self {
-                id: issue.id,
-                attempt: issue.attempt,
-                incarnation: issue.incarnation,
-                status: ResultStatus::Failed,
-                data: None,
-                msg: Some(format!("the worker {worker} reported a result that cannot be read: {error}").into()),
-                error: Some(TaskError { kind: ErrorKind::BadResult, type_name: None, traceback: None }),
-                log: None,
-                started_at: wall(),
-                ended_at: wall(),
-            })
+            Ok(Self::unreadable(issue, worker, &error.to_string()))
         })
+    }
+
+    /// The failure of an issue whose result cannot be read.
+    fn unreadable(issue: HeldAttempt, worker: &str, why: &str) -> Self {
+        tracing::warn!(worker, task = %issue.id, why, "a worker reported a result that cannot be read: the task fails");
+        Self {
+            id: issue.id,
+            attempt: issue.attempt,
+            incarnation: issue.incarnation,
+            status: ResultStatus::Failed,
+            data: None,
+            msg: Some(format!("the worker {worker} reported a result that cannot be read: {why}").into()),
+            error: Some(TaskError { kind: ErrorKind::BadResult, type_name: None, traceback: None }),
+            log: None,
+            started_at: wall(),
+            ended_at: wall(),
+        }
+    }
+
+    /// Fails where its value has a mark of [`not_a_number`].
+    pub(super) fn without_marks(self, worker: &str) -> Self {
+        if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
+            return self;
+        }
+        let issue = HeldAttempt { id: self.id, attempt: self.attempt, incarnation: self.incarnation };
+        Self::unreadable(issue, worker, "its data has NaN or Infinity, which JSON does not have")
     }
 }
 
@@ -151,6 +165,10 @@ mod tests {
             );
             assert!(ended.msg.unwrap().starts_with("the worker w reported a result that cannot be read: "));
         }
+        let marked =
+            not_a_number::marked(format!(r#"{{{ISSUE},"status":"SUCCESS","data":[1,NaN]}}"#).as_bytes()).unwrap();
+        let failed = TaskEnded::read(&marked, "w").unwrap().without_marks("w");
+        assert_eq!((failed.status, failed.data), (ResultStatus::Failed, None));
         let list = br#"["00000000-0000-0007-0000-000000000001",1,2,"SUCCESS"]"#;
         TaskEnded::read(list, "w").unwrap_err();
     }

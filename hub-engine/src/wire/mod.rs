@@ -8,6 +8,7 @@
 mod control;
 mod ended;
 mod names;
+mod not_a_number;
 pub(crate) mod object;
 mod request;
 mod result;

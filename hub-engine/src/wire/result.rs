@@ -7,7 +7,7 @@ use hub_core::{Attempt, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{TaskEnded, WireError, check_version, encode, first_version, object};
+use super::{TaskEnded, WireError, check_version, encode, first_version, not_a_number, object};
 use crate::operations::ResultUpdate;
 
 /// How results begin, as Hub's own workers write them.
@@ -134,16 +134,23 @@ impl Results {
         struct Flawed<'a> {
             #[serde(default = "first_version")]
             v: u32,
+            #[serde(default = "unnamed")]
             worker: Arc<str>,
             #[serde(borrow)]
             results: Vec<&'a RawValue>,
         }
         let Flawed { v, worker, results } = object::from_slice(body)?;
-        let readable = results.into_iter().filter_map(|result| {
-            let read = TaskEnded::read(result.get().as_bytes(), &worker);
-            read.inspect_err(|error| tracing::warn!(%worker, %error, "ignored a result")).ok()
-        });
-        Ok(Self { v, results: readable.collect(), worker: Arc::clone(&worker) })
+        let (mut readable, mut ignored) = (Vec::with_capacity(results.len()), Vec::new());
+        for result in results {
+            match TaskEnded::read(result.get().as_bytes(), &worker) {
+                Ok(ended) => readable.push(ended),
+                Err(error) => ignored.push(error),
+            }
+        }
+        if let Some(error) = ignored.first() {
+            tracing::warn!(%worker, count = ignored.len(), %error, "ignored results that name no task");
+        }
+        Ok(Self { v, results: readable, worker })
     }
 
     /// The only one of a message that has no list.
@@ -152,6 +159,7 @@ impl Results {
         struct Common {
             #[serde(default = "first_version")]
             v: u32,
+            #[serde(default = "unnamed")]
             worker: Arc<str>,
         }
         let Common { v, worker } = object::from_slice(body)?;
@@ -181,7 +189,10 @@ impl ResultMessage {
             #[serde(rename = "type", default, borrow)]
             kind: Option<std::borrow::Cow<'a, str>>,
         }
-        let head: Head<'_> = object::from_slice(body)?;
+        let head: Head<'_> = match object::from_slice(body) {
+            Ok(head) => head,
+            Err(error) => return Self::decode_marked(body).ok_or(WireError::Malformed(error)),
+        };
         check_version(head.v)?;
         Ok(match head.kind.as_deref() {
             None => Self::Posted(object::from_slice(body)?),
@@ -195,6 +206,22 @@ impl ResultMessage {
             }
         })
     }
+
+    /// Reads results of which some have values that JSON does not have: their tasks fail, the others count.
+    fn decode_marked(body: &[u8]) -> Option<Self> {
+        let Self::FromWorker(FromWorker::Results(Results { v, worker, results })) =
+            Self::decode(&not_a_number::marked(body)?).ok()?
+        else {
+            return None;
+        };
+        let results = results.into_iter().map(|ended| ended.without_marks(&worker)).collect();
+        Some(Self::FromWorker(FromWorker::Results(Results { v, worker, results })))
+    }
+}
+
+/// The worker of a report that names none.
+fn unnamed() -> Arc<str> {
+    "unnamed".into()
 }
 
 #[cfg(test)]
@@ -226,6 +253,25 @@ mod tests {
         let statuses: Vec<_> = flawed.results.iter().map(|result| result.status).collect();
         assert_eq!(statuses, [ResultStatus::Success, ResultStatus::Failed, ResultStatus::Failed]);
         assert_eq!((&flawed.results[0], &flawed.results[2]), (&whole.results[0], &whole.results[1]));
+    }
+
+    #[test]
+    fn what_python_writes_of_nan_fails_its_task_and_no_other() {
+        let id = |task: u32| format!("00000000-0000-0007-0000-{task:012}");
+        let result = |task, data| {
+            format!(r#"{{"id":"{}","attempt":1,"incarnation":1,"status":"SUCCESS","data":{data}}}"#, id(task))
+        };
+        let body =
+            format!(r#"{{"type":"results","v":1,"worker":"w","results":[{},{}]}}"#, result(1, "NaN"), result(2, "3"));
+        let statuses: Vec<_> = read(&body).results.iter().map(|ended| ended.status).collect();
+        assert_eq!(statuses, [ResultStatus::Failed, ResultStatus::Success]);
+        let one = format!(
+            r#"{{"type":"result","id":"{}","attempt":1,"incarnation":1,"status":"SUCCESS","data":[NaN]}}"#,
+            id(1)
+        );
+        let one = read(&one);
+        assert_eq!((&*one.worker, one.results[0].status), ("unnamed", ResultStatus::Failed));
+        ResultMessage::decode(br#"{"id": NaN}"#).unwrap_err();
     }
 
     #[test]
