@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::daemon::{Life, clear_away, look};
 use crate::exit::{Exit, Failure, answer, tell};
 
+/// The programs that run as daemons.
+const DAEMONS: [&str; 2] = ["hub-dispatcher", "hub-worker"];
 /// How often a stopping daemon is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a daemon that could not start may take to end.
@@ -86,10 +88,25 @@ impl<'a> Control<'a> {
     }
 
     fn look(&self) -> Result<Life, Failure> {
-        look(&self.pid_file).map_err(|error| {
+        let life = look(&self.pid_file).map_err(|error| {
             Failure::new(Exit::Unreachable, format!("cannot read the pid file {}", self.pid_file.display()))
                 .because(error)
-        })
+        })?;
+        match life {
+            Life::Running(pid) => self.check_program(pid).map(|()| life),
+            Life::Dead | Life::Stopped => Ok(life),
+        }
+    }
+
+    /// A worker's control program with the dispatcher's configuration must not stop the dispatcher.
+    fn check_program(&self, pid: i32) -> Result<(), Failure> {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let Some(other) = DAEMONS.into_iter().find(|daemon| *daemon == name.trim() && *daemon != self.program) else {
+            return Ok(());
+        };
+        let message = format!("{} belongs to a {other} that is running (pid {pid})", self.config.display());
+        let advice = format!("use ctrl-{other}, or name the configuration file of {}", self.program);
+        Err(Failure::new(Exit::Usage, message).advise(advice))
     }
 
     fn start(&self) -> Result<ExitCode, Failure> {

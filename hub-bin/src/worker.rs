@@ -81,6 +81,11 @@ impl WorkArgs {
 }
 
 impl Work {
+    /// Whether it serves this pool.
+    pub(crate) fn serves(&self, pool: &str) -> bool {
+        self.pools.iter().any(|served| served == pool)
+    }
+
     /// The same for a job that needs these modules, and nothing else: without one of them it does not start.
     pub(crate) fn only(mut self, modules: impl Iterator<Item = String>) -> Self {
         self.runner.only = Some(modules.collect());

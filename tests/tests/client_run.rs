@@ -52,3 +52,17 @@ fn a_job_that_takes_too_long_is_cancelled_and_has_an_exit_code_of_its_own() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("0.3 s (--wait-limit) and was cancelled"), "{said}");
 }
+
+#[test]
+fn a_pool_that_the_run_does_not_serve_is_refused_at_once() {
+    let programs = Programs::alone();
+    programs.write_modules(&[("echo.py", "def echo(): return 1\n")]);
+    let job = r#"{"name": "j", "tasks": [{"name": "echo", "pool": "gpu"}], "output": "_echo.data"}"#;
+    let refused = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("--pool gpu"), "{said}");
+    let run =
+        programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks", "--pool", "gpu", "-o", "json"], job);
+    let record: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((run.status.code(), &record["output"]), (Some(0), &json!(1)));
+}

@@ -62,6 +62,12 @@ fn manual(broker: &Broker, client: &str) {
         assert_eq!(control(program, "status").0, Some(0));
         assert_eq!(control(program, "start").0, Some(0), "a second start says that it runs");
     }
+    for action in ["start", "stop"] {
+        let mistaken = programs.run("ctrl-hub-worker", &["-c", "dispatcher.conf", action]);
+        let said = String::from_utf8_lossy(&mistaken.stderr);
+        assert!(mistaken.status.code() == Some(2) && said.contains("use ctrl-hub-dispatcher"), "{action}: {said}");
+    }
+    assert_eq!(control("ctrl-hub-dispatcher", "status").0, Some(0), "the other program's daemon runs on");
 
     let output = programs.run_reading("hub-client", &["-b", &broker.address(), "-C"], &example("sum_product.json"));
     let id = String::from_utf8(output.stdout).unwrap().trim().to_owned();

@@ -1,6 +1,6 @@
 //! `hub-client run`: a whole Hub in this process, for one job.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
     let hub = dispatcher.hub();
     let submission = Submission { text: text.as_str().into(), id: None };
     let id = hub.submit(submission).await.map_err(|error| commands::refused(&args.file, &text, error))?;
-    let worker = only_what_it_needs(work, &text).start(transport, DEFAULT_PREFIX).await?;
+    let worker = only_what_it_needs(work, &text)?.start(transport, DEFAULT_PREFIX).await?;
     let outcome = end_of(&hub, id, &args, output, &mut signals).await;
     worker.stop(GRACE).await;
     dispatcher.stop(GRACE).await;
@@ -61,12 +61,17 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
 }
 
 /// No other worker could run what is missing here, and loading modules that the job does not name would delay it.
-fn only_what_it_needs(work: Work, text: &str) -> Work {
-    match Job::parse(text, &Limits::default()) {
-        Ok(job) => work.only(job.tasks().iter().map(|task| task.module().to_string())),
-        // It was let in, so this does not happen.
-        Err(_) => work,
+fn only_what_it_needs(work: Work, text: &str) -> Result<Work, Failure> {
+    // It was let in, so it can be read.
+    let Ok(job) = Job::parse(text, &Limits::default()) else { return Ok(work) };
+    let pools: BTreeSet<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();
+    let missing: Vec<&str> = pools.iter().copied().filter(|pool| !work.serves(pool)).collect();
+    if !missing.is_empty() {
+        let message = format!("the job uses pools that this run does not serve: {}", Shown(missing.join(", ")));
+        let all = Shown(pools.into_iter().collect::<Vec<_>>().join(","));
+        return Err(Failure::new(Exit::Usage, message).advise(format!("name every pool of the job: --pool {all}")));
     }
+    Ok(work.only(job.tasks().iter().map(|task| task.module().to_string())))
 }
 
 async fn end_of(

@@ -266,6 +266,8 @@ impl AmqpHub {
         let mut message = format!("{who} at {} did not answer within {seconds} s", self.address);
         if let LinkHealth::Blocked(reason) = &*self.link.health().borrow() {
             let _ = write!(message, " (it takes no messages at present: {reason})");
+        } else {
+            message.push_str(". Is hub-dispatcher running? ctrl-hub-dispatcher status, or its service manager, tells");
         }
         RequestError::new(RequestErrorKind::TimedOut, message)
     }
