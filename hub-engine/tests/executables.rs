@@ -150,16 +150,3 @@ async fn backups_beside_a_program_neither_clash_nor_become_tasks() {
         "several files claim this name: greet.py, greet.sh. Rename all but one"
     );
 }
-
-#[tokio::test]
-async fn a_result_that_is_nested_too_deeply_is_refused() {
-    let tasks = Tasks::new();
-    let nested = |levels: usize| format!("printf '{}{}'", "[".repeat(levels), "]".repeat(levels));
-    tasks.write_program("deep", &nested(500));
-    tasks.write_program("deeper", &nested(501));
-    let runner = tasks.runner_with(tasks.settings()).await;
-    assert!(matches!(run(&runner, "deep", "[]").await.outcome, Outcome::Success { .. }));
-    let report = run(&runner, "deeper", "[]").await;
-    let Outcome::Failed { error, .. } = report.outcome else { panic!("{report:?}") };
-    assert_eq!(error.kind, ErrorKind::ValueTooDeep);
-}

@@ -89,7 +89,7 @@ async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_
         assert_eq!((status, &body["broker"]), (200, &"up".into()));
     }
     let refused = client().get(served.url("/api/v1/jobs")).bearer_auth(TOKEN).send().await.unwrap();
-    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"2".parse().unwrap()));
     assert!(refused.text().await.unwrap().contains("try again"));
     ended.cancel();
     for waiting in waiting {

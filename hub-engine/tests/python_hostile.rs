@@ -34,6 +34,13 @@ from _pipes import pipes
 def frame(key, text):
     return struct.pack("<QQ", len(text), key) + text
 
+def own_key():
+    frames, key = sys._getframe(), None
+    while key is None:
+        key = frames.f_locals.get("key")
+        frames = frames.f_back
+    return key
+
 def forge(how):
     forged = b'{"status":"success","data":"forged"}'
     if how == "pipes":
@@ -45,11 +52,9 @@ def forge(how):
     elif how == "half":
         data = b"123"
     elif how == "endless":
-        frames, key = sys._getframe(), None
-        while frames is not None and key is None:
-            key = frames.f_locals.get("key")
-            frames = frames.f_back
-        data = struct.pack("<QQ", 1 << 60, key)
+        data = struct.pack("<QQ", 1 << 60, own_key())
+    elif how == "answer and more":
+        data = frame(own_key(), b'{"status":"success","data":"answered"}') + b"x" * 16
     elif how == "stolen":
         # Waits for one behind it, and finds its key where the process keeps it.
         frame_of_hub = sys._getframe()
@@ -85,6 +90,27 @@ async fn what_is_no_answer_ends_the_process_and_fails_its_task() {
         assert!(kind == ErrorKind::ChildDied && msg.contains(message), "{how}: {kind:?} {msg}");
         assert_eq!(Bench::returned(&bench.run("quick", "[]").await), r#""honest""#, "after {how}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_lost_by_what_comes_behind_it() {
+    let bench = forging_bench().await;
+    // In one write, and so in one read: as where the task behind a short one writes to the pipe.
+    let report = bench.run("forge", r#"["answer and more"]"#).await;
+    assert_eq!(Bench::returned(&report), r#""answered""#);
+    assert_eq!(Bench::returned(&bench.run("quick", "[]").await), r#""honest""#);
+}
+
+#[tokio::test]
+async fn a_module_that_writes_to_the_worker_without_end_is_broken() {
+    let floods = "import os\nfrom _pipes import pipes\nfor number in pipes():\n    while True:\n        \
+                  os.write(number, b'x' * 65536)\n";
+    let quick = "def quick():\n    return 1\n";
+    let bench = Bench::start(&[("_pipes.py", PIPES), ("floods.py", floods), ("quick.py", quick)]).await;
+    until("the import ends", || bench.runner.catalogue().borrow().broken.contains_key("floods")).await;
+    let why = bench.runner.catalogue().borrow().broken["floods"].clone();
+    assert!(why.contains("wrote more than 64 MiB where the worker reads"), "{why}");
+    assert_eq!(Bench::returned(&bench.run("quick", "[]").await), "1");
 }
 
 #[tokio::test]
@@ -150,6 +176,70 @@ async fn a_process_that_closes_its_pipes_is_replaced() {
         assert_eq!(Bench::failure(&report).0, ErrorKind::ChildDied);
         assert_eq!(Bench::returned(&bench.run("quick", "[]").await), "1");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_a_closed_descriptor_of_hub_is_left_alone() {
+    let opens = "import os\ndef opens(paths, exchange):\n    os.closerange(3, 700)\n    \
+                 opened = [os.open(path, os.O_RDWR | os.O_CREAT) for path in paths]\n    \
+                 print('printed', flush=True)\n    for number in opened:\n        os.write(number, b'precious')\n    \
+                 if exchange:\n        os.dup2(opened[0], 1)\n";
+    let quick = "def quick():\n    print('quick')\n    return 1\n";
+    for keyword in ["def", "async def"] {
+        let opens = opens.replace("def", keyword);
+        let bench = Bench::start(&[("opens.py", &opens), ("quick.py", quick)]).await;
+        for exchange in [false, true] {
+            let paths = [0, 1, 2, 3, 4, 5].map(|number| bench.path(&format!("data-{number}-{exchange}")));
+            let report = bench.run("opens", &format!("[{paths:?}, {exchange}]")).await;
+            assert_eq!((Bench::returned(&report), report.log.as_deref()), ("null", Some("printed\n")));
+            for path in paths {
+                assert_eq!(std::fs::read_to_string(path).unwrap(), "precious", "{keyword} {exchange}");
+            }
+            assert_eq!(bench.run("quick", "[]").await.log.as_deref(), Some("quick\n"));
+            // The event loop has lost its descriptors: its process ends, with all that run there.
+            if keyword == "async def" {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_coroutine_that_breaks_its_process_is_not_lost() {
+    let loses = "import os\nasync def loses():\n    os.closerange(3, 700)\n    os.close(1)\n    return 1\n";
+    let breaks = "import os\nasync def breaks():\n    os.fstat = None\n    return 1\n";
+    let quick = "async def quick():\n    return 1\n";
+    let bench = Bench::start(&[("loses.py", loses), ("breaks.py", breaks), ("quick.py", quick)]).await;
+    for module in ["loses", "breaks"] {
+        let report = bench.run(module, "[]").await;
+        assert_ne!(report.outcome, Outcome::Cancelled, "{module}");
+        // The next ones may still be given to the process that ends.
+        while bench.run("quick", "[]").await.outcome != (Outcome::Success { data: hub_core::Json::from_checked("1") }) {
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_coroutine_that_is_stopped_before_its_first_step_answers() {
+    let busy = "import time\nasync def busy(path):\n    open(path, 'w').close()\n    time.sleep(0.3)\n";
+    let quick = "async def quick():\n    return 1\n";
+    let bench = Bench::start(&[("busy.py", busy), ("quick.py", quick)]).await;
+    let (path, stop) = (bench.path("begun"), CancellationToken::new());
+    let busy = bench.runner.run(bench.request("busy", &format!("[{path:?}]")), CancellationToken::new());
+    let stopped = async {
+        until("the loop is busy", || path.exists()).await;
+        let running = bench.runner.run(bench.request("quick", "[]"), stop.clone());
+        let started = std::time::Instant::now();
+        let stopping = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            stop.cancel();
+        };
+        let (report, ()) = tokio::join!(running, stopping);
+        assert_eq!(report.outcome, Outcome::Cancelled);
+        // Where it does not answer, it is given up after five seconds.
+        assert!(started.elapsed() < std::time::Duration::from_secs(4));
+    };
+    tokio::join!(busy, stopped);
 }
 
 const LEAVES: &str = "
@@ -286,4 +376,24 @@ fn a_request_that_is_cut_off_ends_the_process_and_its_group() {
         ends.insert(cut);
     }
     assert!(ends.len() > 5);
+}
+
+const LEAK: &str = "
+kept = []
+
+def leak():
+    try:
+        while True:
+            kept.append(open('/dev/null'))
+    except OSError as error:
+        return error.strerror
+";
+
+#[tokio::test]
+async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
+    let bench = Bench::start(&[("leak.py", LEAK), ("echo.py", "def echo(*args): return list(args)")]).await;
+    let leaked = bench.run("leak", "[]").await;
+    assert!(format!("{leaked:?}").contains("Too many open files"), "{leaked:?}");
+    let after = bench.run("echo", "[1]").await;
+    assert!(matches!(&after.outcome, Outcome::Success { data } if data.get() == "[1]"), "{after:?}");
 }

@@ -12,7 +12,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("builtin.py", "builtin = len\n"),
     ("bound.py", "class Counter:\n    def count(self, a):\n        return a\nbound = Counter().count\n"),
     ("later.py", "class Later:\n    async def __call__(self, a):\n        return a\nlater = Later()\n"),
-    // A plain function that returns a coroutine, which nobody can know before.
+    // A plain function that returns a coroutine, which cannot be known before the call.
     ("wrapped.py", "async def _inner(a):\n    return a\ndef wrapped(a):\n    return _inner(a)\n"),
     ("a_class.py", "class a_class:\n    pass\n"),
     ("a_value.py", "a_value = 5\n"),

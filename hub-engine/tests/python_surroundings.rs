@@ -15,6 +15,10 @@ def wrap():
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
     print("wrapped")
 
+def profile(timer, number):
+    signal.signal(number, lambda *args: None)
+    signal.setitimer(timer, 0.005, 0.005)
+
 def detach():
     sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="utf-8")
     print("detached")
@@ -28,6 +32,8 @@ SPOILS = {
     "replace environment": replace_environment,
     "handler": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 0.001) and None,
+    "profiler": lambda: profile(signal.ITIMER_PROF, signal.SIGPROF),
+    "virtual timer": lambda: profile(signal.ITIMER_VIRTUAL, signal.SIGVTALRM),
     "recursion limit": lambda: sys.setrecursionlimit(60),
     "digits": lambda: sys.set_int_max_str_digits(1000),
     "trace": lambda: sys.settrace(lambda *args: None),
@@ -67,10 +73,11 @@ def look():
         os.getpid(), os.getcwd(), umask, dict(os.environ), type(os.environ).__name__, str(signal.getsignal(signal.SIGTERM)),
         sys.getrecursionlimit(), sys.get_int_max_str_digits(), sys.gettrace() is None, decimal.getcontext().prec,
         time.tzname, sys.stdin.read(), sys.stdout.encoding, sys.stdout.errors, opened > 2,
+        [signal.getitimer(timer) for timer in range(3)],
     ]
 "#;
 
-const WAYS: [&str; 26] = [
+const WAYS: [&str; 28] = [
     "chdir",
     "fchdir",
     "umask",
@@ -79,6 +86,8 @@ const WAYS: [&str; 26] = [
     "replace environment",
     "handler",
     "alarm",
+    "profiler",
+    "virtual timer",
     "recursion limit",
     "digits",
     "trace",
@@ -139,6 +148,30 @@ async fn what_cannot_be_put_back_ends_the_process_after_its_task() {
     let first = bench.run("spoil", "[]").await;
     let second = bench.run("spoil", "[]").await;
     assert_ne!(Bench::returned(&first), Bench::returned(&second));
+}
+
+#[tokio::test]
+async fn what_a_coroutine_changes_while_a_module_is_imported_does_not_stay() {
+    let changes = "import asyncio, os\nasync def changes(path):\n    os.environ['FOR_A_MOMENT'] = '1'\n    \
+                   os.umask(0o077)\n    os.chdir('/')\n    open(path + '.begun', 'w').close()\n    \
+                   while not os.path.exists(path):\n        await asyncio.sleep(0.001)\n";
+    let late = "import os\nos.environ['OF_THE_MODULE'] = '1'\nasync def late():\n    pass\n";
+    let look = "import os\nasync def look():\n    os.umask(mask := os.umask(0o022))\n    \
+                return [os.environ.get('FOR_A_MOMENT'), os.environ.get('OF_THE_MODULE'), mask, os.getcwd() == '/']\n";
+    let bench = Bench::start(&[("changes.py", changes), ("late.py", late), ("look.py", look)]).await;
+    let before = Bench::returned(&bench.run("look", "[]").await).to_owned();
+    let path = bench.path("end");
+    let args = format!("[{path:?}]");
+    let changing = bench.run("changes", &args);
+    let importing = async {
+        runner_support::until("it has made its changes", || bench.path("end.begun").exists()).await;
+        assert_eq!(Bench::returned(&bench.run("late", "[]").await), "null");
+        std::fs::write(&path, "").unwrap();
+    };
+    let (report, ()) = tokio::join!(changing, importing);
+    assert_eq!(Bench::returned(&report), "null");
+    let after = Bench::returned(&bench.run("look", "[]").await).to_owned();
+    assert_eq!(after, before.replace("null,null", r#"null,"1""#));
 }
 
 #[tokio::test]

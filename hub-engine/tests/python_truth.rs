@@ -24,6 +24,8 @@ class Wordy(Exception):
     def __str__(self):
         return 5
 
+Percent = type("50%d", (Exception,), {"__str__": lambda self: 1 / 0})
+
 class Meta(type):
     @property
     def __name__(cls):
@@ -51,6 +53,7 @@ ACTS = {
     "str_interrupts": lambda: exec("raise Odd()", globals()),
     "str_is_no_text": lambda: exec("raise Wordy()", globals()),
     "nameless": lambda: exec("raise Nameless('x')", globals()),
+    "percent": lambda: exec("raise Percent()", globals()),
     "exit": lambda: sys.exit("enough"),
     "interrupt": lambda: exec("raise KeyboardInterrupt"),
     "generator_exit": lambda: exec("raise GeneratorExit('gone')"),
@@ -92,6 +95,12 @@ async fn every_way_to_fail_is_told_and_does_no_harm() {
             ("str_interrupts", ErrorKind::TaskFailed, "Odd", "str() raised KeyboardInterrupt"),
             ("str_is_no_text", ErrorKind::TaskFailed, "Wordy", "str() raised TypeError"),
             ("nameless", ErrorKind::TaskFailed, "an exception without a name (ValueError)", "x"),
+            (
+                "percent",
+                ErrorKind::TaskFailed,
+                "50%d",
+                "50%d (its text is not available: str() raised ZeroDivisionError)",
+            ),
             ("exit", ErrorKind::TaskFailed, "SystemExit", "enough"),
             ("interrupt", ErrorKind::TaskFailed, "KeyboardInterrupt", "KeyboardInterrupt"),
             ("generator_exit", ErrorKind::TaskFailed, "GeneratorExit", "gone"),

@@ -14,7 +14,7 @@ use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::state::JobSnapshot;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::{Hub, JobFilter, JobPage, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store, StoreError};
 use hub_engine::wire::{Names, TaskMessage};
 use hub_transport::SubscribeOptions;
@@ -25,7 +25,7 @@ use store_support::{add, commit, end, id, job, running, sqlite, task_changed};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Never keeps results and outputs that contain this word.
+/// Never keeps jobs, results and outputs that contain this word.
 const POISON: &str = "poison";
 
 #[derive(Debug, Default)]
@@ -38,9 +38,10 @@ impl Particular {
     fn refuses(change: &Change) -> bool {
         let has = |json: Option<&hub_core::Json>| json.is_some_and(|json| json.get().contains(POISON));
         match change {
+            Change::JobAdded { job, .. } => job.source().contains(POISON),
             Change::TaskChanged { state, .. } => has(state.data.as_ref()),
             Change::JobChanged { state, .. } => has(state.output.as_ref()),
-            _ => false,
+            Change::JobRemoved { .. } => false,
         }
     }
 }
@@ -156,6 +157,49 @@ async fn a_change_that_breaks_a_rule_of_the_file_is_named() {
     assert!(matches!(refused, StoreError::Refused { change: 1, .. }), "{refused:?}");
     assert!(store.get(id(2)).await.unwrap().is_none(), "a part of the batch was kept");
     add(&*store, 2, "two", 1).await;
+}
+
+#[tokio::test]
+async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
+    let broker = MemoryBroker::new();
+    let dispatcher = dispatcher(&broker, Arc::new(Particular::default())).await;
+    let hub = dispatcher.hub();
+    let submission = |name: &str, number| {
+        let text = json!({"name": name, "tasks": [{"name": "a"}]}).to_string();
+        Submission { text: text.into(), id: Some(id(number)) }
+    };
+    // One right behind the other: some share a batch.
+    let (first, waits, other, again) = tokio::join!(
+        hub.submit(submission(POISON, 1)),
+        hub.submit_and_wait(submission(POISON, 2), DEADLINE),
+        hub.submit(submission("other", 3)),
+        hub.submit(submission(POISON, 1)),
+    );
+    for refused in [first.unwrap_err(), waits.unwrap_err(), again.unwrap_err()] {
+        assert_eq!(refused.kind, RequestErrorKind::Internal);
+        assert!(refused.message.contains("cannot keep the job"), "{refused}");
+    }
+    assert_eq!(other.unwrap(), id(3));
+    for (number, is_known) in [(1, false), (2, false), (3, true)] {
+        assert_eq!(hub.job(id(number), None).await.is_ok(), is_known, "job {number}");
+    }
+    // It is not taken for a job that is known.
+    assert_eq!(hub.submit(submission(POISON, 1)).await.unwrap_err().kind, RequestErrorKind::Internal);
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_file_that_lacks_a_column_is_damaged_whoever_needs_the_column() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path());
+    add(&*store, 1, "one", 1).await;
+    let drop_column = "DROP VIEW task_list; ALTER TABLE tasks DROP COLUMN log";
+    Connection::open(file(directory.path())).unwrap().execute_batch(drop_column).unwrap();
+    let read = store.get(id(1)).await.unwrap_err();
+    assert!(matches!(read, StoreError::Damaged { .. }), "{read:?}");
+    let changes = vec![task_changed(1, 0, store_support::changed(hub_core::TaskStatus::Success))];
+    let written = store.commit(Arc::new(changes)).await.unwrap_err();
+    assert!(matches!(written, StoreError::Damaged { .. }), "{written:?}");
 }
 
 fn file(directory: &Path) -> PathBuf {

@@ -4,7 +4,6 @@
 //! them in status records, but never changes them: an integer of a hundred digits, `1.0` beside `1`
 //! and the order of keys all survive, because the text itself is what is kept.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,17 +88,6 @@ impl Json {
         false
     }
 
-    /// The text without line breaks, for protocols that give each value one line. JSON strings hold no raw line
-    /// breaks, so only space between tokens goes.
-    #[must_use]
-    pub fn one_line(&self) -> Cow<'_, str> {
-        if self.0.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
-            Cow::Owned(self.0.replace(['\n', '\r'], ""))
-        } else {
-            Cow::Borrowed(&self.0)
-        }
-    }
-
     /// The value as a tree. Numbers beyond 64 bits lose precision here, and only here.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
@@ -171,13 +159,6 @@ mod tests {
         let wide = Json::parse(&format!(r#"["{}", "\"[[[[[", {}]"#, "[{".repeat(50), "[],".repeat(50) + "{}")).unwrap();
         assert!(!wide.is_deeper_than(2));
         assert!(wide.is_deeper_than(1));
-    }
-
-    #[test]
-    fn one_line_keeps_the_value() {
-        let json = Json::parse("[\r\n  1,\n \"a\\nb\",\n{}]").unwrap();
-        assert_eq!(json.one_line(), "[  1, \"a\\nb\",{}]");
-        assert_eq!(Json::parse("[1, 2]").unwrap().one_line(), "[1, 2]");
     }
 
     #[test]

@@ -188,6 +188,37 @@ fn a_view_shows_what_it_names() {
     assert_eq!(View::whole().with_fields("").check(), Ok(()));
     let refused = View::whole().with_fields("name,statsu").check().unwrap_err().to_string();
     assert!(refused.contains("\"statsu\"") && refused.contains("status"), "{refused}");
+    let fields = |count| View { fields: Some(vec!["x-a".to_owned(); count]), ..View::default() };
+    assert_eq!(fields(100).check(), Ok(()));
+    assert_eq!(fields(101).check().unwrap_err().to_string(), "at most 100 fields, not 101");
+}
+
+#[test]
+fn a_part_of_a_live_job_shows_its_tasks_as_the_whole_does() {
+    let mut hub = Hub::new();
+    hub.worker("w1", &["t0", "t1"]);
+    let tasks: Vec<Value> = (0..4)
+        .map(|at| match at {
+            0 => json!({"name": "t0"}),
+            _ => json!({"name": format!("t{at}"), "args": [format!("_t{}.data", at - 1)]}),
+        })
+        .collect();
+    let id = hub.submit(1, &json!({"name": "j", "tasks": tasks}).to_string());
+    for result in ["[7]", "[8]"] {
+        let task = hub.handed_out().remove(0);
+        hub.succeed(&task, result);
+    }
+    hub.actions();
+    let whole = live(&hub);
+    for range in [0..2, 1..2, 1..9, 3..4, 9..12] {
+        let part = hub.machine.view_part(id, range.clone()).unwrap();
+        assert_eq!(part.tasks(), 4);
+        let shown = part.into_snapshot().task_page(range.clone(), 9000, &View::whole()).json;
+        assert_eq!(shown.to_value(), whole.task_page(range, 9000, &View::whole()).json.to_value());
+    }
+    let part = hub.machine.view_part(id, 1..2).unwrap().into_snapshot();
+    assert_eq!(part.waiting, [], "only its own tasks are explained");
+    assert_eq!(part.tasks[3], hub_core::state::TaskState::pending());
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use hub_core::action::{Action, Change};
 use hub_core::machine::{Outcome, Verdict};
+use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use support::Hub;
 
@@ -139,6 +142,48 @@ fn live_jobs_are_counted_in_bytes() {
     hub.succeed(&b, "1");
     hub.actions();
     assert_eq!(hub.machine.stats().live_bytes, 0);
+}
+
+#[test]
+fn the_message_of_a_failed_task_is_counted_and_bounded() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
+    let (empty, out) = (hub.machine.stats().live_bytes, hub.handed_out());
+    hub.fail(&out[0], &"x".repeat(33 * 1024));
+    assert_eq!(
+        hub.machine.stats().live_bytes - empty,
+        33 * 1024,
+        "as long as workers of Hub make it, it is left alone"
+    );
+    let long = format!("first{}last", "\u{1f600}".repeat(100_000));
+    let error = TaskError {
+        kind: ErrorKind::TaskFailed,
+        type_name: Some(long.as_str().into()),
+        traceback: Some(long.as_str().into()),
+    };
+    hub.result(&out[1], Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) });
+    hub.actions();
+    let state = &hub.stored(job).tasks[1];
+    let error = state.error.as_deref().unwrap();
+    let texts = [(&state.msg, 33 * 1024), (&error.traceback, 129 * 1024), (&error.type_name, 1024)];
+    for (text, limit) in texts {
+        let text = text.as_deref().unwrap();
+        assert!(text.starts_with("first") && text.ends_with("last") && text.len() < limit + 100, "{}", text.len());
+    }
+}
+
+#[test]
+fn a_large_job_that_fails_over_several_turns_fails_with_the_same_message_after_a_crash() {
+    let mut hub = Hub::new();
+    let job = submit(&mut hub, r#", "depends": ["a"]"#);
+    hub.handed_out();
+    hub.machine.fail_job(job, "cannot be kept".into(), hub.now).unwrap();
+    hub.turn();
+    assert!(hub.machine.is_live(job), "it takes several turns");
+    hub.crash();
+    assert!(hub.handed_out().is_empty());
+    let state = &hub.stored(job).state;
+    assert_eq!((state.status, state.msg.as_deref()), (JobStatus::Failed, Some("cannot be kept")));
 }
 
 #[test]

@@ -27,8 +27,8 @@ def move_aside(descriptor):
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
     except (OSError, ValueError):
-        # Fewer descriptors are allowed here.
-        return os.dup(descriptor)
+        # Fewer descriptors are allowed here. Never one of the standard streams.
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def end_group():
@@ -51,7 +51,7 @@ class Channel:
         os.close(nothing)
 
     def requests(self):
-        """Yields the kind, the key and the body of each request; None for a body that finds no memory."""
+        """Yields the kind, the key and the body of each request; None for a body that does not fit into memory."""
         with os.fdopen(self.source, "rb") as source:
             while True:
                 head = source.read(REQUEST.size)
@@ -80,5 +80,5 @@ class Channel:
                 while rest:
                     rest = rest[os.write(self.sink, rest):]
         except OSError:
-            # The worker is gone, or a task has closed the pipe: either way there is no use in going on.
+            # The worker has ended, or a task has closed the pipe: no answer can be given any more.
             end_group()

@@ -5,6 +5,8 @@ before any task runs, so that nothing a task prints can reach them.
 """
 
 import contextvars
+import errno
+import functools
 import json
 import os
 import queue
@@ -13,15 +15,19 @@ import threading
 import time
 import traceback
 
-from hub import channel, output
+from hub import channel, importing, output
 from hub.failure import Failure, clean, describe, shorten
 from hub.lib import api
 from hub.modules import BrokenModule, Modules, NoSuchModule
 from hub.result import encode
 from hub.surroundings import Surroundings
 
-# What is said of a task where even the saying goes wrong.
-NO_WORDS = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed, and how cannot be said"}
+# The answer where describing a failure fails.
+NO_WORDS = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed; the error could not be described"}
+
+
+# Without the search for white space around the value, of which the worker sends none.
+_decode = json.JSONDecoder().raw_decode
 
 
 def call(state, function):
@@ -36,13 +42,13 @@ class Child:
         self.capture = capture
         self.settings = settings
         self.pid = os.getpid()
-        self.modules = Modules(settings["tasks_dir"])
         self.surroundings = Surroundings()
-        # The tasks whose modules have been imported when the surroundings were noted.
-        self.noted = {}
+        self.modules = Modules(settings["tasks_dir"], functools.partial(self.surroundings.keep, importing.load))
         self.todo = queue.SimpleQueue()
-        # Requests that have not begun. Whoever takes one out of it decides what becomes of it.
+        # Requests that have not begun. Each is taken out once: to be run, or to be given back.
         self.waiting = {}
+        # Number of tasks that have run here.
+        self.served = 0
         self.coroutines = None
 
     def run(self):
@@ -51,13 +57,13 @@ class Child:
             key = self.todo.get()
             found = self.waiting.pop(key, None)
             if found is not None and not self.serve(key, found[0]):
-                # This process is not as it was. The worker knows, and ends it.
+                # This process cannot be used any more. The answer says so, and the worker ends it.
                 threading.Event().wait()
 
     def read(self):
-        """Reads requests in a thread of its own: when the worker dies, so does whatever runs here.
+        """Reads requests in a thread of its own, so that the end of the worker is noticed while a task runs.
 
-        It reads no content, so that none can end it. If it ends for any reason, so does the process."""
+        It does not decode bodies, so that no body can end it. If it ends for any reason, so does the process."""
         try:
             for kind, key, body in self.talk.requests():
                 if kind == channel.RUN:
@@ -84,7 +90,7 @@ class Child:
         try:
             if body is None:
                 raise MemoryError
-            return json.loads(body.decode("utf-8"))
+            return _decode(body.decode("utf-8"))[0]
         except RecursionError:
             limit = self.settings["max_depth"]
             msg = "the arguments are nested too deeply: values may be nested %d levels deep" % limit
@@ -97,17 +103,15 @@ class Child:
     def load(self, request):
         name = request["task_name"]
         try:
-            task = self.modules.get(name)
+            return self.modules.get(name)
         except NoSuchModule:
             raise Failure("UNKNOWN", "no such module")
         except BrokenModule as error:
             raise Failure("BROKEN_MODULE", str(error))
         except BaseException as error:
-            raise describe(error, "BROKEN_MODULE")[0]
-        if self.noted.get(name) is not task:
-            self.surroundings.note()
-            self.noted[name] = task
-        return task
+            failure = describe(error, "BROKEN_MODULE")[0]
+            failure.exhausted = getattr(error, "errno", None) == errno.EMFILE
+            raise failure
 
     def outcome(self, task, value):
         return {"status": "launched" if task.asynchronous else "success", "data": encode(value, self.settings)}
@@ -150,6 +154,10 @@ class Child:
             answer = self.outcome(task, value)
         except BaseException as error:
             answer = self.failure(error, task)
+            if self.served > 0 and getattr(error, "exhausted", False):
+                # Earlier tasks have used up the descriptors of this process: another one loads the module.
+                answer, restored = {"status": "exhausted"}, False
+        self.served += 1
         if not restored:
             answer["last"] = True
         self.answer(key, answer, self.capture.collect(), began)
@@ -220,8 +228,8 @@ def documentation(task):
 
 def scan(talk, settings, names):
     """Imports one module after the other and says what each has. The name goes first, so that a module
-    that ends or hangs this process is known by it. When it has said all it says so: nobody need wait
-    for this process to tidy up."""
+    that ends or hangs this process is known by it. The last line says that all is said: the worker does
+    not wait for the exit handlers of modules."""
     modules = Modules(settings["tasks_dir"])
     own = os.getpid()
     for name in names:
@@ -271,7 +279,7 @@ def main():
     try:
         Child(talk, capture, settings).run()
     except BaseException:
-        # Something that a task left behind (a timer, a signal) struck between two tasks.
+        # For example a signal handler of a task has raised an exception between two tasks.
         traceback.print_exc()
     finally:
         sys.stderr.flush()

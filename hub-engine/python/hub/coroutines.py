@@ -4,18 +4,15 @@ import asyncio
 import threading
 import time
 
-from hub import output
+from hub import channel, output
 from hub.lib import api
-
-# What tasks printed past Python belongs to one of them, or to nobody; the file is emptied when it has so many bytes.
-FULL = 1 << 20
 
 
 class Coroutines:
     def __init__(self, child):
         self.child = child
         self.tasks = {}
-        # What the worker wants to end.
+        # The keys of those that the worker has cancelled.
         self.unwanted = set()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.run, name="hub-coroutines", daemon=True).start()
@@ -24,9 +21,11 @@ class Coroutines:
         asyncio.set_event_loop(self.loop)
         while True:
             try:
-                # Ends where a task stops the loop, or one of its own tasks raises SystemExit: that is no reason to let
-                # all others down.
+                # Ends where a task stops the loop, or one of its own tasks raises SystemExit: the others go on.
                 self.loop.run_forever()
+            except Exception:
+                # A task has closed the loop or its descriptors: no task of this process can go on.
+                channel.end_group()
             except BaseException:
                 pass
 
@@ -43,7 +42,8 @@ class Coroutines:
         task = self.tasks.get(key)
         if task is not None:
             self.unwanted.add(key)
-            task.cancel()
+            # After its first step: a coroutine that is cancelled before that never runs, and does not answer.
+            self.loop.call_soon(task.cancel)
 
     async def serve(self, key, body):
         child = self.child
@@ -52,6 +52,8 @@ class Coroutines:
         output.attach(log)
         task = None
         try:
+            if key in self.unwanted:
+                raise asyncio.CancelledError
             request = child.parse(body)
             api._current.set(api.State(request))
             task = child.load(request)
@@ -66,13 +68,22 @@ class Coroutines:
                 answer = {"status": "cancelled"}
             else:
                 answer = child.failure(error, task)
+        try:
+            self.finish(key, answer, log, began)
+        except BaseException:
+            # Without an answer the task would run for ever. The worker notices the end of the process.
+            channel.end_group()
+
+    def finish(self, key, answer, log, began):
+        capture = self.child.capture
         del self.tasks[key]
         self.unwanted.discard(key)
-        child.capture.restore()
+        capture.restore()
         if not self.tasks:
-            # Nothing that runs could be disturbed by it.
-            child.surroundings.restore()
-            log.write(child.capture.collect())
-        elif child.capture.size() > FULL:
-            child.capture.collect()
-        child.answer(key, answer, log.text(), began)
+            # No other coroutine is disturbed.
+            self.child.surroundings.restore()
+            log.write(capture.collect())
+        elif capture.is_large():
+            # What was written past Python cannot be assigned to one of the tasks.
+            capture.collect()
+        self.child.answer(key, answer, log.text(), began)

@@ -4,10 +4,10 @@ import os
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Where frames of the import system come from. They say nothing to the author of a task.
+# The file name of the import system's frames, which do not help the author of a task.
 IMPORT_SYSTEM = "<frozen importlib"
 
-# Characters of a message and of a traceback that are kept: so many of the beginning, so many of the end.
+# Number of characters that are kept: of the beginning, of the end.
 MESSAGE = (6000, 2000)
 TRACEBACK = (8000, 24000)
 NAME = (150, 50)
@@ -42,7 +42,8 @@ def shorten(text, limits):
 
 
 def told(make, limits, otherwise):
-    """A text that the user's code makes: it may raise, be no text, be endless, or have no meaning to others."""
+    """Calls code of the user that makes a text. It may raise, return no text, or return one that is too long or cannot
+    be encoded."""
     try:
         text = make()
         # Also of a text of the user's own class.
@@ -67,10 +68,11 @@ def describe(error, kind="TASK_FAILED"):
     frames = own_frames(error)
     kind_of_error = type(error)
     name = told(lambda: kind_of_error.__name__, NAME, "an exception without a name (%s)")
-    msg = told(lambda: str(error), MESSAGE, name + " (its text cannot be had: str() raised %s)")
+    otherwise = name.replace("%", "%%") + " (its text is not available: str() raised %s)"
+    msg = told(lambda: str(error), MESSAGE, otherwise)
     trace = told(
         lambda: "".join(traceback.format_exception(kind_of_error, error, frames)),
         TRACEBACK,
-        "the traceback cannot be had: formatting it raised %s",
+        "the traceback is not available: formatting it raised %s",
     )
     return Failure(kind, msg or name, name, trace), frames

@@ -12,7 +12,7 @@ import sys
 import tokenize
 
 PACKAGE = "hub_tasks"
-# Called with the path of each source before it is read, where somebody watches for changes.
+# Called with the path of each source before it is read, if it is set.
 watch = None
 # Beside the package: where its modules are. A process that a task starts knows nothing else of them.
 NOTE = "directory"

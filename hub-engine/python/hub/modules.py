@@ -12,9 +12,9 @@ from importlib import machinery
 from hub import importing
 from hub.lib.api import Task
 
-# The files are looked at no more often than this: quick tasks would do little else.
+# Minimum interval at which the files are looked at: quick tasks would do little else.
 LOOK_EVERY_NS = 2_000_000
-# Looking takes no more than one part in so many of the time.
+# The interval is at least this multiple of the time that the last look took.
 LOOK_SHARE = 50
 # Directories whose modules are libraries, wherever they are: many cannot be loaded twice.
 LIBRARIES = ("site-packages", "dist-packages", "node_modules", "__pycache__")
@@ -45,7 +45,8 @@ def stamp(path):
 class Modules:
     """The task modules that this process has loaded."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, load=importing.load):
+        self.load = load
         # Not where a symbolic link leads: that may change.
         self.directory = os.path.abspath(directory)
         self.tasks = {}
@@ -149,7 +150,7 @@ class Modules:
         except FileNotFoundError:
             raise NoSuchModule(name)
         self.stamps[path] = seen
-        return self._find(name, importing.load(name))
+        return self._find(name, self.load(name))
 
     def _find(self, name, module):
         found = getattr(module, name, None)

@@ -1,8 +1,7 @@
-"""Where what a task prints goes: into its own log, never into the protocol.
+"""Captures what a task prints: it goes to the task's log, never into the protocol.
 
-A process that runs one task at a time has all of it written to a file at once, what subprocesses and libraries write
-past Python included: so it is there even if the process dies. In a process of many coroutines each has its own log in
-memory.
+A process that runs one task at a time writes all output to a file at once, including that of subprocesses and
+libraries: it is kept even if the process dies. In a process of many coroutines each has its own log in memory.
 """
 
 import contextvars
@@ -10,12 +9,13 @@ import io
 import os
 import sys
 
+from hub.channel import move_aside
 from hub.failure import clean
 
 _log = contextvars.ContextVar("hub_task_log", default=None)
 
 DROPPED = "[earlier output was dropped]\n"
-# The file may grow to so many times what is kept of it before it is cut, and to so many bytes in any case.
+# Size at which the file is cut: this multiple of what is kept, and at least this number of bytes.
 SLACK = 4
 LEAST = 1 << 20
 SETTINGS = {"encoding": "utf-8", "errors": "backslashreplace", "line_buffering": True}
@@ -54,31 +54,50 @@ class Log:
 
 
 class Capture:
-    """The file behind standard output and standard error."""
+    """The file behind standard output and standard error.
+
+    It has no descriptor besides theirs: a task may close any descriptor and have its number given to a file of its own.
+    Each use is preceded by a check that the descriptor still is this file.
+    """
 
     def __init__(self, path, limit, stream):
+        self.path = path
         self.limit = limit
         self.stream = stream
         self.written = 0
         self.dropped = False
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
-        info = os.fstat(self.file)
-        self.inode, self.device = info.st_ino, info.st_dev
         self._take_descriptors()
+        os.ftruncate(1, 0)
         self._open_input()
         self._open()
         # A fork must not print once more what this process has not printed yet.
         os.register_at_fork(before=self._flush)
 
     def _take_descriptors(self):
-        nothing = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        os.dup2(self.file, 1)
-        os.dup2(self.file, 2)
+        """Makes the file standard output and standard error. Standard input is empty."""
+        opened = (
+            os.open(os.devnull, os.O_RDWR),
+            os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600),
+        )
+        # Their numbers may be those that they are to replace.
+        nothing, file = moved = [*map(move_aside, opened)]
+        for source, target in ((nothing, 0), (file, 1), (file, 2)):
+            os.dup2(source, target)
+        for descriptor in {*opened, *moved} - {0, 1, 2}:
+            os.close(descriptor)
+        info = os.fstat(1)
+        self.inode, self.device = info.st_ino, info.st_dev
+
+    def _look(self, descriptor):
+        """What the system says of the file; None where a task has closed or exchanged the descriptor."""
+        try:
+            info = os.fstat(descriptor)
+        except OSError:
+            return None
+        return info if info.st_ino == self.inode and info.st_dev == self.device else None
 
     def _open_input(self):
-        # Closing it must not free the descriptor: the next file to be opened would become everybody's input.
+        # Closing it must not free the descriptor: the next file to be opened would become standard input.
         self.stdin = sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
 
     def _open(self):
@@ -93,7 +112,7 @@ class Capture:
         if sys.stdout is not out or sys.stderr is not err:
             for other in (sys.stdout, sys.stderr):
                 try:
-                    # What was put over ours may still hold something.
+                    # A stream that a task has put here may have text in its buffer.
                     other.flush()
                 except BaseException:
                     pass
@@ -115,40 +134,40 @@ class Capture:
         except BaseException:
             pass
 
-    def note(self, size):
-        """So much more is in the file, at the least. It is cut where that is too much."""
+    def note(self, size, descriptor):
+        """Counts what was written to one of the descriptors. A file that has grown too large is cut."""
         self.written += size
         if self.written > max(SLACK * self.limit, LEAST):
-            self._cut()
+            self._cut(descriptor)
 
-    def _cut(self):
-        size = os.fstat(self.file).st_size
-        end = os.pread(self.file, self.limit, max(0, size - self.limit))
-        os.ftruncate(self.file, 0)
-        os.write(self.file, end)
+    def _cut(self, descriptor):
+        self.written = 0
+        info = self._look(descriptor)
+        if info is None:
+            return
+        end = os.pread(descriptor, self.limit, max(0, info.st_size - self.limit))
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, end)
         self.written = len(end)
-        self.dropped = self.dropped or size > len(end)
+        self.dropped = self.dropped or info.st_size > len(end)
 
-    def size(self):
-        """How much is in the file."""
-        return os.fstat(self.file).st_size
+    def is_large(self):
+        """Whether the file should be emptied before its time."""
+        info = self._look(1)
+        return info is not None and info.st_size > LEAST
 
     def collect(self):
-        """What was printed since this was last asked."""
-        try:
-            info = os.fstat(1)
-            if info.st_ino != self.inode or info.st_dev != self.device:
-                raise OSError
-        except OSError:
-            # A task has closed the descriptor, or put another file in its place.
+        """Returns what was printed since the last call."""
+        info = self._look(1)
+        if info is None:
             self._take_descriptors()
             info = os.fstat(1)
         size = info.st_size
         if not size:
             return ""
         skip = max(0, size - self.limit)
-        data = os.pread(self.file, self.limit, skip)
-        os.ftruncate(self.file, 0)
+        data = os.pread(1, self.limit, skip)
+        os.ftruncate(1, 0)
         if skip:
             # Not from within a character.
             data = data.lstrip(bytes(range(0x80, 0xC0)))
@@ -177,7 +196,7 @@ class Raw(io.RawIOBase):
 
     def write(self, data):
         size = os.write(self.descriptor, data)
-        self.capture.note(size)
+        self.capture.note(size, self.descriptor)
         return size
 
     def close(self):
@@ -185,7 +204,7 @@ class Raw(io.RawIOBase):
 
 
 class Buffer(io.BufferedWriter):
-    """What is between the text and the descriptor. A stream that a task puts over it closes it when it goes."""
+    """The layer between text and descriptor. A stream that a task puts over it closes it at its own end."""
 
     def close(self):
         self.flush()
@@ -233,7 +252,7 @@ class Bytes(io.BufferedIOBase):
         self.stream.flush()
 
     def close(self):
-        """As little as that of the stream does."""
+        """Closes nothing, like that of the stream."""
 
 
 def attach(log):

@@ -6,8 +6,11 @@ use std::time::Duration;
 use hub_core::JobId;
 use hub_core::action::{Action, Assignment, Change};
 use hub_core::machine::EndedJob;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::inputs::Admission;
+use crate::operations::RequestError;
 use crate::wire::HeldAttempt;
 
 /// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements and the listing of jobs is
@@ -47,7 +50,12 @@ pub(super) struct Batch {
 }
 
 /// Something to be told after the commit.
-pub(super) struct Answer(Box<dyn FnOnce() + Send>);
+pub(super) enum Answer {
+    /// What becomes of a submission.
+    Submission(oneshot::Sender<Admission>, Admission),
+    /// Anything else.
+    Other(Box<dyn FnOnce() + Send>),
+}
 
 /// What the core wants done, sorted by how it is done.
 #[derive(Debug, Default)]
@@ -70,6 +78,11 @@ impl Batch {
             && self.idle_answers.is_empty()
             && self.deferred.is_empty()
             && self.deferred_stops.is_empty()
+    }
+
+    /// Has those who submitted `job` told that it is refused.
+    pub(super) fn refuse(&mut self, job: JobId, error: &RequestError) {
+        self.answers.iter_mut().chain(&mut self.idle_answers).for_each(|answer| answer.refuse(job, error));
     }
 
     /// Something has come that it grows by, or may: not only word that what was begun has come to its end.
@@ -112,12 +125,24 @@ impl Batch {
 
 impl Answer {
     pub(super) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
-        Self(Box::new(tell))
+        Self::Other(Box::new(tell))
     }
 
     /// Tells it.
     pub(super) fn give(self) {
-        (self.0)();
+        match self {
+            Self::Submission(answer, outcome) => drop(answer.send(outcome)),
+            Self::Other(tell) => tell(),
+        }
+    }
+
+    /// Has a submission that was let in as `job` refused after all.
+    fn refuse(&mut self, job: JobId, error: &RequestError) {
+        if let Self::Submission(_, outcome) = self
+            && outcome.as_ref().is_ok_and(|admitted| admitted.id == job)
+        {
+            *outcome = Err(error.clone());
+        }
     }
 }
 

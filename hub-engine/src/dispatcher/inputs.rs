@@ -1,5 +1,6 @@
 //! What reaches the dispatcher's loop beside the events of its link.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ pub(super) struct Submit {
     /// Positions of tasks that have all of the job's modules and pools between them.
     pub(super) examples: Vec<u32>,
     /// The job that the store has of this family or key.
-    pub(super) stored: Option<Box<JobSnapshot>>,
+    pub(super) stored: Option<Known>,
     /// The look-up that found it, or missed it.
     pub(super) lookup: Lookup,
     /// Resolved after the commit. Where the end is waited for nobody is in a hurry for this, and no commit is made for it.
@@ -135,11 +136,30 @@ pub(super) struct Submit {
     pub(super) ended: Option<oneshot::Sender<Ended>>,
 }
 
+/// A job that is known by the id or the key of a submission. It holds nothing of the job: one message can name a large job
+/// more than a thousand times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub(super) id: JobId,
+    /// Whether both have the same text.
+    pub(super) is_same: bool,
+    /// Whether both have the same key.
+    pub(super) by_key: bool,
+}
+
+impl Known {
+    /// The job `known` with the text and key of `same`, compared with what was submitted.
+    pub(super) fn new(known: JobId, same: &Job, submitted: &Job) -> Self {
+        let by_key = submitted.key().is_some() && submitted.key() == same.key();
+        Self { id: known, is_same: same.source() == submitted.source(), by_key }
+    }
+}
+
 /// A question to the loop. What changes anything is answered after the commit.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// A live job as it stands. `None`: it is not live.
-    Job(JobId, oneshot::Sender<Option<Box<LiveView>>>),
+    /// A live job as it stands, with these tasks. `None`: it is not live.
+    Job(JobId, Range<u32>, oneshot::Sender<Option<Box<LiveView>>>),
     /// The line of a live job in a listing. `None`: it is not live.
     Summary(JobId, oneshot::Sender<Option<JobSummary>>),
     /// Tell when this job has ended and is in the store as such; at once if it is not live.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use hub_core::JobId;
 use hub_core::job::{Job, Limits, Problems};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::inputs::{Admission, Admitted, Ended, Input, Submit};
+use super::discard::discard;
+use super::inputs::{Admission, Admitted, Ended, Input, Known, Submit};
 use super::lately::Lookups;
 use super::room::{Place, Room};
 use crate::operations::{RequestError, RequestErrorKind};
@@ -22,6 +23,9 @@ const INLINE: usize = 64 * 1024;
 /// Maximum number of a job's modules that are compared with those of the workers when it is submitted.
 const EXAMPLES: usize = 1000;
 
+/// Maximum number of stored jobs that are read at a time to compare them with submissions.
+pub(super) const STORE_READS: usize = 8;
+
 /// The way in for jobs.
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -29,6 +33,8 @@ pub(super) struct Intake {
     pub(super) store: Arc<dyn Store>,
     pub(super) lookups: Lookups,
     pub(super) limits: Limits,
+    /// For each look-up that may read a job at present: a stored job takes many times its text.
+    pub(super) store_reads: Semaphore,
     pub(super) room: Arc<Room>,
 }
 
@@ -55,9 +61,25 @@ impl Intake {
         let job = Arc::new(job);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
-        let stored = look_up(&self.store, id, &job).await.map_err(|error| self.store_failed(error))?.map(Box::new);
+        let stored = self.look_up(id, &job).await.map_err(|error| self.store_failed(error))?;
         let (answer, answered) = oneshot::channel();
         Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
+    }
+
+    /// What the store has under this id, a clashing id, or this key.
+    async fn look_up(&self, id: JobId, job: &Job) -> Result<Option<Known>, StoreError> {
+        // It is never closed.
+        let _permit = self.store_reads.acquire().await;
+        let stored = match (self.store.find_family(id.family()).await?, job.key()) {
+            (None, Some(key)) => self.store.find_key(key).await?,
+            (found, _) => found,
+        };
+        Ok(stored.map(|stored| {
+            let known = Known::new(stored.id, &stored.job, job);
+            let tasks = stored.tasks.len();
+            discard(stored, tasks);
+            known
+        }))
     }
 
     /// The refusal where the store cannot be read. The loop is told of one that is of no more use.
@@ -131,21 +153,6 @@ fn examples_of(job: &Job) -> Vec<u32> {
         }
     }
     examples
-}
-
-/// What the store has under this id, a clashing id, or this key.
-async fn look_up(
-    store: &Arc<dyn Store>,
-    id: JobId,
-    job: &Job,
-) -> Result<Option<hub_core::state::JobSnapshot>, StoreError> {
-    if let Some(stored) = store.find_family(id.family()).await? {
-        return Ok(Some(stored));
-    }
-    match job.key() {
-        Some(key) => store.find_key(key).await,
-        None => Ok(None),
-    }
 }
 
 /// The refusal that the problems of a job make.

@@ -1,5 +1,6 @@
 //! The Hub as its own process sees it: questions go to the loop, what has ended is read from the store.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,21 +103,27 @@ impl LocalHub {
             // It was refused, or had ended before, or the dispatcher stops.
             Ok(_) => answered.admitted().await?.id,
         };
-        match self.ask(|answer| Ask::Job(id, answer)).await {
+        match self.ask(|answer| Ask::Summary(id, answer)).await {
             Ok(None) => {}
             _ => return Ok(Submitted::new(id)),
         }
         // A record that cannot be had now does not make the job refused: it can be asked for.
-        match self.stored(id).await {
-            Ok(stored) => Ok(self.submitted(Arc::new(stored)).await),
+        match self.stored_for(id, &View::whole()).await {
+            Ok((stored, hold)) => Ok(self.with_record(Arc::new(stored), hold).await),
             Err(_) => Ok(Submitted::new(id)),
         }
     }
 
     /// The answer where the job has ended: with its record, if that is not too large.
     async fn submitted(&self, ended: Arc<JobSnapshot>) -> Submitted {
+        match self.open_answers.try_hold(ended.weight()) {
+            Some(hold) => self.with_record(ended, hold).await,
+            None => Submitted::new(ended.id),
+        }
+    }
+
+    async fn with_record(&self, ended: Arc<JobSnapshot>, hold: OwnedSemaphorePermit) -> Submitted {
         let submitted = Submitted::new(ended.id);
-        let Some(hold) = self.open_answers.try_hold(ended.weight()) else { return submitted };
         let record = Record::new(ended, View::whole(), Some(hold)).within(LARGEST_ALONG.min(self.part_bytes)).await;
         Submitted { record: record.ok().flatten(), ..submitted }
     }
@@ -131,6 +138,10 @@ impl LocalHub {
             return Err(full());
         }
         let place = self.intake.room.place(submission.text.len()).await;
+        // Those that had their places before may have filled the room.
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
         let (job, admission) = self.check(submission.into(), wait).await?;
         self.take_in(vec![job], place, None)?;
         self.outcome(admission).await
@@ -148,15 +159,16 @@ impl LocalHub {
 
     /// A result for a task whose job has ended: fine if it says what is known anyway.
     pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
-        let status = status_of(update);
-        let stored =
-            self.intake.store.find_family(update.id.family()).await.map_err(|error| self.intake.store_failed(error))?;
-        let task = stored.as_ref().and_then(|job| {
-            let index = usize::try_from(update.id.index_in(job.id)?).ok()?;
-            job.tasks.get(index)
-        });
-        match task {
-            None => Err(unknown_task(update.id)),
+        let (status, unknown) = (status_of(update), || unknown_task(update.id));
+        let family = update.id.family();
+        let stored = self.intake.store.find_family(family).await.map_err(|error| self.intake.store_failed(error))?;
+        let (id, index) = stored.and_then(|job| Some((job.id, update.id.index_in(job.id)?))).ok_or_else(unknown)?;
+        let part = Part { tasks: index..index.saturating_add(1), bytes: usize::MAX, data: true };
+        // The task is read with the results of those before it.
+        let weight = self.stored_weight(id, true).await?;
+        let (part, _hold) = self.stored_part(id, part, weight).await?;
+        match part.job.tasks.get(index as usize) {
+            None => Err(unknown()),
             Some(task) if task.status == status && task.data == update.data => Ok(()),
             Some(task) => Err(RequestError::new(
                 RequestErrorKind::Conflict,
@@ -170,12 +182,16 @@ impl LocalHub {
         stored.ok_or_else(|| unknown_job(id))
     }
 
-    /// A live job with its place among the open answers. `None`: it is not live.
-    async fn live(&self, id: JobId) -> Result<Option<(JobSnapshot, OwnedSemaphorePermit)>, RequestError> {
+    /// A live job, with these tasks, and its place among the open answers. `None`: it is not live.
+    async fn live(
+        &self,
+        id: JobId,
+        range: Range<u32>,
+    ) -> Result<Option<(JobSnapshot, OwnedSemaphorePermit)>, RequestError> {
         let Some(summary) = self.ask(|answer| Ask::Summary(id, answer)).await? else { return Ok(None) };
         let tasks = summary.tasks as usize * TASK_WEIGHT;
         let mut hold = self.open_answers.hold(tasks).await?;
-        let Some(job) = self.ask(|answer| Ask::Job(id, answer)).await? else { return Ok(None) };
+        let Some(job) = self.ask(|answer| Ask::Job(id, range, answer)).await? else { return Ok(None) };
         let job = snapshot_of(*job).await?;
         // Its values are the loop's too, as long as it is live; its end may come before the answer's.
         self.open_answers.hold_more(&mut hold, job.weight().saturating_sub(tasks)).await?;
@@ -198,14 +214,17 @@ impl LocalHub {
     async fn stored_for(&self, id: JobId, view: &View) -> Result<(JobSnapshot, OwnedSemaphorePermit), RequestError> {
         if !view.shows_data() {
             let tasks = if view.shows_tasks() { 0..u32::MAX } else { 0..0 };
-            let count = self.stored_summary(id).await?.tasks as usize;
             let part = Part { tasks, bytes: usize::MAX, data: false };
-            let (part, hold) = self.stored_part(id, part, count * TASK_WEIGHT).await?;
+            let (part, hold) = self.stored_part(id, part, self.stored_weight(id, false).await?).await?;
             return Ok((part.job, hold));
         }
-        let weight = self.intake.store.weight(id).await.map_err(|error| self.intake.store_failed(error))?;
-        let hold = self.open_answers.hold(weight.ok_or_else(|| unknown_job(id))?).await?;
+        let hold = self.open_answers.hold(self.stored_weight(id, true).await?).await?;
         Ok((self.stored(id).await?, hold))
+    }
+
+    async fn stored_weight(&self, id: JobId, data: bool) -> Result<usize, RequestError> {
+        let weight = self.intake.store.weight(id, data).await.map_err(|error| self.intake.store_failed(error))?;
+        weight.ok_or_else(|| unknown_job(id))
     }
 
     async fn stored_summary(&self, id: JobId) -> Result<JobSummary, RequestError> {
@@ -246,7 +265,7 @@ impl Hub for LocalHub {
             let hold = self.open_answers.hold(ended.weight()).await?;
             return Ok(Record::new(ended, view, Some(hold)));
         }
-        let (job, hold) = match self.live(id).await? {
+        let (job, hold) = match self.live(id, 0..u32::MAX).await? {
             Some(live) => live,
             None => self.stored_for(id, &view).await?,
         };
@@ -266,7 +285,7 @@ impl Hub for LocalHub {
     async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
         query.view.check()?;
         let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.part_bytes));
-        let (job, end, hold) = match self.live(id).await? {
+        let (job, end, hold) = match self.live(id, range.clone()).await? {
             Some((job, hold)) => (job, range.end, hold),
             None => {
                 let part = Part { tasks: range.clone(), bytes, data: query.view.shows_data() };
@@ -291,7 +310,7 @@ impl Hub for LocalHub {
         match self.ask(|answer| Ask::Cancel(id, answer)).await? {
             Some(outcome) => outcome,
             None => {
-                let status = self.stored(id).await?.state.status;
+                let status = self.stored_summary(id).await?.status;
                 Err(RequestError::new(
                     RequestErrorKind::Conflict,
                     format!("job {id} has ended already ({status}): it can be removed, not cancelled"),
@@ -301,7 +320,7 @@ impl Hub for LocalHub {
     }
 
     async fn remove(&self, id: JobId) -> Result<(), RequestError> {
-        self.stored(id).await?;
+        self.stored_summary(id).await?;
         if self.ask(|answer| Ask::Remove(id, answer)).await? {
             Ok(())
         } else {

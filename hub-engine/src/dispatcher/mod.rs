@@ -28,7 +28,7 @@ use std::time::Duration;
 use hub_core::machine::Machine;
 use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ use crate::operations::Hub;
 use crate::store::{Store, StoreError};
 use driver::Driver;
 use inputs::Input;
-use intake::Intake;
+use intake::{Intake, STORE_READS};
 use lately::Lookups;
 use local::LocalHub;
 use open_answers::OpenAnswers;
@@ -109,6 +109,7 @@ impl Dispatcher {
             store: Arc::clone(&store),
             lookups: lookups.clone(),
             limits: settings.limits.clone(),
+            store_reads: Semaphore::new(STORE_READS),
             room: Arc::new(Room::new()),
         };
         let room = Arc::clone(&intake.room);

@@ -68,9 +68,15 @@ impl Room {
     /// The same for one that the broker has delivered: it waits until there is room for its jobs too.
     pub(super) async fn place_for_delivery(&self, bytes: usize) -> Place {
         let _waiting = Waiting::new(self, bytes);
-        // The sender is a part of this.
-        let _ = self.is_full.subscribe().wait_for(|is_full| !is_full).await;
-        self.place(bytes).await
+        loop {
+            // The sender is a part of this.
+            let _ = self.is_full.subscribe().wait_for(|is_full| !is_full).await;
+            let place = self.place(bytes).await;
+            // Those that had their places before may have filled the room.
+            if !self.is_full() {
+                return place;
+            }
+        }
     }
 }
 
@@ -124,5 +130,22 @@ mod tests {
             waiting.await;
         }
         assert!(!room.is_crowded(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_several_waiting_deliveries_may_fill_the_room_again() {
+        let room = Room::new();
+        room.set_full(true);
+        let (first, second) = (room.place_for_delivery(usize::MAX), room.place_for_delivery(usize::MAX));
+        tokio::pin!(first, second);
+        assert!(hangs(first.as_mut()).await && hangs(second.as_mut()).await);
+        room.set_full(false);
+        let place = first.await;
+        assert!(hangs(second.as_mut()).await, "only one is parsed at a time");
+        room.set_full(true);
+        drop(place);
+        assert!(hangs(second.as_mut()).await, "the jobs of the first one take all the room");
+        room.set_full(false);
+        second.await;
     }
 }

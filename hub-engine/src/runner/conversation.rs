@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use hub_core::Json;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use super::TaskReport;
+use super::environment::{self, Group};
 use super::modules::RunnerSettings;
 use super::protocol::{self, Answer, ChildSettings};
 use super::sdk::Sdk;
-use super::{TaskReport, environment};
 
 /// How much is read at a time, in bytes.
 const READ: usize = 64 * 1024;
@@ -45,13 +44,9 @@ pub(super) struct Conversation {
 pub(super) enum Silence {
     /// It has ended.
     Ended,
-    /// It has said what is no answer, which is told here: whatever else it says cannot be relied on.
+    /// It has written something that is no answer, described here: further output cannot be relied on.
     Nonsense(String),
 }
-
-/// A process and all that its tasks have started. What is left of it ends when this goes.
-#[derive(Debug)]
-struct Group(Option<Pid>);
 
 impl Conversation {
     /// Starts a process, the `number`th of its runner.
@@ -69,7 +64,7 @@ impl Conversation {
         let mut process = protocol::python(&settings.python, sdk, &told).spawn()?;
         let missing = || io::Error::other("the process has no pipes");
         Ok(Self {
-            group: Group(process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)),
+            group: Group::of(&process),
             requests: process.stdin.take().ok_or_else(missing)?,
             answers: process.stdout.take().ok_or_else(missing)?,
             process,
@@ -99,6 +94,11 @@ impl Conversation {
     /// The process reads in a thread of its own, so that neither side waits for the other with full pipes. That it has
     /// ended is noticed even where something that it started keeps its pipes open.
     pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, Silence> {
+        // Behind the answers of the last read there may be something that is no answer.
+        let answers = self.take_answers()?;
+        if !answers.is_empty() {
+            return Ok(answers);
+        }
         loop {
             let has_unsent = !self.unsent.is_empty();
             self.unread.reserve(READ);
@@ -128,19 +128,18 @@ impl Conversation {
         }
     }
 
+    /// Takes the complete answers out of what was read. The answers before a text that is no answer are valid: the text
+    /// stays, and is an error once it comes first.
     fn take_answers(&mut self) -> Result<Vec<Answer>, Silence> {
         let mut answers = Vec::new();
         while let Some((length, key)) = protocol::answer_head(&self.unread) {
-            // Looked at before the rest is there: nothing that is no answer is waited for, or kept.
-            if !self.asked.contains(&key) {
-                return Err(Silence::Nonsense(
-                    "wrote something else than its answer where the worker reads".to_owned(),
-                ));
-            }
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if length > self.answer_limit {
-                let limit = self.answer_limit;
-                return Err(Silence::Nonsense(format!("began an answer of {length} bytes; the limit is {limit}")));
+            // Checked before the rest has arrived: what is no answer is neither waited for nor kept.
+            if let Err(nonsense) = self.check_head(length, key) {
+                if answers.is_empty() {
+                    return Err(nonsense);
+                }
+                break;
             }
             if self.unread.len() - protocol::ANSWER_HEAD < length {
                 break;
@@ -151,6 +150,17 @@ impl Conversation {
             self.asked.remove(&key);
         }
         Ok(answers)
+    }
+
+    fn check_head(&self, length: usize, key: u64) -> Result<(), Silence> {
+        let limit = self.answer_limit;
+        if !self.asked.contains(&key) {
+            Err(Silence::Nonsense("wrote something else than its answer where the worker reads".to_owned()))
+        } else if length > limit {
+            Err(Silence::Nonsense(format!("began an answer of {length} bytes; the limit is {limit}")))
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the process and everything it started: first by request, then by force. Returns what was printed.
@@ -174,21 +184,5 @@ impl Conversation {
         self.group.kill();
         let printed = protocol::printed(&self.output, self.log_limit);
         protocol::obituary(&mut self.process, why, printed).await
-    }
-}
-
-impl Group {
-    fn kill(&self) {
-        if let Some(group) = self.0 {
-            let _ = killpg(group, Signal::SIGKILL);
-        }
-    }
-}
-
-impl Drop for Group {
-    /// A group's number stays taken while a member lives. One whose last member was waited for just now is not given out
-    /// again before all other numbers were.
-    fn drop(&mut self) {
-        self.kill();
     }
 }

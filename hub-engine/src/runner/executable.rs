@@ -167,10 +167,6 @@ fn read_value(output: &[u8]) -> Outcome {
     }
     let text = std::str::from_utf8(output).map_err(|error| error.to_string());
     match text.and_then(|text| Json::parse(text).map_err(|error| error.to_string())) {
-        Ok(data) if data.is_deeper_than(Json::MAX_DEPTH) => {
-            let msg = format!("the result is nested more than {} levels deep", Json::MAX_DEPTH);
-            failed(ErrorKind::ValueTooDeep, msg, None)
-        }
         Ok(data) => Outcome::Success { data },
         Err(error) => {
             let excerpt = String::from_utf8_lossy(&output[..output.len().min(EXCERPT)]);

@@ -17,9 +17,9 @@ use super::pace::Paces;
 use super::protocol::{self, Answer, Keys};
 use super::{Outcome, TaskReport};
 
-/// So long may a task keep others waiting behind it before they are taken back.
+/// Maximum time a task may block the tasks behind it before they are taken back.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// So long may a process take to give tasks back that it has not begun, before it is ended without them.
+/// Maximum time a process may take to give back tasks that it has not begun, before it is ended without them.
 const GIVING_BACK: Duration = Duration::from_millis(200);
 
 /// The way to a process.
@@ -116,7 +116,7 @@ struct Work {
 
 /// How a lane ends.
 enum End {
-    /// Nobody gives it anything more.
+    /// It is given no further tasks, and has run all that it had.
     Retired,
     /// Its process died, or is ended for what it did.
     Died(Silence),
@@ -192,7 +192,7 @@ impl Work {
         self.tasks.len() == 1 && self.tasks.front().is_some_and(|first| !first.withdrawn)
     }
 
-    /// When something is to be done that nobody says.
+    /// When the next timed action is due.
     fn due(&self) -> Option<Instant> {
         let waits = self.tasks.iter().skip(1).any(|task| !task.withdrawn);
         self.ending.or_else(|| waits.then(|| self.since + PATIENCE))

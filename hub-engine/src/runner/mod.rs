@@ -107,7 +107,7 @@ pub enum Outcome {
         /// Why, for programs.
         error: TaskError,
     },
-    /// Nothing of it has been run, through no fault of its own: it is to be handed over again.
+    /// Nothing of it has been run, for a reason outside of the task: it is to be handed over again.
     NotBegun,
     /// Nothing of it has been run: this machine has too little left to start a process for it.
     Shortage {

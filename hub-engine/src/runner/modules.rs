@@ -29,16 +29,16 @@ pub struct RunnerSettings {
     pub log_limit_bytes: usize,
     /// How large a result may be, in bytes.
     pub result_limit_bytes: usize,
-    /// After so many tasks a Python process is replaced; 0: never.
+    /// Number of tasks after which a Python process is replaced; 0: never.
     pub max_tasks_per_child: u64,
-    /// How many tasks run at a time: so many Python processes are there at most.
+    /// Maximum number of tasks that run at a time, and of Python processes.
     pub slots: u32,
     /// How long a module may take to import before it counts as broken.
     pub import_limit: Duration,
 }
 
 impl RunnerSettings {
-    /// Everything as is good for most.
+    /// Default settings.
     #[must_use]
     pub fn new(tasks_dir: impl Into<PathBuf>) -> Self {
         Self {

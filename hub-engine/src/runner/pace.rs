@@ -6,9 +6,9 @@ use std::time::Duration;
 
 /// The work that may wait in a process behind the task that it runs.
 const AHEAD: Duration = Duration::from_millis(1);
-/// So many tasks may wait there at most.
+/// Maximum number of tasks that may wait there.
 const MOST_AHEAD: u32 = 32;
-/// How much of an average the latest task makes: one part in so many.
+/// The latest task makes one part in this number of an average.
 const WEIGHT: u32 = 8;
 
 /// Averages by module.
@@ -16,7 +16,7 @@ const WEIGHT: u32 = 8;
 pub(super) struct Paces(Mutex<HashMap<Arc<str>, Duration>>);
 
 impl Paces {
-    /// A task of this module has run for so long.
+    /// Records how long a task of this module ran.
     pub(super) fn note(&self, module: &Arc<str>, took: Duration) {
         let mut averages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match averages.get_mut(module) {

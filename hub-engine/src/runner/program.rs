@@ -88,7 +88,7 @@ fn fault_of(head: &[u8], name: &str, directory: &Path) -> Option<String> {
     }
     let Some(line) = head.strip_prefix(b"#!") else {
         let is_text = head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
-        return is_text.then(|| "it does not say what runs it. Its first line must be such as #!/bin/sh".to_owned());
+        return is_text.then(|| "its interpreter line is missing. Add a first line such as #!/bin/sh".to_owned());
     };
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
@@ -172,7 +172,7 @@ mod tests {
             ("#!/opt/no/such/perl -w\n", 0o755, "/opt/no/such/perl, which is not there"),
             ("#!/usr/bin/env no-such-program\n", 0o755, "asks for no-such-program"),
             ("#!\n", 0o755, "names no interpreter"),
-            ("echo 1\n", 0o755, "does not say what runs it"),
+            ("echo 1\n", 0o755, "interpreter line is missing"),
             ("", 0o755, "empty"),
             ("\u{feff}#!/bin/sh\n", 0o755, "byte-order mark"),
         ];

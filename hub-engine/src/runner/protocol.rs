@@ -120,6 +120,8 @@ enum Status {
     Failed,
     Cancelled,
     Dropped,
+    /// The process has run out of descriptors before it began: another one runs the task.
+    Exhausted,
 }
 
 /// The command that starts a child.
@@ -232,7 +234,7 @@ impl Answer {
             Status::Success => Outcome::Success { data },
             Status::Launched => Outcome::Launched { data },
             Status::Cancelled => Outcome::Cancelled,
-            Status::Dropped => Outcome::NotBegun,
+            Status::Dropped | Status::Exhausted => Outcome::NotBegun,
             Status::Failed if kind.as_deref() == Some("UNKNOWN") => Outcome::Unknown,
             Status::Failed => {
                 let kind = serde_json::from_value(kind.unwrap_or_default().into());

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use hub_core::Json;
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines, Take};
 use tokio::process::{Child, ChildStdout};
 use tokio::time::Instant;
 
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TIDYING: Duration = Duration::from_secs(30);
 /// How many modules one process is told at most: their names are an argument of its command.
 const MOST_NAMES: usize = 400;
+/// Maximum size of all that one process says, in bytes.
+const MAXIMUM_SAID: u64 = 64 * 1024 * 1024;
 /// The number of the scanner's output file.
 const OUTPUT: u64 = u64::MAX - 1;
 
@@ -87,7 +89,7 @@ struct Scanner {
     process: Child,
     /// Ends what the modules have started, when this goes.
     group: Group,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<Take<ChildStdout>>>,
     /// What it imports now, and when it is given up.
     loading: Option<(String, Instant)>,
     limit: Duration,
@@ -218,7 +220,7 @@ impl Scanner {
         let mut process = environment::start(&mut protocol::python(&settings.python, sdk, &child_settings)).await?;
         let group = Group::of(&process);
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;
-        let lines = BufReader::new(stdout).lines();
+        let lines = BufReader::new(stdout.take(MAXIMUM_SAID)).lines();
         Ok(Self { process, group, lines, loading: None, limit: settings.import_limit })
     }
 
@@ -243,7 +245,12 @@ impl Scanner {
                 return Event::Found(name, said.verdict());
             }
         }
-        let how = self.process.wait().await.map_or_else(|_| "ended".to_owned(), describe_exit);
+        let how = if self.lines.get_ref().get_ref().limit() == 0 {
+            self.group.kill();
+            format!("wrote more than {} MiB where the worker reads", MAXIMUM_SAID >> 20)
+        } else {
+            self.process.wait().await.map_or_else(|_| "ended".to_owned(), describe_exit)
+        };
         match self.loading.take() {
             Some((name, _)) => Event::Found(name, Verdict::Hopeless(format!("the process that imported it {how}"))),
             None => Event::Failed(how),
@@ -260,8 +267,8 @@ impl Scanner {
                 Ok(Event::All | Event::Failed(_)) => return (name, Verdict::Hopeless("it is not there".to_owned())),
                 Err(_) => {
                     let why = format!(
-                        "importing it took longer than {} s. What stands outside of functions runs at the import: \
-                         move what waits into the function",
+                        "importing it took longer than {} s. Code outside functions runs during import. Move blocking \
+                         calls into the task function",
                         self.limit.as_secs()
                     );
                     return (name, Verdict::Hopeless(why));
@@ -270,7 +277,7 @@ impl Scanner {
         }
     }
 
-    /// Lets it come to its end, for which modules may have wishes of their own.
+    /// Lets it come to its end: modules may have exit handlers.
     fn let_tidy_up(self) {
         let Self { mut process, group, .. } = self;
         tokio::spawn(async move {

@@ -35,7 +35,7 @@ pub(super) struct Sdk {
     // Fields go in this order: the guard must not take the end of the directory for the end of this program.
     _guard: Option<Guard>,
     directory: TempDir,
-    /// Locked as long as it is in use. Whoever clears old files out of the system's temporary directory respects that.
+    /// Locked while it is in use. Programs that clear the system's temporary directory respect that.
     _in_use: File,
 }
 
@@ -96,7 +96,7 @@ fn write(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
-/// Removes the directories of this user's programs that were killed. Nobody holds a lock on theirs.
+/// Removes the directories of this user's programs that were killed: they are not locked.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     let ours = nix::unistd::geteuid().as_raw();
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_uses_is_removed() {
+    fn only_unused_directories_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let make = |name: &str| {
             let path = parent.path().join(name);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_read_or_write_any_of_it() {
+    fn other_users_may_neither_read_nor_write_it() {
         let sdk = Sdk::write().unwrap();
         let mode = |path: &str| std::fs::metadata(sdk.path().join(path)).unwrap().mode() & 0o7777;
         assert_eq!(["", "hub", "hub/lib"].map(mode), [0o700; 3]);

@@ -86,11 +86,11 @@ impl Store for MemoryStore {
     }
 
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
-        Ok(self.with(|state| state.families.get(&family).and_then(|id| state.snapshot(*id))))
+        Ok(self.with(|state| state.families.get(&family).and_then(|id| state.head(*id))))
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
-        Ok(self.with(|state| state.keys.get(key).and_then(|id| state.snapshot(*id))))
+        Ok(self.with(|state| state.keys.get(key).and_then(|id| state.head(*id))))
     }
 
     async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
@@ -167,17 +167,21 @@ impl State {
 
     fn snapshot(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
-        Some(JobSnapshot {
-            id,
-            job: Arc::clone(&row.job),
-            state: row.state.clone(),
-            tasks: row.tasks.iter().map(|state| TaskState::clone(state)).collect(),
-            waiting: Vec::new(),
-        })
+        Some(row.with_tasks(id, row.tasks.iter().map(|state| TaskState::clone(state)).collect()))
+    }
+
+    /// The same without the states of its tasks.
+    fn head(&self, id: JobId) -> Option<JobSnapshot> {
+        let row = self.jobs.get(&id)?;
+        Some(row.with_tasks(id, vec![TaskState::pending(); row.tasks.len()]))
     }
 }
 
 impl Row {
+    fn with_tasks(&self, id: JobId, tasks: Vec<TaskState>) -> JobSnapshot {
+        JobSnapshot { id, job: Arc::clone(&self.job), state: self.state.clone(), tasks, waiting: Vec::new() }
+    }
+
     fn passes(&self, filter: &JobFilter) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.state.status))
             && filter.name.as_deref().is_none_or(|name| name == self.job.name())

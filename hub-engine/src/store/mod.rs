@@ -58,13 +58,14 @@ pub trait Store: Send + Sync + 'static {
     /// Where it cannot be read.
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError>;
 
-    /// The job whose id has these twelve bytes, as last committed: from a task's id, its job.
+    /// The job whose id has these twelve bytes, as last committed: from a task's id, its job. The states of its tasks are
+    /// not read: all of them are pending.
     ///
     /// # Errors
     /// Where it cannot be read.
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError>;
 
-    /// The job that was submitted with this key.
+    /// The job that was submitted with this key, as [`Store::find_family`].
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -78,12 +79,14 @@ pub trait Store: Send + Sync + 'static {
         Ok(self.get(id).await?.map(|job| job.summary()))
     }
 
-    /// About how many bytes [`Store::get`] would bring into memory.
+    /// About how many bytes [`Store::get`] would bring into memory; without `data`, [`Store::get_part`] of all tasks without
+    /// their values.
     ///
     /// # Errors
     /// Where it cannot be read.
-    async fn weight(&self, id: JobId) -> Result<Option<usize>, StoreError> {
-        Ok(self.get(id).await?.map(|job| job.weight()))
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        let part = Part { tasks: 0..u32::MAX, bytes: usize::MAX, data };
+        Ok(self.get_part(id, part).await?.map(|part| part.job.weight()))
     }
 
     /// A job as last committed, with some of its tasks.
@@ -91,8 +94,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Where it cannot be read.
     async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
-        let found = self.get(id).await?;
-        Ok(found.map(|job| JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))
+        let Some(mut job) = self.get(id).await? else { return Ok(None) };
+        if !part.data {
+            for task in &mut job.tasks {
+                (task.data, task.log, task.error) = (None, None, None);
+            }
+        }
+        Ok(Some(JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))
     }
 
     /// Jobs that pass `filter`, newest first, a page at a time.

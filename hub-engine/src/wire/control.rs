@@ -11,6 +11,8 @@ use super::{HeldAttempt, WireError, check_version, object};
 const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
 /// Maximum length of the names in a heartbeat, in bytes. AMQP has the same for its own.
 const MAXIMUM_NAME: usize = 255;
+/// Maximum length of the description of a shortage, in bytes.
+const MAXIMUM_SHORTAGE: usize = 1000;
 /// Maximum number of pools that a worker serves.
 const MAXIMUM_POOLS: usize = 1000;
 /// Maximum number of slots of a worker. One that says more is counted with as many.
@@ -101,6 +103,9 @@ impl Heartbeat {
         if names.chain(heartbeat.tasks.keys()).chain(heartbeat.broken.keys()).any(|name| name.len() > MAXIMUM_NAME) {
             return refuse("a name has 255 bytes at most");
         }
+        if heartbeat.shortage.as_ref().is_some_and(|what| what.len() > MAXIMUM_SHORTAGE) {
+            return refuse("a shortage has 1,000 bytes at most");
+        }
         heartbeat.slots = heartbeat.slots.min(MAXIMUM_SLOTS);
         Ok(heartbeat)
     }
@@ -148,6 +153,8 @@ mod tests {
             assert!(decode(|body| change(body, &long[1..])).is_ok());
         }
         assert!(decode(|body| body["pools"] = json!(vec!["p"; 1001])).unwrap_err().contains("1,000 pools"));
+        assert!(decode(|body| body["shortage"] = json!("x".repeat(1001))).unwrap_err().contains("1,000 bytes"));
+        assert!(decode(|body| body["shortage"] = json!("x".repeat(1000))).is_ok());
         assert!(decode(|body| body["x"] = json!("x".repeat(MAXIMUM_HEARTBEAT))).unwrap_err().contains("4 MiB"));
         for wrong in [json!(-1), json!(1e300), json!(u64::MAX), json!("2"), Value::Null] {
             assert!(decode(|body| body["slots"] = wrong.clone()).is_err(), "{wrong}");

@@ -20,7 +20,7 @@ pub(super) fn hold(report: TaskReport, was_stopped: bool) -> TaskReport {
             let msg = format!("the result is nested too deeply: values may be nested {} levels deep", Json::MAX_DEPTH);
             failed(ErrorKind::ValueTooDeep, msg)
         }
-        // The dispatcher waits for a word of it: only of what it has stopped itself it expects none.
+        // The dispatcher waits for a report, except of tasks that it has stopped itself.
         Outcome::Cancelled if !was_stopped => {
             failed(ErrorKind::TaskFailed, "the task was cancelled, but not by Hub".to_owned())
         }

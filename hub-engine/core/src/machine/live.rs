@@ -24,8 +24,6 @@ pub(super) struct LiveJob {
     /// Tasks that have not ended.
     open: u32,
     pub(super) cancelled: bool,
-    /// Why the job is to fail, whatever its tasks do.
-    condemned: Option<Arc<str>>,
     /// How much memory it takes, about: see [`LiveJob::bytes`].
     bytes: u64,
 }
@@ -97,9 +95,10 @@ impl LiveTask {
     /// How much memory what has come of it takes, about.
     fn bytes(&self) -> u64 {
         let state = self.state();
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let data = state.data.as_ref().map_or(0, |data| data.get().len());
-        let traceback = state.error.as_ref().and_then(|error| error.traceback.as_ref()).map_or(0, |text| text.len());
-        (data + traceback + state.log.as_ref().map_or(0, |log| log.len())) as u64
+        let traceback = state.error.as_ref().map_or(0, |error| text(&error.traceback));
+        (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
     fn with_state(state: TaskState, waiting: u32) -> Self {
@@ -146,7 +145,6 @@ impl LiveJob {
             tasks,
             open,
             cancelled: false,
-            condemned: None,
         }
     }
 
@@ -259,10 +257,11 @@ impl LiveJob {
         self.persist_task(index, actions);
     }
 
-    /// Goes on with what was begun and not kept: the end of what waits for a task that did not succeed, and of a
-    /// cancelled job's tasks.
+    /// Goes on with what was begun and not kept: the end of what waits for a task that did not succeed, and of the
+    /// tasks of a job that was cancelled or condemned.
     pub(super) fn resume(&mut self) {
-        if self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled) {
+        let is_cancelled = || self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled);
+        if self.is_condemned() || is_cancelled() {
             return self.begin_cancel();
         }
         for index in 0..self.tasks.len() as u32 {
@@ -273,15 +272,21 @@ impl LiveJob {
         }
     }
 
-    /// Ends a job that cannot go on: every task that has not ended is cancelled, and the job fails with `why`.
-    pub(super) fn condemn(&mut self, why: Arc<str>) {
-        self.condemned = Some(why);
+    /// The job is to fail with `why`, whatever its tasks do. This is kept at once: cancelling its tasks can take several
+    /// turns, and the job must fail with the same message after a crash in between.
+    pub(super) fn condemn(&mut self, why: Arc<str>, actions: &mut Vec<Action>) {
+        self.state.msg = Some(why);
+        self.persist_job(actions);
+    }
+
+    /// Whether [`LiveJob::condemn`] was called: no other live job has a message.
+    const fn is_condemned(&self) -> bool {
+        self.state.msg.is_some()
     }
 
     /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
     pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let status = if let Some(why) = self.condemned.take() {
-            self.state.msg = Some(why);
+        let status = if self.is_condemned() {
             JobStatus::Failed
         } else if self.cancelled {
             JobStatus::Cancelled

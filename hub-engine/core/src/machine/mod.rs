@@ -16,13 +16,15 @@ mod requests;
 mod restore;
 mod schedule;
 mod sweep;
+mod texts;
 mod throughput;
 mod types;
 mod vanished;
 mod waiting;
 mod workers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::action::Action;
@@ -32,7 +34,7 @@ use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
 use delay::Delays;
-use live::{LiveJob, LiveTask};
+use live::LiveJob;
 use pool::Pools;
 use workers::Workers;
 
@@ -78,24 +80,27 @@ pub struct LiveView {
     id: JobId,
     job: Arc<Job>,
     state: JobState,
-    /// `None` where nothing has happened to the task.
-    tasks: Vec<Option<Arc<TaskState>>>,
+    /// The tasks that are in view and that something has happened to: position and state.
+    tasks: Vec<(u32, Arc<TaskState>)>,
     waiting: Vec<(u32, String)>,
 }
 
 impl LiveView {
     /// How many tasks the job has.
     #[must_use]
-    pub const fn tasks(&self) -> usize {
-        self.tasks.len()
+    pub fn tasks(&self) -> usize {
+        self.job.tasks().len()
     }
 
-    /// The job.
+    /// The job. Tasks that are not in view are pending.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
-        let Self { id, job, state, tasks, waiting } = self;
-        let tasks = tasks.into_iter().map(|task| task.map_or_else(TaskState::pending, Arc::unwrap_or_clone));
-        JobSnapshot { id, job, state, tasks: tasks.collect(), waiting }
+        let mut tasks = vec![TaskState::pending(); self.tasks()];
+        let Self { id, job, state, tasks: seen, waiting } = self;
+        for (index, task) in seen {
+            tasks[index as usize] = Arc::unwrap_or_clone(task);
+        }
+        JobSnapshot { id, job, state, tasks, waiting }
     }
 }
 
@@ -186,13 +191,31 @@ impl Machine {
     #[must_use]
     pub fn view(&self, id: JobId) -> Option<LiveView> {
         let job = self.jobs.get(&id)?;
-        Some(LiveView {
-            id,
+        Some(self.view_of(job, 0..job.tasks.len() as u32, 0..job.tasks.len() as u32))
+    }
+
+    /// The same with only these tasks, and those that their arguments may refer to. The effort depends on the number of
+    /// these tasks, not on the size of the job.
+    #[must_use]
+    pub fn view_part(&self, id: JobId, tasks: Range<u32>) -> Option<LiveView> {
+        let job = self.jobs.get(&id)?;
+        let end = tasks.end.min(job.tasks.len() as u32);
+        let tasks = tasks.start.min(end)..end;
+        let upstream = tasks.clone().flat_map(|index| job.spec(index).upstream().iter().copied());
+        let in_view: BTreeSet<u32> = tasks.clone().chain(upstream).collect();
+        Some(self.view_of(job, in_view, tasks))
+    }
+
+    /// The states of the tasks `in_view`, and why those of `explained` wait.
+    fn view_of(&self, job: &LiveJob, in_view: impl IntoIterator<Item = u32>, explained: Range<u32>) -> LiveView {
+        let shared = |index| Some((index, job.task(index).shared()?));
+        LiveView {
+            id: job.id,
             job: Arc::clone(&job.job),
             state: job.state.clone(),
-            tasks: job.tasks.iter().map(LiveTask::shared).collect(),
-            waiting: self.waiting_reasons(job),
-        })
+            tasks: in_view.into_iter().filter_map(shared).collect(),
+            waiting: self.waiting_reasons(job, explained),
+        }
     }
 
     /// The line of a job that has not ended in a listing.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::Place;
+use super::texts;
 use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, JobId, Now, TaskId, TaskStatus, Timestamp};
@@ -25,7 +26,7 @@ impl Machine {
         state.started_at = Some(began).max(state.submitted_at);
         state.worker = Some(result.worker);
         state.log = result.log;
-        match within(result.outcome, self.settings.max_value_bytes) {
+        match texts::bounded(within(result.outcome, self.settings.max_value_bytes)) {
             Outcome::Success { data } => {
                 state.data = Some(data);
                 self.end(id, index, TaskStatus::Success, now.wall);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::{LiveJob, Place};
+use super::texts;
 use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
@@ -47,7 +48,7 @@ impl Machine {
     /// # Errors
     /// Where no job that has not ended has this id.
     pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
-        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.condemn(why);
+        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.condemn(why, &mut self.actions);
         self.cancel(id, now)
     }
 
@@ -78,7 +79,8 @@ impl Machine {
         let state = live.state_mut();
         state.data = data;
         if !is_success {
-            state.msg = Some(update.msg.unwrap_or_else(|| "failed, as was posted from outside".into()));
+            let msg = update.msg.map(|msg| texts::cut(msg, texts::MAXIMUM_MESSAGE));
+            state.msg = Some(msg.unwrap_or_else(|| "failed, as was posted from outside".into()));
             let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
             state.error = Some(Arc::new(error));
         }

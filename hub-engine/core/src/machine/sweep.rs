@@ -6,7 +6,7 @@
 //! failed, or their job is no longer handed out.
 //!
 //! A crash in between does no harm. What waits for a failed task ends when the job is restored, and a job that has a
-//! cancelled task was being cancelled.
+//! cancelled task was being cancelled. A live job that has a message was condemned: it fails with this message.
 
 use std::sync::Arc;
 

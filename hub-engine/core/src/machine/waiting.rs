@@ -1,6 +1,7 @@
 //! Why a task waits, said so that its owner can do something about it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::Machine;
@@ -19,14 +20,13 @@ const ANNOUNCEMENT: Duration = Duration::from_secs(6);
 type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
 
 impl Machine {
-    /// Position and reason of tasks that wait, in the order of the job; of very many only the first.
-    pub(super) fn waiting_reasons(&self, job: &LiveJob) -> Vec<(u32, String)> {
+    /// Position and reason of those of `tasks` that wait, in the order of the job; of very many only the first.
+    pub(super) fn waiting_reasons(&self, job: &LiveJob, tasks: Range<u32>) -> Vec<(u32, String)> {
         let mut known = Reasons::new();
-        let tasks = job.tasks.iter().zip(job.job.tasks()).zip(0..);
+        let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
         let waits =
-            tasks.filter(|((live, _), _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
-        let reasons =
-            waits.filter_map(|((live, spec), index)| Some((index, self.reason(job, live, spec, &mut known)?)));
+            tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
+        let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, live, spec, &mut known)?)));
         reasons.take(EXPLAINED).collect()
     }
 

@@ -282,7 +282,8 @@ fn weight(report: &WorkerReport) -> usize {
         report.tasks.iter().map(|(name, signature)| name.len() + signature.as_ref().map_or(0, |s| s.len()) + ENTRY);
     let broken = report.broken.iter().map(|(name, why)| name.len() + why.len() + ENTRY);
     let issues = (report.held.len() + report.present.len()) * ENTRY;
-    ENTRY + issues + pools.chain(tasks).chain(broken).sum::<usize>()
+    let shortage = report.shortage.as_ref().map_or(0, |what| what.len());
+    ENTRY + shortage + issues + pools.chain(tasks).chain(broken).sum::<usize>()
 }
 
 fn can_the_same(before: &WorkerReport, after: &WorkerReport) -> bool {

@@ -47,11 +47,18 @@ pub struct View {
     pub no_tasks: bool,
 }
 
-/// No record has such a key.
+/// Maximum number of keys that a view names. Each key of each task is looked for among them.
+const MAXIMUM_FIELDS: usize = 100;
+
+/// Why a view is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown field {field:?}: known are {}", FIELDS.join(", "))]
-pub struct UnknownField {
-    field: String,
+pub enum UnknownField {
+    /// No record has this key.
+    #[error("unknown field {0:?}: known are {known}", known = FIELDS.join(", "))]
+    Unknown(String),
+    /// It names more keys than a view may.
+    #[error("at most {MAXIMUM_FIELDS} fields, not {0}")]
+    TooMany(usize),
 }
 
 impl View {
@@ -81,11 +88,15 @@ impl View {
     }
 
     /// # Errors
-    /// Where a field is named that no record has: a list with a misspelt one would show less than is expected.
+    /// Where a field is named that no record has (a list with a misspelt one would show less than is expected), or where
+    /// more than 100 fields are named.
     pub fn check(&self) -> Result<(), UnknownField> {
-        let mut fields = self.fields.iter().flatten();
-        let unknown = fields.find(|field| !FIELDS.contains(&field.as_str()) && !field.starts_with("x-"));
-        unknown.map_or(Ok(()), |field| Err(UnknownField { field: field.clone() }))
+        let fields = self.fields.as_deref().unwrap_or_default();
+        if fields.len() > MAXIMUM_FIELDS {
+            return Err(UnknownField::TooMany(fields.len()));
+        }
+        let unknown = fields.iter().find(|field| !FIELDS.contains(&field.as_str()) && !field.starts_with("x-"));
+        unknown.map_or(Ok(()), |field| Err(UnknownField::Unknown(field.clone())))
     }
 
     /// Whether everything is wanted.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{ControlError, PostError, Refused, Update};
-use hub_core::state::JobSnapshot;
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
@@ -14,8 +13,7 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::discard::discard;
-use crate::dispatcher::inputs::{Admitted, Ask, Ended, Submit};
+use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::Place;
 use crate::operations::{RequestError, RequestErrorKind};
@@ -35,39 +33,28 @@ impl Driver {
 
     fn handle_submit(&mut self, submit: Submit) {
         let Submit { id, job, examples, stored, lookup: _lookup, answer, ended } = submit;
-        let outcome = self.admit(id, Arc::clone(&job), stored.as_deref()).map(|id| {
+        let outcome = self.admit(id, Arc::clone(&job), stored).map(|id| {
             let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
             let needs = tasks.map(|task| (&**task.pool(), &**task.module()));
             let warnings = if self.machine.is_live(id) { self.machine.unserved(needs, now()) } else { Vec::new() };
             Admitted { id, warnings }
         });
-        if let Some(stored) = stored {
-            let tasks = stored.tasks.len();
-            discard(stored, tasks);
-        }
         match (ended, &outcome) {
             (Some(ended), Ok(Admitted { id, .. })) if self.machine.is_live(*id) => {
                 self.tell_of_end(*id, ended);
-                self.pending.idle_answers.push(Answer::new(move || drop(answer.send(outcome))));
+                self.pending.idle_answers.push(Answer::Submission(answer, outcome));
             }
-            _ => self.answer_later(answer, outcome),
+            _ => self.pending.answers.push(Answer::Submission(answer, outcome)),
         }
     }
 
     /// Lets a job in, or recognises it.
-    pub(super) fn admit(
-        &mut self,
-        id: JobId,
-        job: Arc<Job>,
-        stored: Option<&JobSnapshot>,
-    ) -> Result<JobId, RequestError> {
-        let lately = self.lately.find(id, job.key()).map(|(id, job)| (*id, job));
-        let known = stored.map(|stored| (stored.id, &stored.job)).or(lately);
-        if let Some((known, same)) = known
+    pub(super) fn admit(&mut self, id: JobId, job: Arc<Job>, stored: Option<Known>) -> Result<JobId, RequestError> {
+        let lately = || self.lately.find(id, job.key()).map(|(known, same)| Known::new(*known, same, &job));
+        if let Some(Known { id: known, is_same, by_key }) = stored.or_else(lately)
             && !self.machine.is_live(id)
         {
-            let by_key = job.key().is_some() && job.key() == same.key();
-            return if same.source() == job.source() && (known == id || by_key) {
+            return if is_same && (known == id || by_key) {
                 Ok(known)
             } else if by_key {
                 Err(conflict(format!(
@@ -89,7 +76,7 @@ impl Driver {
 
     pub(super) fn handle_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Job(id, answer) => match self.machine.view(id) {
+            Ask::Job(id, tasks, answer) => match self.machine.view_part(id, tasks) {
                 Some(live) => drop(answer.send(Some(Box::new(live)))),
                 None => self.answer_later(answer, None),
             },

@@ -8,6 +8,8 @@ use hub_core::{JobId, JobStatus, TaskStatus};
 
 use super::Driver;
 use crate::clock::now;
+use crate::dispatcher::batch::Batch;
+use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
     /// The store refuses one change of a batch, and would refuse it again.
@@ -17,6 +19,9 @@ impl Driver {
         let job = job_of(&changes[at]);
         let msg: Arc<str> = format!("the store cannot keep what has come of the job: {why}").into();
         tracing::error!(%job, why, "the store can never keep a change of this job: the job fails");
+        if let Change::JobAdded { .. } = &changes[at] {
+            self.refuse_added(&mut batch, job, why);
+        }
         reduce(&mut changes, at, &msg);
         if self.machine.fail_job(job, Arc::clone(&msg), now()).is_ok() {
             self.pending.commit_first = true;
@@ -35,6 +40,16 @@ impl Driver {
         }
         self.committing = Some(batch);
         self.commit_changes(number, Arc::new(changes));
+    }
+
+    /// The store cannot keep a new job at all: it is in no store, and those who submitted it are told so.
+    fn refuse_added(&mut self, batch: &mut Batch, job: JobId, why: &str) {
+        let error = RequestError::new(RequestErrorKind::Internal, format!("the store cannot keep the job: {why}"));
+        batch.refuse(job, &error);
+        self.pending.refuse(job, &error);
+        // Those who wait for its end get the answer to their submission instead.
+        self.waiters.remove(&job);
+        self.lately.forget(job.family());
     }
 }
 

@@ -162,8 +162,8 @@ impl Store for SqliteStore {
         self.readers.read("read a job", move |connection| read::summary(connection, id)).await
     }
 
-    async fn weight(&self, id: JobId) -> Result<Option<usize>, StoreError> {
-        self.readers.read("read how large a job is", move |connection| read::weight(connection, id)).await
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        self.readers.read("read how large a job is", move |connection| read::weight(connection, id, data)).await
     }
 
     async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
@@ -313,7 +313,7 @@ impl StoreError {
     /// What an error of SQLite's means.
     fn of_sqlite(operation: &'static str, path: &Path, error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
-        match error.sqlite_error_code() {
+        match code_of(&error) {
             // The last: a table or column that is not there.
             Some(DatabaseCorrupt | NotADatabase | Unknown) => {
                 Self::Damaged { path: path.to_owned(), source: Box::new(error) }
@@ -323,10 +323,19 @@ impl StoreError {
     }
 }
 
+/// SQLite's code of an error. `None` where the error is not SQLite's.
+fn code_of(error: &rusqlite::Error) -> Option<rusqlite::ErrorCode> {
+    match error {
+        // `sqlite_error_code` does not know this one: an error that has a position in the statement.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    }
+}
+
 /// Whether the same change would fail again, in whatever state the file and the disk are.
 fn is_refusal(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
-    match error.sqlite_error_code() {
+    match code_of(error) {
         Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
         // It did not even come to SQLite.
         None => true,

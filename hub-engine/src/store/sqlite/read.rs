@@ -1,6 +1,6 @@
 //! What readers do, each with a connection beside the writer's.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use hub_core::JobId;
@@ -35,17 +35,20 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
 
 /// The job of this id.
 pub(super) fn by_id(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSnapshot>> {
-    one(connection, "id = ?1", [id.to_string()])
+    // One transaction: the job and its tasks as of the same moment.
+    let transaction = connection.transaction()?;
+    let found = head(&transaction, "id = ?1", [id.to_string()])?;
+    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
 }
 
-/// The job whose id has these bytes.
+/// The job whose id has these bytes, without the states of its tasks.
 pub(super) fn by_family(connection: &mut Connection, family: Family) -> rusqlite::Result<Option<JobSnapshot>> {
-    one(connection, "family = ?1", [family.bytes()])
+    Ok(head(connection, "family = ?1", [family.bytes()])?.map(|(_, job)| job))
 }
 
-/// The job that was submitted with this key.
+/// The job that was submitted with this key, without the states of its tasks.
 pub(super) fn by_key(connection: &mut Connection, key: &str) -> rusqlite::Result<Option<JobSnapshot>> {
-    one(connection, "key = ?1", [key])
+    Ok(head(connection, "key = ?1", [key])?.map(|(_, job)| job))
 }
 
 /// A page of a listing: jobs before `before`, newest first.
@@ -57,9 +60,11 @@ pub(super) fn page(
 ) -> rusqlite::Result<JobPage> {
     let mut conditions = vec!["serial < ?".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
-    if !filter.status.is_empty() {
-        conditions.push(format!("status IN ({})", vec!["?"; filter.status.len()].join(", ")));
-        values.extend(filter.status.iter().map(|status| Box::new(job_word(*status)) as Box<dyn ToSql>));
+    // Each one once: the number of variables in a statement is limited.
+    let statuses: BTreeSet<String> = filter.status.iter().map(|status| job_word(*status)).collect();
+    if !statuses.is_empty() {
+        conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
+        values.extend(statuses.into_iter().map(|status| Box::new(status) as Box<dyn ToSql>));
     }
     if let Some(name) = &filter.name {
         conditions.push("name = ?".to_owned());
@@ -93,14 +98,16 @@ pub(super) fn summary(connection: &mut Connection, id: JobId) -> rusqlite::Resul
     statement.query_row([id.to_string()], |row| Ok(read_summary(row)?.1)).optional()
 }
 
-/// About how many bytes this job takes in memory. Lengths are in the rows' heads: no value is read for them.
-pub(super) fn weight(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<usize>> {
+/// About how many bytes this job takes in memory, with or without values of its tasks. Lengths are in the rows' heads: no
+/// value is read for them.
+pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusqlite::Result<Option<usize>> {
+    let columns: &[&str] = if data { &["msg", "data", "log", "error"] } else { &["msg"] };
+    let lengths: Vec<String> = columns.iter().map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT} + coalesce((
-             SELECT sum(coalesce(octet_length(data), 0) + coalesce(octet_length(log), 0)
-                 + coalesce(octet_length(error), 0) + coalesce(octet_length(msg), 0))
-             FROM tasks WHERE job = serial), 0)
-         FROM jobs JOIN documents ON documents.job = jobs.serial WHERE id = ?1"
+        "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT}
+             + coalesce((SELECT sum({}) FROM tasks WHERE job = serial), 0)
+         FROM jobs JOIN documents ON documents.job = jobs.serial WHERE id = ?1",
+        lengths.join(" + ")
     ))?;
     let weight = statement.query_row([id.to_string()], |row| row.get::<_, i64>(0)).optional()?;
     Ok(weight.map(|weight| usize::try_from(weight).unwrap_or(usize::MAX)))
@@ -134,13 +141,6 @@ pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusql
         }
     }
     Ok(Some(JobPart { job, end }))
-}
-
-fn one(connection: &mut Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<JobSnapshot>> {
-    // One transaction: the job and its tasks as of the same moment.
-    let transaction = connection.transaction()?;
-    let found = head(&transaction, condition, values)?;
-    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
 }
 
 /// Where a job is, and the job without its tasks' states.
