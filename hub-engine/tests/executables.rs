@@ -150,3 +150,12 @@ async fn backups_beside_a_program_neither_clash_nor_become_tasks() {
         "several files claim this name: greet.py, greet.sh. Rename all but one"
     );
 }
+
+#[tokio::test]
+async fn a_program_that_prints_without_end_is_cut_off_at_the_limit() {
+    let tasks = Tasks::new();
+    tasks.write_program("endless", "yes xxxxxxxx");
+    let runner = tasks.runner().await;
+    let Outcome::Failed { msg, error } = run(&runner, "endless", "[]").await.outcome else { panic!("it is too large") };
+    assert!(error.kind == ErrorKind::ResultTooLarge && msg.contains("which is the limit"), "{msg}");
+}

@@ -151,11 +151,11 @@ async fn feed(mut input: ChildStdin, line: &[u8]) {
 /// How a program that was not stopped has ended.
 fn outcome(status: ExitStatus, value: &Head, log: &str, settings: &RunnerSettings) -> Outcome {
     let limit = settings.result_limit_bytes;
-    if !status.success() {
+    // Such a program was cut off, whatever its exit code.
+    if value.size > limit {
+        failed(ErrorKind::ResultTooLarge, format!("the result has more than {limit} bytes, which is the limit"), None)
+    } else if !status.success() {
         failed(ErrorKind::TaskFailed, with_last_lines(&describe_exit(status), log), Some(log))
-    } else if value.size > limit {
-        let msg = format!("the result has {} bytes, the limit is {limit}", value.size);
-        failed(ErrorKind::ResultTooLarge, msg, None)
     } else {
         read_value(&value.kept)
     }

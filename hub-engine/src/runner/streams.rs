@@ -26,10 +26,13 @@ impl Head {
         Self { limit, kept: Vec::new(), size: 0 }
     }
 
-    /// Reads to the end. What was read is kept where this is given up halfway.
+    /// Reads to the end, or until there is more than the limit: then the pipe is closed, which ends most programs. What was
+    /// read is kept where this is given up halfway.
     pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; READ];
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        while self.size <= self.limit
+            && let Ok(read @ 1..) = from.read(&mut buffer).await
+        {
             self.size += read;
             let room = self.limit.saturating_sub(self.kept.len()).min(read);
             self.kept.extend_from_slice(&buffer[..room]);
