@@ -303,9 +303,10 @@ fn job_message(submission: &Submission, wait: Option<Duration>) -> (JobId, JobMe
 fn unanswered(id: JobId, why: Unanswered) -> RequestError {
     let (error, advice) = match why {
         Unanswered::Refused(error) => return error,
-        Unanswered::Silence(error) => {
-            (error, format!("The broker keeps the job as {id}. A dispatcher checks it and runs it as soon as one starts"))
-        }
+        Unanswered::Silence(error) => (
+            error,
+            format!("The broker keeps the job as {id}. A dispatcher checks it and runs it as soon as one starts"),
+        ),
         Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
             (error, format!("The broker may have the job as {id}: submit it again under this id"))
         }
