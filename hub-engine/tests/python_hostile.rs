@@ -395,3 +395,15 @@ async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
     let after = bench.run("echo", "[1]").await;
     assert!(matches!(&after.outcome, Outcome::Success { data } if data.get() == "[1]"), "{after:?}");
 }
+
+#[tokio::test]
+async fn a_cleaner_of_temporary_files_stops_no_task() {
+    let place = "import sys\ndef place(): return sys.path[0]\n";
+    let end = "import os\ndef end(): os._exit(3)\n";
+    let bench = Bench::start(&[("place.py", place), ("end.py", end)]).await;
+    let found = bench.run("place", "[]").await;
+    let Outcome::Success { data } = &found.outcome else { panic!("{found:?}") };
+    std::fs::remove_dir_all(data.to_value().as_str().unwrap()).unwrap();
+    assert!(matches!(bench.run("end", "[]").await.outcome, Outcome::Failed { .. }));
+    assert_eq!(bench.run("place", "[]").await.outcome, found.outcome, "a new process has its files again");
+}

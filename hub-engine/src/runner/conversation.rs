@@ -61,6 +61,7 @@ impl Conversation {
             coroutines,
             scan: None,
         };
+        sdk.restore()?;
         let mut process = protocol::python(&settings.python, sdk, &told).spawn()?;
         let missing = || io::Error::other("the process has no pipes");
         Ok(Self {

@@ -217,6 +217,7 @@ impl Scanner {
             coroutines: false,
             scan: Some(names),
         };
+        sdk.restore()?;
         let mut process = environment::start(&mut protocol::python(&settings.python, sdk, &child_settings)).await?;
         let group = Group::of(&process);
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::OFlag;
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ pub(super) struct Sdk {
     _guard: Option<Guard>,
     directory: TempDir,
     /// Locked while it is in use. Programs that clear the system's temporary directory respect that.
-    _in_use: File,
+    in_use: Mutex<File>,
 }
 
 impl Sdk {
@@ -55,7 +56,27 @@ impl Sdk {
             write(directory.path(), Path::new(path), text)?;
         }
         let guard = Guard::start(directory.path());
-        Ok(Self { _guard: guard, directory, _in_use: in_use })
+        Ok(Self { _guard: guard, directory, in_use: Mutex::new(in_use) })
+    }
+
+    /// Writes again what is missing: cleaners of the system's temporary directory may remove files of a program that runs.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or somebody else has made a directory of this name meanwhile.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        let path = self.directory.path();
+        let missing = || FILES.into_iter().filter(|(file, _)| !path.join(file).exists());
+        if missing().next().is_none() {
+            return Ok(());
+        }
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => *in_use = claim(path)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_at(&in_use, path)? => {}
+            Err(error) => return Err(error),
+        }
+        tracing::warn!(path = %path.display(), "the files for Python were removed: they are written again");
+        missing().try_for_each(|(file, text)| write(path, Path::new(file), text))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -73,12 +94,13 @@ fn claim(directory: &Path) -> io::Result<File> {
     std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
     let in_use = open_directory(directory)?;
     in_use.lock_shared()?;
-    let (open, found) = (in_use.metadata()?, std::fs::metadata(directory)?);
-    if (open.dev(), open.ino()) == (found.dev(), found.ino()) {
-        Ok(in_use)
-    } else {
-        Err(io::ErrorKind::NotFound.into())
-    }
+    if is_at(&in_use, directory)? { Ok(in_use) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Whether this open directory is the one that is there.
+fn is_at(open: &File, directory: &Path) -> io::Result<bool> {
+    let (open, found) = (open.metadata()?, std::fs::symlink_metadata(directory)?);
+    Ok((open.dev(), open.ino()) == (found.dev(), found.ino()))
 }
 
 /// Writes one file and the directories that lead to it.
@@ -122,6 +144,21 @@ fn open_directory(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_cleaner_removes_is_written_again_and_nothing_goes_into_a_directory_of_others() {
+        let sdk = Sdk::write().unwrap();
+        let path = sdk.path().to_owned();
+        std::fs::remove_file(path.join("hub/child.py")).unwrap();
+        sdk.restore().unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        sdk.restore().unwrap();
+        assert!(FILES.into_iter().all(|(file, text)| std::fs::read_to_string(path.join(file)).unwrap() == text));
+        assert!(open_directory(&path).unwrap().try_lock().is_err(), "it is in use");
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(sdk.restore().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
 
     #[test]
     fn only_unused_directories_are_removed() {
