@@ -15,6 +15,8 @@ pub(crate) const IMAGE: &str = "hub-rabbitmq";
 const VERSION: &str = "HUB_TEST_RABBITMQ";
 /// Where a configuration goes that is read after the image's own.
 const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
+/// Maximum number of attempts to start a broker on free ports.
+const ATTEMPTS: u32 = 5;
 /// What the broker says when it serves.
 const STARTED: &str = "Server startup complete";
 /// Where a broker finds which of its plugins it shall start.
@@ -30,6 +32,25 @@ pub struct BrokerSettings {
     /// Whether it uses this machine's network itself, instead of a port proxy, which costs throughput and latency.
     /// Its ports are free ones, so that several can run side by side.
     pub on_host_network: bool,
+}
+
+impl BrokerSettings {
+    /// The container to start, with these ports.
+    fn image(&self, port: u16, tls_port: u16) -> ContainerRequest<GenericImage> {
+        let image = GenericImage::new(IMAGE, &version()).with_wait_for(WaitFor::message_on_stdout(STARTED));
+        let mut image = if self.on_host_network {
+            on_host_network(image, port)
+        } else {
+            image.with_mapped_port(port, 5672.tcp()).with_mapped_port(tls_port, 5671.tcp())
+        };
+        if !self.configuration.is_empty() {
+            image = image.with_copy_to(CONFIGURATION, self.configuration.clone().into_bytes());
+        }
+        for (path, content) in &self.files {
+            image = image.with_copy_to(path.clone(), content.clone().into_bytes());
+        }
+        image
+    }
 }
 
 /// A broker, gone when this goes.
@@ -55,21 +76,18 @@ impl Broker {
     /// Where it does not start.
     #[must_use]
     pub fn start_with(settings: BrokerSettings) -> Self {
-        let (port, tls_port) = (free_port(), free_port());
-        let image = GenericImage::new(IMAGE, &version()).with_wait_for(WaitFor::message_on_stdout(STARTED));
-        let mut image = if settings.on_host_network {
-            on_host_network(image, port)
-        } else {
-            image.with_mapped_port(port, 5672.tcp()).with_mapped_port(tls_port, 5671.tcp())
-        };
-        if !settings.configuration.is_empty() {
-            image = image.with_copy_to(CONFIGURATION, settings.configuration.into_bytes());
+        let mut attempt = 1;
+        loop {
+            // A port that was free a moment ago may have been taken for something else.
+            let (port, tls_port) = (free_port(), free_port());
+            match settings.image(port, tls_port).start() {
+                Ok(container) => return Self { container, port, tls_port },
+                Err(error) if attempt < ATTEMPTS && format!("{error:?}").contains("port is already allocated") => {
+                    attempt += 1;
+                }
+                Err(error) => panic!("the broker's container does not start: {error:?}"),
+            }
         }
-        for (path, content) in settings.files {
-            image = image.with_copy_to(path, content.into_bytes());
-        }
-        let container = image.start().expect("the broker's container starts");
-        Self { container, port, tls_port }
     }
 
     /// The container, as Docker knows it.
