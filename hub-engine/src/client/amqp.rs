@@ -305,7 +305,7 @@ fn unanswered(id: JobId, why: Unanswered) -> RequestError {
         Unanswered::Refused(error) => return error,
         Unanswered::Silence(error) => (
             error,
-            format!("The broker keeps the job as {id}. A dispatcher checks it and runs it as soon as one starts"),
+            format!("The broker keeps the job as {id}: a dispatcher checks it and runs it as soon as one starts"),
         ),
         Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
             (error, format!("The broker may have the job as {id}: submit it again under this id"))
