@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hub_core::state::ErrorKind;
 use hub_engine::runner::{Outcome, Runner, RunnerSettings};
-use tasks_support::{DEADLINE, Tasks, failure, run, success};
+use tasks_support::{DEADLINE, Tasks, eventually, failure, run, success};
 
 #[tokio::test]
 async fn a_module_that_hangs_delays_nothing_but_itself() {
@@ -26,6 +26,34 @@ async fn a_module_that_hangs_delays_nothing_but_itself() {
     // Mended while it is being imported.
     tasks.write("a_hang.py", "def a_hang():\n    return 2\n");
     assert_eq!(run(&runner, "a_hang", "[]").await.outcome, success("2"));
+}
+
+#[tokio::test]
+async fn a_slow_module_stays_known_while_it_is_imported_again_because_another_file_has_changed() {
+    let tasks = Tasks::new();
+    let held = tasks.path("held").display().to_string();
+    tasks.write(
+        "slow.py",
+        &format!("import os, time\nwhile os.path.exists({held:?}):\n    time.sleep(0.01)\ndef slow():\n    return 1\n"),
+    );
+    let runner = tasks.runner_with(RunnerSettings { import_limit: DEADLINE, ..tasks.settings() }).await;
+    assert_eq!(run(&runner, "slow", "[]").await.outcome, success("1"));
+    tasks.write("held", "");
+    tasks.write("first.py", "def first():\n    return 2\n");
+    assert_eq!(run(&runner, "first", "[]").await.outcome, success("2"));
+    assert!(runner.catalogue().borrow().tasks.contains_key("slow"));
+    assert_eq!(run(&runner, "slow", "[]").await.outcome, success("1"), "a process has it");
+    // Once more, before that import has ended.
+    tasks.write("second.py", "def second():\n    return 3\n");
+    assert_eq!(run(&runner, "second", "[]").await.outcome, success("3"));
+    assert!(runner.catalogue().borrow().tasks.contains_key("slow"));
+    // What its own change brings is not known.
+    tasks.write("slow.py", &format!("{}#", std::fs::read_to_string(tasks.path("slow.py")).unwrap()));
+    tasks.write("third.py", "def third():\n    return 4\n");
+    assert_eq!(run(&runner, "third", "[]").await.outcome, success("4"));
+    assert!(!runner.catalogue().borrow().tasks.contains_key("slow"));
+    std::fs::remove_file(held).unwrap();
+    eventually("its import has ended", || runner.catalogue().borrow().tasks.contains_key("slow").then_some(())).await;
 }
 
 #[tokio::test]

@@ -327,6 +327,7 @@ fn a_request_that_is_cut_off_ends_the_process_and_its_group() {
                 with open(path + '.new', 'w') as file:\n        file.write(str(process.pid))\n    \
                 import os\n    os.rename(path + '.new', path)\n    time.sleep(3600)\n";
     std::fs::write(directory.path().join("hold.py"), hold).unwrap();
+    std::fs::write(sdk.join("hub_tasks/directory"), directory.path().as_os_str().as_encoded_bytes()).unwrap();
     let pids = directory.path().join("pid");
     let settings = serde_json::json!({
         "tasks_dir": directory.path(), "output": directory.path().join("output"),
@@ -394,6 +395,42 @@ async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
     assert!(format!("{leaked:?}").contains("Too many open files"), "{leaked:?}");
     let after = bench.run("echo", "[1]").await;
     assert!(matches!(&after.outcome, Outcome::Success { data } if data.get() == "[1]"), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_coroutine_that_holds_all_descriptors_takes_no_other_module_with_it() {
+    let hold = "import asyncio, os\nasync def hold(begun, end):\n    kept = []\n    try:\n        \
+                while True:\n            kept.append(open('/dev/null'))\n    except OSError:\n        \
+                os.mkdir(begun)\n    while not os.path.exists(end):\n        await asyncio.sleep(0.001)\n    \
+                return 'to its end'\n";
+    let echo = "async def echo(*args): return list(args)";
+    let bench = Bench::start(&[("hold.py", hold), ("echo.py", echo)]).await;
+    let (begun, end) = (bench.path("begun"), bench.path("end"));
+    let args = format!("[{begun:?}, {end:?}]");
+    let meanwhile = async {
+        until("it has them all", || begun.exists()).await;
+        assert_eq!(Bench::returned(&bench.run("echo", "[1]").await), "[1]");
+        std::fs::write(&end, "").unwrap();
+    };
+    let (held, ()) = tokio::join!(bench.run("hold", &args), meanwhile);
+    assert_eq!(Bench::returned(&held), r#""to its end""#, "what ran in the process goes on");
+}
+
+/// Tasks that leave one descriptor open each would fail others in the end, which open files in their functions.
+#[tokio::test]
+async fn a_process_whose_descriptors_run_out_is_replaced_in_time() {
+    let leaks = "import os, resource\n\
+                 resource.setrlimit(resource.RLIMIT_NOFILE, (300, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n\
+                 def leaks():\n    for _ in range(3):\n        os.open('/dev/null', os.O_RDONLY)\n    return 1\n";
+    let opens = "def opens():\n    with open('/dev/null'):\n        return 2\n";
+    for keyword in ["def", "async def"] {
+        let (leaks, opens) = (leaks.replace("def", keyword), opens.replace("def", keyword));
+        let bench = Bench::start(&[("leaks.py", &leaks), ("opens.py", &opens)]).await;
+        for _ in 0..150 {
+            assert_eq!(Bench::returned(&bench.run("leaks", "[]").await), "1", "{keyword}");
+            assert_eq!(Bench::returned(&bench.run("opens", "[]").await), "2", "{keyword}");
+        }
+    }
 }
 
 #[tokio::test]

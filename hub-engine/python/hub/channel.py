@@ -31,9 +31,16 @@ def move_aside(descriptor):
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
+# A task may leave its group, or join another one.
+_group = os.getpgrp()
+
+
 def end_group():
     """Ends this process and all that its tasks have started: they must not outlive it."""
-    os.killpg(0, signal.SIGKILL)
+    try:
+        os.killpg(_group, signal.SIGKILL)
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Channel:

@@ -26,6 +26,25 @@ from hub.surroundings import Surroundings
 NO_WORDS = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed; the error could not be described"}
 
 
+class Exhausted(Exception):
+    """Earlier tasks have used up the descriptors of this process: another one runs the task."""
+
+
+def lacks_descriptors(error):
+    """Whether an import has failed because this process has no descriptors left."""
+    # Causes may go round in a circle.
+    for _ in range(100):
+        if error is None:
+            break
+        if getattr(error, "errno", None) == errno.EMFILE:
+            return True
+        if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
+            # A library that could not be loaded.
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 # Without the search for white space around the value, of which the worker sends none.
 _decode = json.JSONDecoder().raw_decode
 
@@ -42,13 +61,15 @@ class Child:
         self.capture = capture
         self.settings = settings
         self.pid = os.getpid()
+        self.modules = Modules(settings["tasks_dir"])
+        # After the modules, which change how Python imports.
         self.surroundings = Surroundings()
-        self.modules = Modules(settings["tasks_dir"], functools.partial(self.surroundings.keep, importing.load))
+        self.modules.load = functools.partial(self.surroundings.keep, importing.load)
         self.todo = queue.SimpleQueue()
         # Requests that have not begun. Each is taken out once: to be run, or to be given back.
         self.waiting = {}
-        # Number of tasks that have run here.
-        self.served = 0
+        # Whether a task has come as far as to run.
+        self.has_begun = False
         self.coroutines = None
 
     def run(self):
@@ -103,21 +124,25 @@ class Child:
     def load(self, request):
         name = request["task_name"]
         try:
-            return self.modules.get(name)
+            task = self.modules.get(name)
+            self.has_begun = True
+            return task
         except NoSuchModule:
             raise Failure("UNKNOWN", "no such module")
         except BrokenModule as error:
             raise Failure("BROKEN_MODULE", str(error))
         except BaseException as error:
-            failure = describe(error, "BROKEN_MODULE")[0]
-            failure.exhausted = getattr(error, "errno", None) == errno.EMFILE
-            raise failure
+            if self.has_begun and lacks_descriptors(error):
+                raise Exhausted
+            raise describe(error, "BROKEN_MODULE")[0]
 
     def outcome(self, task, value):
         return {"status": "launched" if task.asynchronous else "success", "data": encode(value, self.settings)}
 
     def failure(self, error, task):
         try:
+            if isinstance(error, Exhausted):
+                return {"status": "exhausted", "last": True}
             if isinstance(error, Failure):
                 return error.answer
             failure, frames = describe(error)
@@ -136,6 +161,7 @@ class Child:
         task = None
         restored = True
         try:
+            self.capture.prepare(began)
             request = self.parse(body)
             state = api.State(request)
             try:
@@ -149,19 +175,18 @@ class Child:
             finally:
                 self.leave_if_forked()
                 api._running = None
+                # First: what follows may import.
+                restored = self.surroundings.repair()
                 self.capture.restore()
-                restored = self.surroundings.restore()
+                restored = self.surroundings.restore() and restored
             answer = self.outcome(task, value)
         except BaseException as error:
             answer = self.failure(error, task)
-            if self.served > 0 and getattr(error, "exhausted", False):
-                # Earlier tasks have used up the descriptors of this process: another one loads the module.
-                answer, restored = {"status": "exhausted"}, False
-        self.served += 1
-        if not restored:
+        log = self.capture.collect()
+        if not restored or self.capture.is_broken or self.surroundings.lacks_descriptors(began):
             answer["last"] = True
-        self.answer(key, answer, self.capture.collect(), began)
-        return restored
+        self.answer(key, answer, log, began)
+        return "last" not in answer
 
     def answer(self, key, answer, log, began):
         took = (time.perf_counter_ns() - began) // 1000

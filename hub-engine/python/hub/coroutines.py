@@ -52,6 +52,7 @@ class Coroutines:
         output.attach(log)
         task = None
         try:
+            child.capture.prepare(began)
             if key in self.unwanted:
                 raise asyncio.CancelledError
             request = child.parse(body)
@@ -78,12 +79,17 @@ class Coroutines:
         capture = self.child.capture
         del self.tasks[key]
         self.unwanted.discard(key)
+        surroundings = self.child.surroundings
+        is_whole = surroundings.repair()
         capture.restore()
         if not self.tasks:
             # No other coroutine is disturbed.
-            self.child.surroundings.restore()
+            is_whole = surroundings.restore() and is_whole
             log.write(capture.collect())
         elif capture.is_large():
             # What was written past Python cannot be assigned to one of the tasks.
             capture.collect()
+        if not is_whole or capture.is_broken or surroundings.lacks_descriptors(began):
+            # The worker gives this process no further tasks, and ends it with the last of those that it has.
+            answer["last"] = True
         self.child.answer(key, answer, log.text(), began)

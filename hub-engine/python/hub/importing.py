@@ -14,7 +14,7 @@ import tokenize
 PACKAGE = "hub_tasks"
 # Called with the path of each source before it is read, if it is set.
 watch = None
-# Beside the package: where its modules are. A process that a task starts knows nothing else of them.
+# Beside the package, written by the worker: where its modules are. A process that a task starts knows nothing else of them.
 NOTE = "directory"
 
 
@@ -74,23 +74,6 @@ class Finder:
         if not os.path.isfile(path):
             return None
         return importlib.util.spec_from_file_location(fullname, path, loader=Loader(fullname, path))
-
-
-def note(package_file, directory):
-    """Writes down where the task modules are, for the processes that tasks start."""
-    path = os.path.join(os.path.dirname(package_file), NOTE)
-    text = os.fsencode(directory)
-    try:
-        with open(path, "rb") as file:
-            if file.read() == text:
-                return
-    except OSError:
-        pass
-    # In one step: other processes of this worker do the same.
-    temporary = "%s.%d" % (path, os.getpid())
-    with open(temporary, "wb") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def prepare(package_file):

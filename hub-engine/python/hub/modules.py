@@ -3,7 +3,6 @@
 What they import from that directory, at whatever time, is loaded again with them.
 """
 
-import importlib.util
 import os
 import sys
 import time
@@ -55,8 +54,6 @@ class Modules:
         self._watch_imports()
         # At the end: a task module called json.py must not stand in the way of Python's own.
         sys.path.append(self.directory)
-        package = importlib.util.find_spec(importing.PACKAGE)
-        importing.note(package.origin, self.directory)
 
     def _watch_imports(self):
         note = importing.watch = self._note

@@ -5,6 +5,7 @@ libraries: it is kept even if the process dies. In a process of many coroutines 
 """
 
 import contextvars
+import errno
 import io
 import os
 import sys
@@ -15,9 +16,12 @@ from hub.failure import clean
 _log = contextvars.ContextVar("hub_task_log", default=None)
 
 DROPPED = "[earlier output was dropped]\n"
+LOST = "[output is missing: it could not be kept: %s]\n"
 # Size at which the file is cut: this multiple of what is kept, and at least this number of bytes.
 SLACK = 4
 LEAST = 1 << 20
+# Interval at which the file system is asked whether it has this number of bytes left for output.
+CHECK_EVERY_NS = 100_000_000
 SETTINGS = {"encoding": "utf-8", "errors": "backslashreplace", "line_buffering": True}
 
 
@@ -58,6 +62,9 @@ class Capture:
 
     It has no descriptor besides theirs: a task may close any descriptor and have its number given to a file of its own.
     Each use is preceded by a check that the descriptor still is this file.
+
+    If the file cannot be written (its file system is full, for example), output is discarded, and the log says so. No task
+    fails for that.
     """
 
     def __init__(self, path, limit, stream):
@@ -66,8 +73,19 @@ class Capture:
         self.stream = stream
         self.written = 0
         self.dropped = False
+        # Why output of the current task is missing.
+        self.lost = None
+        # The file system had no room when it was last checked.
+        self.is_full = False
+        # Standard output cannot be restored.
+        self.is_broken = False
+        self.next_check = 0
         self._take_descriptors()
-        os.ftruncate(1, 0)
+        try:
+            if self.lost is None:
+                os.ftruncate(1, 0)
+        except OSError as error:
+            self.lose(error)
         self._open_input()
         self._open()
         # A fork must not print once more what this process has not printed yet.
@@ -75,18 +93,56 @@ class Capture:
 
     def _take_descriptors(self):
         """Makes the file standard output and standard error. Standard input is empty."""
-        opened = (
-            os.open(os.devnull, os.O_RDWR),
-            os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600),
-        )
+        opened = [os.open(os.devnull, os.O_RDWR)]
+        self.inode = self.device = None
+        try:
+            opened.append(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
+            info = os.fstat(opened[1])
+            self.inode, self.device = info.st_ino, info.st_dev
+        except OSError as error:
+            self.lost = os.strerror(error.errno)
+            opened.append(os.open(os.devnull, os.O_RDWR))
         # Their numbers may be those that they are to replace.
         nothing, file = moved = [*map(move_aside, opened)]
         for source, target in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(source, target)
         for descriptor in {*opened, *moved} - {0, 1, 2}:
             os.close(descriptor)
-        info = os.fstat(1)
-        self.inode, self.device = info.st_ino, info.st_dev
+
+    def prepare(self, now):
+        """Checks before a task, at most once per interval, whether there is room for its output. If not, output is discarded
+        from the start, so that subprocesses do not fail either."""
+        if now < self.next_check:
+            return
+        self.next_check = now + CHECK_EVERY_NS
+        try:
+            info = os.statvfs(self.path)
+        except OSError:
+            return
+        was_full = self.is_full
+        self.is_full = 0 < info.f_blocks and info.f_bavail * info.f_frsize < LEAST
+        if self.is_full:
+            self.lose(OSError(errno.ENOSPC, ""))
+        elif was_full:
+            self.collect()
+
+    def lose(self, error):
+        """The file cannot be written: output of the current task is discarded from now on."""
+        self.lost = os.strerror(error.errno)
+        self.next_check = 0
+        try:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (1, 2):
+                if self._look(descriptor) is not None:
+                    os.dup2(nothing, descriptor)
+            os.close(nothing)
+        except OSError:
+            # Each write is lost by itself.
+            pass
+
+    def is_own(self, descriptor):
+        """Whether a task has left a descriptor as it was."""
+        return self._look(descriptor) is not None
 
     def _look(self, descriptor):
         """What the system says of the file; None where a task has closed or exchanged the descriptor."""
@@ -147,9 +203,8 @@ class Capture:
             return
         end = os.pread(descriptor, self.limit, max(0, info.st_size - self.limit))
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, end)
-        self.written = len(end)
         self.dropped = self.dropped or info.st_size > len(end)
+        self.written = os.write(descriptor, end)
 
     def is_large(self):
         """Whether the file should be emptied before its time."""
@@ -158,6 +213,21 @@ class Capture:
 
     def collect(self):
         """Returns what was printed since the last call."""
+        try:
+            text = self._collect()
+        except OSError as error:
+            self.is_broken = True
+            self.lost = os.strerror(error.errno)
+            text = ""
+        if self.lost is not None:
+            text += LOST % self.lost
+            if self.is_full:
+                self.lose(OSError(errno.ENOSPC, ""))
+            else:
+                self.lost = None
+        return text
+
+    def _collect(self):
         info = self._look(1)
         if info is None:
             self._take_descriptors()
@@ -195,8 +265,14 @@ class Raw(io.RawIOBase):
         return self.descriptor
 
     def write(self, data):
-        size = os.write(self.descriptor, data)
-        self.capture.note(size, self.descriptor)
+        try:
+            size = os.write(self.descriptor, data)
+            self.capture.note(size, self.descriptor)
+        except OSError as error:
+            if not self.capture.is_own(self.descriptor):
+                raise
+            self.capture.lose(error)
+            return len(data)
         return size
 
     def close(self):

@@ -1,22 +1,29 @@
 """Writes results as JSON, and says what in them cannot be written."""
 
 import json
+import re
 
 from hub.failure import Failure, clean, shorten
 
 PATH = (150, 50)
+# Half of a surrogate pair in JSON text, or what looks like it behind an escaped backslash.
+LONE = re.compile(r"\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f]")
 
 
 def find_unencodable(value, path="result"):
     """Where in a value the thing is that JSON has no word for."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return None
+    if isinstance(value, str):
+        return None if clean(value) is value else "%s has half of a surrogate pair: %s" % (path, ascii(shorten(value, PATH)))
     if isinstance(value, float):
         return None if value == value and value not in (float("inf"), float("-inf")) else "%s is %r" % (path, value)
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, (str, int, float, bool, type(None))):
                 return "%s has a key that is a %s" % (path, type(key).__name__)
+            if isinstance(key, str) and clean(key) is not key:
+                return "%s has a key with half of a surrogate pair: %s" % (path, ascii(shorten(key, PATH)))
             found = find_unencodable(inner, "%s[%s]" % (path, shorten(repr(key), PATH)))
             if found:
                 return found
@@ -34,6 +41,19 @@ def find_unencodable(value, path="result"):
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
+def refusal(value, otherwise, type_name):
+    """The failure that a value is; where nothing is found, for the reason `otherwise`, if any."""
+    try:
+        found = find_unencodable(value)
+    except RecursionError:
+        # It contains itself, or the thing is too far down to be looked for.
+        found = None
+    if found is None and otherwise is None:
+        return None
+    found = clean(shorten(found or otherwise, (500, 500)))
+    return Failure("BAD_RESULT", "the result cannot be written as JSON: %s" % found, type_name)
+
+
 def encode(value, settings):
     try:
         text = _encode(value)
@@ -41,13 +61,11 @@ def encode(value, settings):
         msg = "the result is nested too deeply: values may be nested %d levels deep" % settings["max_depth"]
         raise Failure("VALUE_TOO_DEEP", msg, "RecursionError")
     except (TypeError, ValueError) as error:
-        try:
-            found = find_unencodable(value)
-        except RecursionError:
-            # It contains itself, which is what the error says, or the thing is too far down to be looked for.
-            found = None
-        found = clean(shorten(found or str(error), (500, 500)))
-        raise Failure("BAD_RESULT", "the result cannot be written as JSON: %s" % found, type(error).__name__)
+        raise refusal(value, str(error), type(error).__name__)
+    if "\\ud" in text and LONE.search(text):
+        failure = refusal(value, None, "UnicodeEncodeError")
+        if failure is not None:
+            raise failure
     limit = settings["result_limit"]
     if len(text) > limit:
         raise Failure("RESULT_TOO_LARGE", "the result has %d bytes, the limit is %d" % (len(text), limit))

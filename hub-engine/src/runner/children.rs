@@ -1,6 +1,5 @@
 //! Python processes that run one task at a time and are used again: as many as there are slots.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ pub(super) struct Children {
     sdk: Arc<Sdk>,
     lanes: Mutex<Lanes>,
     paces: Arc<Paces>,
-    started: AtomicU64,
 }
 
 /// The processes that tasks can be given to, and what keeps all of them at work.
@@ -34,7 +32,7 @@ struct Lanes {
 
 impl Children {
     pub(super) fn new(settings: Arc<RunnerSettings>, sdk: Arc<Sdk>) -> Self {
-        Self { settings, sdk, lanes: Mutex::default(), paces: Arc::default(), started: AtomicU64::new(0) }
+        Self { settings, sdk, lanes: Mutex::default(), paces: Arc::default() }
     }
 
     /// Starts the first process before there is a task for it: Python takes a while to begin.
@@ -87,8 +85,7 @@ impl Children {
 
     /// Starts one more process; returns its position.
     fn start(&self, lanes: &mut Lanes) -> std::io::Result<usize> {
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let talk = Conversation::start(&self.settings, &self.sdk, number, false)?;
+        let talk = Conversation::start(&self.settings, &self.sdk, false)?;
         let (lane, work) = Lane::new(talk, Arc::clone(&self.paces));
         while lanes.working.try_join_next().is_some() {}
         lanes.working.spawn(work);

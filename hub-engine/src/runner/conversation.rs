@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -15,7 +14,7 @@ use super::TaskReport;
 use super::environment::{self, Group};
 use super::modules::RunnerSettings;
 use super::protocol::{self, Answer, ChildSettings};
-use super::sdk::Sdk;
+use super::sdk::{OutputFile, Sdk};
 
 /// How much is read at a time, in bytes.
 const READ: usize = 64 * 1024;
@@ -29,7 +28,7 @@ pub(super) struct Conversation {
     group: Group,
     requests: ChildStdin,
     answers: ChildStdout,
-    output: PathBuf,
+    output: OutputFile,
     log_limit: usize,
     answer_limit: usize,
     /// The keys of what it was asked and has not answered.
@@ -49,12 +48,12 @@ pub(super) enum Silence {
 }
 
 impl Conversation {
-    /// Starts a process, the `number`th of its runner.
-    pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, number: u64, coroutines: bool) -> io::Result<Self> {
-        let output = sdk.output_file(number);
+    /// Starts a process.
+    pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, coroutines: bool) -> io::Result<Self> {
+        let output = sdk.output_file();
         let told = ChildSettings {
             tasks_dir: &settings.tasks_dir,
-            output: &output,
+            output: output.path(),
             log_limit: settings.log_limit_bytes,
             result_limit: settings.result_limit_bytes,
             max_depth: Json::MAX_DEPTH,
@@ -167,7 +166,7 @@ impl Conversation {
     /// Ends the process and everything it started: first by request, then by force. Returns what was printed.
     pub(super) async fn stop(mut self) -> Option<String> {
         environment::stop(&mut self.process).await;
-        protocol::printed(&self.output, self.log_limit)
+        protocol::printed(self.output.path(), self.log_limit)
     }
 
     /// Has it end by itself, as it does at the end of its input.
@@ -183,7 +182,7 @@ impl Conversation {
             Silence::Nonsense(what) => Some(format!("the process that ran the task {what}, and was ended for it")),
         };
         self.group.kill();
-        let printed = protocol::printed(&self.output, self.log_limit);
+        let printed = protocol::printed(self.output.path(), self.log_limit);
         protocol::obituary(&mut self.process, why, printed).await
     }
 }

@@ -1,7 +1,9 @@
-//! The one Python process in which every `async def` task runs, many at a time.
+//! The one Python process in which every `async def` task runs, many at a time. One that must not be given further tasks
+//! keeps those that it has, and another one takes its place.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,17 +15,24 @@ use super::protocol::{self, Keys};
 use super::sdk::Sdk;
 use super::{Outcome, TaskReport, TaskRequest};
 
-/// The number of this process: the others count from 0.
-const NUMBER: u64 = u64::MAX;
 /// How long a coroutine that is told to stop may take before it is given up.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Starts the process when the first coroutine comes, and again when it has died.
+/// Starts the process when the first coroutine comes, and again when it has died or must not be given further tasks.
 #[derive(Debug)]
 pub(super) struct Coroutines {
     settings: Arc<RunnerSettings>,
     sdk: Arc<Sdk>,
-    orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    /// The last one, if any, takes further tasks. The others end with those that they have.
+    processes: Mutex<Vec<Process>>,
+}
+
+/// The way to a process.
+#[derive(Clone, Debug)]
+struct Process {
+    orders: mpsc::UnboundedSender<Order>,
+    /// It is given no further tasks.
+    is_retired: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -35,7 +44,7 @@ enum Order {
 
 impl Coroutines {
     pub(super) fn new(settings: Arc<RunnerSettings>, sdk: Arc<Sdk>) -> Self {
-        Self { settings, sdk, orders: Mutex::default() }
+        Self { settings, sdk, processes: Mutex::default() }
     }
 
     /// Runs a task among the others.
@@ -58,31 +67,43 @@ impl Coroutines {
     }
 
     fn process(&self) -> std::io::Result<mpsc::UnboundedSender<Order>> {
-        let mut known = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(orders) = known.as_ref().filter(|orders| !orders.is_closed()) {
-            return Ok(orders.clone());
+        let mut processes = self.processes();
+        processes.retain(|process| !process.orders.is_closed());
+        if let Some(last) = processes.last().filter(|last| !last.is_retired.load(Ordering::Relaxed)) {
+            return Ok(last.orders.clone());
         }
-        let talk = Conversation::start(&self.settings, &self.sdk, NUMBER, true)?;
+        let talk = Conversation::start(&self.settings, &self.sdk, true)?;
         let (orders, from_orders) = mpsc::unbounded_channel();
-        tokio::spawn(serve(talk, from_orders));
-        *known = Some(orders.clone());
+        let is_retired = Arc::<AtomicBool>::default();
+        tokio::spawn(serve(talk, from_orders, Arc::clone(&is_retired)));
+        processes.push(Process { orders: orders.clone(), is_retired });
         Ok(orders)
     }
 
     pub(super) fn shutdown(&self) {
-        if let Some(orders) = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = orders.send(Order::End);
+        for process in self.processes().drain(..) {
+            let _ = process.orders.send(Order::End);
         }
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps one process at work, to its end.
-async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order>) {
+async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order>, is_retired: Arc<AtomicBool>) {
     let mut waiting: HashMap<u64, oneshot::Sender<TaskReport>> = HashMap::new();
     let mut keys = Keys::default();
     let silence = loop {
+        let must_retire = is_retired.load(Ordering::Relaxed);
+        if must_retire && waiting.is_empty() {
+            break Silence::Ended;
+        }
         tokio::select! {
             order = orders.recv() => match order {
+                // It was given too late, and without a report it has not begun.
+                Some(Order::Run(..)) if must_retire => {}
                 Some(Order::Run(request, report, keyed)) => {
                     let key = keys.make();
                     waiting.insert(key, report);
@@ -95,6 +116,9 @@ async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order
             answers = talk.listen() => match answers {
                 Ok(answers) => {
                     for answer in answers {
+                        if answer.is_last() {
+                            is_retired.store(true, Ordering::Relaxed);
+                        }
                         if let Some(report) = waiting.remove(&answer.key) {
                             let _ = report.send(answer.report());
                         }

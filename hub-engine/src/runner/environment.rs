@@ -67,6 +67,9 @@ pub(super) fn shortage(error: &io::Error) -> Option<String> {
         Errno::ENFILE => "this machine has no file descriptors left (raise fs.file-max)",
         Errno::EAGAIN => "no further process may be started (raise TasksMax, ulimit -u or the container's pids limit)",
         Errno::ENOMEM => "there is not enough memory for a further process",
+        Errno::ENOSPC | Errno::EDQUOT => {
+            "there is no room for the files for Python (free some in the temporary directory)"
+        }
         _ => return None,
     };
     Some(what.to_owned())

@@ -104,6 +104,11 @@ impl Files {
         self.found.keys().map(String::as_str)
     }
 
+    /// Whether the files of this name, and all helpers, are those of `other`.
+    pub(super) fn has_same_source(&self, name: &str, other: &Self) -> bool {
+        self.found.get(name) == other.found.get(name) && self.helpers == other.helpers
+    }
+
     /// What runs a task of this name, and the file. `Err` with the reason where that cannot be.
     pub(super) fn get(&self, name: &str) -> Option<Result<(Language, &Path), String>> {
         let files = self.found.get(name)?;

@@ -1,31 +1,42 @@
 # Waits for the end of the worker, which holds the other end of standard input. A worker that ends in good order ends this
-# process first. Otherwise: ends the processes of its tasks, known by their mark, and removes its directory.
-# $1: the mark, $2: the worker's process group, $3: the directory.
+# process first. Otherwise: ends the processes of its tasks and removes its directory.
+# $1: the mark of its tasks' processes, $2: the worker, $3: its process group, $4: the directory.
 trap '' HUP INT QUIT TERM
 read -r _
-mark=$1 worker=$2 directory=$3
+mark=$1 worker=$2 workers_group=$3 directory=$4
 
-# Sets `group` and `session` of a process.
+# Sets `state`, `group` and `session` of a process.
 look_at() {
-    stat=$(cat "/proc/$1/stat" 2> /dev/null) || return 1
+    read -r stat < "/proc/$1/stat" || return 1
     # After the name, which is in parentheses and may hold anything: state, parent, group, session.
+    case $stat in *") "*) ;; *) stat=$(cat "/proc/$1/stat") || return 1 ;; esac
     set -- ${stat##*) }
-    group=$3 session=$4
+    state=$1 group=$3 session=$4
+} 2> /dev/null
+
+# The processes that may belong to tasks. A session is only joined by inheritance: where the worker led its session, all
+# members are its descendants, even if they have cleared their environment.
+candidates() {
+    if [ "$own" = "$worker" ]; then
+        printf '%s\n' /proc/[0-9]*
+    else
+        grep -ls "$mark" /proc/[0-9]*/environ 2> /dev/null
+    fi
 }
 
 look_at $$ || exit 1
-own=$session
+own=$session own_group=$group
 # Whatever is starting further processes meanwhile is found with the next pass.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     found=
-    for file in $(grep -ls "$mark" /proc/[0-9]*/environ 2> /dev/null); do
+    for file in $(candidates); do
         process=${file#/proc/}
         process=${process%/environ}
         look_at "$process" || continue
         # What has left for a session of its own was meant to outlive its task.
-        [ "$session" = "$own" ] || continue
+        [ "$session" = "$own" ] && [ "$group" != "$own_group" ] && [ "$state" != Z ] || continue
         found=yes
-        if [ "$group" = "$worker" ]; then kill -s KILL "$process"; else kill -s KILL -- "-$group"; fi
+        if [ "$group" = "$workers_group" ]; then kill -s KILL "$process"; else kill -s KILL -- "-$group"; fi
     done 2> /dev/null
     [ "$found" ] || break
 done

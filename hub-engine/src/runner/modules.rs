@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::children::Children;
 use super::coroutines::Coroutines;
+use super::files::Files;
 use super::sdk::Sdk;
 use super::watcher::{Place, Watcher};
 use super::{Catalogue, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
@@ -92,7 +93,7 @@ impl ModuleRunner {
         let failed = |source| RunnerError::TasksDir { path: path.clone(), source };
         // Symbolic links stay: a deployment may have them lead elsewhere.
         settings.tasks_dir = std::path::absolute(&settings.tasks_dir).map_err(failed)?;
-        let sdk = Arc::new(Sdk::write().map_err(RunnerError::Sdk)?);
+        let sdk = Arc::new(Sdk::write(&settings.tasks_dir).map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
         let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
         let prepare = || {
@@ -109,6 +110,14 @@ impl ModuleRunner {
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         self.settings.only.iter().flatten().filter(|name| !self.watcher.has(name)).cloned().collect()
+    }
+
+    /// The module of the directory whose name is spelt most like `name`, whether it counts or not. `None` where none is near.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        let all = RunnerSettings { only: None, ..(*self.settings).clone() };
+        let files = Files::look(&all, &Files::default()).ok()?;
+        hub_core::job::nearest(name, files.names()).map(str::to_owned)
     }
 }
 

@@ -21,7 +21,7 @@ use super::environment::Group;
 use super::files::Files;
 use super::modules::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
-use super::sdk::Sdk;
+use super::sdk::{OutputFile, Sdk};
 use super::{Catalogue, Language, TaskInfo, environment, interpreter};
 
 /// A module that takes longer than this to import is imported apart from the others.
@@ -32,8 +32,6 @@ const TIDYING: Duration = Duration::from_secs(30);
 const MOST_NAMES: usize = 400;
 /// Maximum size of all that one process says, in bytes.
 const MAXIMUM_SAID: u64 = 64 * 1024 * 1024;
-/// The number of the scanner's output file.
-const OUTPUT: u64 = u64::MAX - 1;
 
 /// What the files have to offer.
 #[derive(Debug, Default)]
@@ -89,6 +87,7 @@ struct Scanner {
     process: Child,
     /// Ends what the modules have started, when this goes.
     group: Group,
+    _output: OutputFile,
     lines: Lines<BufReader<Take<ChildStdout>>>,
     /// What it imports now, and when it is given up.
     loading: Option<(String, Instant)>,
@@ -110,14 +109,20 @@ enum Event {
 impl Findings {
     /// What became of a module.
     pub(super) fn note(&mut self, name: String, verdict: Verdict) {
-        match verdict {
-            Verdict::Offers(info) => drop(self.catalogue.tasks.insert(name, info)),
-            Verdict::Broken(why) => drop(self.catalogue.broken.insert(name, why)),
+        let why = match verdict {
+            Verdict::Offers(info) => {
+                self.catalogue.tasks.insert(name, info);
+                return;
+            }
+            Verdict::Broken(why) => why,
             Verdict::Hopeless(why) => {
                 self.hopeless.insert(name.clone(), why.clone());
-                self.catalogue.broken.insert(name, why);
+                why
             }
-        }
+        };
+        // It may have been usable before.
+        self.catalogue.tasks.remove(&name);
+        self.catalogue.broken.insert(name, why);
     }
 
     fn knows(&self, name: &str) -> bool {
@@ -207,10 +212,10 @@ async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings
 
 impl Scanner {
     async fn start(names: &[String], settings: &RunnerSettings, sdk: &Sdk) -> io::Result<Self> {
-        let output = sdk.output_file(OUTPUT);
+        let output = sdk.output_file();
         let child_settings = ChildSettings {
             tasks_dir: &settings.tasks_dir,
-            output: &output,
+            output: output.path(),
             log_limit: settings.log_limit_bytes,
             result_limit: settings.result_limit_bytes,
             max_depth: Json::MAX_DEPTH,
@@ -222,7 +227,7 @@ impl Scanner {
         let group = Group::of(&process);
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;
         let lines = BufReader::new(stdout.take(MAXIMUM_SAID)).lines();
-        Ok(Self { process, group, lines, loading: None, limit: settings.import_limit })
+        Ok(Self { process, group, _output: output, lines, loading: None, limit: settings.import_limit })
     }
 
     /// When the module that it imports now is given up.

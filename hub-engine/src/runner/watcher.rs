@@ -16,7 +16,7 @@ use super::files::Files;
 use super::modules::{RunnerError, RunnerSettings};
 use super::scan::{self, Findings, Slow};
 use super::sdk::Sdk;
-use super::{Catalogue, Language, environment};
+use super::{Catalogue, Language, TaskInfo, environment};
 
 /// How often the directory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -205,15 +205,20 @@ impl Watch {
     }
 
     fn take_in(&mut self, files: Files, findings: Findings) {
-        let Findings { catalogue, hopeless, lacks_python, slow } = findings;
+        let Findings { mut catalogue, hopeless, lacks_python, slow } = findings;
         self.try_python = lacks_python.then(|| Instant::now() + TRY_PYTHON_EVERY);
         report_broken(&self.announce.borrow(), &catalogue);
         let is_known = |name: &str| catalogue.tasks.contains_key(name) || catalogue.broken.contains_key(name);
-        let slow_names: BTreeSet<String> = if slow.is_empty() {
+        let mut slow_names: BTreeSet<String> = if slow.is_empty() {
             BTreeSet::new()
         } else {
             files.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
         };
+        // What is known of a module stays until its import has ended, unless its own source has changed.
+        let known_before: BTreeMap<String, TaskInfo> =
+            slow_names.iter().filter_map(|name| Some((name.clone(), self.known_before(name, &files)?))).collect();
+        slow_names.retain(|name| !known_before.contains_key(name));
+        catalogue.tasks.extend(known_before);
         for name in &slow_names {
             tracing::info!(module = name, "importing this module takes long; the others are ready");
         }
@@ -222,6 +227,12 @@ impl Watch {
         if **self.announce.borrow() != catalogue {
             self.announce.send_replace(Arc::new(catalogue));
         }
+    }
+
+    /// What is known of a task whose source has not changed since.
+    fn known_before(&self, name: &str, files: &Files) -> Option<TaskInfo> {
+        let is_same = files.has_same_source(name, &self.known().files);
+        is_same.then(|| self.announce.borrow().tasks.get(name).cloned()).flatten()
     }
 
     fn take_in_slow(&mut self, name: String, verdict: scan::Verdict) {

@@ -1,0 +1,97 @@
+//! A task does not fail because what it prints cannot be kept.
+
+mod runner_support;
+
+use hub_core::state::ErrorKind;
+use runner_support::Bench;
+
+/// Has the file behind standard output be another one from the next task on.
+const EXCHANGE: &str = "
+import os
+
+def exchange(target):
+    path = os.readlink('/proc/self/fd/1')
+    os.unlink(path)
+    if target:
+        os.symlink(target, path)
+    else:
+        open(path, 'w').close()
+    os.close(1)
+    return path
+";
+
+const PRINTS: &str = "
+import subprocess
+
+def prints(how):
+    print('printed' * 1000)
+    if how == 'raises':
+        raise ValueError('the truth')
+    return subprocess.run(['echo', 'from a subprocess']).returncode
+";
+
+const LOST: &str = "[output is missing: it could not be kept: No space left on device]\n";
+
+#[tokio::test]
+async fn a_full_file_system_fails_no_task() {
+    let bench = Bench::start(&[("exchange.py", EXCHANGE), ("prints.py", PRINTS)]).await;
+    bench.run("exchange", r#"["/dev/full"]"#).await;
+    for _ in 0..2 {
+        let report = bench.run("prints", r#"["returns"]"#).await;
+        assert_eq!((Bench::returned(&report), report.log.as_deref()), ("0", Some(LOST)));
+    }
+    let report = bench.run("prints", r#"["raises"]"#).await;
+    let (kind, msg, _) = Bench::failure(&report);
+    assert_eq!((kind, msg, report.log.as_deref()), (ErrorKind::TaskFailed, "the truth", Some(LOST)));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_fails_no_task() {
+    let bench = Bench::start(&[("exchange.py", EXCHANGE), ("prints.py", PRINTS)]).await;
+    bench.run("exchange", r#"["/no/such/directory/file"]"#).await;
+    for _ in 0..2 {
+        let report = bench.run("prints", r#"["returns"]"#).await;
+        assert_eq!(Bench::returned(&report), "0");
+        assert!(report.log.as_deref().unwrap().starts_with("[output is missing"), "{:?}", report.log);
+    }
+}
+
+#[tokio::test]
+async fn output_is_kept_again_when_there_is_room() {
+    let prints = PRINTS.replace("def prints(how):", "def prints(how, path):").replace(
+        "    if how == 'raises'",
+        "    if how == 'mends':\n        import os\n        os.unlink(path)\n        open(path, 'w').close()\n    \
+         if how == 'raises'",
+    );
+    let bench = Bench::start(&[("exchange.py", EXCHANGE), ("prints.py", &prints)]).await;
+    let path = Bench::returned(&bench.run("exchange", r#"["/dev/full"]"#).await).to_owned();
+    let report = bench.run("prints", &format!("[\"mends\", {path}]")).await;
+    assert_eq!((Bench::returned(&report), report.log.as_deref()), ("0", Some(LOST)));
+    let log = bench.run("prints", &format!("[\"returns\", {path}]")).await.log.unwrap();
+    assert!(log.starts_with("printed") && log.ends_with("from a subprocess\n"), "{log}");
+}
+
+#[tokio::test]
+async fn a_limit_of_file_sizes_that_a_task_sets_costs_its_own_output_alone() {
+    let limits = "import resource\ndef limits():\n    print('before')\n    \
+                  resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n    \
+                  print('after')\n    return 1\n";
+    let bench = Bench::start(&[("limits.py", limits), ("prints.py", PRINTS)]).await;
+    let report = bench.run("limits", "[]").await;
+    let log = "before\n[output is missing: it could not be kept: File too large]\n";
+    assert_eq!((Bench::returned(&report), report.log.as_deref()), ("1", Some(log)));
+    let log = bench.run("prints", r#"["returns"]"#).await.log.unwrap();
+    assert!(log.starts_with("printed") && log.ends_with("from a subprocess\n"), "{log}");
+}
+
+#[tokio::test]
+async fn processes_leave_no_files_behind() {
+    let files = "import os\ndef files(end):\n    print('printed')\n    if end:\n        os._exit(1)\n    \
+                 return len([name for name in os.listdir(os.path.dirname(os.readlink('/proc/self/fd/1'))) \
+                 if name.endswith('.out')])\n";
+    let bench = Bench::start(&[("files.py", files)]).await;
+    for _ in 0..3 {
+        Bench::failure(&bench.run("files", "[true]").await);
+    }
+    assert_eq!(Bench::returned(&bench.run("files", "[false]").await), "1");
+}
