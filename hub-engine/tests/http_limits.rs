@@ -101,6 +101,39 @@ async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_
 }
 
 #[tokio::test]
+async fn every_request_beyond_the_limit_is_asked_to_come_again() {
+    let hub = Arc::new(FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() });
+    let ended = hub.ended.clone().unwrap();
+    let limits = HttpLimits { connections: 6, connections_per_peer: 6, reserve: 2, ..HttpLimits::default() };
+    let served = Arc::new(Served::start(hub, HttpSettings { limits, ..HttpSettings::default() }).await);
+    // Large enough that the server has not read all of it when it answers.
+    let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(500_000));
+    let length = body.len();
+    let request = format!(
+        "POST /api/v1/jobs?wait=60 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..60 {
+        let (served, request) = (Arc::clone(&served), request.clone());
+        asking.spawn(async move { exchange(&served, &request).await });
+    }
+    let mut statuses = Vec::new();
+    while let Some(answer) = tokio::time::timeout(DEADLINE, asking.join_next()).await.expect("one has no answer") {
+        let answer = answer.unwrap().unwrap();
+        let status = answer.split(' ').nth(1).unwrap_or("none").to_owned();
+        assert_eq!(status == "503", answer.contains("retry-after: 2"), "{answer}");
+        statuses.push(status);
+        // All but those that wait.
+        if statuses.len() == 54 {
+            ended.cancel();
+        }
+    }
+    let count = |status: &str| statuses.iter().filter(|one| *one == status).count();
+    assert_eq!((count("503"), count("201")), (54, 6), "{statuses:?}");
+    Arc::into_inner(served).unwrap().stop().await;
+}
+
+#[tokio::test]
 async fn who_takes_no_answer_is_dropped_after_a_while() {
     let limits = HttpLimits { write_patience: Duration::from_millis(100), ..HttpLimits::default() };
     let served = Served::start(Arc::new(FakeHub::default()), settings(limits)).await;
@@ -140,10 +173,9 @@ async fn heads_have_a_limit() {
     let long = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n", "x".repeat(300_000));
     let many = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(200));
     for head in [long, many] {
-        // A server that has answered may close before it has read all, and its answer is lost then.
-        if let Ok(answer) = exchange(&served, &head).await {
-            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
-        }
+        // Although the server answers and closes before it has read all.
+        let answer = exchange(&served, &head).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
     let (status, _) = answer(client().get(served.url("/api/v1/health"))).await;
     assert_eq!(status, 200);

@@ -100,8 +100,15 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
         let refused = hub.tasks(id, TaskQuery { limit: Some(limit), ..TaskQuery::default() }).await.unwrap_err();
         assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
     }
-    let unknown = View::whole().with_fields("nmae");
-    assert_eq!(hub.record(id, unknown, None).await.unwrap_err().kind, RequestErrorKind::InvalidRequest);
+    for fields in ["nmae", ""] {
+        let view = View::whole().with_fields(fields);
+        let refused = hub.record(id, view.clone(), None).await.unwrap_err();
+        let of_tasks = hub.tasks(id, TaskQuery { view, ..TaskQuery::default() }).await.unwrap_err();
+        for refused in [refused, of_tasks] {
+            assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
+            assert!(refused.message.contains("known are args, attempt, data"), "{refused}");
+        }
+    }
     hub.close().await;
     served.dispatcher.stop(Duration::from_secs(5)).await;
 }

@@ -5,23 +5,17 @@ mod store_support;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::action::Change;
 use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
 use rusqlite::Connection;
-use store_support::{add, changed, commit, end, id, job, running, sqlite, task_changed};
+use store_support::{add, changed, commit, crash, end, id, job, running, sqlite, task_changed};
 
 fn file(directory: &Path) -> std::path::PathBuf {
     directory.join("hub.db")
-}
-
-/// What a crash leaves: the files as they are while the store is open.
-fn crash(from: &Path, to: &Path) {
-    for name in ["hub.db", "hub.db-wal"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
-    }
 }
 
 async fn jobs(store: &dyn Store) -> usize {
@@ -80,6 +74,30 @@ async fn a_second_dispatcher_is_refused_and_the_first_goes_on() {
     add(&*store, 1, "one", 1).await;
     drop(store);
     assert_eq!(jobs(&*sqlite(directory.path())).await, 1);
+}
+
+#[tokio::test]
+async fn a_store_behind_a_symbolic_link_is_the_same_store() {
+    let (directory, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(sqlite(directory.path()));
+    std::os::unix::fs::symlink(file(directory.path()), file(links.path())).unwrap();
+    let store = sqlite(links.path());
+    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
+    assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+    // What is taken away is missed, too.
+    std::fs::rename(file(directory.path()), directory.path().join("aside.db")).unwrap();
+    let missed = async {
+        for number in 1.. {
+            let submitted_at = running(1).submitted_at;
+            let added = Change::JobAdded { id: id(number), job: job("j", 1, None), submitted_at };
+            if let Err(error) = store.commit(Arc::new(vec![added])).await {
+                return Some(error);
+            }
+        }
+        None
+    };
+    let error = tokio::time::timeout(Duration::from_secs(60), missed).await.expect("it is not missed");
+    assert!(matches!(error, Some(StoreError::Replaced(_))), "{error:?}");
 }
 
 #[tokio::test]

@@ -8,76 +8,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
-use hub_core::id::Family;
-use hub_core::state::JobSnapshot;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::{Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store, StoreError};
 use hub_engine::wire::{Names, TaskMessage};
 use hub_transport::SubscribeOptions;
 use hub_transport::memory::MemoryBroker;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use store_support::{add, commit, end, id, job, running, sqlite, task_changed};
+use store_support::{Hooked, add, commit, end, id, job, running, sqlite, task_changed};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Never keeps jobs, results and outputs that contain this word.
 const POISON: &str = "poison";
 
-#[derive(Debug, Default)]
-struct Particular {
-    kept: MemoryStore,
-    refused: AtomicUsize,
+/// Refuses some changes for good, and counts how often.
+fn particular() -> (Hooked, Arc<AtomicUsize>) {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    let store = Hooked::new(move |changes| {
+        let refused = changes.iter().position(is_poisoned).map(|change| {
+            count.fetch_add(1, Ordering::Relaxed);
+            StoreError::Refused { change, source: "string or blob too big".into() }
+        });
+        Box::pin(async move { refused.map_or(Ok(()), Err) })
+    });
+    (store, refused)
 }
 
-impl Particular {
-    fn refuses(change: &Change) -> bool {
-        let has = |json: Option<&hub_core::Json>| json.is_some_and(|json| json.get().contains(POISON));
-        match change {
-            Change::JobAdded { job, .. } => job.source().contains(POISON),
-            Change::TaskChanged { state, .. } => has(state.data.as_ref()),
-            Change::JobChanged { state, .. } => has(state.output.as_ref()),
-            Change::JobRemoved { .. } => false,
-        }
-    }
-}
-
-#[async_trait]
-impl Store for Particular {
-    fn is_durable(&self) -> bool {
-        false
-    }
-    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
-        self.kept.begin_incarnation().await
-    }
-    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
-        if let Some(change) = changes.iter().position(Self::refuses) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(StoreError::Refused { change, source: "string or blob too big".into() });
-        }
-        self.kept.commit(changes).await
-    }
-    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
-        self.kept.load_unfinished().await
-    }
-    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.get(id).await
-    }
-    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.find_family(family).await
-    }
-    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.find_key(key).await
-    }
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
-        self.kept.list(filter).await
-    }
-    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
-        self.kept.prune(keep, limit).await
+fn is_poisoned(change: &Change) -> bool {
+    let has = |json: Option<&hub_core::Json>| json.is_some_and(|json| json.get().contains(POISON));
+    match change {
+        Change::JobAdded { job, .. } => job.source().contains(POISON),
+        Change::TaskChanged { state, .. } => has(state.data.as_ref()),
+        Change::JobChanged { state, .. } => has(state.output.as_ref()),
+        Change::JobRemoved { .. } => false,
     }
 }
 
@@ -101,7 +69,8 @@ async fn end_next(hub: &dyn Hub, tasks: &mut hub_transport::Subscription, data: 
 
 #[tokio::test]
 async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
-    let (broker, store) = (MemoryBroker::new(), Arc::new(Particular::default()));
+    let (broker, (store, refused)) = (MemoryBroker::new(), particular());
+    let store = Arc::new(store);
     let dispatcher = dispatcher(&broker, Arc::clone(&store) as _).await;
     let hub = dispatcher.hub();
     let session = broker.transport().connect().await.unwrap();
@@ -136,7 +105,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
         assert_eq!((kept.state.status.as_str(), kept.state.output.as_ref()), ("FAILED", None));
     }
     assert_eq!(hub.job(other, Some(DEADLINE)).await.unwrap().to_value()["output"], 7);
-    assert!((2..=6).contains(&store.refused.load(Ordering::Relaxed)), "{:?}", store.refused);
+    assert!((2..=6).contains(&refused.load(Ordering::Relaxed)), "{refused:?}");
     assert_eq!(hub.health().await.unwrap().store, "up");
     dispatcher.stop(Duration::from_secs(5)).await;
 }
@@ -162,7 +131,7 @@ async fn a_change_that_breaks_a_rule_of_the_file_is_named() {
 #[tokio::test]
 async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
     let broker = MemoryBroker::new();
-    let dispatcher = dispatcher(&broker, Arc::new(Particular::default())).await;
+    let dispatcher = dispatcher(&broker, Arc::new(particular().0)).await;
     let hub = dispatcher.hub();
     let submission = |name: &str, number| {
         let text = json!({"name": name, "tasks": [{"name": "a"}]}).to_string();
@@ -185,6 +154,25 @@ async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
     }
     // It is not taken for a job that is known.
     assert_eq!(hub.submit(submission(POISON, 1)).await.unwrap_err().kind, RequestErrorKind::Internal);
+    dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_job_that_it_can_never_keep_is_refused_as_long_as_its_tasks_are_being_ended() {
+    let broker = MemoryBroker::new();
+    let dispatcher = dispatcher(&broker, Arc::new(particular().0)).await;
+    // A turn ends 10,000 tasks.
+    let tasks: Vec<Value> = (0..60_000).map(|at| json!({"name": format!("t{at}")})).collect();
+    let text = json!({"name": POISON, "tasks": tasks}).to_string();
+    let (submission, mut asking) = (Submission { text: text.into(), id: Some(id(1)) }, tokio::task::JoinSet::new());
+    // They come one after the other, as each is checked before.
+    for _ in 0..12 {
+        let (hub, submission) = (dispatcher.hub(), submission.clone());
+        asking.spawn(async move { hub.submit(submission).await });
+    }
+    while let Some(answer) = asking.join_next().await {
+        assert_eq!(answer.unwrap().unwrap_err().kind, RequestErrorKind::Internal);
+    }
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 

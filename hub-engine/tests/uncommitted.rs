@@ -1,23 +1,20 @@
 //! How much is handed out a second time after a `kill -9`: at most what was published and not committed, and that is
 //! bounded however long a commit takes.
 
+mod store_support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use hub_core::JobId;
-use hub_core::action::Change;
-use hub_core::id::Family;
-use hub_core::state::JobSnapshot;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::runner::{FunctionRunner, Outcome};
-use hub_engine::store::{MemoryStore, Store, StoreError};
 use hub_engine::wire::Names;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::Message;
 use hub_transport::memory::MemoryBroker;
+use store_support::Hooked;
 use tokio::sync::Semaphore;
 
 /// Longer than anything takes on a busy machine; reached only when something hangs.
@@ -26,58 +23,20 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const BOUND: usize = 4096;
 const TASKS: usize = BOUND + 1000;
 
-/// A store whose disk stands still until the test lets it go on.
-struct Stuck {
-    kept: MemoryStore,
-    gate: Semaphore,
-}
-
-#[async_trait]
-impl Store for Stuck {
-    fn is_durable(&self) -> bool {
-        true
-    }
-
-    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
-        self.kept.begin_incarnation().await
-    }
-
-    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
-        let _permit = self.gate.acquire().await.unwrap();
-        self.kept.commit(changes).await
-    }
-
-    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
-        self.kept.load_unfinished().await
-    }
-
-    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.get(id).await
-    }
-
-    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.find_family(family).await
-    }
-
-    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
-        self.kept.find_key(key).await
-    }
-
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
-        self.kept.list(filter).await
-    }
-
-    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
-        self.kept.prune(keep, limit).await
-    }
-}
-
 #[tokio::test]
 async fn a_slow_disk_leaves_no_more_uncommitted_than_is_documented() {
     let broker = MemoryBroker::new();
-    let store = Arc::new(Stuck { kept: MemoryStore::new(), gate: Semaphore::new(0) });
-    let dispatcher =
-        Dispatcher::start(broker.transport(), Arc::clone(&store) as Arc<dyn Store>, DispatcherSettings::new("hub"));
+    // The disk stands still until the gate lets it go on.
+    let gate = Arc::new(Semaphore::new(0));
+    let before_commit = Arc::clone(&gate);
+    let store = Hooked::new(move |_| {
+        let gate = Arc::clone(&before_commit);
+        Box::pin(async move {
+            drop(gate.acquire().await.unwrap());
+            Ok(())
+        })
+    });
+    let dispatcher = Dispatcher::start(broker.transport(), Arc::new(store), DispatcherSettings::new("hub"));
     let dispatcher = dispatcher.await.unwrap();
     dispatcher.ready().await;
     let runs = Arc::new(AtomicUsize::new(0));
@@ -106,7 +65,7 @@ async fn a_slow_disk_leaves_no_more_uncommitted_than_is_documented() {
         tokio::task::yield_now().await;
     }
     assert_eq!(runs.load(Ordering::SeqCst), BOUND, "a dispatcher that dies now has as many repeated, and not more");
-    store.gate.add_permits(1);
+    gate.add_permits(1);
     let id = JobId::of_text("the job").unwrap();
     let hub = dispatcher.hub();
     let record = tokio::time::timeout(DEADLINE, async {

@@ -2,9 +2,9 @@
 
 mod answer;
 mod body;
+mod connections;
 mod document;
 mod guard;
-mod places;
 mod query;
 mod routes;
 mod schemas;
@@ -12,5 +12,5 @@ mod serve;
 mod stream;
 mod token;
 
-pub use places::HttpLimits;
+pub use connections::HttpLimits;
 pub use serve::{HttpSettings, serve};

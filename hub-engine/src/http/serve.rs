@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::Request;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Refused;
-use super::places::{Activity, HttpLimits, Place, Places};
+use super::connections::{Activity, ConnectionSlot, Connections, HttpLimits};
 use super::routes::{self, Api};
 use super::stream::Watched;
 use crate::operations::{Hub, RequestErrorKind};
@@ -33,7 +33,7 @@ use crate::operations::{Hub, RequestErrorKind};
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// Maximum size of a request's head, in bytes; one that arrives fast may have twice as many.
 const HEAD_BYTES: usize = 64 * 1024;
-/// Maximum duration of a connection in the reserve.
+/// Maximum duration of a connection in the reserve, unless its request is being answered then.
 const RESERVE_LIMIT: Duration = Duration::from_secs(5);
 /// What the paths begin with that are answered in the reserve too.
 const HEALTH: &str = "/api/v1/health";
@@ -87,14 +87,15 @@ pub async fn serve(
     let only_here = listener.local_addr()?.ip().is_loopback();
     let (limits, connections) = (settings.limits.clone(), TaskTracker::new());
     let router = routes::router(Api::new(hub, settings, only_here, shutdown.clone()));
-    let places = Places::new(limits.clone());
+    let slots = Connections::new(limits.clone());
     let accepting = async {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let (router, shutdown) = (router.clone(), shutdown.clone());
-                    let place = places.take(peer.ip());
-                    connections.spawn(serve_connection(stream, place, limits.write_patience, router, shutdown));
+                    // Where there is none, further connections wait in the system's queue.
+                    let slot = slots.take(peer.ip()).await;
+                    connections.spawn(serve_connection(stream, slot, limits.write_patience, router, shutdown));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept an HTTP connection");
@@ -115,38 +116,51 @@ pub async fn serve(
 
 async fn serve_connection(
     stream: TcpStream,
-    place: Place,
+    slot: ConnectionSlot,
     write_patience: Duration,
     router: Router,
     shutdown: CancellationToken,
 ) {
     // Answers are small and somebody waits for each.
     let _ = stream.set_nodelay(true);
-    let activity = &place.activity;
+    let activity = &slot.activity;
     let stream = Watched::new(stream, Arc::clone(activity), write_patience);
     let router = TowerToHyperService::new(router);
-    let answer = |request| answer(request, router.clone(), Arc::clone(activity), place.is_reserve);
+    let answer = |request| answer(request, router.clone(), &slot);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(if place.is_reserve { RESERVE_LIMIT } else { HEAD_LIMIT })
+        .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(HEAD_BYTES)
-        .keep_alive(!place.is_reserve)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     tokio::pin!(connection);
-    let in_reserve = async {
-        if place.is_reserve {
-            tokio::time::sleep(RESERVE_LIMIT).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
     let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = place.evicted.cancelled() => return tracing::debug!("an HTTP connection made room for another"),
-        () = in_reserve => return,
+        served = connection.as_mut() => Some(served),
+        () = slot.displaced.cancelled() => None,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+            Some(tokio::time::timeout(GRACE, connection.as_mut()).await.unwrap_or(Ok(())))
+        }
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
+            // One that has answered and lies idle is closed at once. (One that is new would be closed too, with the request
+            // that may be on its way.)
+            if activity.has_begun() {
+                connection.as_mut().graceful_shutdown();
+            }
+            let is_over = async {
+                tokio::time::sleep(RESERVE_LIMIT).await;
+                while activity.is_working() {
+                    tokio::time::sleep(RESERVE_LIMIT).await;
+                }
+            };
+            tokio::select! {
+                served = connection => served,
+                () = slot.evicted.cancelled() => return tracing::debug!("an HTTP connection made room for another"),
+                () = is_over => return,
+                () = shutdown.cancelled() => return,
+            }
         }
     };
     if let Err(error) = served {
@@ -158,17 +172,36 @@ async fn serve_connection(
 async fn answer(
     request: Request<Incoming>,
     router: TowerToHyperService<Router>,
-    activity: Arc<Activity>,
-    is_reserve: bool,
+    slot: &ConnectionSlot,
 ) -> Result<Response, Infallible> {
-    if is_reserve && !request.uri().path().starts_with(HEALTH) {
-        return Ok(busy());
-    }
-    activity.set_working(true);
-    let request = request.map(|body| Body::new(Upload { body, activity: Arc::clone(&activity) }));
-    let answer = router.call(request).await;
+    let ConnectionSlot { activity, displaced, .. } = slot;
+    activity.begin();
+    let answer = if displaced.is_cancelled() && !request.uri().path().starts_with(HEALTH) {
+        Ok(busy())
+    } else {
+        let request = request
+            .map(|body| Body::new(Upload { body, activity: Arc::clone(activity), displaced: displaced.clone() }));
+        tokio::select! {
+            // The router first: what the other looks at is how the router stands now.
+            biased;
+            answer = router.call(request) => answer,
+            () = upload_was_displaced(slot) => Ok(busy()),
+        }
+    };
     activity.set_working(false);
-    answer
+    answer.map(|mut answer| {
+        if displaced.is_cancelled() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    })
+}
+
+/// Until this slot is in the reserve, and the client is waited for. What a request says whose body is not there has not been
+/// asked of Hub yet, and no more of the body is taken.
+async fn upload_was_displaced(slot: &ConnectionSlot) {
+    slot.displaced.cancelled().await;
+    std::future::poll_fn(|_| if slot.activity.is_working() { Poll::Pending } else { Poll::Ready(()) }).await;
 }
 
 /// The answer where every connection is at work.
@@ -182,6 +215,7 @@ fn busy() -> Response {
 struct Upload {
     body: Incoming,
     activity: Arc<Activity>,
+    displaced: CancellationToken,
 }
 
 impl HttpBody for Upload {
@@ -192,6 +226,11 @@ impl HttpBody for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.displaced.is_cancelled() {
+            // Whoever waits for it is waiting for the slot, too: see `upload_was_displaced`.
+            self.activity.set_working(false);
+            return Poll::Pending;
+        }
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.activity.set_working(frame.is_ready());
         frame

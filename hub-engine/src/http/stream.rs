@@ -1,4 +1,5 @@
-//! A connection's bytes, watched: who takes no answers is dropped, and what moves is noted.
+//! A connection's bytes, watched: who takes no answers is dropped, what moves is noted, and what a client still sends when
+//! its connection is closed does not cost it the answer.
 
 use std::io;
 use std::pin::Pin;
@@ -9,10 +10,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::places::Activity;
+use super::connections::Activity;
 
 /// Number of bytes taken that give a reader one second more, up to the limit again.
 const BYTES_PER_SECOND: u32 = 8 * 1024;
+
+/// Maximum time in which what a client still sends is read and thrown away. A system that closes a connection with
+/// unread bytes resets it, and the client may lose an answer that it has not read yet.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A stream whose reader may keep it waiting for a limited time in all. What the reader takes gives time back, so that a slow
 /// network is enough and a reader that takes a byte now and then is not.
@@ -26,11 +31,13 @@ pub(super) struct Watched<S> {
     patience: Duration,
     /// The wait that lasts, and since when.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Nothing more is written; the end of what is read.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
     pub(super) const fn new(stream: S, activity: Arc<Activity>, limit: Duration) -> Self {
-        Self { stream, activity, limit, patience: limit, waiting: None }
+        Self { stream, activity, limit, patience: limit, waiting: None, lingering: None }
     }
 
     /// The outcome of a write, where a reader that takes nothing has used up its time.
@@ -73,7 +80,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.judge(written, context)
@@ -97,22 +104,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let end = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        loop {
+            if end.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::places::{HttpLimits, Places};
+    use super::super::connections::{Connections, HttpLimits};
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
     fn watched<S>(stream: S) -> Watched<S> {
-        let place = Places::new(HttpLimits::default()).take([127, 0, 0, 1].into());
-        Watched::new(stream, Arc::clone(&place.activity), LIMIT)
+        let slot = Connections::new(HttpLimits::default()).take([127, 0, 0, 1].into()).now_or_never().unwrap();
+        Watched::new(stream, Arc::clone(&slot.activity), LIMIT)
     }
 
     /// How a large answer goes to a reader that takes `bytes` every `pause`.
@@ -155,5 +178,20 @@ mod tests {
             server.write_all(b"answer").await.unwrap();
             client.read_exact(&mut [0; 6]).await.unwrap();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_still_comes_when_it_is_closed_is_read_for_a_limited_time() {
+        let (server, mut client) = tokio::io::duplex(8);
+        let mut server = watched(server);
+        let closing = tokio::spawn(async move { server.shutdown().await });
+        client.write_all(&[b'x'; 1000]).await.unwrap();
+        assert_eq!(client.read(&mut [0; 6]).await.unwrap(), 0, "the client sees the end meanwhile");
+        drop(client);
+        closing.await.unwrap().unwrap();
+        let begun = Instant::now();
+        let (server, _client) = tokio::io::duplex(8);
+        watched(server).shutdown().await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
     }
 }

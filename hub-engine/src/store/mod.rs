@@ -170,6 +170,21 @@ pub enum StoreError {
         /// What was found.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// SQLite's log beside the file is damaged.
+    #[error(
+        "{} is damaged, and the store {} cannot be used with it: copy both files elsewhere, end other programs that have \
+         the store open (such as the sqlite3 shell or a back-up), and start the dispatcher again, which reads the log as \
+         far as it is whole. If that fails, put a back-up of the store in the place of both (docs/operations.md)",
+        log.display(), path.display()
+    )]
+    DamagedLog {
+        /// The file.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+        /// What was found.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file that is open is not the one at its path any more.
     #[error(
         "{} was deleted or replaced while the dispatcher uses it: nothing is kept until the file that was opened is there \
@@ -216,7 +231,7 @@ impl StoreError {
     /// Whether the store is of no use until somebody repairs it.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::NotAStore(_) | Self::Newer { .. })
+        matches!(self, Self::Damaged { .. } | Self::DamagedLog { .. } | Self::NotAStore(_) | Self::Newer { .. })
     }
 }
 

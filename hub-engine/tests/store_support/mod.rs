@@ -5,11 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use hub_core::action::Change;
+use hub_core::id::Family;
 use hub_core::job::{Job, Limits};
-use hub_core::state::{ErrorKind, FirstFailure, JobState, TaskError, TaskState};
+use hub_core::state::{ErrorKind, FirstFailure, JobSnapshot, JobState, TaskError, TaskState};
 use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
-use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store, StoreError};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -21,6 +25,13 @@ pub(crate) fn memory() -> Box<dyn Store> {
 /// The store in a file of this directory.
 pub(crate) fn sqlite(directory: &Path) -> Box<dyn Store> {
     Box::new(SqliteStore::open(SqliteSettings::new(directory.join("hub.db"))).unwrap())
+}
+
+/// What a crash leaves: the files as they are while the store is open.
+pub(crate) fn crash(from: &Path, to: &Path) {
+    for name in ["hub.db", "hub.db-wal"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
 }
 
 /// The id of the test's n-th job.
@@ -92,4 +103,61 @@ pub(crate) async fn add(store: &dyn Store, number: u128, name: &str, tasks: usiz
 /// Commits.
 pub(crate) async fn commit(store: &dyn Store, changes: Vec<Change>) {
     store.commit(Arc::new(changes)).await.unwrap();
+}
+
+/// What happens before a commit.
+type BeforeCommit = Box<dyn Fn(&[Change]) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
+
+/// A store in memory that does something before each commit, or refuses it.
+pub(crate) struct Hooked {
+    kept: MemoryStore,
+    before_commit: BeforeCommit,
+}
+
+impl Hooked {
+    pub(crate) fn new(
+        before_commit: impl Fn(&[Change]) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { kept: MemoryStore::new(), before_commit: Box::new(before_commit) }
+    }
+}
+
+#[async_trait]
+impl Store for Hooked {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.kept.begin_incarnation().await
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        (self.before_commit)(&changes).await?;
+        self.kept.commit(changes).await
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.kept.load_unfinished().await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.kept.get(id).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        self.kept.find_family(family).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        self.kept.find_key(key).await
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        self.kept.list(filter).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        self.kept.prune(keep, limit).await
+    }
 }

@@ -26,4 +26,4 @@ pub(crate) use render::{Argument, RETURN_MARK, exchange_arguments, header_argume
 pub(crate) use settings::FRAME_MAX;
 pub use settings::{AmqpSettings, TlsFiles};
 pub(crate) use tls::client_config;
-pub(crate) use window::{Place, Window};
+pub(crate) use window::{Permit, Window};

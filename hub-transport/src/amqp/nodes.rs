@@ -38,16 +38,16 @@ pub(crate) enum Purpose {
 pub(crate) trait Dial: Sync {
     type Connection: Send;
 
-    /// Connects to one of the addresses of a node.
+    /// Connects to one of the addresses of a node. It takes as long as the node does: whoever has waited for long enough drops
+    /// it, and nothing of it stays open.
     ///
     /// # Errors
-    /// As of connecting a transport, and `Timeout` after `limit`.
+    /// As of connecting a transport.
     fn dial(
         &self,
         target: Target<'_>,
         purpose: Purpose,
         address: SocketAddr,
-        limit: Duration,
     ) -> impl Future<Output = Result<Self::Connection>> + Send;
 }
 
@@ -109,7 +109,7 @@ impl Target<'_> {
     }
 
     /// The node was silent for too long.
-    pub(crate) fn silent(&self, limit: Duration) -> Error {
+    fn silent(&self, limit: Duration) -> Error {
         let message = format!("{} did not answer within {limit:?}", self.shown());
         Error::new(ErrorKind::Timeout, Operation::Connect, message)
     }
@@ -128,9 +128,9 @@ impl Target<'_> {
         for (at, address) in addresses.iter().enumerate() {
             // One that does not answer leaves the others their share of the time.
             let share = left() / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-            match dialler.dial(*self, Purpose::Publishing, *address, share).await {
+            match self.limited(share, dialler.dial(*self, Purpose::Publishing, *address)).await {
                 Ok(first) => {
-                    let second = dialler.dial(*self, Purpose::Consuming, *address, left()).await?;
+                    let second = self.limited(left(), dialler.dial(*self, Purpose::Consuming, *address)).await?;
                     return Ok((first, second));
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) => {
@@ -142,24 +142,27 @@ impl Target<'_> {
         Err(failure.unwrap_or_else(|| self.silent(limit)))
     }
 
+    /// # Errors
+    /// Those of `step`, and `Timeout` after `limit`.
+    async fn limited<T>(&self, limit: Duration, step: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(self.silent(limit)))
+    }
+
     async fn resolve(&self, limit: Duration) -> Result<Vec<SocketAddr>> {
-        let looking = tokio::net::lookup_host((self.node.host.as_str(), self.node.port));
-        match tokio::time::timeout(limit, looking).await {
-            Ok(Ok(found)) => {
-                let mut addresses: Vec<SocketAddr> = Vec::new();
-                for address in found {
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-                Ok(addresses)
-            }
-            Ok(Err(error)) => {
+        let looking = async {
+            let found = tokio::net::lookup_host((self.node.host.as_str(), self.node.port)).await;
+            found.map_err(|error| {
                 let message = format!("the name {:?} cannot be resolved", self.node.host);
-                Err(self.failed(Error::new(ErrorKind::Unreachable, Operation::Connect, message).with_source(error)))
+                self.failed(Error::new(ErrorKind::Unreachable, Operation::Connect, message).with_source(error))
+            })
+        };
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in self.limited(limit, looking).await? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
             }
-            Err(_) => Err(self.silent(limit)),
         }
+        Ok(addresses)
     }
 }
 
@@ -191,22 +194,18 @@ mod tests {
         assert_eq!(names("amqps://r1,r2?server_name_indication=broker"), ["broker", "broker"]);
     }
 
-    /// Connects to nothing but this address.
+    /// Connects to nothing but this address. `None`: nothing answers.
     struct Only(Option<SocketAddr>);
 
     impl Dial for Only {
         type Connection = (SocketAddr, Purpose);
 
-        async fn dial(
-            &self,
-            target: Target<'_>,
-            purpose: Purpose,
-            address: SocketAddr,
-            limit: Duration,
-        ) -> Result<Self::Connection> {
-            assert!(limit <= target.settings.connect_timeout);
-            let refused = || Error::new(ErrorKind::Unreachable, Operation::Connect, "refused");
-            self.0.filter(|only| *only == address).map(|only| (only, purpose)).ok_or_else(refused)
+        async fn dial(&self, _: Target<'_>, purpose: Purpose, address: SocketAddr) -> Result<Self::Connection> {
+            match self.0 {
+                Some(only) if only == address => Ok((only, purpose)),
+                Some(_) => Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "refused")),
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -218,6 +217,15 @@ mod tests {
         let last = *addresses.last().unwrap();
         let both = target.open_both(&Only(Some(last))).await.unwrap();
         assert_eq!(both, ((last, Purpose::Publishing), (last, Purpose::Consuming)));
-        assert_eq!(target.open_both(&Only(None)).await.unwrap_err().kind(), ErrorKind::Unreachable);
+        let other = "192.0.2.1:1".parse().unwrap();
+        assert_eq!(target.open_both(&Only(Some(other))).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_of_many_silent_addresses_takes_no_more_than_the_limit() {
+        let nodes = nodes("127.0.0.1", 0);
+        let (target, begun) = (nodes.next(), Instant::now());
+        assert_eq!(target.open_both(&Only(None)).await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(begun.elapsed() <= target.settings.connect_timeout + Duration::from_millis(1), "{:?}", begun.elapsed());
     }
 }

@@ -20,14 +20,14 @@ const SLOTS: usize = 11;
 /// The window of one publisher. Closed with its session.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     size: u32,
     ages: Arc<Ages>,
 }
 
-/// The place of one publish. Free again when this is dropped.
+/// The permit of one publish. Given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
     _permit: OwnedSemaphorePermit,
     ages: Arc<Ages>,
     slot: usize,
@@ -43,7 +43,7 @@ impl Window {
     pub(crate) fn new(size: usize) -> Self {
         let size = size.clamp(1, LARGEST);
         Self {
-            places: Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Semaphore::new(size)),
             size: u32::try_from(size).unwrap_or(u32::MAX),
             ages: Arc::default(),
         }
@@ -54,15 +54,15 @@ impl Window {
         limit / u32::try_from(SLOTS - 1).unwrap_or(u32::MAX)
     }
 
-    /// Waits for a place.
-    pub(crate) async fn enter(&self) -> Result<Place> {
-        let permit = Arc::clone(&self.places)
+    /// Waits for a permit to publish.
+    pub(crate) async fn enter(&self) -> Result<Permit> {
+        let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))?;
         let slot = self.ages.current.load(Ordering::Relaxed);
         self.ages.open[slot].fetch_add(1, Ordering::Relaxed);
-        Ok(Place { _permit: permit, ages: Arc::clone(&self.ages), slot })
+        Ok(Permit { _permit: permit, ages: Arc::clone(&self.ages), slot })
     }
 
     /// Time has passed. True where a publish is overdue; nothing grows older until it has its outcome.
@@ -75,12 +75,12 @@ impl Window {
         overdue
     }
 
-    /// Waits until every place of all these windows is free: every publish has its outcome. False where that is
+    /// Waits until every permit of all these windows is free: every publish has its outcome. False where that is
     /// not so when `deadline` has passed.
     pub(crate) async fn all_settled(windows: &[Self], deadline: Duration) -> bool {
         let until = Instant::now() + deadline;
         for window in windows {
-            let settled = tokio::time::timeout_at(until, window.places.acquire_many(window.size)).await;
+            let settled = tokio::time::timeout_at(until, window.permits.acquire_many(window.size)).await;
             if !matches!(settled, Ok(Ok(_))) {
                 return false;
             }
@@ -88,18 +88,18 @@ impl Window {
         true
     }
 
-    /// Waits until every place is free, or the session has ended.
+    /// Waits until every permit is free, or the session has ended.
     #[cfg(feature = "amqprs")]
     pub(crate) async fn settled(&self) {
-        let _ = self.places.acquire_many(self.size).await;
+        let _ = self.permits.acquire_many(self.size).await;
     }
 
     pub(crate) fn close(&self) {
-        self.places.close();
+        self.permits.close();
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.ages.open[self.slot].fetch_sub(1, Ordering::Relaxed);
     }
@@ -112,11 +112,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_window_is_settled_when_all_its_places_are_free() {
         let windows = [Window::new(2), Window::new(0)];
-        let place = windows[1].enter().await.unwrap();
+        let permit = windows[1].enter().await.unwrap();
         let begun = Instant::now();
         assert!(!Window::all_settled(&windows, Duration::from_secs(5)).await);
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
-        drop(place);
+        drop(permit);
         assert!(Window::all_settled(&windows, Duration::ZERO).await);
         windows[0].close();
         assert_eq!(windows[0].enter().await.unwrap_err().kind(), ErrorKind::Closed);

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::convert::{closed_by_broker, mark};
-use crate::amqp::{End, Place, size_limit};
+use crate::amqp::{End, Permit, size_limit};
 use crate::{Error, ErrorKind, Operation, Outcome};
 
 type Done<T> = std::result::Result<T, amqprs::error::Error>;
@@ -20,12 +20,12 @@ pub(super) struct Open {
     outcome: oneshot::Sender<Outcome>,
     size: usize,
     came_back: bool,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Open {
-    pub(super) fn new(outcome: oneshot::Sender<Outcome>, size: usize, place: Place) -> Self {
-        Self { outcome, size, came_back: false, _place: place }
+    pub(super) fn new(outcome: oneshot::Sender<Outcome>, size: usize, permit: Permit) -> Self {
+        Self { outcome, size, came_back: false, _permit: permit }
     }
 
     fn conclude(self, outcome: &Outcome) {

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use amqprs::Close;
 use amqprs::callbacks::ConnectionCallback;
 use amqprs::connection::{Connection, OpenConnectionArguments};
 use amqprs::tls::TlsAdaptor;
 use async_trait::async_trait;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::convert::{closed_by_broker, error};
@@ -21,21 +21,12 @@ pub(super) struct AmqprsDial(pub(super) End);
 impl Dial for AmqprsDial {
     type Connection = Connection;
 
-    async fn dial(
-        &self,
-        target: Target<'_>,
-        purpose: Purpose,
-        address: SocketAddr,
-        limit: Duration,
-    ) -> Result<Connection> {
-        // In a task of its own: the client panics over an answer that it does not expect.
+    async fn dial(&self, target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Result<Connection> {
+        // In a task of its own: the client panics over an answer that it does not expect. Dropped, the set ends it.
         let arguments = arguments(target, purpose, address);
-        let dialling = tokio::spawn(async move { Connection::open(&arguments).await });
-        let stop = dialling.abort_handle();
-        let Ok(opened) = tokio::time::timeout(limit, dialling).await else {
-            stop.abort();
-            return Err(target.silent(limit));
-        };
+        let mut dialling = JoinSet::new();
+        dialling.spawn(async move { Connection::open(&arguments).await });
+        let opened = dialling.join_next().await.expect("one task was spawned");
         let opened = opened.map_err(|panic| {
             let message = format!("{} does not speak AMQP as expected", target.shown());
             Error::new(ErrorKind::Protocol, Operation::Connect, message).with_source(panic)

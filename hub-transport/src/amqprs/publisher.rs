@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::calls::Calls;
 use super::confirms::{OnPublishing, Open, Opens};
 use super::convert;
-use crate::amqp::{Place, Window, check_message};
+use crate::amqp::{Permit, Window, check_message};
 use crate::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Receipt, Result};
 
 /// Publishes on a channel of its own.
@@ -23,7 +23,7 @@ pub(super) struct AmqprsPublisher {
 struct Order {
     message: Message,
     outcome: oneshot::Sender<Outcome>,
-    place: Place,
+    permit: Permit,
 }
 
 impl AmqprsPublisher {
@@ -63,9 +63,9 @@ impl AmqprsPublisher {
 impl Publisher for AmqprsPublisher {
     async fn publish(&self, message: Message) -> Result<Receipt> {
         check_message(&message, self.max_message_bytes)?;
-        let place = self.window.enter().await?;
+        let permit = self.window.enter().await?;
         let (outcome, receipt) = Receipt::new();
-        let order = Order { message, outcome, place };
+        let order = Order { message, outcome, permit };
         self.orders
             .send(order)
             .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))?;
@@ -80,10 +80,10 @@ async fn write(
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) -> Result<()> {
     let mut tag = 0;
-    while let Some(Order { message, outcome, place }) = orders.recv().await {
+    while let Some(Order { message, outcome, permit }) = orders.recv().await {
         tag += 1;
         // Noted before it goes out: the confirm may be quicker than the next line.
-        opens.insert(tag, Open::new(outcome, message.body.len(), place));
+        opens.insert(tag, Open::new(outcome, message.body.len(), permit));
         let mark = message.mandatory.then_some(tag);
         let mut arguments = BasicPublishArguments::new(&message.exchange, &message.routing_key);
         let arguments = arguments.mandatory(message.mandatory).finish();

@@ -7,6 +7,7 @@ use amqprs::channel::{ExchangeDeclareArguments, QueueBindArguments, QueueDeclare
 use amqprs::connection::Connection;
 use async_trait::async_trait;
 use futures_util::future::join;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::calls::{Calls, Line};
@@ -29,9 +30,11 @@ const INBOX_PREFETCH: u16 = 256;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct AmqprsSession {
-    /// Taken out when the session ends: the client says goodbye on a connection that is dropped, also where its
-    /// reading side has died.
+    /// Taken out when the session ends, and closed then. (A connection that is only dropped stays open as long as a call on it
+    /// has no answer.)
     connections: Mutex<Option<Connections>>,
+    /// Whether both connections are closed.
+    closed: watch::Sender<bool>,
     node: String,
     calls: Calls,
     publishers: Mutex<Vec<(Window, Opens)>>,
@@ -49,6 +52,7 @@ impl AmqprsSession {
         let (publishing, consuming) = target.open_both(&AmqprsDial(end.clone())).await?;
         let session = Arc::new(Self {
             connections: Mutex::new(Some(Connections { publishing, consuming })),
+            closed: watch::channel(false).0,
             node: target.shown(),
             calls: Calls { end: end.clone(), limit },
             publishers: Mutex::default(),
@@ -88,23 +92,34 @@ impl AmqprsSession {
         self.publishers().iter().map(|(window, _)| window.clone()).collect()
     }
 
-    /// Nobody resolves the publishes of a session that has ended: they are unknown.
-    fn conclude(&self) -> Option<Connections> {
+    /// Nobody resolves the publishes of a session that has ended: they are unknown. Its connections are closed: nothing of a
+    /// dead session may linger at the broker, or what it holds would wait with it.
+    fn conclude(&self) {
         for (window, opens) in self.publishers().iter() {
             window.close();
             opens.end(&self.calls.end.cause());
         }
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let taken = self.connections.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Connections { publishing, consuming }) = taken
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let closed = self.closed.clone();
+            // In tasks of their own, which may take their time where the broker does.
+            let goodbyes = join(runtime.spawn(publishing.close()), runtime.spawn(consuming.close()));
+            runtime.spawn(async move {
+                let _ = goodbyes.await;
+                closed.send_replace(true);
+            });
+        }
     }
 }
 
-/// When one connection has died, the other one goes too: nothing of a dead session may linger at the broker, or
-/// what it holds unsettled would wait with it.
+/// When one connection has died, the other one goes too.
 async fn clear_away(session: Weak<AmqprsSession>, mut health: watch::Receiver<Health>) {
     let was_asked_for = asked_for_end(&mut health).await;
     // Whoever asked for the end clears away.
     if let Some(session) = session.upgrade().filter(|_| !was_asked_for) {
-        drop(session.conclude());
+        session.conclude();
     }
 }
 
@@ -167,7 +182,7 @@ impl Session for AmqprsSession {
         self.publishers().push((window, opens));
         if self.calls.end.has_come() {
             // It may have come before this publisher was known.
-            drop(self.conclude());
+            self.conclude();
         }
         Ok(publisher)
     }
@@ -217,13 +232,10 @@ impl Session for AmqprsSession {
             Window::all_settled(&windows, if self.calls.end.has_come() { Duration::ZERO } else { deadline }).await;
         let was_over = self.calls.end.has_come();
         self.calls.end.come(None);
-        if let Some(Connections { publishing, consuming }) = self.conclude()
-            && !was_over
-        {
-            // In tasks of their own, which may take their time where the broker does.
-            let goodbyes = join(tokio::spawn(publishing.close()), tokio::spawn(consuming.close()));
-            let _ = tokio::time::timeout(GOODBYE, goodbyes).await;
-        }
+        self.conclude();
+        // Whoever ended it: the next session may need what this one holds.
+        let mut closed = self.closed.subscribe();
+        let _ = tokio::time::timeout(GOODBYE, closed.wait_for(|closed| *closed)).await;
         if settled || was_over {
             return Ok(());
         }
@@ -234,6 +246,6 @@ impl Session for AmqprsSession {
 impl Drop for AmqprsSession {
     fn drop(&mut self) {
         self.calls.end.come(None);
-        drop(self.conclude());
+        self.conclude();
     }
 }

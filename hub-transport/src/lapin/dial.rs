@@ -3,11 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties};
+use tokio::sync::watch;
 
 use super::convert::error;
 use super::socket::Socket;
@@ -20,14 +20,8 @@ pub(super) struct LapinDial;
 impl Dial for LapinDial {
     type Connection = (Connection, Socket);
 
-    async fn dial(
-        &self,
-        target: Target<'_>,
-        purpose: Purpose,
-        address: SocketAddr,
-        limit: Duration,
-    ) -> Result<Self::Connection> {
-        dial(target, purpose, address, limit).await
+    async fn dial(&self, target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Result<Self::Connection> {
+        dial(target, purpose, address).await
     }
 }
 
@@ -40,17 +34,12 @@ const fn frame_max(purpose: Purpose) -> Option<u32> {
     }
 }
 
-async fn dial(
-    target: Target<'_>,
-    purpose: Purpose,
-    address: SocketAddr,
-    limit: Duration,
-) -> Result<(Connection, Socket)> {
+async fn dial(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Result<(Connection, Socket)> {
     let failed = |source| target.failed(error(Operation::Connect, source));
-    let socket = Socket::default();
-    let (held, tls, name) = (socket.clone(), target.tls.cloned(), target.server_name().to_owned());
+    let (mut dialling, abandoned) = Dialling::new();
+    let (held, tls, name) = (dialling.socket.clone(), target.tls.cloned(), target.server_name().to_owned());
     let runtime = lapin::runtime::default_runtime().map_err(failed)?;
-    let dialling = Connection::connector(
+    let connecting = Connection::connector(
         uri(target.settings, purpose, address),
         runtime,
         async move |_, runtime| {
@@ -65,17 +54,40 @@ async fn dial(
                 }
             };
             // Lapin's thread is in here, and nobody else can end it.
-            let reached = tokio::time::timeout(limit, reaching).await;
-            Ok(reached.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??)
+            let mut abandoned = abandoned.clone();
+            let reached = tokio::select! {
+                reached = reaching => reached,
+                _ = abandoned.changed() => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            };
+            Ok(reached?)
         },
         properties(target.settings, purpose),
     );
-    match tokio::time::timeout(limit, dialling).await {
-        Ok(Ok(connection)) => Ok((connection, socket)),
-        Ok(Err(source)) => Err(failed(source)),
-        Err(_) => {
-            socket.cut();
-            Err(target.silent(limit))
+    let connection = connecting.await.map_err(failed)?;
+    dialling.is_done = true;
+    Ok((connection, dialling.socket.clone()))
+}
+
+/// Nothing stays open of what is dropped before its end.
+struct Dialling {
+    socket: Socket,
+    /// Dropped with this.
+    _waits: watch::Sender<()>,
+    is_done: bool,
+}
+
+impl Dialling {
+    /// The other end hears when this is dropped.
+    fn new() -> (Self, watch::Receiver<()>) {
+        let (waits, abandoned) = watch::channel(());
+        (Self { socket: Socket::default(), _waits: waits, is_done: false }, abandoned)
+    }
+}
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.socket.cut();
         }
     }
 }

@@ -16,7 +16,7 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::{mpsc, oneshot};
 
 use super::convert;
-use crate::amqp::{End, Place, Window, check_message, size_limit};
+use crate::amqp::{End, Permit, Window, check_message, size_limit};
 use crate::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Receipt, Result};
 
 /// How many messages are started in one go.
@@ -32,7 +32,7 @@ pub(super) struct LapinPublisher {
 struct Order {
     message: Message,
     outcome: oneshot::Sender<Outcome>,
-    place: Place,
+    permit: Permit,
 }
 
 impl LapinPublisher {
@@ -59,9 +59,9 @@ impl LapinPublisher {
 impl Publisher for LapinPublisher {
     async fn publish(&self, message: Message) -> Result<Receipt> {
         check_message(&message, self.max_message_bytes)?;
-        let place = self.window.enter().await?;
+        let permit = self.window.enter().await?;
         let (outcome, receipt) = Receipt::new();
-        let order = Order { message, outcome, place };
+        let order = Order { message, outcome, permit };
         self.orders
             .send(order)
             .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))?;
@@ -88,7 +88,7 @@ struct Open {
     mark: Option<i64>,
     size: usize,
     outcome: oneshot::Sender<Outcome>,
-    _place: Place,
+    _permit: Permit,
 }
 
 enum Progress {
@@ -127,7 +127,7 @@ impl Desk {
     }
 
     fn start(&mut self, order: Order) {
-        let Order { message, outcome, place } = order;
+        let Order { message, outcome, permit } = order;
         let mark = message.mandatory.then(|| {
             self.marks += 1;
             self.marks
@@ -144,7 +144,7 @@ impl Desk {
             Poll::Pending => Progress::Confirming(confirming),
             Poll::Ready(confirmed) => Progress::Judged(judge(confirmed, &mut self.returned)),
         };
-        self.open.push_back(Open { progress, mark, size, outcome, _place: place });
+        self.open.push_back(Open { progress, mark, size, outcome, _permit: permit });
     }
 
     fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Verdict> {
@@ -156,7 +156,7 @@ impl Desk {
 
     /// Gives the first open publish its outcome.
     fn conclude(&mut self, verdict: Verdict) {
-        let Some(Open { mark, size, outcome, _place, .. }) = self.open.pop_front() else { return };
+        let Some(Open { mark, size, outcome, _permit, .. }) = self.open.pop_front() else { return };
         if mark.is_some_and(|mark| self.came_back(mark)) {
             let _ = outcome.send(Outcome::Unroutable);
             return;

@@ -3,13 +3,13 @@
 //! The system lets a process write on into a file that has no name any more, and everything that is written there is
 //! lost when the process ends.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::StoreError;
+use super::log;
 
 /// Which file it is, wherever it is moved to: device and number.
 type FileId = (u64, u64);
@@ -24,9 +24,7 @@ impl Identity {
     /// Notes which files are at `path`. Called while they are open.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mut files = vec![(path.to_owned(), file_id(path)?)];
-        let mut log = OsString::from(path);
-        log.push("-wal");
-        let log = PathBuf::from(log);
+        let log = log::path_of(path);
         if let Ok(id) = file_id(&log) {
             files.push((log, id));
         }

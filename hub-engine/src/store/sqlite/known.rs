@@ -22,6 +22,8 @@ pub(super) struct Known(Arc<Mutex<Entries>>);
 pub(super) struct Gone {
     pub(super) family: Family,
     pub(super) key: Option<Box<str>>,
+    /// Where it was, if tasks of it are still to be deleted.
+    pub(super) left: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,7 @@ impl Known {
     /// These jobs are gone.
     pub(super) fn forget(&self, jobs: impl IntoIterator<Item = Gone>) {
         let mut entries = self.entries();
-        for Gone { family, key } in jobs {
+        for Gone { family, key, .. } in jobs {
             entries.families.remove(&family);
             if let Some(count) = key.as_deref().and_then(|key| entries.keys.get_mut(key)) {
                 *count -= 1;
@@ -118,7 +120,7 @@ mod tests {
         let known = Known::default();
         known.entries().add(family(1), Some("k"));
         known.entries().add(family(2), Some("k"));
-        let gone = |number| Gone { family: family(number), key: Some("k".into()) };
+        let gone = |number| Gone { family: family(number), key: Some("k".into()), left: None };
         known.forget([gone(1)]);
         assert!(!known.may_have_family(family(1)) && known.may_have_family(family(2)));
         assert!(known.may_have_key("k") && !known.may_have_key("l"));

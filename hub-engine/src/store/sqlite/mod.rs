@@ -5,38 +5,41 @@
 //! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
 //! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
 
+mod filesystem;
 mod identity;
 mod known;
 mod lock;
+mod log;
 mod read;
 mod readers;
+mod removal;
 mod rows;
 mod schema;
 mod write;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::state::{JobSnapshot, JobSummary};
-use rusqlite::Connection;
+use rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 use tokio::sync::oneshot;
 
 use super::{JobPart, Part, Store, StoreError, page_of};
 use crate::operations::{JobFilter, JobPage};
 use identity::Identity;
-use known::{Gone, Known};
+use known::Known;
 use lock::Lock;
+use log::Doubt;
 use readers::Readers;
-use write::{CommitError, Serials};
+use writer::{Order, Writer};
 
-/// How often the writer looks whether its files are still where they were opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long what is being read may take to end when the store is closed.
 const READERS_END: Duration = Duration::from_secs(5);
 
@@ -60,14 +63,6 @@ pub struct SqliteSettings {
     pub max_bytes: Option<u64>,
 }
 
-/// Something for the writer to do.
-enum Order {
-    Begin(oneshot::Sender<Result<u64, StoreError>>),
-    Commit(Arc<Vec<Change>>, oneshot::Sender<Result<(), StoreError>>),
-    Prune { keep: u64, limit: u64, done: oneshot::Sender<Result<u64, StoreError>> },
-    Close(oneshot::Sender<Result<(), StoreError>>),
-}
-
 impl SqliteSettings {
     /// This file, as large as it gets.
     #[must_use]
@@ -83,21 +78,25 @@ impl SqliteStore {
     /// Where another process has it open, where the file is no store or one of a newer version, and where
     /// it cannot be read or written.
     pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
+        // Behind a symbolic link: the files beside the store are where it is, and one store has one lock. One that is not there
+        // yet is created where it was named.
+        let path = std::fs::canonicalize(&settings.path).unwrap_or_else(|_| settings.path.clone());
+        let settings = SqliteSettings { path, ..settings };
         let lock = Lock::take(&settings.path)?;
+        Self::start(settings, lock).map_err(schema::blame_log)
+    }
+
+    fn start(settings: SqliteSettings, lock: Lock) -> Result<Self, StoreError> {
         let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
+        filesystem::warn_of_network(&settings.path);
+        filesystem::warn_of_hard_links(&settings.path);
         let path: Arc<Path> = settings.path.clone().into();
         let known = Known::read(&connection)
             .map_err(|error| StoreError::of_sqlite("read which jobs there are", &path, error))?;
         let identity = Identity::of(&path).map_err(failed("look at the file"))?;
         let (orders, inbox) = mpsc::channel();
-        let writer = Writer {
-            settings,
-            connection: Some(connection),
-            identity: identity.clone(),
-            looked_at: Instant::now(),
-            serials: Serials::new(),
-            known: known.clone(),
-        };
+        let doubt = Doubt::default();
+        let writer = Writer::new(settings, connection, identity.clone(), known.clone(), doubt.clone())?;
         let writing = std::thread::Builder::new()
             .name("hub-store".to_owned())
             .spawn(move || writer.run(&inbox))
@@ -105,7 +104,7 @@ impl SqliteStore {
         Ok(Self {
             orders: Some(orders),
             writing: Some(writing),
-            readers: Readers::new(path, identity),
+            readers: Readers::new(path, identity, doubt),
             known,
             _lock: lock,
         })
@@ -210,110 +209,20 @@ impl Store for SqliteStore {
     }
 }
 
-/// The thread that writes.
-struct Writer {
-    settings: SqliteSettings,
-    /// `None` after a failure: the next order begins with a new one.
-    connection: Option<Connection>,
-    /// The files that were opened, and when they were looked at last.
-    identity: Identity,
-    looked_at: Instant,
-    serials: Serials,
-    known: Known,
-}
-
-impl Writer {
-    fn run(mut self, orders: &mpsc::Receiver<Order>) {
-        // Whoever ordered may have gone meanwhile; what was ordered is done all the same.
-        while let Ok(order) = orders.recv() {
-            match order {
-                Order::Begin(done) => {
-                    let begin = |connection: &mut Connection, _: &mut Serials| write::begin_incarnation(connection);
-                    let _ = done.send(self.with("count this start", begin));
-                }
-                Order::Commit(changes, done) => {
-                    self.known.note(&changes);
-                    let gone = self.commit(&changes);
-                    let _ = done.send(self.forget(gone).map(drop));
-                }
-                Order::Prune { keep, limit, done } => {
-                    let prune = |connection: &mut Connection, _: &mut Serials| write::prune(connection, keep, limit);
-                    let gone = self.with("forget old jobs", prune);
-                    let _ = done.send(self.forget(gone));
-                }
-                Order::Close(done) => {
-                    drop(self.connection.take());
-                    let _ = done.send(Ok(()));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Gone>, StoreError> {
-        if self.looked_at.elapsed() >= LOOK_EVERY {
-            self.identity.check()?;
-            self.looked_at = Instant::now();
-        }
-        let mut refused = None;
-        let commit = |connection: &mut Connection, serials: &mut Serials| {
-            write::commit(connection, serials, changes).map_err(|CommitError { change, source }| {
-                refused = change.filter(|_| is_refusal(&source));
-                source
-            })
-        };
-        let outcome = self.with("commit", commit);
-        match (outcome, refused) {
-            (Err(StoreError::Failed { source, .. }), Some(change)) => Err(StoreError::Refused { change, source }),
-            (outcome, _) => outcome,
-        }
-    }
-
-    /// Notes which jobs are gone; returns how many.
-    fn forget(&self, gone: Result<Vec<Gone>, StoreError>) -> Result<u64, StoreError> {
-        let gone = gone?;
-        let count = gone.len() as u64;
-        self.known.forget(gone);
-        Ok(count)
-    }
-
-    /// Does something with a connection that is known to be good. After an error nothing is known of the
-    /// connection's state, nor whether its page cache holds what the disk has: it is closed.
-    fn with<T>(
-        &mut self,
-        operation: &'static str,
-        write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.open_again()?,
-        };
-        match write(&mut connection, &mut self.serials) {
-            Ok(done) => {
-                self.connection = Some(connection);
-                Ok(done)
-            }
-            Err(error) => {
-                self.serials.clear();
-                Err(StoreError::of_sqlite(operation, &self.settings.path, error))
-            }
-        }
-    }
-
-    /// Opens the same file once more: never a new one in its place.
-    fn open_again(&mut self) -> Result<Connection, StoreError> {
-        self.identity.check_store()?;
-        let connection = schema::open_to_write(&self.settings.path, self.settings.max_bytes)?;
-        self.identity = Identity::of(&self.settings.path).map_err(failed("look at the file"))?;
-        Ok(connection)
-    }
-}
-
 impl StoreError {
+    fn damaged_log(path: &Path, found: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::DamagedLog { path: path.to_owned(), log: log::path_of(path), source: found.into() }
+    }
+
     /// What an error of SQLite's means.
     fn of_sqlite(operation: &'static str, path: &Path, error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+        let is_short = |error: &rusqlite::Error| {
+            error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ)
+        };
         match code_of(&error) {
+            // Only the log can end within a page: where it was cut off while it is in use.
+            _ if is_short(&error) => Self::damaged_log(path, error),
             // The last: a table or column that is not there.
             Some(DatabaseCorrupt | NotADatabase | Unknown) => {
                 Self::Damaged { path: path.to_owned(), source: Box::new(error) }

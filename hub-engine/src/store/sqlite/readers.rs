@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::super::StoreError;
 use super::identity::Identity;
+use super::log::Doubt;
 use super::{failed, schema};
 
 /// Idle readers, and how many are at work. Clones are the same.
@@ -18,6 +19,7 @@ use super::{failed, schema};
 pub(super) struct Readers {
     path: Arc<Path>,
     identity: Identity,
+    doubt: Doubt,
     pool: Arc<(Mutex<Pool>, Condvar)>,
 }
 
@@ -30,8 +32,8 @@ struct Pool {
 
 impl Readers {
     /// Readers of this file.
-    pub(super) fn new(path: Arc<Path>, identity: Identity) -> Self {
-        Self { path, identity, pool: Arc::default() }
+    pub(super) fn new(path: Arc<Path>, identity: Identity, doubt: Doubt) -> Self {
+        Self { path, identity, doubt, pool: Arc::default() }
     }
 
     /// Reads something on a thread of its own.
@@ -59,7 +61,11 @@ impl Readers {
             }
         };
         // A connection that has failed is not used again.
-        let found = read(&mut connection).map_err(|error| StoreError::of_sqlite(operation, &self.path, error))?;
+        let found = read(&mut connection).map_err(|error| {
+            let error = StoreError::of_sqlite(operation, &self.path, error);
+            self.doubt.note(&error);
+            error
+        })?;
         busy.end_with(connection);
         Ok(found)
     }

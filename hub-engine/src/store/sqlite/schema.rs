@@ -1,13 +1,18 @@
 //! The file's form: which versions there are, and how one becomes the next.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::StoreError;
-use super::failed;
+use super::{failed, log};
 
+/// What every file of SQLite's begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Marks a file as one of Hub's stores: "hub1".
 const APPLICATION_ID: i32 = 0x6875_6231;
 /// What makes a file of version n one of version n + 1, from the empty file on.
@@ -26,16 +31,15 @@ const fn current_version() -> usize {
 
 /// Opens the file for the writer; creates it, or brings it to the current version.
 pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path).map_err(failed("open the file"))?;
-    check(&connection, path)?;
-    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
-    connection
-        .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
-             PRAGMA journal_size_limit = {LOG_BYTES}; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16000;"
-        ))
-        .map_err(failed("open the file"))?;
+    let log_is_damaged = log::is_damaged(path)?;
+    let mut connection = connect(path)?;
+    check(&connection, path, log_is_damaged)?;
+    use_log(&connection, path)?;
     migrate(&mut connection, path)?;
+    drop(connection);
+    fold_in_log(path);
+    let connection = connect(path)?;
+    use_log(&connection, path)?;
     if let Some(limit) = max_bytes {
         let page: u64 = connection
             .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
@@ -49,6 +53,23 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
     Ok(connection)
 }
 
+/// A connection that leaves the log alone when it is closed, until the writer decides otherwise: see `Writer::close`.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(failed("open the file"))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed("open the file"))?;
+    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
+    Ok(connection)
+}
+
+fn use_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {LOG_BYTES}; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16000;"
+        ))
+        .map_err(|error| StoreError::of_sqlite("open the file", path, error))
+}
+
 /// Opens the file beside the writer.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -58,15 +79,22 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Refuses a file that is somebody else's, or of a version that this program does not know.
-fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Refuses a file that is somebody else's, or of a version that this program does not know, and one that is of no use without
+/// the damaged part of its log.
+fn check(connection: &Connection, path: &Path, log_is_damaged: bool) -> Result<(), StoreError> {
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let read = || Ok((number("application_id")?, number("user_version")?, number("schema_version")?));
     let (application, version, schema) = read().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore(path.to_owned()),
+        Some(rusqlite::ErrorCode::NotADatabase) if !is_of_sqlite(path) => StoreError::NotAStore(path.to_owned()),
         _ => StoreError::of_sqlite("open the file", path, error),
     })?;
     let is_empty = schema == 0;
+    if log_is_damaged && is_empty {
+        return Err(StoreError::damaged_log(path, "the whole store was in the log"));
+    }
+    if log_is_damaged {
+        check_pages(connection, path)?;
+    }
     if application != i64::from(APPLICATION_ID) && !is_empty {
         return Err(StoreError::NotAStore(path.to_owned()));
     }
@@ -77,10 +105,58 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What was read of a damaged log may not fit to what was in the file already.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| StoreError::of_sqlite("check the file", path, error))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), source: found.into() }) }
+}
+
+/// Whether the file itself begins as SQLite's do.
+fn is_of_sqlite(path: &Path) -> bool {
+    let mut begin = [0; MAGIC.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && begin == *MAGIC
+}
+
+/// Why the store could not be opened, where it is whole without its log: the log was damaged while another program has it open, and
+/// SQLite relies on what it knew of the log before. Called when no connection is open.
+pub(super) fn blame_log(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { path, source } if log::path_of(&path).exists() && is_whole_without_log(&path) => {
+            StoreError::damaged_log(&path, source)
+        }
+        other => other,
+    }
+}
+
+fn is_whole_without_log(path: &Path) -> bool {
+    let Ok(mut uri) = url::Url::from_file_path(path) else { return false };
+    uri.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri.as_str(), flags).is_ok_and(|connection| check_pages(&connection, path).is_ok())
+}
+
+/// Brings what is in the log into the file, so that the file is a store without its log, and nothing of an older log is taken
+/// for a part of this one. It is of no matter where this cannot be done now, as while the `sqlite3` shell has the store open:
+/// then SQLite would rely on what that program knows of the log, and not look at the log itself.
+fn fold_in_log(path: &Path) {
+    let fold = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    };
+    if let Err(error) = fold() {
+        tracing::debug!(%error, "the store's log could not be folded in");
+    }
+}
+
 /// Each version in a transaction of its own: a crash leaves the file at one of them.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let version: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed("read the file's version"))?;
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| StoreError::of_sqlite("read the file's version", path, error))?;
     let done = usize::try_from(version).unwrap_or(0);
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         let bring = |connection: &mut Connection| {

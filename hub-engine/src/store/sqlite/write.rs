@@ -3,19 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use hub_core::action::Change;
-use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::state::JobState;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::known::Gone;
+use super::removal::{Effort, remove};
 use super::rows::{WRITE_TASK, job_word, millis, write_task};
 
 /// How many jobs one transaction forgets at most, so that commits get their turn in between.
 const PRUNE_STEP: u64 = 200;
-/// And how many tasks, unless one job has more.
-const PRUNE_TASKS: i64 = 20_000;
 
 /// Where the rows of jobs are, as far as known: of those that have not ended.
 pub(super) type Serials = HashMap<JobId, i64>;
@@ -41,8 +39,14 @@ pub(super) fn commit(
     changes: &[Change],
 ) -> Result<Vec<Gone>, CommitError> {
     let transaction = connection.transaction()?;
-    let mut batch =
-        BatchWriter { transaction, serials, last: Last::of(changes), gone: Vec::new(), fresh: HashSet::new() };
+    let mut batch = BatchWriter {
+        transaction,
+        serials,
+        last: Last::of(changes),
+        gone: Vec::new(),
+        fresh: HashSet::new(),
+        effort: Effort::new(),
+    };
     for (at, change) in changes.iter().enumerate() {
         batch.write(at, change).map_err(|source| CommitError { change: Some(at), source })?;
     }
@@ -67,6 +71,8 @@ struct BatchWriter<'a> {
     gone: Vec<Gone>,
     /// Jobs that it adds, as they stand at its end.
     fresh: HashSet<JobId>,
+    /// What it may still delete.
+    effort: Effort,
 }
 
 impl BatchWriter<'_> {
@@ -99,7 +105,7 @@ impl BatchWriter<'_> {
             Change::TaskChanged { .. } | Change::JobChanged { .. } => {}
             Change::JobRemoved { id } => {
                 if let Some(serial) = serial(&self.transaction, self.serials, *id)? {
-                    self.gone.extend(remove(&self.transaction, serial)?);
+                    self.gone.extend(remove(&self.transaction, serial, &mut self.effort)?);
                     // The same id may come again in this batch.
                     self.serials.remove(id);
                     self.fresh.remove(id);
@@ -152,17 +158,16 @@ pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusql
     let finished: i64 =
         transaction.query_row("SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL", [], |row| row.get(0))?;
     let doomed = finished.unsigned_abs().saturating_sub(keep).min(limit).min(PRUNE_STEP);
-    let oldest: Vec<(i64, i64)> = transaction
-        .prepare_cached("SELECT serial, tasks FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
-        .query_map([doomed.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let oldest: Vec<i64> = transaction
+        .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
+        .query_map([doomed.cast_signed()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let (mut gone, mut rows) = (Vec::with_capacity(oldest.len()), 0);
-    for (serial, tasks) in oldest {
-        rows += tasks;
-        if rows > PRUNE_TASKS && !gone.is_empty() {
+    let (mut gone, mut effort) = (Vec::with_capacity(oldest.len()), Effort::new());
+    for serial in oldest {
+        if effort.is_spent() {
             break;
         }
-        gone.extend(remove(&transaction, serial)?);
+        gone.extend(remove(&transaction, serial, &mut effort)?);
     }
     transaction.commit()?;
     Ok(gone)
@@ -177,9 +182,10 @@ fn add(
     state: Option<&JobState>,
 ) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO jobs (id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
+        // Not where tasks of a removed job are left.
+        "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
              failed_task, failed_msg)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
@@ -222,19 +228,6 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.first_failure.as_deref().map(|first| &*first.msg),
     ])?;
     Ok(())
-}
-
-fn remove(transaction: &Transaction<'_>, serial: i64) -> rusqlite::Result<Option<Gone>> {
-    for statement in ["DELETE FROM tasks WHERE job = ?1", "DELETE FROM documents WHERE job = ?1"] {
-        transaction.prepare_cached(statement)?.execute([serial])?;
-    }
-    let gone = |row: &Row<'_>| {
-        Ok(Gone { family: Family::from_bytes(row.get(0)?), key: row.get_ref(1)?.as_str_or_null()?.map(Into::into) })
-    };
-    transaction
-        .prepare_cached("DELETE FROM jobs WHERE serial = ?1 RETURNING family, key")?
-        .query_row([serial], gone)
-        .optional()
 }
 
 fn serial(transaction: &Transaction<'_>, serials: &mut Serials, id: JobId) -> rusqlite::Result<Option<i64>> {

@@ -67,6 +67,7 @@ cases! {
         waiting_messages_are_counted,
         replies_reach_the_inbox_of_their_session,
         a_closed_session_is_over,
+        what_a_session_held_is_free_when_it_is_closed_whatever_ended_it,
         declaring_again_changes_nothing_and_otherwise_conflicts,
         a_queue_that_may_be_adopted_is_used_as_it_is,
         topics_and_fanouts_route,

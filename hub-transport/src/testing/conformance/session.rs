@@ -83,6 +83,20 @@ pub(super) async fn a_closed_session_is_over(fixture: &dyn Fixture) {
     assert!(session.declare(&Topology::default().queue(Queue::new(&queue, QueueKind::Quorum))).await.is_err());
 }
 
+pub(super) async fn what_a_session_held_is_free_when_it_is_closed_whatever_ended_it(fixture: &dyn Fixture) {
+    let (first, second) = (connect(fixture).await, connect(fixture).await);
+    let held = Topology::default().queue(Queue::new(unique("held"), QueueKind::Exclusive));
+    first.declare(&held).await.expect("it is new");
+    let publisher = first.publisher(10).await.expect("a publisher can be had");
+    // Brokers that end a publisher for this end the session with it.
+    let nowhere = Message::new(unique("no such exchange"), "", "x");
+    if let Ok(receipt) = publisher.publish(nowhere).await {
+        drop(receipt.await);
+    }
+    first.close(DEADLINE).await.expect("nothing is open");
+    second.declare(&held).await.expect("nobody holds it any more");
+}
+
 pub(super) async fn declaring_again_changes_nothing_and_otherwise_conflicts(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = Queue::new(unique("again"), QueueKind::Quorum);

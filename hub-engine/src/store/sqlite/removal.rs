@@ -1,0 +1,104 @@
+//! Removes jobs, in steps that hold the writer for a short time each.
+//!
+//! A job can have a million tasks, and a task values of megabytes. One transaction takes a job out of what readers see, with as
+//! many of its tasks as the transaction may still delete. The rest is left: it is deleted in transactions of its own, when the
+//! writer has nothing else to do. `counters` has a row for each such job, so that the next start goes on with it.
+
+use hub_core::id::Family;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+use super::known::Gone;
+
+/// How the rows in `counters` are named that say what is left.
+const LEFT: &str = "removed job";
+/// Maximum number of tasks that one transaction deletes.
+const ROWS: u32 = 10_000;
+/// Maximum size of their values in bytes; the last one may go beyond it.
+const BYTES: u64 = 32 * 1024 * 1024;
+
+/// What one transaction may still delete.
+#[derive(Debug)]
+pub(super) struct Effort {
+    rows: u32,
+    bytes: u64,
+}
+
+impl Effort {
+    pub(super) const fn new() -> Self {
+        Self { rows: ROWS, bytes: BYTES }
+    }
+
+    pub(super) const fn is_spent(&self) -> bool {
+        self.rows == 0 || self.bytes == 0
+    }
+}
+
+/// Takes out a job, with its tasks as far as the effort lasts.
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    serial: i64,
+    effort: &mut Effort,
+) -> rusqlite::Result<Option<Gone>> {
+    transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
+    let gone = |row: &Row<'_>| {
+        let key = row.get_ref(1)?.as_str_or_null()?.map(Into::into);
+        Ok(Gone { family: Family::from_bytes(row.get(0)?), key, left: None })
+    };
+    let gone = transaction
+        .prepare_cached("DELETE FROM jobs WHERE serial = ?1 RETURNING family, key")?
+        .query_row([serial], gone)
+        .optional()?;
+    let Some(mut gone) = gone else { return Ok(None) };
+    if !delete_tasks(transaction, serial, effort)? {
+        transaction
+            .prepare_cached("INSERT INTO counters (name, value) VALUES (?1, ?2)")?
+            .execute((name(serial), serial))?;
+        gone.left = Some(serial);
+    }
+    Ok(Some(gone))
+}
+
+/// Deletes tasks of a removed job. Returns whether that were all.
+pub(super) fn delete_left(connection: &mut Connection, serial: i64) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction()?;
+    let is_done = delete_tasks(&transaction, serial, &mut Effort::new())?;
+    if is_done {
+        transaction.prepare_cached("DELETE FROM counters WHERE name = ?1")?.execute([name(serial)])?;
+    }
+    transaction.commit()?;
+    Ok(is_done)
+}
+
+/// The removed jobs of which tasks are left.
+pub(super) fn left(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare("SELECT value FROM counters WHERE name LIKE ?1 || ' %' ORDER BY value")?;
+    statement.query_map([LEFT], |row| row.get(0))?.collect()
+}
+
+fn name(serial: i64) -> String {
+    format!("{LEFT} {serial}")
+}
+
+fn delete_tasks(transaction: &Transaction<'_>, serial: i64, effort: &mut Effort) -> rusqlite::Result<bool> {
+    // Lengths are in the rows' heads: no value is read for them.
+    let mut statement = transaction.prepare_cached(
+        "SELECT position, coalesce(octet_length(data), 0) + coalesce(octet_length(log), 0)
+             + coalesce(octet_length(error), 0) + coalesce(octet_length(msg), 0)
+         FROM tasks WHERE job = ?1 ORDER BY position",
+    )?;
+    let (mut rows, mut last) = (statement.query([serial])?, None);
+    let mut is_done = true;
+    while let Some(row) = rows.next()? {
+        if effort.is_spent() {
+            is_done = false;
+            break;
+        }
+        last = Some(row.get::<_, u32>(0)?);
+        effort.rows -= 1;
+        effort.bytes = effort.bytes.saturating_sub(row.get::<_, i64>(1)?.unsigned_abs());
+    }
+    if let Some(last) = last {
+        transaction.prepare_cached("DELETE FROM tasks WHERE job = ?1 AND position <= ?2")?.execute((serial, last))?;
+    }
+    Ok(is_done)
+}

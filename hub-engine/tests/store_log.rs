@@ -1,0 +1,174 @@
+//! SQLite's log beside the store, damaged: what can be read is read, what cannot is kept aside, and it is said.
+
+mod store_support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
+use rusqlite::{Connection, OpenFlags};
+use store_support::{add, crash, id, sqlite};
+
+const JOBS: u128 = 20;
+
+fn file(directory: &Path) -> PathBuf {
+    directory.join("hub.db")
+}
+
+fn log(directory: &Path) -> PathBuf {
+    directory.join("hub.db-wal")
+}
+
+fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(SqliteSettings::new(file(directory)))
+}
+
+/// A store after a crash, with jobs that are in the log alone.
+async fn crashed() -> tempfile::TempDir {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = sqlite(before.path());
+    for number in 1..=JOBS {
+        add(&*store, number, "j", 3).await;
+    }
+    crash(before.path(), after.path());
+    after
+}
+
+/// How many jobs the store has: the first ones.
+async fn jobs(store: &dyn Store) -> u128 {
+    let found = store.load_unfinished().await.unwrap();
+    let count = found.len() as u128;
+    assert_eq!(found.iter().map(|job| job.id).collect::<Vec<_>>(), (1..=count).map(id).collect::<Vec<_>>());
+    count
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_read_as_far_as_it_is_whole_and_kept_aside() {
+    let crashed = crashed().await;
+    let whole = std::fs::read(log(crashed.path())).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    // In the middle, and in its head.
+    for (number, at) in [(1, whole.len() / 2), (2, 5)] {
+        crash(crashed.path(), directory.path());
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xff;
+        std::fs::write(log(directory.path()), &damaged).unwrap();
+        let store = open(directory.path()).unwrap();
+        let found = jobs(&store).await;
+        assert!(found < JOBS && (found > 0) == (number == 1), "{found} jobs");
+        let kept = std::fs::read(directory.path().join(format!("hub.db-wal.damaged-{number}"))).unwrap();
+        assert!(kept == damaged, "the copy differs from the log");
+        add(&store, 99, "later", 1).await;
+        store.close().await;
+        drop(store);
+        // It is said once.
+        assert!(open(directory.path()).unwrap().get(id(99)).await.unwrap().is_some());
+        assert!(!directory.path().join(format!("hub.db-wal.damaged-{}", number + 1)).exists());
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_a_crash_has_cut_off_is_no_damaged_one() {
+    let directory = crashed().await;
+    let whole = std::fs::read(log(directory.path())).unwrap();
+    std::fs::write(log(directory.path()), &whole[..whole.len() - 1000]).unwrap();
+    assert_eq!(jobs(&open(directory.path()).unwrap()).await, JOBS - 1);
+    let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.contains("damaged")), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_was_damaged_while_another_program_has_the_store_open_is_named() {
+    let directory = crashed().await;
+    let shell = Connection::open_with_flags(file(directory.path()), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let count = |shell: &Connection| shell.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count(&shell).unwrap(), i64::try_from(JOBS).unwrap());
+    let whole = std::fs::read(log(directory.path())).unwrap();
+    for damaged in [vec![0; whole.len()], Vec::new()] {
+        // In its place: the other program has this file open.
+        std::fs::write(log(directory.path()), damaged).unwrap();
+        let refused = open(directory.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::DamagedLog { .. }) && refused.is_final(), "{refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains("hub.db-wal is damaged") && text.contains("end other programs"), "{text}");
+    }
+    std::fs::write(log(directory.path()), whole).unwrap();
+    assert_eq!(jobs(&open(directory.path()).unwrap()).await, JOBS);
+}
+
+#[tokio::test]
+async fn a_store_that_is_in_its_damaged_log_alone_is_not_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = Connection::open(file(directory.path())).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    connection.execute_batch(include_str!("../src/store/sqlite/schema.sql")).unwrap();
+    let after = tempfile::tempdir().unwrap();
+    crash(directory.path(), after.path());
+    let mut damaged = std::fs::read(log(after.path())).unwrap();
+    damaged[5] ^= 0xff;
+    std::fs::write(log(after.path()), &damaged).unwrap();
+    let refused = open(after.path()).unwrap_err();
+    assert!(matches!(refused, StoreError::DamagedLog { .. }), "{refused:?}");
+    assert!(std::fs::read(after.path().join("hub.db-wal.damaged-1")).unwrap() == damaged, "the copy differs");
+}
+
+#[tokio::test]
+async fn a_new_store_is_a_store_without_its_log() {
+    let (directory, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = sqlite(directory.path());
+    add(&*store, 1, "j", 1).await;
+    std::fs::copy(file(directory.path()), file(after.path())).unwrap();
+    let version: i64 =
+        Connection::open(file(after.path())).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 1);
+}
+
+#[tokio::test]
+async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        // Each opening brings what was in the log into the file.
+        add(&open(directory.path()).unwrap(), number, "before", 3).await;
+    }
+    for damage in ["zeros", "cut off", "cut off and written on"] {
+        let store = open(directory.path()).unwrap();
+        for number in 11..=15 {
+            add(&store, number, "after", 3).await;
+        }
+        let file = std::fs::File::options().write(true).open(log(directory.path())).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(0).unwrap();
+        if damage == "zeros" {
+            file.set_len(length).unwrap();
+            // It is noticed when something is read.
+            store.get(id(11)).await.unwrap_err();
+        } else if damage == "cut off and written on" {
+            let submitted_at = store_support::running(1).submitted_at;
+            let added = Change::JobAdded { id: id(16), job: store_support::job("j", 3, None), submitted_at };
+            let error = store.commit(Arc::new(vec![added])).await.unwrap_err();
+            assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+        }
+        drop(store);
+        let store = open(directory.path()).unwrap();
+        assert_eq!(jobs(&store).await, 3, "{damage}");
+        store.close().await;
+    }
+    assert!(directory.path().join("hub.db-wal.damaged-1").exists(), "what was written behind the hole");
+}
+
+#[tokio::test]
+async fn another_program_may_fold_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for number in 1..=5 {
+        add(&store, number, "j", 3).await;
+        let shell = Connection::open(file(directory.path())).unwrap();
+        shell.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        assert_eq!(std::fs::metadata(log(directory.path())).unwrap().len(), 0);
+    }
+    drop(store);
+    assert!(!log(directory.path()).exists());
+    assert_eq!(jobs(&open(directory.path()).unwrap()).await, 5);
+}
