@@ -44,11 +44,11 @@ class Client:
         return self.ask("jobs", text, message_id=name, delivery_mode=2)["id"]
 
     def wait(self, job):
-        """Returns the record of a job when it has ended."""
+        """Returns the record of a job when it has ended. Until then its summary is enough: a record may be large."""
         while True:
-            record = self.ask("requests", json.dumps({"v": 1, "type": "job", "id": job, "wait_ms": 10000}))
-            if record["status"] in ("SUCCESS", "FAILED", "CANCELLED"):
-                return record
+            summary = self.ask("requests", json.dumps({"v": 1, "type": "summary", "id": job, "wait_ms": 10000}))
+            if summary["status"] in ("SUCCESS", "FAILED", "CANCELLED"):
+                return self.ask("requests", json.dumps({"v": 1, "type": "job", "id": job}))
 
 
 def main():
@@ -62,7 +62,9 @@ def main():
     with open(options.job, encoding="utf-8") as file:
         job = client.submit(file.read(), options.id or str(uuid.uuid4()))
     record = client.wait(job)
-    print(json.dumps({"id": job, "status": record["status"], "output": record["output"]}))
+    print(json.dumps({"id": job, "status": record["status"], "output": record.get("output")}))
+    if record.get("msg"):
+        print("job %s: %s" % (record["name"], record["msg"]), file=sys.stderr)
     sys.exit(0 if record["status"] == "SUCCESS" else 1)
 
 

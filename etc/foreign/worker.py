@@ -176,7 +176,8 @@ class Worker:
         if self.running is None or self.running[1] is None or time.monotonic() - self.running[2] < LONG_AFTER:
             return
         task, tag, start = self.running
-        self.report(task, {"type": "started", "tasks": [issue_of(task)]})
+        ran_ms = int((time.monotonic() - start) * 1000)
+        self.report(task, {"type": "started", "tasks": [dict(issue_of(task), ran_ms=ran_ms)]})
         self.consuming.basic_ack(tag)
         self.running = (task, None, start)
         # Nothing more until the slot is free. What was delivered meanwhile arrives before this returns.

@@ -3,8 +3,8 @@
 //! Flags win over the environment (clap sees to that), both win over the file, the file over the defaults.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
+use crate::bounds;
 use crate::exit::{Exit, Failure};
 use crate::ini;
 use crate::store::MEMORY;
@@ -76,9 +76,6 @@ pub(crate) enum LogLevel {
     /// The same as error
     Critical,
 }
-
-/// Maximum number of slots of a worker.
-pub(crate) const MAXIMUM_SLOTS: u32 = 10_000;
 
 const HUB_KEYS: [&str; 25] = [
     "broker",
@@ -176,7 +173,7 @@ impl Config {
             "pid_file" => self.pid_file = path()?,
             "tasks_dir" => self.tasks_dir = path()?,
             "pools" => self.pools = Some(value.to_owned()),
-            "slots" => self.slots = Some(at_most(number(value, 1)?, MAXIMUM_SLOTS)?),
+            "slots" => self.slots = Some(bounds::SLOTS.read(value)?),
             // A bare name is looked for in PATH.
             "python" => self.python = if value.contains('/') { path()? } else { Some(value.into()) },
             "http" => self.http = Some(value.to_owned()),
@@ -185,20 +182,20 @@ impl Config {
             "client_cert_file" => self.client_cert_file = path()?,
             "client_key_file" => self.client_key_file = path()?,
             "store" => self.store = if value == MEMORY { Some(value.into()) } else { path()? },
-            "retain_jobs" => self.retain_jobs = Some(number(value, 0)?),
-            "max_job_bytes" => self.max_job_bytes = Some(number(value, 1)?),
-            "max_job_tasks" => self.max_job_tasks = Some(number(value, 1)?),
-            "max_job_depth" => self.max_job_depth = Some(number(value, 3)?),
-            "max_value_bytes" => self.max_value_bytes = Some(number(value, 1)?),
-            "max_live_bytes" => self.max_live_bytes = Some(number(value, 1)?),
-            "max_result_bytes" => self.max_result_bytes = Some(number(value, 1)?),
-            "max_log_bytes" => self.max_log_bytes = Some(number(value, 0)?),
-            "max_message_bytes" => self.max_message_bytes = Some(number(value, 1)?),
-            "heartbeat" => self.heartbeat = Some(number(value, 2)?),
+            "retain_jobs" => self.retain_jobs = Some(bounds::RETAIN_JOBS.read(value)?),
+            "max_job_bytes" => self.max_job_bytes = Some(bounds::MAX_JOB_BYTES.read(value)?),
+            "max_job_tasks" => self.max_job_tasks = Some(bounds::MAX_JOB_TASKS.read(value)?),
+            "max_job_depth" => self.max_job_depth = Some(bounds::MAX_JOB_DEPTH.read(value)?),
+            "max_value_bytes" => self.max_value_bytes = Some(bounds::MAX_VALUE_BYTES.read(value)?),
+            "max_live_bytes" => self.max_live_bytes = Some(bounds::MAX_LIVE_BYTES.read(value)?),
+            "max_result_bytes" => self.max_result_bytes = Some(bounds::MAX_RESULT_BYTES.read(value)?),
+            "max_log_bytes" => self.max_log_bytes = Some(bounds::MAX_LOG_BYTES.read(value)?),
+            "max_message_bytes" => self.max_message_bytes = Some(bounds::MAX_MESSAGE_BYTES.read(value)?),
+            "heartbeat" => self.heartbeat = Some(bounds::HEARTBEAT.read(value)?),
             "log_file" => self.log_file = path()?,
             "log_level" => self.log_level = Some(word(value)?),
-            "log_max_size" => self.log_max_size = Some(number(value, 1)?),
-            "log_retain" => self.log_retain = Some(number(value, 0)?),
+            "log_max_size" => self.log_max_size = Some(bounds::LOG_MAX_SIZE.read(value)?),
+            "log_retain" => self.log_retain = Some(bounds::LOG_RETAIN.read(value)?),
             _ => return Err("unknown key".to_owned()),
         }
         Ok(())
@@ -213,22 +210,23 @@ fn word<T: clap::ValueEnum>(value: &str) -> Result<T, String> {
     })
 }
 
-fn number<T: FromStr + PartialOrd + From<u8>>(value: &str, least: u8) -> Result<T, String> {
-    let number = value.parse().ok().filter(|number| *number >= T::from(least));
-    number.ok_or_else(|| format!("must be a whole number, at least {least}"))
-}
-
-fn at_most(number: u32, limit: u32) -> Result<u32, String> {
-    if number <= limit { Ok(number) } else { Err(format!("must be at most {limit}")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_below_and_beyond_their_limits_are_refused() {
-        for text in ["slots=-1", "slots=10001", "retain_jobs=-5", "max_job_bytes=-1", "log_retain=-1", "slots=1e3"] {
+        for text in [
+            "slots=-1",
+            "slots=10001",
+            "slots=1e3",
+            "retain_jobs=-5",
+            "max_job_bytes=-1",
+            "max_job_depth=121",
+            "max_value_bytes=134217729",
+            "heartbeat=65536",
+            "log_retain=-1",
+        ] {
             let problems =
                 Config::parse(&format!("[HUB]\n{}", text.replace("log_", "\n[LOGGING]\nlog_")), Path::new("."));
             assert!(problems.is_err(), "{text}");

@@ -1,6 +1,7 @@
 //! `ctrl-hub-dispatcher` and `ctrl-hub-worker`: start, stop, restart and look after daemons, with the exit
 //! codes that init scripts expect.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -19,12 +20,19 @@ use crate::exit::{Exit, Failure, answer, tell};
 const DAEMONS: [&str; 2] = ["hub-dispatcher", "hub-worker"];
 /// How often a stopping daemon is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Time after which a daemon that has said nothing yet is reported as not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a daemon that could not start may take to end.
 const ENDING: Duration = Duration::from_secs(10);
 
+const EXAMPLES: &str = "\
+Examples:
+  ctrl-hub-dispatcher -c etc/dispatcher.conf start
+  ctrl-hub-worker -c etc/worker.conf --timeout 300 stop";
+
 /// Starts and stops a daemon of Hub's.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 struct Args {
     /// The daemon's configuration file
     #[arg(short, long, value_name = "FILE")]
@@ -159,13 +167,18 @@ impl<'a> Control<'a> {
             });
         }
         let deadline = Instant::now() + self.timeout;
-        let mut waiting = String::new();
+        let mut told = HashSet::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = match said.recv_timeout(left) {
+            let patience = if told.is_empty() { left.min(PATIENCE) } else { left };
+            let line = match said.recv_timeout(patience) {
                 Ok(line) => line.replace('\u{1f}', "\n"),
+                Err(mpsc::RecvTimeoutError::Timeout) if patience < left => {
+                    "waiting until it is connected to the broker and serves".to_owned()
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    return Err(format!("not ready after {} s. {waiting}", self.timeout.as_secs()));
+                    let waited = if told.is_empty() { "" } else { ": what it waited for did not come" };
+                    return Err(format!("it was not ready within {} s (--timeout){waited}", self.timeout.as_secs()));
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     let status = daemon.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -176,8 +189,10 @@ impl<'a> Control<'a> {
                 return Ok(());
             } else if let Some(why) = line.strip_prefix("error ") {
                 return Err(why.to_owned());
-            } else if let Some(cause) = line.strip_prefix("waiting ") {
-                cause.clone_into(&mut waiting);
+            } else if let Some(cause) = line.strip_prefix("waiting ")
+                && told.insert(cause.to_owned())
+            {
+                tell(format_args!("{} waits, at most {} s: {cause}", self.program, self.timeout.as_secs()));
             }
         }
     }

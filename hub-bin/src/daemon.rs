@@ -18,6 +18,7 @@ use nix::fcntl::OFlag;
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};
+use crate::logging;
 use crate::notify;
 use crate::signals::Signals;
 
@@ -67,7 +68,10 @@ where
         Err(failure) => {
             ready.tell(&format!("error {}", failure.to_string().replace('\n', "\u{1f}")));
             notify::status(&failure.to_string());
-            tracing::error!("{failure}");
+            // Standard error has it from the report.
+            if logging::has_file() {
+                tracing::error!("{}", failure.in_one_line());
+            }
             failure.report()
         }
     }
@@ -90,11 +94,13 @@ impl Ready {
         }
     }
 
-    /// Waits until the program is up. Says meanwhile what it waits for, and gives up where waiting cannot help.
+    /// Waits until the program is up. Says meanwhile what it waits for, and gives up where waiting cannot help. `explain`
+    /// says it for people.
     pub(crate) async fn wait(
         &mut self,
         up: impl Future<Output = ()>,
         mut health: watch::Receiver<LinkHealth>,
+        explain: impl Fn(&hub_transport::Error) -> String,
         signals: &mut Signals,
     ) -> Result<(), Failure> {
         tokio::pin!(up);
@@ -107,16 +113,12 @@ impl Ready {
                 }
                 Ok(()) = health.changed() => {
                     let LinkHealth::Down(Some(cause)) = health.borrow_and_update().clone() else { continue };
-                    let failure = Failure::new(Exit::Unreachable, cause.to_string());
-                    let failure = match std::error::Error::source(&*cause) {
-                        Some(source) => failure.because(source.to_string()),
-                        None => failure,
-                    };
+                    let why = explain(&cause);
                     if !cause.is_retryable() {
-                        return Err(failure);
+                        return Err(Failure::new(Exit::Unreachable, why));
                     }
-                    notify::status(&format!("waiting for the broker: {failure}"));
-                    self.tell(&format!("waiting {}", failure.to_string().replace('\n', "\u{1f}")));
+                    notify::status(&format!("waiting for the broker: {why}"));
+                    self.tell(&format!("waiting {}", why.replace('\n', "\u{1f}")));
                 }
             }
         }

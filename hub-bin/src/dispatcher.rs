@@ -6,15 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use hub_engine::client::no_connection;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
 use hub_engine::store::StoreError;
 use hub_engine::worker::Worker;
-use hub_transport::Transport;
 use hub_transport::memory::MemoryBroker;
+use hub_transport::{ErrorKind, Transport};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::bounds;
 use crate::config::{Config, LogLevel, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::exit::{Exit, Failure};
@@ -26,12 +28,16 @@ use crate::signals::{GRACE, Signals};
 use crate::store::StoreArgs;
 use crate::worker::WorkArgs;
 
+const EXAMPLES: &str = "\
+Examples:
+  hub-dispatcher -c etc/dispatcher.conf                      serve a Hub at the broker that the file names
+  hub-dispatcher --transport memory --tasks-dir etc/tasks    serve a whole Hub in one process, without a broker";
 /// Where the HTTP API is where nothing else is said.
 const DEFAULT_HTTP: &str = "127.0.0.1:8420";
 
 /// Takes jobs, decides the order of their tasks, hands them to workers, and answers what clients ask.
 #[derive(Debug, Parser)]
-#[command(name = "hub-dispatcher", version)]
+#[command(name = "hub-dispatcher", version, after_help = EXAMPLES)]
 struct Args {
     /// What carries messages [default: amqp]
     #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
@@ -49,7 +55,7 @@ struct Args {
     #[command(flatten)]
     limits: JobLimitArgs,
     /// With so many bytes of unfinished jobs in memory no further ones are taken in [default: 1073741824]
-    #[arg(long, env = "HUB_MAX_LIVE_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HUB_MAX_LIVE_BYTES", value_name = "N", value_parser = bounds::MAX_LIVE_BYTES.parser::<u64>())]
     max_live_bytes: Option<u64>,
     #[command(flatten)]
     log: LogArgs,
@@ -100,6 +106,13 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     args.log.start(&config)?;
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     let in_memory = args.transport.or(config.transport) == Some(TransportKind::Memory);
+    let work = args.work.merge(&config);
+    if in_memory && work.is_none() {
+        let message =
+            "--transport memory is a whole Hub in this process, and without task modules no task can run in it";
+        let advice = "add --tasks-dir DIR, or tasks_dir in the configuration file";
+        return Err(Failure::new(Exit::Usage, message).advise(advice));
+    }
     let reach = args.reach.merge(&config);
     let transport: Arc<dyn Transport> =
         if in_memory { MemoryBroker::new().transport() } else { reach.transport("hub-dispatcher")? };
@@ -124,7 +137,8 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
         let settings = HttpSettings { token, max_body_bytes, ..HttpSettings::default() };
         tokio::spawn(http::serve(listener, dispatcher.hub(), settings, shutdown.clone()));
     }
-    let worker = match args.work.merge(&config) {
+    let broker = transport.describe();
+    let worker = match work {
         Some(work) if in_memory => Some(work.start(transport, &reach.prefix).await?),
         _ => None,
     };
@@ -137,8 +151,15 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
             worker.ready().await;
         }
     };
+    let explain = |cause: &hub_transport::Error| match cause.kind() {
+        // Its own queue is the only one that a dispatcher needs alone.
+        ErrorKind::InUse => format!(
+            "another dispatcher serves this Hub at {broker}: this one stands by and takes over when that one ends"
+        ),
+        _ => no_connection(&broker, Some(cause)),
+    };
     let mut outcome = tokio::select! {
-        outcome = ready.wait(up, dispatcher.link_health(), &mut signals) => outcome,
+        outcome = ready.wait(up, dispatcher.link_health(), explain, &mut signals) => outcome,
         error = dispatcher.broken() => Err(store_broken(&error)),
     };
     if outcome.is_ok() {

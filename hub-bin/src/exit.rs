@@ -91,6 +91,11 @@ impl Failure {
         self
     }
 
+    /// The same for a log, where an event is one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        self.to_string().replace("\n  ", "; ").replace('\n', "; ")
+    }
+
     /// Tells the user, and ends with the code. What it quotes may come from anywhere.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.is_silent {
@@ -103,9 +108,15 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
+        let mut said = self.message.clone();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
-            write!(f, "\n  caused by: {error}")?;
+            let text = error.to_string();
+            // An error may repeat what the one before it says.
+            if !said.contains(&text) {
+                write!(f, "\n  caused by: {text}")?;
+                said = text;
+            }
             next = error.source();
         }
         self.advice.iter().try_for_each(|advice| write!(f, "\n  {advice}"))

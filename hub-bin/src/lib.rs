@@ -1,6 +1,7 @@
 //! Hub's programs: arguments in, exit code out. What Hub does is in `hub-engine`; here is only how people
 //! and scripts tell it what to do, and how it answers them.
 
+mod bounds;
 pub mod client;
 mod config;
 pub mod control;

@@ -3,23 +3,24 @@
 use hub_core::job::Limits;
 use hub_engine::runner::RunnerSettings;
 
+use crate::bounds;
 use crate::config::Config;
 
 /// What a job may be.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct JobLimitArgs {
     /// How large the text of a job may be, in bytes [default: 16777216]
-    #[arg(long, env = "HUB_MAX_JOB_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HUB_MAX_JOB_BYTES", value_name = "N", value_parser = bounds::MAX_JOB_BYTES.parser::<u64>())]
     max_job_bytes: Option<u64>,
     /// How many tasks a job may have [default: 1000000]
-    #[arg(long, env = "HUB_MAX_JOB_TASKS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HUB_MAX_JOB_TASKS", value_name = "N", value_parser = bounds::MAX_JOB_TASKS.parser::<u64>())]
     max_job_tasks: Option<u64>,
     /// How deep arrays and objects may be within each other, the job itself being the first; 120 at most [default: 64]
-    #[arg(long, env = "HUB_MAX_JOB_DEPTH", value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(long, env = "HUB_MAX_JOB_DEPTH", value_name = "N", value_parser = bounds::MAX_JOB_DEPTH.parser::<u64>())]
     max_job_depth: Option<u64>,
     /// Maximum size of a task's arguments and a job's output once references are replaced, and of a result, in bytes;
     /// 134217728 at most, and always at least 64 KiB below --max-message-bytes [default: 12582912]
-    #[arg(long, env = "HUB_MAX_VALUE_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HUB_MAX_VALUE_BYTES", value_name = "N", value_parser = bounds::MAX_VALUE_BYTES.parser::<u64>())]
     max_value_bytes: Option<u64>,
 }
 
@@ -27,10 +28,10 @@ pub(crate) struct JobLimitArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ResultLimitArgs {
     /// How large a task's result may be, in bytes; a larger one fails the task [default: 8388608]
-    #[arg(long, env = "HUB_MAX_RESULT_BYTES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HUB_MAX_RESULT_BYTES", value_name = "N", value_parser = bounds::MAX_RESULT_BYTES.parser::<u64>())]
     max_result_bytes: Option<u64>,
     /// How much of what a task prints is kept, in bytes: its end [default: 65536]
-    #[arg(long, env = "HUB_MAX_LOG_BYTES", value_name = "N")]
+    #[arg(long, env = "HUB_MAX_LOG_BYTES", value_name = "N", value_parser = bounds::MAX_LOG_BYTES.parser::<u64>())]
     max_log_bytes: Option<u64>,
 }
 

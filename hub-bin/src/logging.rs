@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hub_core::text::{Escaping, Shown};
 use logroller::{LogRollerBuilder, Rotation, RotationSize};
@@ -25,12 +26,19 @@ const MAX_SIZE: u64 = 5 * 1024 * 1024;
 /// So many put aside are kept.
 const RETAIN: u64 = 5;
 
+static HAS_FILE: AtomicBool = AtomicBool::new(false);
+
 /// Where log lines go.
 pub(crate) struct Log<'a> {
     pub(crate) file: Option<&'a Path>,
     pub(crate) level: LogLevel,
     pub(crate) max_size: Option<u64>,
     pub(crate) retain: Option<u64>,
+}
+
+/// Whether log lines go to a file.
+pub(crate) fn has_file() -> bool {
+    HAS_FILE.load(Ordering::Relaxed)
 }
 
 /// Starts logging, for the life of the process.
@@ -53,6 +61,7 @@ pub(crate) fn start(log: &Log<'_>) -> Result<(), Failure> {
             builder.with_ansi(ansi).event_format(Lines { time: false }).with_writer(io::stderr).init();
         }
         Some(path) => {
+            HAS_FILE.store(true, Ordering::Relaxed);
             let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
                 Failure::new(Exit::Usage, format!("cannot write the log file {}", path.display())).because(error)
             };

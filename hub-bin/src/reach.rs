@@ -7,6 +7,7 @@ use std::time::Duration;
 use hub_transport::Transport;
 use hub_transport::amqp::{AmqpAddress, AmqpSettings, TlsFiles};
 
+use crate::bounds;
 use crate::config::{AmqpClient, Config};
 use crate::exit::{Exit, Failure};
 
@@ -42,11 +43,12 @@ pub(crate) struct ReachArgs {
     #[arg(long, env = "HUB_CLIENT_KEY_FILE", value_name = "FILE", global = true)]
     pub(crate) client_key_file: Option<PathBuf>,
     /// The largest message that the broker takes, in bytes [default: 16777216, as RabbitMQ since 4.0]
-    #[arg(long, env = "HUB_MAX_MESSAGE_BYTES", value_name = "N", global = true)]
+    #[arg(long, env = "HUB_MAX_MESSAGE_BYTES", value_name = "N", global = true,
+        value_parser = bounds::MAX_MESSAGE_BYTES.parser::<u64>())]
     pub(crate) max_message_bytes: Option<u64>,
     /// Interval of the connection's heartbeats. A node that is cut off is noticed after twice as long [default: 5]
     #[arg(long, env = "HUB_HEARTBEAT", value_name = "SECONDS", global = true,
-        value_parser = clap::value_parser!(u16).range(2..))]
+        value_parser = bounds::HEARTBEAT.parser::<u16>())]
     pub(crate) heartbeat: Option<u16>,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
 
+use crate::bounds;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -21,7 +22,7 @@ pub(crate) struct StoreArgs {
     #[arg(long, env = "HUB_STORE", value_name = "FILE")]
     store: Option<PathBuf>,
     /// How many finished jobs are kept [default: 10000]
-    #[arg(long, env = "HUB_RETAIN_JOBS", value_name = "N")]
+    #[arg(long, env = "HUB_RETAIN_JOBS", value_name = "N", value_parser = bounds::RETAIN_JOBS.parser::<u64>())]
     pub(crate) retain_jobs: Option<u64>,
 }
 

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
-use hub_engine::runner::{ModuleRunner, RunnerError, RunnerSettings};
+use hub_engine::client::no_connection;
+use hub_engine::runner::{Catalogue, ModuleRunner, Runner, RunnerError, RunnerSettings};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::Transport;
+use tokio::sync::watch;
 
-use crate::config::{Config, MAXIMUM_SLOTS, TransportKind};
+use crate::bounds;
+use crate::config::{Config, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::dispatcher::LogArgs;
 use crate::exit::{Exit, Failure};
@@ -18,9 +21,14 @@ use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
 
+const EXAMPLES: &str = "\
+Examples:
+  hub-worker -c etc/worker.conf
+  hub-worker -b amqps://me:secret@rabbit/v --tasks-dir tasks --pool default,gpu --slots 8";
+
 /// Takes tasks from the broker, runs their modules, and sends back what they return.
 #[derive(Debug, Parser)]
-#[command(name = "hub-worker", version)]
+#[command(name = "hub-worker", version, after_help = EXAMPLES)]
 struct Args {
     /// What carries messages [default: amqp]
     #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
@@ -42,7 +50,7 @@ pub(crate) struct WorkArgs {
     #[arg(long, env = "HUB_TASKS_DIR", value_name = "DIR")]
     pub(crate) tasks_dir: Option<PathBuf>,
     /// How many tasks run at a time [default: one for each processor]
-    #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMUM_SLOTS)))]
+    #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = bounds::SLOTS.parser::<u32>())]
     pub(crate) slots: Option<u32>,
     /// The pools to serve, with commas between them [default: default]
     #[arg(long = "pool", env = "HUB_POOLS", value_name = "POOLS", value_delimiter = ',')]
@@ -94,6 +102,15 @@ impl Work {
 
     /// Starts the worker.
     pub(crate) async fn start(self, transport: Arc<dyn Transport>, prefix: &str) -> Result<Worker, Failure> {
+        self.start_with_catalogue(transport, prefix).await.map(|(worker, _)| worker)
+    }
+
+    /// Starts the worker. With it comes what its modules offer, now and from now on.
+    pub(crate) async fn start_with_catalogue(
+        self,
+        transport: Arc<dyn Transport>,
+        prefix: &str,
+    ) -> Result<(Worker, watch::Receiver<Arc<Catalogue>>), Failure> {
         let tasks_dir = self.runner.tasks_dir.display().to_string();
         let runner = ModuleRunner::start(self.runner).await.map_err(|error| {
             // What the machine lacks now it may have later: a service manager is to try again.
@@ -102,16 +119,26 @@ impl Work {
         })?;
         let missing = runner.missing();
         if !missing.is_empty() {
+            let named: Vec<String> = missing.iter().map(|name| in_words(name, &runner)).collect();
             let message = format!(
                 "the job names task modules that {tasks_dir} does not have: {}. Each is a file there, such as {}.py, or an executable",
-                missing.join(", "),
+                named.join(", "),
                 missing[0]
             );
             return Err(Failure::new(Exit::Usage, message));
         }
         let mut settings = WorkerSettings::new(prefix, self.slots);
         settings.pools = self.pools;
-        Ok(Worker::start(transport, Arc::new(runner), settings))
+        let catalogue = runner.catalogue();
+        Ok((Worker::start(transport, Arc::new(runner), settings), catalogue))
+    }
+}
+
+/// A module that is missing, and the one that may be meant.
+fn in_words(name: &str, runner: &ModuleRunner) -> String {
+    match runner.nearest(name) {
+        Some(near) => format!("{name} (did you mean {near}?)"),
+        None => name.to_owned(),
     }
 }
 
@@ -145,9 +172,12 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
     tracing::info!("Starting worker, connecting to broker {}...", reach.shown_broker());
-    let worker = work.start(reach.transport("hub-worker")?, &reach.prefix).await?;
+    let transport = reach.transport("hub-worker")?;
+    let broker = transport.describe();
+    let worker = work.start(transport, &reach.prefix).await?;
     tokio::spawn(probe::log_advice(reach.broker.clone(), worker.link_health()));
-    let outcome = ready.wait(worker.ready(), worker.link_health(), &mut signals).await;
+    let explain = |cause: &hub_transport::Error| no_connection(&broker, Some(cause));
+    let outcome = ready.wait(worker.ready(), worker.link_health(), explain, &mut signals).await;
     if outcome.is_ok() {
         ready.serve(worker.link_health(), async || worker.is_alive().await, &mut signals).await;
     }

@@ -48,7 +48,11 @@ async fn every_operation_reaches_the_hub() {
     *fake.record.lock().unwrap() = Some(record.clone());
     assert_eq!(hub.job(id, None).await.unwrap(), record);
     assert_eq!(hub.job(id, Some(Duration::from_millis(250))).await.unwrap(), record);
-    assert_eq!(fake.take_calls().len(), 2);
+    let calls = fake.take_calls();
+    let [first, waiting, last] = &calls[..] else { panic!("{calls:?}") };
+    let whole = format!("job {id} None");
+    assert_eq!((first, last), (&whole, &whole), "the record is asked for once");
+    assert!(waiting.starts_with(&format!("summary {id} Some(")), "{waiting}");
 
     let filter = JobFilter {
         status: vec![JobStatus::Failed, JobStatus::Cancelled],

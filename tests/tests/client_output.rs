@@ -147,7 +147,7 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
         json!([{"name": name, "task_name": "echo", "args": [[long, "b\nc\u{202e}"]]}, {"name": "echo", "args": [2]}]);
     let id = programs.submit(&json!({"name": name, "tasks": tasks}).to_string());
     programs.ended(&id);
-    for width in [60_usize, 80, 100, 132, 200] {
+    for width in [20_usize, 60, 80, 100, 132, 200] {
         for command in [&["list"][..], &["workers"], &["status", "last"]] {
             let client = &mut programs.command("hub-client");
             let output = client.args(command).args(["-o", "table"]).env("COLUMNS", width.to_string()).output().unwrap();
@@ -156,7 +156,8 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
             let rows: Vec<&str> = table.lines().skip(heading).take_while(|line| !line.is_empty()).collect();
             assert_eq!(rows.len(), if command[0] == "status" { 3 } else { 2 }, "{table}");
             let rows = rows.join("\n");
-            assert!(widest(&rows) <= width, "{width} of {}:\n{rows}", widest(&rows));
+            // Below this width, columns that are never cut need more.
+            assert!(width < 60 || widest(&rows) <= width, "{width} of {}:\n{rows}", widest(&rows));
         }
     }
     let narrow = programs.command("hub-client").args(["list", "-o", "table"]).env("COLUMNS", "80").output().unwrap();

@@ -60,7 +60,8 @@ fn two_dispatchers_do_not_share_a_store() {
     let store = directory.path().join("jobs.db");
     let (_programs, hub) = start(&store);
     let second = Programs::alone();
-    let arguments = ["--transport", "memory", "--http", "none", "--store", &store.to_string_lossy()];
+    let arguments =
+        ["--transport", "memory", "--tasks-dir", ".", "--http", "none", "--store", &store.to_string_lossy()];
     let refused = second.run("hub-dispatcher", &arguments);
     let text = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(5), "{text}");
@@ -99,7 +100,8 @@ fn a_dispatcher_whose_store_is_damaged_ends_and_says_what_to_do() {
     bytes[4096..].fill(0xa5);
     std::fs::write(&store, &bytes).unwrap();
     let alone = Programs::alone();
-    let arguments = ["--transport", "memory", "--http", "none", "--store", &store.to_string_lossy()];
+    let arguments =
+        ["--transport", "memory", "--tasks-dir", ".", "--http", "none", "--store", &store.to_string_lossy()];
     let refused = alone.run("hub-dispatcher", &arguments);
     let text = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(5), "{text}");

@@ -15,7 +15,7 @@ use crate::reach::ReachArgs;
 
 /// Submits jobs to Hub, follows them and stops them. Runs jobs without a broker, too.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "hub-client", version, after_help = help::ROOT, arg_required_else_help = true,
+#[command(name = "hub-client", version, after_help = help::root(),
     group = ArgGroup::new("manual").args(["create", "status", "update", "delete"]), args_conflicts_with_subcommands = false)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -59,7 +59,7 @@ pub(super) struct HttpArgs {
     #[arg(long, env = "HUB_HTTP_TOKEN_FILE", value_name = "FILE", global = true)]
     pub(super) http_token_file: Option<PathBuf>,
     /// Maximum time to connect, and to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds, global = true)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds, global = true)]
     pub(super) timeout: f64,
 }
 
@@ -201,7 +201,7 @@ pub(super) enum Command {
     Workers,
     /// Show the state of the dispatcher
     Health,
-    /// Check a job file without submitting it
+    /// Check a job file without submitting it; with -o json the problems go to standard output
     #[command(after_help = help::VALIDATE)]
     Validate {
         /// The job's file; "-" for standard input
@@ -232,9 +232,18 @@ pub(super) struct ViewArgs {
     /// Show the record without arguments, results, output, errors and logs, which may be large
     #[arg(long)]
     no_data: bool,
-    /// Show only these keys of the job and its tasks, as JSON: id,status,tasks
-    #[arg(long, value_name = "KEYS")]
+    /// Show only these keys of the job and of its tasks, as JSON, with commas between them. Tasks are shown only if "tasks" is
+    /// among them: --fields status,msg shows how the job ended, --fields name,status,tasks how each task did
+    #[arg(long, value_name = "KEYS", value_parser = keys)]
     fields: Option<String>,
+}
+
+impl Args {
+    /// Whether anything is to be done.
+    pub(super) const fn has_command(&self) -> bool {
+        let ManualArgs { create, status, update, delete } = &self.manual;
+        self.command.is_some() || create.is_some() || status.is_some() || update.is_some() || delete.is_some()
+    }
 }
 
 impl ViewArgs {
@@ -266,6 +275,15 @@ fn seconds(text: &str) -> Result<f64, String> {
         return Ok(seconds);
     }
     Err("the number of seconds must be more than 0, and 1000000000 at most".to_owned())
+}
+
+/// A list of keys that records have. A dispatcher would refuse others when the job has ended, which is late.
+fn keys(text: &str) -> Result<String, String> {
+    let view = View::whole().with_fields(text);
+    if view.fields.as_ref().is_none_or(Vec::is_empty) {
+        return Err("no key is named: write some, such as status,msg".to_owned());
+    }
+    view.check().map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// A point in time, or how long ago it is.

@@ -21,6 +21,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
     match command {
         Command::Submit { file, wait, wait_limit, id, view } => {
             let text = input::read_job(&file, output)?;
+            problems::check(&file, &text)?;
             let reached = args.reach().await?;
             let submission = Submission { text: text.as_str().into(), id };
             let refused = |error| refused(&file, &text, error);

@@ -125,7 +125,7 @@ async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Outp
             Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
             Err(error) => return Err(error.into()),
         };
-        progress.show(&summary.name, u64::from(summary.tasks_ended), u64::from(summary.tasks));
+        progress.show(&summary);
         if summary.status.is_terminal() {
             progress.clear();
             return Ok(Followed::Ended(summary.status));

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
-use clap_mangen::Man;
 
-use super::help;
 use super::output::Output;
+use super::{help, pages};
 use crate::exit::{Exit, Failure};
 
 /// A program of Hub's.
@@ -35,6 +34,14 @@ impl Program {
             Self::CtrlHubWorker => crate::control::command().name("ctrl-hub-worker"),
         }
     }
+
+    /// The same with all that manual pages show.
+    pub(super) fn whole_command(self) -> Command {
+        match self {
+            Self::HubClient => help::whole_command(),
+            other => other.command(),
+        }
+    }
 }
 
 /// Prints the completion script of a program.
@@ -50,8 +57,7 @@ pub(super) fn completions(shell: Shell, program: Program, output: &Output) -> Re
 /// Writes the manual pages of all programs and their commands into a directory, or prints that of `hub-client`.
 pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
     let Some(directory) = directory else {
-        let mut page = Vec::new();
-        Man::new(help::command()).render(&mut page).map_err(Failure::output)?;
+        let page = pages::of_program(Program::HubClient).map_err(Failure::output)?;
         output.print(String::from_utf8_lossy(&page).trim_end())?;
         return Ok(Exit::Success);
     };
@@ -60,7 +66,9 @@ pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Fai
     };
     std::fs::create_dir_all(directory).map_err(failed)?;
     for program in Program::value_variants() {
-        clap_mangen::generate_to(program.command(), directory).map_err(failed)?;
+        for (name, page) in pages::all(*program).map_err(failed)? {
+            std::fs::write(directory.join(name), page).map_err(failed)?;
+        }
     }
     output.say(&format!("wrote the manual pages of all programs into {}", directory.display()));
     Ok(Exit::Success)

@@ -11,18 +11,33 @@ const RARE: [&str; 5] = ["amqp_client", "ca_file", "client_cert_file", "client_k
 /// Commands that do not ask a Hub.
 const ALONE: [&str; 4] = ["run", "validate", "completions", "man"];
 
-pub(super) const ROOT: &str = "\
+/// Exit codes and what they mean.
+pub(super) const EXIT_CODES: [(u8, &str); 9] = [
+    (0, "success"),
+    (1, "the job failed or was cancelled"),
+    (2, "bad usage or an invalid job"),
+    (3, "no such job or task"),
+    (4, "broker or dispatcher unreachable, or no answer in time"),
+    (5, "refused in its present state"),
+    (6, "the time of --wait-limit passed"),
+    (7, "the answer could not be written"),
+    (130, "interrupted"),
+];
+
+const ROOT: &str = "\
 Examples:
   hub-client run job.json --tasks-dir tasks        run a job here, without a broker
   hub-client submit job.json --wait                submit to the broker localhost and wait
   hub-client -b amqps://me:secret@rabbit/v list    list the jobs of a Hub at another broker
   hub-client -b http://127.0.0.1:8420 status last  show the newest job, over the HTTP API
 
-hub-client help COMMAND shows the flags and examples of a command.
+hub-client help COMMAND shows the flags and examples of a command.";
 
-Exit codes: 0 success; 1 the job failed or was cancelled; 2 bad usage or an invalid job; 3 no such job or task; 4 broker or \
-dispatcher unreachable, or no answer in time; 5 refused in its present state; 6 the time of --wait-limit passed; 7 the answer \
-could not be written; 130 interrupted.";
+/// What stands below the flags of the program.
+pub(super) fn root() -> String {
+    let codes: Vec<String> = EXIT_CODES.iter().map(|(code, what)| format!("{code} {what}")).collect();
+    format!("{ROOT}\n\nExit codes: {}.", codes.join("; "))
+}
 
 pub(super) const RUN: &str = "\
 Examples:
@@ -65,14 +80,36 @@ Examples:
   hub-client man /usr/local/share/man/man1
   hub-client man | man -l -";
 
-/// The arguments as help texts, completions and manual pages show them. Parsing does without this: it costs a walk over all
+/// What `--broker` means to a client. For other programs it is a broker in any case.
+const BROKER: &str = "The Hub: a broker, as HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS; the nodes \
+    of a cluster separated by commas), or a dispatcher's HTTP API, as http://HOST:PORT [default: localhost]";
+
+/// The arguments without environment variables, for messages about arguments.
+pub(super) fn without_environment() -> Command {
+    let forget = |flag: clap::Arg| flag.env(None::<&'static str>);
+    command().mut_args(forget).mut_subcommands(|own| own.mut_args(forget))
+}
+
+/// The arguments as manual pages show them: every flag, and no command that only helps.
+pub(super) fn whole_command() -> Command {
+    built(arguments().disable_help_subcommand(true))
+}
+
+/// The arguments as help texts and completions show them. Parsing does without this: it costs a walk over all
 /// commands.
 pub(super) fn command() -> Command {
     let hide_rare = |flag: clap::Arg| {
         let is_rare = RARE.contains(&flag.get_id().as_str());
         flag.hide_short_help(is_rare)
     };
-    let mut command = Args::command().mut_args(hide_rare);
+    built(arguments().mut_args(hide_rare))
+}
+
+fn arguments() -> Command {
+    Args::command().mut_arg("broker", |flag| flag.help(BROKER))
+}
+
+fn built(mut command: Command) -> Command {
     // From here on each command has the flags that are common to all.
     command.build();
     for name in ALONE {

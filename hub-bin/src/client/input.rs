@@ -31,7 +31,8 @@ pub(super) fn read_text(path: &Path, what: &str, output: &Output) -> Result<Stri
     })
 }
 
-fn read(path: &Path, what: &str, output: &Output) -> Result<Vec<u8>, Failure> {
+/// Reads bytes; `what` they are, in words.
+pub(super) fn read(path: &Path, what: &str, output: &Output) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let outcome = if path == Path::new(STDIN) {
         if io::stdin().is_terminal() {

@@ -1,13 +1,12 @@
 //! The manual's flags: `-C`, `-S`, `-U`, `-D`. What they say goes to standard error, what was asked for to
 //! standard output.
 
-use clap::CommandFactory;
 use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission, View};
 
 use super::arguments::Args;
 use super::identity::JobRef;
 use super::output::Output;
-use super::{commands, input};
+use super::{commands, input, problems};
 use crate::exit::{Exit, Failure};
 
 /// What `-U` reads.
@@ -17,6 +16,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     let output = &output.manual();
     if let Some(file) = &args.manual.create {
         let text = input::read_job(file, output)?;
+        problems::check(file, &text)?;
         let config = args.reach.read_config()?;
         let broker = args.reach.clone().merge(&config).shown_broker();
         output.say(&format!("Submitting job to broker {broker}..."));
@@ -43,8 +43,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     if let Some(id) = &args.manual.delete {
         return delete(args, id, output).await;
     }
-    let usage = Args::command().render_usage();
-    Err(Failure::new(Exit::Usage, format!("a command is missing\n\n{usage}")))
+    Ok(Exit::Usage)
 }
 
 async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure> {

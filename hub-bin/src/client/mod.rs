@@ -9,6 +9,7 @@ mod identity;
 mod input;
 mod manual;
 mod output;
+mod pages;
 mod problems;
 mod progress;
 mod record;
@@ -27,7 +28,7 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::operations::Hub;
 
 use crate::config::LogLevel;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, tell};
 use crate::logging::{self, Log};
 use crate::probe;
 use crate::stdio;
@@ -41,6 +42,9 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return explain(error),
     };
+    if !args.has_command() {
+        return show_commands();
+    }
     let level = if args.output.verbose || args.output.trace { LogLevel::Debug } else { LogLevel::Error };
     let log = Log { file: None, level, max_size: None, retain: None };
     if let Err(failure) = logging::start(&log) {
@@ -58,11 +62,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Nothing was asked for: shows on standard error what can be.
+fn show_commands() -> ExitCode {
+    tell(help::command().render_help());
+    Exit::Usage.into()
+}
+
 /// Prints what clap has to say: help, the version, or what is wrong with the arguments.
 fn explain(error: clap::Error) -> ExitCode {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
-    // The help shows less than parsing needs to know.
-    let error = if is_help { help::command().try_get_matches().err().unwrap_or(error) } else { error };
+    // The help shows less than parsing needs to know. What is set in the environment is no part of the usage.
+    let again = if is_help { help::command() } else { help::without_environment() };
+    let error = again.try_get_matches().err().unwrap_or(error);
     let printed = if is_help || error.kind() == ErrorKind::DisplayVersion { stdio::check() } else { Ok(()) };
     match printed.and_then(|()| error.print()) {
         Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),

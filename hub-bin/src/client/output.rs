@@ -145,13 +145,20 @@ impl Output {
         printed.map_err(|failure| failure.advise(format!("the job was submitted: its id is {}", submitted.id)))
     }
 
-    /// The answer where something was done to the job or task of this id.
-    pub(super) fn done(&self, id: impl std::fmt::Display, line: &str) -> Result<(), Failure> {
-        self.say(line);
+    /// What came of a check: `line` for people, unless it is empty, and the answer where JSON was asked for.
+    pub(super) fn checked(&self, answer: &Value, line: &str) -> Result<(), Failure> {
+        if !line.is_empty() {
+            self.say(line);
+        }
         if self.is_asked && self.format == Format::Json {
-            return self.print_json(&json!({ "id": id.to_string() }));
+            return self.print_json(answer);
         }
         Ok(())
+    }
+
+    /// The answer where something was done to the job or task of this id.
+    pub(super) fn done(&self, id: impl std::fmt::Display, line: &str) -> Result<(), Failure> {
+        self.checked(&json!({ "id": id.to_string() }), line)
     }
 
     /// The progress of a job, on a terminal.

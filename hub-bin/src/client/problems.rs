@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use hub_core::job::{Job, Limits, Problem};
+use hub_core::job::{Job, Limits, Problem, ProblemCode};
 use hub_core::text::is_active;
+use serde_json::json;
 
-use super::input::{name_of, read_job};
+use super::input::{self, name_of};
 use super::output::Output;
 use crate::exit::{Exit, Failure};
 
@@ -14,14 +15,32 @@ const WIDEST: usize = 120;
 
 /// Checks a file and says what is wrong with it.
 pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
-    let text = read_job(file, output)?;
-    match Job::parse(&text, &Limits::default()) {
+    let bytes = input::read(file, "the job", output)?;
+    match Job::parse_bytes(&bytes, &Limits::default()) {
         Ok(job) => {
-            output.say(&format!("{} is a valid job with {} tasks", job.name(), job.tasks().len()));
+            let tasks = job.tasks().len();
+            let answer = json!({"valid": true, "name": job.name(), "tasks": tasks});
+            output.checked(&answer, &format!("{} is a valid job with {tasks} tasks", job.name()))?;
             Ok(Exit::Success)
         }
-        Err(problems) => Err(invalid(file, &text, problems.iter())),
+        Err(problems) => {
+            output.checked(&json!({"valid": false, "problems": problems}), "")?;
+            Err(invalid(file, &String::from_utf8_lossy(&bytes), problems.iter()))
+        }
     }
+}
+
+/// Refuses a job that no dispatcher would take, so that its author needs none to hear of it. What depends on a dispatcher's
+/// limits or version is left to the dispatcher, which checks the job in any case.
+pub(super) fn check(file: &Path, text: &str) -> Result<(), Failure> {
+    let limits =
+        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
+    let Err(problems) = Job::parse(text, &limits) else { return Ok(()) };
+    let depends = |problem: &Problem| matches!(problem.code, ProblemCode::LimitExceeded | ProblemCode::UnsupportedKey);
+    if problems.iter().all(depends) {
+        return Ok(());
+    }
+    Err(invalid(file, text, problems.iter()))
 }
 
 /// The failure that these problems of `text` make.

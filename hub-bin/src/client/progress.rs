@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -16,9 +17,9 @@ impl Progress {
         if !is_shown {
             return Self(ProgressBar::hidden());
         }
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} tasks {elapsed}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // Until the number of tasks is known, there is nothing that a bar could show.
+        let bar = ProgressBar::no_length();
+        bar.set_style(style("{spinner} {elapsed}"));
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
@@ -27,11 +28,14 @@ impl Progress {
         !self.0.is_hidden()
     }
 
-    /// Shows how many tasks of a job of this name have ended.
-    pub(super) fn show(&self, name: &str, ended: u64, tasks: u64) {
-        self.0.set_length(tasks);
-        self.0.set_position(ended);
-        self.0.set_message(Shown(name).to_string());
+    /// Shows how many tasks of a job have ended.
+    pub(super) fn show(&self, job: &JobSummary) {
+        if self.0.length().is_none() {
+            self.0.set_style(style("{spinner} {msg} {wide_bar} {pos}/{len} tasks {elapsed}"));
+        }
+        self.0.set_length(job.tasks.into());
+        self.0.set_position(job.tasks_ended.into());
+        self.0.set_message(Shown(&job.name).to_string());
     }
 
     /// Runs `say` while the bar is not there.
@@ -42,4 +46,8 @@ impl Progress {
     pub(super) fn clear(&self) {
         self.0.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

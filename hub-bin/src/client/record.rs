@@ -106,11 +106,6 @@ fn duration(begun: Option<&str>, ended: Option<&str>, now: Timestamp) -> Option<
 }
 
 impl TaskRecord<'_> {
-    /// Whether it has ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.status.parse().is_ok_and(TaskStatus::is_terminal)
-    }
-
     /// Whether it was launched and waits for its result from outside: it runs, and what its launch returned is there.
     pub(super) fn is_launched(&self) -> bool {
         self.status == TaskStatus::Running.as_str() && self.data.is_some()

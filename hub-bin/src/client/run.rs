@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use hub_core::job::{Job, Limits};
 use hub_core::text::Shown;
-use hub_core::{JobId, JobStatus};
+use hub_core::{JobId, TaskStatus};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
-use hub_engine::operations::{Hub, Submission};
+use hub_engine::operations::{Hub, Submission, TaskQuery, View};
+use hub_engine::runner::Catalogue;
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
+use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arguments::RunArgs;
 use super::output::Output;
 use super::progress::Progress;
-use super::record::Record;
 use super::{commands, follow, input};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -53,10 +55,15 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
     let hub = dispatcher.hub();
     let submission = Submission { text: text.as_str().into(), id: None };
     let id = hub.submit(submission).await.map_err(|error| commands::refused(&args.file, &text, error))?;
-    let worker = only_what_it_needs(work, &text)?.start(transport, DEFAULT_PREFIX).await?;
-    let outcome = end_of(&hub, id, &args, output, &mut signals).await;
-    worker.stop(GRACE).await;
-    dispatcher.stop(GRACE).await;
+    let work = only_what_it_needs(work, &text)?;
+    let (worker, catalogue) = work.start_with_catalogue(transport, DEFAULT_PREFIX).await?;
+    let outcome = end_of(&hub, id, &args, catalogue, output, &mut signals).await;
+    let ending = async {
+        worker.stop(GRACE).await;
+        dispatcher.stop(GRACE).await;
+    };
+    // A second interrupt ends the program at once, whatever its tasks do.
+    signals.unless_again(ending).await;
     outcome
 }
 
@@ -78,16 +85,17 @@ async fn end_of(
     hub: &Arc<dyn Hub>,
     id: JobId,
     args: &RunArgs,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
     output: &Output,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let limit = args.wait_limit.map(Duration::from_secs_f64);
     let deadline = limit.map(|limit| Instant::now() + limit);
-    let (progress, mut outside, mut step) = (output.progress(), Outside::default(), FIRST_LOOK);
+    let (progress, mut outside, mut step) = (output.progress(), Outside::new(), FIRST_LOOK);
     loop {
         let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
-        let text = tokio::select! {
-            text = hub.job(id, Some(left)) => text?,
+        let summary = tokio::select! {
+            summary = hub.summary(id, Some(left)) => summary?,
             () = signals.next() => {
                 progress.clear();
                 cancel(hub, id, output).await?;
@@ -95,12 +103,10 @@ async fn end_of(
                 return Ok(Exit::Interrupted);
             }
         };
-        let record = Record::read(&text)?;
-        let ended = record.tasks.iter().filter(|task| task.is_over()).count();
-        progress.show(&record.name, ended as u64, record.tasks.len() as u64);
-        if record.job_status().is_some_and(JobStatus::is_terminal) {
+        progress.show(&summary);
+        if summary.status.is_terminal() {
             progress.clear();
-            return output.record(&text);
+            return output.record(&hub.job(id, None).await?);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();
@@ -109,7 +115,10 @@ async fn end_of(
             let message = format!("the job did not end within {} and was cancelled", follow::shown(limit));
             return Err(Failure::new(Exit::WaitLimit, message));
         }
-        outside.report(&record, hub, output, &progress).await?;
+        // Only a task of an asynchronous module can wait for a result.
+        if catalogue.borrow().tasks.values().any(|module| module.asynchronous) {
+            outside.look(hub, id, output, &progress).await?;
+        }
         if !progress.is_shown() {
             step = (step * 2).min(LOOK);
         }
@@ -124,36 +133,90 @@ async fn cancel(hub: &Arc<dyn Hub>, id: JobId, output: &Output) -> Result<(), Fa
 }
 
 /// The way in for results of asynchronous tasks: the HTTP API on a port of this machine, open as soon as one is needed.
-#[derive(Default)]
 struct Outside {
     api: Option<(SocketAddr, DropGuard)>,
     reported: HashSet<String>,
+    next_look: Instant,
+    interval: Duration,
+}
+
+/// Some tasks of a job.
+#[derive(Deserialize)]
+struct Page {
+    tasks: Vec<Waiting>,
+    #[serde(default)]
+    next: Option<u32>,
+}
+
+/// What is asked of a task.
+#[derive(Deserialize)]
+struct Waiting {
+    id: String,
+    name: String,
+    status: String,
+    #[serde(default)]
+    waiting_reason: Option<String>,
+}
+
+impl Waiting {
+    /// Whether it was launched: of tasks that run, no others wait for anything.
+    fn is_launched(&self) -> bool {
+        self.status == TaskStatus::Running.as_str() && self.waiting_reason.is_some()
+    }
 }
 
 impl Outside {
-    /// Says of each task that waits for its result how to post it.
+    fn new() -> Self {
+        Self { api: None, reported: HashSet::new(), next_look: Instant::now(), interval: FIRST_LOOK }
+    }
+
+    /// Looks for tasks that wait for their results, unless that was done a moment ago, and says of each how to post it.
+    async fn look(
+        &mut self,
+        hub: &Arc<dyn Hub>,
+        id: JobId,
+        output: &Output,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        if Instant::now() < self.next_look {
+            return Ok(());
+        }
+        let (view, mut next) = (View::whole().with_fields("id,name,status,waiting_reason"), Some(0));
+        while let Some(after) = next.filter(|_| self.reported.len() < REPORTED) {
+            let query = TaskQuery { after: Some(after), limit: None, view: view.clone() };
+            let page: Page = serde_json::from_str(hub.tasks(id, query).await?.get()).map_err(|error| {
+                Failure::new(Exit::Refused, "the records of the job's tasks cannot be read").because(error)
+            })?;
+            for task in page.tasks.iter().filter(|task| task.is_launched()) {
+                self.report(task, hub, output, progress).await?;
+            }
+            next = page.next;
+        }
+        self.next_look = Instant::now() + self.interval;
+        self.interval = (self.interval * 2).min(LOOK);
+        Ok(())
+    }
+
     async fn report(
         &mut self,
-        record: &Record<'_>,
+        task: &Waiting,
         hub: &Arc<dyn Hub>,
         output: &Output,
         progress: &Progress,
     ) -> Result<(), Failure> {
-        for task in record.tasks.iter().filter(|task| task.is_launched()) {
-            if self.reported.len() >= REPORTED || !self.reported.insert(task.id.clone()) {
-                continue;
-            }
-            let address = self.open(hub).await?;
-            let text = format!(
-                "task {:?} waits for its result from outside. Post it from another terminal:\n  \
-                 hub-client -b http://{address} result {} --data '\"any JSON\"'",
-                Shown(&task.name).to_string(),
-                task.id
-            );
-            progress.suspend(|| output.say(&text));
-            if self.reported.len() == REPORTED {
-                progress.suspend(|| output.say("further tasks that wait for results are not reported"));
-            }
+        if self.reported.len() >= REPORTED || !self.reported.insert(task.id.clone()) {
+            return Ok(());
+        }
+        let address = self.open(hub).await?;
+        let text = format!(
+            "task {:?} waits for its result from outside. Post it from another terminal:\n  \
+             hub-client -b http://{address} result {} --data '\"any JSON\"'",
+            Shown(&task.name).to_string(),
+            task.id
+        );
+        progress.suspend(|| output.say(&text));
+        if self.reported.len() == REPORTED {
+            progress.suspend(|| output.say("further tasks that wait for results are not reported"));
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Style {
         if let Some(width) = self.width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        table.set_header(columns.iter().map(|column| column.name()));
+        table.set_header(row(columns.iter().map(|column| Cell::new(column.name()))));
         for (at, column) in columns.iter().enumerate() {
             let Some(own) = table.column_mut(at) else { continue };
             own.set_padding((0, if at + 1 == columns.len() { 0 } else { 2 }));

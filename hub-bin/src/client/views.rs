@@ -134,14 +134,21 @@ fn failure(task: &TaskRecord<'_>, style: Style) -> String {
     if let Some(worker) = &task.worker {
         text.push_str(&format!(" on worker {}", Shown(worker)));
     }
-    if let Some(msg) = &task.msg {
+    let msg = task.msg.as_deref().unwrap_or_default().trim_end();
+    let traceback = end_of(error.and_then(|error| error.traceback.as_deref()).unwrap_or_default());
+    let log = end_of(task.log.as_deref().unwrap_or_default());
+    // A traceback ends with the message, and a program's message with what it wrote to its error output: each text is shown
+    // once. (Every text ends with an empty one.)
+    let shows_msg = !traceback.ends_with(msg);
+    if shows_msg {
         text.push_str(&format!("\n{}", indented(msg)));
     }
-    if let Some(traceback) = error.and_then(|error| error.traceback.as_deref()) {
-        text.push_str(&format!("\n{}", indented(end_of(traceback))));
+    let repeats = shows_msg && msg.ends_with(traceback);
+    if !traceback.is_empty() && !repeats {
+        text.push_str(&format!("\n{}", indented(traceback)));
     }
-    if let Some(log) = task.log.as_deref().filter(|log| !log.trim().is_empty()) {
-        text.push_str(&format!("\n  printed:\n{}", indented(end_of(log))));
+    if !msg.ends_with(log) && !traceback.ends_with(log) {
+        text.push_str(&format!("\n  printed:\n{}", indented(log)));
     }
     text
 }
@@ -192,6 +199,7 @@ pub(super) fn elapsed(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::TaskErrorRecord;
     use super::*;
 
     #[test]
@@ -209,6 +217,22 @@ mod tests {
         for (millis, text) in cases {
             assert_eq!(elapsed(Duration::from_millis(millis)), text);
         }
+    }
+
+    #[test]
+    fn each_text_of_a_failure_is_said_once() {
+        let described = |msg: &str, traceback: Option<&str>, log: &str| {
+            let mut task: TaskRecord<'_> = serde_json::from_str(r#"{"name": "t", "status": "FAILED"}"#).unwrap();
+            let error = TaskErrorRecord { kind: None, type_name: None, traceback: traceback.map(str::to_owned) };
+            (task.msg, task.error, task.log) = (Some(msg.to_owned()), Some(error), Some(log.to_owned()));
+            failure(&task, Style { has_colors: false, width: None })
+        };
+        let (trace, shown) = ("Traceback:\nKeyError: 'k'\n", "\n\nt FAILED\n  Traceback:\n  KeyError: 'k'");
+        assert_eq!(described("'k'", Some(trace), ""), shown);
+        assert_eq!(described("'k'", Some(trace), "out\n"), format!("{shown}\n  printed:\n  out"));
+        assert_eq!(described("exit code 3: no", Some("no\n"), "no\n"), "\n\nt FAILED\n  exit code 3: no");
+        assert_eq!(described("no", Some("no\n"), "no\n"), "\n\nt FAILED\n  no");
+        assert_eq!(described("lost", None, " \n"), "\n\nt FAILED\n  lost");
     }
 
     #[test]

@@ -17,10 +17,11 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::{STEP, follow, has_ended};
+use super::follow::{STEP, follow};
 use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
+use super::unreachable::unreachable;
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     TaskQuery, View, WorkerInfo,
@@ -100,7 +101,7 @@ impl AmqpHub {
         let inbox = match connected {
             Ok(Ok(inbox)) => inbox.map(Text::from),
             Ok(Err(cause)) => return Err(unreachable(&address, cause.as_deref())),
-            Err(_) => return Err(no_connection(&address, &link)),
+            Err(_) => return Err(lost_connection(&address, &link)),
         };
         let (announce, inbox) = watch::channel(inbox);
         let (replies, stop) = (Replies::default(), CancellationToken::new());
@@ -153,8 +154,8 @@ impl AmqpHub {
     }
 
     /// A record in one answer; in pieces, where it is too large for a message.
-    async fn one_record(&self, id: JobId, view: &View, wait: Option<Duration>) -> Result<Json, RequestError> {
-        match self.ask(Request::Job { id, wait_ms: wait.map(millis), view: view.clone() }).await {
+    async fn one_record(&self, id: JobId, view: &View) -> Result<Json, RequestError> {
+        match self.ask(Request::Job { id, wait_ms: None, view: view.clone() }).await {
             Err(error) if error.kind == RequestErrorKind::TooLarge && view.shows_tasks() => {
                 self.record_in_pieces(id, view).await
             }
@@ -186,7 +187,9 @@ impl AmqpHub {
         loop {
             let address = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
                 Ok(Ok(address)) => address.clone(),
-                Ok(Err(_)) | Err(_) => return Err(Unanswered::NotDelivered(no_connection(&self.address, &self.link))),
+                Ok(Err(_)) | Err(_) => {
+                    return Err(Unanswered::NotDelivered(lost_connection(&self.address, &self.link)));
+                }
             };
             let mut awaited = self.replies.expect();
             let correlation_id = Some(awaited.correlation_id.clone());
@@ -236,7 +239,7 @@ impl AmqpHub {
                 Err(RequestError::new(RequestErrorKind::Unreachable, message))
             }
             Err(_) if self.link.is_up() => Err(self.silent("the broker")),
-            Err(_) => Err(no_connection(&self.address, &self.link)),
+            Err(_) => Err(lost_connection(&self.address, &self.link)),
         }
     }
 
@@ -324,34 +327,12 @@ fn read_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unanswered> {
 }
 
 /// The refusal of a client without a connection, with the last cause that is known.
-fn no_connection(address: &str, link: &Link) -> RequestError {
+fn lost_connection(address: &str, link: &Link) -> RequestError {
     let cause = match &*link.health().borrow() {
         LinkHealth::Down(cause) => cause.clone(),
         LinkHealth::Up | LinkHealth::Blocked(_) | LinkHealth::Closed => None,
     };
     unreachable(address, cause.as_deref())
-}
-
-fn unreachable(address: &str, cause: Option<&hub_transport::Error>) -> RequestError {
-    // Most causes name the broker themselves; it is `address` without the client library.
-    let broker = address.split(" (").next().unwrap_or(address);
-    let what = cause.map(|cause| cause.message().trim_end_matches('.'));
-    let mut message = match what {
-        Some(what) if what.starts_with(broker) => format!("no connection: {what}"),
-        Some(what) => format!("no connection to {address}: {what}"),
-        None => format!("no connection to {address}"),
-    };
-    // Of what is behind it the last may say something new.
-    let mut root = cause.and_then(std::error::Error::source);
-    while let Some(deeper) = root.and_then(std::error::Error::source) {
-        root = Some(deeper);
-    }
-    let said = what.map_or("", |what| what.strip_prefix(broker).unwrap_or(what).trim_start_matches(": "));
-    if let Some(root) = root.map(ToString::to_string).filter(|root| !root.contains(said)) {
-        let _ = write!(message, ": {root}");
-    }
-    message.push_str(". Is the broker running, and are address and credentials right?");
-    RequestError::new(RequestErrorKind::Unreachable, message)
 }
 
 #[async_trait]
@@ -371,8 +352,11 @@ impl Hub for AmqpHub {
             Ok(submitted) => Ok(submitted),
             // The dispatcher that was to answer may have gone, with the job in its store: another one knows it. (Under an
             // id that is not new it may know another job.)
-            Err(Unanswered::Silence(why)) if submission.id.is_none() => match self.job(id, None).await {
-                Ok(record) => Ok(Submitted { record: Some(record).filter(has_ended), ..Submitted::new(id) }),
+            Err(Unanswered::Silence(why)) if submission.id.is_none() => match self.summary(id, None).await {
+                Ok(summary) if summary.status.is_terminal() => {
+                    Ok(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) })
+                }
+                Ok(_) => Ok(Submitted::new(id)),
                 Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
             },
             Err(why) => Err(unanswered(id, why)),
@@ -380,16 +364,10 @@ impl Hub for AmqpHub {
     }
 
     async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        let record = match wait {
-            None => self.one_record(id, &view, None).await?,
-            Some(wait) if view.is_whole() => follow(wait, |step| self.one_record(id, &view, Some(step))).await?,
-            // What is shown may not tell whether the job has ended.
-            Some(wait) => {
-                self.summary(id, Some(wait)).await?;
-                self.one_record(id, &view, None).await?
-            }
-        };
-        Ok(record.into())
+        if wait.is_some() {
+            self.summary(id, wait).await?;
+        }
+        self.one_record(id, &view).await.map(Record::from)
     }
 
     async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
@@ -424,32 +402,5 @@ impl Hub for AmqpHub {
 
     async fn health(&self) -> Result<HealthReport, RequestError> {
         self.ask(Request::Health).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use hub_transport::{Error, ErrorKind, Operation};
-
-    use super::*;
-
-    #[test]
-    fn where_there_is_no_connection_the_message_says_each_thing_once() {
-        let refused = io::Error::other("Connection refused");
-        let lost = |message: &str| Error::new(ErrorKind::Unreachable, Operation::Connect, message);
-        let deep =
-            lost("amqp://b:1/v cannot be reached").with_source(lost("the connection failed").with_source(refused));
-        let denied = lost("amqp://b:1/v: login was refused.").with_source(lost("login was refused."));
-        let elsewhere = lost("the broker is away");
-        let text = |cause: Option<&Error>| {
-            let told = unreachable("amqp://b:1/v (lapin)", cause).to_string();
-            told.split(". Is the broker").next().unwrap_or_default().to_owned()
-        };
-        assert_eq!(text(Some(&deep)), "no connection: amqp://b:1/v cannot be reached: Connection refused");
-        assert_eq!(text(Some(&elsewhere)), "no connection to amqp://b:1/v (lapin): the broker is away");
-        assert_eq!(text(None), "no connection to amqp://b:1/v (lapin)");
-        assert_eq!(text(Some(&denied)), "no connection: amqp://b:1/v: login was refused");
     }
 }

@@ -1,11 +1,10 @@
-//! Following a job until it has ended, through whatever happens to the dispatcher meanwhile.
+//! Following a job until it has ended, through whatever happens to the dispatcher meanwhile. Only the job's summary is
+//! asked for: its record may be large, and is asked for once, when waiting is over.
 
 use std::future::Future;
 use std::time::Duration;
 
-use hub_core::Json;
 use hub_core::state::JobSummary;
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::operations::{RequestError, RequestErrorKind};
@@ -17,34 +16,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Nobody waits longer, and the clock can still express it.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// What tells whether its job has ended.
-pub(super) trait Standing {
-    /// Whether it has.
-    fn has_ended(&self) -> bool;
-}
-
-impl Standing for Json {
-    fn has_ended(&self) -> bool {
-        has_ended(self)
-    }
-}
-
-impl Standing for JobSummary {
-    fn has_ended(&self) -> bool {
-        self.status.is_terminal()
-    }
-}
-
 /// Asks how a job stands until the job has ended or `wait` is over. `ask` is told for how long the answer
 /// may be held back.
 ///
 /// # Errors
 /// Those of `ask` that time does not heal. That nobody is there is final only as long as nobody has answered.
-pub(super) async fn follow<T, F, Answer>(wait: Duration, ask: F) -> Result<T, RequestError>
+pub(super) async fn follow<F, Answer>(wait: Duration, ask: F) -> Result<JobSummary, RequestError>
 where
-    T: Standing + Send,
     F: Fn(Duration) -> Answer + Send,
-    Answer: Future<Output = Result<T, RequestError>> + Send,
+    Answer: Future<Output = Result<JobSummary, RequestError>> + Send,
 {
     let deadline = Instant::now() + wait.min(LONGEST);
     let mut answered = false;
@@ -55,7 +35,7 @@ where
         let outcome = ask(step).await;
         let over = step == left;
         match &outcome {
-            Ok(standing) if over || standing.has_ended() => return outcome,
+            Ok(summary) if over || summary.status.is_terminal() => return outcome,
             Ok(_) => answered = true,
             Err(error) if over || !passes(error.kind, answered) => return outcome,
             Err(error) => tracing::debug!(%error, "asking again"),
@@ -75,18 +55,12 @@ fn passes(kind: RequestErrorKind, answered: bool) -> bool {
     }
 }
 
-/// Whether the record is of a job that has ended.
-pub(super) fn has_ended(record: &Json) -> bool {
-    #[derive(Deserialize)]
-    struct Status {
-        status: hub_core::JobStatus,
-    }
-    serde_json::from_str::<Status>(record.get()).is_ok_and(|record| record.status.is_terminal())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use hub_core::state::JobState;
+    use hub_core::{JobId, JobStatus, Timestamp};
 
     use super::*;
 
@@ -94,61 +68,69 @@ mod tests {
     async fn run(
         wait: Duration,
         takes: Duration,
-        answers: &[Result<&str, RequestErrorKind>],
-    ) -> (Result<Json, RequestError>, usize) {
+        answers: &[Result<JobStatus, RequestErrorKind>],
+    ) -> (Result<JobStatus, RequestError>, usize) {
         let script = Mutex::new(answers.iter().copied());
         let outcome = follow(wait, |step| {
             assert!(step <= STEP);
             let answer = script.lock().unwrap().next().expect("asked once too often");
             async move {
                 tokio::time::sleep(takes.min(step)).await;
-                answer.map(record).map_err(|kind| RequestError::new(kind, "scripted"))
+                answer.map(summary).map_err(|kind| RequestError::new(kind, "scripted"))
             }
         });
         let outcome = outcome.await;
         let left = script.lock().unwrap().len();
-        (outcome, left)
+        (outcome.map(|summary| summary.status), left)
     }
 
-    fn record(status: &str) -> Json {
-        serde_json::json!({"tasks": [{"status": "SUCCESS"}], "status": status}).into()
+    fn summary(status: JobStatus) -> JobSummary {
+        let state = JobState { status, ..JobState::pending(Timestamp::from_millis(0)) };
+        JobSummary::new(JobId::new(uuid::Uuid::nil()), "j", &state, 1, 0)
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
     async fn ends_with_the_job() {
-        let (outcome, left) = run(HOUR, STEP, &[Ok("PENDING"), Ok("RUNNING"), Ok("FAILED")]).await;
-        assert_eq!((outcome.unwrap(), left), (record("FAILED"), 0));
+        let (outcome, left) =
+            run(HOUR, STEP, &[Ok(JobStatus::Pending), Ok(JobStatus::Running), Ok(JobStatus::Failed)]).await;
+        assert_eq!((outcome.unwrap(), left), (JobStatus::Failed, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn ends_with_the_time() {
-        let (outcome, left) = run(Duration::from_secs(25), STEP, &[Ok("RUNNING"); 3]).await;
-        assert_eq!((outcome.unwrap(), left), (record("RUNNING"), 0));
-        assert_eq!(run(Duration::ZERO, Duration::ZERO, &[Ok("PENDING")]).await.0.unwrap(), record("PENDING"));
+        let (outcome, left) = run(Duration::from_secs(25), STEP, &[Ok(JobStatus::Running); 3]).await;
+        assert_eq!((outcome.unwrap(), left), (JobStatus::Running, 0));
+        assert_eq!(run(Duration::ZERO, Duration::ZERO, &[Ok(JobStatus::Pending)]).await.0.unwrap(), JobStatus::Pending);
     }
 
     #[tokio::test(start_paused = true)]
     async fn goes_on_through_a_restart() {
         use RequestErrorKind::{TimedOut, Unavailable, Unreachable};
-        let answers =
-            [Err(TimedOut), Ok("RUNNING"), Err(Unavailable), Err(Unreachable), Err(Unreachable), Ok("SUCCESS")];
+        let answers = [
+            Err(TimedOut),
+            Ok(JobStatus::Running),
+            Err(Unavailable),
+            Err(Unreachable),
+            Err(Unreachable),
+            Ok(JobStatus::Success),
+        ];
         let (outcome, left) = run(HOUR, Duration::ZERO, &answers).await;
-        assert_eq!((outcome.unwrap(), left), (record("SUCCESS"), 0));
+        assert_eq!((outcome.unwrap(), left), (JobStatus::Success, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn does_not_wait_for_who_was_never_there() {
         for kind in [RequestErrorKind::Unreachable, RequestErrorKind::NotFound, RequestErrorKind::Unauthorized] {
-            let (outcome, left) = run(HOUR, Duration::ZERO, &[Err(kind), Ok("SUCCESS")]).await;
+            let (outcome, left) = run(HOUR, Duration::ZERO, &[Err(kind), Ok(JobStatus::Success)]).await;
             assert_eq!((outcome.unwrap_err().kind, left), (kind, 1));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_the_dispatcher_has_forgotten_is_not_waited_for() {
-        let answers = [Ok("RUNNING"), Err(RequestErrorKind::NotFound), Ok("SUCCESS")];
+        let answers = [Ok(JobStatus::Running), Err(RequestErrorKind::NotFound), Ok(JobStatus::Success)];
         let (outcome, left) = run(Duration::MAX, Duration::ZERO, &answers).await;
         assert_eq!((outcome.unwrap_err().kind, left), (RequestErrorKind::NotFound, 1));
     }

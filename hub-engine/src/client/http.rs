@@ -69,8 +69,8 @@ impl HttpHub {
         Ok(self.client.request(method, url))
     }
 
-    /// Asks for what may be held back for `step`.
-    async fn ask_waiting<T: DeserializeOwned>(&self, path: &str, step: Duration) -> Result<T, RequestError> {
+    /// Asks how a job stands; the answer may be held back for `step`.
+    async fn ask_waiting(&self, path: &str, step: Duration) -> Result<JobSummary, RequestError> {
         let request = self.request(Method::GET, path)?.query(&[("wait", step.as_secs_f64().to_string())]);
         self.read(self.send_within(request, self.timeout + step).await?)
     }
@@ -176,19 +176,11 @@ impl Hub for HttpHub {
     }
 
     async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        let path = &format!("jobs/{id}");
-        let query = view_query(&view);
-        let Some(wait) = wait else {
-            let record: Json = self.ask(self.request(Method::GET, path)?.query(&query)).await?;
-            return Ok(record.into());
-        };
-        if !view.is_whole() {
-            // What is shown may not tell whether the job has ended.
-            self.summary(id, Some(wait)).await?;
-            let record: Json = self.ask(self.request(Method::GET, path)?.query(&query)).await?;
-            return Ok(record.into());
+        if wait.is_some() {
+            self.summary(id, wait).await?;
         }
-        follow(wait, |step| self.ask_waiting::<Json>(path, step)).await.map(Record::from)
+        let request = self.request(Method::GET, &format!("jobs/{id}"))?.query(&view_query(&view));
+        self.ask::<Json>(request).await.map(Record::from)
     }
 
     async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {

@@ -7,6 +7,8 @@ mod http;
 mod pieces;
 mod replies;
 mod submissions;
+mod unreachable;
 
 pub use amqp::AmqpHub;
 pub use http::HttpHub;
+pub use unreachable::no_connection;
