@@ -13,6 +13,10 @@ use crate::eventually;
 pub(crate) const IMAGE: &str = "hub-rabbitmq";
 /// Names another tag than that of the newest: `3`, for the oldest RabbitMQ that Hub works with.
 const VERSION: &str = "HUB_TEST_RABBITMQ";
+/// Names the run of the tests, as `ci/run-tests` sets it: it removes what an interrupted test has left.
+const RUN: &str = "HUB_TEST_RUN";
+/// The label of containers and networks that holds it.
+pub(crate) const RUN_LABEL: &str = "hub-tests.run";
 /// Where a configuration goes that is read after the image's own.
 const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
 /// Maximum number of attempts to start a broker on free ports.
@@ -43,6 +47,9 @@ impl BrokerSettings {
         } else {
             image.with_mapped_port(port, 5672.tcp()).with_mapped_port(tls_port, 5671.tcp())
         };
+        if let Some(run) = run() {
+            image = image.with_label(RUN_LABEL, run);
+        }
         if !self.configuration.is_empty() {
             image = image.with_copy_to(CONFIGURATION, self.configuration.clone().into_bytes());
         }
@@ -232,6 +239,11 @@ fn on_host_network(image: GenericImage, port: u16) -> ContainerRequest<GenericIm
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// The run of the tests that this is part of, if it has a name.
+pub(crate) fn run() -> Option<String> {
+    std::env::var(RUN).ok()
 }
 
 /// The tag of the image.

@@ -8,7 +8,7 @@ use std::process::Command;
 use hub_engine::wire::Names;
 use tokio::runtime::Runtime;
 
-use crate::broker::{IMAGE, version};
+use crate::broker::{IMAGE, RUN_LABEL, run, version};
 use crate::{Client, DEADLINE, eventually};
 
 /// Number of nodes.
@@ -202,7 +202,7 @@ impl Network {
         let mut refused = String::new();
         for number in 0..32_u32 {
             let addresses = format!("10.213.{}", (std::process::id() + number) % 256);
-            match docker(&["network", "create", "--subnet", &format!("{addresses}.0/24"), &name]) {
+            match docker(&["network", "create", "--label", &label(), "--subnet", &format!("{addresses}.0/24"), &name]) {
                 Ok(_) => return Self { name, addresses },
                 Err(error) => refused = error,
             }
@@ -231,6 +231,8 @@ impl Node {
             "create",
             "--name",
             &container,
+            "--label",
+            &label(),
             "--hostname",
             &host,
             "--network",
@@ -266,6 +268,11 @@ impl Drop for Cluster {
         // Before the network that they are on.
         self.nodes.clear();
     }
+}
+
+/// The label of containers and networks, which names the run of the tests.
+fn label() -> String {
+    format!("{RUN_LABEL}={}", run().unwrap_or_default())
 }
 
 fn docker(arguments: &[&str]) -> Result<String, String> {

@@ -1,0 +1,91 @@
+//! `ci/side-by-side`, with which the gate runs the test programs: what it shows, its summary, and its exit code.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+
+use hub_tests::{eventually, root};
+
+/// Starts it with three places and these programs: places, name, and commands for the shell.
+fn start(programs: &[(u32, &str, &str)]) -> Child {
+    let mut child = Command::new(root().join("ci/side-by-side"))
+        .arg("3")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the script runs");
+    let mut list = child.stdin.take().expect("it reads a list");
+    for (places, name, commands) in programs {
+        writeln!(list, "{places}\t{name}\t/\tsh\t-c\t{commands}").expect("it reads its list");
+    }
+    child
+}
+
+/// Runs it to its end: whether all went well, and what it printed.
+fn run(programs: &[(u32, &str, &str)]) -> (Option<i32>, String) {
+    let output = start(programs).wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+const PASSES: &str = "echo 'test fine ... ok'; echo 'test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured'";
+
+#[test]
+fn all_tests_are_summed_up() {
+    let (code, said) = run(&[(1, "one", PASSES), (9, "alone", PASSES)]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("ok: 2 passed, 0 failed, 4 skipped\n"), "{said}");
+    assert!(said.contains("-- one: ok after"), "{said}");
+}
+
+#[test]
+fn failures_are_named_and_decide_the_exit_code() {
+    let fails = "echo 'test a name - with blanks ... FAILED'; \
+                 echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured'; exit 101";
+    let (code, said) = run(&[(1, "good", PASSES), (1, "bad", fails), (1, "dead", "kill -9 $$")]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.ends_with("FAILED: 4 passed, 1 failed, 2 skipped\n"), "{said}");
+    for line in ["failed: bad: a name - with blanks", "failed: bad (exit code 101)", "failed: dead (exit code 137)"] {
+        assert_eq!(said.lines().filter(|said| *said == line).count(), 1, "{line:?} in {said}");
+    }
+}
+
+#[test]
+fn programs_run_side_by_side_where_there_are_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let there = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    // Each waits for the other: one after the other they would never end.
+    let meet = |own: &str, other: &str| {
+        let (own, other) = (there(own), there(other));
+        format!("echo begun; touch {own}; until [ -e {other} ]; do sleep 0.02; done; echo ended")
+    };
+    let (one, other) = (meet("one", "other"), meet("other", "one"));
+    let (code, said) = run(&[(1, "one", &one), (2, "other", &other)]);
+    assert_eq!((code, said.matches("begun\nended\n").count()), (Some(0), 2), "{said}");
+}
+
+#[test]
+fn nothing_to_run_is_a_failure() {
+    assert_eq!(run(&[]).0, Some(2));
+}
+
+#[test]
+fn an_interrupt_ends_what_the_programs_have_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pids");
+    let mut child = start(&[(1, "long", &format!("sleep 1000 & echo $! $$ >{}; wait", path.display()))]);
+    let pids = eventually("the program has begun", || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.ends_with('\n') { Ok(text) } else { Err(text) }
+    });
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let stderr = BufReader::new(child.stderr.take().expect("it is captured"));
+    assert!(stderr.lines().map_while(Result::ok).any(|line| line.starts_with("interrupted after")));
+    for pid in pids.split_whitespace() {
+        eventually("the process has ended", || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
+        });
+    }
+}
