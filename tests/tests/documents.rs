@@ -9,12 +9,24 @@ use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
 /// Flags of other programs that the documents use.
-const OTHERS: [&str; 7] = ["--release", "--bin", "--test", "--network", "--data-binary", "--header", "--request"];
+const OTHERS: [&str; 9] = [
+    "--release",
+    "--bin",
+    "--test",
+    "--network",
+    "--data-binary",
+    "--header",
+    "--request",
+    "--concurrency",
+    "--nocapture",
+];
+/// Where the documents are.
+const FOLDERS: [&str; 3] = ["", "docs", "docs/how-to"];
 
 /// Every document, with its path from the project's directory.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["", "docs"] {
+    for folder in FOLDERS {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = Path::new(folder).join(entry.unwrap().file_name());
             if path.extension().is_some_and(|extension| extension == "md") {
@@ -69,26 +81,75 @@ fn every_flag_exists() {
     }
 }
 
+/// The anchors of a document: its headings, as they stand in links.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut in_block = false;
+    let headings = text.lines().filter(|line| {
+        in_block ^= line.starts_with("```");
+        !in_block && line.starts_with('#')
+    });
+    let anchor = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
 #[test]
 fn every_link_leads_somewhere() {
+    let mut broken = Vec::new();
     for (path, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = target.split('#').next().unwrap_or_default();
-            if target.contains("://") || file.is_empty() {
+            if target.contains("://") {
                 continue;
             }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let folder = path.parent().unwrap_or(Path::new(""));
-            assert!(root().join(folder).join(file).exists(), "{}: nothing at {target}", path.display());
+            let led_to = if file.is_empty() { root().join(&path) } else { root().join(folder).join(file) };
+            let is_there = match std::fs::read_to_string(&led_to) {
+                Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
+                Err(_) => anchor.is_empty() && led_to.exists(),
+            };
+            if !is_there {
+                broken.push(format!("{}: nothing at {target}", path.display()));
+            }
         }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// A reader who has come to the end of a page is shown where to go on.
+#[test]
+fn every_page_leads_to_another() {
+    for (path, text) in documents() {
+        let is_page = path.starts_with("docs") && path != Path::new("docs/README.md");
+        let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+        assert!(!is_page || last.contains("]("), "{} ends without a link to the next useful page", path.display());
     }
 }
 
 #[test]
-fn every_path_of_the_architecture_exists() {
-    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    for quoted in text.split('`').skip(1).step_by(2) {
-        let is_path = quoted.contains('/') && !quoted.contains(' ') && !quoted.contains("://") && !quoted.contains('<');
-        assert!(!is_path || root().join(quoted).exists(), "ARCHITECTURE.md: nothing at {quoted}");
+fn the_index_has_every_page() {
+    let index = std::fs::read_to_string(root().join("docs/README.md")).unwrap();
+    for (path, _) in documents() {
+        let Ok(page) = path.strip_prefix("docs") else { continue };
+        let is_listed = page == Path::new("README.md") || index.contains(&format!("]({})", page.display()));
+        assert!(is_listed, "docs/README.md does not have {}", page.display());
+    }
+}
+
+#[test]
+fn every_path_of_the_source_tree_exists() {
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        // What stands in blocks are commands.
+        let prose: String = text.split("\n```").step_by(2).collect();
+        for quoted in prose.split('`').skip(1).step_by(2) {
+            let is_path =
+                quoted.contains('/') && !quoted.contains(' ') && !quoted.contains("://") && !quoted.contains('<');
+            assert!(!is_path || root().join(quoted).exists(), "{document}: nothing at {quoted}");
+        }
     }
 }
 
@@ -99,8 +160,8 @@ fn every_job_is_valid() {
         for block in
             blocks(&text, "json").into_iter().filter(|block| block.contains("\"tasks\":") && !block.contains('…'))
         {
-            // A status record has tasks too.
-            if block.contains("\"parent_id\"") {
+            // A status record has tasks too, and one job shows what is wrong with it.
+            if block.contains("\"parent_id\"") || block.contains("\"name\": \"wrong\"") {
                 continue;
             }
             if let Err(problems) = Job::parse(block, &Limits::default()) {
