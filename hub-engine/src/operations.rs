@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::job::Problem;
 use hub_core::state::JobSummary;
+use hub_core::text::cut;
 use hub_core::{JobId, JobStatus, Json, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -276,6 +277,9 @@ pub struct HealthReport {
     pub tasks_ready: u64,
 }
 
+/// Maximum length of the message of a refusal, in bytes: it may quote the request. The beginning and the end are kept.
+const MAXIMUM_MESSAGE: usize = 8 * 1024;
+
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -325,6 +329,9 @@ impl RequestError {
     /// A refusal without problems to list.
     #[must_use]
     pub fn new(kind: RequestErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), problems: Vec::new() }
+        let message: String = message.into();
+        let is_long = message.len() > MAXIMUM_MESSAGE;
+        let message = if is_long { cut(message.into(), MAXIMUM_MESSAGE).as_ref().to_owned() } else { message };
+        Self { kind, message, problems: Vec::new() }
     }
 }

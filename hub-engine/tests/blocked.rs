@@ -98,7 +98,7 @@ async fn a_worker_that_is_lost_meanwhile_is_given_up_afterwards() {
     let started = hub_engine::wire::FromWorker::Started(hub_engine::wire::Started {
         v: hub_engine::wire::VERSION,
         worker: "w".into(),
-        tasks: vec![(task.id, task.attempt).into()],
+        tasks: vec![((task.id, task.attempt), Duration::ZERO).into()],
     });
     let body = hub_engine::wire::encode(&started);
     let publisher = session.publisher(1).await.unwrap();

@@ -74,7 +74,8 @@ async fn heartbeats_that_wait_are_read_before_a_lease_expires() {
     let delivery = tasks.deliveries.recv().await.unwrap();
     let task = TaskMessage::decode(&delivery.message.body).unwrap();
     let held: Vec<HeldAttempt> = vec![(task.id, task.attempt).into()];
-    let started = FromWorker::Started(Started { v: wire::VERSION, worker: "w".into(), tasks: held.clone() });
+    let running = vec![((task.id, task.attempt), Duration::ZERO).into()];
+    let started = FromWorker::Started(Started { v: wire::VERSION, worker: "w".into(), tasks: running });
     publish(&*publisher, Message::new(names.hub(), names.result_key(task.id), wire::encode(&started))).await;
     tasks.settler.settle(delivery.tag, Settlement::Ack, false).await.unwrap();
     settle().await;

@@ -167,7 +167,7 @@ impl Programs {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let path = binaries().join(program);
-        let mut command = match self.memory_kib {
+        let command = match self.memory_kib {
             None => Command::new(path),
             Some(kib) => {
                 let mut limited = Command::new("sh");
@@ -175,6 +175,24 @@ impl Programs {
                 limited
             }
         };
+        self.prepared(command)
+    }
+
+    /// A command for a program of the system, which finds Hub's programs in its `PATH`.
+    ///
+    /// # Panics
+    /// Where `PATH` cannot be extended.
+    #[must_use]
+    pub fn in_shell(&self, program: &str) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = std::iter::once(binaries().to_owned()).chain(std::env::split_paths(&path));
+        let mut command = self.prepared(Command::new(program));
+        command.env("PATH", std::env::join_paths(directories).expect("the directory can be in PATH"));
+        command
+    }
+
+    /// The command in their directory and environment.
+    fn prepared(&self, mut command: Command) -> Command {
         // What the developer has set for Hubs of their own is not meant for these.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUB_")) {
             command.env_remove(name);

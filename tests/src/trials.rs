@@ -51,6 +51,12 @@ pub fn trials_on_a_broker(tests: Vec<(String, BrokerTest)>) -> ExitCode {
 /// The same, for tests that share what `start` makes: it is made for the first of them.
 #[must_use]
 pub fn trials_on<B: Send + 'static>(start: fn() -> B, tests: Vec<BrokerTrial<B>>) -> ExitCode {
+    trials_beside(Vec::new(), start, tests)
+}
+
+/// The same, after trials that need nothing of the kind.
+#[must_use]
+pub fn trials_beside<B: Send + 'static>(plain: Vec<Trial>, start: fn() -> B, tests: Vec<BrokerTrial<B>>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one broker and some of them restart it.
     arguments.test_threads = Some(1);
@@ -69,7 +75,7 @@ pub fn trials_on<B: Send + 'static>(start: fn() -> B, tests: Vec<BrokerTrial<B>>
         };
         Trial::test(name, run).with_ignored_flag(!usable || on_demand)
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&arguments, plain.into_iter().chain(trials).collect());
     // Before the process ends: nothing else would take the container away.
     drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
     conclusion.exit_code()

@@ -82,7 +82,8 @@ impl Value {
             0 => Self::Whole(chance.random_range(-1000..1000).to_string()),
             1 => Self::Whole((i128::from(chance.random::<i64>()) * 3).to_string()),
             2 => {
-                let digits = chance.random_range(1..600);
+                // The range of double precision ends with 309 digits.
+                let digits = chance.random_range(1..309);
                 let sign = if chance.random() { "-" } else { "" };
                 let rest: String = (1..digits).map(|_| char::from(chance.random_range(b'0'..=b'9'))).collect();
                 Self::Whole(format!("{sign}{}{rest}", chance.random_range(1..=9)))
@@ -165,10 +166,11 @@ fn text(chance: &mut impl Rng) -> Vec<u16> {
     let mut units = Vec::new();
     for _ in 0..chance.random_range(0..6) {
         match chance.random_range(0..5) {
-            0 => units.push(chance.random()),
+            0 => units.extend(chance.random::<char>().encode_utf16(&mut [0; 2]).iter()),
             1 => units.extend(NASTY[chance.random_range(0..NASTY.len())].encode_utf16()),
             2 => units.push(chance.random_range(0..0x20)),
-            3 => units.push(chance.random_range(0xd800..0xe000)),
+            // Half of a pair is no character, and is refused.
+            3 => units.extend([chance.random_range(0xd800..0xdc00), chance.random_range(0xdc00..0xe000)]),
             _ => units.push(chance.random_range(0x20..0x7f)),
         }
     }

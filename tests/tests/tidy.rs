@@ -21,6 +21,9 @@ const NOT_OURS: [&str; 8] = [
     "tests/fuzz/Cargo.lock",
 ];
 
+/// Phrases that the documentation does not use: each has a plainer word.
+const PUZZLING: [&str; 6] = ["nobody", "whoever", "so many", "a word to", "of its own accord", "what it is that"];
+
 /// A text file of the project.
 struct Source {
     /// From the project's directory.
@@ -176,6 +179,22 @@ fn quotes_in_code_are_ascii() {
         findings.add_words(source, &["\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}"]);
     }
     findings.none("write ' and \"");
+}
+
+#[test]
+fn the_documentation_is_plain_english() {
+    let is_page = |source: &Source| source.is("md") && (source.is_below("docs/") || !source.path.contains('/'));
+    let mut findings = Findings::default();
+    for source in sources().iter().filter(|source| is_page(source)) {
+        // A phrase may go on in the next line.
+        let text = source.text.replace('\n', " ").to_ascii_lowercase();
+        for phrase in PUZZLING {
+            for (at, _) in text.match_indices(phrase) {
+                findings.add(&source.path, source.text[..at].matches('\n').count(), phrase);
+            }
+        }
+    }
+    findings.none("write what is meant in plain, conventional English");
 }
 
 #[test]

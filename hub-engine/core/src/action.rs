@@ -25,7 +25,7 @@ pub enum Action {
         /// The pool.
         pool: Arc<str>,
     },
-    /// Tell whoever watches.
+    /// An event for subscribers.
     Notify(Notice),
 }
 
@@ -47,7 +47,7 @@ pub enum Change {
         job: JobId,
         /// The task's position in it.
         index: u32,
-        /// The whole row, shared with whoever has not changed it since.
+        /// The whole row, shared as long as it does not change.
         state: Arc<TaskState>,
     },
     /// A job now stands like this.

@@ -3,7 +3,7 @@
 //! A task's id is its job's id with the last four bytes moved on by the task's position plus one, so
 //! both share their first twelve bytes, the *family*. From a task id alone follow its job (one look-up
 //! of the family), its position (a subtraction) and its slot: no index of tasks is kept anywhere, and
-//! whoever holds only a task id can still route a message to the right partition.
+//! a task id alone is enough to route a message to the right partition.
 
 use std::fmt;
 use std::str::FromStr;

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// A number that is written with no more characters than these, and without an exponent, is in the range of a double.
+const SAFE_DIGITS: usize = 308;
+
 /// One well-formed JSON value as text, cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Arc<str>);
@@ -62,30 +65,36 @@ impl Json {
         if self.0.len() <= 2 * limit {
             return false;
         }
-        let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-        for byte in self.0.bytes() {
-            if in_string {
-                match byte {
-                    _ if escaped => escaped = false,
-                    b'\\' => escaped = true,
-                    b'"' => in_string = false,
-                    _ => {}
-                }
-                continue;
-            }
+        first_deeper(&self.0, limit).is_some()
+    }
+
+    /// Why programs that read JSON may refuse this value. Takes time in proportion to the text and does not recurse.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        let (text, bytes) = (&*self.0, self.0.as_bytes());
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let start = at;
             match byte {
-                b'"' => in_string = true,
-                b'[' | b'{' => {
-                    depth += 1;
-                    if depth > limit {
-                        return true;
+                b'"' => {
+                    at = end_of_string(bytes, start);
+                    let written = &text[start..at];
+                    if written.contains("\\u") && serde_json::from_str::<String>(written).is_err() {
+                        return Some(Unreadable::Surrogate { at: start });
                     }
                 }
-                b']' | b'}' => depth -= 1,
-                _ => {}
+                b'-' | b'0'..=b'9' => {
+                    at = end_of_word(bytes, start);
+                    let written = &text[start..at];
+                    let may_be_large = written.len() > SAFE_DIGITS || written.contains(['e', 'E']);
+                    if may_be_large && !written.parse::<f64>().is_ok_and(f64::is_finite) {
+                        return Some(Unreadable::Number { at: start });
+                    }
+                }
+                _ => at += 1,
             }
         }
-        false
+        None
     }
 
     /// The value as a tree. Numbers beyond 64 bits lose precision here, and only here.
@@ -93,6 +102,60 @@ impl Json {
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
     }
+}
+
+/// What is JSON by its grammar, and has no meaning that all programs agree on: readers refuse it, or read something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A string with half of a surrogate pair, such as `"\ud800"`.
+    #[error("a string with half of a surrogate pair, which is no character (at byte {at})")]
+    Surrogate {
+        /// Where the string begins, in bytes.
+        at: usize,
+    },
+    /// A number that is larger than a double can be, such as `1e400`.
+    #[error("a number beyond the range of double precision, about 1.8e308 (at byte {at})")]
+    Number {
+        /// Where the number begins, in bytes.
+        at: usize,
+    },
+}
+
+/// Where arrays and objects in `text` are first nested more than `limit` levels deep. The text need not be JSON.
+pub(crate) fn first_deeper(text: &str, limit: usize) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    text.bytes().position(|byte| {
+        if in_string {
+            (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
+            return false;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > limit
+    })
+}
+
+/// Where the string that begins at `start` ends, in a text that is JSON.
+pub(crate) fn end_of_string(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// Where the number, truth value or `null` that begins at `start` ends, in a text that is JSON.
+pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
+    let word = text[start..].iter();
+    start + word.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count()
 }
 
 impl From<&RawValue> for Json {
@@ -149,6 +212,32 @@ mod tests {
         assert_eq!(Json::parse(text).unwrap().get(), text);
         let again: Json = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+
+    #[test]
+    fn brackets_in_strings_do_not_nest() {
+        assert_eq!(first_deeper(r#"["[[\"[[", "]\\", []]"#, 2), None);
+        assert_eq!(first_deeper(r#"["\\", [[]]]"#, 2), Some(8));
+        assert_eq!(first_deeper("]]]][", 0), Some(4));
+    }
+
+    #[test]
+    fn what_readers_refuse_is_found_wherever_it_is() {
+        let large = "1".repeat(310);
+        let readable = [
+            r#"{"a\\ud800": ["\ud83d\ude00", "\\ud800", 1e308, -1.7e308, 1e-400, true, null, "1e400"]}"#.to_owned(),
+            "9".repeat(308),
+            format!("[{}1{}]", "[".repeat(400), "]".repeat(400)),
+        ];
+        for text in readable {
+            assert_eq!(Json::parse(&text).unwrap().unreadable(), None, "{text}");
+        }
+        for (text, at) in [("1e400", 0), ("[0, -1E999]", 4), (&*large, 0), (r#"{"1": 2e309}"#, 6)] {
+            assert_eq!(Json::parse(text).unwrap().unreadable(), Some(Unreadable::Number { at }), "{text}");
+        }
+        for (text, at) in [(r#""\ud800""#, 0), (r#"[1, "a\udfffb"]"#, 4), (r#"{"\ud800\u0041": 1}"#, 1)] {
+            assert_eq!(Json::parse(text).unwrap().unreadable(), Some(Unreadable::Surrogate { at }), "{text}");
+        }
     }
 
     #[test]

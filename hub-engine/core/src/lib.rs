@@ -31,6 +31,6 @@ pub mod text;
 pub mod time;
 
 pub use id::{Attempt, JobId, TaskId};
-pub use json::Json;
+pub use json::{Json, Unreadable};
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
 pub use time::{NotATime, Now, Steady, Timestamp};

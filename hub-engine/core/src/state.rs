@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::job::Job;
+use crate::text::Shown;
 use crate::{Attempt, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 
 /// Why a task failed, in a form that programs can tell apart.
@@ -111,7 +112,7 @@ impl TaskState {
 pub struct FirstFailure {
     /// The task's name.
     pub task: Arc<str>,
-    /// Its message: one line, cut where it is long.
+    /// Its message, behind the exception's type: one line, control characters escaped, cut where it is long.
     pub msg: Arc<str>,
 }
 
@@ -119,17 +120,19 @@ impl FirstFailure {
     /// Maximum length of the message, in characters.
     const MAX_CHARS: usize = 300;
 
-    /// The failure of `task`, whose message is `msg`.
+    /// The failure of `task`, whose message is `msg`. The exception's type, where it is known and the message does not begin
+    /// with it, stands before the message: some exceptions say nothing without it.
     #[must_use]
-    pub fn new(task: &Arc<str>, msg: &str) -> Self {
-        let mut line = String::new();
-        for (count, char) in msg.trim().chars().enumerate() {
-            if count == Self::MAX_CHARS {
-                line.push('…');
-                break;
-            }
-            line.push(if char.is_control() { ' ' } else { char });
-        }
+    pub fn new(task: &Arc<str>, type_name: Option<&str>, msg: &str) -> Self {
+        let msg = msg.trim();
+        let line = match type_name.filter(|name| !msg.starts_with(name)) {
+            Some(name) => Shown(format_args!("{name}: {msg}")).to_string(),
+            None => Shown(msg).to_string(),
+        };
+        let line = match line.char_indices().nth(Self::MAX_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        };
         Self { task: Arc::clone(task), msg: line.into() }
     }
 }

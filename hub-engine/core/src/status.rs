@@ -133,7 +133,7 @@ impl JobStatus {
     }
 }
 
-/// A word that names no status.
+/// A text that names no status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown status {word:?}: known are {known}")]
 pub struct UnknownStatus {

@@ -5,6 +5,7 @@
 //! characters as escapes (`\n`, `\u{1b}`). Values for programs (JSON) are never changed by it.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 /// Shows a value on one line: no character of it does anything to the terminal or the line that it appears in.
 ///
@@ -91,6 +92,27 @@ pub const fn is_active(one: char) -> bool {
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}'
     )
+}
+
+/// The text, or its beginning and its end where it is longer than `limit` bytes, with a note on what is left out.
+///
+/// ```
+/// assert_eq!(&*hub_core::text::cut("abcdefgh".into(), 4), "ab\n[4 bytes left out]\ngh");
+/// ```
+#[must_use]
+pub fn cut(text: Arc<str>, limit: usize) -> Arc<str> {
+    if text.len() <= limit {
+        return text;
+    }
+    let first = text.floor_char_boundary(limit / 2);
+    let last = text.ceil_char_boundary(text.len() - limit / 2);
+    format!("{}\n[{} bytes left out]\n{}", &text[..first], last - first, &text[last..]).into()
+}
+
+/// The beginning of a text, at most `limit` bytes of it.
+#[must_use]
+pub fn beginning(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
 }
 
 #[cfg(test)]

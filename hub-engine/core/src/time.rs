@@ -79,7 +79,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// The reading `duration` later, where nobody sets the wall clock meanwhile.
+    /// The reading `duration` later, if the wall clock is not set meanwhile.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self { wall: Timestamp(self.wall.0.saturating_add(millis(duration))), steady: self.steady.after(duration) }

@@ -101,6 +101,7 @@ const TASK: &[Row] = &[
     (r#""name": "a\\b""#, &["bad_name $.tasks[0].name"]),
     (r#""name": "..""#, &["bad_name $.tasks[0].name"]),
     (r#""name": "a", "task_name": "../../etc/passwd""#, &["bad_name $.tasks[0].task_name @1:51"]),
+    (r#""name": "a", "task_name": """#, &["bad_name $.tasks[0].task_name @1:51"]),
     (r#""name": "a", "task_name": "..""#, &["bad_name $.tasks[0].task_name"]),
     (r#""name": "a", "task_name": ".""#, &["bad_name $.tasks[0].task_name"]),
     (r#""name": "a", "task_name": ".hidden""#, &["bad_name $.tasks[0].task_name"]),

@@ -15,7 +15,7 @@ const JOBS: [&str; 2] = [
   "output": ["_multiply_this.data"] }"#,
     r#"{"x-b": [1.0, {"z": 1, "a": 2}], "name": "full", "key": "k-1", "meta": {"owner": "_me", "n": 1e2}, "priority": 5,
   "x-a": null, "tasks": [
-    {"x-2": "_free.text", "name": "list hosts", "task_name": "", "args": null, "depends": null, "pool": "net-1", "x-1": null},
+    {"x-2": "_free.text", "name": "list hosts", "task_name": null, "args": null, "depends": null, "pool": "net-1", "x-1": null},
     {"name": "ping_é", "task_name": "ping", "kwargs": {"host": "_list hosts.data.0", "tag": "__raw"}, "priority": -3, "meta": {}}],
   "output": {"up": "_ping_é.data", "who": "_ping_é.name"}}"#,
 ];

@@ -21,6 +21,26 @@ fn no_number_of_slots_opens_the_window_beyond_its_ceiling() {
 }
 
 #[test]
+fn large_arguments_make_the_window_smaller_but_leave_no_slot_idle() {
+    for (slots, expected) in [(2, 6), (10, 10)] {
+        let mut hub = Hub::new();
+        let mut report = hub.worker("w", &["a"]);
+        report.slots = slots;
+        hub.machine.handle_heartbeat(report, hub.now);
+        let tasks: Vec<String> = (0..20)
+            .map(|at| format!(r#"{{"name": "t{at}", "task_name": "a", "depends": ["a"], "args": ["_a.data"]}}"#))
+            .collect();
+        hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}, {}]}}"#, tasks.join(",")));
+        let first = hub.handed_out().remove(0);
+        hub.succeed(&first, &format!(r#""{}""#, "x".repeat(11 * 1024 * 1024)));
+        let out = hub.handed_out();
+        assert_eq!(out.len(), expected, "{slots} slots");
+        hub.succeed(&out[0], "0");
+        assert_eq!(hub.handed_out().len(), 1, "one goes, one comes");
+    }
+}
+
+#[test]
 fn there_is_a_limit_to_how_many_workers_are_known() {
     let mut hub = Hub::new();
     let report = hub.worker("w", &["a"]);

@@ -13,7 +13,7 @@ const LEASE: Duration = Duration::from_secs(30);
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
 const STEP: u64 = 2 * 3600 * 1000;
 
-/// Somebody sets the wall clock.
+/// The wall clock is set.
 fn set_wall(hub: &mut Hub, millis: u64) {
     hub.now.wall = Timestamp::from_millis(millis);
 }

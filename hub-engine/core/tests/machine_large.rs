@@ -67,7 +67,7 @@ fn a_fan_out_and_its_fan_in_are_run_and_shown() {
     hub.succeed(&first, "1");
     let leaves = hub.handed_out();
     let snapshot = hub.machine.job(job).unwrap();
-    assert_eq!(snapshot.waiting.len(), 1000, "so many reasons are enough");
+    assert_eq!(snapshot.waiting.len(), 1000, "the number of reasons is bounded");
     assert!(snapshot.record().get().len() > COUNT * 100);
     for task in &leaves {
         hub.succeed(task, "1");

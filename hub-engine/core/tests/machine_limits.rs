@@ -15,7 +15,7 @@ fn hub() -> Hub {
     Hub::with(Settings { max_value_bytes: LIMIT, ..Settings::default() })
 }
 
-/// A JSON string of so many bytes, quotes included.
+/// A JSON string of this number of bytes, quotes included.
 fn text_of(bytes: usize) -> String {
     format!("\"{}\"", "x".repeat(bytes - 2))
 }

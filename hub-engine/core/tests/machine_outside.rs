@@ -112,5 +112,5 @@ fn a_launch_can_fail_and_a_long_launch_can_be_leased() {
     hub.actions();
     assert_eq!(hub.statuses(job), [TaskStatus::Failed, TaskStatus::Running]);
     assert_eq!(hub.machine.post_result(tasks[0].task, FAILED, hub.now), Ok(Posted::AlreadySame));
-    assert_eq!(hub.machine.stats().in_flight, 0, "what is launched is in nobody's hands");
+    assert_eq!(hub.machine.stats().in_flight, 0, "no worker holds a launched task");
 }

@@ -52,7 +52,7 @@ impl Plan {
         values
     }
 
-    /// What a worker, or whoever posts the result, makes of these arguments.
+    /// What a worker, or the poster of a result, makes of these arguments.
     fn run(&self, index: usize, args: &serde_json::Value) -> u64 {
         let own = self.tasks[index].0;
         assert_eq!(args[0], own);
@@ -81,7 +81,7 @@ struct World<'a> {
     other: JobId,
     /// Issues that some worker may still get, and whether the broker has confirmed them.
     on_broker: Vec<(Assignment, bool)>,
-    /// Arguments of launched tasks whose results nobody has posted yet.
+    /// Arguments of launched tasks whose results have not been posted yet.
     launched: BTreeMap<TaskId, serde_json::Value>,
     /// Tasks of the job that have ended, by the machine's word; and whether well.
     ended: BTreeMap<usize, bool>,
@@ -174,7 +174,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Somebody posts the result of a task that was launched.
+    /// Posts the result of a task that was launched.
     fn post(&mut self, luck: usize) -> Result<(), TestCaseError> {
         let Some(task) = self.launched.keys().copied().nth(luck % self.launched.len().max(1)) else {
             // Everything rests or waits for its lease: time has to pass.
@@ -191,7 +191,7 @@ impl World<'_> {
         self.look()
     }
 
-    /// Somebody posts a result for a task that waits or has ended: that must change nothing.
+    /// Posts a result for a task that waits or has ended: that must change nothing.
     fn post_too_early(&mut self, luck: usize) -> Result<(), TestCaseError> {
         let index = luck % self.plan.tasks.len();
         let snapshot = self.hub.machine.job(self.job).unwrap();

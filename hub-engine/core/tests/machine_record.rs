@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::Json;
 use hub_core::machine::{Outcome, TaskResult};
@@ -81,7 +82,7 @@ fn a_failure_shows_its_reason_and_no_data() {
         json!({"kind": "TASK_FAILED", "type": "ValueError", "traceback": "Traceback …\n  \"here\""})
     );
     assert_eq!((&failed["log"], failed.get("data")), (&json!("said\n\u{1}"), None));
-    assert_eq!(shown["msg"], "1 of 2 tasks failed: \"a\": bäd \"value\"; 1 task did not run");
+    assert_eq!(shown["msg"], "1 of 2 tasks failed: \"a\": ValueError: bäd \"value\"; 1 task did not run");
     let behind = &shown["tasks"][1];
     assert_eq!((&behind["status"], &behind["args"]), (&json!("UPSTREAM_FAILED"), &json!(["_a.data"])));
 }
@@ -146,7 +147,7 @@ fn a_failed_job_sums_up_what_failed_and_names_the_first() {
     hub.actions();
     // While it runs, too.
     let first = hub.stored(job).state.first_failure.clone().unwrap();
-    assert_eq!((&*first.task, first.msg.starts_with("two lines!"), first.msg.chars().count()), ("b", true, 301));
+    assert_eq!((&*first.task, first.msg.starts_with("two\\nlines!"), first.msg.chars().count()), ("b", true, 301));
     assert_eq!(live(&hub).summary().first_failure, Some(first.clone()));
     hub.result(&out[0], fail("later".to_owned()));
     hub.succeed(&out[2], "1");
@@ -155,6 +156,51 @@ fn a_failed_job_sums_up_what_failed_and_names_the_first() {
     let msg = format!("2 of 5 tasks failed; first: \"b\": {}; 2 tasks did not run", first.msg);
     assert_eq!(stored.state.msg.as_deref(), Some(&*msg));
     assert_eq!((stored.summary().msg.as_deref(), stored.summary().first_failure), (Some(&*msg), Some(first)));
+}
+
+#[test]
+fn the_first_failure_names_the_exception_once() {
+    let error = |name: &str| {
+        let kind = ErrorKind::TaskFailed;
+        Some(Arc::new(TaskError { kind, type_name: Some(name.into()), traceback: None }))
+    };
+    for (name, msg, shown) in [
+        ("KeyError", "'nokey'", "KeyError: 'nokey'"),
+        ("KeyError", "KeyError", "KeyError"),
+        ("ValueError", "a\u{1b}[31m\nb", "ValueError: a\\u{1b}[31m\\nb"),
+    ] {
+        let mut hub = Hub::new();
+        let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "boom"}]}"#);
+        let out = hub.handed_out();
+        hub.result(&out[0], Outcome::Failed { msg: msg.into(), error: error(name) });
+        hub.actions();
+        let summed_up = format!("1 of 1 tasks failed: \"boom\": {shown}");
+        assert_eq!(hub.stored(job).state.msg.as_deref(), Some(&*summed_up));
+    }
+}
+
+#[test]
+fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "long"}]}"#);
+    let out = hub.handed_out();
+    hub.pass(Duration::from_secs(3));
+    let (worker, ran) = ("w1".into(), Duration::from_secs(1));
+    hub.machine.handle_running(&worker, out[0].task, out[0].attempt, ran, hub.now);
+    let began = hub.now.wall.before(ran);
+    hub.pass(Duration::from_secs(4));
+    hub.machine.cancel(job, hub.now).unwrap();
+    hub.actions();
+    let task = &hub.stored(job).tasks[0];
+    assert_eq!((task.started_at, task.ended_at), (Some(began), Some(hub.now.wall)));
+    // Not before it was handed out, whatever a worker says.
+    let mut hub = Hub::new();
+    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "long"}]}"#);
+    let out = hub.handed_out();
+    hub.machine.handle_running(&worker, out[0].task, out[0].attempt, Duration::MAX, hub.now);
+    hub.actions();
+    let task = &hub.stored(job).tasks[0];
+    assert_eq!(task.started_at, task.submitted_at);
 }
 
 #[test]
@@ -185,7 +231,11 @@ fn a_view_shows_what_it_names() {
     assert_eq!(fields, json!({"status": "PENDING", "tasks": [{"status": "PENDING", "x-y": 2}]}));
     assert_eq!(shown(View::whole().with_fields("name")), json!({"name": "j"}));
     assert_eq!(shown(View::without_data().without_tasks().with_fields("name,tasks,meta")), json!({"name": "j"}));
-    assert_eq!(View::whole().with_fields("").check(), Ok(()));
+    for nothing in ["", " , "] {
+        let refused = View::whole().with_fields(nothing).check().unwrap_err().to_string();
+        assert!(refused.contains("no field is named") && refused.contains("status"), "{refused}");
+    }
+    assert_eq!(View::whole().check(), Ok(()));
     let refused = View::whole().with_fields("name,statsu").check().unwrap_err().to_string();
     assert!(refused.contains("\"statsu\"") && refused.contains("status"), "{refused}");
     let fields = |count| View { fields: Some(vec!["x-a".to_owned(); count]), ..View::default() };

@@ -121,8 +121,8 @@ fn a_window_grows_with_what_ended_lately() {
         out = hub.handed_out();
     }
     let most = hub.machine.stats().in_flight;
-    assert!(most > 100, "{most} are out though hundreds ended lately");
-    // Tasks that take their time do not need so many.
+    assert!(most > 100, "{most} are out though hundreds ended recently");
+    // Tasks that take their time do not need that.
     hub.pass(Duration::from_secs(1));
     for task in std::mem::take(&mut out) {
         hub.pass(Duration::from_millis(50));

@@ -4,9 +4,10 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::action::{Action, Change};
-use hub_core::machine::{Outcome, Verdict};
+use hub_core::machine::{Outcome, TaskResult, Verdict};
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use support::Hub;
@@ -161,11 +162,21 @@ fn the_message_of_a_failed_task_is_counted_and_bounded() {
         type_name: Some(long.as_str().into()),
         traceback: Some(long.as_str().into()),
     };
-    hub.result(&out[1], Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) });
+    let log = format!("first{}last", "x".repeat(9_000_000));
+    let result = TaskResult {
+        task: out[1].task,
+        attempt: out[1].attempt,
+        outcome: Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) },
+        log: Some(log.into()),
+        worker: "w1".into(),
+        took: Duration::ZERO,
+    };
+    hub.machine.handle_result(result, hub.now);
     hub.actions();
     let state = &hub.stored(job).tasks[1];
     let error = state.error.as_deref().unwrap();
-    let texts = [(&state.msg, 33 * 1024), (&error.traceback, 129 * 1024), (&error.type_name, 1024)];
+    let texts =
+        [(&state.msg, 33 * 1024), (&error.traceback, 129 * 1024), (&error.type_name, 1024), (&state.log, 1024 * 1024)];
     for (text, limit) in texts {
         let text = text.as_deref().unwrap();
         assert!(text.starts_with("first") && text.ends_with("last") && text.len() < limit + 100, "{}", text.len());

@@ -16,7 +16,7 @@ fn probes(hub: &mut Hub) -> bool {
     hub.actions().iter().any(|action| matches!(action, Action::Probe { pool } if &**pool == "default"))
 }
 
-/// Lets time pass in steps of a heartbeat. The broker, whenever it is asked, says that so many messages wait.
+/// Lets time pass in steps of a heartbeat. The broker always answers with this number of messages.
 fn pass(hub: &mut Hub, duration: Duration, ready: u64, mut each: impl FnMut(&mut Hub)) -> usize {
     let mut lost = 0;
     let end = hub.now.after(duration);

@@ -173,7 +173,7 @@ fn a_second_worker_with_the_same_issue_inherits_it() {
     assert_eq!(hub.stored(job).tasks[0].worker.as_deref(), Some("w2"));
     assert_eq!(hub.stored(job).tasks[0].deaths, 1);
     hub.pass(Duration::from_secs(30));
-    assert_eq!(hub.handed_out().len(), 1, "now nobody runs it");
+    assert_eq!(hub.handed_out().len(), 1, "now no worker runs it");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_worker_that_left_in_order_costs_its_tasks_nothing() {
     hub.pass(Duration::from_secs(30));
     let waiting = &hub.machine.job(job).unwrap().tasks[0];
     assert_eq!((waiting.status, waiting.deaths), (TaskStatus::Pending, 0));
-    assert_eq!((&waiting.worker, waiting.started_at), (&None, None), "nobody runs it");
+    assert_eq!((&waiting.worker, waiting.started_at), (&None, None), "no worker runs it");
     assert_eq!(hub.handed_out().len(), 1);
 }
 

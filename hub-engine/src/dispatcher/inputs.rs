@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::lately::Lookup;
 use super::publish::Issue;
-use super::room::Place;
+use super::room::ParsePermit;
 use crate::operations::RequestError;
 use crate::store::StoreError;
 
@@ -27,7 +27,7 @@ pub(super) enum Input {
         /// The jobs.
         jobs: Vec<Submit>,
         /// What they were parsed in, until they are live.
-        place: Place,
+        permit: ParsePermit,
         /// The message that brought them, if that came from the jobs queue.
         delivery: Option<DeliveryRef>,
     },

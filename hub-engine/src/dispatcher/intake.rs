@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::discard::discard;
 use super::inputs::{Admission, Admitted, Ended, Input, Known, Submit};
 use super::lately::Lookups;
-use super::room::{Place, Room};
+use super::room::{ParsePermit, Room};
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
@@ -97,7 +97,7 @@ impl Intake {
         RequestError::new(RequestErrorKind::Internal, "the store cannot be read; the dispatcher's log says more")
     }
 
-    /// Brings checked jobs before the loop, which answers after the commit. `place`: what they were parsed in.
+    /// Brings checked jobs before the loop, which answers after the commit. `permit`: what they were parsed in.
     /// `delivery`: the message that brought them, if that came from the broker.
     ///
     /// # Errors
@@ -105,10 +105,10 @@ impl Intake {
     pub(super) fn submit(
         &self,
         jobs: Vec<Submit>,
-        place: Place,
+        permit: ParsePermit,
         delivery: Option<DeliveryRef>,
     ) -> Result<(), RequestError> {
-        self.inputs.send(Input::Submit { jobs, place, delivery }).map_err(|_| stopping())
+        self.inputs.send(Input::Submit { jobs, permit, delivery }).map_err(|_| stopping())
     }
 }
 

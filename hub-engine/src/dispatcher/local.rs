@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use super::inputs::{Admitted, Ask, Ended, Input, Submit};
 use super::intake::{Answered, Arrival, Intake, full, stopping};
 use super::open_answers::OpenAnswers;
-use super::room::Place;
+use super::room::ParsePermit;
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     TaskQuery, UpdateStatus, View, WorkerInfo,
@@ -36,7 +36,7 @@ pub(super) struct LocalHub {
     incarnation: u64,
     open_answers: OpenAnswers,
     /// A part of an answer that is to fit into one message has so many bytes at most.
-    part_bytes: usize,
+    largest_answer: usize,
 }
 
 /// A submission that comes before the loop.
@@ -48,17 +48,15 @@ pub(super) struct Admission {
 }
 
 impl LocalHub {
-    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    /// `largest_answer`: what an answer over the broker has at most, in bytes.
     pub(super) fn new(
         intake: Intake,
         link: watch::Receiver<LinkHealth>,
         incarnation: u64,
         open_answers: OpenAnswers,
-        max_message_bytes: Option<usize>,
+        largest_answer: usize,
     ) -> Self {
-        // Something stands around it in a message.
-        let part_bytes = max_message_bytes.map_or(usize::MAX, |limit| limit - limit / 8);
-        Self { intake, link, incarnation, open_answers, part_bytes }
+        Self { intake, link, incarnation, open_answers, largest_answer }
     }
 
     /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
@@ -82,15 +80,15 @@ impl LocalHub {
     pub(super) fn take_in(
         &self,
         jobs: Vec<Submit>,
-        place: Place,
+        permit: ParsePermit,
         delivery: Option<DeliveryRef>,
     ) -> Result<(), RequestError> {
-        self.intake.submit(jobs, place, delivery)
+        self.intake.submit(jobs, permit, delivery)
     }
 
     /// Room for a submission that the broker has delivered, when there is some.
-    pub(super) async fn place_for_delivery(&self, bytes: usize) -> Place {
-        self.intake.room.place_for_delivery(bytes).await
+    pub(super) async fn parse_permit_for_delivery(&self, bytes: usize) -> ParsePermit {
+        self.intake.room.parse_permit_for_delivery(bytes).await
     }
 
     /// The answer to a submission.
@@ -124,7 +122,7 @@ impl LocalHub {
 
     async fn with_record(&self, ended: Arc<JobSnapshot>, hold: OwnedSemaphorePermit) -> Submitted {
         let submitted = Submitted::new(ended.id);
-        let record = Record::new(ended, View::whole(), Some(hold)).within(LARGEST_ALONG.min(self.part_bytes)).await;
+        let record = Record::new(ended, View::whole(), Some(hold)).within(LARGEST_ALONG.min(self.largest_answer)).await;
         Submitted { record: record.ok().flatten(), ..submitted }
     }
 
@@ -137,13 +135,13 @@ impl LocalHub {
         if self.intake.room.is_full() {
             return Err(full());
         }
-        let place = self.intake.room.place(submission.text.len()).await;
-        // Those that had their places before may have filled the room.
+        let permit = self.intake.room.parse_permit(submission.text.len()).await;
+        // Those that had their permits before may have filled the room.
         if self.intake.room.is_full() {
             return Err(full());
         }
         let (job, admission) = self.check(submission.into(), wait).await?;
-        self.take_in(vec![job], place, None)?;
+        self.take_in(vec![job], permit, None)?;
         self.outcome(admission).await
     }
 
@@ -265,7 +263,8 @@ impl Hub for LocalHub {
             let hold = self.open_answers.hold(ended.weight()).await?;
             return Ok(Record::new(ended, view, Some(hold)));
         }
-        let (job, hold) = match self.live(id, 0..u32::MAX).await? {
+        let tasks = if view.shows_tasks() { 0..u32::MAX } else { 0..0 };
+        let (job, hold) = match self.live(id, tasks).await? {
             Some(live) => live,
             None => self.stored_for(id, &view).await?,
         };
@@ -284,7 +283,7 @@ impl Hub for LocalHub {
 
     async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
         query.view.check()?;
-        let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.part_bytes));
+        let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.largest_answer));
         let (job, end, hold) = match self.live(id, range.clone()).await? {
             Some((job, hold)) => (job, range.end, hold),
             None => {

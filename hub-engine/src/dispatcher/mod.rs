@@ -114,7 +114,8 @@ impl Dispatcher {
         };
         let room = Arc::clone(&intake.room);
         let open_answers = OpenAnswers::new(settings.answer_bytes);
-        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, max_message_bytes));
+        let largest_answer = replier.largest().unwrap_or(usize::MAX);
+        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, largest_answer));
         let driver = Driver::new(
             machine,
             Arc::clone(&store),

@@ -43,7 +43,7 @@ pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRe
     let (hub, replier) = (Arc::clone(hub), replier.clone());
     tokio::spawn(async move {
         let asker = replier.reply_to(&delivery.message);
-        let place = hub.place_for_delivery(delivery.message.body.len()).await;
+        let permit = hub.parse_permit_for_delivery(delivery.message.body.len()).await;
         let jobs = JobMessage::all_of(&delivery.message).unwrap_or_else(|error| {
             refuse(&replier, &asker, None, RequestError::new(RequestErrorKind::InvalidRequest, error.to_string()));
             Vec::new()
@@ -69,7 +69,7 @@ pub(super) fn submissions(hub: &Arc<LocalHub>, replier: &Replier, at: DeliveryRe
         if checked.is_empty() {
             return hub.refused(at);
         }
-        if hub.take_in(checked, place, Some(at)).is_err() {
+        if hub.take_in(checked, permit, Some(at)).is_err() {
             // Not acknowledged: it is delivered again, to whoever takes over.
             return;
         }

@@ -26,7 +26,7 @@ pub(super) struct Room {
 
 /// A submission that is being parsed, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ParsePermit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -59,22 +59,22 @@ impl Room {
     }
 
     /// Room to parse a submission of so many bytes, when there is some.
-    pub(super) async fn place(&self, bytes: usize) -> Place {
+    pub(super) async fn parse_permit(&self, bytes: usize) -> ParsePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(PARSED_KIB).min(PARSED_KIB);
         // The semaphore is never closed.
-        Place { _permit: Arc::clone(&self.parsed).acquire_many_owned(kib).await.ok() }
+        ParsePermit { _permit: Arc::clone(&self.parsed).acquire_many_owned(kib).await.ok() }
     }
 
     /// The same for one that the broker has delivered: it waits until there is room for its jobs too.
-    pub(super) async fn place_for_delivery(&self, bytes: usize) -> Place {
+    pub(super) async fn parse_permit_for_delivery(&self, bytes: usize) -> ParsePermit {
         let _waiting = Waiting::new(self, bytes);
         loop {
             // The sender is a part of this.
             let _ = self.is_full.subscribe().wait_for(|is_full| !is_full).await;
-            let place = self.place(bytes).await;
-            // Those that had their places before may have filled the room.
+            let permit = self.parse_permit(bytes).await;
+            // Those that had their permits before may have filled the room.
             if !self.is_full() {
-                return place;
+                return permit;
             }
         }
     }
@@ -107,22 +107,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_parsed_at_a_time_is_bounded_and_a_larger_one_is_parsed_alone() {
         let room = Room::new();
-        let small = room.place(100).await;
-        assert!(hangs(room.place(usize::MAX)).await);
+        let small = room.parse_permit(100).await;
+        assert!(hangs(room.parse_permit(usize::MAX)).await);
         drop(small);
-        let large = room.place(usize::MAX).await;
-        assert!(hangs(room.place(100)).await);
+        let large = room.parse_permit(usize::MAX).await;
+        assert!(hangs(room.parse_permit(100)).await);
         drop(large);
-        room.place(100).await;
+        room.parse_permit(100).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn deliveries_wait_while_live_jobs_take_as_much_as_they_may() {
         let room = Room::new();
         room.set_full(true);
-        assert!(room.is_full() && hangs(room.place_for_delivery(100)).await);
+        assert!(room.is_full() && hangs(room.parse_permit_for_delivery(100)).await);
         {
-            let waiting = room.place_for_delivery(WAITING_BYTES + 1);
+            let waiting = room.parse_permit_for_delivery(WAITING_BYTES + 1);
             tokio::pin!(waiting);
             assert!(hangs(waiting.as_mut()).await);
             assert!(room.is_crowded(false));
@@ -136,14 +136,14 @@ mod tests {
     async fn the_first_of_several_waiting_deliveries_may_fill_the_room_again() {
         let room = Room::new();
         room.set_full(true);
-        let (first, second) = (room.place_for_delivery(usize::MAX), room.place_for_delivery(usize::MAX));
+        let (first, second) = (room.parse_permit_for_delivery(usize::MAX), room.parse_permit_for_delivery(usize::MAX));
         tokio::pin!(first, second);
         assert!(hangs(first.as_mut()).await && hangs(second.as_mut()).await);
         room.set_full(false);
-        let place = first.await;
+        let permit = first.await;
         assert!(hangs(second.as_mut()).await, "only one is parsed at a time");
         room.set_full(true);
-        drop(place);
+        drop(permit);
         assert!(hangs(second.as_mut()).await, "the jobs of the first one take all the room");
         room.set_full(false);
         second.await;

@@ -10,9 +10,9 @@ use super::{HeldAttempt, WireError, check_version, object};
 /// Maximum length of a heartbeat, in bytes: room for thousands of task modules and of issues.
 const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
 /// Maximum length of the names in a heartbeat, in bytes. AMQP has the same for its own.
-const MAXIMUM_NAME: usize = 255;
+pub(super) const MAXIMUM_NAME: usize = 255;
 /// Maximum length of the description of a shortage, in bytes.
-const MAXIMUM_SHORTAGE: usize = 1000;
+pub(crate) const MAXIMUM_SHORTAGE: usize = 1000;
 /// Maximum number of pools that a worker serves.
 const MAXIMUM_POOLS: usize = 1000;
 /// Maximum number of slots of a worker. One that says more is counted with as many.

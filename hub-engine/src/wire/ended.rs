@@ -7,7 +7,7 @@ use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{Attempt, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{HeldAttempt, not_a_number, object};
+use super::{HeldAttempt, brief, not_a_number, object};
 use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
@@ -74,7 +74,7 @@ impl TaskEnded {
     pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
         object::from_slice::<Self>(text).or_else(|error| {
             let issue: HeldAttempt = object::from_slice(text)?;
-            Ok(Self::unreadable(issue, worker, &error.to_string()))
+            Ok(Self::unreadable(issue, worker, &brief(&error)))
         })
     }
 

@@ -15,21 +15,28 @@ mod result;
 mod submission;
 mod task;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use hub_core::text::cut;
 use hub_transport::Text;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub(crate) use control::MAXIMUM_SHORTAGE;
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use ended::{ResultStatus, TaskEnded};
 pub use names::Names;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
-pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, Started};
+pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;
 
 /// The version of the message format that this Hub speaks.
 pub const VERSION: u32 = 1;
+
+/// Maximum length of the reason why a message cannot be read, in bytes; the beginning and the end are kept.
+const MAXIMUM_REASON: usize = 1000;
 
 /// The MIME type of bodies.
 pub const JSON: Text = Text::new_static("application/json");
@@ -41,7 +48,7 @@ pub enum WireError {
     #[error("the message has format version {0}, this Hub speaks {VERSION}: upgrade it")]
     TooNew(u32),
     /// It is not JSON, or not the JSON that is expected here.
-    #[error("the message is not as docs/wire-format.md describes: {0}")]
+    #[error("the message is not as docs/wire-format.md describes: {}", brief(.0))]
     Malformed(#[from] serde_json::Error),
 }
 
@@ -59,6 +66,11 @@ pub fn encode<T: Serialize>(message: &T) -> Bytes {
 #[must_use]
 pub fn raw<T: Serialize>(message: &T) -> Box<RawValue> {
     serde_json::value::to_raw_value(message).expect("a message of Hub's own is always JSON")
+}
+
+/// An error in words: it may quote what it was about, which may be as long as a message.
+fn brief(error: &serde_json::Error) -> Arc<str> {
+    cut(error.to_string().into(), MAXIMUM_REASON)
 }
 
 /// The version of a message that names none.

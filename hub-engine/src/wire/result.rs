@@ -1,13 +1,16 @@
 //! What is reported of tasks, on the results queue: by workers, and by anyone from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use hub_core::text::beginning;
 use hub_core::{Attempt, TaskId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{TaskEnded, WireError, check_version, encode, first_version, not_a_number, object};
+use super::control::MAXIMUM_NAME;
+use super::{TaskEnded, WireError, brief, check_version, encode, first_version, not_a_number, object};
 use crate::operations::ResultUpdate;
 
 /// How results begin, as Hub's own workers write them.
@@ -52,10 +55,25 @@ pub struct Started {
     #[serde(default = "super::first_version")]
     pub v: u32,
     /// The worker's id.
+    #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
     /// What it runs.
     #[serde(deserialize_with = "object::list")]
-    pub tasks: Vec<HeldAttempt>,
+    pub tasks: Vec<RunningAttempt>,
+}
+
+/// An issue of a task that a worker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningAttempt {
+    /// The task.
+    pub id: TaskId,
+    /// Which issue: counted per task.
+    pub attempt: u32,
+    /// Which issue: the dispatcher's start.
+    pub incarnation: u64,
+    /// How long it has run, in milliseconds.
+    #[serde(default)]
+    pub ran_ms: u64,
 }
 
 /// What has ended on a worker since it last said so, of any jobs.
@@ -65,6 +83,7 @@ pub struct Results {
     #[serde(default = "super::first_version")]
     pub v: u32,
     /// The worker's id.
+    #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
     /// What has ended.
     #[serde(deserialize_with = "object::list")]
@@ -84,6 +103,7 @@ pub struct Returned {
     /// Which issue: the dispatcher's start.
     pub incarnation: u64,
     /// The worker's id.
+    #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
     /// Why.
     pub reason: ReturnReason,
@@ -107,6 +127,27 @@ impl HeldAttempt {
     #[must_use]
     pub fn parts(self) -> (TaskId, Attempt) {
         (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    }
+}
+
+impl RunningAttempt {
+    /// The task and its issue.
+    #[must_use]
+    pub fn parts(self) -> (TaskId, Attempt) {
+        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    }
+
+    /// How long it has run.
+    #[must_use]
+    pub const fn ran(self) -> Duration {
+        Duration::from_millis(self.ran_ms)
+    }
+}
+
+impl From<((TaskId, Attempt), Duration)> for RunningAttempt {
+    fn from(((id, attempt), ran): ((TaskId, Attempt), Duration)) -> Self {
+        let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+        Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation, ran_ms }
     }
 }
 
@@ -134,7 +175,7 @@ impl Results {
         struct Flawed<'a> {
             #[serde(default = "first_version")]
             v: u32,
-            #[serde(default = "unnamed")]
+            #[serde(default = "unnamed", deserialize_with = "worker_id")]
             worker: Arc<str>,
             #[serde(borrow)]
             results: Vec<&'a RawValue>,
@@ -147,7 +188,7 @@ impl Results {
                 Err(error) => ignored.push(error),
             }
         }
-        if let Some(error) = ignored.first() {
+        if let Some(error) = ignored.first().map(brief) {
             tracing::warn!(%worker, count = ignored.len(), %error, "ignored results that name no task");
         }
         Ok(Self { v, results: readable, worker })
@@ -159,7 +200,7 @@ impl Results {
         struct Common {
             #[serde(default = "first_version")]
             v: u32,
-            #[serde(default = "unnamed")]
+            #[serde(default = "unnamed", deserialize_with = "worker_id")]
             worker: Arc<str>,
         }
         let Common { v, worker } = object::from_slice(body)?;
@@ -219,6 +260,12 @@ impl ResultMessage {
     }
 }
 
+/// The id of a worker that reports; of one that is longer than a heartbeat may have it, the beginning.
+fn worker_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    let id = Arc::<str>::deserialize(deserializer)?;
+    Ok(if id.len() > MAXIMUM_NAME { beginning(&id, MAXIMUM_NAME).into() } else { id })
+}
+
 /// The worker of a report that names none.
 fn unnamed() -> Arc<str> {
     "unnamed".into()
@@ -272,6 +319,29 @@ mod tests {
         let one = read(&one);
         assert_eq!((&*one.worker, one.results[0].status), ("unnamed", ResultStatus::Failed));
         ResultMessage::decode(br#"{"id": NaN}"#).unwrap_err();
+    }
+
+    #[test]
+    fn texts_of_foreign_workers_are_cut_where_they_are_quoted_or_are_names() {
+        let (id, long) = ("00000000-0000-0007-0000-000000000001", "x".repeat(9_000_000));
+        let issue = format!(r#""id":"{id}","attempt":1,"incarnation":1"#);
+        for status in ["SUCCESS", &long] {
+            let results = read(&format!(
+                r#"{{"type":"results","worker":"{long}","results":[{{{issue},"status":"{status}","started_at":1,"ended_at":2}}]}}"#
+            ));
+            assert_eq!(results.worker.len(), MAXIMUM_NAME);
+            let msg = results.results[0].msg.as_deref().unwrap_or_default();
+            assert!(msg.len() < 2000, "{} bytes", msg.len());
+        }
+        for body in [
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"{{"{long}":1}}"#),
+            format!(r#"{{"id":"{long}","status":"SUCCESS"}}"#),
+            format!(r#"{{"type":"returned",{issue},"worker":"w","reason":"{long}"}}"#),
+        ] {
+            let error = ResultMessage::decode(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.len() < 1200, "{} bytes", error.len());
+        }
     }
 
     #[test]

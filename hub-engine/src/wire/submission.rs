@@ -7,6 +7,7 @@ use hub_core::JobId;
 use hub_transport::{Message, Text};
 use serde::{Deserialize, Serialize};
 
+use super::control::MAXIMUM_NAME;
 use super::request::{MANY, REPLIES_HEADER};
 use super::{JSON, Names, VERSION, WireError, check_version, encode, object};
 
@@ -122,6 +123,9 @@ impl JobMessage {
         let mut rest = body.slice((end + 1).min(body.len())..);
         let mut jobs = Vec::with_capacity(list.jobs.len());
         for Entry { id, bytes, to, wait_ms } in list.jobs {
+            if to.as_ref().is_some_and(|to| to.len() > MAXIMUM_NAME) {
+                return Err(malformed("a correlation id has 255 bytes at most"));
+            }
             if bytes > rest.len() {
                 return Err(malformed("it ends within a job"));
             }

@@ -177,14 +177,15 @@ impl Attempts {
         }
     }
 
-    /// Issues that have run longer than `limit` and were not announced as started; they count as announced now.
-    pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<Key> {
+    /// Issues that have run longer than `limit` and were not announced as started, with how long they have run; they count as
+    /// announced now.
+    pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<(Key, Duration)> {
         let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
         let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
-        let long: Vec<Key> = long
+        let long: Vec<(Key, Duration)> = long
             .map(|(key, running)| {
                 running.announced = true;
-                *key
+                (*key, now - running.since)
             })
             .collect();
         self.short -= long.len();
@@ -334,7 +335,7 @@ mod tests {
         assert_eq!(attempts.next_long(limit), Some(at(5)));
         attempts.end(keys[0], at(3));
         assert_eq!(attempts.next_long(limit), Some(at(7)));
-        assert_eq!(attempts.announce_long(limit, at(7)), [keys[2]]);
+        assert_eq!(attempts.announce_long(limit, at(7)), [(keys[2], limit)]);
         assert_eq!((attempts.next_long(limit), attempts.all_long()), (Some(at(8)), false));
         // Put back and started again: the first start does not count.
         assert!(attempts.put_back(TaskMessage { id: keys[3].0, ..task() }).is_none());

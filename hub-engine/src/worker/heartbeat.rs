@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use hub_core::text::{beginning, cut};
 use hub_transport::Message;
 
 use super::attempts::Attempts;
 use super::settings::{WorkerSettings, host_name};
 use crate::runner::Catalogue;
 use crate::wire::{self, Heartbeat};
+
+/// Maximum length of a task module's signature and of the reason why it is broken, in bytes; the beginning and the end are kept.
+const MAXIMUM_TEXT: usize = 4000;
 
 /// The heartbeat of a worker with this catalogue and these issues, whose machine is short of this.
 pub(super) fn message(
@@ -30,14 +34,36 @@ pub(super) fn message(
         tasks: catalogue
             .tasks
             .iter()
-            .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(Into::into)))
+            .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(short)))
             .collect(),
-        broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), why.as_str().into())).collect(),
-        shortage: shortage.cloned(),
+        broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), short(why))).collect(),
+        shortage: shortage.map(|what| beginning(what, wire::MAXIMUM_SHORTAGE).into()),
         leaving,
     };
     let key = settings.names.heartbeat_key(&settings.id);
     let mut message = Message::new(settings.names.events(), key, wire::encode(&heartbeat)).transient();
     message.content_type = Some(wire::JSON);
     message
+}
+
+/// The text as it may be in a heartbeat, which the dispatcher ignores where it is too long as a whole.
+fn short(text: &str) -> Arc<str> {
+    cut(text.into(), MAXIMUM_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_of_itself_is_read_however_long_its_texts_are() {
+        let long = "\u{1f600}".repeat(1_000_000);
+        let catalogue = Catalogue { broken: [("a".to_owned(), long.clone())].into(), ..Catalogue::default() };
+        let settings = WorkerSettings::new("hub", 1);
+        let message = message(&settings, &catalogue, &Attempts::default(), Some(&long.into()), false);
+        let heartbeat = wire::Heartbeat::decode(&message.body).unwrap();
+        let (shortage, broken) = (heartbeat.shortage.unwrap(), &heartbeat.broken["a"]);
+        assert!((990..=wire::MAXIMUM_SHORTAGE).contains(&shortage.len()), "{} bytes", shortage.len());
+        assert!(broken.len() < MAXIMUM_TEXT + 100 && broken.contains("left out"), "{} bytes", broken.len());
+    }
 }

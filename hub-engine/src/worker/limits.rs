@@ -1,10 +1,9 @@
 //! What holds for every report of a task before it leaves the worker, whatever ran the task: Python, an executable or a
 //! function.
 
-use std::sync::Arc;
-
-use hub_core::Json;
+use hub_core::machine::OutOfBounds;
 use hub_core::state::{ErrorKind, TaskError};
+use hub_core::text::cut;
 
 use crate::runner::{Outcome, TaskReport};
 
@@ -16,17 +15,20 @@ const TRACEBACK: usize = 128 * 1024;
 /// The report as it may go to the dispatcher.
 pub(super) fn hold(report: TaskReport, was_stopped: bool) -> TaskReport {
     let outcome = match report.outcome {
-        Outcome::Success { data } | Outcome::Launched { data } if data.is_deeper_than(Json::MAX_DEPTH) => {
-            let msg = format!("the result is nested too deeply: values may be nested {} levels deep", Json::MAX_DEPTH);
-            failed(ErrorKind::ValueTooDeep, msg)
+        Outcome::Success { ref data } | Outcome::Launched { ref data } => {
+            // The runner knows the limit of its size.
+            match OutOfBounds::check(data, usize::MAX) {
+                Ok(()) => report.outcome,
+                Err(why) => failed(why.kind(), why.to_string()),
+            }
         }
         // The dispatcher waits for a report, except of tasks that it has stopped itself.
         Outcome::Cancelled if !was_stopped => {
             failed(ErrorKind::TaskFailed, "the task was cancelled, but not by Hub".to_owned())
         }
         Outcome::Failed { msg, error } => Outcome::Failed {
-            msg: shorten(&msg, MESSAGE).unwrap_or(msg),
-            error: TaskError { traceback: error.traceback.map(|text| shortened(text, TRACEBACK)), ..error },
+            msg: if msg.len() > MESSAGE { cut(msg.into(), MESSAGE).as_ref().to_owned() } else { msg },
+            error: TaskError { traceback: error.traceback.map(|text| cut(text, TRACEBACK)), ..error },
         },
         other => other,
     };
@@ -37,22 +39,10 @@ fn failed(kind: ErrorKind, msg: String) -> Outcome {
     Outcome::Failed { msg, error: TaskError { kind, type_name: None, traceback: None } }
 }
 
-fn shortened(text: Arc<str>, limit: usize) -> Arc<str> {
-    shorten(&text, limit).map_or(text, Into::into)
-}
-
-/// The beginning and the end of a text that is longer than `limit`.
-fn shorten(text: &str, limit: usize) -> Option<String> {
-    if text.len() <= limit {
-        return None;
-    }
-    let first = text.floor_char_boundary(limit / 2);
-    let last = text.ceil_char_boundary(text.len() - limit / 2);
-    Some(format!("{}\n[{} bytes left out]\n{}", &text[..first], last - first, &text[last..]))
-}
-
 #[cfg(test)]
 mod tests {
+    use hub_core::Json;
+
     use super::*;
 
     fn nested(depth: usize) -> Json {
@@ -66,6 +56,16 @@ mod tests {
             assert_eq!(hold(fits.clone(), false), fits);
             let report = hold(TaskReport::silent(make(nested(Json::MAX_DEPTH + 1))), false);
             assert!(matches!(report.outcome, Outcome::Failed { error, .. } if error.kind == ErrorKind::ValueTooDeep));
+        }
+    }
+
+    #[test]
+    fn a_result_that_some_readers_refuse_fails_its_task() {
+        for text in [r#"{"a": "\ud800"}"#, "[1e400]"] {
+            let data = Json::parse(text).unwrap();
+            let report = hold(TaskReport::silent(Outcome::Success { data }), false);
+            let Outcome::Failed { msg, error } = report.outcome else { panic!("{text}") };
+            assert!(error.kind == ErrorKind::BadResult && msg.contains("at byte"), "{msg}");
         }
     }
 

@@ -68,8 +68,8 @@ impl Reporter {
     }
 
     /// Reports issues that run long; returns when the broker has it.
-    pub(super) async fn started(&self, tasks: Vec<Key>) {
-        let Some(first) = tasks.first().copied() else { return };
+    pub(super) async fn started(&self, tasks: Vec<(Key, Duration)>) {
+        let Some((first, _)) = tasks.first().copied() else { return };
         let report = FromWorker::Started(Started {
             v: wire::VERSION,
             worker: Arc::clone(&self.worker),

@@ -315,13 +315,14 @@ impl Serve {
     }
 
     async fn announce_long(&mut self) {
-        let keys = self.attempts.announce_long(self.settings.long_after, Instant::now());
-        if keys.is_empty() {
+        let long = self.attempts.announce_long(self.settings.long_after, Instant::now());
+        if long.is_empty() {
             return;
         }
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
-            reporter.started(keys.clone()).await;
+            let keys = long.iter().map(|(key, _)| *key).collect();
+            reporter.started(long).await;
             let _ = internal.send(Internal::Leased(keys));
         });
     }

@@ -6,7 +6,7 @@ use hub_core::Json;
 use hub_engine::operations::RequestError;
 use hub_engine::wire::{
     ControlMessage, FromWorker, Heartbeat, HeldAttempt, JobMessage, Names, Replies, Reply, ReplyFor, Request,
-    RequestMessage, ResultMessage, TaskMessage, VERSION, WireError, encode,
+    RequestMessage, ResultMessage, RunningAttempt, TaskMessage, VERSION, WireError, encode,
 };
 use hub_transport::Message;
 use serde::Serialize;
@@ -99,7 +99,7 @@ fn check_result(bytes: &[u8]) -> bool {
     }
     assert_eq!(written, write(&again));
     if let ResultMessage::FromWorker(FromWorker::Started(started)) = &message {
-        started.tasks.iter().for_each(|held| assert_eq!(HeldAttempt::from(held.parts()), *held));
+        started.tasks.iter().for_each(|held| assert_eq!(RunningAttempt::from((held.parts(), held.ran())), *held));
     }
     true
 }

@@ -117,9 +117,8 @@ fn read_task<'a>(reader: &mut Reader, shared: &mut Shared, value: Value<'a>, pat
                 (has_name, draft.name_at) = (true, value.at);
                 name = reader.string(value, here, "a task's name");
             }
-            // The original's records have an empty one where there is none.
             "task_name" => {
-                let module = reader.string(value, here, "\"task_name\"").filter(|name| !name.is_empty());
+                let module = reader.string(value, here, "\"task_name\"");
                 let rule = module.as_deref().map_or(Ok(()), rules::module);
                 reader.obey(rule, ProblemCode::BadName, here, value.at);
                 task.task_name = module.map(|name| shared.text(&name));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::report::quoted;
 
-/// One step of a path, and the way to it. Lives on the stack of whoever walks the tree, so that places
+/// One step of a path, and the way to it. Lives on the stack of the function that walks the tree, so that places
 /// cost nothing until a problem has to name one.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {

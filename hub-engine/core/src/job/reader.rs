@@ -18,9 +18,9 @@ pub(super) struct Property<'a> {
     pub(super) value: Value<'a>,
 }
 
-/// Objects have about so many properties.
+/// Expected number of properties of an object.
 const USUAL: usize = 4;
-/// Up to so many keys are compared with each other, which is done sooner than hashing them.
+/// Up to this number of keys, comparing them with each other is faster than hashing them.
 const FEW: usize = 16;
 
 /// What was found wrong with a job so far.

@@ -32,7 +32,7 @@ pub struct Reference {
     pub(super) place: u32,
 }
 
-/// A path has at most so many steps: each reads what is left of the value, and no value is nested deeper.
+/// Maximum number of steps of a path: each reads what is left of the value, and no value is nested deeper.
 pub(super) const MOST_STEPS: usize = Limits::DEEPEST;
 
 /// A reference as written, its task not looked up yet.

@@ -5,9 +5,9 @@ use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
 use super::suggest::Effort;
 
-/// So many problems are described; of further ones only the number is told.
+/// Maximum number of problems described; further ones are only counted.
 const LISTED: usize = 100;
-/// Texts of the user are repeated up to so many characters.
+/// Maximum number of characters that are quoted of a user's text.
 const QUOTED: usize = 80;
 
 /// The problems found so far.

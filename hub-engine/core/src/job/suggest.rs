@@ -1,6 +1,6 @@
 //! What was probably meant.
 
-/// Longer words are not compared: nobody misspells one by a letter or two.
+/// Maximum length of words that are compared.
 const LONGEST: usize = 64;
 /// What one look for a near word may cost: comparing two words costs the product of their lengths.
 const ONE_LOOK: usize = 2_000_000;

@@ -13,6 +13,7 @@ use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
 use super::value::Value;
+use crate::json::first_deeper;
 
 /// The text that `bytes` are.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
@@ -43,24 +44,6 @@ fn check_size(text: &str, limits: &Limits) -> Result<(), Problems> {
         Some(at) => refuse(at, format!("values are nested deeper here than the limit max_depth, {deepest}")),
         None => Ok(()),
     }
-}
-
-/// Where the nesting of `text` first exceeds `limit`.
-fn first_deeper(text: &str, limit: usize) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    text.bytes().position(|byte| {
-        if in_string {
-            (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
-            return false;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > limit
-    })
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> Problems {
@@ -168,13 +151,6 @@ impl<'de> Visitor<'de> for Understood {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn brackets_in_strings_do_not_nest() {
-        assert_eq!(first_deeper(r#"["[[\"[[", "]\\", []]"#, 2), None);
-        assert_eq!(first_deeper(r#"["\\", [[]]]"#, 2), Some(8));
-        assert_eq!(first_deeper("]]]][", 0), Some(4));
-    }
 
     #[test]
     fn places_of_errors_are_of_characters() {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::json::{end_of_string, end_of_word};
+
 /// A value where it stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a> {
@@ -149,10 +151,7 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
     match text.get(start) {
         Some(b'"') => end_of_string(text, start),
         Some(b'{' | b'[') => end_of_nested(text, start),
-        _ => {
-            let word = text[start..].iter();
-            start + word.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count()
-        }
+        _ => end_of_word(text, start),
     }
 }
 
@@ -174,18 +173,6 @@ fn end_of_nested(text: &[u8], start: usize) -> usize {
         }
     }
     at
-}
-
-fn end_of_string(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

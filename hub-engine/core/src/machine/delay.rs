@@ -20,7 +20,7 @@ pub(super) struct Delays {
 }
 
 impl Delays {
-    /// A task rests, after so many issues of it.
+    /// A task rests after this issue of it.
     pub(super) fn rest(&mut self, job: JobId, index: u32, issues: u32, now: Steady) {
         let rest = SHORTEST * 2_u32.pow(issues.saturating_sub(1).min(DOUBLINGS));
         self.due.insert((now.after(rest), job, index));

@@ -1,6 +1,7 @@
 //! Long tasks: who runs them, and what becomes of them when that worker is not heard of any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Machine;
 use super::live::Place;
@@ -14,13 +15,18 @@ impl Machine {
     /// A worker runs these and holds a lease on them.
     pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Now) {
         for (task, attempt) in held {
-            if let Ok((id, index)) = self.awaited(*task, *attempt) {
-                self.lease(id, index, *attempt, worker, now);
-            }
+            self.handle_running(worker, *task, *attempt, Duration::ZERO, now);
         }
     }
 
-    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, now: Now) {
+    /// The same for one task that has run for `ran`: it began that much earlier.
+    pub fn handle_running(&mut self, worker: &WorkerId, task: TaskId, attempt: Attempt, ran: Duration, now: Now) {
+        if let Ok((id, index)) = self.awaited(task, attempt) {
+            self.lease(id, index, attempt, worker, ran, now);
+        }
+    }
+
+    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, ran: Duration, now: Now) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -34,7 +40,7 @@ impl Machine {
         live.place = Place::Leased;
         let state = live.state_mut();
         state.worker = Some(Arc::clone(worker));
-        state.started_at = Some(now.wall).max(state.submitted_at);
+        state.started_at = Some(now.wall.before(ran)).max(state.submitted_at);
         job.set_status(index, TaskStatus::Running, &mut self.actions);
         job.persist_task(index, &mut self.actions);
     }
@@ -50,8 +56,8 @@ impl Machine {
         for (task, attempt) in held {
             match self.awaited(task, attempt) {
                 // The report that it was started may still be on its way.
-                Ok((id, index)) => self.lease(id, index, attempt, &worker, now),
-                // Nobody waits for it: it was cancelled, lost or settled from outside while the worker could
+                Ok((id, index)) => self.lease(id, index, attempt, &worker, Duration::ZERO, now),
+                // No result is expected: it was cancelled, lost or settled from outside while the worker could
                 // not be told, or has just ended; then the order to stop it meets nothing.
                 Err(_) => self.actions.push(Action::Stop { task, attempt }),
             }

@@ -330,7 +330,9 @@ impl LiveJob {
     }
 
     fn failure_of(&self, index: u32) -> FirstFailure {
-        FirstFailure::new(self.spec(index).name(), self.task(index).state().msg.as_deref().unwrap_or_default())
+        let state = self.task(index).state();
+        let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
+        FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
     }
 
     /// Finds the first failure again, where that was not kept with the job.

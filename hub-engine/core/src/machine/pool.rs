@@ -24,9 +24,11 @@ pub(super) struct Pool {
     parked: BTreeMap<Arc<str>, BTreeMap<JobId, Vec<u32>>>,
     /// How many of them there are.
     parked_count: u64,
-    /// Issues on the broker that no worker has reported on, and when each last gave a sign of life.
-    window: BTreeMap<TaskId, Steady>,
-    /// How many ended lately.
+    /// Issues on the broker that no worker has reported on.
+    window: BTreeMap<TaskId, Sent>,
+    /// Size of their arguments together.
+    window_bytes: usize,
+    /// Tasks that ended recently.
     pub(super) throughput: Throughput,
     /// How many issues its queue bears.
     pub(super) allowance: Allowance,
@@ -38,6 +40,15 @@ pub(super) struct Pool {
     pub(super) empty_since: Option<Steady>,
     /// The broker has said that the pool has no queue. It will have one when a worker of it is heard of.
     pub(super) unroutable: bool,
+}
+
+/// An issue on the broker.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// When it last gave a sign of life.
+    sign: Steady,
+    /// Size of its arguments; 0 where another dispatcher has sent it.
+    bytes: usize,
 }
 
 /// Tasks of one priority: jobs take turns.
@@ -161,9 +172,16 @@ impl Pool {
         self.window.len() as u32
     }
 
-    /// An issue of this task is on its way. If nothing is heard of it, the queue is looked into at `probe`.
-    pub(super) fn enter_window(&mut self, task: TaskId, now: Steady, probe: Steady) {
-        self.window.insert(task, now);
+    /// Size of their arguments together, as far as this dispatcher has sent them.
+    pub(super) const fn window_bytes(&self) -> usize {
+        self.window_bytes
+    }
+
+    /// An issue of this task, with arguments of this size, is on its way. If nothing is heard of it, the queue is looked into at
+    /// `probe`.
+    pub(super) fn enter_window(&mut self, task: TaskId, bytes: usize, now: Steady, probe: Steady) {
+        self.window.insert(task, Sent { sign: now, bytes });
+        self.window_bytes += bytes;
         self.probe_due.get_or_insert(probe);
     }
 
@@ -186,25 +204,26 @@ impl Pool {
     }
 
     pub(super) fn leave_window(&mut self, task: TaskId) {
-        let was_there = self.window.remove(&task).is_some();
-        assert!(was_there, "{task:?} leaves a window that it has not entered");
+        let sent = self.window.remove(&task);
+        assert!(sent.is_some(), "{task:?} leaves a window that it has not entered");
+        self.window_bytes -= sent.map_or(0, |sent| sent.bytes);
     }
 
     /// The issue of this task has given a sign of life.
     pub(super) fn sign(&mut self, task: TaskId, now: Steady) {
-        if let Some(last) = self.window.get_mut(&task) {
-            *last = now;
+        if let Some(sent) = self.window.get_mut(&task) {
+            sent.sign = now;
         }
     }
 
     /// The last sign of the issue that has been silent for longest.
     pub(super) fn oldest_sign(&self) -> Option<Steady> {
-        self.window.values().copied().min()
+        self.window.values().map(|sent| sent.sign).min()
     }
 
     /// The tasks whose issues have given no sign since then.
     pub(super) fn silent_since(&self, then: Steady) -> impl Iterator<Item = TaskId> {
-        self.window.iter().filter(move |(_, sign)| **sign < then).map(|(task, _)| *task)
+        self.window.iter().filter(move |(_, sent)| sent.sign < then).map(|(task, _)| *task)
     }
 
     pub(super) fn park(&mut self, module: &Arc<str>, job: JobId, index: u32) {

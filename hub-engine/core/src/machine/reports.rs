@@ -7,6 +7,7 @@ use super::live::Place;
 use super::texts;
 use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
 use crate::state::{ErrorKind, TaskError};
+use crate::text::cut;
 use crate::{Attempt, JobId, Now, TaskId, TaskStatus, Timestamp};
 
 impl Machine {
@@ -25,7 +26,7 @@ impl Machine {
         let began = now.wall.before(result.took);
         state.started_at = Some(began).max(state.submitted_at);
         state.worker = Some(result.worker);
-        state.log = result.log;
+        state.log = result.log.map(|log| cut(log, texts::MAXIMUM_LOG));
         match texts::bounded(within(result.outcome, self.settings.max_value_bytes)) {
             Outcome::Success { data } => {
                 state.data = Some(data);

@@ -9,6 +9,7 @@ use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submit
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
+use crate::text::cut;
 use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
 impl Machine {
@@ -79,7 +80,7 @@ impl Machine {
         let state = live.state_mut();
         state.data = data;
         if !is_success {
-            let msg = update.msg.map(|msg| texts::cut(msg, texts::MAXIMUM_MESSAGE));
+            let msg = update.msg.map(|msg| cut(msg, texts::MAXIMUM_MESSAGE));
             state.msg = Some(msg.unwrap_or_else(|| "failed, as was posted from outside".into()));
             let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
             state.error = Some(Arc::new(error));

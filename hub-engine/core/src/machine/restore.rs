@@ -44,7 +44,7 @@ impl Machine {
             TaskStatus::Pending if task.waiting == 0 => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
-                // Without a name there is still somebody whose lease can run out.
+                // Without a name there is still a lease that can expire.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
                 task.place = Place::Leased;
                 self.workers.hold(&worker, id.task(index), attempt.expect("what runs has been issued"), now);
@@ -53,7 +53,7 @@ impl Machine {
                 let was_confirmed = state.confirmed;
                 task.place = Place::Window;
                 let pool = self.pools.get_mut(job.spec(index).pool());
-                pool.enter_window(id.task(index), now.steady, now.steady.after(self.settings.lease));
+                pool.enter_window(id.task(index), 0, now.steady, now.steady.after(self.settings.lease));
                 if !was_confirmed {
                     self.unconfirmed.push_back((id, index));
                 }

@@ -11,6 +11,8 @@ use crate::{Attempt, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// Maximum number of bytes that one turn reads and writes to fill arguments; the last ones may go beyond it.
 const FILLED_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum size of the arguments of a pool's issues on the broker. Beyond it, only as many issues are there as the pool has slots.
+const WINDOW_BYTES: usize = 64 * 1024 * 1024;
 /// What arguments that cannot be filled count as: finding that out takes time too.
 pub(super) const FAILED_BYTES: usize = 256;
 
@@ -27,7 +29,7 @@ impl Room {
         self.tasks > 0 && self.bytes > 0
     }
 
-    /// A task was looked at, and so many bytes of arguments filled.
+    /// Counts one task looked at, and the bytes of its arguments.
     pub(super) const fn take(&mut self, bytes: usize) {
         self.tasks -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -54,7 +56,8 @@ impl Machine {
         let window = self.window(name, slots, now.steady);
         loop {
             let pool = self.pools.get_mut(name);
-            if pool.out() >= window {
+            let is_heavy = pool.window_bytes() >= WINDOW_BYTES && pool.out() >= slots.unwrap_or(0).max(1);
+            if pool.out() >= window || is_heavy {
                 return;
             }
             if !room.is_there() {
@@ -90,9 +93,9 @@ impl Machine {
     /// its workers, and of short tasks as many as are run within a moment, so that no worker ever waits for the
     /// dispatcher. Issues under a lease and launched ones are not counted: they are not on the broker.
     fn window(&mut self, pool: &Arc<str>, slots: Option<u32>, now: Steady) -> u32 {
-        let lately = self.pools.get_mut(pool).throughput.lately(now);
+        let recent = self.pools.get_mut(pool).throughput.recent(now);
         let by_slots = slots.unwrap_or(0).saturating_mul(self.settings.window_factor);
-        let wanted = by_slots.max(lately.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor);
+        let wanted = by_slots.max(recent.saturating_mul(self.settings.window_pace)).max(self.settings.window_floor);
         self.pools.get_mut(pool).allowance.of(wanted.min(self.settings.window_ceiling), now)
     }
 
@@ -111,7 +114,7 @@ impl Machine {
                 return walked + FAILED_BYTES;
             }
         };
-        let bytes = walked + args.get().len() + kwargs.get().len();
+        let bytes = args.get().len() + kwargs.get().len();
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
@@ -124,9 +127,9 @@ impl Machine {
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
         let probe = now.steady.after(self.settings.lease);
-        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), now.steady, probe);
+        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), bytes, now.steady, probe);
         self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
-        bytes
+        walked + bytes
     }
 
     /// Puts a task that could run into its pool's queue.

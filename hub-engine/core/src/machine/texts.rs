@@ -1,15 +1,18 @@
-//! Limits for texts that workers and users report about a failed task. Hub's workers observe tighter limits; workers of
+//! Limits for texts that workers and users report about a task. Hub's workers observe tighter limits; workers of
 //! another origin may not.
 
 use std::sync::Arc;
 
 use super::types::Outcome;
 use crate::state::TaskError;
+use crate::text::cut;
 
 /// Maximum length of a failure's message, in bytes. Hub's workers send 32 KiB and a note on what they left out.
 pub(super) const MAXIMUM_MESSAGE: usize = 33 * 1024;
 /// Maximum length of a traceback, in bytes. Hub's workers send 128 KiB and such a note.
 const MAXIMUM_TRACEBACK: usize = 129 * 1024;
+/// Maximum length of what a task printed, in bytes. Hub's workers send `max_log_bytes` of it, which is at most as much.
+pub(super) const MAXIMUM_LOG: usize = 1024 * 1024;
 /// Maximum length of the name of an exception's type, in bytes.
 const MAXIMUM_TYPE_NAME: usize = 1024;
 
@@ -32,14 +35,4 @@ fn bounded_error(error: Arc<TaskError>) -> Arc<TaskError> {
         type_name: type_name.map(|name| cut(name, MAXIMUM_TYPE_NAME)),
         traceback: traceback.map(|text| cut(text, MAXIMUM_TRACEBACK)),
     })
-}
-
-/// The text, or its beginning and its end where it is longer than `limit`.
-pub(super) fn cut(text: Arc<str>, limit: usize) -> Arc<str> {
-    if text.len() <= limit {
-        return text;
-    }
-    let first = text.floor_char_boundary(limit / 2);
-    let last = text.ceil_char_boundary(text.len() - limit / 2);
-    format!("{}\n[{} bytes left out]\n{}", &text[..first], last - first, &text[last..]).into()
 }

@@ -1,10 +1,10 @@
-//! How many tasks of a pool ended lately, so that as many can be on their way.
+//! The number of tasks of a pool that ended recently, which decides the size of its window.
 
 use std::time::Duration;
 
 use crate::Steady;
 
-/// Tasks are counted in stretches of this length, and the last one or two of them are what is called lately.
+/// Tasks are counted in stretches of this length, and "recently" means the last one or two of them.
 const STRETCH: Duration = Duration::from_millis(100);
 
 /// Counts what has ended.
@@ -22,8 +22,8 @@ impl Throughput {
         self.now = self.now.saturating_add(1);
     }
 
-    /// How many lately.
-    pub(super) fn lately(&mut self, now: Steady) -> u32 {
+    /// The number of tasks that ended recently.
+    pub(super) fn recent(&mut self, now: Steady) -> u32 {
         self.turn(now);
         self.now.saturating_add(self.before)
     }
@@ -48,11 +48,11 @@ mod tests {
         let mut throughput = Throughput::default();
         let at = |millis: u64| Steady::from_millis(1_000_000 + millis);
         (0..10).for_each(|_| throughput.count(at(0)));
-        assert_eq!(throughput.lately(at(99)), 10);
-        assert_eq!(throughput.lately(at(150)), 10);
+        assert_eq!(throughput.recent(at(99)), 10);
+        assert_eq!(throughput.recent(at(150)), 10);
         throughput.count(at(160));
-        assert_eq!(throughput.lately(at(200)), 11);
-        assert_eq!(throughput.lately(at(260)), 1);
-        assert_eq!(throughput.lately(at(500)), 0);
+        assert_eq!(throughput.recent(at(200)), 11);
+        assert_eq!(throughput.recent(at(260)), 1);
+        assert_eq!(throughput.recent(at(500)), 0);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::job::Limits;
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, Json, TaskId, TaskStatus};
+use crate::{Attempt, Json, TaskId, TaskStatus, Unreadable};
 
 /// The id of a worker: unique among all, new at every start of one.
 pub type WorkerId = Arc<str>;
@@ -16,11 +16,11 @@ pub type WorkerId = Arc<str>;
 pub struct Settings {
     /// The start of the dispatcher: part of every attempt that it issues.
     pub incarnation: u64,
-    /// At least so many attempts of a pool may be on the broker.
+    /// Minimum number of attempts of a pool that may be on the broker.
     pub window_floor: u32,
-    /// Otherwise so many for each slot of the pool's live workers.
+    /// Number of attempts on the broker for each slot of the pool's live workers.
     pub window_factor: u32,
-    /// Or, where tasks are short, so many for each task of the pool that ended within the last tenth or two of a second:
+    /// For short tasks: number of attempts on the broker for each task of the pool that ended within the last tenth or two of a second:
     /// as many as are run while messages are on their way.
     pub window_pace: u32,
     /// Not more issues of a pool are on the broker, whatever its workers say of themselves.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub lease: Duration,
     /// What leases gain when the dispatcher was cut off from the broker.
     pub lease_grace: Duration,
-    /// A task that took so many workers down with it fails.
+    /// Number of lost workers after which the task that they ran fails.
     pub crash_limit: u32,
     /// How large a value may be on its way through a job, in bytes: see [`Limits::max_value_bytes`].
     pub max_value_bytes: usize,
@@ -125,26 +125,36 @@ pub enum OutOfBounds {
         limit: usize,
     },
     /// It is nested more than [`Json::MAX_DEPTH`] levels deep.
-    #[error("the result is nested more than {} levels deep", Json::MAX_DEPTH)]
+    #[error("the result is nested too deeply: values may be nested {} levels deep", Json::MAX_DEPTH)]
     TooDeep,
+    /// Programs that read it may refuse it.
+    #[error("the result cannot be written as JSON that every program reads: it has {0}")]
+    Unreadable(#[from] Unreadable),
 }
 
 impl OutOfBounds {
-    pub(super) fn check(value: &Json, limit: usize) -> Result<(), Self> {
+    /// Checks what every result must hold, whoever reports it. `limit` is its maximum size, in bytes.
+    ///
+    /// # Errors
+    /// Where it is too large, too deep or unreadable.
+    pub fn check(value: &Json, limit: usize) -> Result<(), Self> {
         let bytes = value.get().len();
         if bytes > limit {
             Err(Self::TooLarge { bytes, limit })
         } else if value.is_deeper_than(Json::MAX_DEPTH) {
             Err(Self::TooDeep)
         } else {
-            Ok(())
+            value.unreadable().map_or(Ok(()), |why| Err(why.into()))
         }
     }
 
-    pub(super) const fn kind(self) -> ErrorKind {
+    /// How a task fails whose result it is.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
         match self {
             Self::TooLarge { .. } => ErrorKind::ResultTooLarge,
             Self::TooDeep => ErrorKind::ValueTooDeep,
+            Self::Unreadable(_) => ErrorKind::BadResult,
         }
     }
 }

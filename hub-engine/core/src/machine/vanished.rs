@@ -39,7 +39,7 @@ impl Machine {
         }
     }
 
-    /// So many messages waited in a pool's queue and among the results, when the broker was asked at `asked`.
+    /// The broker's answer to a question asked at `asked`: the number of messages in a pool's queue and among the results.
     /// Returns how many issues are held to be lost.
     pub fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) -> usize {
         // A sign may have been sent and not been read yet: silence is known up to what has been read.

@@ -171,8 +171,8 @@ impl Workers {
         }
     }
 
-    /// The broker is there or not. While it is not, nobody can be heard of and no lease runs out; when it is
-    /// back, everybody has a whole lease and a grace to be heard of again.
+    /// The broker is there or not. While it is not, no heartbeat can arrive and no lease expires; when it is
+    /// back, every worker has a whole lease and a grace period for its next heartbeat.
     pub(super) fn set_link(&mut self, up: bool, now: Steady) {
         if up && !self.link_up {
             self.link_up_since = now;

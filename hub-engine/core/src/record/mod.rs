@@ -16,7 +16,7 @@ use crate::state::{JobSnapshot, TaskState};
 use object::Object;
 pub use view::{UnknownField, View};
 
-/// A part of a record has about so many bytes, unless one task alone takes more.
+/// Approximate number of bytes in a part of a record; a single larger task is a part alone.
 const PART: usize = 64 * 1024;
 
 /// A record in parts: together they are its text.

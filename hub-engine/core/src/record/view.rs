@@ -56,6 +56,9 @@ pub enum UnknownField {
     /// No record has this key.
     #[error("unknown field {0:?}: known are {known}", known = FIELDS.join(", "))]
     Unknown(String),
+    /// It names no key at all.
+    #[error("no field is named: known are {known}", known = FIELDS.join(", "))]
+    Nothing,
     /// It names more keys than a view may.
     #[error("at most {MAXIMUM_FIELDS} fields, not {0}")]
     TooMany(usize),
@@ -89,9 +92,12 @@ impl View {
 
     /// # Errors
     /// Where a field is named that no record has (a list with a misspelt one would show less than is expected), or where
-    /// more than 100 fields are named.
+    /// no field or more than 100 are named.
     pub fn check(&self) -> Result<(), UnknownField> {
-        let fields = self.fields.as_deref().unwrap_or_default();
+        let Some(fields) = self.fields.as_deref() else { return Ok(()) };
+        if fields.is_empty() {
+            return Err(UnknownField::Nothing);
+        }
         if fields.len() > MAXIMUM_FIELDS {
             return Err(UnknownField::TooMany(fields.len()));
         }

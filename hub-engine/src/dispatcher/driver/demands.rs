@@ -15,12 +15,12 @@ use crate::clock::now;
 use crate::dispatcher::batch::Answer;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::local::unknown_task;
-use crate::dispatcher::room::Place;
+use crate::dispatcher::room::ParsePermit;
 use crate::operations::{RequestError, RequestErrorKind};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
-    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, place: Place, delivery: Option<DeliveryRef>) {
+    pub(super) fn handle_submissions(&mut self, jobs: Vec<Submit>, permit: ParsePermit, delivery: Option<DeliveryRef>) {
         match delivery {
             Some(delivery) => self.hold(delivery, false),
             None => self.pending.commit_first = true,
@@ -28,7 +28,7 @@ impl Driver {
         jobs.into_iter().for_each(|job| self.handle_submit(job));
         // Before anybody else gets the room, it is known what these jobs take.
         self.note_live();
-        drop(place);
+        drop(permit);
     }
 
     fn handle_submit(&mut self, submit: Submit) {
@@ -50,6 +50,9 @@ impl Driver {
 
     /// Lets a job in, or recognises it.
     pub(super) fn admit(&mut self, id: JobId, job: Arc<Job>, stored: Option<Known>) -> Result<JobId, RequestError> {
+        if let Some(error) = self.refused.get(&id) {
+            return Err(error.clone());
+        }
         let lately = || self.lately.find(id, job.key()).map(|(known, same)| Known::new(*known, same, &job));
         if let Some(Known { id: known, is_same, by_key }) = stored.or_else(lately)
             && !self.machine.is_live(id)

@@ -49,6 +49,7 @@ impl Driver {
         let effects = self.pending.absorb(&mut self.actions);
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
+            self.refused.remove(&id);
             for answer in self.cancelling.remove(&id).unwrap_or_default() {
                 self.answer_later(answer, Some(Ok(())));
             }

@@ -35,6 +35,7 @@ use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESU
 use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::{now, sleep_until, steady};
+use crate::operations::RequestError;
 use crate::store::{Store, StoreError};
 use echo::Echo;
 use removals::Removals;
@@ -88,6 +89,8 @@ pub(super) struct Driver {
     publishing_bytes: usize,
     /// Who waits until a job is cancelled.
     cancelling: HashMap<JobId, Vec<Cancelling>>,
+    /// Jobs that the store cannot keep, and that take several turns to end: what those are told who submit them again.
+    refused: HashMap<JobId, RequestError>,
     /// Whether it was reported that another dispatcher serves this Hub.
     stands_by: bool,
     /// What policies of the broker have removed.
@@ -143,6 +146,7 @@ impl Driver {
             room,
             publishing_bytes: 0,
             cancelling: HashMap::new(),
+            refused: HashMap::new(),
             stands_by: false,
             removals: Removals::default(),
             too_many_workers: false,
@@ -266,7 +270,7 @@ impl Driver {
             self.pending.hurry(Instant::now());
         }
         match input {
-            Input::Submit { jobs, place, delivery } => self.handle_submissions(jobs, place, delivery),
+            Input::Submit { jobs, permit, delivery } => self.handle_submissions(jobs, permit, delivery),
             Input::Ask(ask) => self.handle_ask(ask),
             Input::Committed(number) => self.handle_committed(number),
             Input::Published { batch, bytes, outcomes } => self.handle_published(batch, bytes, outcomes),
@@ -293,7 +297,15 @@ impl Driver {
     fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) {
         let lost = self.machine.handle_depth(pool, ready, asked);
         if lost > 0 {
-            tracing::warn!(pool, tasks = lost, "the broker has lost tasks: handing them out again");
+            tracing::warn!(
+                pool,
+                tasks = lost,
+                "the broker has lost messages of these tasks, or their results: they are handed out again. If this comes \
+                 again, a policy may remove messages: {} and {} must have no message TTL and no maximum length \
+                 (rabbitmqctl list_policies)",
+                self.settings.names.results_queue(),
+                self.settings.names.pool_queue(pool),
+            );
             // Nobody would tell of it a second time.
             self.pending.commit_first = true;
         }

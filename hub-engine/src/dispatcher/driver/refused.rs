@@ -19,12 +19,14 @@ impl Driver {
         let job = job_of(&changes[at]);
         let msg: Arc<str> = format!("the store cannot keep what has come of the job: {why}").into();
         tracing::error!(%job, why, "the store can never keep a change of this job: the job fails");
-        if let Change::JobAdded { .. } = &changes[at] {
-            self.refuse_added(&mut batch, job, why);
-        }
+        let was_added = matches!(&changes[at], Change::JobAdded { .. });
+        let refusal = was_added.then(|| self.refuse_added(&mut batch, job, why));
         reduce(&mut changes, at, &msg);
         if self.machine.fail_job(job, Arc::clone(&msg), now()).is_ok() {
             self.pending.commit_first = true;
+            if let Some(error) = refusal {
+                self.refused.insert(job, error);
+            }
         } else {
             // It has ended in this batch.
             for change in &mut changes {
@@ -43,13 +45,14 @@ impl Driver {
     }
 
     /// The store cannot keep a new job at all: it is in no store, and those who submitted it are told so.
-    fn refuse_added(&mut self, batch: &mut Batch, job: JobId, why: &str) {
+    fn refuse_added(&mut self, batch: &mut Batch, job: JobId, why: &str) -> RequestError {
         let error = RequestError::new(RequestErrorKind::Internal, format!("the store cannot keep the job: {why}"));
         batch.refuse(job, &error);
         self.pending.refuse(job, &error);
         // Those who wait for its end get the answer to their submission instead.
         self.waiters.remove(&job);
         self.lately.forget(job.family());
+        error
     }
 }
 

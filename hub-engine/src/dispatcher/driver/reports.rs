@@ -76,8 +76,10 @@ impl Driver {
         let now = now();
         match report {
             FromWorker::Started(started) => {
-                let held: Vec<_> = started.tasks.iter().map(|held| held.parts()).collect();
-                self.machine.handle_started(&started.worker, &held, now);
+                for running in &started.tasks {
+                    let (task, attempt) = running.parts();
+                    self.machine.handle_running(&started.worker, task, attempt, running.ran(), now);
+                }
             }
             FromWorker::Returned(returned) => {
                 let why = match returned.reason {
