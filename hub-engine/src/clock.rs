@@ -19,21 +19,23 @@ const BEGINNING: Steady = Steady::from_millis(24 * 3600 * 1000);
 /// Now, by this machine's clocks; by the simulated ones on a thread that has some.
 #[must_use]
 pub fn now() -> Now {
-    SIMULATED
-        .with_borrow(|source| source.as_ref().map(|source| source()))
-        .unwrap_or_else(|| Now { wall: system_time(), steady: monotonic_time() })
+    simulated().unwrap_or_else(|| Now { wall: system_time(), steady: monotonic_time() })
 }
 
 /// The wall clock, for records and logs.
 #[must_use]
 pub fn wall() -> Timestamp {
-    now().wall
+    simulated().map_or_else(system_time, |now| now.wall)
 }
 
 /// The steady clock, for durations.
 #[must_use]
 pub fn steady() -> Steady {
-    now().steady
+    simulated().map_or_else(monotonic_time, |now| now.steady)
+}
+
+fn simulated() -> Option<Now> {
+    SIMULATED.with_borrow(|source| source.as_ref().map(|source| source()))
 }
 
 fn system_time() -> Timestamp {

@@ -99,6 +99,16 @@ impl Record {
         if let Source::Whole(Some(json)) = self.source {
             return if json.get().len() <= limit { Ok(json) } else { Err(json.get().len()) };
         }
+        if let Source::Parts(parts) = self.source {
+            if limit == usize::MAX {
+                return Ok(Json::from_checked(parts.rest()));
+            }
+            let least = parts.least_bytes();
+            if least > counted {
+                return Err(least);
+            }
+            self.source = Source::Parts(parts);
+        }
         let (mut text, mut size) = (String::new(), 0);
         while let Some(part) = self.next_part() {
             size += part.len();

@@ -1,5 +1,6 @@
 //! What is known of a job and its tasks: the rows that a store keeps and that status records are made of.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -182,7 +183,7 @@ pub struct JobSnapshot {
     /// Where it stands.
     pub state: JobState,
     /// Where its tasks stand, in the order of the job.
-    pub tasks: Vec<TaskState>,
+    pub tasks: Vec<Arc<TaskState>>,
     /// Why tasks that could run wait all the same: position and reason. Known only of live jobs.
     pub waiting: Vec<(u32, String)>,
 }
@@ -249,16 +250,24 @@ impl JobSnapshot {
     /// About how many bytes of memory it takes: what it holds, not what its record repeats.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        let tasks = self.tasks.iter().map(|task| {
-            let data = task.data.as_ref().map_or(0, |data| data.get().len());
-            let trace = task.error.as_ref().map_or(0, |error| text(&error.traceback));
-            TASK_WEIGHT + data + trace + text(&task.msg) + text(&task.log)
-        });
-        self.job.source().len()
-            + self.state.output.as_ref().map_or(0, |output| output.get().len())
-            + tasks.sum::<usize>()
+        weight(&self.job, &self.state, &self.tasks, true)
     }
+}
+
+/// [`JobSnapshot::weight`] of a job with these tasks, with or without values of tasks.
+pub fn weight<'a, T>(job: &Job, state: &JobState, tasks: impl IntoIterator<Item = &'a T>, data: bool) -> usize
+where
+    T: Borrow<TaskState> + 'a,
+{
+    let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+    let tasks = tasks.into_iter().map(|task| {
+        let task = task.borrow();
+        let returned = task.data.as_ref().map_or(0, |data| data.get().len());
+        let trace = task.error.as_ref().map_or(0, |error| text(&error.traceback));
+        let values = if data { returned + trace + text(&task.log) } else { 0 };
+        TASK_WEIGHT + values + text(&task.msg)
+    });
+    job.source().len() + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
 }
 
 /// What a task takes in a [`JobSnapshot`] beside its texts, in bytes.

@@ -268,7 +268,7 @@ fn a_part_of_a_live_job_shows_its_tasks_as_the_whole_does() {
     }
     let part = hub.machine.view_part(id, 1..2).unwrap().into_snapshot();
     assert_eq!(part.waiting, [], "only its own tasks are explained");
-    assert_eq!(part.tasks[3], hub_core::state::TaskState::pending());
+    assert_eq!(*part.tasks[3], hub_core::state::TaskState::pending());
 }
 
 #[test]

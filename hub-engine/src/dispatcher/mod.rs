@@ -91,7 +91,7 @@ impl Dispatcher {
         }
         for mut job in unfinished {
             if settings.broker_forgets {
-                job.tasks.iter_mut().for_each(|task| task.confirmed = false);
+                job.tasks.iter_mut().for_each(|task| Arc::make_mut(task).confirmed = false);
             }
             machine.restore(job, now());
         }

@@ -85,6 +85,10 @@ impl Store for MemoryStore {
         Ok(self.with(|state| state.jobs.get(&id).map(|row| row.summary(id))))
     }
 
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        Ok(self.with(|state| state.jobs.get(&id).map(|row| row.weight(data))))
+    }
+
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
         Ok(self.with(|state| state.families.get(&family).and_then(|id| state.head(*id))))
     }
@@ -167,19 +171,23 @@ impl State {
 
     fn snapshot(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
-        Some(row.with_tasks(id, row.tasks.iter().map(|state| TaskState::clone(state)).collect()))
+        Some(row.with_tasks(id, row.tasks.clone()))
     }
 
     /// The same without the states of its tasks.
     fn head(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
-        Some(row.with_tasks(id, vec![TaskState::pending(); row.tasks.len()]))
+        Some(row.with_tasks(id, vec![Arc::new(TaskState::pending()); row.tasks.len()]))
     }
 }
 
 impl Row {
-    fn with_tasks(&self, id: JobId, tasks: Vec<TaskState>) -> JobSnapshot {
+    fn with_tasks(&self, id: JobId, tasks: Vec<Arc<TaskState>>) -> JobSnapshot {
         JobSnapshot { id, job: Arc::clone(&self.job), state: self.state.clone(), tasks, waiting: Vec::new() }
+    }
+
+    fn weight(&self, data: bool) -> usize {
+        hub_core::state::weight(&self.job, &self.state, &self.tasks, data)
     }
 
     fn passes(&self, filter: &JobFilter) -> bool {

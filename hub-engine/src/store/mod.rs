@@ -96,7 +96,7 @@ pub trait Store: Send + Sync + 'static {
     async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
         let Some(mut job) = self.get(id).await? else { return Ok(None) };
         if !part.data {
-            for task in &mut job.tasks {
+            for task in job.tasks.iter_mut().map(Arc::make_mut) {
                 (task.data, task.log, task.error) = (None, None, None);
             }
         }

@@ -33,7 +33,7 @@ impl Ledger {
         match change {
             Change::JobAdded { id, job, submitted_at } => {
                 let state = JobState::pending(*submitted_at);
-                let tasks = vec![TaskState::pending(); job.tasks().len()];
+                let tasks = vec![Arc::new(TaskState::pending()); job.tasks().len()];
                 let snapshot = JobSnapshot { id: *id, job: Arc::clone(job), state, tasks, waiting: Vec::new() };
                 assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");
             }
@@ -43,7 +43,7 @@ impl Ledger {
         }
     }
 
-    fn change_task(&mut self, id: JobId, index: u32, state: &TaskState) {
+    fn change_task(&mut self, id: JobId, index: u32, state: &Arc<TaskState>) {
         let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("a task of {id:?} changed, which was not added"));
         assert!(!job.state.status.is_terminal(), "task {index} of {id:?} changed after its job had ended");
         let before = &job.tasks[index as usize];
@@ -57,7 +57,7 @@ impl Ledger {
             let open = waits.filter(|before| job.tasks[**before as usize].status != TaskStatus::Success).count();
             assert_eq!(open, 0, "task {index} of {id:?} runs before what it waits for");
         }
-        job.tasks[index as usize] = state.clone();
+        job.tasks[index as usize] = Arc::clone(state);
     }
 
     fn change_job(&mut self, id: JobId, state: &JobState) {

@@ -97,7 +97,7 @@ impl Store for SimStore {
         let mut jobs = self.0.world().kept.load_unfinished().await?;
         self.0.world().tell(Event::Loaded(Arc::clone(&self.0.name)));
         if self.0.world().sabotage == Some(Sabotage::ForgetConfirmed) {
-            jobs.iter_mut().flat_map(|job| &mut job.tasks).for_each(|task| task.confirmed = false);
+            jobs.iter_mut().flat_map(|job| &mut job.tasks).for_each(|task| Arc::make_mut(task).confirmed = false);
         }
         Ok(jobs)
     }

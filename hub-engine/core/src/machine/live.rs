@@ -101,9 +101,9 @@ impl LiveTask {
         (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
-    fn with_state(state: TaskState, waiting: u32) -> Self {
+    fn with_state(state: Arc<TaskState>, waiting: u32) -> Self {
         let place = if state.status.is_terminal() { Place::Nowhere } else { Place::Blocked };
-        Self { state: (state != UNTOUCHED).then(|| Arc::new(state)), waiting, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), waiting, place }
     }
 }
 
@@ -121,7 +121,7 @@ impl LiveJob {
     ///
     /// # Panics
     /// Where there are not as many states as tasks.
-    pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<TaskState>) -> Self {
+    pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<Arc<TaskState>>) -> Self {
         assert_eq!(states.len(), job.tasks().len(), "{id:?} was kept with states for other tasks");
         let succeeded: Vec<bool> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
         let open = |task: &Task| task.upstream().iter().filter(|before| !succeeded[**before as usize]).count();
@@ -150,7 +150,8 @@ impl LiveJob {
 
     /// The job as it stands; nothing of it waits.
     pub(super) fn into_snapshot(self) -> JobSnapshot {
-        let tasks = self.tasks.into_iter().map(|task| task.state.map_or_else(TaskState::pending, Arc::unwrap_or_clone));
+        let pending = Arc::new(TaskState::pending());
+        let tasks = self.tasks.into_iter().map(|task| task.state.unwrap_or_else(|| Arc::clone(&pending)));
         JobSnapshot { id: self.id, job: self.job, state: self.state, tasks: tasks.collect(), waiting: Vec::new() }
     }
 

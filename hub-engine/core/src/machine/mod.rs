@@ -95,10 +95,10 @@ impl LiveView {
     /// The job. Tasks that are not in view are pending.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
-        let mut tasks = vec![TaskState::pending(); self.tasks()];
+        let mut tasks = vec![Arc::new(TaskState::pending()); self.tasks()];
         let Self { id, job, state, tasks: seen, waiting } = self;
         for (index, task) in seen {
-            tasks[index as usize] = Arc::unwrap_or_clone(task);
+            tasks[index as usize] = task;
         }
         JobSnapshot { id, job, state, tasks, waiting }
     }

@@ -91,7 +91,11 @@ impl Ring {
 impl Pools {
     /// The pool of this name.
     pub(super) fn get_mut(&mut self, name: &Arc<str>) -> &mut Pool {
-        self.pools.entry(Arc::clone(name)).or_default()
+        // As a rule it is there, and its name need not be cloned.
+        if !self.pools.contains_key(name) {
+            self.pools.insert(Arc::clone(name), Pool::default());
+        }
+        self.pools.get_mut(name).expect("it was inserted")
     }
 
     /// The pool of this name, if anything waits in it or is on its way.

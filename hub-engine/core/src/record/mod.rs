@@ -18,6 +18,10 @@ pub use view::{UnknownField, View};
 
 /// Approximate number of bytes in a part of a record; a single larger task is a part alone.
 const PART: usize = 64 * 1024;
+/// Usual number of bytes of a task in a record.
+const USUAL_TASK: usize = 320;
+/// Minimum number of bytes of a task in a whole record: its id, that of its job, and the keys that are always there.
+const LEAST_TASK: usize = 150;
 
 /// A record in parts: together they are its text.
 #[derive(Debug)]
@@ -52,25 +56,45 @@ impl RecordParts {
     pub fn new(job: Arc<JobSnapshot>, view: View) -> Self {
         Self { job, view, values: Values::default(), next: Next::Head }
     }
+
+    /// A lower bound of the number of bytes that are left, without writing them.
+    #[must_use]
+    pub fn least_bytes(&self) -> usize {
+        if self.view == View::whole() { self.tasks_left() * LEAST_TASK } else { 0 }
+    }
+
+    /// Everything that is left, in one text.
+    #[must_use]
+    pub fn rest(mut self) -> String {
+        self.write(usize::MAX, 256 + self.tasks_left() * USUAL_TASK).unwrap_or_default()
+    }
+
+    fn tasks_left(&self) -> usize {
+        match self.next {
+            Next::Head => self.job.tasks.len(),
+            Next::Task(index) => self.job.tasks.len() - index as usize,
+            Next::Nothing => 0,
+        }
+    }
+
+    /// Writes until there are more than `enough` bytes, or nothing is left. `None` where nothing was left.
+    fn write(&mut self, enough: usize, capacity: usize) -> Option<String> {
+        let text = String::with_capacity(capacity);
+        let (text, next) = match self.next {
+            Next::Nothing => return None,
+            Next::Head => self.job.begin_record(text, enough, &self.view, &mut self.values),
+            Next::Task(index) => self.job.write_tasks(text, index, enough, &self.view, &mut self.values),
+        };
+        self.next = next;
+        Some(text)
+    }
 }
 
 impl Iterator for RecordParts {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let left = match self.next {
-            Next::Head => self.job.tasks.len() + 1,
-            Next::Task(index) => self.job.tasks.len() - index as usize,
-            Next::Nothing => 0,
-        };
-        let text = String::with_capacity((left * 320).min(PART + PART / 8));
-        let (text, next) = match self.next {
-            Next::Nothing => return None,
-            Next::Head => self.job.begin_record(text, PART, &self.view, &mut self.values),
-            Next::Task(index) => self.job.write_tasks(text, index, PART, &self.view, &mut self.values),
-        };
-        self.next = next;
-        Some(text)
+        self.write(PART, ((self.tasks_left() + 1) * USUAL_TASK).min(PART + PART / 8))
     }
 }
 
@@ -78,7 +102,7 @@ impl JobSnapshot {
     /// The job as JSON, whole. Written in one pass into one string.
     #[must_use]
     pub fn record(&self) -> Json {
-        let text = String::with_capacity(256 + self.tasks.len() * 320);
+        let text = String::with_capacity(256 + self.tasks.len() * USUAL_TASK);
         Json::from_checked(self.begin_record(text, usize::MAX, &View::whole(), &mut Values::default()).0)
     }
 
@@ -114,7 +138,7 @@ impl JobSnapshot {
     #[must_use]
     pub fn task_record(&self, index: u32) -> Option<Json> {
         self.tasks.get(index as usize)?;
-        let text = String::with_capacity(320);
+        let text = String::with_capacity(USUAL_TASK);
         Some(Json::from_checked(self.write_task(text, index, &View::whole(), &mut Values::default())))
     }
 

@@ -225,7 +225,7 @@ impl Hub {
                     id: *id,
                     job: Arc::clone(job),
                     state: hub_core::state::JobState::pending(*submitted_at),
-                    tasks: vec![hub_core::state::TaskState::pending(); job.tasks().len()],
+                    tasks: vec![Arc::new(hub_core::state::TaskState::pending()); job.tasks().len()],
                     waiting: Vec::new(),
                 };
                 self.jobs.insert(*id, snapshot);
@@ -234,7 +234,7 @@ impl Hub {
             Change::TaskChanged { job, index, state } => {
                 let kept = &mut self.jobs.get_mut(job).unwrap().tasks[*index as usize];
                 let (from, to) = (kept.status, state.status);
-                assert!(!from.is_terminal() || *kept == **state, "an ended task changed: {from} → {to}");
+                assert!(!from.is_terminal() || *kept == *state, "an ended task changed: {from} → {to}");
                 kept.clone_from(state);
             }
             Change::JobChanged { id, state } => {

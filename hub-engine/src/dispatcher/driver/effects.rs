@@ -112,7 +112,7 @@ impl Driver {
         outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
     ) {
         self.publishing_bytes -= bytes;
-        let mut again = Vec::new();
+        let (mut again, now) = (Vec::new(), now());
         for (task, attempt, outcome) in outcomes {
             let ended = match outcome {
                 FinalOutcome::Confirmed => Published::Confirmed,
@@ -131,7 +131,7 @@ impl Driver {
                     continue;
                 }
             };
-            self.machine.handle_published(task, attempt, ended, now());
+            self.machine.handle_published(task, attempt, ended, now);
         }
         // Before this part counts as published: the batch is not done yet.
         self.publish_issues(batch, again);

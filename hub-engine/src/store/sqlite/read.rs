@@ -168,7 +168,7 @@ fn take_in(job: &mut JobSnapshot, mut rows: Rows<'_>) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let (index, state) = read_task(row)?;
         if let Some(task) = job.tasks.get_mut(index) {
-            *task = state;
+            *task = Arc::new(state);
         }
     }
     Ok(())

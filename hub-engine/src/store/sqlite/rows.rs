@@ -59,7 +59,7 @@ impl Head {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;
-        let tasks = vec![TaskState::pending(); job.tasks().len()];
+        let tasks = vec![Arc::new(TaskState::pending()); job.tasks().len()];
         Ok(JobSnapshot { id: self.id, job: Arc::new(job), state: self.state, tasks, waiting: Vec::new() })
     }
 }

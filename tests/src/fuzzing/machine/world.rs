@@ -56,7 +56,7 @@ impl World {
     }
 
     /// The live job that has this task, and the task's state.
-    pub(super) fn live_task(&self, task: TaskId) -> Option<(JobSnapshot, TaskState)> {
+    pub(super) fn live_task(&self, task: TaskId) -> Option<(JobSnapshot, Arc<TaskState>)> {
         let id = self.machine.jobs().map(|job| job.id).find(|id| id.family() == task.family())?;
         let snapshot = self.machine.job(id)?;
         let state = snapshot.tasks.get(task.index_in(id)? as usize)?.clone();
