@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hub_core::action::Change;
 use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
-use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
+use hub_engine::store::{Store, StoreError};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::Connection;
 use store_support::{add, changed, commit, end, id, job, running, sqlite, task_changed};
 

@@ -9,7 +9,8 @@ use hub_core::action::Change;
 use hub_core::job::{Job, Limits};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, TaskError, TaskState};
 use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
-use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
+use hub_engine::store::{MemoryStore, Store};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use serde_json::json;
 use uuid::Uuid;
 

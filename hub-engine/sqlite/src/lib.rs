@@ -1,0 +1,344 @@
+//! The store in one SQLite file, in the journal mode WAL with `synchronous=FULL`: what was committed is there
+//! after a crash of the process and of the machine.
+//!
+//! One thread writes. What waits for it is one transaction for each batch, and the dispatcher's batches grow
+//! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
+//! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
+
+mod identity;
+mod known;
+mod lock;
+mod read;
+mod readers;
+mod rows;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::{JobSnapshot, JobSummary};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
+use identity::Identity;
+use known::{Gone, Known};
+use lock::Lock;
+use readers::Readers;
+use write::{CommitError, Serials};
+
+/// How often the writer looks whether its files are still where they were opened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what is being read may take to end when the store is closed.
+const READERS_END: Duration = Duration::from_secs(5);
+
+/// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
+#[derive(Debug)]
+pub struct SqliteStore {
+    orders: Option<mpsc::Sender<Order>>,
+    writing: Option<JoinHandle<()>>,
+    readers: Readers,
+    known: Known,
+    _lock: Lock,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteSettings {
+    /// The file. It is created where there is none; its directory must be there.
+    pub path: PathBuf,
+    /// How large the file may become, in bytes. A store that is full takes no further changes until
+    /// something in it is forgotten.
+    pub max_bytes: Option<u64>,
+}
+
+/// Something for the writer to do.
+enum Order {
+    Begin(oneshot::Sender<Result<u64, StoreError>>),
+    Commit(Arc<Vec<Change>>, oneshot::Sender<Result<(), StoreError>>),
+    Prune { keep: u64, limit: u64, done: oneshot::Sender<Result<u64, StoreError>> },
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl SqliteSettings {
+    /// This file, as large as it gets.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), max_bytes: None }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, or creates it; brings a file of an older version to the current one.
+    ///
+    /// # Errors
+    /// Where another process has it open, where the file is no store or one of a newer version, and where
+    /// it cannot be read or written.
+    pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
+        let lock = Lock::take(&settings.path)?;
+        let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
+        let path: Arc<Path> = settings.path.clone().into();
+        let known = Known::read(&connection).map_err(|error| meaning("read which jobs there are", &path, error))?;
+        let identity = Identity::of(&path).map_err(failed("look at the file"))?;
+        let (orders, inbox) = mpsc::channel();
+        let writer = Writer {
+            settings,
+            connection: Some(connection),
+            identity: identity.clone(),
+            looked_at: Instant::now(),
+            serials: Serials::new(),
+            known: known.clone(),
+        };
+        let writing = std::thread::Builder::new()
+            .name("hub-store".to_owned())
+            .spawn(move || writer.run(&inbox))
+            .map_err(failed("start the writer"))?;
+        Ok(Self {
+            orders: Some(orders),
+            writing: Some(writing),
+            readers: Readers::new(path, identity),
+            known,
+            _lock: lock,
+        })
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(done)).is_ok());
+        match outcome.await {
+            Ok(outcome) if sent => outcome,
+            _ => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close(READERS_END);
+        drop(self.orders.take());
+        if let Some(writing) = self.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.order(Order::Begin).await
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit(changes, done)).await
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.readers.read("read the unfinished jobs", read::unfinished).await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.readers.read("read a job", move |connection| read::by_id(connection, id)).await
+    }
+
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        self.readers.read("read a job", move |connection| read::summary(connection, id)).await
+    }
+
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        self.readers.read("read how large a job is", move |connection| read::weight(connection, id, data)).await
+    }
+
+    async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
+        self.readers.read("read tasks of a job", move |connection| read::part(connection, id, &part)).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_family(family) {
+            return Ok(None);
+        }
+        self.readers.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_key(key) {
+            return Ok(None);
+        }
+        let key = key.to_owned();
+        self.readers.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        let (before, limit) = page_of(filter)?;
+        let filter = filter.clone();
+        self.readers.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let limit = u64::from(limit) - pruned;
+            match self.order(|done| Order::Prune { keep, limit, done }).await? {
+                0 => return Ok(pruned),
+                more => pruned += more,
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let readers = self.readers.clone();
+        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
+        // Where the writer has gone, there is nothing to close.
+        let _ = self.order(Order::Close).await;
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    settings: SqliteSettings,
+    /// `None` after a failure: the next order begins with a new one.
+    connection: Option<Connection>,
+    /// The files that were opened, and when they were looked at last.
+    identity: Identity,
+    looked_at: Instant,
+    serials: Serials,
+    known: Known,
+}
+
+impl Writer {
+    fn run(mut self, orders: &mpsc::Receiver<Order>) {
+        // Whoever ordered may have gone meanwhile; what was ordered is done all the same.
+        while let Ok(order) = orders.recv() {
+            match order {
+                Order::Begin(done) => {
+                    let begin = |connection: &mut Connection, _: &mut Serials| write::begin_incarnation(connection);
+                    let _ = done.send(self.with("count this start", begin));
+                }
+                Order::Commit(changes, done) => {
+                    self.known.note(&changes);
+                    let gone = self.commit(&changes);
+                    let _ = done.send(self.forget(gone).map(drop));
+                }
+                Order::Prune { keep, limit, done } => {
+                    let prune = |connection: &mut Connection, _: &mut Serials| write::prune(connection, keep, limit);
+                    let gone = self.with("forget old jobs", prune);
+                    let _ = done.send(self.forget(gone));
+                }
+                Order::Close(done) => {
+                    drop(self.connection.take());
+                    let _ = done.send(Ok(()));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Gone>, StoreError> {
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.identity.check()?;
+            self.looked_at = Instant::now();
+        }
+        let mut refused = None;
+        let commit = |connection: &mut Connection, serials: &mut Serials| {
+            write::commit(connection, serials, changes).map_err(|CommitError { change, source }| {
+                refused = change.filter(|_| is_refusal(&source));
+                source
+            })
+        };
+        let outcome = self.with("commit", commit);
+        match (outcome, refused) {
+            (Err(StoreError::Failed { source, .. }), Some(change)) => Err(StoreError::Refused { change, source }),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Notes which jobs are gone; returns how many.
+    fn forget(&self, gone: Result<Vec<Gone>, StoreError>) -> Result<u64, StoreError> {
+        let gone = gone?;
+        let count = gone.len() as u64;
+        self.known.forget(gone);
+        Ok(count)
+    }
+
+    /// Does something with a connection that is known to be good. After an error nothing is known of the
+    /// connection's state, nor whether its page cache holds what the disk has: it is closed.
+    fn with<T>(
+        &mut self,
+        operation: &'static str,
+        write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open_again()?,
+        };
+        match write(&mut connection, &mut self.serials) {
+            Ok(done) => {
+                self.connection = Some(connection);
+                Ok(done)
+            }
+            Err(error) => {
+                self.serials.clear();
+                Err(meaning(operation, &self.settings.path, error))
+            }
+        }
+    }
+
+    /// Opens the same file once more: never a new one in its place.
+    fn open_again(&mut self) -> Result<Connection, StoreError> {
+        self.identity.check_store()?;
+        let connection = schema::open_to_write(&self.settings.path, self.settings.max_bytes)?;
+        self.identity = Identity::of(&self.settings.path).map_err(failed("look at the file"))?;
+        Ok(connection)
+    }
+}
+
+/// What an error of SQLite's means.
+fn meaning(operation: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    match code_of(&error) {
+        // The last: a table or column that is not there.
+        Some(DatabaseCorrupt | NotADatabase | Unknown) => {
+            StoreError::Damaged { path: path.to_owned(), source: Box::new(error) }
+        }
+        _ => StoreError::Failed { operation, source: Box::new(error) },
+    }
+}
+
+/// SQLite's code of an error. `None` where the error is not SQLite's.
+fn code_of(error: &rusqlite::Error) -> Option<rusqlite::ErrorCode> {
+    match error {
+        // `sqlite_error_code` does not know this one: an error that has a position in the statement.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    }
+}
+
+/// Whether the same change would fail again, in whatever state the file and the disk are.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    match code_of(error) {
+        Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
+        // It did not even come to SQLite.
+        None => true,
+    }
+}
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |source| StoreError::Failed { operation, source: Box::new(source) }
+}
