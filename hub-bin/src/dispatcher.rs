@@ -21,7 +21,8 @@ use crate::config::{Config, LogLevel, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::exit::{Exit, Failure};
 use crate::limits::JobLimitArgs;
-use crate::logging::{self, Log};
+use crate::logging;
+use crate::parts::{Parts, Rotation};
 use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
@@ -34,6 +35,10 @@ Examples:
   hub-dispatcher --transport memory --tasks-dir etc/tasks    serve a whole Hub in one process, without a broker";
 /// Where the HTTP API is where nothing else is said.
 const DEFAULT_HTTP: &str = "127.0.0.1:8420";
+/// Default size at which a log file is put aside, in bytes.
+const MAX_LOG_SIZE: u64 = 5 * 1024 * 1024;
+/// Default number of log files that were put aside and are kept.
+const RETAINED_LOGS: u64 = 5;
 
 /// Takes jobs, decides the order of their tasks, hands them to workers, and answers what clients ask.
 #[derive(Debug, Parser)]
@@ -78,14 +83,19 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
-    pub(crate) fn start(self, config: &Config) -> Result<(), Failure> {
+    pub(crate) fn start(self, config: &Config, parts: &Parts) -> Result<(), Failure> {
         let file = self.log_file.or_else(|| config.log_file.clone());
-        logging::start(&Log {
-            file: file.as_deref(),
-            level: self.log_level.or(config.log_level).unwrap_or(LogLevel::Info),
-            max_size: config.log_max_size,
-            retain: config.log_retain,
-        })
+        let rotation = Rotation {
+            max_size: config.log_max_size.unwrap_or(MAX_LOG_SIZE),
+            retain: config.log_retain.unwrap_or(RETAINED_LOGS),
+        };
+        let file = file.map(|path| {
+            (parts.open_log)(&path, rotation).map_err(|error| {
+                Failure::new(Exit::Usage, format!("cannot write the log file {}", path.display())).because(error)
+            })
+        });
+        logging::start(self.log_level.or(config.log_level).unwrap_or(LogLevel::Info), file.transpose()?);
+        Ok(())
     }
 }
 
@@ -96,14 +106,15 @@ pub(crate) fn command() -> clap::Command {
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> ExitCode {
-    let args = Args::parse();
-    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, ready).await)
+pub fn main(parts: Parts) -> ExitCode {
+    let mut args = Args::parse();
+    args.reach.clients = parts.amqp;
+    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, &parts, ready).await)
 }
 
-async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
+async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure> {
     let config = args.reach.read_config()?;
-    args.log.start(&config)?;
+    args.log.start(&config, parts)?;
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     let in_memory = args.transport.or(config.transport) == Some(TransportKind::Memory);
     let work = args.work.merge(&config);
@@ -116,7 +127,7 @@ async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
     let reach = args.reach.merge(&config);
     let transport: Arc<dyn Transport> =
         if in_memory { MemoryBroker::new().transport() } else { reach.transport("hub-dispatcher")? };
-    let store = args.keep.open(&config, &reach.prefix, in_memory)?;
+    let store = args.keep.open(&config, &reach.prefix, in_memory, parts)?;
     let http = Http::resolve(args.http, args.http_token_file, &config)?.bind().await?;
     let mut signals =
         Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;

@@ -12,14 +12,10 @@ mod ini;
 mod limits;
 mod logging;
 mod notify;
+pub mod parts;
 mod probe;
 mod reach;
 mod signals;
 mod stdio;
 mod store;
 pub mod worker;
-
-/// The dispatcher's and the worker's parts hand messages to each other from thread to thread. The allocator of glibc has the
-/// thread that lets go of one wait for the thread that made it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -6,81 +6,60 @@
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hub_core::text::{Escaping, Shown};
-use logroller::{LogRollerBuilder, Rotation, RotationSize};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogLevel;
-use crate::exit::{Exit, Failure};
 
-/// A log file is put aside at this size where the configuration does not say, in bytes.
-const MAX_SIZE: u64 = 5 * 1024 * 1024;
-/// So many put aside are kept.
-const RETAIN: u64 = 5;
+/// Where Hub's own events come from. A prefix stands for all crates whose names begin with it.
+const HUB: [&str; 1] = ["hub_"];
 
 static HAS_FILE: AtomicBool = AtomicBool::new(false);
-
-/// Where log lines go.
-pub(crate) struct Log<'a> {
-    pub(crate) file: Option<&'a Path>,
-    pub(crate) level: LogLevel,
-    pub(crate) max_size: Option<u64>,
-    pub(crate) retain: Option<u64>,
-}
 
 /// Whether log lines go to a file.
 pub(crate) fn has_file() -> bool {
     HAS_FILE.load(Ordering::Relaxed)
 }
 
-/// Starts logging, for the life of the process.
-pub(crate) fn start(log: &Log<'_>) -> Result<(), Failure> {
-    let level = match log.level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warning => "warn",
-        LogLevel::Error | LogLevel::Critical => "error",
+/// Starts logging, for the life of the process: to `file`, or to standard error.
+pub(crate) fn start(level: LogLevel, file: Option<Box<dyn io::Write + Send>>) {
+    let level = match level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
     };
-    // Hub's own words at the level asked for; its libraries only where something is wrong. The AMQP clients
-    // not at all: what becomes of their errors is Hub's to say.
-    let filter =
-        EnvFilter::new(format!("error,lapin=off,amqprs=off,hub_bin={level},hub_engine={level},hub_transport={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
-    match log.file {
+    // Hub's own events at the level asked for; those of libraries only where something is wrong. Those of the AMQP clients
+    // not at all: Hub reports their errors itself.
+    let filter = Targets::new()
+        .with_default(LevelFilter::ERROR)
+        .with_targets(["lapin", "amqprs"].map(|client| (client, LevelFilter::OFF)))
+        .with_targets(HUB.map(|part| (part, level)));
+    let lines = tracing_subscriber::fmt::layer();
+    let registry = tracing_subscriber::registry().with(filter);
+    match file {
         None => {
-            // Whoever keeps what goes to standard error wants text.
+            // A file or a pipe gets plain text.
             let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(ansi).event_format(Lines { time: false }).with_writer(io::stderr).init();
+            let lines = lines.with_ansi(ansi).event_format(Lines { time: false }).with_writer(io::stderr);
+            registry.with(lines).init();
         }
-        Some(path) => {
+        Some(file) => {
             HAS_FILE.store(true, Ordering::Relaxed);
-            let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-                Failure::new(Exit::Usage, format!("cannot write the log file {}", path.display())).because(error)
-            };
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            std::fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
-            let name = path.file_name().unwrap_or_default();
-            let roller = LogRollerBuilder::new(directory, Path::new(name))
-                .rotation(Rotation::SizeBased(RotationSize::Bytes(log.max_size.unwrap_or(MAX_SIZE))))
-                .max_keep_files(log.retain.unwrap_or(RETAIN))
-                .build()
-                .map_err(|error| failed(error.to_string().into()))?;
-            builder
-                .with_ansi(false)
-                .event_format(Lines { time: true })
-                .with_writer(std::sync::Mutex::new(roller))
-                .init();
+            let lines = lines.with_ansi(false).event_format(Lines { time: true }).with_writer(Mutex::new(file));
+            registry.with(lines).init();
         }
     }
-    Ok(())
 }
 
 struct Lines {
@@ -172,6 +151,7 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use super::*;
+    use crate::exit::Exit;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);

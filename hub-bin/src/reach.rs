@@ -10,6 +10,7 @@ use hub_transport::amqp::{AmqpAddress, AmqpSettings, TlsFiles};
 use crate::bounds;
 use crate::config::{AmqpClient, Config};
 use crate::exit::{Exit, Failure};
+use crate::parts::AmqpClients;
 
 /// The broker where nothing else is said.
 pub(crate) const DEFAULT_BROKER: &str = "localhost";
@@ -50,6 +51,9 @@ pub(crate) struct ReachArgs {
     #[arg(long, env = "HUB_HEARTBEAT", value_name = "SECONDS", global = true,
         value_parser = bounds::HEARTBEAT.parser::<u16>())]
     pub(crate) heartbeat: Option<u16>,
+    /// What the program was built with.
+    #[arg(skip)]
+    pub(crate) clients: AmqpClients,
 }
 
 /// The same, merged with the configuration file.
@@ -61,6 +65,7 @@ pub(crate) struct Reach {
     tls: TlsFiles,
     max_message_bytes: Option<u64>,
     heartbeat: Option<u16>,
+    clients: AmqpClients,
 }
 
 impl ReachArgs {
@@ -74,6 +79,7 @@ impl ReachArgs {
         Reach {
             max_message_bytes: self.max_message_bytes.or(config.max_message_bytes),
             heartbeat: self.heartbeat.or(config.heartbeat),
+            clients: self.clients,
             broker: self.broker.or_else(|| config.broker.clone()).unwrap_or_else(|| DEFAULT_BROKER.to_owned()),
             prefix: self.prefix.or_else(|| config.prefix.clone()).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
             amqp_client: self.amqp_client.or(config.amqp_client).unwrap_or(AmqpClient::Lapin),
@@ -112,13 +118,13 @@ impl Reach {
         if let Some(limit) = self.max_message_bytes {
             settings.max_message_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
         }
-        match self.amqp_client {
-            #[cfg(feature = "lapin")]
-            AmqpClient::Lapin => Ok(hub_transport::lapin::transport(settings)?),
-            #[cfg(feature = "amqprs")]
-            AmqpClient::Amqprs => Ok(hub_transport::amqprs::transport(settings)?),
-            #[allow(unreachable_patterns, reason = "which clients there are is decided when Hub is built")]
-            other => Err(Failure::new(Exit::Usage, format!("this Hub was built without the AMQP client {other:?}"))),
-        }
+        // hub-client may have one of them only. Both do the same.
+        let AmqpClients { lapin, amqprs } = self.clients;
+        let transport = match self.amqp_client {
+            AmqpClient::Lapin => lapin.or(amqprs),
+            AmqpClient::Amqprs => amqprs.or(lapin),
+        };
+        let transport = transport.ok_or_else(|| Failure::new(Exit::Usage, "this program has no AMQP client"))?;
+        Ok(transport(settings)?)
     }
 }

@@ -5,11 +5,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store};
+use hub_engine::store::{MemoryStore, Store};
 
 use crate::bounds;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::parts::Parts;
 
 /// The word for no file.
 pub(crate) const MEMORY: &str = "memory";
@@ -29,7 +30,13 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     /// Opens the store. `prefix` names the Hub whose jobs it has; with `in_memory`, nothing outlives the process
     /// unless a file is named.
-    pub(crate) fn open(&self, config: &Config, prefix: &str, in_memory: bool) -> Result<Arc<dyn Store>, Failure> {
+    pub(crate) fn open(
+        &self,
+        config: &Config,
+        prefix: &str,
+        in_memory: bool,
+        parts: &Parts,
+    ) -> Result<Arc<dyn Store>, Failure> {
         let named = self.store.clone().or_else(|| config.store.clone());
         let path = match named {
             Some(path) if path == Path::new(MEMORY) => return Ok(in_memory_store(in_memory)),
@@ -45,11 +52,11 @@ impl StoreArgs {
             Failure::new(Exit::Refused, message).because(error)
         };
         prepare(&path).map_err(cannot)?;
-        let store = SqliteStore::open(SqliteSettings::new(&path)).map_err(|error| {
+        let store = (parts.open_store)(&path).map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot keep jobs in {}", path.display())).because(error)
         })?;
         tracing::info!("jobs are kept in {}", path.display());
-        Ok(Arc::new(store))
+        Ok(store)
     }
 }
 

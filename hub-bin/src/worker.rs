@@ -17,6 +17,7 @@ use crate::daemon::{self, DaemonArgs, Ready};
 use crate::dispatcher::LogArgs;
 use crate::exit::{Exit, Failure};
 use crate::limits::ResultLimitArgs;
+use crate::parts::Parts;
 use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
@@ -149,14 +150,15 @@ pub(crate) fn command() -> clap::Command {
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> ExitCode {
-    let args = Args::parse();
-    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, ready).await)
+pub fn main(parts: Parts) -> ExitCode {
+    let mut args = Args::parse();
+    args.reach.clients = parts.amqp;
+    daemon::run(args.daemon.clone(), async |ready: &mut Ready| run(args, &parts, ready).await)
 }
 
-async fn run(args: Args, ready: &mut Ready) -> Result<(), Failure> {
+async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure> {
     let config = args.reach.read_config()?;
-    args.log.start(&config)?;
+    args.log.start(&config, parts)?;
     keep_environment_private();
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     if args.transport.or(config.transport) == Some(TransportKind::Memory) {

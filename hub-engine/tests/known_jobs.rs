@@ -8,9 +8,9 @@ use hub_core::{JobId, Json};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
 use hub_engine::runner::{FunctionRunner, Outcome};
-use hub_engine::store::{SqliteSettings, SqliteStore};
 use hub_engine::wire::{JobMessage, Names};
 use hub_engine::worker::{Worker, WorkerSettings};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use hub_transport::memory::MemoryBroker;
 use uuid::Uuid;
 

@@ -59,7 +59,7 @@ async fn everything_about_a_task_is_kept(store: &dyn Store) {
     let state = changed(TaskStatus::Failed);
     commit(store, vec![task_changed(1, 1, state.clone())]).await;
     let kept = store.get(id(1)).await.unwrap().unwrap();
-    assert_eq!(kept.tasks[1], state);
+    assert_eq!(*kept.tasks[1], state);
     assert_eq!(kept.tasks[0].status, TaskStatus::Pending);
 }
 
@@ -103,7 +103,7 @@ async fn unfinished_jobs_are_loaded_oldest_first(store: &dyn Store) {
     .await;
     let unfinished = store.load_unfinished().await.unwrap();
     assert_eq!(unfinished.iter().map(|job| job.id).collect::<Vec<_>>(), [id(3), id(2)]);
-    assert_eq!(unfinished[1].tasks[1], changed(TaskStatus::Running));
+    assert_eq!(*unfinished[1].tasks[1], changed(TaskStatus::Running));
     assert_eq!(unfinished[0].tasks.len(), 2);
 }
 
@@ -200,7 +200,7 @@ async fn parts_have_what_is_asked_for(store: &dyn Store) {
     let some = part(1..3, true).await;
     assert_eq!(
         (some.end, &some.job.tasks[1..3]),
-        (3, &[changed(TaskStatus::Success), changed(TaskStatus::Success)][..])
+        (3, &[changed(TaskStatus::Success), changed(TaskStatus::Success)].map(std::sync::Arc::new)[..])
     );
     let without = part(0..9, false).await.job;
     let task = &without.tasks[2];
@@ -264,6 +264,6 @@ async fn values_are_kept_to_the_letter(store: &dyn Store) {
     state.log = Some("line\r\n\u{0}\u{7f}\u{fffd}".into());
     commit(store, vec![task_changed(1, 0, state.clone())]).await;
     let kept = store.get(id(1)).await.unwrap().unwrap();
-    assert_eq!(kept.tasks[0], state);
+    assert_eq!(*kept.tasks[0], state);
     assert_eq!(kept.job.name(), "\u{1f600} 'quoted\"");
 }

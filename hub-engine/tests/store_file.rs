@@ -10,7 +10,8 @@ use std::time::Duration;
 use hub_core::action::Change;
 use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
-use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
+use hub_engine::store::{Store, StoreError};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::Connection;
 use store_support::{add, changed, commit, crash, end, id, job, running, sqlite, task_changed};
 
@@ -33,7 +34,7 @@ async fn everything_is_there_after_it_was_closed() {
     let store = sqlite(directory.path());
     assert_eq!(store.begin_incarnation().await.unwrap(), 2);
     let unfinished = store.load_unfinished().await.unwrap();
-    assert_eq!(unfinished[0].tasks[1], changed(TaskStatus::Running));
+    assert_eq!(*unfinished[0].tasks[1], changed(TaskStatus::Running));
     // The row is found again, too, without having been added by this process.
     commit(&*store, vec![task_changed(1, 1, changed(TaskStatus::Success))]).await;
     assert_eq!(store.get(id(1)).await.unwrap().unwrap().tasks[1].status, TaskStatus::Success);
@@ -155,7 +156,7 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("full"), "{error:?}");
     assert!(kept > 3);
     assert!(store.get(id(kept + 1)).await.unwrap().is_none(), "a part of a failed batch was kept");
-    assert_eq!(store.get(id(kept)).await.unwrap().unwrap().tasks[19], changed(TaskStatus::Success));
+    assert_eq!(*store.get(id(kept)).await.unwrap().unwrap().tasks[19], changed(TaskStatus::Success));
     assert_eq!(jobs(&store).await as u128, kept);
     // The same batch goes in when there is room.
     assert_eq!(store.prune(1, u32::MAX).await.unwrap() as u128, kept - 1);

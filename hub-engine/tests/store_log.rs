@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hub_core::action::Change;
-use hub_engine::store::{SqliteSettings, SqliteStore, Store, StoreError};
+use hub_engine::store::{Store, StoreError};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::{Connection, OpenFlags};
 use store_support::{add, crash, id, sqlite};
 
@@ -103,7 +104,7 @@ async fn a_store_that_is_in_its_damaged_log_alone_is_not_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     let connection = Connection::open(file(directory.path())).unwrap();
     connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(include_str!("../src/store/sqlite/schema.sql")).unwrap();
+    connection.execute_batch(include_str!("../sqlite/src/schema.sql")).unwrap();
     let after = tempfile::tempdir().unwrap();
     crash(directory.path(), after.path());
     let mut damaged = std::fs::read(log(after.path())).unwrap();

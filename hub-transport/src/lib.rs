@@ -7,13 +7,9 @@
 //! The contract stands on the traits in [`session`], and the conformance suite
 //! holds every backend to it. The memory backend defines the behaviour; the others follow.
 
-#[cfg(any(feature = "lapin", feature = "amqprs"))]
+#[cfg(feature = "amqp")]
 pub mod amqp;
-#[cfg(feature = "amqprs")]
-pub mod amqprs;
 mod error;
-#[cfg(feature = "lapin")]
-pub mod lapin;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod message;

@@ -41,8 +41,8 @@ impl Client {
     #[must_use]
     pub fn transport_with(self, settings: AmqpSettings) -> Arc<dyn Transport> {
         let transport = match self {
-            Self::Lapin => hub_transport::lapin::transport(settings),
-            Self::Amqprs => hub_transport::amqprs::transport(settings),
+            Self::Lapin => hub_lapin::transport(settings),
+            Self::Amqprs => hub_amqprs::transport(settings),
         };
         transport.expect("the settings can be used")
     }

@@ -34,7 +34,7 @@ impl Crowd {
     pub fn gather_at(address: &str, prefix: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
         let address = address.parse().expect("the broker has an address");
-        let transport = hub_transport::lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
+        let transport = hub_lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
         let hub = runtime.block_on(AmqpHub::connect(transport, prefix, DEADLINE)).expect("the broker answers");
         Self { runtime, hub: Arc::new(hub) }
     }

@@ -30,9 +30,10 @@ fn binaries() -> &'static Path {
         if std::env::var_os(BUILT).is_none() {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let mut build = Command::new(cargo);
-            build.args(["build", "--quiet", "--package", "hub-bin", "--bins"]).current_dir(root());
-            if directory.ends_with("release") {
-                build.arg("--release");
+            build.args(["build", "--quiet", "--package", "hub-bin", "--package", "hub-daemons", "--bins"]);
+            build.args(["--features", "hub-bin/amqprs"]).current_dir(root());
+            if let Some(profile) = ["release", "dist"].into_iter().find(|profile| directory.ends_with(profile)) {
+                build.args(["--profile", profile]);
             }
             assert!(build.status().is_ok_and(|status| status.success()), "the programs cannot be built");
         }

@@ -29,7 +29,7 @@ impl Stranger {
     pub fn connect(broker: &Broker) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
         let address = broker.address().parse().expect("the broker has an address");
-        let transport = hub_transport::lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
+        let transport = hub_lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
         let (session, publisher, inbox) = runtime.block_on(async {
             let session = transport.connect().await.expect("the broker answers");
             let publisher = session.publisher(64).await.expect("publishing is allowed");

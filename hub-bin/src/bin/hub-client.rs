@@ -1,5 +1,13 @@
 //! `hub-client`.
 
+use hub_bin::parts::AmqpClients;
+
 fn main() -> std::process::ExitCode {
-    hub_bin::client::main()
+    hub_bin::client::main(AmqpClients {
+        lapin: Some(hub_lapin::transport),
+        #[cfg(feature = "amqprs")]
+        amqprs: Some(hub_amqprs::transport),
+        #[cfg(not(feature = "amqprs"))]
+        amqprs: None,
+    })
 }

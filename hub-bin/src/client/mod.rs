@@ -29,7 +29,8 @@ use hub_engine::operations::Hub;
 
 use crate::config::LogLevel;
 use crate::exit::{Exit, Failure, tell};
-use crate::logging::{self, Log};
+use crate::logging;
+use crate::parts::AmqpClients;
 use crate::probe;
 use crate::stdio;
 use arguments::{Args, Command};
@@ -37,8 +38,8 @@ use output::Output;
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+pub fn main(clients: AmqpClients) -> ExitCode {
+    let mut args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return explain(error),
     };
@@ -46,10 +47,8 @@ pub fn main() -> ExitCode {
         return show_commands();
     }
     let level = if args.output.verbose || args.output.trace { LogLevel::Debug } else { LogLevel::Error };
-    let log = Log { file: None, level, max_size: None, retain: None };
-    if let Err(failure) = logging::start(&log) {
-        return failure.report();
-    }
+    logging::start(level, None);
+    args.reach.clients = clients;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Refused, "cannot start").because(error).report(),

@@ -174,7 +174,7 @@ fn flat() {
 }
 
 fn restore(case: &'static str, mut snapshot: JobSnapshot, change: impl Fn(&mut TaskState)) {
-    snapshot.tasks.iter_mut().for_each(change);
+    snapshot.tasks.iter_mut().map(Arc::make_mut).for_each(change);
     snapshot.state = JobState { status: JobStatus::Running, ..snapshot.state };
     let mut bench = Bench::new(case);
     bench.time("restore", |machine| machine.restore(snapshot, NOW));

@@ -106,6 +106,13 @@ impl TaskState {
             ended_at: None,
         }
     }
+
+    /// The states of this number of tasks, to none of which anything happened yet.
+    #[must_use]
+    pub fn all_pending(tasks: usize) -> Vec<Arc<Self>> {
+        let pending = Arc::new(Self::pending());
+        vec![pending; tasks]
+    }
 }
 
 /// The first task of a job that failed, as listings show it.

@@ -155,7 +155,7 @@ impl State {
         if let Some(key) = job.key() {
             self.keys.insert(key.to_owned(), id);
         }
-        let tasks = std::iter::repeat_n(Arc::new(TaskState::pending()), job.tasks().len()).collect();
+        let tasks = TaskState::all_pending(job.tasks().len());
         let state = JobState::pending(submitted_at);
         self.jobs.insert(id, Row { serial: self.added, job, state, tasks });
     }
@@ -177,7 +177,7 @@ impl State {
     /// The same without the states of its tasks.
     fn head(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
-        Some(row.with_tasks(id, vec![Arc::new(TaskState::pending()); row.tasks.len()]))
+        Some(row.with_tasks(id, TaskState::all_pending(row.tasks.len())))
     }
 }
 

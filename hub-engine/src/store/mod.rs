@@ -1,7 +1,6 @@
 //! Where jobs are kept, behind one trait.
 
 mod memory;
-mod sqlite;
 
 use std::fmt;
 use std::ops::Range;
@@ -17,7 +16,6 @@ use hub_core::state::{JobSnapshot, JobSummary};
 use crate::operations::{JobFilter, JobPage};
 
 pub use memory::MemoryStore;
-pub use sqlite::{SqliteSettings, SqliteStore};
 
 /// How many jobs a page holds where the filter does not say.
 const DEFAULT_PAGE: u32 = 100;
@@ -241,8 +239,12 @@ impl fmt::Debug for dyn Store {
     }
 }
 
-/// Where a page of a listing begins (jobs added before this one) and how many jobs it has at most.
-fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
+/// The cursor that a page of a listing begins after (jobs added before it) and the maximum number of jobs on the page: for
+/// stores whose cursors are numbers.
+///
+/// # Errors
+/// Where the cursor is no number, or the limit is out of bounds.
+pub fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
     let before = match &filter.after {
         None => i64::MAX,
         Some(cursor) => cursor.parse().map_err(|_| StoreError::UnknownCursor(cursor.clone()))?,

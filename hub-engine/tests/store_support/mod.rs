@@ -13,7 +13,8 @@ use hub_core::job::{Job, Limits};
 use hub_core::state::{ErrorKind, FirstFailure, JobSnapshot, JobState, TaskError, TaskState};
 use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
-use hub_engine::store::{MemoryStore, SqliteSettings, SqliteStore, Store, StoreError};
+use hub_engine::store::{MemoryStore, Store, StoreError};
+use hub_sqlite::{SqliteSettings, SqliteStore};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -109,7 +109,7 @@ fn credentials(login: Option<&str>) -> Result<(String, String)> {
 
 impl AmqpAddress {
     /// The names that the certificates of the nodes must have: of each node its own, where no other one is given.
-    pub(crate) fn server_names(&self) -> impl Iterator<Item = &str> {
+    pub fn server_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| self.server_name.as_deref().unwrap_or(&node.host))
     }
 

@@ -11,7 +11,7 @@ const HEADER_OVERHEAD: usize = 6;
 const LARGEST_HEADERS: usize = FRAME_MAX as usize / 2;
 
 /// Checks the name of a queue or an exchange, or the key of a binding.
-pub(crate) fn check_name(name: &str, operation: Operation) -> Result<()> {
+pub fn check_name(name: &str, operation: Operation) -> Result<()> {
     if name.len() <= LONGEST_SHORT_STRING {
         return Ok(());
     }
@@ -23,7 +23,7 @@ pub(crate) fn check_name(name: &str, operation: Operation) -> Result<()> {
 ///
 /// # Errors
 /// `TooLarge`, of the body or of anything beside it: it will never go out.
-pub(crate) fn check_message(message: &Message, max_message_bytes: usize) -> Result<()> {
+pub fn check_message(message: &Message, max_message_bytes: usize) -> Result<()> {
     let too_large = |text: String| Err(Error::new(ErrorKind::TooLarge, Operation::Publish, text));
     let size = message.body.len();
     if size > max_message_bytes {

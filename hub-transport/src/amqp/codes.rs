@@ -3,7 +3,7 @@
 use crate::ErrorKind;
 
 /// The kind of error that a reply code stands for. Some codes stand for several things, and the words tell which.
-pub(crate) fn kind_of_code(code: u16, text: &str) -> ErrorKind {
+pub fn kind_of_code(code: u16, text: &str) -> ErrorKind {
     match code {
         311 => ErrorKind::TooLarge,
         406 if size_limit(text).is_some() => ErrorKind::TooLarge,
@@ -25,7 +25,7 @@ pub(crate) fn kind_of_code(code: u16, text: &str) -> ErrorKind {
 }
 
 /// The broker's limit on the size of a message, if `text` says that one exceeded it.
-pub(crate) fn size_limit(text: &str) -> Option<usize> {
+pub fn size_limit(text: &str) -> Option<usize> {
     let (_, after) = text.split_once("larger than")?;
     let digits: String =
         after.chars().skip_while(|one| !one.is_ascii_digit()).take_while(char::is_ascii_digit).collect();

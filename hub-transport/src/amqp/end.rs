@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Health, Operation};
 
 /// Ends a session, and knows whether it has ended.
 #[derive(Clone, Debug)]
-pub(crate) struct End(watch::Sender<Health>);
+pub struct End(watch::Sender<Health>);
 
 impl Default for End {
     fn default() -> Self {
@@ -18,12 +18,12 @@ impl Default for End {
 
 impl End {
     /// The session is over. Later causes than the first one are consequences of it.
-    pub(crate) fn come(&self, cause: Option<Arc<Error>>) {
+    pub fn come(&self, cause: Option<Arc<Error>>) {
         self.set(Health::Closed(cause));
     }
 
     /// Sets the health of a session that is not over.
-    pub(crate) fn set(&self, next: Health) {
+    pub fn set(&self, next: Health) {
         self.0.send_if_modified(|health| {
             let alive = !matches!(health, Health::Closed(_));
             if alive {
@@ -33,18 +33,18 @@ impl End {
         });
     }
 
-    pub(crate) fn has_come(&self) -> bool {
+    /// Whether the session has ended.
+    pub fn has_come(&self) -> bool {
         matches!(&*self.0.borrow(), Health::Closed(_))
     }
 
     /// How the session is, now and from now on.
-    pub(crate) fn health(&self) -> watch::Receiver<Health> {
+    pub fn health(&self) -> watch::Receiver<Health> {
         self.0.subscribe()
     }
 
     /// What ended it, also for callers that were not asked to end it.
-    #[cfg(feature = "amqprs")]
-    pub(crate) fn cause(&self) -> Arc<Error> {
+    pub fn cause(&self) -> Arc<Error> {
         match &*self.0.borrow() {
             Health::Closed(Some(cause)) => Arc::clone(cause),
             _ => Arc::new(Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended")),
@@ -53,7 +53,7 @@ impl End {
 
     /// The broker has not answered within the limit: the session is over, since a node that lives and does not answer is of
     /// no use.
-    pub(crate) fn unanswered(&self, operation: Operation) -> Error {
+    pub fn unanswered(&self, operation: Operation) -> Error {
         let silent = || Error::new(ErrorKind::Timeout, operation, "the broker does not answer");
         self.come(Some(Arc::new(silent())));
         silent()
@@ -61,7 +61,7 @@ impl End {
 }
 
 /// Waits for the end of a session. Returns whether it was asked for here.
-pub(crate) async fn asked_for_end(health: &mut watch::Receiver<Health>) -> bool {
+pub async fn asked_for_end(health: &mut watch::Receiver<Health>) -> bool {
     let ended = health.wait_for(|health| matches!(health, Health::Closed(_))).await;
     matches!(ended.as_deref(), Ok(Health::Closed(None)) | Err(_))
 }

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 
 /// The deliveries of one subscription.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Entries>>);
+pub struct Ledger(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -26,11 +26,11 @@ struct Entries {
 
 /// A settlement on its way. It has arrived, or failed, when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Settling(Ledger);
+pub struct Settling(Ledger);
 
 impl Ledger {
     /// Notes a delivery.
-    pub(crate) fn note(&self, tag: u64) {
+    pub fn note(&self, tag: u64) {
         self.entries().open.insert(tag);
     }
 
@@ -38,7 +38,7 @@ impl Ledger {
     ///
     /// # Errors
     /// `Stale` where it is not open.
-    pub(crate) fn take(&self, tag: u64, multiple: bool) -> Result<Settling> {
+    pub fn take(&self, tag: u64, multiple: bool) -> Result<Settling> {
         let mut entries = self.entries();
         if !entries.open.contains(&tag) {
             return Err(Error::new(ErrorKind::Stale, Operation::Settle, format!("delivery {tag} is not open")));
@@ -53,12 +53,12 @@ impl Ledger {
     }
 
     /// There will be no more deliveries.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.entries().ended = true;
     }
 
     /// Whether the channel is of no more use. True once.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         let mut entries = self.entries();
         let done = entries.ended && entries.open.is_empty() && entries.settling == 0 && !entries.told;
         entries.told |= done;

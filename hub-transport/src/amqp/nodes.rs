@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 
 /// All nodes of a broker.
 #[derive(Debug)]
-pub(crate) struct Nodes {
+pub struct Nodes {
     settings: AmqpSettings,
     tls: Option<Arc<ClientConfig>>,
     next: AtomicUsize,
@@ -21,21 +21,26 @@ pub(crate) struct Nodes {
 
 /// One node, and everything that it takes to reach it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
-    pub(crate) settings: &'a AmqpSettings,
-    pub(crate) tls: Option<&'a Arc<ClientConfig>>,
+pub struct Target<'a> {
+    /// The settings of all nodes.
+    pub settings: &'a AmqpSettings,
+    /// How to speak TLS with it; `None`: without.
+    pub tls: Option<&'a Arc<ClientConfig>>,
     node: &'a Node,
 }
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
+    /// Messages to the broker.
     Publishing,
+    /// Messages from the broker, and everything else.
     Consuming,
 }
 
 /// How a client library connects.
-pub(crate) trait Dial: Sync {
+pub trait Dial: Sync {
+    /// A connection of that library.
     type Connection: Send;
 
     /// Connects to one of the addresses of a node. It takes as long as the node does: whoever has waited for long enough drops
@@ -53,7 +58,7 @@ pub(crate) trait Dial: Sync {
 
 impl Purpose {
     /// As the broker's listings show it.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Publishing => "publishing",
             Self::Consuming => "consuming",
@@ -64,22 +69,24 @@ impl Purpose {
 impl Nodes {
     /// # Errors
     /// `Configuration` where a certificate, a key or the name of a node cannot be used.
-    pub(crate) fn new(settings: AmqpSettings) -> Result<Self> {
+    pub fn new(settings: AmqpSettings) -> Result<Self> {
         let tls = client_config(&settings)?;
         let next = AtomicUsize::new(settings.first_node);
         Ok(Self { settings, tls, next })
     }
 
-    pub(crate) const fn settings(&self) -> &AmqpSettings {
+    /// The settings.
+    pub const fn settings(&self) -> &AmqpSettings {
         &self.settings
     }
 
-    pub(crate) fn count(&self) -> usize {
+    /// The number of nodes.
+    pub fn count(&self) -> usize {
         self.settings.address.nodes.len()
     }
 
     /// The node whose turn it is. Both a node that could not be used and one that was lost are followed by the next.
-    pub(crate) fn next(&self) -> Target<'_> {
+    pub fn next(&self) -> Target<'_> {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.count();
         Target { settings: &self.settings, tls: self.tls.as_ref(), node: &self.settings.address.nodes[at] }
     }
@@ -87,7 +94,7 @@ impl Nodes {
 
 impl Target<'_> {
     /// The node in messages. Where it is the only one, the whole address; where it is one of several, host and port.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match self.settings.address.nodes.len() {
             1 => self.settings.address.to_string(),
             _ => self.node.to_string(),
@@ -95,12 +102,12 @@ impl Target<'_> {
     }
 
     /// The name that the node's certificate must have.
-    pub(crate) fn server_name(&self) -> &str {
+    pub fn server_name(&self) -> &str {
         self.settings.address.server_name.as_deref().unwrap_or(&self.node.host)
     }
 
     /// The failure to connect to this node.
-    pub(crate) fn failed(&self, failure: Error) -> Error {
+    pub fn failed(&self, failure: Error) -> Error {
         let message = match failure.kind() {
             ErrorKind::Unreachable => format!("{} cannot be reached", self.shown()),
             _ => format!("{}: {}", self.shown(), failure.message()),
@@ -119,7 +126,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// As of connecting a transport.
-    pub(crate) async fn open_both<D: Dial>(&self, dialler: &D) -> Result<(D::Connection, D::Connection)> {
+    pub async fn open_both<D: Dial>(&self, dialler: &D) -> Result<(D::Connection, D::Connection)> {
         let limit = self.settings.connect_timeout;
         let until = Instant::now() + limit;
         let left = || until.saturating_duration_since(Instant::now());

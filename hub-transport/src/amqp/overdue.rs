@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Operation};
 /// Ends the session where a publish has been without an outcome for `limit` and the broker answers questions. `windows`
 /// returns the windows of the session's publishers, `ask` whether the broker has answered a question on the publishing
 /// connection.
-pub(crate) async fn end_when_overdue(
+pub async fn end_when_overdue(
     end: End,
     limit: Duration,
     windows: impl Fn() -> Vec<Window>,

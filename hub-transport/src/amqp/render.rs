@@ -7,21 +7,24 @@ use crate::Message;
 use crate::topology::{Exchange, Queue, QueueKind};
 
 /// The header that numbers a mandatory message, so that it is known again when it comes back.
-pub(crate) const RETURN_MARK: &str = "x-hub-return-mark";
+pub const RETURN_MARK: &str = "x-hub-return-mark";
 /// More redeliveries than ever happen. RabbitMQ 4 drops after 20 where nothing is said, and 3 does not take -1,
 /// which is how 4 says "never".
 const NO_DELIVERY_LIMIT: u32 = i32::MAX as u32;
 
 /// The value of a declaration's argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Argument {
+pub enum Argument {
+    /// A long string.
     Text(String),
+    /// A signed 64-bit integer.
     Number(i64),
+    /// A boolean.
     Flag(bool),
 }
 
 /// The arguments of a queue.
-pub(crate) fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
+pub fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
     let mut arguments = Vec::new();
     let text = |text: &str| Argument::Text(text.to_owned());
     match queue.kind {
@@ -56,22 +59,19 @@ pub(crate) fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
 }
 
 /// The arguments of an exchange.
-pub(crate) fn exchange_arguments(exchange: &Exchange) -> Vec<(&'static str, Argument)> {
+pub fn exchange_arguments(exchange: &Exchange) -> Vec<(&'static str, Argument)> {
     let alternate = exchange.alternate.iter();
     alternate.map(|name| ("alternate-exchange", Argument::Text(name.clone()))).collect()
 }
 
 /// A message's headers, with `mark` where it may come back.
-pub(crate) fn header_arguments(
-    message: &Message,
-    mark: Option<i64>,
-) -> impl Iterator<Item = (&str, Argument)> + use<'_> {
+pub fn header_arguments(message: &Message, mark: Option<i64>) -> impl Iterator<Item = (&str, Argument)> + use<'_> {
     let own = message.headers.iter().map(|(name, value)| (name.as_str(), Argument::Text(value.clone())));
     own.chain(mark.map(|mark| (RETURN_MARK, Argument::Number(mark))))
 }
 
 /// Whether a header is the publisher's own, not the broker's.
-pub(crate) fn is_own_header(name: &str) -> bool {
+pub fn is_own_header(name: &str) -> bool {
     !name.starts_with("x-")
 }
 

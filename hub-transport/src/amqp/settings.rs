@@ -10,7 +10,7 @@ use super::AmqpAddress;
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// The most that Hub puts into one frame, in bytes, where a client lets that be chosen; longer bodies go in several. Lapin
 /// keeps room for 32 frames each way and goes round in it: as large as brokers offer them, they are 8 MiB.
-pub(crate) const FRAME_MAX: u32 = 32 * 1024;
+pub const FRAME_MAX: u32 = 32 * 1024;
 /// Maximum time to connect to the only node, where the address does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time to connect to a node where there are others, and the address does not say.
@@ -72,7 +72,7 @@ impl AmqpSettings {
     }
 
     /// The heartbeat as AMQP negotiates it, in seconds. Clients halve it, and must not come to zero.
-    pub(crate) fn heartbeat_seconds(&self) -> u16 {
+    pub fn heartbeat_seconds(&self) -> u16 {
         u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX).max(2)
     }
 }

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 ///
 /// # Errors
 /// `Configuration`, naming the file or the name that cannot be used.
-pub(crate) fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>>> {
+pub fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>>> {
     let TlsFiles { ca, client_cert, client_key } = &settings.tls;
     let identity = match (client_cert, client_key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),

@@ -19,7 +19,7 @@ const SLOTS: usize = 11;
 
 /// The window of one publisher. Closed with its session.
 #[derive(Clone, Debug)]
-pub(crate) struct Window {
+pub struct Window {
     permits: Arc<Semaphore>,
     size: u32,
     ages: Arc<Ages>,
@@ -27,7 +27,7 @@ pub(crate) struct Window {
 
 /// The permit of one publish. Given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub struct Permit {
     _permit: OwnedSemaphorePermit,
     ages: Arc<Ages>,
     slot: usize,
@@ -40,7 +40,8 @@ struct Ages {
 }
 
 impl Window {
-    pub(crate) fn new(size: usize) -> Self {
+    /// A window with this number of places.
+    pub fn new(size: usize) -> Self {
         let size = size.clamp(1, LARGEST);
         Self {
             permits: Arc::new(Semaphore::new(size)),
@@ -50,12 +51,12 @@ impl Window {
     }
 
     /// How often [`Window::grow_older`] must be called for a publish to be overdue after `limit`.
-    pub(crate) fn tick(limit: Duration) -> Duration {
+    pub fn tick(limit: Duration) -> Duration {
         limit / u32::try_from(SLOTS - 1).unwrap_or(u32::MAX)
     }
 
     /// Waits for a permit to publish.
-    pub(crate) async fn enter(&self) -> Result<Permit> {
+    pub async fn enter(&self) -> Result<Permit> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
@@ -66,7 +67,7 @@ impl Window {
     }
 
     /// Time has passed. True where a publish is overdue; nothing grows older until it has its outcome.
-    pub(crate) fn grow_older(&self) -> bool {
+    pub fn grow_older(&self) -> bool {
         let next = (self.ages.current.load(Ordering::Relaxed) + 1) % SLOTS;
         let overdue = self.ages.open[next].load(Ordering::Relaxed) > 0;
         if !overdue {
@@ -77,7 +78,7 @@ impl Window {
 
     /// Waits until every permit of all these windows is free: every publish has its outcome. False where that is
     /// not so when `deadline` has passed.
-    pub(crate) async fn all_settled(windows: &[Self], deadline: Duration) -> bool {
+    pub async fn all_settled(windows: &[Self], deadline: Duration) -> bool {
         let until = Instant::now() + deadline;
         for window in windows {
             let settled = tokio::time::timeout_at(until, window.permits.acquire_many(window.size)).await;
@@ -89,12 +90,12 @@ impl Window {
     }
 
     /// Waits until every permit is free, or the session has ended.
-    #[cfg(feature = "amqprs")]
-    pub(crate) async fn settled(&self) {
+    pub async fn settled(&self) {
         let _ = self.permits.acquire_many(self.size).await;
     }
 
-    pub(crate) fn close(&self) {
+    /// Refuses further publishes, and those that wait for a place.
+    pub fn close(&self) {
         self.permits.close();
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// Waits that double up to a cap, each shortened by chance so that a thousand clients do not come back at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,13 @@ impl Default for Backoff {
 #[derive(Debug)]
 pub(super) struct Waits {
     backoff: Backoff,
-    random: ChaCha8Rng,
+    random: SmallRng,
     attempt: u32,
 }
 
 impl Waits {
     pub(super) fn new(backoff: Backoff, seed: u64) -> Self {
-        Self { backoff, random: ChaCha8Rng::seed_from_u64(seed), attempt: 0 }
+        Self { backoff, random: SmallRng::seed_from_u64(seed), attempt: 0 }
     }
 
     /// The next wait: between half of what is due and all of it.

@@ -20,7 +20,7 @@ pub(super) fn facts(bench: &Bench) -> Value {
         "file_system": said("stat", &["--file-system", "--format", "%T", &std::env::temp_dir().to_string_lossy()]),
         "hub": env!("CARGO_PKG_VERSION"),
         "revision": revision(),
-        "profile": if cfg!(debug_assertions) { "debug" } else { "release" },
+        "profile": profile(),
         "client": bench.client.name(),
         "rustc": said("rustc", &["--version"]),
         "python": said("python3", &["--version"]),
@@ -29,6 +29,12 @@ pub(super) fn facts(bench: &Bench) -> Value {
         "amqprs": locked("amqprs"),
         "at": said("date", &["--utc", "+%Y-%m-%dT%H:%MZ"]),
     })
+}
+
+/// The profile that this program was built in, from its directory.
+fn profile() -> Option<String> {
+    let own = std::env::current_exe().ok()?;
+    Some(own.parent()?.file_name()?.to_string_lossy().into_owned())
 }
 
 /// How busy this machine is with other things, where that is too much.

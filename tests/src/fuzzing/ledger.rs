@@ -33,7 +33,7 @@ impl Ledger {
         match change {
             Change::JobAdded { id, job, submitted_at } => {
                 let state = JobState::pending(*submitted_at);
-                let tasks = vec![Arc::new(TaskState::pending()); job.tasks().len()];
+                let tasks = TaskState::all_pending(job.tasks().len());
                 let snapshot = JobSnapshot { id: *id, job: Arc::clone(job), state, tasks, waiting: Vec::new() };
                 assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");
             }

@@ -95,7 +95,7 @@ impl LiveView {
     /// The job. Tasks that are not in view are pending.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
-        let mut tasks = vec![Arc::new(TaskState::pending()); self.tasks()];
+        let mut tasks = TaskState::all_pending(self.tasks());
         let Self { id, job, state, tasks: seen, waiting } = self;
         for (index, task) in seen {
             tasks[index as usize] = task;

@@ -225,7 +225,7 @@ impl Hub {
                     id: *id,
                     job: Arc::clone(job),
                     state: hub_core::state::JobState::pending(*submitted_at),
-                    tasks: vec![Arc::new(hub_core::state::TaskState::pending()); job.tasks().len()],
+                    tasks: hub_core::state::TaskState::all_pending(job.tasks().len()),
                     waiting: Vec::new(),
                 };
                 self.jobs.insert(*id, snapshot);

@@ -1,0 +1,39 @@
+//! What `hub-dispatcher` and `hub-worker` are built with: both AMQP clients, the store in SQLite, log files that are put aside
+//! when they are large, and an allocator. Their arguments and what they do are in `hub-bin`.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use hub_bin::parts::{AmqpClients, Parts, Rotation};
+use hub_engine::store::{Store, StoreError};
+use hub_sqlite::{SqliteSettings, SqliteStore};
+use logroller::{LogRollerBuilder, RotationSize};
+
+/// The dispatcher's and the worker's parts hand messages to each other from thread to thread. The allocator of glibc has the
+/// thread that frees a message wait for the thread that allocated it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What both programs are built with.
+pub const PARTS: Parts = Parts {
+    amqp: AmqpClients { lapin: Some(hub_lapin::transport), amqprs: Some(hub_amqprs::transport) },
+    open_store,
+    open_log,
+};
+
+fn open_store(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(SqliteSettings::new(path))?))
+}
+
+fn open_log(path: &Path, rotation: Rotation) -> io::Result<Box<dyn io::Write + Send>> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let name = path.file_name().unwrap_or_default();
+    let roller = LogRollerBuilder::new(directory, Path::new(name))
+        .rotation(logroller::Rotation::SizeBased(RotationSize::Bytes(rotation.max_size)))
+        .max_keep_files(rotation.retain)
+        .build()
+        .map_err(io::Error::other)?;
+    Ok(Box::new(roller))
+}

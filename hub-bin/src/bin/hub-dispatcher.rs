@@ -1,5 +1,0 @@
-//! `hub-dispatcher` in the foreground.
-
-fn main() -> std::process::ExitCode {
-    hub_bin::dispatcher::main()
-}

@@ -1,5 +1,0 @@
-//! `hub-worker` in the foreground.
-
-fn main() -> std::process::ExitCode {
-    hub_bin::worker::main()
-}

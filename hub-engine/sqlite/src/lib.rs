@@ -1,0 +1,254 @@
+//! The store in one SQLite file, in the journal mode WAL with `synchronous=FULL`: what was committed is there
+//! after a crash of the process and of the machine.
+//!
+//! One thread writes. What waits for it is one transaction for each batch, and the dispatcher's batches grow
+//! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
+//! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
+
+mod filesystem;
+mod identity;
+mod known;
+mod lock;
+mod log;
+mod read;
+mod readers;
+mod removal;
+mod rows;
+mod schema;
+mod write;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::{JobSnapshot, JobSummary};
+use rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
+use tokio::sync::oneshot;
+
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
+use identity::Identity;
+use known::Known;
+use lock::Lock;
+use log::Doubt;
+use readers::Readers;
+use writer::{Order, Writer};
+
+/// How long what is being read may take to end when the store is closed.
+const READERS_END: Duration = Duration::from_secs(5);
+
+/// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
+#[derive(Debug)]
+pub struct SqliteStore {
+    orders: Option<mpsc::Sender<Order>>,
+    writing: Option<JoinHandle<()>>,
+    readers: Readers,
+    known: Known,
+    _lock: Lock,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteSettings {
+    /// The file. It is created where there is none; its directory must be there.
+    pub path: PathBuf,
+    /// How large the file may become, in bytes. A store that is full takes no further changes until
+    /// something in it is forgotten.
+    pub max_bytes: Option<u64>,
+}
+
+impl SqliteSettings {
+    /// This file, as large as it gets.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), max_bytes: None }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, or creates it; brings a file of an older version to the current one.
+    ///
+    /// # Errors
+    /// Where another process has it open, where the file is no store or one of a newer version, and where
+    /// it cannot be read or written.
+    pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
+        // Behind a symbolic link: the files beside the store are where it is, and one store has one lock. One that is not there
+        // yet is created where it was named.
+        let path = std::fs::canonicalize(&settings.path).unwrap_or_else(|_| settings.path.clone());
+        let settings = SqliteSettings { path, ..settings };
+        let lock = Lock::take(&settings.path)?;
+        Self::start(settings, lock).map_err(schema::blame_log)
+    }
+
+    fn start(settings: SqliteSettings, lock: Lock) -> Result<Self, StoreError> {
+        let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
+        filesystem::warn_of_network(&settings.path);
+        filesystem::warn_of_hard_links(&settings.path);
+        let path: Arc<Path> = settings.path.clone().into();
+        let known = Known::read(&connection).map_err(|error| meaning("read which jobs there are", &path, error))?;
+        let identity = Identity::of(&path).map_err(failed("look at the file"))?;
+        let (orders, inbox) = mpsc::channel();
+        let doubt = Doubt::default();
+        let writer = Writer::new(settings, connection, identity.clone(), known.clone(), doubt.clone())?;
+        let writing = std::thread::Builder::new()
+            .name("hub-store".to_owned())
+            .spawn(move || writer.run(&inbox))
+            .map_err(failed("start the writer"))?;
+        Ok(Self {
+            orders: Some(orders),
+            writing: Some(writing),
+            readers: Readers::new(path, identity, doubt),
+            known,
+            _lock: lock,
+        })
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(done)).is_ok());
+        match outcome.await {
+            Ok(outcome) if sent => outcome,
+            _ => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close(READERS_END);
+        drop(self.orders.take());
+        if let Some(writing) = self.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.order(Order::Begin).await
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit(changes, done)).await
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.readers.read("read the unfinished jobs", read::unfinished).await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.readers.read("read a job", move |connection| read::by_id(connection, id)).await
+    }
+
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        self.readers.read("read a job", move |connection| read::summary(connection, id)).await
+    }
+
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        self.readers.read("read how large a job is", move |connection| read::weight(connection, id, data)).await
+    }
+
+    async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
+        self.readers.read("read tasks of a job", move |connection| read::part(connection, id, &part)).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_family(family) {
+            return Ok(None);
+        }
+        self.readers.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_key(key) {
+            return Ok(None);
+        }
+        let key = key.to_owned();
+        self.readers.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        let (before, limit) = page_of(filter)?;
+        let filter = filter.clone();
+        self.readers.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let limit = u64::from(limit) - pruned;
+            match self.order(|done| Order::Prune { keep, limit, done }).await? {
+                0 => return Ok(pruned),
+                more => pruned += more,
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let readers = self.readers.clone();
+        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
+        // Where the writer has gone, there is nothing to close.
+        let _ = self.order(Order::Close).await;
+    }
+}
+
+/// The log beside the store is damaged.
+fn damaged_log(path: &Path, found: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::DamagedLog { path: path.to_owned(), log: log::path_of(path), source: found.into() }
+}
+
+/// What an error of SQLite's means.
+fn meaning(operation: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    let is_short = |error: &rusqlite::Error| {
+        error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ)
+    };
+    match code_of(&error) {
+        // Only the log can end within a page: where it was cut off while it is in use.
+        _ if is_short(&error) => damaged_log(path, error),
+        // The last: a table or column that is not there.
+        Some(DatabaseCorrupt | NotADatabase | Unknown) => {
+            StoreError::Damaged { path: path.to_owned(), source: Box::new(error) }
+        }
+        _ => StoreError::Failed { operation, source: Box::new(error) },
+    }
+}
+
+/// SQLite's code of an error. `None` where the error is not SQLite's.
+fn code_of(error: &rusqlite::Error) -> Option<rusqlite::ErrorCode> {
+    match error {
+        // `sqlite_error_code` does not know this one: an error that has a position in the statement.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    }
+}
+
+/// Whether the same change would fail again, in whatever state the file and the disk are.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    match code_of(error) {
+        Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
+        // It did not even come to SQLite.
+        None => true,
+    }
+}
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |source| StoreError::Failed { operation, source: Box::new(source) }
+}

@@ -1,0 +1,175 @@
+//! What readers do, each with a connection beside the writer's.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use hub_core::JobId;
+use hub_core::id::Family;
+use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
+use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
+
+use super::rows::{
+    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, job_word, millis,
+    read_summary, read_task,
+};
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{JobPart, Part};
+
+/// Every job that has not ended, oldest first.
+pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<JobSnapshot>> {
+    let connection = connection.transaction()?;
+    let mut jobs = connection.prepare(&format!(
+        "SELECT {JOB_COLUMNS}, document FROM jobs JOIN documents ON documents.job = jobs.serial
+         WHERE ended_at IS NULL ORDER BY serial"
+    ))?;
+    let mut rows = jobs.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let head = Head::read(row)?;
+        let serial = head.serial;
+        let job = head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?;
+        found.push(with_tasks(&connection, serial, job)?);
+    }
+    Ok(found)
+}
+
+/// The job of this id.
+pub(super) fn by_id(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSnapshot>> {
+    // One transaction: the job and its tasks as of the same moment.
+    let transaction = connection.transaction()?;
+    let found = head(&transaction, "id = ?1", [id.to_string()])?;
+    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
+}
+
+/// The job whose id has these bytes, without the states of its tasks.
+pub(super) fn by_family(connection: &mut Connection, family: Family) -> rusqlite::Result<Option<JobSnapshot>> {
+    Ok(head(connection, "family = ?1", [family.bytes()])?.map(|(_, job)| job))
+}
+
+/// The job that was submitted with this key, without the states of its tasks.
+pub(super) fn by_key(connection: &mut Connection, key: &str) -> rusqlite::Result<Option<JobSnapshot>> {
+    Ok(head(connection, "key = ?1", [key])?.map(|(_, job)| job))
+}
+
+/// A page of a listing: jobs before `before`, newest first.
+pub(super) fn page(
+    connection: &mut Connection,
+    filter: &JobFilter,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<JobPage> {
+    let mut conditions = vec!["serial < ?".to_owned()];
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
+    // Each one once: the number of variables in a statement is limited.
+    let statuses: BTreeSet<String> = filter.status.iter().map(|status| job_word(*status)).collect();
+    if !statuses.is_empty() {
+        conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
+        values.extend(statuses.into_iter().map(|status| Box::new(status) as Box<dyn ToSql>));
+    }
+    if let Some(name) = &filter.name {
+        conditions.push("name = ?".to_owned());
+        values.push(Box::new(name.clone()));
+    }
+    if let Some(since) = filter.since {
+        conditions.push("submitted_at >= ?".to_owned());
+        values.push(Box::new(millis(since)));
+    }
+    if let Some(until) = filter.until {
+        conditions.push("submitted_at < ?".to_owned());
+        values.push(Box::new(millis(until)));
+    }
+    // One more than wanted tells whether there is another page.
+    values.push(Box::new(i64::try_from(limit + 1).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {SUMMARY_COLUMNS} FROM jobs WHERE {} ORDER BY serial DESC LIMIT ?",
+        conditions.join(" AND ")
+    ))?;
+    let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
+    let mut found = statement.query_map(values.as_slice(), read_summary)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let is_last = found.len() <= limit;
+    found.truncate(limit);
+    let next = if is_last { None } else { found.last().map(|(serial, _)| serial.to_string()) };
+    Ok(JobPage { jobs: found.into_iter().map(|(_, summary)| summary).collect(), next })
+}
+
+/// The line of this job in a listing.
+pub(super) fn summary(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSummary>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {SUMMARY_COLUMNS} FROM jobs WHERE id = ?1"))?;
+    statement.query_row([id.to_string()], |row| Ok(read_summary(row)?.1)).optional()
+}
+
+/// About how many bytes this job takes in memory, with or without values of its tasks. Lengths are in the rows' heads: no
+/// value is read for them.
+pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusqlite::Result<Option<usize>> {
+    let columns: &[&str] = if data { &["msg", "data", "log", "error"] } else { &["msg"] };
+    let lengths: Vec<String> = columns.iter().map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT}
+             + coalesce((SELECT sum({}) FROM tasks WHERE job = serial), 0)
+         FROM jobs JOIN documents ON documents.job = jobs.serial WHERE id = ?1",
+        lengths.join(" + ")
+    ))?;
+    let weight = statement.query_row([id.to_string()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(weight.map(|weight| usize::try_from(weight).unwrap_or(usize::MAX)))
+}
+
+/// Some tasks of this job, and with their values those of the tasks before them.
+pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusqlite::Result<Option<JobPart>> {
+    let transaction = connection.transaction()?;
+    let Some((serial, mut job)) = head(&transaction, "id = ?1", [id.to_string()])? else { return Ok(None) };
+    let end = part.tasks.end.min(job.tasks.len() as u32);
+    if !part.data {
+        let mut statement = transaction.prepare_cached(&format!(
+            "SELECT {TASK_COLUMNS_WITHOUT_DATA} FROM tasks WHERE job = ?1 AND position >= ?2 AND position < ?3"
+        ))?;
+        take_in(&mut job, statement.query((serial, part.tasks.start, end))?)?;
+        return Ok(Some(JobPart { job, end }));
+    }
+    let mut statement =
+        transaction.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1 AND position = ?2"))?;
+    let spec = Arc::clone(&job.job);
+    let (mut read, mut bytes) = (HashSet::new(), 0);
+    for index in part.tasks.start..end {
+        for wanted in std::iter::once(index).chain(spec.tasks()[index as usize].upstream().iter().copied()) {
+            if read.insert(wanted) {
+                take_in(&mut job, statement.query((serial, wanted))?)?;
+                bytes += job.tasks[wanted as usize].data.as_ref().map_or(0, |data| data.get().len());
+            }
+        }
+        if bytes > part.bytes {
+            return Ok(Some(JobPart { job, end: index + 1 }));
+        }
+    }
+    Ok(Some(JobPart { job, end }))
+}
+
+/// Where a job is, and the job without its tasks' states.
+fn head(connection: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<(i64, JobSnapshot)>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {JOB_COLUMNS}, document FROM jobs JOIN documents ON documents.job = jobs.serial
+             WHERE {condition} ORDER BY serial LIMIT 1"
+        ))?
+        .query_row(values, |row| {
+            let head = Head::read(row)?;
+            Ok((head.serial, head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?))
+        })
+        .optional()
+}
+
+fn with_tasks(connection: &Connection, serial: i64, mut job: JobSnapshot) -> rusqlite::Result<JobSnapshot> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1"))?;
+    take_in(&mut job, statement.query([serial])?)?;
+    Ok(job)
+}
+
+/// Puts tasks where they belong in their job.
+fn take_in(job: &mut JobSnapshot, mut rows: Rows<'_>) -> rusqlite::Result<()> {
+    while let Some(row) = rows.next()? {
+        let (index, state) = read_task(row)?;
+        if let Some(task) = job.tasks.get_mut(index) {
+            *task = Arc::new(state);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Rows and what they stand for.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use hub_core::job::{Job, Limits};
+use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
+use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use rusqlite::types::Type;
+use rusqlite::{Row, Statement, ToSql};
+
+/// The columns of [`Head::read`], in its order.
+pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
+     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg";
+/// The column behind [`JOB_COLUMNS`].
+pub(super) const DOCUMENT: usize = 10;
+/// The columns of [`read_task`], in its order.
+pub(super) const TASK_COLUMNS: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, worker, \
+     submitted_at, started_at, ended_at, msg, error, log, data";
+/// The same without values, which may be large.
+pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, \
+     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL";
+
+/// What [`write_task`] fills in. (The columns are those of [`TASK_COLUMNS`].)
+pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, attempt, incarnation, confirmed, launched, \
+     deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+/// A job's row.
+pub(super) struct Head {
+    pub(super) serial: i64,
+    pub(super) id: JobId,
+    pub(super) state: JobState,
+}
+
+impl Head {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            serial: row.get(0)?,
+            id: parsed(row, 1)?,
+            state: JobState {
+                status: parsed(row, 2)?,
+                output: json(row, 3)?,
+                msg: text(row, 4)?,
+                first_failure: first_failure(row, 8)?,
+                submitted_at: time(row, 5)?.unwrap_or_default(),
+                started_at: time(row, 6)?,
+                ended_at: time(row, 7)?,
+            },
+        })
+    }
+
+    /// The whole job, all of whose tasks are still as they were submitted.
+    pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
+        // It was within the limits when it was let in, and they may have changed since.
+        let unlimited =
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
+        let job = Job::parse(document, &unlimited).map_err(|problems| {
+            let why = format!("the document of job {} cannot be read: {problems}", self.id);
+            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
+        })?;
+        let tasks = TaskState::all_pending(job.tasks().len());
+        Ok(JobSnapshot { id: self.id, job: Arc::new(job), state: self.state, tasks, waiting: Vec::new() })
+    }
+}
+
+/// Reads a task's row: its position and state.
+pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
+    let attempt = match (row.get::<_, Option<u32>>(2)?, row.get::<_, Option<i64>>(3)?) {
+        (Some(attempt), Some(incarnation)) => Some(Attempt { attempt, incarnation: incarnation.cast_unsigned() }),
+        _ => None,
+    };
+    let error: Option<TaskError> = match text(row, 12)? {
+        Some(text) => Some(serde_json::from_str(&text).map_err(|error| malformed(12, error))?),
+        None => None,
+    };
+    let state = TaskState {
+        status: parsed(row, 1)?,
+        attempt,
+        confirmed: row.get(4)?,
+        launched: row.get(5)?,
+        deaths: row.get(6)?,
+        worker: text(row, 7)?,
+        submitted_at: time(row, 8)?,
+        started_at: time(row, 9)?,
+        ended_at: time(row, 10)?,
+        msg: text(row, 11)?,
+        error: error.map(Arc::new),
+        log: text(row, 13)?,
+        data: json(row, 14)?,
+    };
+    Ok((row.get::<_, u32>(0)? as usize, state))
+}
+
+/// Writes a task's row: `job` and [`TASK_COLUMNS`].
+pub(super) fn write_task(
+    statement: &mut Statement<'_>,
+    serial: i64,
+    index: u32,
+    state: &TaskState,
+) -> rusqlite::Result<usize> {
+    let error = match &state.error {
+        Some(error) => Some(serde_json::to_string(error).map_err(|error| malformed(12, error))?),
+        None => None,
+    };
+    let values: [&dyn ToSql; 16] = [
+        &serial,
+        &index,
+        &task_word(state.status),
+        &state.attempt.map(|attempt| attempt.attempt),
+        &state.attempt.map(|attempt| attempt.incarnation.cast_signed()),
+        &state.confirmed,
+        &state.launched,
+        &state.deaths,
+        &state.worker.as_deref(),
+        &state.submitted_at.map(millis),
+        &state.started_at.map(millis),
+        &state.ended_at.map(millis),
+        &state.msg.as_deref(),
+        &error,
+        &state.log.as_deref(),
+        &state.data.as_ref().map(Json::get),
+    ];
+    statement.execute(values.as_slice())
+}
+
+/// The columns of [`read_summary`], in its order.
+pub(super) const SUMMARY_COLUMNS: &str = "serial, id, name, status, tasks, \
+     iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND ended_at IS NOT NULL), tasks), \
+     submitted_at, ended_at, msg, failed_task, failed_msg";
+
+/// Reads a line of a listing, and where its job is.
+pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)> {
+    let summary = JobSummary {
+        id: parsed(row, 1)?,
+        name: row.get::<_, String>(2)?.into(),
+        status: parsed(row, 3)?,
+        tasks: row.get(4)?,
+        tasks_ended: row.get(5)?,
+        submitted_at: time(row, 6)?.unwrap_or_default(),
+        ended_at: time(row, 7)?,
+        msg: text(row, 8)?,
+        first_failure: first_failure(row, 9)?,
+    };
+    Ok((row.get(0)?, summary))
+}
+
+/// The first failure, whose task and message are in the columns from `at` on.
+fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstFailure>>> {
+    let found = text(row, at)?.zip(text(row, at + 1)?);
+    Ok(found.map(|(task, msg)| Arc::new(FirstFailure { task, msg })))
+}
+
+/// A status as the file has it.
+pub(super) fn job_word(status: JobStatus) -> String {
+    status.to_string()
+}
+
+fn task_word(status: TaskStatus) -> String {
+    status.to_string()
+}
+
+/// A time as the file has it.
+pub(super) fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(|millis| Timestamp::from_millis(millis.unsigned_abs())))
+}
+
+fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    Ok(row.get_ref(at)?.as_str_or_null()?.map(Into::into))
+}
+
+fn json(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Json>> {
+    // Written by this store from a value that was checked.
+    Ok(text(row, at)?.map(Json::from_checked))
+}
+
+fn parsed<T: FromStr>(row: &Row<'_>, at: usize) -> rusqlite::Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text = row.get_ref(at)?.as_str()?;
+    text.parse().map_err(|error| malformed(at, error))
+}
+
+fn malformed(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
+}

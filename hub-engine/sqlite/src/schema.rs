@@ -1,0 +1,172 @@
+//! The file's form: which versions there are, and how one becomes the next.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{damaged_log, failed, log, meaning};
+use hub_engine::store::StoreError;
+
+/// What every file of SQLite's begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Marks a file as one of Hub's stores: "hub1".
+const APPLICATION_ID: i32 = 0x6875_6231;
+/// What makes a file of version n one of version n + 1, from the empty file on.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// How long someone with the `sqlite3` shell may hold the file before it counts as failing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The log is folded into the file when it has so many pages of 4 KiB.
+const CHECKPOINT_PAGES: u32 = 4000;
+/// So much of the log's file is kept for its next use, in bytes.
+const LOG_BYTES: u32 = 64 * 1024 * 1024;
+
+/// The version that this program writes.
+const fn current_version() -> usize {
+    MIGRATIONS.len()
+}
+
+/// Opens the file for the writer; creates it, or brings it to the current version.
+pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+    let log_is_damaged = log::is_damaged(path)?;
+    let mut connection = connect(path)?;
+    check(&connection, path, log_is_damaged)?;
+    use_log(&connection, path)?;
+    migrate(&mut connection, path)?;
+    drop(connection);
+    fold_in_log(path);
+    let connection = connect(path)?;
+    use_log(&connection, path)?;
+    if let Some(limit) = max_bytes {
+        let page: u64 = connection
+            .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
+            .map(i64::unsigned_abs)
+            .map_err(failed("open the file"))?;
+        connection
+            .query_row(&format!("PRAGMA max_page_count = {}", (limit / page.max(1)).max(1)), [], |_| Ok(()))
+            .map_err(failed("open the file"))?;
+    }
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// A connection that leaves the log alone when it is closed, until the writer decides otherwise: see `Writer::close`.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(failed("open the file"))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed("open the file"))?;
+    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
+    Ok(connection)
+}
+
+fn use_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {LOG_BYTES}; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16000;"
+        ))
+        .map_err(|error| meaning("open the file", path, error))
+}
+
+/// Opens the file beside the writer.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed("open the file"))?;
+    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Refuses a file that is somebody else's, or of a version that this program does not know, and one that is of no use without
+/// the damaged part of its log.
+fn check(connection: &Connection, path: &Path, log_is_damaged: bool) -> Result<(), StoreError> {
+    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let read = || Ok((number("application_id")?, number("user_version")?, number("schema_version")?));
+    let (application, version, schema) = read().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) if !is_of_sqlite(path) => StoreError::NotAStore(path.to_owned()),
+        _ => meaning("open the file", path, error),
+    })?;
+    let is_empty = schema == 0;
+    if log_is_damaged && is_empty {
+        return Err(damaged_log(path, "the whole store was in the log"));
+    }
+    if log_is_damaged {
+        check_pages(connection, path)?;
+    }
+    if application != i64::from(APPLICATION_ID) && !is_empty {
+        return Err(StoreError::NotAStore(path.to_owned()));
+    }
+    let known = current_version() as i64;
+    if version > known {
+        return Err(StoreError::Newer { path: path.to_owned(), version, known });
+    }
+    Ok(())
+}
+
+/// What was read of a damaged log may not fit to what was in the file already.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| meaning("check the file", path, error))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), source: found.into() }) }
+}
+
+/// Whether the file itself begins as SQLite's do.
+fn is_of_sqlite(path: &Path) -> bool {
+    let mut begin = [0; MAGIC.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && begin == *MAGIC
+}
+
+/// Why the store could not be opened, where it is whole without its log: the log was damaged while another program has it open, and
+/// SQLite relies on what it knew of the log before. Called when no connection is open.
+pub(super) fn blame_log(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { path, source } if log::path_of(&path).exists() && is_whole_without_log(&path) => {
+            damaged_log(&path, source)
+        }
+        other => other,
+    }
+}
+
+fn is_whole_without_log(path: &Path) -> bool {
+    let Ok(mut uri) = url::Url::from_file_path(path) else { return false };
+    uri.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri.as_str(), flags).is_ok_and(|connection| check_pages(&connection, path).is_ok())
+}
+
+/// Brings what is in the log into the file, so that the file is a store without its log, and nothing of an older log is taken
+/// for a part of this one. It is of no matter where this cannot be done now, as while the `sqlite3` shell has the store open:
+/// then SQLite would rely on what that program knows of the log, and not look at the log itself.
+fn fold_in_log(path: &Path) {
+    let fold = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    };
+    if let Err(error) = fold() {
+        tracing::debug!(%error, "the store's log could not be folded in");
+    }
+}
+
+/// Each version in a transaction of its own: a crash leaves the file at one of them.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| meaning("read the file's version", path, error))?;
+    let done = usize::try_from(version).unwrap_or(0);
+    for (at, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        let bring = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", at as i64 + 1)?;
+            transaction.commit()
+        };
+        bring(connection).map_err(|error| meaning("bring the file to this version's form", path, error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Dials through lapin.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::session::LapinSession;
+use hub_transport::amqp::{AmqpSettings, Nodes};
+use hub_transport::{Capabilities, Result, Session, Transport};
+
+/// A way to reach a broker through lapin.
+///
+/// # Errors
+/// `Configuration` where a certificate or a key cannot be used.
+pub fn transport(settings: AmqpSettings) -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(LapinTransport(Nodes::new(settings)?)))
+}
+
+struct LapinTransport(Nodes);
+
+#[async_trait]
+impl Transport for LapinTransport {
+    fn describe(&self) -> String {
+        format!("{} (lapin)", self.0.settings().address)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            durable: true,
+            reports_blocked: true,
+            max_message_bytes: Some(self.0.settings().max_message_bytes),
+        }
+    }
+
+    fn nodes(&self) -> usize {
+        self.0.count()
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Session>> {
+        Ok(LapinSession::open(self.0.next()).await?)
+    }
+}
