@@ -1,72 +1,22 @@
 //! The client over the broker, against a dispatcher that does what the test says.
 
+mod scripted_support;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use hub_core::{JobId, TaskId};
 use hub_engine::client::AmqpHub;
 use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
-use hub_engine::wire::{JobMessage, Names, Reply};
+use hub_engine::wire::{JobMessage, Reply};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{
-    Delivery, Message, Outcome, Persistence, Publisher, Settlement, SubscribeOptions, Subscription, Text,
-};
+use hub_transport::{Message, Persistence};
+use scripted_support::{DEADLINE, Scripted};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How long the client waits for an answer. Time jumps in these tests.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Reached only when something hangs.
-const DEADLINE: Duration = Duration::from_secs(300);
-
-/// Takes what the client sends, and answers when it is told to.
-struct Scripted {
-    publisher: std::sync::Arc<dyn Publisher>,
-    requests: Subscription,
-    jobs: Subscription,
-    /// Dropping it would end the rest.
-    _session: std::sync::Arc<dyn hub_transport::Session>,
-}
-
-impl Scripted {
-    async fn start(broker: &MemoryBroker) -> Self {
-        let session = broker.transport().connect().await.unwrap();
-        let names = Names::new("hub");
-        session.declare(&names.dispatcher_topology("scripted")).await.unwrap();
-        let options = SubscribeOptions { prefetch: 16, exclusive: false };
-        Self {
-            publisher: session.publisher(16).await.unwrap(),
-            requests: session.subscribe(&names.requests_queue(), options).await.unwrap(),
-            jobs: session.subscribe(&names.jobs_queue(), options).await.unwrap(),
-            _session: session,
-        }
-    }
-
-    async fn request(&mut self) -> Message {
-        next(&mut self.requests).await.message
-    }
-
-    async fn job(&mut self) -> Message {
-        next(&mut self.jobs).await.message
-    }
-
-    async fn reply(&self, to: &Message, body: impl AsRef<[u8]>) {
-        self.reply_as(to, to.correlation_id.clone(), body).await;
-    }
-
-    async fn reply_as(&self, to: &Message, correlation_id: Option<Text>, body: impl AsRef<[u8]>) {
-        let mut message = Message::new("", to.reply_to.clone().unwrap(), body.as_ref().to_vec()).transient();
-        message.correlation_id = correlation_id;
-        assert!(matches!(self.publisher.publish(message).await.unwrap().await, Outcome::Confirmed));
-    }
-}
-
-async fn next(subscription: &mut Subscription) -> Delivery {
-    let delivery = tokio::time::timeout(DEADLINE, subscription.deliveries.recv()).await;
-    let delivery = delivery.expect("nothing came").expect("the subscription ended");
-    subscription.settler.settle(delivery.tag, Settlement::Ack, false).await.unwrap();
-    delivery
-}
 
 async fn connect(broker: &MemoryBroker) -> AmqpHub {
     AmqpHub::connect(broker.transport(), "hub", TIMEOUT).await.unwrap()

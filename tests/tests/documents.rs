@@ -9,8 +9,10 @@ use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
 /// Flags of other programs that the documents use.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 11] = [
     "--release",
+    "--profile",
+    "--features",
     "--bin",
     "--test",
     "--network",
