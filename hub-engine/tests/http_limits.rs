@@ -4,7 +4,7 @@ mod http_support;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_support::{DEADLINE, FakeHub, Served, answer, client};
 use hub_engine::http::{HttpLimits, HttpSettings};
@@ -98,6 +98,43 @@ async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_
     let (status, _) = answer(client().get(served.url("/api/v1/jobs")).bearer_auth(TOKEN)).await;
     assert_eq!(status, 200);
     served.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_beyond_its_share_does_not_keep_others_waiting() {
+    for waiting in [64, 1] {
+        let hub = Arc::new(FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() });
+        let limits =
+            HttpLimits { connections: 8, connections_per_peer: 2, reserve: 1, waiting, ..HttpLimits::default() };
+        let served = Served::start(Arc::clone(&hub) as _, HttpSettings { limits, ..HttpSettings::default() }).await;
+        let wait = format!("/api/v1/jobs/{}?wait=60", http_support::some_id());
+        let busy: Vec<_> = (0..2).map(|_| tokio::spawn(answer(client().get(served.url(&wait))))).collect();
+        while hub.calls.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let mut flood = Vec::new();
+        for _ in 0..30 {
+            flood.push(TcpStream::connect(served.address).await.unwrap());
+        }
+        let begun = Instant::now();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = socket.connect(served.address).await.unwrap();
+        let request = "GET /api/v1/workers HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        other.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "with {waiting} waiting: {:?}", begun.elapsed());
+        if waiting == 1 {
+            is_ended(flood.remove(2)).await;
+        }
+        hub.ended.as_ref().unwrap().cancel();
+        for busy in busy {
+            assert_eq!(busy.await.unwrap().0, 200);
+        }
+        served.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -95,3 +95,70 @@ async fn processes_leave_no_files_behind() {
     }
     assert_eq!(Bench::returned(&bench.run("files", "[false]").await), "1");
 }
+
+/// A task may do anything with the standard streams and their descriptors: its result stands, and the next task has them.
+#[tokio::test]
+async fn the_next_task_has_the_standard_streams() {
+    let breaks = "import os, sys\ndef breaks(code):\n    print('said')\n    exec(code)\n    return os.getpid()\n";
+    let checks = "import os, sys\ndef checks():\n    print('out')\n    print('err', file=sys.stderr)\n    \
+                  with open('/dev/null') as file:\n        free = file.fileno() > 2\n    \
+                  return [free, sys.stdin.read(), os.read(0, 1) == b'', os.getcwd() != '/', os.getpid()]\n";
+    let bench = Bench::start(&[("breaks.py", breaks), ("checks.py", checks)]).await;
+    for code in [
+        "os.chdir('/'); os.close(0); sys.stdin = None",
+        "os.close(0)",
+        "os.close(2)",
+        "os.close(1)",
+        "os.closerange(0, 3)",
+        "os.dup2(os.open('/dev/null', os.O_RDWR), 2)",
+        "os.dup2(os.open('/dev/null', os.O_RDWR), 1)",
+        "os.dup2(os.open('/proc/self/status', os.O_RDONLY), 0); sys.stdin.readline()",
+        "os.unlink(os.readlink('/proc/self/fd/1')); os.close(1)",
+        "sys.stdin.detach()",
+        "del sys.stdin, sys.stdout, sys.stderr",
+    ] {
+        let report = bench.run("breaks", &format!("[{code:?}]")).await;
+        assert_eq!(report.log.as_deref(), Some("said\n"), "{code}");
+        let process = Bench::returned(&report).to_owned();
+        let report = bench.run("checks", "[]").await;
+        assert_eq!(Bench::returned(&report), format!("[true,\"\",true,true,{process}]"), "after {code}");
+        assert_eq!(report.log.as_deref(), Some("out\nerr\n"), "after {code}");
+    }
+}
+
+/// Has the file system behind standard output be full, as far as the process can tell.
+const FILLS: &str = "
+import os, sys, types
+
+ASYNC def NAME():
+    frame, capture = sys._getframe(), None
+    while capture is None:
+        frame = frame.f_back
+        capture = getattr(frame.f_locals.get('child') or frame.f_locals.get('self'), 'capture', None)
+    os.statvfs = lambda path: types.SimpleNamespace(f_blocks=1, f_bavail=0, f_frsize=1)
+    capture.next_check = 0
+";
+
+#[tokio::test]
+async fn output_is_called_missing_only_where_it_may_be() {
+    let fills = FILLS.replace("ASYNC ", "").replace("NAME", "fills");
+    let coroutine_fills = FILLS.replace("ASYNC", "async").replace("NAME", "coroutine_fills");
+    let modules = [
+        ("fills.py", &*fills),
+        ("coroutine_fills.py", &*coroutine_fills),
+        ("prints.py", PRINTS),
+        ("quiet.py", "def quiet():\n    return 1\n"),
+        ("coroutine.py", "async def coroutine(text):\n    print(text, end='')\n"),
+    ];
+    let bench = Bench::start(&modules).await;
+    Bench::returned(&bench.run("fills", "[]").await);
+    let perhaps = LOST.replace("output is", "output of subprocesses and libraries, if any, is");
+    for _ in 0..2 {
+        assert_eq!(bench.run("quiet", "[]").await.log, Some(perhaps.clone()));
+        assert_eq!(bench.run("prints", r#"["returns"]"#).await.log.as_deref(), Some(LOST));
+    }
+    Bench::returned(&bench.run("coroutine_fills", "[]").await);
+    for (text, log) in [("", None), ("printed", Some("printed"))] {
+        assert_eq!(bench.run("coroutine", &format!("[{text:?}]")).await.log.as_deref(), log);
+    }
+}

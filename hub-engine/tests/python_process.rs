@@ -186,3 +186,30 @@ async fn functions_that_hub_watches_can_go_to_other_processes() {
     let bench = Bench::start(&[("pickles.py", pickles)]).await;
     assert_eq!(Bench::returned(&bench.run("pickles", "[]").await), "[true,true,true,true,true]");
 }
+
+/// With musl, the functions of the scheduling are there and always fail.
+#[tokio::test]
+async fn state_that_the_system_cannot_tell_is_left_out() {
+    let lacks = "import errno, importlib.util, os\n\
+                 def lacks():\n    from hub import process_state\n    \
+                 def fails(*args):\n        raise OSError(errno.ENOSYS, 'Function not implemented')\n    \
+                 again = importlib.util.module_from_spec(process_state.__spec__)\n    real = os.sched_getscheduler\n    \
+                 os.sched_getscheduler = fails\n    \
+                 try:\n        again.__spec__.loader.exec_module(again)\n        known = again.look()\n        \
+                 again.put_back(known)\n    \
+                 finally:\n        os.sched_getscheduler = real\n    \
+                 return sorted(process_state.look().keys() - known.keys())\n";
+    let bench = Bench::start(&[("lacks.py", lacks)]).await;
+    assert_eq!(Bench::returned(&bench.run("lacks", "[]").await), r#"["scheduling"]"#);
+}
+
+#[tokio::test]
+async fn what_a_module_sets_stays_where_the_task_module_imports_it_at_its_top() {
+    let sets = "import warnings\nwarnings.filterwarnings('ignore', message='set by NAME')\n";
+    let reads = "import warnings\nimport _top\ndef reads():\n    import _late\n    \
+                 return [any(name in str(found) for found in warnings.filters) for name in ('by top', 'by late')]\n";
+    let (top, late) = (sets.replace("NAME", "top"), sets.replace("NAME", "late"));
+    let bench = Bench::start(&[("_top.py", &*top), ("_late.py", &*late), ("reads.py", reads)]).await;
+    assert_eq!(Bench::returned(&bench.run("reads", "[]").await), "[true,true]");
+    assert_eq!(Bench::returned(&bench.run("reads", "[]").await), "[true,false]");
+}

@@ -101,6 +101,18 @@ async fn a_store_behind_a_symbolic_link_is_the_same_store() {
     assert!(matches!(error, Some(StoreError::Replaced(_))), "{error:?}");
 }
 
+#[test]
+fn a_store_that_is_not_there_yet_has_one_lock_behind_symbolic_links_too() {
+    let (directory, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(file(directory.path()), links.path().join("other.db")).unwrap();
+    std::os::unix::fs::symlink("other.db", file(links.path())).unwrap();
+    let _store = sqlite(links.path());
+    for path in [links.path().join("other.db"), file(links.path()), file(directory.path())] {
+        let refused = SqliteStore::open(SqliteSettings::new(path)).unwrap_err();
+        assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::state::TaskState;
+use hub_core::{JobStatus, TaskStatus};
 use hub_engine::store::{Store, StoreError};
 use hub_sqlite::{SqliteSettings, SqliteStore};
 use rusqlite::{Connection, OpenFlags};
-use store_support::{add, crash, id, sqlite};
+use store_support::{add, changed, commit, crash, id, sqlite, task_changed};
 
 const JOBS: u128 = 20;
 
@@ -157,6 +159,52 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
         store.close().await;
     }
     assert!(directory.path().join("hub.db-wal.damaged-1").exists(), "what was written behind the hole");
+}
+
+#[tokio::test]
+async fn nothing_is_written_after_a_damaged_log_was_found_by_whatever_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for number in 1..=3 {
+        add(&store, number, "j", 3).await;
+        let state = store_support::end(store_support::running(1), JobStatus::Success);
+        commit(&store, vec![Change::JobChanged { id: id(number), state }]).await;
+    }
+    std::fs::File::options().write(true).open(log(directory.path())).unwrap().set_len(0).unwrap();
+    let error = store.prune(1, u32::MAX).await.unwrap_err();
+    assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+    let found = std::fs::read(log(directory.path())).unwrap();
+    for _ in 0..2 {
+        let error = store.begin_incarnation().await.unwrap_err();
+        assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+    }
+    store.close().await;
+    assert!(std::fs::read(log(directory.path())).unwrap() == found, "something was written");
+}
+
+#[tokio::test]
+async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    add(&store, 1, "j", 9).await;
+    // As long as it is read, the log grows.
+    let shell = Connection::open(file(directory.path())).unwrap();
+    shell.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
+    for index in 0..9 {
+        let state = TaskState { log: Some("x".repeat(8_000_000).into()), ..changed(TaskStatus::Running) };
+        commit(&store, vec![task_changed(1, index, state)]).await;
+    }
+    shell.execute_batch("COMMIT").unwrap();
+    drop(shell);
+    let large = std::fs::metadata(log(directory.path())).unwrap().len();
+    // The first one folds it in, the second one begins it anew.
+    for number in 2..=3 {
+        add(&store, number, "j", 1).await;
+    }
+    let small = std::fs::metadata(log(directory.path())).unwrap().len();
+    assert!(small < large, "{small} and {large} bytes");
+    store.close().await;
+    assert!(!log(directory.path()).exists());
 }
 
 #[tokio::test]

@@ -41,10 +41,16 @@ fn all_tests_are_summed_up() {
 fn failures_are_named_and_decide_the_exit_code() {
     let fails = "echo 'test a name - with blanks ... FAILED'; \
                  echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured'; exit 101";
-    let (code, said) = run(&[(1, "good", PASSES), (1, "bad", fails), (1, "dead", "kill -9 $$")]);
+    let (code, said) =
+        run(&[(1, "good", PASSES), (1, "bad", fails), (1, "dead", "kill -9 $$"), (1, "gone", "kill -9 0")]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.ends_with("FAILED: 4 passed, 1 failed, 2 skipped\n"), "{said}");
-    for line in ["failed: bad: a name - with blanks", "failed: bad (exit code 101)", "failed: dead (exit code 137)"] {
+    for line in [
+        "failed: bad: a name - with blanks",
+        "failed: bad (exit code 101)",
+        "failed: dead (exit code 137)",
+        "failed: gone (exit code 137)",
+    ] {
         assert_eq!(said.lines().filter(|said| *said == line).count(), 1, "{line:?} in {said}");
     }
 }
@@ -77,7 +83,7 @@ fn an_interrupt_ends_what_the_programs_have_started() {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         if text.ends_with('\n') { Ok(text) } else { Err(text) }
     });
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()));
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
     let stderr = BufReader::new(child.stderr.take().expect("it is captured"));

@@ -99,11 +99,11 @@ fn works(programs: &Programs) {
     let (dispatcher, worker) = programs.start_both();
     let record = programs.ended(&programs.submit(&example("sum_product.json")));
     check_manual_record(&record);
+    discreet(&text(&programs.run("hub-client", &["--trace", "health"])));
     for daemon in [worker, dispatcher] {
         discreet(&daemon.log());
         daemon.stop();
     }
-    discreet(&text(&programs.run("hub-client", &["--trace", "health"])));
 }
 
 /// The handshake fails, and everybody says why.

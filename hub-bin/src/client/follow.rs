@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use hub_core::{JobId, JobStatus};
+use hub_core::JobId;
+use hub_core::state::JobSummary;
+use hub_engine::client::last_answer;
 use hub_engine::operations::{Hub, RequestErrorKind, Submission, Submitted, View};
 use tokio::time::Instant;
 
@@ -19,11 +21,13 @@ const SOON: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Maximum time of one question about a job's end where no progress is shown.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// For so long the record of a job that has ended is asked for again, where the dispatcher is starting again.
+const LAST: Duration = Duration::from_secs(30);
 
 /// Why waiting is over.
 enum Followed {
     /// The job has ended like this.
-    Ended(JobStatus),
+    Ended(JobSummary),
     /// The time was over before.
     TimeOver,
 }
@@ -80,9 +84,12 @@ async fn follow_and_print(
         None => Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} was not cancelled: {}", goes_on()))),
         Some(Err(failure)) if failure.exit == Exit::NotFound => Err(identity::unknown_job(hub, id, failure).await),
         Some(Err(failure)) => Err(failure.about(id)),
-        Some(Ok(Followed::Ended(status))) => {
-            print(hub, id, view, output).await.map_err(|failure| failure.about(id))?;
-            Ok(exit_of(Some(status)))
+        Some(Ok(Followed::Ended(summary))) => {
+            let ask = || async { hub.record(id, view.clone(), None).await?.into_json().await };
+            let record = last_answer(&summary, Instant::now() + LAST, ask).await;
+            let printed = record.map_err(Failure::from).and_then(|record| output.view(&record, view));
+            printed.map_err(|failure| failure.about(id))?;
+            Ok(exit_of(Some(summary.status)))
         }
         Some(Ok(Followed::TimeOver)) => {
             print(hub, id, view, output).await.map_err(|failure| failure.about(id))?;
@@ -128,7 +135,7 @@ async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Outp
         progress.show(&summary);
         if summary.status.is_terminal() {
             progress.clear();
-            return Ok(Followed::Ended(summary.status));
+            return Ok(Followed::Ended(summary));
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();

@@ -17,6 +17,8 @@ _log = contextvars.ContextVar("hub_task_log", default=None)
 
 DROPPED = "[earlier output was dropped]\n"
 LOST = "[output is missing: it could not be kept: %s]\n"
+# Where nothing that went through this module was lost: the rest is not seen here.
+PERHAPS_LOST = "[output of subprocesses and libraries, if any, is missing: it could not be kept: %s]\n"
 # Size at which the file is cut: this multiple of what is kept, and at least this number of bytes.
 SLACK = 4
 LEAST = 1 << 20
@@ -57,6 +59,11 @@ class Log:
         return DROPPED + text if self.dropped else text
 
 
+def identity(info):
+    """What tells one file from another."""
+    return info.st_ino, info.st_dev
+
+
 class Capture:
     """The file behind standard output and standard error.
 
@@ -73,11 +80,13 @@ class Capture:
         self.stream = stream
         self.written = 0
         self.dropped = False
-        # Why output of the current task is missing.
+        # Why output of the current task is discarded.
         self.lost = None
+        # Some output was discarded.
+        self.is_missing = False
         # The file system had no room when it was last checked.
         self.is_full = False
-        # Standard output cannot be restored.
+        # A standard stream cannot be restored.
         self.is_broken = False
         self.next_check = 0
         self._take_descriptors()
@@ -94,11 +103,10 @@ class Capture:
     def _take_descriptors(self):
         """Makes the file standard output and standard error. Standard input is empty."""
         opened = [os.open(os.devnull, os.O_RDWR)]
-        self.inode = self.device = None
+        self.nothing, self.file = identity(os.fstat(opened[0])), None
         try:
             opened.append(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
-            info = os.fstat(opened[1])
-            self.inode, self.device = info.st_ino, info.st_dev
+            self.file = identity(os.fstat(opened[1]))
         except OSError as error:
             self.lost = os.strerror(error.errno)
             opened.append(os.open(os.devnull, os.O_RDWR))
@@ -150,7 +158,24 @@ class Capture:
             info = os.fstat(descriptor)
         except OSError:
             return None
-        return info if info.st_ino == self.inode and info.st_dev == self.device else None
+        return info if identity(info) == (self.file if descriptor else self.nothing) else None
+
+    def _restore_input(self):
+        try:
+            if self.is_own(0) and getattr(sys, "stdin", None) is self.stdin and not self.stdin.closed:
+                return
+        except ValueError:
+            # It was detached from its buffer.
+            pass
+        try:
+            if not self.is_own(0):
+                nothing = os.open(os.devnull, os.O_RDWR)
+                if nothing:
+                    os.dup2(nothing, 0)
+                    os.close(nothing)
+            self._open_input()
+        except OSError:
+            self.is_broken = True
 
     def _open_input(self):
         # Closing it must not free the descriptor: the next file to be opened would become standard input.
@@ -162,11 +187,12 @@ class Capture:
 
     def restore(self):
         """Puts the streams back where a task has exchanged, closed or changed them."""
-        if sys.stdin is not self.stdin or self.stdin.closed:
-            self._open_input()
+        self._restore_input()
         out, err = self.stdout, self.stderr
-        if sys.stdout is not out or sys.stderr is not err:
-            for other in (sys.stdout, sys.stderr):
+        # A task may have deleted them.
+        others = getattr(sys, "stdout", None), getattr(sys, "stderr", None)
+        if others[0] is not out or others[1] is not err:
+            for other in others:
                 try:
                     # A stream that a task has put here may have text in its buffer.
                     other.flush()
@@ -192,6 +218,8 @@ class Capture:
 
     def note(self, size, descriptor):
         """Counts what was written to one of the descriptors. A file that has grown too large is cut."""
+        if self.lost is not None or self.file is None:
+            self.is_missing = True
         self.written += size
         if self.written > max(SLACK * self.limit, LEAST):
             self._cut(descriptor)
@@ -217,10 +245,15 @@ class Capture:
             text = self._collect()
         except OSError as error:
             self.is_broken = True
+            self.is_missing = True
             self.lost = os.strerror(error.errno)
             text = ""
         if self.lost is not None:
-            text += LOST % self.lost
+            if self.is_missing:
+                text += LOST % self.lost
+            elif self.stream is not Routed:
+                text += PERHAPS_LOST % self.lost
+            self.is_missing = False
             if self.is_full:
                 self.lose(OSError(errno.ENOSPC, ""))
             else:
@@ -228,16 +261,24 @@ class Capture:
         return text
 
     def _collect(self):
-        info = self._look(1)
-        if info is None:
-            self._take_descriptors()
-            info = os.fstat(1)
+        out, err = self._look(1), self._look(2)
+        if out is not None and err is not None:
+            return self._read(1, out)
+        # First: the file may not be found under its name any more.
+        text = ""
+        if out is not None or err is not None:
+            text = self._read(1 if err is None else 2, out or err)
+        self._take_descriptors()
+        return text or self._read(1, os.fstat(1))
+
+    def _read(self, descriptor, info):
+        """Empties the file, and returns its end."""
         size = info.st_size
         if not size:
             return ""
         skip = max(0, size - self.limit)
-        data = os.pread(1, self.limit, skip)
-        os.ftruncate(1, 0)
+        data = os.pread(descriptor, self.limit, skip)
+        os.ftruncate(descriptor, 0)
         if skip:
             # Not from within a character.
             data = data.lstrip(bytes(range(0x80, 0xC0)))
@@ -271,6 +312,7 @@ class Raw(io.RawIOBase):
         except OSError as error:
             if not self.capture.is_own(self.descriptor):
                 raise
+            self.capture.is_missing = True
             self.capture.lose(error)
             return len(data)
         return size

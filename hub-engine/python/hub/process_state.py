@@ -75,6 +75,18 @@ if hasattr(os, "sched_setaffinity"):
     _STATE["scheduling"] = (_get_scheduling, _put_scheduling)
 
 
+def _is_readable(get):
+    """Whether this system has it: a function may be there and always fail, as that of the scheduling with musl."""
+    try:
+        get()
+    except OSError:
+        return False
+    return True
+
+
+_STATE = {name: functions for name, functions in _STATE.items() if _is_readable(functions[0])}
+
+
 def look():
     """Returns all values by name."""
     return {name: get() for name, (get, _) in _STATE.items()}

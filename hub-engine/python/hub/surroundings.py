@@ -1,6 +1,6 @@
 """State of the whole process that a task may change: it is put back after each task.
 
-What a module sets while it is imported is meant for the process, and stays. Checking everything after every task would
+What a task module sets while it is loaded is meant for the process, and stays. Checking everything after every task would
 cost more than a short task does: what is expensive to check is checked where a function that changes it was called.
 """
 

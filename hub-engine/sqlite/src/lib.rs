@@ -18,6 +18,7 @@ mod schema;
 mod write;
 mod writer;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -78,10 +79,7 @@ impl SqliteStore {
     /// Where another process has it open, where the file is no store or one of a newer version, and where
     /// it cannot be read or written.
     pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
-        // Behind a symbolic link: the files beside the store are where it is, and one store has one lock. One that is not there
-        // yet is created where it was named.
-        let path = std::fs::canonicalize(&settings.path).unwrap_or_else(|_| settings.path.clone());
-        let settings = SqliteSettings { path, ..settings };
+        let settings = SqliteSettings { path: resolve(&settings.path), ..settings };
         let lock = Lock::take(&settings.path)?;
         Self::start(settings, lock).map_err(schema::blame_log)
     }
@@ -205,6 +203,18 @@ impl Store for SqliteStore {
         let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
         // Where the writer has gone, there is nothing to close.
         let _ = self.order(Order::Close).await;
+    }
+}
+
+/// Where the store is, or will be created, behind symbolic links: the files beside it are there, and one store has one lock.
+fn resolve(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), std::fs::read_link(path)) {
+        (Ok(path), _) => path,
+        // Such links come to an end; a circle of them is another error.
+        (Err(error), Ok(target)) if error.kind() == ErrorKind::NotFound => {
+            resolve(&path.parent().unwrap_or(path).join(target))
+        }
+        _ => path.to_owned(),
     }
 }
 

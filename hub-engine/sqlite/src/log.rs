@@ -6,14 +6,14 @@
 //! The form of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::failed;
+use super::{failed, schema};
 use hub_engine::store::StoreError;
 
 /// Length of the log's head, in bytes.
@@ -63,6 +63,13 @@ pub(super) fn length(path: &Path) -> u64 {
     std::fs::metadata(path_of(path)).map_or(0, |metadata| metadata.len())
 }
 
+/// Whether SQLite itself may have made a log so short, in bytes: it begins a large one anew, and cuts it off at the limit that it
+/// was given, or behind the first transaction where that goes beyond the limit.
+pub(super) fn is_own_cut(length: u64) -> bool {
+    let limit = u64::from(schema::LOG_BYTES);
+    length == limit || length > limit && (length - HEAD as u64).is_multiple_of((FRAME_HEAD + DEFAULT_PAGE) as u64)
+}
+
 /// Whether the log of this store has nothing where it was cut off, and something behind that.
 pub(super) fn has_hole(path: &Path, cut_at: u64) -> bool {
     let mut found = [0; FRAME_HEAD];
@@ -95,23 +102,30 @@ pub(super) fn is_damaged(path: &Path) -> Result<bool, StoreError> {
 /// Makes a copy under the first name that is free, unless there is one already.
 fn keep(log: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
-    loop {
+    let copy = loop {
         let copy = beside(log, &format!(".damaged-{number}"));
-        match OpenOptions::new().write(true).create_new(true).open(&copy) {
-            Ok(mut file) => {
-                io::copy(&mut File::open(log)?, &mut file)?;
-                file.sync_all()?;
-                return Ok(copy);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if is_same(log, &copy)? {
-                    return Ok(copy);
-                }
-                number += 1;
-            }
-            Err(error) => return Err(error),
+        if !copy.try_exists()? {
+            break copy;
         }
+        if is_same(log, &copy)? {
+            return Ok(copy);
+        }
+        number += 1;
+    };
+    // It has this name when it is whole: the disk may be full.
+    let part = beside(log, ".damaged-part");
+    let write = || {
+        let mut file = File::create(&part)?;
+        io::copy(&mut File::open(log)?, &mut file)?;
+        file.sync_all()?;
+        std::fs::rename(&part, &copy)
+    };
+    if let Err(error) = write() {
+        // What cannot be removed is overwritten by the next start.
+        let _ = std::fs::remove_file(&part);
+        return Err(error);
     }
+    Ok(copy)
 }
 
 /// Whether two files hold the same.
@@ -224,6 +238,28 @@ mod tests {
         torn[at] ^= 1;
         assert_eq!(found(&torn), None);
         assert_eq!(found(&vec![0; log.len()]), None);
+    }
+
+    #[test]
+    fn a_copy_that_fails_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        // It can be opened, and not read.
+        let log = directory.path().join("some.db-wal");
+        std::fs::create_dir(&log).unwrap();
+        keep(&log).unwrap_err();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn sqlite_cuts_its_log_off_at_the_limit_or_behind_a_frame() {
+        let limit = u64::from(schema::LOG_BYTES);
+        let frame = (FRAME_HEAD + DEFAULT_PAGE) as u64;
+        let behind = HEAD as u64 + (limit / frame + 1) * frame;
+        for (length, is_own) in
+            [(limit, true), (behind, true), (behind - 1, false), (behind - frame, false), (0, false)]
+        {
+            assert_eq!(is_own_cut(length), is_own, "{length} bytes");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The log is folded into the file when it has so many pages of 4 KiB.
 const CHECKPOINT_PAGES: u32 = 4000;
 /// So much of the log's file is kept for its next use, in bytes.
-const LOG_BYTES: u32 = 64 * 1024 * 1024;
+pub(super) const LOG_BYTES: u32 = 64 * 1024 * 1024;
 
 /// The version that this program writes.
 const fn current_version() -> usize {

@@ -45,6 +45,8 @@ pub(super) struct Writer {
     log_length: u64,
     /// Where the log has been cut off, as when another program folds it in, or damages it. The next transaction shows which.
     log_cut_at: Option<u64>,
+    /// Nothing is written any more: SQLite would write the damage into the store.
+    log_is_damaged: bool,
     doubt: Doubt,
 }
 
@@ -73,6 +75,7 @@ impl Writer {
             left_failed: false,
             log_length: 0,
             log_cut_at: None,
+            log_is_damaged: false,
             doubt,
         })
     }
@@ -109,7 +112,7 @@ impl Writer {
     /// Closes the file. With the last connection SQLite folds the log into it, without a look at what the log holds: a damaged one
     /// stays as it is, for the next start.
     fn close(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let connection = self.connection.take();
         self.look_at_log();
         // Of a log that was cut off at its beginning SQLite takes nothing.
         if self.doubt.is_there() || self.log_cut_at.is_some_and(|at| at > 0) {
@@ -117,7 +120,9 @@ impl Writer {
                 "{} is left beside the store: it may be damaged",
                 log::path_of(&self.settings.path).display()
             );
-        } else if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false) {
+        } else if let Some(connection) = connection
+            && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        {
             tracing::debug!(%error, "the store's log is left beside it");
         }
     }
@@ -163,7 +168,7 @@ impl Writer {
 
     fn look_at_log(&mut self) {
         let length = log::length(&self.settings.path);
-        if length < self.log_length {
+        if length < self.log_length && !log::is_own_cut(length) {
             self.log_cut_at = Some(length);
         }
         self.log_length = length;
@@ -177,9 +182,7 @@ impl Writer {
         let cut_at = self.log_cut_at.take();
         self.look_at_log();
         if cut_at.is_some_and(|at| log::has_hole(&self.settings.path, at)) {
-            let error = damaged_log(&self.settings.path, "it was cut off while it was in use");
-            self.doubt.note(&error);
-            return Err(error);
+            return Err(damaged_log(&self.settings.path, "it was cut off while it was in use"));
         }
         Ok(())
     }
@@ -201,20 +204,24 @@ impl Writer {
         operation: &'static str,
         write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        if self.log_is_damaged {
+            return Err(damaged_log(&self.settings.path, "this was found when something was written before"));
+        }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.open_again()?,
         };
         self.look_at_log();
-        match write(&mut connection, &mut self.serials) {
+        let written = write(&mut connection, &mut self.serials);
+        let written = written.map_err(|error| meaning(operation, &self.settings.path, error));
+        match written.and_then(|done| self.check_log().map(|()| done)) {
             Ok(done) => {
                 self.connection = Some(connection);
-                self.check_log()?;
                 Ok(done)
             }
             Err(error) => {
                 self.serials.clear();
-                let error = meaning(operation, &self.settings.path, error);
+                self.log_is_damaged = matches!(error, StoreError::DamagedLog { .. });
                 self.doubt.note(&error);
                 Err(error)
             }

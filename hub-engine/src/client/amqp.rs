@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hub_core::state::JobSummary;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
-use hub_transport::{Bytes, Message, Outcome, Receipt, Text, Topology, Transport};
+use hub_transport::{Bytes, ErrorKind, Message, Outcome, Receipt, Text, Topology, Transport};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::{STEP, follow};
+use super::follow::{STEP, deadline, follow, last_answer};
 use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
@@ -32,6 +32,8 @@ use crate::wire::{self, JobMessage, Names, Reply, Request, RequestMessage};
 const WINDOW: usize = 256;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// RabbitMQ closes the connection of who has a wrong password after three seconds, to slow down who guesses.
+const REFUSAL: Duration = Duration::from_secs(2);
 
 /// A Hub behind a broker.
 #[derive(Debug)]
@@ -277,13 +279,18 @@ impl AmqpHub {
 }
 
 /// Waits for the first session. Who connects wants to know soon that nobody is there: one more try is made,
-/// since a broker may just be starting.
+/// since a broker may just be starting. A broker that has taken its time to close the connection has refused the login, also
+/// where the client library hides the reason.
 async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option<Arc<hub_transport::Error>>> {
+    let begun = Instant::now();
     loop {
         match events.next().await {
             Some(LinkEvent::Up { inbox, .. }) => return Ok(inbox),
-            Some(LinkEvent::Down { cause, attempt, .. }) if attempt > 1 || !cause.is_retryable() => {
-                return Err(Some(cause));
+            Some(LinkEvent::Down { cause, attempt, .. }) => {
+                let hesitated = cause.kind() == ErrorKind::Protocol && begun.elapsed() >= REFUSAL;
+                if attempt > 1 || hesitated || !cause.is_retryable() {
+                    return Err(Some(cause));
+                }
             }
             Some(_) => {}
             None => return Err(None),
@@ -364,10 +371,10 @@ impl Hub for AmqpHub {
     }
 
     async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        if wait.is_some() {
-            self.summary(id, wait).await?;
-        }
-        self.one_record(id, &view).await.map(Record::from)
+        let Some(wait) = wait else { return self.one_record(id, &view).await.map(Record::from) };
+        let deadline = deadline(wait) + self.timeout;
+        let summary = self.summary(id, Some(wait)).await?;
+        last_answer(&summary, deadline, || self.one_record(id, &view)).await.map(Record::from)
     }
 
     async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {

@@ -26,7 +26,7 @@ where
     F: Fn(Duration) -> Answer + Send,
     Answer: Future<Output = Result<JobSummary, RequestError>> + Send,
 {
-    let deadline = Instant::now() + wait.min(LONGEST);
+    let deadline = deadline(wait);
     let mut answered = false;
     loop {
         let asked_at = Instant::now();
@@ -42,6 +42,37 @@ where
         }
         if asked_at.elapsed() < step / 2 {
             tokio::time::sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+}
+
+/// When waiting from now on for so long is over.
+pub(super) fn deadline(wait: Duration) -> Instant {
+    Instant::now() + wait.min(LONGEST)
+}
+
+/// The answer to the last question about a job that was followed: `ask` is repeated until `deadline`, since the dispatcher
+/// has just answered and may be starting again.
+///
+/// # Errors
+/// Those of `ask` that time does not heal. A job that is gone after its end is said to have ended.
+pub async fn last_answer<T, F, Answer>(summary: &JobSummary, deadline: Instant, ask: F) -> Result<T, RequestError>
+where
+    F: Fn() -> Answer + Send,
+    Answer: Future<Output = Result<T, RequestError>> + Send,
+{
+    loop {
+        match ask().await {
+            Err(error) if passes(error.kind, true) && Instant::now() + PAUSE < deadline => {
+                tracing::debug!(%error, "asking again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) if error.kind == RequestErrorKind::NotFound && summary.status.is_terminal() => {
+                let (id, status) = (summary.id, summary.status);
+                let message = format!("job {id} has ended with {status}, and its record has been removed since");
+                return Err(RequestError::new(error.kind, message));
+            }
+            answer => return answer,
         }
     }
 }
@@ -133,5 +164,32 @@ mod tests {
         let answers = [Ok(JobStatus::Running), Err(RequestErrorKind::NotFound), Ok(JobStatus::Success)];
         let (outcome, left) = run(Duration::MAX, Duration::ZERO, &answers).await;
         assert_eq!((outcome.unwrap_err().kind, left), (RequestErrorKind::NotFound, 1));
+    }
+
+    /// Asks for what the dispatcher answers like this, as the last question about a job that stands so.
+    async fn ask_last(status: JobStatus, answers: &[Result<u8, RequestErrorKind>]) -> Result<u8, RequestError> {
+        let script = Mutex::new(answers.iter().copied());
+        let ask = || {
+            let answer = script.lock().unwrap().next().unwrap_or(Err(RequestErrorKind::Unavailable));
+            async move { answer.map_err(|kind| RequestError::new(kind, "scripted")) }
+        };
+        last_answer(&summary(status), deadline(STEP), ask).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_question_is_asked_again_until_its_time_is_over() {
+        use RequestErrorKind::{Conflict, NotFound, TimedOut, Unavailable, Unreachable};
+        let passing = [Err(Unreachable), Err(Unavailable), Err(TimedOut), Ok(7)];
+        assert_eq!(ask_last(JobStatus::Success, &passing).await.unwrap(), 7);
+        let begun = Instant::now();
+        assert_eq!(ask_last(JobStatus::Success, &[]).await.unwrap_err().kind, Unavailable);
+        assert!((STEP - PAUSE..=STEP).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert_eq!(ask_last(JobStatus::Success, &[Err(Conflict), Ok(7)]).await.unwrap_err().kind, Conflict);
+
+        let gone = ask_last(JobStatus::Failed, &[Err(NotFound), Ok(7)]).await.unwrap_err();
+        assert_eq!(gone.kind, NotFound);
+        assert!(gone.message.contains("has ended with FAILED"), "{gone}");
+        let unknown = ask_last(JobStatus::Running, &[Err(NotFound)]).await.unwrap_err();
+        assert_eq!(unknown.message, "scripted");
     }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use super::follow::{STEP, follow};
+use super::follow::{STEP, deadline, follow, last_answer};
 use crate::operations::{
     HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     TaskQuery, View, WorkerInfo,
@@ -176,11 +176,13 @@ impl Hub for HttpHub {
     }
 
     async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        if wait.is_some() {
-            self.summary(id, wait).await?;
-        }
-        let request = self.request(Method::GET, &format!("jobs/{id}"))?.query(&view_query(&view));
-        self.ask::<Json>(request).await.map(Record::from)
+        let ask = || async {
+            self.ask::<Json>(self.request(Method::GET, &format!("jobs/{id}"))?.query(&view_query(&view))).await
+        };
+        let Some(wait) = wait else { return ask().await.map(Record::from) };
+        let deadline = deadline(wait) + self.timeout;
+        let summary = self.summary(id, Some(wait)).await?;
+        last_answer(&summary, deadline, ask).await.map(Record::from)
     }
 
     async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {

@@ -10,5 +10,6 @@ mod submissions;
 mod unreachable;
 
 pub use amqp::AmqpHub;
+pub use follow::last_answer;
 pub use http::HttpHub;
 pub use unreachable::no_connection;

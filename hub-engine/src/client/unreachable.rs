@@ -6,42 +6,55 @@ use hub_transport::{Error, ErrorKind, Operation};
 
 use crate::operations::{RequestError, RequestErrorKind};
 
-/// Why there is no connection to the broker at `address` (as its transport describes it): what it said, each thing once, and
-/// what to check.
+/// What to check where nobody answers.
+const IS_IT_THERE: &str = "Is the broker running, and are address and credentials right?";
+
+/// What to check where TLS fails.
+const IS_IT_TRUSTED: &str = "Check the host and the port in the broker's address, the certificate authority (--ca-file) and the client's certificate";
+
+/// Why there is no working session with the broker at `address` (as its transport describes it): what it said, each thing
+/// once, and what to check where nobody could log in.
 #[must_use]
 pub fn no_connection(address: &str, cause: Option<&Error>) -> String {
+    let Some(cause) = cause else { return format!("no connection to {address}. {IS_IT_THERE}") };
     // Most causes name the broker themselves; it is `address` without the client library.
     let broker = address.split(" (").next().unwrap_or(address);
-    let what = cause.map(|cause| cause.message().trim_end_matches('.'));
-    let said = what.map(|what| what.strip_prefix(broker).map_or(what, |what| what.trim_start_matches(": ")));
-    let (mut message, advice) = match cause.map(|cause| (cause.kind(), cause.operation())) {
-        Some((ErrorKind::AccessRefused, Operation::Connect)) => (
-            format!("the broker {broker} refused the user: {}", said.unwrap_or_default()),
+    let what = cause.message().trim_end_matches('.');
+    let behind = what.strip_prefix(broker);
+    let said = behind.unwrap_or(what).trim_start_matches([':', ' ']);
+    let (mut message, advice) = match (cause.operation(), cause.kind()) {
+        (Operation::Connect, ErrorKind::AccessRefused) => (
+            format!("the broker {broker} refused the user: {said}"),
             "Check the user, the password and the virtual host in the broker's address",
         ),
-        Some((ErrorKind::NotFound, Operation::Connect)) => (
-            format!("the broker {broker} refused the virtual host: {}", said.unwrap_or_default()),
+        (Operation::Connect, ErrorKind::NotFound) => (
+            format!("the broker {broker} refused the virtual host: {said}"),
             "Check the end of the broker's address: amqp://USER:PASSWORD@HOST/VHOST",
         ),
-        _ => {
-            let message = match what {
-                Some(what) if what.starts_with(broker) => format!("no connection: {what}"),
-                Some(what) => format!("no connection to {address}: {what}"),
-                None => format!("no connection to {address}"),
+        (Operation::Connect, kind) => {
+            let message = match behind {
+                Some(_) => format!("no connection: {what}"),
+                None => format!("no connection to {address}: {what}"),
             };
-            (message, "Is the broker running, and are address and credentials right?")
+            (message, if kind == ErrorKind::Configuration { IS_IT_TRUSTED } else { IS_IT_THERE })
         }
+        // The broker is there and the user is in: the cause itself says what is wrong.
+        (operation, _) => (format!("failed to {operation} at {broker}: {said}"), ""),
     };
     // Of what is behind it the last may say something new.
-    let mut root = cause.and_then(std::error::Error::source);
+    let mut root = std::error::Error::source(cause);
     while let Some(deeper) = root.and_then(std::error::Error::source) {
         root = Some(deeper);
     }
-    let said = said.unwrap_or_default();
-    if let Some(root) = root.map(ToString::to_string).filter(|root| !root.contains(said)) {
+    let root = root.map(ToString::to_string).unwrap_or_default();
+    let root = root.trim_end_matches('.');
+    // The client libraries put words of their own before what failed.
+    let last = root.rsplit(": ").next().unwrap_or_default();
+    let repeats = said.contains(root) || said.ends_with(last) || (!said.is_empty() && root.contains(said));
+    if !repeats {
         let _ = write!(message, ": {root}");
     }
-    format!("{message}. {advice}")
+    if advice.is_empty() { message } else { format!("{message}. {advice}") }
 }
 
 /// The refusal of a client without a connection.
@@ -92,5 +105,41 @@ mod tests {
         let host = no_connection(BROKER, Some(&denied(ErrorKind::NotFound, "NOT_ALLOWED - vhost v not found")));
         assert!(host.starts_with("the broker amqp://b:1/v refused the virtual host: NOT_ALLOWED"), "{host}");
         assert_eq!(host.matches("NOT_ALLOWED").count(), 1, "{host}");
+    }
+
+    #[test]
+    fn what_fails_behind_the_login_is_told_by_itself() {
+        let denied =
+            Error::new(ErrorKind::AccessRefused, Operation::Declare, "ACCESS_REFUSED - no right to configure.");
+        let missing =
+            Error::new(ErrorKind::Unreachable, Operation::Declare, "there is no queue: start the dispatcher first");
+        let expected = "failed to declare at amqp://b:1/v: ACCESS_REFUSED - no right to configure";
+        assert_eq!(no_connection(BROKER, Some(&denied)), expected);
+        assert_eq!(
+            no_connection(BROKER, Some(&missing.with_source(denied))),
+            "failed to declare at amqp://b:1/v: there is no queue: start the dispatcher first: failed to declare: \
+             ACCESS_REFUSED - no right to configure"
+        );
+        let taken = Error::new(ErrorKind::Conflict, Operation::Subscribe, "PRECONDITION_FAILED - in use");
+        let told = no_connection(BROKER, Some(&taken));
+        assert_eq!(told, "failed to subscribe at amqp://b:1/v: PRECONDITION_FAILED - in use");
+    }
+
+    #[test]
+    fn a_text_that_has_the_other_in_it_is_said_once() {
+        let told = |said: &str, root: &str| {
+            let cause = Error::new(ErrorKind::Configuration, Operation::Connect, said);
+            no_connection(BROKER, Some(&cause.with_source(io::Error::other(root.to_owned()))))
+        };
+        let corrupt = "received corrupt message of type InvalidContentType";
+        let twice = told(&format!("amqp://b:1/v: the TLS handshake failed: {corrupt}"), corrupt);
+        assert_eq!(twice.matches(corrupt).count(), 1, "{twice}");
+        let wrapped =
+            told("amqp://b:1/v: the TLS handshake failed: bad name", "AMQP network error: io error: bad name");
+        assert_eq!(wrapped.matches("bad name").count(), 1, "{wrapped}");
+        let longer = told("it failed", "it failed: no route");
+        assert_eq!(longer.matches("it failed").count(), 1, "{longer}");
+        let bare = told("amqp://b:1/v", corrupt);
+        assert_eq!(bare.matches(corrupt).count(), 1, "{bare}");
     }
 }

@@ -3,8 +3,9 @@
 //! Where a limit is reached, the connection that has waited longest for its own peer (to send a request, or to take an answer)
 //! gives its slot to the new one and goes into the reserve. A connection whose request is being worked on never does. Where
 //! all are at work, the new connection itself is served in the reserve: health is answered there, everything else is asked
-//! to come again. Where the reserve is full too, its oldest connection is ended, and no new one is accepted before that one has
-//! had the time to be answered.
+//! to come again. Where the reserve is full too, its oldest connection is ended as soon as that one has had the time to be
+//! answered; until then the new one waits, beside those of other peers. Where too many wait, those of a peer beyond its share
+//! are closed.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,13 +29,21 @@ pub struct HttpLimits {
     pub connections_per_peer: usize,
     /// Number of further connections, on which only health is answered; at least one.
     pub reserve: usize,
+    /// Number of further connections that may wait for room in the reserve.
+    pub waiting: usize,
     /// Maximum time that an answer may wait for its reader. Each 8 KiB taken gives a second of it back.
     pub write_patience: Duration,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { connections: 1024, connections_per_peer: 512, reserve: 64, write_patience: Duration::from_secs(30) }
+        Self {
+            connections: 1024,
+            connections_per_peer: 512,
+            reserve: 64,
+            waiting: 256,
+            write_patience: Duration::from_secs(30),
+        }
     }
 }
 
@@ -96,9 +105,8 @@ impl Connections {
 
     /// A slot for a connection from this address, as soon as there is one.
     pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> ConnectionSlot {
-        let peer = peer_of(address);
         loop {
-            let taken = self.try_take(peer);
+            let taken = self.try_take(address);
             match taken {
                 Ok(slot) => return slot,
                 Err(until) => drop(tokio::time::timeout_at(until, self.freed.notified()).await),
@@ -106,8 +114,14 @@ impl Connections {
         }
     }
 
+    /// Whether the peer at this address holds all that it may hold.
+    pub(super) fn has_its_share(&self, address: IpAddr) -> bool {
+        self.held().regular_of(peer_of(address)) >= self.limits.connections_per_peer
+    }
+
     /// A slot, or when there is one at the latest.
-    fn try_take(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionSlot, Instant> {
+    pub(super) fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionSlot, Instant> {
+        let peer = peer_of(address);
         let activity = Arc::new(Activity {
             begun: self.begun,
             touched: AtomicU64::new(0),
@@ -141,14 +155,22 @@ impl Connections {
 }
 
 impl Held {
+    /// Those that are not in the reserve.
+    fn regular(&self) -> impl Iterator<Item = &Holder> {
+        self.by_number.values().filter(|holder| holder.in_reserve.is_none())
+    }
+
+    fn regular_of(&self, peer: IpAddr) -> usize {
+        self.regular().filter(|holder| holder.peer == peer).count()
+    }
+
     /// Makes room for one more connection of this peer. `false`: in the reserve.
     ///
     /// # Errors
     /// Where even the reserve has no room now: when it has at the latest.
     fn make_room(&mut self, limits: &HttpLimits, peer: IpAddr) -> Result<bool, Instant> {
-        let regular = || self.by_number.values().filter(|holder| holder.in_reserve.is_none());
-        let (all, of_peer) = (regular().count(), regular().filter(|holder| holder.peer == peer).count());
-        let idlest = if of_peer >= limits.connections_per_peer {
+        let all = self.regular().count();
+        let idlest = if self.regular_of(peer) >= limits.connections_per_peer {
             self.idlest(|holder| holder.peer == peer)
         } else if all < limits.connections {
             return Ok(true);

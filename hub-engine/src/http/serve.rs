@@ -20,6 +20,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -87,15 +88,34 @@ pub async fn serve(
     let only_here = listener.local_addr()?.ip().is_loopback();
     let (limits, connections) = (settings.limits.clone(), TaskTracker::new());
     let router = routes::router(Api::new(hub, settings, only_here, shutdown.clone()));
-    let slots = Connections::new(limits.clone());
+    let (write_patience, waiting) = (limits.write_patience, Arc::new(Semaphore::new(limits.waiting)));
+    let slots = Connections::new(limits);
     let accepting = async {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let (router, shutdown) = (router.clone(), shutdown.clone());
-                    // Where there is none, further connections wait in the system's queue.
-                    let slot = slots.take(peer.ip()).await;
-                    connections.spawn(serve_connection(stream, slot, limits.write_patience, router, shutdown));
+                    let (router, stopping, peer) = (router.clone(), shutdown.clone(), peer.ip());
+                    let serve = move |slot| serve_connection(stream, slot, write_patience, router, stopping);
+                    if let Ok(slot) = slots.try_take(peer) {
+                        connections.spawn(serve(slot));
+                    } else if let Ok(place) = Arc::clone(&waiting).try_acquire_owned() {
+                        let (slots, ended) = (Arc::clone(&slots), shutdown.clone());
+                        connections.spawn(async move {
+                            tokio::select! {
+                                slot = slots.take(peer) => {
+                                    drop(place);
+                                    serve(slot).await;
+                                }
+                                () = ended.cancelled() => {}
+                            }
+                        });
+                    } else if slots.has_its_share(peer) {
+                        tracing::debug!(%peer, "an HTTP connection is closed: its peer has too many");
+                    } else {
+                        // Further connections wait in the system's queue.
+                        let slot = slots.take(peer).await;
+                        connections.spawn(serve(slot));
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept an HTTP connection");
