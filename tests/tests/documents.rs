@@ -9,7 +9,9 @@ use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
 /// Flags of other programs that the documents use.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 13] = [
+    "--workspace",
+    "--all-features",
     "--release",
     "--profile",
     "--features",
