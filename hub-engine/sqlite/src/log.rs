@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A log with so many commits.
+    /// A log with this number of commits.
     fn log_of(commits: usize) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("some.db");

@@ -19,7 +19,7 @@ const APPLICATION_ID: i32 = 0x6875_6231;
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 /// How long someone with the `sqlite3` shell may hold the file before it counts as failing.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The log is folded into the file when it has so many pages of 4 KiB.
+/// Number of pages of 4 KiB at which the log is folded into the file.
 const CHECKPOINT_PAGES: u32 = 4000;
 /// So much of the log's file is kept for its next use, in bytes.
 pub(super) const LOG_BYTES: u32 = 64 * 1024 * 1024;

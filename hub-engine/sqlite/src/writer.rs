@@ -80,9 +80,9 @@ impl Writer {
         })
     }
 
-    /// Carries out orders until it is told to close, or nobody can order any more.
+    /// Carries out orders until it is told to close, or no further order can come.
     pub(super) fn run(mut self, orders: &mpsc::Receiver<Order>) {
-        // Whoever ordered may have gone meanwhile; what was ordered is done all the same.
+        // The order is carried out also when its sender has gone meanwhile.
         while let Ok(order) = self.next(orders) {
             match order {
                 Order::Begin(done) => {

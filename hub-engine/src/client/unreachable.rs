@@ -6,14 +6,14 @@ use hub_transport::{Error, ErrorKind, Operation};
 
 use crate::operations::{RequestError, RequestErrorKind};
 
-/// What to check where nobody answers.
+/// What to check where nothing answers.
 const IS_IT_THERE: &str = "Is the broker running, and are address and credentials right?";
 
 /// What to check where TLS fails.
 const IS_IT_TRUSTED: &str = "Check the host and the port in the broker's address, the certificate authority (--ca-file) and the client's certificate";
 
 /// Why there is no working session with the broker at `address` (as its transport describes it): what it said, each thing
-/// once, and what to check where nobody could log in.
+/// once, and what to check where the login failed.
 #[must_use]
 pub fn no_connection(address: &str, cause: Option<&Error>) -> String {
     let Some(cause) = cause else { return format!("no connection to {address}. {IS_IT_THERE}") };

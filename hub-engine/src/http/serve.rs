@@ -247,7 +247,7 @@ impl HttpBody for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if self.displaced.is_cancelled() {
-            // Whoever waits for it is waiting for the slot, too: see `upload_was_displaced`.
+            // The request that waits for it also waits for the slot: see `upload_was_displaced`.
             self.activity.set_working(false);
             return Poll::Pending;
         }

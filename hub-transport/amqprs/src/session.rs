@@ -233,7 +233,7 @@ impl Session for AmqprsSession {
         let was_over = self.calls.end.has_come();
         self.calls.end.come(None);
         self.conclude();
-        // Whoever ended it: the next session may need what this one holds.
+        // Whatever ended it: the next session may need what this one holds.
         let mut closed = self.closed.subscribe();
         let _ = tokio::time::timeout(GOODBYE, closed.wait_for(|closed| *closed)).await;
         if settled || was_over {

@@ -55,7 +55,7 @@ async fn dial(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Resu
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
                 Ok::<_, io::Error>(Either::Right(Box::new(stream)))
             };
-            // Lapin's thread is in here, and nobody else can end it.
+            // Lapin's thread is in here, and only this can end it.
             let mut abandoned = abandoned.clone();
             let reached = tokio::select! {
                 reached = reaching => reached,

@@ -43,8 +43,8 @@ pub trait Dial: Sync {
     /// A connection of that library.
     type Connection: Send;
 
-    /// Connects to one of the addresses of a node. It takes as long as the node does: whoever has waited for long enough drops
-    /// it, and nothing of it stays open.
+    /// Connects to one of the addresses of a node. It takes as long as the node does: a caller that has waited for long
+    /// enough drops it, and nothing of it stays open.
     ///
     /// # Errors
     /// As of connecting a transport.

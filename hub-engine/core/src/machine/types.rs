@@ -133,7 +133,7 @@ pub enum OutOfBounds {
 }
 
 impl OutOfBounds {
-    /// Checks what every result must hold, whoever reports it. `limit` is its maximum size, in bytes.
+    /// Checks what every result must hold. `limit` is its maximum size, in bytes.
     ///
     /// # Errors
     /// Where it is too large, too deep or unreadable.
