@@ -178,7 +178,7 @@ async fn a_large_job_that_it_can_never_keep_is_refused_as_long_as_its_tasks_are_
 }
 
 #[tokio::test]
-async fn a_file_that_lacks_a_column_is_damaged_whoever_needs_the_column() {
+async fn a_file_that_lacks_a_column_is_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let store = sqlite(directory.path());
     add(&*store, 1, "one", 1).await;

@@ -1,26 +1,12 @@
 //! How the programs are asked, and what they say where that is wrong: usage, help, manual pages, checks before anything is done.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use hub_tests::Programs;
+use hub_tests::{Programs, fails, said};
 use serde_json::{Value, json};
 
 /// A broker that is not there: what needs one fails with exit code 4.
 const NOWHERE: &str = "127.0.0.1:1";
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Fails with this exit code, and says all of these words.
-#[track_caller]
-fn fails(output: &Output, code: i32, words: &[&str]) {
-    let said = said(output);
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is missing in:\n{said}");
-    }
-}
 
 fn write(programs: &Programs, name: &str, text: impl AsRef<[u8]>) {
     std::fs::write(programs.directory().join(name), text).unwrap();

@@ -2,9 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Output;
 
-use hub_tests::{Daemon, Programs, eventually};
+use hub_tests::{Daemon, Programs, eventually, fails, said};
 use serde_json::{Value, json};
 
 const ORDER: &str =
@@ -23,20 +22,6 @@ fn hub() -> (Programs, Daemon) {
 
 fn job(name: &str, module: &str) -> String {
     json!({"name": name, "tasks": [{"name": module, "args": ["a"]}], "output": format!("_{module}.data")}).to_string()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Fails with this exit code, and says all of these words.
-#[track_caller]
-fn fails(output: &Output, code: i32, words: &[&str]) {
-    let said = said(output);
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is missing in:\n{said}");
-    }
 }
 
 #[test]
