@@ -10,6 +10,7 @@ use hub_core::job::Problem;
 use hub_core::state::JobSummary;
 use hub_core::text::cut;
 use hub_core::{JobId, JobStatus, Json, TaskId, Timestamp};
+use hub_transport::supervisor::LinkHealth;
 use serde::{Deserialize, Serialize};
 
 pub use crate::record::Record;
@@ -256,10 +257,10 @@ pub struct WorkerInfo {
 /// How the dispatcher is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthReport {
-    /// `up`, `blocked` (the broker takes no messages) or `down` (no broker).
-    pub broker: String,
+    /// The connection to the broker.
+    pub broker: BrokerHealth,
     /// Whether the store takes changes.
-    pub store: String,
+    pub store: StoreHealth,
     /// Hub's version.
     pub version: String,
     /// Which start of the dispatcher this is, counted in its store.
@@ -275,6 +276,46 @@ pub struct HealthReport {
     pub tasks_in_flight: u64,
     /// Tasks that could run and wait for room or a worker.
     pub tasks_ready: u64,
+}
+
+/// How the dispatcher's connection to the broker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerHealth {
+    /// There is a connection, and the broker takes messages.
+    Up,
+    /// There is a connection, and the broker takes no messages.
+    Blocked,
+    /// There is no connection.
+    Down,
+}
+
+/// How the dispatcher's store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreHealth {
+    /// It took the last changes.
+    Up,
+    /// It did not take the last changes, and they are tried again.
+    Failing,
+}
+
+impl HealthReport {
+    /// Whether work would be done: there is a broker that takes messages, and a store that takes changes.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.broker == BrokerHealth::Up && self.store == StoreHealth::Up
+    }
+}
+
+impl From<&LinkHealth> for BrokerHealth {
+    fn from(link: &LinkHealth) -> Self {
+        match link {
+            LinkHealth::Up => Self::Up,
+            LinkHealth::Blocked(_) => Self::Blocked,
+            LinkHealth::Down(_) | LinkHealth::Closed => Self::Down,
+        }
+    }
 }
 
 /// Maximum length of the message of a refusal, in bytes: it may quote the request. The beginning and the end are kept.

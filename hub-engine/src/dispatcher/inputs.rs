@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::lately::Lookup;
 use super::publish::Issue;
 use super::room::ParsePermit;
-use crate::operations::RequestError;
+use crate::operations::{RequestError, StoreHealth};
 use crate::store::StoreError;
 
 /// An input of the loop.
@@ -172,6 +172,6 @@ pub(super) enum Ask {
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// The live workers and when each was last heard of.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
-    /// Figures, and whether the store takes changes.
-    Stats(oneshot::Sender<(Stats, bool)>),
+    /// Figures, and how the store is.
+    Stats(oneshot::Sender<(Stats, StoreHealth)>),
 }

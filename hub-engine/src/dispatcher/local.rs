@@ -16,7 +16,7 @@ use super::intake::{Answered, Arrival, Intake, full, stopping};
 use super::open_answers::OpenAnswers;
 use super::room::ParsePermit;
 use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
+    BrokerHealth, HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     TaskQuery, UpdateStatus, View, WorkerInfo,
 };
 use crate::store::{JobPart, Part};
@@ -354,15 +354,10 @@ impl Hub for LocalHub {
     }
 
     async fn health(&self) -> Result<HealthReport, RequestError> {
-        let (stats, store_works) = self.ask(Ask::Stats).await?;
-        let broker = match &*self.link.borrow() {
-            LinkHealth::Up => "up",
-            LinkHealth::Blocked(_) => "blocked",
-            LinkHealth::Down(_) | LinkHealth::Closed => "down",
-        };
+        let (stats, store) = self.ask(Ask::Stats).await?;
         Ok(HealthReport {
-            broker: broker.to_owned(),
-            store: if store_works { "up" } else { "failing" }.to_owned(),
+            broker: BrokerHealth::from(&*self.link.borrow()),
+            store,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: self.incarnation,
             live_jobs: stats.live_jobs,

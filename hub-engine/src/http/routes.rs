@@ -278,8 +278,7 @@ async fn live() -> Answer {
 /// Whether work would be done: 503 without a broker or with a store that takes nothing.
 async fn ready(State(api): State<Api>) -> Answer {
     let report = api.hub.health().await?;
-    let works = report.broker == "up" && report.store == "up";
-    let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(with_status(status, &report))
 }
 

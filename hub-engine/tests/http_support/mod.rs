@@ -12,6 +12,7 @@ use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
+    BrokerHealth, StoreHealth,
     HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
     TaskQuery, View, WorkerInfo,
 };
@@ -34,7 +35,7 @@ pub(crate) struct FakeHub {
     /// A job with `wait` is answered only when this is cancelled.
     pub(crate) ended: Option<CancellationToken>,
     /// What the health says of the broker.
-    pub(crate) broker: Mutex<Option<&'static str>>,
+    pub(crate) broker: Mutex<Option<BrokerHealth>>,
 }
 
 impl FakeHub {
@@ -91,10 +92,10 @@ pub(crate) fn worker() -> WorkerInfo {
     }
 }
 
-pub(crate) fn health(broker: &str) -> HealthReport {
+pub(crate) fn health(broker: BrokerHealth) -> HealthReport {
     HealthReport {
-        broker: broker.to_owned(),
-        store: "up".to_owned(),
+        broker,
+        store: StoreHealth::Up,
         version: "0.1.0".to_owned(),
         incarnation: 3,
         live_jobs: 1,
@@ -165,7 +166,7 @@ impl Hub for FakeHub {
     }
 
     async fn health(&self) -> Result<HealthReport, RequestError> {
-        let broker = self.broker.lock().unwrap().unwrap_or("up");
+        let broker = self.broker.lock().unwrap().unwrap_or(BrokerHealth::Up);
         self.note("health".to_owned(), health(broker))
     }
 }

@@ -16,7 +16,7 @@ mod window;
 
 pub use address::AmqpAddress;
 pub use check::{check_message, check_name};
-pub use codes::{kind_of_code, size_limit};
+pub use codes::{kind_of_code, queue_in, size_limit};
 pub use end::{End, asked_for_end};
 pub use ledger::Ledger;
 pub use node::Node;

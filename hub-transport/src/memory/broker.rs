@@ -161,7 +161,8 @@ impl State {
                 ErrorKind::InUse,
                 Operation::Declare,
                 format!("the queue {:?} is held exclusively", spec.name),
-            )),
+            )
+            .with_queue(Some(&spec.name))),
             Some(known) if !known.spec.is_same(spec) || known.owner != owner => Err(conflict("queue", &spec.name)),
             Some(known) => {
                 known.unused_since = Instant::now();
@@ -298,7 +299,8 @@ impl State {
     ) -> Result<(u64, mpsc::UnboundedReceiver<Delivery>)> {
         self.check_session(session, Operation::Subscribe)?;
         self.expire_queue(name);
-        let refuse = |kind, message: String| Err(Error::new(kind, Operation::Subscribe, message));
+        let refuse =
+            |kind, message: String| Err(Error::new(kind, Operation::Subscribe, message).with_queue(Some(name)));
         let id = self.number();
         let Some(queue) = self.queues.get_mut(name) else {
             return refuse(ErrorKind::NotFound, format!("no queue {name:?}"));

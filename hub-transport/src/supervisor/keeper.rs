@@ -144,8 +144,8 @@ impl Keeper {
         let text = cause.to_string();
         let queues = &self.plan.topology.queues;
         // Another program of the owner's kind holds the owner's own queue. The owner knows what that means, and says it.
-        let is_for_owner = cause.kind() == ErrorKind::InUse
-            && queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && text.contains(&queue.name));
+        let is_for_owner =
+            queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && cause.is_in_use(&queue.name));
         if is_for_owner || self.reported.as_ref() == Some(&text) {
             tracing::debug!(
                 broker,

@@ -19,7 +19,7 @@ use hub_core::action::Action;
 use hub_core::machine::Machine;
 use hub_core::{JobId, Steady};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
-use hub_transport::{Delivery, ErrorKind};
+use hub_transport::Delivery;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -211,8 +211,7 @@ impl Driver {
             }
             LinkEvent::Down { cause, .. } => {
                 // Two with stores of their own would take each other's results.
-                let is_taken = cause.kind() == ErrorKind::InUse
-                    && cause.message().contains(&self.settings.names.dispatcher_lock());
+                let is_taken = cause.is_in_use(&self.settings.names.dispatcher_lock());
                 if is_taken && !self.stands_by {
                     tracing::warn!(
                         hub = self.settings.names.hub(),
