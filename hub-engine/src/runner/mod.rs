@@ -26,24 +26,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::TaskError;
 use hub_core::{JobId, Json, TaskId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Catalogue, Language, TaskInfo};
 pub use function::FunctionRunner;
+pub use hub_core::machine::Outcome;
 pub use modules::{ModuleRunner, RunnerError, RunnerSettings};
 
 /// Runs tasks.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`Outcome::Cancelled`]. It waits for what takes
+    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`NoOutcome::Cancelled`]. It waits for what takes
     /// long, and does not compute here: runs that begin together share a task of the runtime.
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
 
     /// Whether a task of this module may be handed over although every slot is taken. Where the tasks before it turn out
-    /// to take long, it comes back with [`Outcome::NotBegun`].
+    /// to take long, it comes back with [`NoOutcome::NotBegun`].
     fn has_room_ahead(&self, _module: &str) -> bool {
         false
     }
@@ -76,37 +76,20 @@ pub struct TaskRequest {
     pub worker: Arc<str>,
 }
 
-/// How a task ended.
+/// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskReport {
-    /// How.
-    pub outcome: Outcome,
+    /// How the task ended, or why it has not.
+    pub outcome: Result<Outcome, NoOutcome>,
     /// What it printed; its end, where that was much.
     pub log: Option<String>,
     /// For how long it ran, where that is known better than from outside.
     pub took: Option<Duration>,
 }
 
-/// How a task ended.
+/// Why a run was no end of its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It returned.
-    Success {
-        /// This.
-        data: Json,
-    },
-    /// It started something whose result will come from outside, and returned.
-    Launched {
-        /// This.
-        data: Json,
-    },
-    /// It failed.
-    Failed {
-        /// Why, for people.
-        msg: String,
-        /// Why, for programs.
-        error: TaskError,
-    },
+pub enum NoOutcome {
     /// Nothing of it has been run, for a reason outside of the task: it is to be handed over again.
     NotBegun,
     /// Nothing of it has been run: this machine has too little left to start a process for it.
@@ -120,26 +103,30 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl Outcome {
-    /// One word for logs.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Success { .. } => "success",
-            Self::Launched { .. } => "launched",
-            Self::Failed { .. } => "failed",
-            Self::NotBegun => "not begun",
-            Self::Shortage { .. } => "not started",
-            Self::Unknown => "unknown module",
-            Self::Cancelled => "stopped",
-        }
-    }
-}
-
 impl TaskReport {
-    /// A report of something that printed nothing.
+    /// The report of a task that printed nothing.
     #[must_use]
     pub const fn silent(outcome: Outcome) -> Self {
-        Self { outcome, log: None, took: None }
+        Self { outcome: Ok(outcome), log: None, took: None }
+    }
+
+    /// The report of a run that was no end of its task.
+    #[must_use]
+    pub const fn without(outcome: NoOutcome) -> Self {
+        Self { outcome: Err(outcome), log: None, took: None }
+    }
+
+    /// The outcome in one or two words, for logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match &self.outcome {
+            Ok(Outcome::Success { .. }) => "success",
+            Ok(Outcome::Launched { .. }) => "launched",
+            Ok(Outcome::Failed { .. }) => "failed",
+            Err(NoOutcome::NotBegun) => "not begun",
+            Err(NoOutcome::Shortage { .. }) => "not started",
+            Err(NoOutcome::Unknown) => "unknown module",
+            Err(NoOutcome::Cancelled) => "stopped",
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::state::ErrorKind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use super::coroutines::Coroutines;
 use super::files::Files;
 use super::sdk::Sdk;
 use super::watcher::{Place, Watcher};
-use super::{Catalogue, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
+use super::{Catalogue, NoOutcome, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
 
 /// How task modules are run.
 #[derive(Clone, Debug)]
@@ -127,17 +127,17 @@ impl Runner for ModuleRunner {
         let place = tokio::select! {
             biased;
             place = self.watcher.place(&request.task_name) => place,
-            () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
+            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
         };
         let ran = match place {
-            Place::None => return TaskReport::silent(Outcome::Unknown),
+            Place::None => return TaskReport::without(NoOutcome::Unknown),
             Place::Broken(why) => return broken(why),
             Place::Coroutine => self.coroutines.run(request, &stop).await,
             Place::Function => self.children.run(&request, &stop).await,
             Place::Program(path) => return executable::run(&path, &request, &self.settings, &stop).await,
         };
         ran.unwrap_or_else(|error| match environment::shortage(&error) {
-            Some(what) => TaskReport::silent(Outcome::Shortage { what }),
+            Some(what) => TaskReport::without(NoOutcome::Shortage { what }),
             None => broken(super::interpreter::not_started(&self.settings.python, &error)),
         })
     }
@@ -158,6 +158,5 @@ impl Runner for ModuleRunner {
 
 /// The report of a module that cannot be run.
 pub(super) fn broken(msg: String) -> TaskReport {
-    let error = TaskError { kind: ErrorKind::BrokenModule, type_name: None, traceback: None };
-    TaskReport::silent(Outcome::Failed { msg, error })
+    TaskReport::silent(Outcome::failed(ErrorKind::BrokenModule, msg))
 }

@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use control::MAXIMUM_SHORTAGE;
 pub use control::{Control, ControlMessage, Heartbeat};
-pub use ended::{ResultStatus, TaskEnded};
+pub use ended::{ResultStatus, Span, TaskEnded};
 pub use names::Names;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
 pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hub_core::Attempt;
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::machine;
+use hub_core::state::ErrorKind;
 use hub_transport::supervisor::Link;
 use hub_transport::{Bytes, Message, Outcome};
 
 use super::attempts::Key;
-use crate::wire::{self, FromWorker, Names, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded};
+use crate::wire::{self, FromWorker, Names, Results, ReturnReason, Returned, Started, TaskEnded};
 
 /// Delay before a report goes out again that the broker did not take.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -49,19 +50,13 @@ impl Reporter {
     }
 
     async fn ended_alone(&self, ended: TaskEnded) {
-        let key = ended.key();
+        let (key, span) = (ended.key(), ended.span());
         let report = self.results(vec![ended]);
         let Err(Undelivered::Refused(reason)) = self.deliver(key, "result", report.encode()).await else { return };
         // What the broker will never take must not vanish: the task fails, and says why.
-        let failed = report.results.into_iter().map(|ended| TaskEnded {
-            status: ResultStatus::Failed,
-            data: None,
-            msg: Some(format!("the broker refused the result: {reason}").into()),
-            error: Some(TaskError { kind: ErrorKind::ResultTooLarge, type_name: None, traceback: None }),
-            log: None,
-            ..ended
-        });
-        let report = self.results(failed.collect());
+        let msg = format!("the broker refused the result: {reason}");
+        let outcome = machine::Outcome::failed(ErrorKind::ResultTooLarge, msg);
+        let report = self.results(vec![TaskEnded::new(key, outcome, None, span)]);
         if let Err(Undelivered::Refused(reason)) = self.deliver(key, "failed", report.encode()).await {
             tracing::error!(task = %key.0, reason, "the broker refused even the report of a failure");
         }

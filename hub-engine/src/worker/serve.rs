@@ -15,12 +15,12 @@ use super::heartbeat;
 use super::internal::Internal;
 use super::pace::Pace;
 use super::report::Reporter;
-use super::results::{Results, Told};
+use super::results::Results;
 use super::settings::WorkerSettings;
 use super::shortage::Shortage;
 use crate::acks::Acks;
-use crate::runner::{Catalogue, Runner};
-use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage};
+use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
+use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
 
 /// How long the last words may take to reach the broker.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -201,24 +201,7 @@ impl Serve {
 
     fn handle_internal(&mut self, internal: Internal) {
         match internal {
-            Internal::Ended(key, report, span) => {
-                if let Some(outside) = self.attempts.end(key, Instant::now()) {
-                    self.pace.note(report.took.unwrap_or(outside));
-                }
-                let told = Told::of(key, report, span);
-                if !matches!(told, Told::Shortage(_)) {
-                    self.shortage.note_end();
-                }
-                match told {
-                    Told::Result(ended) => self.results.push(ended),
-                    Told::UnknownModule => self.hand_back(key, ReturnReason::UnknownModule),
-                    Told::Shortage(what) => {
-                        self.hand_back(key, ReturnReason::Busy);
-                        self.note_shortage(&what);
-                    }
-                    Told::Nothing => self.finish(key),
-                }
-            }
+            Internal::Ended(key, report, span) => self.handle_ended(key, report, span),
             Internal::NotBegun(task) => {
                 if let Some(task) = self.attempts.put_back(task) {
                     self.hand_back((task.id, task.attempt), ReturnReason::Busy);
@@ -227,6 +210,26 @@ impl Serve {
             Internal::Finished(keys) => keys.into_iter().for_each(|key| self.finish(key)),
             Internal::Leased(keys) => self.attempts.lease(&keys).into_iter().for_each(|at| self.acks.done(at)),
             Internal::GivenBack(delivery) => self.acks.done(delivery),
+        }
+    }
+
+    /// An issue does not run any more. Its outcome goes to the dispatcher; where it has none, it goes back, unless the
+    /// dispatcher has stopped it.
+    fn handle_ended(&mut self, key: Key, report: TaskReport, span: Span) {
+        if let Some(outside) = self.attempts.end(key, Instant::now()) {
+            self.pace.note(report.took.unwrap_or(outside));
+        }
+        if !matches!(report.outcome, Err(NoOutcome::Shortage { .. })) {
+            self.shortage.note_end();
+        }
+        match report.outcome {
+            Ok(outcome) => self.results.push(TaskEnded::new(key, outcome, report.log, span)),
+            Err(NoOutcome::Unknown) => self.hand_back(key, ReturnReason::UnknownModule),
+            Err(NoOutcome::Shortage { what }) => {
+                self.hand_back(key, ReturnReason::Busy);
+                self.note_shortage(&what);
+            }
+            Err(NoOutcome::Cancelled | NoOutcome::NotBegun) => self.finish(key),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_core::machine::{DeadLetter, Heard, Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
+use hub_core::machine::{DeadLetter, Heard, Published, Verdict, WorkerReport};
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use hub_transport::{Death, Delivery, Message};
@@ -14,7 +14,7 @@ use crate::dispatcher::replies::ReplyTo;
 use crate::dispatcher::requests;
 use crate::dispatcher::{local, publish};
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
-use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, Results, ReturnReason, TaskEnded};
+use crate::wire::{FromWorker, Heartbeat, ResultMessage, Results};
 
 impl Driver {
     /// A message of the results queue.
@@ -82,17 +82,12 @@ impl Driver {
                 }
             }
             FromWorker::Returned(returned) => {
-                let why = match returned.reason {
-                    ReturnReason::UnknownModule => Returned::UnknownModule,
-                    ReturnReason::Busy => Returned::Busy,
-                    ReturnReason::Draining => Returned::Draining,
-                };
                 let attempt = Attempt { attempt: returned.attempt, incarnation: returned.incarnation };
-                note(self.machine.handle_returned(returned.id, attempt, why, &returned.worker, now));
+                note(self.machine.handle_returned(returned.id, attempt, returned.reason, &returned.worker, now));
             }
             FromWorker::Results(Results { worker, results, .. }) => {
                 for ended in results {
-                    note(self.machine.handle_result(task_result(ended, &worker), now));
+                    note(self.machine.handle_result(ended.into_result(&worker), now));
                 }
             }
         }
@@ -179,26 +174,6 @@ fn is_removed_by_policy(death: &Death) -> bool {
 fn note(verdict: Verdict) {
     if verdict != Verdict::Applied {
         tracing::debug!(?verdict, "a report changed nothing");
-    }
-}
-
-fn task_result(ended: TaskEnded, worker: &Arc<str>) -> TaskResult {
-    let took = ended.took();
-    let outcome = match ended.status {
-        ResultStatus::Success => Outcome::Success { data: ended.data.unwrap_or_else(hub_core::Json::null) },
-        ResultStatus::Running => Outcome::Launched { data: ended.data.unwrap_or_else(hub_core::Json::null) },
-        ResultStatus::Failed => Outcome::Failed {
-            msg: ended.msg.unwrap_or_else(|| "the task failed without saying why".into()),
-            error: ended.error.map(Arc::new),
-        },
-    };
-    TaskResult {
-        task: ended.id,
-        attempt: Attempt { attempt: ended.attempt, incarnation: ended.incarnation },
-        took,
-        outcome,
-        log: ended.log,
-        worker: Arc::clone(worker),
     }
 }
 
