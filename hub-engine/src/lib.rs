@@ -8,7 +8,6 @@ pub mod clock;
 pub mod dispatcher;
 pub mod http;
 pub mod operations;
-mod record;
 pub mod runner;
 pub mod store;
 pub mod wire;

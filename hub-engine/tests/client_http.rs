@@ -10,8 +10,7 @@ use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    BrokerHealth,
-    Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+    BrokerHealth, Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -156,6 +156,8 @@ async fn a_program_that_prints_without_end_is_cut_off_at_the_limit() {
     let tasks = Tasks::new();
     tasks.write_program("endless", "yes xxxxxxxx");
     let runner = tasks.runner().await;
-    let Ok(Outcome::Failed { msg, error: Some(error) }) = run(&runner, "endless", "[]").await.outcome else { panic!("it is too large") };
+    let Ok(Outcome::Failed { msg, error: Some(error) }) = run(&runner, "endless", "[]").await.outcome else {
+        panic!("it is too large")
+    };
     assert!(error.kind == ErrorKind::ResultTooLarge && msg.contains("which is the limit"), "{msg}");
 }

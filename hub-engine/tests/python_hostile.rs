@@ -214,7 +214,8 @@ async fn a_coroutine_that_breaks_its_process_is_not_lost() {
         let report = bench.run(module, "[]").await;
         assert_ne!(report.outcome, Err(NoOutcome::Cancelled), "{module}");
         // The next ones may still be given to the process that ends.
-        while bench.run("quick", "[]").await.outcome != Ok(Outcome::Success { data: hub_core::Json::from_checked("1") }) {
+        while bench.run("quick", "[]").await.outcome != Ok(Outcome::Success { data: hub_core::Json::from_checked("1") })
+        {
         }
     }
 }

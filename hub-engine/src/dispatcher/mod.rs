@@ -9,6 +9,7 @@
 
 mod batch;
 mod batches;
+mod desk;
 mod discard;
 mod driver;
 mod inputs;
@@ -17,10 +18,11 @@ mod lately;
 mod local;
 mod open_answers;
 mod publish;
+mod records;
 mod replies;
-mod requests;
 mod room;
 mod settings;
+mod submissions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ use crate::acks::Acks;
 use crate::clock::now;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
+use desk::FrontDesk;
 use driver::Driver;
 use inputs::Input;
 use intake::{Intake, STORE_READS};
@@ -116,14 +119,14 @@ impl Dispatcher {
         let open_answers = OpenAnswers::new(settings.answer_bytes);
         let largest_answer = replier.largest().unwrap_or(usize::MAX);
         let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, largest_answer));
+        let desk = FrontDesk::new(Arc::clone(&hub), replier, inputs.clone());
         let driver = Driver::new(
             machine,
             Arc::clone(&store),
             link.clone(),
-            replier,
             acks,
             settings,
-            Arc::clone(&hub),
+            desk,
             inputs.clone(),
             announce_ready,
             give_up,

@@ -27,7 +27,7 @@ pub(crate) use control::MAXIMUM_SHORTAGE;
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use ended::{ResultStatus, Span, TaskEnded};
 pub use names::Names;
-pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
+pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, RequestMessage, reads_many};
 pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;

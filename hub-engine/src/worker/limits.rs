@@ -60,7 +60,9 @@ mod tests {
             let fits = TaskReport::silent(make(nested(Json::MAX_DEPTH)));
             assert_eq!(hold(fits.clone(), false), fits);
             let report = hold(TaskReport::silent(make(nested(Json::MAX_DEPTH + 1))), false);
-            assert!(matches!(report.outcome, Ok(Outcome::Failed { error: Some(error), .. }) if error.kind == ErrorKind::ValueTooDeep));
+            assert!(
+                matches!(report.outcome, Ok(Outcome::Failed { error: Some(error), .. }) if error.kind == ErrorKind::ValueTooDeep)
+            );
         }
     }
 

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_locked_queue_is_read_from_the_reason() {
-        let locked = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'it's' in vhost '/'. It could be";
+        let locked =
+            "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'it's' in vhost '/'. It could be";
         assert_eq!(queue_in(locked), Some("it's"));
         assert_eq!(queue_in("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'"), Some("q"));
         assert_eq!(queue_in("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), Some("q"));

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hub_core::action::{Assignment, Change};
 use hub_core::machine::{EndedJob, Published};
-use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,8 +14,8 @@ use super::{Driver, End, sleep_until_instant};
 use crate::clock::now;
 use crate::dispatcher::batch::{Answer, Batch};
 use crate::dispatcher::discard::{LARGE, discard};
-use crate::dispatcher::inputs::{Ended, FinalOutcome, Input};
-use crate::dispatcher::publish::{self, Issue};
+use crate::dispatcher::inputs::{Ended, Input};
+use crate::dispatcher::publish::{self, FinalOutcome, Issue, Outcomes};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 use crate::wire::HeldAttempt;
@@ -61,7 +60,8 @@ impl Driver {
             }
         }
         for pool in effects.probes {
-            publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
+            let inputs = self.inputs.clone();
+            publish::probe(&self.link, &self.settings.names, pool, move |depth| drop(inputs.send(Input::Depth(depth))));
         }
         let wait = self.pending.commit_first || self.committing.as_ref().is_some_and(|batch| batch.commit_first);
         let (mut assignments, mut stops) = (effects.assignments, effects.stops);
@@ -99,18 +99,17 @@ impl Driver {
     fn publish_issues(&mut self, batch: u64, issues: Vec<Issue>) {
         if !issues.is_empty() {
             self.batches.publishing(batch);
-            self.publishing_bytes += issues.iter().map(Issue::bytes).sum::<usize>();
-            publish::issues(&self.link, issues, batch, self.inputs.clone());
+            let bytes = issues.iter().map(Issue::bytes).sum::<usize>();
+            self.publishing_bytes += bytes;
+            let inputs = self.inputs.clone();
+            publish::issues(&self.link, issues, move |outcomes| {
+                let _ = inputs.send(Input::Published { batch, bytes, outcomes });
+            });
         }
     }
 
     /// A part of a batch's issues has outcomes.
-    pub(super) fn handle_published(
-        &mut self,
-        batch: u64,
-        bytes: usize,
-        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
-    ) {
+    pub(super) fn handle_published(&mut self, batch: u64, bytes: usize, outcomes: Outcomes) {
         self.publishing_bytes -= bytes;
         let (mut again, now) = (Vec::new(), now());
         for (task, attempt, outcome) in outcomes {
@@ -283,11 +282,7 @@ impl Driver {
             }
         }
         self.acks.send_all(&self.link).await;
-        self.replier.flush().await;
-        let refused = self.replier.refused();
-        if refused > 0 {
-            tracing::info!(messages = refused, "messages that were not answered because of their reply_to");
-        }
+        self.desk.close().await;
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }

@@ -10,9 +10,7 @@ use hub_transport::{Death, Delivery, Message};
 use super::Driver;
 use crate::clock::{now, steady};
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::replies::ReplyTo;
-use crate::dispatcher::requests;
-use crate::dispatcher::{local, publish};
+use crate::dispatcher::publish;
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
 use crate::wire::{FromWorker, Heartbeat, ResultMessage, Results};
 
@@ -29,14 +27,13 @@ impl Driver {
                 self.hold(at, true);
             }
             Ok(ResultMessage::Posted(update)) => {
-                let reply = self.replier.reply_to(&delivery.message);
-                self.handle_posted(update, reply);
+                self.handle_posted(update, &delivery.message);
                 self.hold(at, true);
             }
             Err(error) => {
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "ignored a result");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
+                self.desk.refuse(&delivery.message, refusal);
                 self.hold(at, true);
             }
         }
@@ -48,28 +45,16 @@ impl Driver {
         tracing::warn!(%exchange, %key, "refused {what}: it came by another exchange or under another key than it must");
         let message = format!("{what} under the key {key:?} of the exchange {exchange:?} is not accepted");
         let refusal = RequestError::new(RequestErrorKind::InvalidRequest, message);
-        self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
+        self.desk.refuse(&delivery.message, refusal);
     }
 
     /// A result from outside, from the results queue.
-    fn handle_posted(&mut self, update: ResultUpdate, reply: ReplyTo) {
-        let task = update.id;
-        match self.post(task, local::update_of(&update)) {
-            Some(outcome) => {
-                if let Err(error) = &outcome {
-                    tracing::warn!(%task, %error, "refused a result from outside");
-                }
-                let replier = self.replier.clone();
-                let tell = move || replier.send(&reply, outcome.map(|()| requests::Id { id: task }));
-                self.pending.answers.push(Answer::new(tell));
-            }
-            // The job may have ended a moment ago: the store is asked when it knows.
-            None => {
-                let (hub, replier) = (Arc::clone(&self.hub), self.replier.clone());
-                let tell = move || requests::posted_late(&hub, &replier, reply, update);
-                self.pending.answers.push(Answer::new(tell));
-            }
-        }
+    fn handle_posted(&mut self, update: ResultUpdate, message: &Message) {
+        let answer = match self.post(update.id, update.to_update()) {
+            Some(outcome) => Answer::new(self.desk.posted(message, update.id, outcome)),
+            None => Answer::new(self.desk.posted_late(message, update)),
+        };
+        self.pending.answers.push(answer);
     }
 
     pub(super) fn handle_worker(&mut self, report: FromWorker) {
