@@ -6,6 +6,7 @@ mod bundle;
 pub mod client;
 pub mod clock;
 pub mod dispatcher;
+pub mod events;
 pub mod http;
 pub mod operations;
 pub mod runner;

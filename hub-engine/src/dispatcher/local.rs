@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::inputs::{Ask, Input};
 use super::intake::{Intake, stopping};
 use super::open_answers::OpenAnswers;
+use crate::events::Events;
 use crate::operations::{
     Answer, BrokerHealth, HealthReport, Hub, JobFilter, JobPage, Request, RequestError, RequestErrorKind, ResultUpdate,
     WorkerInfo,
@@ -20,6 +21,7 @@ pub(super) struct LocalHub {
     pub(super) intake: Intake,
     link: watch::Receiver<LinkHealth>,
     incarnation: u64,
+    events: Events,
     pub(super) open_answers: OpenAnswers,
     /// Maximum size of a part of an answer that is to fit into one message, in bytes.
     pub(super) largest_answer: usize,
@@ -41,6 +43,10 @@ impl Hub for LocalHub {
             Request::Health => Answer::Health(self.report().await?),
         })
     }
+
+    fn events(&self) -> Option<Events> {
+        Some(self.events.clone())
+    }
 }
 
 impl LocalHub {
@@ -49,10 +55,11 @@ impl LocalHub {
         intake: Intake,
         link: watch::Receiver<LinkHealth>,
         incarnation: u64,
+        events: Events,
         open_answers: OpenAnswers,
         largest_answer: usize,
     ) -> Self {
-        Self { intake, link, incarnation, open_answers, largest_answer }
+        Self { intake, link, incarnation, events, open_answers, largest_answer }
     }
 
     /// Asks the loop.

@@ -36,6 +36,7 @@ use uuid::Uuid;
 
 use crate::acks::Acks;
 use crate::clock::now;
+use crate::events::Events;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
 use desk::FrontDesk;
@@ -118,7 +119,10 @@ impl Dispatcher {
         let room = Arc::clone(&intake.room);
         let open_answers = OpenAnswers::new(settings.answer_bytes);
         let largest_answer = replier.largest().unwrap_or(usize::MAX);
-        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, largest_answer));
+        let events_of_jobs = Events::new(incarnation);
+        let health = link.health();
+        let hub = LocalHub::new(intake, health, incarnation, events_of_jobs.clone(), open_answers, largest_answer);
+        let hub = Arc::new(hub);
         let desk = FrontDesk::new(Arc::clone(&hub), replier, inputs.clone());
         let driver = Driver::new(
             machine,
@@ -127,6 +131,7 @@ impl Dispatcher {
             acks,
             settings,
             desk,
+            events_of_jobs,
             inputs.clone(),
             announce_ready,
             give_up,

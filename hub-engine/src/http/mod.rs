@@ -5,6 +5,7 @@ mod api;
 mod body;
 mod connections;
 mod document;
+mod events;
 mod guard;
 mod query;
 mod routes;

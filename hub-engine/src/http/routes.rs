@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::answer::{Refused, Reply, created, ok, with_status};
 use super::api::Api;
 use super::query::{Query, parse};
-use super::{body, document, guard};
+use super::{body, document, events, guard};
 use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
@@ -52,6 +52,7 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),
+        route("/api/v1/events", "get", get(events::watch)),
         route("/api/v1/workers", "get", get(workers)),
         route("/api/v1/health", "get", get(health)),
         open("/api/v1/health/live", "get", get(live)),

@@ -14,9 +14,10 @@ use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 use super::posted::ResultUpdate;
 use super::record::Record;
 use super::request::Request;
+use crate::events::Events;
 
 /// A Hub that can be asked: in the same process, over the broker or over HTTP. [`Hub::call`] is all that one has to
-/// implement; every other method makes a [`Request`] and takes its [`Answer`] apart.
+/// implement; the other operations make a [`Request`] and take its [`Answer`] apart.
 #[async_trait]
 pub trait Hub: Send + Sync + 'static {
     /// Carries a request out.
@@ -24,6 +25,11 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// Those of the methods below, and those of reaching the Hub.
     async fn call(&self, request: Request) -> Result<Answer, RequestError>;
+
+    /// What changes, where the dispatcher is in this process.
+    fn events(&self) -> Option<Events> {
+        None
+    }
 
     /// Submits a job and returns its id, once the dispatcher has stored it.
     ///

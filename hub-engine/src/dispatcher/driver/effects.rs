@@ -45,7 +45,7 @@ impl Driver {
         // What is cancelled must be in the store before it is stopped, as in the turn that began it.
         self.pending.commit_first |= self.machine.is_sweeping();
         self.machine.poll_actions(now(), &mut self.actions);
-        let effects = self.pending.absorb(&mut self.actions);
+        let effects = self.pending.absorb(&mut self.actions, self.events.are_recorded());
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
             self.refused.remove(&id);
@@ -181,6 +181,7 @@ impl Driver {
 
     pub(super) fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
+        self.events.publish(batch.notices);
         batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {

@@ -33,6 +33,7 @@ use super::room::Room;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS, UNROUTED};
 use crate::acks::Acks;
 use crate::clock::{now, sleep_until, steady};
+use crate::events::Events;
 use crate::operations::RequestError;
 use crate::store::{Store, StoreError};
 use echo::Echo;
@@ -60,6 +61,8 @@ pub(super) struct Driver {
     settings: DispatcherSettings,
     /// Where clients are answered.
     desk: Arc<FrontDesk>,
+    /// What changes, for watchers.
+    events: Events,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
     /// Why the loop gave up, if it did.
@@ -105,6 +108,7 @@ impl Driver {
         acks: Acks,
         settings: DispatcherSettings,
         desk: Arc<FrontDesk>,
+        events: Events,
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
         broken: watch::Sender<Option<Arc<StoreError>>>,
@@ -123,6 +127,7 @@ impl Driver {
             echo_key: settings.names.echo_key(id),
             settings,
             desk,
+            events,
             inputs,
             ready,
             broken,
