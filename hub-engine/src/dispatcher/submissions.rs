@@ -46,7 +46,7 @@ impl LocalHub {
     /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
     ///
     /// # Errors
-    /// As [`Intake::check`].
+    /// Those of [`super::intake::Intake::check`].
     pub(super) async fn check(
         &self,
         arrival: Arrival,

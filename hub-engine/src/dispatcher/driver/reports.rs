@@ -1,7 +1,5 @@
 //! What workers and the broker report: starts, results, heartbeats, and what went astray.
 
-use std::sync::Arc;
-
 use hub_core::machine::{DeadLetter, Heard, Published, Verdict, WorkerReport};
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
