@@ -111,7 +111,7 @@ async fn a_program_that_cannot_run_says_why_and_runs_as_soon_as_it_can() {
     }
     let report = run(&runner, "greet", "[]").await;
     let Ok(Outcome::Failed { msg, error: Some(error) }) = report.outcome else { panic!("{report:?}") };
-    assert_eq!((msg.as_str(), error.kind), (why, ErrorKind::BrokenModule));
+    assert_eq!((&*msg, error.kind), (why, ErrorKind::BrokenModule));
     tasks.set_mode("greet.sh", 0o755);
     assert_eq!(run(&runner, "greet", "[]").await.outcome, success("1"));
     // Where it cannot be seen in advance, it is said when it is tried.
