@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::Capability;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,6 +43,8 @@ pub enum ErrorKind {
     Configuration,
     /// The broker does not speak as agreed, or the client library failed.
     Protocol,
+    /// The backend cannot do this: see [`crate::Capabilities`].
+    Unsupported,
 }
 
 /// What was being done.
@@ -69,6 +73,12 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
         Self { kind, operation, message: message.into(), queue: None, source: None }
+    }
+
+    /// What was asked needs a capability that the backend does not have.
+    #[must_use]
+    pub fn unsupported(operation: Operation, needs: Capability) -> Self {
+        Self::new(ErrorKind::Unsupported, operation, format!("the broker cannot do this (capability {needs})"))
     }
 
     /// The same with the error that caused it.

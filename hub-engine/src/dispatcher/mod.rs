@@ -73,6 +73,15 @@ pub enum DispatcherError {
     /// The store could not be read or written.
     #[error("failed to start from the store")]
     Store(#[from] StoreError),
+    /// The broker cannot keep a second dispatcher out, and the settings do not say that there is none.
+    #[error(
+        "{broker} cannot keep a second dispatcher out, and two dispatchers take each other's results: make sure that only one serves \
+         this Hub, and set `only_dispatcher`"
+    )]
+    NoLock {
+        /// The transport.
+        broker: String,
+    },
 }
 
 impl Dispatcher {
@@ -80,27 +89,36 @@ impl Dispatcher {
     /// [`Dispatcher::stop`].
     ///
     /// # Errors
-    /// Where the store cannot be read or written.
+    /// Where the store cannot be read or written, or the broker cannot keep a second dispatcher out.
     pub async fn start(
         transport: Arc<dyn Transport>,
         store: Arc<dyn Store>,
         settings: DispatcherSettings,
     ) -> Result<Self, DispatcherError> {
+        let capabilities = transport.capabilities();
+        if !capabilities.exclusive && !settings.only_dispatcher {
+            return Err(DispatcherError::NoLock { broker: transport.describe() });
+        }
+        if !capabilities.counts {
+            tracing::info!(
+                "the broker cannot count the messages of a queue: a task that it loses is not handed out again by itself"
+            );
+        }
         let incarnation = store.begin_incarnation().await?;
-        let max_message_bytes = transport.capabilities().max_message_bytes;
+        let max_message_bytes = capabilities.max_message_bytes;
         let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
         }
         for mut job in unfinished {
-            if settings.broker_forgets {
+            if settings.broker_forgets || !capabilities.durable {
                 job.tasks.iter_mut().for_each(|task| Arc::make_mut(task).confirmed = false);
             }
             machine.restore(job, now());
         }
         let unique = Uuid::new_v4();
-        let plan = settings.plan(unique);
+        let plan = settings.plan(unique, &capabilities);
         let acks = Acks::new(&plan, GATHER);
         let (link, events) = Link::start(transport, plan);
         let replier = Replier::start(link.clone(), max_message_bytes);
@@ -130,6 +148,7 @@ impl Dispatcher {
             link.clone(),
             acks,
             settings,
+            capabilities,
             desk,
             events_of_jobs,
             inputs.clone(),

@@ -53,10 +53,11 @@ impl Issue {
         self.message.body.len()
     }
 
-    /// `exchange`: [`Names::tasks`].
-    pub(super) fn new(exchange: &Text, assignment: Assignment) -> Self {
+    /// `exchange`: [`Names::tasks`]. `mandatory`: whether the broker reports that no queue takes it.
+    pub(super) fn new(exchange: &Text, assignment: Assignment, mandatory: bool) -> Self {
         let (task, attempt) = (assignment.task, assignment.attempt);
-        Self { task, attempt, message: task_message(exchange.clone(), assignment) }
+        let message = Message { mandatory, ..task_message(exchange.clone(), assignment) };
+        Self { task, attempt, message }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod attempts;
 mod crew;
+mod dead_letters;
 mod heartbeat;
 mod internal;
 mod limits;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::acks::Acks;
 use crate::runner::Runner;
+use dead_letters::DeadLetters;
 use results::Results;
 use serve::{Order, Serve};
 
@@ -50,11 +52,13 @@ impl Worker {
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
         let plan = settings.plan();
-        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(transport.capabilities().max_message_bytes));
+        let capabilities = transport.capabilities();
+        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(capabilities.max_message_bytes));
+        let dead_letters = DeadLetters::new(&capabilities);
         let (link, events) = Link::start(transport, plan);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
-        let serve = Serve::new(settings, link.clone(), acks, results, runner, announce_ready);
+        let serve = Serve::new(settings, link.clone(), acks, results, dead_letters, runner, announce_ready);
         let serving = tokio::spawn(serve.run(events, inbox));
         Self { link, orders, ready, serving }
     }

@@ -85,17 +85,29 @@ impl Reporter {
         }
     }
 
+    /// Publishes a message that is given up where the broker would have put it; returns when the broker has it.
+    pub(super) async fn dead_letter(&self, message: Message) {
+        let message = Message { exchange: self.names.dead().into(), mandatory: false, ..message };
+        if let Err(Undelivered::Refused(reason)) = self.publish(message).await {
+            tracing::error!(reason, "the broker refused a dead letter");
+        }
+    }
+
     fn results(&self, results: Vec<TaskEnded>) -> Results {
         Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results }
     }
 
-    /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
-    /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
     async fn deliver(&self, (task, attempt): Key, kind: &str, body: Bytes) -> Result<(), Undelivered> {
         let Attempt { attempt, incarnation } = attempt;
         let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)
             .with_message_id(format!("{task}.{incarnation}.{attempt}.{kind}"));
         message.content_type = Some(wire::JSON);
+        self.publish(message).await
+    }
+
+    /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
+    /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
+    async fn publish(&self, message: Message) -> Result<(), Undelivered> {
         loop {
             match self.link.publish(message.clone()).await {
                 Outcome::Confirmed => return Ok(()),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::attempts::{Arrival, Attempts, Issue, Key};
 use super::crew::Crew;
+use super::dead_letters::DeadLetters;
 use super::heartbeat;
 use super::internal::Internal;
 use super::pace::Pace;
@@ -48,6 +49,7 @@ pub(super) struct Serve {
     attempts: Attempts,
     results: Results,
     acks: Acks,
+    dead_letters: DeadLetters,
     pace: Pace,
     shortage: Shortage,
     ready: watch::Sender<bool>,
@@ -65,6 +67,7 @@ impl Serve {
         link: Link,
         acks: Acks,
         results: Results,
+        dead_letters: DeadLetters,
         runner: Arc<dyn Runner>,
         ready: watch::Sender<bool>,
     ) -> Self {
@@ -79,6 +82,7 @@ impl Serve {
             attempts: Attempts::default(),
             results,
             acks,
+            dead_letters,
             pace: Pace::new(),
             shortage: Shortage::new(),
             ready,
@@ -185,9 +189,13 @@ impl Serve {
             Err(error) => {
                 // The dispatcher reads the dead-letter queue, and knows what to do with what it finds.
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "handed back a message that is no task");
-                return self.settle(at, Settlement::DeadLetter).await;
+                return self.give_up(at, delivery).await;
             }
         };
+        if self.dead_letters.is_given_up(delivery) {
+            tracing::warn!(task = %task.id, "gave up a task that was delivered too often: the workers that took it were lost");
+            return self.give_up(at, delivery).await;
+        }
         if self.draining {
             return self.settle(at, Settlement::Requeue).await;
         }
@@ -369,6 +377,18 @@ impl Serve {
                 self.link.pause(pool).await;
             }
         }
+    }
+
+    /// Brings a delivery to the dead letters, which the dispatcher reads.
+    async fn give_up(&mut self, at: DeliveryRef, delivery: &Delivery) {
+        if !self.dead_letters.are_published_here() {
+            return self.settle(at, Settlement::DeadLetter).await;
+        }
+        let (reporter, internal, message) = (self.reporter.clone(), self.internal.clone(), delivery.message.clone());
+        tokio::spawn(async move {
+            reporter.dead_letter(message).await;
+            let _ = internal.send(Internal::GivenBack(at));
+        });
     }
 
     async fn settle(&mut self, at: DeliveryRef, settlement: Settlement) {

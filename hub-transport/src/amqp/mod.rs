@@ -2,6 +2,7 @@
 //! bookkeeping of windows and deliveries, and the broker's error codes. It must not know either client.
 
 mod address;
+mod capabilities;
 mod check;
 mod codes;
 mod end;
@@ -15,6 +16,7 @@ mod tls;
 mod window;
 
 pub use address::AmqpAddress;
+pub use capabilities::RABBITMQ;
 pub use check::{check_message, check_name};
 pub use codes::{kind_of_code, queue_in, size_limit};
 pub use end::{End, asked_for_end};

@@ -5,6 +5,7 @@
 //! (messages by age, queues by disuse) is looked at when the queue is used, not by a timer.
 
 mod broker;
+mod limits;
 mod queue;
 mod routing;
 mod session;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Transport};
+use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Topology, Transport};
 use broker::State;
 use session::MemorySession;
 
@@ -31,11 +32,28 @@ impl MemoryBroker {
         Self::default()
     }
 
+    /// A broker that can do only this: what it lacks it refuses (`Unsupported`) or ignores, as [`Capabilities`] says. It stands for
+    /// other brokers in tests.
+    #[must_use]
+    pub fn with_capabilities(capabilities: Capabilities) -> Self {
+        let broker = Self::default();
+        broker.lock().capabilities = capabilities;
+        broker
+    }
+
     /// The same with a limit on the size of a message body, in bytes.
     #[must_use]
     pub fn with_max_message_bytes(self, limit: usize) -> Self {
-        self.lock().max_message_bytes = Some(limit);
+        self.lock().capabilities.max_message_bytes = Some(limit);
         self
+    }
+
+    /// Makes exchanges, queues and bindings as the operators of a broker do, whatever its sessions may declare.
+    ///
+    /// # Errors
+    /// `Conflict` where something exists with other properties, `NotFound` where something to be bound does not exist.
+    pub fn provide(&self, topology: &Topology) -> Result<()> {
+        self.lock().provide(topology)
     }
 
     /// A way to connect to this broker.
@@ -44,7 +62,8 @@ impl MemoryBroker {
         Arc::new(MemoryTransport(self.clone()))
     }
 
-    /// Ends every session, as a crash of the broker does. What is durable stays.
+    /// Ends every session, as a crash of the broker does. What is durable stays; nothing, where the broker is not
+    /// [`Capabilities::durable`].
     pub fn restart(&self) {
         let mut state = self.lock();
         state.drop_sessions("the broker was restarted");
@@ -110,7 +129,7 @@ impl Transport for MemoryTransport {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { durable: true, reports_blocked: true, max_message_bytes: self.0.lock().max_message_bytes }
+        self.0.lock().capabilities
     }
 
     async fn connect(&self) -> Result<Arc<dyn Session>> {

@@ -59,7 +59,8 @@ impl Driver {
                 discard(ended, tasks);
             }
         }
-        for pool in effects.probes {
+        // A broker that cannot count is not asked: what it loses is not noticed then.
+        for pool in effects.probes.into_iter().filter(|_| self.capabilities.counts) {
             let inputs = self.inputs.clone();
             publish::probe(&self.link, &self.settings.names, pool, move |depth| drop(inputs.send(Input::Depth(depth))));
         }
@@ -88,7 +89,10 @@ impl Driver {
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
         if !assignments.is_empty() {
             let exchange = self.settings.names.tasks().into();
-            let issues = assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment)).collect();
+            // Without an alternate exchange a task that no queue takes has to come back another way.
+            let mandatory = !self.capabilities.alternate_exchanges;
+            let issues =
+                assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment, mandatory)).collect();
             self.publish_issues(batch, issues);
         }
         if !stops.is_empty() {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use hub_core::JobId;
 use hub_core::action::Action;
 use hub_core::machine::Machine;
-use hub_transport::Delivery;
+use hub_transport::{Capabilities, Delivery};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -59,6 +59,8 @@ pub(super) struct Driver {
     store_works: Arc<AtomicBool>,
     link: Link,
     settings: DispatcherSettings,
+    /// What the broker can do.
+    capabilities: Capabilities,
     /// Where clients are answered.
     desk: Arc<FrontDesk>,
     /// What changes, for watchers.
@@ -107,6 +109,7 @@ impl Driver {
         link: Link,
         acks: Acks,
         settings: DispatcherSettings,
+        capabilities: Capabilities,
         desk: Arc<FrontDesk>,
         events: Events,
         inputs: mpsc::UnboundedSender<Input>,
@@ -126,6 +129,7 @@ impl Driver {
             echo: Echo::new(settings.echo_interval()),
             echo_key: settings.names.echo_key(id),
             settings,
+            capabilities,
             desk,
             events,
             inputs,
