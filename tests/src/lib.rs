@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod crowd;
 pub mod docs;
+pub mod evaluator;
 mod examples;
 mod failures;
 pub mod fuzzing;

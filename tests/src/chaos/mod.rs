@@ -1,7 +1,7 @@
 //! A Hub under torment: random jobs, random troubles, and somebody who knows what must come out of it.
 
 mod chance;
-mod evaluator;
+mod expected;
 mod generator;
 mod left_over;
 mod mayhem;
@@ -11,7 +11,6 @@ mod settings;
 mod traffic;
 
 pub use chance::Chance;
-pub use evaluator::{Expected, evaluate};
 pub use generator::generate;
 pub use left_over::Mark;
 pub use mayhem::{Mayhem, Trouble};
