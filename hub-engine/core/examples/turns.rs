@@ -105,8 +105,7 @@ impl Bench {
             None => Outcome::Failed { msg: "no".into(), error: None },
         };
         let result = TaskResult {
-            task: assignment.task,
-            attempt: assignment.attempt,
+            issue: assignment.issue,
             outcome,
             log: None,
             worker: "w".into(),

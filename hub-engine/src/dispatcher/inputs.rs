@@ -8,7 +8,7 @@ use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
-use hub_core::{Attempt, JobId, TaskId};
+use hub_core::{IssueId, JobId, TaskId};
 use hub_core::{Steady, Timestamp};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
@@ -55,7 +55,7 @@ pub(super) enum Input {
         /// How large the messages were together.
         bytes: usize,
         /// How each ended.
-        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
+        outcomes: Vec<(IssueId, FinalOutcome)>,
     },
     /// So many messages waited in a pool's queue and among the results, when the broker was asked.
     Depth {

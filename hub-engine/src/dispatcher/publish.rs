@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
+use hub_core::IssueId;
 use hub_core::action::Assignment;
-use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::Link;
 use hub_transport::{ErrorKind, Message, Outcome, Text};
 use tokio::sync::mpsc;
 
 use super::inputs::{FinalOutcome, Input};
 use crate::clock::steady;
-use crate::wire::{self, Control, ControlMessage, HeldAttempt, Names, TaskMessage};
+use crate::wire::{self, Control, ControlMessage, Names, TaskMessage};
 
 /// An issue of a task as it goes out.
 #[derive(Clone, Debug)]
 pub(super) struct Issue {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    pub(super) id: IssueId,
     message: Message,
 }
 
@@ -28,8 +27,7 @@ impl Issue {
 
     /// `exchange`: [`Names::tasks`].
     pub(super) fn new(exchange: &Text, assignment: Assignment) -> Self {
-        let (task, attempt) = (assignment.task, assignment.attempt);
-        Self { task, attempt, message: task_message(exchange.clone(), assignment) }
+        Self { id: assignment.issue, message: task_message(exchange.clone(), assignment) }
     }
 }
 
@@ -41,7 +39,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
     tokio::spawn(async move {
         let mut outcomes = Vec::with_capacity(issues.len());
         for (issue, outcome) in issues.into_iter().zip(receipts.await) {
-            let (task, attempt) = (issue.task, issue.attempt);
+            let id = issue.id;
             let outcome = match outcome {
                 Outcome::Confirmed => FinalOutcome::Confirmed,
                 Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
@@ -51,7 +49,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
                 Outcome::Unknown(_) if link.is_closed() => return,
                 Outcome::Unknown(_) => FinalOutcome::Unknown(Box::new(issue)),
             };
-            outcomes.push((task, attempt, outcome));
+            outcomes.push((id, outcome));
         }
         let _ = report.send(Input::Published { batch, bytes, outcomes });
     });
@@ -75,7 +73,7 @@ pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: mpsc::Un
 }
 
 /// Tells every worker to stop these issues. Workers that miss it only do work that nobody wants.
-pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<HeldAttempt>) {
+pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<IssueId>) {
     control(link, names, Control::Stop { tasks });
 }
 
@@ -102,7 +100,7 @@ fn task_message(exchange: Text, assignment: Assignment) -> Message {
     message
 }
 
-/// The ids of a task message, for what found no queue or killed its workers.
-pub(super) fn decode_stray(message: &Message) -> Option<(TaskId, Attempt)> {
-    TaskMessage::decode(&message.body).ok().map(|task| (task.id, task.attempt))
+/// The issue that a task message carries, for what found no queue or killed its workers.
+pub(super) fn decode_stray(message: &Message) -> Option<IssueId> {
+    TaskMessage::decode(&message.body).ok().map(|task| task.issue)
 }

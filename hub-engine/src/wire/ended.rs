@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::state::{ErrorKind, TaskError};
-use hub_core::{Attempt, Json, TaskId, Timestamp};
+use hub_core::{IssueId, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{HeldAttempt, brief, not_a_number, object};
+use super::{brief, not_a_number, object};
 use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
@@ -16,7 +16,7 @@ pub struct TaskEnded {
     /// The task.
     pub id: TaskId,
     /// Which issue: counted per task.
-    pub attempt: u32,
+    pub issue: u32,
     /// Which issue: the dispatcher's start.
     pub incarnation: u64,
     /// How it ended.
@@ -60,10 +60,10 @@ impl TaskEnded {
         Duration::from_millis(self.ended_at.as_millis().saturating_sub(self.started_at.as_millis()))
     }
 
-    /// The task and its issue.
+    /// The issue that has ended.
     #[must_use]
-    pub const fn key(&self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    pub const fn issue_id(&self) -> IssueId {
+        IssueId { task: self.id, number: self.issue, incarnation: self.incarnation }
     }
 
     /// Reads one. A result that names its issue and is wrong otherwise is a failure of that task, with the reason: an
@@ -73,17 +73,17 @@ impl TaskEnded {
     /// Where it does not name an issue.
     pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
         object::from_slice::<Self>(text).or_else(|error| {
-            let issue: HeldAttempt = object::from_slice(text)?;
+            let issue: IssueId = object::from_slice(text)?;
             Ok(Self::unreadable(issue, worker, &brief(&error)))
         })
     }
 
     /// The failure of an issue whose result cannot be read.
-    fn unreadable(issue: HeldAttempt, worker: &str, why: &str) -> Self {
-        tracing::warn!(worker, task = %issue.id, why, "a worker reported a result that cannot be read: the task fails");
+    fn unreadable(issue: IssueId, worker: &str, why: &str) -> Self {
+        tracing::warn!(worker, task = %issue.task, why, "a worker reported a result that cannot be read: the task fails");
         Self {
-            id: issue.id,
-            attempt: issue.attempt,
+            id: issue.task,
+            issue: issue.number,
             incarnation: issue.incarnation,
             status: ResultStatus::Failed,
             data: None,
@@ -100,8 +100,7 @@ impl TaskEnded {
         if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
             return self;
         }
-        let issue = HeldAttempt { id: self.id, attempt: self.attempt, incarnation: self.incarnation };
-        Self::unreadable(issue, worker, "its data has NaN or Infinity, which JSON does not have")
+        Self::unreadable(self.issue_id(), worker, "its data has NaN or Infinity, which JSON does not have")
     }
 }
 
@@ -127,7 +126,7 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T
 mod tests {
     use super::*;
 
-    const ISSUE: &str = r#""id":"00000000-0000-0007-0000-000000000001","attempt":1,"incarnation":2"#;
+    const ISSUE: &str = r#""id":"00000000-0000-0007-0000-000000000001","issue":1,"incarnation":2"#;
 
     fn read(rest: &str) -> TaskEnded {
         TaskEnded::read(format!("{{{ISSUE}{rest}}}").as_bytes(), "w").unwrap()
@@ -137,7 +136,7 @@ mod tests {
     fn what_may_be_absent_may_be_absent() {
         let ended = read(r#","status":"SUCCESS""#);
         assert_eq!((ended.status, ended.data, ended.error), (ResultStatus::Success, None, None));
-        assert_eq!(ended.attempt, 1);
+        assert_eq!(ended.issue, 1);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use control::{Control, ControlMessage, Heartbeat};
 pub use ended::{ResultStatus, TaskEnded};
 pub use names::Names;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
-pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
+pub use result::{FromWorker, ResultMessage, Results, ReturnReason, Returned, RunningIssue, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;
 

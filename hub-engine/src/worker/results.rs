@@ -1,9 +1,7 @@
 //! Gathers results into messages: under load one message for many, when idle one for each at once.
 
-use hub_core::Attempt;
-use hub_core::Timestamp;
+use hub_core::{IssueId, Timestamp};
 
-use super::attempts::Key;
 use crate::bundle::Bounds;
 use crate::runner::{Outcome, TaskReport};
 use crate::wire::{ResultStatus, TaskEnded};
@@ -44,8 +42,7 @@ pub(super) struct Results {
 
 impl Told {
     /// What there is to tell of what a runner reports.
-    pub(super) fn of((id, attempt): Key, report: TaskReport, span: Span) -> Self {
-        let Attempt { attempt, incarnation } = attempt;
+    pub(super) fn of(issue: IssueId, report: TaskReport, span: Span) -> Self {
         let (status, data, msg, error) = match report.outcome {
             Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
             Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
@@ -56,7 +53,8 @@ impl Told {
         };
         let Span { started_at, ended_at } = span;
         let log = report.log.map(Into::into);
-        Self::Result(TaskEnded { id, attempt, incarnation, status, data, msg, error, log, started_at, ended_at })
+        let IssueId { task: id, number: issue, incarnation } = issue;
+        Self::Result(TaskEnded { id, issue, incarnation, status, data, msg, error, log, started_at, ended_at })
     }
 }
 
@@ -88,16 +86,16 @@ fn size(ended: &TaskEnded) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::{JobId, Json};
+    use hub_core::{Issue, JobId, Json};
     use uuid::Uuid;
 
     use super::*;
 
     fn ended(task: u32, data: String) -> TaskEnded {
-        let key = (JobId::new(Uuid::from_u128(1 << 64)).task(task), Attempt { attempt: 1, incarnation: 1 });
+        let issue = Issue { number: 1, incarnation: 1 }.of(JobId::new(Uuid::from_u128(1 << 64)).task(task));
         let at = Timestamp::from_millis(0);
         let report = TaskReport::silent(Outcome::Success { data: Json::from_checked(data) });
-        match Told::of(key, report, Span { started_at: at, ended_at: at }) {
+        match Told::of(issue, report, Span { started_at: at, ended_at: at }) {
             Told::Result(ended) => ended,
             told => panic!("{told:?} of a success"),
         }

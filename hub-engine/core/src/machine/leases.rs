@@ -9,24 +9,24 @@ use super::types::{WorkerId, WorkerReport};
 use super::workers::{Heard, LostIssue};
 use crate::action::Action;
 use crate::state::ErrorKind;
-use crate::{Attempt, JobId, Now, Steady, TaskId, TaskStatus};
+use crate::{IssueId, JobId, Now, Steady, TaskStatus};
 
 impl Machine {
     /// A worker runs these and holds a lease on them.
-    pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Now) {
-        for (task, attempt) in held {
-            self.handle_running(worker, *task, *attempt, Duration::ZERO, now);
+    pub fn handle_started(&mut self, worker: &WorkerId, held: &[IssueId], now: Now) {
+        for issue in held {
+            self.handle_running(worker, *issue, Duration::ZERO, now);
         }
     }
 
     /// The same for one task that has run for `ran`: it began that much earlier.
-    pub fn handle_running(&mut self, worker: &WorkerId, task: TaskId, attempt: Attempt, ran: Duration, now: Now) {
-        if let Ok((id, index)) = self.awaited(task, attempt) {
-            self.lease(id, index, attempt, worker, ran, now);
+    pub fn handle_running(&mut self, worker: &WorkerId, issue: IssueId, ran: Duration, now: Now) {
+        if let Ok((id, index)) = self.awaited(issue) {
+            self.lease(id, index, issue, worker, ran, now);
         }
     }
 
-    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, ran: Duration, now: Now) {
+    fn lease(&mut self, id: JobId, index: u32, issue: IssueId, worker: &WorkerId, ran: Duration, now: Now) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -34,8 +34,8 @@ impl Machine {
             // Known already; or a second worker has it from the broker, and inherits it if the first is lost.
             return;
         }
-        self.pools.get_mut(job.spec(index).pool()).leave_window(id.task(index));
-        self.workers.hold(worker, id.task(index), attempt, now);
+        self.pools.get_mut(job.spec(index).pool()).leave_window(issue.task);
+        self.workers.hold(worker, issue, now);
         let live = job.task_mut(index);
         live.place = Place::Leased;
         let state = live.state_mut();
@@ -53,20 +53,20 @@ impl Machine {
         if heard != Heard::Taken {
             return heard;
         }
-        for (task, attempt) in held {
-            match self.awaited(task, attempt) {
+        for issue in held {
+            match self.awaited(issue) {
                 // The report that it was started may still be on its way.
-                Ok((id, index)) => self.lease(id, index, attempt, &worker, Duration::ZERO, now),
+                Ok((id, index)) => self.lease(id, index, issue, &worker, Duration::ZERO, now),
                 // No result is expected: it was cancelled, lost or settled from outside while the worker could
                 // not be told, or has just ended; then the order to stop it meets nothing.
-                Err(_) => self.actions.push(Action::Stop { task, attempt }),
+                Err(_) => self.actions.push(Action::Stop(issue)),
             }
         }
-        for (task, attempt) in present {
-            if let Ok((id, index)) = self.awaited(task, attempt)
+        for issue in present {
+            if let Ok((id, index)) = self.awaited(issue)
                 && let Some(job) = self.jobs.get(&id)
             {
-                self.pools.get_mut(job.spec(index).pool()).sign(task, now.steady);
+                self.pools.get_mut(job.spec(index).pool()).sign(issue.task, now.steady);
             }
         }
         for name in &pools {
@@ -138,8 +138,8 @@ impl Machine {
 
     /// A worker's lease on an issue has run out.
     fn lose(&mut self, issue: LostIssue, died: bool, now: Now) {
-        let LostIssue { task, attempt, heir } = issue;
-        let Ok((id, index)) = self.awaited(task, attempt) else {
+        let LostIssue { issue, heir } = issue;
+        let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
         let Some(job) = self.jobs.get_mut(&id) else {
@@ -153,7 +153,7 @@ impl Machine {
             return self.fail(id, index, ErrorKind::WorkerLost, msg, now.wall);
         }
         if let Some(heir) = heir {
-            self.workers.hold(&heir, task, attempt, now);
+            self.workers.hold(&heir, issue, now);
             state.worker = Some(heir);
             job.persist_task(index, &mut self.actions);
         } else {

@@ -85,10 +85,10 @@ impl Machine {
             let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
             state.error = Some(Arc::new(error));
         }
-        let attempt = state.attempt.filter(|_| is_running);
+        let issue = state.issue.filter(|_| is_running);
         self.release(id, index);
-        if let Some(attempt) = attempt {
-            self.actions.push(Action::Stop { task, attempt });
+        if let Some(issue) = issue {
+            self.actions.push(Action::Stop(issue.of(task)));
         }
         self.end(id, index, update.status, now.wall);
         Ok(Posted::Applied)

@@ -39,7 +39,7 @@ impl Machine {
         };
         let task = job.task_mut(index);
         let state = task.state();
-        let attempt = state.attempt;
+        let issue = state.issue;
         match state.status {
             TaskStatus::Pending if task.waiting == 0 => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
@@ -47,7 +47,8 @@ impl Machine {
                 // Without a name there is still a lease that can expire.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
                 task.place = Place::Leased;
-                self.workers.hold(&worker, id.task(index), attempt.expect("what runs has been issued"), now);
+                let issue = issue.expect("what runs has been issued").of(id.task(index));
+                self.workers.hold(&worker, issue, now);
             }
             TaskStatus::Submitted => {
                 let was_confirmed = state.confirmed;
@@ -80,13 +81,13 @@ impl Machine {
         };
         // The broker may have had it all the same, and a worker may have reported on it.
         let (place, state) = (job.task(index).place, job.task(index).state());
-        let Some(attempt) = state.attempt.filter(|_| place == Place::Window && !state.confirmed) else {
+        let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {
             return 0;
         };
         match arguments(job, index, self.settings.max_value_bytes) {
             Ok((args, kwargs)) => {
                 let bytes = args.get().len() + kwargs.get().len();
-                self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+                self.actions.push(Action::Publish(assignment(job, index, issue, args, kwargs)));
                 bytes
             }
             Err(error) => {

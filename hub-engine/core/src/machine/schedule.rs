@@ -7,7 +7,7 @@ use super::{EndedJob, Machine, sweep};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, JobId, Json, Now, Steady, TaskStatus, Timestamp};
+use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// Maximum number of bytes that one turn reads and writes to fill arguments; the last ones may go beyond it.
 const FILLED_BYTES: usize = 4 * 1024 * 1024;
@@ -117,9 +117,9 @@ impl Machine {
         let bytes = args.get().len() + kwargs.get().len();
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
-        let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
-        let attempt = Attempt { attempt: count, incarnation: self.settings.incarnation };
-        state.attempt = Some(attempt);
+        let number = state.issue.map_or(1, |last| last.number.saturating_add(1));
+        let issue = Issue { number, incarnation: self.settings.incarnation };
+        state.issue = Some(issue);
         state.confirmed = false;
         state.submitted_at = Some(now.wall);
         state.started_at = None;
@@ -128,7 +128,7 @@ impl Machine {
         job.persist_task(index, &mut self.actions);
         let probe = now.steady.after(self.settings.lease);
         self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), bytes, now.steady, probe);
-        self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+        self.actions.push(Action::Publish(assignment(job, index, issue, args, kwargs)));
         walked + bytes
     }
 
@@ -253,12 +253,11 @@ pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(
     Ok((args, kwargs))
 }
 
-pub(super) fn assignment(job: &LiveJob, index: u32, attempt: Attempt, args: Json, kwargs: Json) -> Assignment {
+pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kwargs: Json) -> Assignment {
     let spec = job.spec(index);
     Assignment {
-        task: job.id.task(index),
+        issue: issue.of(job.id.task(index)),
         job: job.id,
-        attempt,
         name: Arc::clone(spec.name()),
         task_name: Arc::clone(spec.module()),
         pool: Arc::clone(spec.pool()),

@@ -162,8 +162,8 @@ impl Machine {
                 Place::Removed => pool.take_back(),
                 Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
             }
-            if let (Place::Window | Place::Leased, Some(attempt)) = (place, state.attempt) {
-                self.actions.push(Action::Stop { task, attempt });
+            if let (Place::Window | Place::Leased, Some(issue)) = (place, state.issue) {
+                self.actions.push(Action::Stop(issue.of(task)));
             }
         }
         if job.has_to_sweep() && !self.sweeping.contains(&id) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::types::{WorkerId, WorkerReport};
-use crate::{Attempt, Now, Steady, TaskId, Timestamp};
+use crate::{Issue, IssueId, Now, Steady, TaskId, Timestamp};
 
 /// Every worker that was heard of and has not been given up.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct LiveWorker {
     heard_at: Timestamp,
     left: bool,
     /// The issues that its lease holds.
-    held: BTreeMap<TaskId, Attempt>,
+    held: BTreeMap<TaskId, Issue>,
     /// Those of them that its heartbeats do not name, and since when. Hardly ever any.
     missing: BTreeMap<TaskId, Steady>,
 }
@@ -69,8 +69,7 @@ pub(super) struct Lost {
 /// An issue whose lease has run out.
 #[derive(Debug)]
 pub(super) struct LostIssue {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    pub(super) issue: IssueId,
     /// A live worker that runs the same issue, since the broker delivered it twice.
     pub(super) heir: Option<WorkerId>,
 }
@@ -126,9 +125,9 @@ impl Workers {
             return Heard::TooMany;
         }
         self.weight = self.weight - before + after;
-        let named: HashSet<&(TaskId, Attempt)> = report.held.iter().collect();
-        for (task, attempt) in &worker.held {
-            if named.contains(&(*task, *attempt)) {
+        let named: HashSet<&IssueId> = report.held.iter().collect();
+        for (task, issue) in &worker.held {
+            if named.contains(&issue.of(*task)) {
                 worker.missing.remove(task);
             } else {
                 worker.missing.entry(*task).or_insert(now.steady);
@@ -157,10 +156,10 @@ impl Workers {
     }
 
     /// From now on a worker's lease holds this issue.
-    pub(super) fn hold(&mut self, id: &WorkerId, task: TaskId, attempt: Attempt, now: Now) {
+    pub(super) fn hold(&mut self, id: &WorkerId, issue: IssueId, now: Now) {
         let worker = heard(&mut self.workers, id, now);
-        worker.held.insert(task, attempt);
-        worker.missing.remove(&task);
+        worker.held.insert(issue.task, issue.issue());
+        worker.missing.remove(&issue.task);
     }
 
     /// A worker's lease on this task ends.
@@ -222,9 +221,9 @@ impl Workers {
                 .held
                 .iter()
                 .filter(|(task, _)| silent || is_due(task))
-                .map(|(task, attempt)| LostIssue { task: *task, attempt: *attempt, heir: None })
+                .map(|(task, issue)| LostIssue { issue: issue.of(*task), heir: None })
                 .collect();
-            for issue in &held {
+            for LostIssue { issue, .. } in &held {
                 worker.held.remove(&issue.task);
                 worker.missing.remove(&issue.task);
             }
@@ -248,12 +247,12 @@ impl Workers {
         if lost.iter().all(|lost| lost.held.is_empty()) {
             return;
         }
-        let running: HashMap<&(TaskId, Attempt), &WorkerId> =
+        let running: HashMap<&IssueId, &WorkerId> =
             self.reports().flat_map(|(report, _)| report.held.iter().map(move |issue| (issue, &report.id))).collect();
         for lost in lost {
-            for issue in &mut lost.held {
-                let heir = running.get(&(issue.task, issue.attempt)).copied();
-                issue.heir = heir.filter(|heir| **heir != lost.worker).cloned();
+            for LostIssue { issue, heir: inherits } in &mut lost.held {
+                let heir = running.get(issue).copied();
+                *inherits = heir.filter(|heir| **heir != lost.worker).cloned();
             }
         }
     }

@@ -261,8 +261,8 @@ impl JobSnapshot {
         if let Some(reason) = self.waiting_reason(index).filter(|_| view.shows("waiting_reason")) {
             object.string("waiting_reason", reason);
         }
-        if let Some(attempt) = state.attempt.filter(|_| view.shows("attempt")) {
-            object.raw("attempt", &attempt.attempt.to_string());
+        if let Some(issue) = state.issue.filter(|_| view.shows("attempt")) {
+            object.raw("attempt", &issue.number.to_string());
         }
         if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
             object.string("worker", worker);
@@ -298,7 +298,7 @@ impl JobSnapshot {
     /// `values`: what was found for other tasks of this record.
     fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
         let template = template?;
-        if state.attempt.is_none() {
+        if state.issue.is_none() {
             return Some(template.text());
         }
         let lookup =
