@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::Place;
+use super::place::Place;
 use super::types::{WorkerId, WorkerReport};
 use super::workers::{Heard, LostIssue};
 use crate::action::Action;
@@ -27,15 +27,13 @@ impl Machine {
     }
 
     fn lease(&mut self, id: JobId, index: u32, issue: IssueId, worker: &WorkerId, ran: Duration, now: Now) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        if job.task(index).place != Place::Window {
+        if self.jobs.job(id).task(index).place != Place::Window {
             // Known already; or a second worker has it from the broker, and inherits it if the first is lost.
             return;
         }
-        self.pools.get_mut(job.spec(index).pool()).leave_window(issue.task);
+        self.withdraw(id, index);
         self.workers.hold(worker, issue, now);
+        let job = self.jobs.job_mut(id);
         let live = job.task_mut(index);
         live.place = Place::Leased;
         let state = live.state_mut();
@@ -63,10 +61,8 @@ impl Machine {
             }
         }
         for issue in present {
-            if let Ok((id, index)) = self.awaited(issue)
-                && let Some(job) = self.jobs.get(&id)
-            {
-                self.pools.get_mut(job.spec(index).pool()).sign(issue.task, now.steady);
+            if let Ok((id, index)) = self.awaited(issue) {
+                self.pools.get_mut(self.jobs.job(id).spec(index).pool()).sign(issue.task, now.steady);
             }
         }
         for name in &pools {
@@ -123,15 +119,11 @@ impl Machine {
     pub fn handle_timeout(&mut self, now: Now) {
         self.probe(now.steady);
         while let Some((id, index)) = self.delays.pop(now.steady) {
-            let Some(job) = self.jobs.get(&id) else { continue };
-            match job.task(index).place {
-                Place::Resting => self.enqueue(id, index),
-                Place::Removed => {
-                    self.pools.get_mut(job.spec(index).pool()).take_back();
-                    self.enqueue(id, index);
-                }
-                // It was cancelled meanwhile.
-                _ => {}
+            // It may have been cancelled meanwhile.
+            let place = self.jobs.find(id).map(|job| job.task(index).place);
+            if matches!(place, Some(Place::Resting | Place::Removed)) {
+                self.withdraw(id, index);
+                self.enqueue(id, index);
             }
         }
     }
@@ -142,9 +134,7 @@ impl Machine {
         let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let state = job.task_mut(index).state_mut();
         state.deaths += u32::from(died);
         let deaths = state.deaths;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
+use super::place::Place;
 use super::sweep::Sweep;
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
@@ -36,29 +37,6 @@ pub(super) struct LiveTask {
     /// Tasks it waits for.
     pub(super) waiting: u32,
     pub(super) place: Place,
-}
-
-/// Where the machine has a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Waits for other tasks.
-    Blocked,
-    /// In its pool's queue.
-    Queued,
-    /// Waits for a worker that has its module.
-    Parked,
-    /// Waits for a moment to pass.
-    Resting,
-    /// The same, since a policy of the broker has removed its message.
-    Removed,
-    /// On the broker or with a worker, in its pool's window.
-    Window,
-    /// Held by the lease of the worker that its state names.
-    Leased,
-    /// Launched; awaits its result from outside.
-    Launched,
-    /// Ended.
-    Nowhere,
 }
 
 /// How often the text of a job is in memory: as it was submitted, and in its templates and names.
@@ -102,7 +80,7 @@ impl LiveTask {
     }
 
     fn with_state(state: Arc<TaskState>, waiting: u32) -> Self {
-        let place = if state.status.is_terminal() { Place::Nowhere } else { Place::Blocked };
+        let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
         Self { state: (*state != UNTOUCHED).then_some(state), waiting, place }
     }
 }
@@ -117,7 +95,7 @@ impl LiveJob {
         Self::with_tasks(id, job, state, tasks)
     }
 
-    /// A job as it stood. Every task is in place `Blocked`, or `Nowhere` where it has ended.
+    /// A job as it stood. Every task is in place `Blocked`, or `Ended` where it has ended.
     ///
     /// # Panics
     /// Where there are not as many states as tasks.
@@ -131,7 +109,7 @@ impl LiveJob {
     }
 
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
-        let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
+        let open = tasks.iter().filter(|task| task.place != Place::Ended).count() as u32;
         let downstream = Downstream::new(&job);
         let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
         Self {
@@ -213,7 +191,7 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task whose result is already in its state. What cannot run any more is left to [`LiveJob::sweep`].
+    /// Ends a task whose result is already in its state. What cannot run any more is left to [`super::sweep`].
     pub(super) fn end_task(
         &mut self,
         index: u32,
@@ -246,10 +224,16 @@ impl LiveJob {
         ripple
     }
 
+    /// Ends a task that is in no place any more.
+    ///
+    /// # Panics
+    /// Where it was not withdrawn: that is a bug of the machine's.
     pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
+        let id = self.id;
         let task = self.task_mut(index);
-        task.place = Place::Nowhere;
+        assert!(task.place == Place::Blocked, "{:?} ends and is still {:?}", id.task(index), task.place);
+        task.place = Place::Ended;
         let state = task.state_mut();
         // The wall clock may have been set back meanwhile: the times of a record stay in their order.
         state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
@@ -267,7 +251,7 @@ impl LiveJob {
         }
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
-            if task.place == Place::Nowhere && task.state().status != TaskStatus::Success {
+            if task.place == Place::Ended && task.state().status != TaskStatus::Success {
                 self.fail_downstream(index);
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::Place;
+use super::place::Place;
 use super::texts;
 use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
 use crate::state::{ErrorKind, TaskError};
@@ -17,10 +17,8 @@ impl Machine {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
         };
-        self.release(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return Verdict::Unknown;
-        };
+        self.withdraw(id, index);
+        let job = self.jobs.job_mut(id);
         self.pools.get_mut(job.spec(index).pool()).throughput.count(now.steady);
         let state = job.task_mut(index).state_mut();
         let began = now.wall.before(result.took);
@@ -59,13 +57,11 @@ impl Machine {
             Err(verdict) => return self.count_stale(verdict),
         };
         self.put_back(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return Verdict::Unknown;
-        };
         if why != Returned::UnknownModule {
             self.enqueue(id, index);
             return Verdict::Applied;
         }
+        let job = self.jobs.job_mut(id);
         let (pool, module) = (Arc::clone(job.spec(index).pool()), Arc::clone(job.spec(index).module()));
         let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
         let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
@@ -84,9 +80,7 @@ impl Machine {
         let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         match ended {
             Published::Confirmed => {
                 self.pools.get_mut(job.spec(index).pool()).sign(issue.task, now.steady);
@@ -129,18 +123,14 @@ impl Machine {
 
     /// The message of an issue was removed from its queue, or not let in.
     fn remove(&mut self, id: JobId, index: u32, issue: IssueId, now: Now) -> Verdict {
-        let Some(job) = self.jobs.get(&id) else {
-            return Verdict::Unknown;
-        };
+        let job = self.jobs.job(id);
         // A worker runs it: the message was there twice.
         if job.task(index).place != Place::Window {
             return Verdict::Stale;
         }
         let pool = Arc::clone(job.spec(index).pool());
         self.put_back(id, index);
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.task_mut(index).place = Place::Removed;
-        }
+        self.jobs.job_mut(id).task_mut(index).place = Place::Removed;
         let slots = self.workers.catalogue().slots(&pool).unwrap_or(0);
         self.pools.get_mut(&pool).remove(slots, now.steady);
         self.delays.rest(id, index, issue.number, now.steady);
@@ -151,15 +141,18 @@ impl Machine {
     #[must_use]
     pub fn is_on_its_way(&self, issue: IssueId) -> bool {
         let found = self.awaited(issue);
-        found.is_ok_and(|(id, index)| self.jobs.get(&id).is_some_and(|job| job.task(index).place == Place::Window))
+        found.is_ok_and(|(id, index)| self.jobs.job(id).task(index).place == Place::Window)
     }
 
     /// The task, if `issue` is its current one and a report of it is awaited.
     pub(super) fn awaited(&self, issue: IssueId) -> Result<(JobId, u32), Verdict> {
         let (id, index) = self.find_task(issue.task).ok_or(Verdict::Unknown)?;
-        let live = self.jobs.get(&id).map(|job| job.task(index)).ok_or(Verdict::Unknown)?;
-        let is_out = matches!(live.place, Place::Window | Place::Leased);
-        if is_out && live.state().issue == Some(issue.issue()) { Ok((id, index)) } else { Err(Verdict::Stale) }
+        let live = self.jobs.job(id).task(index);
+        if live.place.is_out() && live.state().issue == Some(issue.issue()) {
+            Ok((id, index))
+        } else {
+            Err(Verdict::Stale)
+        }
     }
 
     fn count_stale(&mut self, verdict: Verdict) -> Verdict {
@@ -169,10 +162,8 @@ impl Machine {
 
     /// Makes a task that was handed out one that waits again. Where it waits is for the caller to say.
     pub(super) fn put_back(&mut self, id: JobId, index: u32) {
-        self.release(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        self.withdraw(id, index);
+        let job = self.jobs.job_mut(id);
         job.set_status(index, TaskStatus::Pending, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         state.worker = None;
@@ -182,7 +173,7 @@ impl Machine {
 
     /// Fails a task that was handed out.
     pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Timestamp) {
-        self.release(id, index);
+        self.withdraw(id, index);
         self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 }

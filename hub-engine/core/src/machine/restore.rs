@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::{LiveJob, Place};
+use super::live::LiveJob;
+use super::place::Place;
 use super::schedule::{FAILED_BYTES, Room, arguments, assignment};
 use crate::action::Action;
 use crate::state::JobSnapshot;
@@ -18,7 +19,7 @@ impl Machine {
     /// Where the snapshot is none that this machine can have caused.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
         let JobSnapshot { id, job, state, tasks, .. } = snapshot;
-        if state.status.is_terminal() || self.families.contains_key(&id.family()) {
+        if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
         let count = tasks.len() as u32;
@@ -26,17 +27,14 @@ impl Machine {
         for index in 0..count {
             self.restore_task(id, index, now);
         }
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.recall_first_failure();
-            job.resume();
-        }
+        let job = self.jobs.job_mut(id);
+        job.recall_first_failure();
+        job.resume();
         self.sweep(id, now.wall);
     }
 
     fn restore_task(&mut self, id: JobId, index: u32, now: Now) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let task = job.task_mut(index);
         let state = task.state();
         let issue = state.issue;
@@ -76,9 +74,8 @@ impl Machine {
 
     /// Returns how many bytes of arguments were filled.
     fn publish_one_again(&mut self, id: JobId, index: u32, now: Now) -> usize {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return 0;
-        };
+        // It may have ended meanwhile.
+        let Some(job) = self.jobs.find_mut(id) else { return 0 };
         // The broker may have had it all the same, and a worker may have reported on it.
         let (place, state) = (job.task(index).place, job.task(index).state());
         let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {
@@ -91,7 +88,7 @@ impl Machine {
                 bytes
             }
             Err(error) => {
-                self.release(id, index);
+                self.withdraw(id, index);
                 self.fail_unfilled(id, index, &error, now.wall);
                 FAILED_BYTES
             }

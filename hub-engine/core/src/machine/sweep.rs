@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::{LiveJob, Place};
+use super::live::LiveJob;
+use super::place::{Place, withdraw};
 use crate::action::Action;
 use crate::{JobId, TaskStatus, Timestamp};
 
@@ -39,12 +40,6 @@ struct Behind {
     msg: Arc<str>,
 }
 
-/// A task that was cancelled in a place that it has to be taken out of.
-pub(super) struct TakenOut {
-    pub(super) index: u32,
-    pub(super) place: Place,
-}
-
 impl Sweep {
     fn is_over(&self) -> bool {
         self.behind.is_empty() && self.current.is_none() && self.cancel.is_none()
@@ -68,15 +63,9 @@ impl LiveJob {
         }
     }
 
-    /// Whether tasks are left that [`LiveJob::sweep`] has to end.
+    /// Whether tasks are left that [`Machine::sweep`] has to end.
     pub(super) fn has_to_sweep(&self) -> bool {
         !self.sweep.is_over()
-    }
-
-    /// Does what is to be done, as far as `effort` lasts. Returns the cancelled tasks that had a place.
-    pub(super) fn sweep(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<TakenOut> {
-        self.sweep_behind(effort, now, actions);
-        self.sweep_cancelled(effort, now, actions)
     }
 
     /// A list instead of recursion: chains are long.
@@ -99,8 +88,8 @@ impl LiveJob {
         }
     }
 
-    fn sweep_cancelled(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<TakenOut> {
-        let mut taken_out = Vec::new();
+    /// The next task to cancel, as far as `effort` lasts.
+    fn next_to_cancel(&mut self, effort: &mut u32) -> Option<u32> {
         while let Some(index) = self.sweep.cancel {
             let Some(task) = self.tasks.get(index as usize) else {
                 self.sweep.cancel = None;
@@ -111,16 +100,11 @@ impl LiveJob {
             }
             *effort -= 1;
             self.sweep.cancel = Some(index + 1);
-            let place = task.place;
-            if place == Place::Nowhere {
-                continue;
-            }
-            self.close_task(index, TaskStatus::Cancelled, now, actions);
-            if place != Place::Blocked {
-                taken_out.push(TakenOut { index, place });
+            if task.place != Place::Ended {
+                return Some(index);
             }
         }
-        taken_out
+        None
     }
 }
 
@@ -141,31 +125,27 @@ impl Machine {
     /// Goes on with what earlier turns have left.
     pub(super) fn sweep_on(&mut self, now: Timestamp) {
         for id in std::mem::take(&mut self.sweeping) {
-            self.sweep(id, now);
+            // It may have ended meanwhile.
+            if self.is_live(id) {
+                self.sweep(id, now);
+            }
         }
     }
 
     /// Does what is to be done about the tasks of a job, as far as this turn's effort lasts, and ends the job where
     /// no task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        for TakenOut { index, place } in job.sweep(&mut self.effort, now, &mut self.actions) {
-            let (task, spec, state) = (id.task(index), job.spec(index), job.task(index).state());
-            let pool = self.pools.get_mut(spec.pool());
-            match place {
-                Place::Queued => pool.forget(spec.priority(), id),
-                Place::Parked => pool.forget_parked(spec.module(), id),
-                Place::Window => pool.leave_window(task),
-                Place::Leased => state.worker.iter().for_each(|worker| self.workers.release(worker, task)),
-                Place::Removed => pool.take_back(),
-                Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
+        let job = self.jobs.job_mut(id);
+        job.sweep_behind(&mut self.effort, now, &mut self.actions);
+        let mut stopped = Vec::new();
+        while let Some(index) = job.next_to_cancel(&mut self.effort) {
+            let place = withdraw(job, index, &mut self.pools, &mut self.workers);
+            if place.is_out() {
+                stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }
-            if let (Place::Window | Place::Leased, Some(issue)) = (place, state.issue) {
-                self.actions.push(Action::Stop(issue.of(task)));
-            }
+            job.close_task(index, TaskStatus::Cancelled, now, &mut self.actions);
         }
+        self.actions.append(&mut stopped);
         if job.has_to_sweep() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }

@@ -61,7 +61,7 @@ impl Machine {
         for task in silent {
             let Some((id, index)) = self.find_task(task) else { continue };
             // What is not confirmed is still being published.
-            if self.jobs.get(&id).is_some_and(|job| job.task(index).state().confirmed) {
+            if self.jobs.job(id).task(index).state().confirmed {
                 self.put_back(id, index);
                 self.enqueue(id, index);
                 lost += 1;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::{LiveJob, LiveTask, Place};
+use super::live::{LiveJob, LiveTask};
+use super::place::Place;
 use crate::job::{Task, nearest};
 use crate::{Now, TaskStatus};
 
@@ -48,7 +49,7 @@ impl Machine {
 
     fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
         if live.place == Place::Blocked {
-            let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Nowhere);
+            let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
         if live.place == Place::Launched {
