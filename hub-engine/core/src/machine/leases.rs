@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Machine;
 use super::place::Place;
+use super::timers::Timer;
 use super::types::{WorkerId, WorkerReport};
 use super::workers::{Heard, LostIssue};
 use crate::action::Action;
@@ -84,16 +85,19 @@ impl Machine {
     /// lease runs out.
     pub fn handle_link(&mut self, up: bool, now: Now) {
         self.workers.set_link(up, now.steady);
-        // Who could not be heard could give no sign.
+        // Workers that could not be heard could give no sign.
         for (_, pool) in self.pools.iter_mut() {
             pool.empty_since = None;
+        }
+        if up {
+            self.set_probes();
         }
     }
 
     /// When [`Machine::handle_timeout`] wants to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Steady> {
-        self.delays.next().into_iter().chain(self.next_probe()).min()
+        self.timers.next_timeout()
     }
 
     /// When the next lease runs out, unless its worker is heard of before. From then on the shell has to find out whether
@@ -117,14 +121,20 @@ impl Machine {
 
     /// Time has passed: queues may have to be looked into, and rests may be over.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.probe(now.steady);
-        while let Some((id, index)) = self.delays.pop(now.steady) {
-            // It may have been cancelled meanwhile.
-            let place = self.jobs.find(id).map(|job| job.task(index).place);
-            if matches!(place, Some(Place::Resting | Place::Removed)) {
-                self.withdraw(id, index);
-                self.enqueue(id, index);
+        for timer in self.timers.take_due(now.steady) {
+            match timer {
+                Timer::Rest(id, index) => self.end_rest(id, index),
+                Timer::Probe(pool) => self.probe(&pool, now.steady),
             }
+        }
+    }
+
+    /// A task has rested, and is handed out again.
+    fn end_rest(&mut self, id: JobId, index: u32) {
+        let place = self.jobs.find(id).map(|job| job.task(index).place);
+        if matches!(place, Some(Place::Resting | Place::Removed)) {
+            self.withdraw(id, index);
+            self.enqueue(id, index);
         }
     }
 

@@ -8,6 +8,7 @@ mod allowance;
 mod catalogue;
 mod delay;
 mod downstream;
+mod hand_out;
 mod jobs;
 mod leases;
 mod live;
@@ -16,10 +17,10 @@ mod pool;
 mod reports;
 mod requests;
 mod restore;
-mod schedule;
 mod sweep;
 mod texts;
 mod throughput;
+mod timers;
 mod types;
 mod vanished;
 mod waiting;
@@ -34,10 +35,10 @@ use crate::job::Job;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
-use delay::Delays;
 use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
+use timers::{Timer, Timers};
 use workers::Workers;
 
 pub(crate) use live::value_of;
@@ -113,7 +114,8 @@ pub struct Machine {
     jobs: Jobs,
     pools: Pools,
     workers: Workers,
-    delays: Delays,
+    /// What is due by the clock. Leases have timers of their own, since they do not expire by the clock alone.
+    timers: Timers<Timer>,
     actions: Vec<Action>,
     /// Jobs that have ended since they were last asked for.
     ended: Vec<EndedJob>,
@@ -141,7 +143,7 @@ impl Machine {
             settings,
             jobs: Jobs::default(),
             pools: Pools::default(),
-            delays: Delays::default(),
+            timers: Timers::default(),
             actions: Vec::new(),
             ended: Vec::new(),
             live_tasks: 0,

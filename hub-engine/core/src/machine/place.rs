@@ -3,6 +3,7 @@
 use super::Machine;
 use super::live::LiveJob;
 use super::pool::Pools;
+use super::timers::{Timer, Timers};
 use super::workers::Workers;
 use crate::JobId;
 
@@ -39,7 +40,7 @@ impl Place {
 impl Machine {
     /// Takes a task out of wherever it is: see [`withdraw`].
     pub(super) fn withdraw(&mut self, id: JobId, index: u32) -> Place {
-        withdraw(self.jobs.job_mut(id), index, &mut self.pools, &mut self.workers)
+        withdraw(self.jobs.job_mut(id), index, &mut self.pools, &mut self.workers, &mut self.timers)
     }
 }
 
@@ -48,12 +49,18 @@ impl Machine {
 ///
 /// # Panics
 /// Where the task waits in its pool and its job is not being cancelled. Queues give up all tasks of a job at once.
-pub(super) fn withdraw(job: &mut LiveJob, index: u32, pools: &mut Pools, workers: &mut Workers) -> Place {
+pub(super) fn withdraw(
+    job: &mut LiveJob,
+    index: u32,
+    pools: &mut Pools,
+    workers: &mut Workers,
+    timers: &mut Timers<Timer>,
+) -> Place {
     let (id, task) = (job.id, job.id.task(index));
     let place = std::mem::replace(&mut job.task_mut(index).place, Place::Blocked);
     let spec = job.spec(index);
     match place {
-        Place::Blocked | Place::Resting | Place::Launched => {}
+        Place::Blocked | Place::Launched => {}
         Place::Queued => {
             assert!(job.cancelled, "{task:?} is taken out of a queue, and its job goes on");
             pools.get_mut(spec.pool()).forget(spec.priority(), id);
@@ -62,7 +69,11 @@ pub(super) fn withdraw(job: &mut LiveJob, index: u32, pools: &mut Pools, workers
             assert!(job.cancelled, "{task:?} is taken from the parked ones, and its job goes on");
             pools.get_mut(spec.pool()).forget_parked(spec.module(), id);
         }
-        Place::Removed => pools.get_mut(spec.pool()).take_back(),
+        Place::Resting => timers.stop(Timer::Rest(id, index)),
+        Place::Removed => {
+            timers.stop(Timer::Rest(id, index));
+            pools.get_mut(spec.pool()).take_back();
+        }
         Place::Window => pools.get_mut(spec.pool()).leave_window(task),
         Place::Leased => {
             let worker = job.task(index).state().worker.as_ref();

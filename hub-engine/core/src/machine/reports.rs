@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Machine;
 use super::place::Place;
-use super::texts;
+use super::timers::Timer;
 use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
+use super::{Machine, delay, texts};
 use crate::state::{ErrorKind, TaskError};
 use crate::text::cut;
-use crate::{IssueId, JobId, Now, TaskStatus, Timestamp};
+use crate::{IssueId, JobId, Now, Steady, TaskStatus, Timestamp};
 
 impl Machine {
     /// An issue of a task has ended on its worker, or was launched.
@@ -66,8 +66,7 @@ impl Machine {
         let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
         let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
         if others_know {
-            job.task_mut(index).place = Place::Resting;
-            self.delays.rest(id, index, issue.number, now.steady);
+            self.rest(id, index, Place::Resting, issue, now.steady);
         } else {
             job.task_mut(index).place = Place::Parked;
             self.pools.get_mut(&pool).park(&module, id, index);
@@ -130,11 +129,16 @@ impl Machine {
         }
         let pool = Arc::clone(job.spec(index).pool());
         self.put_back(id, index);
-        self.jobs.job_mut(id).task_mut(index).place = Place::Removed;
         let slots = self.workers.catalogue().slots(&pool).unwrap_or(0);
         self.pools.get_mut(&pool).remove(slots, now.steady);
-        self.delays.rest(id, index, issue.number, now.steady);
+        self.rest(id, index, Place::Removed, issue, now.steady);
         Verdict::Applied
+    }
+
+    /// Has a task wait in `place` for a while, after this issue of it.
+    fn rest(&mut self, id: JobId, index: u32, place: Place, issue: IssueId, now: Steady) {
+        self.jobs.job_mut(id).task_mut(index).place = place;
+        self.timers.set(Timer::Rest(id, index), now.after(delay::rest(issue.number)));
     }
 
     /// Whether this issue is its task's current one and no worker has reported on it.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Machine;
+use super::hand_out::{FAILED_BYTES, Room, arguments, assignment};
 use super::live::LiveJob;
 use super::place::Place;
-use super::schedule::{FAILED_BYTES, Room, arguments, assignment};
 use crate::action::Action;
 use crate::state::JobSnapshot;
 use crate::{JobId, Now, TaskStatus};
@@ -51,8 +51,8 @@ impl Machine {
             TaskStatus::Submitted => {
                 let was_confirmed = state.confirmed;
                 task.place = Place::Window;
-                let pool = self.pools.get_mut(job.spec(index).pool());
-                pool.enter_window(id.task(index), 0, now.steady, now.steady.after(self.settings.lease));
+                let pool = Arc::clone(job.spec(index).pool());
+                self.enter_window(&pool, id.task(index), 0, now.steady);
                 if !was_confirmed {
                     self.unconfirmed.push_back((id, index));
                 }

@@ -139,7 +139,7 @@ impl Machine {
         job.sweep_behind(&mut self.effort, now, &mut self.actions);
         let mut stopped = Vec::new();
         while let Some(index) = job.next_to_cancel(&mut self.effort) {
-            let place = withdraw(job, index, &mut self.pools, &mut self.workers);
+            let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
             if place.is_out() {
                 stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }

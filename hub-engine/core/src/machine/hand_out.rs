@@ -46,7 +46,7 @@ impl Machine {
         for name in self.pools.waiting() {
             self.fill_window(&name, &mut room, now);
         }
-        self.pools.drop_idle();
+        self.pools.drop_idle(&mut self.timers);
     }
 
     fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Now) {
@@ -127,9 +127,9 @@ impl Machine {
         job.task_mut(index).place = Place::Window;
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
-        let probe = now.steady.after(self.settings.lease);
-        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), bytes, now.steady, probe);
-        self.actions.push(Action::Publish(assignment(job, index, issue, args, kwargs)));
+        let assignment = assignment(job, index, issue, args, kwargs);
+        self.enter_window(&assignment.pool, assignment.issue.task, bytes, now.steady);
+        self.actions.push(Action::Publish(assignment));
         walked + bytes
     }
 
