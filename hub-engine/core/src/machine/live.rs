@@ -1,14 +1,14 @@
-//! A job that has not ended: the states of its tasks, and what ends it.
+//! A job that has not ended: the states of its tasks.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::place::Place;
 use super::sweep::Sweep;
+use super::trigger::{Decision, Rule, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
-use crate::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskState};
+use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
 /// A job that has not ended.
@@ -34,8 +34,8 @@ pub(super) struct LiveJob {
 pub(super) struct LiveTask {
     /// `None` as long as nothing has happened to it.
     state: Option<Arc<TaskState>>,
-    /// Tasks it waits for.
-    pub(super) waiting: u32,
+    /// How the tasks stand that it depends on.
+    pub(super) upstream: Upstream,
     pub(super) place: Place,
 }
 
@@ -70,6 +70,11 @@ impl LiveTask {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
+    /// What becomes of it, as far as the tasks that it depends on decide that.
+    pub(super) const fn decision(&self) -> Decision {
+        self.upstream.decide(Rule::AllSuccess)
+    }
+
     /// How much memory what has come of it takes, about.
     fn bytes(&self) -> u64 {
         let state = self.state();
@@ -79,9 +84,9 @@ impl LiveTask {
         (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
-    fn with_state(state: Arc<TaskState>, waiting: u32) -> Self {
+    fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), waiting, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
     }
 }
 
@@ -89,8 +94,9 @@ impl LiveJob {
     /// A job none of whose tasks has begun.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
         let state = JobState::pending(now);
-        let untouched =
-            |task: &Task| LiveTask { state: None, waiting: task.upstream().len() as u32, place: Place::Blocked };
+        let untouched = |task: &Task| {
+            LiveTask { state: None, upstream: Upstream::of(task.upstream().len()), place: Place::Blocked }
+        };
         let tasks = job.tasks().iter().map(untouched).collect();
         Self::with_tasks(id, job, state, tasks)
     }
@@ -102,9 +108,15 @@ impl LiveJob {
     pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<Arc<TaskState>>) -> Self {
         assert_eq!(states.len(), job.tasks().len(), "{id:?} was kept with states for other tasks");
         let succeeded: Vec<bool> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
-        let open = |task: &Task| task.upstream().iter().filter(|before| !succeeded[**before as usize]).count();
+        // What did not succeed is counted by `resume`, as if it ended now.
+        let upstream = |task: &Task| {
+            let mut upstream = Upstream::of(task.upstream().len());
+            let before = task.upstream().iter().filter(|before| succeeded[**before as usize]);
+            before.for_each(|_| upstream.count(TaskStatus::Success));
+            upstream
+        };
         let tasks = states.into_iter().zip(job.tasks());
-        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, open(task) as u32)).collect();
+        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task))).collect();
         Self::with_tasks(id, job, state, tasks)
     }
 
@@ -205,14 +217,15 @@ impl LiveJob {
         if status == TaskStatus::Success {
             for at in 0..self.downstream.of(index).len() {
                 let next = self.downstream.of(index)[at];
-                let task = &mut self.tasks[next as usize];
-                task.waiting -= 1;
-                if task.waiting == 0 && task.place == Place::Blocked && !self.cancelled {
-                    ripple.ready.push(next);
+                match self.count_upstream(next, status) {
+                    Decision::Wait => {}
+                    Decision::Run => ripple.ready.push(next),
+                    Decision::Skip => self.skip(next),
+                    Decision::UpstreamFailed => panic!("{:?} fails after a success", self.id.task(next)),
                 }
             }
         } else if !self.cancelled {
-            self.fail_downstream(index);
+            self.look_downstream(index);
         }
         if status == TaskStatus::Failed && self.state.first_failure.is_none() {
             self.state.first_failure = Some(Arc::new(self.failure_of(index)));
@@ -222,6 +235,14 @@ impl LiveJob {
             }
         }
         ripple
+    }
+
+    /// A task that this one depends on has ended. Returns what follows, where that is not decided already.
+    pub(super) fn count_upstream(&mut self, index: u32, status: TaskStatus) -> Decision {
+        let task = &mut self.tasks[index as usize];
+        task.upstream.count(status);
+        let is_open = task.place == Place::Blocked && !self.cancelled;
+        if is_open { task.decision() } else { Decision::Wait }
     }
 
     /// Ends a task that is in no place any more.
@@ -252,7 +273,7 @@ impl LiveJob {
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
             if task.place == Place::Ended && task.state().status != TaskStatus::Success {
-                self.fail_downstream(index);
+                self.look_downstream(index);
             }
         }
     }
@@ -265,75 +286,15 @@ impl LiveJob {
     }
 
     /// Whether [`LiveJob::condemn`] was called: no other live job has a message.
-    const fn is_condemned(&self) -> bool {
+    pub(super) const fn is_condemned(&self) -> bool {
         self.state.msg.is_some()
     }
 
-    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
-    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let status = if self.is_condemned() {
-            JobStatus::Failed
-        } else if self.cancelled {
-            JobStatus::Cancelled
-        } else if let Some(msg) = self.sum_up_failures() {
-            self.state.msg = Some(msg.into());
-            JobStatus::Failed
-        } else {
-            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
-                None => JobStatus::Success,
-                Some(Ok(output)) => {
-                    self.state.output = Some(output);
-                    JobStatus::Success
-                }
-                Some(Err(error)) => {
-                    self.state.msg = Some(self.why_no_output(&error).into());
-                    JobStatus::Failed
-                }
-            }
-        };
-        self.state.ended_at = Some(now).max(self.state.started_at).max(Some(self.state.submitted_at));
-        self.set_job_status(status, actions);
-    }
-
-    /// What failed, for people. `None` where nothing did.
-    fn sum_up_failures(&self) -> Option<String> {
-        let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
-        let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
-        if failed + not_run == 0 {
-            return None;
-        }
-        let mut text = format!("{failed} of {} tasks failed", self.tasks.len());
-        if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
-            let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
-        }
-        match not_run {
-            0 => {}
-            1 => text.push_str("; 1 task did not run"),
-            _ => drop(write!(text, "; {not_run} tasks did not run")),
-        }
-        Some(text)
-    }
-
-    fn failure_of(&self, index: u32) -> FirstFailure {
-        let state = self.task(index).state();
-        let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
-        FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
-    }
-
-    /// Finds the first failure again, where that was not kept with the job.
-    pub(super) fn recall_first_failure(&mut self) {
-        let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
-        let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
-        if self.state.first_failure.is_none() {
-            self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));
-        }
-    }
-
-    fn persist_job(&self, actions: &mut Vec<Action>) {
+    pub(super) fn persist_job(&self, actions: &mut Vec<Action>) {
         actions.push(Action::Persist(Change::JobChanged { id: self.id, state: self.state.clone() }));
     }
 
-    fn set_job_status(&mut self, next: JobStatus, actions: &mut Vec<Action>) {
+    pub(super) fn set_job_status(&mut self, next: JobStatus, actions: &mut Vec<Action>) {
         let current = self.state.status;
         assert!(current.may_become(next), "{:?} cannot go from {current} to {next}", self.id);
         self.state.status = next;
@@ -354,16 +315,6 @@ impl LiveJob {
         self.values.walked()
     }
 
-    fn why_no_output(&self, error: &FillError) -> String {
-        match error {
-            FillError::Missing(missing) => {
-                let name = self.spec(missing.task).name();
-                format!("the output cannot be built from the task {name:?}: {missing}")
-            }
-            FillError::TooLarge { .. } => format!("the output would have {error}"),
-            FillError::TooDeep => format!("the output would be {error}"),
-        }
-    }
 }
 
 /// What a reference to a task yields.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Machine;
 use super::live::LiveJob;
 use super::texts;
+use super::trigger::Decision;
 use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
@@ -25,8 +26,13 @@ impl Machine {
         self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
         let live = LiveJob::new(id, job, now.wall);
-        let ready: Vec<u32> =
-            live.tasks.iter().zip(0..).filter(|(task, _)| task.waiting == 0).map(|(_, index)| index).collect();
+        let ready: Vec<u32> = live
+            .tasks
+            .iter()
+            .zip(0..)
+            .filter(|(task, _)| task.decision() == Decision::Run)
+            .map(|(_, index)| index)
+            .collect();
         self.insert(live);
         self.enqueue_all(id, &ready);
         Ok(Submitted::New)

@@ -6,6 +6,7 @@ use super::Machine;
 use super::hand_out::{FAILED_BYTES, Room, arguments, assignment};
 use super::live::LiveJob;
 use super::place::Place;
+use super::trigger::Decision;
 use crate::action::Action;
 use crate::state::JobSnapshot;
 use crate::{JobId, Now, TaskStatus};
@@ -39,7 +40,7 @@ impl Machine {
         let state = task.state();
         let issue = state.issue;
         match state.status {
-            TaskStatus::Pending if task.waiting == 0 => self.enqueue(id, index),
+            TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
                 // Without a name there is still a lease that can expire.
