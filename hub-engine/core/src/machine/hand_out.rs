@@ -145,7 +145,7 @@ impl Machine {
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
         let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
-        let spec = |index: u32| &checked.tasks()[index as usize];
+        let spec = |index: u32| checked.spec(index);
         let is_alike = |one: &u32, next: &u32| {
             let (one, next) = (spec(*one), spec(*next));
             one.priority() == next.priority() && one.pool() == next.pool()
@@ -212,7 +212,7 @@ impl Machine {
 /// A task's arguments with every reference filled, `limit` bytes at most together.
 pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
     let checked = Arc::clone(&job.job);
-    let spec = &checked.tasks()[index as usize];
+    let spec = checked.spec(index);
     let mut fill = |template: Option<&Template>, none: &'static str, limit| {
         template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill(template, limit))
     };

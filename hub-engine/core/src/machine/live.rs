@@ -94,8 +94,10 @@ impl LiveJob {
     /// A job none of whose tasks has begun.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
         let state = JobState::pending(now);
-        let untouched = |task: &Task| {
-            LiveTask { state: None, upstream: Upstream::of(task.upstream().len()), place: Place::Blocked }
+        let untouched = |task: &Task| LiveTask {
+            state: None,
+            upstream: Upstream::of(task.upstream().len()),
+            place: Place::Blocked,
         };
         let tasks = job.tasks().iter().map(untouched).collect();
         Self::with_tasks(id, job, state, tasks)
@@ -151,7 +153,7 @@ impl LiveJob {
     }
 
     pub(super) fn spec(&self, index: u32) -> &Task {
-        &self.job.tasks()[index as usize]
+        self.job.spec(index)
     }
 
     pub(super) fn task(&self, index: u32) -> &LiveTask {
@@ -184,7 +186,7 @@ impl LiveJob {
         actions.push(Action::Notify(Notice::Task {
             job: self.id,
             id: self.id.task(index),
-            name: Arc::clone(self.job.tasks()[index as usize].name()),
+            name: Arc::clone(self.job.spec(index).name()),
             status: next,
         }));
     }
@@ -314,15 +316,14 @@ impl LiveJob {
     pub(super) const fn walked(&self) -> usize {
         self.values.walked()
     }
-
 }
 
 /// What a reference to a task yields.
-pub(crate) fn value_of(job: JobId, spec: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
+pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
     match attribute {
         Attribute::Data => state.data.clone(),
-        Attribute::Id => Some(Json::string(&job.task(index).to_string())),
-        Attribute::Name => Some(Json::string(spec.tasks()[index as usize].name())),
+        Attribute::Id => Some(Json::string(&id.task(index).to_string())),
+        Attribute::Name => Some(Json::string(job.spec(index).name())),
         Attribute::Status => Some(Json::string(state.status.as_str())),
         Attribute::Error => {
             let error = state.error.as_ref()?;

@@ -218,7 +218,7 @@ impl JobSnapshot {
     }
 
     fn write_task(&self, text: String, index: u32, view: &View, values: &mut Values) -> String {
-        let (spec, state) = (&self.job.tasks()[index as usize], &self.tasks[index as usize]);
+        let (spec, state) = (self.job.spec(index), &self.tasks[index as usize]);
         let mut object = Object::new(text);
         if view.shows("id") {
             object.string("id", &self.task_id(index).to_string());
@@ -242,7 +242,7 @@ impl JobSnapshot {
             object.raw("kwargs", self.arguments(Some(kwargs), state, values).as_ref().map_or("{}", Json::get));
         }
         if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
-            let names: Vec<&str> = depends.iter().map(|task| &**self.job.tasks()[*task as usize].name()).collect();
+            let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();
             object.key("depends");
             object.list(&names);
         }
