@@ -50,7 +50,7 @@ def slot(an_id):
 
 def issue_of(task):
     """What names one issue of a task, in every message about it."""
-    return {key: task[key] for key in ("id", "attempt", "incarnation")}
+    return {key: task[key] for key in ("id", "issue", "incarnation")}
 
 
 def now():

@@ -98,11 +98,11 @@ async fn a_worker_that_is_lost_meanwhile_is_given_up_afterwards() {
     let started = hub_engine::wire::FromWorker::Started(hub_engine::wire::Started {
         v: hub_engine::wire::VERSION,
         worker: "w".into(),
-        tasks: vec![((task.id, task.attempt), Duration::ZERO).into()],
+        tasks: vec![(task.issue, Duration::ZERO).into()],
     });
     let body = hub_engine::wire::encode(&started);
     let publisher = session.publisher(1).await.unwrap();
-    let message = hub_transport::Message::new(names.hub(), names.result_key(task.id), body);
+    let message = hub_transport::Message::new(names.hub(), names.result_key(task.issue.task), body);
     drop(publisher.publish(message).await.unwrap().await);
     tasks.settler.settle(first.tag, hub_transport::Settlement::Ack, false).await.unwrap();
 
@@ -111,7 +111,7 @@ async fn a_worker_that_is_lost_meanwhile_is_given_up_afterwards() {
     broker.unblock();
     let second = tokio::time::timeout(lease * 3, tasks.deliveries.recv()).await.expect("handed out again").unwrap();
     let again = hub_engine::wire::TaskMessage::decode(&second.message.body).unwrap();
-    assert_eq!((again.id, again.attempt.attempt), (task.id, 2));
+    assert_eq!((again.issue.task, again.issue.number), (task.issue.task, 2));
     hub.cancel(id).await.unwrap();
     dispatcher.stop(Duration::from_secs(1)).await;
 }

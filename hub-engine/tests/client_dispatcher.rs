@@ -195,20 +195,20 @@ async fn a_result_from_outside_for_what_has_just_ended_is_compared_with_how_it_e
     let task = TaskMessage::decode(&task.message.body).unwrap();
     let mut inbox = session.inbox().await.unwrap();
     let publisher = session.publisher(2).await.unwrap();
-    let from_worker = json!({"v": 1, "type": "result", "worker": "w", "id": task.id, "attempt": task.attempt.attempt,
-        "incarnation": task.attempt.incarnation, "status": "SUCCESS", "data": 7, "started_at": 0, "ended_at": 1});
+    let from_worker = json!({"v": 1, "type": "result", "worker": "w", "id": task.issue.task, "issue": task.issue.number,
+        "incarnation": task.issue.incarnation, "status": "SUCCESS", "data": 7, "started_at": 0, "ended_at": 1});
     let mut posted = Message::new(
         names.hub(),
-        names.result_key(task.id),
-        json!({"id": task.id, "status": "SUCCESS", "data": 7}).to_string(),
+        names.result_key(task.issue.task),
+        json!({"id": task.issue.task, "status": "SUCCESS", "data": 7}).to_string(),
     );
     posted.reply_to = Some(inbox.address.into());
-    for message in [Message::new(names.hub(), names.result_key(task.id), from_worker.to_string()), posted] {
+    for message in [Message::new(names.hub(), names.result_key(task.issue.task), from_worker.to_string()), posted] {
         drop(publisher.publish(message).await.unwrap());
     }
     let answer = tokio::time::timeout(DEADLINE, inbox.subscription.deliveries.recv()).await.unwrap().unwrap();
     let answer: Value = serde_json::from_slice(&answer.message.body).unwrap();
-    assert_eq!(answer["ok"]["id"], json!(task.id), "{answer}");
+    assert_eq!(answer["ok"]["id"], json!(task.issue.task), "{answer}");
     let job: Value = serde_json::from_str(dispatcher.hub().job(id, Some(DEADLINE)).await.unwrap().get()).unwrap();
     assert_eq!(job["status"], "SUCCESS");
     dispatcher.stop(Duration::from_secs(5)).await;

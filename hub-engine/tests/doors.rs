@@ -148,14 +148,14 @@ async fn only_the_way_of_workers_speaks_for_them() {
     let result = json!({
         "v": 1, "type": "results", "worker": "w",
         "results": [{
-            "id": task, "attempt": 1, "incarnation": 1, "status": "SUCCESS", "data": "forged",
+            "id": task, "issue": 1, "incarnation": 1, "status": "SUCCESS", "data": "forged",
             "started_at": 1, "ended_at": 2
         }]
     })
     .to_string();
     let issue = json!({
         "v": 1, "id": task, "parent_id": id, "name": "a", "task_name": "a", "pool": "default", "args": [],
-        "kwargs": {}, "attempt": 1, "incarnation": 1
+        "kwargs": {}, "issue": 1, "incarnation": 1
     })
     .to_string();
     let heartbeat = json!({

@@ -48,7 +48,7 @@ async fn run_job(served: &Running, hub: &dyn Hub, job: &Value, tasks: u32, bytes
     let mut handed_out = session.subscribe(&Names::new("hub").pool_queue("default"), options).await.unwrap();
     for _ in 0..tasks {
         let task = tokio::time::timeout(DEADLINE, handed_out.deliveries.recv()).await.unwrap().unwrap();
-        let task = TaskMessage::decode(&task.message.body).unwrap().id;
+        let task = TaskMessage::decode(&task.message.body).unwrap().issue.task;
         let update = ResultUpdate {
             id: task,
             status: UpdateStatus::Success,

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hub_core::{Now, Steady, Timestamp};
+use hub_core::{IssueId, Now, Steady, Timestamp};
 use hub_engine::clock;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::{Hub, Submission};
 use hub_engine::store::MemoryStore;
-use hub_engine::wire::{self, FromWorker, Heartbeat, HeldAttempt, Names, Started, TaskMessage};
+use hub_engine::wire::{self, FromWorker, Heartbeat, Names, Started, TaskMessage};
 use hub_transport::memory::MemoryBroker;
 use hub_transport::{Message, Publisher, Settlement, SubscribeOptions};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-fn heartbeat(names: &Names, held: Vec<HeldAttempt>) -> Message {
+fn heartbeat(names: &Names, held: Vec<IssueId>) -> Message {
     let heartbeat = Heartbeat {
         v: wire::VERSION,
         worker: "w".into(),
@@ -73,10 +73,10 @@ async fn heartbeats_that_wait_are_read_before_a_lease_expires() {
     let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
     let delivery = tasks.deliveries.recv().await.unwrap();
     let task = TaskMessage::decode(&delivery.message.body).unwrap();
-    let held: Vec<HeldAttempt> = vec![(task.id, task.attempt).into()];
-    let running = vec![((task.id, task.attempt), Duration::ZERO).into()];
+    let held = vec![task.issue];
+    let running = vec![(task.issue, Duration::ZERO).into()];
     let started = FromWorker::Started(Started { v: wire::VERSION, worker: "w".into(), tasks: running });
-    publish(&*publisher, Message::new(names.hub(), names.result_key(task.id), wire::encode(&started))).await;
+    publish(&*publisher, Message::new(names.hub(), names.result_key(task.issue.task), wire::encode(&started))).await;
     tasks.settler.settle(delivery.tag, Settlement::Ack, false).await.unwrap();
     settle().await;
     assert_eq!(status(&*hub, id).await, ("RUNNING".to_owned(), 1));
@@ -93,7 +93,7 @@ async fn heartbeats_that_wait_are_read_before_a_lease_expires() {
     millis.fetch_add(30_001, Ordering::SeqCst);
     publish(&*publisher, Message::new(names.events(), names.heartbeat_key("x"), "wakes the dispatcher")).await;
     let again = tokio::time::timeout(Duration::from_secs(60), tasks.deliveries.recv()).await.unwrap().unwrap();
-    assert_eq!(TaskMessage::decode(&again.message.body).unwrap().attempt.attempt, 2);
+    assert_eq!(TaskMessage::decode(&again.message.body).unwrap().issue.number, 2);
     hub.cancel(id).await.unwrap();
     dispatcher.stop(Duration::from_secs(1)).await;
 }

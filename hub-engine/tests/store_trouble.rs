@@ -63,7 +63,7 @@ async fn submit(hub: &dyn Hub, job: &Value) -> JobId {
 /// Ends the next task that is handed out, with this result.
 async fn end_next(hub: &dyn Hub, tasks: &mut hub_transport::Subscription, data: &Value) {
     let task = tokio::time::timeout(DEADLINE, tasks.deliveries.recv()).await.unwrap().unwrap();
-    let id = TaskMessage::decode(&task.message.body).unwrap().id;
+    let id = TaskMessage::decode(&task.message.body).unwrap().issue.task;
     let data = Some(hub_core::Json::from(data.clone()));
     hub.post_result(ResultUpdate { id, status: UpdateStatus::Success, data, msg: None, v: None }).await.unwrap();
 }
@@ -88,7 +88,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
     let other = submit(&*hub, &json!({"name": "other", "tasks": [{"name": "a"}], "output": "_a.data"})).await;
     loop {
         let task = tokio::time::timeout(DEADLINE, tasks.deliveries.recv()).await.unwrap().unwrap();
-        let id = TaskMessage::decode(&task.message.body).unwrap().id;
+        let id = TaskMessage::decode(&task.message.body).unwrap().issue.task;
         // The other's. (That of the job that has failed may have been handed out before.)
         if id == other.task(0) {
             let data = Some(json!(7).into());

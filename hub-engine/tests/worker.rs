@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::state::ErrorKind;
-use hub_core::{Attempt, JobId, Json};
+use hub_core::{Issue, JobId, Json};
 use hub_engine::runner::{Catalogue, Outcome, Runner, TaskReport, TaskRequest};
 use hub_engine::wire::{self, FromWorker, Names, ResultMessage, ResultStatus, TaskEnded, TaskMessage};
 use hub_engine::worker::{Worker, WorkerSettings};
@@ -114,14 +114,13 @@ fn task(index: u32, argument: &str) -> TaskMessage {
     let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
     TaskMessage {
         v: wire::VERSION,
-        id: job.task(index),
+        issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
         parent_id: job,
         name: "t".into(),
         task_name: "t".into(),
         pool: "default".into(),
         args: Json::from_checked(format!("[{argument}]")),
         kwargs: Json::from_checked("{}"),
-        attempt: Attempt { attempt: 1, incarnation: 1 },
     }
 }
 
@@ -155,7 +154,7 @@ async fn what_ends_together_is_told_with_one_message() {
     let mut ended: Vec<_> = told.into_iter().flatten().map(|ended| (ended.id, ended.data)).collect();
     ended.sort_by_key(|(id, _)| *id);
     let data = Some(Json::string("xxx"));
-    assert_eq!(ended, (0..6).map(|index| (task(index, "3").id, data.clone())).collect::<Vec<_>>());
+    assert_eq!(ended, (0..6).map(|index| (task(index, "3").issue.task, data.clone())).collect::<Vec<_>>());
     assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
     scene.worker.stop(Duration::from_secs(1)).await;
 }

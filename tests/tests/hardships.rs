@@ -203,15 +203,14 @@ fn wanting_answers() -> Vec<(&'static str, Value)> {
 
 /// What nobody answers: the exchange, the key, and a message that is right but for naming nobody.
 fn wanting_none() -> Vec<(&'static str, &'static str, Value)> {
-    let issue = json!({"v": 1, "id": NOBODY, "attempt": 1, "incarnation": 1, "worker": "w"});
+    let issue = json!({"v": 1, "id": NOBODY, "issue": 1, "incarnation": 1, "worker": "w"});
     let with = |more: Value| {
         let mut message = issue.clone();
         message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         message
     };
     let ended = json!({"type": "result", "status": "SUCCESS", "data": 1, "started_at": 0, "ended_at": 0});
-    let also =
-        json!({"id": NOBODY, "attempt": 1, "incarnation": 1, "status": "SUCCESS", "started_at": 0, "ended_at": 0});
+    let also = json!({"id": NOBODY, "issue": 1, "incarnation": 1, "status": "SUCCESS", "started_at": 0, "ended_at": 0});
     let task =
         json!({"parent_id": NOBODY, "name": "echo", "task_name": "echo", "pool": "default", "args": [], "kwargs": {}});
     let heartbeat = json!({"v": 1, "worker": "w", "host": "h", "pid": 1, "pools": ["default"], "slots": 1, "running": 0,

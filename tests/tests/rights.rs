@@ -278,7 +278,7 @@ fn touch(broker: &Broker) {
 fn result_of(task: &str) -> String {
     json!({
         "v": 1, "type": "results", "worker": "forger",
-        "results": [{"id": task, "attempt": 1, "incarnation": 1, "status": "SUCCESS", "data": "forged",
+        "results": [{"id": task, "issue": 1, "incarnation": 1, "status": "SUCCESS", "data": "forged",
                      "started_at": 1, "ended_at": 2}]
     })
     .to_string()
@@ -292,7 +292,7 @@ fn forge(broker: &Broker) {
     let result = result_of(task);
     let issue = json!({
         "v": 1, "id": task, "parent_id": job, "name": "order_stamp", "task_name": "order_stamp", "pool": "default",
-        "args": [], "kwargs": {}, "attempt": 1, "incarnation": 1
+        "args": [], "kwargs": {}, "issue": 1, "incarnation": 1
     })
     .to_string();
     let heartbeat = json!({
@@ -300,7 +300,7 @@ fn forge(broker: &Broker) {
         "held": [], "present": [], "tasks": {}, "broken": {}, "leaving": false
     })
     .to_string();
-    let stop = json!({"v": 1, "type": "stop", "tasks": [{"id": task, "attempt": 1, "incarnation": 1}]}).to_string();
+    let stop = json!({"v": 1, "type": "stop", "tasks": [{"id": task, "issue": 1, "incarnation": 1}]}).to_string();
     let posted = json!({"id": task, "status": "SUCCESS", "data": "forged"}).to_string();
     for (exchange, key, body) in [
         ("hub", "results", &result),

@@ -122,7 +122,7 @@ fn forgetting_a_confirm_is_noticed() {
 }
 
 #[test]
-fn accepting_a_stale_attempt_is_noticed() {
+fn accepting_a_stale_issue_is_noticed() {
     noticed(Sabotage::AcceptStale, &["one_run_counts"]);
 }
 

@@ -104,14 +104,8 @@ impl Bench {
             Some(data) => Outcome::Success { data: Json::parse(data).unwrap() },
             None => Outcome::Failed { msg: "no".into(), error: None },
         };
-        let result = TaskResult {
-            task: assignment.task,
-            attempt: assignment.attempt,
-            outcome,
-            log: None,
-            worker: "w".into(),
-            took: Duration::ZERO,
-        };
+        let result =
+            TaskResult { issue: assignment.issue, outcome, log: None, worker: "w".into(), took: Duration::ZERO };
         self.time(call, |machine| machine.handle_result(result, NOW));
     }
 

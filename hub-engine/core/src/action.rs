@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::job::Job;
 use crate::state::{JobState, TaskState};
-use crate::{Attempt, JobId, Json, TaskId, Timestamp};
+use crate::{IssueId, JobId, Json, TaskId, Timestamp};
 
 /// Something for the shell to do. The order of a batch matters only within one kind.
 #[derive(Clone, Debug)]
@@ -14,12 +14,7 @@ pub enum Action {
     /// Publish this issue of a task to its pool and report how that ended.
     Publish(Assignment),
     /// Tell the workers to stop this issue of a task, if one of them runs it.
-    Stop {
-        /// The task.
-        task: TaskId,
-        /// The issue that is no longer wanted.
-        attempt: Attempt,
-    },
+    Stop(IssueId),
     /// Look how many messages wait in this pool's queue and among the results, and report it.
     Probe {
         /// The pool.
@@ -67,12 +62,10 @@ pub enum Change {
 /// An issue of a task, ready for a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The task.
-    pub task: TaskId,
-    /// Its job.
+    /// Which issue of which task this is.
+    pub issue: IssueId,
+    /// The task's job.
     pub job: JobId,
-    /// Which issue this is.
-    pub attempt: Attempt,
     /// The task's name in the job.
     pub name: Arc<str>,
     /// The task module to run.

@@ -1,4 +1,4 @@
-//! Identity: jobs, their tasks, the attempts at a task, and the slot they are routed by.
+//! Identity: jobs, their tasks, the issues of a task, and the slot they are routed by.
 //!
 //! A task's id is its job's id with the last four bytes moved on by the task's position plus one, so
 //! both share their first twelve bytes, the *family*. From a task id alone follow its job (one look-up
@@ -141,13 +141,56 @@ fn family(uuid: Uuid) -> Family {
     Family(shared)
 }
 
-/// One issue of a task to the workers. A result counts only if it names the issue that is current.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Attempt {
+/// One publication of a task to the workers. A result counts only if it names the issue that is current.
+///
+/// In JSON it is `{"id": TASK, "issue": NUMBER, "incarnation": NUMBER}`; as a text, `TASK#NUMBER.INCARNATION`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IssueId {
+    /// The task.
+    #[serde(rename = "id")]
+    pub task: TaskId,
     /// Counts the issues of one task, from 1.
-    pub attempt: u32,
+    #[serde(rename = "issue")]
+    pub number: u32,
     /// The start of the dispatcher that issued it, counted in its store.
     pub incarnation: u64,
+}
+
+/// An [`IssueId`] without its task: what the row of a task keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Issue {
+    /// Counts the issues of one task, from 1.
+    pub number: u32,
+    /// The start of the dispatcher that issued it, counted in its store.
+    pub incarnation: u64,
+}
+
+impl IssueId {
+    /// Which issue of its task it is.
+    #[must_use]
+    pub const fn issue(self) -> Issue {
+        Issue { number: self.number, incarnation: self.incarnation }
+    }
+}
+
+impl Issue {
+    /// This issue of `task`.
+    #[must_use]
+    pub const fn of(self, task: TaskId) -> IssueId {
+        IssueId { task, number: self.number, incarnation: self.incarnation }
+    }
+}
+
+impl fmt::Display for IssueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}.{}", self.task, self.number, self.incarnation)
+    }
+}
+
+impl fmt::Debug for IssueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "issue {self}")
+    }
 }
 
 macro_rules! uuid_text {
@@ -213,6 +256,17 @@ mod tests {
         assert_eq!(id("Ä \u{1f600}").as_deref(), Some("aa7e501a-e6ea-57d5-ac58-327bdf844c9c"));
         assert_ne!(id(" order-17"), id("order-17"));
         assert_eq!(id(""), None);
+    }
+
+    #[test]
+    fn an_issue_is_one_text_and_one_object() {
+        let task: TaskId = "693eb630-e77d-11f1-b11f-02fc00000002".parse().unwrap();
+        let issue = Issue { number: 3, incarnation: 7 }.of(task);
+        assert_eq!(issue.to_string(), "693eb630-e77d-11f1-b11f-02fc00000002#3.7");
+        let json = r#"{"id":"693eb630-e77d-11f1-b11f-02fc00000002","issue":3,"incarnation":7}"#;
+        assert_eq!(serde_json::to_string(&issue).unwrap(), json);
+        assert_eq!(serde_json::from_str::<IssueId>(json).unwrap(), issue);
+        assert_eq!(issue.issue().of(task), issue);
     }
 
     #[test]

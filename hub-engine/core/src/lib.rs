@@ -8,7 +8,7 @@
 //!   ┌─────────────────────────── Machine ───────────────────────────┐
 //!   │ jobs ──► tasks ready ──► pools (priority, fairness, windows)  │
 //!   │   ▲                             │                             │
-//!   │   └── results, failures ◄───────┴── attempts, leases          │
+//!   │   └── results, failures ◄───────┴── issues, leases            │
 //!   └───────────────────────────────┬───────────────────────────────┘
 //!          ┌────────────────────────┼───────────────┬─────────────┐
 //!          ▼                        ▼               ▼             ▼
@@ -30,7 +30,7 @@ mod status;
 pub mod text;
 pub mod time;
 
-pub use id::{Attempt, JobId, TaskId};
+pub use id::{Issue, IssueId, JobId, TaskId};
 pub use json::{Json, Unreadable};
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
 pub use time::{NotATime, Now, Steady, Timestamp};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Job;
 use crate::text::Shown;
-use crate::{Attempt, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
+use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 
 /// Why a task failed, in a form that programs can tell apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub struct TaskState {
     /// Where it stands.
     pub status: TaskStatus,
     /// The latest issue to the workers; `None` until the first.
-    pub attempt: Option<Attempt>,
+    pub issue: Option<Issue>,
     /// Whether the broker has confirmed that it holds the latest issue.
     pub confirmed: bool,
     /// Whether the task was launched and now awaits its result from outside.
@@ -92,7 +92,7 @@ impl TaskState {
     pub const fn pending() -> Self {
         Self {
             status: TaskStatus::Pending,
-            attempt: None,
+            issue: None,
             confirmed: false,
             launched: false,
             deaths: 0,

@@ -66,9 +66,8 @@ impl TaskStatus {
 
     /// The table: whether a task may go from `self` to `next`. Only here is this known.
     ///
-    /// Back to `Pending` go attempts that were lost, could not be routed, or came back from a worker
-    /// without the task's module. `Submitted` may end directly, since a short task never reports that
-    /// it started.
+    /// A task becomes `Pending` again when its issue was lost, could not be routed, or came back from a worker without the
+    /// task's module. `Submitted` may end directly, since a short task never reports that it started.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};

@@ -27,8 +27,8 @@ fn a_step_of_the_wall_clock_costs_no_lease_and_moves_no_delay() {
         let tasks = hub.handed_out();
         hub.worker("w1", &["a"]);
         hub.worker("w2", &["a", "b"]);
-        hub.machine.handle_started(&"w1".into(), &[(tasks[0].task, tasks[0].attempt)], hub.now);
-        hub.machine.handle_returned(tasks[1].task, tasks[1].attempt, Returned::UnknownModule, &"w1".into(), hub.now);
+        hub.machine.handle_started(&"w1".into(), &[tasks[0].issue], hub.now);
+        hub.machine.handle_returned(tasks[1].issue, Returned::UnknownModule, &"w1".into(), hub.now);
         hub.pass(LEASE / 2);
         assert_eq!(hub.handed_out().len(), 1, "b has rested");
         set_wall(&mut hub, step);
@@ -36,7 +36,7 @@ fn a_step_of_the_wall_clock_costs_no_lease_and_moves_no_delay() {
         assert!(hub.handed_out().is_empty());
         assert!(hub.next_due().is_some_and(|due| due == Duration::from_millis(1)), "{:?}", hub.next_due());
         hub.pass(Duration::from_millis(1));
-        assert_eq!(hub.handed_out().remove(0).task, job.task(0), "w1 was silent for a lease");
+        assert_eq!(hub.handed_out().remove(0).issue.task, job.task(0), "w1 was silent for a lease");
     }
 }
 
@@ -47,7 +47,7 @@ fn times_of_a_record_stay_in_their_order_when_the_clock_is_set_back() {
     let job = hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
     set_wall(&mut hub, STEP * 9);
-    hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     set_wall(&mut hub, STEP * 8);
     hub.succeed(&task, "1");
     hub.actions();
@@ -67,7 +67,7 @@ fn no_lease_runs_out_before_what_waits_is_read() {
     let mut report = hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    report.held = vec![(task.task, task.attempt)];
+    report.held = vec![task.issue];
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     // The dispatcher stands still for a long time.
     let before = hub.now;
@@ -82,7 +82,7 @@ fn no_lease_runs_out_before_what_waits_is_read() {
     hub.machine.handle_heard(hub.now.steady, hub.now);
     assert!(hub.handed_out().is_empty());
     hub.pass(LEASE);
-    assert_eq!(hub.handed_out().remove(0).attempt.attempt, 2, "silence counts from there");
+    assert_eq!(hub.handed_out().remove(0).issue.number, 2, "silence counts from there");
 }
 
 #[test]

@@ -90,11 +90,11 @@ fn every_report_counts_once() {
     assert_eq!(hub.succeed(&tasks[0], "2"), Verdict::Stale);
     assert_eq!(hub.fail(&tasks[0], "no"), Verdict::Stale);
     let mut other = tasks[1].clone();
-    other.attempt.incarnation += 1;
+    other.issue.incarnation += 1;
     assert_eq!(hub.succeed(&other, "2"), Verdict::Stale, "another incarnation's issue");
     for _ in 0..2 {
-        hub.machine.handle_published(tasks[1].task, tasks[1].attempt, Published::Confirmed, hub.now);
-        hub.machine.handle_started(&"w1".into(), &[(tasks[1].task, tasks[1].attempt)], hub.now);
+        hub.machine.handle_published(tasks[1].issue, Published::Confirmed, hub.now);
+        hub.machine.handle_started(&"w1".into(), &[tasks[1].issue], hub.now);
     }
     let said = told(&hub.actions());
     assert_eq!(said, ["keep task 1 SUBMITTED", "b is RUNNING", "keep task 1 RUNNING"]);
@@ -140,12 +140,11 @@ fn the_second_time_nothing_happens() {
         {"name": "f"}, {"name": "g"}, {"name": "h"}]}"#;
     let job = hub.submit(1, text);
     let tasks = hub.handed_out();
-    let of = |index: usize| (tasks[index].task, tasks[index].attempt);
+    let of = |index: usize| tasks[index].issue;
     let mut report = hub.worker("w1", &["a"]);
     report.held = vec![of(7)];
     let result = |index: usize, outcome: Outcome| hub_core::machine::TaskResult {
-        task: tasks[index].task,
-        attempt: tasks[index].attempt,
+        issue: tasks[index].issue,
         outcome,
         log: None,
         worker: "w1".into(),
@@ -153,10 +152,10 @@ fn the_second_time_nothing_happens() {
     };
     type Event<'a> = Box<dyn Fn(&mut Hub) + 'a>;
     let published = |index: usize, ended: Published| -> Event<'_> {
-        Box::new(move |hub| hub.machine.handle_published(of(index).0, of(index).1, ended.clone(), hub.now))
+        Box::new(move |hub| hub.machine.handle_published(of(index), ended.clone(), hub.now))
     };
     let returned = |index: usize, why| -> Event<'_> {
-        Box::new(move |hub| _ = hub.machine.handle_returned(of(index).0, of(index).1, why, &"w1".into(), hub.now))
+        Box::new(move |hub| _ = hub.machine.handle_returned(of(index), why, &"w1".into(), hub.now))
     };
     let ended = |index: usize, outcome: Outcome| -> Event<'_> {
         Box::new(move |hub| _ = hub.machine.handle_result(result(index, outcome.clone()), hub.now))
@@ -169,12 +168,9 @@ fn the_second_time_nothing_happens() {
         ("success", ended(0, Outcome::Success { data: json("1") })),
         ("failure", ended(1, Outcome::Failed { msg: "no".into(), error: None })),
         ("launch", ended(2, Outcome::Launched { data: json("1") })),
-        ("posted", Box::new(|hub| _ = hub.machine.post_result(of(2).0, update.clone(), hub.now))),
+        ("posted", Box::new(|hub| _ = hub.machine.post_result(of(2).task, update.clone(), hub.now))),
         ("rejected", published(3, Published::Rejected("no".into()))),
-        (
-            "dead letter",
-            Box::new(|hub| _ = hub.machine.handle_dead_letter(of(4).0, of(4).1, DeadLetter::DeliveryLimit, hub.now)),
-        ),
+        ("dead letter", Box::new(|hub| _ = hub.machine.handle_dead_letter(of(4), DeadLetter::DeliveryLimit, hub.now))),
         ("unknown module", returned(5, Returned::UnknownModule)),
         ("started", Box::new(|hub| hub.machine.handle_started(&"w2".into(), &[of(6)], hub.now))),
         ("heartbeat", Box::new(|hub| _ = hub.machine.handle_heartbeat(report.clone(), hub.now))),
@@ -216,8 +212,7 @@ fn times_are_the_dispatchers_and_durations_the_workers() {
     hub.pass(Duration::from_secs(10));
     for (task, took) in tasks.iter().zip([2_000, 60_000]) {
         let result = hub_core::machine::TaskResult {
-            task: task.task,
-            attempt: task.attempt,
+            issue: task.issue,
             outcome: Outcome::Success { data: json("1") },
             log: Some("said".into()),
             worker: "w1".into(),
@@ -239,13 +234,13 @@ fn reports_of_strangers_are_told_from_late_ones() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
     let mut stranger = tasks[0].clone();
-    stranger.task = id(9).task(0);
+    stranger.issue.task = id(9).task(0);
     assert_eq!(hub.succeed(&stranger, "1"), Verdict::Unknown);
-    stranger.task = id(1).task(2);
+    stranger.issue.task = id(1).task(2);
     assert_eq!(hub.succeed(&stranger, "1"), Verdict::Unknown, "the job has two tasks");
     hub.succeed(&tasks[0], "1");
     assert_eq!(hub.succeed(&tasks[0], "1"), Verdict::Stale);
     // A confirm after the result is no late report: the two come on different ways.
-    hub.machine.handle_published(tasks[0].task, tasks[0].attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(tasks[0].issue, Published::Confirmed, hub.now);
     assert_eq!(hub.machine.stats().stale, 3);
 }

@@ -16,7 +16,7 @@ fn a_result_from_outside_beats_the_report_of_the_launch() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}], "output": ["_a.data"]}"#);
     let launch = hub.handed_out().remove(0);
     let update = Update { status: TaskStatus::Success, data: Some(json("7")), msg: None };
-    assert_eq!(hub.machine.post_result(launch.task, update, hub.now), Ok(Posted::Applied));
+    assert_eq!(hub.machine.post_result(launch.issue.task, update, hub.now), Ok(Posted::Applied));
     assert_eq!(hub.result(&launch, Outcome::Launched { data: json("\"pid 1\"") }), Verdict::Unknown);
     hub.actions();
     assert_eq!(hub.stored(job).state.output, Some(json("[7]")));
@@ -59,7 +59,7 @@ fn a_failure_can_be_posted_with_its_reason() {
     hub.result(&launch, Outcome::Launched { data: json("1") });
     assert_eq!(hub.result(&launch, Outcome::Launched { data: json("2") }), Verdict::Stale, "launched once");
     let update = Update { msg: Some("on fire".into()), data: Some(json("3")), ..FAILED };
-    assert_eq!(hub.machine.post_result(launch.task, update, hub.now), Ok(Posted::Applied));
+    assert_eq!(hub.machine.post_result(launch.issue.task, update, hub.now), Ok(Posted::Applied));
     assert_eq!(
         told(&hub.actions()),
         [
@@ -84,12 +84,12 @@ fn a_posted_result_stops_the_issue_that_still_runs() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
-    hub.machine.handle_started(&"w1".into(), &[(tasks[1].task, tasks[1].attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[tasks[1].issue], hub.now);
     hub.actions();
     let done = Update { status: TaskStatus::Success, ..FAILED };
     for task in &tasks[..2] {
-        assert_eq!(hub.machine.post_result(task.task, done.clone(), hub.now), Ok(Posted::Applied));
-        let stopped = |action: &Action| matches!(action, Action::Stop { task: stopped, .. } if *stopped == task.task);
+        assert_eq!(hub.machine.post_result(task.issue.task, done.clone(), hub.now), Ok(Posted::Applied));
+        let stopped = |action: &Action| matches!(action, Action::Stop(stopped) if stopped.task == task.issue.task);
         assert!(hub.actions().iter().any(stopped));
         assert_eq!(hub.succeed(task, "1"), Verdict::Stale);
     }
@@ -106,11 +106,11 @@ fn a_launch_can_fail_and_a_long_launch_can_be_leased() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
     hub.fail(&tasks[0], "no rocket");
-    hub.machine.handle_started(&"w1".into(), &[(tasks[1].task, tasks[1].attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[tasks[1].issue], hub.now);
     assert_eq!(hub.result(&tasks[1], Outcome::Launched { data: json("1") }), Verdict::Applied);
     hub.pass(Duration::from_secs(3600));
     hub.actions();
     assert_eq!(hub.statuses(job), [TaskStatus::Failed, TaskStatus::Running]);
-    assert_eq!(hub.machine.post_result(tasks[0].task, FAILED, hub.now), Ok(Posted::AlreadySame));
+    assert_eq!(hub.machine.post_result(tasks[0].issue.task, FAILED, hub.now), Ok(Posted::AlreadySame));
     assert_eq!(hub.machine.stats().in_flight, 0, "no worker holds a launched task");
 }

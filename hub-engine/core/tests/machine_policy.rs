@@ -16,7 +16,7 @@ fn job(tasks: usize) -> String {
 }
 
 fn removed(hub: &mut Hub, task: &Assignment) -> Verdict {
-    hub.machine.handle_dead_letter(task.task, task.attempt, DeadLetter::Policy, hub.now)
+    hub.machine.handle_dead_letter(task.issue, DeadLetter::Policy, hub.now)
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn it_is_handed_out_again_after_longer_and_longer_rests_and_says_so() {
     let mut task = hub.handed_out().remove(0);
     let mut rests = Vec::new();
     for _ in 0..10 {
-        hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+        hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
         assert_eq!(removed(&mut hub, &task), Verdict::Applied);
         assert_eq!(removed(&mut hub, &task), Verdict::Stale, "once");
         assert!(hub.handed_out().is_empty());
@@ -39,7 +39,7 @@ fn it_is_handed_out_again_after_longer_and_longer_rests_and_says_so() {
         task = hub.handed_out().remove(0);
     }
     assert_eq!(rests, [20, 40, 80, 160, 320, 640, 1280, 2560, 2560, 2560]);
-    assert_eq!((hub.stored(id).tasks[0].deaths, task.attempt.attempt), (0, 11));
+    assert_eq!((hub.stored(id).tasks[0].deaths, task.issue.number), (0, 11));
     assert_eq!(hub.succeed(&task, "1"), Verdict::Applied);
     hub.actions();
     assert_eq!((hub.statuses(id), hub.next_due()), (vec![TaskStatus::Success], None));
@@ -84,11 +84,11 @@ fn what_a_full_queue_does_not_take_is_handed_out_again() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(1));
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Refused, hub.now);
+    hub.machine.handle_published(task.issue, Published::Refused, hub.now);
     assert!(hub.handed_out().is_empty());
     assert!(hub.machine.job(id).unwrap().waiting[0].1.contains("maximum length"));
     hub.pass(Duration::from_secs(3));
-    assert_eq!(hub.handed_out().remove(0).attempt.attempt, 2);
+    assert_eq!(hub.handed_out().remove(0).issue.number, 2);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_a_worker_runs_or_nobody_wants_is_not_handed_out_again() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(2));
     let tasks = hub.handed_out();
-    hub.machine.handle_started(&"w1".into(), &[(tasks[0].task, tasks[0].attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[tasks[0].issue], hub.now);
     assert_eq!(removed(&mut hub, &tasks[0]), Verdict::Stale, "its message was there twice");
     assert_eq!(removed(&mut hub, &tasks[1]), Verdict::Applied);
     hub.machine.cancel(id, hub.now).unwrap();

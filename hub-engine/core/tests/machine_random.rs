@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
 use hub_core::machine::{Outcome, PostError, Posted, Published, Returned, Settings, Update, Verdict};
-use hub_core::{Attempt, JobId, JobStatus, TaskId, TaskStatus};
+use hub_core::{IssueId, JobId, JobStatus, TaskId, TaskStatus};
 use proptest::prelude::*;
 use support::{Hub, json};
 
@@ -94,7 +94,7 @@ impl World<'_> {
         for action in self.hub.actions() {
             let Action::Publish(task) = action else { continue };
             if task.job == self.job {
-                let index = task.task.index_in(self.job).unwrap() as usize;
+                let index = task.issue.task.index_in(self.job).unwrap() as usize;
                 for before in &self.plan.tasks[index].1 {
                     prop_assert_eq!(self.ended.get(before), Some(&true), "t{} started before t{}", index, before);
                 }
@@ -128,16 +128,16 @@ impl World<'_> {
             return self.post(luck);
         }
         let at = luck % self.on_broker.len();
-        let (task, attempt, now) = (self.on_broker[at].0.task, self.on_broker[at].0.attempt, self.hub.now);
+        let (issue, now) = (self.on_broker[at].0.issue, self.hub.now);
         match kind {
-            5 => _ = self.hub.machine.handle_returned(task, attempt, Returned::Busy, &"w".into(), now),
-            6 => self.lose_worker(task, attempt),
+            5 => _ = self.hub.machine.handle_returned(issue, Returned::Busy, &"w".into(), now),
+            6 => self.lose_worker(issue),
             7 | 8 => {
                 self.on_broker[at].1 = true;
-                self.hub.machine.handle_published(task, attempt, Published::Confirmed, now);
+                self.hub.machine.handle_published(issue, Published::Confirmed, now);
             }
             9 => {
-                self.hub.machine.handle_returned(task, attempt, Returned::UnknownModule, &"w".into(), now);
+                self.hub.machine.handle_returned(issue, Returned::UnknownModule, &"w".into(), now);
                 let names: Vec<String> = (0..25).map(|at| format!("t{at}")).collect();
                 self.hub.worker("knows", &names.iter().map(String::as_str).collect::<Vec<_>>());
             }
@@ -149,7 +149,7 @@ impl World<'_> {
     /// A worker runs a task; the broker may deliver it once more.
     fn run(&mut self, at: usize, again: bool) -> Result<(), TestCaseError> {
         let task = self.on_broker[at].0.clone();
-        let (is_mine, index) = (task.job == self.job, task.task.index_in(task.job).unwrap() as usize);
+        let (is_mine, index) = (task.job == self.job, task.issue.task.index_in(task.job).unwrap() as usize);
         let args: serde_json::Value = serde_json::from_str(task.args.get()).unwrap();
         let fate = if is_mine { self.plan.tasks[index].2 } else { Fate::Succeeds };
         let outcome = match fate {
@@ -161,7 +161,7 @@ impl World<'_> {
         let verdict = self.hub.result(&task, outcome);
         if verdict == Verdict::Applied && is_mine {
             if fate == Fate::Launched {
-                self.launched.insert(task.task, args);
+                self.launched.insert(task.issue.task, args);
             } else {
                 self.ended.insert(index, fate == Fate::Succeeds);
             }
@@ -208,10 +208,10 @@ impl World<'_> {
     }
 
     /// A worker reports that the task runs, and is not heard of again.
-    fn lose_worker(&mut self, task: TaskId, attempt: Attempt) {
+    fn lose_worker(&mut self, issue: IssueId) {
         self.workers += 1;
         let worker = format!("w{}", self.workers).as_str().into();
-        self.hub.machine.handle_started(&worker, &[(task, attempt)], self.hub.now);
+        self.hub.machine.handle_started(&worker, &[issue], self.hub.now);
         self.hub.pass(Duration::from_secs(if self.workers.is_multiple_of(2) { 60 } else { 1 }));
     }
 

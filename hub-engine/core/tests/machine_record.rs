@@ -65,8 +65,7 @@ fn a_failure_shows_its_reason_and_no_data() {
         traceback: Some("Traceback …\n  \"here\"".into()),
     };
     let result = TaskResult {
-        task: task.task,
-        attempt: task.attempt,
+        issue: task.issue,
         outcome: Outcome::Failed { msg: "bäd \"value\"".into(), error: Some(Arc::new(error)) },
         log: Some("said\n\u{1}".into()),
         worker: "w1".into(),
@@ -186,7 +185,7 @@ fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
     let out = hub.handed_out();
     hub.pass(Duration::from_secs(3));
     let (worker, ran) = ("w1".into(), Duration::from_secs(1));
-    hub.machine.handle_running(&worker, out[0].task, out[0].attempt, ran, hub.now);
+    hub.machine.handle_running(&worker, out[0].issue, ran, hub.now);
     let began = hub.now.wall.before(ran);
     hub.pass(Duration::from_secs(4));
     hub.machine.cancel(job, hub.now).unwrap();
@@ -197,7 +196,7 @@ fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "long"}]}"#);
     let out = hub.handed_out();
-    hub.machine.handle_running(&worker, out[0].task, out[0].attempt, Duration::MAX, hub.now);
+    hub.machine.handle_running(&worker, out[0].issue, Duration::MAX, hub.now);
     hub.actions();
     let task = &hub.stored(job).tasks[0];
     assert_eq!(task.started_at, task.submitted_at);

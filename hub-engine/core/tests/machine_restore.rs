@@ -17,7 +17,7 @@ fn after_a_restart_only_unconfirmed_issues_go_out_again() {
         r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d", "depends": ["a"]}]}"#,
     );
     let tasks = hub.handed_out();
-    hub.machine.handle_published(tasks[0].task, tasks[0].attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(tasks[0].issue, Published::Confirmed, hub.now);
     hub.result(&tasks[2], Outcome::Launched { data: json("0") });
     hub.actions();
     let snapshot = hub.stored(job).clone();
@@ -34,7 +34,7 @@ fn after_a_restart_only_unconfirmed_issues_go_out_again() {
     let mut actions = Vec::new();
     again.machine.poll_actions(again.now, &mut actions);
     let incarnation = actions.iter().find_map(|action| match action {
-        Action::Publish(task) => Some(task.attempt.incarnation),
+        Action::Publish(task) => Some(task.issue.incarnation),
         _ => None,
     });
     assert_eq!(incarnation, Some(2));
@@ -56,7 +56,7 @@ fn a_job_goes_on_wherever_the_dispatcher_was_killed() {
         crash_at(&mut hub, 0);
         hub.actions();
         let add = support::first_issue(&hub, job, 0);
-        hub.machine.handle_published(add.task, add.attempt, Published::Confirmed, hub.now);
+        hub.machine.handle_published(add.issue, Published::Confirmed, hub.now);
         hub.actions();
         crash_at(&mut hub, 1);
         assert_eq!(hub.succeed(&add, "3"), Verdict::Applied);
@@ -73,7 +73,7 @@ fn a_job_goes_on_wherever_the_dispatcher_was_killed() {
         }
         hub.actions();
         assert_eq!(hub.stored(job).state.output, Some(json("[6]")), "killed at {killed_at}");
-        assert_eq!(hub.stored(job).tasks[1].attempt.unwrap().attempt, 1, "killed at {killed_at}");
+        assert_eq!(hub.stored(job).tasks[1].issue.unwrap().number, 1, "killed at {killed_at}");
     }
 }
 
@@ -83,7 +83,7 @@ fn what_runs_is_awaited_and_what_was_launched_can_be_posted() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
     for task in &tasks[..2] {
-        hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+        hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     }
     hub.result(&tasks[2], Outcome::Launched { data: json("0") });
     hub.actions();
@@ -91,10 +91,10 @@ fn what_runs_is_awaited_and_what_was_launched_can_be_posted() {
     assert!(told(&hub.actions()).is_empty(), "nothing goes out again");
     assert_eq!(hub.succeed(&tasks[0], "1"), Verdict::Applied);
     let done = Update { status: TaskStatus::Success, data: Some(json("2")), msg: None };
-    assert_eq!(hub.machine.post_result(tasks[2].task, done, hub.now), Ok(Posted::Applied));
+    assert_eq!(hub.machine.post_result(tasks[2].issue.task, done, hub.now), Ok(Posted::Applied));
     hub.pass(Duration::from_secs(60));
     let again = hub.handed_out().remove(0);
-    assert_eq!((again.task, again.attempt.attempt, again.attempt.incarnation), (tasks[1].task, 2, 2));
+    assert_eq!((again.issue.task, again.issue.number, again.issue.incarnation), (tasks[1].issue.task, 2, 2));
     assert_eq!(hub.succeed(&tasks[1], "9"), Verdict::Stale, "its issue is not the current one any more");
     hub.succeed(&again, "3");
     hub.actions();

@@ -65,9 +65,9 @@ fn what_the_broker_does_not_take_is_said() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
-    hub.machine.handle_published(tasks[0].task, tasks[0].attempt, Published::Rejected("too large".into()), hub.now);
-    hub.machine.handle_dead_letter(tasks[1].task, tasks[1].attempt, DeadLetter::DeliveryLimit, hub.now);
-    hub.machine.handle_published(tasks[2].task, tasks[2].attempt, Published::Unroutable, hub.now);
+    hub.machine.handle_published(tasks[0].issue, Published::Rejected("too large".into()), hub.now);
+    hub.machine.handle_dead_letter(tasks[1].issue, DeadLetter::DeliveryLimit, hub.now);
+    hub.machine.handle_published(tasks[2].issue, Published::Unroutable, hub.now);
     assert!(hub.handed_out().is_empty(), "no queue is there until a worker declares it");
     let stored = hub.stored(job);
     assert!(stored.tasks[0].msg.as_deref().unwrap().contains("too large"));
@@ -98,7 +98,7 @@ fn a_window_grows_with_the_slots_of_its_pool() {
     hub.machine.handle_heartbeat(report, hub.now);
     assert_eq!(hub.handed_out().len(), 20);
     hub.machine.handle_worker_left(&"w2".into());
-    let held: Vec<_> = first.iter().take(30).map(|task| (task.task, task.attempt)).collect();
+    let held: Vec<_> = first.iter().take(30).map(|task| task.issue).collect();
     hub.machine.handle_started(&"w1".into(), &held, hub.now);
     assert_eq!(hub.handed_out().len(), 10, "what is leased is not on the broker; the window is 80 again");
     assert_eq!(hub.machine.stats().in_flight, 80 + 30);
@@ -170,7 +170,7 @@ fn cancelled_jobs_leave_nothing_behind_wherever_their_tasks_were() {
     assert_eq!(hub.machine.stats().ready, 105);
     hub.worker("w2", &["a", "b"]);
     let out = hub.handed_out();
-    hub.machine.handle_started(&"w2".into(), &[(out[0].task, out[0].attempt)], hub.now);
+    hub.machine.handle_started(&"w2".into(), &[out[0].issue], hub.now);
     hub.actions();
     for job in [id(1), id(2)] {
         hub.machine.cancel(job, hub.now).unwrap();

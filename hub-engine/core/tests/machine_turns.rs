@@ -164,8 +164,7 @@ fn the_message_of_a_failed_task_is_counted_and_bounded() {
     };
     let log = format!("first{}last", "x".repeat(9_000_000));
     let result = TaskResult {
-        task: out[1].task,
-        attempt: out[1].attempt,
+        issue: out[1].issue,
         outcome: Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) },
         log: Some(log.into()),
         worker: "w1".into(),
@@ -210,7 +209,7 @@ fn what_was_not_confirmed_goes_out_again_over_several_turns_in_its_order() {
     assert!(hub.turn().is_empty() && !hub.machine.wants_turn(), "enough is on its way");
     hub.machine.hold_back(false);
     let published = |actions: Vec<Action>| {
-        let task = |action| if let Action::Publish(task) = action { task.task.index_in(job) } else { None };
+        let task = |action| if let Action::Publish(task) = action { task.issue.task.index_in(job) } else { None };
         actions.into_iter().filter_map(task).collect::<Vec<u32>>()
     };
     let first = published(hub.turn());

@@ -39,10 +39,10 @@ fn what_gave_no_sign_while_its_queue_was_empty_is_handed_out_again() {
     hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
     assert_eq!(pass(&mut hub, LEASE * 3, 0, |hub| drop(hub.worker("w1", &["a"]))), 1);
     let again = hub.handed_out();
-    assert_eq!((again.len(), again[0].attempt.attempt), (1, 2));
+    assert_eq!((again.len(), again[0].issue.number), (1, 2));
     assert_ne!(hub.succeed(&task, "1"), Verdict::Applied, "the first one has turned up after all, too late");
     assert_eq!(hub.succeed(&again[0], "2"), Verdict::Applied);
     hub.actions();
@@ -54,7 +54,7 @@ fn what_waits_in_its_queue_waits() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
     assert_eq!(pass(&mut hub, LEASE * 100, 1, |_| {}), 0);
     assert_eq!(hub.succeed(&task, "1"), Verdict::Applied);
 }
@@ -65,8 +65,8 @@ fn what_a_worker_names_is_there() {
     let mut report = hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
-    report.present = vec![(task.task, task.attempt)];
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
+    report.present = vec![task.issue];
     let lost = pass(&mut hub, LEASE * 100, 0, |hub| _ = hub.machine.handle_heartbeat(report.clone(), hub.now));
     assert_eq!(lost, 0);
 }
@@ -84,7 +84,7 @@ fn silence_counts_from_the_first_look_and_not_while_nobody_can_be_heard() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
     // Empty at once, but for less than a lease.
     assert_eq!(pass(&mut hub, LEASE + LEASE / 2, 0, |_| {}), 0);
     hub.machine.handle_link(false, hub.now);
@@ -100,7 +100,7 @@ fn an_idle_machine_looks_into_nothing() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
     hub.succeed(&task, "1");
     hub.actions();
     hub.pass(LEASE * 2);
@@ -114,11 +114,11 @@ fn what_is_lost_a_second_time_is_noticed_a_second_time() {
     hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
     let mut task = hub.handed_out().remove(0);
-    for attempt in 2..6 {
-        hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
-        assert_eq!(pass(&mut hub, LEASE * 4, 0, |hub| drop(hub.worker("w1", &["a"]))), 1, "attempt {attempt}");
+    for number in 2..6 {
+        hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
+        assert_eq!(pass(&mut hub, LEASE * 4, 0, |hub| drop(hub.worker("w1", &["a"]))), 1, "issue {number}");
         task = hub.handed_out().remove(0);
-        assert_eq!(task.attempt.attempt, attempt);
+        assert_eq!(task.issue.number, number);
     }
 }
 
@@ -128,8 +128,8 @@ fn silence_counts_only_as_far_as_everything_sent_has_been_read() {
     let mut report = hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_published(task.task, task.attempt, Published::Confirmed, hub.now);
-    report.present = vec![(task.task, task.attempt)];
+    hub.machine.handle_published(task.issue, Published::Confirmed, hub.now);
+    report.present = vec![task.issue];
     // Heartbeats wait to be read while queues are looked into.
     for _ in 0..10 {
         hub.now = hub.now.after(LEASE);

@@ -28,31 +28,29 @@ fn a_task_that_comes_back_unknown_is_parked_until_somebody_knows_it() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
-    let back = |hub: &mut Hub| {
-        hub.machine.handle_returned(task.task, task.attempt, Returned::UnknownModule, &"w1".into(), hub.now)
-    };
+    let back = |hub: &mut Hub| hub.machine.handle_returned(task.issue, Returned::UnknownModule, &"w1".into(), hub.now);
     assert_eq!(back(&mut hub), Verdict::Applied);
     assert_eq!(back(&mut hub), Verdict::Stale);
     assert!(hub.handed_out().is_empty(), "it is not sent around in circles");
     assert_eq!(hub.machine.job(job).unwrap().waiting.len(), 1);
     hub.worker("w2", &["a"]);
     let again = hub.handed_out().remove(0);
-    assert_eq!(again.attempt.attempt, 2);
+    assert_eq!(again.issue.number, 2);
     hub.succeed(&again, "1");
     hub.actions();
     assert_eq!(hub.stored(job).state.status, JobStatus::Success);
 }
 
 #[test]
-fn a_dead_worker_costs_an_attempt_and_too_many_the_task() {
+fn a_dead_worker_costs_an_issue_and_too_many_the_task() {
     let mut hub = Hub::with(Settings { crash_limit: 3, ..Settings::default() });
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     for count in 1..=3 {
         let task = hub.handed_out().remove(0);
-        assert_eq!(task.attempt.attempt, count);
+        assert_eq!(task.issue.number, count);
         let worker = format!("w{count}");
         hub.worker(&worker, &["a"]);
-        hub.machine.handle_started(&worker.as_str().into(), &[(task.task, task.attempt)], hub.now);
+        hub.machine.handle_started(&worker.as_str().into(), &[task.issue], hub.now);
         hub.pass(Duration::from_secs(29));
         assert!(hub.handed_out().is_empty(), "the lease lasts thirty seconds");
         hub.pass(Duration::from_secs(1));
@@ -70,7 +68,7 @@ fn leases_last_while_heartbeats_name_them_and_while_the_broker_is_away() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
     let mut report = hub.worker("w1", &["a"]);
-    report.held = vec![(task.task, task.attempt)];
+    report.held = vec![task.issue];
     for _ in 0..100 {
         hub.machine.handle_heartbeat(report.clone(), hub.now);
         hub.pass(Duration::from_secs(20));
@@ -91,7 +89,7 @@ fn a_worker_that_lives_but_lost_track_of_a_task_loses_it() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
     let mut report = hub.worker("w1", &["a"]);
-    report.held = vec![(task.task, task.attempt)];
+    report.held = vec![task.issue];
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     report.held.clear();
     for _ in 0..4 {
@@ -107,7 +105,7 @@ fn a_worker_that_leaves_keeps_its_leases_until_they_run_out() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
     hub.worker("w1", &["a"]);
-    hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     hub.machine.handle_worker_left(&"w1".into());
     assert_eq!(hub.machine.stats().workers, 0);
     assert_eq!(hub.succeed(&task, "1"), Verdict::Applied, "its last result still counts");
@@ -123,13 +121,13 @@ fn a_task_that_bounces_between_workers_rests_longer_each_time() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     for rest in [20, 40, 80] {
         let task = hub.handed_out().remove(0);
-        hub.machine.handle_returned(task.task, task.attempt, Returned::UnknownModule, &"w1".into(), hub.now);
+        hub.machine.handle_returned(task.issue, Returned::UnknownModule, &"w1".into(), hub.now);
         hub.pass(Duration::from_millis(rest - 1));
         assert!(hub.handed_out().is_empty(), "before {rest} ms");
         hub.pass(Duration::from_millis(1));
     }
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_returned(task.task, task.attempt, Returned::Draining, &"w1".into(), hub.now);
+    hub.machine.handle_returned(task.issue, Returned::Draining, &"w1".into(), hub.now);
     assert_eq!(hub.handed_out().len(), 1, "a worker that stops is no reason to wait");
 }
 
@@ -139,7 +137,7 @@ fn what_nobody_waits_for_is_stopped_when_a_heartbeat_names_it() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
     let mut report = hub.worker("w1", &["a", "b"]);
-    report.held = tasks.iter().map(|task| (task.task, task.attempt)).collect();
+    report.held = tasks.iter().map(|task| task.issue).collect();
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     assert_eq!(hub.statuses_now(job), [TaskStatus::Running, TaskStatus::Running]);
     hub.actions();
@@ -147,11 +145,11 @@ fn what_nobody_waits_for_is_stopped_when_a_heartbeat_names_it() {
     hub.actions();
     hub.machine.handle_heartbeat(report, hub.now);
     let stop = |action| match action {
-        Action::Stop { task, attempt } => (task, attempt),
+        Action::Stop(issue) => issue,
         other => panic!("{other:?}"),
     };
     let stopped: Vec<_> = hub.actions().into_iter().map(stop).collect();
-    assert_eq!(stopped, tasks.iter().map(|task| (task.task, task.attempt)).collect::<Vec<_>>());
+    assert_eq!(stopped, tasks.iter().map(|task| task.issue).collect::<Vec<_>>());
 }
 
 #[test]
@@ -159,7 +157,7 @@ fn a_second_worker_with_the_same_issue_inherits_it() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
-    let held = [(task.task, task.attempt)];
+    let held = [task.issue];
     hub.machine.handle_started(&"w1".into(), &held, hub.now);
     // The connection of w1 broke before it had acknowledged the task, so the broker gave it to w2 too.
     hub.machine.handle_started(&"w2".into(), &held, hub.now);
@@ -182,16 +180,16 @@ fn a_heartbeat_renews_only_the_issue_that_it_names() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let first = hub.handed_out().remove(0);
     let mut report = hub.worker("w1", &["a"]);
-    report.held = vec![(first.task, first.attempt)];
+    report.held = vec![first.issue];
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     hub.pass(Duration::from_secs(60));
     let second = hub.handed_out().remove(0);
-    hub.machine.handle_started(&"w1".into(), &[(second.task, second.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[second.issue], hub.now);
     for _ in 0..4 {
         hub.machine.handle_heartbeat(report.clone(), hub.now);
         hub.pass(Duration::from_secs(10));
     }
-    assert_eq!(hub.handed_out().remove(0).attempt.attempt, 3, "w1 never named the second issue");
+    assert_eq!(hub.handed_out().remove(0).issue.number, 3, "w1 never named the second issue");
 }
 
 #[test]
@@ -210,7 +208,7 @@ fn no_lease_runs_out_before_the_broker_is_there() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
-    hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     hub.actions();
     hub.crash_without_link();
     assert_eq!(hub.next_due(), None);
@@ -220,7 +218,7 @@ fn no_lease_runs_out_before_the_broker_is_there() {
     assert!(hub.handed_out().is_empty());
     assert_eq!(hub.statuses(job), [TaskStatus::Running]);
     hub.pass(Duration::from_secs(1));
-    assert_eq!(hub.handed_out().remove(0).attempt.incarnation, 2);
+    assert_eq!(hub.handed_out().remove(0).issue.incarnation, 2);
 }
 
 #[test]
@@ -243,7 +241,7 @@ fn a_worker_that_left_in_order_costs_its_tasks_nothing() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
     hub.worker("w1", &["a"]);
-    hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     hub.machine.handle_worker_left(&"w1".into());
     hub.pass(Duration::from_secs(30));
     let waiting = &hub.machine.job(job).unwrap().tasks[0];
@@ -258,7 +256,7 @@ fn a_lost_connection_forgives_what_heartbeats_did_not_name() {
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
     let mut report = hub.worker("w1", &["a"]);
-    hub.machine.handle_started(&"w1".into(), &[(task.task, task.attempt)], hub.now);
+    hub.machine.handle_started(&"w1".into(), &[task.issue], hub.now);
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     hub.pass(Duration::from_secs(29));
     hub.machine.handle_heartbeat(report.clone(), hub.now);
@@ -266,7 +264,7 @@ fn a_lost_connection_forgives_what_heartbeats_did_not_name() {
     hub.machine.handle_link(true, hub.now);
     hub.pass(Duration::from_secs(2));
     assert!(hub.handed_out().is_empty(), "a whole lease has begun");
-    report.held = vec![(task.task, task.attempt)];
+    report.held = vec![task.issue];
     for _ in 0..3 {
         hub.machine.handle_heartbeat(report.clone(), hub.now);
         hub.pass(Duration::from_secs(25));

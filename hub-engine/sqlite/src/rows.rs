@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hub_core::job::{Job, Limits};
 use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
-use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
 
@@ -15,14 +15,14 @@ pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.ou
 /// The column behind [`JOB_COLUMNS`].
 pub(super) const DOCUMENT: usize = 10;
 /// The columns of [`read_task`], in its order.
-pub(super) const TASK_COLUMNS: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, worker, \
+pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data";
 /// The same without values, which may be large.
-pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, attempt, incarnation, confirmed, launched, deaths, \
+pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, issue, incarnation, confirmed, launched, deaths, \
      worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL";
 
 /// What [`write_task`] fills in. (The columns are those of [`TASK_COLUMNS`].)
-pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, attempt, incarnation, confirmed, launched, \
+pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, issue, incarnation, confirmed, launched, \
      deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
@@ -66,8 +66,8 @@ impl Head {
 
 /// Reads a task's row: its position and state.
 pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
-    let attempt = match (row.get::<_, Option<u32>>(2)?, row.get::<_, Option<i64>>(3)?) {
-        (Some(attempt), Some(incarnation)) => Some(Attempt { attempt, incarnation: incarnation.cast_unsigned() }),
+    let issue = match (row.get::<_, Option<u32>>(2)?, row.get::<_, Option<i64>>(3)?) {
+        (Some(number), Some(incarnation)) => Some(Issue { number, incarnation: incarnation.cast_unsigned() }),
         _ => None,
     };
     let error: Option<TaskError> = match text(row, 12)? {
@@ -76,7 +76,7 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
     };
     let state = TaskState {
         status: parsed(row, 1)?,
-        attempt,
+        issue,
         confirmed: row.get(4)?,
         launched: row.get(5)?,
         deaths: row.get(6)?,
@@ -107,8 +107,8 @@ pub(super) fn write_task(
         &serial,
         &index,
         &task_word(state.status),
-        &state.attempt.map(|attempt| attempt.attempt),
-        &state.attempt.map(|attempt| attempt.incarnation.cast_signed()),
+        &state.issue.map(|issue| issue.number),
+        &state.issue.map(|issue| issue.incarnation.cast_signed()),
         &state.confirmed,
         &state.launched,
         &state.deaths,

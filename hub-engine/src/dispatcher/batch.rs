@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::JobId;
 use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::machine::EndedJob;
+use hub_core::{IssueId, JobId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::inputs::Admission;
 use crate::operations::RequestError;
-use crate::wire::HeldAttempt;
 
 /// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements and the listing of jobs is
 /// late by it, and each sync of the disk that is saved is one that the broker beside does not wait for.
@@ -36,7 +35,7 @@ pub(super) struct Batch {
     /// Tasks to be published once the batch is committed.
     pub(super) deferred: Vec<Assignment>,
     /// Issues that workers shall stop, likewise.
-    pub(super) deferred_stops: Vec<HeldAttempt>,
+    pub(super) deferred_stops: Vec<IssueId>,
     /// What is to be told once the batch is committed, to somebody who waits for it.
     pub(super) answers: Vec<Answer>,
     /// The same where nobody is in a hurry.
@@ -63,7 +62,7 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) assignments: Vec<Assignment>,
-    pub(super) stops: Vec<HeldAttempt>,
+    pub(super) stops: Vec<IssueId>,
     pub(super) probes: Vec<Arc<str>>,
 }
 
@@ -116,7 +115,7 @@ impl Batch {
             match action {
                 Action::Persist(change) => self.changes.push(change),
                 Action::Publish(assignment) => effects.assignments.push(assignment),
-                Action::Stop { task, attempt } => effects.stops.push((task, attempt).into()),
+                Action::Stop(issue) => effects.stops.push(issue),
                 Action::Probe { pool } => effects.probes.push(pool),
                 Action::Notify(notice) if is_watched => self.notices.push(notice),
                 Action::Notify(_) => {}

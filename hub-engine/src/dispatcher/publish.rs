@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use hub_core::IssueId;
+use hub_core::Steady;
 use hub_core::action::Assignment;
-use hub_core::{Attempt, Steady, TaskId};
 use hub_transport::supervisor::Link;
 use hub_transport::{ErrorKind, Message, Outcome, Text};
 
 use crate::clock::steady;
-use crate::wire::{self, Control, ControlMessage, HeldAttempt, Names, TaskMessage};
+use crate::wire::{self, Control, ControlMessage, Names, TaskMessage};
 
 /// An issue of a task as it goes out.
 #[derive(Clone, Debug)]
 pub(super) struct Issue {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    pub(super) id: IssueId,
     message: Message,
 }
 
@@ -34,7 +34,7 @@ pub(super) enum FinalOutcome {
 }
 
 /// How several publishes ended.
-pub(super) type Outcomes = Vec<(TaskId, Attempt, FinalOutcome)>;
+pub(super) type Outcomes = Vec<(IssueId, FinalOutcome)>;
 
 /// How many messages wait in a pool's queue and among the results.
 #[derive(Debug)]
@@ -55,9 +55,8 @@ impl Issue {
 
     /// `exchange`: [`Names::tasks`]. `mandatory`: whether the broker reports that no queue takes it.
     pub(super) fn new(exchange: &Text, assignment: Assignment, mandatory: bool) -> Self {
-        let (task, attempt) = (assignment.task, assignment.attempt);
-        let message = Message { mandatory, ..task_message(exchange.clone(), assignment) };
-        Self { task, attempt, message }
+        let id = assignment.issue;
+        Self { id, message: Message { mandatory, ..task_message(exchange.clone(), assignment) } }
     }
 }
 
@@ -68,7 +67,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, report: impl FnOnce(Outcom
     tokio::spawn(async move {
         let mut outcomes = Vec::with_capacity(issues.len());
         for (issue, outcome) in issues.into_iter().zip(receipts.await) {
-            let (task, attempt) = (issue.task, issue.attempt);
+            let id = issue.id;
             let outcome = match outcome {
                 Outcome::Confirmed => FinalOutcome::Confirmed,
                 Outcome::Rejected(reason) => FinalOutcome::Rejected(reason),
@@ -78,7 +77,7 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, report: impl FnOnce(Outcom
                 Outcome::Unknown(_) if link.is_closed() => return,
                 Outcome::Unknown(_) => FinalOutcome::Unknown(Box::new(issue)),
             };
-            outcomes.push((task, attempt, outcome));
+            outcomes.push((id, outcome));
         }
         report(outcomes);
     });
@@ -102,7 +101,7 @@ pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: impl FnO
 }
 
 /// Tells every worker to stop these issues. Workers that miss it only do work that nobody wants.
-pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<HeldAttempt>) {
+pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<IssueId>) {
     control(link, names, Control::Stop { tasks });
 }
 
@@ -129,7 +128,7 @@ fn task_message(exchange: Text, assignment: Assignment) -> Message {
     message
 }
 
-/// The ids of a task message, for what found no queue or killed its workers.
-pub(super) fn decode_stray(message: &Message) -> Option<(TaskId, Attempt)> {
-    TaskMessage::decode(&message.body).ok().map(|task| (task.id, task.attempt))
+/// The issue that a task message carries, for what found no queue or killed its workers.
+pub(super) fn decode_stray(message: &Message) -> Option<IssueId> {
+    TaskMessage::decode(&message.body).ok().map(|task| task.issue)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hub_core::IssueId;
 use serde::{Deserialize, Serialize};
 
-use super::{HeldAttempt, WireError, check_version, object};
+use super::{WireError, check_version, object};
 
 /// Maximum length of a heartbeat, in bytes: room for thousands of task modules and of issues.
 const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
@@ -37,7 +38,7 @@ pub enum Control {
     Stop {
         /// What to stop.
         #[serde(deserialize_with = "object::list")]
-        tasks: Vec<HeldAttempt>,
+        tasks: Vec<IssueId>,
     },
     /// Say now who you are and what you have: a dispatcher has started.
     Announce,
@@ -66,10 +67,10 @@ pub struct Heartbeat {
     pub running: u32,
     /// What it holds a lease on.
     #[serde(default, deserialize_with = "object::list")]
-    pub held: Vec<HeldAttempt>,
+    pub held: Vec<IssueId>,
     /// What it has beside: issues that wait for a slot, run, or have a result on its way.
     #[serde(default, deserialize_with = "object::list")]
-    pub present: Vec<HeldAttempt>,
+    pub present: Vec<IssueId>,
     /// The task modules it has: name and signature.
     #[serde(default)]
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hub_core::machine::{Outcome, TaskResult};
 use hub_core::state::{ErrorKind, TaskError};
-use hub_core::{Attempt, Json, TaskId, Timestamp};
+use hub_core::{IssueId, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{HeldAttempt, brief, not_a_number, object};
+use super::{brief, not_a_number, object};
 use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
@@ -17,7 +17,7 @@ pub struct TaskEnded {
     /// The task.
     pub id: TaskId,
     /// Which issue: counted per task.
-    pub attempt: u32,
+    pub issue: u32,
     /// Which issue: the dispatcher's start.
     pub incarnation: u64,
     /// How it ended.
@@ -73,21 +73,21 @@ impl Span {
 impl TaskEnded {
     /// What a worker reports of an issue that ended with `outcome`.
     #[must_use]
-    pub fn new((id, attempt): (TaskId, Attempt), outcome: Outcome, log: Option<String>, span: Span) -> Self {
-        let Attempt { attempt, incarnation } = attempt;
+    pub fn new(issue: IssueId, outcome: Outcome, log: Option<String>, span: Span) -> Self {
+        let IssueId { task: id, number: issue, incarnation } = issue;
         let (status, data, msg, error) = match outcome {
             Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
             Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
         };
         let Span { started_at, ended_at } = span;
-        Self { id, attempt, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
+        Self { id, issue, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
     }
 
     /// What the machine takes of it.
     #[must_use]
     pub fn into_result(self, worker: &Arc<str>) -> TaskResult {
-        let ((task, attempt), took) = (self.key(), self.span().took());
+        let (issue, took) = (self.issue_id(), self.span().took());
         let outcome = match self.status {
             ResultStatus::Success => Outcome::Success { data: self.data.unwrap_or_else(Json::null) },
             ResultStatus::Running => Outcome::Launched { data: self.data.unwrap_or_else(Json::null) },
@@ -96,7 +96,7 @@ impl TaskEnded {
                 error: self.error,
             },
         };
-        TaskResult { task, attempt, took, outcome, log: self.log, worker: Arc::clone(worker) }
+        TaskResult { issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
     }
 
     /// When it ran.
@@ -105,10 +105,10 @@ impl TaskEnded {
         Span { started_at: self.started_at, ended_at: self.ended_at }
     }
 
-    /// The task and its issue.
+    /// The issue that has ended.
     #[must_use]
-    pub const fn key(&self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
+    pub const fn issue_id(&self) -> IssueId {
+        IssueId { task: self.id, number: self.issue, incarnation: self.incarnation }
     }
 
     /// Reads one. A result that names its issue and is wrong otherwise is a failure of that task, with the reason: an
@@ -118,17 +118,17 @@ impl TaskEnded {
     /// Where it does not name an issue.
     pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
         object::from_slice::<Self>(text).or_else(|error| {
-            let issue: HeldAttempt = object::from_slice(text)?;
+            let issue: IssueId = object::from_slice(text)?;
             Ok(Self::unreadable(issue, worker, &brief(&error)))
         })
     }
 
     /// The failure of an issue whose result cannot be read.
-    fn unreadable(issue: HeldAttempt, worker: &str, why: &str) -> Self {
-        tracing::warn!(worker, task = %issue.id, why, "a worker reported a result that cannot be read: the task fails");
+    fn unreadable(issue: IssueId, worker: &str, why: &str) -> Self {
+        tracing::warn!(worker, task = %issue.task, why, "a worker reported a result that cannot be read: the task fails");
         let msg = format!("the worker {worker} reported a result that cannot be read: {why}");
         let span = Span { started_at: wall(), ended_at: wall() };
-        Self::new(issue.parts(), Outcome::failed(ErrorKind::BadResult, msg), None, span)
+        Self::new(issue, Outcome::failed(ErrorKind::BadResult, msg), None, span)
     }
 
     /// Fails where its value has a mark of [`not_a_number`].
@@ -136,8 +136,7 @@ impl TaskEnded {
         if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
             return self;
         }
-        let issue = HeldAttempt { id: self.id, attempt: self.attempt, incarnation: self.incarnation };
-        Self::unreadable(issue, worker, "its data has NaN or Infinity, which JSON does not have")
+        Self::unreadable(self.issue_id(), worker, "its data has NaN or Infinity, which JSON does not have")
     }
 }
 
@@ -163,7 +162,7 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<A
 mod tests {
     use super::*;
 
-    const ISSUE: &str = r#""id":"00000000-0000-0007-0000-000000000001","attempt":1,"incarnation":2"#;
+    const ISSUE: &str = r#""id":"00000000-0000-0007-0000-000000000001","issue":1,"incarnation":2"#;
 
     fn read(rest: &str) -> TaskEnded {
         TaskEnded::read(format!("{{{ISSUE}{rest}}}").as_bytes(), "w").unwrap()
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_outcome_reaches_the_machine_as_the_runner_made_it() {
-        let key = read(r#","status":"SUCCESS""#).key();
+        let issue = read(r#","status":"SUCCESS""#).issue_id();
         let at = |millis| Timestamp::from_millis(millis);
         let error = TaskError { kind: ErrorKind::BadArguments, type_name: Some("T".into()), traceback: None };
         for outcome in [
@@ -181,10 +180,10 @@ mod tests {
             Outcome::Failed { msg: "no".into(), error: None },
         ] {
             let span = Span { started_at: at(1000), ended_at: at(1500) };
-            let ended = TaskEnded::new(key, outcome.clone(), Some("printed".to_owned()), span);
+            let ended = TaskEnded::new(issue, outcome.clone(), Some("printed".to_owned()), span);
             let read = TaskEnded::read(&super::super::encode(&ended), "w").unwrap();
             let result = read.into_result(&"w".into());
-            assert_eq!(((result.task, result.attempt), result.outcome), (key, outcome));
+            assert_eq!((result.issue, result.outcome), (issue, outcome));
             assert_eq!((result.took, result.log.as_deref()), (Duration::from_millis(500), Some("printed")));
         }
     }
@@ -193,7 +192,7 @@ mod tests {
     fn what_may_be_absent_may_be_absent() {
         let ended = read(r#","status":"SUCCESS""#);
         assert_eq!((ended.status, ended.data, ended.error), (ResultStatus::Success, None, None));
-        assert_eq!(ended.attempt, 1);
+        assert_eq!(ended.issue, 1);
     }
 
     #[test]

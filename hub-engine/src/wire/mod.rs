@@ -29,7 +29,7 @@ pub use ended::{ResultStatus, Span, TaskEnded};
 pub use names::Names;
 pub(crate) use names::TASK_DELIVERY_LIMIT;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, RequestMessage, reads_many};
-pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
+pub use result::{FromWorker, ResultMessage, Results, ReturnReason, Returned, RunningIssue, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;
 

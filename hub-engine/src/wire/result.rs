@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hub_core::IssueId;
 use hub_core::text::beginning;
-use hub_core::{Attempt, TaskId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -39,17 +39,6 @@ pub enum FromWorker {
     Returned(Returned),
 }
 
-/// An issue of a task that a worker holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldAttempt {
-    /// The task.
-    pub id: TaskId,
-    /// Which issue: counted per task.
-    pub attempt: u32,
-    /// Which issue: the dispatcher's start.
-    pub incarnation: u64,
-}
-
 /// A worker runs these tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
@@ -61,18 +50,15 @@ pub struct Started {
     pub worker: Arc<str>,
     /// What it runs.
     #[serde(deserialize_with = "object::list")]
-    pub tasks: Vec<RunningAttempt>,
+    pub tasks: Vec<RunningIssue>,
 }
 
 /// An issue of a task that a worker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningAttempt {
-    /// The task.
-    pub id: TaskId,
-    /// Which issue: counted per task.
-    pub attempt: u32,
-    /// Which issue: the dispatcher's start.
-    pub incarnation: u64,
+pub struct RunningIssue {
+    /// The issue.
+    #[serde(flatten)]
+    pub issue: IssueId,
     /// How long it has run, in milliseconds.
     #[serde(default)]
     pub ran_ms: u64,
@@ -98,12 +84,9 @@ pub struct Returned {
     /// The version of the message format.
     #[serde(default = "super::first_version")]
     pub v: u32,
-    /// The task.
-    pub id: TaskId,
-    /// Which issue: counted per task.
-    pub attempt: u32,
-    /// Which issue: the dispatcher's start.
-    pub incarnation: u64,
+    /// The issue.
+    #[serde(flatten)]
+    pub issue: IssueId,
     /// The worker's id.
     #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
@@ -111,21 +94,7 @@ pub struct Returned {
     pub reason: ReturnReason,
 }
 
-impl HeldAttempt {
-    /// The task and its issue.
-    #[must_use]
-    pub fn parts(self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
-    }
-}
-
-impl RunningAttempt {
-    /// The task and its issue.
-    #[must_use]
-    pub fn parts(self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
-    }
-
+impl RunningIssue {
     /// How long it has run.
     #[must_use]
     pub const fn ran(self) -> Duration {
@@ -133,16 +102,9 @@ impl RunningAttempt {
     }
 }
 
-impl From<((TaskId, Attempt), Duration)> for RunningAttempt {
-    fn from(((id, attempt), ran): ((TaskId, Attempt), Duration)) -> Self {
-        let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
-        Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation, ran_ms }
-    }
-}
-
-impl From<(TaskId, Attempt)> for HeldAttempt {
-    fn from((id, attempt): (TaskId, Attempt)) -> Self {
-        Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation }
+impl From<(IssueId, Duration)> for RunningIssue {
+    fn from((issue, ran): (IssueId, Duration)) -> Self {
+        Self { issue, ran_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 
@@ -278,7 +240,7 @@ mod tests {
     fn one_result_that_cannot_be_read_takes_no_others_with_it() {
         let result = |task: u32, status: &str| {
             let id = format!("00000000-0000-0007-0000-{task:012}");
-            format!(r#"{{"id":"{id}","attempt":1,"incarnation":1,"status":"{status}","started_at":1,"ended_at":2}}"#)
+            format!(r#"{{"id":"{id}","issue":1,"incarnation":1,"status":"{status}","started_at":1,"ended_at":2}}"#)
         };
         let (good, bad) = ([result(1, "SUCCESS"), result(3, "FAILED")], result(2, "success"));
         let body = |results: &str| format!(r#"{{"type":"results","v":1,"worker":"w","results":[{results}]}}"#);
@@ -295,14 +257,14 @@ mod tests {
     fn what_python_writes_of_nan_fails_its_task_and_no_other() {
         let id = |task: u32| format!("00000000-0000-0007-0000-{task:012}");
         let result = |task, data| {
-            format!(r#"{{"id":"{}","attempt":1,"incarnation":1,"status":"SUCCESS","data":{data}}}"#, id(task))
+            format!(r#"{{"id":"{}","issue":1,"incarnation":1,"status":"SUCCESS","data":{data}}}"#, id(task))
         };
         let body =
             format!(r#"{{"type":"results","v":1,"worker":"w","results":[{},{}]}}"#, result(1, "NaN"), result(2, "3"));
         let statuses: Vec<_> = read(&body).results.iter().map(|ended| ended.status).collect();
         assert_eq!(statuses, [ResultStatus::Failed, ResultStatus::Success]);
         let one = format!(
-            r#"{{"type":"result","id":"{}","attempt":1,"incarnation":1,"status":"SUCCESS","data":[NaN]}}"#,
+            r#"{{"type":"result","id":"{}","issue":1,"incarnation":1,"status":"SUCCESS","data":[NaN]}}"#,
             id(1)
         );
         let one = read(&one);
@@ -313,7 +275,7 @@ mod tests {
     #[test]
     fn texts_of_foreign_workers_are_cut_where_they_are_quoted_or_are_names() {
         let (id, long) = ("00000000-0000-0007-0000-000000000001", "x".repeat(9_000_000));
-        let issue = format!(r#""id":"{id}","attempt":1,"incarnation":1"#);
+        let issue = format!(r#""id":"{id}","issue":1,"incarnation":1"#);
         for status in ["SUCCESS", &long] {
             let results = read(&format!(
                 r#"{{"type":"results","worker":"{long}","results":[{{{issue},"status":"{status}","started_at":1,"ended_at":2}}]}}"#
@@ -345,7 +307,7 @@ mod tests {
             ResultMessage::decode(list.as_bytes()).unwrap_err();
         }
         let started =
-            format!(r#"{{"type":"started","worker":"w","tasks":[{{"id":"{id}","attempt":1,"incarnation":1}}]}}"#);
+            format!(r#"{{"type":"started","worker":"w","tasks":[{{"id":"{id}","issue":1,"incarnation":1}}]}}"#);
         let read = ResultMessage::decode(started.as_bytes()).unwrap();
         assert!(matches!(read, ResultMessage::FromWorker(FromWorker::Started(started)) if started.v == 1));
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hub_core::action::Assignment;
-use hub_core::{Attempt, JobId, Json, TaskId};
+use hub_core::{IssueId, JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -16,9 +16,10 @@ pub struct TaskMessage {
     /// The version of the message format.
     #[serde(default = "super::first_version")]
     pub v: u32,
-    /// The task.
-    pub id: TaskId,
-    /// Its job.
+    /// Which issue of which task this is; the result must name it.
+    #[serde(flatten)]
+    pub issue: IssueId,
+    /// The task's job.
     pub parent_id: JobId,
     /// The task's name in the job.
     pub name: Arc<str>,
@@ -30,9 +31,6 @@ pub struct TaskMessage {
     pub args: Json,
     /// Named arguments: a JSON object.
     pub kwargs: Json,
-    /// Which issue this is; the result must name it.
-    #[serde(flatten)]
-    pub attempt: Attempt,
 }
 
 impl TaskMessage {
@@ -57,7 +55,7 @@ impl TaskMessage {
             args: &'a RawValue,
             #[serde(borrow)]
             kwargs: &'a RawValue,
-            attempt: u32,
+            issue: u32,
             incarnation: u64,
         }
         let body: Body<'_> = object::from_slice(body)?;
@@ -70,41 +68,34 @@ impl TaskMessage {
         }
         Ok(Self {
             v: body.v.unwrap_or(1),
-            id: body.id,
+            issue: IssueId { task: body.id, number: body.issue, incarnation: body.incarnation },
             parent_id: body.parent_id,
             name: body.name.into(),
             task_name: body.task_name.into(),
             pool: body.pool.into(),
             args: body.args.into(),
             kwargs: body.kwargs.into(),
-            attempt: Attempt { attempt: body.attempt, incarnation: body.incarnation },
         })
     }
 
     /// The id that this message keeps however often it is published.
     #[must_use]
     pub fn message_id(&self) -> String {
-        message_id(self.id, self.attempt)
+        self.issue.to_string()
     }
-}
-
-/// The id of the message that issues `attempt` of `task`.
-fn message_id(task: TaskId, attempt: Attempt) -> String {
-    format!("{task}.{}.{}", attempt.incarnation, attempt.attempt)
 }
 
 impl From<Assignment> for TaskMessage {
     fn from(assignment: Assignment) -> Self {
         Self {
             v: VERSION,
-            id: assignment.task,
+            issue: assignment.issue,
             parent_id: assignment.job,
             name: assignment.name,
             task_name: assignment.task_name,
             pool: assignment.pool,
             args: assignment.args,
             kwargs: assignment.kwargs,
-            attempt: assignment.attempt,
         }
     }
 }
@@ -116,7 +107,7 @@ mod tests {
     fn body(args: &str, kwargs: &str) -> String {
         let id = "00000000-0000-0007-0000-000000000001";
         format!(
-            r#"{{"id":"{id}","parent_id":"{id}","name":"t","task_name":"t","pool":"p","args":{args},"kwargs":{kwargs},"attempt":1,"incarnation":1}}"#
+            r#"{{"id":"{id}","parent_id":"{id}","name":"t","task_name":"t","pool":"p","args":{args},"kwargs":{kwargs},"issue":1,"incarnation":1}}"#
         )
     }
 

@@ -13,8 +13,8 @@ use hub_core::state::{ErrorKind, TaskError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::attempts::Issue;
 use super::internal::Internal;
+use super::issues::Run;
 use super::limits;
 use crate::clock::wall;
 use crate::runner::{NoOutcome, Outcome, Runner, TaskReport, TaskRequest};
@@ -36,7 +36,7 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Begins these in their order, and reports each when it is over.
-    pub(super) async fn run_all(self, mut issues: Vec<Issue>) {
+    pub(super) async fn run_all(self, mut issues: Vec<Run>) {
         // Begun by being polled here, the last one where it is waited for: mostly it is the only one.
         let Some(last) = issues.pop() else { return };
         let (running, mut since) = (FuturesUnordered::new(), Instant::now());
@@ -53,14 +53,14 @@ impl Crew {
         tokio::join!(self.run(last), running.for_each(async |()| {}));
     }
 
-    async fn run(&self, Issue { task, stop }: Issue) {
-        let (key, name) = ((task.id, task.attempt), Arc::clone(&task.name));
+    async fn run(&self, Run { task, stop }: Run) {
+        let (id, name) = (task.issue, Arc::clone(&task.name));
         let begun = Instant::now();
-        tracing::debug!(task = %task.id, name = %task.name, module = %task.task_name, "task begins");
+        tracing::debug!(task = %task.issue.task, name = %task.name, module = %task.task_name, "task begins");
         let run = async { self.runner.run(self.request(&task), stop.clone()).await };
         let report = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
             let msg = last_words(&*panic);
-            tracing::error!(task = %task.id, module = %task.task_name, msg, "a task panicked in the worker");
+            tracing::error!(task = %task.issue.task, module = %task.task_name, msg, "a task panicked in the worker");
             panicked(msg)
         });
         let report = limits::hold(report, stop.is_cancelled());
@@ -73,26 +73,26 @@ impl Crew {
         {
             // The dispatcher expects no report of what it has stopped: what was printed is kept here.
             let printed = &log[log.floor_char_boundary(log.len().saturating_sub(PRINTED))..];
-            tracing::info!(task = %key.0, name = %name, ?printed, "a task was stopped");
+            tracing::info!(task = %id.task, name = %name, ?printed, "a task was stopped");
         }
         // One that was handed over ahead has begun later than that.
         let took = report.took.map_or_else(|| begun.elapsed(), |took| took.min(begun.elapsed()));
         // How long it took is measured with the steady clock: the wall clock may have been set meanwhile.
         let ended_at = wall();
         let started_at = ended_at.before(took);
-        tracing::debug!(task = %key.0, outcome = report.as_str(), "task is over");
-        let _ = self.report.send(Internal::Ended(key, report, Span { started_at, ended_at }));
+        tracing::debug!(task = %id.task, outcome = report.as_str(), "task is over");
+        let _ = self.report.send(Internal::Ended(id, report, Span { started_at, ended_at }));
     }
 
     fn request(&self, task: &TaskMessage) -> TaskRequest {
         TaskRequest {
-            id: task.id,
+            id: task.issue.task,
             parent_id: task.parent_id,
             name: Arc::clone(&task.name),
             task_name: Arc::clone(&task.task_name),
             args: task.args.clone(),
             kwargs: task.kwargs.clone(),
-            attempt: task.attempt.attempt,
+            attempt: task.issue.number,
             worker: Arc::clone(&self.worker),
         }
     }
@@ -112,27 +112,26 @@ fn last_words(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::{Attempt, JobId, Json};
+    use hub_core::{Issue, JobId, Json};
     use tokio_util::sync::CancellationToken;
     use uuid::Uuid;
 
     use super::*;
     use crate::runner::FunctionRunner;
 
-    fn issue(index: u32, module: &str) -> Issue {
+    fn issue(index: u32, module: &str) -> Run {
         let job = JobId::new(Uuid::from_u128(1 << 64));
         let task = TaskMessage {
             v: crate::wire::VERSION,
-            id: job.task(index),
+            issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
             parent_id: job,
             name: "t".into(),
             task_name: module.into(),
             pool: "default".into(),
             args: Json::from_checked("[]"),
             kwargs: Json::from_checked("{}"),
-            attempt: Attempt { attempt: 1, incarnation: 1 },
         };
-        Issue { task, stop: CancellationToken::new() }
+        Run { task, stop: CancellationToken::new() }
     }
 
     #[tokio::test]

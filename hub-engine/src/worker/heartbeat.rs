@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hub_core::text::{beginning, cut};
 use hub_transport::Message;
 
-use super::attempts::Attempts;
+use super::issues::Issues;
 use super::settings::{WorkerSettings, host_name};
 use crate::runner::Catalogue;
 use crate::wire::{self, Heartbeat};
@@ -17,7 +17,7 @@ const MAXIMUM_TEXT: usize = 4000;
 pub(super) fn message(
     settings: &WorkerSettings,
     catalogue: &Catalogue,
-    attempts: &Attempts,
+    issues: &Issues,
     shortage: Option<&Arc<str>>,
     leaving: bool,
 ) -> Message {
@@ -28,9 +28,9 @@ pub(super) fn message(
         pid: std::process::id(),
         pools: settings.pools.iter().map(|pool| pool.as_str().into()).collect(),
         slots: settings.slots,
-        running: u32::try_from(attempts.running_count()).unwrap_or(u32::MAX),
-        held: attempts.held().map(Into::into).collect(),
-        present: attempts.present().map(Into::into).collect(),
+        running: u32::try_from(issues.running_count()).unwrap_or(u32::MAX),
+        held: issues.held().collect(),
+        present: issues.present().collect(),
         tasks: catalogue
             .tasks
             .iter()
@@ -60,7 +60,7 @@ mod tests {
         let long = "\u{1f600}".repeat(1_000_000);
         let catalogue = Catalogue { broken: [("a".to_owned(), long.clone())].into(), ..Catalogue::default() };
         let settings = WorkerSettings::new("hub", 1);
-        let message = message(&settings, &catalogue, &Attempts::default(), Some(&long.into()), false);
+        let message = message(&settings, &catalogue, &Issues::default(), Some(&long.into()), false);
         let heartbeat = wire::Heartbeat::decode(&message.body).unwrap();
         let (shortage, broken) = (heartbeat.shortage.unwrap(), &heartbeat.broken["a"]);
         assert!((990..=wire::MAXIMUM_SHORTAGE).contains(&shortage.len()), "{} bytes", shortage.len());

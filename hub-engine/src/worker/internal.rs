@@ -1,8 +1,8 @@
 //! What the tasks of the runtime that the worker's loop has started tell it.
 
+use hub_core::IssueId;
 use hub_transport::supervisor::DeliveryRef;
 
-use super::attempts::Key;
 use crate::runner::TaskReport;
 use crate::wire::{Span, TaskMessage};
 
@@ -10,13 +10,13 @@ use crate::wire::{Span, TaskMessage};
 #[derive(Debug)]
 pub(super) enum Internal {
     /// An issue has ended, its slot is free.
-    Ended(Key, TaskReport, Span),
+    Ended(IssueId, TaskReport, Span),
     /// An issue was started, but has not begun.
     NotBegun(TaskMessage),
     /// Issues are over and their report confirmed.
-    Finished(Vec<Key>),
+    Finished(Vec<IssueId>),
     /// The dispatcher's queue holds the report that these started: a lease holds them now.
-    Leased(Vec<Key>),
+    Leased(Vec<IssueId>),
     /// These went back to the dispatcher.
     GivenBack(DeliveryRef),
 }

@@ -5,11 +5,11 @@
 //! from then on a lease holds it, renewed by the worker's heartbeat, and its delivery is acknowledged.
 //! Nothing here knows how a task runs; that is the runner's.
 
-mod attempts;
 mod crew;
 mod dead_letters;
 mod heartbeat;
 mod internal;
+mod issues;
 mod limits;
 mod pace;
 mod report;

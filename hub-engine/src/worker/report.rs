@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hub_core::Attempt;
+use hub_core::IssueId;
 use hub_core::machine;
 use hub_core::state::ErrorKind;
 use hub_transport::supervisor::Link;
 use hub_transport::{Bytes, Message, Outcome};
 
-use super::attempts::Key;
 use crate::wire::{self, FromWorker, Names, Results, ReturnReason, Returned, Started, TaskEnded};
 
 /// Delay before a report goes out again that the broker did not take.
@@ -41,7 +40,7 @@ impl Reporter {
     pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
         let report = self.results(results);
         if let [first, _, ..] = &*report.results {
-            let Err(Undelivered::Refused(_)) = self.deliver(first.key(), "results", report.encode()).await else {
+            let Err(Undelivered::Refused(_)) = self.deliver(first.issue_id(), "results", report.encode()).await else {
                 return;
             };
             // Nobody knows which of them it is that the broker does not take.
@@ -50,20 +49,20 @@ impl Reporter {
     }
 
     async fn ended_alone(&self, ended: TaskEnded) {
-        let (key, span) = (ended.key(), ended.span());
+        let (id, span) = (ended.issue_id(), ended.span());
         let report = self.results(vec![ended]);
-        let Err(Undelivered::Refused(reason)) = self.deliver(key, "result", report.encode()).await else { return };
+        let Err(Undelivered::Refused(reason)) = self.deliver(id, "result", report.encode()).await else { return };
         // What the broker will never take must not vanish: the task fails, and says why.
         let msg = format!("the broker refused the result: {reason}");
         let outcome = machine::Outcome::failed(ErrorKind::ResultTooLarge, msg);
-        let report = self.results(vec![TaskEnded::new(key, outcome, None, span)]);
-        if let Err(Undelivered::Refused(reason)) = self.deliver(key, "failed", report.encode()).await {
-            tracing::error!(task = %key.0, reason, "the broker refused even the report of a failure");
+        let report = self.results(vec![TaskEnded::new(id, outcome, None, span)]);
+        if let Err(Undelivered::Refused(reason)) = self.deliver(id, "failed", report.encode()).await {
+            tracing::error!(task = %id.task, reason, "the broker refused even the report of a failure");
         }
     }
 
     /// Reports issues that run long; returns when the broker has it.
-    pub(super) async fn started(&self, tasks: Vec<(Key, Duration)>) {
+    pub(super) async fn started(&self, tasks: Vec<(IssueId, Duration)>) {
         let Some((first, _)) = tasks.first().copied() else { return };
         let report = FromWorker::Started(Started {
             v: wire::VERSION,
@@ -71,17 +70,16 @@ impl Reporter {
             tasks: tasks.into_iter().map(Into::into).collect(),
         });
         if let Err(Undelivered::Refused(reason)) = self.deliver(first, "started", wire::encode(&report)).await {
-            tracing::warn!(task = %first.0, reason, "the broker refused a report of started tasks");
+            tracing::warn!(task = %first.task, reason, "the broker refused a report of started tasks");
         }
     }
 
     /// Gives an issue back without having run it; returns when the broker has it.
-    pub(super) async fn returned(&self, key: Key, reason: ReturnReason) {
-        let (id, Attempt { attempt, incarnation }) = key;
+    pub(super) async fn returned(&self, id: IssueId, reason: ReturnReason) {
         let worker = Arc::clone(&self.worker);
-        let report = FromWorker::Returned(Returned { v: wire::VERSION, id, attempt, incarnation, worker, reason });
-        if let Err(Undelivered::Refused(reason)) = self.deliver(key, "returned", wire::encode(&report)).await {
-            tracing::warn!(task = %id, reason, "the broker refused to take a task back");
+        let report = FromWorker::Returned(Returned { v: wire::VERSION, issue: id, worker, reason });
+        if let Err(Undelivered::Refused(reason)) = self.deliver(id, "returned", wire::encode(&report)).await {
+            tracing::warn!(task = %id.task, reason, "the broker refused to take a task back");
         }
     }
 
@@ -97,10 +95,9 @@ impl Reporter {
         Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results }
     }
 
-    async fn deliver(&self, (task, attempt): Key, kind: &str, body: Bytes) -> Result<(), Undelivered> {
-        let Attempt { attempt, incarnation } = attempt;
-        let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)
-            .with_message_id(format!("{task}.{incarnation}.{attempt}.{kind}"));
+    async fn deliver(&self, issue: IssueId, kind: &str, body: Bytes) -> Result<(), Undelivered> {
+        let mut message = Message::new(self.names.hub(), self.names.result_key(issue.task), body)
+            .with_message_id(format!("{issue}.{kind}"));
         message.content_type = Some(wire::JSON);
         self.publish(message).await
     }

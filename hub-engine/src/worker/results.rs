@@ -46,17 +46,17 @@ fn size(ended: &TaskEnded) -> usize {
 #[cfg(test)]
 mod tests {
     use hub_core::machine::Outcome;
-    use hub_core::{Attempt, JobId, Json, Timestamp};
+    use hub_core::{Issue, JobId, Json, Timestamp};
     use uuid::Uuid;
 
     use super::*;
     use crate::wire::Span;
 
     fn ended(task: u32, data: String) -> TaskEnded {
-        let key = (JobId::new(Uuid::from_u128(1 << 64)).task(task), Attempt { attempt: 1, incarnation: 1 });
+        let issue = Issue { number: 1, incarnation: 1 }.of(JobId::new(Uuid::from_u128(1 << 64)).task(task));
         let at = Timestamp::from_millis(0);
         let outcome = Outcome::Success { data: Json::from_checked(data) };
-        TaskEnded::new(key, outcome, None, Span { started_at: at, ended_at: at })
+        TaskEnded::new(issue, outcome, None, Span { started_at: at, ended_at: at })
     }
 
     #[test]

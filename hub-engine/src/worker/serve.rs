@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hub_core::IssueId;
 use hub_transport::supervisor::{DeliveryRef, Link, LinkEvent, LinkEvents, SubscriptionId};
 use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::attempts::{Arrival, Attempts, Issue, Key};
 use super::crew::Crew;
 use super::dead_letters::DeadLetters;
 use super::heartbeat;
 use super::internal::Internal;
+use super::issues::{Arrival, Issues, Run};
 use super::pace::Pace;
 use super::report::Reporter;
 use super::results::Results;
@@ -46,7 +47,7 @@ pub(super) struct Serve {
     runner: Arc<dyn Runner>,
     catalogue: watch::Receiver<Arc<Catalogue>>,
     reporter: Reporter,
-    attempts: Attempts,
+    issues: Issues,
     results: Results,
     acks: Acks,
     dead_letters: DeadLetters,
@@ -79,7 +80,7 @@ impl Serve {
             link,
             runner,
             reporter,
-            attempts: Attempts::default(),
+            issues: Issues::default(),
             results,
             acks,
             dead_letters,
@@ -99,7 +100,7 @@ impl Serve {
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let grace = loop {
-            let next_long = self.attempts.next_long(self.settings.long_after);
+            let next_long = self.issues.next_long(self.settings.long_after);
             // The rarest first, so that no flood of deliveries holds up a heartbeat or an order.
             tokio::select! {
                 biased;
@@ -173,8 +174,8 @@ impl Serve {
         match ControlMessage::decode(&delivery.message.body) {
             Ok(ControlMessage { control: Control::Announce, .. }) => self.beat(false),
             Ok(ControlMessage { control: Control::Stop { tasks }, .. }) => {
-                for held in tasks {
-                    if let Some(delivery) = self.attempts.stop(held.parts()) {
+                for id in tasks {
+                    if let Some(delivery) = self.issues.stop(id) {
                         let _ = self.internal.send(Internal::GivenBack(delivery));
                     }
                 }
@@ -193,13 +194,13 @@ impl Serve {
             }
         };
         if self.dead_letters.is_given_up(delivery) {
-            tracing::warn!(task = %task.id, "gave up a task that was delivered too often: the workers that took it were lost");
+            tracing::warn!(task = %task.issue.task, "gave up a task that was delivered too often: the workers that took it were lost");
             return self.give_up(at, delivery).await;
         }
         if self.draining {
             return self.settle(at, Settlement::Requeue).await;
         }
-        match self.attempts.arrive(task, at) {
+        match self.issues.arrive(task, at) {
             Arrival::Queued => {}
             // Mostly it came by a session that has died; but an issue may be in the queue twice.
             Arrival::Adopted(earlier) => self.acks.done(earlier),
@@ -209,41 +210,41 @@ impl Serve {
 
     fn handle_internal(&mut self, internal: Internal) {
         match internal {
-            Internal::Ended(key, report, span) => self.handle_ended(key, report, span),
+            Internal::Ended(id, report, span) => self.handle_ended(id, report, span),
             Internal::NotBegun(task) => {
-                if let Some(task) = self.attempts.put_back(task) {
-                    self.hand_back((task.id, task.attempt), ReturnReason::Busy);
+                if let Some(task) = self.issues.put_back(task) {
+                    self.hand_back(task.issue, ReturnReason::Busy);
                 }
             }
-            Internal::Finished(keys) => keys.into_iter().for_each(|key| self.finish(key)),
-            Internal::Leased(keys) => self.attempts.lease(&keys).into_iter().for_each(|at| self.acks.done(at)),
+            Internal::Finished(ids) => ids.into_iter().for_each(|id| self.finish(id)),
+            Internal::Leased(ids) => self.issues.lease(&ids).into_iter().for_each(|at| self.acks.done(at)),
             Internal::GivenBack(delivery) => self.acks.done(delivery),
         }
     }
 
     /// An issue does not run any more. Its outcome goes to the dispatcher; where it has none, it goes back, unless the
     /// dispatcher has stopped it.
-    fn handle_ended(&mut self, key: Key, report: TaskReport, span: Span) {
-        if let Some(outside) = self.attempts.end(key, Instant::now()) {
+    fn handle_ended(&mut self, id: IssueId, report: TaskReport, span: Span) {
+        if let Some(outside) = self.issues.end(id, Instant::now()) {
             self.pace.note(report.took.unwrap_or(outside));
         }
         if !matches!(report.outcome, Err(NoOutcome::Shortage { .. })) {
             self.shortage.note_end();
         }
         match report.outcome {
-            Ok(outcome) => self.results.push(TaskEnded::new(key, outcome, report.log, span)),
-            Err(NoOutcome::Unknown) => self.hand_back(key, ReturnReason::UnknownModule),
+            Ok(outcome) => self.results.push(TaskEnded::new(id, outcome, report.log, span)),
+            Err(NoOutcome::Unknown) => self.hand_back(id, ReturnReason::UnknownModule),
             Err(NoOutcome::Shortage { what }) => {
-                self.hand_back(key, ReturnReason::Busy);
+                self.hand_back(id, ReturnReason::Busy);
                 self.note_shortage(&what);
             }
-            Err(NoOutcome::Cancelled | NoOutcome::NotBegun) => self.finish(key),
+            Err(NoOutcome::Cancelled | NoOutcome::NotBegun) => self.finish(id),
         }
     }
 
     /// An issue is over, and whoever is to know of it does.
-    fn finish(&mut self, key: Key) {
-        if let Some(delivery) = self.attempts.finish(key) {
+    fn finish(&mut self, id: IssueId) {
+        if let Some(delivery) = self.issues.finish(id) {
             self.acks.done(delivery);
         }
     }
@@ -263,20 +264,20 @@ impl Serve {
     fn report_results(&mut self) {
         for results in self.results.take() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
-            let keys = results.iter().map(TaskEnded::key).collect();
+            let ids = results.iter().map(TaskEnded::issue_id).collect();
             tokio::spawn(async move {
                 reporter.ended(results).await;
-                let _ = internal.send(Internal::Finished(keys));
+                let _ = internal.send(Internal::Finished(ids));
             });
         }
     }
 
     /// Hands an issue back to the dispatcher.
-    fn hand_back(&self, key: Key, reason: ReturnReason) {
+    fn hand_back(&self, id: IssueId, reason: ReturnReason) {
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
-            reporter.returned(key, reason).await;
-            let _ = internal.send(Internal::Finished(vec![key]));
+            reporter.returned(id, reason).await;
+            let _ = internal.send(Internal::Finished(vec![id]));
         });
     }
 
@@ -289,18 +290,18 @@ impl Serve {
         }
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
-        while let Some(next) = self.attempts.next().filter(|_| !self.shortage.is_on()) {
-            if self.attempts.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
+        while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
+            if self.issues.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
                 break;
             }
-            issues.extend(self.attempts.start_next(Instant::now()));
+            issues.extend(self.issues.start_next(Instant::now()));
         }
         self.spawn(issues);
-        let stuck = self.shortage.is_on() || (self.attempts.running_count() >= slots && self.attempts.all_long());
+        let stuck = self.shortage.is_on() || (self.issues.running_count() >= slots && self.issues.all_long());
         if stuck && !self.paused {
             self.pause().await;
         }
-        if stuck && self.attempts.waiting_count() > 0 {
+        if stuck && self.issues.waiting_count() > 0 {
             self.give_back(ReturnReason::Busy);
         }
         if !stuck && self.paused && !self.draining {
@@ -312,7 +313,7 @@ impl Serve {
     }
 
     /// Has issues run, in as many tasks of the runtime as there are slots at most.
-    fn spawn(&self, issues: Vec<Issue>) {
+    fn spawn(&self, issues: Vec<Run>) {
         let share = issues.len().div_ceil(self.settings.slots.max(1) as usize);
         let mut issues = issues.into_iter();
         while issues.len() > 0 {
@@ -326,25 +327,25 @@ impl Serve {
     }
 
     async fn announce_long(&mut self) {
-        let long = self.attempts.announce_long(self.settings.long_after, Instant::now());
+        let long = self.issues.announce_long(self.settings.long_after, Instant::now());
         if long.is_empty() {
             return;
         }
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
-            let keys = long.iter().map(|(key, _)| *key).collect();
+            let ids = long.iter().map(|(id, _)| *id).collect();
             reporter.started(long).await;
-            let _ = internal.send(Internal::Leased(keys));
+            let _ = internal.send(Internal::Leased(ids));
         });
     }
 
     /// Hands everything that waits for a slot back to the dispatcher. Not by a requeue: brokers count
     /// those, and a task that was only passed along must not end as one that kills its workers.
     fn give_back(&mut self, reason: ReturnReason) {
-        for waiting in self.attempts.take_waiting() {
+        for waiting in self.issues.take_waiting() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
             tokio::spawn(async move {
-                reporter.returned((waiting.task.id, waiting.task.attempt), reason).await;
+                reporter.returned(waiting.task.issue, reason).await;
                 let _ = internal.send(Internal::GivenBack(waiting.delivery));
             });
         }
@@ -406,7 +407,7 @@ impl Serve {
             drop(self.link.publish(heartbeat::message(
                 &self.settings,
                 &catalogue,
-                &self.attempts,
+                &self.issues,
                 self.shortage.what(),
                 leaving,
             )));
@@ -415,13 +416,13 @@ impl Serve {
 
     async fn drain(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>, grace: Duration) {
         self.draining = true;
-        tracing::info!(running = self.attempts.running_count(), "stopping: no further tasks are taken");
+        tracing::info!(running = self.issues.running_count(), "stopping: no further tasks are taken");
         self.pause().await;
         self.give_back(ReturnReason::Draining);
         let mut deadline = Instant::now() + grace;
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
-        while !self.attempts.is_idle() {
-            let next_long = self.attempts.next_long(self.settings.long_after);
+        while !self.issues.is_idle() {
+            let next_long = self.issues.next_long(self.settings.long_after);
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => break,
@@ -453,23 +454,23 @@ impl Serve {
 
     /// Stops what still runs. Deliveries go back with the session; leased tasks are handed back by message.
     async fn abandon_running(&mut self) {
-        let running: Vec<(Key, bool)> = self
-            .attempts
+        let running: Vec<(IssueId, bool)> = self
+            .issues
             .running()
             .filter(|(_, running)| !running.over)
-            .map(|(key, running)| {
+            .map(|(id, running)| {
                 running.stop.cancel();
-                (*key, running.delivery.is_none())
+                (*id, running.delivery.is_none())
             })
             .collect();
         // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
         let limit = self.time_for_confirms();
-        let handed_back = running.into_iter().map(async |(key, leased)| {
-            tracing::warn!(task = %key.0, "stopped a task that did not end in time; it will run again elsewhere");
+        let handed_back = running.into_iter().map(async |(id, leased)| {
+            tracing::warn!(task = %id.task, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
-                let returned = self.reporter.returned(key, ReturnReason::Draining);
+                let returned = self.reporter.returned(id, ReturnReason::Draining);
                 if tokio::time::timeout(limit, returned).await.is_err() {
-                    tracing::warn!(task = %key.0, "could not hand a task back: its lease will run out");
+                    tracing::warn!(task = %id.task, "could not hand a task back: its lease will run out");
                 }
             }
         });

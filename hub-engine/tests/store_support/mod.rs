@@ -11,7 +11,7 @@ use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::job::{Job, Limits};
 use hub_core::state::{ErrorKind, FirstFailure, JobSnapshot, JobState, TaskError, TaskState};
-use hub_core::{Attempt, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{MemoryStore, Store, StoreError};
 use hub_sqlite::{SqliteSettings, SqliteStore};
@@ -75,7 +75,7 @@ pub(crate) fn changed(status: TaskStatus) -> TaskState {
     };
     TaskState {
         status,
-        attempt: Some(Attempt { attempt: 3, incarnation: u64::MAX }),
+        issue: Some(Issue { number: 3, incarnation: u64::MAX }),
         confirmed: true,
         launched: true,
         deaths: 2,

@@ -143,11 +143,10 @@ fn core(text: &str) -> impl Fn(String) + use<> {
         while machine.is_live(id) {
             machine.poll_actions(now, &mut actions);
             for action in actions.drain(..) {
-                let Action::Publish(issue) = action else { continue };
-                machine.handle_published(issue.task, issue.attempt, Published::Confirmed, now);
+                let Action::Publish(assignment) = action else { continue };
+                machine.handle_published(assignment.issue, Published::Confirmed, now);
                 let result = TaskResult {
-                    task: issue.task,
-                    attempt: issue.attempt,
+                    issue: assignment.issue,
                     outcome: Outcome::Success { data: one.clone() },
                     log: None,
                     worker: Arc::clone(&worker),

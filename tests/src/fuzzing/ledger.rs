@@ -51,7 +51,7 @@ impl Ledger {
         assert!(is_legal, "task {index} of {id:?} went from {} to {}", before.status, state.status);
         assert!(!before.status.is_terminal(), "task {index} of {id:?} changed after its end");
         assert_eq!(state.ended_at.is_some(), state.status.is_terminal(), "task {index} of {id:?}: {state:?}");
-        assert!(state.attempt >= before.attempt, "task {index} of {id:?} forgot its attempts");
+        assert!(state.issue >= before.issue, "task {index} of {id:?} forgot its issues");
         if matches!(state.status, TaskStatus::Submitted | TaskStatus::Running) {
             let waits = job.job.tasks()[index as usize].upstream().iter();
             let open = waits.filter(|before| job.tasks[**before as usize].status != TaskStatus::Success).count();

@@ -33,10 +33,9 @@ pub(super) fn run(job: &Arc<Job>) {
             match action {
                 Action::Persist(change) => ledger.keep(&change),
                 Action::Publish(task) => {
-                    assert!(issued.insert(task.task), "{:?} goes out twice", task.task);
+                    assert!(issued.insert(task.issue.task), "{:?} goes out twice", task.issue);
                     let result = TaskResult {
-                        task: task.task,
-                        attempt: task.attempt,
+                        issue: task.issue,
                         outcome: Outcome::Success { data: Json::null() },
                         log: None,
                         worker: "w".into(),
@@ -44,7 +43,7 @@ pub(super) fn run(job: &Arc<Job>) {
                     };
                     assert_eq!(machine.handle_result(result, NOW), Verdict::Applied);
                 }
-                Action::Stop { .. } | Action::Probe { .. } => panic!("nobody is to be stopped or asked: {action:?}"),
+                Action::Stop(_) | Action::Probe { .. } => panic!("nobody is to be stopped or asked: {action:?}"),
                 Action::Notify(_) => {}
             }
         }

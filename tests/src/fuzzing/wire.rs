@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use hub_core::Json;
 use hub_engine::operations::RequestError;
 use hub_engine::wire::{
-    ControlMessage, FromWorker, Heartbeat, HeldAttempt, JobMessage, Names, Replies, Reply, ReplyFor, RequestMessage,
-    ResultMessage, RunningAttempt, TaskMessage, VERSION, WireError, encode,
+    ControlMessage, FromWorker, Heartbeat, JobMessage, Names, Replies, Reply, ReplyFor, RequestMessage, ResultMessage,
+    RunningIssue, TaskMessage, VERSION, WireError, encode,
 };
 use hub_transport::Message;
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
     let understood = [
         same_again(TaskMessage::decode, bytes).is_some_and(|task| check_task(&task)),
         same_again(ControlMessage::decode, bytes).is_some(),
-        same_again(Heartbeat::decode, bytes).is_some_and(|heartbeat| check_held(&heartbeat)),
+        same_again(Heartbeat::decode, bytes).is_some(),
         check_result(bytes),
         check_request(bytes),
         check_reply(bytes),
@@ -52,14 +52,7 @@ fn check_error(error: &WireError) {
 }
 
 fn check_task(task: &TaskMessage) -> bool {
-    assert!(task.message_id().starts_with(&task.id.to_string()));
-    true
-}
-
-fn check_held(heartbeat: &Heartbeat) -> bool {
-    for held in heartbeat.held.iter().chain(&heartbeat.present) {
-        assert_eq!(HeldAttempt::from(held.parts()), *held);
-    }
+    assert!(task.message_id().starts_with(&task.issue.task.to_string()));
     true
 }
 
@@ -99,7 +92,7 @@ fn check_result(bytes: &[u8]) -> bool {
     }
     assert_eq!(written, write(&again));
     if let ResultMessage::FromWorker(FromWorker::Started(started)) = &message {
-        started.tasks.iter().for_each(|held| assert_eq!(RunningAttempt::from((held.parts(), held.ran())), *held));
+        started.tasks.iter().for_each(|held| assert_eq!(RunningIssue::from((held.issue, held.ran())), *held));
     }
     true
 }

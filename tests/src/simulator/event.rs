@@ -65,7 +65,7 @@ pub struct Run {
     /// What.
     pub task: TaskId,
     /// Which issue of it.
-    pub attempt: u32,
+    pub issue: u32,
     /// With which positional arguments.
     pub args: Value,
     /// With which named arguments.
@@ -96,7 +96,7 @@ impl fmt::Display for Event {
             }
             Self::RunBegan(run) => {
                 let (task, args) = (short(run.task), &run.args);
-                write!(f, "{} begins run {}: {task}#{} with {args}", run.worker, run.number, run.attempt)
+                write!(f, "{} begins run {}: {task}#{} with {args}", run.worker, run.number, run.issue)
             }
             Self::RunEnded(run, task, well) => write!(f, "run {run} of {} ends, well: {well}", short(*task)),
             Self::Outside(run, task) => write!(f, "outside: the result of run {run} for {}", short(*task)),
@@ -115,9 +115,9 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         Change::JobChanged { id, state } => write!(f, " J{} {};", number(id), state.status),
         Change::JobRemoved { id } => write!(f, " J{} removed;", number(id)),
         Change::TaskChanged { job, index, state } => {
-            let attempt = state.attempt.map_or_else(String::new, |of| format!("#{}/{}", of.attempt, of.incarnation));
+            let issue = state.issue.map_or_else(String::new, |of| format!("#{}.{}", of.number, of.incarnation));
             let confirmed = if state.confirmed { " confirmed" } else { "" };
-            write!(f, " J{}.{index}{attempt} {}{confirmed};", number(job), state.status)
+            write!(f, " J{}.{index}{issue} {}{confirmed};", number(job), state.status)
         }
     }
 }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use hub_core::{Attempt, JobId, TaskId};
+use hub_core::{IssueId, JobId, TaskId};
 use hub_engine::wire::JobMessage;
 use hub_transport::Message;
+use serde::Deserialize;
 use serde_json::Value;
-
-/// One issue of one task.
-pub type Issue = (TaskId, Attempt);
 
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +14,13 @@ pub enum Note {
     /// Jobs are submitted, of which these can be.
     Submission(Vec<JobId>),
     /// An issue goes to the workers.
-    Task(Issue),
+    Task(IssueId),
     /// A worker holds leases on these.
-    Started(Vec<Issue>),
+    Started(Vec<IssueId>),
     /// Issues have ended or were launched; with the runs that their values name.
-    Results(Vec<(Issue, Option<u64>)>),
+    Results(Vec<(IssueId, Option<u64>)>),
     /// A worker gives an issue back.
-    Returned(Issue),
+    Returned(IssueId),
     /// A result from outside.
     Posted(TaskId),
     /// A worker lives.
@@ -66,14 +64,12 @@ pub fn run_of(data: &Value) -> Option<u64> {
     data.get("run")?.as_u64()
 }
 
-fn result(body: &Value) -> Option<(Issue, Option<u64>)> {
+fn result(body: &Value) -> Option<(IssueId, Option<u64>)> {
     Some((issue(body)?, body.get("data").and_then(run_of)))
 }
 
-fn issue(body: &Value) -> Option<Issue> {
-    let attempt = u32::try_from(body.get("attempt")?.as_u64()?).ok()?;
-    let incarnation = body.get("incarnation")?.as_u64()?;
-    Some((body.get("id")?.as_str()?.parse().ok()?, Attempt { attempt, incarnation }))
+fn issue(body: &Value) -> Option<IssueId> {
+    IssueId::deserialize(body).ok()
 }
 
 /// A task in few characters: its job's number and its own position.
@@ -85,8 +81,8 @@ pub fn short(task: TaskId) -> String {
 
 /// An issue in few characters.
 #[must_use]
-pub fn short_issue((task, attempt): &Issue) -> String {
-    format!("{}#{}/{}", short(*task), attempt.attempt, attempt.incarnation)
+pub fn short_issue(issue: &IssueId) -> String {
+    format!("{}#{}.{}", short(issue.task), issue.number, issue.incarnation)
 }
 
 impl fmt::Display for Note {

@@ -75,7 +75,7 @@ impl Runner for SimRunner {
             number: self.process.world().number(),
             worker: Arc::clone(&self.process.name),
             task: request.id,
-            attempt: request.attempt,
+            issue: request.attempt,
             args: request.args.to_value(),
             kwargs: request.kwargs.to_value(),
         };

@@ -80,10 +80,10 @@ pub(super) fn delivery(world: &World, process: &Arc<Process>, queue: &str, mut d
         Some(Sabotage::LoseDeadLetter) if process.is_dispatcher && queue == "hub.dead" => return None,
         Some(Sabotage::AcceptStale) if process.is_dispatcher => {
             if let Note::Results(results) = Note::of(&delivery.message) {
-                let latest = results.iter().map(|((task, _), _)| world.latest_issue(*task));
+                let latest = results.iter().map(|(issue, _)| world.latest_issue(issue.task));
                 let current = |body: &mut Value| {
                     for (at, latest) in latest.enumerate().filter_map(|(at, latest)| Some((at, latest?))) {
-                        body["results"][at]["attempt"] = json!(latest.attempt);
+                        body["results"][at]["issue"] = json!(latest.number);
                         body["results"][at]["incarnation"] = json!(latest.incarnation);
                     }
                 };

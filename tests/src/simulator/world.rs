@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hub_core::{Attempt, Now, Steady, TaskId, Timestamp};
+use hub_core::{Issue, Now, Steady, TaskId, Timestamp};
 use hub_engine::operations::{Hub, RequestError};
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
@@ -53,7 +53,7 @@ struct State {
     trace: Trace,
     processes: Vec<Arc<Process>>,
     hub: Option<(Arc<Process>, Arc<dyn Hub>)>,
-    latest: BTreeMap<TaskId, Attempt>,
+    latest: BTreeMap<TaskId, Issue>,
 }
 
 impl World {
@@ -121,8 +121,8 @@ impl World {
         let mut state = self.state();
         let state = &mut *state;
         state.trace.add(self.began.elapsed(), &event);
-        if let Event::Took(_, _, Note::Task((task, attempt))) = &event {
-            state.latest.insert(*task, *attempt);
+        if let Event::Took(_, _, Note::Task(issue)) = &event {
+            state.latest.insert(issue.task, issue.issue());
         }
         if let Some(violation) = state.oracle.see(&event) {
             state.trace.add(self.began.elapsed(), violation);
@@ -137,7 +137,7 @@ impl World {
 
     /// The issue of a task that went out last.
     #[must_use]
-    pub fn latest_issue(&self, task: TaskId) -> Option<Attempt> {
+    pub fn latest_issue(&self, task: TaskId) -> Option<Issue> {
         self.state().latest.get(&task).copied()
     }
 

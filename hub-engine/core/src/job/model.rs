@@ -70,6 +70,15 @@ impl Job {
         &self.tasks
     }
 
+    /// The specification of the task at `position`. This is the only place that knows which position has which.
+    ///
+    /// # Panics
+    /// Where the job has no such position.
+    #[must_use]
+    pub fn spec(&self, position: u32) -> &Task {
+        &self.tasks[position as usize]
+    }
+
     /// What it puts out when it has succeeded.
     #[must_use]
     pub const fn output(&self) -> Option<&Template> {

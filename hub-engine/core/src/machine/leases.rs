@@ -4,38 +4,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::Place;
+use super::place::Place;
+use super::timers::Timer;
 use super::types::{WorkerId, WorkerReport};
 use super::workers::{Heard, LostIssue};
 use crate::action::Action;
 use crate::state::ErrorKind;
-use crate::{Attempt, JobId, Now, Steady, TaskId, TaskStatus};
+use crate::{IssueId, JobId, Now, Steady, TaskStatus};
 
 impl Machine {
     /// A worker runs these and holds a lease on them.
-    pub fn handle_started(&mut self, worker: &WorkerId, held: &[(TaskId, Attempt)], now: Now) {
-        for (task, attempt) in held {
-            self.handle_running(worker, *task, *attempt, Duration::ZERO, now);
+    pub fn handle_started(&mut self, worker: &WorkerId, held: &[IssueId], now: Now) {
+        for issue in held {
+            self.handle_running(worker, *issue, Duration::ZERO, now);
         }
     }
 
     /// The same for one task that has run for `ran`: it began that much earlier.
-    pub fn handle_running(&mut self, worker: &WorkerId, task: TaskId, attempt: Attempt, ran: Duration, now: Now) {
-        if let Ok((id, index)) = self.awaited(task, attempt) {
-            self.lease(id, index, attempt, worker, ran, now);
+    pub fn handle_running(&mut self, worker: &WorkerId, issue: IssueId, ran: Duration, now: Now) {
+        if let Ok((id, index)) = self.awaited(issue) {
+            self.lease(id, index, issue, worker, ran, now);
         }
     }
 
-    fn lease(&mut self, id: JobId, index: u32, attempt: Attempt, worker: &WorkerId, ran: Duration, now: Now) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        if job.task(index).place != Place::Window {
+    fn lease(&mut self, id: JobId, index: u32, issue: IssueId, worker: &WorkerId, ran: Duration, now: Now) {
+        if self.jobs.job(id).task(index).place != Place::Window {
             // Known already; or a second worker has it from the broker, and inherits it if the first is lost.
             return;
         }
-        self.pools.get_mut(job.spec(index).pool()).leave_window(id.task(index));
-        self.workers.hold(worker, id.task(index), attempt, now);
+        self.withdraw(id, index);
+        self.workers.hold(worker, issue, now);
+        let job = self.jobs.job_mut(id);
         let live = job.task_mut(index);
         live.place = Place::Leased;
         let state = live.state_mut();
@@ -53,20 +52,18 @@ impl Machine {
         if heard != Heard::Taken {
             return heard;
         }
-        for (task, attempt) in held {
-            match self.awaited(task, attempt) {
+        for issue in held {
+            match self.awaited(issue) {
                 // The report that it was started may still be on its way.
-                Ok((id, index)) => self.lease(id, index, attempt, &worker, Duration::ZERO, now),
+                Ok((id, index)) => self.lease(id, index, issue, &worker, Duration::ZERO, now),
                 // No result is expected: it was cancelled, lost or settled from outside while the worker could
                 // not be told, or has just ended; then the order to stop it meets nothing.
-                Err(_) => self.actions.push(Action::Stop { task, attempt }),
+                Err(_) => self.actions.push(Action::Stop(issue)),
             }
         }
-        for (task, attempt) in present {
-            if let Ok((id, index)) = self.awaited(task, attempt)
-                && let Some(job) = self.jobs.get(&id)
-            {
-                self.pools.get_mut(job.spec(index).pool()).sign(task, now.steady);
+        for issue in present {
+            if let Ok((id, index)) = self.awaited(issue) {
+                self.pools.get_mut(self.jobs.job(id).spec(index).pool()).sign(issue.task, now.steady);
             }
         }
         for name in &pools {
@@ -88,16 +85,19 @@ impl Machine {
     /// lease runs out.
     pub fn handle_link(&mut self, up: bool, now: Now) {
         self.workers.set_link(up, now.steady);
-        // Who could not be heard could give no sign.
+        // Workers that could not be heard could give no sign.
         for (_, pool) in self.pools.iter_mut() {
             pool.empty_since = None;
+        }
+        if up {
+            self.set_probes();
         }
     }
 
     /// When [`Machine::handle_timeout`] wants to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Steady> {
-        self.delays.next().into_iter().chain(self.next_probe()).min()
+        self.timers.next_timeout()
     }
 
     /// When the next lease runs out, unless its worker is heard of before. From then on the shell has to find out whether
@@ -121,30 +121,30 @@ impl Machine {
 
     /// Time has passed: queues may have to be looked into, and rests may be over.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.probe(now.steady);
-        while let Some((id, index)) = self.delays.pop(now.steady) {
-            let Some(job) = self.jobs.get(&id) else { continue };
-            match job.task(index).place {
-                Place::Resting => self.enqueue(id, index),
-                Place::Removed => {
-                    self.pools.get_mut(job.spec(index).pool()).take_back();
-                    self.enqueue(id, index);
-                }
-                // It was cancelled meanwhile.
-                _ => {}
+        for timer in self.timers.take_due(now.steady) {
+            match timer {
+                Timer::Rest(id, index) => self.end_rest(id, index),
+                Timer::Probe(pool) => self.probe(&pool, now.steady),
             }
+        }
+    }
+
+    /// A task has rested, and is handed out again.
+    fn end_rest(&mut self, id: JobId, index: u32) {
+        let place = self.jobs.find(id).map(|job| job.task(index).place);
+        if matches!(place, Some(Place::Resting | Place::Removed)) {
+            self.withdraw(id, index);
+            self.enqueue(id, index);
         }
     }
 
     /// A worker's lease on an issue has run out.
     fn lose(&mut self, issue: LostIssue, died: bool, now: Now) {
-        let LostIssue { task, attempt, heir } = issue;
-        let Ok((id, index)) = self.awaited(task, attempt) else {
+        let LostIssue { issue, heir } = issue;
+        let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let state = job.task_mut(index).state_mut();
         state.deaths += u32::from(died);
         let deaths = state.deaths;
@@ -153,7 +153,7 @@ impl Machine {
             return self.fail(id, index, ErrorKind::WorkerLost, msg, now.wall);
         }
         if let Some(heir) = heir {
-            self.workers.hold(&heir, task, attempt, now);
+            self.workers.hold(&heir, issue, now);
             state.worker = Some(heir);
             job.persist_task(index, &mut self.actions);
         } else {

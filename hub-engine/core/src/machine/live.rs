@@ -1,13 +1,14 @@
-//! A job that has not ended: the states of its tasks, and what ends it.
+//! A job that has not ended: the states of its tasks.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
+use super::place::Place;
 use super::sweep::Sweep;
+use super::trigger::{Decision, Rule, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
-use crate::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskState};
+use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
 /// A job that has not ended.
@@ -33,32 +34,9 @@ pub(super) struct LiveJob {
 pub(super) struct LiveTask {
     /// `None` as long as nothing has happened to it.
     state: Option<Arc<TaskState>>,
-    /// Tasks it waits for.
-    pub(super) waiting: u32,
+    /// How the tasks stand that it depends on.
+    pub(super) upstream: Upstream,
     pub(super) place: Place,
-}
-
-/// Where the machine has a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Waits for other tasks.
-    Blocked,
-    /// In its pool's queue.
-    Queued,
-    /// Waits for a worker that has its module.
-    Parked,
-    /// Waits for a moment to pass.
-    Resting,
-    /// The same, since a policy of the broker has removed its message.
-    Removed,
-    /// On the broker or with a worker, in its pool's window.
-    Window,
-    /// Held by the lease of the worker that its state names.
-    Leased,
-    /// Launched; awaits its result from outside.
-    Launched,
-    /// Ended.
-    Nowhere,
 }
 
 /// How often the text of a job is in memory: as it was submitted, and in its templates and names.
@@ -92,6 +70,11 @@ impl LiveTask {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
+    /// What becomes of it, as far as the tasks that it depends on decide that.
+    pub(super) const fn decision(&self) -> Decision {
+        self.upstream.decide(Rule::AllSuccess)
+    }
+
     /// How much memory what has come of it takes, about.
     fn bytes(&self) -> u64 {
         let state = self.state();
@@ -101,9 +84,9 @@ impl LiveTask {
         (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
-    fn with_state(state: Arc<TaskState>, waiting: u32) -> Self {
-        let place = if state.status.is_terminal() { Place::Nowhere } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), waiting, place }
+    fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
+        let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
     }
 }
 
@@ -111,27 +94,36 @@ impl LiveJob {
     /// A job none of whose tasks has begun.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
         let state = JobState::pending(now);
-        let untouched =
-            |task: &Task| LiveTask { state: None, waiting: task.upstream().len() as u32, place: Place::Blocked };
+        let untouched = |task: &Task| LiveTask {
+            state: None,
+            upstream: Upstream::of(task.upstream().len()),
+            place: Place::Blocked,
+        };
         let tasks = job.tasks().iter().map(untouched).collect();
         Self::with_tasks(id, job, state, tasks)
     }
 
-    /// A job as it stood. Every task is in place `Blocked`, or `Nowhere` where it has ended.
+    /// A job as it stood. Every task is in place `Blocked`, or `Ended` where it has ended.
     ///
     /// # Panics
     /// Where there are not as many states as tasks.
     pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<Arc<TaskState>>) -> Self {
         assert_eq!(states.len(), job.tasks().len(), "{id:?} was kept with states for other tasks");
         let succeeded: Vec<bool> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
-        let open = |task: &Task| task.upstream().iter().filter(|before| !succeeded[**before as usize]).count();
+        // What did not succeed is counted by `resume`, as if it ended now.
+        let upstream = |task: &Task| {
+            let mut upstream = Upstream::of(task.upstream().len());
+            let before = task.upstream().iter().filter(|before| succeeded[**before as usize]);
+            before.for_each(|_| upstream.count(TaskStatus::Success));
+            upstream
+        };
         let tasks = states.into_iter().zip(job.tasks());
-        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, open(task) as u32)).collect();
+        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task))).collect();
         Self::with_tasks(id, job, state, tasks)
     }
 
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
-        let open = tasks.iter().filter(|task| task.place != Place::Nowhere).count() as u32;
+        let open = tasks.iter().filter(|task| task.place != Place::Ended).count() as u32;
         let downstream = Downstream::new(&job);
         let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
         Self {
@@ -161,7 +153,7 @@ impl LiveJob {
     }
 
     pub(super) fn spec(&self, index: u32) -> &Task {
-        &self.job.tasks()[index as usize]
+        self.job.spec(index)
     }
 
     pub(super) fn task(&self, index: u32) -> &LiveTask {
@@ -194,7 +186,7 @@ impl LiveJob {
         actions.push(Action::Notify(Notice::Task {
             job: self.id,
             id: self.id.task(index),
-            name: Arc::clone(self.job.tasks()[index as usize].name()),
+            name: Arc::clone(self.job.spec(index).name()),
             status: next,
         }));
     }
@@ -213,7 +205,7 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task whose result is already in its state. What cannot run any more is left to [`LiveJob::sweep`].
+    /// Ends a task whose result is already in its state. What cannot run any more is left to [`super::sweep`].
     pub(super) fn end_task(
         &mut self,
         index: u32,
@@ -227,14 +219,15 @@ impl LiveJob {
         if status == TaskStatus::Success {
             for at in 0..self.downstream.of(index).len() {
                 let next = self.downstream.of(index)[at];
-                let task = &mut self.tasks[next as usize];
-                task.waiting -= 1;
-                if task.waiting == 0 && task.place == Place::Blocked && !self.cancelled {
-                    ripple.ready.push(next);
+                match self.count_upstream(next, status) {
+                    Decision::Wait => {}
+                    Decision::Run => ripple.ready.push(next),
+                    Decision::Skip => self.skip(next),
+                    Decision::UpstreamFailed => panic!("{:?} fails after a success", self.id.task(next)),
                 }
             }
         } else if !self.cancelled {
-            self.fail_downstream(index);
+            self.look_downstream(index);
         }
         if status == TaskStatus::Failed && self.state.first_failure.is_none() {
             self.state.first_failure = Some(Arc::new(self.failure_of(index)));
@@ -246,10 +239,24 @@ impl LiveJob {
         ripple
     }
 
+    /// A task that this one depends on has ended. Returns what follows, where that is not decided already.
+    pub(super) fn count_upstream(&mut self, index: u32, status: TaskStatus) -> Decision {
+        let task = &mut self.tasks[index as usize];
+        task.upstream.count(status);
+        let is_open = task.place == Place::Blocked && !self.cancelled;
+        if is_open { task.decision() } else { Decision::Wait }
+    }
+
+    /// Ends a task that is in no place any more.
+    ///
+    /// # Panics
+    /// Where it was not withdrawn: that is a bug of the machine's.
     pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
+        let id = self.id;
         let task = self.task_mut(index);
-        task.place = Place::Nowhere;
+        assert!(task.place == Place::Blocked, "{:?} ends and is still {:?}", id.task(index), task.place);
+        task.place = Place::Ended;
         let state = task.state_mut();
         // The wall clock may have been set back meanwhile: the times of a record stay in their order.
         state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
@@ -267,8 +274,8 @@ impl LiveJob {
         }
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
-            if task.place == Place::Nowhere && task.state().status != TaskStatus::Success {
-                self.fail_downstream(index);
+            if task.place == Place::Ended && task.state().status != TaskStatus::Success {
+                self.look_downstream(index);
             }
         }
     }
@@ -281,75 +288,15 @@ impl LiveJob {
     }
 
     /// Whether [`LiveJob::condemn`] was called: no other live job has a message.
-    const fn is_condemned(&self) -> bool {
+    pub(super) const fn is_condemned(&self) -> bool {
         self.state.msg.is_some()
     }
 
-    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
-    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let status = if self.is_condemned() {
-            JobStatus::Failed
-        } else if self.cancelled {
-            JobStatus::Cancelled
-        } else if let Some(msg) = self.sum_up_failures() {
-            self.state.msg = Some(msg.into());
-            JobStatus::Failed
-        } else {
-            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
-                None => JobStatus::Success,
-                Some(Ok(output)) => {
-                    self.state.output = Some(output);
-                    JobStatus::Success
-                }
-                Some(Err(error)) => {
-                    self.state.msg = Some(self.why_no_output(&error).into());
-                    JobStatus::Failed
-                }
-            }
-        };
-        self.state.ended_at = Some(now).max(self.state.started_at).max(Some(self.state.submitted_at));
-        self.set_job_status(status, actions);
-    }
-
-    /// What failed, for people. `None` where nothing did.
-    fn sum_up_failures(&self) -> Option<String> {
-        let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
-        let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
-        if failed + not_run == 0 {
-            return None;
-        }
-        let mut text = format!("{failed} of {} tasks failed", self.tasks.len());
-        if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
-            let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
-        }
-        match not_run {
-            0 => {}
-            1 => text.push_str("; 1 task did not run"),
-            _ => drop(write!(text, "; {not_run} tasks did not run")),
-        }
-        Some(text)
-    }
-
-    fn failure_of(&self, index: u32) -> FirstFailure {
-        let state = self.task(index).state();
-        let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
-        FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
-    }
-
-    /// Finds the first failure again, where that was not kept with the job.
-    pub(super) fn recall_first_failure(&mut self) {
-        let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
-        let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
-        if self.state.first_failure.is_none() {
-            self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));
-        }
-    }
-
-    fn persist_job(&self, actions: &mut Vec<Action>) {
+    pub(super) fn persist_job(&self, actions: &mut Vec<Action>) {
         actions.push(Action::Persist(Change::JobChanged { id: self.id, state: self.state.clone() }));
     }
 
-    fn set_job_status(&mut self, next: JobStatus, actions: &mut Vec<Action>) {
+    pub(super) fn set_job_status(&mut self, next: JobStatus, actions: &mut Vec<Action>) {
         let current = self.state.status;
         assert!(current.may_become(next), "{:?} cannot go from {current} to {next}", self.id);
         self.state.status = next;
@@ -369,25 +316,14 @@ impl LiveJob {
     pub(super) const fn walked(&self) -> usize {
         self.values.walked()
     }
-
-    fn why_no_output(&self, error: &FillError) -> String {
-        match error {
-            FillError::Missing(missing) => {
-                let name = self.spec(missing.task).name();
-                format!("the output cannot be built from the task {name:?}: {missing}")
-            }
-            FillError::TooLarge { .. } => format!("the output would have {error}"),
-            FillError::TooDeep => format!("the output would be {error}"),
-        }
-    }
 }
 
 /// What a reference to a task yields.
-pub(crate) fn value_of(job: JobId, spec: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
+pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
     match attribute {
         Attribute::Data => state.data.clone(),
-        Attribute::Id => Some(Json::string(&job.task(index).to_string())),
-        Attribute::Name => Some(Json::string(spec.tasks()[index as usize].name())),
+        Attribute::Id => Some(Json::string(&id.task(index).to_string())),
+        Attribute::Name => Some(Json::string(job.spec(index).name())),
         Attribute::Status => Some(Json::string(state.status.as_str())),
         Attribute::Error => {
             let error = state.error.as_ref()?;

@@ -8,34 +8,39 @@ mod allowance;
 mod catalogue;
 mod delay;
 mod downstream;
+mod finish;
+mod hand_out;
+mod jobs;
 mod leases;
 mod live;
+mod place;
 mod pool;
 mod reports;
 mod requests;
 mod restore;
-mod schedule;
 mod sweep;
 mod texts;
 mod throughput;
+mod timers;
+mod trigger;
 mod types;
 mod vanished;
 mod waiting;
 mod workers;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::id::Family;
 use crate::job::Job;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
-use delay::Delays;
+use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
+use timers::{Timer, Timers};
 use workers::Workers;
 
 pub(crate) use live::value_of;
@@ -108,11 +113,11 @@ impl LiveView {
 #[derive(Debug)]
 pub struct Machine {
     settings: Settings,
-    jobs: HashMap<JobId, LiveJob>,
-    families: HashMap<Family, JobId>,
+    jobs: Jobs,
     pools: Pools,
     workers: Workers,
-    delays: Delays,
+    /// What is due by the clock. Leases have timers of their own, since they do not expire by the clock alone.
+    timers: Timers<Timer>,
     actions: Vec<Action>,
     /// Jobs that have ended since they were last asked for.
     ended: Vec<EndedJob>,
@@ -138,10 +143,9 @@ impl Machine {
         Self {
             workers: Workers::new(settings.lease, settings.lease_grace),
             settings,
-            jobs: HashMap::new(),
-            families: HashMap::new(),
+            jobs: Jobs::default(),
             pools: Pools::default(),
-            delays: Delays::default(),
+            timers: Timers::default(),
             actions: Vec::new(),
             ended: Vec::new(),
             live_tasks: 0,
@@ -190,7 +194,7 @@ impl Machine {
     /// The same at once, however large it is: the rest is to be done elsewhere.
     #[must_use]
     pub fn view(&self, id: JobId) -> Option<LiveView> {
-        let job = self.jobs.get(&id)?;
+        let job = self.jobs.find(id)?;
         Some(self.view_of(job, 0..job.tasks.len() as u32, 0..job.tasks.len() as u32))
     }
 
@@ -198,7 +202,7 @@ impl Machine {
     /// these tasks, not on the size of the job.
     #[must_use]
     pub fn view_part(&self, id: JobId, tasks: Range<u32>) -> Option<LiveView> {
-        let job = self.jobs.get(&id)?;
+        let job = self.jobs.find(id)?;
         let end = tasks.end.min(job.tasks.len() as u32);
         let tasks = tasks.start.min(end)..end;
         let upstream = tasks.clone().flat_map(|index| job.spec(index).upstream().iter().copied());
@@ -221,34 +225,31 @@ impl Machine {
     /// The line of a job that has not ended in a listing.
     #[must_use]
     pub fn summary(&self, id: JobId) -> Option<JobSummary> {
-        self.jobs.get(&id).map(LiveJob::summary)
+        self.jobs.find(id).map(LiveJob::summary)
     }
 
     /// Whether a job of this id is here and has not ended.
     #[must_use]
     pub fn is_live(&self, id: JobId) -> bool {
-        self.jobs.contains_key(&id)
+        self.jobs.find(id).is_some()
     }
 
     /// The job and position of a task, if its job has not ended.
     #[must_use]
     pub fn find_task(&self, task: TaskId) -> Option<(JobId, u32)> {
-        let id = *self.families.get(&task.family())?;
-        let index = task.index_in(id)?;
-        let job = self.jobs.get(&id)?;
-        ((index as usize) < job.tasks.len()).then_some((id, index))
+        self.jobs.find_task(task)
     }
 
     /// The pool of a task, if its job has not ended.
     #[must_use]
     pub fn pool_of(&self, task: TaskId) -> Option<&str> {
         let (id, index) = self.find_task(task)?;
-        self.jobs.get(&id).map(|job| &**job.spec(index).pool())
+        Some(self.jobs.job(id).spec(index).pool())
     }
 
     /// The jobs that have not ended, in no particular order.
     pub fn jobs(&self) -> impl Iterator<Item = JobSummary> + '_ {
-        self.jobs.values().map(LiveJob::summary)
+        self.jobs.iter().map(LiveJob::summary)
     }
 
     /// The live workers, and when each was last heard of.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::allowance::Allowance;
 use super::throughput::Throughput;
+use super::timers::{Timer, Timers};
 use crate::{JobId, Steady, TaskId};
 
 /// The pools that tasks wait in or are on their way to.
@@ -34,7 +35,7 @@ pub(super) struct Pool {
     pub(super) allowance: Allowance,
     /// Tasks whose messages a policy of the broker removed, and that are not handed out again yet.
     removed: u32,
-    /// When the queue is to be looked into. `None` while nothing is on its way.
+    /// When the queue is to be looked into: the deadline of [`Timer::Probe`]. `None` while nothing is on its way.
     pub(super) probe_due: Option<Steady>,
     /// Since when the queue has been empty whenever it was looked into.
     pub(super) empty_since: Option<Steady>,
@@ -123,8 +124,14 @@ impl Pools {
     }
 
     /// Drops the pools that have nothing: jobs name pools as they like, and names must not pile up.
-    pub(super) fn drop_idle(&mut self) {
-        self.pools.retain(|_, pool| pool.queued + pool.parked_count > 0 || !pool.window.is_empty() || pool.removed > 0);
+    pub(super) fn drop_idle(&mut self, timers: &mut Timers<Timer>) {
+        self.pools.retain(|name, pool| {
+            let is_idle = pool.queued + pool.parked_count == 0 && pool.window.is_empty() && pool.removed == 0;
+            if is_idle && pool.probe_due.is_some() {
+                timers.stop(Timer::Probe(Arc::clone(name)));
+            }
+            !is_idle
+        });
     }
 
     /// Issues on the broker.
@@ -181,12 +188,10 @@ impl Pool {
         self.window_bytes
     }
 
-    /// An issue of this task, with arguments of this size, is on its way. If nothing is heard of it, the queue is looked into at
-    /// `probe`.
-    pub(super) fn enter_window(&mut self, task: TaskId, bytes: usize, now: Steady, probe: Steady) {
+    /// An issue of this task, with arguments of this size, is on its way.
+    pub(super) fn enter_window(&mut self, task: TaskId, bytes: usize, now: Steady) {
         self.window.insert(task, Sent { sign: now, bytes });
         self.window_bytes += bytes;
-        self.probe_due.get_or_insert(probe);
     }
 
     /// Issues on the broker, and those that are about to be there again.

@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use super::Machine;
-use super::live::Place;
-use super::texts;
+use super::place::Place;
+use super::timers::Timer;
 use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskResult, Verdict, WorkerId};
+use super::{Machine, delay, texts};
 use crate::state::{ErrorKind, TaskError};
 use crate::text::cut;
-use crate::{Attempt, JobId, Now, TaskId, TaskStatus, Timestamp};
+use crate::{IssueId, JobId, Now, Steady, TaskStatus, Timestamp};
 
 impl Machine {
     /// An issue of a task has ended on its worker, or was launched.
     pub fn handle_result(&mut self, result: TaskResult, now: Now) -> Verdict {
-        let (id, index) = match self.awaited(result.task, result.attempt) {
+        let (id, index) = match self.awaited(result.issue) {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
         };
-        self.release(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return Verdict::Unknown;
-        };
+        self.withdraw(id, index);
+        let job = self.jobs.job_mut(id);
         self.pools.get_mut(job.spec(index).pool()).throughput.count(now.steady);
         let state = job.task_mut(index).state_mut();
         let began = now.wall.before(result.took);
@@ -53,32 +51,22 @@ impl Machine {
 
     /// A worker gives an issue back without having run it. The task is handed out again, and nothing is
     /// counted against it.
-    pub fn handle_returned(
-        &mut self,
-        task: TaskId,
-        attempt: Attempt,
-        why: Returned,
-        worker: &WorkerId,
-        now: Now,
-    ) -> Verdict {
-        let (id, index) = match self.awaited(task, attempt) {
+    pub fn handle_returned(&mut self, issue: IssueId, why: Returned, worker: &WorkerId, now: Now) -> Verdict {
+        let (id, index) = match self.awaited(issue) {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
         };
         self.put_back(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return Verdict::Unknown;
-        };
         if why != Returned::UnknownModule {
             self.enqueue(id, index);
             return Verdict::Applied;
         }
+        let job = self.jobs.job_mut(id);
         let (pool, module) = (Arc::clone(job.spec(index).pool()), Arc::clone(job.spec(index).module()));
         let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
         let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
         if others_know {
-            job.task_mut(index).place = Place::Resting;
-            self.delays.rest(id, index, attempt.attempt, now.steady);
+            self.rest(id, index, Place::Resting, issue, now.steady);
         } else {
             job.task_mut(index).place = Place::Parked;
             self.pools.get_mut(&pool).park(&module, id, index);
@@ -87,16 +75,14 @@ impl Machine {
     }
 
     /// The publish of an issue has ended. Where that is unknown, the shell publishes the same issue again.
-    pub fn handle_published(&mut self, task: TaskId, attempt: Attempt, ended: Published, now: Now) {
-        let Ok((id, index)) = self.awaited(task, attempt) else {
+    pub fn handle_published(&mut self, issue: IssueId, ended: Published, now: Now) {
+        let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         match ended {
             Published::Confirmed => {
-                self.pools.get_mut(job.spec(index).pool()).sign(task, now.steady);
+                self.pools.get_mut(job.spec(index).pool()).sign(issue.task, now.steady);
                 if !job.task(index).state().confirmed {
                     job.task_mut(index).state_mut().confirmed = true;
                     job.persist_task(index, &mut self.actions);
@@ -109,7 +95,7 @@ impl Machine {
                 self.enqueue(id, index);
             }
             Published::Unroutable => {}
-            Published::Refused => drop(self.remove(id, index, attempt, now)),
+            Published::Refused => drop(self.remove(id, index, issue, now)),
             Published::Rejected(reason) => {
                 let msg = format!("the broker would not carry the task: {reason}");
                 self.fail(id, index, ErrorKind::Undeliverable, msg, now.wall);
@@ -119,8 +105,8 @@ impl Machine {
 
     /// The broker has given an issue up. Where every worker that took it was lost, the task fails. Where a policy removed
     /// its message, no worker has had it, and it is handed out again after a rest.
-    pub fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, why: DeadLetter, now: Now) -> Verdict {
-        let (id, index) = match self.awaited(task, attempt) {
+    pub fn handle_dead_letter(&mut self, issue: IssueId, why: DeadLetter, now: Now) -> Verdict {
+        let (id, index) = match self.awaited(issue) {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
         };
@@ -129,44 +115,48 @@ impl Machine {
                 let msg = "the broker gave the task up: every worker that took it was lost with it";
                 self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now.wall);
             }
-            DeadLetter::Policy => return self.remove(id, index, attempt, now),
+            DeadLetter::Policy => return self.remove(id, index, issue, now),
         }
         Verdict::Applied
     }
 
     /// The message of an issue was removed from its queue, or not let in.
-    fn remove(&mut self, id: JobId, index: u32, attempt: Attempt, now: Now) -> Verdict {
-        let Some(job) = self.jobs.get(&id) else {
-            return Verdict::Unknown;
-        };
+    fn remove(&mut self, id: JobId, index: u32, issue: IssueId, now: Now) -> Verdict {
+        let job = self.jobs.job(id);
         // A worker runs it: the message was there twice.
         if job.task(index).place != Place::Window {
             return Verdict::Stale;
         }
         let pool = Arc::clone(job.spec(index).pool());
         self.put_back(id, index);
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.task_mut(index).place = Place::Removed;
-        }
         let slots = self.workers.catalogue().slots(&pool).unwrap_or(0);
         self.pools.get_mut(&pool).remove(slots, now.steady);
-        self.delays.rest(id, index, attempt.attempt, now.steady);
+        self.rest(id, index, Place::Removed, issue, now.steady);
         Verdict::Applied
+    }
+
+    /// Has a task wait in `place` for a while, after this issue of it.
+    fn rest(&mut self, id: JobId, index: u32, place: Place, issue: IssueId, now: Steady) {
+        self.jobs.job_mut(id).task_mut(index).place = place;
+        self.timers.set(Timer::Rest(id, index), now.after(delay::rest(issue.number)));
     }
 
     /// Whether this issue is its task's current one and no worker has reported on it.
     #[must_use]
-    pub fn is_on_its_way(&self, task: TaskId, attempt: Attempt) -> bool {
-        let found = self.awaited(task, attempt);
-        found.is_ok_and(|(id, index)| self.jobs.get(&id).is_some_and(|job| job.task(index).place == Place::Window))
+    pub fn is_on_its_way(&self, issue: IssueId) -> bool {
+        let found = self.awaited(issue);
+        found.is_ok_and(|(id, index)| self.jobs.job(id).task(index).place == Place::Window)
     }
 
-    /// The task, if `attempt` is its current issue and word of that is awaited.
-    pub(super) fn awaited(&self, task: TaskId, attempt: Attempt) -> Result<(JobId, u32), Verdict> {
-        let (id, index) = self.find_task(task).ok_or(Verdict::Unknown)?;
-        let live = self.jobs.get(&id).map(|job| job.task(index)).ok_or(Verdict::Unknown)?;
-        let is_out = matches!(live.place, Place::Window | Place::Leased);
-        if is_out && live.state().attempt == Some(attempt) { Ok((id, index)) } else { Err(Verdict::Stale) }
+    /// The task, if `issue` is its current one and a report of it is awaited.
+    pub(super) fn awaited(&self, issue: IssueId) -> Result<(JobId, u32), Verdict> {
+        let (id, index) = self.find_task(issue.task).ok_or(Verdict::Unknown)?;
+        let live = self.jobs.job(id).task(index);
+        if live.place.is_out() && live.state().issue == Some(issue.issue()) {
+            Ok((id, index))
+        } else {
+            Err(Verdict::Stale)
+        }
     }
 
     fn count_stale(&mut self, verdict: Verdict) -> Verdict {
@@ -176,10 +166,8 @@ impl Machine {
 
     /// Makes a task that was handed out one that waits again. Where it waits is for the caller to say.
     pub(super) fn put_back(&mut self, id: JobId, index: u32) {
-        self.release(id, index);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        self.withdraw(id, index);
+        let job = self.jobs.job_mut(id);
         job.set_status(index, TaskStatus::Pending, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         state.worker = None;
@@ -189,7 +177,7 @@ impl Machine {
 
     /// Fails a task that was handed out.
     pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Timestamp) {
-        self.release(id, index);
+        self.withdraw(id, index);
         self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 }

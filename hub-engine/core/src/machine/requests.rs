@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::{LiveJob, Place};
+use super::live::LiveJob;
 use super::texts;
+use super::trigger::Decision;
 use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
@@ -18,15 +19,20 @@ impl Machine {
     /// # Errors
     /// Where the id, or one so near that task ids would clash, belongs to another job.
     pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
-        if let Some(known) = self.families.get(&id.family()) {
-            let same = *known == id && self.jobs.get(known).is_some_and(|live| live.job.source() == job.source());
+        if let Some(known) = self.jobs.of_family(id.family()) {
+            let same = known == id && self.jobs.job(known).job.source() == job.source();
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
         self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
         let live = LiveJob::new(id, job, now.wall);
-        let ready: Vec<u32> =
-            live.tasks.iter().zip(0..).filter(|(task, _)| task.waiting == 0).map(|(_, index)| index).collect();
+        let ready: Vec<u32> = live
+            .tasks
+            .iter()
+            .zip(0..)
+            .filter(|(task, _)| task.decision() == Decision::Run)
+            .map(|(_, index)| index)
+            .collect();
         self.insert(live);
         self.enqueue_all(id, &ready);
         Ok(Submitted::New)
@@ -38,7 +44,7 @@ impl Machine {
     /// # Errors
     /// Where no job that has not ended has this id.
     pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
-        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.begin_cancel();
+        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.begin_cancel();
         self.sweep(id, now.wall);
         Ok(())
     }
@@ -49,7 +55,7 @@ impl Machine {
     /// # Errors
     /// Where no job that has not ended has this id.
     pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
-        self.jobs.get_mut(&id).ok_or(ControlError::UnknownJob)?.condemn(why, &mut self.actions);
+        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.condemn(why, &mut self.actions);
         self.cancel(id, now)
     }
 
@@ -66,7 +72,7 @@ impl Machine {
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
         update.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
-        let live = self.jobs.get_mut(&id).ok_or(PostError::UnknownTask)?.task_mut(index);
+        let live = self.jobs.job_mut(id).task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));
         match live.state().status {
             TaskStatus::Pending => return Err(PostError::NotStarted),
@@ -76,7 +82,6 @@ impl Machine {
             }
             _ => {}
         }
-        let is_running = live.place != Place::Launched;
         let state = live.state_mut();
         state.data = data;
         if !is_success {
@@ -85,10 +90,10 @@ impl Machine {
             let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
             state.error = Some(Arc::new(error));
         }
-        let attempt = state.attempt.filter(|_| is_running);
-        self.release(id, index);
-        if let Some(attempt) = attempt {
-            self.actions.push(Action::Stop { task, attempt });
+        let issue = state.issue;
+        let is_out = self.withdraw(id, index).is_out();
+        if let Some(issue) = issue.filter(|_| is_out) {
+            self.actions.push(Action::Stop(issue.of(task)));
         }
         self.end(id, index, update.status, now.wall);
         Ok(Posted::Applied)

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::{LiveJob, Place};
-use super::schedule::{FAILED_BYTES, Room, arguments, assignment};
+use super::hand_out::{FAILED_BYTES, Room, arguments, assignment};
+use super::live::LiveJob;
+use super::place::Place;
+use super::trigger::Decision;
 use crate::action::Action;
 use crate::state::JobSnapshot;
 use crate::{JobId, Now, TaskStatus};
@@ -18,7 +20,7 @@ impl Machine {
     /// Where the snapshot is none that this machine can have caused.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
         let JobSnapshot { id, job, state, tasks, .. } = snapshot;
-        if state.status.is_terminal() || self.families.contains_key(&id.family()) {
+        if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
         let count = tasks.len() as u32;
@@ -26,34 +28,32 @@ impl Machine {
         for index in 0..count {
             self.restore_task(id, index, now);
         }
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.recall_first_failure();
-            job.resume();
-        }
+        let job = self.jobs.job_mut(id);
+        job.recall_first_failure();
+        job.resume();
         self.sweep(id, now.wall);
     }
 
     fn restore_task(&mut self, id: JobId, index: u32, now: Now) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let task = job.task_mut(index);
         let state = task.state();
-        let attempt = state.attempt;
+        let issue = state.issue;
         match state.status {
-            TaskStatus::Pending if task.waiting == 0 => self.enqueue(id, index),
+            TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
                 // Without a name there is still a lease that can expire.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
                 task.place = Place::Leased;
-                self.workers.hold(&worker, id.task(index), attempt.expect("what runs has been issued"), now);
+                let issue = issue.expect("what runs has been issued").of(id.task(index));
+                self.workers.hold(&worker, issue, now);
             }
             TaskStatus::Submitted => {
                 let was_confirmed = state.confirmed;
                 task.place = Place::Window;
-                let pool = self.pools.get_mut(job.spec(index).pool());
-                pool.enter_window(id.task(index), 0, now.steady, now.steady.after(self.settings.lease));
+                let pool = Arc::clone(job.spec(index).pool());
+                self.enter_window(&pool, id.task(index), 0, now.steady);
                 if !was_confirmed {
                     self.unconfirmed.push_back((id, index));
                 }
@@ -75,22 +75,21 @@ impl Machine {
 
     /// Returns how many bytes of arguments were filled.
     fn publish_one_again(&mut self, id: JobId, index: u32, now: Now) -> usize {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return 0;
-        };
+        // It may have ended meanwhile.
+        let Some(job) = self.jobs.find_mut(id) else { return 0 };
         // The broker may have had it all the same, and a worker may have reported on it.
         let (place, state) = (job.task(index).place, job.task(index).state());
-        let Some(attempt) = state.attempt.filter(|_| place == Place::Window && !state.confirmed) else {
+        let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {
             return 0;
         };
         match arguments(job, index, self.settings.max_value_bytes) {
             Ok((args, kwargs)) => {
                 let bytes = args.get().len() + kwargs.get().len();
-                self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+                self.actions.push(Action::Publish(assignment(job, index, issue, args, kwargs)));
                 bytes
             }
             Err(error) => {
-                self.release(id, index);
+                self.withdraw(id, index);
                 self.fail_unfilled(id, index, &error, now.wall);
                 FAILED_BYTES
             }

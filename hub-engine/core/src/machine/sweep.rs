@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::live::{LiveJob, Place};
+use super::live::LiveJob;
+use super::place::{Place, withdraw};
+use super::trigger::Decision;
 use crate::action::Action;
 use crate::{JobId, TaskStatus, Timestamp};
 
@@ -21,7 +23,9 @@ pub(super) const TASKS: u32 = 10_000;
 /// What is still to be done about tasks of a job.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// Tasks that did not succeed. What waits for them has not ended yet.
+    /// Tasks that are to be skipped, since that follows from the success of the last task that they waited for.
+    skipped: Vec<u32>,
+    /// Tasks that did not succeed. What depends on them was not looked at yet.
     behind: Vec<Behind>,
     /// The one that is being worked on.
     current: Option<Behind>,
@@ -33,32 +37,37 @@ pub(super) struct Sweep {
 #[derive(Debug)]
 struct Behind {
     task: u32,
-    /// How many of those that wait for it are dealt with.
+    /// How many of those that depend on it were looked at.
     done: usize,
-    /// What is said of them. It names the task that all this began with.
+    /// The message of those that end with it. It names the task that all this began with.
     msg: Arc<str>,
-}
-
-/// A task that was cancelled in a place that it has to be taken out of.
-pub(super) struct TakenOut {
-    pub(super) index: u32,
-    pub(super) place: Place,
 }
 
 impl Sweep {
     fn is_over(&self) -> bool {
-        self.behind.is_empty() && self.current.is_none() && self.cancel.is_none()
+        self.skipped.is_empty() && self.behind.is_empty() && self.current.is_none() && self.cancel.is_none()
     }
 }
 
 impl LiveJob {
-    /// Everything behind this task, which did not succeed, will not run.
-    pub(super) fn fail_downstream(&mut self, index: u32) {
-        if self.downstream.of(index).is_empty() {
-            return;
+    /// This task ended without success: what depends on it will be looked at.
+    pub(super) fn look_downstream(&mut self, index: u32) {
+        if !self.downstream.of(index).is_empty() {
+            let msg = self.why_not_run(index);
+            self.sweep.behind.push(Behind { task: index, done: 0, msg });
         }
-        let msg = format!("did not run, because the task {:?} did not succeed", self.spec(index).name());
-        self.sweep.behind.push(Behind { task: index, done: 0, msg: msg.into() });
+    }
+
+    /// This task will be skipped.
+    pub(super) fn skip(&mut self, index: u32) {
+        self.sweep.skipped.push(index);
+    }
+
+    /// The message of a task that does not run because of this one.
+    fn why_not_run(&self, index: u32) -> Arc<str> {
+        let how =
+            if self.task(index).state().status == TaskStatus::Skipped { "was skipped" } else { "did not succeed" };
+        format!("did not run, because the task {:?} {how}", self.spec(index).name()).into()
     }
 
     /// Every task that has not ended will be cancelled.
@@ -68,39 +77,60 @@ impl LiveJob {
         }
     }
 
-    /// Whether tasks are left that [`LiveJob::sweep`] has to end.
+    /// Whether tasks are left that [`Machine::sweep`] has to end.
     pub(super) fn has_to_sweep(&self) -> bool {
         !self.sweep.is_over()
     }
 
-    /// Does what is to be done, as far as `effort` lasts. Returns the cancelled tasks that had a place.
-    pub(super) fn sweep(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<TakenOut> {
-        self.sweep_behind(effort, now, actions);
-        self.sweep_cancelled(effort, now, actions)
-    }
-
-    /// A list instead of recursion: chains are long.
+    /// Looks at what depends on tasks that ended without success. A list instead of recursion: chains are long.
     fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) {
-        while let Some(mut failed) = self.sweep.current.take().or_else(|| self.sweep.behind.pop()) {
-            while let Some(next) = self.downstream.of(failed.task).get(failed.done).copied() {
+        while *effort > 0
+            && let Some(index) = self.sweep.skipped.pop()
+        {
+            *effort -= 1;
+            let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
+            let cause = self.spec(index).upstream().iter().find(is_skipped).copied();
+            let msg = self.why_not_run(cause.expect("a task before it was skipped"));
+            self.close_unrun(index, TaskStatus::Skipped, msg, now, actions);
+        }
+        while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.behind.pop()) {
+            let status = self.task(ended.task).state().status;
+            while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
                 if *effort == 0 {
-                    self.sweep.current = Some(failed);
+                    self.sweep.current = Some(ended);
                     return;
                 }
                 *effort -= 1;
-                failed.done += 1;
-                if self.task(next).place != Place::Blocked {
-                    continue;
-                }
-                self.task_mut(next).state_mut().msg = Some(Arc::clone(&failed.msg));
-                self.close_task(next, TaskStatus::UpstreamFailed, now, actions);
-                self.sweep.behind.push(Behind { task: next, done: 0, msg: Arc::clone(&failed.msg) });
+                ended.done += 1;
+                let status = match self.count_upstream(next, status) {
+                    Decision::Wait => continue,
+                    Decision::UpstreamFailed => TaskStatus::UpstreamFailed,
+                    Decision::Skip => TaskStatus::Skipped,
+                    Decision::Run => panic!("{:?} runs after a failure", self.id.task(next)),
+                };
+                self.close_unrun(next, status, Arc::clone(&ended.msg), now, actions);
             }
         }
     }
 
-    fn sweep_cancelled(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<TakenOut> {
-        let mut taken_out = Vec::new();
+    /// Ends a task that does not run. What depends on it will be looked at.
+    fn close_unrun(
+        &mut self,
+        index: u32,
+        status: TaskStatus,
+        msg: Arc<str>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        self.task_mut(index).state_mut().msg = Some(Arc::clone(&msg));
+        self.close_task(index, status, now, actions);
+        if !self.downstream.of(index).is_empty() {
+            self.sweep.behind.push(Behind { task: index, done: 0, msg });
+        }
+    }
+
+    /// The next task to cancel, as far as `effort` lasts.
+    fn next_to_cancel(&mut self, effort: &mut u32) -> Option<u32> {
         while let Some(index) = self.sweep.cancel {
             let Some(task) = self.tasks.get(index as usize) else {
                 self.sweep.cancel = None;
@@ -111,16 +141,11 @@ impl LiveJob {
             }
             *effort -= 1;
             self.sweep.cancel = Some(index + 1);
-            let place = task.place;
-            if place == Place::Nowhere {
-                continue;
-            }
-            self.close_task(index, TaskStatus::Cancelled, now, actions);
-            if place != Place::Blocked {
-                taken_out.push(TakenOut { index, place });
+            if task.place != Place::Ended {
+                return Some(index);
             }
         }
-        taken_out
+        None
     }
 }
 
@@ -141,31 +166,27 @@ impl Machine {
     /// Goes on with what earlier turns have left.
     pub(super) fn sweep_on(&mut self, now: Timestamp) {
         for id in std::mem::take(&mut self.sweeping) {
-            self.sweep(id, now);
+            // It may have ended meanwhile.
+            if self.is_live(id) {
+                self.sweep(id, now);
+            }
         }
     }
 
     /// Does what is to be done about the tasks of a job, as far as this turn's effort lasts, and ends the job where
     /// no task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        for TakenOut { index, place } in job.sweep(&mut self.effort, now, &mut self.actions) {
-            let (task, spec, state) = (id.task(index), job.spec(index), job.task(index).state());
-            let pool = self.pools.get_mut(spec.pool());
-            match place {
-                Place::Queued => pool.forget(spec.priority(), id),
-                Place::Parked => pool.forget_parked(spec.module(), id),
-                Place::Window => pool.leave_window(task),
-                Place::Leased => state.worker.iter().for_each(|worker| self.workers.release(worker, task)),
-                Place::Removed => pool.take_back(),
-                Place::Blocked | Place::Resting | Place::Launched | Place::Nowhere => {}
+        let job = self.jobs.job_mut(id);
+        job.sweep_behind(&mut self.effort, now, &mut self.actions);
+        let mut stopped = Vec::new();
+        while let Some(index) = job.next_to_cancel(&mut self.effort) {
+            let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
+            if place.is_out() {
+                stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }
-            if let (Place::Window | Place::Leased, Some(attempt)) = (place, state.attempt) {
-                self.actions.push(Action::Stop { task, attempt });
-            }
+            job.close_task(index, TaskStatus::Cancelled, now, &mut self.actions);
         }
+        self.actions.append(&mut stopped);
         if job.has_to_sweep() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }

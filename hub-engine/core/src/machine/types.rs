@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Limits;
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, Json, TaskId, TaskStatus, Unreadable};
+use crate::{IssueId, Json, TaskStatus, Unreadable};
 
 /// The id of a worker: unique among all, new at every start of one.
 pub type WorkerId = Arc<str>;
@@ -16,13 +16,13 @@ pub type WorkerId = Arc<str>;
 /// How the machine decides.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The start of the dispatcher: part of every attempt that it issues.
+    /// The start of the dispatcher: part of every issue's id.
     pub incarnation: u64,
-    /// Minimum number of attempts of a pool that may be on the broker.
+    /// Minimum number of issues of a pool that may be on the broker.
     pub window_floor: u32,
-    /// Number of attempts on the broker for each slot of the pool's live workers.
+    /// Number of issues on the broker for each slot of the pool's live workers.
     pub window_factor: u32,
-    /// For short tasks: number of attempts on the broker for each task of the pool that ended within the last tenth or two of a second:
+    /// For short tasks: number of issues on the broker for each task of the pool that ended within the last tenth or two of a second:
     /// as many as are run while messages are on their way.
     pub window_pace: u32,
     /// Not more issues of a pool are on the broker, whatever its workers say of themselves.
@@ -175,10 +175,8 @@ pub enum Verdict {
 /// How an issue of a task ended on its worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskResult {
-    /// The task.
-    pub task: TaskId,
-    /// Its issue.
-    pub attempt: Attempt,
+    /// The issue.
+    pub issue: IssueId,
     /// How it ended.
     pub outcome: Outcome,
     /// What it printed.
@@ -277,9 +275,9 @@ pub struct WorkerReport {
     /// What its machine is short of, so that it takes no tasks for now.
     pub shortage: Option<Arc<str>>,
     /// What it holds a lease on.
-    pub held: Vec<(TaskId, Attempt)>,
+    pub held: Vec<IssueId>,
     /// What it has beside, on deliveries that the broker still counts as its own.
-    pub present: Vec<(TaskId, Attempt)>,
+    pub present: Vec<IssueId>,
 }
 
 impl WorkerReport {

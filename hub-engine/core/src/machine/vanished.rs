@@ -9,33 +9,51 @@
 use std::sync::Arc;
 
 use super::Machine;
+use super::timers::Timer;
 use crate::action::Action;
 use crate::{Steady, TaskId};
 
 impl Machine {
-    /// When a pool wants to be looked into next.
-    pub(super) fn next_probe(&self) -> Option<Steady> {
-        self.pools.iter().filter_map(|(_, pool)| pool.probe_due).min().filter(|_| self.workers.is_link_up())
+    /// An issue of this task is on its way. If nothing is heard of it, the queue is looked into after a lease.
+    pub(super) fn enter_window(&mut self, name: &Arc<str>, task: TaskId, bytes: usize, now: Steady) {
+        let pool = self.pools.get_mut(name);
+        pool.enter_window(task, bytes, now);
+        if pool.probe_due.is_none() {
+            let due = now.after(self.settings.lease);
+            pool.probe_due = Some(due);
+            self.timers.set(Timer::Probe(Arc::clone(name)), due);
+        }
     }
 
-    /// Asks for the depth of queues whose issues have been silent.
-    pub(super) fn probe(&mut self, now: Steady) {
-        if !self.workers.is_link_up() {
+    /// The link is there: queues are looked into at the moments that were set before.
+    pub(super) fn set_probes(&mut self) {
+        for (name, pool) in self.pools.iter() {
+            if let Some(due) = pool.probe_due {
+                self.timers.set(Timer::Probe(Arc::clone(name)), due);
+            }
+        }
+    }
+
+    /// Asks for the depth of a pool's queue where its issues have been silent. Without a link it cannot be asked for.
+    pub(super) fn probe(&mut self, name: &Arc<str>, now: Steady) {
+        let (lease, is_link_up) = (self.settings.lease, self.workers.is_link_up());
+        let Some(pool) = self.pools.existing(name) else { return };
+        if !is_link_up || pool.probe_due.is_none_or(|due| due > now) {
             return;
         }
-        let lease = self.settings.lease;
-        for (name, pool) in self.pools.iter_mut() {
-            if pool.probe_due.is_none_or(|due| due > now) {
-                continue;
+        pool.probe_due = match pool.oldest_sign() {
+            None => {
+                pool.empty_since = None;
+                None
             }
-            match pool.oldest_sign() {
-                None => (pool.probe_due, pool.empty_since) = (None, None),
-                Some(sign) if sign.after(lease) > now => pool.probe_due = Some(sign.after(lease)),
-                Some(_) => {
-                    pool.probe_due = Some(now.after(lease / 2));
-                    self.actions.push(Action::Probe { pool: Arc::clone(name) });
-                }
+            Some(sign) if sign.after(lease) > now => Some(sign.after(lease)),
+            Some(_) => {
+                self.actions.push(Action::Probe { pool: Arc::clone(name) });
+                Some(now.after(lease / 2))
             }
+        };
+        if let Some(due) = pool.probe_due {
+            self.timers.set(Timer::Probe(Arc::clone(name)), due);
         }
     }
 
@@ -61,7 +79,7 @@ impl Machine {
         for task in silent {
             let Some((id, index)) = self.find_task(task) else { continue };
             // What is not confirmed is still being published.
-            if self.jobs.get(&id).is_some_and(|job| job.task(index).state().confirmed) {
+            if self.jobs.job(id).task(index).state().confirmed {
                 self.put_back(id, index);
                 self.enqueue(id, index);
                 lost += 1;

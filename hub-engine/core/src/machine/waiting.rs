@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::{LiveJob, LiveTask, Place};
+use super::live::{LiveJob, LiveTask};
+use super::place::Place;
+use super::trigger::Decision;
 use crate::job::{Task, nearest};
 use crate::{Now, TaskStatus};
 
@@ -47,8 +49,8 @@ impl Machine {
     }
 
     fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
-        if live.place == Place::Blocked {
-            let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Nowhere);
+        if live.decision() == Decision::Wait {
+            let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
         if live.place == Place::Launched {

@@ -1,13 +1,14 @@
 //! Who works, and who holds which lease. Leases are of workers, not of tasks: one heartbeat renews all that
 //! a worker holds, and there is one moment for each worker at which it is given up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::timers::Timers;
 use super::types::{WorkerId, WorkerReport};
-use crate::{Attempt, Now, Steady, TaskId, Timestamp};
+use crate::{Issue, IssueId, Now, Steady, TaskId, Timestamp};
 
 /// Every worker that was heard of and has not been given up.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Workers {
     /// What workers sent up to here has been read.
     heard_until: Steady,
     workers: BTreeMap<WorkerId, LiveWorker>,
+    /// When their leases run out.
+    timers: Timers<Lease>,
     /// About how many bytes their reports take.
     weight: usize,
     catalogue: Catalogue,
@@ -36,9 +39,18 @@ struct LiveWorker {
     heard_at: Timestamp,
     left: bool,
     /// The issues that its lease holds.
-    held: BTreeMap<TaskId, Attempt>,
+    held: BTreeMap<TaskId, Issue>,
     /// Those of them that its heartbeats do not name, and since when. Hardly ever any.
     missing: BTreeMap<TaskId, Steady>,
+}
+
+/// A lease that runs out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lease {
+    /// That of a worker, on all that it holds.
+    Worker(WorkerId),
+    /// That of a worker on an issue that its heartbeats do not name.
+    Issue(WorkerId, TaskId),
 }
 
 /// Whether a heartbeat counts.
@@ -69,8 +81,7 @@ pub(super) struct Lost {
 /// An issue whose lease has run out.
 #[derive(Debug)]
 pub(super) struct LostIssue {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    pub(super) issue: IssueId,
     /// A live worker that runs the same issue, since the broker delivered it twice.
     pub(super) heir: Option<WorkerId>,
 }
@@ -85,6 +96,7 @@ impl Workers {
             link_up_since: Steady::default(),
             heard_until: Steady::default(),
             workers: BTreeMap::new(),
+            timers: Timers::default(),
             weight: 0,
             catalogue: Catalogue::default(),
         }
@@ -117,7 +129,7 @@ impl Workers {
         if self.workers.len() >= MAXIMUM_WORKERS && !self.workers.contains_key(&report.id) {
             return Heard::TooMany;
         }
-        let worker = heard(&mut self.workers, &report.id, now);
+        let worker = heard(&mut self.workers, &mut self.timers, self.lease, &report.id, now);
         if worker.left {
             return Heard::Left;
         }
@@ -126,12 +138,14 @@ impl Workers {
             return Heard::TooMany;
         }
         self.weight = self.weight - before + after;
-        let named: HashSet<&(TaskId, Attempt)> = report.held.iter().collect();
-        for (task, attempt) in &worker.held {
-            if named.contains(&(*task, *attempt)) {
-                worker.missing.remove(task);
-            } else {
-                worker.missing.entry(*task).or_insert(now.steady);
+        let named: HashSet<&IssueId> = report.held.iter().collect();
+        for (task, issue) in &worker.held {
+            let timer = || Lease::Issue(Arc::clone(&report.id), *task);
+            if !named.contains(&issue.of(*task)) {
+                let since = *worker.missing.entry(*task).or_insert(now.steady);
+                self.timers.set(timer(), since.after(self.lease));
+            } else if worker.missing.remove(task).is_some() {
+                self.timers.stop(timer());
             }
         }
         let before = worker.report.take();
@@ -157,17 +171,19 @@ impl Workers {
     }
 
     /// From now on a worker's lease holds this issue.
-    pub(super) fn hold(&mut self, id: &WorkerId, task: TaskId, attempt: Attempt, now: Now) {
-        let worker = heard(&mut self.workers, id, now);
-        worker.held.insert(task, attempt);
-        worker.missing.remove(&task);
+    pub(super) fn hold(&mut self, id: &WorkerId, issue: IssueId, now: Now) {
+        self.release(id, issue.task);
+        let worker = heard(&mut self.workers, &mut self.timers, self.lease, id, now);
+        worker.held.insert(issue.task, issue.issue());
     }
 
     /// A worker's lease on this task ends.
-    pub(super) fn release(&mut self, id: &str, task: TaskId) {
+    pub(super) fn release(&mut self, id: &WorkerId, task: TaskId) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.held.remove(&task);
-            worker.missing.remove(&task);
+            if worker.missing.remove(&task).is_some() {
+                self.timers.stop(Lease::Issue(Arc::clone(id), task));
+            }
         }
     }
 
@@ -176,9 +192,12 @@ impl Workers {
     pub(super) fn set_link(&mut self, up: bool, now: Steady) {
         if up && !self.link_up {
             self.link_up_since = now;
-            for worker in self.workers.values_mut() {
+            for (id, worker) in &mut self.workers {
                 worker.last_seen = now.after(self.grace);
-                worker.missing.clear();
+                self.timers.set(Lease::Worker(Arc::clone(id)), worker.last_seen.after(self.lease));
+                for task in std::mem::take(&mut worker.missing).into_keys() {
+                    self.timers.stop(Lease::Issue(Arc::clone(id), task));
+                }
             }
         }
         self.link_up = up;
@@ -201,66 +220,72 @@ impl Workers {
 
     /// When the next lease runs out.
     pub(super) fn next_expiry(&self) -> Option<Steady> {
-        let oldest = |worker: &LiveWorker| worker.missing.values().copied().chain([worker.last_seen]).min();
-        let next = self.workers.values().filter_map(oldest).min().map(|since| since.after(self.lease));
-        next.filter(|_| self.link_up)
+        self.timers.next_timeout().filter(|_| self.link_up)
     }
 
     /// Everything that workers sent up to `until` has been read: gives up workers that were not heard of for a lease by
     /// then, and issues that were not named for one.
     pub(super) fn expire(&mut self, until: Steady) -> Vec<Lost> {
         self.heard_until = self.heard_until.max(until);
-        if self.next_expiry().is_none_or(|due| due > until) {
+        if !self.link_up {
             return Vec::new();
         }
-        let lease = self.lease;
+        let due: BTreeSet<WorkerId> = self.timers.take_due(until).into_iter().map(Lease::into_worker).collect();
         let mut lost = Vec::new();
-        for (id, worker) in &mut self.workers {
-            let silent = worker.last_seen.after(lease) <= until;
-            let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= until);
-            let held: Vec<LostIssue> = worker
-                .held
-                .iter()
-                .filter(|(task, _)| silent || is_due(task))
-                .map(|(task, attempt)| LostIssue { task: *task, attempt: *attempt, heir: None })
-                .collect();
-            for issue in &held {
-                worker.held.remove(&issue.task);
-                worker.missing.remove(&issue.task);
-            }
-            if silent || !held.is_empty() {
-                lost.push(Lost { worker: Arc::clone(id), died: silent && !worker.left, held });
-            }
+        for id in due {
+            lost.extend(self.expire_worker(id, until));
         }
-        self.workers.retain(|_, worker| {
-            let silent = worker.last_seen.after(lease) <= until;
-            if let Some(report) = worker.report.as_ref().filter(|_| silent) {
-                self.weight -= weight(report);
-                self.catalogue.remove(report);
-            }
-            !silent
-        });
         self.find_heirs(&mut lost);
         lost
+    }
+
+    /// What a worker has lost by then.
+    fn expire_worker(&mut self, id: WorkerId, until: Steady) -> Option<Lost> {
+        let (lease, worker) = (self.lease, self.workers.get_mut(&id)?);
+        let silent = worker.last_seen.after(lease) <= until;
+        let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= until);
+        let due = worker.held.iter().filter(|(task, _)| silent || is_due(task));
+        let held: Vec<LostIssue> = due.map(|(task, issue)| LostIssue { issue: issue.of(*task), heir: None }).collect();
+        let died = silent && !worker.left;
+        held.iter().for_each(|lost| self.release(&id, lost.issue.task));
+        if silent && let Some(report) = self.workers.remove(&id).and_then(|worker| worker.report) {
+            self.weight -= weight(&report);
+            self.catalogue.remove(&report);
+        }
+        (silent || !held.is_empty()).then_some(Lost { worker: id, died, held })
     }
 
     fn find_heirs(&self, lost: &mut [Lost]) {
         if lost.iter().all(|lost| lost.held.is_empty()) {
             return;
         }
-        let running: HashMap<&(TaskId, Attempt), &WorkerId> =
+        let running: HashMap<&IssueId, &WorkerId> =
             self.reports().flat_map(|(report, _)| report.held.iter().map(move |issue| (issue, &report.id))).collect();
         for lost in lost {
-            for issue in &mut lost.held {
-                let heir = running.get(&(issue.task, issue.attempt)).copied();
-                issue.heir = heir.filter(|heir| **heir != lost.worker).cloned();
+            for LostIssue { issue, heir: inherits } in &mut lost.held {
+                let heir = running.get(issue).copied();
+                *inherits = heir.filter(|heir| **heir != lost.worker).cloned();
             }
         }
     }
 }
 
-/// The entry of a worker, which was heard of just now.
-fn heard<'a>(workers: &'a mut BTreeMap<WorkerId, LiveWorker>, id: &WorkerId, now: Now) -> &'a mut LiveWorker {
+impl Lease {
+    fn into_worker(self) -> WorkerId {
+        match self {
+            Self::Worker(id) | Self::Issue(id, _) => id,
+        }
+    }
+}
+
+/// The entry of a worker, which was heard of just now: its lease begins anew.
+fn heard<'a>(
+    workers: &'a mut BTreeMap<WorkerId, LiveWorker>,
+    timers: &mut Timers<Lease>,
+    lease: Duration,
+    id: &WorkerId,
+    now: Now,
+) -> &'a mut LiveWorker {
     let worker = workers.entry(Arc::clone(id)).or_insert_with(|| LiveWorker {
         report: None,
         last_seen: now.steady,
@@ -271,6 +296,7 @@ fn heard<'a>(workers: &'a mut BTreeMap<WorkerId, LiveWorker>, id: &WorkerId, now
     });
     worker.last_seen = worker.last_seen.max(now.steady);
     worker.heard_at = now.wall;
+    timers.set(Lease::Worker(Arc::clone(id)), worker.last_seen.after(lease));
     worker
 }
 

@@ -218,7 +218,7 @@ impl JobSnapshot {
     }
 
     fn write_task(&self, text: String, index: u32, view: &View, values: &mut Values) -> String {
-        let (spec, state) = (&self.job.tasks()[index as usize], &self.tasks[index as usize]);
+        let (spec, state) = (self.job.spec(index), &self.tasks[index as usize]);
         let mut object = Object::new(text);
         if view.shows("id") {
             object.string("id", &self.task_id(index).to_string());
@@ -242,7 +242,7 @@ impl JobSnapshot {
             object.raw("kwargs", self.arguments(Some(kwargs), state, values).as_ref().map_or("{}", Json::get));
         }
         if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
-            let names: Vec<&str> = depends.iter().map(|task| &**self.job.tasks()[*task as usize].name()).collect();
+            let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();
             object.key("depends");
             object.list(&names);
         }
@@ -261,8 +261,8 @@ impl JobSnapshot {
         if let Some(reason) = self.waiting_reason(index).filter(|_| view.shows("waiting_reason")) {
             object.string("waiting_reason", reason);
         }
-        if let Some(attempt) = state.attempt.filter(|_| view.shows("attempt")) {
-            object.raw("attempt", &attempt.attempt.to_string());
+        if let Some(issue) = state.issue.filter(|_| view.shows("attempt")) {
+            object.raw("attempt", &issue.number.to_string());
         }
         if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
             object.string("worker", worker);
@@ -298,7 +298,7 @@ impl JobSnapshot {
     /// `values`: what was found for other tasks of this record.
     fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
         let template = template?;
-        if state.attempt.is_none() {
+        if state.issue.is_none() {
             return Some(template.text());
         }
         let lookup =

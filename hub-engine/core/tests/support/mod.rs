@@ -49,8 +49,8 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         }
         Action::Persist(Change::JobChanged { state, .. }) => format!("keep job {}", state.status),
         Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
-        Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.attempt.attempt),
-        Action::Stop { attempt, .. } => format!("stop {}", attempt.attempt),
+        Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
+        Action::Stop(issue) => format!("stop {}", issue.number),
         Action::Probe { pool } => format!("probe {pool}"),
         Action::Notify(Notice::Job { status, .. }) => format!("job is {status}"),
         Action::Notify(Notice::Task { name, status, .. }) => format!("{name} is {status}"),
@@ -63,9 +63,8 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
     let stored = hub.stored(job);
     let spec = &stored.job.tasks()[index as usize];
     Assignment {
-        task: job.task(index),
+        issue: stored.tasks[index as usize].issue.unwrap().of(job.task(index)),
         job,
-        attempt: stored.tasks[index as usize].attempt.unwrap(),
         name: spec.name().clone(),
         task_name: spec.module().clone(),
         pool: spec.pool().clone(),
@@ -141,14 +140,8 @@ impl Hub {
     }
 
     pub fn result(&mut self, assignment: &Assignment, outcome: Outcome) -> Verdict {
-        let result = TaskResult {
-            task: assignment.task,
-            attempt: assignment.attempt,
-            outcome,
-            log: None,
-            worker: "w1".into(),
-            took: Duration::ZERO,
-        };
+        let result =
+            TaskResult { issue: assignment.issue, outcome, log: None, worker: "w1".into(), took: Duration::ZERO };
         self.machine.handle_result(result, self.now)
     }
 

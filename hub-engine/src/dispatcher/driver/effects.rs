@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hub_core::IssueId;
 use hub_core::action::{Assignment, Change};
 use hub_core::machine::{EndedJob, Published};
 use hub_transport::supervisor::DeliveryRef;
@@ -18,7 +19,6 @@ use crate::dispatcher::inputs::{Ended, Input};
 use crate::dispatcher::publish::{self, FinalOutcome, Issue, Outcomes};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
-use crate::wire::HeldAttempt;
 
 /// How long the store is left alone after it has failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl Driver {
         MAXIMUM_UNCOMMITTED.saturating_sub(published)
     }
 
-    pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
+    pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<IssueId>) {
         if !assignments.is_empty() {
             let exchange = self.settings.names.tasks().into();
             // Without an alternate exchange a task that no queue takes has to come back another way.
@@ -116,25 +116,25 @@ impl Driver {
     pub(super) fn handle_published(&mut self, batch: u64, bytes: usize, outcomes: Outcomes) {
         self.publishing_bytes -= bytes;
         let (mut again, now) = (Vec::new(), now());
-        for (task, attempt, outcome) in outcomes {
+        for (issue, outcome) in outcomes {
             let ended = match outcome {
                 FinalOutcome::Confirmed => Published::Confirmed,
                 FinalOutcome::Unroutable => Published::Unroutable,
                 FinalOutcome::Rejected(reason) => Published::Rejected(reason.into()),
                 FinalOutcome::Refused => {
-                    self.note_refusal(task);
+                    self.note_refusal(issue.task);
                     Published::Refused
                 }
-                FinalOutcome::Unknown(issue) => {
+                FinalOutcome::Unknown(outgoing) => {
                     // Under the same message id: a worker that gets it twice runs it once, and of two results one
                     // counts. What has come back or was issued anew meanwhile is not wanted any more.
-                    if self.machine.is_on_its_way(task, attempt) {
-                        again.push(*issue);
+                    if self.machine.is_on_its_way(issue) {
+                        again.push(*outgoing);
                     }
                     continue;
                 }
             };
-            self.machine.handle_published(task, attempt, ended, now);
+            self.machine.handle_published(issue, ended, now);
         }
         // Before this part counts as published: the batch is not done yet.
         self.publish_issues(batch, again);

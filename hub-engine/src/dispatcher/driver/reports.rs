@@ -1,7 +1,7 @@
 //! What workers and the broker report: starts, results, heartbeats, and what went astray.
 
 use hub_core::machine::{DeadLetter, Heard, Published, Verdict, WorkerReport};
-use hub_core::{Attempt, TaskId};
+use hub_core::{IssueId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use hub_transport::{Death, Delivery, Message};
 
@@ -60,13 +60,11 @@ impl Driver {
         match report {
             FromWorker::Started(started) => {
                 for running in &started.tasks {
-                    let (task, attempt) = running.parts();
-                    self.machine.handle_running(&started.worker, task, attempt, running.ran(), now);
+                    self.machine.handle_running(&started.worker, running.issue, running.ran(), now);
                 }
             }
             FromWorker::Returned(returned) => {
-                let attempt = Attempt { attempt: returned.attempt, incarnation: returned.incarnation };
-                note(self.machine.handle_returned(returned.id, attempt, returned.reason, &returned.worker, now));
+                note(self.machine.handle_returned(returned.issue, returned.reason, &returned.worker, now));
             }
             FromWorker::Results(Results { worker, results, .. }) => {
                 for ended in results {
@@ -94,13 +92,13 @@ impl Driver {
         }
     }
 
-    fn handle_dead_letter(&mut self, task: TaskId, attempt: Attempt, death: Option<&Death>) {
+    fn handle_dead_letter(&mut self, issue: IssueId, death: Option<&Death>) {
         let Some(removed) = death.filter(|death| is_removed_by_policy(death)) else {
-            tracing::warn!(%task, ?death, "the broker gave a task up");
-            note(self.machine.handle_dead_letter(task, attempt, DeadLetter::DeliveryLimit, now()));
+            tracing::warn!(task = %issue.task, ?death, "the broker gave a task up");
+            note(self.machine.handle_dead_letter(issue, DeadLetter::DeliveryLimit, now()));
             return;
         };
-        let verdict = self.machine.handle_dead_letter(task, attempt, DeadLetter::Policy, now());
+        let verdict = self.machine.handle_dead_letter(issue, DeadLetter::Policy, now());
         if verdict == Verdict::Applied {
             self.note_removal(&removed.queue, &removed.reason);
         }
@@ -131,7 +129,7 @@ impl Driver {
         // Only what was published as a task, with the dispatcher's rights, says anything about one.
         let (names, exchange) = (&self.settings.names, &delivery.message.exchange);
         let is_task = *exchange == if dead { names.dead() } else { names.tasks() };
-        let Some((task, attempt)) = publish::decode_stray(&delivery.message).filter(|_| is_task) else {
+        let Some(issue) = publish::decode_stray(&delivery.message).filter(|_| is_task) else {
             tracing::warn!(
                 exchange = %delivery.message.exchange,
                 key = %delivery.message.routing_key,
@@ -141,10 +139,10 @@ impl Driver {
             return;
         };
         if dead {
-            self.handle_dead_letter(task, attempt, delivery.death.as_ref());
+            self.handle_dead_letter(issue, delivery.death.as_ref());
         } else {
-            tracing::debug!(%task, "a task found no queue");
-            self.machine.handle_published(task, attempt, Published::Unroutable, now());
+            tracing::debug!(task = %issue.task, "a task found no queue");
+            self.machine.handle_published(issue, Published::Unroutable, now());
         }
     }
 }
@@ -171,7 +169,7 @@ fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
         tasks: heartbeat.tasks,
         broken: heartbeat.broken,
         shortage: heartbeat.shortage,
-        present: heartbeat.present.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
-        held: heartbeat.held.into_iter().map(crate::wire::HeldAttempt::parts).collect(),
+        present: heartbeat.present,
+        held: heartbeat.held,
     }
 }

@@ -9,7 +9,7 @@ use hub_core::machine::{
     ControlError, DeadLetter, Outcome, PostError, Posted, Published, Refused, Returned, Submitted, Update, Verdict,
     WorkerId, WorkerReport,
 };
-use hub_core::{Attempt, JobId, Json, TaskId, TaskStatus};
+use hub_core::{IssueId, JobId, Json, TaskId, TaskStatus};
 use uuid::Uuid;
 
 use super::plan::{self, MODULES, POOLS};
@@ -65,10 +65,10 @@ fn issue(world: &World, choices: &mut Choices<'_>) -> Option<Assignment> {
     let mut task = choices.latest(&world.issued)?.clone();
     match choices.bits() {
         // Rarely: a byte that is changed at random is to name an issue that exists.
-        250 => task.attempt = Attempt { attempt: u32::MAX, ..task.attempt },
-        251 => task.attempt = Attempt { incarnation: u64::MAX, ..task.attempt },
-        252 => task.task = task.job.task(99),
-        253 => task.task = TaskId::new(task.job.uuid()),
+        250 => task.issue.number = u32::MAX,
+        251 => task.issue.incarnation = u64::MAX,
+        252 => task.issue.task = task.job.task(99),
+        253 => task.issue.task = TaskId::new(task.job.uuid()),
         _ => {}
     }
     Some(task)
@@ -76,9 +76,9 @@ fn issue(world: &World, choices: &mut Choices<'_>) -> Option<Assignment> {
 
 /// What has to be said to a report of an issue.
 fn verdict(world: &World, task: &Assignment) -> Verdict {
-    if world.live_task(task.task).is_none() {
+    if world.live_task(task.issue.task).is_none() {
         Verdict::Unknown
-    } else if world.is_awaited(task.task, task.attempt) {
+    } else if world.is_awaited(task.issue) {
         Verdict::Applied
     } else {
         Verdict::Stale
@@ -139,35 +139,35 @@ fn result(world: &mut World, choices: &mut Choices<'_>) {
     let took = (*choices.of(&times)).saturating_sub(*choices.of(&times));
     let result = World::result(&task, outcome, &worker, took);
     if report(world, &task, |world| world.machine.handle_result(result.clone(), world.now)) {
-        world.expect(task.task, status, (status != TaskStatus::Failed).then_some(data));
+        world.expect(task.issue.task, status, (status != TaskStatus::Failed).then_some(data));
     }
 }
 
 fn returned(world: &mut World, choices: &mut Choices<'_>) {
     let Some(task) = issue(world, choices) else { return };
     let (why, worker) = (*choices.of(&[Returned::UnknownModule, Returned::Busy, Returned::Draining]), worker(choices));
-    report(world, &task, |world| world.machine.handle_returned(task.task, task.attempt, why, &worker, world.now));
+    report(world, &task, |world| world.machine.handle_returned(task.issue, why, &worker, world.now));
 }
 
 fn dead_letter(world: &mut World, choices: &mut Choices<'_>) {
     let Some(task) = issue(world, choices) else { return };
     let why = if world.issued.len().is_multiple_of(3) { DeadLetter::Policy } else { DeadLetter::DeliveryLimit };
-    let say = |world: &mut World| world.machine.handle_dead_letter(task.task, task.attempt, why, world.now);
-    let runs = world.live_task(task.task).is_some_and(|(_, state)| state.status == TaskStatus::Running);
+    let say = |world: &mut World| world.machine.handle_dead_letter(task.issue, why, world.now);
+    let runs = world.live_task(task.issue.task).is_some_and(|(_, state)| state.status == TaskStatus::Running);
     if why == DeadLetter::Policy && runs {
         world.turn();
         assert_ne!(say(world), Verdict::Applied, "a worker has it, {task:?}");
         assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
     } else if report(world, &task, say) && why == DeadLetter::DeliveryLimit {
-        world.expect(task.task, TaskStatus::Failed, None);
+        world.expect(task.issue.task, TaskStatus::Failed, None);
     }
 }
 
 /// Some of what was handed out lately.
-fn some_issues(world: &World, choices: &mut Choices<'_>) -> Vec<(TaskId, Attempt)> {
+fn some_issues(world: &World, choices: &mut Choices<'_>) -> Vec<IssueId> {
     let wanted = choices.bits();
     let lately = world.issued.iter().rev().take(8).enumerate();
-    lately.filter(|(at, _)| wanted >> at & 1 == 1).map(|(_, task)| (task.task, task.attempt)).collect()
+    lately.filter(|(at, _)| wanted >> at & 1 == 1).map(|(_, task)| task.issue).collect()
 }
 
 fn started(world: &mut World, choices: &mut Choices<'_>) {
@@ -203,16 +203,16 @@ fn published(world: &mut World, choices: &mut Choices<'_>) {
         2 => Published::Unroutable,
         _ => Published::Rejected("too large".into()),
     };
-    let is_awaited = world.is_awaited(task.task, task.attempt);
+    let is_awaited = world.is_awaited(task.issue);
     if !is_awaited {
         world.turn();
     }
     let is_rejected = matches!(how, Published::Rejected(_));
-    world.machine.handle_published(task.task, task.attempt, how, world.now);
+    world.machine.handle_published(task.issue, how, world.now);
     if !is_awaited {
         assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
     } else if is_rejected {
-        world.expect(task.task, TaskStatus::Failed, None);
+        world.expect(task.issue.task, TaskStatus::Failed, None);
     }
 }
 
@@ -230,7 +230,7 @@ fn post(world: &mut World, choices: &mut Choices<'_>) {
     let status = if is_success { TaskStatus::Success } else { TaskStatus::Failed };
     let given = (kind & 2 == 0).then(|| Json::parse(VALUES[usize::from(kind >> 6)]).expect("values are JSON"));
     let data = is_success.then(|| given.clone().unwrap_or_else(Json::null));
-    let expected = match world.live_task(task.task) {
+    let expected = match world.live_task(task.issue.task) {
         None => Err(PostError::UnknownTask),
         Some((_, state)) if state.status == TaskStatus::Pending => Err(PostError::NotStarted),
         Some((_, state)) if !state.status.is_terminal() => Ok(Posted::Applied),
@@ -238,9 +238,9 @@ fn post(world: &mut World, choices: &mut Choices<'_>) {
         Some(_) => Err(PostError::AlreadyEnded),
     };
     let update = Update { status, data: given, msg: None };
-    assert_eq!(world.machine.post_result(task.task, update, world.now), expected, "{task:?}");
+    assert_eq!(world.machine.post_result(task.issue.task, update, world.now), expected, "{task:?}");
     if expected == Ok(Posted::Applied) {
-        world.expect(task.task, status, data);
+        world.expect(task.issue.task, status, data);
     }
 }
 

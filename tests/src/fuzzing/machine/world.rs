@@ -7,7 +7,7 @@ use std::time::Duration;
 use hub_core::action::{Action, Assignment};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Update, WorkerId, WorkerReport};
 use hub_core::state::{JobSnapshot, TaskState};
-use hub_core::{Attempt, JobId, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
+use hub_core::{IssueId, JobId, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
 
 use super::plan::{MODULES, POOLS};
 use crate::fuzzing::ledger::{Ledger, is_out};
@@ -28,7 +28,7 @@ pub(super) struct World {
     before: Ledger,
     settings: Settings,
     /// What was published in this incarnation.
-    published: BTreeSet<(TaskId, Attempt)>,
+    published: BTreeSet<IssueId>,
     /// Results that the machine said it has taken, and that are to be found in the next turn's changes.
     taken: BTreeMap<TaskId, (TaskStatus, Option<Json>)>,
     has_ended: bool,
@@ -64,8 +64,8 @@ impl World {
     }
 
     /// Whether a report of this issue is awaited.
-    pub(super) fn is_awaited(&self, task: TaskId, attempt: Attempt) -> bool {
-        self.live_task(task).is_some_and(|(_, state)| is_out(&state) && state.attempt == Some(attempt))
+    pub(super) fn is_awaited(&self, issue: IssueId) -> bool {
+        self.live_task(issue.task).is_some_and(|(_, state)| is_out(&state) && state.issue == Some(issue.issue()))
     }
 
     /// The machine has said that it took this result.
@@ -82,7 +82,7 @@ impl World {
             match action {
                 Action::Persist(change) => self.ledger.keep(change),
                 Action::Publish(task) => self.check_publish(task),
-                Action::Stop { task, attempt } => self.check_stop(*task, *attempt),
+                Action::Stop(issue) => self.check_stop(*issue),
                 Action::Probe { pool } => assert!(POOLS.contains(&&**pool), "{pool} was never named"),
                 Action::Notify(_) => {}
             }
@@ -101,21 +101,21 @@ impl World {
     }
 
     fn check_publish(&mut self, task: &Assignment) {
-        let live = self.live_task(task.task);
-        let (job, state) = live.unwrap_or_else(|| panic!("{:?} goes out, and its job has ended", task.task));
-        assert_eq!((state.status, state.attempt), (TaskStatus::Submitted, Some(task.attempt)), "{:?}", task.task);
-        assert!(!state.confirmed, "{:?} goes out again though the broker has it", task.task);
-        assert!(self.published.insert((task.task, task.attempt)), "{:?} goes out twice", task.task);
-        let spec = &job.job.tasks()[task.task.index_in(task.job).expect("a task of its job") as usize];
+        let live = self.live_task(task.issue.task);
+        let (job, state) = live.unwrap_or_else(|| panic!("{:?} goes out, and its job has ended", task.issue.task));
+        assert_eq!((state.status, state.issue), (TaskStatus::Submitted, Some(task.issue.issue())), "{:?}", task.issue);
+        assert!(!state.confirmed, "{:?} goes out again though the broker has it", task.issue.task);
+        assert!(self.published.insert(task.issue), "{:?} goes out twice", task.issue.task);
+        let spec = &job.job.tasks()[task.issue.task.index_in(task.job).expect("a task of its job") as usize];
         assert_eq!((&task.name, &task.task_name, &task.pool), (spec.name(), spec.module(), spec.pool()));
         let is_filled = |before: &u32| job.tasks[*before as usize].status == TaskStatus::Success;
-        assert!(spec.upstream().iter().all(is_filled), "{:?} goes out too early", task.task);
+        assert!(spec.upstream().iter().all(is_filled), "{:?} goes out too early", task.issue.task);
         assert!(task.args.to_value().is_array() && task.kwargs.to_value().is_object());
         self.issued.push(task.clone());
     }
 
-    fn check_stop(&self, task: TaskId, attempt: Attempt) {
-        assert!(!self.is_awaited(task, attempt), "{task:?} is to be stopped, and its result is awaited");
+    fn check_stop(&self, issue: IssueId) {
+        assert!(!self.is_awaited(issue), "{issue:?} is to be stopped, and its result is awaited");
     }
 
     /// Time passes. Where it is asked for too early, nothing is to be done.
@@ -145,7 +145,7 @@ impl World {
 
     /// How an issue ends on a worker.
     pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
-        TaskResult { task: task.task, attempt: task.attempt, outcome, log: None, worker: Arc::clone(worker), took }
+        TaskResult { issue: task.issue, outcome, log: None, worker: Arc::clone(worker), took }
     }
 
     /// From now on all goes well: then everything ends, and nothing is left. Whether there was anything.
@@ -179,11 +179,11 @@ impl World {
     fn end_what_runs(&mut self) {
         let ids: Vec<JobId> = self.machine.jobs().map(|job| job.id).collect();
         for task in self.issued.clone() {
-            if self.is_awaited(task.task, task.attempt) {
+            if self.is_awaited(task.issue) {
                 let outcome = Outcome::Success { data: Json::null() };
                 let result = Self::result(&task, outcome, &"helper".into(), Duration::ZERO);
                 self.machine.handle_result(result, self.now);
-                self.expect(task.task, TaskStatus::Success, Some(Json::null()));
+                self.expect(task.issue.task, TaskStatus::Success, Some(Json::null()));
             }
         }
         for id in ids {

@@ -1,12 +1,12 @@
 //! The dispatcher acknowledges a message only when what it caused is in the store.
 
-use hub_core::TaskStatus;
+use hub_core::{IssueId, TaskStatus};
 use hub_transport::Settlement;
 
 use super::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
-use crate::simulator::note::{Issue, Note, short_issue};
+use crate::simulator::note::{Note, short_issue};
 
 pub(super) struct AcknowledgedIsKept;
 
@@ -48,14 +48,14 @@ impl Invariant for AcknowledgedIsKept {
 }
 
 /// Whether the store knows better than that this issue is out; with `may_run`, that it runs is better.
-fn is_over(issue: &Issue, may_run: bool, note: &Note, facts: &Facts) -> Result<(), String> {
-    let Some(task) = facts.task(issue.0) else { return Ok(()) };
+fn is_over(issue: &IssueId, may_run: bool, note: &Note, facts: &Facts) -> Result<(), String> {
+    let Some(task) = facts.task(issue.task) else { return Ok(()) };
     let is_out = match task.status {
         TaskStatus::Submitted => true,
         TaskStatus::Running => !task.launched && !may_run,
         _ => false,
     };
-    check(task.attempt != Some(issue.1) || !is_out, || {
+    check(task.issue != Some(issue.issue()) || !is_out, || {
         format!("{note} is acknowledged while the store has {} as {}", short_issue(issue), task.status)
     })
 }

@@ -4,23 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hub_core::IssueId;
 use hub_core::action::Change;
 
 use super::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
-use crate::simulator::note::{Issue, Note, short_issue};
+use crate::simulator::note::{Note, short_issue};
 
 #[derive(Default)]
 pub(super) struct ConfirmedGoesOutOnce {
     /// Connections that an issue went over.
-    over: BTreeSet<(Issue, u64)>,
+    over: BTreeSet<(IssueId, u64)>,
     /// Dispatchers that know an issue to be on the broker.
-    knows: BTreeSet<(Issue, Arc<str>)>,
+    knows: BTreeSet<(IssueId, Arc<str>)>,
     /// Issues whose confirm was kept.
-    kept: BTreeSet<Issue>,
+    kept: BTreeSet<IssueId>,
     /// What a dispatcher found kept when it started.
-    found: BTreeMap<Arc<str>, BTreeSet<Issue>>,
+    found: BTreeMap<Arc<str>, BTreeSet<IssueId>>,
 }
 
 impl Invariant for ConfirmedGoesOutOnce {
@@ -33,9 +34,9 @@ impl Invariant for ConfirmedGoesOutOnce {
             Event::Kept(_, changes) => {
                 for change in changes.iter() {
                     if let Change::TaskChanged { job, index, state } = change
-                        && let (true, Some(attempt)) = (state.confirmed, state.attempt)
+                        && let (true, Some(issue)) = (state.confirmed, state.issue)
                     {
-                        self.kept.insert((job.task(*index), attempt));
+                        self.kept.insert(issue.of(job.task(*index)));
                     }
                 }
             }

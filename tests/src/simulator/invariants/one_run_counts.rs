@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hub_core::action::Change;
-use hub_core::{TaskId, TaskStatus};
+use hub_core::{IssueId, TaskId, TaskStatus};
 
 use super::{Invariant, check};
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
-use crate::simulator::note::{Issue, Note, run_of, short, short_issue};
+use crate::simulator::note::{Note, run_of, short, short_issue};
 use crate::simulator::oracle::Leftovers;
 use crate::simulator::work::runs_in;
 
@@ -17,7 +17,7 @@ use crate::simulator::work::runs_in;
 pub(super) struct OneRunCounts {
     runs: BTreeMap<u64, Run>,
     /// The issue that a run was reported as.
-    issues: BTreeMap<u64, Issue>,
+    issues: BTreeMap<u64, IssueId>,
     /// Runs whose result came from outside.
     outside: BTreeSet<u64>,
 }
@@ -52,9 +52,9 @@ impl Invariant for OneRunCounts {
                     let run = data.and_then(|data| run_of(&data.to_value()));
                     let Some(run) = run.filter(|run| !self.outside.contains(run)) else { continue };
                     let (task, made) = (job.task(*index), self.issues.get(&run));
-                    check(made.copied() == state.attempt.map(|attempt| (task, attempt)), || {
+                    check(made.copied() == state.issue.map(|issue| issue.of(task)), || {
                         let made = made.map_or_else(|| "nothing".to_owned(), short_issue);
-                        format!("{} is kept as {:?} with the value of {made}", short(task), state.attempt)
+                        format!("{} is kept as {:?} with the value of {made}", short(task), state.issue)
                     })?;
                 }
             }

@@ -47,10 +47,10 @@ impl Invariant for OutputsAsEvaluated {
     }
 
     fn see(&mut self, event: &Event, _facts: &Facts) -> Result<(), String> {
-        if let Event::Delivered(who, _, Note::Task((task, _))) = event
+        if let Event::Delivered(who, _, Note::Task(issue)) = event
             && who.starts_with("worker")
         {
-            *self.deliveries.entry(*task).or_default() += 1;
+            *self.deliveries.entry(issue.task).or_default() += 1;
         }
         Ok(())
     }

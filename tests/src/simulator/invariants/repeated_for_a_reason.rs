@@ -57,7 +57,7 @@ impl Invariant for RepeatedForAReason {
                     self.lose(process);
                 }
             }
-            Event::Took(_, _, Note::Task((task, _))) => drop(self.tasks.entry(*task).or_insert((self.faults, 0))),
+            Event::Took(_, _, Note::Task(issue)) => drop(self.tasks.entry(issue.task).or_insert((self.faults, 0))),
             Event::RunBegan(run) => {
                 let faults = self.faults;
                 let (before, runs) = self.tasks.entry(run.task).or_insert((faults, 0));

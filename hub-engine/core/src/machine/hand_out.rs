@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::live::{LiveJob, Place};
+use super::live::LiveJob;
+use super::place::Place;
 use super::{EndedJob, Machine, sweep};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Attempt, JobId, Json, Now, Steady, TaskStatus, Timestamp};
+use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// Maximum number of bytes that one turn reads and writes to fill arguments; the last ones may go beyond it.
 const FILLED_BYTES: usize = 4 * 1024 * 1024;
@@ -45,7 +46,7 @@ impl Machine {
         for name in self.pools.waiting() {
             self.fill_window(&name, &mut room, now);
         }
-        self.pools.drop_idle();
+        self.pools.drop_idle(&mut self.timers);
     }
 
     fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Now) {
@@ -67,10 +68,12 @@ impl Machine {
             let Some((id, index)) = pool.pop() else {
                 return;
             };
-            let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.cancelled) else {
+            let job = self.jobs.job_mut(id);
+            if job.cancelled {
                 room.take(0);
                 continue;
-            };
+            }
+            job.task_mut(index).place = Place::Blocked;
             let module = job.spec(index).module();
             if slots.is_some() && !self.workers.catalogue().knows(name, module) {
                 pool.park(module, id, index);
@@ -101,9 +104,7 @@ impl Machine {
 
     /// Returns how many bytes were read and written for its arguments.
     fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return 0;
-        };
+        let job = self.jobs.job_mut(id);
         let before = job.walked();
         let filled = arguments(job, index, self.settings.max_value_bytes);
         let walked = job.walked() - before;
@@ -117,26 +118,24 @@ impl Machine {
         let bytes = args.get().len() + kwargs.get().len();
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
-        let count = state.attempt.map_or(1, |last| last.attempt.saturating_add(1));
-        let attempt = Attempt { attempt: count, incarnation: self.settings.incarnation };
-        state.attempt = Some(attempt);
+        let number = state.issue.map_or(1, |last| last.number.saturating_add(1));
+        let issue = Issue { number, incarnation: self.settings.incarnation };
+        state.issue = Some(issue);
         state.confirmed = false;
         state.submitted_at = Some(now.wall);
         state.started_at = None;
         job.task_mut(index).place = Place::Window;
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
-        let probe = now.steady.after(self.settings.lease);
-        self.pools.get_mut(job.spec(index).pool()).enter_window(id.task(index), bytes, now.steady, probe);
-        self.actions.push(Action::Publish(assignment(job, index, attempt, args, kwargs)));
+        let assignment = assignment(job, index, issue, args, kwargs);
+        self.enter_window(&assignment.pool, assignment.issue.task, bytes, now.steady);
+        self.actions.push(Action::Publish(assignment));
         walked + bytes
     }
 
     /// Puts a task that could run into its pool's queue.
     pub(super) fn enqueue(&mut self, id: JobId, index: u32) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         job.task_mut(index).place = Place::Queued;
         let spec = job.spec(index);
         self.pools.get_mut(spec.pool()).push(spec.priority(), id, index);
@@ -144,11 +143,9 @@ impl Machine {
 
     /// The same for many tasks of one job.
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
-        let spec = |index: u32| &checked.tasks()[index as usize];
+        let spec = |index: u32| checked.spec(index);
         let is_alike = |one: &u32, next: &u32| {
             let (one, next) = (spec(*one), spec(*next));
             one.priority() == next.priority() && one.pool() == next.pool()
@@ -160,28 +157,9 @@ impl Machine {
         }
     }
 
-    /// Takes a task out of its window or lease.
-    pub(super) fn release(&mut self, id: JobId, index: u32) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        let task = job.task_mut(index);
-        match std::mem::replace(&mut task.place, Place::Blocked) {
-            Place::Window => self.pools.get_mut(job.spec(index).pool()).leave_window(id.task(index)),
-            Place::Leased => {
-                if let Some(worker) = &task.state().worker {
-                    self.workers.release(worker, id.task(index));
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Fails a task whose arguments cannot be filled.
     pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Timestamp) {
-        let Some(job) = self.jobs.get(&id) else {
-            return;
-        };
+        let job = self.jobs.job(id);
         let (kind, msg) = match why {
             FillError::Missing(missing) => {
                 let from = job.spec(missing.task).name();
@@ -193,11 +171,9 @@ impl Machine {
         self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 
-    /// Fails a task that is in no window and under no lease.
+    /// Fails a task that is in no place any more.
     pub(super) fn fail_with(&mut self, id: JobId, index: u32, error: TaskError, msg: String, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let state = job.task_mut(index).state_mut();
         state.msg = Some(msg.into());
         state.error = Some(Arc::new(error));
@@ -207,9 +183,7 @@ impl Machine {
 
     /// Ends a task whose result is in its state, queues what has become ready, and ends the job with its last task.
     pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
+        let job = self.jobs.job_mut(id);
         let before = job.bytes();
         let ripple = job.end_task(index, status, now, &mut self.actions);
         self.live_bytes += job.bytes() - before;
@@ -217,12 +191,11 @@ impl Machine {
         self.sweep(id, now);
     }
 
-    /// Ends a job all of whose tasks have ended, and lets go of it.
+    /// Ends a job whose tasks have all ended, and lets go of it.
     pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
-        let over = self.jobs.get(&id).is_some_and(LiveJob::is_over);
-        if let Some(mut job) = over.then(|| self.jobs.remove(&id)).flatten() {
+        if self.jobs.job(id).is_over() {
+            let mut job = self.jobs.remove(id);
             job.finish(self.settings.max_value_bytes, now, &mut self.actions);
-            self.families.remove(&id.family());
             self.live_tasks -= job.tasks.len() as u64;
             self.live_bytes -= job.bytes();
             self.ended.push(EndedJob(job));
@@ -232,15 +205,14 @@ impl Machine {
     pub(super) fn insert(&mut self, job: LiveJob) {
         self.live_tasks += job.tasks.len() as u64;
         self.live_bytes += job.bytes();
-        self.families.insert(job.id.family(), job.id);
-        self.jobs.insert(job.id, job);
+        self.jobs.insert(job);
     }
 }
 
 /// A task's arguments with every reference filled, `limit` bytes at most together.
 pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
     let checked = Arc::clone(&job.job);
-    let spec = &checked.tasks()[index as usize];
+    let spec = checked.spec(index);
     let mut fill = |template: Option<&Template>, none: &'static str, limit| {
         template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill(template, limit))
     };
@@ -253,12 +225,11 @@ pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(
     Ok((args, kwargs))
 }
 
-pub(super) fn assignment(job: &LiveJob, index: u32, attempt: Attempt, args: Json, kwargs: Json) -> Assignment {
+pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kwargs: Json) -> Assignment {
     let spec = job.spec(index);
     Assignment {
-        task: job.id.task(index),
+        issue: issue.of(job.id.task(index)),
         job: job.id,
-        attempt,
         name: Arc::clone(spec.name()),
         task_name: Arc::clone(spec.module()),
         pool: Arc::clone(spec.pool()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
-use hub_core::{Attempt, TaskId};
+use hub_core::IssueId;
 use hub_transport::supervisor::DeliveryRef;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,22 +14,19 @@ use crate::wire::TaskMessage;
 /// How many finished or stopped issues are remembered, so that a second delivery of one is not run again.
 const REMEMBERED: usize = 16_384;
 
-/// One issue of one task.
-pub(super) type Key = (TaskId, Attempt);
-
 /// What the worker has at present.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct Issues {
     waiting: VecDeque<Waiting>,
     /// In an order of its own, so that the same issues are always named in the same order.
-    running: BTreeMap<Key, Running>,
+    running: BTreeMap<IssueId, Running>,
     /// How many of them are not over.
     at_work: usize,
     /// How many of those may still turn out to be long ones.
     short: usize,
     /// Issues in the order in which they were started, from the first that may turn out to be a long one.
-    started: VecDeque<(Instant, Key)>,
-    done: Recent<Key>,
+    started: VecDeque<(Instant, IssueId)>,
+    done: Recent<IssueId>,
 }
 
 /// An issue that waits for a slot.
@@ -54,7 +51,7 @@ pub(super) struct Running {
 
 /// An issue that is to be run.
 #[derive(Debug)]
-pub(super) struct Issue {
+pub(super) struct Run {
     pub(super) task: TaskMessage,
     /// Cancelled where nobody wants its result any more.
     pub(super) stop: CancellationToken,
@@ -71,20 +68,20 @@ pub(super) enum Arrival {
     Settle,
 }
 
-impl Attempts {
+impl Issues {
     /// Takes in a delivery.
     pub(super) fn arrive(&mut self, task: TaskMessage, delivery: DeliveryRef) -> Arrival {
-        let key = (task.id, task.attempt);
-        if self.done.contains(&key) {
+        let id = task.issue;
+        if self.done.contains(&id) {
             return Arrival::Settle;
         }
-        if let Some(running) = self.running.get_mut(&key) {
+        if let Some(running) = self.running.get_mut(&id) {
             return match &mut running.delivery {
                 Some(held) => take_over(held, delivery),
                 None => Arrival::Settle,
             };
         }
-        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| (waiting.task.id, waiting.task.attempt) == key) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.task.issue == id) {
             return take_over(&mut waiting.delivery, delivery);
         }
         self.waiting.push_back(Waiting { task, delivery });
@@ -92,17 +89,17 @@ impl Attempts {
     }
 
     /// The next issue that waits for a slot, which runs from now on.
-    pub(super) fn start_next(&mut self, now: Instant) -> Option<Issue> {
+    pub(super) fn start_next(&mut self, now: Instant) -> Option<Run> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
         let stop = CancellationToken::new();
         let stopper = stop.clone();
         let running = Running { delivery: Some(delivery), since: now, stop: stopper, announced: false, over: false };
-        let key = (task.id, task.attempt);
-        self.running.insert(key, running);
-        self.started.push_back((now, key));
+        let id = task.issue;
+        self.running.insert(id, running);
+        self.started.push_back((now, id));
         self.at_work += 1;
         self.short += 1;
-        Some(Issue { task, stop })
+        Some(Run { task, stop })
     }
 
     /// The next issue that waits for a slot.
@@ -111,8 +108,8 @@ impl Attempts {
     }
 
     /// An issue has ended, and its result is on its way. Returns how long that took.
-    pub(super) fn end(&mut self, key: Key, now: Instant) -> Option<Duration> {
-        let running = self.running.get_mut(&key).filter(|running| !running.over)?;
+    pub(super) fn end(&mut self, id: IssueId, now: Instant) -> Option<Duration> {
+        let running = self.running.get_mut(&id).filter(|running| !running.over)?;
         self.short -= usize::from(running.may_be_announced());
         running.over = true;
         let took = now - running.since;
@@ -124,13 +121,13 @@ impl Attempts {
     /// An issue was started, but has not begun: it waits for a slot again, before all others. Returns it where that
     /// cannot be: it is not wanted any more, or the dispatcher was told that it runs.
     pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<TaskMessage> {
-        let key = (task.id, task.attempt);
-        let running = self.running.get_mut(&key)?;
+        let id = task.issue;
+        let running = self.running.get_mut(&id)?;
         if running.announced || running.stop.is_cancelled() {
             return Some(task);
         }
         let delivery = running.delivery.take()?;
-        self.leave(key);
+        self.leave(id);
         self.waiting.push_front(Waiting { task, delivery });
         None
     }
@@ -141,25 +138,25 @@ impl Attempts {
     }
 
     /// Stops an issue. Returns the delivery to acknowledge where it had not begun.
-    pub(super) fn stop(&mut self, key: Key) -> Option<DeliveryRef> {
-        if let Some(running) = self.running.get(&key) {
+    pub(super) fn stop(&mut self, id: IssueId) -> Option<DeliveryRef> {
+        if let Some(running) = self.running.get(&id) {
             running.stop.cancel();
             return None;
         }
-        self.done.insert(key);
-        let at = self.waiting.iter().position(|waiting| (waiting.task.id, waiting.task.attempt) == key)?;
+        self.done.insert(id);
+        let at = self.waiting.iter().position(|waiting| waiting.task.issue == id)?;
         self.waiting.remove(at).map(|waiting| waiting.delivery)
     }
 
     /// An issue is done with. Returns the delivery to acknowledge, where a lease does not hold it.
-    pub(super) fn finish(&mut self, key: Key) -> Option<DeliveryRef> {
-        self.done.insert(key);
-        self.leave(key)?.delivery
+    pub(super) fn finish(&mut self, id: IssueId) -> Option<DeliveryRef> {
+        self.done.insert(id);
+        self.leave(id)?.delivery
     }
 
     /// An issue does not run any more.
-    fn leave(&mut self, key: Key) -> Option<Running> {
-        let running = self.running.remove(&key)?;
+    fn leave(&mut self, id: IssueId) -> Option<Running> {
+        let running = self.running.remove(&id)?;
         self.at_work -= usize::from(!running.over);
         self.short -= usize::from(running.may_be_announced());
         self.forget_started();
@@ -169,8 +166,8 @@ impl Attempts {
     /// Forgets those of the first started that cannot turn out to be long ones any more.
     fn forget_started(&mut self) {
         let running = &self.running;
-        let is_settled = |(since, key): &(Instant, Key)| {
-            running.get(key).is_none_or(|running| running.since != *since || !running.may_be_announced())
+        let is_settled = |(since, id): &(Instant, IssueId)| {
+            running.get(id).is_none_or(|running| running.since != *since || !running.may_be_announced())
         };
         while self.started.front().is_some_and(is_settled) {
             self.started.pop_front();
@@ -179,13 +176,13 @@ impl Attempts {
 
     /// Issues that have run longer than `limit` and were not announced as started, with how long they have run; they count as
     /// announced now.
-    pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<(Key, Duration)> {
+    pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<(IssueId, Duration)> {
         let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
         let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
-        let long: Vec<(Key, Duration)> = long
-            .map(|(key, running)| {
+        let long: Vec<(IssueId, Duration)> = long
+            .map(|(id, running)| {
                 running.announced = true;
-                (*key, now - running.since)
+                (*id, now - running.since)
             })
             .collect();
         self.short -= long.len();
@@ -194,8 +191,8 @@ impl Attempts {
     }
 
     /// From now on a lease holds these. Returns the deliveries to acknowledge.
-    pub(super) fn lease(&mut self, keys: &[Key]) -> Vec<DeliveryRef> {
-        keys.iter().filter_map(|key| self.running.get_mut(key)?.delivery.take()).collect()
+    pub(super) fn lease(&mut self, ids: &[IssueId]) -> Vec<DeliveryRef> {
+        ids.iter().filter_map(|id| self.running.get_mut(id)?.delivery.take()).collect()
     }
 
     /// When the next issue becomes a long one.
@@ -209,18 +206,18 @@ impl Attempts {
     }
 
     /// What leases hold.
-    pub(super) fn held(&self) -> impl Iterator<Item = Key> + '_ {
-        self.running.iter().filter(|(_, running)| running.announced).map(|(key, _)| *key)
+    pub(super) fn held(&self) -> impl Iterator<Item = IssueId> + '_ {
+        self.running.iter().filter(|(_, running)| running.announced).map(|(id, _)| *id)
     }
 
     /// What deliveries hold: issues that wait for a slot or run, and those whose report is on its way.
-    pub(super) fn present(&self) -> impl Iterator<Item = Key> + '_ {
-        let waiting = self.waiting.iter().map(|waiting| (waiting.task.id, waiting.task.attempt));
-        waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(key, _)| *key))
+    pub(super) fn present(&self) -> impl Iterator<Item = IssueId> + '_ {
+        let waiting = self.waiting.iter().map(|waiting| waiting.task.issue);
+        waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(id, _)| *id))
     }
 
     /// Every running issue.
-    pub(super) fn running(&self) -> impl Iterator<Item = (&Key, &Running)> {
+    pub(super) fn running(&self) -> impl Iterator<Item = (&IssueId, &Running)> {
         self.running.iter()
     }
 
@@ -288,8 +285,7 @@ impl<T: Copy + Eq + Hash> Recent<T> {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::JobId;
-    use hub_core::Json;
+    use hub_core::{Issue, JobId, Json};
     use hub_transport::DeliveryTag;
     use hub_transport::supervisor::SubscriptionId;
     use uuid::Uuid;
@@ -304,62 +300,67 @@ mod tests {
         DeliveryRef { epoch, subscription: SubscriptionId(1), tag: DeliveryTag(tag) }
     }
 
+    fn job() -> JobId {
+        JobId::new(Uuid::from_u128(1 << 64))
+    }
+
+    fn issue(index: u32) -> IssueId {
+        Issue { number: 1, incarnation: 1 }.of(job().task(index))
+    }
+
     fn task() -> TaskMessage {
-        let job = JobId::new(Uuid::from_u128(1 << 64));
         TaskMessage {
             v: crate::wire::VERSION,
-            id: job.task(0),
-            parent_id: job,
+            issue: issue(0),
+            parent_id: job(),
             name: "t".into(),
             task_name: "t".into(),
             pool: "default".into(),
             args: Json::from_checked("[]"),
             kwargs: Json::from_checked("{}"),
-            attempt: Attempt { attempt: 1, incarnation: 1 },
         }
     }
 
     #[tokio::test]
     async fn the_oldest_that_may_turn_out_long_is_known_whatever_ends_first() {
-        let (mut attempts, limit, begin) = (Attempts::default(), Duration::from_secs(5), Instant::now());
+        let (mut issues, limit, begin) = (Issues::default(), Duration::from_secs(5), Instant::now());
         let at = |seconds| begin + Duration::from_secs(seconds);
-        let tasks: Vec<TaskMessage> =
-            (0..4).map(|index| TaskMessage { id: task().parent_id.task(index), ..task() }).collect();
-        let keys: Vec<Key> = tasks.iter().map(|task| (task.id, task.attempt)).collect();
+        let tasks: Vec<TaskMessage> = (0..4).map(|index| TaskMessage { issue: issue(index), ..task() }).collect();
+        let ids: Vec<IssueId> = tasks.iter().map(|task| task.issue).collect();
         for (second, task) in (0..).zip(tasks) {
-            attempts.arrive(task, delivery(second + 1));
-            attempts.start_next(at(second)).unwrap();
+            issues.arrive(task, delivery(second + 1));
+            issues.start_next(at(second)).unwrap();
         }
-        assert_eq!((attempts.next_long(limit), attempts.all_long()), (Some(at(5)), false));
-        attempts.finish(keys[1]);
-        assert_eq!(attempts.next_long(limit), Some(at(5)));
-        attempts.end(keys[0], at(3));
-        assert_eq!(attempts.next_long(limit), Some(at(7)));
-        assert_eq!(attempts.announce_long(limit, at(7)), [(keys[2], limit)]);
-        assert_eq!((attempts.next_long(limit), attempts.all_long()), (Some(at(8)), false));
+        assert_eq!((issues.next_long(limit), issues.all_long()), (Some(at(5)), false));
+        issues.finish(ids[1]);
+        assert_eq!(issues.next_long(limit), Some(at(5)));
+        issues.end(ids[0], at(3));
+        assert_eq!(issues.next_long(limit), Some(at(7)));
+        assert_eq!(issues.announce_long(limit, at(7)), [(ids[2], limit)]);
+        assert_eq!((issues.next_long(limit), issues.all_long()), (Some(at(8)), false));
         // Put back and started again: the first start does not count.
-        assert!(attempts.put_back(TaskMessage { id: keys[3].0, ..task() }).is_none());
-        assert_eq!((attempts.next_long(limit), attempts.all_long()), (None, true));
-        attempts.start_next(at(9)).unwrap();
-        assert_eq!((attempts.next_long(limit), attempts.running_count()), (Some(at(14)), 2));
-        for key in keys {
-            attempts.finish(key);
+        assert!(issues.put_back(TaskMessage { issue: ids[3], ..task() }).is_none());
+        assert_eq!((issues.next_long(limit), issues.all_long()), (None, true));
+        issues.start_next(at(9)).unwrap();
+        assert_eq!((issues.next_long(limit), issues.running_count()), (Some(at(14)), 2));
+        for id in ids {
+            issues.finish(id);
         }
-        assert_eq!((attempts.next_long(limit), attempts.running_count(), attempts.is_idle()), (None, 0, true));
+        assert_eq!((issues.next_long(limit), issues.running_count(), issues.is_idle()), (None, 0, true));
     }
 
     #[tokio::test]
     async fn each_delivery_of_an_issue_is_acknowledged_once() {
-        let mut attempts = Attempts::default();
-        let key = (task().id, task().attempt);
-        assert_eq!(attempts.arrive(task(), delivery(1)), Arrival::Queued);
-        assert_eq!(attempts.arrive(task(), delivery(2)), Arrival::Adopted(delivery(1)));
-        attempts.start_next(Instant::now()).unwrap();
-        assert_eq!(attempts.arrive(task(), delivery(3)), Arrival::Adopted(delivery(2)));
-        assert_eq!(attempts.arrive(task(), delivery_of(1, 9)), Arrival::Settle);
-        assert_eq!(attempts.lease(&[key]), [delivery(3)]);
-        assert_eq!(attempts.arrive(task(), delivery(4)), Arrival::Settle);
-        assert_eq!(attempts.finish(key), None);
-        assert_eq!(attempts.arrive(task(), delivery(5)), Arrival::Settle);
+        let mut issues = Issues::default();
+        let id = task().issue;
+        assert_eq!(issues.arrive(task(), delivery(1)), Arrival::Queued);
+        assert_eq!(issues.arrive(task(), delivery(2)), Arrival::Adopted(delivery(1)));
+        issues.start_next(Instant::now()).unwrap();
+        assert_eq!(issues.arrive(task(), delivery(3)), Arrival::Adopted(delivery(2)));
+        assert_eq!(issues.arrive(task(), delivery_of(1, 9)), Arrival::Settle);
+        assert_eq!(issues.lease(&[id]), [delivery(3)]);
+        assert_eq!(issues.arrive(task(), delivery(4)), Arrival::Settle);
+        assert_eq!(issues.finish(id), None);
+        assert_eq!(issues.arrive(task(), delivery(5)), Arrival::Settle);
     }
 }

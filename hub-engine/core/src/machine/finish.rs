@@ -1,0 +1,83 @@
+//! How a job ends: its status, its message and its output.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::live::LiveJob;
+use crate::action::Action;
+use crate::job::FillError;
+use crate::state::FirstFailure;
+use crate::{JobStatus, TaskStatus, Timestamp};
+
+impl LiveJob {
+    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
+    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
+        let status = if self.is_condemned() {
+            JobStatus::Failed
+        } else if self.cancelled {
+            JobStatus::Cancelled
+        } else if let Some(msg) = self.sum_up_failures() {
+            self.state.msg = Some(msg.into());
+            JobStatus::Failed
+        } else {
+            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
+                None => JobStatus::Success,
+                Some(Ok(output)) => {
+                    self.state.output = Some(output);
+                    JobStatus::Success
+                }
+                Some(Err(error)) => {
+                    self.state.msg = Some(self.why_no_output(&error).into());
+                    JobStatus::Failed
+                }
+            }
+        };
+        self.state.ended_at = Some(now).max(self.state.started_at).max(Some(self.state.submitted_at));
+        self.set_job_status(status, actions);
+    }
+
+    /// What failed, for people. `None` where nothing did.
+    fn sum_up_failures(&self) -> Option<String> {
+        let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
+        let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
+        if failed + not_run == 0 {
+            return None;
+        }
+        let mut text = format!("{failed} of {} tasks failed", self.tasks.len());
+        if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
+            let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
+        }
+        match not_run {
+            0 => {}
+            1 => text.push_str("; 1 task did not run"),
+            _ => drop(write!(text, "; {not_run} tasks did not run")),
+        }
+        Some(text)
+    }
+
+    pub(super) fn failure_of(&self, index: u32) -> FirstFailure {
+        let state = self.task(index).state();
+        let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
+        FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
+    }
+
+    /// Finds the first failure again, where that was not kept with the job.
+    pub(super) fn recall_first_failure(&mut self) {
+        let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
+        let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
+        if self.state.first_failure.is_none() {
+            self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));
+        }
+    }
+
+    fn why_no_output(&self, error: &FillError) -> String {
+        match error {
+            FillError::Missing(missing) => {
+                let name = self.spec(missing.task).name();
+                format!("the output cannot be built from the task {name:?}: {missing}")
+            }
+            FillError::TooLarge { .. } => format!("the output would have {error}"),
+            FillError::TooDeep => format!("the output would be {error}"),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What ends the owner of a timer stops the timer, and a timer that goes off twice does no harm.
+
+mod support;
+
+use std::time::Duration;
+
+use hub_core::action::Assignment;
+use hub_core::machine::{DeadLetter, Returned};
+use support::Hub;
+
+const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "task_name": "a"}]}"#;
+
+/// The first task rests since a worker lacks its module, the second since its message was removed.
+fn resting(hub: &mut Hub) -> (hub_core::JobId, Vec<Assignment>) {
+    hub.worker("w2", &["a"]);
+    let id = hub.submit(1, JOB);
+    let tasks = hub.handed_out();
+    hub.machine.handle_returned(tasks[0].issue, Returned::UnknownModule, &"w1".into(), hub.now);
+    hub.machine.handle_dead_letter(tasks[1].issue, DeadLetter::Policy, hub.now);
+    assert!(hub.handed_out().is_empty());
+    (id, tasks)
+}
+
+#[test]
+fn a_cancelled_job_leaves_no_timer() {
+    let mut hub = Hub::new();
+    let (id, _) = resting(&mut hub);
+    assert_eq!(hub.next_due(), Some(Duration::from_millis(20)));
+    hub.machine.cancel(id, hub.now).unwrap();
+    hub.actions();
+    assert_eq!(hub.machine.poll_timeout(), None);
+}
+
+#[test]
+fn a_worker_that_is_given_up_leaves_no_timer() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let tasks = hub.handed_out();
+    let mut report = hub.worker("w1", &["a"]);
+    hub.machine.handle_started(&"w1".into(), &[tasks[0].issue, tasks[1].issue], hub.now);
+    // Of what it holds it names one issue: the other one is missing from now on.
+    hub.pass(Duration::from_secs(5));
+    report.held = vec![tasks[0].issue];
+    hub.machine.handle_heartbeat(report.clone(), hub.now);
+    assert_eq!(hub.machine.poll_expiry(), Some(hub.now.steady.after(Duration::from_secs(30))));
+    hub.pass(Duration::from_secs(30));
+    hub.actions();
+    assert_eq!((hub.machine.stats().workers, hub.machine.poll_expiry()), (0, None));
+}
+
+#[test]
+fn an_issue_that_ends_takes_its_own_timer_with_it() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let tasks = hub.handed_out();
+    let mut report = hub.worker("w1", &["a"]);
+    hub.machine.handle_started(&"w1".into(), &[tasks[0].issue, tasks[1].issue], hub.now);
+    report.held = vec![tasks[0].issue];
+    hub.machine.handle_heartbeat(report.clone(), hub.now);
+    let missing_since = hub.now.steady;
+    hub.pass(Duration::from_secs(10));
+    hub.machine.handle_heartbeat(report, hub.now);
+    assert_eq!(hub.machine.poll_expiry(), Some(missing_since.after(Duration::from_secs(30))));
+    hub.succeed(&tasks[1], "1");
+    assert_eq!(hub.machine.poll_expiry(), Some(hub.now.steady.after(Duration::from_secs(30))), "that of the worker");
+}
+
+#[test]
+fn what_is_due_twice_is_done_once() {
+    let mut hub = Hub::new();
+    resting(&mut hub);
+    hub.now = hub.now.after(Duration::from_millis(20));
+    hub.machine.handle_timeout(hub.now);
+    hub.machine.handle_timeout(hub.now);
+    let mut issues: Vec<String> =
+        hub.handed_out().iter().map(|task| format!("{}{}", task.name, task.issue.number)).collect();
+    issues.sort();
+    assert_eq!(issues, ["a2", "b2"]);
+    hub.machine.handle_timeout(hub.now);
+    assert!(hub.handed_out().is_empty());
+}
