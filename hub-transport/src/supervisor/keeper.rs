@@ -10,9 +10,11 @@ use tokio::time::Instant;
 
 use super::backoff::Waits;
 use super::declare::{Conflict, declare};
-use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, SubscriptionId};
+use super::event::{DeliveryRef, LinkEvent, LinkHealth};
 use super::outbox::Current;
+use super::plan::{Foundation, Plan, SubscriptionId};
 use super::round::{Round, on_node};
+use super::shared::Shared;
 use crate::topology::QueueKind;
 use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
 
