@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Fixture;
+use super::fixture::Fixture;
 use super::steps::{DEADLINE, connect, next, over, publish, quorum, reconnect, soon, subscribe, text, to};
 use crate::{ErrorKind, Settlement};
 
