@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::conversation::Conversation;
 use super::lane::{Given, Lane};
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::pace::Paces;
 use super::protocol;
 use super::sdk::Sdk;

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::TaskReport;
 use super::environment::{self, Group};
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::protocol::{self, Answer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::conversation::{Conversation, Silence};
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::protocol::{self, Keys};
 use super::sdk::Sdk;
 use super::{Outcome, TaskReport, TaskRequest};

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Language;
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::program::Program;
 
 /// How backups and unfinished copies end that editors and package managers leave beside a file.

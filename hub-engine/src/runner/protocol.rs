@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::sdk::Sdk;
 use super::{Outcome, TaskReport, TaskRequest, environment};
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::environment::Group;
 use super::files::Files;
-use super::modules::RunnerSettings;
+use super::settings::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
 use super::sdk::{OutputFile, Sdk};
 use super::{Catalogue, Language, TaskInfo, environment, interpreter};

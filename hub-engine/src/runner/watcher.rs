@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::files::Files;
-use super::modules::{RunnerError, RunnerSettings};
+use super::settings::{RunnerError, RunnerSettings};
 use super::scan::{self, Findings, Slow};
 use super::sdk::Sdk;
 use super::{Catalogue, Language, TaskInfo, environment};
