@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod http;
 pub mod operations;
 mod record;
+mod request_error;
 pub mod runner;
 pub mod store;
 pub mod wire;

@@ -7,7 +7,7 @@ use hub_core::record::{RecordParts, View};
 use hub_core::state::{JobSnapshot, TASK_WEIGHT};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::operations::{RequestError, RequestErrorKind};
+use crate::request_error::{RequestError, RequestErrorKind};
 
 /// A record is written at once, where it is asked for, if it has at most so many tasks.
 const SMALL_TASKS: usize = 100;
