@@ -6,12 +6,12 @@ use hub_core::state::ErrorKind;
 use hub_core::{JobStatus, TaskId, TaskStatus};
 use serde_json::Value;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::evaluator::{Chance, Evaluation, Evaluator, Expected};
 use crate::simulator::event::Event;
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::note::{Note, run_of};
-use crate::simulator::oracle::Leftovers;
+use crate::simulator::leftovers::Leftovers;
 
 /// A task that came to workers so often may have lost them all, though it kills none itself.
 const OFTEN: u32 = 5;
