@@ -12,6 +12,7 @@ mod plot;
 mod processes;
 mod report;
 mod round;
+mod rounds;
 mod run;
 mod settle;
 mod stage;
