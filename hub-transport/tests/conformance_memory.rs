@@ -1,11 +1,11 @@
-//! The suite on the memory backend, and the supervisor under trouble.
+//! The suite on the memory backend, and the supervisor under faults.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hub_transport::Transport;
 use hub_transport::memory::MemoryBroker;
-use hub_transport::testing::chaos::{ChaosTransport, Trouble};
+use hub_transport::testing::chaos::{ChaosTransport, FaultRates};
 use hub_transport::testing::conformance::{Fixture, cases};
 
 struct Memory {
@@ -52,14 +52,14 @@ async fn the_memory_backend_conforms() {
 
 /// Under a clock that jumps whenever nothing is to be done, so that no wait takes any time.
 #[tokio::test(start_paused = true)]
-async fn the_supervisor_gets_everything_through_whatever_trouble_there_is() {
+async fn the_supervisor_gets_everything_through_all_faults() {
     let supervised: Vec<_> = cases().into_iter().filter(|(name, _)| name.starts_with("the_supervisor")).collect();
     assert_eq!(supervised.len(), 2);
     for seed in 0..20 {
         for (name, case) in &supervised {
             eprintln!("{name} with seed {seed}");
             let broker = MemoryBroker::new();
-            let transport = ChaosTransport::new(broker.transport(), seed, Trouble::default());
+            let transport = ChaosTransport::new(broker.transport(), seed, FaultRates::default());
             case(&Memory { broker, transport }).await;
         }
     }

@@ -1,4 +1,4 @@
-//! How messages get through: whole, in order, bounded, and again after trouble.
+//! How messages get through: whole, in order, bounded, and again after faults.
 
 use std::collections::BTreeSet;
 
