@@ -252,8 +252,8 @@ impl Answer {
     }
 }
 
-/// What is to be said of a task whose process died under it, or was ended for what it did: `why`.
-pub(super) async fn obituary(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
+/// The report of a task whose process has ended. `why`: what it was ended for, where the worker ended it.
+pub(super) async fn end_report(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
     environment::kill(child).await;
     let msg = why.unwrap_or_else(|| {
         let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);
