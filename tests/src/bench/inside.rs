@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::jobs::Shape;
 use super::processes::{Scope, Usage, usage};
-use super::stage::run_job;
+use super::deployment::run_job;
 
 /// Small jobs are repeated until they are so many tasks, for what is timed to be much longer than a tick.
 const ENOUGH: usize = 200_000;

@@ -4,6 +4,7 @@
 mod bound;
 mod command;
 mod cost;
+mod deployment;
 mod figure;
 mod inside;
 mod jobs;
@@ -15,7 +16,6 @@ mod round;
 mod rounds;
 mod run;
 mod settle;
-mod stage;
 mod table;
 mod workloads;
 

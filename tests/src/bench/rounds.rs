@@ -1,7 +1,7 @@
 //! Rounds: the bound, then each of the chosen workloads.
 
 use super::bound::{self, Bound};
-use super::cost::{Cast, Role, between};
+use super::cost::{ProcessGroup, Role, between};
 use super::processes::Scope;
 use super::round::Round;
 use super::run::Bench;
@@ -30,17 +30,17 @@ pub(super) fn run(bench: &Bench, workloads: &[&Workload]) -> Round {
 fn measure_bound(bench: &Bench, round: &mut Round) {
     let (echoes, round_trips) = (bench.size(20_000, 200), bench.size(400, 20));
     let address = bench.broker().address();
-    let cast = Cast::default().with(Role::Client, std::process::id(), Scope::Own).with(
+    let processes = ProcessGroup::default().with(Role::Client, std::process::id(), Scope::Own).with(
         Role::Broker,
         bench.broker_pid(),
         Scope::Tree,
     );
-    quiet(&cast);
-    let before = cast.used();
+    quiet(&processes);
+    let before = processes.used();
     let echoes_per_second = bound::echoes_per_second(&bench.threads, &address, echoes);
-    quiet(&cast);
+    quiet(&processes);
     if round.bounds.is_empty() {
-        round.cost("bound", echoes, between(&before, &cast.used()));
+        round.cost("bound", echoes, between(&before, &processes.used()));
     }
     let round_trip = bound::round_trip(&bench.threads, &address, round_trips);
     eprintln!("  bound: {echoes_per_second:.0} echoes a second, a round trip in {round_trip:?}");
