@@ -51,7 +51,7 @@ impl Conversation {
     /// Starts a process.
     pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, coroutines: bool) -> io::Result<Self> {
         let output = sdk.output_file();
-        let told = ChildSettings {
+        let child = ChildSettings {
             tasks_dir: &settings.tasks_dir,
             output: output.path(),
             log_limit: settings.log_limit_bytes,
@@ -61,7 +61,7 @@ impl Conversation {
             scan: None,
         };
         sdk.restore()?;
-        let mut process = protocol::python(&settings.python, sdk, &told).spawn()?;
+        let mut process = protocol::python(&settings.python, sdk, &child).spawn()?;
         let missing = || io::Error::other("the process has no pipes");
         Ok(Self {
             group: Group::of(&process),

@@ -33,7 +33,7 @@ pub(super) struct Lane {
     keys: Keys,
 }
 
-/// What a lane is told.
+/// What is asked of a lane.
 #[derive(Debug)]
 enum Order {
     Run(Task),

@@ -57,7 +57,7 @@ impl Keys {
     }
 }
 
-/// What every child is told at its start.
+/// The settings of a child, given at its start.
 #[derive(Serialize)]
 pub(super) struct ChildSettings<'a> {
     pub(super) tasks_dir: &'a Path,

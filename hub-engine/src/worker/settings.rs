@@ -1,4 +1,4 @@
-//! What a worker has to be told.
+//! The settings of a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::wire::Names;
 
-/// How many further deliveries of each pool may be here unsettled while tasks are short: as many as are run while a
+/// Number of further deliveries of each pool that may be unsettled while tasks are short: as many as are run while a
 /// result is on its way to the broker and its confirm back.
 const SHORT_TASK_PREFETCH: u16 = 256;
 
