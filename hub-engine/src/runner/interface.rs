@@ -1,4 +1,4 @@
-//! What the worker asks of whatever runs its tasks.
+//! The interface between the worker and what runs its tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use super::task::{TaskReport, TaskRequest};
 /// Runs tasks.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`super::Outcome::Cancelled`]. It waits for what takes
-    /// long, and does not compute here: runs that begin together share a task of the runtime.
+    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`super::Outcome::Cancelled`]. It must not block
+    /// or compute for long: runs that begin together share a task of the runtime.
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
 
     /// Whether a task of this module may be handed over although every slot is taken. Where the tasks before it turn out
