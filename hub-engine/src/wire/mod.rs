@@ -8,6 +8,7 @@
 mod body;
 mod control;
 mod ended;
+mod held;
 mod names;
 mod not_a_number;
 pub(crate) mod object;
@@ -16,13 +17,14 @@ mod result;
 mod submission;
 mod task;
 
-use body::{brief, check_version, first_version};
 pub use body::{JSON, VERSION, WireError, encode, raw};
+use body::{brief, check_version, first_version};
 pub(crate) use control::MAXIMUM_SHORTAGE;
 pub use control::{Control, ControlMessage, Heartbeat};
 pub use ended::{ResultStatus, TaskEnded};
+pub use held::HeldAttempt;
 pub use names::Names;
 pub use request::{MANY, REPLIES_HEADER, Replies, Reply, ReplyFor, Request, RequestMessage, reads_many};
-pub use result::{FromWorker, HeldAttempt, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
+pub use result::{FromWorker, ResultMessage, Results, ReturnReason, Returned, RunningAttempt, Started};
 pub use submission::{JobMessage, WAIT_HEADER};
 pub use task::TaskMessage;

@@ -37,17 +37,6 @@ pub enum FromWorker {
     Returned(Returned),
 }
 
-/// An issue of a task that a worker holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldAttempt {
-    /// The task.
-    pub id: TaskId,
-    /// Which issue: counted per task.
-    pub attempt: u32,
-    /// Which issue: the dispatcher's start.
-    pub incarnation: u64,
-}
-
 /// A worker runs these tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
@@ -122,14 +111,6 @@ pub enum ReturnReason {
     Draining,
 }
 
-impl HeldAttempt {
-    /// The task and its issue.
-    #[must_use]
-    pub fn parts(self) -> (TaskId, Attempt) {
-        (self.id, Attempt { attempt: self.attempt, incarnation: self.incarnation })
-    }
-}
-
 impl RunningAttempt {
     /// The task and its issue.
     #[must_use]
@@ -148,12 +129,6 @@ impl From<((TaskId, Attempt), Duration)> for RunningAttempt {
     fn from(((id, attempt), ran): ((TaskId, Attempt), Duration)) -> Self {
         let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
         Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation, ran_ms }
-    }
-}
-
-impl From<(TaskId, Attempt)> for HeldAttempt {
-    fn from((id, attempt): (TaskId, Attempt)) -> Self {
-        Self { id, attempt: attempt.attempt, incarnation: attempt.incarnation }
     }
 }
 
