@@ -12,9 +12,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::TaskReport;
 use super::environment::{self, Group};
-use super::settings::RunnerSettings;
 use super::protocol::{self, Answer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
+use super::settings::RunnerSettings;
 
 /// How much is read at a time, in bytes.
 const READ: usize = 64 * 1024;

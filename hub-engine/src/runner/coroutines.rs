@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::conversation::{Conversation, EndOfAnswers};
-use super::settings::RunnerSettings;
 use super::protocol::{self, Keys};
 use super::sdk::Sdk;
+use super::settings::RunnerSettings;
 use super::{Outcome, TaskReport, TaskRequest};
 
 /// How long a coroutine that is told to stop may take before it is given up.

@@ -15,8 +15,8 @@ use tokio::process::{Child, ChildStdin};
 use tokio_util::sync::CancellationToken;
 
 use super::environment::{self, Group};
-use super::settings::RunnerSettings;
 use super::protocol::describe_exit;
+use super::settings::RunnerSettings;
 use super::streams::{Head, Tail};
 use super::{Outcome, TaskReport, TaskRequest, program};
 

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 
-use super::settings::RunnerSettings;
 use super::sdk::Sdk;
+use super::settings::RunnerSettings;
 use super::{Outcome, TaskReport, TaskRequest, environment};
 
 /// How much of a dead child's output is shown as its last words, in bytes.

@@ -19,9 +19,9 @@ use tokio::time::Instant;
 
 use super::environment::Group;
 use super::files::Files;
-use super::settings::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
 use super::sdk::{OutputFile, Sdk};
+use super::settings::RunnerSettings;
 use super::{Catalogue, Language, TaskInfo, environment, interpreter};
 
 /// A module that takes longer than this to import is imported apart from the others.

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::files::Files;
-use super::settings::{RunnerError, RunnerSettings};
 use super::scan::{self, Findings, Slow};
 use super::sdk::Sdk;
+use super::settings::{RunnerError, RunnerSettings};
 use super::{Catalogue, Language, TaskInfo, environment};
 
 /// How often the directory is looked at.
