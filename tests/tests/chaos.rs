@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hub_tests::chaos::{ChaosSettings, Mark, FaultInjector, Relay, Traffic, generate, write_task_modules};
+use hub_tests::chaos::{ChaosSettings, FaultInjector, Mark, Relay, Traffic, generate, write_task_modules};
 use hub_tests::{Broker, Client, Programs, broker_tests};
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hub_tests::{BrokerTrial, Client, Cluster, ClientPool, Daemon, Programs, eventually, trials_on};
+use hub_tests::{BrokerTrial, Client, ClientPool, Cluster, Daemon, Programs, eventually, trials_on};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {

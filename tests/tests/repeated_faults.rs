@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hub_tests::chaos::{Chance, Mark, FaultInjector, Relay, Traffic, Fault, write_task_modules};
+use hub_tests::chaos::{Chance, Fault, FaultInjector, Mark, Relay, Traffic, write_task_modules};
 use hub_tests::{
     Broker, BrokerSettings, BrokerTrial, Client, DEADLINE, Programs, RawClient, eventually, eventually_within, rest,
     trials_on,

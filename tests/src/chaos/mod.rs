@@ -2,9 +2,9 @@
 
 mod chance;
 mod evaluator;
+mod faults;
 mod generator;
 mod left_over;
-mod faults;
 mod modules;
 mod relay;
 mod settings;
@@ -12,9 +12,9 @@ mod traffic;
 
 pub use chance::Chance;
 pub use evaluator::{Expected, evaluate};
+pub use faults::{Fault, FaultInjector};
 pub use generator::generate;
 pub use left_over::Mark;
-pub use faults::{Fault, FaultInjector};
 pub use modules::{Runs, write_task_modules};
 pub use relay::Relay;
 pub use settings::ChaosSettings;

@@ -7,12 +7,15 @@ use hub_engine::operations::Hub;
 use super::process::Process;
 use super::world::World;
 
+/// A dispatcher, and the process that it runs in.
+type Dispatching = (Arc<Process>, Arc<dyn Hub>);
+
 /// A world with its processes.
 pub struct Simulation {
     /// What the processes share.
     pub world: Arc<World>,
     processes: Mutex<Vec<Arc<Process>>>,
-    hub: Mutex<Option<(Arc<Process>, Arc<dyn Hub>)>>,
+    hub: Mutex<Option<Dispatching>>,
 }
 
 impl Simulation {

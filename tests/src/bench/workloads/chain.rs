@@ -1,11 +1,11 @@
 //! W2: a chain, where each task takes the value of the one before.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 
 pub(super) const WORKLOAD: Workload =
     Workload { name: "w2", about: "a chain of 100", needs_broker: true, on_request: false, figures, run };

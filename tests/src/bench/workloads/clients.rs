@@ -2,11 +2,11 @@
 
 use super::Workload;
 use crate::Client;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "clients",

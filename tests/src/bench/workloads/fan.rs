@@ -1,11 +1,11 @@
 //! W3: one task, then very many, then one.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 
 pub(super) const WORKLOAD: Workload =
     Workload { name: "w3", about: "1, then 1,000, then 1", needs_broker: true, on_request: false, figures, run };

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Workload;
 use crate::bench::cost::{Role, between};
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 use crate::rest;
 
 /// How long it is watched: some heartbeats, and many ticks of the processor's clock.

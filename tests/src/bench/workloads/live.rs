@@ -8,12 +8,12 @@ use hub_engine::operations::{Hub, Submission};
 
 use super::Workload;
 use crate::bench::cost::Role;
+use crate::bench::deployment::{Deployment, PATIENCE};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::jobs;
 use crate::bench::processes::resident;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::{PATIENCE, Deployment};
 
 /// How many submits are on their way at once.
 const AT_ONCE: usize = 1000;
@@ -38,7 +38,8 @@ fn run(bench: &Bench, round: &mut Round) {
 fn large(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(1_000_000, 1000);
     // Larger than a message of the broker may be, so it comes over HTTP.
-    let deployment = Deployment::without_worker(bench, bench.client, &["--http", "127.0.0.1:0", "--max-job-bytes", "1000000000"]);
+    let deployment =
+        Deployment::without_worker(bench, bench.client, &["--http", "127.0.0.1:0", "--max-job-bytes", "1000000000"]);
     deployment.settle(0);
     round.note("live.idle", resident(deployment.dispatcher.pid()));
     let log = deployment.dispatcher.log();

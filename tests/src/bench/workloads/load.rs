@@ -8,11 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Workload;
 use super::many::all_at_once;
+use crate::bench::deployment::{Deployment, check, submit_and_wait};
 use crate::bench::figure::percentile;
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::{Deployment, check, submit_and_wait};
 
 /// The loads, as parts of what the Hub does at most.
 const LOADS: [f64; 6] = [0.05, 0.2, 0.4, 0.6, 0.8, 0.9];

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Workload;
+use crate::bench::deployment::{Deployment, check, submit_and_wait};
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::{Deployment, check, submit_and_wait};
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w4",

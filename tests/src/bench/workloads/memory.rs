@@ -8,6 +8,7 @@ use hub_engine::operations::Hub;
 use super::Workload;
 use crate::Programs;
 use crate::bench::cost::{ProcessGroup, Role, between};
+use crate::bench::deployment::{PATIENCE, SLOTS, modules, run_job};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::inside::{self, Part};
 use crate::bench::jobs::{self, Shape};
@@ -15,7 +16,6 @@ use crate::bench::processes::Scope;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::settle::settle;
-use crate::bench::deployment::{PATIENCE, SLOTS, modules, run_job};
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w7",

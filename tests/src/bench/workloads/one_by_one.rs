@@ -1,11 +1,11 @@
 //! W6: a small job at a time, on a Hub that has nothing else to do.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit, percentile};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w6",

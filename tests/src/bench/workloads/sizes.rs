@@ -1,10 +1,10 @@
 //! Throughput against the size of a job, for a plot.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::deployment::Deployment;
 
 /// How many tasks, with how many that are for a trial. The record of the largest still fits into one message.
 const SIZES: [(usize, usize); 6] = [(10, 10), (100, 20), (1000, 30), (3000, 40), (10_000, 50), (30_000, 60)];

@@ -2,7 +2,9 @@
 
 use super::invariant::Invariant;
 use super::{
-    acknowledged_is_kept, answered_is_kept, confirmed_goes_out_once, dependencies_first, ends_are_final, every_job_ends, killers_are_stopped, nothing_stays_behind, one_run_counts, outputs_as_evaluated, repeated_for_a_reason,
+    acknowledged_is_kept, answered_is_kept, confirmed_goes_out_once, dependencies_first, ends_are_final,
+    every_job_ends, killers_are_stopped, nothing_stays_behind, one_run_counts, outputs_as_evaluated,
+    repeated_for_a_reason,
 };
 
 /// Every invariant. Where one event breaks several, the first of them is named.

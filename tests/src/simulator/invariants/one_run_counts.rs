@@ -10,8 +10,8 @@ use super::invariant::{Invariant, check};
 use crate::simulator::evaluator::upstream;
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
-use crate::simulator::note::{Issue, Note, run_of, short, short_issue};
 use crate::simulator::leftovers::Leftovers;
+use crate::simulator::note::{Issue, Note, run_of, short, short_issue};
 use crate::simulator::work::runs_in;
 
 #[derive(Default)]

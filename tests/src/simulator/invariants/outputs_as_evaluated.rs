@@ -10,8 +10,8 @@ use super::invariant::{Invariant, check};
 use crate::simulator::evaluator::{Chance, Evaluation, Evaluator, Expected};
 use crate::simulator::event::Event;
 use crate::simulator::facts::{Fact, Facts};
-use crate::simulator::note::{Note, run_of};
 use crate::simulator::leftovers::Leftovers;
+use crate::simulator::note::{Note, run_of};
 
 /// A task that came to workers so often may have lost them all, though it kills none itself.
 const OFTEN: u32 = 5;
