@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod programs;
 mod raw_client;
 pub mod simulator;
+pub mod tidy;
 mod trials;
 pub mod values;
 mod wait;
