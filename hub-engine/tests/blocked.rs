@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use hub_core::Json;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Submission;
-use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
 use hub_engine::store::MemoryStore;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
@@ -31,7 +31,7 @@ impl Runner for Patient {
         self.began.fetch_add(1, Ordering::SeqCst);
         tokio::select! {
             permit = self.gate.acquire() => permit.unwrap().forget(),
-            () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
+            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
         }
         TaskReport::silent(Outcome::Success { data: Json::from_checked("1") })
     }

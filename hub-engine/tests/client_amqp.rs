@@ -83,7 +83,7 @@ async fn every_question_is_as_documented() {
     let health = json!({"broker": "up", "store": "up", "version": "1", "incarnation": 1, "live_jobs": 0,
         "workers": 0, "tasks_in_flight": 0, "tasks_ready": 0});
     let report = asked(hub.health(), expect(json!({"v": 1, "type": "health"}), health)).await.unwrap();
-    assert_eq!(report.broker, "up");
+    assert!(report.is_ready());
 }
 
 /// How a job stands, as the answer to a summary request.

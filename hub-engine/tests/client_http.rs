@@ -10,7 +10,7 @@ use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+    BrokerHealth, Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,7 +91,7 @@ async fn every_operation_reaches_the_hub() {
     assert_eq!(fake.take_calls(), [format!("result {}", serde_json::to_string(&update).unwrap())]);
 
     assert_eq!(hub.workers().await.unwrap(), [worker()]);
-    assert_eq!(hub.health().await.unwrap(), health("up"));
+    assert_eq!(hub.health().await.unwrap(), health(BrokerHealth::Up));
     drop(hub);
     served.stop().await;
 }

@@ -2,7 +2,7 @@
 
 mod tasks_support;
 
-use hub_engine::runner::{Outcome, RunnerSettings};
+use hub_engine::runner::{NoOutcome, RunnerSettings};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tasks_support::{Tasks, run, success};
 
@@ -25,7 +25,7 @@ async fn a_task_for_which_no_process_can_be_started_is_not_failed() {
     }
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
     for outcome in outcomes {
-        assert!(matches!(&outcome, Outcome::Shortage { what } if what.contains("descriptors")), "{outcome:?}");
+        assert!(matches!(&outcome, Err(NoOutcome::Shortage { what }) if what.contains("descriptors")), "{outcome:?}");
     }
     for (module, value) in all {
         assert_eq!(run(&runner, module, "[]").await.outcome, success(value));

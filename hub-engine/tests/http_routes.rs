@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_support::{FakeHub, Served, answer, client, some_id};
 use hub_core::Json;
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::RequestErrorKind;
+use hub_engine::operations::{BrokerHealth, RequestErrorKind};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -294,7 +294,7 @@ async fn pages_of_other_sites_cannot_use_it() {
 #[tokio::test]
 async fn ready_only_with_a_broker() {
     let api = Api::start().await;
-    for (broker, status) in [("up", 200), ("blocked", 503), ("down", 503)] {
+    for (broker, status) in [(BrokerHealth::Up, 200), (BrokerHealth::Blocked, 503), (BrokerHealth::Down, 503)] {
         *api.hub.broker.lock().unwrap() = Some(broker);
         let (got, report) = api.ask("GET", "/api/v1/health/ready", "").await;
         assert_eq!((got, &report["broker"]), (status, &json!(broker)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -82,8 +82,8 @@ impl Bench {
     }
 }
 
-fn success(how: &str) -> Outcome {
-    Outcome::Success { data: Json::string(how) }
+fn success(how: &str) -> Result<Outcome, NoOutcome> {
+    Ok(Outcome::Success { data: Json::string(how) })
 }
 
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
@@ -105,7 +105,7 @@ async fn tasks_behind_one_that_takes_its_time_come_back() {
     let first = bench.run_first("wait", &go_on).await;
     let behind = [bench.begin("behind", &go_on), bench.begin("behind", &go_on)];
     for task in behind {
-        assert_eq!(task.await.unwrap().outcome, Outcome::NotBegun);
+        assert_eq!(task.await.unwrap().outcome, Err(NoOutcome::NotBegun));
     }
     open(&bench.path("go"));
     assert_eq!(first.await.unwrap().outcome, success("wait"));
@@ -119,8 +119,8 @@ async fn stopping_one_does_not_stop_those_behind_it() {
     let first = bench.run_first("wait", &stop).await;
     let behind = bench.begin("behind", &go_on);
     stop.cancel();
-    assert_eq!(behind.await.unwrap().outcome, Outcome::NotBegun);
-    assert_eq!(first.await.unwrap().outcome, Outcome::Cancelled);
+    assert_eq!(behind.await.unwrap().outcome, Err(NoOutcome::NotBegun));
+    assert_eq!(first.await.unwrap().outcome, Err(NoOutcome::Cancelled));
     assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
     assert_eq!(bench.ran(), "wait\nquick\n");
 }
@@ -131,7 +131,7 @@ async fn one_behind_can_be_stopped_alone() {
     let first = bench.run_first("wait", &go_on).await;
     let behind = bench.begin("behind", &stop);
     stop.cancel();
-    assert_eq!(behind.await.unwrap().outcome, Outcome::Cancelled);
+    assert_eq!(behind.await.unwrap().outcome, Err(NoOutcome::Cancelled));
     open(&bench.path("go"));
     assert_eq!(first.await.unwrap().outcome, success("wait"));
     assert_eq!(bench.ran(), "wait\n");
@@ -144,10 +144,10 @@ async fn a_process_that_dies_fails_the_task_it_ran_and_no_other() {
     let behind = bench.begin("behind", &go_on);
     open(&bench.path("go"));
     match first.await.unwrap().outcome {
-        Outcome::Failed { msg, .. } => assert!(msg.contains("exited with code 3"), "{msg}"),
+        Ok(Outcome::Failed { msg, .. }) => assert!(msg.contains("exited with code 3"), "{msg}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(behind.await.unwrap().outcome, Outcome::NotBegun);
+    assert_eq!(behind.await.unwrap().outcome, Err(NoOutcome::NotBegun));
     assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
     assert_eq!(bench.ran(), "die\nquick\n");
 }
@@ -162,7 +162,7 @@ async fn many_quick_ones_run_in_their_order_in_one_process() {
     for (name, task) in names.iter().zip(running) {
         match task.await.unwrap().outcome {
             // The machine was busy with other things for a while.
-            Outcome::NotBegun => {}
+            Err(NoOutcome::NotBegun) => {}
             outcome => {
                 assert_eq!(outcome, success(name));
                 ran += &format!("{name}\n");

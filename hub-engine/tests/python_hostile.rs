@@ -5,7 +5,7 @@ mod runner_support;
 use std::collections::BTreeSet;
 
 use hub_core::state::ErrorKind;
-use hub_engine::runner::{Outcome, Runner as _, RunnerSettings};
+use hub_engine::runner::{NoOutcome, Outcome, Runner as _, RunnerSettings};
 use runner_support::{Bench, until};
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +127,7 @@ async fn a_task_does_not_answer_for_one_that_waits_behind_it() {
     assert!(!format!("{:?} {:?}", forger.outcome, behind.outcome).contains("forged"), "{forger:?} {behind:?}");
     let (kind, msg, _) = Bench::failure(&forger);
     assert!(kind == ErrorKind::ChildDied && msg.contains("for a task that it did not run"), "{msg}");
-    assert_eq!(behind.outcome, Outcome::NotBegun);
+    assert_eq!(behind.outcome, Err(NoOutcome::NotBegun));
 }
 
 const FORKS: &str = "
@@ -212,9 +212,10 @@ async fn a_coroutine_that_breaks_its_process_is_not_lost() {
     let bench = Bench::start(&[("loses.py", loses), ("breaks.py", breaks), ("quick.py", quick)]).await;
     for module in ["loses", "breaks"] {
         let report = bench.run(module, "[]").await;
-        assert_ne!(report.outcome, Outcome::Cancelled, "{module}");
+        assert_ne!(report.outcome, Err(NoOutcome::Cancelled), "{module}");
         // The next ones may still be given to the process that ends.
-        while bench.run("quick", "[]").await.outcome != (Outcome::Success { data: hub_core::Json::from_checked("1") }) {
+        while bench.run("quick", "[]").await.outcome != Ok(Outcome::Success { data: hub_core::Json::from_checked("1") })
+        {
         }
     }
 }
@@ -233,7 +234,7 @@ async fn a_coroutine_that_is_stopped_before_its_first_step_answers() {
         // The request is on its way first, and the order to stop follows it.
         let stopping = async { stop.cancel() };
         let (report, ()) = tokio::join!(running, stopping);
-        assert_eq!(report.outcome, Outcome::Cancelled);
+        assert_eq!(report.outcome, Err(NoOutcome::Cancelled));
         // Where it does not answer, it is given up after five seconds.
         assert!(started.elapsed() < std::time::Duration::from_secs(4));
     };
@@ -288,7 +289,7 @@ async fn what_a_stopped_task_printed_is_kept() {
             stop.cancel();
         };
         let (report, ()) = tokio::join!(running, stopping);
-        assert_eq!(report.outcome, Outcome::Cancelled);
+        assert_eq!(report.outcome, Err(NoOutcome::Cancelled));
         assert_eq!(report.log.as_deref(), Some("begun\ncaf\\udce9\n"), "{module}");
     }
 }
@@ -394,7 +395,7 @@ async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
     let leaked = bench.run("leak", "[]").await;
     assert!(format!("{leaked:?}").contains("Too many open files"), "{leaked:?}");
     let after = bench.run("echo", "[1]").await;
-    assert!(matches!(&after.outcome, Outcome::Success { data } if data.get() == "[1]"), "{after:?}");
+    assert!(matches!(&after.outcome, Ok(Outcome::Success { data }) if data.get() == "[1]"), "{after:?}");
 }
 
 #[tokio::test]
@@ -439,8 +440,8 @@ async fn a_cleaner_of_temporary_files_stops_no_task() {
     let end = "import os\ndef end(): os._exit(3)\n";
     let bench = Bench::start(&[("place.py", place), ("end.py", end)]).await;
     let found = bench.run("place", "[]").await;
-    let Outcome::Success { data } = &found.outcome else { panic!("{found:?}") };
+    let Ok(Outcome::Success { data }) = &found.outcome else { panic!("{found:?}") };
     std::fs::remove_dir_all(data.to_value().as_str().unwrap()).unwrap();
-    assert!(matches!(bench.run("end", "[]").await.outcome, Outcome::Failed { .. }));
+    assert!(matches!(bench.run("end", "[]").await.outcome, Ok(Outcome::Failed { .. })));
     assert_eq!(bench.run("place", "[]").await.outcome, found.outcome, "a new process has its files again");
 }

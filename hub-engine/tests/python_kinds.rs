@@ -80,7 +80,7 @@ async fn decorators_are_called_wherever_they_stand() {
     let bench = Bench::start(&[("decorated.py", DECORATED), ("above.py", ABOVE)]).await;
     assert_eq!(Bench::returned(&bench.run("decorated", "[4]").await), "8");
     let launched = bench.run("above", "[4]").await;
-    assert_eq!(launched.outcome, hub_engine::runner::Outcome::Launched { data: hub_core::Json::from_checked("8") });
+    assert_eq!(launched.outcome, Ok(hub_engine::runner::Outcome::Launched { data: hub_core::Json::from_checked("8") }));
 }
 
 const PICKLES: &str = "

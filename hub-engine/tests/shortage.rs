@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use hub_core::Json;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Submission;
-use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
 use hub_engine::store::MemoryStore;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
@@ -30,11 +30,11 @@ impl Runner for Poor {
     async fn run(&self, _request: TaskRequest, _stop: CancellationToken) -> TaskReport {
         self.tried.fetch_add(1, Ordering::SeqCst);
         let fails = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        TaskReport::silent(if fails {
-            Outcome::Shortage { what: "no descriptors left".to_owned() }
+        if fails {
+            TaskReport::without(NoOutcome::Shortage { what: "no descriptors left".to_owned() })
         } else {
-            Outcome::Success { data: Json::null() }
-        })
+            TaskReport::silent(Outcome::Success { data: Json::null() })
+        }
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, StoreHealth, Submission, UpdateStatus};
 use hub_engine::store::{MemoryStore, Store, StoreError};
 use hub_engine::wire::{Names, TaskMessage};
 use hub_sqlite::{SqliteSettings, SqliteStore};
@@ -107,7 +107,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
     }
     assert_eq!(hub.job(other, Some(DEADLINE)).await.unwrap().to_value()["output"], 7);
     assert!((2..=6).contains(&refused.load(Ordering::Relaxed)), "{refused:?}");
-    assert_eq!(hub.health().await.unwrap().store, "up");
+    assert_eq!(hub.health().await.unwrap().store, StoreHealth::Up);
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 

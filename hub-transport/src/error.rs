@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::Capability;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -12,6 +14,7 @@ pub struct Error {
     kind: ErrorKind,
     operation: Operation,
     message: String,
+    queue: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -30,7 +33,7 @@ pub enum ErrorKind {
     NotFound,
     /// It exists with other properties.
     Conflict,
-    /// Someone else holds it exclusively, for as long as their session lives.
+    /// Another session holds it exclusively, for as long as it lives: see [`Error::queue`].
     InUse,
     /// The message is larger than the broker or a frame can take.
     TooLarge,
@@ -40,6 +43,8 @@ pub enum ErrorKind {
     Configuration,
     /// The broker does not speak as agreed, or the client library failed.
     Protocol,
+    /// The backend cannot do this: see [`crate::Capabilities`].
+    Unsupported,
 }
 
 /// What was being done.
@@ -67,13 +72,26 @@ impl Error {
     /// An error without a further cause. `message` is a lower-case fragment that names what and where.
     #[must_use]
     pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
-        Self { kind, operation, message: message.into(), source: None }
+        Self { kind, operation, message: message.into(), queue: None, source: None }
+    }
+
+    /// What was asked needs a capability that the backend does not have.
+    #[must_use]
+    pub fn unsupported(operation: Operation, needs: Capability) -> Self {
+        Self::new(ErrorKind::Unsupported, operation, format!("the broker cannot do this (capability {needs})"))
     }
 
     /// The same with the error that caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same error about a queue.
+    #[must_use]
+    pub fn with_queue(mut self, queue: Option<&str>) -> Self {
+        self.queue = queue.map(str::to_owned);
         self
     }
 
@@ -87,6 +105,18 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The queue that the failure is about, if that is known. It is always known for [`ErrorKind::InUse`].
+    #[must_use]
+    pub fn queue(&self) -> Option<&str> {
+        self.queue.as_deref()
+    }
+
+    /// Whether another session holds this queue.
+    #[must_use]
+    pub fn is_in_use(&self, queue: &str) -> bool {
+        self.kind == ErrorKind::InUse && self.queue() == Some(queue)
     }
 
     /// What was being done.

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
+mod capabilities;
 mod error;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -19,10 +20,11 @@ pub mod supervisor;
 pub mod testing;
 pub mod topology;
 
+pub use capabilities::{Capabilities, Capability};
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use message::{Bytes, Message, Persistence, Text};
 pub use session::{
-    Capabilities, Death, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement,
-    Settler, SubscribeOptions, Subscription, Transport,
+    Death, Delivery, DeliveryTag, Health, Inbox, Outcome, Publisher, Receipt, Session, Settlement, Settler,
+    SubscribeOptions, Subscription, Transport,
 };
 pub use topology::Topology;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Error, Message, Result, Topology};
+use crate::{Capabilities, Error, Message, Result, Topology};
 
 /// Dials one broker.
 #[async_trait]
@@ -18,7 +18,7 @@ pub trait Transport: Send + Sync + 'static {
     /// The backend and the address, without credentials, for logs: `amqp://broker:5672/ (lapin)`.
     fn describe(&self) -> String;
 
-    /// What this backend can do. Differences between backends are declared here and nowhere else.
+    /// What this backend can do, the same at any time. Differences between backends are declared here and nowhere else.
     fn capabilities(&self) -> Capabilities;
 
     /// Number of nodes that [`Transport::connect`] takes in turn.
@@ -33,17 +33,6 @@ pub trait Transport: Send + Sync + 'static {
     async fn connect(&self) -> Result<Arc<dyn Session>>;
 }
 
-/// What a backend can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Messages survive a restart of the broker.
-    pub durable: bool,
-    /// Publishers learn that the broker is blocked, instead of just waiting for confirms.
-    pub reports_blocked: bool,
-    /// `None`: no limit of its own. In bytes.
-    pub max_message_bytes: Option<usize>,
-}
-
 /// One live connection. It dies once: after that every call fails with `Closed`, every subscription
 /// ends, every open receipt resolves to [`Outcome::Unknown`], and what was not settled is delivered
 /// again to whoever subscribes next.
@@ -53,7 +42,8 @@ pub trait Session: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Conflict` where something exists with other properties, `InUse` where it is another session's; the session may
-    /// be over then.
+    /// be over then. `Unsupported` where the backend cannot make it: without [`Capabilities::declares`] anything but queues that
+    /// go with this session and their bindings; without the capability in question alternate exchanges, dead letters and the like.
     async fn declare(&self, topology: &Topology) -> Result<()>;
 
     /// Opens a publisher that lets at most `window` publishes (at least 1) be without an outcome.
@@ -66,13 +56,14 @@ pub trait Session: Send + Sync + 'static {
     /// broker can. At most `prefetch` of them are unsettled at a time.
     ///
     /// # Errors
-    /// `NotFound` where the queue does not exist, `InUse` where someone else holds it exclusively.
+    /// `NotFound` where the queue does not exist, `InUse` where someone else holds it exclusively, `Unsupported` for an
+    /// exclusive subscription without [`Capabilities::exclusive`].
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription>;
 
     /// How many messages wait in `queue`; those that are with a consumer are not counted.
     ///
     /// # Errors
-    /// `NotFound` where the queue does not exist.
+    /// `NotFound` where the queue does not exist, `Unsupported` without [`Capabilities::counts`].
     async fn ready(&self, queue: &str) -> Result<u64>;
 
     /// Opens a place for replies that only this session reads and that goes with it.
@@ -130,7 +121,7 @@ pub enum Outcome {
     /// The broker does not take it at present (negative acknowledgement: a full queue, an internal error). The same may be
     /// taken later.
     Refused,
-    /// No queue takes it. Only for mandatory messages.
+    /// No queue takes it. Only for mandatory messages, with [`Capabilities::returns_unroutable`].
     Unroutable,
     /// The session ended first. It may have arrived or not: publish it again under the same message id.
     Unknown(Arc<Error>),
@@ -208,7 +199,7 @@ pub struct Delivery {
     pub message: Message,
     /// It may have been delivered before.
     pub redelivered: bool,
-    /// How many times it has been delivered and come back, where the queue counts that.
+    /// How many times it has been delivered and come back, where the queue counts that ([`Capabilities::counts_deliveries`]).
     pub delivery_count: Option<u32>,
     /// Why and from which queue it was dead-lettered, if it was (`delivery_limit`, `rejected`, …).
     pub death: Option<Death>,
@@ -239,7 +230,8 @@ pub trait Settler: Send + Sync + 'static {
     /// still open. Returns when it is on its way: a broker does not answer.
     ///
     /// # Errors
-    /// `Stale` where the session has ended or (as far as the backend can see) the tag was settled before.
+    /// `Stale` where the session has ended or (as far as the backend can see) the tag was settled before. `Unsupported`
+    /// for `multiple` without [`Capabilities::acknowledges_many`], and for dead letters without [`Capabilities::dead_letters`].
     async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()>;
 
     /// Stops the flow of deliveries. Those that were made, read or not, stay with the subscription until

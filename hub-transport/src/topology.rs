@@ -65,7 +65,8 @@ pub enum QueueKind {
     /// Replicated as a quorum queue, gone after this long without a consumer. For requests. (A durable queue that is not
     /// replicated cannot be used or declared again while the node that it is on is away.)
     Expiring(Duration),
-    /// Belongs to the session that declares it and goes with it. For what only a live program can use.
+    /// Belongs to the session that declares it and goes with it. For what only a live program can use. Others are kept out of
+    /// it where the backend can do that ([`crate::Capabilities::exclusive`]).
     Exclusive,
 }
 
@@ -135,6 +136,31 @@ impl Topology {
             routing_key: routing_key.to_owned(),
         });
         self
+    }
+
+    /// The queues that go with the session that declares them, and their bindings.
+    #[must_use]
+    pub fn of_session(&self) -> Self {
+        let is_own = |queue: &&Queue| queue.kind == QueueKind::Exclusive;
+        let queues: Vec<Queue> = self.queues.iter().filter(is_own).cloned().collect();
+        let is_bound = |binding: &&Binding| queues.iter().any(|queue| queue.name == binding.queue);
+        let bindings = self.bindings.iter().filter(is_bound).cloned().collect();
+        Self { exchanges: Vec::new(), queues, bindings }
+    }
+
+    /// What stays when a session ends: everything but [`Topology::of_session`].
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        let own = self.of_session();
+        self.queues.retain(|queue| queue.kind != QueueKind::Exclusive);
+        self.bindings.retain(|binding| !own.bindings.contains(binding));
+        self
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.exchanges.is_empty() && self.queues.is_empty() && self.bindings.is_empty()
     }
 
     /// Adds everything of `other`.

@@ -1,66 +1,39 @@
-//! The suite on the memory backend, and the supervisor under faults.
+//! The suite on the memory backend, and on the same without each capability in turn. A case that needs what is missing shows as
+//! ignored.
 
-use std::sync::Arc;
+mod memory_support;
 
-use async_trait::async_trait;
-use hub_transport::Transport;
+use std::process::ExitCode;
+
 use hub_transport::memory::MemoryBroker;
-use hub_transport::testing::chaos::{ChaosTransport, FaultRates};
-use hub_transport::testing::conformance::{Fixture, cases};
+use hub_transport::testing::conformance::{Case, cases};
+use hub_transport::{Capabilities, Capability};
+use libtest_mimic::{Arguments, Failed, Trial};
+use memory_support::Memory;
 
-struct Memory {
-    broker: MemoryBroker,
-    transport: Arc<dyn Transport>,
+/// Maximum size of a message, in bytes.
+const MAXIMUM_MESSAGE_BYTES: usize = 1_000_000;
+
+fn main() -> ExitCode {
+    let all = Capabilities { max_message_bytes: Some(MAXIMUM_MESSAGE_BYTES), ..Capabilities::all() };
+    let mut trials: Vec<Trial> = cases().into_iter().map(|case| trial("memory", case, all)).collect();
+    for off in Capability::ALL {
+        let group = format!("without_{off}");
+        trials.extend(cases().into_iter().map(|case| trial(&group, case, all.without(off))));
+        // A name that no case needs is one that no case tests.
+        assert!(cases().iter().any(|case| case.needs.contains(&off)), "no case needs {off}");
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-#[async_trait]
-impl Fixture for Memory {
-    fn transport(&self) -> Arc<dyn Transport> {
-        Arc::clone(&self.transport)
-    }
-
-    async fn restart(&self) {
-        self.broker.restart();
-    }
-
-    async fn drop_connections(&self) {
-        self.broker.drop_sessions();
-    }
-
-    async fn block(&self) {
-        self.broker.block("low on memory");
-    }
-
-    async fn unblock(&self) {
-        self.broker.unblock();
-    }
-
-    async fn delete_queue(&self, name: &str) {
-        self.broker.delete_queue(name);
-    }
-}
-
-#[tokio::test]
-async fn the_memory_backend_conforms() {
-    for (name, case) in cases() {
-        eprintln!("{name}");
-        let broker = MemoryBroker::new().with_max_message_bytes(1_000_000);
+fn trial(group: &str, case: Case, capabilities: Capabilities) -> Trial {
+    let is_missing = !case.missing(&capabilities).is_empty();
+    let run = move || {
+        let broker = MemoryBroker::with_capabilities(capabilities);
         let transport = broker.transport();
-        case(&Memory { broker, transport }).await;
-    }
-}
-
-/// Under a clock that jumps whenever nothing is to be done, so that no wait takes any time.
-#[tokio::test(start_paused = true)]
-async fn the_supervisor_gets_everything_through_all_faults() {
-    let supervised: Vec<_> = cases().into_iter().filter(|(name, _)| name.starts_with("the_supervisor")).collect();
-    assert_eq!(supervised.len(), 2);
-    for seed in 0..20 {
-        for (name, case) in &supervised {
-            eprintln!("{name} with seed {seed}");
-            let broker = MemoryBroker::new();
-            let transport = ChaosTransport::new(broker.transport(), seed, FaultRates::default());
-            case(&Memory { broker, transport }).await;
-        }
-    }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(Failed::from)?.block_on(case.run(&Memory { broker, transport }));
+        Ok(())
+    };
+    Trial::test(format!("{group}::{}", case.name), run).with_ignored_flag(is_missing)
 }

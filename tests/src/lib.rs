@@ -10,6 +10,7 @@ mod client;
 mod client_pool;
 mod cluster;
 pub mod docs;
+pub mod evaluator;
 mod examples;
 mod failures;
 pub mod fuzzing;
@@ -31,5 +32,5 @@ pub use examples::{ASYNCHRONOUS, UNATTENDED, check_example, check_manual_record,
 pub use failures::{fails, said};
 pub use programs::{Daemon, Programs, root};
 pub use raw_client::RawClient;
-pub use trials::{BrokerTest, BrokerTrial, PlainTest, broker_tests, trials_beside, trials_on, trials_on_a_broker};
+pub use trials::{BrokerTest, BrokerTrial, PlainTest, broker_tests, trials_beside, trials_on};
 pub use wait::{DEADLINE, breathe, eventually, eventually_within, rest};

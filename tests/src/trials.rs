@@ -17,20 +17,27 @@ pub type PlainTest<B = Broker> = fn(&B);
 pub struct BrokerTrial<B = Broker> {
     name: String,
     test: BrokerTest<B>,
-    on_demand: bool,
+    ignored: bool,
 }
 
 impl<B> BrokerTrial<B> {
     /// A test of this name.
     #[must_use]
     pub fn new(name: impl Into<String>, test: impl FnOnce(&B) + Send + 'static) -> Self {
-        Self { name: name.into(), test: Box::new(test), on_demand: false }
+        Self { name: name.into(), test: Box::new(test), ignored: false }
     }
 
     /// A test that takes too long for the gate: it runs where `--ignored` asks for it.
     #[must_use]
     pub fn on_demand(mut self) -> Self {
-        self.on_demand = true;
+        self.ignored = true;
+        self
+    }
+
+    /// The same, shown as ignored where it does not apply.
+    #[must_use]
+    pub fn ignored_unless(mut self, applies: bool) -> Self {
+        self.ignored |= !applies;
         self
     }
 }
@@ -42,13 +49,7 @@ pub fn broker_tests<const N: usize>(tests: [(&str, PlainTest); N]) -> ExitCode {
     trials_on(Broker::start, tests.into_iter().map(|(name, test)| BrokerTrial::new(name, test)).collect())
 }
 
-/// The same, for tests that are made at run time.
-#[must_use]
-pub fn trials_on_a_broker(tests: Vec<(String, BrokerTest)>) -> ExitCode {
-    trials_on(Broker::start, tests.into_iter().map(|(name, test)| BrokerTrial::new(name, test)).collect())
-}
-
-/// The same, for tests that share what `start` makes: it is made for the first of them.
+/// The same, for tests that are made at run time and share what `start` makes: it is made for the first of them.
 #[must_use]
 pub fn trials_on<B: Send + 'static>(start: fn() -> B, tests: Vec<BrokerTrial<B>>) -> ExitCode {
     trials_beside(Vec::new(), start, tests)
@@ -66,14 +67,14 @@ pub fn trials_beside<B: Send + 'static>(plain: Vec<Trial>, start: fn() -> B, tes
         eprintln!("{}", broker::advice());
     }
     let shared = Arc::new(Mutex::new(None));
-    let trials = tests.into_iter().map(|BrokerTrial { name, test, on_demand }| {
+    let trials = tests.into_iter().map(|BrokerTrial { name, test, ignored }| {
         let shared = Arc::clone(&shared);
         let run = move || {
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             test(shared.get_or_insert_with(start));
             Ok::<(), Failed>(())
         };
-        Trial::test(name, run).with_ignored_flag(!usable || on_demand)
+        Trial::test(name, run).with_ignored_flag(!usable || ignored)
     });
     let conclusion = libtest_mimic::run(&arguments, plain.into_iter().chain(trials).collect());
     // Before the process ends: nothing else would take the container away.

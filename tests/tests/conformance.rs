@@ -1,27 +1,33 @@
-//! The transport's suite on a real RabbitMQ, through both AMQP clients.
+//! The transport's suite on a real RabbitMQ, through both AMQP clients. A case that needs what a client cannot do shows as ignored.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hub_tests::{Broker, BrokerTest, Client, trials_on_a_broker};
+use hub_tests::{Broker, BrokerTrial, Client, trials_on};
 use hub_transport::Transport;
 use hub_transport::testing::conformance::{Case, Fixture, cases};
 
+/// What a client can do does not depend on the broker's address.
+const ANY_ADDRESS: &str = "amqp://localhost";
+
 fn main() -> ExitCode {
-    let mut trials: Vec<(String, BrokerTest)> = Vec::new();
+    let mut trials = Vec::new();
     for client in [Client::Lapin, Client::Amqprs] {
-        for (name, case) in cases() {
-            trials.push((format!("{client}::{name}"), Box::new(move |broker: &Broker| run(broker, client, case))));
+        let capabilities = client.transport(ANY_ADDRESS).capabilities();
+        for case in cases() {
+            let trial =
+                BrokerTrial::new(format!("{client}::{}", case.name), move |broker: &Broker| run(broker, client, case));
+            trials.push(trial.ignored_unless(case.missing(&capabilities).is_empty()));
         }
     }
-    trials_on_a_broker(trials)
+    trials_on(Broker::start, trials)
 }
 
 fn run(broker: &Broker, client: Client, case: Case) {
     let transport = client.transport(&broker.address());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(case(&RabbitMq { broker, transport }));
+    runtime.block_on(case.run(&RabbitMq { broker, transport }));
 }
 
 struct RabbitMq<'a> {

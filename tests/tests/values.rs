@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, Outcome, Runner as _, RunnerSettings, TaskRequest};
+use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner as _, RunnerSettings, TaskRequest};
 use hub_tests::values::Value;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -92,8 +92,8 @@ async fn try_values(module: &str, seed: u64) {
                     let run = runner.run(request.clone(), CancellationToken::new());
                     let report = tokio::time::timeout(DEADLINE, run).await;
                     match report.unwrap_or_else(|_| panic!("no answer to {request:?}")).outcome {
-                        Outcome::NotBegun => {}
-                        Outcome::Success { data } => return (request, args, kwargs, data),
+                        Err(NoOutcome::NotBegun) => {}
+                        Ok(Outcome::Success { data }) => return (request, args, kwargs, data),
                         other => panic!("{other:?} of {request:?}"),
                     }
                 }

@@ -6,6 +6,7 @@ libraries: it is kept even if the process dies. In a process of many coroutines 
 
 import contextvars
 import errno
+import fcntl
 import io
 import os
 import sys
@@ -24,6 +25,10 @@ SLACK = 4
 LEAST = 1 << 20
 # Interval at which the file system is asked whether it has this number of bytes left for output.
 CHECK_EVERY_NS = 100_000_000
+# Offset of the file while nothing is printed. Whatever is appended moves it, and other files have other offsets.
+MARK = 4095
+# Flags of standard input that no other open file has in this combination. They have no effect on the null device.
+INPUT_FLAGS = os.O_RDWR | os.O_APPEND | os.O_DSYNC
 SETTINGS = {"encoding": "utf-8", "errors": "backslashreplace", "line_buffering": True}
 
 
@@ -92,7 +97,7 @@ class Capture:
         self._take_descriptors()
         try:
             if self.lost is None:
-                os.ftruncate(1, 0)
+                self._empty(1)
         except OSError as error:
             self.lose(error)
         self._open_input()
@@ -102,7 +107,7 @@ class Capture:
 
     def _take_descriptors(self):
         """Makes the file standard output and standard error. Standard input is empty."""
-        opened = [os.open(os.devnull, os.O_RDWR)]
+        opened = [os.open(os.devnull, INPUT_FLAGS)]
         self.nothing, self.file = identity(os.fstat(opened[0])), None
         try:
             opened.append(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
@@ -116,6 +121,7 @@ class Capture:
             os.dup2(source, target)
         for descriptor in {*opened, *moved} - {0, 1, 2}:
             os.close(descriptor)
+        self.input_flags = fcntl.fcntl(0, fcntl.F_GETFL)
 
     def prepare(self, now):
         """Checks before a task, at most once per interval, whether there is room for its output. If not, output is discarded
@@ -152,6 +158,27 @@ class Capture:
         """Whether a task has left a descriptor as it was."""
         return self._look(descriptor) is not None
 
+    def _is_own_input(self):
+        """The same for standard input. The flags tell as much as the system's description, in a quarter of the time."""
+        try:
+            return fcntl.fcntl(0, fcntl.F_GETFL) == self.input_flags or self.is_own(0)
+        except OSError:
+            return False
+
+    def _is_unused(self):
+        """Whether both descriptors are as they were and nothing was printed, through them or past them. In a third of the time
+        of two descriptions."""
+        try:
+            if os.lseek(1, 0, os.SEEK_CUR) == MARK == os.lseek(2, 0, os.SEEK_CUR):
+                return os.lseek(1, 0, os.SEEK_END) == 0 and os.lseek(1, MARK, os.SEEK_SET) == MARK
+        except OSError:
+            pass
+        return False
+
+    def _empty(self, descriptor):
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, MARK, os.SEEK_SET)
+
     def _look(self, descriptor):
         """What the system says of the file; None where a task has closed or exchanged the descriptor."""
         try:
@@ -162,14 +189,14 @@ class Capture:
 
     def _restore_input(self):
         try:
-            if self.is_own(0) and getattr(sys, "stdin", None) is self.stdin and not self.stdin.closed:
+            if self._is_own_input() and getattr(sys, "stdin", None) is self.stdin and not self.stdin.closed:
                 return
         except ValueError:
             # It was detached from its buffer.
             pass
         try:
             if not self.is_own(0):
-                nothing = os.open(os.devnull, os.O_RDWR)
+                nothing = os.open(os.devnull, INPUT_FLAGS)
                 if nothing:
                     os.dup2(nothing, 0)
                     os.close(nothing)
@@ -241,6 +268,8 @@ class Capture:
 
     def collect(self):
         """Returns what was printed since the last call."""
+        if self.lost is None and self._is_unused():
+            return ""
         try:
             text = self._collect()
         except OSError as error:
@@ -275,10 +304,11 @@ class Capture:
         """Empties the file, and returns its end."""
         size = info.st_size
         if not size:
+            os.lseek(descriptor, MARK, os.SEEK_SET)
             return ""
         skip = max(0, size - self.limit)
         data = os.pread(descriptor, self.limit, skip)
-        os.ftruncate(descriptor, 0)
+        self._empty(descriptor)
         if skip:
             # Not from within a character.
             data = data.lstrip(bytes(range(0x80, 0xC0)))

@@ -6,27 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::JobSummary;
-use hub_core::{JobId, Json, TaskId};
+use hub_core::{JobId, Json};
 use hub_transport::supervisor::{Backoff, Link, LinkEvent, LinkEvents, LinkHealth, Plan};
 use hub_transport::{Bytes, ErrorKind, Message, Outcome, Receipt, Text, Topology, Transport};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::{STEP, deadline, follow, last_answer};
+use super::follow::{STEP, carry_out};
 use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
 use super::unreachable::unreachable;
-use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    TaskQuery, View, WorkerInfo,
-};
-use crate::wire::{self, JobMessage, Names, Reply, Request, RequestMessage};
+use crate::operations::{Answer, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View};
+use crate::wire::{self, JobMessage, Names, Reply, RequestMessage};
 
 /// How many publishes may be on their way.
 const WINDOW: usize = 256;
@@ -50,34 +44,20 @@ pub struct AmqpHub {
     _serving: DropGuard,
 }
 
-/// The answer to what changes something.
-#[derive(Deserialize)]
-struct Id<T> {
-    #[allow(dead_code, reason = "read, so that an answer that is none is noticed")]
-    id: T,
-}
-
-/// What is said to a dispatcher.
-enum Word {
+/// What is sent to a dispatcher.
+enum Outgoing {
     Request(Message),
     Job(JobMessage),
 }
 
-/// How a question went without an answer.
+/// How a request ended without an answer.
 enum Unanswered {
-    /// The broker has not said that it has the question.
+    /// The broker has not confirmed the request.
     NotDelivered(RequestError),
     /// The broker has it, and no answer came.
     Silence(RequestError),
-    /// An answer came: no.
+    /// The dispatcher refused it.
     Refused(RequestError),
-}
-
-/// Whether asking twice does the same as asking once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    Harmless,
-    Never,
 }
 
 impl AmqpHub {
@@ -119,9 +99,9 @@ impl AmqpHub {
     /// # Errors
     /// Where the broker does not take it.
     pub async fn submit_detached(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let (id, job) = job_message(&submission, None);
-        let (word, deadline) = (Word::Job(job), self.deadline(Duration::ZERO));
-        while !self.deliver(&word, None, None, deadline).await? {}
+        let id = id_of(&submission);
+        let (outgoing, deadline) = (Outgoing::Job(job_message(id, &submission, None)), self.deadline(Duration::ZERO));
+        while !self.deliver(&outgoing, None, None, deadline).await? {}
         Ok(id)
     }
 
@@ -132,59 +112,73 @@ impl AmqpHub {
         let _ = self.link.close(GOODBYE).await;
     }
 
-    /// Hands a job in, and waits for its answer.
-    async fn hand_in(&self, job: JobMessage) -> Result<Submitted, Unanswered> {
-        let deadline = self.deadline(job.wait.unwrap_or_default());
-        // Under one id a job is one job, however often it arrives.
-        self.exchange(&Word::Job(job), deadline, Repeat::Harmless).await
+    /// Submits a job under an id, which makes it safe to send it again, and waits for its answer.
+    async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Answer, RequestError> {
+        let (id, wait) = (id_of(&submission), wait.map(|wait| wait.min(STEP)));
+        let outgoing = Outgoing::Job(job_message(id, &submission, wait));
+        let is_new = submission.id.is_none();
+        let request = Request::Submit { submission: Submission { id: Some(id), ..submission }, wait };
+        match self.exchange(&request, &outgoing).await {
+            Ok(answer) => Ok(answer),
+            // The dispatcher that was to answer may have ended, with the job in its store: another one knows it. (Under an
+            // id that is not new it may know another job.)
+            Err(Unanswered::Silence(why)) if wait.is_some() && is_new => match self.summary(id, None).await {
+                Ok(summary) if summary.status.is_terminal() => {
+                    Ok(Answer::Submitted(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) }))
+                }
+                Ok(_) => Ok(Answer::Submitted(Submitted::new(id))),
+                Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
+            },
+            Err(why) => Err(unanswered(id, why)),
+        }
     }
 
-    /// Asks, and reads the answer.
-    async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, RequestError> {
-        let repeat = match request {
-            Request::Cancel { .. } | Request::Remove { .. } => Repeat::Never,
-            _ => Repeat::Harmless,
-        };
-        let deadline = self.deadline(request.wait().unwrap_or_default());
-        let body = wire::encode(&RequestMessage { v: wire::VERSION, request });
+    /// Asks once. A record that is too large for a message is asked for in pieces.
+    async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
+        let answer = self.ask_for_one_message(&request).await;
+        match (request, answer) {
+            (Request::Job { id, view, .. }, Err(error))
+                if error.kind == RequestErrorKind::TooLarge && view.shows_tasks() =>
+            {
+                let record = self.record_in_pieces(id, &view).await?;
+                Ok(Answer::Job(Box::new(record.into())))
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    async fn ask_for_one_message(&self, request: &Request) -> Result<Answer, RequestError> {
+        let body = wire::encode(&RequestMessage { v: wire::VERSION, request: request.clone() });
         let mut message = Message::new(self.names.requests(), self.names.request_key(), body).transient();
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
-        self.exchange(&Word::Request(message), deadline, repeat).await.map_err(|unanswered| match unanswered {
+        self.exchange(request, &Outgoing::Request(message)).await.map_err(|unanswered| match unanswered {
             Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
         })
     }
 
-    /// A record in one answer; in pieces, where it is too large for a message.
-    async fn one_record(&self, id: JobId, view: &View) -> Result<Json, RequestError> {
-        match self.ask(Request::Job { id, wait_ms: None, view: view.clone() }).await {
-            Err(error) if error.kind == RequestErrorKind::TooLarge && view.shows_tasks() => {
-                self.record_in_pieces(id, view).await
-            }
-            answer => answer,
-        }
-    }
-
     async fn record_in_pieces(&self, id: JobId, view: &View) -> Result<Json, RequestError> {
-        let head = self.ask(Request::Job { id, wait_ms: None, view: view.clone().without_tasks() }).await?;
+        let head = Request::Job { id, wait: None, view: view.clone().without_tasks() };
+        let head = match self.ask_for_one_message(&head).await? {
+            Answer::Job(record) => record.into_json().await?,
+            _ => return Err(Answer::unexpected()),
+        };
         let (mut pieces, mut after) = (Pieces::new(&head), Some(0));
         while let Some(first) = after {
             let limit = Some(TaskQuery::LARGEST_PAGE);
-            let page: Page = self.ask(Request::Tasks { id, after: Some(first), limit, view: view.clone() }).await?;
+            let query = TaskQuery { after: Some(first), limit, view: view.clone() };
+            let page = self.tasks(id, query).await?;
+            let page: Page = serde_json::from_str(page.get()).map_err(|error| unclear(&error))?;
             pieces.add(&page);
             after = page.next.filter(|next| *next > first);
         }
         Ok(pieces.whole())
     }
 
-    /// Says `word` and waits for the reply until `deadline`. The place for replies goes with its
-    /// session: what may be repeated is then asked again from the next one.
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        word: &Word,
-        deadline: Instant,
-        repeat: Repeat,
-    ) -> Result<T, Unanswered> {
+    /// Sends a request and waits for the reply. The address for replies ends with its session: a request that may be
+    /// repeated is then sent again from the next one.
+    async fn exchange(&self, request: &Request, outgoing: &Outgoing) -> Result<Answer, Unanswered> {
+        let deadline = self.deadline(request.wait().unwrap_or_default());
         let mut inbox = self.inbox.clone();
         loop {
             let address = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
@@ -196,18 +190,18 @@ impl AmqpHub {
             let mut awaited = self.replies.expect();
             let correlation_id = Some(awaited.correlation_id.clone());
             let delivered =
-                self.deliver(word, address, correlation_id, deadline).await.map_err(Unanswered::NotDelivered)?;
+                self.deliver(outgoing, address, correlation_id, deadline).await.map_err(Unanswered::NotDelivered)?;
             if delivered {
                 tokio::select! {
                     biased;
-                    Ok(body) = &mut awaited.body => return read_reply(&body),
+                    Ok(body) = &mut awaited.body => return read_reply(request, &body),
                     _ = inbox.changed() => {}
                     () = tokio::time::sleep_until(deadline) => {
                         return Err(Unanswered::Silence(self.silent("the dispatcher")));
                     }
                 }
             }
-            if repeat == Repeat::Never {
+            if !request.may_repeat() {
                 let message = format!(
                     "the connection to {} was lost before the answer came: it may have been done all the same",
                     self.address
@@ -221,17 +215,17 @@ impl AmqpHub {
     /// the message is unknown.
     async fn deliver(
         &self,
-        word: &Word,
+        outgoing: &Outgoing,
         reply_to: Option<Text>,
         correlation_id: Option<Text>,
         deadline: Instant,
     ) -> Result<bool, RequestError> {
-        match tokio::time::timeout_at(deadline, self.publish(word, reply_to, correlation_id)).await {
+        match tokio::time::timeout_at(deadline, self.publish(outgoing, reply_to, correlation_id)).await {
             Ok(Outcome::Confirmed) => Ok(true),
             Ok(Outcome::Unknown(_)) if !self.link.is_closed() => Ok(false),
             Ok(Outcome::Unknown(cause)) => Err(unreachable(&self.address, Some(&cause))),
-            Ok(Outcome::Rejected(why)) => Err(self.rejected(word, &why)),
-            Ok(Outcome::Refused) => Err(self.rejected(word, "the broker refused the message")),
+            Ok(Outcome::Rejected(why)) => Err(self.rejected(outgoing, &why)),
+            Ok(Outcome::Refused) => Err(self.rejected(outgoing, "the broker refused the message")),
             Ok(Outcome::Unroutable) => {
                 let message = format!(
                     "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, then try again",
@@ -245,10 +239,10 @@ impl AmqpHub {
         }
     }
 
-    fn publish(&self, word: &Word, reply_to: Option<Text>, correlation_id: Option<Text>) -> Receipt {
-        match word {
-            Word::Request(message) => self.link.publish(Message { reply_to, correlation_id, ..message.clone() }),
-            Word::Job(job) => self.submissions.publish(JobMessage { correlation_id, ..job.clone() }, reply_to),
+    fn publish(&self, outgoing: &Outgoing, reply_to: Option<Text>, correlation_id: Option<Text>) -> Receipt {
+        match outgoing {
+            Outgoing::Request(message) => self.link.publish(Message { reply_to, correlation_id, ..message.clone() }),
+            Outgoing::Job(job) => self.submissions.publish(JobMessage { correlation_id, ..job.clone() }, reply_to),
         }
     }
 
@@ -256,10 +250,10 @@ impl AmqpHub {
         Instant::now() + self.timeout + more
     }
 
-    fn rejected(&self, word: &Word, why: &str) -> RequestError {
-        let bytes = match word {
-            Word::Request(message) => message.body.len(),
-            Word::Job(job) => job.text.len(),
+    fn rejected(&self, outgoing: &Outgoing, why: &str) -> RequestError {
+        let bytes = match outgoing {
+            Outgoing::Request(message) => message.body.len(),
+            Outgoing::Job(job) => job.text.len(),
         };
         let too_large = self.max_message_bytes.is_some_and(|limit| bytes > limit);
         let kind = if too_large { RequestErrorKind::TooLarge } else { RequestErrorKind::Unavailable };
@@ -298,15 +292,14 @@ async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn id_of(submission: &Submission) -> JobId {
+    submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()))
 }
 
-/// A submission as it goes out, and the id that its job has.
-fn job_message(submission: &Submission, wait: Option<Duration>) -> (JobId, JobMessage) {
-    let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+/// A submission as it goes out.
+fn job_message(id: JobId, submission: &Submission, wait: Option<Duration>) -> JobMessage {
     let text = Bytes::copy_from_slice(submission.text.as_bytes());
-    (id, JobMessage { id: Some(id), text, correlation_id: None, wait })
+    JobMessage { id: Some(id), text, correlation_id: None, wait }
 }
 
 /// What the submitter of a job is told that was not answered.
@@ -325,12 +318,13 @@ fn unanswered(id: JobId, why: Unanswered) -> RequestError {
     RequestError::new(error.kind, format!("{}. {advice}", error.message))
 }
 
-fn read_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unanswered> {
-    let answer = Reply::decode(body).unwrap_or_else(|error| {
-        let message = format!("the dispatcher's answer is unclear: {error}");
-        Err(RequestError::new(RequestErrorKind::Internal, message))
-    });
-    answer.map_err(Unanswered::Refused)
+fn read_reply(request: &Request, body: &[u8]) -> Result<Answer, Unanswered> {
+    let answer = Reply::decode_with(body, |text| Answer::read(request, text));
+    answer.unwrap_or_else(|error| Err(unclear(&error))).map_err(Unanswered::Refused)
+}
+
+fn unclear(error: &dyn std::error::Error) -> RequestError {
+    RequestError::new(RequestErrorKind::Internal, format!("the dispatcher's answer is unclear: {error}"))
 }
 
 /// The refusal of a client without a connection, with the last cause that is known.
@@ -344,70 +338,10 @@ fn lost_connection(address: &str, link: &Link) -> RequestError {
 
 #[async_trait]
 impl Hub for AmqpHub {
-    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        self.submit_and_report(submission).await.map(|submitted| submitted.id)
-    }
-
-    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
-        let (id, job) = job_message(&submission, None);
-        self.hand_in(job).await.map_err(|why| unanswered(id, why))
-    }
-
-    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        let (id, job) = job_message(&submission, Some(wait.min(STEP)));
-        match self.hand_in(job).await {
-            Ok(submitted) => Ok(submitted),
-            // The dispatcher that was to answer may have gone, with the job in its store: another one knows it. (Under an
-            // id that is not new it may know another job.)
-            Err(Unanswered::Silence(why)) if submission.id.is_none() => match self.summary(id, None).await {
-                Ok(summary) if summary.status.is_terminal() => {
-                    Ok(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) })
-                }
-                Ok(_) => Ok(Submitted::new(id)),
-                Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
-            },
-            Err(why) => Err(unanswered(id, why)),
+    async fn call(&self, request: Request) -> Result<Answer, RequestError> {
+        match request {
+            Request::Submit { submission, wait } => self.submit_job(submission, wait).await,
+            request => carry_out(request, self.timeout, |request| self.ask(request)).await,
         }
-    }
-
-    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        let Some(wait) = wait else { return self.one_record(id, &view).await.map(Record::from) };
-        let deadline = deadline(wait) + self.timeout;
-        let summary = self.summary(id, Some(wait)).await?;
-        last_answer(&summary, deadline, || self.one_record(id, &view)).await.map(Record::from)
-    }
-
-    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
-        let Some(wait) = wait else { return self.ask(Request::Summary { id, wait_ms: None }).await };
-        follow(wait, |step| self.ask(Request::Summary { id, wait_ms: Some(millis(step)) })).await
-    }
-
-    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
-        let TaskQuery { after, limit, view } = query;
-        self.ask(Request::Tasks { id, after, limit, view }).await
-    }
-
-    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        self.ask(Request::Jobs { filter }).await
-    }
-
-    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
-        self.ask(Request::Cancel { id }).await.map(drop::<Id<JobId>>)
-    }
-
-    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
-        self.ask(Request::Remove { id }).await.map(drop::<Id<JobId>>)
-    }
-
-    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
-        self.ask(Request::Result { result: update }).await.map(drop::<Id<TaskId>>)
-    }
-
-    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
-        self.ask(Request::Workers).await
-    }
-
-    async fn health(&self) -> Result<HealthReport, RequestError> {
-        self.ask(Request::Health).await
     }
 }

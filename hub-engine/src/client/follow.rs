@@ -1,13 +1,12 @@
-//! Following a job until it has ended, through whatever happens to the dispatcher meanwhile. Only the job's summary is
-//! asked for: its record may be large, and is asked for once, when waiting is over.
+//! Following a job until it has ended, through restarts of the dispatcher. Only the job's summary is asked for: its record
+//! may be large, and is asked for once, when waiting is over.
 
-use std::future::Future;
 use std::time::Duration;
 
 use hub_core::state::JobSummary;
 use tokio::time::Instant;
 
-use crate::operations::{RequestError, RequestErrorKind};
+use crate::operations::{Answer, Request, RequestError, RequestErrorKind};
 
 /// Waiting is asked for in pieces of this length at most: a dispatcher that restarts is simply asked again.
 pub(super) const STEP: Duration = Duration::from_secs(10);
@@ -16,15 +15,49 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Nobody waits longer, and the clock can still express it.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
+/// Carries out a request by way of `ask`, which asks once and waits no longer than [`STEP`] for a job's end: a longer wait
+/// becomes several requests. `timeout` is how long an answer that is not held back may take.
+///
+/// # Errors
+/// Those of `ask` that time does not heal.
+pub(super) async fn carry_out<F, Asking>(request: Request, timeout: Duration, ask: F) -> Result<Answer, RequestError>
+where
+    F: Fn(Request) -> Asking + Send + Sync,
+    Asking: Future<Output = Result<Answer, RequestError>> + Send,
+{
+    let Some(wait) = request.wait() else { return ask(request).await };
+    debug_assert!(request.may_repeat(), "{request:?} is not repeated");
+    match request {
+        Request::Summary { id, .. } => {
+            follow(wait, |step| summary(ask(Request::Summary { id, wait: Some(step) }))).await.map(Answer::Summary)
+        }
+        Request::Job { id, view, .. } => {
+            let deadline = deadline(wait) + timeout;
+            let summary = follow(wait, |step| summary(ask(Request::Summary { id, wait: Some(step) }))).await?;
+            last_answer(&summary, deadline, || ask(Request::Job { id, wait: None, view: view.clone() })).await
+        }
+        other => ask(other).await,
+    }
+}
+
+async fn summary(
+    asking: impl Future<Output = Result<Answer, RequestError>> + Send,
+) -> Result<JobSummary, RequestError> {
+    match asking.await? {
+        Answer::Summary(summary) => Ok(summary),
+        _ => Err(Answer::unexpected()),
+    }
+}
+
 /// Asks how a job stands until the job has ended or `wait` is over. `ask` is told for how long the answer
 /// may be held back.
 ///
 /// # Errors
 /// Those of `ask` that time does not heal. That nobody is there is final only as long as nobody has answered.
-pub(super) async fn follow<F, Answer>(wait: Duration, ask: F) -> Result<JobSummary, RequestError>
+async fn follow<F, Asking>(wait: Duration, ask: F) -> Result<JobSummary, RequestError>
 where
-    F: Fn(Duration) -> Answer + Send,
-    Answer: Future<Output = Result<JobSummary, RequestError>> + Send,
+    F: Fn(Duration) -> Asking + Send,
+    Asking: Future<Output = Result<JobSummary, RequestError>> + Send,
 {
     let deadline = deadline(wait);
     let mut answered = false;
@@ -47,7 +80,7 @@ where
 }
 
 /// When waiting from now on for so long is over.
-pub(super) fn deadline(wait: Duration) -> Instant {
+fn deadline(wait: Duration) -> Instant {
     Instant::now() + wait.min(LONGEST)
 }
 
@@ -56,10 +89,10 @@ pub(super) fn deadline(wait: Duration) -> Instant {
 ///
 /// # Errors
 /// Those of `ask` that time does not heal. A job that is gone after its end is said to have ended.
-pub async fn last_answer<T, F, Answer>(summary: &JobSummary, deadline: Instant, ask: F) -> Result<T, RequestError>
+pub async fn last_answer<T, F, Asking>(summary: &JobSummary, deadline: Instant, ask: F) -> Result<T, RequestError>
 where
-    F: Fn() -> Answer + Send,
-    Answer: Future<Output = Result<T, RequestError>> + Send,
+    F: Fn() -> Asking + Send,
+    Asking: Future<Output = Result<T, RequestError>> + Send,
 {
     loop {
         match ask().await {
@@ -107,7 +140,7 @@ mod tests {
             let answer = script.lock().unwrap().next().expect("asked once too often");
             async move {
                 tokio::time::sleep(takes.min(step)).await;
-                answer.map(summary).map_err(|kind| RequestError::new(kind, "scripted"))
+                answer.map(standing).map_err(|kind| RequestError::new(kind, "scripted"))
             }
         });
         let outcome = outcome.await;
@@ -115,7 +148,7 @@ mod tests {
         (outcome.map(|summary| summary.status), left)
     }
 
-    fn summary(status: JobStatus) -> JobSummary {
+    fn standing(status: JobStatus) -> JobSummary {
         let state = JobState { status, ..JobState::pending(Timestamp::from_millis(0)) };
         JobSummary::new(JobId::new(uuid::Uuid::nil()), "j", &state, 1, 0)
     }
@@ -173,7 +206,7 @@ mod tests {
             let answer = script.lock().unwrap().next().unwrap_or(Err(RequestErrorKind::Unavailable));
             async move { answer.map_err(|kind| RequestError::new(kind, "scripted")) }
         };
-        last_answer(&summary(status), deadline(STEP), ask).await
+        last_answer(&standing(status), deadline(STEP), ask).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::JobSummary;
-use hub_core::{JobId, Json};
+use hub_core::JobId;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use super::follow::{STEP, deadline, follow, last_answer};
-use crate::operations::{
-    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    TaskQuery, View, WorkerInfo,
-};
+use super::follow::{STEP, carry_out};
+use crate::operations::{Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, TaskQuery, View};
 
 /// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
 const IDLE: Duration = Duration::from_secs(15);
@@ -69,24 +64,43 @@ impl HttpHub {
         Ok(self.client.request(method, url))
     }
 
-    /// Asks how a job stands; the answer may be held back for `step`.
-    async fn ask_waiting(&self, path: &str, step: Duration) -> Result<JobSummary, RequestError> {
-        let request = self.request(Method::GET, path)?.query(&[("wait", step.as_secs_f64().to_string())]);
-        self.read(self.send_within(request, self.timeout + step).await?)
+    /// The HTTP request that a request is.
+    fn build(&self, request: &Request) -> Result<RequestBuilder, RequestError> {
+        let (get, post) = (|path: &str| self.request(Method::GET, path), |path: &str| self.request(Method::POST, path));
+        let built = match request {
+            Request::Submit { submission: Submission { text, id }, .. } => {
+                let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+                let submission = post("jobs")?.query(&[("id", id.to_string())]);
+                submission.header(CONTENT_TYPE, "application/json").body(text.to_string())
+            }
+            Request::Job { id, view, .. } => get(&format!("jobs/{id}"))?.query(&view_query(view)),
+            Request::Summary { id, .. } => get(&format!("jobs/{id}/summary"))?,
+            Request::Tasks { id, query } => get(&format!("jobs/{id}/tasks"))?.query(&task_query(query)),
+            Request::Jobs { filter } => get("jobs")?.query(&filter_query(filter)),
+            Request::Cancel { id } => post(&format!("jobs/{id}/cancel"))?,
+            Request::Remove { id } => self.request(Method::DELETE, &format!("jobs/{id}"))?,
+            Request::Result { result } => post(&format!("tasks/{}/result", result.id))?.json(result),
+            Request::Workers => get("workers")?,
+            Request::Health => get("health")?,
+        };
+        Ok(match request.wait() {
+            Some(wait) => built.query(&[("wait", wait.as_secs_f64().to_string())]),
+            None => built,
+        })
     }
 
-    fn submission(&self, submission: &Submission) -> Result<RequestBuilder, RequestError> {
-        let id = submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
-        let request = self.request(Method::POST, "jobs")?.query(&[("id", id.to_string())]);
-        Ok(request.header(CONTENT_TYPE, "application/json").body(submission.text.to_string()))
+    /// Asks once.
+    async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
+        let begins = self.timeout + request.wait().unwrap_or_default();
+        let text = self.send_within(self.build(&request)?, begins).await?;
+        Answer::read(&request, &text).map_err(|error| {
+            let message = format!("the answer of {} is unclear: {error}", self.base);
+            RequestError::new(RequestErrorKind::Internal, message)
+        })
     }
 
-    /// Sends, and returns the text of the answer.
-    async fn send(&self, request: RequestBuilder) -> Result<String, RequestError> {
-        self.send_within(request, self.timeout).await
-    }
-
-    /// The same where the answer may begin later. A long answer takes its time, but goes on all the while.
+    /// Sends, and returns the text of the answer, which must begin within `begins`. A long answer takes its time, but goes
+    /// on all the while.
     async fn send_within(&self, request: RequestBuilder, begins: Duration) -> Result<String, RequestError> {
         let answer = tokio::time::timeout(begins, request.send()).await.map_err(|_| self.silent())?;
         let mut answer = answer.map_err(|error| self.failed(error))?;
@@ -102,17 +116,6 @@ impl HttpHub {
             return String::from_utf8(body).map_err(|_| self.foreign(status));
         }
         Err(serde_json::from_slice(&body).unwrap_or_else(|_| self.foreign(status)))
-    }
-
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RequestError> {
-        self.read(self.send(request).await?)
-    }
-
-    fn read<T: DeserializeOwned>(&self, text: String) -> Result<T, RequestError> {
-        serde_json::from_str(&text).map_err(|error| {
-            let message = format!("the answer of {} is unclear: {error}", self.base);
-            RequestError::new(RequestErrorKind::Internal, message)
-        })
     }
 
     fn silent(&self) -> RequestError {
@@ -155,78 +158,36 @@ fn view_query(view: &View) -> Vec<(&'static str, String)> {
     query
 }
 
+fn task_query(query: &TaskQuery) -> Vec<(&'static str, String)> {
+    let mut pairs = view_query(&query.view);
+    pairs.extend(query.after.map(|after| ("after", after.to_string())));
+    pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+    pairs
+}
+
+fn filter_query(filter: &JobFilter) -> Vec<(&'static str, String)> {
+    let mut query: Vec<(&str, String)> = Vec::new();
+    query.extend(filter.status.iter().map(|status| ("status", status.to_string())));
+    query.extend(filter.name.clone().map(|name| ("name", name)));
+    query.extend(filter.since.map(|since| ("since", since.to_string())));
+    query.extend(filter.until.map(|until| ("until", until.to_string())));
+    query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
+    query.extend(filter.after.clone().map(|after| ("after", after)));
+    query
+}
+
 fn invalid(message: String) -> RequestError {
     RequestError::new(RequestErrorKind::InvalidRequest, message)
 }
 
 #[async_trait]
 impl Hub for HttpHub {
-    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        self.submit_and_report(submission).await.map(|answer| answer.id)
-    }
-
-    async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
-        self.ask(self.submission(&submission)?).await
-    }
-
-    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        let wait = wait.min(STEP);
-        let request = self.submission(&submission)?.query(&[("wait", wait.as_secs_f64().to_string())]);
-        self.read(self.send_within(request, self.timeout + wait).await?)
-    }
-
-    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        let ask = || async {
-            self.ask::<Json>(self.request(Method::GET, &format!("jobs/{id}"))?.query(&view_query(&view))).await
-        };
-        let Some(wait) = wait else { return ask().await.map(Record::from) };
-        let deadline = deadline(wait) + self.timeout;
-        let summary = self.summary(id, Some(wait)).await?;
-        last_answer(&summary, deadline, ask).await.map(Record::from)
-    }
-
-    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
-        let path = &format!("jobs/{id}/summary");
-        let Some(wait) = wait else { return self.ask(self.request(Method::GET, path)?).await };
-        follow(wait, |step| self.ask_waiting(path, step)).await
-    }
-
-    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
-        let mut pairs = view_query(&query.view);
-        pairs.extend(query.after.map(|after| ("after", after.to_string())));
-        pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
-        self.ask(self.request(Method::GET, &format!("jobs/{id}/tasks"))?.query(&pairs)).await
-    }
-
-    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        let mut query: Vec<(&str, String)> = Vec::new();
-        query.extend(filter.status.iter().map(|status| ("status", status.to_string())));
-        query.extend(filter.name.map(|name| ("name", name)));
-        query.extend(filter.since.map(|since| ("since", since.to_string())));
-        query.extend(filter.until.map(|until| ("until", until.to_string())));
-        query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
-        query.extend(filter.after.map(|after| ("after", after)));
-        self.ask(self.request(Method::GET, "jobs")?.query(&query)).await
-    }
-
-    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
-        self.send(self.request(Method::POST, &format!("jobs/{id}/cancel"))?).await.map(drop)
-    }
-
-    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
-        self.send(self.request(Method::DELETE, &format!("jobs/{id}"))?).await.map(drop)
-    }
-
-    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
-        let request = self.request(Method::POST, &format!("tasks/{}/result", update.id))?;
-        self.send(request.json(&update)).await.map(drop)
-    }
-
-    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
-        self.ask(self.request(Method::GET, "workers")?).await
-    }
-
-    async fn health(&self) -> Result<HealthReport, RequestError> {
-        self.ask(self.request(Method::GET, "health")?).await
+    async fn call(&self, request: Request) -> Result<Answer, RequestError> {
+        match request {
+            Request::Submit { submission, wait } => {
+                self.ask(Request::Submit { submission, wait: wait.map(|wait| wait.min(STEP)) }).await
+            }
+            request => carry_out(request, self.timeout, |request| self.ask(request)).await,
+        }
     }
 }

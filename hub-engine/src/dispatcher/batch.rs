@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::JobId;
-use hub_core::action::{Action, Assignment, Change};
+use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::machine::EndedJob;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub(super) struct Batch {
     pub(super) answers: Vec<Answer>,
     /// The same where nobody is in a hurry.
     pub(super) idle_answers: Vec<Answer>,
+    /// What changed, for watchers; nothing where none are there.
+    pub(super) notices: Vec<Notice>,
     /// Jobs that ended, and how, where somebody waits for them.
     pub(super) ended: Vec<(JobId, Option<EndedJob>)>,
     /// When it is to be committed, if nobody waits for it before.
@@ -107,8 +109,8 @@ impl Batch {
         self.changes.len() >= LARGE || *due <= now
     }
 
-    /// Sorts `actions` into the batch; returns what is not the store's business.
-    pub(super) fn absorb(&mut self, actions: &mut Vec<Action>) -> Effects {
+    /// Sorts `actions` into the batch; returns what is not the store's business. `is_watched`: whether events are recorded.
+    pub(super) fn absorb(&mut self, actions: &mut Vec<Action>, is_watched: bool) -> Effects {
         let mut effects = Effects::default();
         for action in actions.drain(..) {
             match action {
@@ -116,7 +118,8 @@ impl Batch {
                 Action::Publish(assignment) => effects.assignments.push(assignment),
                 Action::Stop { task, attempt } => effects.stops.push((task, attempt).into()),
                 Action::Probe { pool } => effects.probes.push(pool),
-                Action::Notify(notice) => tracing::trace!(?notice, "changed"),
+                Action::Notify(notice) if is_watched => self.notices.push(notice),
+                Action::Notify(_) => {}
             }
         }
         effects

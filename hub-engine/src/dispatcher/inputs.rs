@@ -4,19 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
-use hub_core::{Attempt, JobId, TaskId};
-use hub_core::{Steady, Timestamp};
+use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
 use super::lately::Lookup;
-use super::publish::Issue;
+use super::publish::{Depth, FinalOutcome, Outcomes};
 use super::room::ParsePermit;
-use crate::operations::RequestError;
+use crate::operations::{RequestError, StoreHealth};
 use crate::store::StoreError;
 
 /// An input of the loop.
@@ -55,17 +55,10 @@ pub(super) enum Input {
         /// How large the messages were together.
         bytes: usize,
         /// How each ended.
-        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
+        outcomes: Outcomes,
     },
-    /// So many messages waited in a pool's queue and among the results, when the broker was asked.
-    Depth {
-        /// The pool.
-        pool: Arc<str>,
-        /// How many.
-        ready: u64,
-        /// When it was asked.
-        asked: Steady,
-    },
+    /// How many messages waited in a pool's queue and among the results.
+    Depth(Depth),
     /// A request is answered.
     Answered(DeliveryRef),
     /// All submissions of a message were refused and are answered: nothing of it is to be kept.
@@ -91,21 +84,6 @@ impl Input {
             _ => false,
         }
     }
-}
-
-/// How a publish ended.
-#[derive(Clone, Debug)]
-pub(super) enum FinalOutcome {
-    /// The broker has it.
-    Confirmed,
-    /// The broker will not take it.
-    Rejected(String),
-    /// The broker does not take it at present.
-    Refused,
-    /// No queue takes it.
-    Unroutable,
-    /// The session died first: the broker may have it or not.
-    Unknown(Box<Issue>),
 }
 
 /// What becomes of a submission.
@@ -172,6 +150,6 @@ pub(super) enum Ask {
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// The live workers and when each was last heard of.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
-    /// Figures, and whether the store takes changes.
-    Stats(oneshot::Sender<(Stats, bool)>),
+    /// Figures, and how the store is.
+    Stats(oneshot::Sender<(Stats, StoreHealth)>),
 }

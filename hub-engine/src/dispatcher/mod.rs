@@ -9,6 +9,7 @@
 
 mod batch;
 mod batches;
+mod desk;
 mod discard;
 mod driver;
 mod inputs;
@@ -17,10 +18,11 @@ mod lately;
 mod local;
 mod open_answers;
 mod publish;
+mod records;
 mod replies;
-mod requests;
 mod room;
 mod settings;
+mod submissions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +36,10 @@ use uuid::Uuid;
 
 use crate::acks::Acks;
 use crate::clock::now;
+use crate::events::Events;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
+use desk::FrontDesk;
 use driver::Driver;
 use inputs::Input;
 use intake::{Intake, STORE_READS};
@@ -69,6 +73,15 @@ pub enum DispatcherError {
     /// The store could not be read or written.
     #[error("failed to start from the store")]
     Store(#[from] StoreError),
+    /// The broker cannot keep a second dispatcher out, and the settings do not say that there is none.
+    #[error(
+        "{broker} cannot keep a second dispatcher out, and two dispatchers take each other's results: make sure that only one serves \
+         this Hub, and set `only_dispatcher`"
+    )]
+    NoLock {
+        /// The transport.
+        broker: String,
+    },
 }
 
 impl Dispatcher {
@@ -76,27 +89,36 @@ impl Dispatcher {
     /// [`Dispatcher::stop`].
     ///
     /// # Errors
-    /// Where the store cannot be read or written.
+    /// Where the store cannot be read or written, or the broker cannot keep a second dispatcher out.
     pub async fn start(
         transport: Arc<dyn Transport>,
         store: Arc<dyn Store>,
         settings: DispatcherSettings,
     ) -> Result<Self, DispatcherError> {
+        let capabilities = transport.capabilities();
+        if !capabilities.exclusive && !settings.only_dispatcher {
+            return Err(DispatcherError::NoLock { broker: transport.describe() });
+        }
+        if !capabilities.counts {
+            tracing::info!(
+                "the broker cannot count the messages of a queue: a task that it loses is not handed out again by itself"
+            );
+        }
         let incarnation = store.begin_incarnation().await?;
-        let max_message_bytes = transport.capabilities().max_message_bytes;
+        let max_message_bytes = capabilities.max_message_bytes;
         let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
         }
         for mut job in unfinished {
-            if settings.broker_forgets {
+            if settings.broker_forgets || !capabilities.durable {
                 job.tasks.iter_mut().for_each(|task| Arc::make_mut(task).confirmed = false);
             }
             machine.restore(job, now());
         }
         let unique = Uuid::new_v4();
-        let plan = settings.plan(unique);
+        let plan = settings.plan(unique, &capabilities);
         let acks = Acks::new(&plan, GATHER);
         let (link, events) = Link::start(transport, plan);
         let replier = Replier::start(link.clone(), max_message_bytes);
@@ -115,15 +137,20 @@ impl Dispatcher {
         let room = Arc::clone(&intake.room);
         let open_answers = OpenAnswers::new(settings.answer_bytes);
         let largest_answer = replier.largest().unwrap_or(usize::MAX);
-        let hub = Arc::new(LocalHub::new(intake, link.health(), incarnation, open_answers, largest_answer));
+        let events_of_jobs = Events::new(incarnation);
+        let health = link.health();
+        let hub = LocalHub::new(intake, health, incarnation, events_of_jobs.clone(), open_answers, largest_answer);
+        let hub = Arc::new(hub);
+        let desk = FrontDesk::new(Arc::clone(&hub), replier, inputs.clone());
         let driver = Driver::new(
             machine,
             Arc::clone(&store),
             link.clone(),
-            replier,
             acks,
             settings,
-            Arc::clone(&hub),
+            capabilities,
+            desk,
+            events_of_jobs,
             inputs.clone(),
             announce_ready,
             give_up,

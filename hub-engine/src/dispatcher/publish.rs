@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use hub_core::action::Assignment;
-use hub_core::{Attempt, TaskId};
+use hub_core::{Attempt, Steady, TaskId};
 use hub_transport::supervisor::Link;
 use hub_transport::{ErrorKind, Message, Outcome, Text};
-use tokio::sync::mpsc;
 
-use super::inputs::{FinalOutcome, Input};
 use crate::clock::steady;
 use crate::wire::{self, Control, ControlMessage, HeldAttempt, Names, TaskMessage};
 
@@ -20,22 +18,51 @@ pub(super) struct Issue {
     message: Message,
 }
 
+/// How a publish ended.
+#[derive(Clone, Debug)]
+pub(super) enum FinalOutcome {
+    /// The broker has it.
+    Confirmed,
+    /// The broker will not take it.
+    Rejected(String),
+    /// The broker does not take it at present.
+    Refused,
+    /// No queue takes it.
+    Unroutable,
+    /// The session died first: the broker may have it or not.
+    Unknown(Box<Issue>),
+}
+
+/// How several publishes ended.
+pub(super) type Outcomes = Vec<(TaskId, Attempt, FinalOutcome)>;
+
+/// How many messages wait in a pool's queue and among the results.
+#[derive(Debug)]
+pub(super) struct Depth {
+    /// The pool.
+    pub(super) pool: Arc<str>,
+    /// How many.
+    pub(super) ready: u64,
+    /// When the broker was asked.
+    pub(super) asked: Steady,
+}
+
 impl Issue {
     /// How large its message is.
     pub(super) fn bytes(&self) -> usize {
         self.message.body.len()
     }
 
-    /// `exchange`: [`Names::tasks`].
-    pub(super) fn new(exchange: &Text, assignment: Assignment) -> Self {
+    /// `exchange`: [`Names::tasks`]. `mandatory`: whether the broker reports that no queue takes it.
+    pub(super) fn new(exchange: &Text, assignment: Assignment, mandatory: bool) -> Self {
         let (task, attempt) = (assignment.task, assignment.attempt);
-        Self { task, attempt, message: task_message(exchange.clone(), assignment) }
+        let message = Message { mandatory, ..task_message(exchange.clone(), assignment) };
+        Self { task, attempt, message }
     }
 }
 
-/// Publishes `issues` in their order and reports to the loop when the outcome of each is known, as a part of `batch`.
-pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::UnboundedSender<Input>) {
-    let bytes = issues.iter().map(Issue::bytes).sum();
+/// Publishes `issues` in their order, and reports when the outcome of each is known.
+pub(super) fn issues(link: &Link, issues: Vec<Issue>, report: impl FnOnce(Outcomes) + Send + 'static) {
     let receipts = link.publish_all(issues.iter().map(|issue| issue.message.clone()).collect());
     let link = link.clone();
     tokio::spawn(async move {
@@ -53,12 +80,12 @@ pub(super) fn issues(link: &Link, issues: Vec<Issue>, batch: u64, report: mpsc::
             };
             outcomes.push((task, attempt, outcome));
         }
-        let _ = report.send(Input::Published { batch, bytes, outcomes });
+        report(outcomes);
     });
 }
 
 /// Asks the broker how many messages wait in a pool's queue and in the queue of results, and reports it.
-pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: mpsc::UnboundedSender<Input>) {
+pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: impl FnOnce(Depth) + Send + 'static) {
     let (link, queues) = (link.clone(), [names.pool_queue(&pool), names.results_queue()]);
     tokio::spawn(async move {
         let (asked, mut ready) = (steady(), 0);
@@ -70,7 +97,7 @@ pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: mpsc::Un
                 Err(error) => return tracing::debug!(%error, queue, "could not look into a queue"),
             }
         }
-        let _ = report.send(Input::Depth { pool, ready, asked });
+        report(Depth { pool, ready, asked });
     });
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hub_core::job::Limits;
 use hub_core::machine::Settings;
-use hub_transport::SubscribeOptions;
 use hub_transport::supervisor::{Backoff, Plan, Subscribe, SubscriptionId};
+use hub_transport::{Capabilities, SubscribeOptions};
 use uuid::Uuid;
 
 use crate::wire::Names;
@@ -52,6 +52,9 @@ pub struct DispatcherSettings {
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
+    /// Whether the operator ensures that no second dispatcher serves this Hub. Only a transport that cannot keep a second one
+    /// out ([`Capabilities::exclusive`]) asks for it.
+    pub only_dispatcher: bool,
     /// How to wait between attempts to reach the broker.
     pub backoff: Backoff,
 }
@@ -70,6 +73,7 @@ impl DispatcherSettings {
             max_live_bytes: 1024 * 1024 * 1024,
             answer_bytes: 256 * 1024 * 1024,
             broker_forgets: false,
+            only_dispatcher: false,
             backoff: Backoff::default(),
         }
     }
@@ -93,9 +97,14 @@ impl DispatcherSettings {
     }
 
     /// What the supervisor keeps up for the dispatcher of this id.
-    pub(super) fn plan(&self, unique: Uuid) -> Plan {
+    pub(super) fn plan(&self, unique: Uuid, capabilities: &Capabilities) -> Plan {
         let id = unique.simple().to_string();
         let names = &self.names;
+        let mut topology = names.dispatcher_topology(&id);
+        if !capabilities.exclusive {
+            // It would lock nothing.
+            topology.queues.retain(|queue| queue.name != names.dispatcher_lock());
+        }
         let queues = [
             (names.jobs_queue(), 256),
             (names.results_queue(), 2048),
@@ -106,7 +115,7 @@ impl DispatcherSettings {
         ];
         Plan {
             foundation: None,
-            topology: names.dispatcher_topology(&id),
+            topology,
             subscriptions: queues
                 .into_iter()
                 .map(|(queue, prefetch)| Subscribe::new(queue, SubscribeOptions { prefetch, exclusive: false }))

@@ -3,16 +3,15 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hub_core::Json;
 use serde::Serialize;
 
-use crate::operations::{Record, RequestError, RequestErrorKind};
+use crate::operations::{Answer, Record, RequestError, RequestErrorKind};
 
 /// When to try again what cannot be done at present.
 const RETRY_AFTER_SECONDS: &str = "2";
 
 /// What a route gives back.
-pub(super) type Answer = Result<Response, Refused>;
+pub(super) type Reply = Result<Response, Refused>;
 
 /// A request that was not done, and the status that says so.
 #[derive(Debug)]
@@ -26,13 +25,16 @@ pub(super) fn ok<T: Serialize>(value: &T) -> Response {
     with_status(StatusCode::OK, value)
 }
 
-/// JSON text as it stands.
-pub(super) fn raw(json: &Json) -> Response {
-    body(StatusCode::OK, json.get().to_owned())
+/// The Hub's answer.
+pub(super) fn answer(answer: Answer) -> Response {
+    match answer.into_json() {
+        Ok(json) => body(StatusCode::OK, json.get().to_owned()),
+        Err(unwritten) => record(*unwritten),
+    }
 }
 
 /// A status record: at once where it is small, else in parts, each when the reader takes it.
-pub(super) fn record(mut record: Record) -> Response {
+fn record(mut record: Record) -> Response {
     if record.is_small() {
         return body(StatusCode::OK, std::iter::from_fn(|| record.next_part()).collect());
     }

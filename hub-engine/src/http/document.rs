@@ -154,6 +154,17 @@ fn operations() -> Vec<Operation> {
                 reference("Id"),
             )
         },
+        Operation {
+            parameters: vec![in_query("job", "Only events of this job.", uuid())],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/events",
+                "watchEvents",
+                "Streams changes of jobs and tasks as server-sent events (job, task; reset where some were missed). Goes \
+                    on after Last-Event-ID.",
+                text(),
+            )
+        },
         get(
             "/api/v1/workers",
             "listWorkers",
@@ -190,7 +201,13 @@ impl Operation {
     fn describe(self) -> Value {
         let (status, answer) = self.answer;
         let mut responses = Map::new();
-        responses.insert(status.to_owned(), response("Done.", &answer));
+        let answered = match self.id {
+            "watchEvents" => {
+                json!({"description": "The stream.", "content": {"text/event-stream": {"schema": answer}}})
+            }
+            _ => response("Done.", &answer),
+        };
+        responses.insert(status.to_owned(), answered);
         for status in self.refusals {
             responses.insert((*status).to_owned(), response(meaning(status), &reference("Error")));
         }

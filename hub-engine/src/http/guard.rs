@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::answer::Refused;
-use super::routes::Api;
+use super::api::Api;
 use super::token;
 use crate::operations::RequestErrorKind;
 

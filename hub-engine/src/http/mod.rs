@@ -1,16 +1,20 @@
 //! The HTTP API: the operations of [`crate::operations::Hub`], as JSON. It knows nothing of queues and stores.
 
 mod answer;
+mod api;
 mod body;
 mod connections;
 mod document;
+mod events;
 mod guard;
 mod query;
 mod routes;
 mod schemas;
 mod serve;
+mod settings;
 mod stream;
 mod token;
 
 pub use connections::HttpLimits;
-pub use serve::{HttpSettings, serve};
+pub use serve::serve;
+pub use settings::HttpSettings;

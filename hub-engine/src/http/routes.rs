@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,47 +13,22 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post};
 use hub_core::{JobId, TaskId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::answer::{Answer, Refused, created, ok, raw, record as record_answer, with_status};
-use super::body::Bodies;
+use super::answer::{Refused, Reply, created, ok, with_status};
+use super::api::Api;
 use super::query::{Query, parse};
-use super::{HttpSettings, body, document, guard};
+use super::{body, document, events, guard};
 use crate::operations::{
-    Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+    JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A header that says the same as the parameter `id`.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
-/// What every route works with.
-#[derive(Clone)]
-pub(super) struct Api {
-    pub(super) hub: Arc<dyn Hub>,
-    pub(super) settings: Arc<HttpSettings>,
-    /// Whether only programs of this machine can connect.
-    pub(super) only_here: bool,
-    bodies: Bodies,
-    shutdown: CancellationToken,
-}
-
-impl Api {
-    pub(super) fn new(hub: Arc<dyn Hub>, settings: HttpSettings, only_here: bool, shutdown: CancellationToken) -> Self {
-        let bodies = Bodies::new(settings.max_open_bytes.max(settings.max_body_bytes));
-        Self { hub, settings: Arc::new(settings), only_here, bodies, shutdown }
-    }
-}
-
-/// An answer that is an id.
-#[derive(Serialize)]
-struct Id<T> {
-    id: T,
-}
 
 /// A route: where, and who answers.
 pub(super) struct Route {
@@ -77,6 +52,7 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),
+        route("/api/v1/events", "get", get(events::watch)),
         route("/api/v1/workers", "get", get(workers)),
         route("/api/v1/health", "get", get(health)),
         open("/api/v1/health/live", "get", get(live)),
@@ -107,13 +83,13 @@ fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refuse
     parse(what, &text)
 }
 
-async fn unknown_route(uri: Uri) -> Answer {
+async fn unknown_route(uri: Uri) -> Reply {
     let message = format!("there is nothing at {}: /api/v1/openapi.json lists what there is", uri.path());
     Err(Refused::new(StatusCode::NOT_FOUND, RequestErrorKind::NotFound, message))
 }
 
 /// Answers for a path that exists. (The header `Allow` is the router's doing.)
-async fn wrong_method(method: Method, path: MatchedPath) -> Answer {
+async fn wrong_method(method: Method, path: MatchedPath) -> Reply {
     let known: Vec<String> = table()
         .iter()
         .filter(|route| route.path == path.as_str())
@@ -123,7 +99,7 @@ async fn wrong_method(method: Method, path: MatchedPath) -> Answer {
     Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, RequestErrorKind::InvalidRequest, message))
 }
 
-async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
+async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Reply {
     let query = Query::read(query.as_deref(), &["id", "wait"])?;
     let (asked, wait) = (query.one::<JobId>("id")?, read_wait(&query)?);
     let id = match (asked, idempotency_key(&headers)?) {
@@ -172,7 +148,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
     parse("Idempotency-Key", text).map(Some)
 }
 
-async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Reply {
     let query = Query::read(query.as_deref(), &["status", "name", "since", "until", "limit", "after"])?;
     let filter = JobFilter {
         status: query.all("status")?,
@@ -182,36 +158,27 @@ async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer 
         limit: query.one("limit")?,
         after: query.one("after")?,
     };
-    Ok(ok(&api.hub.jobs(filter).await?))
+    api.ask(Request::Jobs { filter }).await
 }
 
-async fn get_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+async fn get_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
     let query = Query::read(query.as_deref(), &["wait", "fields", "data", "tasks"])?;
     let (wait, view) = (read_wait(&query)?, read_view(&query)?);
-    let record = tokio::select! {
-        record = api.hub.record(id, view.clone(), wait) => record,
-        // Who waits is answered now, rather than cut off; a client asks again.
-        () = api.shutdown.cancelled() => api.hub.record(id, view, None).await,
-    };
-    Ok(record_answer(record?))
+    api.ask(Request::Job { id, wait, view }).await
 }
 
-async fn get_summary(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+async fn get_summary(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
     let wait = read_wait(&Query::read(query.as_deref(), &["wait"])?)?;
-    let summary = tokio::select! {
-        summary = api.hub.summary(id, wait) => summary,
-        () = api.shutdown.cancelled() => api.hub.summary(id, None).await,
-    };
-    Ok(ok(&summary?))
+    api.ask(Request::Summary { id, wait }).await
 }
 
-async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Answer {
+async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
     let query = Query::read(query.as_deref(), &["after", "limit", "fields", "data"])?;
     let query = TaskQuery { after: query.one("after")?, limit: query.one("limit")?, view: read_view(&query)? };
-    Ok(raw(&api.hub.tasks(id, query).await?))
+    api.ask(Request::Tasks { id, query }).await
 }
 
 /// What is to be shown.
@@ -225,16 +192,14 @@ fn read_view(query: &Query) -> Result<View, Refused> {
     })
 }
 
-async fn cancel_job(State(api): State<Api>, id: PathId) -> Answer {
+async fn cancel_job(State(api): State<Api>, id: PathId) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
-    api.hub.cancel(id).await?;
-    Ok(ok(&Id { id }))
+    api.ask(Request::Cancel { id }).await
 }
 
-async fn remove_job(State(api): State<Api>, id: PathId) -> Answer {
+async fn remove_job(State(api): State<Api>, id: PathId) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
-    api.hub.remove(id).await?;
-    Ok(ok(&Id { id }))
+    api.ask(Request::Remove { id }).await
 }
 
 /// A result as it is posted here: the path names the task already.
@@ -248,7 +213,7 @@ struct PostedResult {
     v: Option<u32>,
 }
 
-async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Answer {
+async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Reply {
     let id: TaskId = read_id("a task's id", id)?;
     let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
     let PostedResult { id: named, status, data, msg, v } = crate::wire::object::from_slice(&held.bytes)
@@ -259,31 +224,29 @@ async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Answer {
     if let Some(v) = v.filter(|v| *v > crate::wire::VERSION) {
         return Err(Refused::bad(format!("this Hub knows results up to version {}, not {v}", crate::wire::VERSION)));
     }
-    api.hub.post_result(ResultUpdate { id, status, data, msg, v }).await?;
-    Ok(ok(&Id { id }))
+    api.ask(Request::Result { result: ResultUpdate { id, status, data, msg, v } }).await
 }
 
-async fn workers(State(api): State<Api>) -> Answer {
-    Ok(ok(&api.hub.workers().await?))
+async fn workers(State(api): State<Api>) -> Reply {
+    api.ask(Request::Workers).await
 }
 
-async fn health(State(api): State<Api>) -> Answer {
-    Ok(ok(&api.hub.health().await?))
+async fn health(State(api): State<Api>) -> Reply {
+    api.ask(Request::Health).await
 }
 
-async fn live() -> Answer {
+async fn live() -> Reply {
     Ok(ok(&"alive"))
 }
 
 /// Whether work would be done: 503 without a broker or with a store that takes nothing.
-async fn ready(State(api): State<Api>) -> Answer {
+async fn ready(State(api): State<Api>) -> Reply {
     let report = api.hub.health().await?;
-    let works = report.broker == "up" && report.store == "up";
-    let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(with_status(status, &report))
 }
 
-async fn openapi() -> Answer {
+async fn openapi() -> Reply {
     // Written once, so that requests without a token cost little work.
     static DOCUMENT: LazyLock<Result<Box<RawValue>, serde_json::Error>> =
         LazyLock::new(|| serde_json::value::to_raw_value(&document::openapi()));

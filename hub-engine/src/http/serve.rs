@@ -1,7 +1,6 @@
 //! Accepts connections and serves the routes on them, until told to stop.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Refused;
-use super::connections::{Activity, ConnectionSlot, Connections, HttpLimits};
-use super::routes::{self, Api};
+use super::api::Api;
+use super::connections::{Activity, ConnectionSlot, Connections};
+use super::routes;
+use super::settings::HttpSettings;
 use super::stream::Watched;
 use crate::operations::{Hub, RequestErrorKind};
 
@@ -42,38 +43,6 @@ const HEALTH: &str = "/api/v1/health";
 const GRACE: Duration = Duration::from_secs(2);
 /// How long nothing is accepted after that has failed, as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// How the API is served.
-#[derive(Clone)]
-pub struct HttpSettings {
-    /// What clients must show, as `Authorization: Bearer …`. `None`: nothing.
-    pub token: Option<String>,
-    /// The largest body that is read, in bytes.
-    pub max_body_bytes: usize,
-    /// How large the bodies of all open requests may be together, in bytes.
-    pub max_open_bytes: usize,
-    /// Limits on connections.
-    pub limits: HttpLimits,
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        let mib = 1024 * 1024;
-        Self { token: None, max_body_bytes: 16 * mib, max_open_bytes: 128 * mib, limits: HttpLimits::default() }
-    }
-}
-
-/// Keeps the token to itself.
-impl fmt::Debug for HttpSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpSettings")
-            .field("token", &self.token.as_ref().map(|_| "…"))
-            .field("max_body_bytes", &self.max_body_bytes)
-            .field("max_open_bytes", &self.max_open_bytes)
-            .field("limits", &self.limits)
-            .finish()
-    }
-}
 
 /// Serves the API until `shutdown` is cancelled; what is being answered then has two seconds more.
 ///

@@ -12,7 +12,7 @@ use super::pace::Paces;
 use super::protocol;
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
-use super::{Outcome, TaskReport, TaskRequest};
+use super::{NoOutcome, TaskReport, TaskRequest};
 
 /// The processes of a runner.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Children {
             }
         };
         // A process that died while it was free is no fault of this task's.
-        Ok(report.unwrap_or_else(|_| TaskReport::silent(Outcome::NotBegun)))
+        Ok(report.unwrap_or_else(|_| TaskReport::without(NoOutcome::NotBegun)))
     }
 
     fn give(&self, request: &TaskRequest) -> std::io::Result<Given> {

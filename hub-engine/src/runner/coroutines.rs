@@ -13,7 +13,7 @@ use super::conversation::{Conversation, EndOfAnswers};
 use super::protocol::{self, Keys};
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
-use super::{Outcome, TaskReport, TaskRequest};
+use super::{NoOutcome, TaskReport, TaskRequest};
 
 /// How long a coroutine that is told to stop may take before it is given up.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ impl Coroutines {
         let _ = orders.send(Order::Run(Box::new(request), report, key));
         tokio::select! {
             // Without a report the process had ended before it got the task.
-            report = &mut reported => return Ok(report.unwrap_or_else(|_| TaskReport::silent(Outcome::NotBegun))),
+            report = &mut reported => return Ok(report.unwrap_or_else(|_| TaskReport::without(NoOutcome::NotBegun))),
             () = stop.cancelled() => {}
         }
         if let Ok(key) = keyed.await {
@@ -63,7 +63,7 @@ impl Coroutines {
         }
         // One that does not listen is left behind; its slot is free, its result is not wanted.
         let report = tokio::time::timeout(STOP_GRACE, reported).await;
-        Ok(report.ok().and_then(Result::ok).unwrap_or_else(|| TaskReport::silent(Outcome::Cancelled)))
+        Ok(report.ok().and_then(Result::ok).unwrap_or_else(|| TaskReport::without(NoOutcome::Cancelled)))
     }
 
     fn process(&self) -> std::io::Result<mpsc::UnboundedSender<Order>> {

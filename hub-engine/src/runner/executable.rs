@@ -18,7 +18,7 @@ use super::environment::{self, Group};
 use super::protocol::describe_exit;
 use super::settings::RunnerSettings;
 use super::streams::{Head, Tail};
-use super::{Outcome, TaskReport, TaskRequest, program};
+use super::{NoOutcome, Outcome, TaskReport, TaskRequest, program};
 
 /// How much of what is not JSON is shown.
 const EXCERPT: usize = 200;
@@ -50,7 +50,7 @@ pub(super) async fn run(
     let mut command = environment::command(path);
     let started = tokio::select! {
         started = environment::start(command.current_dir(&settings.tasks_dir)) => started,
-        () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
+        () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
     };
     let child = match started {
         Ok(child) => child,
@@ -64,12 +64,12 @@ pub(super) async fn run(
 
 fn not_started(error: &io::Error, path: &Path, settings: &RunnerSettings) -> TaskReport {
     if let Some(what) = environment::shortage(error) {
-        return TaskReport::silent(Outcome::Shortage { what });
+        return TaskReport::without(NoOutcome::Shortage { what });
     }
     let name = path.file_name().unwrap_or_default().display();
     match error.kind() {
         // It was there a moment ago.
-        io::ErrorKind::NotFound if std::fs::symlink_metadata(path).is_err() => TaskReport::silent(Outcome::Unknown),
+        io::ErrorKind::NotFound if std::fs::symlink_metadata(path).is_err() => TaskReport::without(NoOutcome::Unknown),
         io::ErrorKind::ExecutableFileBusy => TaskReport::broken(format!(
             "{name}: a process keeps the file open for writing. Write to a file beside it and rename that, as install does"
         )),
@@ -123,8 +123,8 @@ async fn converse(
         status
     };
     let log = log.text();
-    let outcome = status.map_or(Outcome::Cancelled, |status| outcome(status, &value, &log, settings));
-    Ok(TaskReport { log: (!log.is_empty()).then_some(log), ..TaskReport::silent(outcome) })
+    let outcome = status.map(|status| outcome(status, &value, &log, settings)).ok_or(NoOutcome::Cancelled);
+    Ok(TaskReport { outcome, log: (!log.is_empty()).then_some(log), took: None })
 }
 
 /// The request, as exactly one line. JSON strings hold no raw line breaks, so what goes is space between tokens.
@@ -180,7 +180,8 @@ fn read_value(output: &[u8]) -> Outcome {
 
 fn failed(kind: ErrorKind, msg: String, traceback: Option<&str>) -> Outcome {
     let traceback = traceback.filter(|text| !text.is_empty()).map(Into::into);
-    Outcome::Failed { msg, error: TaskError { kind, type_name: None, traceback } }
+    let error = TaskError { kind, type_name: None, traceback };
+    Outcome::Failed { msg: msg.into(), error: Some(error.into()) }
 }
 
 fn with_last_lines(what: &str, log: &str) -> String {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use super::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
 
 type Function = Arc<dyn Fn(&TaskRequest) -> Outcome + Send + Sync>;
 
@@ -46,7 +46,10 @@ impl Default for FunctionRunner {
 impl Runner for FunctionRunner {
     async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
         let function = self.functions.get(&*request.task_name);
-        TaskReport::silent(function.map_or(Outcome::Unknown, |function| function(&request)))
+        match function {
+            Some(function) => TaskReport::silent(function(&request)),
+            None => TaskReport::without(NoOutcome::Unknown),
+        }
     }
 
     /// A function takes no process, and is over as soon as it has begun.

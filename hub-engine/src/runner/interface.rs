@@ -13,12 +13,12 @@ use super::task::{TaskReport, TaskRequest};
 /// Runs tasks.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`super::Outcome::Cancelled`]. It must not block
+    /// Runs one task to its end. When `stop` is cancelled it ends soon, with [`super::NoOutcome::Cancelled`]. It must not block
     /// or compute for long: runs that begin together share a task of the runtime.
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
 
     /// Whether a task of this module may be handed over although every slot is taken. Where the tasks before it turn out
-    /// to take long, it comes back with [`super::Outcome::NotBegun`].
+    /// to take long, it comes back with [`super::NoOutcome::NotBegun`].
     fn has_room_ahead(&self, _module: &str) -> bool {
         false
     }

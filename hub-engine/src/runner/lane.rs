@@ -2,7 +2,7 @@
 //!
 //! Short tasks are handed over before the one at work has ended, so that the process never waits for the worker
 //! between two of them. Such a task has not begun: where the one before it takes its time after all, is stopped,
-//! or takes the process with it, the tasks behind it come back as [`Outcome::NotBegun`] and are run elsewhere.
+//! or takes the process with it, the tasks behind it come back as [`NoOutcome::NotBegun`] and are run elsewhere.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::conversation::{Conversation, EndOfAnswers};
 use super::pace::Paces;
 use super::protocol::{self, Answer, Keys};
-use super::{Outcome, TaskReport};
+use super::{NoOutcome, TaskReport};
 
 /// Maximum time a task may block the tasks behind it before they are taken back.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -141,13 +141,13 @@ impl Work {
         let first = match end {
             End::Retired => return talk.end().await,
             End::Died(end) => talk.end_report(end).await,
-            End::Spent => TaskReport::silent(Outcome::NotBegun),
-            End::Stopped => TaskReport { log: talk.stop().await, ..TaskReport::silent(Outcome::Cancelled) },
+            End::Spent => TaskReport::without(NoOutcome::NotBegun),
+            End::Stopped => TaskReport { log: talk.stop().await, ..TaskReport::without(NoOutcome::Cancelled) },
         };
         if let Some(task) = tasks.pop_front() {
             task.answer(first);
         }
-        tasks.into_iter().for_each(|task| task.answer(TaskReport::silent(Outcome::NotBegun)));
+        tasks.into_iter().for_each(|task| task.answer(TaskReport::without(NoOutcome::NotBegun)));
     }
 
     async fn serve(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> End {
@@ -272,7 +272,7 @@ impl Work {
 
 impl Task {
     fn answer(self, report: TaskReport) {
-        let outcome = if self.stopping { Outcome::Cancelled } else { report.outcome };
+        let outcome = if self.stopping { Err(NoOutcome::Cancelled) } else { report.outcome };
         let report = TaskReport { outcome, ..report };
         let _ = self.report.send(report);
     }

@@ -27,7 +27,8 @@ mod watcher;
 
 pub use catalogue::{Catalogue, Language, TaskInfo};
 pub use function::FunctionRunner;
+pub use hub_core::machine::Outcome;
 pub use interface::Runner;
 pub use modules::ModuleRunner;
 pub use settings::{RunnerError, RunnerSettings};
-pub use task::{Outcome, TaskReport, TaskRequest};
+pub use task::{NoOutcome, TaskReport, TaskRequest};

@@ -13,7 +13,7 @@ use super::files::Files;
 use super::sdk::Sdk;
 use super::settings::{RunnerError, RunnerSettings};
 use super::watcher::{Place, Watcher};
-use super::{Catalogue, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
+use super::{Catalogue, NoOutcome, Runner, TaskReport, TaskRequest, environment, executable};
 
 /// Runs the task modules of a directory.
 #[derive(Debug)]
@@ -68,17 +68,17 @@ impl Runner for ModuleRunner {
         let place = tokio::select! {
             biased;
             place = self.watcher.place(&request.task_name) => place,
-            () = stop.cancelled() => return TaskReport::silent(Outcome::Cancelled),
+            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
         };
         let ran = match place {
-            Place::None => return TaskReport::silent(Outcome::Unknown),
+            Place::None => return TaskReport::without(NoOutcome::Unknown),
             Place::Broken(why) => return TaskReport::broken(why),
             Place::Coroutine => self.coroutines.run(request, &stop).await,
             Place::Function => self.children.run(&request, &stop).await,
             Place::Program(path) => return executable::run(&path, &request, &self.settings, &stop).await,
         };
         ran.unwrap_or_else(|error| match environment::shortage(&error) {
-            Some(what) => TaskReport::silent(Outcome::Shortage { what }),
+            Some(what) => TaskReport::without(NoOutcome::Shortage { what }),
             None => TaskReport::broken(super::interpreter::not_started(&self.settings.python, &error)),
         })
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::machine::Outcome;
+use hub_core::state::ErrorKind;
 use hub_core::{JobId, Json, TaskId};
 
 /// A task to run.
@@ -27,37 +28,20 @@ pub struct TaskRequest {
     pub worker: Arc<str>,
 }
 
-/// How a task ended.
+/// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskReport {
-    /// How.
-    pub outcome: Outcome,
+    /// How the task ended, or why it has not.
+    pub outcome: Result<Outcome, NoOutcome>,
     /// What it printed; its end, where that was much.
     pub log: Option<String>,
     /// For how long it ran, where that is known better than from outside.
     pub took: Option<Duration>,
 }
 
-/// How a task ended.
+/// Why a run did not end its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It returned.
-    Success {
-        /// This.
-        data: Json,
-    },
-    /// It started something whose result will come from outside, and returned.
-    Launched {
-        /// This.
-        data: Json,
-    },
-    /// It failed.
-    Failed {
-        /// Why, for people.
-        msg: String,
-        /// Why, for programs.
-        error: TaskError,
-    },
+pub enum NoOutcome {
     /// Nothing of it has been run, for a reason outside of the task: it is to be handed over again.
     NotBegun,
     /// Nothing of it has been run: this machine has too little left to start a process for it.
@@ -71,32 +55,35 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl Outcome {
-    /// One word for logs.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Success { .. } => "success",
-            Self::Launched { .. } => "launched",
-            Self::Failed { .. } => "failed",
-            Self::NotBegun => "not begun",
-            Self::Shortage { .. } => "not started",
-            Self::Unknown => "unknown module",
-            Self::Cancelled => "stopped",
-        }
-    }
-}
-
 impl TaskReport {
-    /// A report of something that printed nothing.
+    /// The report of a task that printed nothing.
     #[must_use]
     pub const fn silent(outcome: Outcome) -> Self {
-        Self { outcome, log: None, took: None }
+        Self { outcome: Ok(outcome), log: None, took: None }
+    }
+
+    /// The report of a run that did not end its task.
+    #[must_use]
+    pub const fn without(outcome: NoOutcome) -> Self {
+        Self { outcome: Err(outcome), log: None, took: None }
     }
 
     /// The report of a module that cannot be run.
-    pub(super) const fn broken(msg: String) -> Self {
-        let error = TaskError { kind: ErrorKind::BrokenModule, type_name: None, traceback: None };
-        Self::silent(Outcome::Failed { msg, error })
+    pub(super) fn broken(msg: String) -> Self {
+        Self::silent(Outcome::failed(ErrorKind::BrokenModule, msg))
+    }
+
+    /// The outcome in one or two words, for logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match &self.outcome {
+            Ok(Outcome::Success { .. }) => "success",
+            Ok(Outcome::Launched { .. }) => "launched",
+            Ok(Outcome::Failed { .. }) => "failed",
+            Err(NoOutcome::NotBegun) => "not begun",
+            Err(NoOutcome::Shortage { .. }) => "not started",
+            Err(NoOutcome::Unknown) => "unknown module",
+            Err(NoOutcome::Cancelled) => "stopped",
+        }
     }
 }

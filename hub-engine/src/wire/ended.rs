@@ -1,8 +1,9 @@
-//! The end of an issue of a task, as its worker reports it.
+//! The end of an issue of a task, as its worker reports it: made of an outcome on the worker, and one again for the machine.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::machine::{Outcome, TaskResult};
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{Attempt, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,7 +30,7 @@ pub struct TaskEnded {
     pub msg: Option<Arc<str>>,
     /// Why it failed, for programs.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "reported_error")]
-    pub error: Option<TaskError>,
+    pub error: Option<Arc<TaskError>>,
     /// What it printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Arc<str>>,
@@ -53,11 +54,55 @@ pub enum ResultStatus {
     Running,
 }
 
-impl TaskEnded {
+/// When an issue ran, by its worker's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// When the worker began with it.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Timestamp,
+}
+
+impl Span {
     /// How long it took. Nothing else follows from its times: clocks of two machines differ.
-    #[must_use]
-    pub const fn took(&self) -> Duration {
+    const fn took(self) -> Duration {
         Duration::from_millis(self.ended_at.as_millis().saturating_sub(self.started_at.as_millis()))
+    }
+}
+
+impl TaskEnded {
+    /// What a worker reports of an issue that ended with `outcome`.
+    #[must_use]
+    pub fn new((id, attempt): (TaskId, Attempt), outcome: Outcome, log: Option<String>, span: Span) -> Self {
+        let Attempt { attempt, incarnation } = attempt;
+        let (status, data, msg, error) = match outcome {
+            Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
+            Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
+            Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
+        };
+        let Span { started_at, ended_at } = span;
+        Self { id, attempt, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
+    }
+
+    /// What the machine takes of it.
+    #[must_use]
+    pub fn into_result(self, worker: &Arc<str>) -> TaskResult {
+        let ((task, attempt), took) = (self.key(), self.span().took());
+        let outcome = match self.status {
+            ResultStatus::Success => Outcome::Success { data: self.data.unwrap_or_else(Json::null) },
+            ResultStatus::Running => Outcome::Launched { data: self.data.unwrap_or_else(Json::null) },
+            ResultStatus::Failed => Outcome::Failed {
+                msg: self.msg.unwrap_or_else(|| "the task failed without saying why".into()),
+                error: self.error,
+            },
+        };
+        TaskResult { task, attempt, took, outcome, log: self.log, worker: Arc::clone(worker) }
+    }
+
+    /// When it ran.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        Span { started_at: self.started_at, ended_at: self.ended_at }
     }
 
     /// The task and its issue.
@@ -81,18 +126,9 @@ impl TaskEnded {
     /// The failure of an issue whose result cannot be read.
     fn unreadable(issue: HeldAttempt, worker: &str, why: &str) -> Self {
         tracing::warn!(worker, task = %issue.id, why, "a worker reported a result that cannot be read: the task fails");
-        Self {
-            id: issue.id,
-            attempt: issue.attempt,
-            incarnation: issue.incarnation,
-            status: ResultStatus::Failed,
-            data: None,
-            msg: Some(format!("the worker {worker} reported a result that cannot be read: {why}").into()),
-            error: Some(TaskError { kind: ErrorKind::BadResult, type_name: None, traceback: None }),
-            log: None,
-            started_at: wall(),
-            ended_at: wall(),
-        }
+        let msg = format!("the worker {worker} reported a result that cannot be read: {why}");
+        let span = Span { started_at: wall(), ended_at: wall() };
+        Self::new(issue.parts(), Outcome::failed(ErrorKind::BadResult, msg), None, span)
     }
 
     /// Fails where its value has a mark of [`not_a_number`].
@@ -106,7 +142,7 @@ impl TaskEnded {
 }
 
 /// The error of a worker of any origin. A kind that Hub does not know counts as `TASK_FAILED`.
-fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TaskError>, D::Error> {
+fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<TaskError>>, D::Error> {
     #[derive(Deserialize)]
     struct Reported {
         #[serde(default)]
@@ -119,7 +155,7 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T
     let reported: Option<Reported> = object::optional(deserializer)?;
     Ok(reported.map(|Reported { kind, type_name, traceback }| {
         let kind = kind.and_then(|kind| ErrorKind::deserialize(kind).ok()).unwrap_or(ErrorKind::TaskFailed);
-        TaskError { kind, type_name, traceback }
+        Arc::new(TaskError { kind, type_name, traceback })
     }))
 }
 
@@ -131,6 +167,26 @@ mod tests {
 
     fn read(rest: &str) -> TaskEnded {
         TaskEnded::read(format!("{{{ISSUE}{rest}}}").as_bytes(), "w").unwrap()
+    }
+
+    #[test]
+    fn an_outcome_reaches_the_machine_as_the_runner_made_it() {
+        let key = read(r#","status":"SUCCESS""#).key();
+        let at = |millis| Timestamp::from_millis(millis);
+        let error = TaskError { kind: ErrorKind::BadArguments, type_name: Some("T".into()), traceback: None };
+        for outcome in [
+            Outcome::Success { data: Json::from_checked("[1]") },
+            Outcome::Launched { data: Json::null() },
+            Outcome::Failed { msg: "no".into(), error: Some(error.into()) },
+            Outcome::Failed { msg: "no".into(), error: None },
+        ] {
+            let span = Span { started_at: at(1000), ended_at: at(1500) };
+            let ended = TaskEnded::new(key, outcome.clone(), Some("printed".to_owned()), span);
+            let read = TaskEnded::read(&super::super::encode(&ended), "w").unwrap();
+            let result = read.into_result(&"w".into());
+            assert_eq!(((result.task, result.attempt), result.outcome), (key, outcome));
+            assert_eq!((result.took, result.log.as_deref()), (Duration::from_millis(500), Some("printed")));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hub_transport::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
 use hub_transport::{Message, Topology};
 
 /// After so many redeliveries of one task the broker gives it up to `hub.dead`.
-const TASK_DELIVERY_LIMIT: u32 = 20;
+pub(crate) const TASK_DELIVERY_LIMIT: u32 = 20;
 
 /// How long the request queue outlives its last dispatcher.
 const REQUESTS_EXPIRE: Duration = Duration::from_secs(60);

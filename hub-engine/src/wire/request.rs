@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{VERSION, WireError, check_version, object, raw};
-use crate::operations::{JobFilter, RequestError, ResultUpdate, View};
+use super::{VERSION, WireError, check_version, first_version, object, raw};
+use crate::operations::{JobFilter, Request, RequestError, ResultUpdate, TaskQuery, View};
 
 /// The header with which a client says that it reads [`Replies`]; its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
@@ -31,69 +31,6 @@ pub struct RequestMessage {
     /// What is asked.
     #[serde(flatten)]
     pub request: Request,
-}
-
-/// What can be asked.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Request {
-    /// The status record of a job.
-    Job {
-        /// The job.
-        id: JobId,
-        /// Answer only when the job has ended or so many milliseconds have passed.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        wait_ms: Option<u64>,
-        /// What to show of it: everything, unless something is said.
-        #[serde(flatten)]
-        view: View,
-    },
-    /// How a job stands, in few words.
-    Summary {
-        /// The job.
-        id: JobId,
-        /// As for its record.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        wait_ms: Option<u64>,
-    },
-    /// The records of some of a job's tasks.
-    Tasks {
-        /// The job.
-        id: JobId,
-        /// So many tasks stand before.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        after: Option<u32>,
-        /// At most so many.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        limit: Option<u32>,
-        /// What to show of each.
-        #[serde(flatten)]
-        view: View,
-    },
-    /// A page of the listing.
-    Jobs {
-        /// Which jobs.
-        filter: JobFilter,
-    },
-    /// Stop a job.
-    Cancel {
-        /// The job.
-        id: JobId,
-    },
-    /// Forget a job that has ended.
-    Remove {
-        /// The job.
-        id: JobId,
-    },
-    /// End a task from outside, with an answer.
-    Result {
-        /// How.
-        result: ResultUpdate,
-    },
-    /// The live workers.
-    Workers,
-    /// How the dispatcher is.
-    Health,
 }
 
 /// The answer to a request or a submission.
@@ -129,7 +66,7 @@ pub struct ReplyFor<R> {
     pub reply: R,
 }
 
-impl Request {
+impl RequestMessage {
     /// Reads a body.
     ///
     /// # Errors
@@ -159,48 +96,27 @@ impl Request {
         check_version(body.v)?;
         let id = || body.id.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("id")));
         let view = View { fields: body.fields, no_data: body.no_data, no_tasks: body.no_tasks };
-        Ok(match &*body.kind {
-            "job" => Self::Job { id: id()?, wait_ms: body.wait_ms, view },
-            "summary" => Self::Summary { id: id()?, wait_ms: body.wait_ms },
-            "tasks" => Self::Tasks { id: id()?, after: body.after, limit: body.limit, view },
-            "jobs" => Self::Jobs { filter: body.filter.unwrap_or_default() },
-            "cancel" => Self::Cancel { id: id()? },
-            "remove" => Self::Remove { id: id()? },
-            "result" => Self::Result {
+        let wait = body.wait_ms.map(Duration::from_millis);
+        let request = match &*body.kind {
+            "job" => Request::Job { id: id()?, wait, view },
+            "summary" => Request::Summary { id: id()?, wait },
+            "tasks" => Request::Tasks { id: id()?, query: TaskQuery { after: body.after, limit: body.limit, view } },
+            "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
+            "cancel" => Request::Cancel { id: id()? },
+            "remove" => Request::Remove { id: id()? },
+            "result" => Request::Result {
                 result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
             },
-            "workers" => Self::Workers,
-            "health" => Self::Health,
+            "workers" => Request::Workers,
+            "health" => Request::Health,
             other => {
                 let unknown = format!(
                     "unknown type {other:?}: known are job, summary, tasks, jobs, cancel, remove, result, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
-        })
-    }
-
-    /// Whether it does more than to look something up.
-    #[must_use]
-    pub const fn changes_something(&self) -> bool {
-        match self {
-            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
-            Self::Job { .. }
-            | Self::Summary { .. }
-            | Self::Tasks { .. }
-            | Self::Jobs { .. }
-            | Self::Workers
-            | Self::Health => false,
-        }
-    }
-
-    /// How long the asker is ready to wait for the job's end.
-    #[must_use]
-    pub fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::Job { wait_ms, .. } | Self::Summary { wait_ms, .. } => wait_ms.map(Duration::from_millis),
-            _ => None,
-        }
+        };
+        Ok(Self { v: body.v.unwrap_or_else(first_version), request })
     }
 }
 
@@ -231,11 +147,22 @@ impl Reply {
     /// # Errors
     /// Where it is of a newer format, or is no answer of this kind.
     pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Result<T, RequestError>, WireError> {
+        Self::decode_with(body, |value| serde_json::from_str(value))
+    }
+
+    /// The same, where `read` reads the value.
+    ///
+    /// # Errors
+    /// Those of [`Reply::decode`].
+    pub fn decode_with<T>(
+        body: &[u8],
+        read: impl FnOnce(&str) -> serde_json::Result<T>,
+    ) -> Result<Result<T, RequestError>, WireError> {
         let reply: Self = object::from_slice(body)?;
         check_version(Some(reply.v))?;
         match (reply.ok, reply.error) {
             (_, Some(error)) => Ok(Err(error)),
-            (Some(value), None) => Ok(Ok(serde_json::from_str(value.get())?)),
+            (Some(value), None) => Ok(Ok(read(value.get())?)),
             (None, None) => Err(WireError::Malformed(serde::de::Error::missing_field("ok"))),
         }
     }

@@ -9,6 +9,8 @@ use hub_core::{Attempt, TaskId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+pub use hub_core::machine::Returned as ReturnReason;
+
 use super::control::MAXIMUM_NAME;
 use super::{TaskEnded, WireError, brief, check_version, encode, first_version, not_a_number, object};
 use crate::operations::ResultUpdate;
@@ -96,19 +98,6 @@ pub struct Returned {
     pub worker: Arc<str>,
     /// Why.
     pub reason: ReturnReason,
-}
-
-/// Why a worker gives an issue back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReturnReason {
-    /// It has no such task module.
-    UnknownModule,
-    /// It cannot run it now: its slots are held by tasks that run long, or its machine is short of processes,
-    /// descriptors or memory.
-    Busy,
-    /// It stops.
-    Draining,
 }
 
 impl RunningAttempt {

@@ -16,10 +16,9 @@ use tokio::time::Instant;
 use super::attempts::Issue;
 use super::internal::Internal;
 use super::limits;
-use super::results::Span;
 use crate::clock::wall;
-use crate::runner::{Outcome, Runner, TaskReport, TaskRequest};
-use crate::wire::TaskMessage;
+use crate::runner::{NoOutcome, Outcome, Runner, TaskReport, TaskRequest};
+use crate::wire::{Span, TaskMessage};
 
 /// Functions that are over at once are run one after the other for so long before others get their turn.
 const STINT: Duration = Duration::from_millis(1);
@@ -65,11 +64,11 @@ impl Crew {
             panicked(msg)
         });
         let report = limits::hold(report, stop.is_cancelled());
-        if report.outcome == Outcome::NotBegun {
+        if report.outcome == Err(NoOutcome::NotBegun) {
             let _ = self.report.send(Internal::NotBegun(task));
             return;
         }
-        if report.outcome == Outcome::Cancelled
+        if report.outcome == Err(NoOutcome::Cancelled)
             && let Some(log) = report.log.as_deref()
         {
             // The dispatcher expects no report of what it has stopped: what was printed is kept here.
@@ -81,7 +80,7 @@ impl Crew {
         // How long it took is measured with the steady clock: the wall clock may have been set meanwhile.
         let ended_at = wall();
         let started_at = ended_at.before(took);
-        tracing::debug!(task = %key.0, outcome = report.outcome.as_str(), "task is over");
+        tracing::debug!(task = %key.0, outcome = report.as_str(), "task is over");
         let _ = self.report.send(Internal::Ended(key, report, Span { started_at, ended_at }));
     }
 
@@ -102,7 +101,8 @@ impl Crew {
 /// What a panic says is the task's failure.
 fn panicked(msg: &str) -> TaskReport {
     let error = TaskError { kind: ErrorKind::TaskFailed, type_name: Some("panic".into()), traceback: None };
-    TaskReport::silent(Outcome::Failed { msg: format!("the task panicked: {msg}"), error })
+    let msg = format!("the task panicked: {msg}").into();
+    TaskReport::silent(Outcome::Failed { msg, error: Some(error.into()) })
 }
 
 fn last_words(panic: &(dyn Any + Send)) -> &str {
@@ -152,10 +152,10 @@ mod tests {
         let mut outcomes = Vec::new();
         while let Some(Internal::Ended(_, report, _)) = reports.recv().await {
             outcomes.push(match report.outcome {
-                Outcome::Success { .. } => "it returned".to_owned(),
-                Outcome::Failed { msg, error } => {
+                Ok(Outcome::Success { .. }) => "it returned".to_owned(),
+                Ok(Outcome::Failed { msg, error: Some(error) }) => {
                     assert_eq!((error.kind, error.type_name.as_deref()), (ErrorKind::TaskFailed, Some("panic")));
-                    msg
+                    msg.to_string()
                 }
                 other => panic!("{other:?}"),
             });

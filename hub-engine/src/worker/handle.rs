@@ -8,6 +8,7 @@ use hub_transport::supervisor::{Link, LinkHealth};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::dead_letters::DeadLetters;
 use super::results::Results;
 use super::serve::{Order, Serve};
 use super::settings::WorkerSettings;
@@ -32,11 +33,13 @@ impl Worker {
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
         let plan = settings.plan();
-        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(transport.capabilities().max_message_bytes));
+        let capabilities = transport.capabilities();
+        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(capabilities.max_message_bytes));
+        let dead_letters = DeadLetters::new(&capabilities);
         let (link, events) = Link::start(transport, plan);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (announce_ready, ready) = watch::channel(false);
-        let serve = Serve::new(settings, link.clone(), acks, results, runner, announce_ready);
+        let serve = Serve::new(settings, link.clone(), acks, results, dead_letters, runner, announce_ready);
         let serving = tokio::spawn(serve.run(events, inbox));
         Self { link, orders, ready, serving }
     }

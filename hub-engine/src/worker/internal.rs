@@ -3,9 +3,8 @@
 use hub_transport::supervisor::DeliveryRef;
 
 use super::attempts::Key;
-use super::results::Span;
 use crate::runner::TaskReport;
-use crate::wire::TaskMessage;
+use crate::wire::{Span, TaskMessage};
 
 /// What they tell.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 
 mod attempts;
 mod crew;
+mod dead_letters;
 mod handle;
 mod heartbeat;
 mod internal;

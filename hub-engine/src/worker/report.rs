@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hub_core::Attempt;
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::machine;
+use hub_core::state::ErrorKind;
 use hub_transport::supervisor::Link;
 use hub_transport::{Bytes, Message, Outcome};
 
 use super::attempts::Key;
-use crate::wire::{self, FromWorker, Names, ResultStatus, Results, ReturnReason, Returned, Started, TaskEnded};
+use crate::wire::{self, FromWorker, Names, Results, ReturnReason, Returned, Started, TaskEnded};
 
 /// Delay before a report goes out again that the broker did not take.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -49,19 +50,13 @@ impl Reporter {
     }
 
     async fn ended_alone(&self, ended: TaskEnded) {
-        let key = ended.key();
+        let (key, span) = (ended.key(), ended.span());
         let report = self.results(vec![ended]);
         let Err(Undelivered::Refused(reason)) = self.deliver(key, "result", report.encode()).await else { return };
         // What the broker will never take must not vanish: the task fails, and says why.
-        let failed = report.results.into_iter().map(|ended| TaskEnded {
-            status: ResultStatus::Failed,
-            data: None,
-            msg: Some(format!("the broker refused the result: {reason}").into()),
-            error: Some(TaskError { kind: ErrorKind::ResultTooLarge, type_name: None, traceback: None }),
-            log: None,
-            ..ended
-        });
-        let report = self.results(failed.collect());
+        let msg = format!("the broker refused the result: {reason}");
+        let outcome = machine::Outcome::failed(ErrorKind::ResultTooLarge, msg);
+        let report = self.results(vec![TaskEnded::new(key, outcome, None, span)]);
         if let Err(Undelivered::Refused(reason)) = self.deliver(key, "failed", report.encode()).await {
             tracing::error!(task = %key.0, reason, "the broker refused even the report of a failure");
         }
@@ -90,17 +85,29 @@ impl Reporter {
         }
     }
 
+    /// Publishes a message that is given up where the broker would have put it; returns when the broker has it.
+    pub(super) async fn dead_letter(&self, message: Message) {
+        let message = Message { exchange: self.names.dead().into(), mandatory: false, ..message };
+        if let Err(Undelivered::Refused(reason)) = self.publish(message).await {
+            tracing::error!(reason, "the broker refused a dead letter");
+        }
+    }
+
     fn results(&self, results: Vec<TaskEnded>) -> Results {
         Results { v: wire::VERSION, worker: Arc::clone(&self.worker), results }
     }
 
-    /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
-    /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
     async fn deliver(&self, (task, attempt): Key, kind: &str, body: Bytes) -> Result<(), Undelivered> {
         let Attempt { attempt, incarnation } = attempt;
         let mut message = Message::new(self.names.hub(), self.names.result_key(task), body)
             .with_message_id(format!("{task}.{incarnation}.{attempt}.{kind}"));
         message.content_type = Some(wire::JSON);
+        self.publish(message).await
+    }
+
+    /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
+    /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
+    async fn publish(&self, message: Message) -> Result<(), Undelivered> {
         loop {
             match self.link.publish(message.clone()).await {
                 Outcome::Confirmed => return Ok(()),

@@ -1,37 +1,12 @@
 //! Gathers results into messages: under load one message for many, when idle one for each at once.
 
-use hub_core::Attempt;
-use hub_core::Timestamp;
-
-use super::attempts::Key;
 use crate::bundle::Bounds;
-use crate::runner::{Outcome, TaskReport};
-use crate::wire::{ResultStatus, TaskEnded};
+use crate::wire::TaskEnded;
 
 /// A message has so many results at most.
 const MOST: usize = 128;
 /// What a result takes beside what the task returned, raised and printed.
 const FRAME: usize = 256;
-
-/// When an issue ran, by this machine's clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) started_at: Timestamp,
-    pub(super) ended_at: Timestamp,
-}
-
-/// What is to be told of an issue that is over.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// This.
-    Result(TaskEnded),
-    /// That this worker cannot run it.
-    UnknownModule,
-    /// That this worker cannot run it now, since the machine is short of this.
-    Shortage(String),
-    /// Nothing: whoever had it stopped knows.
-    Nothing,
-}
 
 /// Results that are not on their way yet.
 ///
@@ -40,24 +15,6 @@ pub(super) enum Told {
 pub(super) struct Results {
     ended: Vec<TaskEnded>,
     bounds: Bounds,
-}
-
-impl Told {
-    /// What there is to tell of what a runner reports.
-    pub(super) fn of((id, attempt): Key, report: TaskReport, span: Span) -> Self {
-        let Attempt { attempt, incarnation } = attempt;
-        let (status, data, msg, error) = match report.outcome {
-            Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
-            Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
-            Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg.into()), Some(error)),
-            Outcome::Unknown => return Self::UnknownModule,
-            Outcome::Shortage { what } => return Self::Shortage(what),
-            Outcome::Cancelled | Outcome::NotBegun => return Self::Nothing,
-        };
-        let Span { started_at, ended_at } = span;
-        let log = report.log.map(Into::into);
-        Self::Result(TaskEnded { id, attempt, incarnation, status, data, msg, error, log, started_at, ended_at })
-    }
 }
 
 impl Results {
@@ -88,19 +45,18 @@ fn size(ended: &TaskEnded) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::{JobId, Json};
+    use hub_core::machine::Outcome;
+    use hub_core::{Attempt, JobId, Json, Timestamp};
     use uuid::Uuid;
 
     use super::*;
+    use crate::wire::Span;
 
     fn ended(task: u32, data: String) -> TaskEnded {
         let key = (JobId::new(Uuid::from_u128(1 << 64)).task(task), Attempt { attempt: 1, incarnation: 1 });
         let at = Timestamp::from_millis(0);
-        let report = TaskReport::silent(Outcome::Success { data: Json::from_checked(data) });
-        match Told::of(key, report, Span { started_at: at, ended_at: at }) {
-            Told::Result(ended) => ended,
-            told => panic!("{told:?} of a success"),
-        }
+        let outcome = Outcome::Success { data: Json::from_checked(data) };
+        TaskEnded::new(key, outcome, None, Span { started_at: at, ended_at: at })
     }
 
     #[test]

@@ -11,16 +11,17 @@ use tokio::time::Instant;
 
 use super::attempts::{Arrival, Attempts, Issue, Key};
 use super::crew::Crew;
+use super::dead_letters::DeadLetters;
 use super::heartbeat;
 use super::internal::Internal;
 use super::pace::Pace;
 use super::report::Reporter;
-use super::results::{Results, Told};
+use super::results::Results;
 use super::settings::WorkerSettings;
 use super::shortage::Shortage;
 use crate::acks::Acks;
-use crate::runner::{Catalogue, Runner};
-use crate::wire::{Control, ControlMessage, ReturnReason, TaskEnded, TaskMessage};
+use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
+use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
 
 /// How long the last words may take to reach the broker.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -48,6 +49,7 @@ pub(super) struct Serve {
     attempts: Attempts,
     results: Results,
     acks: Acks,
+    dead_letters: DeadLetters,
     pace: Pace,
     shortage: Shortage,
     ready: watch::Sender<bool>,
@@ -65,6 +67,7 @@ impl Serve {
         link: Link,
         acks: Acks,
         results: Results,
+        dead_letters: DeadLetters,
         runner: Arc<dyn Runner>,
         ready: watch::Sender<bool>,
     ) -> Self {
@@ -79,6 +82,7 @@ impl Serve {
             attempts: Attempts::default(),
             results,
             acks,
+            dead_letters,
             pace: Pace::new(),
             shortage: Shortage::new(),
             ready,
@@ -185,9 +189,13 @@ impl Serve {
             Err(error) => {
                 // The dispatcher reads the dead-letter queue, and knows what to do with what it finds.
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "handed back a message that is no task");
-                return self.settle(at, Settlement::DeadLetter).await;
+                return self.give_up(at, delivery).await;
             }
         };
+        if self.dead_letters.is_given_up(delivery) {
+            tracing::warn!(task = %task.id, "gave up a task that was delivered too often: the workers that took it were lost");
+            return self.give_up(at, delivery).await;
+        }
         if self.draining {
             return self.settle(at, Settlement::Requeue).await;
         }
@@ -201,24 +209,7 @@ impl Serve {
 
     fn handle_internal(&mut self, internal: Internal) {
         match internal {
-            Internal::Ended(key, report, span) => {
-                if let Some(outside) = self.attempts.end(key, Instant::now()) {
-                    self.pace.note(report.took.unwrap_or(outside));
-                }
-                let told = Told::of(key, report, span);
-                if !matches!(told, Told::Shortage(_)) {
-                    self.shortage.note_end();
-                }
-                match told {
-                    Told::Result(ended) => self.results.push(ended),
-                    Told::UnknownModule => self.hand_back(key, ReturnReason::UnknownModule),
-                    Told::Shortage(what) => {
-                        self.hand_back(key, ReturnReason::Busy);
-                        self.note_shortage(&what);
-                    }
-                    Told::Nothing => self.finish(key),
-                }
-            }
+            Internal::Ended(key, report, span) => self.handle_ended(key, report, span),
             Internal::NotBegun(task) => {
                 if let Some(task) = self.attempts.put_back(task) {
                     self.hand_back((task.id, task.attempt), ReturnReason::Busy);
@@ -227,6 +218,26 @@ impl Serve {
             Internal::Finished(keys) => keys.into_iter().for_each(|key| self.finish(key)),
             Internal::Leased(keys) => self.attempts.lease(&keys).into_iter().for_each(|at| self.acks.done(at)),
             Internal::GivenBack(delivery) => self.acks.done(delivery),
+        }
+    }
+
+    /// An issue does not run any more. Its outcome goes to the dispatcher; where it has none, it goes back, unless the
+    /// dispatcher has stopped it.
+    fn handle_ended(&mut self, key: Key, report: TaskReport, span: Span) {
+        if let Some(outside) = self.attempts.end(key, Instant::now()) {
+            self.pace.note(report.took.unwrap_or(outside));
+        }
+        if !matches!(report.outcome, Err(NoOutcome::Shortage { .. })) {
+            self.shortage.note_end();
+        }
+        match report.outcome {
+            Ok(outcome) => self.results.push(TaskEnded::new(key, outcome, report.log, span)),
+            Err(NoOutcome::Unknown) => self.hand_back(key, ReturnReason::UnknownModule),
+            Err(NoOutcome::Shortage { what }) => {
+                self.hand_back(key, ReturnReason::Busy);
+                self.note_shortage(&what);
+            }
+            Err(NoOutcome::Cancelled | NoOutcome::NotBegun) => self.finish(key),
         }
     }
 
@@ -366,6 +377,18 @@ impl Serve {
                 self.link.pause(pool).await;
             }
         }
+    }
+
+    /// Brings a delivery to the dead letters, which the dispatcher reads.
+    async fn give_up(&mut self, at: DeliveryRef, delivery: &Delivery) {
+        if !self.dead_letters.are_published_here() {
+            return self.settle(at, Settlement::DeadLetter).await;
+        }
+        let (reporter, internal, message) = (self.reporter.clone(), self.internal.clone(), delivery.message.clone());
+        tokio::spawn(async move {
+            reporter.dead_letter(message).await;
+            let _ = internal.send(Internal::GivenBack(at));
+        });
     }
 
     async fn settle(&mut self, at: DeliveryRef, settlement: Settlement) {

@@ -12,8 +12,8 @@ use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    HealthReport, Hub, JobFilter, JobPage, Record, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted,
-    TaskQuery, View, WorkerInfo,
+    Answer, BrokerHealth, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind, StoreHealth, Submission,
+    Submitted, TaskQuery, View, WorkerInfo,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ pub(crate) struct FakeHub {
     /// A job with `wait` is answered only when this is cancelled.
     pub(crate) ended: Option<CancellationToken>,
     /// What the health says of the broker.
-    pub(crate) broker: Mutex<Option<&'static str>>,
+    pub(crate) broker: Mutex<Option<BrokerHealth>>,
 }
 
 impl FakeHub {
@@ -91,10 +91,10 @@ pub(crate) fn worker() -> WorkerInfo {
     }
 }
 
-pub(crate) fn health(broker: &str) -> HealthReport {
+pub(crate) fn health(broker: BrokerHealth) -> HealthReport {
     HealthReport {
-        broker: broker.to_owned(),
-        store: "up".to_owned(),
+        broker,
+        store: StoreHealth::Up,
         version: "0.1.0".to_owned(),
         incarnation: 3,
         live_jobs: 1,
@@ -107,66 +107,48 @@ pub(crate) fn health(broker: &str) -> HealthReport {
 
 #[async_trait]
 impl Hub for FakeHub {
-    async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
-        let id = submission.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        self.note(format!("submit {id} {}", submission.text), submission.id.unwrap_or_else(some_id))
-    }
-
-    async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        let id = submission.id.unwrap_or_else(some_id);
+    async fn call(&self, request: Request) -> Result<Answer, RequestError> {
+        let waits = request.wait().is_some();
+        let shown = |view: &View| serde_json::to_string(view).unwrap();
         let record = self.record.lock().unwrap().clone();
-        let submitted = Submitted { record, ..Submitted::new(id) };
-        let answer = self.note(format!("submit {id} {} and wait {wait:?}", submission.text), submitted);
-        if let Some(ended) = &self.ended {
+        let (call, answer) = match request {
+            Request::Submit { submission: Submission { id, text }, wait } => {
+                let given = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+                let (id, record) = (id.unwrap_or_else(some_id), record.filter(|_| waits));
+                let waiting = wait.map_or_else(String::new, |wait| format!(" and wait {wait:?}"));
+                let submitted = Submitted { record, ..Submitted::new(id) };
+                (format!("submit {given} {text}{waiting}"), Answer::Submitted(submitted))
+            }
+            Request::Job { id, wait, view } => {
+                let shown = if view.is_whole() { String::new() } else { format!(" {}", shown(&view)) };
+                let record = record.unwrap_or_else(Json::null);
+                (format!("job {id} {wait:?}{shown}"), Answer::Job(Box::new(record.into())))
+            }
+            Request::Summary { id, wait } => (format!("summary {id} {wait:?}"), Answer::Summary(summary())),
+            Request::Tasks { id, query: TaskQuery { after, limit, view } } => {
+                let page = Json::parse(r#"{"tasks": [], "next": 7}"#).unwrap();
+                (format!("tasks {id} {after:?} {limit:?} {}", shown(&view)), Answer::Tasks(page))
+            }
+            Request::Jobs { filter } => {
+                let page = JobPage { jobs: vec![summary()], next: Some("7".to_owned()) };
+                (format!("jobs {}", serde_json::to_string(&filter).unwrap()), Answer::Jobs(page))
+            }
+            Request::Cancel { id } => (format!("cancel {id}"), Answer::Cancelled(id)),
+            Request::Remove { id } => (format!("remove {id}"), Answer::Removed(id)),
+            Request::Result { result } => {
+                (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))
+            }
+            Request::Workers => ("workers".to_owned(), Answer::Workers(vec![worker()])),
+            Request::Health => {
+                let broker = self.broker.lock().unwrap().unwrap_or(BrokerHealth::Up);
+                ("health".to_owned(), Answer::Health(health(broker)))
+            }
+        };
+        let answer = self.note(call, answer);
+        if let (Some(ended), true) = (&self.ended, waits) {
             ended.cancelled().await;
         }
         answer
-    }
-
-    async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
-        let record = self.record.lock().unwrap().clone().unwrap_or_else(Json::null);
-        let shown = if view.is_whole() { String::new() } else { format!(" {}", serde_json::to_string(&view).unwrap()) };
-        let answer = self.note(format!("job {id} {wait:?}{shown}"), record.into());
-        if let (Some(ended), Some(_)) = (&self.ended, wait) {
-            ended.cancelled().await;
-        }
-        answer
-    }
-
-    async fn summary(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
-        self.note(format!("summary {id} {wait:?}"), summary())
-    }
-
-    async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
-        let TaskQuery { after, limit, view } = query;
-        let page = Json::parse(r#"{"tasks": [], "next": 7}"#).unwrap();
-        self.note(format!("tasks {id} {after:?} {limit:?} {}", serde_json::to_string(&view).unwrap()), page)
-    }
-
-    async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        let filter = serde_json::to_string(&filter).unwrap();
-        self.note(format!("jobs {filter}"), JobPage { jobs: vec![summary()], next: Some("7".to_owned()) })
-    }
-
-    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
-        self.note(format!("cancel {id}"), ())
-    }
-
-    async fn remove(&self, id: JobId) -> Result<(), RequestError> {
-        self.note(format!("remove {id}"), ())
-    }
-
-    async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
-        self.note(format!("result {}", serde_json::to_string(&update).unwrap()), ())
-    }
-
-    async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
-        self.note("workers".to_owned(), vec![worker()])
-    }
-
-    async fn health(&self) -> Result<HealthReport, RequestError> {
-        let broker = self.broker.lock().unwrap().unwrap_or("up");
-        self.note("health".to_owned(), health(broker))
     }
 }
 

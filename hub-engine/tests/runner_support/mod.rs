@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything takes on a busy machine; reached only when something hangs.
@@ -63,7 +63,7 @@ impl Bench {
         loop {
             let run = self.runner.run(self.request(module, args), stop.clone());
             let report = tokio::time::timeout(DEADLINE, run).await.unwrap_or_else(|_| panic!("{module} hangs"));
-            if report.outcome != Outcome::NotBegun {
+            if report.outcome != Err(NoOutcome::NotBegun) {
                 return report;
             }
         }
@@ -73,7 +73,7 @@ impl Bench {
     #[track_caller]
     pub(crate) fn returned(report: &TaskReport) -> &str {
         match &report.outcome {
-            Outcome::Success { data } => data.get(),
+            Ok(Outcome::Success { data }) => data.get(),
             other => panic!("{other:?}; it printed {:?}", report.log),
         }
     }
@@ -82,7 +82,7 @@ impl Bench {
     #[track_caller]
     pub(crate) fn failure(report: &TaskReport) -> (ErrorKind, &str, &TaskError) {
         match &report.outcome {
-            Outcome::Failed { msg, error } => (error.kind, msg, error),
+            Ok(Outcome::Failed { msg, error: Some(error) }) => (error.kind, msg, error),
             other => panic!("{other:?}; it printed {:?}", report.log),
         }
     }

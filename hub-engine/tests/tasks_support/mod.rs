@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything takes on a busy machine; reached only when something hangs.
@@ -85,13 +85,13 @@ pub(crate) async fn run(runner: &ModuleRunner, module: &str, args: &str) -> Task
 /// Runs a task that fails, and returns its message.
 pub(crate) async fn failure(runner: &ModuleRunner, module: &str) -> String {
     match run(runner, module, "[]").await.outcome {
-        Outcome::Failed { msg, .. } => msg,
+        Ok(Outcome::Failed { msg, .. }) => msg.to_string(),
         other => panic!("{module}: {other:?}"),
     }
 }
 
-pub(crate) fn success(json: &str) -> Outcome {
-    Outcome::Success { data: Json::parse(json).unwrap() }
+pub(crate) fn success(json: &str) -> Result<Outcome, NoOutcome> {
+    Ok(Outcome::Success { data: Json::parse(json).unwrap() })
 }
 
 /// Looks until there is something.

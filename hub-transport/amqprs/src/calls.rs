@@ -85,7 +85,10 @@ impl Line {
         let mut reason = self.reason.subscribe();
         let told = tokio::time::timeout(EXPLANATION, reason.wait_for(Option::is_some)).await;
         match told.ok().and_then(|told| told.ok()?.clone()) {
-            Some(why) => Err(Error::new(why.kind(), self.operation, why.message()).with_source(error)),
+            Some(why) => {
+                let told = Error::new(why.kind(), self.operation, why.message());
+                Err(told.with_queue(why.queue()).with_source(error))
+            }
             None => Err(error),
         }
     }

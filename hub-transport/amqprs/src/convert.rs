@@ -6,7 +6,7 @@ use amqprs::channel::ConsumerMessage;
 use amqprs::{BasicProperties, FieldTable, FieldValue};
 
 use hub_transport::Persistence;
-use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code};
+use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code, queue_in};
 use hub_transport::session::Death;
 use hub_transport::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
@@ -44,7 +44,7 @@ const TLS: [&str; 2] = ["invalid peer certificate", "received fatal alert"];
 
 /// The broker's reason for closing as an error.
 pub(super) fn closed_by_broker(operation: Operation, code: u16, text: &str) -> Error {
-    Error::new(kind_of_code(code, text), operation, text.to_owned())
+    Error::new(kind_of_code(code, text), operation, text.to_owned()).with_queue(queue_in(text))
 }
 
 pub(super) fn table<'a>(arguments: impl IntoIterator<Item = (&'a str, Argument)>) -> FieldTable {

@@ -26,9 +26,9 @@ impl Transport for AmqprsTransport {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            durable: true,
             reports_blocked: false,
             max_message_bytes: Some(self.0.settings().max_message_bytes),
+            ..hub_transport::amqp::RABBITMQ
         }
     }
 

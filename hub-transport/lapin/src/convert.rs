@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, ErrorKind as LapinKind};
 
 use hub_transport::Persistence;
-use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code};
+use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header, kind_of_code, queue_in};
 use hub_transport::session::Death;
 use hub_transport::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
@@ -28,7 +28,9 @@ pub(super) fn error(operation: Operation, source: lapin::Error) -> Error {
         }
         _ => (ErrorKind::Protocol, "the AMQP client failed".to_owned()),
     };
-    Error::new(kind, operation, message).with_source(source)
+    let error = Error::new(kind, operation, message);
+    let queue = queue_in(error.message()).map(str::to_owned);
+    error.with_queue(queue.as_deref()).with_source(source)
 }
 
 /// Whether an error has ended one channel and nothing else.

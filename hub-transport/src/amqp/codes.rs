@@ -32,6 +32,12 @@ pub fn size_limit(text: &str) -> Option<usize> {
     digits.parse().ok()
 }
 
+/// The queue that the broker's reason is about, if it names one.
+pub fn queue_in(text: &str) -> Option<&str> {
+    let (_, name) = text.split_once("queue '")?;
+    name.split_once("' in vhost").or_else(|| name.split_once('\'')).map(|(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +47,16 @@ mod tests {
         let text = "PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000";
         assert_eq!(size_limit(text), Some(1000));
         assert_eq!(kind_of_code(406, text), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn a_locked_queue_is_read_from_the_reason() {
+        let locked =
+            "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'it's' in vhost '/'. It could be";
+        assert_eq!(queue_in(locked), Some("it's"));
+        assert_eq!(queue_in("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'"), Some("q"));
+        assert_eq!(queue_in("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), Some("q"));
+        assert_eq!(queue_in("ACCESS_REFUSED - login was refused"), None);
     }
 
     #[test]

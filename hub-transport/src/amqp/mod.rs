@@ -2,6 +2,7 @@
 //! bookkeeping of windows and deliveries, and the broker's error codes. It must not know either client.
 
 mod address;
+mod capabilities;
 mod check;
 mod codes;
 mod end;
@@ -15,8 +16,9 @@ mod tls;
 mod window;
 
 pub use address::AmqpAddress;
+pub use capabilities::RABBITMQ;
 pub use check::{check_message, check_name};
-pub use codes::{kind_of_code, size_limit};
+pub use codes::{kind_of_code, queue_in, size_limit};
 pub use end::{End, asked_for_end};
 pub use ledger::Ledger;
 pub use node::Node;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::session::MemorySession;
 use super::shared::SharedState;
-use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Transport};
+use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Topology, Transport};
 
 /// A broker in this process. Clones are the same broker.
 #[derive(Clone, Default)]
@@ -22,11 +22,28 @@ impl MemoryBroker {
         Self::default()
     }
 
+    /// A broker that can do only this: what it lacks it refuses (`Unsupported`) or ignores, as [`Capabilities`] says. It stands for
+    /// other brokers in tests.
+    #[must_use]
+    pub fn with_capabilities(capabilities: Capabilities) -> Self {
+        let broker = Self::default();
+        broker.state.lock().capabilities = capabilities;
+        broker
+    }
+
     /// The same with a limit on the size of a message body, in bytes.
     #[must_use]
     pub fn with_max_message_bytes(self, limit: usize) -> Self {
-        self.state.lock().max_message_bytes = Some(limit);
+        self.state.lock().capabilities.max_message_bytes = Some(limit);
         self
+    }
+
+    /// Makes exchanges, queues and bindings as the operators of a broker do, whatever its sessions may declare.
+    ///
+    /// # Errors
+    /// `Conflict` where something exists with other properties, `NotFound` where something to be bound does not exist.
+    pub fn provide(&self, topology: &Topology) -> Result<()> {
+        self.state.lock().provide(topology)
     }
 
     /// A way to connect to this broker.
@@ -35,7 +52,8 @@ impl MemoryBroker {
         Arc::new(MemoryTransport(self.state.clone()))
     }
 
-    /// Ends every session, as a crash of the broker does. What is durable stays.
+    /// Ends every session, as a crash of the broker does. What is durable stays; nothing, where the broker is not
+    /// [`Capabilities::durable`].
     pub fn restart(&self) {
         let mut state = self.state.lock();
         state.drop_sessions("the broker was restarted");
@@ -96,7 +114,7 @@ impl Transport for MemoryTransport {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { durable: true, reports_blocked: true, max_message_bytes: self.0.lock().max_message_bytes }
+        self.0.lock().capabilities
     }
 
     async fn connect(&self) -> Result<Arc<dyn Session>> {

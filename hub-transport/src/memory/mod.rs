@@ -5,6 +5,7 @@
 //! (messages by age, queues by disuse) is looked at when the queue is used, not by a timer.
 
 mod broker;
+mod limits;
 mod queue;
 mod routing;
 mod session;

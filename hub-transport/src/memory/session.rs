@@ -66,7 +66,7 @@ impl Session for MemorySession {
         let address = format!("amq.gen-{}", self.id);
         let queue = Queue::new(&address, QueueKind::Exclusive);
         broker.declare(self.id, &Topology::default().queue(queue))?;
-        let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: true };
+        let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: broker.capabilities.exclusive };
         let (consumer, deliveries) = broker.subscribe(self.id, &address, options)?;
         let settler = Arc::new(MemorySettler { state: self.state.clone(), consumer });
         Ok(Inbox { address, subscription: Subscription { deliveries, settler } })
@@ -117,7 +117,7 @@ impl Publisher for MemoryPublisher {
         message.headers.retain(|name, _| !name.starts_with("x-"));
         let mut broker = self.state.lock();
         broker.check_session(self.session, Operation::Publish)?;
-        if let Some(limit) = broker.max_message_bytes.filter(|limit| message.body.len() > *limit) {
+        if let Some(limit) = broker.capabilities.max_message_bytes.filter(|limit| message.body.len() > *limit) {
             let message = format!("the message has {} bytes, the broker takes {limit}", message.body.len());
             return Err(Error::new(ErrorKind::TooLarge, Operation::Publish, message));
         }

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::limits;
 use super::queue::{QueueState, Stored};
 use super::routing::Routes;
 use crate::message::Persistence;
 use crate::session::Death;
 use crate::topology::{Queue, QueueKind};
 use crate::{
-    Delivery, DeliveryTag, Error, ErrorKind, Health, Message, Operation, Outcome, Result, Settlement, SubscribeOptions,
-    Text, Topology,
+    Capabilities, Delivery, DeliveryTag, Error, ErrorKind, Health, Message, Operation, Outcome, Result, Settlement,
+    SubscribeOptions, Text, Topology,
 };
 
 /// Exchanges, queues, sessions and consumers.
-#[derive(Default)]
 pub(super) struct State {
-    pub(super) max_message_bytes: Option<usize>,
+    pub(super) capabilities: Capabilities,
     pub(super) away: bool,
     blocked: Option<String>,
     parked: VecDeque<Parked>,
@@ -49,6 +49,22 @@ struct Consumer {
     deliveries: Option<mpsc::UnboundedSender<Delivery>>,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            capabilities: Capabilities::all(),
+            away: false,
+            blocked: None,
+            parked: VecDeque::new(),
+            next: 0,
+            exchanges: HashMap::new(),
+            queues: HashMap::new(),
+            sessions: BTreeMap::new(),
+            consumers: HashMap::new(),
+        }
+    }
+}
+
 impl State {
     fn number(&mut self) -> u64 {
         self.next += 1;
@@ -60,7 +76,8 @@ impl State {
             return None;
         }
         let id = self.number();
-        let health = if let Some(reason) = &self.blocked { Health::Blocked(reason.clone()) } else { Health::Up };
+        let reason = self.blocked.as_ref().filter(|_| self.capabilities.reports_blocked);
+        let health = reason.map_or(Health::Up, |reason| Health::Blocked(reason.clone()));
         let (sender, receiver) = watch::channel(health);
         self.sessions.insert(id, sender);
         Some((id, receiver))
@@ -101,13 +118,17 @@ impl State {
 
     /// Forgets what does not outlive the broker. Quorum queues keep every message, as RabbitMQ's do.
     pub(super) fn forget_transient(&mut self) {
-        for queue in self.queues.values_mut().filter(|queue| queue.spec.kind != QueueKind::Quorum) {
-            queue.ready.retain(|stored| stored.message.persistence == Persistence::Persistent);
+        let is_durable = self.capabilities.durable;
+        for queue in self.queues.values_mut().filter(|queue| !is_durable || queue.spec.kind != QueueKind::Quorum) {
+            queue.ready.retain(|stored| is_durable && stored.message.persistence == Persistence::Persistent);
         }
     }
 
     pub(super) fn block(&mut self, reason: &str) {
         self.blocked = Some(reason.to_owned());
+        if !self.capabilities.reports_blocked {
+            return;
+        }
         self.sessions.values().for_each(|health| drop(health.send_replace(Health::Blocked(reason.to_owned()))));
     }
 
@@ -117,7 +138,9 @@ impl State {
             let outcome = self.route(parked.message);
             let _ = parked.outcome.send(outcome);
         }
-        self.sessions.values().for_each(|health| drop(health.send_replace(Health::Up)));
+        if self.capabilities.reports_blocked {
+            self.sessions.values().for_each(|health| drop(health.send_replace(Health::Up)));
+        }
     }
 
     pub(super) const fn is_blocked(&self) -> bool {
@@ -130,6 +153,16 @@ impl State {
 
     pub(super) fn declare(&mut self, session: u64, topology: &Topology) -> Result<()> {
         self.check_session(session, Operation::Declare)?;
+        limits::check_topology(&self.capabilities, topology)?;
+        self.make(Some(session), topology)
+    }
+
+    /// Makes what the operators of the broker want. Queues of sessions are none of it.
+    pub(super) fn provide(&mut self, topology: &Topology) -> Result<()> {
+        self.make(None, topology)
+    }
+
+    fn make(&mut self, session: Option<u64>, topology: &Topology) -> Result<()> {
         for exchange in &topology.exchanges {
             match self.exchanges.get(&exchange.name) {
                 Some(known) if known.exchange != *exchange => return Err(conflict("exchange", &exchange.name)),
@@ -153,15 +186,17 @@ impl State {
         Ok(())
     }
 
-    fn declare_queue(&mut self, session: u64, spec: &Queue) -> Result<()> {
+    fn declare_queue(&mut self, session: Option<u64>, spec: &Queue) -> Result<()> {
         self.expire_queue(&spec.name);
-        let owner = (spec.kind == QueueKind::Exclusive).then_some(session);
+        let owner = session.filter(|_| spec.kind == QueueKind::Exclusive);
         match self.queues.get_mut(&spec.name) {
-            Some(known) if known.owner.is_some_and(|holder| holder != session) => Err(Error::new(
+            Some(known) if limits::is_open_to_others(&self.capabilities, known.spec.kind) => Ok(()),
+            Some(known) if known.owner.is_some() && known.owner != session => Err(Error::new(
                 ErrorKind::InUse,
                 Operation::Declare,
                 format!("the queue {:?} is held exclusively", spec.name),
-            )),
+            )
+            .with_queue(Some(&spec.name))),
             Some(known) if !known.spec.is_same(spec) || known.owner != owner => Err(conflict("queue", &spec.name)),
             Some(known) => {
                 known.unused_since = Instant::now();
@@ -202,6 +237,7 @@ impl State {
 
     pub(super) fn ready(&self, session: u64, queue: &str) -> Result<u64> {
         self.check_session(session, Operation::Inspect)?;
+        limits::check_count(&self.capabilities)?;
         let queue = self.queues.get(queue).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, Operation::Inspect, format!("there is no queue {queue:?}"))
         })?;
@@ -212,7 +248,8 @@ impl State {
     pub(super) fn route(&mut self, message: Message) -> Outcome {
         let queues = self.queues_for(&message.exchange, &message.routing_key);
         if queues.is_empty() {
-            return if message.mandatory { Outcome::Unroutable } else { Outcome::Confirmed };
+            let is_returned = message.mandatory && self.capabilities.returns_unroutable;
+            return if is_returned { Outcome::Unroutable } else { Outcome::Confirmed };
         }
         let mut queues = queues.into_iter().peekable();
         while let Some(queue) = queues.next() {
@@ -239,8 +276,8 @@ impl State {
                 return queues;
             }
             match &routes.exchange.alternate {
-                Some(alternate) => here = alternate,
-                None => return Vec::new(),
+                Some(alternate) if self.capabilities.alternate_exchanges => here = alternate,
+                _ => return Vec::new(),
             }
         }
         Vec::new()
@@ -255,7 +292,8 @@ impl State {
     }
 
     fn dead_letter(&mut self, name: &str, stored: Stored, reason: &str) {
-        let Some(target) = self.queues.get(name).and_then(|queue| queue.spec.dead_letter.clone()) else { return };
+        let target = self.queues.get(name).and_then(|queue| queue.spec.dead_letter.clone());
+        let Some(target) = target.filter(|_| self.capabilities.dead_letters) else { return };
         let mut message = stored.message;
         message.exchange = target.exchange.into();
         message.routing_key = target.routing_key.map_or(message.routing_key, Text::from);
@@ -286,7 +324,7 @@ impl State {
                 queue.consumers.rotate_left(at + 1);
             }
             let (Some(stored), Some(consumer)) = (queue.ready.pop_front(), self.consumers.get_mut(&id)) else { return };
-            consumer.deliver(stored);
+            consumer.deliver(stored, self.capabilities.counts_deliveries);
         }
     }
 
@@ -297,15 +335,18 @@ impl State {
         options: SubscribeOptions,
     ) -> Result<(u64, mpsc::UnboundedReceiver<Delivery>)> {
         self.check_session(session, Operation::Subscribe)?;
+        limits::check_subscription(&self.capabilities, options)?;
         self.expire_queue(name);
-        let refuse = |kind, message: String| Err(Error::new(kind, Operation::Subscribe, message));
+        let refuse =
+            |kind, message: String| Err(Error::new(kind, Operation::Subscribe, message).with_queue(Some(name)));
         let id = self.number();
         let Some(queue) = self.queues.get_mut(name) else {
             return refuse(ErrorKind::NotFound, format!("no queue {name:?}"));
         };
         let consumers = &self.consumers;
         let held = queue.consumers.iter().any(|other| consumers.get(other).is_some_and(|other| other.exclusive));
-        if queue.owner.is_some_and(|owner| owner != session)
+        let is_open = limits::is_open_to_others(&self.capabilities, queue.spec.kind);
+        if (!is_open && queue.owner.is_some_and(|owner| owner != session))
             || held
             || (options.exclusive && !queue.consumers.is_empty())
         {
@@ -365,7 +406,7 @@ impl State {
         stored.deliveries += 1;
         stored.redelivered = true;
         let Some(queue) = self.queues.get_mut(name) else { return };
-        if queue.exceeds_limit(stored.deliveries) {
+        if self.capabilities.limits_deliveries && queue.exceeds_limit(stored.deliveries) {
             self.dead_letter(name, *stored, "delivery_limit");
         } else {
             queue.put(stored);
@@ -373,6 +414,7 @@ impl State {
     }
 
     pub(super) fn settle(&mut self, id: u64, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()> {
+        limits::check_settlement(&self.capabilities, settlement, multiple)?;
         let stale = || Error::new(ErrorKind::Stale, Operation::Settle, format!("delivery {} is not open", tag.0));
         let consumer = self.consumers.get_mut(&id).ok_or_else(stale)?;
         if !consumer.unsettled.contains_key(&tag.0) {
@@ -398,13 +440,13 @@ impl State {
 }
 
 impl Consumer {
-    fn deliver(&mut self, stored: Box<Stored>) {
+    fn deliver(&mut self, stored: Box<Stored>, is_counted: bool) {
         self.next_tag += 1;
         let delivery = Delivery {
             tag: DeliveryTag(self.next_tag),
             message: stored.message.clone(),
             redelivered: stored.redelivered,
-            delivery_count: Some(stored.deliveries),
+            delivery_count: is_counted.then_some(stored.deliveries),
             death: stored.death.clone(),
         };
         self.unsettled.insert(self.next_tag, stored);

@@ -8,15 +8,17 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::abilities;
 use super::backoff::Waits;
 use super::declare::{Conflict, declare};
 use super::event::{DeliveryRef, LinkEvent, LinkHealth};
+use super::one_by_one::OneByOne;
 use super::outbox::Current;
-use super::plan::{Foundation, Plan, SubscriptionId};
+use super::plan::{Foundation, Plan, Subscribe, SubscriptionId};
 use super::round::{Round, on_node};
 use super::shared::Shared;
 use crate::topology::QueueKind;
-use crate::{Error, ErrorKind, Health, Operation, Result, Session, Subscription, Transport};
+use crate::{Capabilities, Error, ErrorKind, Health, Operation, Result, Session, Settler, Subscription, Transport};
 
 /// A session that lived so long was a success: the waits begin anew.
 const STEADY: Duration = Duration::from_secs(5);
@@ -35,6 +37,7 @@ pub(super) enum Command {
 /// Keeps a link up.
 pub(super) struct Keeper {
     transport: Arc<dyn Transport>,
+    capabilities: Capabilities,
     plan: Plan,
     shared: Arc<Shared>,
     publisher: watch::Sender<Current>,
@@ -74,9 +77,12 @@ impl Keeper {
         events: mpsc::UnboundedSender<LinkEvent>,
     ) -> Self {
         let (ended, from_ended) = mpsc::unbounded_channel();
+        let capabilities = transport.capabilities();
+        let plan = abilities::adapt(plan, &capabilities);
         let paused = plan.subscriptions.iter().enumerate().filter(|(_, wanted)| wanted.paused);
         Self {
             transport,
+            capabilities,
             paused: paused.map(|(at, _)| SubscriptionId(at)).collect(),
             plan,
             shared,
@@ -146,8 +152,8 @@ impl Keeper {
         let text = cause.to_string();
         let queues = &self.plan.topology.queues;
         // Another program of the owner's kind holds the owner's own queue. The owner knows what that means, and says it.
-        let is_for_owner = cause.kind() == ErrorKind::InUse
-            && queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && text.contains(&queue.name));
+        let is_for_owner =
+            queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && cause.is_in_use(&queue.name));
         if is_for_owner || self.reported.as_ref() == Some(&text) {
             tracing::debug!(
                 broker,
@@ -179,7 +185,9 @@ impl Keeper {
     /// Declares what is missing of the foundation.
     async fn lay_foundation(&self, session: &dyn Session) -> Result<()> {
         if let Some(Foundation { queue, topology }) = &self.plan.foundation {
-            match session.ready(queue).await {
+            let missing = || Error::new(ErrorKind::NotFound, Operation::Inspect, "it cannot be looked for");
+            let found = if self.capabilities.counts { session.ready(queue).await } else { Err(missing()) };
+            match found {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     session.declare(topology).await.map_err(|error| match error.kind() {
@@ -213,7 +221,7 @@ impl Keeper {
         }
         for (at, wanted) in self.plan.subscriptions.iter().enumerate() {
             if !self.paused.contains(&SubscriptionId(at)) {
-                let subscription = session.subscribe(&wanted.queue, wanted.options).await?;
+                let subscription = self.start(session, wanted).await?;
                 subscriptions.push((SubscriptionId(at), subscription));
             }
         }
@@ -237,6 +245,9 @@ impl Keeper {
 
     /// Declares the topology, and says once of each queue that it is another than it should be.
     async fn declare(&mut self, session: &dyn Session) -> Result<()> {
+        if !self.capabilities.declares {
+            return abilities::use_existing(session, &self.plan, &self.capabilities).await;
+        }
         self.lay_foundation(session).await?;
         for conflict in declare(session, &self.plan.topology).await? {
             if self.conflicts.insert(conflict.clone()) {
@@ -254,9 +265,16 @@ impl Keeper {
 
     async fn subscribe(&mut self, session: &dyn Session, id: SubscriptionId) -> Result<()> {
         let Some(wanted) = self.plan.subscriptions.get(id.0) else { return Ok(()) };
-        let subscription = session.subscribe(&wanted.queue, wanted.options).await?;
+        let subscription = self.start(session, wanted).await?;
         self.flow(id, subscription);
         Ok(())
+    }
+
+    async fn start(&self, session: &dyn Session, wanted: &Subscribe) -> Result<Subscription> {
+        match session.subscribe(&wanted.queue, wanted.options).await {
+            Err(error) if !self.capabilities.declares => Err(abilities::explained(error, &wanted.queue)),
+            started => started,
+        }
     }
 
     /// Leads a subscription's deliveries into the link's events.
@@ -264,12 +282,17 @@ impl Keeper {
         self.epochs += 1;
         let epoch = self.epochs;
         let Subscription { mut deliveries, settler } = subscription;
+        let one_by_one = (!self.capabilities.acknowledges_many).then(|| Arc::new(OneByOne::new(Arc::clone(&settler))));
+        let settler = one_by_one.clone().map_or(settler, |one_by_one| one_by_one as Arc<dyn Settler>);
         self.shared.settlers.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch, settler);
         self.flowing.insert(id, epoch);
         let (events, ended) = (self.events.clone(), self.ended.clone());
         tokio::spawn(async move {
             while let Some(delivery) = deliveries.recv().await {
                 let at = DeliveryRef { epoch, subscription: id, tag: delivery.tag };
+                if let Some(one_by_one) = &one_by_one {
+                    one_by_one.note(at.tag);
+                }
                 if events.send(LinkEvent::Delivery(id, at, delivery)).is_err() {
                     return;
                 }

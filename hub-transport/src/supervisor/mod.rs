@@ -5,14 +5,19 @@
 //! knows whether it should go out again. A subscription that ends under a living session is declared and
 //! started again; if that fails, the session is given up and dialled anew.
 //!
+//! What the backend cannot do ([`crate::Capabilities`]) is not asked of it: topologies lose what cannot be declared, deliveries are
+//! settled one by one, and on a broker with a fixed topology the queues are looked for instead of declared.
+//!
 //! A broker may have several nodes. Whichever fails is followed by the next one at once; only when all have failed, one
 //! after the other, there is a wait.
 
+mod abilities;
 mod backoff;
 mod declare;
 mod event;
 mod keeper;
 mod link;
+mod one_by_one;
 mod outbox;
 mod plan;
 mod round;

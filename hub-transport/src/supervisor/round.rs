@@ -53,7 +53,7 @@ impl Round {
             (None, Some(first)) if self.is_complete() => (first.kind(), first.operation()),
             (None, _) => (ErrorKind::Unreachable, Operation::Connect),
         };
-        Arc::new(Error::new(kind, operation, message))
+        Arc::new(Error::new(kind, operation, message).with_queue(retryable.and_then(|failure| failure.queue())))
     }
 }
 
@@ -62,7 +62,8 @@ pub(super) fn on_node(failure: Arc<Error>, session: &dyn Session, nodes: usize) 
     match session.node() {
         Some(node) if nodes > 1 => {
             let message = format!("{node}: {}", failure.message());
-            Arc::new(Error::new(failure.kind(), failure.operation(), message).with_source(failure))
+            let named = Error::new(failure.kind(), failure.operation(), message).with_queue(failure.queue());
+            Arc::new(named.with_source(failure))
         }
         _ => failure,
     }
@@ -130,6 +131,14 @@ mod tests {
         round.add(denied("r1"));
         round.add(refused("r2"));
         assert!(round.cause().is_retryable());
+    }
+
+    #[test]
+    fn a_queue_in_use_is_known_whatever_happened_to_other_nodes() {
+        let mut round = Round::of(2);
+        round.add(refused("r1"));
+        round.add(Arc::new(failure(ErrorKind::InUse, "it is locked").with_queue(Some("q"))));
+        assert!(round.cause().is_in_use("q") && !round.cause().is_in_use("other"));
     }
 
     #[test]

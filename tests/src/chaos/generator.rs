@@ -160,7 +160,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::chaos::evaluate;
+    use crate::chaos::expected::expected;
+    use crate::evaluator::Status;
 
     #[test]
     fn every_job_can_be_evaluated_and_the_same_seed_makes_the_same_jobs() {
@@ -174,8 +175,7 @@ mod tests {
             assert_eq!(job, make(seed));
             let names = job["tasks"].as_array().unwrap().iter().map(|task| task["name"].as_str().unwrap());
             let ids = names.map(|name| (name.to_owned(), format!("id of {name}"))).collect();
-            let expected = evaluate(&job, &ids);
-            failed += u32::from(expected.status == "FAILED");
+            failed += u32::from(expected(&job, ids).status == Status::Failed);
             for task in job["tasks"].as_array().unwrap() {
                 *kinds.entry(task["task_name"].as_str().unwrap().to_owned()).or_default() += 1;
             }

@@ -1,7 +1,7 @@
 //! A Hub under faults: random jobs, random faults, and an evaluator that computes the expected results.
 
 mod chance;
-mod evaluator;
+mod expected;
 mod faults;
 mod generator;
 mod left_over;
@@ -11,7 +11,6 @@ mod settings;
 mod traffic;
 
 pub use chance::Chance;
-pub use evaluator::{Expected, evaluate};
 pub use faults::{Fault, FaultInjector};
 pub use generator::generate;
 pub use left_over::Mark;

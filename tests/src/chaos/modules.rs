@@ -19,7 +19,7 @@ def note(task_id):
     os.close(file)
 "#;
 
-/// Name, and the function after its `def`. The evaluator knows what each returns, in its own words.
+/// Name, and the function after its `def`. `expected.rs` says what each returns.
 const FUNCTIONS: [(&str, &str); 9] = [
     ("total", "total(*values):\n    note(total.state.id)\n    return sum(values) % 1000003"),
     (

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use super::{Chance, evaluate};
+use super::Chance;
+use super::expected::compare;
 use crate::{DEADLINE, breathe};
 
 /// How long one question may take before it is asked again.
@@ -256,33 +257,4 @@ impl Lane {
         breathe().await;
         Ok(())
     }
-}
-
-/// Compares a record with what the evaluator says.
-fn compare(job: &Value, record: &Value) -> Result<(), String> {
-    let tasks = record["tasks"].as_array().map_or(&[][..], Vec::as_slice);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let expected = evaluate(job, &tasks.iter().map(|task| (text(&task["name"]), text(&task["id"]))).collect());
-    let differs = |what: &str| Err(format!("{what} of {job} should be as in {expected:#?}, and is {record:#}"));
-    if record["status"] != expected.status || record["output"] != expected.output {
-        return differs("status and output");
-    }
-    if tasks.len() != expected.tasks.len() {
-        return differs("the number of tasks");
-    }
-    for task in tasks {
-        let Some((status, data)) = expected.tasks.get(task["name"].as_str().unwrap_or_default()) else {
-            return differs("the names");
-        };
-        let mirrored = task["task_name"] == "mirror";
-        let same = match (mirrored, *status) {
-            (_, "FAILED" | "UPSTREAM_FAILED") => true,
-            (true, _) => task["data"]["args"] == data["args"] && task["data"]["kwargs"] == data["kwargs"],
-            (false, _) => task["data"] == *data,
-        };
-        if task["status"] != *status || !same {
-            return differs(&format!("task {}", task["name"]));
-        }
-    }
-    Ok(())
 }

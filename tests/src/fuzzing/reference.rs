@@ -8,6 +8,8 @@ use hub_core::Json;
 use hub_core::job::{Attribute, FillError, Job, Limits, ProblemCode, Template, Values};
 use serde_json::{Value, json};
 
+use crate::evaluator::walk;
+
 /// The tasks of the job. One of them has a name that no reference can reach.
 const TASKS: [&str; 4] = ["a", "b_c", "_d", "ä"];
 /// The task in whose arguments the string stands. It is not referred to: that would be a cycle.
@@ -93,8 +95,8 @@ fn check_string(string: &str, style: Style, returned: &Json) -> bool {
             let path: String = form.path.iter().map(|step| format!(".{step}")).collect();
             assert_eq!(format!("_{name}.{word}{path}"), string, "put together again");
             let whole = look_up(form.task, form.attribute, returned).map_or(Value::Null, |json| json.to_value());
-            match (filled, walk(whole, &form.path)) {
-                (Ok(filled), Ok(value)) => assert_eq!(filled.to_value(), around(&value, style), "{text}"),
+            match (filled, walk(&whole, &form.path)) {
+                (Ok(filled), Ok(value)) => assert_eq!(filled.to_value(), around(value, style), "{text}"),
                 (Err(FillError::Missing(missing)), Err(step)) => assert_eq!(missing.step, step, "{missing}\n{text}"),
                 (filled, value) => panic!("{string:?} became {filled:?}, not {value:?}"),
             }
@@ -130,20 +132,6 @@ fn form(text: &str) -> Option<Form<'_>> {
 fn taken_apart(reference: &hub_core::job::Reference) -> Form<'_> {
     let path = reference.path.iter().map(|step| &**step).collect();
     Form { task: reference.task, attribute: reference.attribute, path }
-}
-
-/// The value at the end of a path, or the step that found nothing.
-fn walk(mut here: Value, path: &[&str]) -> Result<Value, usize> {
-    for (step, key) in path.iter().enumerate() {
-        let is_index = *key == "0" || (!key.starts_with('0') && key.bytes().all(|byte| byte.is_ascii_digit()));
-        let next = match &here {
-            Value::Object(object) => object.get(*key),
-            Value::Array(list) if is_index => key.parse::<usize>().ok().and_then(|index| list.get(index)),
-            _ => None,
-        };
-        here = next.cloned().ok_or(step)?;
-    }
-    Ok(here)
 }
 
 fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use hub_core::Json;
 use hub_engine::operations::RequestError;
 use hub_engine::wire::{
-    ControlMessage, FromWorker, Heartbeat, HeldAttempt, JobMessage, Names, Replies, Reply, ReplyFor, Request,
-    RequestMessage, ResultMessage, RunningAttempt, TaskMessage, VERSION, WireError, encode,
+    ControlMessage, FromWorker, Heartbeat, HeldAttempt, JobMessage, Names, Replies, Reply, ReplyFor, RequestMessage,
+    ResultMessage, RunningAttempt, TaskMessage, VERSION, WireError, encode,
 };
 use hub_transport::Message;
 use serde::Serialize;
@@ -105,8 +105,8 @@ fn check_result(bytes: &[u8]) -> bool {
 }
 
 fn check_request(bytes: &[u8]) -> bool {
-    let request = match Request::decode(bytes) {
-        Ok(request) => request,
+    let request = match RequestMessage::decode(bytes) {
+        Ok(message) => message.request,
         Err(error) => {
             check_error(&error);
             return false;
@@ -114,7 +114,8 @@ fn check_request(bytes: &[u8]) -> bool {
     };
     let shown = format!("{request:?}");
     let written = encode(&RequestMessage { v: VERSION, request });
-    let again = Request::decode(&written).unwrap_or_else(|error| panic!("{shown} cannot be read again: {error}"));
+    let again = RequestMessage::decode(&written);
+    let again = again.unwrap_or_else(|error| panic!("{shown} cannot be read again: {error}")).request;
     assert_eq!(shown, format!("{again:?}"));
     assert_eq!(written, encode(&RequestMessage { v: VERSION, request: again }));
     true

@@ -7,6 +7,7 @@ use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, TaskId};
 
 use super::plans::Plan;
+use crate::evaluator::Job;
 
 /// Everything that was kept.
 pub struct Facts {
@@ -17,6 +18,8 @@ pub struct Facts {
 pub struct Fact {
     /// What was planned.
     pub plan: Plan,
+    /// The planned job, as the evaluator reads it.
+    pub job: Job,
     /// Whether the store has it.
     pub added: bool,
     /// How it stands, once it has changed since it was added.
@@ -31,6 +34,7 @@ impl Facts {
     pub fn new(plans: &[Plan]) -> Self {
         let fact = |plan: &Plan| Fact {
             plan: plan.clone(),
+            job: Job::of(&plan.job),
             added: false,
             state: None,
             tasks: vec![TaskState::pending(); plan.job["tasks"].as_array().map_or(0, Vec::len)],

@@ -3,15 +3,15 @@
 //! The dispatchers and workers are the real ones. Around them everything is simulated: the clock, the way to the
 //! broker, the disk under the store, what tasks do, and the clients. A process dies between any two of its steps;
 //! connections break, messages are late, doubled and overtaken, commits and readings fail, the broker goes away.
-//! An oracle sees all that happens and holds it to the [`invariants`]; the [`evaluator`] works out on its own what
-//! every job must come to. When the faults are over, progress is demanded.
+//! An oracle sees all that happens and holds it to the [`invariants`]; the [evaluator](crate::evaluator) computes what every job must
+//! give. When the faults are over, progress is demanded.
 
 pub mod clients;
 pub mod connection;
 mod daemons;
 pub mod dice;
-pub mod evaluator;
 pub mod event;
+pub mod expected;
 pub mod facts;
 mod faults;
 pub mod invariants;

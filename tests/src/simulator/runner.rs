@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::Json;
-use hub_core::state::{ErrorKind, TaskError};
-use hub_engine::runner::{Catalogue, Language, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_core::state::ErrorKind;
+use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ impl SimRunner {
         Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0 })
     }
 
-    async fn run_module(&self, module: Module, run: Run, stop: &CancellationToken) -> Outcome {
+    async fn run_module(&self, module: Module, run: Run, stop: &CancellationToken) -> TaskReport {
         let world = self.process.world();
         let takes = module.duration(&world.dice);
         let value = work::value(&run.args, &run.kwargs, run.number);
@@ -43,7 +43,7 @@ impl SimRunner {
         world.tell(Event::RunBegan(run));
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Outcome::Cancelled,
+            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
             () = world.pass(takes) => {}
         }
         if module.kills() {
@@ -51,17 +51,14 @@ impl SimRunner {
         }
         self.process.step().await;
         world.tell(Event::RunEnded(number, task, matches!(module, Module::Sum | Module::Slow | Module::Rare)));
-        match module {
-            Module::Fail => {
-                let error = TaskError { kind: ErrorKind::TaskFailed, type_name: None, traceback: None };
-                Outcome::Failed { msg: "as planned".to_owned(), error }
-            }
+        TaskReport::silent(match module {
+            Module::Fail => Outcome::failed(ErrorKind::TaskFailed, "as planned"),
             Module::Launch => {
                 tokio::spawn(clients::end_outside(Arc::clone(&self.simulation), number, task, value));
                 Outcome::Launched { data: json!({"launched": number}).into() }
             }
             _ => Outcome::Success { data: Json::from(value) },
-        }
+        })
     }
 }
 
@@ -70,12 +67,12 @@ impl Runner for SimRunner {
     async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
         self.process.step().await;
         if !self.catalogue.borrow().tasks.contains_key(&*request.task_name) {
-            return TaskReport::silent(Outcome::Unknown);
+            return TaskReport::without(NoOutcome::Unknown);
         }
         let world = self.process.world();
         if world.dice.falls(world.weather.not_begun) {
             world.pass(world.dice.millis(0, 30)).await;
-            return TaskReport::silent(Outcome::NotBegun);
+            return TaskReport::without(NoOutcome::NotBegun);
         }
         let run = Run {
             number: self.process.world().number(),
@@ -85,7 +82,7 @@ impl Runner for SimRunner {
             args: request.args.to_value(),
             kwargs: request.kwargs.to_value(),
         };
-        TaskReport::silent(self.run_module(Module::named(&request.task_name), run, &stop).await)
+        self.run_module(Module::named(&request.task_name), run, &stop).await
     }
 
     fn has_room_ahead(&self, _module: &str) -> bool {

@@ -201,9 +201,6 @@ fn within(outcome: Outcome, limit: usize) -> Outcome {
     };
     match OutOfBounds::check(data, limit) {
         Ok(()) => outcome,
-        Err(why) => {
-            let error = TaskError { kind: why.kind(), type_name: None, traceback: None };
-            Outcome::Failed { msg: why.to_string().into(), error: Some(Arc::new(error)) }
-        }
+        Err(why) => Outcome::failed(why.kind(), why.to_string()),
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::job::Limits;
 use crate::state::{ErrorKind, TaskError};
 use crate::{Attempt, Json, TaskId, TaskStatus, Unreadable};
@@ -209,12 +211,23 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// A failure of this kind, with nothing more to say than the message.
+    #[must_use]
+    pub fn failed(kind: ErrorKind, msg: impl Into<Arc<str>>) -> Self {
+        let error = TaskError { kind, type_name: None, traceback: None };
+        Self::Failed { msg: msg.into(), error: Some(Arc::new(error)) }
+    }
+}
+
 /// Why a worker gives an issue back without having run it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Returned {
     /// It has no such module.
     UnknownModule,
-    /// Its slots are held by tasks that run long.
+    /// It cannot run it now: its slots are held by tasks that run long, or its machine is short of processes,
+    /// descriptors or memory.
     Busy,
     /// It stops.
     Draining,

@@ -16,7 +16,7 @@ use crate::dispatcher::batch::Answer;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::ParsePermit;
-use crate::operations::{RequestError, RequestErrorKind};
+use crate::operations::{RequestError, RequestErrorKind, StoreHealth};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
@@ -127,7 +127,9 @@ impl Driver {
                 let _ = answer.send(workers);
             }
             Ask::Stats(answer) => {
-                let _ = answer.send((self.machine.stats(), self.store_works.load(Ordering::Relaxed)));
+                let works = self.store_works.load(Ordering::Relaxed);
+                let store = if works { StoreHealth::Up } else { StoreHealth::Failing };
+                let _ = answer.send((self.machine.stats(), store));
             }
         }
     }

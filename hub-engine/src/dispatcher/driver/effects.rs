@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hub_core::action::{Assignment, Change};
 use hub_core::machine::{EndedJob, Published};
-use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,8 +14,8 @@ use super::{Driver, End, sleep_until_instant};
 use crate::clock::now;
 use crate::dispatcher::batch::{Answer, Batch};
 use crate::dispatcher::discard::{LARGE, discard};
-use crate::dispatcher::inputs::{Ended, FinalOutcome, Input};
-use crate::dispatcher::publish::{self, Issue};
+use crate::dispatcher::inputs::{Ended, Input};
+use crate::dispatcher::publish::{self, FinalOutcome, Issue, Outcomes};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 use crate::wire::HeldAttempt;
@@ -46,7 +45,7 @@ impl Driver {
         // What is cancelled must be in the store before it is stopped, as in the turn that began it.
         self.pending.commit_first |= self.machine.is_sweeping();
         self.machine.poll_actions(now(), &mut self.actions);
-        let effects = self.pending.absorb(&mut self.actions);
+        let effects = self.pending.absorb(&mut self.actions, self.events.are_recorded());
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
             self.refused.remove(&id);
@@ -60,8 +59,10 @@ impl Driver {
                 discard(ended, tasks);
             }
         }
-        for pool in effects.probes {
-            publish::probe(&self.link, &self.settings.names, pool, self.inputs.clone());
+        // A broker that cannot count is not asked: what it loses is not noticed then.
+        for pool in effects.probes.into_iter().filter(|_| self.capabilities.counts) {
+            let inputs = self.inputs.clone();
+            publish::probe(&self.link, &self.settings.names, pool, move |depth| drop(inputs.send(Input::Depth(depth))));
         }
         let wait = self.pending.commit_first || self.committing.as_ref().is_some_and(|batch| batch.commit_first);
         let (mut assignments, mut stops) = (effects.assignments, effects.stops);
@@ -88,7 +89,10 @@ impl Driver {
     pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<HeldAttempt>) {
         if !assignments.is_empty() {
             let exchange = self.settings.names.tasks().into();
-            let issues = assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment)).collect();
+            // Without an alternate exchange a task that no queue takes has to come back another way.
+            let mandatory = !self.capabilities.alternate_exchanges;
+            let issues =
+                assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment, mandatory)).collect();
             self.publish_issues(batch, issues);
         }
         if !stops.is_empty() {
@@ -99,18 +103,17 @@ impl Driver {
     fn publish_issues(&mut self, batch: u64, issues: Vec<Issue>) {
         if !issues.is_empty() {
             self.batches.publishing(batch);
-            self.publishing_bytes += issues.iter().map(Issue::bytes).sum::<usize>();
-            publish::issues(&self.link, issues, batch, self.inputs.clone());
+            let bytes = issues.iter().map(Issue::bytes).sum::<usize>();
+            self.publishing_bytes += bytes;
+            let inputs = self.inputs.clone();
+            publish::issues(&self.link, issues, move |outcomes| {
+                let _ = inputs.send(Input::Published { batch, bytes, outcomes });
+            });
         }
     }
 
     /// A part of a batch's issues has outcomes.
-    pub(super) fn handle_published(
-        &mut self,
-        batch: u64,
-        bytes: usize,
-        outcomes: Vec<(TaskId, Attempt, FinalOutcome)>,
-    ) {
+    pub(super) fn handle_published(&mut self, batch: u64, bytes: usize, outcomes: Outcomes) {
         self.publishing_bytes -= bytes;
         let (mut again, now) = (Vec::new(), now());
         for (task, attempt, outcome) in outcomes {
@@ -182,6 +185,7 @@ impl Driver {
 
     pub(super) fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
+        self.events.publish(batch.notices);
         batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {
@@ -283,11 +287,7 @@ impl Driver {
             }
         }
         self.acks.send_all(&self.link).await;
-        self.replier.flush().await;
-        let refused = self.replier.refused();
-        if refused > 0 {
-            tracing::info!(messages = refused, "messages that were not answered because of their reply_to");
-        }
+        self.desk.close().await;
         if let Err(error) = self.link.close(deadline.saturating_duration_since(Instant::now())).await {
             tracing::warn!(%error, "the connection did not end well");
         }

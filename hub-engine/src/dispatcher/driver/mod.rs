@@ -15,26 +15,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use hub_core::JobId;
 use hub_core::action::Action;
 use hub_core::machine::Machine;
-use hub_core::{JobId, Steady};
+use hub_transport::{Capabilities, Delivery};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
-use hub_transport::{Delivery, ErrorKind};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::batches::{Batches, Done};
+use super::desk::FrontDesk;
 use super::inputs::{Cancelling, Ended, Input};
 use super::lately::{Lately, Lookups};
-use super::local::LocalHub;
-use super::replies::Replier;
-use super::requests::Requests;
+use super::publish::{self, Depth};
 use super::room::Room;
 use super::settings::{DEAD, DispatcherSettings, HEARTBEATS, JOBS, REQUESTS, RESULTS, UNROUTED};
-use super::{publish, requests};
 use crate::acks::Acks;
 use crate::clock::{now, sleep_until, steady};
+use crate::events::Events;
 use crate::operations::RequestError;
 use crate::store::{Store, StoreError};
 use echo::Echo;
@@ -59,10 +58,13 @@ pub(super) struct Driver {
     store: Arc<dyn Store>,
     store_works: Arc<AtomicBool>,
     link: Link,
-    replier: Replier,
     settings: DispatcherSettings,
-    hub: Arc<LocalHub>,
-    requests: Requests,
+    /// What the broker can do.
+    capabilities: Capabilities,
+    /// Where clients are answered.
+    desk: Arc<FrontDesk>,
+    /// What changes, for watchers.
+    events: Events,
     inputs: mpsc::UnboundedSender<Input>,
     ready: watch::Sender<bool>,
     /// Why the loop gave up, if it did.
@@ -105,10 +107,11 @@ impl Driver {
         machine: Machine,
         store: Arc<dyn Store>,
         link: Link,
-        replier: Replier,
         acks: Acks,
         settings: DispatcherSettings,
-        hub: Arc<LocalHub>,
+        capabilities: Capabilities,
+        desk: Arc<FrontDesk>,
+        events: Events,
         inputs: mpsc::UnboundedSender<Input>,
         ready: watch::Sender<bool>,
         broken: watch::Sender<Option<Arc<StoreError>>>,
@@ -118,18 +121,17 @@ impl Driver {
     ) -> Self {
         let mut batches = Batches::default();
         batches.open(0);
-        let replier_of_requests = replier.clone();
         Self {
             machine,
             store,
             store_works: Arc::new(AtomicBool::new(true)),
-            replier,
             link,
             echo: Echo::new(settings.echo_interval()),
             echo_key: settings.names.echo_key(id),
             settings,
-            requests: Requests::new(Arc::clone(&hub), replier_of_requests, inputs.clone()),
-            hub,
+            capabilities,
+            desk,
+            events,
             inputs,
             ready,
             broken,
@@ -211,8 +213,7 @@ impl Driver {
             }
             LinkEvent::Down { cause, .. } => {
                 // Two with stores of their own would take each other's results.
-                let is_taken = cause.kind() == ErrorKind::InUse
-                    && cause.message().contains(&self.settings.names.dispatcher_lock());
+                let is_taken = cause.is_in_use(&self.settings.names.dispatcher_lock());
                 if is_taken && !self.stands_by {
                     tracing::warn!(
                         hub = self.settings.names.hub(),
@@ -228,17 +229,17 @@ impl Driver {
             LinkEvent::Blocked(_) | LinkEvent::Unblocked => {}
             LinkEvent::Delivery(JOBS, at, delivery) => {
                 self.acks.note(at);
-                requests::submissions(&self.hub, &self.replier, at, delivery);
+                self.desk.take_jobs(at, delivery);
             }
             LinkEvent::Delivery(RESULTS, at, delivery) => self.handle_report(at, delivery),
             LinkEvent::Delivery(REQUESTS, at, delivery) => {
                 self.acks.note(at);
-                self.requests.answer(at, delivery);
+                self.desk.take_request(at, delivery);
             }
             // A client may submit while the first dispatcher still declares what leads to its queue.
             LinkEvent::Delivery(UNROUTED, at, delivery) if self.settings.names.is_submission(&delivery.message) => {
                 self.acks.note(at);
-                requests::submissions(&self.hub, &self.replier, at, delivery);
+                self.desk.take_jobs(at, delivery);
             }
             LinkEvent::Delivery(HEARTBEATS, at, delivery) => {
                 if delivery.message.routing_key == self.echo_key {
@@ -277,7 +278,7 @@ impl Driver {
             Input::Refused { number, changes, change, why } => self.handle_refused(number, changes, change, &why),
             Input::StoreBroken(error) => return Some(End::GiveUp(error)),
             Input::NothingKept(at) | Input::Answered(at) => self.acks.done(at),
-            Input::Depth { pool, ready, asked } => self.handle_depth(&pool, ready, asked),
+            Input::Depth(depth) => self.handle_depth(&depth),
             Input::Stop(grace) => return Some(End::Stop(grace)),
         }
         None
@@ -294,11 +295,11 @@ impl Driver {
         done.ordered.into_iter().for_each(|(delivery, count)| self.acks.done_up_to(delivery, count));
     }
 
-    fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) {
-        let lost = self.machine.handle_depth(pool, ready, asked);
+    fn handle_depth(&mut self, Depth { pool, ready, asked }: &Depth) {
+        let lost = self.machine.handle_depth(pool, *ready, *asked);
         if lost > 0 {
             tracing::warn!(
-                pool,
+                %pool,
                 tasks = lost,
                 "the broker has lost messages of these tasks, or their results: they are handed out again. If this comes \
                  again, a policy may remove messages: {} and {} must have no message TTL and no maximum length \

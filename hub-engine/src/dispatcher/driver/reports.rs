@@ -1,8 +1,6 @@
 //! What workers and the broker report: starts, results, heartbeats, and what went astray.
 
-use std::sync::Arc;
-
-use hub_core::machine::{DeadLetter, Heard, Outcome, Published, Returned, TaskResult, Verdict, WorkerReport};
+use hub_core::machine::{DeadLetter, Heard, Published, Verdict, WorkerReport};
 use hub_core::{Attempt, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use hub_transport::{Death, Delivery, Message};
@@ -10,11 +8,9 @@ use hub_transport::{Death, Delivery, Message};
 use super::Driver;
 use crate::clock::{now, steady};
 use crate::dispatcher::batch::Answer;
-use crate::dispatcher::replies::ReplyTo;
-use crate::dispatcher::requests;
-use crate::dispatcher::{local, publish};
+use crate::dispatcher::publish;
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
-use crate::wire::{FromWorker, Heartbeat, ResultMessage, ResultStatus, Results, ReturnReason, TaskEnded};
+use crate::wire::{FromWorker, Heartbeat, ResultMessage, Results};
 
 impl Driver {
     /// A message of the results queue.
@@ -29,14 +25,13 @@ impl Driver {
                 self.hold(at, true);
             }
             Ok(ResultMessage::Posted(update)) => {
-                let reply = self.replier.reply_to(&delivery.message);
-                self.handle_posted(update, reply);
+                self.handle_posted(update, &delivery.message);
                 self.hold(at, true);
             }
             Err(error) => {
                 tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "ignored a result");
                 let refusal = RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
-                self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
+                self.desk.refuse(&delivery.message, refusal);
                 self.hold(at, true);
             }
         }
@@ -48,28 +43,16 @@ impl Driver {
         tracing::warn!(%exchange, %key, "refused {what}: it came by another exchange or under another key than it must");
         let message = format!("{what} under the key {key:?} of the exchange {exchange:?} is not accepted");
         let refusal = RequestError::new(RequestErrorKind::InvalidRequest, message);
-        self.replier.send::<()>(&self.replier.reply_to(&delivery.message), Err(refusal));
+        self.desk.refuse(&delivery.message, refusal);
     }
 
     /// A result from outside, from the results queue.
-    fn handle_posted(&mut self, update: ResultUpdate, reply: ReplyTo) {
-        let task = update.id;
-        match self.post(task, local::update_of(&update)) {
-            Some(outcome) => {
-                if let Err(error) = &outcome {
-                    tracing::warn!(%task, %error, "refused a result from outside");
-                }
-                let replier = self.replier.clone();
-                let tell = move || replier.send(&reply, outcome.map(|()| requests::Id { id: task }));
-                self.pending.answers.push(Answer::new(tell));
-            }
-            // The job may have ended a moment ago: the store is asked when it knows.
-            None => {
-                let (hub, replier) = (Arc::clone(&self.hub), self.replier.clone());
-                let tell = move || requests::posted_late(&hub, &replier, reply, update);
-                self.pending.answers.push(Answer::new(tell));
-            }
-        }
+    fn handle_posted(&mut self, update: ResultUpdate, message: &Message) {
+        let answer = match self.post(update.id, update.to_update()) {
+            Some(outcome) => Answer::new(self.desk.posted(message, update.id, outcome)),
+            None => Answer::new(self.desk.posted_late(message, update)),
+        };
+        self.pending.answers.push(answer);
     }
 
     pub(super) fn handle_worker(&mut self, report: FromWorker) {
@@ -82,17 +65,12 @@ impl Driver {
                 }
             }
             FromWorker::Returned(returned) => {
-                let why = match returned.reason {
-                    ReturnReason::UnknownModule => Returned::UnknownModule,
-                    ReturnReason::Busy => Returned::Busy,
-                    ReturnReason::Draining => Returned::Draining,
-                };
                 let attempt = Attempt { attempt: returned.attempt, incarnation: returned.incarnation };
-                note(self.machine.handle_returned(returned.id, attempt, why, &returned.worker, now));
+                note(self.machine.handle_returned(returned.id, attempt, returned.reason, &returned.worker, now));
             }
             FromWorker::Results(Results { worker, results, .. }) => {
                 for ended in results {
-                    note(self.machine.handle_result(task_result(ended, &worker), now));
+                    note(self.machine.handle_result(ended.into_result(&worker), now));
                 }
             }
         }
@@ -179,26 +157,6 @@ fn is_removed_by_policy(death: &Death) -> bool {
 fn note(verdict: Verdict) {
     if verdict != Verdict::Applied {
         tracing::debug!(?verdict, "a report changed nothing");
-    }
-}
-
-fn task_result(ended: TaskEnded, worker: &Arc<str>) -> TaskResult {
-    let took = ended.took();
-    let outcome = match ended.status {
-        ResultStatus::Success => Outcome::Success { data: ended.data.unwrap_or_else(hub_core::Json::null) },
-        ResultStatus::Running => Outcome::Launched { data: ended.data.unwrap_or_else(hub_core::Json::null) },
-        ResultStatus::Failed => Outcome::Failed {
-            msg: ended.msg.unwrap_or_else(|| "the task failed without saying why".into()),
-            error: ended.error.map(Arc::new),
-        },
-    };
-    TaskResult {
-        task: ended.id,
-        attempt: Attempt { attempt: ended.attempt, incarnation: ended.incarnation },
-        took,
-        outcome,
-        log: ended.log,
-        worker: Arc::clone(worker),
     }
 }
 

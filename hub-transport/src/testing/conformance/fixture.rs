@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::Transport;
+use crate::{Topology, Transport};
 
 /// A broker to be tested, and the means to disturb it.
 #[async_trait]
@@ -21,4 +21,8 @@ pub trait Fixture: Send + Sync {
     async fn unblock(&self);
     /// Deletes a queue.
     async fn delete_queue(&self, name: &str);
+    /// Makes what is in `topology` exist, as the broker's operators do. Asked only of a backend that cannot declare.
+    async fn provide(&self, topology: &Topology) {
+        panic!("a fixture of a backend that cannot declare has to make {topology:?}");
+    }
 }

@@ -1,12 +1,12 @@
 //! What a broker does with what it cannot deliver, and with too much.
 
 use super::fixture::Fixture;
-use super::steps::{connect, next, publish, quorum, soon, subscribe, text, to, unique};
+use super::steps::{connect, exists, next, publish, quorum, soon, subscribe, text, to, unique};
 use crate::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
 use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, Topology};
 
 /// A queue whose dead letters go to a second one; with a limit on deliveries.
-async fn with_dead_letters(session: &dyn Session, limit: Option<u32>) -> (String, String) {
+async fn with_dead_letters(fixture: &dyn Fixture, session: &dyn Session, limit: Option<u32>) -> (String, String) {
     let (queue, dead) = (unique("living"), unique("dead"));
     let letters = DeadLetter { exchange: dead.clone(), routing_key: None };
     let topology = Topology::default()
@@ -14,13 +14,13 @@ async fn with_dead_letters(session: &dyn Session, limit: Option<u32>) -> (String
         .queue(Queue::new(&dead, QueueKind::Quorum))
         .queue(Queue { dead_letter: Some(letters), delivery_limit: limit, ..Queue::new(&queue, QueueKind::Quorum) })
         .bind(&dead, &dead, "");
-    session.declare(&topology).await.expect("it can be declared");
+    exists(fixture, session, &topology).await;
     (queue, dead)
 }
 
 pub(super) async fn rejected_messages_are_dead_lettered_with_their_death(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let (queue, dead) = with_dead_letters(&*session, None).await;
+    let (queue, dead) = with_dead_letters(fixture, &*session, None).await;
     publish(&*session, [to(&queue, "poison").with_message_id("p")]).await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let delivery = next(&mut subscription).await;
@@ -34,7 +34,7 @@ pub(super) async fn rejected_messages_are_dead_lettered_with_their_death(fixture
 
 pub(super) async fn messages_past_the_delivery_limit_are_dead_lettered(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let (queue, dead) = with_dead_letters(&*session, Some(2)).await;
+    let (queue, dead) = with_dead_letters(fixture, &*session, Some(2)).await;
     publish(&*session, [to(&queue, "deadly")]).await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let mut letters = subscribe(&*session, &dead, 10).await;
@@ -57,7 +57,7 @@ pub(super) async fn messages_past_the_delivery_limit_are_dead_lettered(fixture: 
 
 pub(super) async fn a_mandatory_message_without_a_queue_is_unroutable(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "mandatory").await;
+    let queue = quorum(fixture, &*session, "mandatory").await;
     let publisher = session.publisher(10).await.expect("a publisher can be had");
     for at in 0..10 {
         let mut lost = to(&unique("nowhere"), "x");
@@ -79,7 +79,7 @@ pub(super) async fn an_alternate_exchange_takes_what_finds_no_queue(fixture: &dy
         .exchange(&exchange, ExchangeKind::Direct, Some(&alternate))
         .queue(Queue::new(&alternate, QueueKind::Quorum))
         .bind(&alternate, &alternate, "");
-    session.declare(&topology).await.expect("it can be declared");
+    exists(fixture, &*session, &topology).await;
     publish(&*session, [Message::new(&exchange, "nobody", "stray")]).await;
     let mut subscription = subscribe(&*session, &alternate, 10).await;
     let delivery = next(&mut subscription).await;
@@ -88,9 +88,9 @@ pub(super) async fn an_alternate_exchange_takes_what_finds_no_queue(fixture: &dy
 
 pub(super) async fn a_message_that_is_too_large_is_refused_and_nothing_else_suffers(fixture: &dyn Fixture) {
     let transport = fixture.transport();
-    let Some(limit) = transport.capabilities().max_message_bytes else { return };
+    let limit = transport.capabilities().max_message_bytes.expect("the case needs a limit");
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "large").await;
+    let queue = quorum(fixture, &*session, "large").await;
     let publisher = session.publisher(10).await.expect("a publisher can be had");
     let refused = publisher.publish(to(&queue, vec![0; limit + 1])).await.expect_err("it is too large");
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
@@ -100,20 +100,32 @@ pub(super) async fn a_message_that_is_too_large_is_refused_and_nothing_else_suff
 
 pub(super) async fn a_blocked_broker_confirms_later_and_takes_acknowledgements(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "blocked").await;
+    let queue = quorum(fixture, &*session, "blocked").await;
     publish(&*session, [to(&queue, "before")]).await;
     let mut subscription = subscribe(&*session, &queue, 1).await;
     let before = next(&mut subscription).await;
     fixture.block().await;
     let publisher = session.publisher(10).await.expect("a publisher can be had");
     let receipt = publisher.publish(to(&queue, "during")).await.expect("it is taken");
-    if fixture.transport().capabilities().reports_blocked {
-        let mut health = session.health();
-        let _ = soon("the session says so", health.wait_for(|health| matches!(health, Health::Blocked(_)))).await;
-    }
     subscription.settler.settle(before.tag, Settlement::Ack, false).await.expect("it is open");
     fixture.unblock().await;
     assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
     assert_eq!(text(&next(&mut subscription).await), "during");
     assert!(matches!(&*session.health().borrow(), Health::Up | Health::Blocked(_)));
+}
+
+pub(super) async fn a_blocked_broker_says_so(fixture: &dyn Fixture) {
+    let session = connect(fixture).await;
+    let queue = quorum(fixture, &*session, "says so").await;
+    publish(&*session, [to(&queue, "before")]).await;
+    fixture.block().await;
+    let publisher = session.publisher(10).await.expect("a publisher can be had");
+    let receipt = publisher.publish(to(&queue, "during")).await.expect("it is taken");
+    let mut health = session.health();
+    let blocked = async { health.wait_for(|health| matches!(health, Health::Blocked(_))).await.is_ok() };
+    assert!(soon("the session says so", blocked).await, "the session lives");
+    fixture.unblock().await;
+    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+    let up = async { health.wait_for(|health| matches!(health, Health::Up)).await.is_ok() };
+    assert!(soon("and that it is over", up).await, "the session lives");
 }

@@ -1,14 +1,16 @@
 //! Sessions, their queues and their ends.
 
 use super::fixture::Fixture;
-use super::steps::{DEADLINE, connect, next, publish, quorum, soon, subscribe, text, to, unique, with_queue};
+use super::steps::{
+    DEADLINE, connect, exists, next, of_session, publish, quorum, soon, subscribe, text, to, unique, with_queue,
+};
 use crate::supervisor::declare;
 use crate::topology::{ExchangeKind, Queue, QueueKind};
 use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, SubscribeOptions, Topology};
 
 pub(super) async fn a_deleted_queue_ends_its_subscription(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "deleted").await;
+    let queue = quorum(fixture, &*session, "deleted").await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     fixture.delete_queue(&queue).await;
     assert!(soon("the end", subscription.deliveries.recv()).await.is_none());
@@ -29,7 +31,7 @@ async fn counted(session: &dyn Session, queue: &str, expected: u64) {
 
 pub(super) async fn waiting_messages_are_counted(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "counted").await;
+    let queue = quorum(fixture, &*session, "counted").await;
     let counted = async |expected| counted(&*session, &queue, expected).await;
     counted(0).await;
     publish(&*session, ["1", "2", "3"].map(|body| to(&queue, body))).await;
@@ -52,6 +54,11 @@ pub(super) async fn replies_reach_the_inbox_of_their_session(fixture: &dyn Fixtu
     let mut inbox = asker.inbox().await.expect("there is a place for replies");
     publish(&*answerer, [to(&inbox.address, "an answer").transient()]).await;
     assert_eq!(text(&next(&mut inbox.subscription).await), "an answer");
+}
+
+pub(super) async fn the_inbox_goes_with_its_session(fixture: &dyn Fixture) {
+    let (asker, answerer) = (connect(fixture).await, connect(fixture).await);
+    let inbox = asker.inbox().await.expect("there is a place for replies");
     asker.close(DEADLINE).await.expect("nothing is open");
     let publisher = answerer.publisher(1).await.expect("a publisher can be had");
     let gone = soon("the place goes", async {
@@ -70,7 +77,7 @@ pub(super) async fn replies_reach_the_inbox_of_their_session(fixture: &dyn Fixtu
 
 pub(super) async fn a_closed_session_is_over(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "closed").await;
+    let queue = quorum(fixture, &*session, "closed").await;
     let publisher = session.publisher(10).await.expect("a publisher can be had");
     let mut subscription = subscribe(&*session, &queue, 10).await;
     session.close(DEADLINE).await.expect("nothing is open");
@@ -136,7 +143,7 @@ pub(super) async fn a_queue_that_may_be_adopted_is_used_as_it_is(fixture: &dyn F
     for (key, queue) in [("a", &taken), ("b", &own)] {
         let receipt = publisher.publish(Message::new(&exchange, key, "x")).await.expect("it is taken");
         assert!(matches!(soon("an outcome", receipt).await, Outcome::Confirmed), "{queue}");
-        counted(&*session, queue, 1).await;
+        assert_eq!(text(&next(&mut subscribe(&*session, queue, 1).await).await), "x", "{queue}");
     }
 }
 
@@ -153,7 +160,7 @@ pub(super) async fn topics_and_fanouts_route(fixture: &dyn Fixture) {
         .bind(&topic, &all, "#")
         .bind(&fanout, &some, "")
         .bind(&fanout, &all, "");
-    session.declare(&topology).await.expect("it can be declared");
+    exists(fixture, &*session, &topology).await;
     let messages = [(&topic, "a.b"), (&topic, "a.b.c"), (&topic, "a"), (&fanout, "whatever")];
     publish(&*session, messages.map(|(exchange, key)| Message::new(exchange, key, key))).await;
     let (mut of_some, mut of_all) = (subscribe(&*session, &some, 10).await, subscribe(&*session, &all, 10).await);
@@ -165,19 +172,38 @@ pub(super) async fn topics_and_fanouts_route(fixture: &dyn Fixture) {
     }
 }
 
+pub(super) async fn a_queue_of_a_session_goes_with_it(fixture: &dyn Fixture) {
+    let (owner, other) = (connect(fixture).await, connect(fixture).await);
+    let queue = of_session(&*owner, "its own").await;
+    publish(&*other, [to(&queue, "x")]).await;
+    assert_eq!(text(&next(&mut subscribe(&*owner, &queue, 1).await).await), "x");
+    owner.close(DEADLINE).await.expect("nothing is open");
+    let options = SubscribeOptions { prefetch: 1, exclusive: false };
+    soon("it goes", async {
+        loop {
+            // A refusal can end a session.
+            let subscribed = connect(fixture).await.subscribe(&queue, options).await;
+            if subscribed.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
 pub(super) async fn an_exclusive_queue_goes_with_its_session(fixture: &dyn Fixture) {
     let (owner, other) = (connect(fixture).await, connect(fixture).await);
-    let queue = with_queue(&*owner, Queue::new(unique("exclusive"), QueueKind::Exclusive)).await;
+    let queue = of_session(&*owner, "exclusive").await;
     subscribe(&*owner, &queue, 1).await;
     let again = Topology::default().queue(Queue::new(&queue, QueueKind::Exclusive));
     let error = other.declare(&again).await.expect_err("it is another's");
     assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
-    assert!(error.is_retryable() && error.message().contains(&queue), "{error}");
+    assert!(error.is_retryable() && error.is_in_use(&queue), "{error}");
     owner.declare(&again).await.expect("it is its own");
     let other = connect(fixture).await;
     let options = SubscribeOptions { prefetch: 1, exclusive: false };
     let error = other.subscribe(&queue, options).await.expect_err("it is another's");
-    assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+    assert!(error.is_in_use(&queue), "{error}");
     owner.close(DEADLINE).await.expect("nothing is open");
     let third = connect(fixture).await;
     let kind = soon("it goes", async {
@@ -195,7 +221,7 @@ pub(super) async fn an_exclusive_queue_goes_with_its_session(fixture: &dyn Fixtu
 pub(super) async fn one_consumer_is_active_at_a_time(fixture: &dyn Fixture) {
     let (first, second) = (connect(fixture).await, connect(fixture).await);
     let queue = Queue { single_active_consumer: true, ..Queue::new(unique("single"), QueueKind::Quorum) };
-    let queue = with_queue(&*first, queue).await;
+    let queue = with_queue(fixture, &*first, queue).await;
     let mut active = subscribe(&*first, &queue, 1).await;
     let mut waiting = subscribe(&*second, &queue, 1).await;
     publish(&*second, (0..3).map(|at| to(&queue, at.to_string()))).await;
@@ -207,7 +233,7 @@ pub(super) async fn one_consumer_is_active_at_a_time(fixture: &dyn Fixture) {
 
 pub(super) async fn a_cancelled_subscription_gets_no_more(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
-    let queue = quorum(&*session, "cancelled").await;
+    let queue = quorum(fixture, &*session, "cancelled").await;
     publish(&*session, [to(&queue, "before")]).await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let before = next(&mut subscription).await;

@@ -41,14 +41,32 @@ pub(super) async fn reconnect(fixture: &dyn Fixture) -> Arc<dyn Session> {
     .await
 }
 
-pub(super) async fn with_queue(session: &dyn Session, queue: Queue) -> String {
+/// Makes everything in `topology` exist: by declaring it, or where the backend cannot, as the broker's operators do.
+pub(super) async fn exists(fixture: &dyn Fixture, session: &dyn Session, topology: &Topology) {
+    if fixture.transport().capabilities().declares {
+        session.declare(topology).await.expect("it can be declared");
+    } else {
+        fixture.provide(topology).await;
+    }
+}
+
+/// A queue that stays when the session ends.
+pub(super) async fn with_queue(fixture: &dyn Fixture, session: &dyn Session, queue: Queue) -> String {
     let name = queue.name.clone();
-    session.declare(&Topology::default().queue(queue)).await.expect("a queue can be declared");
+    exists(fixture, session, &Topology::default().queue(queue)).await;
     name
 }
 
-pub(super) async fn quorum(session: &dyn Session, what: &str) -> String {
-    with_queue(session, Queue::new(unique(what), QueueKind::Quorum)).await
+pub(super) async fn quorum(fixture: &dyn Fixture, session: &dyn Session, what: &str) -> String {
+    with_queue(fixture, session, Queue::new(unique(what), QueueKind::Quorum)).await
+}
+
+/// A queue that goes with the session.
+pub(super) async fn of_session(session: &dyn Session, what: &str) -> String {
+    let name = unique(what);
+    let topology = Topology::default().queue(Queue::new(&name, QueueKind::Exclusive));
+    session.declare(&topology).await.expect("a session can have queues of its own");
+    name
 }
 
 pub(super) fn to(queue: &str, body: impl Into<crate::Bytes>) -> Message {

@@ -12,10 +12,15 @@ use crate::{Outcome, Settlement, SubscribeOptions, Topology};
 /// How many publishes may be without an outcome.
 const WINDOW: usize = 100;
 
-fn plan(queue: &str) -> Plan {
+/// The plan of a link with one queue. What the link cannot declare exists already.
+async fn plan(fixture: &dyn Fixture, queue: &str) -> Plan {
+    let topology = Topology::default().queue(Queue::new(queue, QueueKind::Quorum));
+    if !fixture.transport().capabilities().declares {
+        fixture.provide(&topology).await;
+    }
     Plan {
         foundation: None,
-        topology: Topology::default().queue(Queue::new(queue, QueueKind::Quorum)),
+        topology,
         subscriptions: vec![Subscribe::new(queue, SubscribeOptions { prefetch: 50, exclusive: false })],
         inbox: true,
         window: WINDOW,
@@ -27,7 +32,7 @@ fn plan(queue: &str) -> Plan {
 pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixture) {
     const COUNT: usize = 2000;
     let queue = unique("supervised");
-    let (link, mut events) = Link::start(fixture.transport(), plan(&queue));
+    let (link, mut events) = Link::start(fixture.transport(), plan(fixture, &queue).await);
     let publishing = async {
         let mut texts: Vec<String> = (0..COUNT).map(|at| at.to_string()).collect();
         while !texts.is_empty() {
@@ -65,7 +70,7 @@ pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixt
 
 pub(super) async fn the_supervisor_subscribes_again_to_a_deleted_queue(fixture: &dyn Fixture) {
     let queue = unique("never deaf");
-    let (link, mut events) = Link::start(fixture.transport(), plan(&queue));
+    let (link, mut events) = Link::start(fixture.transport(), plan(fixture, &queue).await);
     let mut receive = async |expected: &str| {
         soon(expected, async {
             loop {
@@ -87,5 +92,34 @@ pub(super) async fn the_supervisor_subscribes_again_to_a_deleted_queue(fixture: 
     soon("the queue is back", async { while !matches!(link.publish(again.clone()).await, Outcome::Confirmed) {} })
         .await;
     receive("after").await;
+    link.close(DEADLINE).await.expect("everything has its outcome");
+}
+
+pub(super) async fn the_supervisor_settles_many_with_one_call(fixture: &dyn Fixture) {
+    let queue = unique("many");
+    let plan = plan(fixture, &queue).await;
+    let (link, mut events) = Link::start(fixture.transport(), plan.clone());
+    let messages = (0..10).map(|at| to(&queue, at.to_string())).collect();
+    let outcomes = soon("the outcomes", link.publish_all(messages)).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Confirmed)), "{outcomes:?}");
+    let mut delivered = Vec::new();
+    while delivered.len() < 10 {
+        if let LinkEvent::Delivery(_, at, _) = soon("an event", events.next()).await.expect("the link lives") {
+            delivered.push(at);
+        }
+    }
+    link.settle(delivered[2], Settlement::Ack, false).await.expect("it is open");
+    link.settle(delivered[6], Settlement::Ack, true).await.expect("it is open");
+    link.close(DEADLINE).await.expect("everything has its outcome");
+    // The rest comes to the next one.
+    let (link, mut events) = Link::start(fixture.transport(), plan);
+    let mut again = BTreeSet::new();
+    while again.len() < 3 {
+        if let LinkEvent::Delivery(_, at, delivery) = soon("an event", events.next()).await.expect("the link lives") {
+            again.insert(text(&delivery));
+            link.settle(at, Settlement::Ack, false).await.expect("it is open");
+        }
+    }
+    assert_eq!(again.into_iter().collect::<Vec<_>>(), ["7", "8", "9"]);
     link.close(DEADLINE).await.expect("everything has its outcome");
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use hub_core::TaskId;
 
 use super::invariant::{Invariant, check};
-use crate::simulator::evaluator::upstream;
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::short;
@@ -25,8 +24,8 @@ impl Invariant for DependenciesFirst {
             Event::RunEnded(_, task, true) | Event::Outside(_, task) => drop(self.well.insert(*task)),
             Event::RunBegan(run) => {
                 let (fact, index) = facts.find(run.task).ok_or_else(|| format!("{:?} is nobody's", run.task))?;
-                for before in upstream(&fact.plan.job, index) {
-                    let before = fact.plan.id.task(u32::try_from(before).unwrap_or(u32::MAX));
+                for before in &fact.job.tasks()[index].upstream {
+                    let before = fact.plan.id.task(u32::try_from(*before).unwrap_or(u32::MAX));
                     check(self.well.contains(&before), || {
                         format!("{} begins before {} has ended well", short(run.task), short(before))
                     })?;

@@ -7,7 +7,6 @@ use hub_core::action::Change;
 use hub_core::{TaskId, TaskStatus};
 
 use super::invariant::{Invariant, check};
-use crate::simulator::evaluator::upstream;
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
@@ -75,7 +74,7 @@ impl Invariant for OneRunCounts {
                     continue;
                 }
                 let mut known = BTreeSet::new();
-                for before in upstream(&fact.plan.job, index) {
+                for before in fact.job.tasks()[index].upstream.iter().copied() {
                     known.extend(self.counted(task(before), fact, before)?.map(|run| run.number));
                 }
                 for given in runs_in(&run.args).into_iter().chain(runs_in(&run.kwargs)) {

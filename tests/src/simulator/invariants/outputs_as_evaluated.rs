@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hub_core::state::ErrorKind;
+use hub_core::state::{ErrorKind, TaskState};
 use hub_core::{JobStatus, TaskId, TaskStatus};
 use serde_json::Value;
 
 use super::invariant::{Invariant, check};
-use crate::simulator::evaluator::{Chance, Evaluation, Evaluator, Expected};
+use crate::evaluator::{Expected, Status, TaskEnd};
 use crate::simulator::event::Event;
+use crate::simulator::expected::{Chance, expected};
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
 use crate::simulator::note::{Note, run_of};
@@ -57,37 +58,44 @@ impl Invariant for OutputsAsEvaluated {
     fn end(&mut self, facts: &Facts, _leftovers: &Leftovers) -> Result<(), String> {
         for fact in facts.jobs() {
             let chance = Recorded { fact, deliveries: &self.deliveries };
-            let expected = Evaluator::new(fact.plan.id, &fact.plan.job, &chance).evaluate(&fact.plan.job);
-            compare(fact, &expected).map_err(|what| format!("{:?}: {what}", fact.plan.id))?;
+            compare(fact, &expected(fact, &chance)).map_err(|what| format!("{:?}: {what}", fact.plan.id))?;
         }
         Ok(())
     }
 }
 
-fn compare(fact: &Fact, expected: &Evaluation) -> Result<(), String> {
+fn compare(fact: &Fact, expected: &Expected) -> Result<(), String> {
     let state = fact.state.as_ref().ok_or("it has no state")?;
     let cancelled = state.status == JobStatus::Cancelled;
-    check(!cancelled || fact.plan.cancel_after.is_some(), || "it was cancelled by nobody".to_owned())?;
-    for (at, (task, expected)) in fact.tasks.iter().zip(&expected.tasks).enumerate() {
+    check(!cancelled || fact.plan.cancel_after.is_some(), || {
+        "it was cancelled, and no client asked for it".to_owned()
+    })?;
+    for (at, (task, end)) in fact.tasks.iter().zip(&expected.tasks).enumerate() {
         if cancelled && task.status == TaskStatus::Cancelled {
             continue;
         }
-        let data = task.data.as_ref().map(hub_core::Json::to_value);
-        let agrees = match expected {
-            Expected::Success(value) => task.status == TaskStatus::Success && data.as_ref() == Some(value),
-            Expected::Failed => task.status == TaskStatus::Failed,
-            Expected::UpstreamFailed => task.status == TaskStatus::UpstreamFailed,
-        };
-        check(agrees, || {
-            let (status, msg) = (task.status, task.msg.as_deref().unwrap_or_default());
-            format!("task {at} is {status} with {data:?} ({msg}), expected is {expected:?}")
+        check(agrees(task, end), || {
+            let (status, msg, data) = (task.status, task.msg.as_deref().unwrap_or_default(), task.data.as_ref());
+            format!("task {at} is {status} with {data:?} ({msg}), expected is {end:?}")
         })?;
     }
     let output = state.output.as_ref().map(hub_core::Json::to_value);
-    let agrees = match &expected.output {
+    let agrees = match expected.status {
         _ if cancelled => output.is_none(),
-        Some(value) => state.status == JobStatus::Success && output.as_ref().unwrap_or(&Value::Null) == value,
-        None => state.status == JobStatus::Failed && output.is_none(),
+        Status::Success => {
+            state.status == JobStatus::Success && output.as_ref().unwrap_or(&Value::Null) == &expected.output
+        }
+        _ => state.status == JobStatus::Failed && output.is_none(),
     };
-    check(agrees, || format!("it is {} with {output:?}, expected is {:?}", state.status, expected.output))
+    check(agrees, || format!("it is {} with {output:?}, expected is {:?}", state.status, expected))
+}
+
+fn agrees(task: &TaskState, end: &TaskEnd) -> bool {
+    let data = || task.data.as_ref().map(hub_core::Json::to_value);
+    let kind = || task.error.as_ref().map(|error| serde_json::to_value(error.kind).expect("a kind has a name"));
+    match end.status {
+        Status::Success => task.status == TaskStatus::Success && data() == end.data,
+        Status::Failed => task.status == TaskStatus::Failed && kind() == end.error.map(Value::from),
+        Status::UpstreamFailed => task.status == TaskStatus::UpstreamFailed,
+    }
 }

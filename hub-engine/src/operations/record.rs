@@ -1,4 +1,4 @@
-//! A status record on its way to whoever asked for it: whole, or in parts that are written when they are taken.
+//! A status record on its way to a client: whole, or in parts that are written when they are taken.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use hub_core::record::{RecordParts, View};
 use hub_core::state::{JobSnapshot, TASK_WEIGHT};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::request_error::{RequestError, RequestErrorKind};
+use super::error::{RequestError, RequestErrorKind};
 
 /// A record is written at once, where it is asked for, if it has at most so many tasks.
 const SMALL_TASKS: usize = 100;

@@ -1,4 +1,4 @@
-//! Why a request to a Hub was not carried out.
+//! Why a request was refused.
 
 use hub_core::job::Problem;
 use hub_core::text::cut;

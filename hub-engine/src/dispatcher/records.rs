@@ -1,0 +1,150 @@
+//! Status records: of jobs that are live, from the loop, and of the others, from the store.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::machine::LiveView;
+use hub_core::record::View;
+use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
+use hub_core::{JobId, Json};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::inputs::{Ask, Ended};
+use super::local::{LocalHub, unknown_job};
+use crate::operations::{Record, RequestError, RequestErrorKind, TaskQuery};
+use crate::store::{JobPart, Part};
+
+/// A view of a job of at most this many tasks is made a snapshot at once.
+const SMALL: usize = 100;
+/// Approximate maximum size of a page of tasks, in bytes.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+impl LocalHub {
+    /// The status record of a job.
+    pub(super) async fn record_of(
+        &self,
+        id: JobId,
+        view: View,
+        wait: Option<Duration>,
+    ) -> Result<Record, RequestError> {
+        view.check()?;
+        if let Some(ended) = self.end_of(id, wait).await {
+            let hold = self.open_answers.hold(ended.weight()).await?;
+            return Ok(Record::new(ended, view, Some(hold)));
+        }
+        let tasks = if view.shows_tasks() { 0..u32::MAX } else { 0..0 };
+        let (job, hold) = match self.live(id, tasks).await? {
+            Some(live) => live,
+            None => self.stored_for(id, &view).await?,
+        };
+        Ok(Record::new(Arc::new(job), view, Some(hold)))
+    }
+
+    /// A job's line in a listing.
+    pub(super) async fn summary_of(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
+        if let Some(ended) = self.end_of(id, wait).await {
+            return Ok(ended.summary());
+        }
+        match self.ask(|answer| Ask::Summary(id, answer)).await? {
+            Some(live) => Ok(live),
+            None => self.stored_summary(id).await,
+        }
+    }
+
+    /// The records of some of a job's tasks.
+    pub(super) async fn tasks_of(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
+        query.view.check()?;
+        let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.largest_answer));
+        let (job, end, hold) = match self.live(id, range.clone()).await? {
+            Some((job, hold)) => (job, range.end, hold),
+            None => {
+                let part = Part { tasks: range.clone(), bytes, data: query.view.shows_data() };
+                let (JobPart { job, end }, hold) = self.stored_part(id, part, bytes).await?;
+                (job, end, hold)
+            }
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            let _hold = hold;
+            job.task_page(range.start..end, bytes, &query.view).json
+        });
+        written.await.map_err(|_| {
+            RequestError::new(RequestErrorKind::Internal, "the page could not be written; the log says more")
+        })
+    }
+
+    async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {
+        let stored = self.intake.store.get(id).await.map_err(|error| self.intake.store_failed(error))?;
+        stored.ok_or_else(|| unknown_job(id))
+    }
+
+    /// A live job, with these tasks, and its place among the open answers. `None`: it is not live.
+    async fn live(
+        &self,
+        id: JobId,
+        range: Range<u32>,
+    ) -> Result<Option<(JobSnapshot, OwnedSemaphorePermit)>, RequestError> {
+        let Some(summary) = self.ask(|answer| Ask::Summary(id, answer)).await? else { return Ok(None) };
+        let tasks = summary.tasks as usize * TASK_WEIGHT;
+        let mut hold = self.open_answers.hold(tasks).await?;
+        let Some(job) = self.ask(|answer| Ask::Job(id, range, answer)).await? else { return Ok(None) };
+        let job = snapshot_of(*job).await?;
+        // Its values are the loop's too, as long as it is live; its end may come before the answer's.
+        self.open_answers.hold_more(&mut hold, job.weight().saturating_sub(tasks)).await?;
+        Ok(Some((job, hold)))
+    }
+
+    /// A part of a job that is not live, with its place among the open answers.
+    pub(super) async fn stored_part(
+        &self,
+        id: JobId,
+        part: Part,
+        bytes: usize,
+    ) -> Result<(JobPart, OwnedSemaphorePermit), RequestError> {
+        let hold = self.open_answers.hold(bytes).await?;
+        let found = self.intake.store.get_part(id, part).await.map_err(|error| self.intake.store_failed(error))?;
+        Ok((found.ok_or_else(|| unknown_job(id))?, hold))
+    }
+
+    /// A job that is not live, as far as a record with this view needs it.
+    pub(super) async fn stored_for(
+        &self,
+        id: JobId,
+        view: &View,
+    ) -> Result<(JobSnapshot, OwnedSemaphorePermit), RequestError> {
+        if !view.shows_data() {
+            let tasks = if view.shows_tasks() { 0..u32::MAX } else { 0..0 };
+            let part = Part { tasks, bytes: usize::MAX, data: false };
+            let (part, hold) = self.stored_part(id, part, self.stored_weight(id, false).await?).await?;
+            return Ok((part.job, hold));
+        }
+        let hold = self.open_answers.hold(self.stored_weight(id, true).await?).await?;
+        Ok((self.stored(id).await?, hold))
+    }
+
+    pub(super) async fn stored_weight(&self, id: JobId, data: bool) -> Result<usize, RequestError> {
+        let weight = self.intake.store.weight(id, data).await.map_err(|error| self.intake.store_failed(error))?;
+        weight.ok_or_else(|| unknown_job(id))
+    }
+
+    pub(super) async fn stored_summary(&self, id: JobId) -> Result<JobSummary, RequestError> {
+        let found = self.intake.store.summary(id).await.map_err(|error| self.intake.store_failed(error))?;
+        found.ok_or_else(|| unknown_job(id))
+    }
+
+    /// The job as it ended, if it does within `wait`.
+    async fn end_of(&self, id: JobId, wait: Option<Duration>) -> Ended {
+        let ended = tokio::time::timeout(wait?, self.ask(|answer| Ask::Ended(id, answer))).await;
+        ended.ok()?.ok()?
+    }
+}
+
+/// A live job as it stands.
+async fn snapshot_of(live: LiveView) -> Result<JobSnapshot, RequestError> {
+    if live.tasks() <= SMALL {
+        return Ok(live.into_snapshot());
+    }
+    tokio::task::spawn_blocking(move || live.into_snapshot()).await.map_err(|_| {
+        RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
+    })
+}

@@ -1,0 +1,107 @@
+//! Submissions: checked, brought before the loop, and answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::record::View;
+use hub_core::state::JobSnapshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::inputs::{Admitted, Ask, Ended, Submit};
+use super::intake::{Answered, Arrival, full};
+use super::local::LocalHub;
+use crate::operations::{Record, RequestError, Submission, Submitted};
+
+/// Maximum size of a record that is sent along with the answer to a submission, in bytes.
+const MAXIMUM_RECORD: usize = 4 * 1024 * 1024;
+
+/// A submission that comes before the loop.
+#[derive(Debug)]
+pub(super) struct Admission {
+    answered: Answered,
+    wait: Option<Duration>,
+    ended: oneshot::Receiver<Ended>,
+}
+
+impl LocalHub {
+    /// Takes a job that was submitted in this process.
+    pub(super) async fn submit_here(
+        &self,
+        submission: Submission,
+        wait: Option<Duration>,
+    ) -> Result<Submitted, RequestError> {
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
+        let permit = self.intake.room.parse_permit(submission.text.len()).await;
+        // Those that had their permits before may have filled the room.
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
+        let (job, admission) = self.check(submission.into(), wait).await?;
+        self.intake.submit(vec![job], permit, None)?;
+        self.outcome(admission).await
+    }
+
+    /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
+    ///
+    /// # Errors
+    /// Those of [`super::intake::Intake::check`].
+    pub(super) async fn check(
+        &self,
+        arrival: Arrival,
+        wait: Option<Duration>,
+    ) -> Result<(Submit, Admission), RequestError> {
+        let (tell, ended) = oneshot::channel();
+        let (job, answered) = self.intake.check(arrival, wait.is_some().then_some(tell)).await?;
+        Ok((job, Admission { answered, wait, ended }))
+    }
+
+    /// The answer to a submission.
+    pub(super) async fn outcome(&self, admission: Admission) -> Result<Submitted, RequestError> {
+        let Admission { answered, wait, ended } = admission;
+        let Some(wait) = wait else { return Ok(answered.admitted().await?.into()) };
+        let id = match tokio::time::timeout(wait, ended).await {
+            Ok(Ok(Some(ended))) => return Ok(self.submitted(ended).await),
+            Err(_) => return Ok(answered.admitted().await?.into()),
+            // It was refused, or had ended before, or the dispatcher stops.
+            Ok(_) => answered.admitted().await?.id,
+        };
+        match self.ask(|answer| Ask::Summary(id, answer)).await {
+            Ok(None) => {}
+            _ => return Ok(Submitted::new(id)),
+        }
+        // A record that cannot be had now does not make the job refused: it can be asked for.
+        match self.stored_for(id, &View::whole()).await {
+            Ok((stored, hold)) => Ok(self.with_record(Arc::new(stored), hold).await),
+            Err(_) => Ok(Submitted::new(id)),
+        }
+    }
+
+    /// The answer where the job has ended: with its record, if that is not too large.
+    async fn submitted(&self, ended: Arc<JobSnapshot>) -> Submitted {
+        match self.open_answers.try_hold(ended.weight()) {
+            Some(hold) => self.with_record(ended, hold).await,
+            None => Submitted::new(ended.id),
+        }
+    }
+
+    async fn with_record(&self, ended: Arc<JobSnapshot>, hold: OwnedSemaphorePermit) -> Submitted {
+        let submitted = Submitted::new(ended.id);
+        let record =
+            Record::new(ended, View::whole(), Some(hold)).within(MAXIMUM_RECORD.min(self.largest_answer)).await;
+        Submitted { record: record.ok().flatten(), ..submitted }
+    }
+}
+
+impl From<Admitted> for Submitted {
+    fn from(admitted: Admitted) -> Self {
+        Self { warnings: admitted.warnings, ..Self::new(admitted.id) }
+    }
+}
+
+impl From<Submission> for Arrival {
+    fn from(submission: Submission) -> Self {
+        Self { text: bytes::Bytes::copy_from_slice(submission.text.as_bytes()), id: submission.id }
+    }
+}

@@ -1,0 +1,44 @@
+//! What every route works with.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Refused, Reply, answer};
+use super::body::Bodies;
+use super::settings::HttpSettings;
+use crate::operations::{Answer, Hub, Request, RequestError};
+
+/// The Hub, and how it is served.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) hub: Arc<dyn Hub>,
+    pub(super) settings: Arc<HttpSettings>,
+    /// Whether only programs of this machine can connect.
+    pub(super) only_here: bool,
+    pub(super) bodies: Bodies,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Api {
+    pub(super) fn new(hub: Arc<dyn Hub>, settings: HttpSettings, only_here: bool, shutdown: CancellationToken) -> Self {
+        let bodies = Bodies::new(settings.max_open_bytes.max(settings.max_body_bytes));
+        Self { hub, settings: Arc::new(settings), only_here, bodies, shutdown }
+    }
+
+    /// Has the Hub carry out a request, and answers.
+    pub(super) async fn ask(&self, request: Request) -> Reply {
+        Ok(answer(self.call(request).await.map_err(Refused::from)?))
+    }
+
+    /// A request that waits is answered when the server stops, rather than cut off; a client asks again.
+    async fn call(&self, request: Request) -> Result<Answer, RequestError> {
+        if request.wait().is_none() {
+            return self.hub.call(request).await;
+        }
+        tokio::select! {
+            answer = self.hub.call(request.clone()) => answer,
+            () = self.shutdown.cancelled() => self.hub.call(request.with_wait(None)).await,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What is answered.
+
+use hub_core::state::JobSummary;
+use hub_core::{JobId, Json, TaskId};
+use serde::{Deserialize, Serialize};
+
+use super::error::{RequestError, RequestErrorKind};
+use super::health::{HealthReport, WorkerInfo};
+use super::jobs::{JobPage, Submitted};
+use super::record::Record;
+use super::request::Request;
+
+/// The answer to the [`Request`] of the same name.
+#[derive(Debug)]
+pub enum Answer {
+    /// The job was taken.
+    Submitted(Submitted),
+    /// The status record of a job.
+    Job(Box<Record>),
+    /// A job's line in a listing.
+    Summary(JobSummary),
+    /// The records of some of a job's tasks: `{"tasks": […], "next": N}`, without `next` on the last page.
+    Tasks(Json),
+    /// A page of the listing.
+    Jobs(JobPage),
+    /// The job is being stopped, or has stopped.
+    Cancelled(JobId),
+    /// The job was forgotten.
+    Removed(JobId),
+    /// The task has ended with the result.
+    Posted(TaskId),
+    /// The live workers.
+    Workers(Vec<WorkerInfo>),
+    /// How the dispatcher is.
+    Health(HealthReport),
+}
+
+/// The JSON of an answer that is an id.
+#[derive(Serialize, Deserialize)]
+struct Id<T> {
+    id: T,
+}
+
+impl Answer {
+    /// The answer as JSON. A record is returned as it is: the sender decides whether to send it whole or in parts.
+    ///
+    /// # Errors
+    /// The record.
+    pub fn into_json(self) -> Result<Json, Box<Record>> {
+        Ok(match self {
+            Self::Submitted(submitted) => json(&submitted),
+            Self::Job(record) => return Err(record),
+            Self::Summary(summary) => json(&summary),
+            Self::Tasks(page) => page,
+            Self::Jobs(page) => json(&page),
+            Self::Cancelled(id) | Self::Removed(id) => json(&Id { id }),
+            Self::Posted(id) => json(&Id { id }),
+            Self::Workers(workers) => json(&workers),
+            Self::Health(report) => json(&report),
+        })
+    }
+
+    /// Reads the answer to `request`.
+    ///
+    /// # Errors
+    /// Where the text is not such an answer.
+    pub fn read(request: &Request, text: &str) -> serde_json::Result<Self> {
+        let id = |text| serde_json::from_str(text).map(|Id { id }| id);
+        Ok(match request {
+            Request::Submit { .. } => Self::Submitted(serde_json::from_str(text)?),
+            Request::Job { .. } => Self::Job(Box::new(serde_json::from_str::<Json>(text)?.into())),
+            Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
+            Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
+            Request::Jobs { .. } => Self::Jobs(serde_json::from_str(text)?),
+            Request::Cancel { .. } => Self::Cancelled(id(text)?),
+            Request::Remove { .. } => Self::Removed(id(text)?),
+            Request::Result { .. } => Self::Posted(serde_json::from_str(text).map(|Id { id }| id)?),
+            Request::Workers => Self::Workers(serde_json::from_str(text)?),
+            Request::Health => Self::Health(serde_json::from_str(text)?),
+        })
+    }
+
+    /// The refusal of a Hub that answers another request than was asked.
+    pub(crate) fn unexpected() -> RequestError {
+        RequestError::new(RequestErrorKind::Internal, "the Hub has answered another request than was asked")
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Json {
+    // Answers have string keys and checked JSON inside: writing them cannot fail.
+    Json::from_checked(serde_json::to_string(value).expect("an answer is always JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::{JobFilter, ResultUpdate, Submission, TaskQuery, UpdateStatus, View};
+
+    #[test]
+    fn every_answer_that_is_no_record_is_read_as_it_was_written() {
+        let id: JobId = "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap();
+        let task = id.task(0);
+        let submission = Submission { text: "{}".into(), id: None };
+        let result = ResultUpdate { id: task, status: UpdateStatus::Success, data: None, msg: None, v: None };
+        let pairs = [
+            (Request::Submit { submission, wait: None }, Answer::Submitted(Submitted::new(id))),
+            (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
+            (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
+            (Request::Cancel { id }, Answer::Cancelled(id)),
+            (Request::Remove { id }, Answer::Removed(id)),
+            (Request::Result { result }, Answer::Posted(task)),
+            (Request::Workers, Answer::Workers(Vec::new())),
+        ];
+        for (request, answer) in pairs {
+            let shown = format!("{answer:?}");
+            let json = answer.into_json().unwrap();
+            let read = Answer::read(&request, json.get()).unwrap();
+            assert_eq!(format!("{read:?}"), shown);
+        }
+        let record = Request::Job { id, wait: None, view: View::whole() };
+        let record = Answer::read(&record, r#"{"id": 1}"#).unwrap().into_json().unwrap_err();
+        assert!(record.is_small());
+        Answer::read(&Request::Health, r#"{"id": 1}"#).unwrap_err();
+    }
+}

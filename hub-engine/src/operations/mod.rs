@@ -1,0 +1,21 @@
+//! What can be asked of a Hub. An operation is one pair of [`Request`] and [`Answer`]; in-process calls, AMQP and HTTP carry
+//! it, and [`Hub`] has a method for each.
+
+mod answer;
+mod error;
+mod health;
+mod hub;
+mod jobs;
+mod posted;
+mod record;
+mod request;
+
+pub use answer::Answer;
+pub use error::{RequestError, RequestErrorKind};
+pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};
+pub use hub::Hub;
+pub use hub_core::record::View;
+pub use jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
+pub use posted::{ResultUpdate, UpdateStatus};
+pub use record::Record;
+pub use request::Request;

@@ -1,0 +1,73 @@
+//! Leads the tasks of a job through their gates.
+
+use serde_json::Value;
+
+use super::expected::{Expected, Status, TaskEnd};
+use super::fill::{Known, Missing};
+use super::job::{Job, Task};
+use super::limits::Limits;
+use super::scenario::{Call, Outcome, Scenario};
+use super::trigger;
+
+/// How a job must end, under the default limits.
+///
+/// # Panics
+/// Where the tasks wait for each other, or the scenario does not know a module.
+#[must_use]
+pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
+    evaluate_within(job, scenario, Limits::default())
+}
+
+/// The same under these limits.
+///
+/// # Panics
+/// As [`evaluate`].
+#[must_use]
+pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
+    let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
+    for task in job.in_order() {
+        let end = lead(task, &Known { job, scenario, ended: &ended }, limits).unwrap_or_else(|end| end);
+        ended[task.position] = Some(end);
+    }
+    let output = output(&Known { job, scenario, ended: &ended }, limits);
+    let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
+    match output.filter(|_| tasks.iter().all(|task| task.status == Status::Success)) {
+        Some(output) => Expected { status: Status::Success, output, tasks },
+        None => Expected { status: Status::Failed, output: Value::Null, tasks },
+    }
+}
+
+/// One gate after the other. A gate that the task does not pass is its end.
+fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, |end| end.status);
+    trigger::pass(task.upstream.iter().map(status))?;
+    let (args, kwargs) = arguments(task, known, limits)?;
+    let data = run(Call { task, args: &args, kwargs: &kwargs }, known.scenario);
+    let end = data.and_then(|data| result(data, limits)).unwrap_or_else(|end| end);
+    Ok(end.called_with(args, kwargs))
+}
+
+fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, Value), TaskEnd> {
+    let fill = |template: &Value| known.fill(template).map_err(|Missing| TaskEnd::failed(Some("MISSING_VALUE")));
+    let (args, kwargs) = (fill(&task.args)?, fill(&task.kwargs)?);
+    limits.check_arguments(&args, &kwargs).map_err(|kind| TaskEnd::failed(Some(kind)))?;
+    Ok((args, kwargs))
+}
+
+fn run(call: Call<'_>, scenario: &dyn Scenario) -> Result<Value, TaskEnd> {
+    match scenario.run(call) {
+        Outcome::Success(data) => Ok(data),
+        Outcome::Failed(kind) => Err(TaskEnd::failed(kind)),
+    }
+}
+
+fn result(data: Value, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    limits.check_result(&data).map_err(|kind| TaskEnd::failed(Some(kind)))?;
+    Ok(TaskEnd::success(data))
+}
+
+/// The output; `null` where the job asks for none, `None` where it cannot be built.
+fn output(known: &Known<'_>, limits: Limits) -> Option<Value> {
+    let Some(template) = known.job.output() else { return Some(Value::Null) };
+    known.fill(template).ok().filter(|output| limits.allow_output(output))
+}

@@ -1,0 +1,56 @@
+//! Replaces the references in a template by the values that they stand for.
+
+use serde_json::Value;
+
+use super::expected::TaskEnd;
+use super::job::Job;
+use super::reference::{Attribute, Reference, Text, walk};
+use super::scenario::Scenario;
+
+/// A path leads to nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Missing;
+
+/// What is known when a template is filled.
+pub(super) struct Known<'a> {
+    pub(super) job: &'a Job,
+    pub(super) scenario: &'a dyn Scenario,
+    /// How tasks have ended, by position.
+    pub(super) ended: &'a [Option<TaskEnd>],
+}
+
+impl Known<'_> {
+    /// A template with every reference replaced and every escaped underscore removed.
+    pub(super) fn fill(&self, template: &Value) -> Result<Value, Missing> {
+        Ok(match template {
+            Value::String(text) => match Text::read(text) {
+                Text::Literal(literal) => literal.into(),
+                Text::Reference(reference) => self.value(&reference)?,
+            },
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
+            Value::Object(object) => {
+                let filled = object.iter().map(|(key, item)| Ok((key.clone(), self.fill(item)?)));
+                Value::Object(filled.collect::<Result<_, _>>()?)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+        })
+    }
+
+    fn value(&self, reference: &Reference<'_>) -> Result<Value, Missing> {
+        let task = self.job.task(reference.task);
+        let whole = match reference.attribute {
+            Attribute::Id => Value::from(self.scenario.id(task)),
+            Attribute::Name => Value::from(&*task.name),
+            attribute => {
+                let end = self.ended[task.position].as_ref().expect("what is referred to has ended");
+                match attribute {
+                    Attribute::Status => Value::from(end.status.as_str()),
+                    // A reference to a task that did not succeed is never filled.
+                    Attribute::Error => Value::Null,
+                    _ => return walk(end.data.as_ref().ok_or(Missing)?, &reference.path).cloned().map_err(|_| Missing),
+                }
+            }
+        };
+        walk(&whole, &reference.path).cloned().map_err(|_| Missing)
+    }
+}

@@ -1,0 +1,165 @@
+//! A job as the evaluator reads it: tasks, and which of them wait for which.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::reference::Text;
+
+/// A job that was accepted.
+#[derive(Clone, Debug)]
+pub struct Job {
+    tasks: Vec<Task>,
+    output: Option<Value>,
+    positions: BTreeMap<String, usize>,
+}
+
+/// A task of a job.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Its position in the text.
+    pub position: usize,
+    /// Its name.
+    pub name: String,
+    /// The module that it runs.
+    pub module: String,
+    /// The template of its positional arguments.
+    pub args: Value,
+    /// The template of its named arguments.
+    pub kwargs: Value,
+    /// The positions of the tasks that have to end before it: those in `depends`, and those that its arguments refer to.
+    pub upstream: BTreeSet<usize>,
+}
+
+impl Job {
+    /// Reads the text of a job.
+    ///
+    /// # Panics
+    /// Where it is not a job.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::of(&serde_json::from_str(text).expect("a job is JSON"))
+    }
+
+    /// Reads a job.
+    ///
+    /// # Panics
+    /// Where it is not a job.
+    #[must_use]
+    pub fn of(job: &Value) -> Self {
+        let all = job["tasks"].as_array().expect("a job has tasks");
+        let name = |task: &Value| task["name"].as_str().expect("a task has a name").to_owned();
+        let positions = all.iter().enumerate().map(|(position, task)| (name(task), position)).collect();
+        let tasks = all.iter().enumerate().map(|(position, task)| Task::of(task, position, &positions)).collect();
+        Self { tasks, output: job.get("output").cloned(), positions }
+    }
+
+    /// Its tasks, in the order of the text.
+    #[must_use]
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// The task of this name.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn task(&self, name: &str) -> &Task {
+        &self.tasks[*self.positions.get(name).unwrap_or_else(|| panic!("no task {name:?}"))]
+    }
+
+    pub(super) const fn output(&self) -> Option<&Value> {
+        self.output.as_ref()
+    }
+
+    /// The tasks in an order in which each comes after those that it waits for.
+    ///
+    /// # Panics
+    /// Where tasks wait for each other.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&Task> {
+        let mut waits: Vec<usize> = self.tasks.iter().map(|task| task.upstream.len()).collect();
+        let mut downstream = vec![Vec::new(); self.tasks.len()];
+        for task in &self.tasks {
+            task.upstream.iter().for_each(|before| downstream[*before].push(task.position));
+        }
+        let mut ordered: Vec<&Task> = self.tasks.iter().filter(|task| task.upstream.is_empty()).collect();
+        let mut at = 0;
+        while let Some(task) = ordered.get(at) {
+            at += 1;
+            for next in &downstream[task.position] {
+                waits[*next] -= 1;
+                if waits[*next] == 0 {
+                    ordered.push(&self.tasks[*next]);
+                }
+            }
+        }
+        assert_eq!(ordered.len(), self.tasks.len(), "tasks wait for each other");
+        ordered
+    }
+}
+
+impl Task {
+    fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>) -> Self {
+        let name = task["name"].as_str().expect("a task has a name");
+        let module = task["task_name"].as_str().filter(|module| !module.is_empty()).unwrap_or(name);
+        let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
+        let (args, kwargs) = (or(&task["args"], json!([])), or(&task["kwargs"], json!({})));
+        let position_of = |name: &str| *positions.get(name).unwrap_or_else(|| panic!("no task {name:?}"));
+        let depends = task["depends"].as_array().into_iter().flatten();
+        let mut upstream: BTreeSet<usize> =
+            depends.map(|name| position_of(name.as_str().expect("a name is a text"))).collect();
+        for template in [&args, &kwargs] {
+            each_text(template, &mut |text| {
+                if let Text::Reference(reference) = Text::read(text)
+                    && reference.attribute.needs_end()
+                {
+                    upstream.insert(position_of(reference.task));
+                }
+            });
+        }
+        Self { position, name: name.to_owned(), module: module.to_owned(), args, kwargs, upstream }
+    }
+}
+
+/// Every text in a value. Keys of objects are not among them.
+fn each_text<'v>(value: &'v Value, see: &mut impl FnMut(&'v str)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(items) => items.iter().for_each(|item| each_text(item, see)),
+        Value::Object(object) => object.values().for_each(|item| each_text(item, see)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_task_waits_for_follows_from_depends_and_references() {
+        let job = Job::of(&json!({"name": "j", "tasks": [
+            {"name": "late", "task_name": "m", "args": [{"_a.data": ["_b.data.0"]}, "_c.id", "__d.data"],
+             "kwargs": {"k": "_e.status"}, "depends": ["f"]},
+            {"name": "a"}, {"name": "b", "task_name": ""}, {"name": "c"}, {"name": "d"}, {"name": "e", "args": null},
+            {"name": "f", "args": ["_late.name", "_e.error"]}]}));
+        let names = |name: &str| -> Vec<&str> {
+            job.task(name).upstream.iter().map(|position| &*job.tasks()[*position].name).collect()
+        };
+        assert_eq!((names("late"), names("f"), names("c")), (vec!["b", "e", "f"], vec!["e"], vec![]));
+        assert_eq!((&*job.task("late").module, &*job.task("b").module), ("m", "b"));
+        assert_eq!((&job.task("e").args, &job.task("e").kwargs), (&json!([]), &json!({})));
+        let order: Vec<&str> = job.in_order().iter().map(|task| &*task.name).collect();
+        let at = |name: &str| order.iter().position(|other| *other == name).unwrap();
+        assert!(at("e") < at("f") && at("f") < at("late") && at("b") < at("late"), "{order:?}");
+    }
+
+    #[test]
+    #[should_panic(expected = "tasks wait for each other")]
+    fn a_cycle_has_no_order() {
+        let job =
+            json!({"tasks": [{"name": "a", "args": ["_b.data"]}, {"name": "b", "depends": ["a"]}, {"name": "c"}]});
+        let _ = Job::of(&job).in_order();
+    }
+}
