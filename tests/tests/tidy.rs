@@ -43,8 +43,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "hub-engine/sqlite/src/schema.rs",
         "hub-engine/sqlite/src/writer.rs",
     ],
-    &["hub-engine/src/dispatcher/inputs.rs", "hub-engine/src/dispatcher/publish.rs"],
-    &["hub-engine/src/http/guard.rs", "hub-engine/src/http/routes.rs", "hub-engine/src/http/serve.rs"],
 ];
 /// Indexes whose code is to be moved.
 const KNOWN_INDEXES_WITH_LOGIC: &[&str] = &[

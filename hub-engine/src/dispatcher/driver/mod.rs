@@ -18,8 +18,8 @@ use std::time::Duration;
 use hub_core::JobId;
 use hub_core::action::Action;
 use hub_core::machine::Machine;
-use hub_transport::{Capabilities, Delivery};
 use hub_transport::supervisor::{Link, LinkEvent, LinkEvents};
+use hub_transport::{Capabilities, Delivery};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
