@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::bounds;
-use crate::config::{Config, LogLevel, TransportKind};
+use crate::config::{Config, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::exit::{Exit, Failure};
 use crate::limits::JobLimitArgs;
-use crate::logging;
-use crate::parts::{Parts, Rotation};
+use crate::logging::LogArgs;
+use crate::parts::Parts;
 use crate::probe;
 use crate::reach::ReachArgs;
 use crate::signals::{GRACE, Signals};
@@ -35,10 +35,6 @@ Examples:
   hub-dispatcher --transport memory --tasks-dir etc/tasks    serve a whole Hub in one process, without a broker";
 /// Where the HTTP API is where nothing else is said.
 const DEFAULT_HTTP: &str = "127.0.0.1:8420";
-/// Default size at which a log file is put aside, in bytes.
-const MAX_LOG_SIZE: u64 = 5 * 1024 * 1024;
-/// Default number of log files that were put aside and are kept.
-const RETAINED_LOGS: u64 = 5;
 
 /// Takes jobs, decides the order of their tasks, hands them to workers, and answers what clients ask.
 #[derive(Debug, Parser)]
@@ -69,34 +65,6 @@ struct Args {
     work: WorkArgs,
     #[command(flatten)]
     daemon: DaemonArgs,
-}
-
-/// Where log lines go.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct LogArgs {
-    /// Write log lines to this file instead of standard error
-    #[arg(long, env = "HUB_LOG_FILE", value_name = "FILE")]
-    log_file: Option<PathBuf>,
-    /// How much to log [default: info]
-    #[arg(long, env = "HUB_LOG_LEVEL", value_name = "LEVEL")]
-    log_level: Option<LogLevel>,
-}
-
-impl LogArgs {
-    pub(crate) fn start(self, config: &Config, parts: &Parts) -> Result<(), Failure> {
-        let file = self.log_file.or_else(|| config.log_file.clone());
-        let rotation = Rotation {
-            max_size: config.log_max_size.unwrap_or(MAX_LOG_SIZE),
-            retain: config.log_retain.unwrap_or(RETAINED_LOGS),
-        };
-        let file = file.map(|path| {
-            (parts.open_log)(&path, rotation).map_err(|error| {
-                Failure::new(Exit::Usage, format!("cannot write the log file {}", path.display())).because(error)
-            })
-        });
-        logging::start(self.log_level.or(config.log_level).unwrap_or(LogLevel::Info), file.transpose()?);
-        Ok(())
-    }
 }
 
 /// The arguments of the program.

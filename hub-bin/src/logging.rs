@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,12 +20,46 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::LogLevel;
+use crate::config::{Config, LogLevel};
+use crate::exit::{Exit, Failure};
+use crate::parts::{Parts, Rotation};
 
 /// Where Hub's own events come from. A prefix stands for all crates whose names begin with it.
 const HUB: [&str; 1] = ["hub_"];
+/// Default size at which a log file is rotated, in bytes.
+const MAX_LOG_SIZE: u64 = 5 * 1024 * 1024;
+/// Default number of rotated log files that are kept.
+const RETAINED_LOGS: u64 = 5;
 
 static HAS_FILE: AtomicBool = AtomicBool::new(false);
+
+/// Where log lines go.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Write log lines to this file instead of standard error
+    #[arg(long, env = "HUB_LOG_FILE", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// How much to log [default: info]
+    #[arg(long, env = "HUB_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<LogLevel>,
+}
+
+impl LogArgs {
+    pub(crate) fn start(self, config: &Config, parts: &Parts) -> Result<(), Failure> {
+        let file = self.log_file.or_else(|| config.log_file.clone());
+        let rotation = Rotation {
+            max_size: config.log_max_size.unwrap_or(MAX_LOG_SIZE),
+            retain: config.log_retain.unwrap_or(RETAINED_LOGS),
+        };
+        let file = file.map(|path| {
+            (parts.open_log)(&path, rotation).map_err(|error| {
+                Failure::new(Exit::Usage, format!("cannot write the log file {}", path.display())).because(error)
+            })
+        });
+        start(self.log_level.or(config.log_level).unwrap_or(LogLevel::Info), file.transpose()?);
+        Ok(())
+    }
+}
 
 /// Whether log lines go to a file.
 pub(crate) fn has_file() -> bool {
@@ -151,7 +186,6 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use super::*;
-    use crate::exit::Exit;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -183,7 +217,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {
         let source = io::Error::other(HOSTILE);
-        let error = crate::exit::Failure::new(Exit::Usage, HOSTILE).because(source);
+        let error = Failure::new(Exit::Usage, HOSTILE).because(source);
         let written = logged(false, || {
             tracing::warn!(
                 key = %HOSTILE,

@@ -9,7 +9,7 @@ use hub_engine::dispatcher::{Dispatcher, DispatcherError, DispatcherSettings};
 use hub_engine::operations::{Hub, Submission};
 use hub_engine::runner::{FunctionRunner, Outcome};
 use hub_engine::store::MemoryStore;
-use hub_engine::wire::Names;
+use hub_engine::wire::{self, Heartbeat, Names};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 use hub_transport::{Capabilities, Capability, ErrorKind, Message, Settlement, SubscribeOptions};
@@ -36,7 +36,12 @@ fn broker(capabilities: Capabilities) -> MemoryBroker {
 }
 
 async fn dispatcher(broker: &MemoryBroker) -> Dispatcher {
-    let settings = DispatcherSettings { only_dispatcher: true, ..DispatcherSettings::new("hub") };
+    dispatcher_with(broker, |_| {}).await
+}
+
+async fn dispatcher_with(broker: &MemoryBroker, change: impl FnOnce(&mut DispatcherSettings)) -> Dispatcher {
+    let mut settings = DispatcherSettings { only_dispatcher: true, ..DispatcherSettings::new("hub") };
+    change(&mut settings);
     let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
     tokio::time::timeout(DEADLINE, dispatcher.ready()).await.expect("the dispatcher gets ready");
     dispatcher
@@ -158,30 +163,57 @@ async fn a_message_that_is_no_task_does_not_stay() {
     }
 }
 
-/// The task comes back to the dispatcher, and goes out again when its pool has a queue.
+/// The heartbeat of a worker that serves a pool and has not declared the queue of it.
+fn heartbeat_without_queue(names: &Names, pool: &str) -> Message {
+    let heartbeat = Heartbeat {
+        v: wire::VERSION,
+        worker: "w".into(),
+        host: "here".into(),
+        pid: 1,
+        pools: vec![pool.into()],
+        slots: 1,
+        running: 0,
+        held: Vec::new(),
+        present: Vec::new(),
+        tasks: [("echo".into(), None)].into(),
+        broken: [].into(),
+        shortage: None,
+        leaving: false,
+    };
+    Message::new(names.events(), names.heartbeat_key("w"), wire::encode(&heartbeat)).transient()
+}
+
+/// The task comes back to the dispatcher, and is issued again when its pool has a queue.
 #[tokio::test]
 async fn a_task_whose_pool_has_no_queue_waits_for_a_worker() {
     for capabilities in [full(), full().without(Capability::AlternateExchanges)] {
-        let broker = broker(capabilities);
-        let dispatcher = dispatcher(&broker).await;
+        let (broker, names) = (broker(capabilities), Names::new("hub"));
+        // Without an expired lease a lost message is not noticed: only a message that comes back puts the task back.
+        let dispatcher = dispatcher_with(&broker, |settings| settings.lease = 10 * DEADLINE).await;
         let hub = dispatcher.hub();
+        // The dispatcher issues no task to a pool without a worker.
+        let session = broker.transport().connect().await.unwrap();
+        let publisher = session.publisher(1).await.unwrap();
+        drop(publisher.publish(heartbeat_without_queue(&names, "gpu")).await.unwrap().await);
         let job = json!({"name": "j", "tasks": [{"name": "echo", "pool": "gpu"}]});
         let id = hub.submit(Submission { text: job.to_string().into(), id: None }).await.unwrap();
-        // The task has gone out and come back when the dispatcher has issued it.
-        let issued = async {
+        let came_back = async {
             loop {
                 let record: Value = serde_json::from_str(hub.job(id, None).await.unwrap().get()).unwrap();
-                if record["tasks"][0]["attempt"].as_u64() >= Some(1) && record["tasks"][0]["status"] == "PENDING" {
+                if record["tasks"][0]["attempt"] == 1 && record["tasks"][0]["status"] == "PENDING" {
                     return;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(DEADLINE, issued).await.expect("the task comes back");
+        let came_back = tokio::time::timeout(DEADLINE, came_back).await;
+        assert!(came_back.is_ok(), "{capabilities:?}: {}", hub.job(id, None).await.unwrap().get());
+        session.close(GRACE).await.unwrap();
         let worker = worker(&broker, "gpu").await;
         let record = tokio::time::timeout(DEADLINE, hub.job(id, Some(DEADLINE))).await.expect("the job ends").unwrap();
         let record: Value = serde_json::from_str(record.get()).unwrap();
-        assert_eq!(record["status"], "SUCCESS", "{capabilities:?}: {record:#}");
+        let ended = (&record["status"], &record["tasks"][0]["attempt"]);
+        assert_eq!(ended, (&json!("SUCCESS"), &json!(2)), "{capabilities:?}: {record:#}");
         stop(&broker, dispatcher, worker).await;
     }
 }

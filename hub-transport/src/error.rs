@@ -21,7 +21,7 @@ pub struct Error {
 /// The nature of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// Nobody answers at the address, or the connection was lost. A retry can help.
+    /// There is no answer at the address, or the connection was lost. A retry can help.
     Unreachable,
     /// The session has ended. Dial again.
     Closed,

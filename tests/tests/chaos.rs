@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hub_tests::chaos::{ChaosSettings, Mark, Mayhem, Relay, Traffic, generate, write_task_modules};
+use hub_tests::chaos::{ChaosSettings, FaultInjector, Mark, Relay, Traffic, generate, write_task_modules};
 use hub_tests::{Broker, Client, Programs, broker_tests};
 
 fn main() -> ExitCode {
@@ -28,21 +28,21 @@ fn chaos(broker: &Broker, client: Client) {
         let programs = Programs::new(&relay.address(), client.name(), &format!("chaos-{client}"));
         let (programs, runs) = write_task_modules(programs.with(Mark::NAME, mark.value()));
 
-        let mut mayhem = Mayhem::begin(broker, &relay, &programs, settings.seed);
+        let mut injector = FaultInjector::begin(broker, &relay, &programs, settings.seed);
         let transport = client.transport(&relay.address());
         let traffic = Traffic::start(transport, programs.prefix(), settings.seed, LANES, generate);
         traffic.allow(u64::MAX);
         let began = Instant::now();
         while began.elapsed() < settings.time && traffic.wrong().is_none() {
-            mayhem.trouble();
+            injector.inject_next();
         }
         let (during, repeated) = (traffic.ended(), traffic.repeated());
         let ended = traffic.finish();
         let tasks: usize = ended.iter().map(|job| job.record["tasks"].as_array().map_or(0, Vec::len)).sum();
         let runs = runs.count();
         println!(
-            "{client}, seed {}, {:?}: {} jobs ({during} amid the trouble), {tasks} tasks, {} runs of {} tasks, \
-             {repeated} questions repeated; {mayhem}",
+            "{client}, seed {}, {:?}: {} jobs ({during} during the faults), {tasks} tasks, {} runs of {} tasks, \
+             {repeated} questions repeated; {injector}",
             settings.seed,
             began.elapsed(),
             ended.len(),
@@ -50,7 +50,7 @@ fn chaos(broker: &Broker, client: Client) {
             runs.len(),
         );
         broker.nothing_is_left(programs.prefix());
-        mayhem.end();
+        injector.end();
         mark.nobody_is_left();
     });
 }

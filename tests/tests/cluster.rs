@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hub_tests::{BrokerTrial, Client, Cluster, Crowd, Daemon, Programs, eventually, trials_on};
+use hub_tests::{BrokerTrial, Client, ClientPool, Cluster, Daemon, Programs, eventually, trials_on};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -78,7 +78,7 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
             {"name": "second", "task_name": "moment", "args": ["_first.data", ended]}]);
         json!({"name": format!("job {at}"), "tasks": tasks, "output": "_second.data"}).to_string()
     };
-    let crowd = Crowd::gather_at(&cluster.address(), dispatching.prefix());
+    let pool = ClientPool::connect_to(&cluster.address(), dispatching.prefix());
     let count = || std::fs::metadata(&ended).map_or(0, |file| file.len() as usize);
     let more_than = |least: usize| {
         eventually("more jobs end", || match count() {
@@ -95,7 +95,7 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
         let lost = cluster.node_of(&program, 0);
         let other = (lost + 1) % cluster.len();
         let before = count();
-        ids.extend(crowd.submit((ids.len()..ids.len() + HALF).map(job)));
+        ids.extend(pool.submit((ids.len()..ids.len() + HALF).map(job)));
         more_than(before + HALF / 10);
         let (at_loss, since) = (count(), Instant::now());
         assert!(at_loss < ids.len(), "all jobs had ended before {loss:?}: make them longer");
@@ -103,7 +103,7 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
             Loss::Kill => cluster.kill(lost),
             Loss::Cut => cluster.cut(lost),
         }
-        ids.extend(crowd.submit((ids.len()..ids.len() + HALF).map(job)));
+        ids.extend(pool.submit((ids.len()..ids.len() + HALF).map(job)));
         let submitted = since.elapsed();
         eventually("the program is on another node", || match cluster.node_of(&program, other) {
             node if node == lost => Err(node),
@@ -122,7 +122,7 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
         }
     }
     for (at, id) in ids.iter().enumerate() {
-        let record: Value = crowd.ended(id);
+        let record: Value = pool.ended(id);
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive());

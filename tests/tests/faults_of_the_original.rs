@@ -1,5 +1,5 @@
 //! What the Python original got wrong. One test for each fault that needs no broker to be seen; those of the
-//! broker's side are in `hardships.rs`.
+//! broker's side are in `faults_on_a_broker.rs`.
 
 use std::collections::BTreeSet;
 use std::process::Output;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hub_tests::root;
+use hub_tests::tidy::{Files, circles, logic_in_indexes};
 
 /// A file with more lines has a second subject.
 const MOST_LINES: usize = 500;
@@ -23,6 +24,34 @@ const NOT_OURS: [&str; 8] = [
 
 /// Phrases that the documentation does not use: each has a plainer word.
 const PUZZLING: [&str; 6] = ["nobody", "whoever", "so many", "a word to", "of its own accord", "what it is that"];
+
+/// Circles of imports that are to be broken: the files of each.
+const KNOWN_CIRCLES: &[&[&str]] = &[
+    &["hub-bin/src/config.rs", "hub-bin/src/store.rs"],
+    &["hub-engine/core/src/job/path.rs", "hub-engine/core/src/job/report.rs"],
+    &[
+        "hub-engine/core/src/machine/live.rs",
+        "hub-engine/core/src/machine/mod.rs",
+        "hub-engine/core/src/machine/sweep.rs",
+    ],
+    &[
+        "hub-engine/sqlite/src/identity.rs",
+        "hub-engine/sqlite/src/lib.rs",
+        "hub-engine/sqlite/src/lock.rs",
+        "hub-engine/sqlite/src/log.rs",
+        "hub-engine/sqlite/src/readers.rs",
+        "hub-engine/sqlite/src/schema.rs",
+        "hub-engine/sqlite/src/writer.rs",
+    ],
+];
+/// Indexes whose code is to be moved.
+const KNOWN_INDEXES_WITH_LOGIC: &[&str] = &[
+    "hub-engine/core/src/machine/mod.rs",
+    "hub-engine/sqlite/src/lib.rs",
+    "hub-engine/src/dispatcher/driver/mod.rs",
+    "hub-engine/src/dispatcher/mod.rs",
+    "hub-engine/src/store/mod.rs",
+];
 
 /// A text file of the project.
 struct Source {
@@ -243,4 +272,38 @@ fn lints_are_the_workspaces() {
         text[from..].split("\n[profile").next().unwrap().to_owned()
     };
     assert_eq!(lints("tests/fuzz/Cargo.toml"), lints("Cargo.toml"), "a workspace of its own has the same lints");
+}
+
+fn rust_files() -> Files {
+    rust().map(|source| (source.path, source.text)).collect()
+}
+
+#[test]
+fn files_do_not_depend_on_each_other() {
+    let found = circles(&rust_files());
+    let is_of = |files: &[String], known: &[&str]| files.iter().all(|file| known.contains(&file.as_str()));
+    let new: Vec<String> = found
+        .iter()
+        .filter(|circle| !KNOWN_CIRCLES.iter().any(|known| is_of(&circle.files, known)))
+        .map(ToString::to_string)
+        .collect();
+    assert!(new.is_empty(), "a circle of imports: move what both files need into a third one\n{}", new.join("\n"));
+    for known in KNOWN_CIRCLES {
+        let is_there = found.iter().any(|circle| is_of(&circle.files, known));
+        assert!(is_there, "the circle of {known:?} is gone: remove it from KNOWN_CIRCLES");
+    }
+}
+
+#[test]
+fn an_index_has_no_logic() {
+    let mut findings = Findings::default();
+    let found = logic_in_indexes(&rust_files());
+    for (path, line, what) in found.iter().filter(|(path, ..)| !KNOWN_INDEXES_WITH_LOGIC.contains(&path.as_str())) {
+        findings.add(path, line - 1, what);
+    }
+    findings.none("mod.rs and lib.rs declare and re-export: move code into a file that is named after its subject");
+    for known in KNOWN_INDEXES_WITH_LOGIC {
+        let is_there = found.iter().any(|(path, ..)| path == known);
+        assert!(is_there, "{known} has no logic: remove it from KNOWN_INDEXES_WITH_LOGIC");
+    }
 }

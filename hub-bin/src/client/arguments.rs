@@ -1,21 +1,22 @@
-//! The arguments as typed. What the help says beside them is in `help`.
+//! The arguments as typed. What the help says beside them is in `help_texts`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand};
 use hub_core::{JobId, JobStatus, NotATime, Timestamp};
 use hub_engine::clock::wall;
 use hub_engine::operations::View;
 
-use super::generate::Program;
-use super::help;
+use super::format::{Format, When};
+use super::help_texts;
 use super::identity::{JobRef, TaskRef};
+use super::program::Program;
 use crate::reach::ReachArgs;
 
 /// Submits jobs to Hub, follows them and stops them. Runs jobs without a broker, too.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "hub-client", version, after_help = help::root(),
+#[command(name = "hub-client", version, after_help = help_texts::root(),
     group = ArgGroup::new("manual").args(["create", "status", "update", "delete"]), args_conflicts_with_subcommands = false)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -84,33 +85,13 @@ pub(super) struct OutputArgs {
     pub(super) trace: bool,
 }
 
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For programs
-    Json,
-    /// For people
-    Table,
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum When {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// In any case
-    Always,
-    /// Never
-    Never,
-}
-
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a job here, in one process, without a broker
-    #[command(after_help = help::RUN)]
+    #[command(after_help = help_texts::RUN)]
     Run(RunArgs),
     /// Submit a job and print its id
-    #[command(after_help = help::SUBMIT)]
+    #[command(after_help = help_texts::SUBMIT)]
     Submit {
         /// The job's file; "-" for standard input
         #[arg(value_name = "FILE", default_value = "-")]
@@ -128,7 +109,7 @@ pub(super) enum Command {
         view: ViewArgs,
     },
     /// Show a job's status record
-    #[command(after_help = help::IDS)]
+    #[command(after_help = help_texts::IDS)]
     Status {
         /// The job's id, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
@@ -137,7 +118,7 @@ pub(super) enum Command {
         view: ViewArgs,
     },
     /// List jobs, newest first
-    #[command(after_help = help::LIST)]
+    #[command(after_help = help_texts::LIST)]
     List {
         /// Only jobs of this status; may be given several times
         #[arg(long, value_name = "STATUS")]
@@ -159,7 +140,7 @@ pub(super) enum Command {
         after: Option<String>,
     },
     /// Follow a job until it has ended and print its record
-    #[command(after_help = help::IDS)]
+    #[command(after_help = help_texts::IDS)]
     Watch {
         /// The job's id, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
@@ -171,21 +152,21 @@ pub(super) enum Command {
         view: ViewArgs,
     },
     /// Stop a job that has not ended
-    #[command(after_help = help::IDS)]
+    #[command(after_help = help_texts::IDS)]
     Cancel {
         /// The job's id, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
         id: JobRef,
     },
     /// Remove a job that has ended
-    #[command(after_help = help::IDS)]
+    #[command(after_help = help_texts::IDS)]
     Remove {
         /// The job's id, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
         id: JobRef,
     },
     /// Post the result of an asynchronous task
-    #[command(after_help = help::RESULT)]
+    #[command(after_help = help_texts::RESULT)]
     Result {
         /// The task's id, or its last digits
         #[arg(value_name = "TASK")]
@@ -202,14 +183,14 @@ pub(super) enum Command {
     /// Show the state of the dispatcher
     Health,
     /// Check a job file without submitting it; with -o json the problems go to standard output
-    #[command(after_help = help::VALIDATE)]
+    #[command(after_help = help_texts::VALIDATE)]
     Validate {
         /// The job's file; "-" for standard input
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
     /// Print a completion script for a shell
-    #[command(after_help = help::COMPLETIONS)]
+    #[command(after_help = help_texts::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -218,7 +199,7 @@ pub(super) enum Command {
         program: Program,
     },
     /// Write the manual pages of all programs into a directory; without one, print that of hub-client
-    #[command(after_help = help::MAN)]
+    #[command(after_help = help_texts::MAN)]
     Man {
         /// The directory; it is made where it is missing
         #[arg(value_name = "DIR")]

@@ -2,51 +2,17 @@
 
 use std::path::Path;
 
-use clap::{Command, ValueEnum};
+use clap::ValueEnum;
 use clap_complete::Shell;
 
 use super::output::Output;
-use super::{help, pages};
+use super::program::Program;
+use super::{interfaces, pages};
 use crate::exit::{Exit, Failure};
-
-/// A program of Hub's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Program {
-    /// Submits jobs and follows them
-    HubClient,
-    /// Takes jobs and hands out tasks
-    HubDispatcher,
-    /// Runs tasks
-    HubWorker,
-    /// Starts and stops a dispatcher
-    CtrlHubDispatcher,
-    /// Starts and stops a worker
-    CtrlHubWorker,
-}
-
-impl Program {
-    fn command(self) -> Command {
-        match self {
-            Self::HubClient => help::command(),
-            Self::HubDispatcher => crate::dispatcher::command(),
-            Self::HubWorker => crate::worker::command(),
-            Self::CtrlHubDispatcher => crate::control::command().name("ctrl-hub-dispatcher"),
-            Self::CtrlHubWorker => crate::control::command().name("ctrl-hub-worker"),
-        }
-    }
-
-    /// The same with all that manual pages show.
-    pub(super) fn whole_command(self) -> Command {
-        match self {
-            Self::HubClient => help::whole_command(),
-            other => other.command(),
-        }
-    }
-}
 
 /// Prints the completion script of a program.
 pub(super) fn completions(shell: Shell, program: Program, output: &Output) -> Result<Exit, Failure> {
-    let mut command = program.command();
+    let mut command = interfaces::of(program);
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);

@@ -6,11 +6,8 @@ use std::path::Path;
 use hub_core::job::{Job, Limits, encoding_advice};
 
 use super::output::Output;
-use super::problems;
+use super::problems::{self, STDIN, name_of};
 use crate::exit::{Exit, Failure};
-
-/// The name of standard input on the command line.
-const STDIN: &str = "-";
 
 /// Reads a job's text.
 pub(super) fn read_job(path: &Path, output: &Output) -> Result<String, Failure> {
@@ -66,9 +63,4 @@ fn advice(path: &Path, error: &io::Error) -> Option<String> {
         io::ErrorKind::IsADirectory => Some("this is a directory: name a file in it, one job at a time".to_owned()),
         _ => None,
     }
-}
-
-/// How a file is called in messages.
-pub(super) fn name_of(path: &Path) -> String {
-    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
 }

@@ -12,7 +12,7 @@ use hub_engine::operations::{HealthReport, JobPage, Submitted, View, WorkerInfo}
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::arguments::{Format, When};
+use super::format::{Format, When};
 use super::progress::Progress;
 use super::record::Record;
 use super::style::Style;

@@ -6,8 +6,9 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::generate::Program;
-use super::help;
+use super::help_texts::EXIT_CODES;
+use super::interfaces;
+use super::program::Program;
 
 /// What is known of a program beside its arguments.
 struct Facts {
@@ -24,7 +25,7 @@ const CLIENT: Facts = Facts {
         ("NO_COLOR", "If set and not empty, tables on a terminal have no colours."),
         ("TERM", "If dumb, tables on a terminal have no colours."),
     ],
-    exit_codes: &help::EXIT_CODES,
+    exit_codes: &EXIT_CODES,
     files: &[("FILE of --config", "The configuration file. Flags and environment variables override it.")],
 };
 
@@ -73,7 +74,7 @@ const CONTROL: Facts = Facts {
 
 /// The pages of a program and of its commands: file name and text.
 pub(super) fn all(program: Program) -> io::Result<Vec<(String, Vec<u8>)>> {
-    let (mut command, mut pages) = (program.whole_command(), Vec::new());
+    let (mut command, mut pages) = (interfaces::whole(program), Vec::new());
     command.build();
     add(program, &command, &mut pages)?;
     Ok(pages)
@@ -81,7 +82,7 @@ pub(super) fn all(program: Program) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 /// The page of a program alone.
 pub(super) fn of_program(program: Program) -> io::Result<Vec<u8>> {
-    let mut command = program.whole_command();
+    let mut command = interfaces::whole(program);
     command.build();
     page(program, &command)
 }

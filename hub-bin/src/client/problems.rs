@@ -4,31 +4,13 @@ use std::path::Path;
 
 use hub_core::job::{Job, Limits, Problem, ProblemCode};
 use hub_core::text::is_active;
-use serde_json::json;
 
-use super::input::{self, name_of};
-use super::output::Output;
 use crate::exit::{Exit, Failure};
 
+/// The name of standard input on the command line.
+pub(super) const STDIN: &str = "-";
 /// A line of the file is shown up to this width.
 const WIDEST: usize = 120;
-
-/// Checks a file and says what is wrong with it.
-pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
-    let bytes = input::read(file, "the job", output)?;
-    match Job::parse_bytes(&bytes, &Limits::default()) {
-        Ok(job) => {
-            let tasks = job.tasks().len();
-            let answer = json!({"valid": true, "name": job.name(), "tasks": tasks});
-            output.checked(&answer, &format!("{} is a valid job with {tasks} tasks", job.name()))?;
-            Ok(Exit::Success)
-        }
-        Err(problems) => {
-            output.checked(&json!({"valid": false, "problems": problems}), "")?;
-            Err(invalid(file, &String::from_utf8_lossy(&bytes), problems.iter()))
-        }
-    }
-}
 
 /// Refuses a job that no dispatcher would take, so that its author needs none to hear of it. What depends on a dispatcher's
 /// limits or version is left to the dispatcher, which checks the job in any case.
@@ -68,4 +50,9 @@ fn describe(name: &str, text: &str, problem: &Problem) -> String {
         shown.push_str(&format!("\n    {suggestion}"));
     }
     shown
+}
+
+/// The name of a file in messages.
+pub(super) fn name_of(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::views::between;
+use super::durations::between;
 use crate::exit::{Exit, Failure};
 
 /// A job's record. Words that this client does not know are no error: the dispatcher may be newer.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table, TableStyle, Width};
 use hub_core::text::Shown;
 
-use super::arguments::When;
+use super::format::When;
 
 /// A column is not made narrower than this to fit the terminal.
 const NARROWEST: u16 = 6;

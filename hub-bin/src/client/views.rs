@@ -1,14 +1,12 @@
 //! Jobs, tasks and workers as people read them.
 
-use std::time::Duration;
-
 use comfy_table::Cell;
-use hub_core::Timestamp;
 use hub_core::state::JobSummary;
 use hub_core::text::{Shown, ShownLines};
 use hub_engine::clock::wall;
 use hub_engine::operations::WorkerInfo;
 
+use super::durations::{between, elapsed};
 use super::record::{Record, TaskRecord, shown, written};
 use super::style::Column::{Cut, Right, Whole};
 use super::style::{Style, cell, row, status_cell};
@@ -179,45 +177,10 @@ fn to_seconds(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
 
-/// How long it was from one time of a record to a later one. For people: by the wall clock, which may have been set.
-pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
-    Duration::from_millis(later.as_millis().saturating_sub(earlier.as_millis()))
-}
-
-/// A duration in the two units that matter.
-pub(super) fn elapsed(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        1..=9 => format!("{:.2} s", duration.as_secs_f64()),
-        10..=59 => format!("{:.1} s", duration.as_secs_f64()),
-        60..=3599 => format!("{} m {:02} s", seconds / 60, seconds % 60),
-        3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::record::TaskErrorRecord;
     use super::*;
-
-    #[test]
-    fn durations_have_the_units_that_matter() {
-        let cases = [
-            (0, "0 ms"),
-            (999, "999 ms"),
-            (1_234, "1.23 s"),
-            (12_340, "12.3 s"),
-            (60_000, "1 m 00 s"),
-            (3_599_999, "59 m 59 s"),
-            (3_660_000, "1 h 01 m"),
-            (180_000_000, "2 d 02 h"),
-        ];
-        for (millis, text) in cases {
-            assert_eq!(elapsed(Duration::from_millis(millis)), text);
-        }
-    }
 
     #[test]
     fn each_text_of_a_failure_is_said_once() {

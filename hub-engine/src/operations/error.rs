@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Maximum length of the message of a refusal, in bytes: it may quote the request. The beginning and the end are kept.
 const MAXIMUM_MESSAGE: usize = 8 * 1024;
 
-/// Why a request was not done.
+/// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct RequestError {
@@ -36,7 +36,7 @@ pub enum RequestErrorKind {
     TooLarge,
     /// A token is needed, or the given one is wrong.
     Unauthorized,
-    /// Nobody answers at the address.
+    /// There is no answer at the address.
     Unreachable,
     /// No answer came in time. The request may have been carried out all the same.
     TimedOut,

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::conversation::Conversation;
 use super::lane::{Given, Lane};
-use super::modules::RunnerSettings;
 use super::pace::Paces;
 use super::protocol;
 use super::sdk::Sdk;
+use super::settings::RunnerSettings;
 use super::{NoOutcome, TaskReport, TaskRequest};
 
 /// The processes of a runner.

@@ -12,9 +12,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::TaskReport;
 use super::environment::{self, Group};
-use super::modules::RunnerSettings;
 use super::protocol::{self, Answer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
+use super::settings::RunnerSettings;
 
 /// How much is read at a time, in bytes.
 const READ: usize = 64 * 1024;
@@ -40,18 +40,18 @@ pub(super) struct Conversation {
 
 /// Why a process answers no more.
 #[derive(Debug)]
-pub(super) enum Silence {
+pub(super) enum EndOfAnswers {
     /// It has ended.
     Ended,
-    /// It has written something that is no answer, described here: further output cannot be relied on.
-    Nonsense(String),
+    /// It has written something else than an answer, described here. Its further output cannot be relied on.
+    Invalid(String),
 }
 
 impl Conversation {
     /// Starts a process.
     pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, coroutines: bool) -> io::Result<Self> {
         let output = sdk.output_file();
-        let told = ChildSettings {
+        let child = ChildSettings {
             tasks_dir: &settings.tasks_dir,
             output: output.path(),
             log_limit: settings.log_limit_bytes,
@@ -61,7 +61,7 @@ impl Conversation {
             scan: None,
         };
         sdk.restore()?;
-        let mut process = protocol::python(&settings.python, sdk, &told).spawn()?;
+        let mut process = protocol::python(&settings.python, sdk, &child).spawn()?;
         let missing = || io::Error::other("the process has no pipes");
         Ok(Self {
             group: Group::of(&process),
@@ -93,7 +93,7 @@ impl Conversation {
     ///
     /// The process reads in a thread of its own, so that neither side waits for the other with full pipes. That it has
     /// ended is noticed even where something that it started keeps its pipes open.
-    pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, Silence> {
+    pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
         // Behind the answers of the last read there may be something that is no answer.
         let answers = self.take_answers()?;
         if !answers.is_empty() {
@@ -116,7 +116,7 @@ impl Conversation {
                 }
                 read = read => {
                     if !matches!(read, Ok(1..)) {
-                        return Err(Silence::Ended);
+                        return Err(EndOfAnswers::Ended);
                     }
                     let answers = self.take_answers()?;
                     if !answers.is_empty() {
@@ -130,14 +130,14 @@ impl Conversation {
 
     /// Takes the complete answers out of what was read. The answers before a text that is no answer are valid: the text
     /// stays, and is an error once it comes first.
-    fn take_answers(&mut self) -> Result<Vec<Answer>, Silence> {
+    fn take_answers(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
         let mut answers = Vec::new();
         while let Some((length, key)) = protocol::answer_head(&self.unread) {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             // Checked before the rest has arrived: what is no answer is neither waited for nor kept.
-            if let Err(nonsense) = self.check_head(length, key) {
+            if let Err(invalid) = self.check_head(length, key) {
                 if answers.is_empty() {
-                    return Err(nonsense);
+                    return Err(invalid);
                 }
                 break;
             }
@@ -152,12 +152,12 @@ impl Conversation {
         Ok(answers)
     }
 
-    fn check_head(&self, length: usize, key: u64) -> Result<(), Silence> {
+    fn check_head(&self, length: usize, key: u64) -> Result<(), EndOfAnswers> {
         let limit = self.answer_limit;
         if !self.asked.contains(&key) {
-            Err(Silence::Nonsense("wrote something else than its answer where the worker reads".to_owned()))
+            Err(EndOfAnswers::Invalid("wrote something else than its answer where the worker reads".to_owned()))
         } else if length > limit {
-            Err(Silence::Nonsense(format!("began an answer of {length} bytes; the limit is {limit}")))
+            Err(EndOfAnswers::Invalid(format!("began an answer of {length} bytes; the limit is {limit}")))
         } else {
             Ok(())
         }
@@ -175,14 +175,14 @@ impl Conversation {
         let _ = self.process.wait().await;
     }
 
-    /// What is to be said of a task whose process died under it, or is ended now for what it did.
-    pub(super) async fn obituary(mut self, silence: Silence) -> TaskReport {
-        let why = match silence {
-            Silence::Ended => None,
-            Silence::Nonsense(what) => Some(format!("the process that ran the task {what}, and was ended for it")),
+    /// The report of a task whose process has ended, or is ended now because of its output.
+    pub(super) async fn end_report(mut self, end: EndOfAnswers) -> TaskReport {
+        let why = match end {
+            EndOfAnswers::Ended => None,
+            EndOfAnswers::Invalid(what) => Some(format!("the process that ran the task {what}, and was ended for it")),
         };
         self.group.kill();
         let printed = protocol::printed(self.output.path(), self.log_limit);
-        protocol::obituary(&mut self.process, why, printed).await
+        protocol::end_report(&mut self.process, why, printed).await
     }
 }

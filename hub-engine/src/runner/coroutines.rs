@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::{Conversation, Silence};
-use super::modules::RunnerSettings;
+use super::conversation::{Conversation, EndOfAnswers};
 use super::protocol::{self, Keys};
 use super::sdk::Sdk;
+use super::settings::RunnerSettings;
 use super::{NoOutcome, TaskReport, TaskRequest};
 
 /// How long a coroutine that is told to stop may take before it is given up.
@@ -95,10 +95,10 @@ impl Coroutines {
 async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order>, is_retired: Arc<AtomicBool>) {
     let mut waiting: HashMap<u64, oneshot::Sender<TaskReport>> = HashMap::new();
     let mut keys = Keys::default();
-    let silence = loop {
+    let end = loop {
         let must_retire = is_retired.load(Ordering::Relaxed);
         if must_retire && waiting.is_empty() {
-            break Silence::Ended;
+            break EndOfAnswers::Ended;
         }
         tokio::select! {
             order = orders.recv() => match order {
@@ -111,7 +111,7 @@ async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order
                     talk.ask(key, &protocol::run(key, &request, true));
                 }
                 Some(Order::Cancel(key)) => talk.say(&protocol::cancel(key)),
-                Some(Order::End) | None => break Silence::Ended,
+                Some(Order::End) | None => break EndOfAnswers::Ended,
             },
             answers = talk.listen() => match answers {
                 Ok(answers) => {
@@ -124,13 +124,13 @@ async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order
                         }
                     }
                 }
-                Err(silence) => break silence,
+                Err(end) => break end,
             },
         }
     };
     drop(orders);
-    let obituary = talk.obituary(silence).await;
-    for (_, report) in waiting {
-        let _ = report.send(obituary.clone());
+    let report = talk.end_report(end).await;
+    for (_, waits) in waiting {
+        let _ = waits.send(report.clone());
     }
 }

@@ -15,8 +15,8 @@ use tokio::process::{Child, ChildStdin};
 use tokio_util::sync::CancellationToken;
 
 use super::environment::{self, Group};
-use super::modules::{RunnerSettings, broken};
 use super::protocol::describe_exit;
+use super::settings::RunnerSettings;
 use super::streams::{Head, Tail};
 use super::{NoOutcome, Outcome, TaskReport, TaskRequest, program};
 
@@ -70,10 +70,10 @@ fn not_started(error: &io::Error, path: &Path, settings: &RunnerSettings) -> Tas
     match error.kind() {
         // It was there a moment ago.
         io::ErrorKind::NotFound if std::fs::symlink_metadata(path).is_err() => TaskReport::without(NoOutcome::Unknown),
-        io::ErrorKind::ExecutableFileBusy => broken(format!(
+        io::ErrorKind::ExecutableFileBusy => TaskReport::broken(format!(
             "{name}: a process keeps the file open for writing. Write to a file beside it and rename that, as install does"
         )),
-        _ => broken(format!("{name}: {}", program::explain(error, path, &settings.tasks_dir))),
+        _ => TaskReport::broken(format!("{name}: {}", program::explain(error, path, &settings.tasks_dir))),
     }
 }
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Language;
-use super::modules::RunnerSettings;
 use super::program::Program;
+use super::settings::RunnerSettings;
 
 /// How backups and unfinished copies end that editors and package managers leave beside a file.
 const BACKUPS: [&str; 17] = [

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::conversation::{Conversation, Silence};
+use super::conversation::{Conversation, EndOfAnswers};
 use super::pace::Paces;
 use super::protocol::{self, Answer, Keys};
 use super::{NoOutcome, TaskReport};
@@ -33,7 +33,7 @@ pub(super) struct Lane {
     keys: Keys,
 }
 
-/// What a lane is told.
+/// What is asked of a lane.
 #[derive(Debug)]
 enum Order {
     Run(Task),
@@ -119,7 +119,7 @@ enum End {
     /// It is given no further tasks, and has run all that it had.
     Retired,
     /// Its process died, or is ended for what it did.
-    Died(Silence),
+    Died(EndOfAnswers),
     /// Its process must not be given another task.
     Spent,
     /// The task that it ran was not wanted any more.
@@ -140,7 +140,7 @@ impl Work {
         load.store(0, Ordering::Relaxed);
         let first = match end {
             End::Retired => return talk.end().await,
-            End::Died(silence) => talk.obituary(silence).await,
+            End::Died(end) => talk.end_report(end).await,
             End::Spent => TaskReport::without(NoOutcome::NotBegun),
             End::Stopped => TaskReport { log: talk.stop().await, ..TaskReport::without(NoOutcome::Cancelled) },
         };
@@ -180,7 +180,7 @@ impl Work {
                             }
                         }
                     }
-                    Err(silence) => return End::Died(silence),
+                    Err(end) => return End::Died(end),
                 },
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.withdraw(),
             }
@@ -232,7 +232,7 @@ impl Work {
             self.tasks.iter().take(at).all(|before| before.withdrawn)
         };
         if !is_due {
-            return Err(End::Died(Silence::Nonsense("answered for a task that it did not run".to_owned())));
+            return Err(End::Died(EndOfAnswers::Invalid("answered for a task that it did not run".to_owned())));
         }
         let Some(task) = self.tasks.remove(at) else { return Ok(()) };
         self.load.fetch_sub(1, Ordering::Relaxed);

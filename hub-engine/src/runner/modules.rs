@@ -1,12 +1,9 @@
 //! Runs the task modules of a directory: Python modules and executables.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::state::ErrorKind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -14,65 +11,9 @@ use super::children::Children;
 use super::coroutines::Coroutines;
 use super::files::Files;
 use super::sdk::Sdk;
+use super::settings::{RunnerError, RunnerSettings};
 use super::watcher::{Place, Watcher};
-use super::{Catalogue, NoOutcome, Outcome, Runner, TaskReport, TaskRequest, environment, executable};
-
-/// How task modules are run.
-#[derive(Clone, Debug)]
-pub struct RunnerSettings {
-    /// The directory of task modules. Where it is a symbolic link, its target may change.
-    pub tasks_dir: PathBuf,
-    /// The modules there that count, where not all do.
-    pub only: Option<BTreeSet<String>>,
-    /// The Python interpreter.
-    pub python: PathBuf,
-    /// How much of what a task prints is kept, in bytes: the end of it.
-    pub log_limit_bytes: usize,
-    /// How large a result may be, in bytes.
-    pub result_limit_bytes: usize,
-    /// Number of tasks after which a Python process is replaced; 0: never.
-    pub max_tasks_per_child: u64,
-    /// Maximum number of tasks that run at a time, and of Python processes.
-    pub slots: u32,
-    /// How long a module may take to import before it counts as broken.
-    pub import_limit: Duration,
-}
-
-impl RunnerSettings {
-    /// Default settings.
-    #[must_use]
-    pub fn new(tasks_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            tasks_dir: tasks_dir.into(),
-            only: None,
-            python: "python3".into(),
-            log_limit_bytes: 64 * 1024,
-            result_limit_bytes: 8 * 1024 * 1024,
-            max_tasks_per_child: 0,
-            slots: u32::MAX,
-            import_limit: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Why a runner could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum RunnerError {
-    /// The directory of task modules cannot be read.
-    #[error("failed to read the directory of task modules {path}")]
-    TasksDir {
-        /// The directory.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The files for Python cannot be written.
-    #[error("failed to write the Python SDK to a temporary directory")]
-    Sdk(#[source] std::io::Error),
-    /// This machine has too little left for a process that imports modules.
-    #[error("failed to start Python: {0}")]
-    Shortage(String),
-}
+use super::{Catalogue, NoOutcome, Runner, TaskReport, TaskRequest, environment, executable};
 
 /// Runs the task modules of a directory.
 #[derive(Debug)]
@@ -131,14 +72,14 @@ impl Runner for ModuleRunner {
         };
         let ran = match place {
             Place::None => return TaskReport::without(NoOutcome::Unknown),
-            Place::Broken(why) => return broken(why),
+            Place::Broken(why) => return TaskReport::broken(why),
             Place::Coroutine => self.coroutines.run(request, &stop).await,
             Place::Function => self.children.run(&request, &stop).await,
             Place::Program(path) => return executable::run(&path, &request, &self.settings, &stop).await,
         };
         ran.unwrap_or_else(|error| match environment::shortage(&error) {
             Some(what) => TaskReport::without(NoOutcome::Shortage { what }),
-            None => broken(super::interpreter::not_started(&self.settings.python, &error)),
+            None => TaskReport::broken(super::interpreter::not_started(&self.settings.python, &error)),
         })
     }
 
@@ -154,9 +95,4 @@ impl Runner for ModuleRunner {
         self.coroutines.shutdown();
         self.children.shutdown(grace).await;
     }
-}
-
-/// The report of a module that cannot be run.
-pub(super) fn broken(msg: String) -> TaskReport {
-    TaskReport::silent(Outcome::failed(ErrorKind::BrokenModule, msg))
 }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 
-use super::modules::RunnerSettings;
 use super::sdk::Sdk;
+use super::settings::RunnerSettings;
 use super::{NoOutcome, Outcome, TaskReport, TaskRequest, environment};
 
 /// How much of a dead child's output is shown as its last words, in bytes.
@@ -57,7 +57,7 @@ impl Keys {
     }
 }
 
-/// What every child is told at its start.
+/// The settings of a child, given at its start.
 #[derive(Serialize)]
 pub(super) struct ChildSettings<'a> {
     pub(super) tasks_dir: &'a Path,
@@ -255,8 +255,8 @@ impl Answer {
     }
 }
 
-/// What is to be said of a task whose process died under it, or was ended for what it did: `why`.
-pub(super) async fn obituary(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
+/// The report of a task whose process has ended. `why`: what it was ended for, where the worker ended it.
+pub(super) async fn end_report(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
     environment::kill(child).await;
     let msg = why.unwrap_or_else(|| {
         let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);

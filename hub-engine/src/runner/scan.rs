@@ -19,16 +19,16 @@ use tokio::time::Instant;
 
 use super::environment::Group;
 use super::files::Files;
-use super::modules::RunnerSettings;
 use super::protocol::{self, ChildSettings, describe_exit};
 use super::sdk::{OutputFile, Sdk};
+use super::settings::RunnerSettings;
 use super::{Catalogue, Language, TaskInfo, environment, interpreter};
 
 /// A module that takes longer than this to import is imported apart from the others.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a process that has said all may take to end.
 const TIDYING: Duration = Duration::from_secs(30);
-/// How many modules one process is told at most: their names are an argument of its command.
+/// Maximum number of modules that one process imports: their names are an argument of its command.
 const MOST_NAMES: usize = 400;
 /// Maximum size of all that one process says, in bytes.
 const MAXIMUM_SAID: u64 = 64 * 1024 * 1024;

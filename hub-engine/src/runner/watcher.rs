@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::files::Files;
-use super::modules::{RunnerError, RunnerSettings};
 use super::scan::{self, Findings, Slow};
 use super::sdk::Sdk;
+use super::settings::{RunnerError, RunnerSettings};
 use super::{Catalogue, Language, TaskInfo, environment};
 
 /// How often the directory is looked at.
@@ -28,7 +28,7 @@ const TRY_PYTHON_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum Place {
     /// Not here, or not yet.
     None,
-    /// Nowhere, for this reason.
+    /// It cannot be run, for this reason.
     Broken(String),
     /// In a Python process of those that run one task at a time.
     Function,
@@ -83,7 +83,7 @@ impl Watcher {
             announce,
             slow: FuturesUnordered::new(),
             try_python: None,
-            trouble: None,
+            failure: None,
         };
         watch.take_in(files, findings);
         let watching = CancellationToken::new();
@@ -140,8 +140,8 @@ struct Watch {
     slow: FuturesUnordered<Slow>,
     /// When Python is tried again, where there was none.
     try_python: Option<Instant>,
-    /// Why the directory could not be looked at the last time.
-    trouble: Option<String>,
+    /// Why the last look at the directory failed.
+    failure: Option<String>,
 }
 
 impl Watch {
@@ -170,15 +170,15 @@ impl Watch {
 
     /// Looks at the directory, and finds out what it has to offer where something has changed.
     async fn look(&mut self) {
-        let trouble = match self.look_for_changes().await {
+        let failure = match self.look_for_changes().await {
             Ok(()) => None,
             Err(error) => Some(environment::shortage(&error).unwrap_or_else(|| error.to_string())),
         };
-        if let Some(why) = trouble.as_ref().filter(|why| self.trouble.as_ref() != Some(why)) {
+        if let Some(why) = failure.as_ref().filter(|why| self.failure.as_ref() != Some(why)) {
             let tasks_dir = self.settings.tasks_dir.display();
             tracing::warn!(why, %tasks_dir, "the task modules cannot be read; those known before are used on");
         }
-        self.trouble = trouble;
+        self.failure = failure;
     }
 
     async fn look_for_changes(&mut self) -> io::Result<()> {

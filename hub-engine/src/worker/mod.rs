@@ -7,6 +7,7 @@
 
 mod crew;
 mod dead_letters;
+mod handle;
 mod heartbeat;
 mod internal;
 mod issues;
@@ -18,74 +19,5 @@ mod serve;
 mod settings;
 mod shortage;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use hub_transport::Transport;
-use hub_transport::supervisor::{Link, LinkHealth};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-
-use crate::acks::Acks;
-use crate::runner::Runner;
-use dead_letters::DeadLetters;
-use results::Results;
-use serve::{Order, Serve};
-
+pub use handle::Worker;
 pub use settings::WorkerSettings;
-
-/// How long the acknowledgement of a task that has ended waits for others. A worker that dies meanwhile has the broker hand
-/// out again what it has done already: it must be short beside the way of a result.
-const GATHER: Duration = Duration::from_millis(5);
-
-/// A running worker.
-#[derive(Debug)]
-pub struct Worker {
-    link: Link,
-    orders: mpsc::UnboundedSender<Order>,
-    ready: watch::Receiver<bool>,
-    serving: JoinHandle<()>,
-}
-
-impl Worker {
-    /// Starts to serve, and goes on through every loss of the broker until [`Worker::stop`].
-    #[must_use]
-    pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
-        let plan = settings.plan();
-        let capabilities = transport.capabilities();
-        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(capabilities.max_message_bytes));
-        let dead_letters = DeadLetters::new(&capabilities);
-        let (link, events) = Link::start(transport, plan);
-        let (orders, inbox) = mpsc::unbounded_channel();
-        let (announce_ready, ready) = watch::channel(false);
-        let serve = Serve::new(settings, link.clone(), acks, results, dead_letters, runner, announce_ready);
-        let serving = tokio::spawn(serve.run(events, inbox));
-        Self { link, orders, ready, serving }
-    }
-
-    /// Waits until the worker is connected and takes tasks.
-    pub async fn ready(&self) {
-        // The sender goes away only when the worker has stopped; then there is nothing to wait for.
-        let _ = self.ready.clone().wait_for(|ready| *ready).await;
-    }
-
-    /// How the connection is.
-    #[must_use]
-    pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
-        self.link.health()
-    }
-
-    /// Asks the worker's loop for a sign of life; returns when it has given one. `false`: it has ended.
-    pub async fn is_alive(&self) -> bool {
-        let (answer, answered) = oneshot::channel();
-        self.orders.send(Order::Answer(answer)).is_ok() && answered.await.is_ok()
-    }
-
-    /// Drains: takes nothing more, gives running tasks `grace` to end, gives back the rest, says goodbye.
-    pub async fn stop(self, grace: Duration) {
-        let _ = self.orders.send(Order::Drain(grace));
-        if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the worker's loop ended in a panic");
-        }
-    }
-}

@@ -58,7 +58,7 @@ pub(super) struct Serve {
     from_internal: mpsc::UnboundedReceiver<Internal>,
     paused: bool,
     /// Whether the subscriptions for short tasks flow.
-    brisk: bool,
+    short_tasks: bool,
     draining: bool,
 }
 
@@ -90,7 +90,7 @@ impl Serve {
             internal,
             from_internal,
             paused: false,
-            brisk: false,
+            short_tasks: false,
             draining: false,
         }
     }
@@ -307,8 +307,8 @@ impl Serve {
         if !stuck && self.paused && !self.draining {
             self.resume().await;
         }
-        if !self.paused && self.brisk != self.pace.is_brisk() {
-            self.set_brisk(self.pace.is_brisk()).await;
+        if !self.paused && self.short_tasks != self.pace.has_short_tasks() {
+            self.set_short_tasks(self.pace.has_short_tasks()).await;
         }
     }
 
@@ -353,7 +353,7 @@ impl Serve {
 
     async fn pause(&mut self) {
         self.paused = true;
-        self.set_brisk(false).await;
+        self.set_short_tasks(false).await;
         for pool in self.settings.steady_subscriptions() {
             self.link.pause(pool).await;
         }
@@ -366,13 +366,13 @@ impl Serve {
         }
     }
 
-    async fn set_brisk(&mut self, brisk: bool) {
-        if std::mem::replace(&mut self.brisk, brisk) == brisk {
+    async fn set_short_tasks(&mut self, short_tasks: bool) {
+        if std::mem::replace(&mut self.short_tasks, short_tasks) == short_tasks {
             return;
         }
-        tracing::debug!(brisk, "the worker changes its pace");
-        for pool in self.settings.brisk_subscriptions() {
-            if brisk {
+        tracing::debug!(short_tasks, "the worker changes its prefetch");
+        for pool in self.settings.short_task_subscriptions() {
+            if short_tasks {
                 self.link.resume(pool).await;
             } else {
                 self.link.pause(pool).await;

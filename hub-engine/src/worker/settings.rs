@@ -1,4 +1,4 @@
-//! What a worker has to be told.
+//! The settings of a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::wire::Names;
 
-/// How many further deliveries of each pool may be here unsettled while tasks are short: as many as are run while a
+/// Number of further deliveries of each pool that may be unsettled while tasks are short: as many as are run while a
 /// result is on its way to the broker and its confirm back.
-const BRISK_PREFETCH: u16 = 256;
+const SHORT_TASK_PREFETCH: u16 = 256;
 
 /// How a worker serves.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl WorkerSettings {
     }
 
     /// Those that flow while tasks are short, likewise.
-    pub(super) fn brisk_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
+    pub(super) fn short_task_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
         let pools = self.pools.len();
         (pools + 1..=2 * pools).map(SubscriptionId)
     }
@@ -74,11 +74,11 @@ impl WorkerSettings {
             Subscribe::new(self.names.control_queue(&self.id), SubscribeOptions { prefetch: 64, exclusive: true });
         let queues = self.pools.iter().map(|pool| self.names.pool_queue(pool));
         let steady = queues.clone().map(|queue| Subscribe::new(queue, options(self.prefetch())));
-        let brisk = queues.map(|queue| Subscribe::new(queue, options(BRISK_PREFETCH)).paused());
+        let short_tasks = queues.map(|queue| Subscribe::new(queue, options(SHORT_TASK_PREFETCH)).paused());
         Plan {
             foundation: Some(self.names.foundation()),
             topology: self.names.worker_topology(&self.id, &self.pools),
-            subscriptions: std::iter::once(control).chain(steady).chain(brisk).collect(),
+            subscriptions: std::iter::once(control).chain(steady).chain(short_tasks).collect(),
             inbox: false,
             window: 1024,
             backoff: self.backoff.clone(),

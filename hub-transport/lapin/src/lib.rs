@@ -4,6 +4,7 @@
 //! reads nothing more from a publishing connection, acknowledgements still reach it. Lapin's own recovery
 //! is off; a session dies once.
 
+mod calls;
 mod convert;
 mod dial;
 mod publisher;

@@ -11,6 +11,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Event};
 use tokio::sync::watch;
 
+use super::calls::{Calls, DONE};
 use super::convert::{error, is_of_a_channel, table};
 use super::dial::LapinDial;
 use super::publisher::LapinPublisher;
@@ -28,8 +29,6 @@ use hub_transport::{
 const INBOX_PREFETCH: u16 = 256;
 /// How long a connection may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// The reply code of a normal end.
-pub(super) const DONE: u16 = 200;
 
 pub(super) struct LapinSession {
     publishing: Connection,
@@ -39,13 +38,6 @@ pub(super) struct LapinSession {
     calls: Calls,
     windows: Mutex<Vec<Window>>,
     max_message_bytes: usize,
-}
-
-/// Waits for answers of the broker, but not for ever.
-#[derive(Clone, Debug)]
-pub(super) struct Calls {
-    pub(super) end: End,
-    limit: Duration,
 }
 
 impl LapinSession {
@@ -90,20 +82,6 @@ impl LapinSession {
 
     fn windows(&self) -> Vec<Window> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Calls {
-    /// Waits for an answer. A broker that gives none ends the session: it lives, and is of no use.
-    pub(super) async fn limited<T>(
-        &self,
-        operation: Operation,
-        call: impl Future<Output = lapin::Result<T>>,
-    ) -> Result<T> {
-        match tokio::time::timeout(self.limit, call).await {
-            Ok(answer) => answer.map_err(|source| error(operation, source)),
-            Err(_) => Err(self.end.unanswered(operation)),
-        }
     }
 }
 

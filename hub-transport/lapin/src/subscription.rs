@@ -8,8 +8,8 @@ use lapin::{Channel, Consumer};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+use super::calls::{Calls, DONE};
 use super::convert;
-use super::session::{Calls, DONE};
 use hub_transport::amqp::{Ledger, check_name};
 use hub_transport::{
     Delivery, DeliveryTag, Error, ErrorKind, Operation, Result, Settlement, Settler, SubscribeOptions, Subscription,

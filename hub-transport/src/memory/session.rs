@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
-use super::MemoryBroker;
-use super::broker::Parked;
+use super::shared::SharedState;
+use super::state::Parked;
 use crate::topology::{Queue, QueueKind};
 use crate::{
     DeliveryTag, Error, ErrorKind, Health, Inbox, Message, Operation, Publisher, Receipt, Result, Session, Settlement,
@@ -18,32 +18,32 @@ use crate::{
 const INBOX_PREFETCH: u16 = 256;
 
 pub(super) struct MemorySession {
-    broker: MemoryBroker,
+    state: SharedState,
     id: u64,
     health: watch::Receiver<Health>,
     windows: std::sync::Mutex<Vec<(Arc<Semaphore>, u32)>>,
 }
 
 impl MemorySession {
-    pub(super) fn new(broker: MemoryBroker, id: u64, health: watch::Receiver<Health>) -> Self {
-        Self { broker, id, health, windows: std::sync::Mutex::default() }
+    pub(super) fn new(state: SharedState, id: u64, health: watch::Receiver<Health>) -> Self {
+        Self { state, id, health, windows: std::sync::Mutex::default() }
     }
 }
 
 #[async_trait]
 impl Session for MemorySession {
     async fn declare(&self, topology: &Topology) -> Result<()> {
-        self.broker.lock().declare(self.id, topology)
+        self.state.lock().declare(self.id, topology)
     }
 
     async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
-        self.broker.lock().check_session(self.id, Operation::Publish)?;
+        self.state.lock().check_session(self.id, Operation::Publish)?;
         let size = window.clamp(1, 1 << 20);
         let window = Arc::new(Semaphore::new(size));
         let mut windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         windows.push((Arc::clone(&window), u32::try_from(size).unwrap_or(u32::MAX)));
         Ok(Arc::new(MemoryPublisher {
-            broker: self.broker.clone(),
+            state: self.state.clone(),
             session: self.id,
             window,
             health: self.health.clone(),
@@ -51,24 +51,24 @@ impl Session for MemorySession {
     }
 
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
-        let (consumer, deliveries) = self.broker.lock().subscribe(self.id, queue, options)?;
-        let settler = Arc::new(MemorySettler { broker: self.broker.clone(), consumer });
+        let (consumer, deliveries) = self.state.lock().subscribe(self.id, queue, options)?;
+        let settler = Arc::new(MemorySettler { state: self.state.clone(), consumer });
         Ok(Subscription { deliveries, settler })
     }
 
     async fn ready(&self, queue: &str) -> Result<u64> {
-        self.broker.lock().ready(self.id, queue)
+        self.state.lock().ready(self.id, queue)
     }
 
     async fn inbox(&self) -> Result<Inbox> {
-        let mut broker = self.broker.lock();
+        let mut broker = self.state.lock();
         // As a broker names queues: only it hands out such names.
         let address = format!("amq.gen-{}", self.id);
         let queue = Queue::new(&address, QueueKind::Exclusive);
         broker.declare(self.id, &Topology::default().queue(queue))?;
         let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: broker.capabilities.exclusive };
         let (consumer, deliveries) = broker.subscribe(self.id, &address, options)?;
-        let settler = Arc::new(MemorySettler { broker: self.broker.clone(), consumer });
+        let settler = Arc::new(MemorySettler { state: self.state.clone(), consumer });
         Ok(Inbox { address, subscription: Subscription { deliveries, settler } })
     }
 
@@ -85,19 +85,19 @@ impl Session for MemorySession {
             }
         };
         let in_time = tokio::time::timeout(deadline, settled).await;
-        self.broker.lock().close_session(self.id, None);
+        self.state.lock().close_session(self.id, None);
         in_time.map_err(|_| Error::new(ErrorKind::Timeout, Operation::Close, "publishes were still without an outcome"))
     }
 }
 
 impl Drop for MemorySession {
     fn drop(&mut self) {
-        self.broker.lock().close_session(self.id, None);
+        self.state.lock().close_session(self.id, None);
     }
 }
 
 struct MemoryPublisher {
-    broker: MemoryBroker,
+    state: SharedState,
     session: u64,
     window: Arc<Semaphore>,
     health: watch::Receiver<Health>,
@@ -115,7 +115,7 @@ impl Publisher for MemoryPublisher {
         };
         // As a broker does with those that are its own.
         message.headers.retain(|name, _| !name.starts_with("x-"));
-        let mut broker = self.broker.lock();
+        let mut broker = self.state.lock();
         broker.check_session(self.session, Operation::Publish)?;
         if let Some(limit) = broker.capabilities.max_message_bytes.filter(|limit| message.body.len() > *limit) {
             let message = format!("the message has {} bytes, the broker takes {limit}", message.body.len());
@@ -131,17 +131,17 @@ impl Publisher for MemoryPublisher {
 }
 
 struct MemorySettler {
-    broker: MemoryBroker,
+    state: SharedState,
     consumer: u64,
 }
 
 #[async_trait]
 impl Settler for MemorySettler {
     async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()> {
-        self.broker.lock().settle(self.consumer, tag, settlement, multiple)
+        self.state.lock().settle(self.consumer, tag, settlement, multiple)
     }
 
     async fn cancel(&self) -> Result<()> {
-        self.broker.lock().cancel_consumer(self.consumer)
+        self.state.lock().cancel_consumer(self.consumer)
     }
 }

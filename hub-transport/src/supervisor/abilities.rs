@@ -1,6 +1,6 @@
 //! What the supervisor does without capabilities that the backend lacks: it asks for less, and checks what it may not make.
 
-use super::link::{Foundation, Plan};
+use super::plan::{Foundation, Plan};
 use crate::topology::QueueKind;
 use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Topology};
 

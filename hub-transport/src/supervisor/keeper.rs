@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use super::abilities;
 use super::backoff::Waits;
 use super::declare::{Conflict, declare};
-use super::link::{DeliveryRef, Foundation, LinkEvent, LinkHealth, Plan, Shared, Subscribe, SubscriptionId};
+use super::event::{DeliveryRef, LinkEvent, LinkHealth};
 use super::one_by_one::OneByOne;
 use super::outbox::Current;
+use super::plan::{Foundation, Plan, Subscribe, SubscriptionId};
 use super::round::{Round, on_node};
+use super::shared::Shared;
 use crate::topology::QueueKind;
 use crate::{Capabilities, Error, ErrorKind, Health, Operation, Result, Session, Settler, Subscription, Transport};
 
@@ -25,7 +27,7 @@ const SETUP_LIMIT: Duration = Duration::from_secs(60);
 /// A session that is given up may take so long to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// What a link's owner tells its keeper.
+/// Commands of the owner of a link to its keeper.
 pub(super) enum Command {
     Pause(SubscriptionId, oneshot::Sender<()>),
     Resume(SubscriptionId, oneshot::Sender<()>),
@@ -97,7 +99,7 @@ impl Keeper {
         }
     }
 
-    /// Dials, serves, and dials again, until told to close.
+    /// Connects, serves, and connects again, until the link is closed.
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut waits = Waits::new(self.plan.backoff.clone(), self.plan.seed);
         let nodes = self.transport.nodes().max(1);

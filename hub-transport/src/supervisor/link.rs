@@ -1,138 +1,19 @@
 //! The handle on a connection that is kept up.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::backoff::Backoff;
+use super::event::{DeliveryRef, LinkEvent, LinkHealth};
 use super::keeper::{Command, Keeper};
 use super::outbox::{self, Outgoing};
-use crate::{
-    Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Outcome, Receipt, Result, Session, Settlement,
-    Settler, SubscribeOptions, Topology, Transport,
-};
-
-/// What a link keeps up.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Declared before `topology` where it does not exist yet.
-    pub foundation: Option<Foundation>,
-    /// Declared on every new session, and whenever a subscription has ended.
-    pub topology: Topology,
-    /// Started on every new session; the position is the [`SubscriptionId`].
-    pub subscriptions: Vec<Subscribe>,
-    /// Whether there shall be a place for replies.
-    pub inbox: bool,
-    /// How many publishes may be without an outcome.
-    pub window: usize,
-    /// How to wait between tries.
-    pub backoff: Backoff,
-    /// Decides the chance in the waits.
-    pub seed: u64,
-}
-
-/// What several programs share, and not each of them may declare.
-#[derive(Clone, Debug)]
-pub struct Foundation {
-    /// Where this queue exists, nothing is declared. To look for it needs no rights.
-    pub queue: String,
-    /// What is declared where it is missing.
-    pub topology: Topology,
-}
-
-/// A queue to be consumed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscribe {
-    /// The queue.
-    pub queue: String,
-    /// How.
-    pub options: SubscribeOptions,
-    /// It does not flow before [`Link::resume`].
-    pub paused: bool,
-}
-
-impl Subscribe {
-    /// Consumes this queue from the start.
-    #[must_use]
-    pub fn new(queue: impl Into<String>, options: SubscribeOptions) -> Self {
-        Self { queue: queue.into(), options, paused: false }
-    }
-
-    /// The same, but only once it is resumed.
-    #[must_use]
-    pub fn paused(self) -> Self {
-        Self { paused: true, ..self }
-    }
-}
-
-/// A subscription of a plan, by its position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubscriptionId(pub usize);
-
-impl SubscriptionId {
-    /// The place for replies.
-    pub const INBOX: Self = Self(usize::MAX);
-}
-
-/// Names a delivery across sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DeliveryRef {
-    /// Which start of the subscription it came by: a delivery of an earlier one is stale.
-    pub epoch: u64,
-    /// The subscription.
-    pub subscription: SubscriptionId,
-    /// The delivery.
-    pub tag: DeliveryTag,
-}
-
-/// Something that happened on a link.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly all events are deliveries: boxing them would cost each an allocation"
-)]
-pub enum LinkEvent {
-    /// Connected, declared and subscribed.
-    Up {
-        /// Counts the sessions of this link, from 1.
-        session: u64,
-        /// Where replies reach this session.
-        inbox: Option<String>,
-    },
-    /// Not connected any more, or still not.
-    Down {
-        /// Why.
-        cause: Arc<Error>,
-        /// When the next try is made. Zero where another node is tried at once.
-        retry_in: Duration,
-        /// How many times all nodes were tried since the last success.
-        attempt: u32,
-    },
-    /// The broker takes no messages at present; with its reason.
-    Blocked(String),
-    /// The broker takes messages again.
-    Unblocked,
-    /// A message.
-    Delivery(SubscriptionId, DeliveryRef, Delivery),
-}
-
-/// How a link is.
-#[derive(Clone, Debug)]
-pub enum LinkHealth {
-    /// Connected.
-    Up,
-    /// Connected, but the broker takes no messages.
-    Blocked(String),
-    /// Not connected; why, once that is known.
-    Down(Option<Arc<Error>>),
-    /// Closed by its owner.
-    Closed,
-}
+use super::plan::{Plan, SubscriptionId};
+use super::shared::Shared;
+use crate::{Error, ErrorKind, Message, Operation, Outcome, Receipt, Result, Settlement, Transport};
 
 /// A connection that is kept up. Clones are the same link; dropping the last one disconnects, without
 /// waiting for anything.
@@ -149,18 +30,6 @@ pub struct Link {
 pub struct Receipts {
     receiver: oneshot::Receiver<Vec<Outcome>>,
     count: usize,
-}
-
-/// What a link, its keeper and its outbox share.
-pub(super) struct Shared {
-    pub(super) health: watch::Sender<LinkHealth>,
-    /// The living session, if there is one.
-    pub(super) session: Mutex<Option<Arc<dyn Session>>>,
-    /// Settlers of the living session, by epoch.
-    pub(super) settlers: Mutex<HashMap<u64, Arc<dyn Settler>>>,
-    /// Publishes without an outcome.
-    pub(super) open: watch::Sender<usize>,
-    pub(super) open_count: AtomicUsize,
 }
 
 /// The events of a link, in their order.
@@ -186,13 +55,7 @@ impl Link {
         let (outgoing, outgoing_receiver) = mpsc::unbounded_channel();
         let (commands, commands_receiver) = mpsc::unbounded_channel();
         let (events, events_receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            health: watch::channel(LinkHealth::Down(None)).0,
-            session: Mutex::default(),
-            settlers: Mutex::default(),
-            open: watch::channel(0).0,
-            open_count: AtomicUsize::new(0),
-        });
+        let shared = Arc::new(Shared::default());
         let (publisher, publisher_receiver) = watch::channel(None);
         tokio::spawn(outbox::run(outgoing_receiver, publisher_receiver, Arc::clone(&shared)));
         let keeper = Keeper::new(transport, plan, Arc::clone(&shared), publisher, events);
@@ -239,7 +102,7 @@ impl Link {
         }
     }
 
-    /// How many messages wait in a queue: see [`Session::ready`].
+    /// How many messages wait in a queue: see [`crate::Session::ready`].
     ///
     /// # Errors
     /// `Closed` where there is no session at present, and those of the session.
@@ -304,28 +167,6 @@ impl Link {
         let (done, is_done) = oneshot::channel();
         if self.commands.send(command(done)).is_ok() {
             let _ = is_done.await;
-        }
-    }
-}
-
-impl Shared {
-    /// So many more publishes are without an outcome.
-    pub(super) fn add_open(&self, count: usize) {
-        let before = self.open_count.fetch_add(count, Ordering::SeqCst);
-        self.note_open(before, before + count);
-    }
-
-    /// So many publishes have got their outcome.
-    pub(super) fn sub_open(&self, count: usize) {
-        let before = self.open_count.fetch_sub(count, Ordering::SeqCst);
-        self.note_open(before, before - count);
-    }
-
-    fn note_open(&self, before: usize, after: usize) {
-        // Only the way to and from zero is worth waking anybody for. What counts is how many they are when it is told:
-        // somebody else may tell of a later change first.
-        if (before == 0) != (after == 0) {
-            self.open.send_modify(|open| *open = self.open_count.load(Ordering::SeqCst));
         }
     }
 }

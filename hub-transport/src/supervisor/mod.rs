@@ -14,14 +14,17 @@
 mod abilities;
 mod backoff;
 mod declare;
+mod event;
 mod keeper;
 mod link;
 mod one_by_one;
 mod outbox;
+mod plan;
 mod round;
+mod shared;
 
 pub use backoff::Backoff;
 pub use declare::{Conflict, declare};
-pub use link::{
-    DeliveryRef, Foundation, Link, LinkEvent, LinkEvents, LinkHealth, Plan, Receipts, Subscribe, SubscriptionId,
-};
+pub use event::{DeliveryRef, LinkEvent, LinkHealth};
+pub use link::{Link, LinkEvents, Receipts};
+pub use plan::{Foundation, Plan, Subscribe, SubscriptionId};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::link::Shared;
+use super::shared::Shared;
 use crate::{ErrorKind, Message, Outcome, Publisher, Receipt};
 
 /// What is queued, and who wants to know the outcome.

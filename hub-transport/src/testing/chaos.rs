@@ -1,4 +1,4 @@
-//! A transport that makes trouble, by a seed: within the contract, and only there.
+//! A transport that injects faults, by a seed, within the contract.
 //!
 //! Sessions die at any operation; a publish whose session dies may have gone through or not; dialling fails;
 //! deliveries of a dead session come again. What never happens is what the contract rules out: a confirm for
@@ -19,9 +19,9 @@ use crate::{
     Settler, SubscribeOptions, Subscription, Topology, Transport,
 };
 
-/// How much trouble there is. Probabilities, from 0 to 1.
+/// The rates of faults: probabilities from 0 to 1.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble {
+pub struct FaultRates {
     /// That dialling fails.
     pub connect: f64,
     /// That an operation finds its session dead, and has not been done.
@@ -30,13 +30,13 @@ pub struct Trouble {
     pub after: f64,
 }
 
-impl Default for Trouble {
+impl Default for FaultRates {
     fn default() -> Self {
         Self { connect: 0.2, before: 0.002, after: 0.002 }
     }
 }
 
-/// Makes trouble on the way to another transport.
+/// Injects faults on the way to another transport.
 pub struct ChaosTransport {
     inner: Arc<dyn Transport>,
     dice: Arc<Dice>,
@@ -44,7 +44,7 @@ pub struct ChaosTransport {
 
 struct Dice {
     random: Mutex<ChaCha8Rng>,
-    trouble: Trouble,
+    rates: FaultRates,
     calm: AtomicBool,
 }
 
@@ -56,14 +56,14 @@ impl Dice {
 }
 
 impl ChaosTransport {
-    /// Trouble that is decided by `seed`.
+    /// Faults that are decided by `seed`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Transport>, seed: u64, trouble: Trouble) -> Arc<Self> {
+    pub fn new(inner: Arc<dyn Transport>, seed: u64, rates: FaultRates) -> Arc<Self> {
         let random = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        Arc::new(Self { inner, dice: Arc::new(Dice { random, trouble, calm: AtomicBool::new(false) }) })
+        Arc::new(Self { inner, dice: Arc::new(Dice { random, rates, calm: AtomicBool::new(false) }) })
     }
 
-    /// No trouble from now on.
+    /// Ends the faults.
     pub fn calm(&self) {
         self.dice.calm.store(true, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl ChaosTransport {
 #[async_trait]
 impl Transport for ChaosTransport {
     fn describe(&self) -> String {
-        format!("{} with trouble", self.inner.describe())
+        format!("{} with faults", self.inner.describe())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -84,8 +84,8 @@ impl Transport for ChaosTransport {
     }
 
     async fn connect(&self) -> Result<Arc<dyn Session>> {
-        if self.dice.falls(self.dice.trouble.connect) {
-            return Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "trouble on the way"));
+        if self.dice.falls(self.dice.rates.connect) {
+            return Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "an injected fault"));
         }
         let session = self.inner.connect().await?;
         Ok(Arc::new(ChaosSession { inner: session, dice: Arc::clone(&self.dice) }))
@@ -100,12 +100,12 @@ struct ChaosSession {
 
 impl ChaosSession {
     /// Does something, or finds the session dead before or after it.
-    async fn with_trouble<T>(&self, operation: Operation, work: impl Future<Output = Result<T>>) -> Result<T> {
-        if self.dice.falls(self.dice.trouble.before) {
+    async fn with_faults<T>(&self, operation: Operation, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.dice.falls(self.dice.rates.before) {
             return Err(self.die(operation).await);
         }
         let done = work.await;
-        if self.dice.falls(self.dice.trouble.after) {
+        if self.dice.falls(self.dice.rates.after) {
             return Err(self.die(operation).await);
         }
         done
@@ -113,33 +113,33 @@ impl ChaosSession {
 
     async fn die(&self, operation: Operation) -> Error {
         let _ = self.inner.close(Duration::ZERO).await;
-        Error::new(ErrorKind::Closed, operation, "the session died of trouble")
+        Error::new(ErrorKind::Closed, operation, "the session died of an injected fault")
     }
 }
 
 #[async_trait]
 impl Session for ChaosSession {
     async fn declare(&self, topology: &Topology) -> Result<()> {
-        self.with_trouble(Operation::Declare, self.inner.declare(topology)).await
+        self.with_faults(Operation::Declare, self.inner.declare(topology)).await
     }
 
     async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
-        let inner = self.with_trouble(Operation::Publish, self.inner.publisher(window)).await?;
+        let inner = self.with_faults(Operation::Publish, self.inner.publisher(window)).await?;
         Ok(Arc::new(ChaosPublisher { inner, session: self.clone() }))
     }
 
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
-        let inner = self.with_trouble(Operation::Subscribe, self.inner.subscribe(queue, options)).await?;
+        let inner = self.with_faults(Operation::Subscribe, self.inner.subscribe(queue, options)).await?;
         let settler = Arc::new(ChaosSettler { inner: inner.settler, session: self.clone() });
         Ok(Subscription { deliveries: inner.deliveries, settler })
     }
 
     async fn ready(&self, queue: &str) -> Result<u64> {
-        self.with_trouble(Operation::Inspect, self.inner.ready(queue)).await
+        self.with_faults(Operation::Inspect, self.inner.ready(queue)).await
     }
 
     async fn inbox(&self) -> Result<Inbox> {
-        self.with_trouble(Operation::Subscribe, self.inner.inbox()).await
+        self.with_faults(Operation::Subscribe, self.inner.inbox()).await
     }
 
     fn node(&self) -> Option<&str> {
@@ -164,13 +164,13 @@ struct ChaosPublisher {
 impl Publisher for ChaosPublisher {
     async fn publish(&self, message: Message) -> Result<Receipt> {
         let dice = &self.session.dice;
-        if dice.falls(dice.trouble.before) {
+        if dice.falls(dice.rates.before) {
             // Taken, and lost with the session.
             self.session.die(Operation::Publish).await;
             return Ok(Receipt::new().1);
         }
         let receipt = self.inner.publish(message).await?;
-        if dice.falls(dice.trouble.after) {
+        if dice.falls(dice.rates.after) {
             // It went through, and nobody learns of it.
             self.session.die(Operation::Publish).await;
             return Ok(Receipt::new().1);
@@ -187,7 +187,7 @@ struct ChaosSettler {
 #[async_trait]
 impl Settler for ChaosSettler {
     async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()> {
-        self.session.with_trouble(Operation::Settle, self.inner.settle(tag, settlement, multiple)).await
+        self.session.with_faults(Operation::Settle, self.inner.settle(tag, settlement, multiple)).await
     }
 
     async fn cancel(&self) -> Result<()> {

@@ -12,7 +12,7 @@ use super::jobs::Shape;
 use super::report::Report;
 use super::run::Bench;
 use super::workloads::{ALL, Workload};
-use super::{machine, plot, table};
+use super::{machine, plot, rounds, table};
 use crate::Client;
 
 /// Measures Hub beside what its broker alone can do. Progress goes to standard error, the tables to standard output.
@@ -105,7 +105,7 @@ fn measure(args: &Args) -> Result<(), String> {
     let rounds: Vec<_> = (1..=runs)
         .map(|run| {
             eprintln!("run {run} of {runs}");
-            bench.round(&chosen)
+            rounds::run(&bench, &chosen)
         })
         .collect();
     let figures: Vec<Figure> = chosen.iter().flat_map(|workload| (workload.figures)()).collect();

@@ -32,15 +32,15 @@ impl Role {
     }
 }
 
-/// Who plays which part.
+/// The processes of a deployment, each with its role.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cast(Vec<(Role, u32, Scope)>);
+pub(super) struct ProcessGroup(Vec<(Role, u32, Scope)>);
 
-/// What each part has used.
+/// What each role has used.
 pub(super) type Used = BTreeMap<Role, Usage>;
 
-impl Cast {
-    /// The same with this process in this part.
+impl ProcessGroup {
+    /// The same with this process in this role.
     #[must_use]
     pub(super) fn with(mut self, role: Role, pid: u32, scope: Scope) -> Self {
         self.0.push((role, pid, scope));

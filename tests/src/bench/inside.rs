@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+use super::deployment::run_job;
 use super::jobs::Shape;
 use super::processes::{Scope, Usage, usage};
-use super::stage::run_job;
 
 /// Small jobs are repeated until they are so many tasks, for what is timed to be much longer than a tick.
 const ENOUGH: usize = 200_000;

@@ -4,6 +4,7 @@
 mod bound;
 mod command;
 mod cost;
+mod deployment;
 mod figure;
 mod inside;
 mod jobs;
@@ -12,9 +13,9 @@ mod plot;
 mod processes;
 mod report;
 mod round;
+mod rounds;
 mod run;
 mod settle;
-mod stage;
 mod table;
 mod workloads;
 

@@ -1,4 +1,4 @@
-//! Rounds: the bound, then each of the chosen workloads, as often as asked for.
+//! What all workloads share: the broker, the runtimes, and how much is measured.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -6,12 +6,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::bound::{self, Bound};
-use super::cost::{Cast, Role, between};
-use super::processes::{Scope, children};
-use super::round::Round;
-use super::settle::quiet;
-use super::workloads::Workload;
+use super::processes::children;
 use crate::{Broker, BrokerSettings, Client};
 
 /// The exit code after an interrupt, as shells have it.
@@ -21,8 +16,8 @@ const INTERRUPTED: i32 = 130;
 pub(super) struct Bench {
     /// The client's: one thread, as in all of Hub's programs.
     pub(super) runtime: Runtime,
-    /// The bound's.
-    threads: Runtime,
+    /// The runtime of the bound's clients.
+    pub(super) threads: Runtime,
     /// The client library of dispatcher, worker and client.
     pub(super) client: Client,
     quick: bool,
@@ -66,48 +61,9 @@ impl Bench {
     pub(super) const fn time(&self, full: Duration) -> Duration {
         if self.quick { Duration::from_millis(500) } else { full }
     }
-
-    /// One round. The bound is measured before and after each workload on the broker: a shared machine may be twice as fast
-    /// in one minute as in the next.
-    pub(super) fn round(&self, workloads: &[&Workload]) -> Round {
-        let (mut round, mut is_fresh) = (Round::default(), false);
-        for workload in workloads {
-            if workload.needs_broker && !is_fresh {
-                self.bound(&mut round);
-            }
-            eprintln!("  {}: {}", workload.name, workload.about);
-            (workload.run)(self, &mut round);
-            if workload.needs_broker {
-                self.bound(&mut round);
-            }
-            is_fresh = workload.needs_broker;
-        }
-        round
-    }
-
-    /// Measures what the broker alone can do.
-    fn bound(&self, round: &mut Round) {
-        let (echoes, round_trips) = (self.size(20_000, 200), self.size(400, 20));
-        let address = self.broker().address();
-        let cast = Cast::default().with(Role::Client, std::process::id(), Scope::Own).with(
-            Role::Broker,
-            self.broker_pid(),
-            Scope::Tree,
-        );
-        quiet(&cast);
-        let before = cast.used();
-        let echoes_per_second = bound::echoes_per_second(&self.threads, &address, echoes);
-        quiet(&cast);
-        if round.bounds.is_empty() {
-            round.cost("bound", echoes, between(&before, &cast.used()));
-        }
-        let round_trip = bound::round_trip(&self.threads, &address, round_trips);
-        eprintln!("  bound: {echoes_per_second:.0} echoes a second, a round trip in {round_trip:?}");
-        round.bounds.push(Bound { echoes_per_second, round_trip });
-    }
 }
 
-/// Whoever loses patience shall not be left with a broker, and with programs that look for it.
+/// Removes the broker, and ends the programs that use it, when the benchmark is interrupted.
 async fn remove_when_interrupted(container: String) {
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened for");

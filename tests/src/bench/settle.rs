@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hub_engine::operations::Hub;
 use tokio::runtime::Runtime;
 
-use super::cost::{Cast, total_cpu};
+use super::cost::{ProcessGroup, total_cpu};
 use crate::eventually_within;
 
 /// Nothing takes so long to come to rest.
@@ -20,26 +20,26 @@ const QUIET: f64 = 0.08;
 /// So many looks have to be quiet, one after the other: what waits for a timer or a disk is quiet for a moment too.
 const QUIET_LOOKS: u32 = 2;
 
-/// Waits until the dispatcher has no live jobs beyond `live`, and everybody of the cast is quiet.
-pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, cast: &Cast, live: u64) {
+/// Waits until the dispatcher has no live jobs beyond `live`, and the processes are quiet.
+pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, processes: &ProcessGroup, live: u64) {
     eventually_within(LIMIT, "no job is live", || {
         let health = runtime.block_on(hub.health()).map_err(|error| error.to_string())?;
         let idle = health.live_jobs == live && (live > 0 || health.tasks_in_flight + health.tasks_ready == 0);
         if idle { Ok(()) } else { Err(format!("{health:?}")) }
     });
-    quiet(cast);
+    quiet(processes);
 }
 
-/// Waits until everybody of the cast is quiet. After [`PATIENCE`] it says so and goes on.
-pub(super) fn quiet(cast: &Cast) {
+/// Waits until the processes are quiet. After [`PATIENCE`] it says so and goes on.
+pub(super) fn quiet(processes: &ProcessGroup) {
     let begun = Instant::now();
-    let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&cast.used()), 0);
+    let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&processes.used()), 0);
     eventually_within(LIMIT, "everything is quiet", || {
         let passed = since.elapsed();
         if passed < LOOK {
             return Err("still looking".to_owned());
         }
-        let now = total_cpu(&cast.used());
+        let now = total_cpu(&processes.used());
         let busy = (now - before) / passed.as_secs_f64();
         (since, before) = (Instant::now(), now);
         looks = if busy < QUIET { looks + 1 } else { 0 };

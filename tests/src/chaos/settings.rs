@@ -5,9 +5,9 @@ use std::time::Duration;
 /// What `HUB_CHAOS_SECONDS` and `HUB_CHAOS_SEED` say.
 #[derive(Clone, Copy, Debug)]
 pub struct ChaosSettings {
-    /// How long there is trouble, for each AMQP client.
+    /// How long faults are injected, for each AMQP client.
     pub time: Duration,
-    /// What decides the jobs and the troubles.
+    /// What decides the jobs and the faults.
     pub seed: u64,
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::event::Event;
 use super::plans::Plan;
+use super::simulation::Simulation;
 use super::world::World;
 
 /// How long a client waits before it asks again.
@@ -21,27 +22,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WANTED: &str = "wanted";
 
 /// The client of one job, from its submission to its cancellation.
-pub async fn follow(world: Arc<World>, plan: Plan) {
+pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
+    let world = &simulation.world;
     world.pass(plan.after).await;
     for _ in 0..=plan.again {
         if plan.over_broker {
-            while submit_over_broker(&world, &plan).await.is_none() {
+            while submit_over_broker(world, &plan).await.is_none() {
                 world.pass(AGAIN).await;
             }
         } else {
-            submit(&world, &plan).await;
+            submit(&simulation, &plan).await;
         }
         world.tell(Event::Submitted(plan.id));
     }
     if let Some(when) = plan.cancel_after {
         world.pass(when.saturating_sub(plan.after)).await;
-        cancel(&world, plan.id).await;
+        cancel(&simulation, plan.id).await;
     }
 }
 
-async fn submit(world: &World, plan: &Plan) {
+async fn submit(simulation: &Simulation, plan: &Plan) {
+    let world = &simulation.world;
     loop {
-        if let Some((process, hub)) = world.hub() {
+        if let Some((process, hub)) = simulation.hub() {
             let submission = Submission { text: plan.job.to_string().into(), id: Some(plan.id) };
             match process.unless_killed(hub.submit(submission)).await {
                 Some(Ok(_)) => return,
@@ -99,9 +102,10 @@ async fn answer(inbox: &mut Subscription) -> Option<String> {
     }
 }
 
-async fn cancel(world: &World, id: JobId) {
+async fn cancel(simulation: &Simulation, id: JobId) {
+    let world = &simulation.world;
     loop {
-        if let Some((process, hub)) = world.hub() {
+        if let Some((process, hub)) = simulation.hub() {
             match process.unless_killed(hub.cancel(id)).await {
                 Some(Ok(())) => return world.tell(Event::Cancelled(id)),
                 // It has ended, or was cancelled and the answer got lost.
@@ -116,17 +120,18 @@ async fn cancel(world: &World, id: JobId) {
 
 /// What a task has launched comes to its end, and says so. Where the task waits for another run of it, nobody
 /// wants this one: that run launches it again.
-pub async fn end_outside(world: Arc<World>, run: u64, task: TaskId, value: Value) {
+pub async fn end_outside(simulation: Arc<Simulation>, run: u64, task: TaskId, value: Value) {
+    let world = &simulation.world;
     world.pass(world.dice.millis(0, 20_000)).await;
     world.tell(Event::Outside(run, task));
     if world.dice.falls(0.5) {
-        while post_over_broker(&world, task, &value).await.is_none() {
+        while post_over_broker(world, task, &value).await.is_none() {
             world.pass(AGAIN).await;
         }
         return;
     }
     loop {
-        if let Some((process, hub)) = world.hub() {
+        if let Some((process, hub)) = simulation.hub() {
             let data = Some(Json::from(value.clone()));
             let update = ResultUpdate { id: task, status: UpdateStatus::Success, data, msg: None, v: None };
             match process.unless_killed(hub.post_result(update)).await {

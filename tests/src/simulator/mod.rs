@@ -7,11 +7,15 @@
 //! give. When the faults are over, progress is demanded.
 
 pub mod clients;
+pub mod connection;
+mod daemons;
 pub mod dice;
 pub mod event;
 pub mod expected;
 pub mod facts;
+mod faults;
 pub mod invariants;
+pub mod leftovers;
 pub mod note;
 pub mod oracle;
 mod panics;
@@ -21,12 +25,13 @@ pub mod publisher;
 mod run;
 pub mod runner;
 mod sabotage;
-mod staff;
+pub mod simulation;
+pub mod socket;
 pub mod store;
 pub mod subscription;
+mod tamper;
 pub mod trace;
 pub mod transport;
-mod troubles;
 pub mod weather;
 pub mod work;
 pub mod world;

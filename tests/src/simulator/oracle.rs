@@ -1,13 +1,11 @@
 //! Sees all that happens, and says when it should not have.
 
-use std::collections::BTreeMap;
 use std::fmt;
-
-use hub_engine::operations::HealthReport;
 
 use super::event::Event;
 use super::facts::Facts;
 use super::invariants::{self, Invariant};
+use super::leftovers::Leftovers;
 use super::plans::Plan;
 
 /// Holds a simulation to every invariant.
@@ -24,14 +22,6 @@ pub struct Violation {
     pub invariant: &'static str,
     /// What happened.
     pub what: String,
-}
-
-/// What is there when everything has stopped, in good order.
-pub struct Leftovers {
-    /// How many messages each queue has.
-    pub depths: BTreeMap<String, usize>,
-    /// What the dispatcher said of itself, just before.
-    pub health: Option<HealthReport>,
 }
 
 impl Oracle {

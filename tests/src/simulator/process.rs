@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::Event;
-use super::transport::Connection;
+use super::socket::Socket;
 use super::world::World;
 
 /// A process.
@@ -31,11 +31,11 @@ struct State {
     /// How many steps it may still take.
     fuse: Option<u64>,
     cut_off_until: Option<Instant>,
-    connections: Vec<Weak<Connection>>,
+    sockets: Vec<Weak<Socket>>,
 }
 
 impl Process {
-    /// A new process.
+    /// Starts a process.
     #[must_use]
     pub fn begin(world: &Arc<World>, kind: &str) -> Arc<Self> {
         let is_dispatcher = kind == "dispatcher";
@@ -49,7 +49,6 @@ impl Process {
             stopping: CancellationToken::new(),
             state: Mutex::new(State { fuse, ..State::default() }),
         });
-        world.add_process(&process);
         world.tell(Event::Began(Arc::clone(&process.name)));
         process
     }
@@ -133,8 +132,8 @@ impl Process {
 
     /// Breaks its connections.
     pub fn cut(&self) {
-        let connections = std::mem::take(&mut self.state().connections);
-        connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.cut());
+        let sockets = std::mem::take(&mut self.state().sockets);
+        sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.cut());
     }
 
     /// Cuts it off from the broker for this long.
@@ -158,10 +157,10 @@ impl Process {
     }
 
     /// It has one more connection.
-    pub fn add_connection(&self, connection: &Arc<Connection>) {
+    pub fn add_socket(&self, socket: &Arc<Socket>) {
         let mut state = self.state();
-        state.connections.retain(|other| other.strong_count() > 0);
-        state.connections.push(Arc::downgrade(connection));
+        state.sockets.retain(|other| other.strong_count() > 0);
+        state.sockets.push(Arc::downgrade(socket));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

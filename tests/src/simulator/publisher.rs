@@ -7,10 +7,10 @@ use hub_transport::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Re
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::connection::Connection;
 use super::event::Event;
 use super::note::Note;
-use super::sabotage;
-use super::transport::Connection;
+use super::tamper;
 
 /// Publishes over a simulated connection.
 pub struct SimPublisher {
@@ -101,7 +101,7 @@ async fn hand_over(
     }
     let note = Note::of(&message);
     let mut receipt = None;
-    for message in sabotage::publish(world, &note, message) {
+    for message in tamper::publish(world, &note, message) {
         if note != Note::Heartbeat && note != Note::Other {
             world.tell(Event::Took(Arc::clone(&connection.process.name), connection.number, note.clone()));
         }

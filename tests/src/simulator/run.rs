@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::oracle::{Leftovers, Violation};
+use super::leftovers::Leftovers;
+use super::oracle::Violation;
 use super::sabotage::Sabotage;
+use super::simulation::Simulation;
 use super::trace::Trace;
 use super::world::World;
-use super::{clients, panics, staff, troubles};
+use super::{clients, daemons, faults, panics};
 
 /// Longer than any simulation takes, once faults are over.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(3600);
@@ -49,41 +51,41 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Verdict 
         World::new(seed, sabotage, whole_trace)
     };
     let clock = hub_engine::clock::simulate(world.clock());
-    runtime.block_on(simulate(&world));
+    runtime.block_on(simulate(&Simulation::new(&world)));
     if let Some(panic) = panics::seen().first() {
         world.with_oracle(|oracle| oracle.accuse("nothing_panics", panic.clone()));
     }
     drop(runtime);
-    world.let_go();
     drop(clock);
     panics::look_away();
     let violation = world.with_oracle(|oracle| oracle.violation().cloned());
     Verdict { seed, violation, trace: world.take_trace() }
 }
 
-async fn simulate(world: &Arc<World>) {
+async fn simulate(simulation: &Arc<Simulation>) {
+    let world = &simulation.world;
     let (close_workers, close_dispatcher) = (CancellationToken::new(), CancellationToken::new());
-    let dispatcher = tokio::spawn(staff::dispatchers(Arc::clone(world), close_dispatcher.clone()));
+    let dispatcher = tokio::spawn(daemons::dispatchers(Arc::clone(simulation), close_dispatcher.clone()));
     let workers: Vec<JoinHandle<()>> = (0..world.dice.between(1, 4))
-        .map(|at| tokio::spawn(staff::workers(Arc::clone(world), at == 0, close_workers.clone())))
+        .map(|at| tokio::spawn(daemons::workers(Arc::clone(simulation), at == 0, close_workers.clone())))
         .collect();
-    tokio::spawn(troubles::of_the_broker(Arc::clone(world)));
-    tokio::spawn(troubles::of_the_network(Arc::clone(world)));
-    tokio::spawn(troubles::of_the_operators(Arc::clone(world)));
-    tokio::spawn(troubles::of_the_clock(Arc::clone(world)));
+    tokio::spawn(faults::of_the_broker(Arc::clone(world)));
+    tokio::spawn(faults::of_the_network(Arc::clone(simulation)));
+    tokio::spawn(faults::of_the_operators(Arc::clone(simulation)));
+    tokio::spawn(faults::of_the_clock(Arc::clone(world)));
     let plans = world.plans.iter().cloned();
     let clients: Vec<JoinHandle<()>> =
-        plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(world), plan))).collect();
+        plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(simulation), plan))).collect();
 
     while world.elapsed() < world.weather.lasts && !is_broken(world) {
         world.pass(LOOK_EVERY).await;
     }
-    world.calm();
+    simulation.calm();
     world.broker.come_back();
     world.broker.unblock();
     let deadline = world.elapsed() + PROGRESS_WITHIN;
     let (mut happened, mut at) = (world.happened(), world.elapsed());
-    while world.elapsed() < deadline && !is_broken(world) && !is_over(world, &clients).await {
+    while world.elapsed() < deadline && !is_broken(world) && !is_over(simulation, &clients).await {
         world.pass(LOOK_EVERY).await;
         if world.happened() != happened {
             (happened, at) = (world.happened(), world.elapsed());
@@ -96,7 +98,7 @@ async fn simulate(world: &Arc<World>) {
     if is_broken(world) {
         return;
     }
-    let health = health(world).await;
+    let health = health(simulation).await;
     close_workers.cancel();
     let stopping = async {
         for worker in workers {
@@ -117,15 +119,16 @@ fn is_broken(world: &World) -> bool {
 }
 
 /// Whether there is nothing left to do for anybody.
-async fn is_over(world: &World, clients: &[JoinHandle<()>]) -> bool {
+async fn is_over(simulation: &Simulation, clients: &[JoinHandle<()>]) -> bool {
+    let world = &simulation.world;
     clients.iter().all(JoinHandle::is_finished)
         && world.with_oracle(|oracle| oracle.facts().all_ended())
         && depths(world).values().all(|depth| *depth == 0)
-        && health(world).await.is_some_and(|health| health.tasks_in_flight == 0)
+        && health(simulation).await.is_some_and(|health| health.tasks_in_flight == 0)
 }
 
-async fn health(world: &World) -> Option<hub_engine::operations::HealthReport> {
-    let (process, hub) = world.hub()?;
+async fn health(simulation: &Simulation) -> Option<hub_engine::operations::HealthReport> {
+    let (process, hub) = simulation.hub()?;
     process.unless_killed(hub.health()).await?.ok()
 }
 

@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::clients;
 use super::event::{Event, Run};
 use super::process::Process;
+use super::simulation::Simulation;
 use super::work::{self, Module};
 
 /// The runner of one worker.
 pub struct SimRunner {
+    simulation: Arc<Simulation>,
     process: Arc<Process>,
     catalogue: watch::Sender<Arc<Catalogue>>,
 }
@@ -25,11 +27,12 @@ pub struct SimRunner {
 impl SimRunner {
     /// A runner that has every module, or every one but [`Module::Rare`].
     #[must_use]
-    pub fn new(process: &Arc<Process>, has_rare: bool) -> Arc<Self> {
+    pub fn new(simulation: &Arc<Simulation>, process: &Arc<Process>, has_rare: bool) -> Arc<Self> {
         let modules = Module::ALL.into_iter().filter(|module| has_rare || *module != Module::Rare);
         let tasks = modules.map(|module| (module.name().to_owned(), TaskInfo::plain(Language::Native))).collect();
         let catalogue = Arc::new(Catalogue { tasks, ..Catalogue::default() });
-        Arc::new(Self { process: Arc::clone(process), catalogue: watch::channel(catalogue).0 })
+        let (simulation, process) = (Arc::clone(simulation), Arc::clone(process));
+        Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0 })
     }
 
     async fn run_module(&self, module: Module, run: Run, stop: &CancellationToken) -> TaskReport {
@@ -51,7 +54,7 @@ impl SimRunner {
         TaskReport::silent(match module {
             Module::Fail => Outcome::failed(ErrorKind::TaskFailed, "as planned"),
             Module::Launch => {
-                tokio::spawn(clients::end_outside(Arc::clone(world), number, task, value));
+                tokio::spawn(clients::end_outside(Arc::clone(&self.simulation), number, task, value));
                 Outcome::Launched { data: json!({"launched": number}).into() }
             }
             _ => Outcome::Success { data: Json::from(value) },

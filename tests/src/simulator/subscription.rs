@@ -8,10 +8,10 @@ use hub_transport::{Delivery, DeliveryTag, Error, ErrorKind, Operation, Result, 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::connection::Connection;
 use super::event::Event;
 use super::note::Note;
-use super::sabotage;
-use super::transport::Connection;
+use super::tamper;
 
 /// What was delivered and is not settled, as the process knows it.
 type Open = Arc<Mutex<BTreeMap<DeliveryTag, Note>>>;
@@ -67,7 +67,7 @@ async fn bring(
             continue;
         }
         let tag = delivery.tag;
-        let Some(delivery) = sabotage::delivery(&world, &process, &queue, delivery) else {
+        let Some(delivery) = tamper::delivery(&world, &process, &queue, delivery) else {
             let _ = settler.settle(tag, Settlement::Ack, false).await;
             continue;
         };

@@ -1,6 +1,6 @@
 //! The way between a process and the broker: messages take their time, and connections break.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use hub_transport::{
 };
 use tokio::sync::watch;
 
-use super::event::Event;
+use super::connection::Connection;
 use super::process::Process;
 use super::publisher::SimPublisher;
 use super::subscription;
@@ -21,16 +21,6 @@ pub struct SimTransport {
     inner: Arc<dyn Transport>,
 }
 
-/// A connection to the broker.
-pub struct Connection {
-    /// Whose it is.
-    pub process: Arc<Process>,
-    /// Its number, unique among all.
-    pub number: u64,
-    session: Mutex<Option<Arc<dyn Session>>>,
-    health: watch::Receiver<Health>,
-}
-
 struct SimSession(Arc<Connection>);
 
 impl SimTransport {
@@ -38,36 +28,6 @@ impl SimTransport {
     #[must_use]
     pub fn new(process: &Arc<Process>) -> Arc<Self> {
         Arc::new(Self { process: Arc::clone(process), inner: process.world().broker.transport() })
-    }
-}
-
-impl Connection {
-    /// Breaks it. What is on its way is lost.
-    pub fn cut(&self) {
-        // The memory backend ends a session that nobody holds any more.
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if session.is_some() {
-            self.process.world().tell(Event::Cut(Arc::clone(&self.process.name), self.number));
-        }
-    }
-
-    /// Whether it holds.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-            && !matches!(&*self.health.borrow(), Health::Closed(_))
-    }
-
-    /// Breaks it, if this probability wants it so.
-    pub fn may_break(&self) {
-        if self.process.world().falls(self.process.world().weather.cut) {
-            self.cut();
-        }
-    }
-
-    fn session(&self, operation: Operation) -> Result<Arc<dyn Session>> {
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        session.ok_or_else(|| Error::new(ErrorKind::Closed, operation, "the connection broke"))
     }
 }
 
@@ -98,15 +58,7 @@ impl Transport for SimTransport {
                 return Err(error);
             }
         };
-        let health = session.health();
-        let connection = Arc::new(Connection {
-            process: Arc::clone(&self.process),
-            number: world.number(),
-            session: Mutex::new(Some(session)),
-            health,
-        });
-        self.process.add_connection(&connection);
-        Ok(Arc::new(SimSession(connection)))
+        Ok(Arc::new(SimSession(Connection::new(&self.process, session))))
     }
 }
 
@@ -144,13 +96,12 @@ impl Session for SimSession {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        self.0.health.clone()
+        self.0.health()
     }
 
     async fn close(&self, _deadline: Duration) -> Result<()> {
         self.0.process.step().await;
-        let session = self.0.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(session);
+        self.0.close();
         Ok(())
     }
 }

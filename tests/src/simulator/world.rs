@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_core::{Issue, Now, Steady, TaskId, Timestamp};
-use hub_engine::operations::{Hub, RequestError};
+use hub_engine::operations::RequestError;
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
 use tokio::time::Instant;
@@ -17,7 +17,6 @@ use super::event::Event;
 use super::note::Note;
 use super::oracle::Oracle;
 use super::plans::{self, Plan};
-use super::process::Process;
 use super::sabotage::{self, Sabotage};
 use super::trace::Trace;
 use super::weather::Weather;
@@ -51,8 +50,6 @@ pub struct World {
 struct State {
     oracle: Oracle,
     trace: Trace,
-    processes: Vec<Arc<Process>>,
-    hub: Option<(Arc<Process>, Arc<dyn Hub>)>,
     latest: BTreeMap<TaskId, Issue>,
 }
 
@@ -67,7 +64,7 @@ impl World {
         trace.add(Duration::ZERO, format_args!("{weather:?}"));
         plans.iter().for_each(|plan| trace.add(plan.after, format_args!("plan: {plan}")));
         let oracle = Oracle::new(&plans);
-        let state = State { oracle, trace, processes: Vec::new(), hub: None, latest: BTreeMap::new() };
+        let state = State { oracle, trace, latest: BTreeMap::new() };
         Arc::new(Self {
             dice,
             weather,
@@ -156,7 +153,6 @@ impl World {
     pub fn calm(&self) {
         self.calm.store(true, Ordering::Relaxed);
         self.tell(Event::Calm);
-        self.processes().iter().for_each(|process| process.heal());
     }
 
     /// How long a message takes this time. Often next to nothing.
@@ -169,31 +165,7 @@ impl World {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// A process has begun.
-    pub fn add_process(&self, process: &Arc<Process>) {
-        let mut state = self.state();
-        state.processes.retain(|other| !other.is_dead());
-        state.processes.push(Arc::clone(process));
-    }
-
-    /// The living processes, oldest first.
-    #[must_use]
-    pub fn processes(&self) -> Vec<Arc<Process>> {
-        self.state().processes.iter().filter(|process| !process.is_dead()).cloned().collect()
-    }
-
-    /// The dispatcher that is there at present, as its own process sees it.
-    #[must_use]
-    pub fn hub(&self) -> Option<(Arc<Process>, Arc<dyn Hub>)> {
-        self.state().hub.clone().filter(|(process, _)| !process.is_dead())
-    }
-
-    /// A dispatcher is there, or gone.
-    pub fn set_hub(&self, hub: Option<(Arc<Process>, Arc<dyn Hub>)>) {
-        self.state().hub = hub;
-    }
-
-    /// Somebody was refused what he may well ask for.
+    /// A client was refused what it may ask for.
     pub fn refused(&self, what: &str, error: &RequestError) {
         self.with_oracle(|oracle| oracle.accuse("nobody_is_refused", format!("{what} was refused: {error}")));
     }
@@ -201,13 +173,6 @@ impl World {
     /// Looks at the oracle.
     pub fn with_oracle<T>(&self, look: impl FnOnce(&mut Oracle) -> T) -> T {
         look(&mut self.state().oracle)
-    }
-
-    /// Forgets the processes, which know the world in their turn.
-    pub fn let_go(&self) {
-        let mut state = self.state();
-        state.processes.clear();
-        state.hub = None;
     }
 
     /// What happened, in order.

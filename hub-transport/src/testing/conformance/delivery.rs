@@ -1,8 +1,8 @@
-//! How messages get through: whole, in order, bounded, and again after trouble.
+//! How messages get through: whole, in order, bounded, and again after faults.
 
 use std::collections::BTreeSet;
 
-use super::Fixture;
+use super::fixture::Fixture;
 use super::steps::{DEADLINE, connect, next, over, publish, quorum, reconnect, soon, subscribe, text, to};
 use crate::{ErrorKind, Settlement};
 

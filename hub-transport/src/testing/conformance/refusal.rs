@@ -1,6 +1,6 @@
 //! What a broker does with what it cannot deliver, and with too much.
 
-use super::Fixture;
+use super::fixture::Fixture;
 use super::steps::{connect, exists, next, publish, quorum, soon, subscribe, text, to, unique};
 use crate::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
 use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, Topology};

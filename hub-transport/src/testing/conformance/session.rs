@@ -1,6 +1,6 @@
 //! Sessions, their queues and their ends.
 
-use super::Fixture;
+use super::fixture::Fixture;
 use super::steps::{
     DEADLINE, connect, exists, next, of_session, publish, quorum, soon, subscribe, text, to, unique, with_queue,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Fixture;
+use super::fixture::Fixture;
 use crate::topology::{Queue, QueueKind};
 use crate::{Delivery, Health, Message, Outcome, Session, SubscribeOptions, Subscription, Topology};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Fixture;
+use super::fixture::Fixture;
 use super::steps::{DEADLINE, soon, text, to, unique};
 use crate::supervisor::{Backoff, Link, LinkEvent, Plan, Subscribe, SubscriptionId};
 use crate::topology::{Queue, QueueKind};

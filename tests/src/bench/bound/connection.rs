@@ -7,7 +7,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer, Result};
 
-use super::WINDOW;
+use super::load::WINDOW;
 
 /// From those who ask.
 pub(super) const THERE: &str = "bound.there";

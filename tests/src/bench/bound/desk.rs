@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Result};
 
-use super::BODY;
+use super::load::BODY;
 
 type Confirming = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 

@@ -6,9 +6,9 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::options::BasicAckOptions;
 use lapin::{Channel, Consumer, Result};
 
-use super::WINDOW;
 use super::connection::{BACK, Side, THERE};
 use super::desk::Desk;
+use super::load::WINDOW;
 
 /// All deliveries up to this one.
 const UP_TO: BasicAckOptions = BasicAckOptions { multiple: true };

@@ -1,11 +1,11 @@
 //! W2: a chain, where each task takes the value of the one before.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload =
     Workload { name: "w2", about: "a chain of 100", needs_broker: true, on_request: false, figures, run };
@@ -16,8 +16,8 @@ fn figures() -> Vec<Figure> {
 
 fn run(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(100, 10);
-    let stage = Stage::start(bench, bench.client);
-    let took = stage.measured(WORKLOAD.name, tasks, round, |stage| stage.run_job(jobs::chain(tasks)));
-    stage.end();
+    let deployment = Deployment::start(bench, bench.client);
+    let took = deployment.measured(WORKLOAD.name, tasks, round, |deployment| deployment.run_job(jobs::chain(tasks)));
+    deployment.end();
     round.note("w2.hop", took.as_secs_f64() / tasks as f64);
 }

@@ -2,11 +2,11 @@
 
 use super::Workload;
 use crate::Client;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "clients",
@@ -29,9 +29,9 @@ fn figures() -> Vec<Figure> {
 fn run(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(10_000, 100);
     for (client, key) in [(Client::Lapin, "clients.lapin"), (Client::Amqprs, "clients.amqprs")] {
-        let stage = Stage::start(bench, client);
-        let took = stage.measured(key, tasks, round, |stage| stage.run_job(jobs::flat(tasks)));
-        stage.end();
+        let deployment = Deployment::start(bench, client);
+        let took = deployment.measured(key, tasks, round, |deployment| deployment.run_job(jobs::flat(tasks)));
+        deployment.end();
         round.note(key, tasks as f64 / took.as_secs_f64());
     }
 }

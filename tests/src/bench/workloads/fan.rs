@@ -1,11 +1,11 @@
 //! W3: one task, then very many, then one.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload =
     Workload { name: "w3", about: "1, then 1,000, then 1", needs_broker: true, on_request: false, figures, run };
@@ -20,8 +20,8 @@ fn figures() -> Vec<Figure> {
 
 fn run(bench: &Bench, round: &mut Round) {
     let width = bench.size(1000, 20);
-    let stage = Stage::start(bench, bench.client);
-    let took = stage.measured(WORKLOAD.name, width + 2, round, |stage| stage.run_job(jobs::fan(width)));
-    stage.end();
+    let deployment = Deployment::start(bench, bench.client);
+    let took = deployment.measured(WORKLOAD.name, width + 2, round, |deployment| deployment.run_job(jobs::fan(width)));
+    deployment.end();
     round.note("w3.job", took.as_secs_f64());
 }

@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use super::Workload;
+use crate::bench::deployment::{Deployment, FIBONACCI};
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::{FIBONACCI, Stage};
 
 /// Times a chain's computing, in plain Python.
 const PLAIN: &str = "import sys, time\nnumber, times = int(sys.argv[1]), int(sys.argv[2])\nbegun = time.perf_counter()\n\
@@ -31,15 +31,17 @@ fn figures() -> Vec<Figure> {
 }
 
 fn run(bench: &Bench, round: &mut Round) {
-    let stage = Stage::start(bench, bench.client);
+    let deployment = Deployment::start(bench, bench.client);
     let light = bench.size(40, 5);
-    let took = stage.measured("w5/light", light, round, |stage| stage.run_job(jobs::fibonacci_chain(light, 10)));
+    let took = deployment
+        .measured("w5/light", light, round, |deployment| deployment.run_job(jobs::fibonacci_chain(light, 10)));
     round.note("w5.light", took.as_secs_f64() / light as f64);
     let (heavy, number) = (bench.size(10, 2), if bench.size(1, 0) == 1 { 33 } else { 15 });
     round.note("w5.plain", plain(number, heavy));
-    let took = stage.measured("w5/heavy", heavy, round, |stage| stage.run_job(jobs::fibonacci_chain(heavy, number)));
+    let took = deployment
+        .measured("w5/heavy", heavy, round, |deployment| deployment.run_job(jobs::fibonacci_chain(heavy, number)));
     round.note("w5.heavy", took.as_secs_f64());
-    stage.end();
+    deployment.end();
 }
 
 fn plain(number: u32, times: usize) -> f64 {

@@ -2,11 +2,11 @@
 
 use super::Workload;
 use crate::bench::cost::Role;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w1",
@@ -28,9 +28,9 @@ fn figures() -> Vec<Figure> {
 
 fn run(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(10_000, 100);
-    let stage = Stage::start(bench, bench.client);
-    let took = stage.measured(WORKLOAD.name, tasks, round, |stage| stage.run_job(jobs::flat(tasks)));
-    stage.end();
+    let deployment = Deployment::start(bench, bench.client);
+    let took = deployment.measured(WORKLOAD.name, tasks, round, |deployment| deployment.run_job(jobs::flat(tasks)));
+    deployment.end();
     round.note("w1.tasks", tasks as f64 / took.as_secs_f64());
     let used = round.costs.last().expect("it was measured a moment ago").used.clone();
     for (key, role) in

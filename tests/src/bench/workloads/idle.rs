@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Workload;
 use crate::bench::cost::{Role, between};
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 use crate::rest;
 
 /// How long it is watched: some heartbeats, and many ticks of the processor's clock.
@@ -30,12 +30,12 @@ fn figures() -> Vec<Figure> {
 }
 
 fn run(bench: &Bench, round: &mut Round) {
-    let stage = Stage::start(bench, bench.client);
-    stage.settle(0);
-    let (begun, before) = (Instant::now(), stage.cast().used());
+    let deployment = Deployment::start(bench, bench.client);
+    deployment.settle(0);
+    let (begun, before) = (Instant::now(), deployment.processes().used());
     rest(bench.time(WATCHED));
-    let (passed, used) = (begun.elapsed().as_secs_f64(), between(&before, &stage.cast().used()));
+    let (passed, used) = (begun.elapsed().as_secs_f64(), between(&before, &deployment.processes().used()));
     round.note("idle.dispatcher", used[&Role::Dispatcher].cpu / passed);
     round.note("idle.worker", used[&Role::Worker].cpu / passed);
-    stage.end();
+    deployment.end();
 }

@@ -8,12 +8,12 @@ use hub_engine::operations::{Hub, Submission};
 
 use super::Workload;
 use crate::bench::cost::Role;
+use crate::bench::deployment::{Deployment, PATIENCE};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::jobs;
 use crate::bench::processes::resident;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::{PATIENCE, Stage};
 
 /// How many submits are on their way at once.
 const AT_ONCE: usize = 1000;
@@ -38,29 +38,30 @@ fn run(bench: &Bench, round: &mut Round) {
 fn large(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(1_000_000, 1000);
     // Larger than a message of the broker may be, so it comes over HTTP.
-    let stage = Stage::without_worker(bench, bench.client, &["--http", "127.0.0.1:0", "--max-job-bytes", "1000000000"]);
-    stage.settle(0);
-    round.note("live.idle", resident(stage.dispatcher.pid()));
-    let log = stage.dispatcher.log();
+    let deployment =
+        Deployment::without_worker(bench, bench.client, &["--http", "127.0.0.1:0", "--max-job-bytes", "1000000000"]);
+    deployment.settle(0);
+    round.note("live.idle", resident(deployment.dispatcher.pid()));
+    let log = deployment.dispatcher.log();
     let address = log.split("HTTP API at ").nth(1).and_then(|rest| rest.split("/api/v1").next());
     let http = HttpHub::new(address.expect("the log names it"), None, PATIENCE).expect("an address");
     let text = jobs::flat(tasks).into();
     bench.runtime.block_on(http.submit(Submission { text, id: None })).expect("the job is taken");
-    peak(stage, 1, "live.large", round);
+    peak(deployment, 1, "live.large", round);
 }
 
 fn many(bench: &Bench, round: &mut Round) {
     let count = bench.size(100_000, 100);
-    let stage = Stage::without_worker(bench, bench.client, &[]);
+    let deployment = Deployment::without_worker(bench, bench.client, &[]);
     let text: Arc<str> = jobs::sum_product().into();
-    let submit = || async { stage.hub.submit(Submission { text: Arc::clone(&text), id: None }).await.map(drop) };
+    let submit = || async { deployment.hub.submit(Submission { text: Arc::clone(&text), id: None }).await.map(drop) };
     let submits = stream::iter(0..count).map(|_| submit()).buffer_unordered(AT_ONCE);
     bench.runtime.block_on(submits.for_each(async |outcome| outcome.expect("the job is taken")));
-    peak(stage, count as u64, "live.many", round);
+    peak(deployment, count as u64, "live.many", round);
 }
 
-fn peak(stage: Stage<'_>, jobs: u64, key: &str, round: &mut Round) {
-    stage.settle(jobs);
-    round.note(key, stage.cast().used()[&Role::Dispatcher].peak);
-    stage.abandon();
+fn peak(deployment: Deployment<'_>, jobs: u64, key: &str, round: &mut Round) {
+    deployment.settle(jobs);
+    round.note(key, deployment.processes().used()[&Role::Dispatcher].peak);
+    deployment.abandon();
 }

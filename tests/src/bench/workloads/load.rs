@@ -8,11 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Workload;
 use super::many::all_at_once;
+use crate::bench::deployment::{Deployment, check, submit_and_wait};
 use crate::bench::figure::percentile;
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::{Stage, check, submit_and_wait};
 
 /// The loads, as parts of what the Hub does at most.
 const LOADS: [f64; 6] = [0.05, 0.2, 0.4, 0.6, 0.8, 0.9];
@@ -29,31 +29,31 @@ pub(super) const WORKLOAD: Workload = Workload {
 };
 
 fn run(bench: &Bench, round: &mut Round) {
-    let stage = Stage::start(bench, bench.client);
+    let deployment = Deployment::start(bench, bench.client);
     let count = bench.size(2000, 20);
-    let most = count as f64 / all_at_once(&stage, count).as_secs_f64();
+    let most = count as f64 / all_at_once(&deployment, count).as_secs_f64();
     for load in LOADS {
-        stage.settle(0);
-        let times = steadily(&stage, most * load, bench.time(LASTS));
+        deployment.settle(0);
+        let times = steadily(&deployment, most * load, bench.time(LASTS));
         for (line, part) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
             round.point("latency", line, load, percentile(&times, part));
         }
     }
-    stage.end();
+    deployment.end();
 }
 
 /// Submits so many jobs a second, and returns how long each took from when it was due: a Hub that is slow must not
 /// slow down those who ask.
-fn steadily(stage: &Stage<'_>, per_second: f64, lasts: Duration) -> Vec<f64> {
+fn steadily(deployment: &Deployment<'_>, per_second: f64, lasts: Duration) -> Vec<f64> {
     let text: Arc<str> = jobs::sum_product().into();
     let count = ((lasts.as_secs_f64() * per_second) as usize).max(1);
-    stage.bench.runtime.block_on(async {
+    deployment.bench.runtime.block_on(async {
         let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut jobs = JoinSet::new();
         for _ in 0..count {
             let due: Instant = ticks.tick().await;
-            let (hub, text) = (Arc::clone(&stage.hub), Arc::clone(&text));
+            let (hub, text) = (Arc::clone(&deployment.hub), Arc::clone(&text));
             jobs.spawn(async move {
                 let record = submit_and_wait(&*hub, text).await;
                 let took = due.elapsed().as_secs_f64();

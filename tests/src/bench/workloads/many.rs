@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Workload;
+use crate::bench::deployment::{Deployment, check, submit_and_wait};
 use crate::bench::figure::{Figure, Scale, Unit};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::{Stage, check, submit_and_wait};
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w4",
@@ -32,19 +32,19 @@ fn run(bench: &Bench, round: &mut Round) {
     let sizes =
         [("w4.jobs.1000", "w4/1000", bench.size(1000, 20)), ("w4.jobs.10000", "w4/10000", bench.size(10_000, 40))];
     for (key, cost, count) in sizes {
-        let stage = Stage::start(bench, bench.client);
-        let took = stage.measured(cost, 2 * count, round, |stage| all_at_once(stage, count));
-        stage.end();
+        let deployment = Deployment::start(bench, bench.client);
+        let took = deployment.measured(cost, 2 * count, round, |deployment| all_at_once(deployment, count));
+        deployment.end();
         round.note(key, count as f64 / took.as_secs_f64());
     }
 }
 
 /// Submits so many jobs, none of which waits for another, and waits for all of their records.
-pub(super) fn all_at_once(stage: &Stage<'_>, count: usize) -> Duration {
+pub(super) fn all_at_once(deployment: &Deployment<'_>, count: usize) -> Duration {
     let text: Arc<str> = jobs::sum_product().into();
-    let (took, records) = stage.bench.runtime.block_on(async {
+    let (took, records) = deployment.bench.runtime.block_on(async {
         let begun = Instant::now();
-        let records = join_all((0..count).map(|_| submit_and_wait(&*stage.hub, Arc::clone(&text)))).await;
+        let records = join_all((0..count).map(|_| submit_and_wait(&*deployment.hub, Arc::clone(&text)))).await;
         (begun.elapsed(), records)
     });
     records.iter().for_each(check);

@@ -7,7 +7,8 @@ use hub_engine::operations::Hub;
 
 use super::Workload;
 use crate::Programs;
-use crate::bench::cost::{Cast, Role, between};
+use crate::bench::cost::{ProcessGroup, Role, between};
+use crate::bench::deployment::{PATIENCE, SLOTS, modules, run_job};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::inside::{self, Part};
 use crate::bench::jobs::{self, Shape};
@@ -15,7 +16,6 @@ use crate::bench::processes::Scope;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::bench::settle::settle;
-use crate::bench::stage::{PATIENCE, SLOTS, modules, run_job};
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w7",
@@ -47,16 +47,16 @@ fn python(bench: &Bench, tasks: usize, round: &mut Round) {
     let (programs, dispatcher) = Programs::alone().quietly().start_in_memory(&texts, &["--slots", SLOTS]);
     let address = programs.variable("HUB_BROKER");
     let hub: Arc<dyn Hub> = Arc::new(HttpHub::new(address, None, PATIENCE).expect("an address"));
-    let cast = Cast::default()
+    let processes = ProcessGroup::default()
         .with(Role::Client, std::process::id(), Scope::Own)
         .with(Role::Dispatcher, dispatcher.pid(), Scope::Own)
         .with(Role::Python, dispatcher.pid(), Scope::Below);
     run_job(&bench.runtime, &*hub, jobs::flat(64));
-    settle(&bench.runtime, &*hub, &cast, 0);
-    let before = cast.used();
+    settle(&bench.runtime, &*hub, &processes, 0);
+    let before = processes.used();
     let took = run_job(&bench.runtime, &*hub, jobs::flat(tasks));
-    settle(&bench.runtime, &*hub, &cast, 0);
-    round.cost(WORKLOAD.name, tasks, between(&before, &cast.used()));
+    settle(&bench.runtime, &*hub, &processes, 0);
+    round.cost(WORKLOAD.name, tasks, between(&before, &processes.used()));
     dispatcher.stop();
     round.note("w7.python", tasks as f64 / took.as_secs_f64());
 }

@@ -1,5 +1,6 @@
 //! The workloads, one to a file, each with its figures and their targets.
 
+mod all;
 mod chain;
 mod clients;
 mod command_line;
@@ -17,4 +18,5 @@ mod scale;
 mod sizes;
 mod workload;
 
-pub(super) use workload::{ALL, Workload};
+pub(super) use all::ALL;
+pub(super) use workload::Workload;

@@ -1,11 +1,11 @@
 //! W6: a small job at a time, on a Hub that has nothing else to do.
 
 use super::Workload;
+use crate::bench::deployment::Deployment;
 use crate::bench::figure::{Figure, Scale, Unit, percentile};
 use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
-use crate::bench::stage::Stage;
 
 pub(super) const WORKLOAD: Workload = Workload {
     name: "w6",
@@ -25,11 +25,11 @@ fn figures() -> Vec<Figure> {
 
 fn run(bench: &Bench, round: &mut Round) {
     let count = bench.size(200, 10);
-    let stage = Stage::start(bench, bench.client);
-    let times: Vec<f64> = stage.measured(WORKLOAD.name, 2 * count, round, |stage| {
-        (0..count).map(|_| stage.run_job(jobs::sum_product()).as_secs_f64()).collect()
+    let deployment = Deployment::start(bench, bench.client);
+    let times: Vec<f64> = deployment.measured(WORKLOAD.name, 2 * count, round, |deployment| {
+        (0..count).map(|_| deployment.run_job(jobs::sum_product()).as_secs_f64()).collect()
     });
-    stage.end();
+    deployment.end();
     round.note("w6.p50", percentile(&times, 0.5));
     round.note("w6.p99", percentile(&times, 0.99));
 }

@@ -1,9 +1,5 @@
-//! What a workload is, and the list of all.
+//! What a workload is.
 
-use super::{
-    chain, clients, command_line, compare, fan, fibonacci, flat, idle, live, load, many, memory, one_by_one, scale,
-    sizes,
-};
 use crate::bench::figure::Figure;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
@@ -19,22 +15,3 @@ pub(in crate::bench) struct Workload {
     pub(in crate::bench) figures: fn() -> Vec<Figure>,
     pub(in crate::bench) run: fn(&Bench, &mut Round),
 }
-
-/// All workloads, in the order in which they run.
-pub(in crate::bench) const ALL: [&Workload; 15] = [
-    &flat::WORKLOAD,
-    &chain::WORKLOAD,
-    &fan::WORKLOAD,
-    &many::WORKLOAD,
-    &fibonacci::WORKLOAD,
-    &one_by_one::WORKLOAD,
-    &memory::WORKLOAD,
-    &scale::WORKLOAD,
-    &live::WORKLOAD,
-    &idle::WORKLOAD,
-    &command_line::WORKLOAD,
-    &clients::WORKLOAD,
-    &sizes::WORKLOAD,
-    &load::WORKLOAD,
-    &compare::WORKLOAD,
-];

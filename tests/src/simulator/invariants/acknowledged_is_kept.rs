@@ -3,7 +3,7 @@
 use hub_core::{IssueId, TaskStatus};
 use hub_transport::Settlement;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::{Note, short_issue};

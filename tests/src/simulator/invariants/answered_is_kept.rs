@@ -2,7 +2,7 @@
 
 use hub_core::JobStatus;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::{run_of, short};

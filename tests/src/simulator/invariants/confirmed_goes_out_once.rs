@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hub_core::IssueId;
 use hub_core::action::Change;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::{Note, short_issue};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hub_core::TaskId;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::short;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hub_core::action::Change;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 

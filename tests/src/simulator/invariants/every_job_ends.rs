@@ -1,8 +1,8 @@
 //! Progress: once there are no more faults, every job comes to its end, and with it every one of its tasks.
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::facts::Facts;
-use crate::simulator::oracle::Leftovers;
+use crate::simulator::leftovers::Leftovers;
 
 pub(super) struct EveryJobEnds;
 

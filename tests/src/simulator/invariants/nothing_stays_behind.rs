@@ -1,8 +1,8 @@
 //! When every job has ended, no queue has a message, delivered or not, and the dispatcher has nothing in memory.
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::facts::Facts;
-use crate::simulator::oracle::Leftovers;
+use crate::simulator::leftovers::Leftovers;
 
 pub(super) struct NothingStaysBehind;
 

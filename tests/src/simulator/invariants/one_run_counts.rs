@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hub_core::action::Change;
 use hub_core::{IssueId, TaskId, TaskStatus};
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
+use crate::simulator::leftovers::Leftovers;
 use crate::simulator::note::{Note, run_of, short, short_issue};
-use crate::simulator::oracle::Leftovers;
 use crate::simulator::work::runs_in;
 
 #[derive(Default)]

@@ -6,13 +6,13 @@ use hub_core::state::{ErrorKind, TaskState};
 use hub_core::{JobStatus, TaskId, TaskStatus};
 use serde_json::Value;
 
-use super::{Invariant, check};
+use super::invariant::{Invariant, check};
 use crate::evaluator::{Expected, Status, TaskEnd};
 use crate::simulator::event::Event;
 use crate::simulator::expected::{Chance, expected};
 use crate::simulator::facts::{Fact, Facts};
+use crate::simulator::leftovers::Leftovers;
 use crate::simulator::note::{Note, run_of};
-use crate::simulator::oracle::Leftovers;
 
 /// A task that came to workers so often may have lost them all, though it kills none itself.
 const OFTEN: u32 = 5;

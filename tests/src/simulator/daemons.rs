@@ -1,4 +1,4 @@
-//! Keeps a dispatcher and some workers running: whoever dies or is stopped is followed by a new one.
+//! Keeps a dispatcher and some workers running: a process that dies or is stopped is replaced by a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,21 @@ use tokio_util::sync::CancellationToken;
 use super::plans::POOLS;
 use super::process::Process;
 use super::runner::SimRunner;
+use super::simulation::Simulation;
 use super::store::SimStore;
 use super::transport::SimTransport;
 use super::world::World;
 
-/// Whoever dials again waits as long as the simulated way takes, and no longer.
+/// A process that connects again waits only as long as the simulated network takes.
 const AT_ONCE: Backoff = Backoff { first: Duration::ZERO, cap: Duration::ZERO };
 /// How far a clock may be ahead of another, in milliseconds.
 const CLOCKS_DIFFER_MS: u64 = 3_600_000;
 
 /// Keeps a dispatcher running until `close`; then stops it.
-pub(super) async fn dispatchers(world: Arc<World>, close: CancellationToken) {
+pub(super) async fn dispatchers(simulation: Arc<Simulation>, close: CancellationToken) {
+    let world = &simulation.world;
     while !close.is_cancelled() {
-        let process = Process::begin(&world, "dispatcher");
+        let process = simulation.begin("dispatcher");
         if world.weather.clocks_differ && !world.is_calm() {
             let ahead = world.dice.between(0, CLOCKS_DIFFER_MS);
             world.set_clock_ahead(i64::try_from(ahead).unwrap_or(i64::MAX));
@@ -33,23 +35,24 @@ pub(super) async fn dispatchers(world: Arc<World>, close: CancellationToken) {
         let starting = Dispatcher::start(SimTransport::new(&process), SimStore::new(&process), settings);
         // One that cannot read its store ends, and is started again.
         if let Some(Ok(dispatcher)) = process.unless_killed(starting).await {
-            world.set_hub(Some((Arc::clone(&process), dispatcher.hub())));
+            simulation.set_hub(Some((Arc::clone(&process), dispatcher.hub())));
             if wait_for_end(&process, &close).await {
                 let grace = world.dice.millis(0, 5_000);
                 process.unless_killed(dispatcher.stop(grace)).await;
             }
-            world.set_hub(None);
+            simulation.set_hub(None);
         }
         process.end();
-        pause(&world, &close).await;
+        pause(world, &close).await;
     }
 }
 
 /// Keeps a worker running until `close`; then stops it. The first worker has everything, the others what chance
 /// gives them.
-pub(super) async fn workers(world: Arc<World>, first: bool, close: CancellationToken) {
+pub(super) async fn workers(simulation: Arc<Simulation>, first: bool, close: CancellationToken) {
+    let world = &simulation.world;
     while !close.is_cancelled() {
-        let process = Process::begin(&world, "worker");
+        let process = simulation.begin("worker");
         let everything = first || world.dice.falls(0.5);
         let slots = u32::try_from(world.dice.between(1, 4)).unwrap_or(1);
         let mut settings = WorkerSettings::new("hub", slots);
@@ -57,14 +60,14 @@ pub(super) async fn workers(world: Arc<World>, first: bool, close: CancellationT
         settings.backoff = AT_ONCE;
         settings.pools =
             POOLS.iter().filter(|_| everything || world.dice.falls(0.6)).map(|&pool| pool.into()).collect();
-        let runner = SimRunner::new(&process, everything);
+        let runner = SimRunner::new(&simulation, &process, everything);
         let worker = Worker::start(SimTransport::new(&process), runner, settings);
         if wait_for_end(&process, &close).await {
             let grace = world.dice.millis(0, 5_000);
             process.unless_killed(worker.stop(grace)).await;
         }
         process.end();
-        pause(&world, &close).await;
+        pause(world, &close).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! A crowd of clients in one process: what a thousand calls of `hub-client` would take too long for.
+//! Many clients in one process: a thousand calls of `hub-client` would take too long.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use tokio::runtime::Runtime;
 
 use crate::{Broker, DEADLINE};
 
-/// One connection that many ask over at the same time.
-pub struct Crowd {
+/// One connection that is used by many requests at the same time.
+pub struct ClientPool {
     runtime: Runtime,
     hub: Arc<AmqpHub>,
 }
 
-impl Crowd {
+impl ClientPool {
     /// Connects to the Hub with this prefix.
     ///
     /// # Panics
     /// Where it cannot be reached.
     #[must_use]
-    pub fn gather(broker: &Broker, prefix: &str) -> Self {
-        Self::gather_at(&broker.address(), prefix)
+    pub fn connect(broker: &Broker, prefix: &str) -> Self {
+        Self::connect_to(&broker.address(), prefix)
     }
 
     /// The same for the broker at this address.
@@ -31,7 +31,7 @@ impl Crowd {
     /// # Panics
     /// Where it cannot be reached.
     #[must_use]
-    pub fn gather_at(address: &str, prefix: &str) -> Self {
+    pub fn connect_to(address: &str, prefix: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
         let address = address.parse().expect("the broker has an address");
         let transport = hub_lapin::transport(AmqpSettings::new(address)).expect("the address can be used");
@@ -83,7 +83,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for ClientPool {
     fn drop(&mut self) {
         self.runtime.block_on(self.hub.close());
     }

@@ -1,14 +1,15 @@
-//! What befalls a simulation from outside while the weather is bad.
+//! Faults from outside, while there are faults.
 
 use std::sync::Arc;
 
 use super::event::Event;
+use super::simulation::Simulation;
 use super::world::World;
 
 /// How far the wall clocks are set forward or back at most, in milliseconds.
 const CLOCK_STEP_MS: u64 = 2 * 3_600_000;
 
-/// Something befalls the broker, now and then.
+/// Faults of the broker.
 pub(super) async fn of_the_broker(world: Arc<World>) {
     let Some(most) = world.weather.broker_ms else { return };
     loop {
@@ -42,22 +43,23 @@ pub(super) async fn of_the_broker(world: Arc<World>) {
     }
 }
 
-/// A process is cut off for a while, now and then; sometimes long enough to lose its leases.
-pub(super) async fn of_the_network(world: Arc<World>) {
+/// Cuts a process off from the broker for some time; sometimes long enough to lose its leases.
+pub(super) async fn of_the_network(simulation: Arc<Simulation>) {
+    let world = &simulation.world;
     let Some(most) = world.weather.partition_ms else { return };
     loop {
         world.pass(world.dice.millis(100, most)).await;
         if world.is_calm() {
             return;
         }
-        let processes = world.processes();
+        let processes = simulation.processes();
         if !processes.is_empty() {
             world.dice.pick(&processes).cut_off(world.dice.millis(10, 60_000));
         }
     }
 }
 
-/// Somebody sets the wall clocks forward or back, now and then. That is no fault: nothing may follow from it.
+/// Sets the wall clocks forward or back. That is no fault: nothing may follow from it.
 pub(super) async fn of_the_clock(world: Arc<World>) {
     let Some(most) = world.weather.clock_ms else { return };
     loop {
@@ -71,15 +73,16 @@ pub(super) async fn of_the_clock(world: Arc<World>) {
     }
 }
 
-/// Somebody stops a process in good order, now and then.
-pub(super) async fn of_the_operators(world: Arc<World>) {
+/// Stops a process in good order.
+pub(super) async fn of_the_operators(simulation: Arc<Simulation>) {
+    let world = &simulation.world;
     let Some(most) = world.weather.stop_ms else { return };
     loop {
         world.pass(world.dice.millis(100, most)).await;
         if world.is_calm() {
             return;
         }
-        let processes = world.processes();
+        let processes = simulation.processes();
         if !processes.is_empty() {
             world.dice.pick(&processes).ask_to_stop();
         }

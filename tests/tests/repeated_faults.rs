@@ -1,14 +1,14 @@
-//! Ordeals with figures: two thousand jobs while one thing is killed over and over, and a task that runs for longer
-//! than the broker lets anyone keep a message. Most of them take too long for the gate and run on demand:
-//! `cargo test -p hub-tests --test ordeals -- --ignored`.
+//! One fault many times, with figures: two thousand jobs while one program is killed repeatedly; and a task that runs for
+//! longer than the consumer timeout of the broker. Most of these tests take too long for the gate and run on demand:
+//! `cargo test -p hub-tests --test repeated_faults -- --ignored`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hub_tests::chaos::{Chance, Mark, Mayhem, Relay, Traffic, Trouble, write_task_modules};
+use hub_tests::chaos::{Chance, Fault, FaultInjector, Mark, Relay, Traffic, write_task_modules};
 use hub_tests::{
-    Broker, BrokerSettings, BrokerTrial, Client, DEADLINE, Programs, Stranger, eventually, eventually_within, rest,
+    Broker, BrokerSettings, BrokerTrial, Client, DEADLINE, Programs, RawClient, eventually, eventually_within, rest,
     trials_on,
 };
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for client in [Client::Lapin, Client::Amqprs] {
         let kills = [
-            ("kills_of_the_dispatcher", Trouble::KillDispatcher, 100),
-            ("kills_of_workers", Trouble::KillWorker, 100),
-            ("restarts_of_the_broker", Trouble::RestartBroker, 10),
+            ("kills_of_the_dispatcher", Fault::KillDispatcher, 100),
+            ("kills_of_workers", Fault::KillWorker, 100),
+            ("restarts_of_the_broker", Fault::RestartBroker, 10),
         ];
-        for (name, trouble, times) in kills {
+        for (name, fault, times) in kills {
             let name = format!("two_thousand_jobs_amid_{times}_{name}_with_{client}");
-            trials.push(BrokerTrial::new(name, move |broker| amid(broker, client, trouble, times)).on_demand());
+            trials.push(BrokerTrial::new(name, move |broker| amid(broker, client, fault, times)).on_demand());
         }
         let name = format!("a_task_outlives_the_consumer_timeout_and_the_broker_with_{client}");
         trials.push(BrokerTrial::new(name, move |_| long_task(client, &SHORT)));
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     trials_on(Broker::start, trials)
 }
 
-/// All jobs of an ordeal.
+/// Number of jobs in a test.
 const JOBS: u64 = 2000;
 
 fn sum_product(_: &mut Chance, number: u64) -> Value {
@@ -43,22 +43,22 @@ fn sum_product(_: &mut Chance, number: u64) -> Value {
         "output": ["_multiply_this.data"]})
 }
 
-/// Makes the same trouble so many times, each time at a random moment in the life of the jobs just submitted.
-fn amid(broker: &Broker, client: Client, trouble: Trouble, times: u64) {
+/// Injects the same fault repeatedly, each time at a random moment while the jobs just submitted run.
+fn amid(broker: &Broker, client: Client, fault: Fault, times: u64) {
     let group = JOBS / times;
     let relay = Relay::to(&broker.address());
-    let test = format!("ordeal-{client}-{trouble:?}").to_lowercase();
+    let test = format!("repeated-{client}-{fault:?}").to_lowercase();
     let mark = Mark::new(&test);
     let programs = Programs::new(&relay.address(), client.name(), &test);
     let (programs, runs) = write_task_modules(programs.with(Mark::NAME, mark.value()));
-    let mut mayhem = Mayhem::begin(broker, &relay, &programs, 1);
+    let mut injector = FaultInjector::begin(broker, &relay, &programs, 1);
     // A lane for each job of a group: they are all under way at once.
     let traffic = Traffic::start(client.transport(&relay.address()), programs.prefix(), 1, group, sum_product);
     let (began, mut chance) = (Instant::now(), Chance::new(1));
     for round in 1..=times {
         traffic.allow(group * round);
         rest(Duration::from_millis(chance.between(0, 400)));
-        mayhem.make(trouble);
+        injector.inject(fault);
         // All but the last groups have ended: nobody is killed so often that there is no work left to disturb.
         eventually("the jobs before these end", || match (traffic.ended() as u64, traffic.wrong()) {
             (_, Some(wrong)) => panic!("{wrong}"),
@@ -78,12 +78,12 @@ fn amid(broker: &Broker, client: Client, trouble: Trouble, times: u64) {
     let beyond: u64 = runs.values().map(|times| times - 1).sum();
     assert_eq!(runs.len() as u64, 2 * JOBS, "each task has run");
     println!(
-        "{JOBS} jobs ({during} amid the trouble) in {took:?}, all [6]; {beyond} task executions beyond one each, at \
-         most {} of one task; {repeated} questions repeated; {mayhem}",
+        "{JOBS} jobs ({during} during the faults) in {took:?}, all [6]; {beyond} task executions beyond one each, at \
+         most {} of one task; {repeated} questions repeated; {injector}",
         runs.values().max().unwrap_or(&0)
     );
     broker.nothing_is_left(programs.prefix());
-    mayhem.end();
+    injector.end();
     mark.nobody_is_left();
 }
 
@@ -140,8 +140,8 @@ fn long_task(client: Client, patience: &Patience) {
         if record["tasks"][0]["status"] == "RUNNING" { Ok(()) } else { Err(record) }
     });
     // The broker means it: whoever keeps a message for so long loses it.
-    let stranger = Stranger::connect(&broker);
-    stranger.loses_what_it_keeps(patience.consumer_timeout + patience.looks_every * 2 + DEADLINE);
+    let raw = RawClient::connect(&broker);
+    raw.expect_consumer_timeout(patience.consumer_timeout + patience.looks_every * 2 + DEADLINE);
     broker.restart();
     let record = programs.record(&id);
     assert_eq!(record["tasks"][0]["status"], "RUNNING", "{record:#}");

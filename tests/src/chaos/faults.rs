@@ -1,5 +1,5 @@
-//! Who torments: kills programs, restarts the broker, cuts and stalls connections, fills the broker's memory, in an
-//! order that comes from a seed.
+//! Injects faults: kills programs, restarts the broker, cuts and stalls connections, and fills the broker's memory, in an
+//! order that a seed decides.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::{Chance, Relay};
 use crate::{Broker, Daemon, Programs, rest};
 
-/// A kind of trouble.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
+pub enum Fault {
     /// `kill -9` of the dispatcher.
     KillDispatcher,
     /// `kill -9` of one worker.
@@ -22,14 +22,14 @@ pub enum Trouble {
     CutOne,
     /// All connections are cut.
     CutAll,
-    /// For a moment nothing passes to and from the broker.
+    /// For some time nothing passes to and from the broker.
     Stall,
-    /// For a moment the broker takes no messages.
+    /// For some time the broker takes no messages.
     MemoryAlarm,
 }
 
-impl Trouble {
-    /// All that a Hub must bear, in the proportion in which it comes.
+impl Fault {
+    /// Every fault, as often as it comes in a round.
     #[must_use]
     pub fn all() -> Vec<Self> {
         vec![
@@ -47,16 +47,16 @@ impl Trouble {
     }
 }
 
-/// A Hub of several programs, and what is done to it.
-pub struct Mayhem<'a> {
+/// A Hub of several programs, and the faults that are injected into it.
+pub struct FaultInjector<'a> {
     broker: &'a Broker,
     relay: &'a Relay,
     programs: &'a Programs,
     dispatcher: Option<Daemon>,
     workers: Vec<Daemon>,
     chance: Chance,
-    deck: Vec<Trouble>,
-    done: BTreeMap<Trouble, u64>,
+    deck: Vec<Fault>,
+    done: BTreeMap<Fault, u64>,
     began: Instant,
 }
 
@@ -64,7 +64,7 @@ pub struct Mayhem<'a> {
 const WORKERS: usize = 3;
 const SLOTS: &str = "3";
 
-impl<'a> Mayhem<'a> {
+impl<'a> FaultInjector<'a> {
     /// Starts the programs and waits until they serve.
     #[must_use]
     pub fn begin(broker: &'a Broker, relay: &'a Relay, programs: &'a Programs, seed: u64) -> Self {
@@ -87,31 +87,31 @@ impl<'a> Mayhem<'a> {
         }
     }
 
-    /// Makes one trouble, after a pause. Each kind comes once before one comes again.
-    pub fn trouble(&mut self) {
+    /// Injects one fault, after a pause. Faults come in shuffled rounds of [`Fault::all`].
+    pub fn inject_next(&mut self) {
         rest(Duration::from_millis(self.chance.between(100, 1500)));
         if self.deck.is_empty() {
-            self.deck = Trouble::all();
+            self.deck = Fault::all();
             self.chance.shuffle(&mut self.deck);
         }
-        if let Some(trouble) = self.deck.pop() {
-            self.make(trouble);
+        if let Some(fault) = self.deck.pop() {
+            self.inject(fault);
         }
     }
 
-    /// Makes this trouble. When it returns, everything that should be there is there, or on its way.
+    /// Injects this fault. When it returns, every program runs again or is starting.
     ///
     /// # Panics
-    /// Where a program has died of something else.
-    pub fn make(&mut self, trouble: Trouble) {
-        self.nobody_has_died();
+    /// Where a program has ended for another reason.
+    pub fn inject(&mut self, fault: Fault) {
+        self.check_programs();
         let began = self.began.elapsed();
-        match trouble {
-            Trouble::KillDispatcher => {
+        match fault {
+            Fault::KillDispatcher => {
                 drop(self.dispatcher.take());
                 self.dispatcher = Some(start_dispatcher(self.programs));
             }
-            Trouble::KillWorker => {
+            Fault::KillWorker => {
                 let at = self.chance.below(self.workers.len());
                 drop(self.workers.remove(at));
                 if self.chance.one_in(2) {
@@ -119,28 +119,28 @@ impl<'a> Mayhem<'a> {
                 }
                 self.workers.insert(at, start_worker(self.programs, at));
             }
-            Trouble::RestartBroker if self.chance.one_in(2) => self.broker.crash(),
-            Trouble::RestartBroker => self.broker.restart(),
-            Trouble::CutOne => self.relay.cut(self.chance.below(1000)),
-            Trouble::CutAll => self.relay.cut_all(),
-            Trouble::Stall => {
+            Fault::RestartBroker if self.chance.one_in(2) => self.broker.crash(),
+            Fault::RestartBroker => self.broker.restart(),
+            Fault::CutOne => self.relay.cut(self.chance.below(1000)),
+            Fault::CutAll => self.relay.cut_all(),
+            Fault::Stall => {
                 self.relay.stall(true);
                 rest(self.moment());
                 self.relay.stall(false);
             }
-            Trouble::MemoryAlarm => {
+            Fault::MemoryAlarm => {
                 self.broker.block();
                 rest(self.moment());
                 self.broker.unblock();
             }
         }
-        self.note(&format!("{began:.1?} to {:.1?} {trouble:?}", self.began.elapsed()));
-        *self.done.entry(trouble).or_default() += 1;
+        self.note(&format!("{began:.1?} to {:.1?} {fault:?}", self.began.elapsed()));
+        *self.done.entry(fault).or_default() += 1;
     }
 
-    /// Leaves a line among the programs' logs.
+    /// Writes a line to a log beside those of the programs.
     fn note(&self, line: &str) {
-        let log = self.programs.directory().join("mayhem.log");
+        let log = self.programs.directory().join("faults.log");
         let file = std::fs::File::options().create(true).append(true).open(log);
         writeln!(file.expect("a log can be written"), "{line}").expect("a log can be written");
     }
@@ -149,15 +149,15 @@ impl<'a> Mayhem<'a> {
         Duration::from_millis(self.chance.between(200, 3000))
     }
 
-    fn nobody_has_died(&mut self) {
+    fn check_programs(&mut self) {
         for daemon in self.dispatcher.iter_mut().chain(&mut self.workers) {
             assert!(daemon.is_alive(), "a program has died by itself:\n{}", daemon.log_end());
         }
     }
 
-    /// Ends the programs as one should.
+    /// Stops the programs.
     pub fn end(mut self) {
-        self.nobody_has_died();
+        self.check_programs();
         for worker in self.workers.drain(..) {
             worker.stop();
         }
@@ -167,12 +167,12 @@ impl<'a> Mayhem<'a> {
     }
 }
 
-/// What has been done.
-impl fmt::Display for Mayhem<'_> {
+/// The faults that were injected.
+impl fmt::Display for FaultInjector<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
-        for (trouble, times) in &self.done {
-            write!(f, "{comma}{trouble:?} {times}")?;
+        for (fault, times) in &self.done {
+            write!(f, "{comma}{fault:?} {times}")?;
             comma = ", ";
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The supervisor under trouble, and on a broker with a fixed topology.
+//! The supervisor under faults, and on a broker with a fixed topology.
 
 mod memory_support;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_transport::memory::MemoryBroker;
 use hub_transport::supervisor::{Backoff, Foundation, Link, LinkEvent, LinkEvents, Plan, Subscribe};
-use hub_transport::testing::chaos::{ChaosTransport, Trouble};
+use hub_transport::testing::chaos::{ChaosTransport, FaultRates};
 use hub_transport::testing::conformance::cases;
 use hub_transport::topology::{ExchangeKind, Queue, QueueKind};
 use hub_transport::{Capabilities, Capability, Error, ErrorKind, Message, Outcome, SubscribeOptions, Topology};
@@ -14,7 +14,7 @@ use memory_support::Memory;
 
 /// Under a clock that jumps whenever nothing is to be done, so that no wait takes any time.
 #[tokio::test(start_paused = true)]
-async fn the_supervisor_gets_everything_through_whatever_trouble_there_is() {
+async fn the_supervisor_gets_everything_through_all_faults() {
     let robust = ["the_supervisor_comes_back_with_everything", "the_supervisor_subscribes_again_to_a_deleted_queue"];
     let supervised: Vec<_> = cases().into_iter().filter(|case| robust.contains(&case.name)).collect();
     assert_eq!(supervised.len(), robust.len());
@@ -22,7 +22,7 @@ async fn the_supervisor_gets_everything_through_whatever_trouble_there_is() {
         for case in &supervised {
             eprintln!("{} with seed {seed}", case.name);
             let broker = MemoryBroker::new();
-            let transport = ChaosTransport::new(broker.transport(), seed, Trouble::default());
+            let transport = ChaosTransport::new(broker.transport(), seed, FaultRates::default());
             case.run(&Memory { broker, transport }).await;
         }
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 
 use super::bound::delete_queues;
-use super::cost::{Cast, Role, between};
+use super::cost::{ProcessGroup, Role, between};
 use super::jobs;
 use super::processes::Scope;
 use super::round::Round;
@@ -30,8 +30,8 @@ pub(super) const FIBONACCI: &str =
 /// So many tasks are run before anything is measured: Python children start with the first ones.
 const WARM_UP: usize = 64;
 
-/// A dispatcher, a worker unless nobody is wanted to work, and a client.
-pub(super) struct Stage<'a> {
+/// A dispatcher, a worker unless tasks are to wait, and a client.
+pub(super) struct Deployment<'a> {
     pub(super) bench: &'a Bench,
     pub(super) hub: Arc<dyn Hub>,
     pub(super) programs: Programs,
@@ -39,22 +39,22 @@ pub(super) struct Stage<'a> {
     pub(super) worker: Option<Daemon>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Deployment<'a> {
     /// A Hub that has run its first tasks.
     pub(super) fn start(bench: &'a Bench, client: Client) -> Self {
-        let mut stage = Self::without_worker(bench, client, &[]);
-        write_modules(&stage.programs);
-        let worker = stage.programs.start("hub-worker", &["--slots", SLOTS, "--tasks-dir", "tasks"]);
+        let mut deployment = Self::without_worker(bench, client, &[]);
+        write_modules(&deployment.programs);
+        let worker = deployment.programs.start("hub-worker", &["--slots", SLOTS, "--tasks-dir", "tasks"]);
         worker.wait_for("waiting for tasks");
-        stage.worker = Some(worker);
-        stage.run_job(jobs::flat(WARM_UP));
-        stage
+        deployment.worker = Some(worker);
+        deployment.run_job(jobs::flat(WARM_UP));
+        deployment
     }
 
     /// A Hub whose tasks wait.
     pub(super) fn without_worker(bench: &'a Bench, client: Client, arguments: &[&str]) -> Self {
-        static STAGES: AtomicUsize = AtomicUsize::new(1);
-        let prefix = format!("bench{}", STAGES.fetch_add(1, Ordering::Relaxed));
+        static DEPLOYMENTS: AtomicUsize = AtomicUsize::new(1);
+        let prefix = format!("bench{}", DEPLOYMENTS.fetch_add(1, Ordering::Relaxed));
         let address = bench.broker().address();
         let programs = Programs::new(&address, client.name(), &prefix).quietly();
         let dispatcher = programs.start("hub-dispatcher", arguments);
@@ -78,29 +78,29 @@ impl<'a> Stage<'a> {
         act: impl FnOnce(&Self) -> T,
     ) -> T {
         self.settle(0);
-        let before = self.cast().used();
+        let before = self.processes().used();
         let outcome = act(self);
         self.settle(0);
-        round.cost(workload, tasks, between(&before, &self.cast().used()));
+        round.cost(workload, tasks, between(&before, &self.processes().used()));
         outcome
     }
 
     /// Waits until nothing is going on, but for so many jobs that wait.
     pub(super) fn settle(&self, live: u64) {
-        settle(&self.bench.runtime, &*self.hub, &self.cast(), live);
+        settle(&self.bench.runtime, &*self.hub, &self.processes(), live);
     }
 
-    /// Everybody, this process as the client.
-    pub(super) fn cast(&self) -> Cast {
-        let cast = Cast::default()
+    /// The processes whose use is measured; this process is the client.
+    pub(super) fn processes(&self) -> ProcessGroup {
+        let processes = ProcessGroup::default()
             .with(Role::Client, std::process::id(), Scope::Own)
             .with(Role::Dispatcher, self.dispatcher.pid(), Scope::Own)
             .with(Role::Broker, self.bench.broker_pid(), Scope::Tree);
         match &self.worker {
             Some(worker) => {
-                cast.with(Role::Worker, worker.pid(), Scope::Own).with(Role::Python, worker.pid(), Scope::Below)
+                processes.with(Role::Worker, worker.pid(), Scope::Own).with(Role::Python, worker.pid(), Scope::Below)
             }
-            None => cast,
+            None => processes,
         }
     }
 

@@ -1,9 +1,9 @@
-//! Hard times on a real RabbitMQ: the broker goes and comes back, a worker is killed, everyone submits at once,
-//! and strangers write to Hub's queues. Nothing is lost, and everyone is served.
+//! Single faults on a real RabbitMQ: the broker restarts, workers are killed, a thousand jobs are submitted at once, and other
+//! programs publish malformed messages to Hub's queues. Nothing is lost, and every client is served.
 
 use std::process::ExitCode;
 
-use hub_tests::{Broker, Crowd, Daemon, Programs, Stranger, broker_tests, eventually, example};
+use hub_tests::{Broker, ClientPool, Daemon, Programs, RawClient, broker_tests, eventually, example};
 use hub_transport::Message;
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ fn main() -> ExitCode {
     broker_tests([
         ("five_hundred_jobs_survive_restarts_of_the_broker_with_lapin", |broker| restarts(broker, "lapin")),
         ("five_hundred_jobs_survive_restarts_of_the_broker_with_amqprs", |broker| restarts(broker, "amqprs")),
-        ("fault_2_one_bad_message_kills_the_dispatcher_with_lapin", |broker| strangers(broker, "lapin")),
-        ("fault_2_one_bad_message_kills_the_dispatcher_with_amqprs", |broker| strangers(broker, "amqprs")),
+        ("fault_2_one_bad_message_kills_the_dispatcher_with_lapin", |broker| malformed_messages(broker, "lapin")),
+        ("fault_2_one_bad_message_kills_the_dispatcher_with_amqprs", |broker| malformed_messages(broker, "amqprs")),
         ("fault_4_a_task_is_lost_with_its_worker", killed_workers),
         ("fault_14_a_burst_of_submissions_kills_the_dispatcher", burst),
     ])
@@ -45,20 +45,20 @@ fn restarts(broker: &Broker, client: &str) {
             {"name": "second", "task_name": "moment", "args": ["_first.data"]}],
             "output": "_second.data"})
     };
-    let crowd = Crowd::gather(broker, programs.prefix());
-    let ids = crowd.submit((0..JOBS).map(|at| job(at).to_string()));
+    let clients = ClientPool::connect(broker, programs.prefix());
+    let ids = clients.submit((0..JOBS).map(|at| job(at).to_string()));
     // Restarts that find nothing to do prove nothing: some jobs must have ended, and most must be under way.
     for ended in [20, 200] {
         eventually("some jobs have ended", || {
-            let live = crowd.health().live_jobs;
+            let live = clients.health().live_jobs;
             if live > 0 && live <= JOBS - ended { Ok(()) } else { Err(live) }
         });
         broker.restart();
-        let live = crowd.health().live_jobs;
+        let live = clients.health().live_jobs;
         assert!(live > 0, "all jobs had ended before the broker was back: make them longer");
     }
     for (at, id) in ids.iter().enumerate() {
-        let record = crowd.ended(id);
+        let record = clients.ended(id);
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive() && worker.is_alive());
@@ -71,15 +71,15 @@ fn burst(broker: &Broker) {
     let programs = Programs::new(&broker.address(), "lapin", "burst");
     programs.write_modules(&[("echo.py", "def echo(value):\n    return value\n")]);
     let (mut dispatcher, worker) = start(&programs, "2");
-    let crowd = Crowd::gather(broker, programs.prefix());
+    let clients = ClientPool::connect(broker, programs.prefix());
     let connections = || broker.control(&["list_connections", "name"]).lines().count();
     let before = connections();
     let job = |at: u32| json!({"name": "j", "tasks": [{"name": "echo", "args": [at]}], "output": "_echo.data"});
-    let ids = crowd.submit((0..1000).map(|at| job(at).to_string()));
+    let ids = clients.submit((0..1000).map(|at| job(at).to_string()));
     let during = connections();
     assert!(during <= before, "{during} connections, {before} before: there may be none for each result");
     for (at, id) in ids.iter().enumerate() {
-        let record = crowd.ended(id);
+        let record = clients.ended(id);
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive());
@@ -130,12 +130,12 @@ fn killed_workers(broker: &Broker) {
     dispatcher.stop();
 }
 
-fn strangers(broker: &Broker, client: &str) {
-    let programs = Programs::new(&broker.address(), client, &format!("strangers-{client}"));
+fn malformed_messages(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("malformed-{client}"));
     programs.write_modules(&[("echo.py", "def echo(value=None):\n    return value\n")]);
     let (mut dispatcher, mut worker) = start(&programs, "1");
     let prefix = programs.prefix().to_owned();
-    let mut stranger = Stranger::connect(broker);
+    let mut raw = RawClient::connect(broker);
     let serves = |batch: &str| {
         let record = programs.ended(&programs.submit(r#"{"name": "good", "tasks": [{"name": "echo"}]}"#));
         assert_eq!(record["status"], "SUCCESS", "after {batch}: {record:#}");
@@ -144,7 +144,7 @@ fn strangers(broker: &Broker, client: &str) {
     let mut refused = 0;
     for (key, good) in wanting_answers() {
         for body in variations(&good) {
-            let answer = stranger.ask(Message::new(&*prefix, key, body.clone()));
+            let answer = raw.ask(Message::new(&*prefix, key, body.clone()));
             let shown = String::from_utf8_lossy(&body);
             let error = &answer["error"];
             if error.is_null() {
@@ -155,12 +155,12 @@ fn strangers(broker: &Broker, client: &str) {
             assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{key} {shown}: {answer}");
             refused += 1;
             // The same from someone who wants no answer, and from someone who has gone.
-            stranger.send(Message::new(&*prefix, key, body.clone()));
+            raw.send(Message::new(&*prefix, key, body.clone()));
             let mut message = Message::new(&*prefix, key, body);
             message.reply_to = Some("nobody".into());
             message.correlation_id = Some("\u{e4}".repeat(100).into());
             message.content_type = Some("image/png".into());
-            stranger.send(message);
+            raw.send(message);
         }
         serves(key);
     }
@@ -168,13 +168,13 @@ fn strangers(broker: &Broker, client: &str) {
 
     for (exchange, key, good) in wanting_none() {
         for body in variations(&good) {
-            stranger.send(Message::new(format!("{prefix}{exchange}"), key, body));
+            raw.send(Message::new(format!("{prefix}{exchange}"), key, body));
         }
         serves(exchange);
     }
     for body in [&b"\xff\x00"[..], b"{}", b""] {
-        stranger.send(Message::new(&*prefix, "nowhere", body));
-        stranger.send(Message::new(format!("{prefix}.tasks"), "no-such-pool", body));
+        raw.send(Message::new(&*prefix, "nowhere", body));
+        raw.send(Message::new(format!("{prefix}.tasks"), "no-such-pool", body));
     }
     serves("messages that nobody expects");
     assert!(dispatcher.is_alive() && worker.is_alive());

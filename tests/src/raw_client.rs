@@ -1,4 +1,4 @@
-//! Somebody on the broker who keeps to no format.
+//! A client of the broker that sends any message, in any format.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 
 use crate::{Broker, DEADLINE};
 
-/// A connection of its own, with a place for answers.
-pub struct Stranger {
+/// A connection to the broker with a queue for answers.
+pub struct RawClient {
     runtime: Runtime,
     session: Arc<dyn Session>,
     publisher: Arc<dyn Publisher>,
@@ -20,7 +20,7 @@ pub struct Stranger {
     answers: Subscription,
 }
 
-impl Stranger {
+impl RawClient {
     /// Connects to the broker.
     ///
     /// # Panics
@@ -65,25 +65,25 @@ impl Stranger {
         })
     }
 
-    /// Takes a message and keeps it, and waits until the broker takes it away again.
+    /// Takes a message without acknowledging it, and waits until the broker takes it back.
     ///
     /// # Panics
     /// Where the broker lets it be kept for longer than `limit`.
-    pub fn loses_what_it_keeps(&self, limit: Duration) {
-        const HOARD: &str = "hoard";
-        let hoarding = async {
-            let queue = Queue::new(HOARD, QueueKind::Quorum);
-            let topology = Topology::default().exchange(HOARD, ExchangeKind::Fanout, None).queue(queue);
-            self.session.declare(&topology.bind(HOARD, HOARD, "")).await.expect("a queue can be declared");
+    pub fn expect_consumer_timeout(&self, limit: Duration) {
+        const KEPT: &str = "kept";
+        let keeping = async {
+            let queue = Queue::new(KEPT, QueueKind::Quorum);
+            let topology = Topology::default().exchange(KEPT, ExchangeKind::Fanout, None).queue(queue);
+            self.session.declare(&topology.bind(KEPT, KEPT, "")).await.expect("a queue can be declared");
             let options = SubscribeOptions { prefetch: 1, exclusive: false };
-            let mut kept = self.session.subscribe(HOARD, options).await.expect("it can be read");
-            let message = Message::new(HOARD, "", &b"kept"[..]);
+            let mut kept = self.session.subscribe(KEPT, options).await.expect("it can be read");
+            let message = Message::new(KEPT, "", &b"kept"[..]);
             let outcome = self.publisher.publish(message).await.expect("it is sent").await;
             assert!(matches!(outcome, Outcome::Confirmed), "{outcome:?}");
             assert!(kept.deliveries.recv().await.is_some(), "nothing came");
             assert!(kept.deliveries.recv().await.is_none(), "something else came");
         };
-        let lost = self.runtime.block_on(async { tokio::time::timeout(limit, hoarding).await });
-        assert!(lost.is_ok(), "a message was kept for {limit:?} and nobody minded");
+        let lost = self.runtime.block_on(async { tokio::time::timeout(limit, keeping).await });
+        assert!(lost.is_ok(), "the broker did not take a message back within {limit:?}");
     }
 }

@@ -1,0 +1,70 @@
+//! What `--help` and the manual pages say beside the arguments: examples and exit codes.
+
+/// Exit codes and what they mean.
+pub(super) const EXIT_CODES: [(u8, &str); 9] = [
+    (0, "success"),
+    (1, "the job failed or was cancelled"),
+    (2, "bad usage or an invalid job"),
+    (3, "no such job or task"),
+    (4, "broker or dispatcher unreachable, or no answer in time"),
+    (5, "refused in its present state"),
+    (6, "the time of --wait-limit passed"),
+    (7, "the answer could not be written"),
+    (130, "interrupted"),
+];
+
+const ROOT: &str = "\
+Examples:
+  hub-client run job.json --tasks-dir tasks        run a job here, without a broker
+  hub-client submit job.json --wait                submit to the broker localhost and wait
+  hub-client -b amqps://me:secret@rabbit/v list    list the jobs of a Hub at another broker
+  hub-client -b http://127.0.0.1:8420 status last  show the newest job, over the HTTP API
+
+hub-client help COMMAND shows the flags and examples of a command.";
+
+/// What stands below the flags of the program.
+pub(super) fn root() -> String {
+    let codes: Vec<String> = EXIT_CODES.iter().map(|(code, what)| format!("{code} {what}")).collect();
+    format!("{ROOT}\n\nExit codes: {}.", codes.join("; "))
+}
+
+pub(super) const RUN: &str = "\
+Examples:
+  hub-client run etc/jobs/sum_product.json --tasks-dir etc/tasks
+  generate-job | hub-client run - --tasks-dir tasks --slots 2 --wait-limit 60 -o json
+
+A task that waits for its result from outside is reported with the command that posts it.";
+
+pub(super) const SUBMIT: &str = "\
+Examples:
+  hub-client submit job.json
+  hub-client submit job.json --wait --wait-limit 60 -o json
+  generate-job | hub-client submit -";
+
+pub(super) const LIST: &str = "\
+Examples:
+  hub-client list --status FAILED --status CANCELLED
+  hub-client list --name nightly --limit 1 -o json";
+
+pub(super) const IDS: &str = "\
+The first or last digits of an id, at least four, stand for the whole one if they fit only one of the newest 5,000 jobs.";
+
+pub(super) const RESULT: &str = "\
+Examples:
+  hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'
+  hub-client result 05e04509e7b1 --failed 'the supplier did not answer'";
+
+pub(super) const VALIDATE: &str = "\
+Examples:
+  hub-client validate job.json
+  generate-job | hub-client validate -";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  hub-client completions bash > /etc/bash_completion.d/hub-client
+  hub-client completions zsh --program hub-worker > ~/.zfunc/_hub-worker";
+
+pub(super) const MAN: &str = "\
+Examples:
+  hub-client man /usr/local/share/man/man1
+  hub-client man | man -l -";

@@ -1,0 +1,18 @@
+//! The programs that have completions and manual pages.
+
+use clap::ValueEnum;
+
+/// One of Hub's programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Program {
+    /// Submits jobs and follows them
+    HubClient,
+    /// Takes jobs and hands out tasks
+    HubDispatcher,
+    /// Runs tasks
+    HubWorker,
+    /// Starts and stops a dispatcher
+    CtrlHubDispatcher,
+    /// Starts and stops a worker
+    CtrlHubWorker,
+}

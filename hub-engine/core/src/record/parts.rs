@@ -1,0 +1,304 @@
+//! Writes a status record, whole or in parts.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::object::Object;
+use super::view::View;
+use crate::Json;
+use crate::job::{Limits, Template, Values};
+use crate::machine::value_of;
+use crate::state::{JobSnapshot, TaskState};
+
+/// Approximate number of bytes in a part of a record; a single larger task is a part alone.
+const PART: usize = 64 * 1024;
+/// Usual number of bytes of a task in a record.
+const USUAL_TASK: usize = 320;
+/// Minimum number of bytes of a task in a whole record: its id, that of its job, and the keys that are always there.
+const LEAST_TASK: usize = 150;
+
+/// A record in parts: together they are its text.
+#[derive(Debug)]
+pub struct RecordParts {
+    job: Arc<JobSnapshot>,
+    view: View,
+    /// What was found for tasks that are written.
+    values: Values,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Head,
+    Task(u32),
+    Nothing,
+}
+
+/// Some tasks of a job, as records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskPage {
+    /// `{"tasks": […], "next": N}`; without `next` where no tasks come behind these.
+    pub json: Json,
+    /// The position of the first task behind these.
+    pub next: Option<u32>,
+}
+
+impl RecordParts {
+    /// The record of `job`, as far as `view` shows it.
+    #[must_use]
+    pub fn new(job: Arc<JobSnapshot>, view: View) -> Self {
+        Self { job, view, values: Values::default(), next: Next::Head }
+    }
+
+    /// A lower bound of the number of bytes that are left, without writing them.
+    #[must_use]
+    pub fn least_bytes(&self) -> usize {
+        if self.view == View::whole() { self.tasks_left() * LEAST_TASK } else { 0 }
+    }
+
+    /// Everything that is left, in one text.
+    #[must_use]
+    pub fn rest(mut self) -> String {
+        self.write(usize::MAX, 256 + self.tasks_left() * USUAL_TASK).unwrap_or_default()
+    }
+
+    fn tasks_left(&self) -> usize {
+        match self.next {
+            Next::Head => self.job.tasks.len(),
+            Next::Task(index) => self.job.tasks.len() - index as usize,
+            Next::Nothing => 0,
+        }
+    }
+
+    /// Writes until there are more than `enough` bytes, or nothing is left. `None` where nothing was left.
+    fn write(&mut self, enough: usize, capacity: usize) -> Option<String> {
+        let text = String::with_capacity(capacity);
+        let (text, next) = match self.next {
+            Next::Nothing => return None,
+            Next::Head => self.job.begin_record(text, enough, &self.view, &mut self.values),
+            Next::Task(index) => self.job.write_tasks(text, index, enough, &self.view, &mut self.values),
+        };
+        self.next = next;
+        Some(text)
+    }
+}
+
+impl Iterator for RecordParts {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        self.write(PART, ((self.tasks_left() + 1) * USUAL_TASK).min(PART + PART / 8))
+    }
+}
+
+impl JobSnapshot {
+    /// The job as JSON, whole. Written in one pass into one string.
+    #[must_use]
+    pub fn record(&self) -> Json {
+        let text = String::with_capacity(256 + self.tasks.len() * USUAL_TASK);
+        Json::from_checked(self.begin_record(text, usize::MAX, &View::whole(), &mut Values::default()).0)
+    }
+
+    /// The records of tasks in `range`, until they have more than `enough` bytes; one at least, where there is one.
+    #[must_use]
+    pub fn task_page(&self, range: Range<u32>, enough: usize, view: &View) -> TaskPage {
+        let end = range.end.min(self.tasks.len() as u32);
+        let mut values = Values::default();
+        let (mut text, mut next) = ("{\"tasks\": [".to_owned(), range.start.min(end));
+        while next < end && (text.len() <= enough || next == range.start) {
+            let before = text.len();
+            if next > range.start {
+                text.push_str(", ");
+            }
+            text = self.write_task(text, next, view, &mut values);
+            // The last one may be too much where there are others.
+            if text.len() > enough && next > range.start {
+                text.truncate(before);
+                break;
+            }
+            next += 1;
+        }
+        text.push(']');
+        let next = Some(next).filter(|next| (*next as usize) < self.tasks.len());
+        if let Some(next) = next {
+            text.push_str(&format!(", \"next\": {next}"));
+        }
+        text.push('}');
+        TaskPage { json: Json::from_checked(text), next }
+    }
+
+    /// One task as JSON, as it stands in the job's record. `None` where the job has no such task.
+    #[must_use]
+    pub fn task_record(&self, index: u32) -> Option<Json> {
+        self.tasks.get(index as usize)?;
+        let text = String::with_capacity(USUAL_TASK);
+        Some(Json::from_checked(self.write_task(text, index, &View::whole(), &mut Values::default())))
+    }
+
+    /// Writes everything but the tasks, and tasks as [`JobSnapshot::write_tasks`] does.
+    fn begin_record(&self, text: String, enough: usize, view: &View, values: &mut Values) -> (String, Next) {
+        let mut object = self.write_head(text, view);
+        if !view.shows_tasks() {
+            return (object.end(), Next::Nothing);
+        }
+        object.key("tasks");
+        object.text.push('[');
+        self.write_tasks(object.text, 0, enough, view, values)
+    }
+
+    /// Writes tasks from `index` on, until there are no more or `text` has more than `enough` bytes.
+    fn write_tasks(
+        &self,
+        mut text: String,
+        index: u32,
+        enough: usize,
+        view: &View,
+        values: &mut Values,
+    ) -> (String, Next) {
+        for index in index..self.tasks.len() as u32 {
+            if text.len() > enough {
+                return (text, Next::Task(index));
+            }
+            if index > 0 {
+                text.push_str(", ");
+            }
+            text = self.write_task(text, index, view, values);
+        }
+        text.push_str("]}");
+        (text, Next::Nothing)
+    }
+
+    /// Everything of the job but its tasks.
+    fn write_head(&self, text: String, view: &View) -> Object {
+        let mut object = Object::new(text);
+        if view.shows("id") {
+            object.string("id", &self.id.to_string());
+        }
+        if view.shows("name") {
+            object.string("name", self.job.name());
+        }
+        if view.shows("task_name") {
+            object.string("task_name", "");
+        }
+        if view.shows("status") {
+            object.string("status", self.state.status.as_str());
+        }
+        if let Some(msg) = self.state.msg.as_ref().filter(|_| view.shows("msg")) {
+            object.string("msg", msg);
+        }
+        if view.shows("submitted_at") {
+            object.time("submitted_at", Some(self.state.submitted_at));
+        }
+        if view.shows("started_at") {
+            object.time("started_at", self.state.started_at);
+        }
+        if view.shows("ended_at") {
+            object.time("ended_at", self.state.ended_at);
+        }
+        if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
+            object.string("key", key);
+        }
+        if let Some(priority) = self.job.priority().filter(|_| view.shows("priority")) {
+            object.raw("priority", &priority.to_string());
+        }
+        for (key, value) in self.job.extra().iter().filter(|(key, _)| view.shows(key)) {
+            object.raw(key, value.get());
+        }
+        if view.shows("output") {
+            object.raw("output", self.state.output.as_ref().map_or("null", Json::get));
+        }
+        object
+    }
+
+    fn write_task(&self, text: String, index: u32, view: &View, values: &mut Values) -> String {
+        let (spec, state) = (self.job.spec(index), &self.tasks[index as usize]);
+        let mut object = Object::new(text);
+        if view.shows("id") {
+            object.string("id", &self.task_id(index).to_string());
+        }
+        if view.shows("parent_id") {
+            object.string("parent_id", &self.id.to_string());
+        }
+        if view.shows("name") {
+            object.string("name", spec.name());
+        }
+        if view.shows("task_name") {
+            object.string("task_name", spec.module());
+        }
+        if view.shows("status") {
+            object.string("status", state.status.as_str());
+        }
+        if view.shows("args") {
+            object.raw("args", self.arguments(spec.args(), state, values).as_ref().map_or("[]", Json::get));
+        }
+        if let Some(kwargs) = spec.kwargs().filter(|_| view.shows("kwargs")) {
+            object.raw("kwargs", self.arguments(Some(kwargs), state, values).as_ref().map_or("{}", Json::get));
+        }
+        if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
+            let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();
+            object.key("depends");
+            object.list(&names);
+        }
+        if let Some(data) = state.data.as_ref().filter(|_| view.shows("data")) {
+            object.raw("data", data.get());
+        }
+        if let Some(msg) = state.msg.as_ref().filter(|_| view.shows("msg")) {
+            object.string("msg", msg);
+        }
+        if let Some(error) = state.error.as_ref().filter(|_| view.shows("error")) {
+            object.raw("error", &serde_json::to_string(&**error).unwrap_or_else(|_| "null".to_owned()));
+        }
+        if let Some(log) = state.log.as_ref().filter(|_| view.shows("log")) {
+            object.string("log", log);
+        }
+        if let Some(reason) = self.waiting_reason(index).filter(|_| view.shows("waiting_reason")) {
+            object.string("waiting_reason", reason);
+        }
+        if let Some(issue) = state.issue.filter(|_| view.shows("attempt")) {
+            object.raw("attempt", &issue.number.to_string());
+        }
+        if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
+            object.string("worker", worker);
+        }
+        if view.shows("submitted_at") {
+            object.time("submitted_at", state.submitted_at);
+        }
+        if view.shows("started_at") {
+            object.time("started_at", state.started_at);
+        }
+        if view.shows("ended_at") {
+            object.time("ended_at", state.ended_at);
+        }
+        if &**spec.pool() != crate::job::DEFAULT_POOL && view.shows("pool") {
+            object.string("pool", spec.pool());
+        }
+        if let Some(priority) = spec.own_priority().filter(|_| view.shows("priority")) {
+            object.raw("priority", &priority.to_string());
+        }
+        for (key, value) in spec.extra().iter().filter(|(key, _)| view.shows(key)) {
+            object.raw(key, value.get());
+        }
+        object.end()
+    }
+
+    /// Why a task waits though it could run. Reasons are in the order of the tasks.
+    fn waiting_reason(&self, index: u32) -> Option<&str> {
+        let found = self.waiting.binary_search_by_key(&index, |(waits, _)| *waits).ok()?;
+        Some(&self.waiting[found].1)
+    }
+
+    /// Arguments as they were handed out; as they were written, where they were not yet or could not be filled.
+    /// `values`: what was found for other tasks of this record.
+    fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
+        let template = template?;
+        if state.issue.is_none() {
+            return Some(template.text());
+        }
+        let lookup =
+            |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
+        // What was handed out was within the limit of the dispatcher that did it.
+        let filled = self.job.fill(template, Limits::LARGEST_VALUE, values, lookup);
+        Some(filled.unwrap_or_else(|_| template.text()))
+    }
+}

@@ -1,0 +1,62 @@
+//! How task modules are run, and why they cannot be.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How task modules are run.
+#[derive(Clone, Debug)]
+pub struct RunnerSettings {
+    /// The directory of task modules. Where it is a symbolic link, its target may change.
+    pub tasks_dir: PathBuf,
+    /// The modules there that count, where not all do.
+    pub only: Option<BTreeSet<String>>,
+    /// The Python interpreter.
+    pub python: PathBuf,
+    /// How much of what a task prints is kept, in bytes: the end of it.
+    pub log_limit_bytes: usize,
+    /// How large a result may be, in bytes.
+    pub result_limit_bytes: usize,
+    /// Number of tasks after which a Python process is replaced; 0: never.
+    pub max_tasks_per_child: u64,
+    /// Maximum number of tasks that run at a time, and of Python processes.
+    pub slots: u32,
+    /// How long a module may take to import before it counts as broken.
+    pub import_limit: Duration,
+}
+
+impl RunnerSettings {
+    /// Default settings.
+    #[must_use]
+    pub fn new(tasks_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            tasks_dir: tasks_dir.into(),
+            only: None,
+            python: "python3".into(),
+            log_limit_bytes: 64 * 1024,
+            result_limit_bytes: 8 * 1024 * 1024,
+            max_tasks_per_child: 0,
+            slots: u32::MAX,
+            import_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a runner could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The directory of task modules cannot be read.
+    #[error("failed to read the directory of task modules {path}")]
+    TasksDir {
+        /// The directory.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The files for Python cannot be written.
+    #[error("failed to write the Python SDK to a temporary directory")]
+    Sdk(#[source] std::io::Error),
+    /// This machine has too little left for a process that imports modules.
+    #[error("failed to start Python: {0}")]
+    Shortage(String),
+}

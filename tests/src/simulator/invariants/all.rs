@@ -1,0 +1,26 @@
+//! The list of all invariants.
+
+use super::invariant::Invariant;
+use super::{
+    acknowledged_is_kept, answered_is_kept, confirmed_goes_out_once, dependencies_first, ends_are_final,
+    every_job_ends, killers_are_stopped, nothing_stays_behind, one_run_counts, outputs_as_evaluated,
+    repeated_for_a_reason,
+};
+
+/// Every invariant. Where one event breaks several, the first of them is named.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(ends_are_final::EndsAreFinal),
+        Box::new(acknowledged_is_kept::AcknowledgedIsKept),
+        Box::new(answered_is_kept::AnsweredIsKept),
+        Box::new(confirmed_goes_out_once::ConfirmedGoesOutOnce::default()),
+        Box::new(dependencies_first::DependenciesFirst::default()),
+        Box::new(one_run_counts::OneRunCounts::default()),
+        Box::new(repeated_for_a_reason::RepeatedForAReason::default()),
+        Box::new(killers_are_stopped::KillersAreStopped::default()),
+        Box::new(every_job_ends::EveryJobEnds),
+        Box::new(outputs_as_evaluated::OutputsAsEvaluated::default()),
+        Box::new(nothing_stays_behind::NothingStaysBehind),
+    ]
+}

@@ -1,0 +1,65 @@
+//! The processes of a simulation, and the world that they share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hub_engine::operations::Hub;
+
+use super::process::Process;
+use super::world::World;
+
+/// A dispatcher, and the process that it runs in.
+type Dispatching = (Arc<Process>, Arc<dyn Hub>);
+
+/// A world with its processes.
+pub struct Simulation {
+    /// What the processes share.
+    pub world: Arc<World>,
+    processes: Mutex<Vec<Arc<Process>>>,
+    hub: Mutex<Option<Dispatching>>,
+}
+
+impl Simulation {
+    /// A simulation without processes.
+    #[must_use]
+    pub fn new(world: &Arc<World>) -> Arc<Self> {
+        Arc::new(Self { world: Arc::clone(world), processes: Mutex::default(), hub: Mutex::default() })
+    }
+
+    /// Starts a process.
+    #[must_use]
+    pub fn begin(&self, kind: &str) -> Arc<Process> {
+        let process = Process::begin(&self.world, kind);
+        let mut processes = self.lock();
+        processes.retain(|other| !other.is_dead());
+        processes.push(Arc::clone(&process));
+        process
+    }
+
+    /// The living processes, oldest first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        self.lock().iter().filter(|process| !process.is_dead()).cloned().collect()
+    }
+
+    /// The present dispatcher, as its own process sees it.
+    #[must_use]
+    pub fn hub(&self) -> Option<(Arc<Process>, Arc<dyn Hub>)> {
+        let hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hub.filter(|(process, _)| !process.is_dead())
+    }
+
+    /// A dispatcher is there, or gone.
+    pub fn set_hub(&self, hub: Option<(Arc<Process>, Arc<dyn Hub>)>) {
+        *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub;
+    }
+
+    /// Ends the faults.
+    pub fn calm(&self) {
+        self.world.calm();
+        self.processes().iter().for_each(|process| process.heal());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Process>>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,50 @@
+//! What a process and its connection share: the session, until the connection breaks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hub_transport::Session;
+
+use super::event::Event;
+use super::world::World;
+
+/// The session of a connection to the broker.
+pub struct Socket {
+    /// The name of the process whose connection it is.
+    pub process: Arc<str>,
+    /// The number of the connection, unique among all.
+    pub number: u64,
+    world: Arc<World>,
+    session: Mutex<Option<Arc<dyn Session>>>,
+}
+
+impl Socket {
+    /// The socket of a new connection.
+    #[must_use]
+    pub fn new(world: &Arc<World>, process: &Arc<str>, session: Arc<dyn Session>) -> Arc<Self> {
+        Arc::new(Self {
+            process: Arc::clone(process),
+            number: world.number(),
+            world: Arc::clone(world),
+            session: Mutex::new(Some(session)),
+        })
+    }
+
+    /// Breaks the connection. What is on its way is lost.
+    pub fn cut(&self) {
+        // The memory backend ends a session that is not held any more.
+        if self.take().is_some() {
+            self.world.tell(Event::Cut(Arc::clone(&self.process), self.number));
+        }
+    }
+
+    /// The session, unless the connection is broken.
+    #[must_use]
+    pub fn session(&self) -> Option<Arc<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the session out: the connection is closed.
+    pub fn take(&self) -> Option<Arc<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
