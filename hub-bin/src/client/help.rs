@@ -9,7 +9,7 @@ const CONNECTION: &str = "Connection";
 /// Flags of the connection that few need: only the long help shows them.
 const RARE: [&str; 5] = ["amqp_client", "ca_file", "client_cert_file", "client_key_file", "max_message_bytes"];
 /// Commands that do not ask a Hub.
-const ALONE: [&str; 4] = ["run", "validate", "completions", "man"];
+const ALONE: [&str; 5] = ["run", "validate", "schema", "completions", "man"];
 
 /// Exit codes and what they mean.
 pub(super) const EXIT_CODES: [(u8, &str); 9] = [
@@ -69,6 +69,12 @@ pub(super) const VALIDATE: &str = "\
 Examples:
   hub-client validate job.json
   generate-job | hub-client validate -";
+
+pub(super) const SCHEMA: &str = "\
+Examples:
+  hub-client schema > job.schema.json
+
+A job that begins with {\"$schema\": \"./job.schema.json\", is completed and checked by editors that know JSON Schema.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:
