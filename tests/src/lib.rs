@@ -14,6 +14,7 @@ pub mod evaluator;
 mod examples;
 mod failures;
 pub mod fuzzing;
+pub mod jobs;
 mod programs;
 mod raw_client;
 pub mod simulator;

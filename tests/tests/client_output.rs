@@ -278,7 +278,7 @@ fn help_has_examples_and_only_the_flags_that_count() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         text(&output.stdout)
     };
-    for command in ["run", "submit", "list", "result", "validate", "completions", "man"] {
+    for command in ["run", "submit", "list", "result", "validate", "schema", "completions", "man"] {
         assert!(help(&[command, "--help"]).contains("Examples:"), "{command}");
     }
     let (root, status) = (help(&["--help"]), help(&["status", "--help"]));
@@ -287,7 +287,7 @@ fn help_has_examples_and_only_the_flags_that_count() {
         assert!(root.contains(heading) && status.contains(heading), "{heading}");
     }
     assert!(status.contains("--broker") && !status.contains("--create"), "{status}");
-    for command in ["run", "validate", "completions", "man"] {
+    for command in ["run", "validate", "schema", "completions", "man"] {
         for way in [&[command, "--help"][..], &["help", command]] {
             let shown = help(way);
             assert!(!shown.contains("--broker") && !shown.contains("--timeout"), "{shown}");
@@ -296,6 +296,13 @@ fn help_has_examples_and_only_the_flags_that_count() {
     let nothing = programs.run("hub-client", &[]);
     assert_eq!(nothing.status.code(), Some(2));
     assert!(text(&nothing.stderr).contains("Usage: hub-client"));
+}
+
+#[test]
+fn the_schema_is_that_of_the_job_format() {
+    let printed = Programs::alone().run("hub-client", &["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert!(printed.status.success() && schema == hub_core::job::schema(), "{printed:?}");
 }
 
 #[test]

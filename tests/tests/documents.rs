@@ -65,7 +65,7 @@ fn every_flag_exists() {
     let programs = Programs::alone();
     let mut helps = String::new();
     let commands =
-        ["run", "submit", "status", "list", "watch", "cancel", "remove", "result", "validate", "completions"];
+        ["run", "submit", "status", "list", "watch", "cancel", "remove", "result", "validate", "schema", "completions"];
     for program in PROGRAMS {
         helps += &String::from_utf8(programs.run(program, &["--help"]).stdout).unwrap();
     }

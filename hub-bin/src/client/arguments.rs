@@ -189,6 +189,9 @@ pub(super) enum Command {
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
+    /// Print the JSON Schema of the job format, with which editors complete and check job files
+    #[command(after_help = help::SCHEMA)]
+    Schema,
     /// Print a completion script for a shell
     #[command(after_help = help_texts::COMPLETIONS)]
     Completions {

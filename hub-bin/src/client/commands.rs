@@ -76,7 +76,11 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         }
         Command::Workers => output.workers(&args.reach().await?.hub.workers().await?)?,
         Command::Health => output.health(&args.reach().await?.hub.health().await?)?,
-        Command::Run(_) | Command::Validate { .. } | Command::Completions { .. } | Command::Man { .. } => {}
+        Command::Run(_)
+        | Command::Validate { .. }
+        | Command::Schema
+        | Command::Completions { .. }
+        | Command::Man { .. } => {}
     }
     Ok(Exit::Success)
 }

@@ -1,4 +1,4 @@
-//! Completion scripts and manual pages of Hub's programs, made from their arguments.
+//! Completion scripts and manual pages of Hub's programs, made from their arguments; and the schema of the job format.
 
 use std::path::Path;
 
@@ -9,6 +9,12 @@ use super::output::Output;
 use super::program::Program;
 use super::{interfaces, pages};
 use crate::exit::{Exit, Failure};
+
+/// Prints the JSON Schema of the job format.
+pub(super) fn schema(output: &Output) -> Result<Exit, Failure> {
+    output.print(&format!("{:#}", hub_core::job::schema()))?;
+    Ok(Exit::Success)
+}
 
 /// Prints the completion script of a program.
 pub(super) fn completions(shell: Shell, program: Program, output: &Output) -> Result<Exit, Failure> {

@@ -9,7 +9,7 @@ const CONNECTION: &str = "Connection";
 /// Flags of the connection that few need: only the long help shows them.
 const RARE: [&str; 5] = ["amqp_client", "ca_file", "client_cert_file", "client_key_file", "max_message_bytes"];
 /// Commands that do not ask a Hub.
-const ALONE: [&str; 4] = ["run", "validate", "completions", "man"];
+const ALONE: [&str; 5] = ["run", "validate", "schema", "completions", "man"];
 
 /// What `--broker` means to a client. For other programs it is a broker in any case.
 const BROKER: &str = "The Hub: a broker, as HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS; the nodes \

@@ -59,6 +59,12 @@ Examples:
   hub-client validate job.json
   generate-job | hub-client validate -";
 
+pub(super) const SCHEMA: &str = "\
+Examples:
+  hub-client schema > job.schema.json
+
+A job that begins with {\"$schema\": \"./job.schema.json\", is completed and checked by editors that know JSON Schema.";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   hub-client completions bash > /etc/bash_completion.d/hub-client

@@ -65,6 +65,7 @@ async fn dispatch(args: Args) -> Result<Exit, Failure> {
         None => manual::run(&args, &output).await,
         Some(Command::Run(run)) => return run::run(run, &output).await,
         Some(Command::Validate { file }) => return validate::validate(&file, &output),
+        Some(Command::Schema) => return generate::schema(&output),
         Some(Command::Completions { shell, program }) => return generate::completions(shell, program, &output),
         Some(Command::Man { directory }) => return generate::man(directory.as_deref(), &output),
         Some(command) => commands::run(command, &args, &output).await,

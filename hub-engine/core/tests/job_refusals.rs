@@ -76,6 +76,8 @@ const SHAPE: &[Row] = &[
     (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": 1001}"#, &["out_of_range $.priority"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "priority": -99999999999}"#, &["out_of_range $.priority"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "meta": 1}"#, &["wrong_type $.meta"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "$schema": {}}"#, &[r#"wrong_type $["$schema"] @1:52"#]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "for_each": 1}"#, &["unknown_key $.for_each @1:41"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "taks": []}"#, &["unknown_key $.taks @1:41"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "a.b": 1}"#, &[r#"unknown_key $["a.b"]"#]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "depends": []}"#, &["unknown_key $.depends"]),
@@ -129,6 +131,7 @@ const TASK: &[Row] = &[
     (r#""name": "a", "depend": []"#, &["unknown_key $.tasks[0].depend"]),
     (r#""name": "a", "owner": "me""#, &["unknown_key $.tasks[0].owner"]),
     (r#""name": "a", "output": []"#, &["unknown_key $.tasks[0].output"]),
+    (r#""name": "a", "$schema": "a""#, &[r#"unknown_key $.tasks[0]["$schema"]"#]),
     (
         r#""name": "a", "id": "x", "parent_id": "y", "msg": "", "error": {}, "worker": "w""#,
         &[
@@ -247,6 +250,10 @@ fn suggestions_say_what_to_do() {
             r#"keys of your own go into "meta", or begin with "x-""#,
         ),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "args": []}"#, "it belongs in a task"),
+        (r#"{"name": "j", "tasks": [{"name": "a"}], "trigger_rule": 1}"#, "it belongs in a task"),
+        (r#"{"name": "j", "tasks": [{"name": "a", "key": "k"}]}"#, "it belongs to the job, beside \"tasks\""),
+        (r#"{"name": "j", "tasks": [{"name": "a", "inputs": {}}]}"#, "it belongs to the job, beside \"tasks\""),
+        (r#"{"name": "j", "tasks": [{"name": "a"}], "schema": "a"}"#, r#"did you mean "$schema"?"#),
         ("{\"a\": None}", "JSON knows true, false and null; it has no NaN and no Infinity"),
         ("{\"a\": 1,}", "leave out the comma before it"),
         ("# job\n{}", "JSON has no comments"),

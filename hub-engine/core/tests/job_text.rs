@@ -13,7 +13,7 @@ const JOBS: [&str; 2] = [
     { "args": [1, 2], "name": "add" },
     { "depends": ["add"], "args": ["_add.data", 2], "name": "multiply_this", "task_name": "multiply" } ],
   "output": ["_multiply_this.data"] }"#,
-    r#"{"x-b": [1.0, {"z": 1, "a": 2}], "name": "full", "key": "k-1", "meta": {"owner": "_me", "n": 1e2}, "priority": 5,
+    r#"{"$schema": "./job.schema.json", "x-b": [1.0, {"z": 1, "a": 2}], "name": "full", "key": "k-1", "meta": {"owner": "_me", "n": 1e2}, "priority": 5,
   "x-a": null, "tasks": [
     {"x-2": "_free.text", "name": "list hosts", "task_name": null, "args": null, "depends": null, "pool": "net-1", "x-1": null},
     {"name": "ping_é", "task_name": "ping", "kwargs": {"host": "_list hosts.data.0", "tag": "__raw"}, "priority": -3, "meta": {}}],

@@ -1,10 +1,21 @@
 //! The shapes of the API's JSON, for its description.
 
-use hub_core::{JobStatus, TaskStatus};
+use hub_core::{JobStatus, TaskStatus, job};
 use serde_json::{Value, json};
+
+/// Where the shapes are in the description.
+const PLACE: &str = "#/components/schemas/";
 
 /// Every shape by name.
 pub(super) fn schemas() -> Value {
+    let mut schemas = shapes_of_answers();
+    for (name, shape) in job::definitions(PLACE) {
+        schemas[name] = shape;
+    }
+    schemas
+}
+
+fn shapes_of_answers() -> Value {
     json!({
         "Id": {"type": "object", "required": ["id"], "properties": {"id": uuid()}},
         "Submitted": {
@@ -23,8 +34,6 @@ pub(super) fn schemas() -> Value {
         },
         "JobStatus": words(&JobStatus::ALL.map(JobStatus::as_str)),
         "TaskStatus": words(&TaskStatus::ALL.map(TaskStatus::as_str)),
-        "Job": job(),
-        "Task": task(),
         "JobRecord": job_record(),
         "TaskRecord": task_record(),
         "TaskError": {
@@ -108,43 +117,6 @@ pub(super) fn schemas() -> Value {
                 "suggestion": text()
             }
         }
-    })
-}
-
-fn job() -> Value {
-    json!({
-        "type": "object",
-        "description": "Keys that begin with \"x-\" are the submitter's own: kept and echoed.",
-        "required": ["name", "tasks"],
-        "properties": {
-            "name": text(),
-            "tasks": {"type": "array", "minItems": 1, "items": reference("Task")},
-            "output": {"description": "Any value; the references in it are filled in when the job has succeeded."},
-            "key": {"type": "string", "description": "Makes the submission repeatable: one key, one job."},
-            "priority": priority(),
-            "meta": {"description": "The submitter's own: kept and echoed."}
-        },
-        "patternProperties": {"^x-": {}},
-        "additionalProperties": false
-    })
-}
-
-fn task() -> Value {
-    json!({
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": text(),
-            "task_name": {"type": "string", "description": "The task module; the same as \"name\" where absent."},
-            "args": {"type": "array", "description": "Positional arguments; references in them are filled in."},
-            "kwargs": {"type": "object", "description": "Named arguments; likewise."},
-            "depends": {"type": "array", "items": text()},
-            "pool": text(),
-            "priority": priority(),
-            "meta": {"description": "The submitter's own: kept and echoed."}
-        },
-        "patternProperties": {"^x-": {}},
-        "additionalProperties": false
     })
 }
 
@@ -243,7 +215,7 @@ fn health() -> Value {
 
 /// Points at a shape.
 pub(super) fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{name}")})
+    json!({"$ref": format!("{PLACE}{name}")})
 }
 
 /// Any text.
@@ -259,10 +231,6 @@ pub(super) fn uuid() -> Value {
 /// A point in time.
 pub(super) fn time() -> Value {
     json!({"type": "string", "format": "date-time"})
-}
-
-fn priority() -> Value {
-    json!({"type": "integer", "minimum": -1000, "maximum": 1000, "default": 0})
 }
 
 fn words(words: &[&str]) -> Value {

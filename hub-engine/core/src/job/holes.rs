@@ -3,9 +3,9 @@
 use super::path::Path;
 use super::places::Places;
 use super::problem::ProblemCode;
+use super::quoted::quoted;
 use super::reader::Reader;
 use super::reference::{self, Attribute, MOST_STEPS, Malformed, Reference, Written};
-use super::report::quoted;
 use super::roster::Roster;
 use super::template::{Filling, Hole, Template};
 use super::value::{Cursor, Value};

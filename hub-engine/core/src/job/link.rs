@@ -9,8 +9,9 @@ use super::model::{Job, Task};
 use super::path::Path;
 use super::places::Places;
 use super::problem::ProblemCode;
+use super::quoted::quoted;
 use super::reader::Reader;
-use super::report::{Report, quoted};
+use super::report::Report;
 use super::roster::Roster;
 use super::template::{Hole, Template};
 use super::value::Value;
@@ -71,7 +72,7 @@ impl Linker<'_> {
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
-        task.effective_priority = task.priority.or(self.job_priority).unwrap_or(0);
+        task.effective_priority = task.own_priority().or(self.job_priority).unwrap_or(0);
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {

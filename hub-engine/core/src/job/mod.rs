@@ -4,24 +4,28 @@
 //! Nothing after it checks again. It knows nothing of running jobs.
 //!
 //! ```text
-//!   bytes ─ syntax ─► value ─ draft ─► shape ─ link ─► graph ─ cycle ─► Job
-//!              │                │                │               │
-//!              └────────────────┴── report ──────┴───────────────┘──► Problems
+//!   bytes ─ syntax ─► value ─ format ─► draft ─ link ─► graph ─ cycle ─► Job
+//!              │                 │                │               │
+//!              └─────────────────┴── report ──────┴───────────────┘──► Problems
 //! ```
 
 mod cycle;
 mod draft;
 mod fill;
+mod format;
 mod habits;
 mod holes;
+mod interner;
 mod limits;
 mod link;
 mod model;
+mod outline;
 mod parse;
 mod path;
 mod places;
 mod position;
 mod problem;
+mod quoted;
 mod reader;
 mod reference;
 mod report;
@@ -31,10 +35,10 @@ mod suggest;
 mod syntax;
 mod template;
 mod value;
-mod vocabulary;
 mod walk;
 
 pub use fill::{FillError, Values};
+pub use format::{definitions, schema};
 pub use habits::encoding_advice;
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};

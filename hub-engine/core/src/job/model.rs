@@ -1,6 +1,6 @@
 //! A checked job.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::places::Places;
 use super::template::Template;
@@ -23,21 +23,30 @@ pub struct Job {
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// A task of a checked job.
-#[derive(Debug)]
+/// A task of a checked job. There may be millions, so what most of them do not set is apart.
+#[derive(Debug, Default)]
 pub struct Task {
     pub(super) name: Arc<str>,
     pub(super) task_name: Option<Arc<str>>,
     pub(super) args: Option<Template>,
-    /// Apart, since few tasks have any.
     pub(super) kwargs: Option<Box<Template>>,
     pub(super) depends: Option<Box<[u32]>>,
     pub(super) upstream: Box<[u32]>,
-    pub(super) pool: Arc<str>,
-    pub(super) priority: Option<i32>,
     pub(super) effective_priority: i32,
-    pub(super) extra: Box<[(String, Json)]>,
+    rare: Option<Box<Rare>>,
 }
+
+/// Options of a task that a plain one does not set.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// `None` for [`DEFAULT_POOL`].
+    pub(super) pool: Option<Arc<str>>,
+    pub(super) priority: Option<i32>,
+    pub(super) extra: Vec<(String, Json)>,
+}
+
+/// The pool of tasks that name none, once for all of them.
+static SHARED_DEFAULT_POOL: LazyLock<Arc<str>> = LazyLock::new(|| DEFAULT_POOL.into());
 
 impl Job {
     /// Its name.
@@ -93,20 +102,9 @@ impl Job {
 }
 
 impl Task {
-    /// A task of which only the pool is known.
-    pub(super) fn new(pool: Arc<str>) -> Self {
-        Self {
-            name: Arc::default(),
-            task_name: None,
-            args: None,
-            kwargs: None,
-            depends: None,
-            upstream: Box::default(),
-            pool,
-            priority: None,
-            effective_priority: 0,
-            extra: Box::default(),
-        }
+    /// Its rare options, to set one of them. From then on the task has room for all.
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Its name, unique in the job.
@@ -154,14 +152,15 @@ impl Task {
 
     /// The pool whose workers may run it.
     #[must_use]
-    pub const fn pool(&self) -> &Arc<str> {
-        &self.pool
+    pub fn pool(&self) -> &Arc<str> {
+        let own = self.rare.as_ref().and_then(|rare| rare.pool.as_ref());
+        own.unwrap_or_else(|| &SHARED_DEFAULT_POOL)
     }
 
     /// Its priority as the job gives it for this task.
     #[must_use]
-    pub const fn own_priority(&self) -> Option<i32> {
-        self.priority
+    pub fn own_priority(&self) -> Option<i32> {
+        self.rare.as_ref()?.priority
     }
 
     /// Its priority: its own, else the job's, else 0. Higher goes first.
@@ -173,6 +172,25 @@ impl Task {
     /// The user's own keys: `meta`, and those that begin with `x-`.
     #[must_use]
     pub fn extra(&self) -> &[(String, Json)] {
-        &self.extra
+        self.rare.as_ref().map_or(&[], |rare| &rare.extra)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_task_has_no_room_for_rare_options() {
+        assert!(size_of::<Task>() <= 120, "{} bytes: put options that few tasks set into Rare", size_of::<Task>());
+    }
+
+    #[test]
+    fn the_default_pool_is_no_option() {
+        let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "pool": "default"}, {"name": "c", "pool": "gpu"}]}"#;
+        let job = Job::parse(text, &crate::job::Limits::default()).unwrap();
+        let pools: Vec<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();
+        assert_eq!(pools, ["default", "default", "gpu"]);
+        assert_eq!(job.tasks().iter().map(|task| task.rare.is_some()).collect::<Vec<_>>(), [false, false, true]);
     }
 }

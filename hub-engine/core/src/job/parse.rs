@@ -3,7 +3,7 @@
 use super::model::Job;
 use super::problem::Problems;
 use super::reader::Reader;
-use super::{Limits, draft, link, syntax};
+use super::{Limits, format, link, syntax};
 
 impl Job {
     /// Reads a job that came as bytes.
@@ -20,8 +20,8 @@ impl Job {
     /// Every problem of the job, at least one. The first hundred are described.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let value = syntax::value(text, limits)?;
-        let mut reader = Reader::new();
-        let draft = draft::read(&mut reader, value, limits);
+        let mut reader = Reader::new(limits.max_tasks, &format::OBJECTS);
+        let draft = format::read(&mut reader, value);
         let job = draft.and_then(|draft| link::link(&mut reader, text, draft));
         reader.report.check(text)?;
         Ok(job.expect("what is missing in a job was noted as a problem"))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::report::quoted;
+use super::quoted::quoted;
 
 /// One step of a path, and the way to it. Lives on the stack of the function that walks the tree, so that places
 /// cost nothing until a problem has to name one.

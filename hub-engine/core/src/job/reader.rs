@@ -3,34 +3,38 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::interner::Interner;
+use super::outline::Outline;
 use super::path::Path;
 use super::problem::ProblemCode;
-use super::report::{Report, quoted};
+use super::quoted::quoted;
+use super::report::Report;
 use super::value::{Kind, Value};
-use super::vocabulary::{Vocabulary, is_own};
 
-/// A key of an object and its value.
-pub(super) struct Property<'a> {
-    pub(super) key: Cow<'a, str>,
-    key_at: usize,
-    /// Whether the key stood in the object before.
-    again: bool,
-    pub(super) value: Value<'a>,
-}
-
-/// Expected number of properties of an object.
-const USUAL: usize = 4;
 /// Up to this number of keys, comparing them with each other is faster than hashing them.
 const FEW: usize = 16;
 
-/// What was found wrong with a job so far.
+/// What was found wrong with a job so far, and what its readers need to know.
 pub(super) struct Reader {
     pub(super) report: Report,
+    /// Texts that many tasks have in common.
+    pub(super) interner: Interner,
+    /// Maximum number of tasks.
+    pub(super) max_tasks: usize,
+    /// The objects of the format.
+    pub(super) objects: &'static [&'static dyn Outline],
+}
+
+/// Keys of an object, to find those that stand twice. Takes time in proportion to their text, however many they are.
+#[derive(Default)]
+pub(super) struct Seen<'a> {
+    few: Vec<Cow<'a, str>>,
+    all: HashSet<Cow<'a, str>>,
 }
 
 impl Reader {
-    pub(super) const fn new() -> Self {
-        Self { report: Report::new() }
+    pub(super) fn new(max_tasks: usize, objects: &'static [&'static dyn Outline]) -> Self {
+        Self { report: Report::new(), interner: Interner::default(), max_tasks, objects }
     }
 
     /// The object that `value` has to be.
@@ -83,59 +87,38 @@ impl Reader {
         rule.map_err(|message| self.report.add(code, path, at, message, None)).ok()
     }
 
-    /// The properties of `object` whose keys are of the format or the user's own, in the order of the text;
-    /// the others are noted as problems. `null` counts as absent, but under the user's own keys.
-    pub(super) fn keys<'a>(&mut self, object: Value<'a>, path: Path<'_>, vocabulary: &Vocabulary) -> Vec<Property<'a>> {
-        let mut properties = properties(object);
-        properties.retain(|property| self.counts(property, path, vocabulary));
-        properties
-    }
-
-    /// Whether a property says something. Where its key is wrong, that is noted.
-    fn counts(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) -> bool {
-        let key = &*property.key;
-        if property.again {
-            self.stands_twice(property, path);
-            false
-        } else if is_own(key) {
-            true
-        } else if vocabulary.known.contains(&key) {
-            property.value.kind() != Kind::Null
-        } else {
-            self.foreign_key(property, path, vocabulary);
-            false
-        }
-    }
-
     /// Notes every key of an object of the user's that stands twice.
     pub(super) fn unique_keys(&mut self, object: Value<'_>, path: Path<'_>) {
-        for property in properties(object).iter().filter(|property| property.again) {
-            self.stands_twice(property, path);
+        let mut seen = Seen::default();
+        for (key, _) in object.properties() {
+            let name = key.meant();
+            if !seen.is_new(name.clone()) {
+                self.stands_twice(&name, key.at, path);
+            }
         }
     }
 
-    fn stands_twice(&mut self, property: &Property<'_>, path: Path<'_>) {
-        let key = &*property.key;
+    /// Notes a key at a byte offset that stands twice in the object at `path`.
+    pub(super) fn stands_twice(&mut self, key: &str, at: usize, path: Path<'_>) {
         let message = format!("the key {} stands here a second time", quoted(key));
-        self.report.add(ProblemCode::DuplicateKey, path.key(key), property.key_at, message, None);
+        self.report.add(ProblemCode::DuplicateKey, path.key(key), at, message, None);
     }
+}
 
-    fn foreign_key(&mut self, property: &Property<'_>, path: Path<'_>, vocabulary: &Vocabulary) {
-        let key = &*property.key;
-        let word = quoted(key);
-        let (code, message, suggestion) = if vocabulary.reserved.contains(&key) {
-            let suggestion = "leave it out; data of your own goes into \"meta\"".to_owned();
-            (ProblemCode::ReservedKey, format!("{word} is set by Hub"), suggestion)
-        } else if vocabulary.planned.contains(&key) {
-            (ProblemCode::UnsupportedKey, format!("{word} is not supported yet"), "leave it out".to_owned())
-        } else if vocabulary.misplaced.contains(&key) {
-            (ProblemCode::UnknownKey, format!("{word} is not a key of this object"), vocabulary.place.to_owned())
-        } else {
-            let near = self.report.did_you_mean(key, vocabulary.known.iter().copied());
-            let own = || "keys of your own go into \"meta\", or begin with \"x-\"".to_owned();
-            (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(own))
-        };
-        self.report.add(code, path.key(key), property.key_at, message, Some(suggestion));
+impl<'a> Seen<'a> {
+    /// Whether a key was not seen before.
+    pub(super) fn is_new(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.len() == FEW {
+            if self.all.is_empty() {
+                self.all.extend(self.few.iter().cloned());
+            }
+            return self.all.insert(key);
+        }
+        let is_new = !self.few.contains(&key);
+        if is_new {
+            self.few.push(key);
+        }
+        is_new
     }
 }
 
@@ -149,23 +132,4 @@ const fn name(kind: Kind) -> &'static str {
         Kind::List => "a list",
         Kind::Null => "null",
     }
-}
-
-/// The properties of `object`. Takes time in proportion to its text, however many they are.
-fn properties(object: Value<'_>) -> Vec<Property<'_>> {
-    let mut properties: Vec<Property<'_>> = Vec::with_capacity(USUAL);
-    let mut seen = HashSet::new();
-    for (key, value) in object.properties() {
-        let (key, key_at) = (key.meant(), key.at);
-        if properties.len() == FEW {
-            seen.extend(properties.iter().map(|earlier| earlier.key.clone()));
-        }
-        let again = if properties.len() < FEW {
-            properties.iter().any(|earlier| earlier.key == key)
-        } else {
-            !seen.insert(key.clone())
-        };
-        properties.push(Property { key, key_at, again, value });
-    }
-    properties
 }

@@ -73,6 +73,11 @@ impl Attribute {
     pub const fn needs_end(self) -> bool {
         matches!(self, Self::Data | Self::Status | Self::Error)
     }
+
+    /// Whether a path can lead into it.
+    pub(super) const fn has_inside(self) -> bool {
+        matches!(self, Self::Data | Self::Error)
+    }
 }
 
 impl fmt::Display for Attribute {
@@ -97,7 +102,7 @@ pub(super) fn parse(text: &str) -> Result<Written<'_>, Malformed<'_>> {
     if path.iter().any(|step| step.is_empty()) {
         return Err(Malformed::EmptyStep);
     }
-    if !path.is_empty() && !matches!(attribute, Attribute::Data | Attribute::Error) {
+    if !path.is_empty() && !attribute.has_inside() {
         return Err(Malformed::NothingInside(attribute));
     }
     Ok(Written { task, attribute, path })

@@ -7,8 +7,6 @@ use super::suggest::Effort;
 
 /// Maximum number of problems described; further ones are only counted.
 const LISTED: usize = 100;
-/// Maximum number of characters that are quoted of a user's text.
-const QUOTED: usize = 80;
 
 /// The problems found so far.
 pub(super) struct Report {
@@ -81,15 +79,6 @@ fn more(beyond: usize) -> Option<Problem> {
     })
 }
 
-/// A text of the user in quotation marks, control characters escaped, cut short where it is long: a message
-/// stays readable whatever was sent.
-pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,11 +96,5 @@ mod tests {
         assert_eq!(lines, (3..=102).map(Some).collect::<Vec<_>>());
         assert_eq!(problems[LISTED].message, "… and 2 more problems");
         assert_eq!(problems[LISTED].code, ProblemCode::More);
-    }
-
-    #[test]
-    fn quotes_are_cut_between_characters() {
-        assert_eq!(quoted("a\n"), r#""a\n""#);
-        assert_eq!(quoted(&"ß".repeat(500)).chars().count(), QUOTED + 3);
     }
 }

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use super::draft::TaskDraft;
 use super::path::Path;
 use super::problem::ProblemCode;
-use super::report::{Report, quoted};
+use super::quoted::quoted;
+use super::report::Report;
 
 /// Tasks by name.
 ///

@@ -1,11 +1,11 @@
 //! What names, pools and priorities can be. Each rule answers with what is wrong.
 
 /// Names are at most this long, in bytes.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 /// Pools become parts of queue names: at most this long, in bytes.
-const LONGEST_POOL: usize = 100;
+pub(super) const LONGEST_POOL: usize = 100;
 /// Priorities reach from minus this to this.
-const LARGEST_PRIORITY: i32 = 1000;
+pub(super) const LARGEST_PRIORITY: i32 = 1000;
 
 /// A name of any kind; `what` it is begins the message.
 pub(super) fn name(what: &str, name: &str) -> Result<(), String> {

@@ -1,0 +1,128 @@
+//! The keys of a job.
+
+use super::key::{self, Object, Table};
+use super::{object, shapes, task, values};
+use crate::Json;
+use crate::job::draft::{JobDraft, Tasks};
+use crate::job::path::Path;
+use crate::job::problem::ProblemCode;
+use crate::job::reader::Reader;
+use crate::job::value::Value;
+
+type Key = key::Key<JobObject>;
+
+/// The keys of a job. A new one goes here, once.
+pub(super) static JOB: Table<JobObject> = Table {
+    title: "Job",
+    about: "A job: tasks, and the dependencies between them.",
+    noun: "the job",
+    place: "it belongs to the job, beside \"tasks\"",
+    keys: &[
+        Key::new("name", "0.1.0", name, shapes::name, "The name, up to 255 bytes.").required(ProblemCode::MissingKey),
+        Key::new("tasks", "0.1.0", tasks, shapes::tasks, "The list of tasks, at least one.")
+            .required(ProblemCode::NoTasks),
+        Key::new(
+            "output",
+            "0.1.0",
+            output,
+            shapes::template,
+            "Any value. Its references are replaced when the job has succeeded.",
+        ),
+        Key::new(
+            "key",
+            "0.1.0",
+            key,
+            shapes::name,
+            "Makes a submission repeatable: the same key with the same text is \
+            the same job. The same key with another text is refused.",
+        ),
+        Key::new(
+            "priority",
+            "0.1.0",
+            priority,
+            shapes::job_priority,
+            "The priority of tasks that have none of their own, \
+            from -1000 to 1000; default 0. A higher one goes first.",
+        ),
+        Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
+        Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
+    ],
+    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs", "retry", "timeout"],
+    reserved: &[
+        "id",
+        "status",
+        "data",
+        "parent_id",
+        "task_name",
+        "msg",
+        "error",
+        "submitted_at",
+        "started_at",
+        "ended_at",
+    ],
+    beside: None,
+};
+
+/// A job as an object of the format.
+pub(super) struct JobObject;
+
+impl Object for JobObject {
+    type Draft<'a> = JobDraft<'a>;
+
+    fn extra<'d>(draft: &'d mut JobDraft<'_>) -> &'d mut Vec<(String, Json)> {
+        &mut draft.extra
+    }
+}
+
+/// Reads the shape of a job. `None` where it is no object at all.
+pub(in crate::job) fn read<'a>(reader: &mut Reader, value: Value<'a>) -> Option<JobDraft<'a>> {
+    let mut draft = JobDraft::default();
+    let value = reader.object(value, Path::Root, "a job")?;
+    object::read(reader, &JOB, value, Path::Root, &mut draft);
+    Some(draft)
+}
+
+fn name<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
+    job.name = values::name(reader, value, path, "a job's name");
+}
+
+fn tasks<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
+    let Some(list) = reader.list(value, path, "\"tasks\"") else { return };
+    let tasks: Vec<Value<'a>> = list.elements().collect();
+    if tasks.is_empty() {
+        reader.report.add(ProblemCode::NoTasks, path, value.at, "the job has no tasks", None);
+    }
+    // Positions are kept in 32 bits.
+    let most = reader.max_tasks.min(u32::MAX as usize / 2);
+    if tasks.len() > most {
+        let message = format!("the job has {} tasks, the limit max_tasks is {most}", tasks.len());
+        reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+        return;
+    }
+    job.tasks = Tasks { tasks: Vec::with_capacity(tasks.len()), drafts: Vec::with_capacity(tasks.len()) };
+    for (index, value) in tasks.into_iter().enumerate() {
+        let (task, draft) = task::read(reader, value, path.index(index));
+        job.tasks.tasks.push(task);
+        job.tasks.drafts.push(draft);
+    }
+}
+
+fn output<'a>(_: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, _: Path<'_>) {
+    job.output = Some(value);
+}
+
+fn key<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
+    job.key = values::name(reader, value, path, "a job's key");
+}
+
+fn priority(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.priority = values::priority(reader, value, path);
+}
+
+fn meta(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.extra.extend(values::meta(reader, value, path));
+}
+
+fn schema(reader: &mut Reader, _: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    reader.string(value, path, "\"$schema\"");
+}

@@ -1,0 +1,48 @@
+//! The job format as a JSON Schema.
+
+use serde_json::{Map, Value, json};
+
+use super::objects::OBJECTS;
+use super::shapes;
+
+/// Where the definitions stand in the schema.
+const DEFINITIONS: &str = "#/$defs/";
+
+/// The JSON Schema (2020-12) of a job. A job that it refuses is refused by [`crate::job::Job::parse`] too, which also refuses
+/// what a schema cannot tell: names of tasks that do not exist or stand twice, cycles, repeated keys.
+#[must_use]
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A job for Hub",
+        "$ref": format!("{DEFINITIONS}{}", OBJECTS[0].title()),
+        "$defs": definitions(DEFINITIONS)
+    })
+}
+
+/// The definitions of the schema by name. References in it lead to a name below `place`.
+#[must_use]
+pub fn definitions(place: &str) -> Map<String, Value> {
+    let objects = OBJECTS.iter().map(|object| (object.title(), object.schema()));
+    let all = objects.chain([("Template", shapes::template_definition())]);
+    all.map(|(title, mut schema)| {
+        move_references(&mut schema, place);
+        (title.to_owned(), schema)
+    })
+    .collect()
+}
+
+fn move_references(schema: &mut Value, place: &str) {
+    match schema {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match value {
+                    Value::String(target) if key == "$ref" => *target = target.replace(DEFINITIONS, place),
+                    value => move_references(value, place),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| move_references(value, place)),
+        _ => {}
+    }
+}

@@ -1,0 +1,110 @@
+//! What JSON Schema says of values. The parser has the last word: what a schema cannot say is listed in `docs/jobs.md`.
+
+use serde_json::{Value, json};
+
+use crate::job::model::DEFAULT_POOL;
+use crate::job::reference::{Attribute, MOST_STEPS};
+use crate::job::rules::{LARGEST_PRIORITY, LONGEST_NAME, LONGEST_POOL};
+
+/// Control characters, as part of a character class.
+const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
+
+/// Any text.
+pub(super) fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+/// An object of the user's.
+pub(super) fn object() -> Value {
+    json!({ "type": "object" })
+}
+
+/// A name of any kind. Its limit counts bytes, of which a character has one or more.
+pub(super) fn name() -> Value {
+    of_pattern(&format!("^[^{CONTROL}]+$"))
+}
+
+/// The name of a task.
+pub(super) fn task_name() -> Value {
+    of_pattern(&format!("^[^.{CONTROL}]+$"))
+}
+
+/// The name of a task module.
+pub(super) fn module() -> Value {
+    of_pattern(&module_pattern())
+}
+
+/// A task without `task_name` names its module by its name.
+pub(super) fn name_is_module() -> Value {
+    json!({
+        "if": { "properties": { "task_name": { "type": "null" } } },
+        "then": { "properties": { "name": { "pattern": module_pattern() } } }
+    })
+}
+
+/// The tasks of a job.
+pub(super) fn tasks() -> Value {
+    json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/Task" } })
+}
+
+/// Positional arguments.
+pub(super) fn args() -> Value {
+    json!({ "type": "array", "items": template(), "default": [] })
+}
+
+/// Keyword arguments.
+pub(super) fn kwargs() -> Value {
+    json!({ "type": "object", "additionalProperties": template(), "default": {} })
+}
+
+/// The names of other tasks.
+pub(super) fn depends() -> Value {
+    json!({ "type": "array", "items": text(), "default": [] })
+}
+
+/// The name of a pool.
+pub(super) fn pool() -> Value {
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9._-]{{1,{LONGEST_POOL}}}$"), "default": DEFAULT_POOL })
+}
+
+/// A priority.
+pub(super) fn priority() -> Value {
+    json!({ "type": "integer", "minimum": -LARGEST_PRIORITY, "maximum": LARGEST_PRIORITY })
+}
+
+/// The priority of the tasks that have none.
+pub(super) fn job_priority() -> Value {
+    let mut priority = priority();
+    priority["default"] = 0.into();
+    priority
+}
+
+/// Any value with references in it.
+pub(super) fn template() -> Value {
+    json!({ "$ref": "#/$defs/Template" })
+}
+
+/// What a value with references is. Each of the keywords counts for values of one type only.
+pub(super) fn template_definition() -> Value {
+    let words = |inside: bool| {
+        let words = Attribute::ALL.iter().filter(|attribute| attribute.has_inside() == inside);
+        words.map(|attribute| attribute.as_str()).collect::<Vec<_>>().join("|")
+    };
+    let path = format!(r"(\.[^.]+){{0,{MOST_STEPS}}}");
+    let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
+    json!({
+        "description": "Any value. A string that begins with an underscore is a reference to a task, such as _add.data; \
+            with two underscores, it is the text after the first one.",
+        "pattern": format!("^($|[^_]|__|{reference})"),
+        "items": template(),
+        "additionalProperties": template()
+    })
+}
+
+fn of_pattern(pattern: &str) -> Value {
+    json!({ "type": "string", "maxLength": LONGEST_NAME, "pattern": pattern })
+}
+
+fn module_pattern() -> String {
+    format!(r"^[^./\\{CONTROL}][^/\\{CONTROL}]*$")
+}

@@ -1,0 +1,149 @@
+//! The keys of a task.
+
+use std::borrow::Cow;
+
+use super::key::{self, Object, Table};
+use super::{object, shapes, values};
+use crate::Json;
+use crate::job::draft::TaskDraft;
+use crate::job::model::{DEFAULT_POOL, Task};
+use crate::job::path::Path;
+use crate::job::problem::ProblemCode;
+use crate::job::reader::Reader;
+use crate::job::rules;
+use crate::job::template::Template;
+use crate::job::value::Value;
+
+type Key = key::Key<TaskObject>;
+
+/// The keys of a task. A new one goes here, once.
+pub(super) static TASK: Table<TaskObject> = Table {
+    title: "Task",
+    about: "A task: a run of a task module.",
+    noun: "the task",
+    place: "it belongs in a task",
+    keys: &[
+        Key::new("name", "0.1.0", name, shapes::task_name, "The name, unique in the job, without dots.")
+            .required(ProblemCode::MissingKey),
+        Key::new("task_name", "0.1.0", task_name, shapes::module, "The task module that runs; default: name."),
+        Key::new("args", "0.1.0", args, shapes::args, "A list of positional arguments."),
+        Key::new("kwargs", "0.1.0", kwargs, shapes::kwargs, "An object of keyword arguments."),
+        Key::new(
+            "depends",
+            "0.1.0",
+            depends,
+            shapes::depends,
+            "A list of names of tasks that must have succeeded first.",
+        ),
+        Key::new("pool", "0.1.0", pool, shapes::pool, "The pool whose workers may run the task; default default."),
+        Key::new(
+            "priority",
+            "0.1.0",
+            priority,
+            shapes::priority,
+            "The priority, from -1000 to 1000; default: the job's.",
+        ),
+        Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
+    ],
+    planned: &["retry", "timeout", "trigger_rule", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    reserved: &[
+        "id",
+        "status",
+        "data",
+        "parent_id",
+        "msg",
+        "error",
+        "log",
+        "attempt",
+        "worker",
+        "waiting_reason",
+        "submitted_at",
+        "started_at",
+        "ended_at",
+    ],
+    beside: Some(shapes::name_is_module),
+};
+
+/// A task as an object of the format.
+pub(super) struct TaskObject;
+
+/// A task while its keys are read.
+pub(super) struct Parts<'a> {
+    task: Task,
+    draft: TaskDraft<'a>,
+    name: Option<Cow<'a, str>>,
+}
+
+impl Object for TaskObject {
+    type Draft<'a> = Parts<'a>;
+
+    fn extra<'d>(parts: &'d mut Parts<'_>) -> &'d mut Vec<(String, Json)> {
+        &mut parts.task.rare_mut().extra
+    }
+}
+
+/// Reads a task.
+pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) -> (Task, TaskDraft<'a>) {
+    let mut parts = Parts { task: Task::default(), draft: TaskDraft::at(value.at), name: None };
+    if let Some(value) = reader.object(value, path, "a task") {
+        object::read(reader, &TASK, value, path, &mut parts);
+    }
+    let Parts { mut task, mut draft, name } = parts;
+    if let Some(name) = name {
+        // A task without `task_name` names its module by its name.
+        let as_module = || if task.task_name.is_none() { rules::module(&name) } else { Ok(()) };
+        let rule = rules::task_name(&name).and_then(|()| as_module());
+        reader.obey(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
+        task.name = (&*name).into();
+        draft.name = name;
+    }
+    (task, draft)
+}
+
+/// The name is checked when the whole task was read: the rule depends on whether there is a module.
+fn name<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.name_at = value.at;
+    parts.name = reader.string(value, path, "a task's name");
+}
+
+fn task_name(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(module) = reader.string(value, path, "\"task_name\"") else { return };
+    reader.obey(rules::module(&module), ProblemCode::BadName, path, value.at);
+    parts.task.task_name = Some(reader.interner.text(&module));
+}
+
+fn args(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.draft.args_at = value.at;
+    parts.task.args = reader.list(value, path, "\"args\"").map(|list| Template::literal(list.text));
+}
+
+fn kwargs(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.draft.kwargs_at = value.at;
+    let Some(object) = reader.object(value, path, "\"kwargs\"") else { return };
+    reader.unique_keys(object, path);
+    parts.task.kwargs = Some(Template::literal(object.text).into());
+}
+
+fn depends<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.depends = reader.list(value, path, "\"depends\"");
+}
+
+fn pool(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(pool) = reader.string(value, path, "\"pool\"") else { return };
+    let is_sound = reader.obey(rules::pool(&pool), ProblemCode::BadName, path, value.at).is_some();
+    if is_sound && pool != DEFAULT_POOL {
+        parts.task.rare_mut().pool = Some(reader.interner.text(&pool));
+    }
+}
+
+fn priority(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    if let Some(priority) = values::priority(reader, value, path) {
+        parts.task.rare_mut().priority = Some(priority);
+    }
+}
+
+fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    if let Some(meta) = values::meta(reader, value, path) {
+        parts.task.rare_mut().extra.push(meta);
+    }
+}

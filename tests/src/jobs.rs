@@ -1,0 +1,187 @@
+//! Texts of random jobs, most of them right, and others wrong in every way that a key can be: for what must hold between the
+//! parser and the schema of the job format.
+
+use std::fmt::Write as _;
+
+use crate::simulator::dice::Dice;
+
+/// A key of the format, and JSON texts that it can have. `@T` is the name of an earlier task, `@a` stands for 255 letters,
+/// `@e` for 200 letters of two bytes each.
+struct Key {
+    name: &'static str,
+    right: &'static [&'static str],
+    wrong: &'static [&'static str],
+}
+
+/// The keys of a job but its tasks.
+const JOB: [Key; 6] = [
+    Key { name: "name", right: NAMES, wrong: BAD_NAMES },
+    Key { name: "key", right: NAMES, wrong: BAD_NAMES },
+    Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
+    Key { name: "priority", right: PRIORITIES, wrong: BAD_PRIORITIES },
+    Key { name: "meta", right: &["{}", r#"{"a": "_a", "b": null}"#, "null"], wrong: &["[]", "1", "\"a\""] },
+    Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
+];
+
+/// The keys of a task but its name.
+const TASK: [Key; 7] = [
+    Key {
+        name: "task_name",
+        right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
+        wrong: &["\"\"", "\".\"", "\".a\"", "\"a/b\"", "\"a\\\\b\"", "\"a\\n\"", "\"\\u0085\"", "1", "[]", "\"@ab\""],
+    },
+    Key {
+        name: "args",
+        right: LISTS,
+        wrong: &["{}", "\"a\"", "1", "true", "[\"_\"]", "[[\"_@T.dta\"]]", "[{\"a\": \"_@T\"}]"],
+    },
+    Key {
+        name: "kwargs",
+        right: &["{}", "null", r#"{"a": "_@T.data", "_a": 1}"#, r#"{"a": {"b": ["__a", "_@T.error.kind"]}}"#],
+        wrong: &["[]", "\"a\"", "1", r#"{"a": "_@T.id.x"}"#, r#"{"a": {"b": ["_"]}}"#, r#"{"a": 1, "a": 2}"#],
+    },
+    Key {
+        name: "depends",
+        right: &["[]", "null", "[\"@T\"]", "[\"@T\", \"@T\"]"],
+        wrong: &["\"@T\"", "{}", "[1]", "[null]", "[\"absent\"]"],
+    },
+    Key {
+        name: "pool",
+        right: &["\"default\"", "\"gpu-1.A_b\"", "null"],
+        wrong: &["\"\"", "\"a b\"", "\"ä\"", "\"a\\n\"", "\"@a\"", "1", "[]"],
+    },
+    Key { name: "priority", right: PRIORITIES, wrong: BAD_PRIORITIES },
+    Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
+];
+
+const NAMES: &[&str] = &["\"j\"", "\"a b\"", "\"ä.b/c\\\\d\"", "\"\\u0041\"", "\"@a\"", "\"_\""];
+const BAD_NAMES: &[&str] = &["\"\"", "5", "[]", "\"a\\nb\"", "\"\\u0000\"", "\"\\u007f\"", "\"@ab\"", "\"@e\""];
+/// Names of tasks, each followed by a number.
+const TASK_NAMES: [&str; 6] = ["t", "ä ", "A-", "_", "x_y", "{}"];
+const BAD_TASK_NAMES: [&str; 10] =
+    ["\"\"", "\"a.b\"", "\"a/b\"", "\"a\\\\b\"", "\"a\\tb\"", "\"@ab\"", "\"@e\"", "null", "1", "[]"];
+const PRIORITIES: &[&str] = &["0", "-0", "-1000", "1000", "7", "null"];
+const BAD_PRIORITIES: &[&str] = &["1001", "-1001", "1.5", "1.0", "1e2", "\"1\"", "true", "[]", "99999999999999999999"];
+const TEMPLATES: &[&str] =
+    &["null", "1.50", "\"\"", "\"_@T.data\"", "\"__\"", r#"{"a": "_@T.name", "b": ["_@T.data.0.ä b"]}"#];
+const BAD_TEMPLATES: &[&str] = &[
+    "\"_\"",
+    "\"_@T\"",
+    "\"_@T.\"",
+    "\"_@T.dta\"",
+    "\"_@T.data.\"",
+    "\"_@T.data..a\"",
+    "\"_@T.status.0\"",
+    "\"_.data\"",
+    "\"_absent.data\"",
+    "\"__0.data\"",
+    r#"{"a": ["_@T"]}"#,
+];
+const LISTS: &[&str] = &[
+    "[]",
+    "null",
+    r#"["_@T.data", "_@T.id", "_@T.name", "_@T.status", "_@T.error"]"#,
+    r#"["_@T.data.a.0", "_@T.error.kind", "__", "__a", "___a.b", "\u005f@T.data"]"#,
+    r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
+];
+/// Keys that are wrong in a job and in a task: unknown, planned, set by Hub.
+const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "retry", "deadline", "id", "status", ""];
+/// Keys of the user's own.
+const OWN_KEYS: [&str; 3] = ["x-", "x-a", "x-ä.b"];
+
+/// The keys of the format for which there are values, of a job and of a task.
+#[must_use]
+pub fn known_keys() -> [Vec<&'static str>; 2] {
+    let job = JOB.iter().map(|key| key.name).chain(["tasks"]);
+    let task = TASK.iter().map(|key| key.name).chain(["name"]);
+    [job.collect(), task.collect()]
+}
+
+/// The text of a job.
+#[must_use]
+pub fn random_job(dice: &Dice) -> String {
+    let writer = Writer { dice, wrong: *dice.pick(&[0.0, 0.01, 0.1]) };
+    let mut names: Vec<String> = Vec::new();
+    let mut tasks: Vec<String> = Vec::new();
+    for number in 0..dice.between(u64::from(!writer.errs()), 4) {
+        let name = format!("{}{number}", dice.pick(&TASK_NAMES));
+        tasks.push(writer.task(&name, &names));
+        names.push(name);
+    }
+    let mut properties = vec![("name", writer.value(&JOB[0], &names)), ("tasks", format!("[{}]", tasks.join(", ")))];
+    properties.extend(writer.some(&JOB[1..], &names));
+    writer.object(properties)
+}
+
+/// Writes jobs.
+struct Writer<'d> {
+    dice: &'d Dice,
+    /// How probable it is that something is wrong.
+    wrong: f64,
+}
+
+impl Writer<'_> {
+    fn errs(&self) -> bool {
+        self.dice.falls(self.wrong)
+    }
+
+    fn task(&self, name: &str, earlier: &[String]) -> String {
+        let name = if !self.errs() {
+            format!("\"{name}\"")
+        } else if self.dice.falls(0.3) && !earlier.is_empty() {
+            format!("\"{}\"", self.dice.pick(earlier))
+        } else {
+            expand(BAD_TASK_NAMES[self.dice.index(BAD_TASK_NAMES.len())])
+        };
+        let mut properties = vec![("name", name)];
+        properties.extend(self.some(&TASK, earlier));
+        self.object(properties)
+    }
+
+    /// Some of the keys with their values.
+    fn some<'k>(&self, keys: &'k [Key], tasks: &[String]) -> Vec<(&'k str, String)> {
+        keys.iter().filter(|_| self.dice.falls(0.3)).map(|key| (key.name, self.value(key, tasks))).collect()
+    }
+
+    fn value(&self, key: &Key, tasks: &[String]) -> String {
+        // A name that no reference can reach is taken where there are others.
+        let named: Vec<&String> = tasks.iter().filter(|name| !name.starts_with('_')).collect();
+        let is_usable = |text: &&&str| !named.is_empty() || !text.contains("@T");
+        let values = if self.errs() { key.wrong } else { key.right };
+        let values: Vec<&&str> = values.iter().filter(is_usable).collect();
+        let mut text = expand(values[self.dice.index(values.len())]);
+        while let Some(at) = text.find("@T") {
+            text.replace_range(at..at + 2, named[self.dice.index(named.len())]);
+        }
+        text
+    }
+
+    /// An object with these properties in any order, some of the user's own, and now and then a wrong key.
+    fn object(&self, mut properties: Vec<(&str, String)>) -> String {
+        if self.dice.falls(0.2) {
+            properties.push((*self.dice.pick(&OWN_KEYS), "[\"_\", null]".to_owned()));
+        }
+        if self.errs() {
+            properties.push((*self.dice.pick(&BAD_KEYS), "null".to_owned()));
+        }
+        if self.errs() {
+            let again = self.dice.pick(&properties).clone();
+            properties.push(again);
+        }
+        if self.errs() {
+            properties.remove(self.dice.index(properties.len()));
+        }
+        let mut text = String::new();
+        while !properties.is_empty() {
+            let (key, value) = properties.remove(self.dice.index(properties.len()));
+            let comma = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{comma}\"{key}\": {value}");
+        }
+        format!("{{{text}}}")
+    }
+}
+
+/// A text with its abbreviations written out.
+fn expand(text: &str) -> String {
+    text.replace("@a", &"a".repeat(255)).replace("@e", &"é".repeat(200))
+}
