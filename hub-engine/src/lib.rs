@@ -11,5 +11,7 @@ pub mod operations;
 mod record;
 pub mod runner;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
 pub mod worker;
