@@ -4,43 +4,78 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bounds;
+use crate::bounds::{self, Bounds};
 use crate::exit::{Exit, Failure};
 use crate::ini;
-use crate::store::MEMORY;
 
-/// Everything that a file can say. Absent where it does not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Config {
-    pub(crate) broker: Option<String>,
-    pub(crate) transport: Option<TransportKind>,
-    pub(crate) amqp_client: Option<AmqpClient>,
-    pub(crate) prefix: Option<String>,
-    pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) tasks_dir: Option<PathBuf>,
-    pub(crate) pools: Option<String>,
-    pub(crate) slots: Option<u32>,
-    pub(crate) python: Option<PathBuf>,
-    pub(crate) http: Option<String>,
-    pub(crate) http_token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) client_cert_file: Option<PathBuf>,
-    pub(crate) client_key_file: Option<PathBuf>,
-    pub(crate) store: Option<PathBuf>,
-    pub(crate) retain_jobs: Option<u64>,
-    pub(crate) max_job_bytes: Option<u64>,
-    pub(crate) max_job_tasks: Option<u64>,
-    pub(crate) max_job_depth: Option<u64>,
-    pub(crate) max_value_bytes: Option<u64>,
-    pub(crate) max_live_bytes: Option<u64>,
-    pub(crate) max_result_bytes: Option<u64>,
-    pub(crate) max_log_bytes: Option<u64>,
-    pub(crate) max_message_bytes: Option<u64>,
-    pub(crate) heartbeat: Option<u16>,
-    pub(crate) log_file: Option<PathBuf>,
-    pub(crate) log_level: Option<LogLevel>,
-    pub(crate) log_max_size: Option<u64>,
-    pub(crate) log_retain: Option<u64>,
+/// The value of `store` for no file.
+pub(crate) const MEMORY: &str = "memory";
+
+/// The settings of a file: each section with its keys, and for each key the type of its value and the function that reads it.
+///
+/// A setting that is also a flag has its key as the flag's id in clap, and `HUB_` with its key as environment variable. The tests in
+/// `documented.rs` compare these and docs/configuration.md with this table.
+macro_rules! settings {
+    ($($section:ident { $($key:ident: $type:ty = $read:expr;)+ })+) => {
+        /// Everything that a file can say. Absent where it does not.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct Config {
+            $($(pub(crate) $key: Option<$type>,)+)+
+        }
+
+        /// Each section with its keys.
+        pub(crate) const SECTIONS: &[(&str, &[&str])] = &[$((stringify!($section), &[$(stringify!($key)),+])),+];
+
+        impl Config {
+            /// Reads the value of a key. Relative paths are meant from `base`.
+            fn set(&mut self, key: &str, value: &str, base: &Path) -> Result<(), String> {
+                if value.is_empty() {
+                    return Err("the value is missing: write one, or remove the line".to_owned());
+                }
+                match key {
+                    $($(stringify!($key) => self.$key = Some($read(value, base)?),)+)+
+                    _ => return Err("unknown key".to_owned()),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+settings! {
+    HUB {
+        broker: String = text;
+        transport: TransportKind = word;
+        amqp_client: AmqpClient = word;
+        prefix: String = text;
+        pid_file: PathBuf = path;
+        tasks_dir: PathBuf = path;
+        pools: String = text;
+        slots: u32 = number(bounds::SLOTS);
+        python: PathBuf = program;
+        http: String = text;
+        http_token_file: PathBuf = path;
+        ca_file: PathBuf = path;
+        client_cert_file: PathBuf = path;
+        client_key_file: PathBuf = path;
+        store: PathBuf = path_or_memory;
+        retain_jobs: u64 = number(bounds::RETAIN_JOBS);
+        max_job_bytes: u64 = number(bounds::MAX_JOB_BYTES);
+        max_job_tasks: u64 = number(bounds::MAX_JOB_TASKS);
+        max_job_depth: u64 = number(bounds::MAX_JOB_DEPTH);
+        max_value_bytes: u64 = number(bounds::MAX_VALUE_BYTES);
+        max_live_bytes: u64 = number(bounds::MAX_LIVE_BYTES);
+        max_result_bytes: u64 = number(bounds::MAX_RESULT_BYTES);
+        max_log_bytes: u64 = number(bounds::MAX_LOG_BYTES);
+        max_message_bytes: u64 = number(bounds::MAX_MESSAGE_BYTES);
+        heartbeat: u16 = number(bounds::HEARTBEAT);
+    }
+    LOGGING {
+        log_file: PathBuf = path;
+        log_level: LogLevel = word;
+        log_max_size: u64 = number(bounds::LOG_MAX_SIZE);
+        log_retain: u64 = number(bounds::LOG_RETAIN);
+    }
 }
 
 /// What carries messages.
@@ -77,35 +112,6 @@ pub(crate) enum LogLevel {
     Critical,
 }
 
-const HUB_KEYS: [&str; 25] = [
-    "broker",
-    "transport",
-    "amqp_client",
-    "prefix",
-    "pid_file",
-    "tasks_dir",
-    "pools",
-    "slots",
-    "python",
-    "http",
-    "http_token_file",
-    "ca_file",
-    "client_cert_file",
-    "client_key_file",
-    "store",
-    "retain_jobs",
-    "max_job_bytes",
-    "max_job_tasks",
-    "max_job_depth",
-    "max_value_bytes",
-    "max_live_bytes",
-    "max_result_bytes",
-    "max_log_bytes",
-    "max_message_bytes",
-    "heartbeat",
-];
-const LOGGING_KEYS: [&str; 4] = ["log_file", "log_level", "log_max_size", "log_retain"];
-
 impl Config {
     /// Reads a file. Relative paths in it are meant from its own directory.
     ///
@@ -135,17 +141,15 @@ impl Config {
         let mut problems: Vec<(usize, String)> = bad.into_iter().map(|bad| (bad.line, bad.why)).collect();
         let mut unknown_sections = Vec::new();
         for entry in &entries {
-            let known: &[&str] = match entry.section.to_ascii_uppercase().as_str() {
-                "HUB" => &HUB_KEYS,
-                "LOGGING" => &LOGGING_KEYS,
-                _ => {
-                    if !unknown_sections.contains(&entry.section) {
-                        unknown_sections.push(entry.section.clone());
-                        let why = format!("unknown section [{}]: there are [HUB] and [LOGGING]", entry.section);
-                        problems.push((entry.line, why));
-                    }
-                    continue;
+            let section = SECTIONS.iter().find(|(section, _)| entry.section.eq_ignore_ascii_case(section));
+            let Some((_, known)) = section else {
+                if !unknown_sections.contains(&&entry.section) {
+                    unknown_sections.push(&entry.section);
+                    let sections: Vec<String> = SECTIONS.iter().map(|(section, _)| format!("[{section}]")).collect();
+                    let why = format!("unknown section [{}]: there are {}", entry.section, sections.join(" and "));
+                    problems.push((entry.line, why));
                 }
+                continue;
             };
             if !known.contains(&entry.key.as_str()) {
                 let near = hub_core::job::nearest(&entry.key, known.iter().copied());
@@ -159,50 +163,30 @@ impl Config {
         problems.sort();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
-
-    fn set(&mut self, key: &str, value: &str, base: &Path) -> Result<(), String> {
-        let path = || Ok::<_, String>(Some(base.join(value)));
-        if value.is_empty() {
-            return Err("the value is missing: write one, or remove the line".to_owned());
-        }
-        match key {
-            "broker" => self.broker = Some(value.to_owned()),
-            "transport" => self.transport = Some(word(value)?),
-            "amqp_client" => self.amqp_client = Some(word(value)?),
-            "prefix" => self.prefix = Some(value.to_owned()),
-            "pid_file" => self.pid_file = path()?,
-            "tasks_dir" => self.tasks_dir = path()?,
-            "pools" => self.pools = Some(value.to_owned()),
-            "slots" => self.slots = Some(bounds::SLOTS.read(value)?),
-            // A bare name is looked for in PATH.
-            "python" => self.python = if value.contains('/') { path()? } else { Some(value.into()) },
-            "http" => self.http = Some(value.to_owned()),
-            "http_token_file" => self.http_token_file = path()?,
-            "ca_file" => self.ca_file = path()?,
-            "client_cert_file" => self.client_cert_file = path()?,
-            "client_key_file" => self.client_key_file = path()?,
-            "store" => self.store = if value == MEMORY { Some(value.into()) } else { path()? },
-            "retain_jobs" => self.retain_jobs = Some(bounds::RETAIN_JOBS.read(value)?),
-            "max_job_bytes" => self.max_job_bytes = Some(bounds::MAX_JOB_BYTES.read(value)?),
-            "max_job_tasks" => self.max_job_tasks = Some(bounds::MAX_JOB_TASKS.read(value)?),
-            "max_job_depth" => self.max_job_depth = Some(bounds::MAX_JOB_DEPTH.read(value)?),
-            "max_value_bytes" => self.max_value_bytes = Some(bounds::MAX_VALUE_BYTES.read(value)?),
-            "max_live_bytes" => self.max_live_bytes = Some(bounds::MAX_LIVE_BYTES.read(value)?),
-            "max_result_bytes" => self.max_result_bytes = Some(bounds::MAX_RESULT_BYTES.read(value)?),
-            "max_log_bytes" => self.max_log_bytes = Some(bounds::MAX_LOG_BYTES.read(value)?),
-            "max_message_bytes" => self.max_message_bytes = Some(bounds::MAX_MESSAGE_BYTES.read(value)?),
-            "heartbeat" => self.heartbeat = Some(bounds::HEARTBEAT.read(value)?),
-            "log_file" => self.log_file = path()?,
-            "log_level" => self.log_level = Some(word(value)?),
-            "log_max_size" => self.log_max_size = Some(bounds::LOG_MAX_SIZE.read(value)?),
-            "log_retain" => self.log_retain = Some(bounds::LOG_RETAIN.read(value)?),
-            _ => return Err("unknown key".to_owned()),
-        }
-        Ok(())
-    }
 }
 
-fn word<T: clap::ValueEnum>(value: &str) -> Result<T, String> {
+fn text(value: &str, _base: &Path) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+fn path(value: &str, base: &Path) -> Result<PathBuf, String> {
+    Ok(base.join(value))
+}
+
+/// A bare name is looked for in PATH.
+fn program(value: &str, base: &Path) -> Result<PathBuf, String> {
+    if value.contains('/') { path(value, base) } else { Ok(value.into()) }
+}
+
+fn path_or_memory(value: &str, base: &Path) -> Result<PathBuf, String> {
+    if value == MEMORY { Ok(value.into()) } else { path(value, base) }
+}
+
+fn number<T: TryFrom<u64>>(bounds: Bounds) -> impl Fn(&str, &Path) -> Result<T, String> {
+    move |value, _base| bounds.read(value)
+}
+
+fn word<T: clap::ValueEnum>(value: &str, _base: &Path) -> Result<T, String> {
     T::from_str(value, true).map_err(|_| {
         let known: Vec<String> =
             T::value_variants().iter().filter_map(|one| Some(one.to_possible_value()?.get_name().to_owned())).collect();

@@ -7,6 +7,8 @@ mod config;
 pub mod control;
 mod daemon;
 pub mod dispatcher;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod ini;
 mod limits;

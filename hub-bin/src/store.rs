@@ -8,12 +8,9 @@ use std::sync::Arc;
 use hub_engine::store::{MemoryStore, Store};
 
 use crate::bounds;
-use crate::config::Config;
+use crate::config::{Config, MEMORY};
 use crate::exit::{Exit, Failure};
 use crate::parts::Parts;
-
-/// The word for no file.
-pub(crate) const MEMORY: &str = "memory";
 
 /// Where jobs are kept.
 #[derive(Clone, Debug, clap::Args)]

@@ -11,5 +11,7 @@ pub mod http;
 pub mod operations;
 pub mod runner;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
 pub mod worker;

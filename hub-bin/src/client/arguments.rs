@@ -190,7 +190,7 @@ pub(super) enum Command {
         file: PathBuf,
     },
     /// Print the JSON Schema of the job format, with which editors complete and check job files
-    #[command(after_help = help::SCHEMA)]
+    #[command(after_help = help_texts::SCHEMA)]
     Schema,
     /// Print a completion script for a shell
     #[command(after_help = help_texts::COMPLETIONS)]

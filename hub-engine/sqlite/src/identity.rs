@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::SqliteError;
 use super::log;
 use hub_engine::store::StoreError;
 
@@ -35,7 +36,7 @@ impl Identity {
     /// `Replaced` where one of the files is not where it was opened, or another one is there.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.files.iter().find(|(path, id)| file_id(path).ok() != Some(*id)) {
-            Some((path, _)) => Err(StoreError::Replaced(path.clone())),
+            Some((path, _)) => Err(SqliteError::Replaced(path.clone()).into()),
             None => Ok(()),
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hub_core::action::Change;
 use hub_core::id::Family;
+use hub_engine::store::{Folded, Write};
 use rusqlite::Connection;
 
 /// Files with more jobs are looked into.
@@ -22,6 +22,8 @@ pub(super) struct Known(Arc<Mutex<Entries>>);
 pub(super) struct Gone {
     pub(super) family: Family,
     pub(super) key: Option<Box<str>>,
+    /// The same batch has added a job of the family again.
+    pub(super) has_returned: bool,
     /// Where it was, if tasks of it are still to be deleted.
     pub(super) left: Option<i64>,
 }
@@ -49,11 +51,11 @@ impl Known {
         Ok(known)
     }
 
-    /// These changes are about to be made. Called by whoever makes them, so in the same order.
-    pub(super) fn note(&self, changes: &[Change]) {
+    /// These writes are about to be carried out. The writer calls this, so the order is the same.
+    pub(super) fn note(&self, writes: &[Folded<'_>]) {
         let mut entries = self.entries();
-        for change in changes {
-            if let Change::JobAdded { id, job, .. } = change {
+        for folded in writes {
+            if let Write::AddJob { id, job, .. } = folded.write {
                 entries.add(id.family(), job.key());
             }
         }
@@ -62,8 +64,10 @@ impl Known {
     /// These jobs are gone.
     pub(super) fn forget(&self, jobs: impl IntoIterator<Item = Gone>) {
         let mut entries = self.entries();
-        for Gone { family, key, .. } in jobs {
-            entries.families.remove(&family);
+        for Gone { family, key, has_returned, .. } in jobs {
+            if !has_returned {
+                entries.families.remove(&family);
+            }
             if let Some(count) = key.as_deref().and_then(|key| entries.keys.get_mut(key)) {
                 *count -= 1;
                 if *count == 0 {
@@ -120,7 +124,7 @@ mod tests {
         let known = Known::default();
         known.entries().add(family(1), Some("k"));
         known.entries().add(family(2), Some("k"));
-        let gone = |number| Gone { family: family(number), key: Some("k".into()), left: None };
+        let gone = |number| Gone { family: family(number), key: Some("k".into()), has_returned: false, left: None };
         known.forget([gone(1)]);
         assert!(!known.may_have_family(family(1)) && known.may_have_family(family(2)));
         assert!(known.may_have_key("k") && !known.may_have_key("l"));

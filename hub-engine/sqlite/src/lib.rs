@@ -5,6 +5,7 @@
 //! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
 //! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
 
+mod error;
 mod filesystem;
 mod identity;
 mod known;
@@ -32,6 +33,7 @@ use hub_core::state::{JobSnapshot, JobSummary};
 use rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 use tokio::sync::oneshot;
 
+pub use error::SqliteError;
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
 use identity::Identity;
@@ -218,11 +220,6 @@ fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// The log beside the store is damaged.
-fn damaged_log(path: &Path, found: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::DamagedLog { path: path.to_owned(), log: log::path_of(path), source: found.into() }
-}
-
 /// What an error of SQLite's means.
 fn meaning(operation: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
@@ -231,10 +228,10 @@ fn meaning(operation: &'static str, path: &Path, error: rusqlite::Error) -> Stor
     };
     match code_of(&error) {
         // Only the log can end within a page: where it was cut off while it is in use.
-        _ if is_short(&error) => damaged_log(path, error),
+        _ if is_short(&error) => SqliteError::damaged_log(path, error).into(),
         // The last: a table or column that is not there.
         Some(DatabaseCorrupt | NotADatabase | Unknown) => {
-            StoreError::Damaged { path: path.to_owned(), source: Box::new(error) }
+            SqliteError::Damaged { path: path.to_owned(), source: Box::new(error) }.into()
         }
         _ => StoreError::Failed { operation, source: Box::new(error) },
     }

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::error::SqliteError;
 use super::failed;
 use hub_engine::store::StoreError;
 
@@ -28,7 +29,8 @@ impl Lock {
                 let mut holder = String::new();
                 // Only to say who it is.
                 let _ = file.read_to_string(&mut holder);
-                return Err(StoreError::InUse { path: path.to_owned(), holder: holder.trim().to_owned() });
+                let holder = holder.trim().to_owned();
+                return Err(SqliteError::InUse { path: path.to_owned(), holder }.into());
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock the store")(error)),
         }

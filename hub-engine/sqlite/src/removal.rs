@@ -42,7 +42,7 @@ pub(super) fn remove(
     transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
     let gone = |row: &Row<'_>| {
         let key = row.get_ref(1)?.as_str_or_null()?.map(Into::into);
-        Ok(Gone { family: Family::from_bytes(row.get(0)?), key, left: None })
+        Ok(Gone { family: Family::from_bytes(row.get(0)?), key, has_returned: false, left: None })
     };
     let gone = transaction
         .prepare_cached("DELETE FROM jobs WHERE serial = ?1 RETURNING family, key")?

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{damaged_log, failed, log, meaning};
+use super::error::SqliteError;
+use super::{failed, log, meaning};
 use hub_engine::store::StoreError;
 
 /// What every file of SQLite's begins with.
@@ -85,22 +86,24 @@ fn check(connection: &Connection, path: &Path, log_is_damaged: bool) -> Result<(
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let read = || Ok((number("application_id")?, number("user_version")?, number("schema_version")?));
     let (application, version, schema) = read().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) if !is_of_sqlite(path) => StoreError::NotAStore(path.to_owned()),
+        Some(rusqlite::ErrorCode::NotADatabase) if !is_of_sqlite(path) => {
+            SqliteError::NotAStore(path.to_owned()).into()
+        }
         _ => meaning("open the file", path, error),
     })?;
     let is_empty = schema == 0;
     if log_is_damaged && is_empty {
-        return Err(damaged_log(path, "the whole store was in the log"));
+        return Err(SqliteError::damaged_log(path, "the whole store was in the log").into());
     }
     if log_is_damaged {
         check_pages(connection, path)?;
     }
     if application != i64::from(APPLICATION_ID) && !is_empty {
-        return Err(StoreError::NotAStore(path.to_owned()));
+        return Err(SqliteError::NotAStore(path.to_owned()).into());
     }
     let known = current_version() as i64;
     if version > known {
-        return Err(StoreError::Newer { path: path.to_owned(), version, known });
+        return Err(SqliteError::Newer { path: path.to_owned(), version, known }.into());
     }
     Ok(())
 }
@@ -110,7 +113,11 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| meaning("check the file", path, error))?;
-    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), source: found.into() }) }
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(SqliteError::Damaged { path: path.to_owned(), source: found.into() }.into())
+    }
 }
 
 /// Whether the file itself begins as SQLite's do.
@@ -122,11 +129,13 @@ fn is_of_sqlite(path: &Path) -> bool {
 /// Why the store could not be opened, where it is whole without its log: the log was damaged while another program has it open, and
 /// SQLite relies on what it knew of the log before. Called when no connection is open.
 pub(super) fn blame_log(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Damaged { path, source } if log::path_of(&path).exists() && is_whole_without_log(&path) => {
-            damaged_log(&path, source)
+    let StoreError::Unusable(cause) = error else { return error };
+    match cause.downcast::<SqliteError>().map(|error| *error) {
+        Ok(SqliteError::Damaged { path, source }) if log::path_of(&path).exists() && is_whole_without_log(&path) => {
+            SqliteError::damaged_log(&path, source).into()
         }
-        other => other,
+        Ok(other) => other.into(),
+        Err(cause) => StoreError::Unusable(cause),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hub_core::action::Change;
+use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::state::JobState;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
+use hub_engine::store::{Folded, Write};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::known::Gone;
@@ -32,113 +33,103 @@ impl From<rusqlite::Error> for CommitError {
     }
 }
 
-/// Makes all changes, or none. Returns the jobs that are gone by them.
+/// Carries out all writes, or none. Returns the jobs that are gone by them.
 pub(super) fn commit(
     connection: &mut Connection,
     serials: &mut Serials,
-    changes: &[Change],
+    writes: &[Folded<'_>],
 ) -> Result<Vec<Gone>, CommitError> {
     let transaction = connection.transaction()?;
-    let mut batch = BatchWriter {
-        transaction,
-        serials,
-        last: Last::of(changes),
-        gone: Vec::new(),
-        fresh: HashSet::new(),
-        effort: Effort::new(),
-    };
-    for (at, change) in changes.iter().enumerate() {
-        batch.write(at, change).map_err(|source| CommitError { change: Some(at), source })?;
+    let mut batch = BatchWriter { transaction, serials, gone: Vec::new(), effort: Effort::new() };
+    for Folded { change, write } in writes {
+        batch.write(write).map_err(|source| CommitError { change: Some(*change), source })?;
     }
-    let BatchWriter { transaction, serials, gone, .. } = batch;
+    let BatchWriter { transaction, serials, mut gone, .. } = batch;
     transaction.commit()?;
-    for change in changes {
-        if let Change::JobChanged { id, state } = change
-            && state.status.is_terminal()
-        {
-            serials.remove(id);
+    for Folded { write, .. } in writes {
+        match write {
+            Write::SetJob { id, state } | Write::AddJob { id, state: Some(state), .. } => {
+                if state.status.is_terminal() {
+                    serials.remove(id);
+                }
+            }
+            Write::AddJob { state: None, .. } | Write::RemoveJob { .. } | Write::SetTask { .. } => {}
         }
     }
+    note_returned(&mut gone, writes);
     Ok(gone)
+}
+
+/// Notes which of the jobs that are gone were added again.
+fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
+    if gone.is_empty() {
+        return;
+    }
+    let added = writes.iter().filter_map(|folded| match folded.write {
+        Write::AddJob { id, .. } => Some(id.family()),
+        Write::RemoveJob { .. } | Write::SetJob { .. } | Write::SetTask { .. } => None,
+    });
+    let added: HashSet<Family> = added.collect();
+    gone.iter_mut().for_each(|gone| gone.has_returned = added.contains(&gone.family));
 }
 
 /// A batch that is being written.
 struct BatchWriter<'a> {
     transaction: Transaction<'a>,
     serials: &'a mut Serials,
-    last: Last<'a>,
     /// Jobs that it takes out.
     gone: Vec<Gone>,
-    /// Jobs that it adds, as they stand at its end.
-    fresh: HashSet<JobId>,
     /// What it may still delete.
     effort: Effort,
 }
 
 impl BatchWriter<'_> {
-    fn write(&mut self, at: usize, change: &Change) -> rusqlite::Result<()> {
-        match change {
-            Change::JobAdded { id, job, submitted_at } => {
-                let serial = match serial_in_file(&self.transaction, *id)? {
-                    Some(serial) => serial,
-                    None => {
-                        self.fresh.insert(*id);
-                        add(&self.transaction, *id, job, *submitted_at, self.last.state(*id))?
+    fn write(&mut self, write: &Write<'_>) -> rusqlite::Result<()> {
+        match *write {
+            Write::RemoveJob { id } => {
+                if let Some(serial) = self.serial(id)? {
+                    self.gone.extend(remove(&self.transaction, serial, &mut self.effort)?);
+                    // The same id may be added again.
+                    self.serials.remove(&id);
+                }
+            }
+            Write::AddJob { id, job, submitted_at, state } => {
+                let found = serial_in_file(&self.transaction, id)?;
+                let serial = match (found, state) {
+                    (None, state) => add(&self.transaction, id, job, submitted_at, state)?,
+                    (Some(serial), Some(state)) => {
+                        change_job(&self.transaction, serial, state)?;
+                        serial
                     }
+                    (Some(serial), None) => serial,
                 };
-                self.serials.insert(*id, serial);
+                self.serials.insert(id, serial);
             }
-            Change::TaskChanged { job, index, state } if self.last.tasks.get(&(*job, *index)) == Some(&at) => {
-                if let Some(serial) = serial(&self.transaction, self.serials, *job)? {
-                    let mut statement = self.transaction.prepare_cached(WRITE_TASK)?;
-                    write_task(&mut statement, serial, *index, state)?;
-                }
-            }
-            Change::JobChanged { id, state } if self.last.jobs.get(id).is_some_and(|(last, _)| *last == at) => {
-                if self.fresh.contains(id) {
-                    return Ok(());
-                }
-                if let Some(serial) = serial(&self.transaction, self.serials, *id)? {
+            Write::SetJob { id, state } => {
+                if let Some(serial) = self.serial(id)? {
                     change_job(&self.transaction, serial, state)?;
                 }
             }
-            Change::TaskChanged { .. } | Change::JobChanged { .. } => {}
-            Change::JobRemoved { id } => {
-                if let Some(serial) = serial(&self.transaction, self.serials, *id)? {
-                    self.gone.extend(remove(&self.transaction, serial, &mut self.effort)?);
-                    // The same id may come again in this batch.
-                    self.serials.remove(id);
-                    self.fresh.remove(id);
+            Write::SetTask { job, index, state } => {
+                if let Some(serial) = self.serial(job)? {
+                    let mut statement = self.transaction.prepare_cached(WRITE_TASK)?;
+                    write_task(&mut statement, serial, index, state)?;
                 }
             }
         }
         Ok(())
     }
-}
 
-/// Of what changed several times in one batch only the last state counts.
-struct Last<'a> {
-    tasks: HashMap<(JobId, u32), usize>,
-    jobs: HashMap<JobId, (usize, &'a JobState)>,
-}
-
-impl<'a> Last<'a> {
-    fn of(changes: &'a [Change]) -> Self {
-        let mut last = Self { tasks: HashMap::with_capacity(changes.len()), jobs: HashMap::new() };
-        for (at, change) in changes.iter().enumerate() {
-            match change {
-                Change::TaskChanged { job, index, .. } => drop(last.tasks.insert((*job, *index), at)),
-                Change::JobChanged { id, state } => drop(last.jobs.insert(*id, (at, state))),
-                // What was before is not this job's.
-                Change::JobAdded { id, .. } | Change::JobRemoved { id } => drop(last.jobs.remove(id)),
-            }
+    /// Where a job is.
+    fn serial(&mut self, id: JobId) -> rusqlite::Result<Option<i64>> {
+        if let Some(serial) = self.serials.get(&id) {
+            return Ok(Some(*serial));
         }
-        last
-    }
-
-    /// How a job stands after the batch, if it changes in it.
-    fn state(&self, id: JobId) -> Option<&'a JobState> {
-        self.jobs.get(&id).map(|(_, state)| *state)
+        let found = serial_in_file(&self.transaction, id)?;
+        if let Some(serial) = found {
+            self.serials.insert(id, serial);
+        }
+        Ok(found)
     }
 }
 
@@ -228,17 +219,6 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.first_failure.as_deref().map(|first| &*first.msg),
     ])?;
     Ok(())
-}
-
-fn serial(transaction: &Transaction<'_>, serials: &mut Serials, id: JobId) -> rusqlite::Result<Option<i64>> {
-    if let Some(serial) = serials.get(&id) {
-        return Ok(Some(*serial));
-    }
-    let found = serial_in_file(transaction, id)?;
-    if let Some(serial) = found {
-        serials.insert(id, serial);
-    }
-    Ok(found)
 }
 
 fn serial_in_file(transaction: &Transaction<'_>, id: JobId) -> rusqlite::Result<Option<i64>> {

@@ -9,12 +9,13 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
+use super::error::SqliteError;
 use super::identity::Identity;
 use super::known::{Gone, Known};
 use super::log::{self, Doubt};
 use super::write::{self, CommitError, Serials};
-use super::{SqliteSettings, damaged_log, failed, is_refusal, meaning, removal, schema};
-use hub_engine::store::StoreError;
+use super::{SqliteSettings, failed, is_refusal, meaning, removal, schema};
+use hub_engine::store::{Folded, StoreError, fold};
 
 /// How often the writer looks whether its files are still where they were opened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -90,8 +91,9 @@ impl Writer {
                     let _ = done.send(self.with("count this start", begin));
                 }
                 Order::Commit(changes, done) => {
-                    self.known.note(&changes);
-                    let gone = self.commit(&changes);
+                    let writes = fold(&changes);
+                    self.known.note(&writes);
+                    let gone = self.commit(&writes);
                     let _ = done.send(self.forget(gone).map(drop));
                 }
                 Order::Prune { keep, limit, done } => {
@@ -147,14 +149,14 @@ impl Writer {
         orders.recv()
     }
 
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Gone>, StoreError> {
+    fn commit(&mut self, writes: &[Folded<'_>]) -> Result<Vec<Gone>, StoreError> {
         if self.looked_at.elapsed() >= LOOK_EVERY {
             self.identity.check()?;
             self.looked_at = Instant::now();
         }
         let mut refused = None;
         let commit = |connection: &mut Connection, serials: &mut Serials| {
-            write::commit(connection, serials, changes).map_err(|CommitError { change, source }| {
+            write::commit(connection, serials, writes).map_err(|CommitError { change, source }| {
                 refused = change.filter(|_| is_refusal(&source));
                 source
             })
@@ -182,7 +184,7 @@ impl Writer {
         let cut_at = self.log_cut_at.take();
         self.look_at_log();
         if cut_at.is_some_and(|at| log::has_hole(&self.settings.path, at)) {
-            return Err(damaged_log(&self.settings.path, "it was cut off while it was in use"));
+            return Err(SqliteError::damaged_log(&self.settings.path, "it was cut off while it was in use").into());
         }
         Ok(())
     }
@@ -205,7 +207,8 @@ impl Writer {
         write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         if self.log_is_damaged {
-            return Err(damaged_log(&self.settings.path, "this was found when something was written before"));
+            let found = "this was found when something was written before";
+            return Err(SqliteError::damaged_log(&self.settings.path, found).into());
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -221,7 +224,7 @@ impl Writer {
             }
             Err(error) => {
                 self.serials.clear();
-                self.log_is_damaged = matches!(error, StoreError::DamagedLog { .. });
+                self.log_is_damaged = matches!(SqliteError::of(&error), Some(SqliteError::DamagedLog { .. }));
                 self.doubt.note(&error);
                 Err(error)
             }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
+use hub_core::{JobId, Timestamp};
 
-use super::{Store, StoreError, page_of};
+use super::{Store, StoreError, Write, fold, page_of};
 use crate::operations::{JobFilter, JobPage};
 
 /// Keeps jobs in memory.
@@ -66,7 +66,8 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
-        self.with(|state| changes.iter().for_each(|change| state.apply(change.clone())));
+        let writes = fold(&changes);
+        self.with(|state| writes.iter().for_each(|folded| state.carry_out(folded.write)));
         Ok(())
     }
 
@@ -127,26 +128,27 @@ impl Store for MemoryStore {
 }
 
 impl State {
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::JobAdded { id, job, submitted_at } => self.add(id, job, submitted_at),
-            Change::TaskChanged { job, index, state } => {
+    fn carry_out(&mut self, write: Write<'_>) {
+        match write {
+            Write::RemoveJob { id } => self.remove(id),
+            Write::AddJob { id, job, submitted_at, state } => self.add(id, job, submitted_at, state),
+            Write::SetJob { id, state } => {
+                if let Some(row) = self.jobs.get_mut(&id) {
+                    row.state = state.clone();
+                }
+            }
+            Write::SetTask { job, index, state } => {
                 let tasks = self.jobs.get_mut(&job).map(|row| &mut row.tasks);
                 if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(index as usize)) {
-                    *task = state;
+                    *task = Arc::clone(state);
                 }
             }
-            Change::JobChanged { id, state } => {
-                if let Some(row) = self.jobs.get_mut(&id) {
-                    row.state = state;
-                }
-            }
-            Change::JobRemoved { id } => self.remove(id),
         }
     }
 
-    fn add(&mut self, id: JobId, job: Arc<Job>, submitted_at: hub_core::Timestamp) {
-        if self.jobs.contains_key(&id) {
+    fn add(&mut self, id: JobId, job: &Arc<Job>, submitted_at: Timestamp, state: Option<&JobState>) {
+        if let Some(row) = self.jobs.get_mut(&id) {
+            row.state = state.unwrap_or(&row.state).clone();
             return;
         }
         self.added += 1;
@@ -156,8 +158,8 @@ impl State {
             self.keys.insert(key.to_owned(), id);
         }
         let tasks = TaskState::all_pending(job.tasks().len());
-        let state = JobState::pending(submitted_at);
-        self.jobs.insert(id, Row { serial: self.added, job, state, tasks });
+        let state = state.cloned().unwrap_or_else(|| JobState::pending(submitted_at));
+        self.jobs.insert(id, Row { serial: self.added, job: Arc::clone(job), state, tasks });
     }
 
     fn remove(&mut self, id: JobId) {

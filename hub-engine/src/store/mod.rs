@@ -1,10 +1,10 @@
 //! Where jobs are kept, behind one trait.
 
+mod fold;
 mod memory;
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use hub_core::state::{JobSnapshot, JobSummary};
 
 use crate::operations::{JobFilter, JobPage};
 
+pub use fold::{Folded, Write, fold};
 pub use memory::MemoryStore;
 
 /// How many jobs a page holds where the filter does not say.
@@ -37,8 +38,8 @@ pub trait Store: Send + Sync + 'static {
     /// Where the count cannot be kept.
     async fn begin_incarnation(&self) -> Result<u64, StoreError>;
 
-    /// Makes all `changes` at once, in their order, or none of them. Committing a batch again that was
-    /// committed before changes nothing.
+    /// Makes all `changes` at once, or none of them, with the effect that they have one after the other. [`fold`] computes the
+    /// rows to write. Committing a batch again that was committed before changes nothing.
     ///
     /// # Errors
     /// Where they cannot be kept. Nothing that they caused may then be acknowledged.
@@ -157,64 +158,12 @@ pub enum StoreError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file is damaged.
-    #[error(
-        "the store {} is damaged, and nothing can be kept in it: stop the dispatcher, put a back-up of the file in its \
-         place (docs/operations.md), and start the dispatcher again", path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// SQLite's log beside the file is damaged.
-    #[error(
-        "{} is damaged, and the store {} cannot be used with it: copy both files elsewhere, end other programs that have \
-         the store open (such as the sqlite3 shell or a back-up), and start the dispatcher again, which reads the log as \
-         far as it is whole. If that fails, put a back-up of the store in the place of both (docs/operations.md)",
-        log.display(), path.display()
-    )]
-    DamagedLog {
-        /// The file.
-        path: PathBuf,
-        /// Its log.
-        log: PathBuf,
-        /// What was found.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The file that is open is not the one at its path any more.
-    #[error(
-        "{} was deleted or replaced while the dispatcher uses it: nothing is kept until the file that was opened is there \
-         again; to go on with what is there now, restart the dispatcher", _0.display()
-    )]
-    Replaced(PathBuf),
-    /// Another process has the file open.
-    #[error(
-        "the store {} is in use by another dispatcher (process {holder}): stop that one, or use another file", path.display()
-    )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-        /// The process id of whoever has it, as far as known.
-        holder: String,
-    },
-    /// The file is something else.
-    #[error("{} is no store of Hub's: use another file", _0.display())]
-    NotAStore(PathBuf),
-    /// The file was written by a newer Hub.
-    #[error(
-        "the store {} is of version {version}, this program knows versions up to {known}: use the newer Hub, or a copy \
-         of the store from before the upgrade", path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: i64,
-        /// The newest that this program knows.
-        known: i64,
-    },
+    /// The store is of no use until it is repaired. The error is the backend's own, and says what to do.
+    #[error(transparent)]
+    Unusable(Box<dyn std::error::Error + Send + Sync>),
+    /// The store cannot be used now. The error is the backend's own, and says what to do.
+    #[error(transparent)]
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// The medium failed.
     #[error("failed to {operation} in the store")]
     Failed {
@@ -226,10 +175,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store is of no use until somebody repairs it.
+    /// Whether the store is of no use until it is repaired.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::DamagedLog { .. } | Self::NotAStore(_) | Self::Newer { .. })
+        matches!(self, Self::Unusable(_))
     }
 }
 

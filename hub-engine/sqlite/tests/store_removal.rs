@@ -1,14 +1,15 @@
 //! A removed job is gone at once; its tasks are deleted in steps, also after a restart, and never become another job's.
 
-mod store_support;
+mod support;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hub_core::TaskStatus;
-use hub_core::action::Change;
+use hub_engine::store::Store;
+use hub_engine::testing::store::rows::{add, commit, id, job_removed, task_changed, task_state};
 use rusqlite::Connection;
-use store_support::{add, changed, commit, id, sqlite, task_changed};
+use support::{file, open};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// More tasks than one transaction deletes.
@@ -16,7 +17,7 @@ const TASKS: usize = 25_000;
 
 /// Waits until no tasks are left in the file, nor a note that there are some.
 async fn all_deleted(directory: &Path) {
-    let shell = Connection::open(directory.join("hub.db")).unwrap();
+    let shell = Connection::open(file(directory)).unwrap();
     let count = |query: &str| shell.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
     let begun = Instant::now();
     loop {
@@ -33,15 +34,15 @@ async fn all_deleted(directory: &Path) {
 #[tokio::test]
 async fn a_large_job_is_gone_at_once_and_its_tasks_are_no_other_jobs() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    add(&*store, 1, "large", TASKS).await;
-    commit(&*store, (0..TASKS as u32).map(|index| task_changed(1, index, changed(TaskStatus::Success))).collect())
+    let store = open(directory.path());
+    add(&store, 1, "large", TASKS).await;
+    commit(&store, (0..TASKS as u32).map(|index| task_changed(1, index, task_state(TaskStatus::Success))).collect())
         .await;
-    commit(&*store, vec![Change::JobRemoved { id: id(1) }]).await;
+    commit(&store, vec![job_removed(1)]).await;
     assert!(store.get(id(1)).await.unwrap().is_none());
     // The same id, and a new one, in the place where the newest job was.
     for number in 1..=2 {
-        add(&*store, number, "next", TASKS).await;
+        add(&store, number, "next", TASKS).await;
         let job = store.get(id(number)).await.unwrap().unwrap();
         assert!(job.tasks.iter().all(|task| task.status == TaskStatus::Pending), "job {number} has foreign tasks");
     }
@@ -51,16 +52,16 @@ async fn a_large_job_is_gone_at_once_and_its_tasks_are_no_other_jobs() {
 #[tokio::test]
 async fn what_a_crash_has_left_of_a_removed_job_is_deleted_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
-    drop(sqlite(directory.path()));
+    drop(open(directory.path()));
     let left = format!(
         "PRAGMA foreign_keys = OFF;
          INSERT INTO counters (name, value) VALUES ('removed job 7', 7);
          WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {TASKS})
          INSERT INTO tasks (job, position, status, confirmed, launched, deaths) SELECT 7, n, 'SUCCESS', 1, 0, 0 FROM n"
     );
-    Connection::open(directory.path().join("hub.db")).unwrap().execute_batch(&left).unwrap();
-    let store = sqlite(directory.path());
-    add(&*store, 1, "next", 10).await;
+    Connection::open(file(directory.path())).unwrap().execute_batch(&left).unwrap();
+    let store = open(directory.path());
+    add(&store, 1, "next", 10).await;
     assert_eq!(store.load_unfinished().await.unwrap()[0].tasks[3].status, TaskStatus::Pending);
     all_deleted(directory.path()).await;
     assert_eq!(store.begin_incarnation().await.unwrap(), 1);

@@ -1,60 +1,38 @@
 //! What the store in a file promises beyond the others: it outlives crashes, refuses what it must not touch,
 //! and says so when it is full.
 
-mod store_support;
+mod support;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::action::Change;
 use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{Store, StoreError};
-use hub_sqlite::{SqliteSettings, SqliteStore};
+use hub_engine::testing::store::rows::{add, commit, ended, id, job, job_added, job_changed, task_changed, task_state};
+use hub_sqlite::{SqliteError, SqliteSettings, SqliteStore};
 use rusqlite::Connection;
-use store_support::{add, changed, commit, crash, end, id, job, running, sqlite, task_changed};
-
-fn file(directory: &Path) -> std::path::PathBuf {
-    directory.join("hub.db")
-}
+use support::{crash, file, log, open, try_open};
 
 async fn jobs(store: &dyn Store) -> usize {
     store.list(&JobFilter::default()).await.unwrap().jobs.len()
 }
 
 #[tokio::test]
-async fn everything_is_there_after_it_was_closed() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    assert_eq!(store.begin_incarnation().await.unwrap(), 1);
-    add(&*store, 1, "one", 2).await;
-    commit(&*store, vec![task_changed(1, 1, changed(TaskStatus::Running))]).await;
-    drop(store);
-    let store = sqlite(directory.path());
-    assert_eq!(store.begin_incarnation().await.unwrap(), 2);
-    let unfinished = store.load_unfinished().await.unwrap();
-    assert_eq!(*unfinished[0].tasks[1], changed(TaskStatus::Running));
-    // The row is found again, too, without having been added by this process.
-    commit(&*store, vec![task_changed(1, 1, changed(TaskStatus::Success))]).await;
-    assert_eq!(store.get(id(1)).await.unwrap().unwrap().tasks[1].status, TaskStatus::Success);
-}
-
-#[tokio::test]
 async fn what_was_committed_is_there_after_a_crash_and_half_a_batch_is_not() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
+    let store = open(directory.path());
     for number in 1..=20 {
-        add(&*store, number, "j", 3).await;
+        add(&store, number, "j", 3).await;
     }
     // Somewhere in the log the crash cuts it off. Whatever is left is a prefix of the commits, none of them torn.
-    let log = std::fs::read(directory.path().join("hub.db-wal")).unwrap();
+    let whole = std::fs::read(log(directory.path())).unwrap();
     let mut seen = std::collections::BTreeSet::new();
-    for cut in (0..=20).map(|part| log.len() * part / 20) {
+    for cut in (0..=20).map(|part| whole.len() * part / 20) {
         let after = tempfile::tempdir().unwrap();
         crash(directory.path(), after.path());
-        std::fs::write(after.path().join("hub.db-wal"), &log[..cut]).unwrap();
-        let opened = sqlite(after.path());
+        std::fs::write(log(after.path()), &whole[..cut]).unwrap();
+        let opened = open(after.path());
         let unfinished = opened.load_unfinished().await.unwrap();
         let expected: Vec<_> = (1..=unfinished.len() as u128).map(id).collect();
         assert_eq!(unfinished.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
@@ -67,30 +45,29 @@ async fn what_was_committed_is_there_after_a_crash_and_half_a_batch_is_not() {
 #[tokio::test]
 async fn a_second_dispatcher_is_refused_and_the_first_goes_on() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
-    assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+    let store = open(directory.path());
+    let refused = try_open(directory.path()).unwrap_err();
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::InUse { .. })), "{refused:?}");
     let text = refused.to_string();
     assert!(text.contains("hub.db") && text.contains(&std::process::id().to_string()), "{text}");
-    add(&*store, 1, "one", 1).await;
+    add(&store, 1, "one", 1).await;
     drop(store);
-    assert_eq!(jobs(&*sqlite(directory.path())).await, 1);
+    assert_eq!(jobs(&open(directory.path())).await, 1);
 }
 
 #[tokio::test]
 async fn a_store_behind_a_symbolic_link_is_the_same_store() {
     let (directory, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(sqlite(directory.path()));
+    drop(open(directory.path()));
     std::os::unix::fs::symlink(file(directory.path()), file(links.path())).unwrap();
-    let store = sqlite(links.path());
-    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
-    assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+    let store = open(links.path());
+    let refused = try_open(directory.path()).unwrap_err();
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::InUse { .. })), "{refused:?}");
     // What is taken away is missed, too.
     std::fs::rename(file(directory.path()), directory.path().join("aside.db")).unwrap();
     let missed = async {
         for number in 1.. {
-            let submitted_at = running(1).submitted_at;
-            let added = Change::JobAdded { id: id(number), job: job("j", 1, None), submitted_at };
+            let added = job_added(number, job("j", 1, None));
             if let Err(error) = store.commit(Arc::new(vec![added])).await {
                 return Some(error);
             }
@@ -98,7 +75,7 @@ async fn a_store_behind_a_symbolic_link_is_the_same_store() {
         None
     };
     let error = tokio::time::timeout(Duration::from_secs(60), missed).await.expect("it is not missed");
-    assert!(matches!(error, Some(StoreError::Replaced(_))), "{error:?}");
+    assert!(matches!(error.as_ref().and_then(SqliteError::of), Some(SqliteError::Replaced(_))), "{error:?}");
 }
 
 #[test]
@@ -106,20 +83,20 @@ fn a_store_that_is_not_there_yet_has_one_lock_behind_symbolic_links_too() {
     let (directory, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(file(directory.path()), links.path().join("other.db")).unwrap();
     std::os::unix::fs::symlink("other.db", file(links.path())).unwrap();
-    let _store = sqlite(links.path());
+    let _store = open(links.path());
     for path in [links.path().join("other.db"), file(links.path()), file(directory.path())] {
         let refused = SqliteStore::open(SqliteSettings::new(path)).unwrap_err();
-        assert!(matches!(&refused, StoreError::InUse { .. }), "{refused:?}");
+        assert!(matches!(SqliteError::of(&refused), Some(SqliteError::InUse { .. })), "{refused:?}");
     }
 }
 
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
-    drop(sqlite(directory.path()));
+    drop(open(directory.path()));
     Connection::open(file(directory.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
-    assert!(matches!(refused, StoreError::Newer { version: 99, .. }), "{refused:?}");
+    let refused = try_open(directory.path()).unwrap_err();
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::Newer { version: 99, .. })), "{refused:?}");
     assert!(refused.to_string().contains("version 99"), "{refused}");
     let version: i64 = Connection::open(file(directory.path()))
         .unwrap()
@@ -132,14 +109,14 @@ async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
 fn files_that_are_no_stores_are_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(directory.path()), "dear diary, ".repeat(1000)).unwrap();
-    let refused = SqliteStore::open(SqliteSettings::new(file(directory.path()))).unwrap_err();
-    assert!(matches!(refused, StoreError::NotAStore(_)), "{refused:?}");
+    let refused = try_open(directory.path()).unwrap_err();
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::NotAStore(_))), "{refused:?}");
     assert!(std::fs::read_to_string(file(directory.path())).unwrap().starts_with("dear diary"));
 
     let other = directory.path().join("other.db");
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE bees (name)").unwrap();
     let refused = SqliteStore::open(SqliteSettings::new(&other)).unwrap_err();
-    assert!(matches!(refused, StoreError::NotAStore(_)), "{refused:?}");
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::NotAStore(_))), "{refused:?}");
 
     let nowhere = SqliteStore::open(SqliteSettings::new(directory.path().join("no/hub.db"))).unwrap_err();
     assert!(matches!(nowhere, StoreError::Failed { .. }), "{nowhere:?}");
@@ -151,10 +128,9 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
     let settings = SqliteSettings { max_bytes: Some(400_000), ..SqliteSettings::new(file(directory.path())) };
     let store = SqliteStore::open(settings).unwrap();
     let batch = |number: u128| {
-        let submitted_at = running(1).submitted_at;
-        let mut changes = vec![Change::JobAdded { id: id(number), job: job("j", 500, None), submitted_at }];
-        changes.extend((0..20).map(|index| task_changed(number, index, changed(TaskStatus::Success))));
-        changes.push(Change::JobChanged { id: id(number), state: end(running(1), JobStatus::Success) });
+        let mut changes = vec![job_added(number, job("j", 500, None))];
+        changes.extend((0..20).map(|index| task_changed(number, index, task_state(TaskStatus::Success))));
+        changes.push(job_changed(number, ended(JobStatus::Success)));
         Arc::new(changes)
     };
     let mut kept = 0;
@@ -168,7 +144,7 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("full"), "{error:?}");
     assert!(kept > 3);
     assert!(store.get(id(kept + 1)).await.unwrap().is_none(), "a part of a failed batch was kept");
-    assert_eq!(*store.get(id(kept)).await.unwrap().unwrap().tasks[19], changed(TaskStatus::Success));
+    assert_eq!(*store.get(id(kept)).await.unwrap().unwrap().tasks[19], task_state(TaskStatus::Success));
     assert_eq!(jobs(&store).await as u128, kept);
     // The same batch goes in when there is room.
     assert_eq!(store.prune(1, u32::MAX).await.unwrap() as u128, kept - 1);
@@ -179,10 +155,10 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
 #[tokio::test]
 async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    add(&*store, 1, "one", 40).await;
+    let store = open(directory.path());
+    add(&store, 1, "one", 40).await;
     // Of the ids of the later tasks the last four bytes have run over.
-    commit(&*store, [0, 14, 15, 39].map(|index| task_changed(1, index, changed(TaskStatus::Success))).into()).await;
+    commit(&store, [0, 14, 15, 39].map(|index| task_changed(1, index, task_state(TaskStatus::Success))).into()).await;
     let shell = Connection::open(file(directory.path())).unwrap();
     let mut statement = shell.prepare("SELECT name, id, status, ended FROM task_list WHERE job_id = ?1").unwrap();
     let rows = statement.query_map([id(1).to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
@@ -197,23 +173,23 @@ async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
 #[tokio::test]
 async fn someone_reading_with_the_shell_does_not_hold_up_the_store() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    add(&*store, 1, "one", 1).await;
+    let store = open(directory.path());
+    add(&store, 1, "one", 1).await;
     let shell = Connection::open(file(directory.path())).unwrap();
     shell.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
-    add(&*store, 2, "two", 1).await;
+    add(&store, 2, "two", 1).await;
     let seen: i64 = shell.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap();
     assert_eq!(seen, 1, "a transaction sees one moment");
-    assert_eq!(jobs(&*store).await, 2);
+    assert_eq!(jobs(&store).await, 2);
 }
 
 #[tokio::test]
 async fn the_queries_of_the_document_work() {
     let directory = tempfile::tempdir().unwrap();
-    let store = sqlite(directory.path());
-    add(&*store, 1, "one", 1).await;
-    commit(&*store, vec![task_changed(1, 0, changed(TaskStatus::Failed))]).await;
-    let document = include_str!("../../docs/store.md");
+    let store = open(directory.path());
+    add(&store, 1, "one", 1).await;
+    commit(&store, vec![task_changed(1, 0, task_state(TaskStatus::Failed))]).await;
+    let document = include_str!("../../../docs/store.md");
     let block = document.split("```sql\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
     let shell = Connection::open(file(directory.path())).unwrap();
     let queries: Vec<&str> = block.split(';').filter(|query| !query.trim().is_empty()).collect();

@@ -1,38 +1,25 @@
 //! SQLite's log beside the store, damaged: what can be read is read, what cannot is kept aside, and it is said.
 
-mod store_support;
+mod support;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hub_core::action::Change;
 use hub_core::state::TaskState;
 use hub_core::{JobStatus, TaskStatus};
-use hub_engine::store::{Store, StoreError};
-use hub_sqlite::{SqliteSettings, SqliteStore};
+use hub_engine::store::Store;
+use hub_engine::testing::store::rows::{add, commit, ended, id, job, job_added, job_changed, task_changed, task_state};
+use hub_sqlite::SqliteError;
 use rusqlite::{Connection, OpenFlags};
-use store_support::{add, changed, commit, crash, id, sqlite, task_changed};
+use support::{crash, file, log, open, try_open};
 
 const JOBS: u128 = 20;
-
-fn file(directory: &Path) -> PathBuf {
-    directory.join("hub.db")
-}
-
-fn log(directory: &Path) -> PathBuf {
-    directory.join("hub.db-wal")
-}
-
-fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(SqliteSettings::new(file(directory)))
-}
 
 /// A store after a crash, with jobs that are in the log alone.
 async fn crashed() -> tempfile::TempDir {
     let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = sqlite(before.path());
+    let store = open(before.path());
     for number in 1..=JOBS {
-        add(&*store, number, "j", 3).await;
+        add(&store, number, "j", 3).await;
     }
     crash(before.path(), after.path());
     after
@@ -57,7 +44,7 @@ async fn a_damaged_log_is_read_as_far_as_it_is_whole_and_kept_aside() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0xff;
         std::fs::write(log(directory.path()), &damaged).unwrap();
-        let store = open(directory.path()).unwrap();
+        let store = open(directory.path());
         let found = jobs(&store).await;
         assert!(found < JOBS && (found > 0) == (number == 1), "{found} jobs");
         let kept = std::fs::read(directory.path().join(format!("hub.db-wal.damaged-{number}"))).unwrap();
@@ -66,7 +53,7 @@ async fn a_damaged_log_is_read_as_far_as_it_is_whole_and_kept_aside() {
         store.close().await;
         drop(store);
         // It is said once.
-        assert!(open(directory.path()).unwrap().get(id(99)).await.unwrap().is_some());
+        assert!(open(directory.path()).get(id(99)).await.unwrap().is_some());
         assert!(!directory.path().join(format!("hub.db-wal.damaged-{}", number + 1)).exists());
     }
 }
@@ -76,7 +63,7 @@ async fn a_log_that_a_crash_has_cut_off_is_no_damaged_one() {
     let directory = crashed().await;
     let whole = std::fs::read(log(directory.path())).unwrap();
     std::fs::write(log(directory.path()), &whole[..whole.len() - 1000]).unwrap();
-    assert_eq!(jobs(&open(directory.path()).unwrap()).await, JOBS - 1);
+    assert_eq!(jobs(&open(directory.path())).await, JOBS - 1);
     let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     assert!(names.iter().all(|name| !name.contains("damaged")), "{names:?}");
@@ -92,13 +79,16 @@ async fn a_log_that_was_damaged_while_another_program_has_the_store_open_is_name
     for damaged in [vec![0; whole.len()], Vec::new()] {
         // In its place: the other program has this file open.
         std::fs::write(log(directory.path()), damaged).unwrap();
-        let refused = open(directory.path()).unwrap_err();
-        assert!(matches!(refused, StoreError::DamagedLog { .. }) && refused.is_final(), "{refused:?}");
+        let refused = try_open(directory.path()).unwrap_err();
+        assert!(
+            matches!(SqliteError::of(&refused), Some(SqliteError::DamagedLog { .. })) && refused.is_final(),
+            "{refused:?}"
+        );
         let text = refused.to_string();
         assert!(text.contains("hub.db-wal is damaged") && text.contains("end other programs"), "{text}");
     }
     std::fs::write(log(directory.path()), whole).unwrap();
-    assert_eq!(jobs(&open(directory.path()).unwrap()).await, JOBS);
+    assert_eq!(jobs(&open(directory.path())).await, JOBS);
 }
 
 #[tokio::test]
@@ -106,22 +96,22 @@ async fn a_store_that_is_in_its_damaged_log_alone_is_not_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     let connection = Connection::open(file(directory.path())).unwrap();
     connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(include_str!("../sqlite/src/schema.sql")).unwrap();
+    connection.execute_batch(include_str!("../src/schema.sql")).unwrap();
     let after = tempfile::tempdir().unwrap();
     crash(directory.path(), after.path());
     let mut damaged = std::fs::read(log(after.path())).unwrap();
     damaged[5] ^= 0xff;
     std::fs::write(log(after.path()), &damaged).unwrap();
-    let refused = open(after.path()).unwrap_err();
-    assert!(matches!(refused, StoreError::DamagedLog { .. }), "{refused:?}");
+    let refused = try_open(after.path()).unwrap_err();
+    assert!(matches!(SqliteError::of(&refused), Some(SqliteError::DamagedLog { .. })), "{refused:?}");
     assert!(std::fs::read(after.path().join("hub.db-wal.damaged-1")).unwrap() == damaged, "the copy differs");
 }
 
 #[tokio::test]
 async fn a_new_store_is_a_store_without_its_log() {
     let (directory, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = sqlite(directory.path());
-    add(&*store, 1, "j", 1).await;
+    let store = open(directory.path());
+    add(&store, 1, "j", 1).await;
     std::fs::copy(file(directory.path()), file(after.path())).unwrap();
     let version: i64 =
         Connection::open(file(after.path())).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
@@ -133,10 +123,10 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
     let directory = tempfile::tempdir().unwrap();
     for number in 1..=3 {
         // Each opening brings what was in the log into the file.
-        add(&open(directory.path()).unwrap(), number, "before", 3).await;
+        add(&open(directory.path()), number, "before", 3).await;
     }
     for damage in ["zeros", "cut off", "cut off and written on"] {
-        let store = open(directory.path()).unwrap();
+        let store = open(directory.path());
         for number in 11..=15 {
             add(&store, number, "after", 3).await;
         }
@@ -148,13 +138,12 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
             // It is noticed when something is read.
             store.get(id(11)).await.unwrap_err();
         } else if damage == "cut off and written on" {
-            let submitted_at = store_support::running(1).submitted_at;
-            let added = Change::JobAdded { id: id(16), job: store_support::job("j", 3, None), submitted_at };
+            let added = job_added(16, job("j", 3, None));
             let error = store.commit(Arc::new(vec![added])).await.unwrap_err();
-            assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+            assert!(matches!(SqliteError::of(&error), Some(SqliteError::DamagedLog { .. })), "{error:?}");
         }
         drop(store);
-        let store = open(directory.path()).unwrap();
+        let store = open(directory.path());
         assert_eq!(jobs(&store).await, 3, "{damage}");
         store.close().await;
     }
@@ -164,19 +153,18 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
 #[tokio::test]
 async fn nothing_is_written_after_a_damaged_log_was_found_by_whatever_was_written() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).unwrap();
+    let store = open(directory.path());
     for number in 1..=3 {
         add(&store, number, "j", 3).await;
-        let state = store_support::end(store_support::running(1), JobStatus::Success);
-        commit(&store, vec![Change::JobChanged { id: id(number), state }]).await;
+        commit(&store, vec![job_changed(number, ended(JobStatus::Success))]).await;
     }
     std::fs::File::options().write(true).open(log(directory.path())).unwrap().set_len(0).unwrap();
     let error = store.prune(1, u32::MAX).await.unwrap_err();
-    assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+    assert!(matches!(SqliteError::of(&error), Some(SqliteError::DamagedLog { .. })), "{error:?}");
     let found = std::fs::read(log(directory.path())).unwrap();
     for _ in 0..2 {
         let error = store.begin_incarnation().await.unwrap_err();
-        assert!(matches!(error, StoreError::DamagedLog { .. }), "{error:?}");
+        assert!(matches!(SqliteError::of(&error), Some(SqliteError::DamagedLog { .. })), "{error:?}");
     }
     store.close().await;
     assert!(std::fs::read(log(directory.path())).unwrap() == found, "something was written");
@@ -185,13 +173,13 @@ async fn nothing_is_written_after_a_damaged_log_was_found_by_whatever_was_writte
 #[tokio::test]
 async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).unwrap();
+    let store = open(directory.path());
     add(&store, 1, "j", 9).await;
     // As long as it is read, the log grows.
     let shell = Connection::open(file(directory.path())).unwrap();
     shell.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
     for index in 0..9 {
-        let state = TaskState { log: Some("x".repeat(8_000_000).into()), ..changed(TaskStatus::Running) };
+        let state = TaskState { log: Some("x".repeat(8_000_000).into()), ..task_state(TaskStatus::Running) };
         commit(&store, vec![task_changed(1, index, state)]).await;
     }
     shell.execute_batch("COMMIT").unwrap();
@@ -210,7 +198,7 @@ async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
 #[tokio::test]
 async fn another_program_may_fold_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).unwrap();
+    let store = open(directory.path());
     for number in 1..=5 {
         add(&store, number, "j", 3).await;
         let shell = Connection::open(file(directory.path())).unwrap();
@@ -219,5 +207,5 @@ async fn another_program_may_fold_in_the_log() {
     }
     drop(store);
     assert!(!log(directory.path()).exists());
-    assert_eq!(jobs(&open(directory.path()).unwrap()).await, 5);
+    assert_eq!(jobs(&open(directory.path())).await, 5);
 }

@@ -1,0 +1,221 @@
+//! Folds the changes of a batch into the rows that a store has to write, each row once.
+//!
+//! A task can change several times in one batch, and a job can be added and end in it. What that amounts to does not depend on
+//! the store, so it is decided here, and a backend carries out one [`Write`] after the other. It must not know how a store keeps
+//! its rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::job::Job;
+use hub_core::state::{JobState, TaskState};
+use hub_core::{JobId, Timestamp};
+
+/// Something for a store to do with one row.
+#[derive(Clone, Copy, Debug)]
+pub enum Write<'a> {
+    /// Delete the job and its tasks, if the job is there.
+    RemoveJob {
+        /// Its id.
+        id: JobId,
+    },
+    /// Insert the job in this state, with all its tasks pending. If it is there already, it only gets the state.
+    AddJob {
+        /// Its id.
+        id: JobId,
+        /// What was submitted.
+        job: &'a Arc<Job>,
+        /// When.
+        submitted_at: Timestamp,
+        /// Its state. `None`: [`JobState::pending`], and a job that is there already stays as it is.
+        state: Option<&'a JobState>,
+    },
+    /// Give the job this state, if the job is there.
+    SetJob {
+        /// Its id.
+        id: JobId,
+        /// The whole row.
+        state: &'a JobState,
+    },
+    /// Give the task this state, if its job is there and has this task.
+    SetTask {
+        /// The job.
+        job: JobId,
+        /// The task's position in it.
+        index: u32,
+        /// The whole row.
+        state: &'a Arc<TaskState>,
+    },
+}
+
+/// A write, and the change that it comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Folded<'a> {
+    /// The position of the change in the batch, for [`StoreError::Refused`](super::StoreError::Refused).
+    pub change: usize,
+    /// The write.
+    pub write: Write<'a>,
+}
+
+/// The writes that have the same effect as `changes` one after the other, if they are carried out in their order.
+///
+/// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
+/// order of their changes; then states of jobs; then states of tasks, by job and position. (If a job changes before it is added,
+/// these changes precede the addition: they apply only if the job is there already.)
+#[must_use]
+pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
+    let mut jobs = Jobs::default();
+    let mut tasks = Vec::with_capacity(changes.len());
+    for (at, change) in changes.iter().enumerate() {
+        match change {
+            Change::JobAdded { id, job, submitted_at } => jobs.get(*id).note_added(at, job, *submitted_at),
+            Change::JobChanged { id, state } => jobs.get(*id).note_state(at, state),
+            Change::JobRemoved { id } => jobs.get(*id).note_removed(at),
+            Change::TaskChanged { job, index, state } => {
+                tasks.push(TaskChange { job: jobs.position(*job), index: *index, at, state });
+            }
+        }
+    }
+    // Stable, so the changes of a task stay in their order; and fast, since a batch consists of a few ascending runs.
+    tasks.sort_by_key(|task| (task.job, task.index));
+    tasks.dedup_by(|later, earlier| {
+        let is_same = (later.job, later.index) == (earlier.job, earlier.index);
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+    let (jobs, tasks) = (&jobs.all[..], &tasks[..]);
+    let set_tasks = |phase| {
+        let written = tasks.iter().filter(move |task| jobs[task.job].phase(task.at) == Some(phase));
+        written.map(|task| task.write(jobs[task.job].id))
+    };
+
+    let mut writes = Vec::with_capacity(jobs.len() + tasks.len());
+    writes.extend(jobs.iter().filter_map(JobChanges::removal));
+    if jobs.iter().any(|job| job.removed.is_none() && job.added.is_some()) {
+        writes.extend(jobs.iter().filter_map(|job| job.early_state.map(|state| job.set(state))));
+        writes.extend(set_tasks(Phase::Early));
+    }
+    let mut additions: Vec<_> = jobs.iter().filter_map(JobChanges::addition).collect();
+    additions.sort_unstable_by_key(|folded| folded.change);
+    writes.append(&mut additions);
+    let others = jobs.iter().filter(|job| job.added.is_none());
+    writes.extend(others.filter_map(|job| job.state.map(|state| job.set(state))));
+    writes.extend(set_tasks(Phase::Late));
+    writes
+}
+
+/// The jobs of a batch, in the order in which its changes mention them.
+#[derive(Default)]
+struct Jobs<'a> {
+    all: Vec<JobChanges<'a>>,
+    positions: HashMap<JobId, usize>,
+    /// The position of the previous job: often the next change belongs to the same one.
+    previous: usize,
+}
+
+impl<'a> Jobs<'a> {
+    /// The position of a job, which is entered if it is new.
+    fn position(&mut self, id: JobId) -> usize {
+        if self.all.get(self.previous).is_none_or(|job| job.id != id) {
+            self.previous = *self.positions.entry(id).or_insert(self.all.len());
+            if self.previous == self.all.len() {
+                self.all.push(JobChanges::none(id));
+            }
+        }
+        self.previous
+    }
+
+    fn get(&mut self, id: JobId) -> &mut JobChanges<'a> {
+        let position = self.position(id);
+        &mut self.all[position]
+    }
+}
+
+/// Which changes of a job's own row count, each with its position in the batch.
+struct JobChanges<'a> {
+    id: JobId,
+    /// Changes before this one do not count.
+    removed: Option<usize>,
+    added: Option<(usize, &'a Arc<Job>, Timestamp)>,
+    /// The last state before the job was added.
+    early_state: Option<(usize, &'a JobState)>,
+    /// The last state.
+    state: Option<(usize, &'a JobState)>,
+}
+
+/// When the change of a row is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Before the job is added.
+    Early,
+    /// At the end.
+    Late,
+}
+
+impl<'a> JobChanges<'a> {
+    const fn none(id: JobId) -> Self {
+        Self { id, removed: None, added: None, early_state: None, state: None }
+    }
+
+    fn note_added(&mut self, at: usize, job: &'a Arc<Job>, submitted_at: Timestamp) {
+        // To add it again changes nothing.
+        if self.added.is_none() {
+            self.added = Some((at, job, submitted_at));
+            self.early_state = self.state.take();
+        }
+    }
+
+    fn note_state(&mut self, at: usize, state: &'a JobState) {
+        if self.phase(at).is_some() {
+            self.state = Some((at, state));
+        }
+    }
+
+    fn note_removed(&mut self, at: usize) {
+        *self = Self { removed: Some(at), ..Self::none(self.id) };
+    }
+
+    /// When a change at this position is written. `None`: the job that it applied to is removed.
+    fn phase(&self, at: usize) -> Option<Phase> {
+        match (self.removed, self.added) {
+            (_, Some((added, ..))) if at > added => Some(Phase::Late),
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Phase::Early),
+            (None, None) => Some(Phase::Late),
+        }
+    }
+
+    fn removal(&self) -> Option<Folded<'a>> {
+        let write = Write::RemoveJob { id: self.id };
+        self.removed.map(|change| Folded { change, write })
+    }
+
+    fn addition(&self) -> Option<Folded<'a>> {
+        let (change, job, submitted_at) = self.added?;
+        let state = self.state.map(|(_, state)| state);
+        Some(Folded { change, write: Write::AddJob { id: self.id, job, submitted_at, state } })
+    }
+
+    fn set(&self, (change, state): (usize, &'a JobState)) -> Folded<'a> {
+        Folded { change, write: Write::SetJob { id: self.id, state } }
+    }
+}
+
+/// A change of a task.
+struct TaskChange<'a> {
+    /// The position of its job in [`Jobs`].
+    job: usize,
+    index: u32,
+    /// The position of the change in the batch.
+    at: usize,
+    state: &'a Arc<TaskState>,
+}
+
+impl<'a> TaskChange<'a> {
+    fn write(&self, job: JobId) -> Folded<'a> {
+        Folded { change: self.at, write: Write::SetTask { job, index: self.index, state: self.state } }
+    }
+}

@@ -1,0 +1,98 @@
+//! Random batches, compared with the same changes one by one in the store in memory.
+
+use hub_core::action::Change;
+use hub_core::state::JobSnapshot;
+use hub_core::{JobId, JobStatus, TaskStatus};
+
+use super::Fixture;
+use super::rows::{commit, ended, id, job, job_added, job_changed, job_removed, running, task_changed, task_state};
+use super::steps::ok;
+use crate::operations::JobFilter;
+use crate::store::{MemoryStore, Store};
+
+/// Number of jobs that the changes are about.
+const JOBS: u128 = 4;
+/// Number of tasks in each.
+const TASKS: u32 = 3;
+/// Number of batches.
+const BATCHES: usize = 60;
+/// Maximum number of changes in a batch.
+const MAXIMUM_CHANGES: u64 = 12;
+
+pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture: &dyn Fixture) {
+    let (store, reference) = (fixture.open().await, MemoryStore::new());
+    let mut dice = Dice(1);
+    let mut history = Vec::new();
+    for _ in 0..BATCHES {
+        let batch: Vec<Change> = (0..dice.below(MAXIMUM_CHANGES) + 1).map(|_| change(&mut dice)).collect();
+        history.push(batch.clone());
+        for change in &batch {
+            commit(&reference, vec![change.clone()]).await;
+        }
+        commit(&*store, batch).await;
+        let (found, expected) = (contents(&*store).await, contents(&reference).await);
+        assert!(found == expected, "the store has\n{found:#?}\ninstead of\n{expected:#?}\nafter\n{history:#?}");
+    }
+}
+
+/// A change of any kind. The jobs have keys of their own.
+fn change(dice: &mut Dice) -> Change {
+    let number = u128::from(dice.below(JOBS as u64)) + 1;
+    match dice.below(10) {
+        0 | 1 => job_added(number, job(&format!("j{}", dice.below(3)), TASKS as usize, Some(&format!("k{number}")))),
+        2 => job_removed(number),
+        3 => job_changed(number, running()),
+        4 => job_changed(number, ended(JobStatus::Success)),
+        _ => {
+            let index = u32::try_from(dice.below(TASKS.into())).unwrap_or_default();
+            let mut state = task_state(TaskStatus::Running);
+            state.deaths = u32::try_from(dice.below(1000)).unwrap_or_default();
+            task_changed(number, index, state)
+        }
+    }
+}
+
+/// What a store has, in a form that can be compared.
+async fn contents(store: &dyn Store) -> Contents {
+    let mut jobs = Vec::new();
+    for number in 1..=JOBS {
+        jobs.push(ok(store.get(id(number))).await.map(whole));
+        let by_family = ok(store.find_family(id(number).family())).await;
+        let by_key = ok(store.find_key(&format!("k{number}"))).await;
+        for found in [by_family, by_key] {
+            jobs.push(found.map(whole));
+        }
+    }
+    let listed = ok(store.list(&JobFilter::default())).await.jobs;
+    let unfinished = ok(store.load_unfinished()).await;
+    Contents {
+        jobs,
+        listed: listed.iter().map(|job| (job.id, job.status)).collect(),
+        unfinished: unfinished.iter().map(|job| job.id).collect(),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents {
+    /// Each by its id, by its family and by its key.
+    jobs: Vec<Option<String>>,
+    listed: Vec<(JobId, JobStatus)>,
+    unfinished: Vec<JobId>,
+}
+
+fn whole(job: JobSnapshot) -> String {
+    format!("{} {} {:?} {:?}", job.id, job.job.source(), job.state, job.tasks)
+}
+
+/// Chance that is the same each time: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}

@@ -1,0 +1,124 @@
+//! Jobs, states and changes to put into a store.
+
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::job::{Job, Limits};
+use hub_core::state::{ErrorKind, FirstFailure, JobState, TaskError, TaskState};
+use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::store::Store;
+
+/// When every job was submitted.
+const SUBMITTED_AT: Timestamp = Timestamp::from_millis(1);
+
+/// The id of the test's job with this number.
+#[must_use]
+pub fn id(number: u128) -> JobId {
+    JobId::new(Uuid::from_u128(0x0190_b4c2_7b1a_7000_8000_0000_0000_0000 | number << 32 | 0xffff_fff0))
+}
+
+/// A job of independent tasks.
+///
+/// # Panics
+/// If there are no tasks or too many.
+#[must_use]
+pub fn job(name: &str, tasks: usize, key: Option<&str>) -> Arc<Job> {
+    let tasks: Vec<_> = (0..tasks).map(|at| json!({"name": format!("t{at}"), "task_name": "run"})).collect();
+    let mut text = json!({"name": name, "tasks": tasks});
+    if let Some(key) = key {
+        text["key"] = key.into();
+    }
+    Arc::new(Job::parse(&text.to_string(), &Limits::default()).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+/// The job with this number is added.
+#[must_use]
+pub fn job_added(number: u128, job: Arc<Job>) -> Change {
+    Change::JobAdded { id: id(number), job, submitted_at: SUBMITTED_AT }
+}
+
+/// The job with this number has this state.
+#[must_use]
+pub fn job_changed(number: u128, state: JobState) -> Change {
+    Change::JobChanged { id: id(number), state }
+}
+
+/// The job with this number is removed.
+#[must_use]
+pub fn job_removed(number: u128) -> Change {
+    Change::JobRemoved { id: id(number) }
+}
+
+/// A task of the job with this number has this state.
+#[must_use]
+pub fn task_changed(number: u128, index: u32, state: TaskState) -> Change {
+    Change::TaskChanged { job: id(number), index, state: Arc::new(state) }
+}
+
+/// The state of a job that runs.
+#[must_use]
+pub fn running() -> JobState {
+    JobState {
+        status: JobStatus::Running,
+        started_at: Some(Timestamp::from_millis(2)),
+        ..JobState::pending(SUBMITTED_AT)
+    }
+}
+
+/// The state of a job that has ended, with every field filled.
+#[must_use]
+pub fn ended(status: JobStatus) -> JobState {
+    let first_failure = Some(Arc::new(FirstFailure { task: "t0".into(), msg: "bad".into() }));
+    JobState {
+        status,
+        output: Some(Json::from(json!([1]))),
+        msg: Some("because".into()),
+        first_failure,
+        ended_at: Some(Timestamp::from_millis(9)),
+        ..running()
+    }
+}
+
+/// The state of a task, with every field filled.
+#[must_use]
+pub fn task_state(status: TaskStatus) -> TaskState {
+    let error = TaskError {
+        kind: ErrorKind::TaskFailed,
+        type_name: Some("ValueError".into()),
+        traceback: Some("File \"x\"\n".into()),
+    };
+    TaskState {
+        status,
+        issue: Some(Issue { number: 3, incarnation: u64::MAX }),
+        confirmed: true,
+        launched: true,
+        deaths: 2,
+        worker: Some("host-1".into()),
+        data: Some(Json::from(json!([1, 2]))),
+        msg: Some("no".into()),
+        error: Some(Arc::new(error)),
+        log: Some("printed".into()),
+        submitted_at: Some(Timestamp::from_millis(1)),
+        started_at: Some(Timestamp::from_millis(2)),
+        ended_at: status.is_terminal().then(|| Timestamp::from_millis(3)),
+    }
+}
+
+/// Commits the addition of a job.
+///
+/// # Panics
+/// If the store does not take it.
+pub async fn add(store: &dyn Store, number: u128, name: &str, tasks: usize) {
+    commit(store, vec![job_added(number, job(name, tasks, None))]).await;
+}
+
+/// Commits.
+///
+/// # Panics
+/// If the store does not take the changes.
+pub async fn commit(store: &dyn Store, changes: Vec<Change>) {
+    store.commit(Arc::new(changes)).await.unwrap_or_else(|error| panic!("{error}: {error:?}"));
+}

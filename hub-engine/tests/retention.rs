@@ -1,0 +1,59 @@
+//! How many finished jobs stay in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::{JobId, JobStatus};
+use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
+use hub_engine::operations::{Hub, JobFilter, Submission};
+use hub_engine::store::{MemoryStore, Store};
+use hub_engine::testing::store::rows::{add, commit, ended, job_changed};
+use hub_transport::memory::MemoryBroker;
+use serde_json::{Value, json};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn submit(hub: &dyn Hub, job: &Value) -> JobId {
+    hub.submit(Submission { text: job.to_string().into(), id: None }).await.unwrap()
+}
+
+/// Number of jobs in the store.
+async fn kept(store: &dyn Store) -> usize {
+    store.list(&JobFilter { limit: Some(1000), ..JobFilter::default() }).await.unwrap().jobs.len()
+}
+
+#[tokio::test]
+async fn never_more_than_a_tenth_above_the_number_stay_however_often_it_starts() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    for round in 0..4 {
+        let broker = MemoryBroker::new();
+        let settings = DispatcherSettings { retain_jobs: 20, ..DispatcherSettings::new("hub") };
+        let dispatcher = Dispatcher::start(broker.transport(), Arc::clone(&store), settings).await.unwrap();
+        let hub = dispatcher.hub();
+        for at in 0..18 {
+            let job = submit(&*hub, &json!({"name": format!("{round} {at}"), "tasks": [{"name": "a"}]})).await;
+            hub.cancel(job).await.unwrap();
+        }
+        let pruned = async {
+            while kept(&*store).await > 22 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, pruned).await.expect("too many jobs stay");
+        dispatcher.stop(Duration::from_secs(5)).await;
+    }
+    // At the start, too, of what another one has left there.
+    for number in 1..=30 {
+        add(&*store, number, "j", 1).await;
+        commit(&*store, vec![job_changed(number, ended(JobStatus::Success))]).await;
+    }
+    let settings = DispatcherSettings { retain_jobs: 20, ..DispatcherSettings::new("hub") };
+    let dispatcher = Dispatcher::start(MemoryBroker::new().transport(), Arc::clone(&store), settings).await.unwrap();
+    let pruned = async {
+        while kept(&*store).await > 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, pruned).await.expect("nothing is forgotten at the start");
+    dispatcher.stop(Duration::from_secs(5)).await;
+}

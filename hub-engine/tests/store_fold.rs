@@ -1,0 +1,179 @@
+//! What the changes of a batch amount to: the same as the changes one after the other, with each row written once.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use hub_core::action::Change;
+use hub_core::state::{JobState, TaskState};
+use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
+use hub_engine::store::{Write, fold};
+use hub_engine::testing::store::rows::{
+    ended, id, job, job_added, job_changed, job_removed, running, task_changed, task_state,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+
+/// Number of tasks in each job.
+const TASKS: usize = 3;
+
+/// What a store has: this is what changes mean.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rows {
+    jobs: BTreeMap<JobId, Row>,
+    /// Jobs in the order in which they were added.
+    order: Vec<JobId>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    state: JobState,
+    tasks: Vec<Arc<TaskState>>,
+}
+
+impl Rows {
+    fn add(&mut self, id: JobId, state: JobState) {
+        self.jobs.insert(id, Row { state, tasks: TaskState::all_pending(TASKS) });
+        self.order.push(id);
+    }
+
+    fn remove(&mut self, id: JobId) {
+        self.jobs.remove(&id);
+        self.order.retain(|other| *other != id);
+    }
+
+    fn set_job(&mut self, id: JobId, state: &JobState) {
+        if let Some(row) = self.jobs.get_mut(&id) {
+            row.state = state.clone();
+        }
+    }
+
+    fn set_task(&mut self, job: JobId, index: u32, state: &Arc<TaskState>) {
+        if let Some(row) = self.jobs.get_mut(&job) {
+            row.tasks[index as usize] = Arc::clone(state);
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::JobAdded { id, submitted_at, .. } if !self.jobs.contains_key(id) => {
+                self.add(*id, JobState::pending(*submitted_at));
+            }
+            Change::JobAdded { .. } => {}
+            Change::JobChanged { id, state } => self.set_job(*id, state),
+            Change::JobRemoved { id } => self.remove(*id),
+            Change::TaskChanged { job, index, state } => self.set_task(*job, *index, state),
+        }
+    }
+
+    fn write(&mut self, write: Write<'_>) {
+        match write {
+            Write::RemoveJob { id } => self.remove(id),
+            Write::AddJob { id, state, .. } if self.jobs.contains_key(&id) => {
+                state.into_iter().for_each(|state| self.set_job(id, state));
+            }
+            Write::AddJob { id, submitted_at, state, .. } => {
+                self.add(id, state.cloned().unwrap_or_else(|| JobState::pending(submitted_at)));
+            }
+            Write::SetJob { id, state } => self.set_job(id, state),
+            Write::SetTask { job, index, state } => self.set_task(job, index, state),
+        }
+    }
+}
+
+/// A state of a job that can be told apart from others.
+fn job_state(number: u64) -> JobState {
+    JobState { started_at: Some(Timestamp::from_millis(number)), ..running() }
+}
+
+fn task(number: u32) -> TaskState {
+    TaskState { deaths: number, ..task_state(TaskStatus::Running) }
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let number = 1..4_u128;
+    let change = prop_oneof![
+        2 => number.clone().prop_map(|number| job_added(number, job("j", TASKS, None))),
+        1 => number.clone().prop_map(job_removed),
+        3 => (number.clone(), 0..1000_u64).prop_map(|(number, state)| job_changed(number, job_state(state))),
+        6 => (number, 0..TASKS as u32, 0..1000_u32).prop_map(|(number, index, state)| task_changed(number, index, task(state))),
+    ];
+    prop::collection::vec(change, 0..16)
+}
+
+/// The row that a write is about.
+fn row_of(write: Write<'_>) -> (JobId, Option<u32>) {
+    match write {
+        Write::RemoveJob { id } | Write::AddJob { id, .. } | Write::SetJob { id, .. } => (id, None),
+        Write::SetTask { job, index, .. } => (job, Some(index)),
+    }
+}
+
+/// Random cases that are the same on every run. Others come with `PROPTEST_RNG_SEED=… cargo test`.
+fn config() -> Config {
+    let chosen = Config::default();
+    let rng_seed = match chosen.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(2013),
+        seed @ RngSeed::Fixed(_) => seed,
+    };
+    Config { cases: 10_000, rng_seed, failure_persistence: None, ..chosen }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn writes_have_the_effect_of_the_changes_one_after_the_other(before in changes(), batch in changes()) {
+        let mut one_by_one = Rows::default();
+        before.iter().for_each(|change| one_by_one.change(change));
+        let mut folded = one_by_one.clone();
+        batch.iter().for_each(|change| one_by_one.change(change));
+        fold(&batch).iter().for_each(|one| folded.write(one.write));
+        prop_assert_eq!(folded, one_by_one);
+    }
+
+    #[test]
+    fn each_row_is_written_once_and_every_write_comes_from_a_change_of_its_row(batch in changes()) {
+        let mut rows = HashSet::new();
+        for one in fold(&batch) {
+            let row = row_of(one.write);
+            let of_change = match &batch[one.change] {
+                Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => (*id, None),
+                Change::TaskChanged { job, index, .. } => (*job, Some(*index)),
+            };
+            prop_assert_eq!(row, of_change);
+            // A job can be removed and added again; and its state can change before it is added, as far as it is there.
+            let kind = std::mem::discriminant(&one.write);
+            prop_assert!(rows.insert((row, kind)), "{:?} is written twice", row);
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_added_and_ends_in_one_batch_is_one_write_of_its_row() {
+    let batch = [
+        job_added(1, job("j", TASKS, None)),
+        job_changed(1, running()),
+        task_changed(1, 2, task(1)),
+        task_changed(1, 0, task(2)),
+        task_changed(1, 2, task(3)),
+        job_changed(1, ended(JobStatus::Success)),
+    ];
+    let writes = fold(&batch);
+    let changes: Vec<usize> = writes.iter().map(|one| one.change).collect();
+    assert_eq!(changes, [0, 3, 4], "{writes:?}");
+    assert!(
+        matches!(writes[0].write, Write::AddJob { state: Some(state), .. } if *state == ended(JobStatus::Success)),
+        "{writes:?}"
+    );
+}
+
+#[test]
+fn of_a_job_that_is_added_and_removed_in_one_batch_the_removal_is_left() {
+    let batch =
+        [job_added(1, job("j", TASKS, None)), task_changed(1, 0, task(1)), job_removed(1), job_changed(1, running())];
+    let writes = fold(&batch);
+    assert!(
+        matches!(&writes[..], [one] if matches!(one.write, Write::RemoveJob { id: gone } if gone == id(1))),
+        "{writes:?}"
+    );
+}
