@@ -103,7 +103,7 @@ async fn jobs_run_without_each_capability() {
 
 #[tokio::test]
 async fn jobs_run_without_any_capability() {
-    runs_jobs(Capability::ALL.into_iter().fold(full(), |capabilities, off| capabilities.without(off))).await;
+    runs_jobs(Capability::ALL.into_iter().fold(full(), Capabilities::without)).await;
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_task_whose_pool_has_no_queue_waits_for_a_worker() {
 #[tokio::test]
 async fn a_queue_that_the_operators_have_not_made_is_named() {
     let broker = MemoryBroker::with_capabilities(full().without(Capability::Declares));
-    let error = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.err().expect("there is nothing yet");
+    let error = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.expect_err("there is nothing yet");
     assert!(error.to_string().contains("hub.jobs.0"), "{error}");
     let session = broker.transport().connect().await.unwrap();
     let declared = session.declare(&Names::new("hub").shared_topology()).await.unwrap_err();
