@@ -38,7 +38,7 @@ pub trait Store: Send + Sync + 'static {
     /// Where the count cannot be kept.
     async fn begin_incarnation(&self) -> Result<u64, StoreError>;
 
-    /// Makes all `changes` at once, or none of them, with the effect that they have one after the other. [`fold`] computes the
+    /// Makes all `changes` at once, or none of them, with the effect that they have one after the other. [`fold()`] computes the
     /// rows to write. Committing a batch again that was committed before changes nothing.
     ///
     /// # Errors
