@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hub_engine::store::StoreError;
 
-use super::log;
+use super::log_path::log_path;
 
 /// A cause of another kind.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -75,7 +75,7 @@ pub enum SqliteError {
 impl SqliteError {
     /// The log beside the store at `path` is damaged.
     pub(super) fn damaged_log(path: &Path, found: impl Into<Cause>) -> Self {
-        Self::DamagedLog { path: path.to_owned(), log: log::path_of(path), source: found.into() }
+        Self::DamagedLog { path: path.to_owned(), log: log_path(path), source: found.into() }
     }
 
     /// What is wrong with the file, if that is why the store fails.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::SqliteError;
-use super::log;
+use super::log_path::log_path;
 use hub_engine::store::StoreError;
 
 /// Which file it is, wherever it is moved to: device and number.
@@ -25,7 +25,7 @@ impl Identity {
     /// Notes which files are at `path`. Called while they are open.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mut files = vec![(path.to_owned(), file_id(path)?)];
-        let log = log::path_of(path);
+        let log = log_path(path);
         if let Ok(id) = file_id(&log) {
             files.push((log, id));
         }

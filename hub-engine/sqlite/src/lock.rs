@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::SqliteError;
-use super::failed;
+use super::failure::failed;
 use hub_engine::store::StoreError;
 
 /// The lock, held until it is dropped.

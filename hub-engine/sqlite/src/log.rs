@@ -5,7 +5,6 @@
 //! commits stand behind the readable part, the log was damaged afterwards. It is copied before SQLite touches it.
 //! The form of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -13,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{failed, schema};
+use super::failure::failed;
+use super::log_path::{LOG_BYTES, beside, log_path};
 use hub_engine::store::StoreError;
 
 /// Length of the log's head, in bytes.
@@ -53,27 +53,22 @@ impl Doubt {
     }
 }
 
-/// The log of the store at `path`.
-pub(super) fn path_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
-}
-
 /// Length of the log of this store, in bytes.
 pub(super) fn length(path: &Path) -> u64 {
-    std::fs::metadata(path_of(path)).map_or(0, |metadata| metadata.len())
+    std::fs::metadata(log_path(path)).map_or(0, |metadata| metadata.len())
 }
 
 /// Whether SQLite itself may have made a log so short, in bytes: it begins a large one anew, and cuts it off at the limit that it
 /// was given, or behind the first transaction where that goes beyond the limit.
 pub(super) fn is_own_cut(length: u64) -> bool {
-    let limit = u64::from(schema::LOG_BYTES);
+    let limit = u64::from(LOG_BYTES);
     length == limit || length > limit && (length - HEAD as u64).is_multiple_of((FRAME_HEAD + DEFAULT_PAGE) as u64)
 }
 
 /// Whether the log of this store has nothing where it was cut off, and something behind that.
 pub(super) fn has_hole(path: &Path, cut_at: u64) -> bool {
     let mut found = [0; FRAME_HEAD];
-    let read = File::open(path_of(path)).and_then(|file| file.read_exact_at(&mut found, cut_at));
+    let read = File::open(log_path(path)).and_then(|file| file.read_exact_at(&mut found, cut_at));
     read.is_ok() && found == [0; FRAME_HEAD]
 }
 
@@ -82,7 +77,7 @@ pub(super) fn has_hole(path: &Path, cut_at: u64) -> bool {
 /// # Errors
 /// Where it cannot be read or copied: it is not touched before it is copied.
 pub(super) fn is_damaged(path: &Path) -> Result<bool, StoreError> {
-    let log = path_of(path);
+    let log = log_path(path);
     let found = match File::open(&log) {
         Ok(file) => inspect(BufReader::new(file)).map_err(failed("read the log beside the store"))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -198,12 +193,6 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    name.into()
-}
-
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -219,7 +208,7 @@ mod tests {
         for _ in 1..commits {
             connection.execute("INSERT INTO bees VALUES ('maya')", []).unwrap();
         }
-        std::fs::read(path_of(&path)).unwrap()
+        std::fs::read(log_path(&path)).unwrap()
     }
 
     fn found(log: &[u8]) -> Option<Damage> {
@@ -252,7 +241,7 @@ mod tests {
 
     #[test]
     fn sqlite_cuts_its_log_off_at_the_limit_or_behind_a_frame() {
-        let limit = u64::from(schema::LOG_BYTES);
+        let limit = u64::from(LOG_BYTES);
         let frame = (FRAME_HEAD + DEFAULT_PAGE) as u64;
         let behind = HEAD as u64 + (limit / frame + 1) * frame;
         for (length, is_own) in

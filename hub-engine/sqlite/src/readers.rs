@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::failure::{failed, meaning};
 use super::identity::Identity;
 use super::log::Doubt;
-use super::{failed, meaning, schema};
+use super::schema;
 use hub_engine::store::StoreError;
 
 /// Idle readers, and how many are at work. Clones are the same.

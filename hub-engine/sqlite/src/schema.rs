@@ -9,7 +9,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::SqliteError;
-use super::{failed, log, meaning};
+use super::failure::{failed, meaning};
+use super::log;
+use super::log_path::{LOG_BYTES, log_path};
 use hub_engine::store::StoreError;
 
 /// What every file of SQLite's begins with.
@@ -22,8 +24,6 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of pages of 4 KiB at which the log is folded into the file.
 const CHECKPOINT_PAGES: u32 = 4000;
-/// So much of the log's file is kept for its next use, in bytes.
-pub(super) const LOG_BYTES: u32 = 64 * 1024 * 1024;
 
 /// The version that this program writes.
 const fn current_version() -> usize {
@@ -131,7 +131,7 @@ fn is_of_sqlite(path: &Path) -> bool {
 pub(super) fn blame_log(error: StoreError) -> StoreError {
     let StoreError::Unusable(cause) = error else { return error };
     match cause.downcast::<SqliteError>().map(|error| *error) {
-        Ok(SqliteError::Damaged { path, source }) if log::path_of(&path).exists() && is_whole_without_log(&path) => {
+        Ok(SqliteError::Damaged { path, source }) if log_path(&path).exists() && is_whole_without_log(&path) => {
             SqliteError::damaged_log(&path, source).into()
         }
         Ok(other) => other.into(),

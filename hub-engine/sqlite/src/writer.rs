@@ -10,11 +10,14 @@ use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use super::error::SqliteError;
+use super::failure::{failed, is_refusal, meaning};
 use super::identity::Identity;
 use super::known::{Gone, Known};
 use super::log::{self, Doubt};
+use super::log_path::log_path;
+use super::settings::SqliteSettings;
 use super::write::{self, CommitError, Serials};
-use super::{SqliteSettings, failed, is_refusal, meaning, removal, schema};
+use super::{removal, schema};
 use hub_engine::store::{Folded, StoreError, fold};
 
 /// How often the writer looks whether its files are still where they were opened.
@@ -118,10 +121,7 @@ impl Writer {
         self.look_at_log();
         // Of a log that was cut off at its beginning SQLite takes nothing.
         if self.doubt.is_there() || self.log_cut_at.is_some_and(|at| at > 0) {
-            tracing::warn!(
-                "{} is left beside the store: it may be damaged",
-                log::path_of(&self.settings.path).display()
-            );
+            tracing::warn!("{} is left beside the store: it may be damaged", log_path(&self.settings.path).display());
         } else if let Some(connection) = connection
             && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::live::LiveJob;
 use super::place::Place;
-use super::{EndedJob, Machine, sweep};
+use super::{EndedJob, Machine, remainder};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
@@ -40,7 +40,7 @@ impl Room {
 impl Machine {
     /// Fills the window of every pool that has tasks waiting.
     pub(super) fn fill_windows(&mut self, now: Now) {
-        let mut room = Room { tasks: sweep::TASKS, bytes: FILLED_BYTES };
+        let mut room = Room { tasks: remainder::TASKS, bytes: FILLED_BYTES };
         self.publish_again(&mut room, now);
         // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
         for name in self.pools.waiting() {

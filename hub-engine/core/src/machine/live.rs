@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::place::Place;
-use super::sweep::Sweep;
+use super::remainder::Remainder;
 use super::trigger::{Decision, Rule, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
@@ -19,7 +19,7 @@ pub(super) struct LiveJob {
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
     pub(super) downstream: Downstream,
-    pub(super) sweep: Sweep,
+    pub(super) sweep: Remainder,
     /// What references have found in the results of its tasks.
     values: Values,
     /// Tasks that have not ended.
@@ -129,7 +129,7 @@ impl LiveJob {
         Self {
             id,
             downstream,
-            sweep: Sweep::default(),
+            sweep: Remainder::default(),
             values: Values::default(),
             bytes: results + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
             job,

@@ -15,6 +15,7 @@ mod leases;
 mod live;
 mod place;
 mod pool;
+mod remainder;
 mod reports;
 mod requests;
 mod restore;
@@ -26,6 +27,7 @@ mod trigger;
 mod types;
 mod vanished;
 mod waiting;
+mod withdraw;
 mod workers;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -151,7 +153,7 @@ impl Machine {
             live_tasks: 0,
             live_bytes: 0,
             stale: 0,
-            effort: sweep::TASKS,
+            effort: remainder::TASKS,
             is_filling: false,
             is_held_back: false,
             unconfirmed: VecDeque::new(),
@@ -172,7 +174,7 @@ impl Machine {
         if !self.is_held_back {
             self.fill_windows(now);
         }
-        self.effort = sweep::TASKS;
+        self.effort = remainder::TASKS;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);
         } else {

@@ -12,42 +12,12 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::LiveJob;
-use super::place::{Place, withdraw};
+use super::place::Place;
+use super::remainder::{Behind, Remainder};
 use super::trigger::Decision;
+use super::withdraw::withdraw;
 use crate::action::Action;
 use crate::{JobId, TaskStatus, Timestamp};
-
-/// Maximum number of tasks that one turn looks at.
-pub(super) const TASKS: u32 = 10_000;
-
-/// What is still to be done about tasks of a job.
-#[derive(Debug, Default)]
-pub(super) struct Sweep {
-    /// Tasks that are to be skipped, since that follows from the success of the last task that they waited for.
-    skipped: Vec<u32>,
-    /// Tasks that did not succeed. What depends on them was not looked at yet.
-    behind: Vec<Behind>,
-    /// The one that is being worked on.
-    current: Option<Behind>,
-    /// The next task to cancel.
-    cancel: Option<u32>,
-}
-
-/// A task that did not succeed.
-#[derive(Debug)]
-struct Behind {
-    task: u32,
-    /// How many of those that depend on it were looked at.
-    done: usize,
-    /// The message of those that end with it. It names the task that all this began with.
-    msg: Arc<str>,
-}
-
-impl Sweep {
-    fn is_over(&self) -> bool {
-        self.skipped.is_empty() && self.behind.is_empty() && self.current.is_none() && self.cancel.is_none()
-    }
-}
 
 impl LiveJob {
     /// This task ended without success: what depends on it will be looked at.
@@ -73,7 +43,7 @@ impl LiveJob {
     /// Every task that has not ended will be cancelled.
     pub(super) fn begin_cancel(&mut self) {
         if !std::mem::replace(&mut self.cancelled, true) {
-            self.sweep = Sweep { cancel: Some(0), ..Sweep::default() };
+            self.sweep = Remainder { cancel: Some(0), ..Remainder::default() };
         }
     }
 

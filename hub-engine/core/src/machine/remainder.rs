@@ -1,0 +1,35 @@
+//! What is still to be done about tasks of a job: see [`super::sweep`].
+
+use std::sync::Arc;
+
+/// Maximum number of tasks that one turn looks at.
+pub(super) const TASKS: u32 = 10_000;
+
+/// What is still to be done about tasks of a job.
+#[derive(Debug, Default)]
+pub(super) struct Remainder {
+    /// Tasks that are to be skipped, since that follows from the success of the last task that they waited for.
+    pub(super) skipped: Vec<u32>,
+    /// Tasks that did not succeed. What depends on them was not looked at yet.
+    pub(super) behind: Vec<Behind>,
+    /// The one that is being worked on.
+    pub(super) current: Option<Behind>,
+    /// The next task to cancel.
+    pub(super) cancel: Option<u32>,
+}
+
+/// A task that did not succeed.
+#[derive(Debug)]
+pub(super) struct Behind {
+    pub(super) task: u32,
+    /// How many of those that depend on it were looked at.
+    pub(super) done: usize,
+    /// The message of those that end with it. It names the task that all this began with.
+    pub(super) msg: Arc<str>,
+}
+
+impl Remainder {
+    pub(super) fn is_over(&self) -> bool {
+        self.skipped.is_empty() && self.behind.is_empty() && self.current.is_none() && self.cancel.is_none()
+    }
+}

@@ -1,0 +1,185 @@
+//! The store itself: one thread that writes, and connections that read.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_core::JobId;
+use hub_core::action::Change;
+use hub_core::id::Family;
+use hub_core::state::{JobSnapshot, JobSummary};
+use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
+use tokio::sync::oneshot;
+
+use super::failure::{failed, meaning};
+use super::identity::Identity;
+use super::known::Known;
+use super::lock::Lock;
+use super::log::Doubt;
+use super::readers::Readers;
+use super::settings::SqliteSettings;
+use super::writer::{Order, Writer};
+use super::{filesystem, read, schema};
+
+/// How long what is being read may take to end when the store is closed.
+const READERS_END: Duration = Duration::from_secs(5);
+
+/// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
+#[derive(Debug)]
+pub struct SqliteStore {
+    orders: Option<mpsc::Sender<Order>>,
+    writing: Option<JoinHandle<()>>,
+    readers: Readers,
+    known: Known,
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    /// Opens the store, or creates it; brings a file of an older version to the current one.
+    ///
+    /// # Errors
+    /// Where another process has it open, where the file is no store or one of a newer version, and where
+    /// it cannot be read or written.
+    pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
+        let settings = SqliteSettings { path: resolve(&settings.path), ..settings };
+        let lock = Lock::take(&settings.path)?;
+        Self::start(settings, lock).map_err(schema::blame_log)
+    }
+
+    fn start(settings: SqliteSettings, lock: Lock) -> Result<Self, StoreError> {
+        let connection = schema::open_to_write(&settings.path, settings.max_bytes)?;
+        filesystem::warn_of_network(&settings.path);
+        filesystem::warn_of_hard_links(&settings.path);
+        let path: Arc<Path> = settings.path.clone().into();
+        let known = Known::read(&connection).map_err(|error| meaning("read which jobs there are", &path, error))?;
+        let identity = Identity::of(&path).map_err(failed("look at the file"))?;
+        let (orders, inbox) = mpsc::channel();
+        let doubt = Doubt::default();
+        let writer = Writer::new(settings, connection, identity.clone(), known.clone(), doubt.clone())?;
+        let writing = std::thread::Builder::new()
+            .name("hub-store".to_owned())
+            .spawn(move || writer.run(&inbox))
+            .map_err(failed("start the writer"))?;
+        Ok(Self {
+            orders: Some(orders),
+            writing: Some(writing),
+            readers: Readers::new(path, identity, doubt),
+            known,
+            _lock: lock,
+        })
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(done)).is_ok());
+        match outcome.await {
+            Ok(outcome) if sent => outcome,
+            _ => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close(READERS_END);
+        drop(self.orders.take());
+        if let Some(writing) = self.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    async fn begin_incarnation(&self) -> Result<u64, StoreError> {
+        self.order(Order::Begin).await
+    }
+
+    async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit(changes, done)).await
+    }
+
+    async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
+        self.readers.read("read the unfinished jobs", read::unfinished).await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.readers.read("read a job", move |connection| read::by_id(connection, id)).await
+    }
+
+    async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
+        self.readers.read("read a job", move |connection| read::summary(connection, id)).await
+    }
+
+    async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
+        self.readers.read("read how large a job is", move |connection| read::weight(connection, id, data)).await
+    }
+
+    async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
+        self.readers.read("read tasks of a job", move |connection| read::part(connection, id, &part)).await
+    }
+
+    async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_family(family) {
+            return Ok(None);
+        }
+        self.readers.read("look for a job by a task's id", move |connection| read::by_family(connection, family)).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError> {
+        if !self.known.may_have_key(key) {
+            return Ok(None);
+        }
+        let key = key.to_owned();
+        self.readers.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
+    }
+
+    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+        let (before, limit) = page_of(filter)?;
+        let filter = filter.clone();
+        self.readers.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+    }
+
+    async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let limit = u64::from(limit) - pruned;
+            match self.order(|done| Order::Prune { keep, limit, done }).await? {
+                0 => return Ok(pruned),
+                more => pruned += more,
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let readers = self.readers.clone();
+        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
+        // Where the writer has gone, there is nothing to close.
+        let _ = self.order(Order::Close).await;
+    }
+}
+
+/// Where the store is, or will be created, behind symbolic links: the files beside it are there, and one store has one lock.
+fn resolve(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), std::fs::read_link(path)) {
+        (Ok(path), _) => path,
+        // Such links come to an end; a circle of them is another error.
+        (Err(error), Ok(target)) if error.kind() == ErrorKind::NotFound => {
+            resolve(&path.parent().unwrap_or(path).join(target))
+        }
+        _ => path.to_owned(),
+    }
+}
