@@ -89,12 +89,15 @@ impl Events {
         self.shared.is_recording.load(Ordering::Relaxed)
     }
 
-    /// Publishes what has changed, after the commit.
-    pub(crate) fn publish(&self, notices: Vec<Notice>) {
-        if notices.is_empty() {
+    /// Publishes what has changed, after the commit. `lacks_some`: more has changed than that, and watchers have to start again.
+    pub(crate) fn publish(&self, notices: Vec<Notice>, lacks_some: bool) {
+        if !self.are_recorded() || (notices.is_empty() && !lacks_some) {
             return;
         }
         let mut ring = self.shared.ring();
+        if lacks_some {
+            ring.restart();
+        }
         if !ring.push(notices) {
             // Under the lock, as where a watcher comes.
             self.shared.is_recording.store(false, Ordering::Relaxed);
@@ -126,6 +129,12 @@ impl Watcher {
             // The sender is a part of this.
             let _ = self.published.changed().await;
         }
+    }
+
+    /// The number with which a client goes on from here.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.next.saturating_sub(1)
     }
 
     fn look(&mut self) -> Option<Seen> {
@@ -161,6 +170,13 @@ impl Shared {
 }
 
 impl Ring {
+    /// Forgets all events. One number is left out, so that watchers are told that they have missed some.
+    fn restart(&mut self) {
+        self.next += 1;
+        self.first = self.next;
+        self.batches = VecDeque::new();
+    }
+
     /// Adds events, and drops those that are too old. `false`: there has been no watcher for so long that none can go on,
     /// and nothing is to be recorded.
     fn push(&mut self, mut notices: Vec<Notice>) -> bool {
@@ -169,10 +185,7 @@ impl Ring {
         if self.watchers == 0 {
             self.unwatched = self.unwatched.saturating_sub(count);
             if self.unwatched == 0 {
-                // One number is left out, so that a watcher that comes back is told that it has missed some.
-                self.next += 1;
-                self.first = self.next;
-                self.batches = VecDeque::new();
+                self.restart();
                 return false;
             }
         }
@@ -223,9 +236,9 @@ mod tests {
         assert!(!events.are_recorded());
         let mut early = events.watch(None);
         assert!(events.are_recorded());
-        events.publish(notices(2));
+        events.publish(notices(2), false);
         let mut late = events.watch(None);
-        events.publish(notices(3));
+        events.publish(notices(3), false);
         let base = NUMBERS_PER_START;
         assert_eq!(numbers(&mut early), (base..base + 5).collect::<Vec<_>>());
         assert_eq!(numbers(&mut late), (base + 2..base + 5).collect::<Vec<_>>());
@@ -236,15 +249,15 @@ mod tests {
     fn a_slow_watcher_is_told_to_start_again_and_the_ring_stays_small() {
         let events = Events::new(0);
         let mut slow = events.watch(None);
-        (0..MAXIMUM_EVENTS / 100 + 1).for_each(|_| events.publish(notices(100)));
+        (0..MAXIMUM_EVENTS / 100 + 1).for_each(|_| events.publish(notices(100), false));
         let end = (MAXIMUM_EVENTS + 100) as u64;
         assert_eq!(slow.next().now_or_never(), Some(Seen::Reset(end - 1)));
         assert_eq!(slow.next().now_or_never(), None);
-        events.publish(notices(2 * MAXIMUM_EVENTS));
+        events.publish(notices(2 * MAXIMUM_EVENTS), false);
         let kept: usize = events.shared.ring().batches.iter().map(|batch| batch.notices.len()).sum();
         assert_eq!(kept, MAXIMUM_EVENTS);
         assert!(matches!(slow.next().now_or_never(), Some(Seen::Reset(_))));
-        events.publish(notices(1));
+        events.publish(notices(1), false);
         assert_eq!(numbers(&mut slow), [end + 2 * MAXIMUM_EVENTS as u64]);
     }
 
@@ -252,14 +265,26 @@ mod tests {
     fn without_a_watcher_nothing_is_recorded_once_none_can_go_on() {
         let events = Events::new(0);
         drop(events.watch(None));
-        events.publish(notices(5));
+        events.publish(notices(5), false);
         assert_eq!(numbers(&mut events.watch(Some(1))), [2, 3, 4], "it was away for a moment");
-        events.publish(notices(MAXIMUM_EVENTS));
+        events.publish(notices(MAXIMUM_EVENTS), false);
         assert!(!events.are_recorded() && events.shared.ring().batches.is_empty());
         let mut back = events.watch(Some(4 + MAXIMUM_EVENTS as u64));
         assert!(matches!(back.next().now_or_never(), Some(Seen::Reset(_))));
-        events.publish(notices(1));
+        events.publish(notices(1), false);
         assert_eq!(numbers(&mut back).len(), 1);
+    }
+
+    #[test]
+    fn watchers_start_again_where_not_every_change_was_recorded() {
+        let events = Events::new(0);
+        events.publish(Vec::new(), true);
+        let mut watcher = events.watch(None);
+        assert_eq!(watcher.next().now_or_never(), None, "nothing was recorded before it came");
+        events.publish(notices(2), true);
+        assert_eq!(watcher.next().now_or_never(), Some(Seen::Reset(2)));
+        events.publish(notices(1), false);
+        assert_eq!(numbers(&mut watcher), [3]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ from hub.modules import BrokenModule, Modules, NoSuchModule
 from hub.result import encode
 from hub.surroundings import Surroundings
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 # The answer where describing a failure fails.
 NO_WORDS = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed; the error could not be described"}
 
@@ -251,6 +252,23 @@ def documentation(task):
         return None
 
 
+def keep_bytecode():
+    """Leaves the bytecode of Hub's own modules beside them: later processes import them in less than half the time."""
+    if sys.pycache_prefix is not None:
+        # It would be elsewhere, and stay there.
+        return
+    import py_compile
+
+    try:
+        for directory in (HERE, os.path.join(HERE, "lib")):
+            for name in os.listdir(directory):
+                if name.endswith(".py"):
+                    py_compile.compile(os.path.join(directory, name), quiet=2)
+    except OSError:
+        # There is no room for it.
+        pass
+
+
 def scan(talk, settings, names):
     """Imports one module after the other and says what each has. The name goes first, so that a module
     that ends or hangs this process is known by it. The last line says that all is said: the worker does
@@ -299,6 +317,7 @@ def main():
     stream = output.Routed if is_for_coroutines else output.io.TextIOWrapper
     capture = output.Capture(settings["output"], settings["log_limit"], stream)
     if "scan" in settings:
+        keep_bytecode()
         scan(talk, settings, settings["scan"])
         return
     try:

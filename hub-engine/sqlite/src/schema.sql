@@ -43,7 +43,7 @@ CREATE TABLE tasks (
     job INTEGER NOT NULL REFERENCES jobs (serial),
     position INTEGER NOT NULL,
     status TEXT NOT NULL,
-    issue INTEGER,
+    attempt INTEGER,
     incarnation INTEGER,
     -- Whether the broker has confirmed that it holds this issue.
     confirmed INTEGER NOT NULL,
@@ -77,7 +77,7 @@ SELECT
         + (instr('0123456789abcdef', substr(jobs.id, 36, 1)) - 1)
         + tasks.position + 1) & 0xffffffff) AS id,
     json_extract(documents.document, '$.tasks[' || tasks.position || '].name') AS name,
-    tasks.status, tasks.issue, tasks.worker, tasks.deaths,
+    tasks.status, tasks.attempt, tasks.worker, tasks.deaths,
     datetime(tasks.submitted_at / 1000, 'unixepoch') AS submitted,
     datetime(tasks.started_at / 1000, 'unixepoch') AS started,
     datetime(tasks.ended_at / 1000, 'unixepoch') AS ended,

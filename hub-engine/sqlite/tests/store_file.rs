@@ -105,6 +105,28 @@ async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(version, 99);
 }
 
+#[tokio::test]
+async fn a_store_of_an_older_version_is_brought_to_the_current_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    add(&store, 1, "j", 2).await;
+    commit(&store, vec![task_changed(1, 1, task_state(TaskStatus::Running))]).await;
+    let before = store.load_unfinished().await.unwrap();
+    store.close().await;
+    drop(store);
+    // In version 1 the column of the issue had another name.
+    let shell = Connection::open(file(directory.path())).unwrap();
+    shell.execute_batch("ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;").unwrap();
+    drop(shell);
+    let opened = open(directory.path());
+    let after = opened.load_unfinished().await.unwrap();
+    assert!(after[0].tasks[1].issue.is_some());
+    assert_eq!(after[0].tasks, before[0].tasks);
+    let shell = Connection::open(file(directory.path())).unwrap();
+    let listed: i64 = shell.query_row("SELECT count(issue) FROM task_list", [], |row| row.get(0)).unwrap();
+    assert_eq!(listed, 1);
+}
+
 #[test]
 fn files_that_are_no_stores_are_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -40,8 +40,10 @@ pub(super) struct Batch {
     pub(super) answers: Vec<Answer>,
     /// The same where nobody is in a hurry.
     pub(super) idle_answers: Vec<Answer>,
-    /// What changed, for watchers; nothing where none are there.
+    /// What changed, for watchers; empty if there are none.
     pub(super) notices: Vec<Notice>,
+    /// Not everything that changed is in `notices`: watchers have to start again.
+    pub(super) lacks_notices: bool,
     /// Jobs that ended, and how, where somebody waits for them.
     pub(super) ended: Vec<(JobId, Option<EndedJob>)>,
     /// When it is to be committed, if nobody waits for it before.
@@ -118,7 +120,7 @@ impl Batch {
                 Action::Stop(issue) => effects.stops.push(issue),
                 Action::Probe { pool } => effects.probes.push(pool),
                 Action::Notify(notice) if is_watched => self.notices.push(notice),
-                Action::Notify(_) => {}
+                Action::Notify(_) => self.lacks_notices = true,
             }
         }
         effects

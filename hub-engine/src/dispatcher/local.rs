@@ -120,7 +120,7 @@ impl LocalHub {
         let (part, _hold) = self.stored_part(id, part, weight).await?;
         match part.job.tasks.get(index as usize) {
             None => Err(unknown()),
-            Some(task) if task.status == status && task.data == update.data => Ok(()),
+            Some(task) if task.status == status && task.data == update.task_data() => Ok(()),
             Some(task) => Err(RequestError::new(
                 RequestErrorKind::Conflict,
                 format!("task {} has ended already ({}): finished tasks do not change", update.id, task.status),

@@ -43,7 +43,7 @@ impl LocalHub {
         self.outcome(admission).await
     }
 
-    /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, so long at most.
+    /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, for at most this time.
     ///
     /// # Errors
     /// Those of [`super::intake::Intake::check`].

@@ -26,7 +26,7 @@ impl Api {
         Self { hub, settings: Arc::new(settings), only_here, bodies, shutdown }
     }
 
-    /// Has the Hub carry out a request, and answers.
+    /// Carries out a request and builds the HTTP response.
     pub(super) async fn ask(&self, request: Request) -> Reply {
         Ok(answer(self.call(request).await.map_err(Refused::from)?))
     }

@@ -67,7 +67,8 @@ impl Stream {
                     }
                 }
                 // The first one comes at once: the client sees that it is connected.
-                _ = self.comments.tick() => return Some(":\n\n".to_owned()),
+                // A client that reconnects goes on from there, also where it has seen no event yet.
+                _ = self.comments.tick() => return Some(format!(":\nid: {}\n\n", self.watcher.last())),
             }
         }
     }

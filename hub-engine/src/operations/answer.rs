@@ -80,7 +80,7 @@ impl Answer {
         })
     }
 
-    /// The refusal of a Hub that answers another request than was asked.
+    /// The refusal of a Hub that the answer does not match the request.
     pub(crate) fn unexpected() -> RequestError {
         RequestError::new(RequestErrorKind::Internal, "the Hub has answered another request than was asked")
     }

@@ -34,6 +34,15 @@ pub enum UpdateStatus {
 }
 
 impl ResultUpdate {
+    /// The data of the task: `null` where a success has none, and none of a failure.
+    #[must_use]
+    pub fn task_data(&self) -> Option<Json> {
+        match self.status {
+            UpdateStatus::Success => Some(self.data.clone().unwrap_or_else(Json::null)),
+            UpdateStatus::Failed => None,
+        }
+    }
+
     /// What the machine takes of it.
     #[must_use]
     pub fn to_update(&self) -> Update {

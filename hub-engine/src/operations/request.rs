@@ -141,7 +141,7 @@ impl Request {
     }
 }
 
-#[allow(clippy::ref_option, reason = "serde hands it over so")]
+#[allow(clippy::ref_option, reason = "serde passes a reference")]
 fn millis<S: Serializer>(wait: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     let millis = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     millis.serialize(serializer)

@@ -124,17 +124,12 @@ enum Status {
     Exhausted,
 }
 
-/// How a child begins. It leaves the bytecode of Hub's own modules for the next one, which starts in less than half the
-/// processor time with it. Task modules leave none.
-const START: &str = "import sys; sys.path[0] = sys.argv.pop(1); sys.dont_write_bytecode = False; \
-                     from hub.child import main; sys.dont_write_bytecode = True; main()";
-
 /// The command that starts a child.
 pub(super) fn python(interpreter: &Path, sdk: &Sdk, settings: &ChildSettings<'_>) -> Command {
     let mut command = environment::command(interpreter);
     command
         .arg("-c")
-        .arg(START)
+        .arg("import sys; sys.path[0] = sys.argv.pop(1); from hub.child import main; main()")
         .arg(sdk.path())
         .arg(serde_json::to_string(settings).unwrap_or_default())
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -103,7 +103,7 @@ impl Job {
 impl Task {
     fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>) -> Self {
         let name = task["name"].as_str().expect("a task has a name");
-        let module = task["task_name"].as_str().filter(|module| !module.is_empty()).unwrap_or(name);
+        let module = task["task_name"].as_str().unwrap_or(name);
         let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
         let (args, kwargs) = (or(&task["args"], json!([])), or(&task["kwargs"], json!({})));
         let position_of = |name: &str| *positions.get(name).unwrap_or_else(|| panic!("no task {name:?}"));
@@ -142,7 +142,7 @@ mod tests {
         let job = Job::of(&json!({"name": "j", "tasks": [
             {"name": "late", "task_name": "m", "args": [{"_a.data": ["_b.data.0"]}, "_c.id", "__d.data"],
              "kwargs": {"k": "_e.status"}, "depends": ["f"]},
-            {"name": "a"}, {"name": "b", "task_name": ""}, {"name": "c"}, {"name": "d"}, {"name": "e", "args": null},
+            {"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e", "args": null},
             {"name": "f", "args": ["_late.name", "_e.error"]}]}));
         let names = |name: &str| -> Vec<&str> {
             job.task(name).upstream.iter().map(|position| &*job.tasks()[*position].name).collect()

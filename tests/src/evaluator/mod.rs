@@ -5,7 +5,7 @@
 //!
 //! What a job alone does not tell is a [`Scenario`]: what the modules return, and which ids the Hub has given to the tasks.
 //!
-//! [`evaluate`] leads each task through gates, in this order. Each gate lets the task pass or ends it. A feature of the job format is
+//! [`evaluate()`] leads each task through gates, in this order. Each gate lets the task pass or ends it. A feature of the job format is
 //! added as a gate, or within one of them:
 //!
 //! | gate | file | ends a task as |

@@ -185,7 +185,7 @@ impl Driver {
 
     pub(super) fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
-        self.events.publish(batch.notices);
+        self.events.publish(batch.notices, batch.lacks_notices);
         batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {

@@ -40,6 +40,9 @@ impl Driver {
                 ended.replace_state(|state| failed(state, &msg));
             }
         }
+        // They say what is not kept.
+        batch.notices.clear();
+        batch.lacks_notices = true;
         self.committing = Some(batch);
         self.commit_changes(number, Arc::new(changes));
     }
