@@ -120,7 +120,7 @@ async fn a_dispatcher_that_cannot_keep_another_out_does_not_start_unless_it_is_t
     dispatcher.stop(GRACE).await;
 }
 
-/// A task that its broker delivers too often ends, whoever counts.
+/// A task that is delivered too often ends, whether the broker or the worker counts.
 #[tokio::test]
 async fn a_task_that_is_delivered_too_often_is_given_up() {
     let off = [Capability::DeadLetters, Capability::LimitsDeliveries];

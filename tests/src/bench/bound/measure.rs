@@ -16,12 +16,12 @@ pub(in crate::bench) struct Bound {
     pub(in crate::bench) round_trip: Duration,
 }
 
-/// Has so many messages answered, as many at a time as the broker carries.
+/// Measures `count` echoes, as many at a time as the broker carries.
 pub(in crate::bench) fn echoes_per_second(runtime: &Runtime, address: &str, count: usize) -> f64 {
     runtime.block_on(echo::rate(address, count)).expect("the broker takes and gives messages")
 }
 
-/// Has so many messages answered one at a time.
+/// Measures `count` echoes, one at a time.
 pub(in crate::bench) fn round_trip(runtime: &Runtime, address: &str, count: usize) -> Duration {
     runtime.block_on(median(address, count)).expect("the broker takes and gives messages")
 }
