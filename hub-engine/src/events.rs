@@ -1,14 +1,16 @@
 //! What has changed, for watchers in the dispatcher's process.
 //!
 //! The dispatcher publishes the events of a batch after its commit, and never waits for a watcher. The latest 10,000 are
-//! kept in a ring; a watcher that falls behind them is told to start again. Without a watcher nothing is recorded.
+//! kept in a ring; a watcher that falls behind them is told to start again. Without a watcher nothing is recorded. Watchers
+//! share the batches, and the text of each, which the first of them that needs it writes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use hub_core::action::Notice;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 /// Maximum number of events in the ring. It is also the number of events that are still recorded after the last watcher has
 /// gone, so that one that reconnects goes on where it was.
@@ -16,20 +18,11 @@ const MAXIMUM_EVENTS: usize = 10_000;
 /// Number of numbers for each start of a dispatcher, so that none is used twice.
 const NUMBERS_PER_START: u64 = 1 << 40;
 
-/// A change of a job or a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Its place among all events: later ones have higher numbers.
-    pub number: u64,
-    /// What has changed.
-    pub notice: Notice,
-}
-
 /// What a watcher sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// These events, in their order.
-    Events(Vec<Event>),
+    /// The events of this batch from the one with this number on.
+    Events(Arc<Batch>, u64),
     /// Events were missed: read anew what is watched. The following events have higher numbers than this.
     Reset(u64),
 }
@@ -68,11 +61,21 @@ struct Ring {
     unwatched: usize,
 }
 
-/// Events that were published together.
-#[derive(Debug)]
-struct Batch {
+/// Changes of jobs and tasks that were published together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Batch {
     first: u64,
     notices: Vec<Notice>,
+    /// The events as text, once a watcher has needed it.
+    pub(crate) text: OnceCell<Text>,
+}
+
+/// The events of a batch as text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) bytes: Bytes,
+    /// Where each event ends.
+    pub(crate) ends: Vec<usize>,
 }
 
 impl Events {
@@ -147,10 +150,8 @@ impl Watcher {
             let at = ring.batches.partition_point(|batch| batch.end() <= self.next);
             Arc::clone(ring.batches.get(at)?)
         };
-        let events = (batch.first..).zip(&batch.notices).skip_while(|(number, _)| *number < self.next);
-        let events = events.map(|(number, notice)| Event { number, notice: notice.clone() }).collect();
-        self.next = batch.end();
-        Some(Seen::Events(events))
+        let from = std::mem::replace(&mut self.next, batch.end());
+        Some(Seen::Events(batch, from))
     }
 }
 
@@ -191,7 +192,7 @@ impl Ring {
         }
         let excess = count.saturating_sub(MAXIMUM_EVENTS);
         notices.drain(..excess);
-        self.batches.push_back(Arc::new(Batch { first: first + excess as u64, notices }));
+        self.batches.push_back(Arc::new(Batch { first: first + excess as u64, notices, text: OnceCell::new() }));
         let oldest = self.next.saturating_sub(MAXIMUM_EVENTS as u64);
         while self.batches.pop_front_if(|batch| batch.end() <= oldest).is_some() {}
         self.first = self.batches.front().map_or(self.next, |batch| batch.first);
@@ -200,6 +201,11 @@ impl Ring {
 }
 
 impl Batch {
+    /// The events, each with its number: later ones have higher numbers.
+    pub fn events(&self) -> impl Iterator<Item = (u64, &Notice)> {
+        (self.first..).zip(&self.notices)
+    }
+
     const fn end(&self) -> u64 {
         self.first + self.notices.len() as u64
     }
@@ -223,7 +229,9 @@ mod tests {
         let mut numbers = Vec::new();
         while let Some(seen) = watcher.next().now_or_never() {
             match seen {
-                Seen::Events(events) => numbers.extend(events.iter().map(|event| event.number)),
+                Seen::Events(batch, from) => {
+                    numbers.extend(batch.events().map(|(number, _)| number).filter(|number| *number >= from));
+                }
                 Seen::Reset(number) => panic!("reset at {number}"),
             }
         }

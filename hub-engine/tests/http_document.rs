@@ -2,6 +2,7 @@
 
 mod http_support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,4 +211,36 @@ async fn a_real_dispatcher_answers_as_described() {
     ask("get", "/api/v1/health/ready", "/api/v1/health/ready", "", 200).await;
     served.stop().await;
     dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+/// The names of the parameters of an operation that are in `place`.
+fn parameters<'a>(operation: &'a Value, place: &str) -> BTreeSet<&'a str> {
+    let declared = operation["parameters"].as_array().unwrap();
+    declared.iter().filter(|one| one["in"] == place).map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_document_has_the_parameters_and_headers_that_are_read() {
+    let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
+    let document = read_document(&served).await;
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        for (method, operation) in operations.as_object().unwrap() {
+            let here = served.url(&path.replace("{id}", &http_support::some_id().to_string()));
+            let ask = |here: &str| client().request(method.to_ascii_uppercase().parse().unwrap(), here);
+            let (_, refused) = answer(ask(&format!("{here}?nonsense=1"))).await;
+            let known = refused["message"].as_str().and_then(|message| message.split_once("known here are "));
+            let known = known.map(|(_, known)| known.split(", ").collect()).unwrap_or_default();
+            assert_eq!(parameters(operation, "query"), known, "{method} {path}");
+            let mut read = BTreeSet::new();
+            for header in ["Idempotency-Key", "Last-Event-ID"] {
+                let (_, refused) = answer(ask(&here).header(header, "nonsense")).await;
+                if refused["message"].as_str().is_some_and(|message| message.starts_with(header)) {
+                    read.insert(header);
+                }
+            }
+            assert_eq!(parameters(operation, "header"), read, "{method} {path}");
+        }
+    }
+    served.stop().await;
 }

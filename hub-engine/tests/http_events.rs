@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http_support::{DEADLINE, Served, answer, client};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
-use hub_engine::http::HttpSettings;
+use hub_engine::http::{HttpLimits, HttpSettings};
 use hub_engine::operations::Submission;
 use hub_engine::runner::{FunctionRunner, Outcome};
 use hub_engine::store::MemoryStore;
@@ -90,6 +90,10 @@ struct Whole {
 
 impl Whole {
     async fn start() -> Self {
+        Self::start_with(HttpLimits::default()).await
+    }
+
+    async fn start_with(limits: HttpLimits) -> Self {
         let broker = MemoryBroker::new();
         let settings = DispatcherSettings::new("hub");
         let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
@@ -98,7 +102,7 @@ impl Whole {
         let worker = Worker::start(broker.transport(), Arc::new(runner), WorkerSettings::new("hub", 2));
         dispatcher.ready().await;
         worker.ready().await;
-        let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;
+        let served = Served::start(dispatcher.hub(), HttpSettings { limits, ..HttpSettings::default() }).await;
         Self { dispatcher, worker, served }
     }
 
@@ -156,5 +160,41 @@ async fn a_watcher_of_one_job_sees_no_other() {
         let request = client().get(whole.served.url(path)).header("last-event-id", after);
         assert_eq!(answer(request).await.0, 400, "{path} {after}");
     }
+    whole.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_beyond_the_limit_is_refused_until_another_one_has_ended() {
+    let whole = Whole::start_with(HttpLimits { event_streams: 2, ..HttpLimits::default() }).await;
+    let _one = Stream::open(&whole.served, "/api/v1/events", None).await;
+    let other = Stream::open(&whole.served, "/api/v1/events", None).await;
+    let ask = async || client().get(whole.served.url("/api/v1/events")).send().await.unwrap();
+    let refused = ask().await;
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"2".parse().unwrap()));
+    assert!(refused.text().await.unwrap().contains("2 event streams"));
+    drop(other);
+    let accepted = async { while ask().await.status() != 200 {} };
+    tokio::time::timeout(DEADLINE, accepted).await.expect("an ended stream keeps its place");
+    whole.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_makes_room_for_another_connection_ends_properly() {
+    let whole =
+        Whole::start_with(HttpLimits { connections: 1, connections_per_peer: 1, reserve: 1, ..HttpLimits::default() })
+            .await;
+    let stream = Stream::open(&whole.served, "/api/v1/events", None).await;
+    let (status, _) = answer(client().get(whole.served.url("/api/v1/workers"))).await;
+    assert_eq!(status, 200);
+    // An answer without its last chunk would be an error.
+    let last = tokio::time::timeout(DEADLINE, stream.answer.text()).await.expect("the stream stays").unwrap();
+    let fields: Vec<&str> = last.trim_end().rsplit("\n\n").next().unwrap().lines().collect();
+    let [comment, "retry: 2000", id] = fields[..] else { panic!("{last:?}") };
+    assert!(comment.starts_with(':'), "{last:?}");
+    let seen = id.strip_prefix("id: ").unwrap().parse().unwrap();
+
+    let id = whole.submit("meanwhile").await;
+    let mut again = Stream::open(&whole.served, "/api/v1/events", Some(seen)).await;
+    assert_eq!(again.until_end_of(&id).await[0].1, "job meanwhile PENDING", "nothing is missed");
     whole.stop().await;
 }

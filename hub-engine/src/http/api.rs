@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Refused, Reply, answer};
@@ -17,13 +18,16 @@ pub(super) struct Api {
     /// Whether only programs of this machine can connect.
     pub(super) only_here: bool,
     pub(super) bodies: Bodies,
+    /// Places for event streams.
+    pub(super) event_streams: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
 }
 
 impl Api {
     pub(super) fn new(hub: Arc<dyn Hub>, settings: HttpSettings, only_here: bool, shutdown: CancellationToken) -> Self {
         let bodies = Bodies::new(settings.max_open_bytes.max(settings.max_body_bytes));
-        Self { hub, settings: Arc::new(settings), only_here, bodies, shutdown }
+        let event_streams = Arc::new(Semaphore::new(settings.limits.event_streams.min(Semaphore::MAX_PERMITS)));
+        Self { hub, settings: Arc::new(settings), only_here, bodies, event_streams, shutdown }
     }
 
     /// Carries out a request and builds the HTTP response.

@@ -31,6 +31,8 @@ pub struct HttpLimits {
     pub reserve: usize,
     /// Number of further connections that may wait for room in the reserve.
     pub waiting: usize,
+    /// Maximum number of event streams that are open at a time. Each of them occupies a connection.
+    pub event_streams: usize,
     /// Maximum time that an answer may wait for its reader. Each 8 KiB taken gives a second of it back.
     pub write_patience: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for HttpLimits {
             connections_per_peer: 512,
             reserve: 64,
             waiting: 256,
+            event_streams: 128,
             write_patience: Duration::from_secs(30),
         }
     }
@@ -85,6 +88,10 @@ pub(super) struct Activity {
     /// A request has come.
     has_begun: AtomicBool,
 }
+
+/// Cancelled when the connection of a request makes room for another one. An answer without an end of its own ends then.
+#[derive(Clone, Debug)]
+pub(super) struct Displaced(pub(super) CancellationToken);
 
 /// A connection that is counted, until this is dropped.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ fn operations() -> Vec<Operation> {
             method: "post",
             parameters: vec![
                 in_query("id", "The id it shall have. The same job under the same id again changes nothing.", uuid()),
-                json!({"name": "Idempotency-Key", "in": "header", "description": "Another way to give the id.", "schema": uuid()}),
+                in_header("Idempotency-Key", "Another way to give the id.", uuid()),
                 wait(),
             ],
             body: Some("Job"),
@@ -155,13 +155,19 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
-            parameters: vec![in_query("job", "Only events of this job.", uuid())],
-            refusals: &["400", "404"],
+            parameters: vec![
+                in_query("job", "Only events of this job.", uuid()),
+                in_header(
+                    "Last-Event-ID",
+                    "Go on after the event with this number.",
+                    json!({"type": "integer", "minimum": 0}),
+                ),
+            ],
+            refusals: &["400", "404", "503"],
             ..get(
                 "/api/v1/events",
                 "watchEvents",
-                "Streams changes of jobs and tasks as server-sent events (job, task; reset where some were missed). Goes \
-                    on after Last-Event-ID.",
+                "Streams changes of jobs and tasks as server-sent events (job, task; reset where some were missed).",
                 text(),
             )
         },
@@ -236,6 +242,7 @@ fn meaning(status: &str) -> &'static str {
         "408" => "The body did not arrive in time.",
         "409" => "Its state does not allow this, or the id or key is taken.",
         "413" => "Larger than a limit.",
+        "503" => "The maximum number of streams is open: try again (Retry-After).",
         "422" => "The job breaks the format: see \"problems\".",
         _ => "The request is wrong.",
     }
@@ -274,4 +281,8 @@ fn tasks() -> Value {
 
 fn in_query(name: &str, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "schema": schema})
+}
+
+fn in_header(name: &str, description: &str, schema: Value) -> Value {
+    json!({"name": name, "in": "header", "description": description, "schema": schema})
 }

@@ -28,7 +28,7 @@ use crate::operations::{
 /// How long an answer may be held back until a job ends.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A header that says the same as the parameter `id`.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// A route: where, and who answers.
 pub(super) struct Route {
@@ -145,7 +145,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     // The header's draft has it in quotes; most programs leave them away.
     let text = value.to_str().unwrap_or_default().trim_matches('"');
-    parse("Idempotency-Key", text).map(Some)
+    parse(IDEMPOTENCY_KEY, text).map(Some)
 }
 
 async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Reply {

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::Refused;
 use super::api::Api;
-use super::connections::{Activity, ConnectionSlot, Connections};
+use super::connections::{Activity, ConnectionSlot, Connections, Displaced};
 use super::routes;
 use super::settings::HttpSettings;
 use super::stream::Watched;
@@ -168,8 +168,9 @@ async fn answer(
     let answer = if displaced.is_cancelled() && !request.uri().path().starts_with(HEALTH) {
         Ok(busy())
     } else {
-        let request = request
+        let mut request = request
             .map(|body| Body::new(Upload { body, activity: Arc::clone(activity), displaced: displaced.clone() }));
+        request.extensions_mut().insert(Displaced(displaced.clone()));
         tokio::select! {
             // The router first: what the other looks at is how the router stands now.
             biased;

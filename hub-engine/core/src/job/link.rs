@@ -39,7 +39,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     report_cycles(&mut reader.report, &tasks, &drafts);
     Some(Job {
         source: text.into(),
-        name: draft.name?.into_owned(),
+        name: draft.name?.into(),
         key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
         tasks,

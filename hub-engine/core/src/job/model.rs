@@ -13,7 +13,7 @@ pub const DEFAULT_POOL: &str = "default";
 #[derive(Debug)]
 pub struct Job {
     pub(super) source: Arc<str>,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
     pub(super) tasks: Vec<Task>,
@@ -52,6 +52,11 @@ impl Job {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name, to be shared.
+    pub(crate) const fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 

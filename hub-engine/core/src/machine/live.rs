@@ -301,7 +301,11 @@ impl LiveJob {
         assert!(current.may_become(next), "{:?} cannot go from {current} to {next}", self.id);
         self.state.status = next;
         self.persist_job(actions);
-        actions.push(Action::Notify(Notice::Job { id: self.id, name: self.job.name().into(), status: next }));
+        actions.push(Action::Notify(Notice::Job {
+            id: self.id,
+            name: Arc::clone(self.job.shared_name()),
+            status: next,
+        }));
     }
 
     /// Fills one of the job's templates from the tasks as they stand, with `limit` bytes at most. The tasks that it

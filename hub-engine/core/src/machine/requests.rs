@@ -24,7 +24,11 @@ impl Machine {
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
         self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
-        self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
+        self.actions.push(Action::Notify(Notice::Job {
+            id,
+            name: Arc::clone(job.shared_name()),
+            status: JobStatus::Pending,
+        }));
         let live = LiveJob::new(id, job, now.wall);
         let ready: Vec<u32> = live
             .tasks
