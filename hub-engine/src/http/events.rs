@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_is_written_once_for_all_streams_that_need_it() {
-        let job = |number| JobId::new(Uuid::from_u128(number << 64));
+        let job = |number: u128| JobId::new(Uuid::from_u128(number << 64));
         let of = |number, status| Notice::Job { id: job(number), name: "j".into(), status };
         let events = Events::new(0);
         let [mut one, mut other, mut narrow, mut foreign] = std::array::from_fn(|_| events.watch(None));
