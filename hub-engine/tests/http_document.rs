@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_support::{DEADLINE, FakeHub, Served, answer, client};
+use hub_core::record::View;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::RequestErrorKind;
@@ -62,7 +63,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
         for (key, inner) in object {
             match properties.get(key) {
                 Some(schema) => differences(document, schema, inner, &format!("{at}.{key}"), found),
-                None if key.starts_with("x-") || matches!(key.as_str(), "meta" | "key" | "priority" | "pool") => {}
+                None if key.starts_with("x-") => {}
                 None => found.push(format!("{at}: {key} is not described")),
             }
         }
@@ -132,6 +133,21 @@ async fn the_document_is_whole() {
     served.stop().await;
 }
 
+/// A new key of the job format is shown in records, can be asked for, and is described.
+#[tokio::test]
+async fn records_describe_every_key_of_the_format() {
+    let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
+    let schemas = &read_document(&served).await["components"]["schemas"];
+    for (object, record) in [("Job", "JobRecord"), ("Task", "TaskRecord")] {
+        let keys = schemas[object]["properties"].as_object().unwrap().keys();
+        for key in keys.filter(|key| *key != "$schema") {
+            assert!(View::whole().with_fields(key).check().is_ok(), "the key {key} of {object} is no field of records");
+            assert!(schemas[record]["properties"].get(key).is_some(), "{record} does not describe {key}");
+        }
+    }
+    served.stop().await;
+}
+
 #[tokio::test]
 async fn answers_are_as_described() {
     let hub = Arc::new(FakeHub::default());
@@ -175,8 +191,11 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "key": "once", "x-own": 2,
-        "tasks": [{"name": "a", "args": [1], "priority": 3}, {"name": "b", "args": ["_a.data"], "kwargs": {"k": 1}}],
+        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "x-own": 2,
+        "tasks": [
+            {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
+            {"name": "b", "args": ["_a.data"], "kwargs": {"k": 1}}
+        ],
         "output": ["_b.data"]
     });
     let submitted = ask("post", "/api/v1/jobs", "/api/v1/jobs", &job.to_string(), 201).await;
