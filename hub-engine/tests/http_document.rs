@@ -86,6 +86,17 @@ fn check(document: &Value, method: &str, path: &str, status: u16, value: &Value)
     assert!(found.is_empty(), "{method} {path} {status}: {found:#?}\n{value:#}");
 }
 
+/// Every key of this object of the job format is in one of `written`, shown in its record, and accepted in `fields`.
+fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Value]) {
+    let keys = document["components"]["schemas"][object]["properties"].as_object().unwrap().keys();
+    for key in keys.filter(|key| *key != "$schema") {
+        let at = written.iter().position(|written| written.get(key).is_some());
+        let at = at.unwrap_or_else(|| panic!("the job of this test does not have the key {key} of {object}"));
+        assert!(records[at].get(key).is_some(), "records do not show the key {key} of {object}");
+        assert!(View::whole().with_fields(key).check().is_ok(), "fields does not accept the key {key} of {object}");
+    }
+}
+
 /// Every `$ref` of the document.
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
@@ -130,21 +141,6 @@ async fn the_document_is_whole() {
     let all = ids.len();
     ids.dedup();
     assert_eq!(ids.len(), all, "an operation's id stands twice");
-    served.stop().await;
-}
-
-/// A new key of the job format is shown in records, can be asked for, and is described.
-#[tokio::test]
-async fn records_describe_every_key_of_the_format() {
-    let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
-    let schemas = &read_document(&served).await["components"]["schemas"];
-    for (object, record) in [("Job", "JobRecord"), ("Task", "TaskRecord")] {
-        let keys = schemas[object]["properties"].as_object().unwrap().keys();
-        for key in keys.filter(|key| *key != "$schema") {
-            assert!(View::whole().with_fields(key).check().is_ok(), "the key {key} of {object} is no field of records");
-            assert!(schemas[record]["properties"].get(key).is_some(), "{record} does not describe {key}");
-        }
-    }
     served.stop().await;
 }
 
@@ -194,7 +190,7 @@ async fn a_real_dispatcher_answers_as_described() {
         "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "x-own": 2,
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
-            {"name": "b", "args": ["_a.data"], "kwargs": {"k": 1}}
+            {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"]}
         ],
         "output": ["_b.data"]
     });
@@ -205,6 +201,8 @@ async fn a_real_dispatcher_answers_as_described() {
     let here = format!("/api/v1/jobs/{id}");
     let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
     assert_eq!((&record["meta"]["mine"], &record["x-own"]), (&json!(1), &json!(2)));
+    check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
+    check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
 
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"name": "j", "taks": []}"#, 422).await;
     assert!(refused["problems"].as_array().unwrap().len() >= 2, "{refused:#}");
