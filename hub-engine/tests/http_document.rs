@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_support::{DEADLINE, FakeHub, Served, answer, client};
+use hub_core::record::View;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::RequestErrorKind;
@@ -63,7 +64,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
         for (key, inner) in object {
             match properties.get(key) {
                 Some(schema) => differences(document, schema, inner, &format!("{at}.{key}"), found),
-                None if key.starts_with("x-") || matches!(key.as_str(), "meta" | "key" | "priority" | "pool") => {}
+                None if key.starts_with("x-") => {}
                 None => found.push(format!("{at}: {key} is not described")),
             }
         }
@@ -84,6 +85,17 @@ fn check(document: &Value, method: &str, path: &str, status: u16, value: &Value)
     let mut found = Vec::new();
     differences(document, schema, value, "$", &mut found);
     assert!(found.is_empty(), "{method} {path} {status}: {found:#?}\n{value:#}");
+}
+
+/// Every key of this object of the job format is in one of `written`, shown in its record, and accepted in `fields`.
+fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Value]) {
+    let keys = document["components"]["schemas"][object]["properties"].as_object().unwrap().keys();
+    for key in keys.filter(|key| *key != "$schema") {
+        let at = written.iter().position(|written| written.get(key).is_some());
+        let at = at.unwrap_or_else(|| panic!("the job of this test does not have the key {key} of {object}"));
+        assert!(records[at].get(key).is_some(), "records do not show the key {key} of {object}");
+        assert!(View::whole().with_fields(key).check().is_ok(), "fields does not accept the key {key} of {object}");
+    }
 }
 
 /// Every `$ref` of the document.
@@ -176,8 +188,11 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "key": "once", "x-own": 2,
-        "tasks": [{"name": "a", "args": [1], "priority": 3}, {"name": "b", "args": ["_a.data"], "kwargs": {"k": 1}}],
+        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "x-own": 2,
+        "tasks": [
+            {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
+            {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"]}
+        ],
         "output": ["_b.data"]
     });
     let submitted = ask("post", "/api/v1/jobs", "/api/v1/jobs", &job.to_string(), 201).await;
@@ -187,6 +202,8 @@ async fn a_real_dispatcher_answers_as_described() {
     let here = format!("/api/v1/jobs/{id}");
     let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
     assert_eq!((&record["meta"]["mine"], &record["x-own"]), (&json!(1), &json!(2)));
+    check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
+    check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
 
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"name": "j", "taks": []}"#, 422).await;
     assert!(refused["problems"].as_array().unwrap().len() >= 2, "{refused:#}");

@@ -123,7 +123,7 @@ fn shapes_of_answers() -> Value {
 fn job_record() -> Value {
     json!({
         "type": "object",
-        "description": "\"meta\", \"key\", \"priority\" and keys that begin with \"x-\" stand here as they were submitted.",
+        "description": "Keys that begin with \"x-\" are here, too, as they were submitted.",
         "required": ["id", "name", "task_name", "status", "tasks", "output", "submitted_at"],
         "properties": {
             "id": uuid(),
@@ -135,6 +135,9 @@ fn job_record() -> Value {
             "submitted_at": time(),
             "started_at": time(),
             "ended_at": time(),
+            "key": {"type": "string", "description": "As it was submitted."},
+            "priority": {"type": "integer", "description": "As it was submitted."},
+            "meta": {"type": "object", "description": "As it was submitted."},
             "tasks": {"type": "array", "items": reference("TaskRecord")}
         }
     })
@@ -162,7 +165,10 @@ fn task_record() -> Value {
             "worker": text(),
             "submitted_at": time(),
             "started_at": time(),
-            "ended_at": time()
+            "ended_at": time(),
+            "pool": {"type": "string", "description": "Absent for the pool \"default\"."},
+            "priority": {"type": "integer", "description": "As it was submitted for this task."},
+            "meta": {"type": "object", "description": "As it was submitted."}
         }
     })
 }
