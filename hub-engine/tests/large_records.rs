@@ -107,7 +107,7 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
         let of_tasks = hub.tasks(id, TaskQuery { view, ..TaskQuery::default() }).await.unwrap_err();
         for refused in [refused, of_tasks] {
             assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
-            assert!(refused.message.contains("known are args, attempt, data"), "{refused}");
+            assert!(refused.message.contains("known fields: args, attempt, data"), "{refused}");
         }
     }
     hub.close().await;

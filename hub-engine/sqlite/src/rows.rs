@@ -54,7 +54,7 @@ impl Head {
     pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
         // It was within the limits when it was let in, and they may have changed since.
         let unlimited =
-            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
         let job = Job::parse(document, &unlimited).map_err(|problems| {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())

@@ -85,7 +85,7 @@ impl DispatcherSettings {
             incarnation,
             lease: self.lease,
             crash_limit: self.crash_limit,
-            max_value_bytes: self.limits.max_value_bytes.min(Limits::LARGEST_VALUE).min(carried),
+            max_value_bytes: self.limits.max_value_bytes.min(Limits::MAX_VALUE_BYTES).min(carried),
             ..Settings::default()
         }
     }

@@ -103,7 +103,7 @@ impl Record {
             if limit == usize::MAX {
                 return Ok(Json::from_checked(parts.rest()));
             }
-            let least = parts.least_bytes();
+            let least = parts.minimum_bytes();
             if least > counted {
                 return Err(least);
             }
