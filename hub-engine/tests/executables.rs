@@ -118,7 +118,7 @@ async fn a_program_that_cannot_run_says_why_and_runs_as_soon_as_it_can() {
     tasks.write("foreign", "\u{7f}ELF is not enough");
     tasks.set_mode("foreign", 0o755);
     let msg = failure(&runner, "foreign").await;
-    assert!(msg.contains("no program for this machine"), "{msg}");
+    assert!(msg.contains("not a program for this machine"), "{msg}");
     std::fs::remove_file(tasks.path("greet.sh")).unwrap();
     assert_eq!(run(&runner, "greet", "[]").await.outcome, Err(NoOutcome::Unknown));
 }
@@ -147,7 +147,7 @@ async fn backups_beside_a_program_neither_clash_nor_become_tasks() {
     let runner = tasks.runner_with(tasks.settings()).await;
     assert_eq!(
         failure(&runner, "greet").await,
-        "several files claim this name: greet.py, greet.sh. Rename all but one"
+        "several files have this task name: greet.py, greet.sh. Rename all but one"
     );
 }
 

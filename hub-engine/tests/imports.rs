@@ -131,7 +131,7 @@ async fn a_python_that_cannot_be_used_is_told_apart_and_a_remedy_is_named() {
         (tasks.path("plain"), "cannot be started: it is not executable"),
         (tasks.path("old"), "it is Python 2.7, and Hub needs 3.8 or later"),
         (tasks.path("broken"), "it says \"libpython3.so: cannot open shared object file\""),
-        (tasks.path("mute"), "it does not behave as Python does"),
+        (tasks.path("mute"), "it does not behave like Python"),
         (tasks.path("odd"), "it is Python 3.11, but it exited with code 3"),
     ];
     for (python, words) in cases {

@@ -39,9 +39,9 @@ impl Bench {
         let settings = RunnerSettings { slots: 1, ..RunnerSettings::new(directory.path()) };
         let runner = Arc::new(ModuleRunner::start(settings).await.unwrap());
         let bench = Self { directory, runner, tasks: 0.into() };
-        assert!(!bench.runner.has_room_ahead("act"), "nothing is known of it");
+        assert!(!bench.runner.can_queue_ahead("act"), "nothing is known of it");
         // The first one imports the module, and is slow for that.
-        while !bench.runner.has_room_ahead("act") {
+        while !bench.runner.can_queue_ahead("act") {
             assert_eq!(bench.begin("quick", &CancellationToken::new()).await.unwrap().outcome, success("quick"));
         }
         std::fs::remove_file(bench.path("ran")).unwrap();

@@ -80,9 +80,9 @@ async fn forging_bench() -> Bench {
 async fn what_is_no_answer_ends_the_process_and_fails_its_task() {
     let bench = forging_bench().await;
     for (how, message) in [
-        ("lines", "something else than its answer"),
-        ("keys", "something else than its answer"),
-        ("half", "something else than its answer"),
+        ("lines", "something that is not an answer"),
+        ("keys", "something that is not an answer"),
+        ("half", "something that is not an answer"),
         ("endless", "began an answer of 1152921504606846976 bytes"),
     ] {
         let report = bench.run("forge", &format!("[{how:?}]")).await;
@@ -109,7 +109,7 @@ async fn a_module_that_writes_to_the_worker_without_end_is_broken() {
     let bench = Bench::start(&[("_pipes.py", PIPES), ("floods.py", floods), ("quick.py", quick)]).await;
     until("the import ends", || bench.runner.catalogue().borrow().broken.contains_key("floods")).await;
     let why = bench.runner.catalogue().borrow().broken["floods"].clone();
-    assert!(why.contains("wrote more than 64 MiB where the worker reads"), "{why}");
+    assert!(why.contains("wrote more than 64 MiB to its standard output"), "{why}");
     assert_eq!(Bench::returned(&bench.run("quick", "[]").await), "1");
 }
 
@@ -117,7 +117,7 @@ async fn a_module_that_writes_to_the_worker_without_end_is_broken() {
 async fn a_task_does_not_answer_for_one_that_waits_behind_it() {
     let bench = forging_bench().await;
     // Quick ones are handed over ahead, so that something waits behind the forger.
-    while !bench.runner.has_room_ahead("quick") {
+    while !bench.runner.can_queue_ahead("quick") {
         bench.run("quick", "[]").await;
     }
     let stop = CancellationToken::new();

@@ -292,7 +292,7 @@ impl Serve {
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
         while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
-            if self.issues.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
+            if self.issues.running_count() >= slots && !self.runner.can_queue_ahead(&next.task_name) {
                 break;
             }
             issues.extend(self.issues.start_next(Instant::now()));
