@@ -23,7 +23,7 @@ const FRAME_HEAD: usize = 24;
 /// Length of a page where the log's head does not say, in bytes.
 const DEFAULT_PAGE: usize = 4096;
 /// Maximum length of a page, in bytes.
-const LARGEST_PAGE: usize = 65_536;
+const MAX_PAGE: usize = 65_536;
 /// What a log begins with; the last bit says in which order of bytes its sums are computed.
 const MAGIC: u32 = 0x377f_0682;
 
@@ -146,7 +146,7 @@ fn inspect(mut log: impl Read) -> io::Result<Option<Damage>> {
     let big_endian = number(&head, 0) & 1 == 1;
     let mut sum = add_to_sum([0, 0], &head[..24], big_endian);
     let head_is_whole = number(&head, 0) | 1 == MAGIC | 1 && sum == [number(&head, 24), number(&head, 28)];
-    let page = if head_is_whole { (number(&head, 8) as usize).min(LARGEST_PAGE) } else { DEFAULT_PAGE };
+    let page = if head_is_whole { (number(&head, 8) as usize).min(MAX_PAGE) } else { DEFAULT_PAGE };
     // Frames with other marks are left from before the log was begun anew.
     let mut marks = head_is_whole.then(|| [number(&head, 16), number(&head, 20)]);
     let mut frame = vec![0; FRAME_HEAD + page];

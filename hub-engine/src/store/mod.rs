@@ -21,7 +21,7 @@ pub use memory::MemoryStore;
 /// How many jobs a page holds where the filter does not say.
 const DEFAULT_PAGE: u32 = 100;
 /// How many jobs a page holds at most.
-const LARGEST_PAGE: u32 = 1000;
+const MAX_PAGE: u32 = 1000;
 
 /// Keeps jobs and their tasks.
 ///
@@ -145,7 +145,7 @@ pub enum StoreError {
     #[error("unknown cursor {0:?}: take it from the \"next\" of the page before")]
     UnknownCursor(String),
     /// The listing's page is too large, or has no jobs.
-    #[error("limit must be from 1 to {LARGEST_PAGE}, not {0}")]
+    #[error("limit must be from 1 to {MAX_PAGE}, not {0}")]
     BadLimit(u32),
     /// The store is closed: its dispatcher stops.
     #[error("the store is closed")]
@@ -199,7 +199,7 @@ pub fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
         Some(cursor) => cursor.parse().map_err(|_| StoreError::UnknownCursor(cursor.clone()))?,
     };
     match filter.limit.unwrap_or(DEFAULT_PAGE) {
-        limit @ 1..=LARGEST_PAGE => Ok((before, limit as usize)),
+        limit @ 1..=MAX_PAGE => Ok((before, limit as usize)),
         limit => Err(StoreError::BadLimit(limit)),
     }
 }
