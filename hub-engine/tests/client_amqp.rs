@@ -338,7 +338,7 @@ async fn a_job_submitted_before_the_first_dispatcher_is_kept() {
     let hub = connect(&broker).await;
     let error = hub.submit(submission("{}", Some(some_id()))).await.unwrap_err();
     assert_eq!(error.kind, RequestErrorKind::TimedOut);
-    assert!(error.message.contains(&format!("keeps the job as {}", some_id())), "{error}");
+    assert!(error.message.contains(&format!("has the job as {}", some_id())), "{error}");
     let detached = hub.submit_detached(submission("[]", None)).await.unwrap();
     hub.close().await;
 
