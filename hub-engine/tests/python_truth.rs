@@ -113,7 +113,7 @@ async fn every_way_to_fail_is_told_and_does_no_harm() {
             ("itself", ErrorKind::BadResult, "ValueError", "Circular reference"),
             ("no_memory", ErrorKind::TaskFailed, "MemoryError", "MemoryError"),
             ("not_json", ErrorKind::BadResult, "TypeError", "result['a'][1] is a set"),
-            ("surrogate_result", ErrorKind::BadResult, "UnicodeEncodeError", r"half of a surrogate pair: 'caf\udce9'"),
+            ("surrogate_result", ErrorKind::BadResult, "UnicodeEncodeError", r"a lone surrogate: 'caf\udce9'"),
             ("not_found", ErrorKind::TaskFailed, "FileNotFoundError", "/no/such/file"),
         ] {
             let report = bench.run("act", &format!("[{how:?}]")).await;
