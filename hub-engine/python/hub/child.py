@@ -270,13 +270,12 @@ def keep_bytecode():
 
 
 def scan(talk, settings, names):
-    """Imports one module after the other and says what each has. The name goes first, so that a module
-    that ends or hangs this process is known by it. The last line says that all is said: the worker does
-    not wait for the exit handlers of modules."""
+    """Imports the modules one after another and reports the task of each. The name is reported first, so that a module that
+    ends or hangs this process is known. After the last line, the worker does not wait for exit handlers of modules."""
     modules = Modules(settings["tasks_dir"])
     own = os.getpid()
     for name in names:
-        say(talk, {"loading": name})
+        write_line(talk, {"loading": name})
         try:
             task = modules.get(name)
             found = {
@@ -296,11 +295,11 @@ def scan(talk, settings, names):
             found = {"name": name, "broken": describe(error)[0].answer["traceback"]}
         if os.getpid() != own:
             leave(None)
-        say(talk, found)
-    say(talk, {"all": True})
+        write_line(talk, found)
+    write_line(talk, {"all": True})
 
 
-def say(talk, message):
+def write_line(talk, message):
     rest = (json.dumps(message) + "\n").encode("ascii")
     while rest:
         rest = rest[os.write(talk.sink, rest):]
@@ -308,7 +307,7 @@ def say(talk, message):
 
 def main():
     settings = json.loads(sys.argv[1])
-    # No task module is to take them for arguments of its own.
+    # Task modules must not see Hub's arguments.
     del sys.argv[1:]
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)

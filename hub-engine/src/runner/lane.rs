@@ -114,7 +114,7 @@ struct Work {
     ending: Option<Instant>,
 }
 
-/// How a lane ends.
+/// The end of a lane.
 enum End {
     /// It accepts no further tasks, and all its tasks have ended.
     Retired,

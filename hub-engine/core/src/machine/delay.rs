@@ -1,7 +1,7 @@
 //! The delay before a task is handed out again.
 //!
-//! A worker that lacks a task's module returns the task at once. While the workers that have the module
-//! are busy and the others idle, the same task would go back and forth as fast as the broker carries it.
+//! A worker that lacks a task's module returns the task immediately. While the workers with the module are busy and
+//! others are idle, the same task would be published and returned repeatedly without a delay.
 
 use std::time::Duration;
 
