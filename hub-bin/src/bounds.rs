@@ -16,8 +16,8 @@ pub(crate) const RETAIN_JOBS: Bounds = Bounds::at_least(0);
 pub(crate) const MAX_JOB_BYTES: Bounds = Bounds::at_least(1);
 pub(crate) const MAX_JOB_TASKS: Bounds = Bounds::at_least(1);
 /// The job, the list of its tasks and a task are nested already.
-pub(crate) const MAX_JOB_DEPTH: Bounds = Bounds::between(3, Limits::DEEPEST as u64);
-pub(crate) const MAX_VALUE_BYTES: Bounds = Bounds::between(1, Limits::LARGEST_VALUE as u64);
+pub(crate) const MAX_JOB_DEPTH: Bounds = Bounds::between(3, Limits::MAX_DEPTH as u64);
+pub(crate) const MAX_VALUE_BYTES: Bounds = Bounds::between(1, Limits::MAX_VALUE_BYTES as u64);
 pub(crate) const MAX_LIVE_BYTES: Bounds = Bounds::at_least(1);
 pub(crate) const MAX_RESULT_BYTES: Bounds = Bounds::at_least(1);
 /// The dispatcher keeps no more of a log.

@@ -1,4 +1,4 @@
-//! The one place of the shell that asks the world what time it is.
+//! The only place in the shell that reads the clocks.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -13,10 +13,10 @@ thread_local! {
     static SIMULATED: RefCell<Option<Source>> = const { RefCell::new(None) };
 }
 
-/// What the steady clock shows when it is first read, so that it can be read for moments before that, too.
+/// The first reading of the monotonic clock. It is not zero, so that earlier times can be represented.
 const BEGINNING: Steady = Steady::from_millis(24 * 3600 * 1000);
 
-/// Now, by this machine's clocks; by the simulated ones on a thread that has some.
+/// A reading of both clocks of this machine, or of the simulated clocks on a thread that has them.
 #[must_use]
 pub fn now() -> Now {
     simulated().unwrap_or_else(|| Now { wall: system_time(), steady: monotonic_time() })
@@ -28,7 +28,7 @@ pub fn wall() -> Timestamp {
     simulated().map_or_else(system_time, |now| now.wall)
 }
 
-/// The steady clock, for durations.
+/// The monotonic clock, for durations.
 #[must_use]
 pub fn steady() -> Steady {
     simulated().map_or_else(monotonic_time, |now| now.steady)
@@ -43,19 +43,19 @@ fn system_time() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The runtime's clock, which on Linux is `CLOCK_MONOTONIC`: it is never set, and stands still while the machine sleeps. A
-/// dispatcher that has slept has not been able to hear of anybody meanwhile, so leases stand still with it.
+/// The clock of the runtime, which on Linux is `CLOCK_MONOTONIC`. It is never set, and stops while the machine is
+/// suspended. This suspends leases, too: a suspended dispatcher cannot receive heartbeats.
 fn monotonic_time() -> Steady {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     let (first, now) = (*FIRST.get_or_init(Instant::now), tokio::time::Instant::now().into_std());
     match now.checked_duration_since(first) {
         Some(since) => BEGINNING.after(since),
-        // Only under a paused clock of a test, which may have been paused before that.
+        // Happens only with a paused clock in a test, which may have been paused before the first reading.
         None => BEGINNING.before(first - now),
     }
 }
 
-/// How long it is until then by the steady clock; for ever where there is no such moment.
+/// Waits until this time by the monotonic clock. Without a time, waits for ever.
 pub(crate) async fn sleep_until(moment: Option<Steady>) {
     match moment {
         Some(moment) => tokio::time::sleep(moment.since(steady())).await,
@@ -63,7 +63,7 @@ pub(crate) async fn sleep_until(moment: Option<Steady>) {
     }
 }
 
-/// Has this thread ask `source` what time it is, until what is returned is dropped. For simulations, which run a
+/// Makes this thread read the time from `source` until the returned value is dropped. For simulations, which run a
 /// whole Hub on one thread.
 #[must_use = "the clock is simulated only as long as this lives"]
 pub fn simulate(source: impl Fn() -> Now + 'static) -> SimulatedClock {
@@ -71,7 +71,7 @@ pub fn simulate(source: impl Fn() -> Now + 'static) -> SimulatedClock {
     SimulatedClock(PhantomData)
 }
 
-/// As long as it lives, its thread has a simulated clock.
+/// Its thread has a simulated clock until this is dropped.
 #[derive(Debug)]
 pub struct SimulatedClock(PhantomData<*const ()>);
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_steady_clock_is_the_runtimes() {
+    async fn the_monotonic_clock_is_the_clock_of_the_runtime() {
         let before = now();
         tokio::time::advance(Duration::from_secs(3600)).await;
         let passed = steady().since(before.steady);

@@ -1,5 +1,5 @@
 //! Hub's async shell: the dispatcher and the worker around the core, the stores, the task runners, the
-//! HTTP API and the client library. It must not know of command lines and terminals.
+//! HTTP API and the client library. It must not know command lines and terminals.
 
 mod acks;
 mod bundle;

@@ -1,4 +1,4 @@
-//! A broker that takes no messages for a long time: workers cannot say that they live, and are not given up for it.
+//! A broker that blocks publishers for a long time: workers cannot send heartbeats, but their leases do not expire.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Runs a task for as long as the test wants.
+/// Runs a task until the test ends it.
 struct Patient {
     gate: Semaphore,
     began: AtomicU32,
@@ -44,7 +44,7 @@ impl Runner for Patient {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_task_is_not_repeated_for_it() {
+async fn a_long_task_is_not_repeated() {
     let broker = MemoryBroker::new();
     let settings = DispatcherSettings::new("hub");
     let lease = settings.lease;
@@ -81,7 +81,7 @@ async fn a_long_task_is_not_repeated_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_is_lost_meanwhile_is_given_up_afterwards() {
+async fn a_worker_lost_in_the_meantime_is_removed_afterwards() {
     let broker = MemoryBroker::new();
     let settings = DispatcherSettings::new("hub");
     let lease = settings.lease;

@@ -1,13 +1,13 @@
-//! How a directory of tasks is looked at.
+//! Reading a directory of tasks.
 
 use std::time::Duration;
 
 use hub_engine::runner::{ModuleRunner, Runner, RunnerSettings};
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Tidies up when it may, and says when it has.
+/// An exit handler that waits for a file and then writes another one.
 const TIDY: &str = "import atexit, os, time
 from hub.lib.api import task
 
@@ -25,7 +25,7 @@ def tidy_one():
 ";
 
 #[tokio::test]
-async fn what_a_directory_has_is_known_before_its_modules_have_tidied_up() {
+async fn the_catalogue_does_not_wait_for_exit_handlers() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("tidy_one.py"), TIDY).unwrap();
     let runner = ModuleRunner::start(RunnerSettings::new(directory.path())).await.unwrap();

@@ -1,4 +1,4 @@
-//! The client over the broker, against a dispatcher that does what the test says.
+//! The client over the broker, with a scripted dispatcher.
 
 mod scripted_support;
 
@@ -15,7 +15,7 @@ use scripted_support::{DEADLINE, Scripted};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// How long the client waits for an answer. Time jumps in these tests.
+/// The client's timeout. Time is simulated in these tests.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn connect(broker: &MemoryBroker) -> AmqpHub {
@@ -34,13 +34,13 @@ fn body(message: &Message) -> Value {
     serde_json::from_slice(&message.body).unwrap()
 }
 
-/// Runs a question beside the script that answers it.
+/// Runs a request concurrently with the script that answers it.
 async fn asked<T>(question: impl Future<Output = T>, script: impl Future<Output = ()>) -> T {
     tokio::time::timeout(DEADLINE, async { tokio::join!(question, script).0 }).await.expect("it hangs")
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_question_is_as_documented() {
+async fn every_request_is_as_documented() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -86,14 +86,14 @@ async fn every_question_is_as_documented() {
     assert!(report.is_ready());
 }
 
-/// How a job stands, as the answer to a summary request.
+/// The answer to a request for a summary.
 fn summary(status: &str) -> Value {
     json!({"id": some_id(), "name": "j", "status": status, "tasks": 1, "tasks_ended": 0,
         "submitted_at": "2026-11-23T22:01:43.120Z", "ended_at": null})
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_asks_for_summaries_and_for_the_record_once() {
+async fn waiting_requests_summaries_and_the_record_once() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -139,7 +139,7 @@ async fn data_from_outside_keeps_its_digits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
+async fn a_submission_contains_the_unchanged_text_and_the_id() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -154,7 +154,8 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
     };
     assert_eq!(asked(hub.submit(submission(text, Some(some_id()))), script).await.unwrap(), some_id());
 
-    // Without an id the client makes one; the answer is the dispatcher's, which may know the job by its key.
+    // Without an id the client generates one. The dispatcher may answer with another id, if it knows the job by its
+    // key.
     let script = async {
         let message = scripted.job().await;
         assert_ne!(message.message_id, Some(some_id().to_string().into()));
@@ -164,7 +165,7 @@ async fn a_submission_carries_the_text_as_it_is_under_the_jobs_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_submitted_at_once_goes_in_one_message_and_each_job_has_its_own_answer() {
+async fn simultaneous_submissions_share_a_message_and_have_separate_answers() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -208,7 +209,7 @@ async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
     let submitted = asked(waited, script).await.unwrap();
     assert_eq!((submitted.id, submitted.record), (some_id(), Some(record.into())));
 
-    // One that restarts does not answer; but the next one knows the job, if the last one had it safe.
+    // A dispatcher that restarts does not answer, but the next one knows the job if it was stored.
     for (status, known) in [("RUNNING", None), ("FAILED", Some(json!({"status": "FAILED"})))] {
         let script = async {
             let id = scripted.job().await.message_id.unwrap();
@@ -224,13 +225,13 @@ async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
         let waited = hub.submit_and_wait(submission("{}", None), Duration::from_millis(250));
         assert_eq!(asked(waited, script).await.unwrap().record, known.clone().map(Into::into));
     }
-    // Under an id of the user's it may know another job by it.
+    // An id from the user may belong to another job.
     let waited = hub.submit_and_wait(submission("{}", Some(some_id())), Duration::from_millis(250));
     let error = asked(waited, async { drop(scripted.job().await) }).await.unwrap_err();
     assert_eq!(error.kind, RequestErrorKind::TimedOut);
     assert!(error.message.contains(&some_id().to_string()), "{error}");
 
-    // A dispatcher that has gone would be waited for as long. Longer waiting is done in pieces, by who asks.
+    // A wait is limited, because the dispatcher may have ended. The caller divides longer waits.
     let script = async {
         let message = scripted.job().await;
         assert_eq!(message.headers.get("wait_ms").map(String::as_str), Some("10000"));
@@ -241,7 +242,7 @@ async fn a_submission_may_wait_for_its_jobs_end_but_not_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_may_come_many_in_one_message() {
+async fn several_answers_may_share_a_message() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -257,7 +258,7 @@ async fn answers_may_come_many_in_one_message() {
             {"to": "somebody who has gone", "reply": {"v": 1, "ok": null}},
             {"reply": {"error": {"kind": "conflict", "message": "no"}, "v": 1}, "to": to(first)},
         ]});
-        // What is not as agreed takes nothing with it.
+        // Invalid replies do not affect others.
         scripted.reply_as(&message, None, json!({"v": 1, "replies": [{"to": 1}]}).to_string()).await;
         scripted.reply_as(&message, None, json!({"v": 2, "replies": []}).to_string()).await;
         scripted.reply_as(&message, None, many.to_string()).await;
@@ -273,7 +274,7 @@ async fn answers_may_come_many_in_one_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_arrive_whole_and_unclear_answers_are_said_to_be() {
+async fn refusals_are_complete_and_invalid_answers_are_reported() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -299,7 +300,7 @@ async fn refusals_arrive_whole_and_unclear_answers_are_said_to_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replies_to_others_are_no_answer() {
+async fn replies_to_other_requests_are_ignored() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -307,7 +308,7 @@ async fn replies_to_others_are_no_answer() {
         let (first, second) = (scripted.request().await, scripted.request().await);
         scripted.reply_as(&first, None, "{}").await;
         scripted.reply_as(&first, Some("another".into()), "{}").await;
-        // The last one asked is answered first.
+        // The last request is answered first.
         for message in [&second, &first] {
             let record = json!({"v": 1, "ok": {"id": body(message)["id"]}});
             scripted.reply(message, record.to_string()).await;
@@ -321,7 +322,7 @@ async fn replies_to_others_are_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_dispatcher_a_question_fails_at_once_and_leaves_nothing() {
+async fn without_a_dispatcher_a_request_fails_immediately_and_is_not_queued() {
     let broker = MemoryBroker::new();
     let hub = connect(&broker).await;
     let asked_at = tokio::time::Instant::now();
@@ -338,7 +339,7 @@ async fn a_job_submitted_before_the_first_dispatcher_is_kept() {
     let hub = connect(&broker).await;
     let error = hub.submit(submission("{}", Some(some_id()))).await.unwrap_err();
     assert_eq!(error.kind, RequestErrorKind::TimedOut);
-    assert!(error.message.contains(&format!("keeps the job as {}", some_id())), "{error}");
+    assert!(error.message.contains(&format!("has the job as {}", some_id())), "{error}");
     let detached = hub.submit_detached(submission("[]", None)).await.unwrap();
     hub.close().await;
 
@@ -349,7 +350,7 @@ async fn a_job_submitted_before_the_first_dispatcher_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_dispatcher_is_not_waited_for_longer_than_agreed() {
+async fn a_dispatcher_without_an_answer_is_a_timeout() {
     let broker = MemoryBroker::new();
     let _scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -360,7 +361,7 @@ async fn a_silent_dispatcher_is_not_waited_for_longer_than_agreed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocked_broker_is_named() {
+async fn a_blocked_broker_is_reported() {
     let broker = MemoryBroker::new();
     let _scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -371,7 +372,7 @@ async fn a_blocked_broker_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_connection_has_questions_asked_again() {
+async fn requests_are_repeated_after_a_lost_connection() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -386,7 +387,7 @@ async fn a_lost_connection_has_questions_asked_again() {
     };
     assert_eq!(asked(hub.workers(), script).await.unwrap(), []);
 
-    // A submission keeps its id, so that the dispatcher knows it again.
+    // A submission keeps its id, so that the dispatcher recognises it.
     let script = async {
         let lost = scripted.job().await;
         broker.restart();
@@ -399,7 +400,7 @@ async fn a_lost_connection_has_questions_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_must_not_be_done_twice_is_not_asked_twice() {
+async fn requests_that_are_not_idempotent_are_not_repeated() {
     let broker = MemoryBroker::new();
     let mut scripted = Scripted::start(&broker).await;
     let hub = connect(&broker).await;
@@ -413,7 +414,7 @@ async fn what_must_not_be_done_twice_is_not_asked_twice() {
         let error = asked(question, script).await.unwrap_err();
         assert_eq!(error.kind, RequestErrorKind::TimedOut);
         assert!(error.message.contains("may have been done"), "{error}");
-        // The next thing that is asked is the next thing that arrives.
+        // The next message is the next request.
         let script = async {
             let message = scripted.request().await;
             assert_eq!(body(&message)["type"], "workers");
@@ -424,7 +425,7 @@ async fn what_must_not_be_done_twice_is_not_asked_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_broker_does_not_take_is_said_to_be_too_large() {
+async fn a_message_that_the_broker_rejects_is_reported_as_too_large() {
     let broker = MemoryBroker::new().with_max_message_bytes(100);
     let hub = connect(&broker).await;
     let error = hub.submit(submission(&"x".repeat(101), None)).await.unwrap_err();
@@ -433,7 +434,7 @@ async fn what_the_broker_does_not_take_is_said_to_be_too_large() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_is_not_there_is_said_so_soon() {
+async fn a_missing_broker_is_reported_soon() {
     let broker = MemoryBroker::new();
     broker.go_away();
     let asked_at = tokio::time::Instant::now();
@@ -457,7 +458,7 @@ async fn dropping_it_disconnects() {
     let before = broker.depths().len();
     drop(hub);
     let gone = async {
-        // Its place for replies goes with its session.
+        // Its address for replies ends with its session.
         while broker.depths().len() == before {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! Every way to a Hub, and the same story by each of them, before a real dispatcher.
+//! The same scenario over each connection to a Hub, with a real dispatcher.
 
 mod http_support;
 
@@ -25,8 +25,8 @@ async fn dispatcher(broker: &MemoryBroker) -> Dispatcher {
     dispatcher
 }
 
-/// Submits, looks, is refused, cancels and removes.
-async fn tell_the_story(hub: &dyn Hub) {
+/// The scenario: submits, reads, is refused, cancels and removes.
+async fn run_scenario(hub: &dyn Hub) {
     let health = hub.health().await.unwrap();
     assert_eq!((health.is_ready(), health.live_jobs), (true, 0));
     assert_eq!(hub.workers().await.unwrap(), []);
@@ -90,7 +90,7 @@ async fn tell_the_story(hub: &dyn Hub) {
 #[tokio::test]
 async fn in_the_same_process() {
     let dispatcher = dispatcher(&MemoryBroker::new()).await;
-    tell_the_story(&*dispatcher.hub()).await;
+    run_scenario(&*dispatcher.hub()).await;
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 
@@ -99,13 +99,13 @@ async fn over_the_broker() {
     let broker = MemoryBroker::new();
     let dispatcher = dispatcher(&broker).await;
     let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
-    tell_the_story(&hub).await;
+    run_scenario(&hub).await;
     hub.close().await;
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
-async fn of_jobs_that_come_together_each_is_judged_for_itself() {
+async fn jobs_in_one_message_are_answered_independently() {
     let broker = MemoryBroker::new();
     let dispatcher = dispatcher(&broker).await;
     let hub = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.unwrap();
@@ -159,7 +159,7 @@ async fn over_http() {
     let dispatcher = dispatcher(&MemoryBroker::new()).await;
     let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;
     let hub = HttpHub::new(&served.url(""), None, DEADLINE).unwrap();
-    tell_the_story(&hub).await;
+    run_scenario(&hub).await;
     drop(hub);
     served.stop().await;
     dispatcher.stop(Duration::from_secs(5)).await;
@@ -183,7 +183,7 @@ async fn a_job_waits_for_its_dispatcher() {
 }
 
 #[tokio::test]
-async fn a_result_from_outside_for_what_has_just_ended_is_compared_with_how_it_ended() {
+async fn a_posted_result_for_an_ended_task_is_compared_with_its_result() {
     let broker = MemoryBroker::new();
     let dispatcher = dispatcher(&broker).await;
     let text = json!({"name": "short", "tasks": [{"name": "a"}]}).to_string();

@@ -1,4 +1,4 @@
-//! The client over HTTP, against the real server before a Hub that records what it is asked.
+//! The client over HTTP, with the real server and a Hub that records its calls.
 
 mod http_support;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Longer than anything here takes; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn reach(url: &str) -> HttpHub {
@@ -40,7 +40,7 @@ async fn every_operation_reaches_the_hub() {
     assert_eq!((submitted.id, submitted.record), (id, fake.record.lock().unwrap().clone()));
     assert_eq!(fake.take_calls(), [format!("submit {id} {text} and wait 250ms")]);
 
-    // Without an id the client makes one, so that a submission can be repeated.
+    // Without an id the client generates one, so that a submission can be repeated.
     let made = hub.submit(Submission { text: "[]".into(), id: None }).await.unwrap();
     assert_eq!(fake.take_calls(), [format!("submit {made} []")]);
 
@@ -97,7 +97,7 @@ async fn every_operation_reaches_the_hub() {
 }
 
 #[tokio::test]
-async fn refusals_arrive_whole() {
+async fn refusals_are_complete() {
     let fake = Arc::new(FakeHub::default());
     let served = Served::start(fake.clone(), HttpSettings::default()).await;
     let hub = reach(&served.url("/"));
@@ -113,7 +113,7 @@ async fn refusals_arrive_whole() {
 }
 
 #[tokio::test]
-async fn the_token_is_shown_to_the_server_and_to_nobody_else() {
+async fn the_token_is_sent_only_to_the_server() {
     let settings = HttpSettings { token: Some("correct-horse".to_owned()), ..HttpSettings::default() };
     let served = Served::start(Arc::new(FakeHub::default()), settings).await;
     let with = |token: &str| HttpHub::new(&served.url(""), Some(token.to_owned()), TIMEOUT).unwrap();
@@ -125,7 +125,7 @@ async fn the_token_is_shown_to_the_server_and_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn addresses_that_cannot_be_are_refused() {
+async fn invalid_addresses_are_refused() {
     for url in ["", "localhost", "https://localhost", "amqp://localhost", "http://", "http://h/?a=1", "http://h/#a"] {
         let error = HttpHub::new(url, None, TIMEOUT).unwrap_err();
         assert_eq!(error.kind, RequestErrorKind::InvalidRequest, "{url}");
@@ -136,7 +136,7 @@ async fn addresses_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_with_the_address() {
+async fn an_unreachable_server_is_reported_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -146,7 +146,7 @@ async fn nobody_there_is_said_with_the_address() {
     assert!(error.message.contains("refused"), "{error}");
 }
 
-/// A server that answers one request with `answer`, and hands back what it was sent.
+/// A server that answers one request with `answer`, and returns the request.
 async fn answer_once(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -192,7 +192,7 @@ async fn a_path_before_the_api_is_kept() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_not_waited_for_longer_than_agreed() {
+async fn a_server_without_an_answer_is_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let hub = HttpHub::new(&url, None, Duration::from_millis(100)).unwrap();

@@ -1,4 +1,5 @@
-//! A machine without descriptors for a further process. (In a file of its own: the limit is the whole process's.)
+//! A machine without descriptors for a further process. (In a separate test program, because the limit applies to the
+//! process.)
 
 mod tasks_support;
 
@@ -7,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tasks_support::{Tasks, run, success};
 
 #[tokio::test]
-async fn a_task_for_which_no_process_can_be_started_is_not_failed() {
+async fn a_task_without_a_process_does_not_fail() {
     let tasks = Tasks::new();
     tasks.write_program("program", "echo 1");
     tasks.write("function.py", "def function():\n    return 2\n");
@@ -17,7 +18,7 @@ async fn a_task_for_which_no_process_can_be_started_is_not_failed() {
     let all = [("program", "1"), ("function", "2"), ("coroutine", "3")];
     assert_eq!(run(&runner, "function", "[]").await.outcome, success("2"), "in the process that was prepared");
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    // Those that are open stay open; no further one can be had.
+    // Open descriptors stay open, and no further ones are available.
     setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
     let mut outcomes = Vec::new();
     for (module, _) in all {

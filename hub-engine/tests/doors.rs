@@ -1,4 +1,5 @@
-//! What a client may not do through the dispatcher: write into foreign queues, hold the door, and speak for workers.
+//! What a client must not be able to do through the dispatcher: publish to other queues, block other clients, and
+//! impersonate workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use hub_transport::{Inbox, Message, Publisher, Session, Settlement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
 
@@ -49,7 +50,7 @@ impl Scene {
         self.send(message).await;
     }
 
-    /// The next answer: what it answers, and its body.
+    /// The next answer: its correlation id and its body.
     async fn answer(&mut self) -> (String, Value) {
         let delivery = tokio::time::timeout(DEADLINE, self.inbox.subscription.deliveries.recv()).await;
         let delivery = delivery.expect("no answer").unwrap();
@@ -58,7 +59,7 @@ impl Scene {
         (about, serde_json::from_slice(&delivery.message.body).unwrap())
     }
 
-    /// Returns when the dispatcher has handled everything that was sent before.
+    /// Waits until the dispatcher has handled all previous messages.
     async fn settled(&mut self) {
         self.ask("requests", json!({"v": 1, "type": "health"}), "settled").await;
         assert_eq!(self.answer().await.0, "settled");
@@ -96,7 +97,7 @@ async fn a_request_is_acknowledged_when_it_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_who_wait_do_not_keep_others_waiting() {
+async fn many_waiting_clients_do_not_block_others() {
     let mut scene = Scene::start().await;
     let (id, _) = scene.submit().await;
     for _ in 0..3000 {
@@ -111,7 +112,7 @@ async fn many_who_wait_do_not_keep_others_waiting() {
 }
 
 #[tokio::test]
-async fn answers_go_to_nobodys_queue_but_the_askers() {
+async fn answers_are_sent_only_to_the_clients_own_queue() {
     let mut scene = Scene::start().await;
     let victim = scene.broker.transport().connect().await.unwrap();
     let topology = hub_transport::Topology::default()
@@ -123,7 +124,7 @@ async fn answers_go_to_nobodys_queue_but_the_askers() {
             message.reply_to = Some(address.into());
             scene.send(message).await;
         }
-        // A submission is taken all the same.
+        // The submission is accepted nevertheless.
         let id = Uuid::new_v4();
         let mut message = Message::new("hub", "jobs", JOB).with_message_id(id.to_string());
         message.reply_to = Some(address.into());
@@ -142,7 +143,7 @@ async fn answers_go_to_nobodys_queue_but_the_askers() {
 }
 
 #[tokio::test]
-async fn only_the_way_of_workers_speaks_for_them() {
+async fn only_the_exchanges_of_workers_are_trusted() {
     let mut scene = Scene::start().await;
     let (id, task) = scene.submit().await;
     let result = json!({
@@ -181,7 +182,7 @@ async fn only_the_way_of_workers_speaks_for_them() {
     scene.settled().await;
     assert_eq!(scene.status(id).await, "SUBMITTED");
     assert!(scene.hub.workers().await.unwrap().is_empty());
-    // The same by the right way counts.
+    // The same message through the right exchange counts.
     scene.send(Message::new("hub.events", "heartbeat.w", heartbeat)).await;
     scene.send(Message::new("hub", "results.5", result)).await;
     let mut tries = 0;
@@ -194,7 +195,7 @@ async fn only_the_way_of_workers_speaks_for_them() {
 }
 
 #[tokio::test]
-async fn a_submission_under_a_key_that_leads_to_no_queue_is_taken() {
+async fn a_submission_with_an_unroutable_key_is_accepted() {
     let mut scene = Scene::start().await;
     let mut message = Message::new("hub", "jobs.64", JOB);
     message.reply_to = Some(scene.inbox.address.as_str().into());

@@ -1,4 +1,4 @@
-//! Programs as tasks: what they read, when they are over, and what is left of them.
+//! Programs as tasks: their requests, their end, and their remaining processes.
 
 mod tasks_support;
 
@@ -9,7 +9,7 @@ use tasks_support::{DEADLINE, Tasks, eventually, failure, is_running, request, r
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn the_request_is_one_line_however_the_job_is_laid_out() {
+async fn the_request_is_one_line_for_any_layout_of_the_job() {
     let tasks = Tasks::new();
     tasks.write_program("lines", "tr -cd '\\n' | wc -c");
     let runner = tasks.runner().await;
@@ -23,10 +23,10 @@ async fn the_request_is_one_line_however_the_job_is_laid_out() {
 }
 
 #[tokio::test]
-async fn what_a_program_leaves_behind_neither_holds_its_task_nor_outlives_it() {
+async fn remaining_processes_neither_delay_the_task_nor_outlive_it() {
     let tasks = Tasks::new();
     tasks.write_program("leaves", "sleep 1000 &\necho $! > pid\necho 1");
-    // This one cannot be ended with the group, and holds the output.
+    // This process has left the group, and keeps the output open.
     tasks.write_program(
         "escapes",
         "setsid sh -c 'echo $$ > escaped; exec sleep 1000' &\nwhile ! [ -s escaped ]; do :; done\necho 2",
@@ -45,7 +45,7 @@ async fn what_a_program_leaves_behind_neither_holds_its_task_nor_outlives_it() {
 #[tokio::test]
 async fn all_output_of_a_program_that_has_ended_is_read() {
     let tasks = Tasks::new();
-    // More than a pipe holds, and a log besides.
+    // More than the capacity of a pipe, and a log.
     tasks.write_program(
         "much",
         "echo early >&2; printf '\"'; head -c 300000 /dev/zero | tr '\\0' x; printf '\"'; echo late >&2",
@@ -82,7 +82,7 @@ async fn a_program_that_is_stopped_ends_with_its_group_and_keeps_its_log() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_being_installed_is_waited_for() {
+async fn a_program_being_installed_is_awaited() {
     let tasks = Tasks::new();
     tasks.write_program("busy", "echo 1");
     let runner = tasks.runner().await;
@@ -97,7 +97,7 @@ async fn a_program_that_is_being_installed_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_run_says_why_and_runs_as_soon_as_it_can() {
+async fn a_faulty_program_is_reported_and_runs_as_soon_as_it_is_repaired() {
     let tasks = Tasks::new();
     tasks.write("greet.sh", "#!/bin/sh\necho 1\n");
     tasks.set_mode("greet.sh", 0o644);
@@ -114,17 +114,17 @@ async fn a_program_that_cannot_run_says_why_and_runs_as_soon_as_it_can() {
     assert_eq!((&*msg, error.kind), (why, ErrorKind::BrokenModule));
     tasks.set_mode("greet.sh", 0o755);
     assert_eq!(run(&runner, "greet", "[]").await.outcome, success("1"));
-    // Where it cannot be seen in advance, it is said when it is tried.
+    // A fault that is not visible in advance is reported when the program is started.
     tasks.write("foreign", "\u{7f}ELF is not enough");
     tasks.set_mode("foreign", 0o755);
     let msg = failure(&runner, "foreign").await;
-    assert!(msg.contains("no program for this machine"), "{msg}");
+    assert!(msg.contains("not a program for this machine"), "{msg}");
     std::fs::remove_file(tasks.path("greet.sh")).unwrap();
     assert_eq!(run(&runner, "greet", "[]").await.outcome, Err(NoOutcome::Unknown));
 }
 
 #[tokio::test]
-async fn backups_beside_a_program_neither_clash_nor_become_tasks() {
+async fn backups_of_a_program_are_ignored() {
     let tasks = Tasks::new();
     for name in
         ["greet.sh", "greet.sh~", "greet.bak", "greet.orig", "greet.swp", "#greet.sh#", "greet.sh.bak", ".greet.sh.swp"]
@@ -147,12 +147,12 @@ async fn backups_beside_a_program_neither_clash_nor_become_tasks() {
     let runner = tasks.runner_with(tasks.settings()).await;
     assert_eq!(
         failure(&runner, "greet").await,
-        "several files claim this name: greet.py, greet.sh. Rename all but one"
+        "several files have this task name: greet.py, greet.sh. Rename all but one"
     );
 }
 
 #[tokio::test]
-async fn a_program_that_prints_without_end_is_cut_off_at_the_limit() {
+async fn endless_output_is_cut_off_at_the_limit() {
     let tasks = Tasks::new();
     tasks.write_program("endless", "yes xxxxxxxx");
     let runner = tasks.runner().await;

@@ -1,4 +1,4 @@
-//! The OpenAPI document against what the API really answers.
+//! Compares the OpenAPI document with the answers of the API.
 
 mod http_support;
 
@@ -15,8 +15,8 @@ use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
 use serde_json::{Value, json};
 
-/// What of `value` is not as `schema` has it. Keys that the schema does not name count, too: what is
-/// answered is to be described.
+/// Finds the differences between `value` and `schema`. Keys that are not in the schema count, too, because all answers
+/// must be documented.
 fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("no {reference}"));
@@ -50,7 +50,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
     if schema["format"] == "uuid" && value.as_str().is_none_or(|text| uuid::Uuid::parse_str(text).is_err()) {
         found.push(format!("{at}: {value} is no UUID"));
     }
-    // A format is about texts; whether another type is allowed was looked at above.
+    // A format applies to texts. The type was checked above.
     let is_time = |text: &str| text.len() == 24 && text.ends_with('Z');
     if schema["format"] == "date-time" && value.as_str().is_some_and(|text| !is_time(text)) {
         found.push(format!("{at}: {value} is no time"));
@@ -76,7 +76,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
     }
 }
 
-/// Checks an answer against what the document says of this operation and status.
+/// Checks an answer against the document of this operation and status.
 fn check(document: &Value, method: &str, path: &str, status: u16, value: &Value) {
     let responses = &document["paths"][path][method]["responses"];
     let response = responses.get(status.to_string()).unwrap_or(&responses["default"]);
@@ -115,7 +115,7 @@ async fn read_document(served: &Served) -> Value {
 }
 
 #[tokio::test]
-async fn the_document_is_whole() {
+async fn the_document_is_complete() {
     let served = Served::start(Arc::new(FakeHub::default()), HttpSettings::default()).await;
     let document = read_document(&served).await;
     assert_eq!(document["openapi"], "3.1.0");
@@ -161,7 +161,7 @@ async fn answers_are_as_described() {
                 let method_upper = method.to_ascii_uppercase();
                 let request = client().request(method_upper.parse().unwrap(), served.url(&here));
                 let (status, value) = answer(request.body(r#"{"status": "SUCCESS"}"#)).await;
-                // The fake has no real record to give.
+                // The fake has no real record.
                 if !(path == "/api/v1/jobs/{id}" && method == "get" && status == 200) {
                     check(&document, method, path, status, &value);
                 }

@@ -39,7 +39,7 @@ impl Stream {
             (answer.status().as_u16(), answer.headers()["content-type"].to_str().ok()),
             (200, Some("text/event-stream"))
         );
-        // Either the comment that every stream begins with, or events that are there already.
+        // Either the comment at the beginning of every stream, or events that are available.
         let first = tokio::time::timeout(DEADLINE, answer.chunk()).await.expect("the stream begins").unwrap().unwrap();
         Self { answer, text: String::from_utf8(first.to_vec()).unwrap() }
     }
@@ -119,7 +119,7 @@ impl Whole {
 }
 
 #[tokio::test]
-async fn a_watcher_sees_what_changes_and_goes_on_after_what_it_has_seen() {
+async fn a_watcher_sees_changes_and_can_continue_after_an_event() {
     let whole = Whole::start().await;
     let mut stream = Stream::open(&whole.served, "/api/v1/events", None).await;
     let first = whole.submit("first").await;
@@ -144,7 +144,7 @@ async fn a_watcher_sees_what_changes_and_goes_on_after_what_it_has_seen() {
 }
 
 #[tokio::test]
-async fn a_watcher_of_one_job_sees_no_other() {
+async fn a_watcher_of_one_job_sees_no_others() {
     let whole = Whole::start().await;
     let id = "00000000-0000-4000-8000-000000000001";
     let mut stream = Stream::open(&whole.served, &format!("/api/v1/events?job={id}"), None).await;

@@ -1,4 +1,4 @@
-//! What others' HTTP APIs of task queues were attacked with, tried on this one: it is refused, and the Hub is not asked.
+//! Known attacks on HTTP APIs of task queues: they are refused, and the Hub is not called.
 
 mod http_support;
 
@@ -24,7 +24,7 @@ impl Scene {
         Self { hub, served }
     }
 
-    /// Sends bytes as they are, and returns all that comes back until the server closes.
+    /// Sends raw bytes, and returns everything until the server closes the connection.
     async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.served.address).await.unwrap();
         let mut answer = Vec::new();
@@ -36,7 +36,7 @@ impl Scene {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// A request of which the last header is missing.
+    /// A request whose last header is missing.
     async fn request(&self, head: &str, body: &str) -> String {
         let length = body.len();
         self.raw(format!("{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes()).await
@@ -52,7 +52,7 @@ fn status(answer: &str) -> &str {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_cannot_submit_by_any_way_that_needs_no_preflight() {
+async fn pages_of_other_sites_cannot_submit_without_preflight() {
     let scene = Scene::start(None).await;
     let port = scene.served.address.port();
     for headers in [
@@ -61,7 +61,7 @@ async fn pages_of_other_sites_cannot_submit_by_any_way_that_needs_no_preflight()
         "host: 0.0.0.0:PORT\r\norigin: http://example.org\r\n",
         "host: localhost:PORT\r\norigin: http://localhost:PORT.example.org\r\n",
         "host: localhost:PORT\r\norigin: http://localhost:PORT@example.org\r\n",
-        // A name that an attacker's server resolves to this machine.
+        // A domain that an attacker resolves to this machine.
         "host: rebind.example.org:PORT\r\n",
         "host: rebind.example.org:PORT\r\norigin: http://rebind.example.org:PORT\r\n",
         "host: 127.0.0.1.example.org\r\n",
@@ -82,7 +82,7 @@ async fn pages_of_other_sites_cannot_submit_by_any_way_that_needs_no_preflight()
 }
 
 #[tokio::test]
-async fn nothing_but_the_token_opens() {
+async fn only_the_token_gives_access() {
     let scene = Scene::start(Some("correct-horse")).await;
     for headers in [
         "",
@@ -114,7 +114,7 @@ async fn nothing_but_the_token_opens() {
 }
 
 #[tokio::test]
-async fn paths_and_queries_lead_nowhere_else() {
+async fn unusual_paths_and_queries_are_refused() {
     let scene = Scene::start(None).await;
     for target in [
         "/api/v1/jobs/../../../etc/passwd",
@@ -138,7 +138,7 @@ async fn paths_and_queries_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn one_request_cannot_be_read_as_two() {
+async fn request_smuggling_is_refused() {
     let scene = Scene::start(None).await;
     let hidden = "POST /api/v1/jobs/693eb630-e77d-11f1-b11f-02fc00000001/cancel HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for head in [
@@ -174,7 +174,7 @@ async fn a_compressed_body_is_not_unpacked() {
 }
 
 #[tokio::test]
-async fn requests_in_a_row_are_answered_in_a_row() {
+async fn pipelined_requests_are_answered_in_order() {
     let scene = Scene::start(None).await;
     let one = "GET /api/v1/workers HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(50);
     let last = "GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";

@@ -1,4 +1,4 @@
-//! Whoever takes no answers, or sends no requests, cannot hold the HTTP API.
+//! Clients that read no answers or send no requests cannot block the HTTP API.
 
 mod http_support;
 
@@ -13,25 +13,25 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 const TOKEN: &str = "correct-horse";
-/// Asked for again and again and never read, its answer fills every buffer on the way.
+/// A request whose unread answers fill all buffers when it is repeated.
 const DOCUMENT: &str = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn settings(limits: HttpLimits) -> HttpSettings {
     HttpSettings { token: Some(TOKEN.to_owned()), limits, ..HttpSettings::default() }
 }
 
-/// Takes no answers.
+/// A client that reads no answers.
 async fn slow_reader(served: &Served) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(served.address).await.unwrap();
-    // As many as are taken. The server stops to read when nothing of its answers is taken.
+    // Sends until the server stops reading because its answers are not read.
     let requests = DOCUMENT.repeat(200);
     let _ = tokio::time::timeout(Duration::from_millis(1), stream.write_all(requests.as_bytes())).await;
     stream
 }
 
-/// Sends `text` and reads all that comes until the server has enough.
+/// Sends `text` and reads everything until the server closes the connection.
 async fn exchange(served: &Served, text: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(served.address).await?;
     stream.write_all(text.as_bytes()).await?;
@@ -40,7 +40,7 @@ async fn exchange(served: &Served, text: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// Until the server ends the connection.
+/// Waits until the server closes the connection.
 async fn is_ended(mut stream: TcpStream) {
     let reading = async {
         let mut buffer = [0; 4096];
@@ -50,7 +50,7 @@ async fn is_ended(mut stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn slow_readers_without_a_token_leave_the_api_to_others() {
+async fn slow_readers_without_a_token_do_not_block_others() {
     let limits = HttpLimits { connections: 24, connections_per_peer: 24, reserve: 4, ..HttpLimits::default() };
     let served = Served::start(Arc::new(FakeHub::default()), settings(limits)).await;
     let mut readers = Vec::new();
@@ -67,7 +67,7 @@ async fn slow_readers_without_a_token_leave_the_api_to_others() {
 }
 
 #[tokio::test]
-async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_come_again() {
+async fn with_all_connections_busy_health_is_answered_and_others_must_retry() {
     let hub = FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() };
     let ended = hub.ended.clone().unwrap();
     let limits = HttpLimits { connections: 4, connections_per_peer: 4, reserve: 2, ..HttpLimits::default() };
@@ -79,7 +79,7 @@ async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_
     while hub.calls.lock().unwrap().len() < 4 {
         tokio::task::yield_now().await;
     }
-    // Some who hold the reserve and say nothing.
+    // Silent connections occupy the reserve.
     let mut silent = Vec::new();
     for _ in 0..3 {
         silent.push(TcpStream::connect(served.address).await.unwrap());
@@ -101,7 +101,7 @@ async fn where_everything_is_at_work_health_is_answered_and_others_are_asked_to_
 }
 
 #[tokio::test]
-async fn a_peer_beyond_its_share_does_not_keep_others_waiting() {
+async fn a_peer_beyond_its_share_does_not_delay_others() {
     for waiting in [64, 1] {
         let hub = Arc::new(FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() });
         let limits =
@@ -138,7 +138,7 @@ async fn a_peer_beyond_its_share_does_not_keep_others_waiting() {
 }
 
 #[tokio::test]
-async fn every_request_beyond_the_limit_is_asked_to_come_again() {
+async fn every_request_beyond_the_limit_must_retry() {
     let hub = Arc::new(FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() });
     let ended = hub.ended.clone().unwrap();
     let limits = HttpLimits { connections: 6, connections_per_peer: 6, reserve: 2, ..HttpLimits::default() };
@@ -160,7 +160,7 @@ async fn every_request_beyond_the_limit_is_asked_to_come_again() {
         let status = answer.split(' ').nth(1).unwrap_or("none").to_owned();
         assert_eq!(status == "503", answer.contains("retry-after: 2"), "{answer}");
         statuses.push(status);
-        // All but those that wait.
+        // All except the waiting ones.
         if statuses.len() == 54 {
             ended.cancel();
         }
@@ -171,18 +171,18 @@ async fn every_request_beyond_the_limit_is_asked_to_come_again() {
 }
 
 #[tokio::test]
-async fn who_takes_no_answer_is_dropped_after_a_while() {
+async fn a_client_that_reads_no_answer_is_disconnected() {
     let limits = HttpLimits { write_patience: Duration::from_millis(100), ..HttpLimits::default() };
     let served = Served::start(Arc::new(FakeHub::default()), settings(limits)).await;
     let mut reader = slow_reader(&served).await;
-    // The server has closed when what is still sent to it is refused.
+    // The server has closed the connection when further bytes are refused.
     let refused = async { while reader.write_all(DOCUMENT.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(DEADLINE, refused).await.expect("a reader that takes nothing is kept");
     served.stop().await;
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_gives_its_place_to_others() {
+async fn a_missing_body_releases_its_connection() {
     let limits = HttpLimits { connections: 2, connections_per_peer: 2, reserve: 1, ..HttpLimits::default() };
     let hub = Arc::new(FakeHub::default());
     let served = Served::start(hub, HttpSettings { limits, ..HttpSettings::default() }).await;
@@ -210,7 +210,7 @@ async fn heads_have_a_limit() {
     let long = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n", "x".repeat(300_000));
     let many = format!("GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(200));
     for head in [long, many] {
-        // Although the server answers and closes before it has read all.
+        // The server answers and closes the connection before it has read everything.
         let answer = exchange(&served, &head).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     }

@@ -1,4 +1,4 @@
-//! Every route of the HTTP API, against a Hub that records what it is asked.
+//! Every route of the HTTP API, with a Hub that records its calls.
 
 mod http_support;
 
@@ -48,7 +48,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn every_route_asks_the_hub() {
+async fn every_route_calls_the_hub() {
     let api = Api::start().await;
     let id = json!({"id": ID});
     let cases = [
@@ -105,7 +105,7 @@ async fn lists_with_filters() {
 }
 
 #[tokio::test]
-async fn a_record_passes_through_as_text() {
+async fn a_record_is_passed_on_as_text() {
     let api = Api::start().await;
     let text = r#"{"z": 1.0, "a": 123456789012345678901234567890,  "z": "\u00e9"}"#;
     *api.hub.record.lock().unwrap() = Some(Json::parse(text).unwrap());
@@ -115,7 +115,7 @@ async fn a_record_passes_through_as_text() {
 }
 
 #[tokio::test]
-async fn a_submission_says_where_the_job_is_and_takes_its_id_from_a_header() {
+async fn a_submission_returns_the_location_and_accepts_an_id_in_a_header() {
     let api = Api::start().await;
     let posted = api.request("POST", "/api/v1/jobs").header("Idempotency-Key", OTHER).body("{}").send().await.unwrap();
     assert_eq!(posted.headers()["location"], format!("/api/v1/jobs/{OTHER}"));
@@ -128,14 +128,14 @@ async fn a_submission_says_where_the_job_is_and_takes_its_id_from_a_header() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_json_and_the_hub_is_not_asked() {
+async fn invalid_requests_are_refused_with_json_without_calling_the_hub() {
     let api = Api::start().await;
     let job = format!("/api/v1/jobs/{ID}");
     let result = format!("/api/v1/tasks/{ID}/result");
     let cases: Vec<(&str, String, &str, u16, &str)> = vec![
-        ("GET", "/".into(), "", 404, "nothing at /"),
-        ("GET", "/api/v1/job".into(), "", 404, "nothing at /api/v1/job"),
-        ("GET", "/api/v2/jobs".into(), "", 404, "nothing at"),
+        ("GET", "/".into(), "", 404, "no resource at /"),
+        ("GET", "/api/v1/job".into(), "", 404, "no resource at /api/v1/job"),
+        ("GET", "/api/v2/jobs".into(), "", 404, "no resource at"),
         ("PUT", "/api/v1/jobs".into(), "", 405, "it knows GET, POST"),
         ("OPTIONS", "/api/v1/workers".into(), "", 405, "it knows GET"),
         ("POST", job.clone(), "", 405, "it knows GET, DELETE"),
@@ -147,21 +147,21 @@ async fn what_is_wrong_is_said_in_json_and_the_hub_is_not_asked() {
         ("GET", format!("{job}?wait=soon"), "", 400, "wait cannot be \"soon\""),
         ("GET", format!("{job}?wait=-1"), "", 400, "number of seconds"),
         ("GET", format!("{job}?wait=nan"), "", 400, "number of seconds"),
-        ("GET", format!("{job}?wait=1&wait=2"), "", 400, "once only"),
+        ("GET", format!("{job}?wait=1&wait=2"), "", 400, "must not be repeated"),
         ("GET", format!("{job}?patience=1"), "", 400, "unknown parameter \"patience\""),
         (
             "GET",
             "/api/v1/jobs?state=RUNNING".into(),
             "",
             400,
-            "known here are status, name, since, until, limit, after",
+            "known parameters: status, name, since, until, limit, after",
         ),
         ("GET", "/api/v1/jobs?status=DONE".into(), "", 400, "DONE"),
         ("GET", "/api/v1/jobs?since=yesterday".into(), "", 400, "2026-11-23T22:15:03Z"),
         ("GET", "/api/v1/jobs?limit=-1".into(), "", 400, "limit cannot be"),
         ("POST", "/api/v1/jobs?id=mine".into(), "{}", 400, "id cannot be \"mine\""),
-        ("POST", result.clone(), "", 400, "no result"),
-        ("POST", result.clone(), "SUCCESS", 400, "no result"),
+        ("POST", result.clone(), "", 400, "not a result"),
+        ("POST", result.clone(), "SUCCESS", 400, "not a result"),
         ("POST", result.clone(), "{}", 400, "status"),
         ("POST", result.clone(), r#"{"status": "DONE"}"#, 400, "DONE"),
         ("POST", result.clone(), r#"{"status": "RUNNING"}"#, 400, "RUNNING"),
@@ -181,7 +181,7 @@ async fn what_is_wrong_is_said_in_json_and_the_hub_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_no_text_is_an_invalid_job() {
+async fn a_job_that_is_not_text_is_invalid() {
     let api = Api::start().await;
     let (status, error) = answer(api.request("POST", "/api/v1/jobs").body(b"{\"name\": \"\xff\"}".to_vec())).await;
     assert_eq!((status, &error["kind"]), (422, &json!("invalid_job")));
@@ -191,7 +191,7 @@ async fn a_job_that_is_no_text_is_an_invalid_job() {
 }
 
 #[tokio::test]
-async fn refusals_of_the_hub_keep_their_words_and_have_their_status() {
+async fn refusals_of_the_hub_keep_their_message_and_have_their_status() {
     use RequestErrorKind::{
         Conflict, Internal, InvalidJob, InvalidRequest, NotFound, TimedOut, TooLarge, Unauthorized, Unavailable,
         Unreachable,
@@ -243,7 +243,7 @@ async fn bodies_have_a_limit() {
     assert!(error["message"].as_str().unwrap().contains("10 bytes"));
     assert_eq!(api.calls().len(), 1);
 
-    // The same where the length is not announced.
+    // The same without a declared length.
     let mut stream = TcpStream::connect(api.served.address).await.unwrap();
     let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(format!("{head}6\r\n012345\r\n6\r\n6789ab\r\n0\r\n\r\n").as_bytes()).await.unwrap();
@@ -256,7 +256,7 @@ async fn bodies_have_a_limit() {
 }
 
 #[tokio::test]
-async fn a_token_opens_everything_and_nothing_else_does() {
+async fn only_the_token_gives_access() {
     let settings = HttpSettings { token: Some("correct-horse".to_owned()), ..HttpSettings::default() };
     assert!(!format!("{settings:?}").contains("horse"));
     let api = Api::with(FakeHub::default(), settings).await;
@@ -304,7 +304,7 @@ async fn ready_only_with_a_broker() {
 }
 
 #[tokio::test]
-async fn who_waits_is_answered_when_the_server_stops() {
+async fn waiting_requests_are_answered_when_the_server_stops() {
     let hub = FakeHub { ended: Some(CancellationToken::new()), ..FakeHub::default() };
     let api = Api::with(hub, HttpSettings::default()).await;
     let waiting = tokio::spawn(answer(api.request("GET", &format!("/api/v1/jobs/{ID}?wait=60"))));

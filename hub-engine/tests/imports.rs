@@ -1,4 +1,4 @@
-//! What becomes of modules that cannot be imported, or not in time, and of those beside them.
+//! Modules that cannot be imported or not in time, and their effect on other modules.
 
 mod tasks_support;
 
@@ -10,7 +10,7 @@ use hub_engine::runner::{NoOutcome, Outcome, Runner, RunnerSettings};
 use tasks_support::{DEADLINE, Tasks, eventually, failure, run, success};
 
 #[tokio::test]
-async fn a_module_that_hangs_delays_nothing_but_itself() {
+async fn a_module_that_hangs_delays_only_itself() {
     let tasks = Tasks::new();
     tasks.write("a_hang.py", "import time\nwhile True:\n    time.sleep(1000)\n");
     tasks.write("b_leave.py", "import os\nos._exit(0)\n");
@@ -20,10 +20,10 @@ async fn a_module_that_hangs_delays_nothing_but_itself() {
     assert!(known.tasks.contains_key("c_fine") && known.broken.contains_key("b_leave"), "{known:?}");
     assert!(!known.tasks.contains_key("a_hang") && !known.broken.contains_key("a_hang"), "that is not known yet");
     assert_eq!(run(&runner, "c_fine", "[]").await.outcome, success("1"));
-    // Its own tasks do not hold a slot until it is known what it has.
+    // Its tasks do not occupy a slot until the import has ended.
     assert_eq!(run(&runner, "a_hang", "[]").await.outcome, Err(NoOutcome::Unknown));
     assert_eq!(failure(&runner, "b_leave").await, "the process that imported it exited with code 0");
-    // Mended while it is being imported.
+    // Repaired while it is being imported.
     tasks.write("a_hang.py", "def a_hang():\n    return 2\n");
     assert_eq!(run(&runner, "a_hang", "[]").await.outcome, success("2"));
 }
@@ -43,11 +43,11 @@ async fn a_slow_module_stays_known_while_it_is_imported_again_because_another_fi
     assert_eq!(run(&runner, "first", "[]").await.outcome, success("2"));
     assert!(runner.catalogue().borrow().tasks.contains_key("slow"));
     assert_eq!(run(&runner, "slow", "[]").await.outcome, success("1"), "a process has it");
-    // Once more, before that import has ended.
+    // Again, before that import has ended.
     tasks.write("second.py", "def second():\n    return 3\n");
     assert_eq!(run(&runner, "second", "[]").await.outcome, success("3"));
     assert!(runner.catalogue().borrow().tasks.contains_key("slow"));
-    // What its own change brings is not known.
+    // The result of its own change is unknown.
     tasks.write("slow.py", &format!("{}#", std::fs::read_to_string(tasks.path("slow.py")).unwrap()));
     tasks.write("third.py", "def third():\n    return 4\n");
     assert_eq!(run(&runner, "third", "[]").await.outcome, success("4"));
@@ -57,7 +57,7 @@ async fn a_slow_module_stays_known_while_it_is_imported_again_because_another_fi
 }
 
 #[tokio::test]
-async fn a_module_that_does_not_come_to_an_end_fails_its_tasks_and_says_why() {
+async fn a_module_that_never_ends_fails_its_tasks_with_a_reason() {
     let tasks = Tasks::new();
     tasks.write("hang.py", "import time\nwhile True:\n    time.sleep(1000)\n");
     let runner = tasks.runner_with(RunnerSettings { import_limit: Duration::from_secs(2), ..tasks.settings() }).await;
@@ -71,7 +71,7 @@ async fn a_module_that_does_not_come_to_an_end_fails_its_tasks_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_module_is_looked_at_again_when_its_helpers_change() {
+async fn a_module_is_imported_again_when_its_helpers_change() {
     let tasks = Tasks::new();
     tasks.write("_settings.py", "VALUE = oops\n");
     tasks.write("later.py", "import _settings\nasync def later():\n    return _settings.VALUE\n");
@@ -81,9 +81,9 @@ async fn a_module_is_looked_at_again_when_its_helpers_change() {
     assert_eq!(run(&runner, "later", "[]").await.outcome, success("7"), "it is known that it is a coroutine now");
 }
 
-/// Deployments replace files as a whole, and not all of them leave a new time.
+/// Deployments replace files, and some of them preserve modification times.
 #[tokio::test]
-async fn helpers_in_packages_are_loaded_again_whatever_way_they_change() {
+async fn helpers_in_packages_are_reloaded_after_any_change() {
     let tasks = Tasks::new();
     tasks.write("package/inner/deep.py", "VALUE = 1\n");
     tasks.write("_lazy.py", "VALUE = 1\n");
@@ -99,7 +99,7 @@ async fn helpers_in_packages_are_loaded_again_whatever_way_they_change() {
         tasks.write("_new", "VALUE = 2\n");
         std::fs::File::options().write(true).open(tasks.path("_new")).unwrap().set_modified(before).unwrap();
         std::fs::rename(tasks.path("_new"), tasks.path(name)).unwrap();
-        // A process that has just looked does not look again at once.
+        // A process that has just checked its files does not check them again immediately.
         let seen = async { while run(&runner, "uses", "[]").await.outcome != success(expected) {} };
         tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("the change of {name} was not seen"));
     }
@@ -117,7 +117,7 @@ async fn msg_with(python: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_python_that_cannot_be_used_is_told_apart_and_a_remedy_is_named() {
+async fn an_unusable_python_is_reported_with_a_reason_and_a_remedy() {
     let tasks = Tasks::new();
     tasks.write_program("old", "printf '2 7'");
     tasks.write_program("broken", "echo 'libpython3.so: cannot open shared object file' >&2; exit 127");
@@ -131,7 +131,7 @@ async fn a_python_that_cannot_be_used_is_told_apart_and_a_remedy_is_named() {
         (tasks.path("plain"), "cannot be started: it is not executable"),
         (tasks.path("old"), "it is Python 2.7, and Hub needs 3.8 or later"),
         (tasks.path("broken"), "it says \"libpython3.so: cannot open shared object file\""),
-        (tasks.path("mute"), "it does not behave as Python does"),
+        (tasks.path("mute"), "it does not behave like Python"),
         (tasks.path("odd"), "it is Python 3.11, but it exited with code 3"),
     ];
     for (python, words) in cases {

@@ -1,5 +1,5 @@
-//! Submissions and results for jobs that have ended: the dispatcher compares them with what is stored, and holds nothing of
-//! the stored jobs for that.
+//! Submissions and results for ended jobs: the dispatcher compares them with the stored jobs without keeping those in
+//! memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const BYTES: usize = 1024 * 1024;
 /// Maximum number of jobs in one message.
 const COUNT: u128 = 1024;
 
-/// The largest amount of memory that this process has taken so far, in bytes.
+/// The peak memory of this process in bytes.
 fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -51,7 +51,7 @@ async fn one_message_that_names_a_large_job_a_thousand_times_takes_little_memory
     let session = broker.transport().connect().await.unwrap();
     let publisher = session.publisher(1).await.unwrap();
     let before = peak_memory();
-    // Half of them by the id, half by the key.
+    // Half of them by id, half by key.
     let job = |at| JobMessage {
         id: Some(if at % 2 == 0 { known } else { JobId::new(Uuid::from_u128((at + 2) << 64)) }),
         text: JOB.into(),

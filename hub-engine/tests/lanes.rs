@@ -1,5 +1,5 @@
-//! Tasks that are handed to a Python process before the one at work has ended: what becomes of them when that one
-//! takes its time, is stopped, or takes the process with it.
+//! Tasks that are queued in a Python process behind a running one: what happens when that one takes long, is stopped,
+//! or ends the process.
 
 use std::future::Future;
 use std::path::Path;
@@ -11,7 +11,7 @@ use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSetting
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 const MODULES: [(&str, &str); 1] = [(
     "act.py",
@@ -29,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A runner with one slot that has found `act` to be quick.
+    /// A runner with one slot that knows `act` as fast.
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in MODULES {
@@ -39,9 +39,9 @@ impl Bench {
         let settings = RunnerSettings { slots: 1, ..RunnerSettings::new(directory.path()) };
         let runner = Arc::new(ModuleRunner::start(settings).await.unwrap());
         let bench = Self { directory, runner, tasks: 0.into() };
-        assert!(!bench.runner.has_room_ahead("act"), "nothing is known of it");
-        // The first one imports the module, and is slow for that.
-        while !bench.runner.has_room_ahead("act") {
+        assert!(!bench.runner.can_queue_ahead("act"), "the module is unknown");
+        // The first run imports the module and is slow.
+        while !bench.runner.can_queue_ahead("act") {
             assert_eq!(bench.begin("quick", &CancellationToken::new()).await.unwrap().outcome, success("quick"));
         }
         std::fs::remove_file(bench.path("ran")).unwrap();
@@ -70,7 +70,7 @@ impl Bench {
         tokio::spawn(async move { runner.run(request, stop).await })
     }
 
-    /// Begins a task and waits until it runs.
+    /// Starts a task and waits until it runs.
     async fn run_first(&self, how: &str, stop: &CancellationToken) -> JoinHandle<TaskReport> {
         let running = self.begin(how, stop);
         until("the task runs", || async { self.ran().contains(how) }).await;
@@ -100,7 +100,7 @@ fn open(path: &Path) {
 }
 
 #[tokio::test]
-async fn tasks_behind_one_that_takes_its_time_come_back() {
+async fn tasks_behind_a_slow_one_are_withdrawn() {
     let (bench, go_on) = (Bench::start().await, CancellationToken::new());
     let first = bench.run_first("wait", &go_on).await;
     let behind = [bench.begin("behind", &go_on), bench.begin("behind", &go_on)];
@@ -114,7 +114,7 @@ async fn tasks_behind_one_that_takes_its_time_come_back() {
 }
 
 #[tokio::test]
-async fn stopping_one_does_not_stop_those_behind_it() {
+async fn stopping_a_task_does_not_stop_queued_ones() {
     let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
     let first = bench.run_first("wait", &stop).await;
     let behind = bench.begin("behind", &go_on);
@@ -126,7 +126,7 @@ async fn stopping_one_does_not_stop_those_behind_it() {
 }
 
 #[tokio::test]
-async fn one_behind_can_be_stopped_alone() {
+async fn a_queued_task_can_be_stopped_alone() {
     let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
     let first = bench.run_first("wait", &go_on).await;
     let behind = bench.begin("behind", &stop);
@@ -138,7 +138,7 @@ async fn one_behind_can_be_stopped_alone() {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_fails_the_task_it_ran_and_no_other() {
+async fn a_process_that_dies_fails_only_its_running_task() {
     let (bench, go_on) = (Bench::start().await, CancellationToken::new());
     let first = bench.run_first("die", &go_on).await;
     let behind = bench.begin("behind", &go_on);
@@ -153,15 +153,15 @@ async fn a_process_that_dies_fails_the_task_it_ran_and_no_other() {
 }
 
 #[tokio::test]
-async fn many_quick_ones_run_in_their_order_in_one_process() {
+async fn many_fast_tasks_run_in_order_in_one_process() {
     let (bench, go_on) = (Bench::start().await, CancellationToken::new());
     let names: Vec<String> = (0..20).map(|at| format!("task{at:02}")).collect();
-    // On one thread tasks begin in the order in which they were spawned.
+    // On one thread, tasks start in the order in which they were spawned.
     let running: Vec<_> = names.iter().map(|name| bench.begin(name, &go_on)).collect();
     let mut ran = String::new();
     for (name, task) in names.iter().zip(running) {
         match task.await.unwrap().outcome {
-            // The machine was busy with other things for a while.
+            // The machine was busy.
             Err(NoOutcome::NotBegun) => {}
             outcome => {
                 assert_eq!(outcome, success(name));

@@ -1,4 +1,4 @@
-//! Records that are larger than a message, or than what may be held at once.
+//! Records that exceed the size of a message or the memory for answers.
 
 mod http_support;
 
@@ -18,7 +18,7 @@ use hub_transport::SubscribeOptions;
 use hub_transport::memory::MemoryBroker;
 use serde_json::{Value, json};
 
-/// What the broker takes.
+/// The maximum message size of the broker.
 const LIMIT: usize = 64 * 1024;
 
 struct Running {
@@ -73,7 +73,7 @@ fn check(record: &Json, tasks: usize, bytes: usize) {
 }
 
 #[tokio::test]
-async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
+async fn over_the_broker_a_large_record_is_sent_in_pages_and_every_request_is_answered() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(SqliteSettings::new(directory.path().join("hub.db"))).unwrap();
     let served = start(Arc::new(store), 1 << 30).await;
@@ -88,7 +88,7 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
     assert_eq!(without.to_value()["tasks"][29]["status"], "SUCCESS");
     assert_eq!(without.to_value()["tasks"][29].get("data"), None);
 
-    // The same job again: its record does not come along, but the answer does.
+    // The same job again: the answer does not contain its record.
     let text = served.dispatcher.hub().job(id, None).await.unwrap().to_value();
     let list: Vec<Value> = (0..30).map(|at| json!({"name": format!("t{at}"), "task_name": "x"})).collect();
     let same = json!({"name": text["name"], "tasks": list}).to_string();
@@ -107,7 +107,7 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
         let of_tasks = hub.tasks(id, TaskQuery { view, ..TaskQuery::default() }).await.unwrap_err();
         for refused in [refused, of_tasks] {
             assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
-            assert!(refused.message.contains("known are args, attempt, data"), "{refused}");
+            assert!(refused.message.contains("known fields: args, attempt, data"), "{refused}");
         }
     }
     hub.close().await;
@@ -115,10 +115,10 @@ async fn over_the_broker_it_comes_in_pieces_and_nobody_waits_for_ever() {
 }
 
 #[tokio::test]
-async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
+async fn a_task_that_exceeds_a_message_is_an_error_with_advice() {
     let served = start(Arc::new(MemoryStore::new()), 1 << 30).await;
     let hub = AmqpHub::connect(served.broker.transport(), "hub", DEADLINE).await.unwrap();
-    // Each result fits into a message, but not beside the arguments that refer to another.
+    // Each result fits into a message, but not together with arguments that refer to another.
     let text = json!({"name": "large", "tasks": [
         {"name": "t0", "task_name": "x"}, {"name": "t1", "task_name": "x", "args": ["_t0.data"]}]});
     let id = run_job(&served, &hub, &text, 2, 45_000).await;
@@ -130,7 +130,7 @@ async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
         "{message}"
     );
     assert!(hub.record(id, View::without_data(), None).await.is_ok());
-    // Here nothing is too large.
+    // This connection has no limit.
     check(&served.dispatcher.hub().job(id, None).await.unwrap(), 2, 45_000);
     let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
     let over_http = HttpHub::new(&http.url(""), None, DEADLINE).unwrap();
@@ -142,7 +142,7 @@ async fn one_task_that_no_message_carries_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn http_shows_views_and_pages_and_writes_large_records_as_they_are_read() {
+async fn http_supports_views_and_pages_and_streams_large_records() {
     let served = start(Arc::new(MemoryStore::new()), 1 << 30).await;
     let id = run(&served, &*served.dispatcher.hub(), 100, 20_000).await;
     let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
@@ -168,15 +168,15 @@ async fn http_shows_views_and_pages_and_writes_large_records_as_they_are_read() 
 }
 
 #[tokio::test]
-async fn answers_that_hold_too_much_together_wait_or_are_refused_for_the_time_being() {
+async fn answers_beyond_the_memory_limit_wait_or_are_refused() {
     let served = start(Arc::new(MemoryStore::new()), 3 << 20).await;
     let id = run(&served, &*served.dispatcher.hub(), 40, 45_000).await;
     let http = Served::start(served.dispatcher.hub(), HttpSettings::default()).await;
-    // One that is not read on holds what it holds.
+    // An answer that is not read keeps its memory.
     let slow = served.dispatcher.hub().record(id, View::whole(), None).await.unwrap();
     let refused = client().get(http.url(&format!("/api/v1/jobs/{id}"))).send().await.unwrap();
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"2".parse().unwrap()));
-    // What is small has room beside it.
+    // A small answer fits into the remaining memory.
     let small = client().get(http.url(&format!("/api/v1/jobs/{id}?data=false"))).send().await.unwrap();
     assert_eq!(small.status().as_u16(), 200);
     drop(slow);

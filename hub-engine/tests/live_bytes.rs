@@ -1,5 +1,5 @@
-//! A dispatcher whose unfinished jobs take as much memory as they may takes in no further ones: those over the broker
-//! stay there, those that come in directly are refused for the time being. Results are taken, and make room.
+//! A dispatcher whose unfinished jobs have reached the memory limit accepts no further ones: submissions over the
+//! broker wait there, and direct submissions are refused. Results are accepted and release memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hub_engine::store::MemoryStore;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 
-/// Longer than anything here takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 const JOBS_QUEUE: &str = "hub.jobs.0";
 
@@ -21,9 +21,9 @@ fn job() -> Submission {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_stays_with_the_broker_until_there_is_room() {
+async fn submissions_beyond_the_limit_wait_in_the_broker() {
     let broker = MemoryBroker::new();
-    // One job is more than that.
+    // One job exceeds the limit.
     let settings = DispatcherSettings { max_live_bytes: 100, ..DispatcherSettings::new("hub") };
     let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
     let runner = FunctionRunner::new().with("a", |_| Outcome::Launched { data: hub_core::Json::null() });
@@ -49,7 +49,7 @@ async fn what_does_not_fit_stays_with_the_broker_until_there_is_room() {
     tokio::time::timeout(DEADLINE, waits).await.expect("the submission waits in its queue");
     assert_eq!(hub.health().await.unwrap().live_jobs, 1);
 
-    // The result comes in all the same.
+    // The result is accepted nevertheless.
     let update = ResultUpdate { id: first.task(0), status: UpdateStatus::Success, data: None, msg: None, v: None };
     let posted = async {
         while hub.post_result(update.clone()).await.is_err() {

@@ -1,4 +1,4 @@
-//! Whatever arrives on the queues, dispatcher and worker go on serving, and whoever wants an answer gets one.
+//! Malformed messages: dispatcher and worker continue to serve, and every requested answer is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hub_transport::memory::MemoryBroker;
 use hub_transport::{Message, Publisher, Session, Settlement, Subscription};
 use serde_json::Value;
 
-/// Longer than anything here takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const JOBS: &[&[u8]] = &[
@@ -66,7 +66,7 @@ const JOBS: &[&[u8]] = &[
     b"\x00\x01\x02",
 ];
 
-/// With the header that says that there are several jobs.
+/// A message with the header for several jobs.
 const MANY_JOBS: &[&[u8]] = &[
     b"",
     b"\n",
@@ -126,7 +126,7 @@ const RESULTS: &[&[u8]] = &[
     b"{\"v\": 1, \"type\": \"returned\", \"id\": null}",
 ];
 
-/// A Hub, and a stranger with a publisher and a place for answers.
+/// A Hub, and a client with a publisher and an address for answers.
 struct Scene {
     dispatcher: Dispatcher,
     worker: Worker,
@@ -173,7 +173,7 @@ impl Scene {
         serde_json::from_slice(&delivery.message.body).unwrap()
     }
 
-    /// Everything is refused, with a kind and a message, with and without a place for the answer.
+    /// All bodies are refused with a kind and a message, with and without an address for the answer.
     async fn all_are_refused(&mut self, key: &str, bodies: &[&[u8]]) {
         self.messages_are_refused(bodies.iter().map(|body| Message::new("hub", key, body.to_vec()))).await;
     }
@@ -205,7 +205,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn malformed_jobs_requests_and_results_are_answered_and_do_no_harm() {
+async fn malformed_jobs_requests_and_results_are_answered() {
     assert!(JOBS.len() + REQUESTS.len() + RESULTS.len() >= 60);
     let mut scene = Scene::start().await;
     scene.all_are_refused("jobs", JOBS).await;
@@ -230,9 +230,9 @@ async fn nesting_and_size_are_bounded() {
 }
 
 #[tokio::test]
-async fn random_bytes_on_any_queue_do_no_harm() {
+async fn random_bytes_in_any_queue_are_ignored() {
     let scene = Scene::start().await;
-    // A generator of its own is enough here: what counts is that the bytes are many and the same each time.
+    // A simple generator is sufficient: the bytes must be many and deterministic.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move || {
         state ^= state << 13;

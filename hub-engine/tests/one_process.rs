@@ -1,4 +1,4 @@
-//! A whole Hub in this process: the memory backend, a dispatcher, a worker and real Python children.
+//! A complete Hub in this process: the memory backend, a dispatcher, a worker and real Python processes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 use serde_json::{Value, json};
 
-/// Longer than anything here takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 struct Whole {
@@ -45,7 +45,7 @@ impl Whole {
         serde_json::from_str(record.get()).unwrap()
     }
 
-    /// Ends everything; nothing may be left in a queue.
+    /// Stops everything and checks that all queues are empty.
     async fn stop(self) {
         self.worker.stop(Duration::from_secs(5)).await;
         self.dispatcher.stop(Duration::from_secs(5)).await;
@@ -68,7 +68,7 @@ fn modules(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn the_manuals_job() {
+async fn runs_the_manuals_job() {
     let whole = Whole::start(&etc().join("tasks")).await;
     let text = std::fs::read_to_string(etc().join("jobs/sum_product.json")).unwrap();
     let record = whole.run_text(&text).await;
@@ -78,7 +78,7 @@ async fn the_manuals_job() {
 }
 
 #[tokio::test]
-async fn failures_carry_their_reason_and_the_worker_lives() {
+async fn failures_have_a_reason_and_the_worker_survives() {
     let tasks = modules(&[
         ("boom.py", "from hub.lib.api import task\n@task\ndef boom(n):\n    print('about to')\n    return 1 / n\n"),
         ("die.py", "import os\ndef die():\n    os._exit(7)\n"),
@@ -153,7 +153,7 @@ async fn cancelling_stops_the_running_task() {
 }
 
 #[tokio::test]
-async fn ten_thousand_tasks_and_a_chain_of_a_thousand() {
+async fn runs_ten_thousand_tasks_and_a_chain_of_a_thousand() {
     let whole = Whole::start(&etc().join("tasks")).await;
     let flat: Vec<Value> =
         (0..10_000).map(|at| json!({"name": format!("t{at}"), "task_name": "add", "args": [at, 1]})).collect();

@@ -1,4 +1,4 @@
-//! Tasks that write where they should not, fork, close what is not theirs, or take their process with them.
+//! Tasks that write to the protocol's pipes, fork, close descriptors of Hub, or end their process.
 
 mod runner_support;
 
@@ -9,7 +9,7 @@ use hub_engine::runner::{NoOutcome, Outcome, Runner as _, RunnerSettings};
 use runner_support::{Bench, until};
 use tokio_util::sync::CancellationToken;
 
-/// What the worker reads: the pipes of this process that are open for writing.
+/// The pipes to the worker: those that are open for writing in this process.
 const PIPES: &str = "
 import os, stat
 
@@ -77,12 +77,12 @@ async fn forging_bench() -> Bench {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_ends_the_process_and_fails_its_task() {
+async fn invalid_output_ends_the_process_and_fails_its_task() {
     let bench = forging_bench().await;
     for (how, message) in [
-        ("lines", "something else than its answer"),
-        ("keys", "something else than its answer"),
-        ("half", "something else than its answer"),
+        ("lines", "something that is not an answer"),
+        ("keys", "something that is not an answer"),
+        ("half", "something that is not an answer"),
         ("endless", "began an answer of 1152921504606846976 bytes"),
     ] {
         let report = bench.run("forge", &format!("[{how:?}]")).await;
@@ -93,9 +93,9 @@ async fn what_is_no_answer_ends_the_process_and_fails_its_task() {
 }
 
 #[tokio::test]
-async fn an_answer_is_not_lost_by_what_comes_behind_it() {
+async fn an_answer_before_invalid_output_is_not_lost() {
     let bench = forging_bench().await;
-    // In one write, and so in one read: as where the task behind a short one writes to the pipe.
+    // In one write and therefore in one read, as if the task after a short one writes to the pipe.
     let report = bench.run("forge", r#"["answer and more"]"#).await;
     assert_eq!(Bench::returned(&report), r#""answered""#);
     assert_eq!(Bench::returned(&bench.run("quick", "[]").await), r#""honest""#);
@@ -109,15 +109,15 @@ async fn a_module_that_writes_to_the_worker_without_end_is_broken() {
     let bench = Bench::start(&[("_pipes.py", PIPES), ("floods.py", floods), ("quick.py", quick)]).await;
     until("the import ends", || bench.runner.catalogue().borrow().broken.contains_key("floods")).await;
     let why = bench.runner.catalogue().borrow().broken["floods"].clone();
-    assert!(why.contains("wrote more than 64 MiB where the worker reads"), "{why}");
+    assert!(why.contains("wrote more than 64 MiB to its standard output"), "{why}");
     assert_eq!(Bench::returned(&bench.run("quick", "[]").await), "1");
 }
 
 #[tokio::test]
-async fn a_task_does_not_answer_for_one_that_waits_behind_it() {
+async fn a_task_cannot_answer_for_a_queued_one() {
     let bench = forging_bench().await;
-    // Quick ones are handed over ahead, so that something waits behind the forger.
-    while !bench.runner.has_room_ahead("quick") {
+    // Fast tasks are queued ahead, so that a task waits behind the forging one.
+    while !bench.runner.can_queue_ahead("quick") {
         bench.run("quick", "[]").await;
     }
     let stop = CancellationToken::new();
@@ -150,7 +150,7 @@ async def afork(how):
 ";
 
 #[tokio::test]
-async fn a_fork_never_answers_in_its_parent_s_name() {
+async fn a_fork_cannot_answer_for_its_parent() {
     let afork = "from fork import fork\nasync def afork(how):\n    return fork(how)\n";
     let bench = Bench::start(&[("fork.py", FORKS), ("afork.py", afork)]).await;
     for (how, code) in [("returns", 0), ("raises", 1), ("exits", 7), ("unseen", 0)] {
@@ -179,7 +179,7 @@ async fn a_process_that_closes_its_pipes_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_file_that_takes_a_closed_descriptor_of_hub_is_left_alone() {
+async fn a_file_that_reuses_a_closed_descriptor_of_hub_is_not_changed() {
     let opens = "import os\ndef opens(paths, exchange):\n    os.closerange(3, 700)\n    \
                  opened = [os.open(path, os.O_RDWR | os.O_CREAT) for path in paths]\n    \
                  print('printed', flush=True)\n    for number in opened:\n        os.write(number, b'precious')\n    \
@@ -196,7 +196,7 @@ async fn a_file_that_takes_a_closed_descriptor_of_hub_is_left_alone() {
                 assert_eq!(std::fs::read_to_string(path).unwrap(), "precious", "{keyword} {exchange}");
             }
             assert_eq!(bench.run("quick", "[]").await.log.as_deref(), Some("quick\n"));
-            // The event loop has lost its descriptors: its process ends, with all that run there.
+            // The event loop has lost its descriptors, so its process ends with all its tasks.
             if keyword == "async def" {
                 break;
             }
@@ -205,7 +205,7 @@ async fn a_file_that_takes_a_closed_descriptor_of_hub_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_coroutine_that_breaks_its_process_is_not_lost() {
+async fn a_coroutine_that_breaks_its_process_is_reported() {
     let loses = "import os\nasync def loses():\n    os.closerange(3, 700)\n    os.close(1)\n    return 1\n";
     let breaks = "import os\nasync def breaks():\n    os.fstat = None\n    return 1\n";
     let quick = "async def quick():\n    return 1\n";
@@ -213,7 +213,7 @@ async fn a_coroutine_that_breaks_its_process_is_not_lost() {
     for module in ["loses", "breaks"] {
         let report = bench.run(module, "[]").await;
         assert_ne!(report.outcome, Err(NoOutcome::Cancelled), "{module}");
-        // The next ones may still be given to the process that ends.
+        // The next tasks may still be passed to the ending process.
         while bench.run("quick", "[]").await.outcome != Ok(Outcome::Success { data: hub_core::Json::from_checked("1") })
         {
         }
@@ -231,11 +231,11 @@ async fn a_coroutine_that_is_stopped_before_its_first_step_answers() {
         until("the loop is busy", || path.exists()).await;
         let running = bench.runner.run(bench.request("quick", "[]"), stop.clone());
         let started = std::time::Instant::now();
-        // The request is on its way first, and the order to stop follows it.
+        // The request is sent before the cancellation.
         let stopping = async { stop.cancel() };
         let (report, ()) = tokio::join!(running, stopping);
         assert_eq!(report.outcome, Err(NoOutcome::Cancelled));
-        // Where it does not answer, it is given up after five seconds.
+        // Without an answer, it is abandoned after five seconds.
         assert!(started.elapsed() < std::time::Duration::from_secs(4));
     };
     tokio::join!(busy, stopped);
@@ -255,13 +255,13 @@ def leaves(path):
 ";
 
 fn is_running(pid: &str) -> bool {
-    // One that ended and was not waited for is a zombie.
+    // A process that has ended and was not waited for is a zombie.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[tokio::test]
-async fn a_process_that_dies_is_noticed_although_others_hold_its_pipes() {
+async fn a_dead_process_is_noticed_although_others_keep_its_pipes_open() {
     let bench = Bench::start(&[("leaves.py", LEAVES)]).await;
     let path = bench.path("pids");
     let report = bench.run("leaves", &format!("[{path:?}]")).await;
@@ -275,7 +275,7 @@ async fn a_process_that_dies_is_noticed_although_others_hold_its_pipes() {
 }
 
 #[tokio::test]
-async fn what_a_stopped_task_printed_is_kept() {
+async fn the_output_of_a_stopped_task_is_kept() {
     let wait = "import time\ndef wait(path):\n    print('begun', flush=True)\n    print('caf\\udce9')\n    \
                 open(path, 'w').close()\n    time.sleep(3600)\n";
     let await_ = "import asyncio\nasync def await_(path):\n    print('begun')\n    print('caf\\udce9')\n    \
@@ -295,7 +295,7 @@ async fn what_a_stopped_task_printed_is_kept() {
 }
 
 #[tokio::test]
-async fn a_task_that_prints_without_end_fills_neither_memory_nor_disk() {
+async fn endless_output_fills_neither_memory_nor_disk() {
     let prints = "import os\nfrom hub.lib.api import task\ndef prints():\n    for number in range(400):\n        \
                   print('x' * 9999)\n    return os.fstat(1).st_size\n";
     let change = |settings| RunnerSettings { log_limit_bytes: 1000, ..settings };
@@ -307,7 +307,7 @@ async fn a_task_that_prints_without_end_fills_neither_memory_nor_disk() {
     assert!(log.len() < 1100 && log.starts_with("[earlier output was dropped]") && log.ends_with("xx\n"), "{log}");
 }
 
-/// What the worker does not do: it dies in the middle of a request.
+/// The worker dies in the middle of a request.
 #[test]
 fn a_request_that_is_cut_off_ends_the_process_and_its_group() {
     use std::io::Write as _;
@@ -390,7 +390,7 @@ def leak():
 ";
 
 #[tokio::test]
-async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
+async fn a_task_that_leaks_descriptors_breaks_no_other_module() {
     let bench = Bench::start(&[("leak.py", LEAK), ("echo.py", "def echo(*args): return list(args)")]).await;
     let leaked = bench.run("leak", "[]").await;
     assert!(format!("{leaked:?}").contains("Too many open files"), "{leaked:?}");
@@ -399,7 +399,7 @@ async fn a_task_that_leaks_descriptors_takes_no_other_module_with_it() {
 }
 
 #[tokio::test]
-async fn a_coroutine_that_holds_all_descriptors_takes_no_other_module_with_it() {
+async fn a_coroutine_with_all_descriptors_breaks_no_other_module() {
     let hold = "import asyncio, os\nasync def hold(begun, end):\n    kept = []\n    try:\n        \
                 while True:\n            kept.append(open('/dev/null'))\n    except OSError:\n        \
                 os.mkdir(begun)\n    while not os.path.exists(end):\n        await asyncio.sleep(0.001)\n    \
@@ -417,7 +417,7 @@ async fn a_coroutine_that_holds_all_descriptors_takes_no_other_module_with_it() 
     assert_eq!(Bench::returned(&held), r#""to its end""#, "what ran in the process goes on");
 }
 
-/// Tasks that leave one descriptor open each would fail others in the end, which open files in their functions.
+/// Tasks that each leak a descriptor would eventually fail other tasks that open files.
 #[tokio::test]
 async fn a_process_whose_descriptors_run_out_is_replaced_in_time() {
     let leaks = "import os, resource\n\
@@ -435,7 +435,7 @@ async fn a_process_whose_descriptors_run_out_is_replaced_in_time() {
 }
 
 #[tokio::test]
-async fn a_cleaner_of_temporary_files_stops_no_task() {
+async fn removing_temporary_files_stops_no_task() {
     let place = "import sys\ndef place(): return sys.path[0]\n";
     let end = "import os\ndef end(): os._exit(3)\n";
     let bench = Bench::start(&[("place.py", place), ("end.py", end)]).await;

@@ -1,4 +1,4 @@
-//! What can be a task, and what a task module may do with its own names.
+//! Kinds of callables that can be tasks, and names in task modules.
 
 mod runner_support;
 
@@ -19,7 +19,7 @@ const OBJECTS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn whatever_can_be_called_is_a_task() {
+async fn every_callable_can_be_a_task() {
     let bench = Bench::start(OBJECTS).await;
     for (module, args, result) in [
         ("adder", "[1, 2]", "3"),
@@ -39,7 +39,7 @@ async fn whatever_can_be_called_is_a_task() {
     }
 }
 
-/// Attributes of this decorator have the names that Hub uses itself.
+/// A decorator whose attributes have names that Hub uses, too.
 const DECORATED: &str = "
 import functools
 from hub.lib.api import task
@@ -76,7 +76,7 @@ def above(a):
 ";
 
 #[tokio::test]
-async fn decorators_are_called_wherever_they_stand() {
+async fn decorators_work_above_and_below_the_task_decorator() {
     let bench = Bench::start(&[("decorated.py", DECORATED), ("above.py", ABOVE)]).await;
     assert_eq!(Bench::returned(&bench.run("decorated", "[4]").await), "8");
     let launched = bench.run("above", "[4]").await;
@@ -112,7 +112,7 @@ def pickles(how):
 
 #[tokio::test]
 async fn a_module_s_names_are_found_in_the_processes_that_it_starts() {
-    // An old source, which Python alone would not import any more.
+    // An old source, which current versions of Python cannot import.
     let old = "from hub.lib.api import task\n@task(async=True)\ndef old():\n    return 1\n";
     let pickles = format!("{PICKLES}\nfrom .old import old\n");
     let bench = Bench::start(&[("pickles.py", &pickles), ("old.py", old)]).await;
@@ -145,7 +145,7 @@ async fn helpers_are_imported_by_their_names_and_relatively_and_change() {
             std::fs::write(bench.path("_helper.py"), text).unwrap();
         }
         for module in ["relative", "member", "absolute"] {
-            // A change is noticed within milliseconds, not at once.
+            // A change is noticed within milliseconds, not immediately.
             let started = tokio::time::Instant::now();
             while Bench::returned(&bench.run(module, "[]").await) != value {
                 assert!(started.elapsed() < runner_support::DEADLINE, "{module} has the old helper");

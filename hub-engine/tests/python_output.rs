@@ -1,11 +1,11 @@
-//! A task does not fail because what it prints cannot be kept.
+//! A task does not fail because its output cannot be stored.
 
 mod runner_support;
 
 use hub_core::state::ErrorKind;
 use runner_support::Bench;
 
-/// Has the file behind standard output be another one from the next task on.
+/// Replaces the file of standard output for the following tasks.
 const EXCHANGE: &str = "
 import os
 
@@ -57,7 +57,7 @@ async fn a_file_that_cannot_be_opened_fails_no_task() {
 }
 
 #[tokio::test]
-async fn output_is_kept_again_when_there_is_room() {
+async fn output_is_stored_again_when_there_is_space() {
     let prints = PRINTS.replace("def prints(how):", "def prints(how, path):").replace(
         "    if how == 'raises'",
         "    if how == 'mends':\n        import os\n        os.unlink(path)\n        open(path, 'w').close()\n    \
@@ -72,7 +72,7 @@ async fn output_is_kept_again_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_limit_of_file_sizes_that_a_task_sets_costs_its_own_output_alone() {
+async fn a_file_size_limit_set_by_a_task_affects_only_its_own_output() {
     let limits = "import resource\ndef limits():\n    print('before')\n    \
                   resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n    \
                   print('after')\n    return 1\n";
@@ -85,7 +85,7 @@ async fn a_limit_of_file_sizes_that_a_task_sets_costs_its_own_output_alone() {
 }
 
 #[tokio::test]
-async fn processes_leave_no_files_behind() {
+async fn processes_leave_no_files() {
     let files = "import os\ndef files(end):\n    print('printed')\n    if end:\n        os._exit(1)\n    \
                  return len([name for name in os.listdir(os.path.dirname(os.readlink('/proc/self/fd/1'))) \
                  if name.endswith('.out')])\n";
@@ -96,9 +96,10 @@ async fn processes_leave_no_files_behind() {
     assert_eq!(Bench::returned(&bench.run("files", "[false]").await), "1");
 }
 
-/// A task may do anything with the standard streams and their descriptors: its result stands, and the next task has them.
+/// A task may do anything with the standard streams and their descriptors. Its result counts, and the next task has
+/// intact streams.
 #[tokio::test]
-async fn the_next_task_has_the_standard_streams() {
+async fn the_next_task_has_intact_standard_streams() {
     let breaks = "import os, sys\ndef breaks(code):\n    print('said')\n    exec(code)\n    return os.getpid()\n";
     let checks = "import os, sys\ndef checks():\n    print('out')\n    print('err', file=sys.stderr)\n    \
                   with open('/dev/null') as file:\n        free = file.fileno() > 2\n    \
@@ -126,7 +127,7 @@ async fn the_next_task_has_the_standard_streams() {
     }
 }
 
-/// Has the file system behind standard output be full, as far as the process can tell.
+/// Makes the file system of standard output appear full to the process.
 const FILLS: &str = "
 import os, sys, types
 
@@ -140,7 +141,7 @@ ASYNC def NAME():
 ";
 
 #[tokio::test]
-async fn output_is_called_missing_only_where_it_may_be() {
+async fn missing_output_is_reported_only_if_possible() {
     let fills = FILLS.replace("ASYNC ", "").replace("NAME", "fills");
     let coroutine_fills = FILLS.replace("ASYNC", "async").replace("NAME", "coroutine_fills");
     let modules = [

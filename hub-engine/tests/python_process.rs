@@ -1,10 +1,10 @@
-//! What a task changes in its process past Python's `os`, or in the interpreter itself, the next task does not see.
+//! Changes of the process that bypass Python's `os`, and changes of the interpreter, are not visible to the next task.
 
 mod runner_support;
 
 use runner_support::Bench;
 
-/// Runs any code, and tells how things are.
+/// Runs any code and returns the state of the process.
 const CHANGE: &str = r#"
 def change(code):
     names = {}
@@ -12,7 +12,7 @@ def change(code):
     return names.get("result")
 "#;
 
-/// Never opens the C library, which would have everything checked after each task.
+/// Does not open the C library, which would cause all state to be checked after each task.
 const LOOK: &str = r#"
 import ctypes, gc, locale, os, resource, signal, socket, sys, threading, warnings
 
@@ -68,7 +68,7 @@ const CHANGES: [&str; 40] = [
     "import os; os.putenv('PUT_BY_A_TASK', '1')",
     "import os; os.unsetenv('HOME')",
     "import os; os.setpgid(0, os.getpgid(os.getppid()))",
-    // Only root may do these, and root may not go back from the second.
+    // Only root may do these, and even root cannot undo the second.
     "import os; os.getuid() or os.seteuid(65534)",
     "import os; os.getuid() or os.setuid(65534)",
     "import os; os.getuid() or os.setgroups([1, 2])",
@@ -78,7 +78,7 @@ const CHANGES: [&str; 40] = [
 ];
 
 #[tokio::test]
-async fn what_a_task_changes_in_its_process_ends_with_it() {
+async fn changes_of_the_process_end_with_the_task() {
     let bench = Bench::start(&[("change.py", CHANGE), ("look.py", LOOK)]).await;
     Bench::returned(&bench.run("look", "[]").await);
     let before = Bench::returned(&bench.run("look", "[]").await).to_owned();
@@ -126,9 +126,9 @@ async fn a_process_of_coroutines_without_its_modules_is_replaced() {
     assert_eq!(Bench::returned(&waited), r#""to its end""#);
 }
 
-/// What a task imports may rely on what it adds to `sys.path`.
+/// An imported module may rely on its additions to `sys.path`.
 #[tokio::test]
-async fn a_path_that_comes_with_an_import_stays() {
+async fn a_path_added_by_an_import_is_kept() {
     let adds = "def adds():\n    import _vendored\n    return _vendored.value()\n";
     let vendored = "import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), '.vendored'))\n\
                     def value():\n    import deep\n    return deep.VALUE\n";
@@ -142,7 +142,7 @@ async fn a_path_that_comes_with_an_import_stays() {
 
 /// Each of these works alone, and would fail after another one in the same process.
 #[tokio::test]
-async fn what_a_library_allows_once_for_each_process_can_be_done_by_every_task() {
+async fn calls_allowed_once_per_process_work_in_every_task() {
     let spawn = "import multiprocessing\ndef spawn():\n    multiprocessing.set_start_method('spawn')\n    \
                  return multiprocessing.get_start_method()\n";
     let closes = "import asyncio\ndef closes():\n    loop = asyncio.new_event_loop()\n    asyncio.set_event_loop(loop)\n    \
@@ -179,7 +179,7 @@ async fn what_a_library_allows_once_for_each_process_can_be_done_by_every_task()
 }
 
 #[tokio::test]
-async fn functions_that_hub_watches_can_go_to_other_processes() {
+async fn watched_functions_can_be_pickled() {
     let pickles = "import os, pickle, resource, signal\ndef pickles():\n    \
                    watched = [os.chdir, os.nice, os.putenv, signal.alarm, resource.setrlimit]\n    \
                    return [pickle.loads(pickle.dumps(function)) is function for function in watched]\n";
@@ -187,9 +187,9 @@ async fn functions_that_hub_watches_can_go_to_other_processes() {
     assert_eq!(Bench::returned(&bench.run("pickles", "[]").await), "[true,true,true,true,true]");
 }
 
-/// With musl, the functions of the scheduling are there and always fail.
+/// With musl, the scheduling functions exist and always fail.
 #[tokio::test]
-async fn state_that_the_system_cannot_tell_is_left_out() {
+async fn state_that_the_system_does_not_support_is_omitted() {
     let lacks = "import errno, importlib.util, os\n\
                  def lacks():\n    from hub import process_state\n    \
                  def fails(*args):\n        raise OSError(errno.ENOSYS, 'Function not implemented')\n    \
@@ -204,7 +204,7 @@ async fn state_that_the_system_cannot_tell_is_left_out() {
 }
 
 #[tokio::test]
-async fn what_a_module_sets_stays_where_the_task_module_imports_it_at_its_top() {
+async fn changes_of_a_module_imported_at_the_top_are_kept() {
     let sets = "import warnings\nwarnings.filterwarnings('ignore', message='set by NAME')\n";
     let reads = "import warnings\nimport _top\ndef reads():\n    import _late\n    \
                  return [any(name in str(found) for found in warnings.filters) for name in ('by top', 'by late')]\n";

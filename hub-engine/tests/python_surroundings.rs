@@ -1,10 +1,10 @@
-//! What a task does to its process, the next task does not see.
+//! Changes of the process by a task are not visible to the next task.
 
 mod runner_support;
 
 use runner_support::Bench;
 
-/// Does things to the process that runs it.
+/// Changes the process that runs it.
 const SPOIL: &str = r#"
 import decimal, io, os, signal, sys, threading
 
@@ -58,7 +58,7 @@ def spoil(how):
     SPOILS[how]()
 "#;
 
-/// Tells how things are.
+/// Returns the state of the process.
 const LOOK: &str = r#"
 import decimal, os, signal, subprocess, sys, time
 
@@ -109,18 +109,18 @@ const WAYS: [&str; 28] = [
 ];
 
 #[tokio::test]
-async fn the_next_task_finds_everything_as_it_was() {
+async fn the_next_task_finds_the_original_state() {
     let bench = Bench::start(&[("spoil.py", SPOIL), ("look.py", LOOK)]).await;
     let before = bench.run("look", "[]").await;
     let log = Some("subprocess\nprinted \\udce9\nerror\n");
     assert_eq!(before.log.as_deref(), log);
-    // The first one was imported now, which opens files.
+    // The first module was imported now, which opens files.
     bench.run("spoil", r#"["buffer"]"#).await;
     let before = Bench::returned(&bench.run("look", "[]").await).to_owned();
     for how in WAYS {
         let spoilt = bench.run("spoil", &format!("[{how:?}]")).await;
         if how == "alarm" {
-            // It may strike before the task has ended.
+            // The alarm may fire before the task has ended.
             let _ = spoilt.outcome;
         } else {
             assert_eq!(Bench::returned(&spoilt), "null", "{how}");
@@ -132,7 +132,7 @@ async fn the_next_task_finds_everything_as_it_was() {
             _ => {}
         }
         let after = bench.run("look", "[]").await;
-        // A process that an alarm has struck is another one.
+        // A process ended by an alarm is replaced.
         if how != "alarm" {
             assert_eq!(Bench::returned(&after), before, "after {how}");
         }
@@ -141,8 +141,8 @@ async fn the_next_task_finds_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_put_back_ends_the_process_after_its_task() {
-    // It closes what the way back is kept in.
+async fn state_that_cannot_be_restored_ends_the_process_after_its_task() {
+    // The task closes the descriptor of the original directory.
     let spoil = "import os\ndef spoil():\n    os.closerange(3, 100)\n    os.chdir('/')\n    return os.getpid()\n";
     let bench = Bench::start(&[("spoil.py", spoil)]).await;
     let first = bench.run("spoil", "[]").await;
@@ -151,7 +151,7 @@ async fn what_cannot_be_put_back_ends_the_process_after_its_task() {
 }
 
 #[tokio::test]
-async fn what_a_coroutine_changes_while_a_module_is_imported_does_not_stay() {
+async fn changes_by_a_coroutine_during_an_import_are_restored() {
     let changes = "import asyncio, os\nasync def changes(path):\n    os.environ['FOR_A_MOMENT'] = '1'\n    \
                    os.umask(0o077)\n    os.chdir('/')\n    open(path + '.begun', 'w').close()\n    \
                    while not os.path.exists(path):\n        await asyncio.sleep(0.001)\n";
@@ -175,7 +175,7 @@ async fn what_a_coroutine_changes_while_a_module_is_imported_does_not_stay() {
 }
 
 #[tokio::test]
-async fn what_a_module_sets_while_it_is_imported_stays() {
+async fn changes_by_a_module_during_its_import_are_kept() {
     let module = "import os\nos.environ['OF_THE_MODULE'] = '1'\nos.umask(0o027)\ndef keeps():\n    \
                   os.umask(mask := os.umask(0))\n    return [os.environ.get('OF_THE_MODULE'), mask]\n";
     let bench = Bench::start(&[("keeps.py", module)]).await;

@@ -1,4 +1,4 @@
-//! However a Python task ends, the worker hears the truth of it, and the process can be used for the next one.
+//! For every kind of end of a Python task, the report is correct, and the process can run the next task.
 
 mod runner_support;
 
@@ -7,7 +7,7 @@ use hub_core::state::ErrorKind;
 use hub_engine::runner::Runner as _;
 use runner_support::{Bench, DEADLINE};
 
-/// Does what its argument names, and says which process it runs in.
+/// Does what its argument names, and returns its process id.
 const ACT: &str = r#"
 import asyncio, concurrent.futures, os, sys
 from hub.lib.api import task
@@ -84,7 +84,7 @@ fn as_coroutine() -> String {
 }
 
 #[tokio::test]
-async fn every_way_to_fail_is_told_and_does_no_harm() {
+async fn every_kind_of_failure_is_reported_and_the_process_survives() {
     let coroutine = as_coroutine();
     for source in [ACT, &coroutine] {
         let bench = Bench::start(&[("act.py", source)]).await;
@@ -113,7 +113,7 @@ async fn every_way_to_fail_is_told_and_does_no_harm() {
             ("itself", ErrorKind::BadResult, "ValueError", "Circular reference"),
             ("no_memory", ErrorKind::TaskFailed, "MemoryError", "MemoryError"),
             ("not_json", ErrorKind::BadResult, "TypeError", "result['a'][1] is a set"),
-            ("surrogate_result", ErrorKind::BadResult, "UnicodeEncodeError", r"half of a surrogate pair: 'caf\udce9'"),
+            ("surrogate_result", ErrorKind::BadResult, "UnicodeEncodeError", r"a lone surrogate: 'caf\udce9'"),
             ("not_found", ErrorKind::TaskFailed, "FileNotFoundError", "/no/such/file"),
         ] {
             let report = bench.run("act", &format!("[{how:?}]")).await;
@@ -133,7 +133,7 @@ async fn every_way_to_fail_is_told_and_does_no_harm() {
 }
 
 #[tokio::test]
-async fn arguments_that_python_cannot_read_fail_their_task_alone() {
+async fn unreadable_arguments_fail_only_their_task() {
     for keyword in ["def", "async def"] {
         let module = format!("{keyword} count(*args):\n    return len(args)\n");
         let bench = Bench::start(&[("count.py", &module)]).await;
@@ -149,7 +149,7 @@ async fn arguments_that_python_cannot_read_fail_their_task_alone() {
 }
 
 #[tokio::test]
-async fn a_module_that_misses_a_file_while_it_is_imported_is_broken_and_not_unknown() {
+async fn a_module_with_a_missing_file_is_broken_and_not_unknown() {
     let bench = Bench::start(&[("reads.py", "open('/no/such/file')\ndef reads():\n    return 1\n")]).await;
     assert!(bench.runner.catalogue().borrow().broken["reads"].contains("/no/such/file"));
     let report = bench.run("reads", "[]").await;
@@ -157,7 +157,7 @@ async fn a_module_that_misses_a_file_while_it_is_imported_is_broken_and_not_unkn
 }
 
 #[tokio::test]
-async fn a_module_with_words_that_cannot_be_written_takes_no_others_with_it() {
+async fn a_module_with_unencodable_text_does_not_affect_others() {
     let odd = "def odd():\n    return 1\nodd.__doc__ = 'caf\\udce9'\n";
     let bench = Bench::start(&[("odd.py", odd), ("plain.py", "def plain():\n    return 1\n")]).await;
     let catalogue = bench.runner.catalogue();

@@ -1,4 +1,4 @@
-//! A submission under any message id is the same job however often it arrives: at once, later, and after a restart.
+//! Repeated submissions under any message id are the same job: immediately, later, and after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "one"}], "output": "_one.data"}"#;
 const IDS: [&str; 4] = ["order-17", "Ä \u{1f600} '\"\n", "not-quite-a-uuid-693eb630", "0"];
 
-/// Publishes every job, alone and in company, twice over, and waits until the dispatcher has done with them.
+/// Publishes every job twice, in single and in combined messages, and waits until the dispatcher has handled them.
 async fn submit_all(broker: &MemoryBroker) {
     let names = Names::new("hub");
     let session = broker.transport().connect().await.unwrap();
@@ -51,11 +51,11 @@ async fn all_have_ended(hub: &dyn Hub) {
 }
 
 #[tokio::test]
-async fn any_message_id_makes_a_submission_repeatable() {
+async fn any_message_id_makes_a_submission_idempotent() {
     let (broker, store) = (MemoryBroker::new(), Arc::new(MemoryStore::new()));
     let runner = FunctionRunner::new().with("one", |_| Outcome::Success { data: hub_core::Json::from_checked("1") });
     let worker = Worker::start(broker.transport(), Arc::new(runner), WorkerSettings::new("hub", 2));
-    // The second one finds everything as if the first had died between its commits and its acknowledgements.
+    // The second dispatcher finds the state as if the first had died between its commits and its acknowledgements.
     for _ in 0..2 {
         let settings = DispatcherSettings::new("hub");
         let dispatcher = Dispatcher::start(broker.transport(), store.clone(), settings).await.unwrap();

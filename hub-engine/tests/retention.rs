@@ -1,4 +1,4 @@
-//! How many finished jobs stay in the store.
+//! Retention of finished jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn kept(store: &dyn Store) -> usize {
 }
 
 #[tokio::test]
-async fn never_more_than_a_tenth_above_the_number_stay_however_often_it_starts() {
+async fn at_most_a_tenth_more_jobs_are_kept_also_after_restarts() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     for round in 0..4 {
         let broker = MemoryBroker::new();
@@ -42,7 +42,7 @@ async fn never_more_than_a_tenth_above_the_number_stay_however_often_it_starts()
         tokio::time::timeout(DEADLINE, pruned).await.expect("too many jobs stay");
         dispatcher.stop(Duration::from_secs(5)).await;
     }
-    // At the start, too, of what another one has left there.
+    // Also at the start, for jobs of an earlier dispatcher.
     for number in 1..=30 {
         add(&*store, number, "j", 1).await;
         commit(&*store, vec![job_changed(number, ended(JobStatus::Success))]).await;

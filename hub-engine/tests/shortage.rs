@@ -1,4 +1,4 @@
-//! A worker on a machine that has nothing left for a further process.
+//! A worker on a machine without resources for a further process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,10 +15,10 @@ use hub_transport::memory::MemoryBroker;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything here takes by the test's clock; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// Can start no process as often as it was told.
+/// A runner that fails to start a process a given number of times.
 struct Poor {
     left: AtomicU32,
     tried: AtomicU32,
@@ -45,7 +45,7 @@ impl Runner for Poor {
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_tasks_go_back_and_run_later_and_it_says_what_it_lacks() {
+async fn its_tasks_are_returned_and_run_later_and_the_shortage_is_reported() {
     let broker = MemoryBroker::new();
     let store = Arc::new(MemoryStore::new());
     let dispatcher = Dispatcher::start(broker.transport(), store, DispatcherSettings::new("hub")).await.unwrap();

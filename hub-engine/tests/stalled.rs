@@ -1,4 +1,4 @@
-//! A dispatcher that stands still, for longer than a lease lasts, reads what waits for it before it gives anybody up.
+//! A dispatcher that was stopped for longer than a lease reads the waiting messages before leases expire.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ async fn publish(publisher: &dyn Publisher, message: Message) {
     drop(publisher.publish(message).await.unwrap().await);
 }
 
-/// Has everything in this process come to rest.
+/// Waits until all tasks of this process are idle.
 async fn settle() {
     for _ in 0..1000 {
         tokio::task::yield_now().await;
@@ -82,14 +82,14 @@ async fn heartbeats_that_wait_are_read_before_a_lease_expires() {
     assert_eq!(status(&*hub, id).await, ("RUNNING".to_owned(), 1));
 
     for _ in 0..5 {
-        // At one moment for the dispatcher: its lease is due, and a heartbeat waits.
+        // At the same moment for the dispatcher, the lease is due and a heartbeat is waiting.
         millis.fetch_add(3 * 30_000, Ordering::SeqCst);
         publish(&*publisher, heartbeat(&names, held.clone())).await;
         settle().await;
         assert_eq!(status(&*hub, id).await, ("RUNNING".to_owned(), 1), "its worker lives");
     }
 
-    // And a worker that is silent is given up all the same.
+    // The lease of a silent worker still expires.
     millis.fetch_add(30_001, Ordering::SeqCst);
     publish(&*publisher, Message::new(names.events(), names.heartbeat_key("x"), "wakes the dispatcher")).await;
     let again = tokio::time::timeout(Duration::from_secs(60), tasks.deliveries.recv()).await.unwrap().unwrap();

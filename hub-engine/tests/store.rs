@@ -1,4 +1,4 @@
-//! The suite of all stores: the store in memory passes it, and it notices a store that loses changes.
+//! The conformance suite: the store in memory passes it, and it detects a store that loses changes.
 
 mod store_support;
 

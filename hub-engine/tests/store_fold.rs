@@ -1,4 +1,4 @@
-//! What the changes of a batch amount to: the same as the changes one after the other, with each row written once.
+//! Folded batches have the same effect as their changes one after another, and write each row once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngSeed};
 /// Number of tasks in each job.
 const TASKS: usize = 3;
 
-/// What a store has: this is what changes mean.
+/// The contents of a store, which define the meaning of changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rows {
     jobs: BTreeMap<JobId, Row>,
@@ -80,7 +80,7 @@ impl Rows {
     }
 }
 
-/// A state of a job that can be told apart from others.
+/// A distinct state of a job.
 fn job_state(number: u64) -> JobState {
     JobState { started_at: Some(Timestamp::from_millis(number)), ..running() }
 }
@@ -100,7 +100,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 0..16)
 }
 
-/// The row that a write is about.
+/// The row of a write.
 fn row_of(write: Write<'_>) -> (JobId, Option<u32>) {
     match write {
         Write::RemoveJob { id } | Write::AddJob { id, .. } | Write::SetJob { id, .. } => (id, None),
@@ -108,7 +108,7 @@ fn row_of(write: Write<'_>) -> (JobId, Option<u32>) {
     }
 }
 
-/// Random cases that are the same on every run. Others come with `PROPTEST_RNG_SEED=… cargo test`.
+/// Random cases that are the same in every run. `PROPTEST_RNG_SEED=… cargo test` selects others.
 fn config() -> Config {
     let chosen = Config::default();
     let rng_seed = match chosen.rng_seed {
@@ -122,7 +122,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn writes_have_the_effect_of_the_changes_one_after_the_other(before in changes(), batch in changes()) {
+    fn writes_have_the_effect_of_the_changes_in_order(before in changes(), batch in changes()) {
         let mut one_by_one = Rows::default();
         before.iter().for_each(|change| one_by_one.change(change));
         let mut folded = one_by_one.clone();
@@ -141,7 +141,7 @@ proptest! {
                 Change::TaskChanged { job, index, .. } => (*job, Some(*index)),
             };
             prop_assert_eq!(row, of_change);
-            // A job can be removed and added again; and its state can change before it is added, as far as it is there.
+            // A job can be removed and added again, and an existing job can change before it is added.
             let kind = std::mem::discriminant(&one.write);
             prop_assert!(rows.insert((row, kind)), "{:?} is written twice", row);
         }
@@ -168,7 +168,7 @@ fn a_job_that_is_added_and_ends_in_one_batch_is_one_write_of_its_row() {
 }
 
 #[test]
-fn of_a_job_that_is_added_and_removed_in_one_batch_the_removal_is_left() {
+fn a_job_added_and_removed_in_one_batch_leaves_only_the_removal() {
     let batch =
         [job_added(1, job("j", TASKS, None)), task_changed(1, 0, task(1)), job_removed(1), job_changed(1, running())];
     let writes = fold(&batch);

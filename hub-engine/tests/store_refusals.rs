@@ -1,4 +1,4 @@
-//! Changes that the store can never keep: their jobs fail, and everything else goes on.
+//! Changes that the store refuses permanently: their jobs fail, and all others continue.
 
 mod store_support;
 
@@ -20,10 +20,10 @@ use store_support::Hooked;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Never keeps jobs, results and outputs that contain this word.
+/// The store refuses jobs, results and outputs that contain this word.
 const POISON: &str = "poison";
 
-/// Refuses some changes for good, and counts how often.
+/// A store that refuses some changes permanently, and counts the refusals.
 fn particular() -> (Hooked, Arc<AtomicUsize>) {
     let refused = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&refused);
@@ -66,7 +66,7 @@ async fn end_next(hub: &dyn Hub, tasks: &mut hub_transport::Subscription, data: 
 }
 
 #[tokio::test]
-async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
+async fn a_refused_change_fails_its_job_and_others_continue() {
     let (broker, (store, refused)) = (MemoryBroker::new(), particular());
     let store = Arc::new(store);
     let dispatcher = dispatcher(&broker, Arc::clone(&store) as _).await;
@@ -78,7 +78,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
     // The last task's result: the job ends in the same batch.
     let ends = submit(&*hub, &json!({"name": "ends", "tasks": [{"name": "a"}], "output": "_a.data"})).await;
     end_next(&*hub, &mut tasks, &json!(POISON)).await;
-    // A result with others behind it: the job goes on without it.
+    // A result that other tasks depend on: the job continues without it.
     let goes_on =
         submit(&*hub, &json!({"name": "goes on", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]})).await;
     end_next(&*hub, &mut tasks, &json!(POISON)).await;
@@ -86,7 +86,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
     loop {
         let task = tokio::time::timeout(DEADLINE, tasks.deliveries.recv()).await.unwrap().unwrap();
         let id = TaskMessage::decode(&task.message.body).unwrap().issue.task;
-        // The other's. (That of the job that has failed may have been handed out before.)
+        // The task of the other job. (The task of the failed job may have been handed out before.)
         if id == other.task(0) {
             let data = Some(json!(7).into());
             let update = ResultUpdate { id, status: UpdateStatus::Success, data, msg: None, v: None };
@@ -109,7 +109,7 @@ async fn what_it_can_never_keep_fails_its_job_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
+async fn a_refused_job_is_unknown_afterwards() {
     let broker = MemoryBroker::new();
     let dispatcher = dispatcher(&broker, Arc::new(particular().0)).await;
     let hub = dispatcher.hub();
@@ -117,7 +117,7 @@ async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
         let text = json!({"name": name, "tasks": [{"name": "a"}]}).to_string();
         Submission { text: text.into(), id: Some(id(number)) }
     };
-    // One right behind the other: some share a batch.
+    // Immediately after one another, so that some share a batch.
     let (first, waits, other, again) = tokio::join!(
         hub.submit(submission(POISON, 1)),
         hub.submit_and_wait(submission(POISON, 2), DEADLINE),
@@ -132,20 +132,20 @@ async fn a_job_that_it_can_never_keep_is_refused_and_unknown_afterwards() {
     for (number, is_known) in [(1, false), (2, false), (3, true)] {
         assert_eq!(hub.job(id(number), None).await.is_ok(), is_known, "job {number}");
     }
-    // It is not taken for a job that is known.
+    // It does not count as a known job.
     assert_eq!(hub.submit(submission(POISON, 1)).await.unwrap_err().kind, RequestErrorKind::Internal);
     dispatcher.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_job_that_it_can_never_keep_is_refused_as_long_as_its_tasks_are_being_ended() {
+async fn a_large_refused_job_is_refused_again_while_its_tasks_are_being_ended() {
     let broker = MemoryBroker::new();
     let dispatcher = dispatcher(&broker, Arc::new(particular().0)).await;
     // A turn ends 10,000 tasks.
     let tasks: Vec<Value> = (0..60_000).map(|at| json!({"name": format!("t{at}")})).collect();
     let text = json!({"name": POISON, "tasks": tasks}).to_string();
     let (submission, mut asking) = (Submission { text: text.into(), id: Some(id(1)) }, tokio::task::JoinSet::new());
-    // They come one after the other, as each is checked before.
+    // They arrive one after another, because each is checked before.
     for _ in 0..12 {
         let (hub, submission) = (dispatcher.hub(), submission.clone());
         asking.spawn(async move { hub.submit(submission).await });

@@ -1,5 +1,5 @@
-//! How much is handed out a second time after a `kill -9`: at most what was published and not committed, and that is
-//! bounded however long a commit takes.
+//! The number of tasks that are handed out again after a `kill -9`: at most those that were published and not
+//! committed, which is bounded for any duration of a commit.
 
 mod store_support;
 
@@ -17,16 +17,16 @@ use hub_transport::memory::MemoryBroker;
 use store_support::Hooked;
 use tokio::sync::Semaphore;
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// As `docs/operations.md` says.
 const BOUND: usize = 4096;
 const TASKS: usize = BOUND + 1000;
 
 #[tokio::test]
-async fn a_slow_disk_leaves_no_more_uncommitted_than_is_documented() {
+async fn a_slow_disk_leaves_at_most_the_documented_number_uncommitted() {
     let broker = MemoryBroker::new();
-    // The disk stands still until the gate lets it go on.
+    // The disk blocks until the gate is opened.
     let gate = Arc::new(Semaphore::new(0));
     let before_commit = Arc::clone(&gate);
     let store = Hooked::new(move |_| {
@@ -51,7 +51,7 @@ async fn a_slow_disk_leaves_no_more_uncommitted_than_is_documented() {
     let text = format!(r#"{{"name":"j","tasks":[{}]}}"#, tasks.join(","));
     let session = broker.transport().connect().await.unwrap();
     let publisher = session.publisher(1).await.unwrap();
-    // Over the broker, which has the job until it is committed: its tasks need not wait for that.
+    // Over the broker, which keeps the job until it is committed, so its tasks are published before.
     let message = Message::new(names.hub(), names.jobs_key(), text).with_message_id("the job");
     drop(publisher.publish(message).await.unwrap().await);
     tokio::time::timeout(DEADLINE, async {

@@ -1,4 +1,4 @@
-//! Tasks that the broker loses are run all the same.
+//! Tasks that the broker loses are run nevertheless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 use serde_json::Value;
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// Short, so that silence is soon noticed.
+/// Short, so that a loss is noticed soon.
 const LEASE: Duration = Duration::from_millis(200);
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a", "task_name": "echo", "args": [1]},
     {"name": "b", "task_name": "echo", "args": ["_a.data"]}], "output": "_b.data"}"#;
 
-/// Submits a job, has the broker lose what `lose` says before a worker is there, and starts one.
+/// Submits a job, loses messages with `lose` before there is a worker, and starts a worker.
 async fn survives(lose: impl AsyncFnOnce(&MemoryBroker)) {
     let broker = MemoryBroker::new();
     let store = Arc::new(MemoryStore::new());

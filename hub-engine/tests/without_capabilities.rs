@@ -1,4 +1,5 @@
-//! Hub on brokers that can do less than RabbitMQ: jobs run without each capability, and what cannot be done without says so.
+//! Hub on brokers with fewer capabilities than RabbitMQ: jobs run without each capability, and indispensable ones are
+//! reported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +16,17 @@ use hub_transport::memory::MemoryBroker;
 use hub_transport::{Capabilities, Capability, ErrorKind, Message, Settlement, SubscribeOptions};
 use serde_json::{Value, json};
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(5);
-/// What a message may have at most, in bytes.
+/// Maximum size of a message in bytes.
 const MAXIMUM_MESSAGE_BYTES: usize = 1_000_000;
 
 fn full() -> Capabilities {
     Capabilities { max_message_bytes: Some(MAXIMUM_MESSAGE_BYTES), ..Capabilities::all() }
 }
 
-/// A broker with these capabilities. What Hub cannot declare there has been made by its operators.
+/// A broker with these capabilities. If Hub cannot declare its topology, the operators have created it.
 fn broker(capabilities: Capabilities) -> MemoryBroker {
     let broker = MemoryBroker::with_capabilities(capabilities);
     if !capabilities.declares {
@@ -62,7 +63,7 @@ async fn ended(hub: &dyn Hub, job: &Value) -> Value {
     serde_json::from_str(record.get()).unwrap()
 }
 
-/// Ends everything when all queues are empty.
+/// Stops everything when all queues are empty.
 async fn stop(broker: &MemoryBroker, dispatcher: Dispatcher, worker: Worker) {
     let empty = async {
         while broker.depths().values().sum::<usize>() > 0 {
@@ -75,7 +76,7 @@ async fn stop(broker: &MemoryBroker, dispatcher: Dispatcher, worker: Worker) {
     dispatcher.stop(GRACE).await;
 }
 
-/// Runs jobs, each a fan with its join, through a client, a dispatcher and a worker.
+/// Runs jobs with a fan-out and a fan-in through a client, a dispatcher and a worker.
 async fn runs_jobs(capabilities: Capabilities) {
     let broker = broker(capabilities);
     let (dispatcher, worker) = (dispatcher(&broker).await, worker(&broker, DEFAULT_POOL).await);
@@ -107,22 +108,22 @@ async fn jobs_run_without_any_capability() {
 }
 
 #[tokio::test]
-async fn a_dispatcher_that_cannot_keep_another_out_does_not_start_unless_it_is_the_only_one() {
+async fn a_dispatcher_that_cannot_exclude_another_starts_only_as_the_only_one() {
     let broker = broker(full().without(Capability::Exclusive));
     let store = Arc::new(MemoryStore::new());
     let refused = Dispatcher::start(broker.transport(), store, DispatcherSettings::new("hub")).await.unwrap_err();
     assert!(matches!(refused, DispatcherError::NoLock { .. }), "{refused}");
     assert!(refused.to_string().contains("set `only_dispatcher`"), "{refused}");
-    // The same settings will do where the broker can.
+    // With the capability, the same settings are sufficient.
     let locking = MemoryBroker::new();
     let store = Arc::new(MemoryStore::new());
     let dispatcher = Dispatcher::start(locking.transport(), store, DispatcherSettings::new("hub")).await.unwrap();
     dispatcher.stop(GRACE).await;
 }
 
-/// A task that is delivered too often ends, whether the broker or the worker counts.
+/// A task that is delivered too often fails, independently of whether the broker or the worker counts.
 #[tokio::test]
-async fn a_task_that_is_delivered_too_often_is_given_up() {
+async fn a_task_that_is_delivered_too_often_fails() {
     let off = [Capability::DeadLetters, Capability::LimitsDeliveries];
     for capabilities in [full(), full().without(off[0]), full().without(off[1]), full().without(off[0]).without(off[1])]
     {
@@ -131,7 +132,7 @@ async fn a_task_that_is_delivered_too_often_is_given_up() {
         let hub = dispatcher.hub();
         let job = json!({"name": "j", "tasks": [{"name": "deadly", "task_name": "echo"}]});
         let id = hub.submit(Submission { text: job.to_string().into(), id: None }).await.unwrap();
-        // Workers that die with it, one after the other.
+        // Workers that die with the task, one after another.
         let session = broker.transport().connect().await.unwrap();
         let options = SubscribeOptions { prefetch: 1, exclusive: false };
         let mut deaths = session.subscribe("hub.tasks.default", options).await.unwrap();
@@ -150,7 +151,7 @@ async fn a_task_that_is_delivered_too_often_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_task_does_not_stay() {
+async fn a_message_that_is_not_a_task_is_removed() {
     for capabilities in [full(), full().without(Capability::DeadLetters)] {
         let broker = broker(capabilities);
         let (dispatcher, worker) = (dispatcher(&broker).await, worker(&broker, DEFAULT_POOL).await);
@@ -219,7 +220,7 @@ async fn a_task_whose_pool_has_no_queue_waits_for_a_worker() {
 }
 
 #[tokio::test]
-async fn a_queue_that_the_operators_have_not_made_is_named() {
+async fn a_queue_that_the_operators_have_not_created_is_reported() {
     let broker = MemoryBroker::with_capabilities(full().without(Capability::Declares));
     let error = AmqpHub::connect(broker.transport(), "hub", DEADLINE).await.expect_err("there is nothing yet");
     assert!(error.to_string().contains("hub.jobs.0"), "{error}");

@@ -1,4 +1,4 @@
-//! The worker before a queue that the test writes: what it does with deliveries.
+//! How the worker handles deliveries, with a queue that the test fills.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use hub_transport::{Message, Outcome as Published, Session, SubscribeOptions};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Runs every task as soon as the test lets it. A task whose arguments are a number returns a text of that length, one whose
+/// Runs each task when the test allows it. A task whose arguments are a number returns a text of that length, one whose
 /// arguments are a text panics with it.
 struct Gated {
     gate: Semaphore,
@@ -50,13 +50,12 @@ impl Runner for Gated {
     async fn shutdown(&self, _grace: Duration) {}
 }
 
-/// Lets everything that can happen without the test's help happen: time is paused, and moves on only
-/// when every task of the runtime waits.
+/// Waits until all tasks of the runtime are idle: time is paused, and advances only then.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// A worker alone with a broker.
+/// A worker and a broker.
 struct Scene {
     broker: MemoryBroker,
     names: Names,
@@ -83,7 +82,7 @@ impl Scene {
         assert!(matches!(receipt.await, Published::Confirmed));
     }
 
-    /// Lets as many tasks end as wait for it.
+    /// Ends this number of tasks.
     async fn let_end(&self, tasks: usize) {
         self.runner.gate.add_permits(tasks);
         settle().await;
@@ -93,7 +92,7 @@ impl Scene {
         self.broker.depths()[&self.names.pool_queue("default")]
     }
 
-    /// What the worker has told, message by message.
+    /// The results that the worker has reported, by message.
     async fn told(&self) -> Vec<Vec<TaskEnded>> {
         let options = SubscribeOptions { prefetch: 100, exclusive: false };
         let mut queue = self.session.subscribe(&self.names.results_queue(), options).await.unwrap();
@@ -102,7 +101,7 @@ impl Scene {
         while let Ok(delivery) = queue.deliveries.try_recv() {
             match ResultMessage::decode(&delivery.message.body).unwrap() {
                 ResultMessage::FromWorker(FromWorker::Results(results)) => told.push(results.results),
-                other => panic!("{other:?} is no result"),
+                other => panic!("{other:?} is not a result"),
             }
         }
         told
@@ -127,7 +126,7 @@ fn task(index: u32, argument: &str) -> TaskMessage {
 #[tokio::test(start_paused = true)]
 async fn a_task_published_twice_runs_once_and_leaves_nothing_on_the_broker() {
     let scene = Scene::new(MemoryBroker::new(), 1).await;
-    // The first runs, the second waits for the slot; then each comes again while it does, and after that.
+    // The first task runs and the second waits for the slot. Each is delivered again during that and afterwards.
     for _ in 0..3 {
         for index in 0..2 {
             scene.publish(task(index, "null")).await;
@@ -141,7 +140,7 @@ async fn a_task_published_twice_runs_once_and_leaves_nothing_on_the_broker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ends_together_is_told_with_one_message() {
+async fn tasks_that_end_together_are_reported_in_one_message() {
     let scene = Scene::new(MemoryBroker::new(), 6).await;
     for index in 0..6 {
         scene.publish(task(index, "3")).await;
@@ -160,7 +159,7 @@ async fn what_ends_together_is_told_with_one_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_result_that_the_broker_never_takes_does_not_take_others_with_it() {
+async fn a_result_that_the_broker_rejects_does_not_affect_others() {
     let scene = Scene::new(MemoryBroker::new().with_max_message_bytes(1000), 4).await;
     for (index, length) in [(0, "300"), (1, "300"), (2, "2000"), (3, "300")] {
         scene.publish(task(index, length)).await;
@@ -180,7 +179,7 @@ async fn one_result_that_the_broker_never_takes_does_not_take_others_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_panics_fails_and_takes_no_others_with_it() {
+async fn a_panic_fails_only_its_own_task() {
     let scene = Scene::new(MemoryBroker::new(), 3).await;
     for (index, args) in [(0, "1"), (1, "\"no paper left\""), (2, "1")] {
         scene.publish(task(index, args)).await;
@@ -197,7 +196,7 @@ async fn a_task_that_panics_fails_and_takes_no_others_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_drains_acknowledges_what_ends_meanwhile() {
+async fn a_draining_worker_acknowledges_tasks_that_end() {
     let scene = Scene::new(MemoryBroker::new(), 2).await;
     for index in 0..2 {
         scene.publish(task(index, "3")).await;
@@ -214,7 +213,7 @@ async fn a_worker_that_drains_acknowledges_what_ends_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_ended_is_told_even_when_there_is_no_time_left() {
+async fn ended_tasks_are_reported_even_without_grace() {
     let mut scene = Scene::new(MemoryBroker::new(), 2).await;
     for index in 0..2 {
         scene.publish(task(index, "3")).await;

@@ -93,7 +93,7 @@ fn keys_that_no_record_has_are_refused_before_anything_is_done() {
     for flags in [&["status", "last"][..], &["watch", "last"], &["submit", "--wait"]] {
         let job = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
         let ask = |keys: &str| programs.run_reading("hub-client", &[flags, &["--fields", keys]].concat(), job);
-        fails(&ask("status,massage"), 2, &["\"massage\"", "known are", "msg"]);
+        fails(&ask("status,massage"), 2, &["\"massage\"", "known fields", "msg"]);
         fails(&ask(""), 2, &["status,msg"]);
         fails(&ask("status,x-mine"), 4, &["no connection"]);
     }

@@ -122,7 +122,7 @@ fn waiting(broker: &Broker) {
         let output = programs.run_reading("hub-client", &["submit", "--timeout", "2"], &example("sum_product.json"));
         assert_eq!(output.status.code(), Some(4), "no dispatcher answers");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        said.split("keeps the job as ").nth(1).and_then(|rest| rest.split(':').next()).map(str::to_owned).ok_or(said)
+        said.split("has the job as ").nth(1).and_then(|rest| rest.split(':').next()).map(str::to_owned).ok_or(said)
     });
     let dispatcher = programs.start("hub-dispatcher", &[]);
     dispatcher.wait_for("listening for jobs");

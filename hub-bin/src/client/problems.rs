@@ -16,7 +16,7 @@ const WIDEST: usize = 120;
 /// limits or version is left to the dispatcher, which checks the job in any case.
 pub(super) fn check(file: &Path, text: &str) -> Result<(), Failure> {
     let limits =
-        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
+        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
     let Err(problems) = Job::parse(text, &limits) else { return Ok(()) };
     let depends = |problem: &Problem| matches!(problem.code, ProblemCode::LimitExceeded | ProblemCode::UnsupportedKey);
     if problems.iter().all(depends) {

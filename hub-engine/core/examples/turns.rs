@@ -1,4 +1,4 @@
-//! How long the largest jobs that a dispatcher takes in (16 MiB) occupy its loop: each call of the machine for itself.
+//! Measures how long the largest jobs (16 MiB) occupy the dispatcher's loop, for each call of the machine.
 //!
 //! ```text
 //! cargo run --release -p hub-core --example turns
@@ -20,7 +20,7 @@ use hub_core::{JobId, JobStatus, Json, Now, Steady, TaskStatus, Timestamp};
 const BYTES: usize = 16 * 1024 * 1024 - 4096;
 const NOW: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(1_000_000) };
 
-/// A machine, and the longest call of each kind so far.
+/// A machine and the longest call of each kind so far.
 struct Bench {
     machine: Machine,
     case: &'static str,
@@ -81,7 +81,7 @@ impl Bench {
         id
     }
 
-    /// Everything that is to be done now; the tasks that are handed out.
+    /// Executes all pending actions and returns the tasks that are handed out.
     fn poll(&mut self) -> Vec<Assignment> {
         let mut assignments = Vec::new();
         loop {
@@ -94,7 +94,7 @@ impl Bench {
                 Action::Publish(assignment) => Some(assignment),
                 _ => None,
             }));
-            // The dispatcher lets go of large ones elsewhere.
+            // The dispatcher drops large jobs on another thread.
             drop(black_box(self.machine.poll_ended()));
         }
     }
@@ -135,7 +135,7 @@ impl Drop for Bench {
     }
 }
 
-/// As many tasks as fit, each with these further keys, behind a first one called `a`.
+/// A first task `a`, and as many tasks with these keys as fit.
 fn tasks(first: &str, more: &str) -> String {
     let mut text = format!(r#"{{"name":"j","tasks":[{first}"#);
     let mut number = 0;
@@ -235,7 +235,7 @@ fn paths(case: &'static str, count: usize, data: &str) {
     bench.poll();
 }
 
-/// Many tasks that each take a large value whole.
+/// Many tasks that each take a complete large value.
 fn large_arguments() {
     let mut bench = Bench::new("1,500 tasks x 8 MB");
     let tasks: Vec<String> = (0..1500).map(|at| format!(r#"{{"name":"t{at}","args":["_a.data"]}}"#)).collect();

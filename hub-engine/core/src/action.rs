@@ -1,4 +1,4 @@
-//! What the core wants done. Facts come in, actions go out, and the shell carries them out.
+//! The actions of the core. Facts come in, actions go out, and the shell executes the actions.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use crate::job::Job;
 use crate::state::{JobState, TaskState};
 use crate::{IssueId, JobId, Json, TaskId, Timestamp};
 
-/// Something for the shell to do. The order of a batch matters only within one kind.
+/// An action for the shell. The order within a batch matters only between actions of the same kind.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Keep this, atomically with every other change of the same batch.
+    /// Store this change atomically with all other changes of the same batch.
     Persist(Change),
-    /// Publish this issue of a task to its pool and report how that ended.
+    /// Publish this issue of a task to its pool and report the outcome.
     Publish(Assignment),
-    /// Tell the workers to stop this issue of a task, if one of them runs it.
+    /// Tell the workers to stop this issue of a task, if one runs it.
     Stop(IssueId),
-    /// Look how many messages wait in this pool's queue and among the results, and report it.
+    /// Query and report the number of messages in this pool's queue and among the results.
     Probe {
         /// The pool.
         pool: Arc<str>,
@@ -24,35 +24,35 @@ pub enum Action {
     Notify(Notice),
 }
 
-/// One change of what is kept.
+/// One change of the stored data.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A job was accepted; all its tasks are pending.
+    /// A job was accepted. All its tasks are pending.
     JobAdded {
-        /// Its id.
+        /// The id of the job.
         id: JobId,
-        /// What was submitted; its text is [`Job::source`].
+        /// The submitted job. Its text is [`Job::source`].
         job: Arc<Job>,
-        /// When.
+        /// The time of the submission.
         submitted_at: Timestamp,
     },
-    /// A task now stands like this.
+    /// The state of a task has changed.
     TaskChanged {
         /// The job.
         job: JobId,
-        /// The task's position in it.
+        /// The position of the task in the job.
         index: u32,
-        /// The whole row, shared as long as it does not change.
+        /// The complete new state, shared as long as it does not change.
         state: Arc<TaskState>,
     },
-    /// A job now stands like this.
+    /// The state of a job has changed.
     JobChanged {
         /// The job.
         id: JobId,
-        /// The whole row.
+        /// The complete new state.
         state: JobState,
     },
-    /// A job and its tasks are to be forgotten.
+    /// A job and its tasks are removed.
     JobRemoved {
         /// The job.
         id: JobId,
@@ -62,7 +62,7 @@ pub enum Change {
 /// An issue of a task, ready for a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// Which issue of which task this is.
+    /// The id of the issue.
     pub issue: IssueId,
     /// The task's job.
     pub job: JobId,
@@ -72,13 +72,13 @@ pub struct Assignment {
     pub task_name: Arc<str>,
     /// The pool whose workers may take it.
     pub pool: Arc<str>,
-    /// Positional arguments, references replaced: a JSON array.
+    /// The positional arguments with references replaced: a JSON array.
     pub args: Json,
-    /// Named arguments, references replaced: a JSON object.
+    /// The keyword arguments with references replaced: a JSON object.
     pub kwargs: Json,
 }
 
-/// Something that happened, for watchers. Missing one loses nothing but a line on a screen.
+/// An event for watchers. Watchers may miss events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A job was accepted, changed its status, or ended.
@@ -87,7 +87,7 @@ pub enum Notice {
         id: JobId,
         /// Its name.
         name: Arc<str>,
-        /// Where it stands now.
+        /// The new status.
         status: crate::JobStatus,
     },
     /// A task changed its status.
@@ -98,7 +98,7 @@ pub enum Notice {
         id: TaskId,
         /// Its name in the job.
         name: Arc<str>,
-        /// Where it stands now.
+        /// The new status.
         status: crate::TaskStatus,
     },
 }

@@ -1,9 +1,9 @@
-//! Identity: jobs, their tasks, the issues of a task, and the slot they are routed by.
+//! The ids of jobs, tasks and issues, and the slots by which messages are routed.
 //!
-//! A task's id is its job's id with the last four bytes moved on by the task's position plus one, so
-//! both share their first twelve bytes, the *family*. From a task id alone follow its job (one look-up
-//! of the family), its position (a subtraction) and its slot: no index of tasks is kept anywhere, and
-//! a task id alone is enough to route a message to the right partition.
+//! The id of a task is the id of its job with the last four bytes increased by the task's position plus one. So both
+//! share their first twelve bytes, the *family*. A task id alone yields its job (one look-up of the family), its
+//! position (a subtraction) and its slot. No index of tasks is needed, and a message can be routed to its partition by
+//! the task id alone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +11,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How many slots job ids are spread over. Fixed for ever: partitions are ranges of slots.
+/// Number of slots that job ids are distributed over. It must never change, because partitions are ranges of slots.
 pub const SLOTS: u32 = 64;
 
-/// The namespace of ids that follow from a text: see [`JobId::of_text`]. Fixed for ever, and documented for clients.
-const TEXTS: Uuid = Uuid::from_u128(0x8d0c_8f3e_6f0b_4c55_9f6e_2f1d_7a4b_9c10);
+/// The UUID namespace of ids that are derived from texts: see [`JobId::of_text`]. It must never change, and is
+/// documented for clients.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8d0c_8f3e_6f0b_4c55_9f6e_2f1d_7a4b_9c10);
 
-/// The id of a job. Chosen by the client that submits it, or by the dispatcher for a client that does not.
+/// The id of a job. Chosen by the client that submits the job, or else by the dispatcher.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
-/// The id of a task within a job: see the module's text for how it follows from the job's.
+/// The id of a task. The documentation of this module explains how it follows from the id of the job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(Uuid);
@@ -32,17 +33,17 @@ pub struct TaskId(Uuid);
 pub struct Family([u8; 12]);
 
 impl JobId {
-    /// A job id from any UUID.
+    /// Creates a job id from any UUID.
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
     }
 
-    /// The id that a client means by `text`: the UUID that it is, or else one that follows from it alone (UUID version 5), so
-    /// that a submission under any text is the same job however often it arrives. `None`: it is empty.
+    /// The id for a text that a client has chosen: the UUID that the text is, or else a UUID of version 5 derived from
+    /// the text. So repeated submissions under the same text are the same job. Returns `None` for an empty text.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
-        let uuid = || Uuid::parse_str(text).unwrap_or_else(|_| Uuid::new_v5(&TEXTS, text.as_bytes()));
+        let uuid = || Uuid::parse_str(text).unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, text.as_bytes()));
         (!text.is_empty()).then(|| Self(uuid()))
     }
 
@@ -60,7 +61,7 @@ impl JobId {
         TaskId(Uuid::from_bytes(bytes))
     }
 
-    /// What this id has in common with the ids of its tasks.
+    /// The bytes that this id shares with the ids of its tasks.
     #[must_use]
     pub fn family(self) -> Family {
         family(self.0)
@@ -74,7 +75,7 @@ impl JobId {
 }
 
 impl TaskId {
-    /// A task id from any UUID. Whether such a task exists is the dispatcher's to say.
+    /// Creates a task id from any UUID. Only the dispatcher knows whether such a task exists.
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
@@ -86,19 +87,19 @@ impl TaskId {
         self.0
     }
 
-    /// What this id has in common with its job's id.
+    /// The bytes that this id shares with the id of its job.
     #[must_use]
     pub fn family(self) -> Family {
         family(self.0)
     }
 
-    /// The slot of the job that this task is part of.
+    /// The slot of the task's job.
     #[must_use]
     pub fn slot(self) -> u32 {
         self.family().slot()
     }
 
-    /// The position of this task in `job`, if the id can be one of that job's.
+    /// The position of this task in `job`, if the id can belong to that job.
     #[must_use]
     pub fn index_in(self, job: JobId) -> Option<u32> {
         let (_, own) = split(self.0);
@@ -115,7 +116,7 @@ impl Family {
         &self.0
     }
 
-    /// FNV-1a (32 bits) over the twelve bytes, modulo [`SLOTS`]: short enough to be written again in any language.
+    /// FNV-1a (32 bits) over the twelve bytes, modulo [`SLOTS`]. It is simple enough to be implemented in any language.
     #[must_use]
     pub fn slot(self) -> u32 {
         let hash =
@@ -141,7 +142,7 @@ fn family(uuid: Uuid) -> Family {
     Family(shared)
 }
 
-/// One publication of a task to the workers. A result counts only if it names the issue that is current.
+/// One publication of a task to the workers. Only the result of the current issue counts.
 ///
 /// In JSON it is `{"id": TASK, "issue": NUMBER, "incarnation": NUMBER}`; as a text, `TASK#NUMBER.INCARNATION`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -152,21 +153,21 @@ pub struct IssueId {
     /// Counts the issues of one task, from 1.
     #[serde(rename = "issue")]
     pub number: u32,
-    /// The start of the dispatcher that issued it, counted in its store.
+    /// The number of the dispatcher's start, counted in its store.
     pub incarnation: u64,
 }
 
-/// An [`IssueId`] without its task: what the row of a task keeps.
+/// An [`IssueId`] without its task, as stored with the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Issue {
     /// Counts the issues of one task, from 1.
     pub number: u32,
-    /// The start of the dispatcher that issued it, counted in its store.
+    /// The number of the dispatcher's start, counted in its store.
     pub incarnation: u64,
 }
 
 impl IssueId {
-    /// Which issue of its task it is.
+    /// The issue without its task.
     #[must_use]
     pub const fn issue(self) -> Issue {
         Issue { number: self.number, incarnation: self.incarnation }
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_id_leads_back_to_its_job_and_position() {
+    fn a_task_id_yields_its_job_and_position() {
         for base in [0_u128, u128::MAX, 0x693e_b630_e77d_11f1_b11f_02fc_0000_0001] {
             let job = JobId::new(Uuid::from_u128(base));
             for index in [0, 1, 99_999, u32::MAX - 1] {
@@ -238,20 +239,20 @@ mod tests {
     }
 
     #[test]
-    fn a_job_id_is_none_of_its_tasks() {
+    fn the_id_of_a_job_differs_from_the_ids_of_its_tasks() {
         let job = JobId::new(Uuid::from_u128(7));
         assert_eq!(TaskId::new(job.uuid()).index_in(job), None);
         assert_eq!(JobId::new(Uuid::from_u128(7 << 64)).task(0).index_in(job), None);
     }
 
     #[test]
-    fn any_text_names_a_job_and_always_the_same_one() {
+    fn a_text_always_yields_the_same_job_id() {
         let id = |text: &str| JobId::of_text(text).map(|id| id.to_string());
         let uuid = "693eb630-e77d-11f1-b11f-02fc00000001";
         for spelling in [uuid.to_owned(), uuid.to_uppercase(), format!("{{{uuid}}}"), uuid.replace('-', "")] {
             assert_eq!(id(&spelling).as_deref(), Some(uuid));
         }
-        // As `uuid.uuid5(uuid.UUID("8d0c8f3e-6f0b-4c55-9f6e-2f1d7a4b9c10"), text)` of Python has it.
+        // As computed by Python: `uuid.uuid5(uuid.UUID("8d0c8f3e-6f0b-4c55-9f6e-2f1d7a4b9c10"), text)`.
         assert_eq!(id("order-17").as_deref(), Some("86ccdf71-681f-5bf0-ab82-24d4d7b3d246"));
         assert_eq!(id("Ä \u{1f600}").as_deref(), Some("aa7e501a-e6ea-57d5-ac58-327bdf844c9c"));
         assert_ne!(id(" order-17"), id("order-17"));
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issue_is_one_text_and_one_object() {
+    fn an_issue_has_a_text_form_and_a_json_form() {
         let task: TaskId = "693eb630-e77d-11f1-b11f-02fc00000002".parse().unwrap();
         let issue = Issue { number: 3, incarnation: 7 }.of(task);
         assert_eq!(issue.to_string(), "693eb630-e77d-11f1-b11f-02fc00000002#3.7");

@@ -1,8 +1,8 @@
-//! JSON text that is carried, not understood.
+//! JSON text that is passed on unchanged.
 //!
-//! Arguments and results belong to the user. Hub substitutes them into later arguments and echoes
-//! them in status records, but never changes them: an integer of a hundred digits, `1.0` beside `1`
-//! and the order of keys all survive, because the text itself is what is kept.
+//! Arguments and results belong to the user. Hub inserts them into later arguments and into status records, but never
+//! changes them. Long integers, the difference between `1.0` and `1` and the order of keys are preserved, because Hub
+//! stores the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A number that is written with no more characters than these, and without an exponent, is in the range of a double.
+/// Maximum length of a number without an exponent that is certainly in the range of a double.
 const SAFE_DIGITS: usize = 308;
 
 /// One well-formed JSON value as text, cheap to clone.
@@ -18,20 +18,20 @@ const SAFE_DIGITS: usize = 308;
 pub struct Json(Arc<str>);
 
 impl Json {
-    /// Maximum depth of arrays and objects within each other in a value that enters Hub (a result, a posted result,
-    /// arguments once their references are replaced). Readers that recurse, such as Python's, stop near 1,000.
+    /// Maximum nesting depth of a value that enters Hub (a result, a posted result, arguments after their references
+    /// are replaced). Recursive parsers, such as Python's, fail near 1,000.
     pub const MAX_DEPTH: usize = 500;
 
-    /// Checks that `text` is exactly one JSON value and keeps it as it stands.
+    /// Checks that `text` is exactly one JSON value, and stores it unchanged.
     ///
     /// # Errors
-    /// Those of `serde_json`, with line and column.
+    /// The errors of `serde_json`, with line and column.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let raw: &RawValue = serde_json::from_str(text)?;
         Ok(Self(raw.get().into()))
     }
 
-    /// Keeps text that the caller has already checked or built from checked parts.
+    /// Stores text that the caller has checked or built from checked parts.
     #[must_use]
     pub fn from_checked(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
@@ -45,7 +45,7 @@ impl Json {
         Self("null".into())
     }
 
-    /// A JSON string holding `text`.
+    /// A JSON string with the content `text`.
     #[must_use]
     pub fn string(text: &str) -> Self {
         Self(serde_json::Value::from(text).to_string().into())
@@ -57,8 +57,8 @@ impl Json {
         &self.0
     }
 
-    /// Whether arrays and objects are nested more than `limit` levels deep. Takes time in proportion to the text and
-    /// does not recurse.
+    /// Whether arrays and objects are nested more than `limit` levels deep. The time is proportional to the size of the
+    /// text, and there is no recursion.
     #[must_use]
     pub fn is_deeper_than(&self, limit: usize) -> bool {
         // Each level takes two characters.
@@ -68,7 +68,8 @@ impl Json {
         first_deeper(&self.0, limit).is_some()
     }
 
-    /// Why programs that read JSON may refuse this value. Takes time in proportion to the text and does not recurse.
+    /// Why some JSON parsers may refuse this value. The time is proportional to the size of the text, and there is no
+    /// recursion.
     #[must_use]
     pub fn unreadable(&self) -> Option<Unreadable> {
         let (text, bytes) = (&*self.0, self.0.as_bytes());
@@ -97,31 +98,31 @@ impl Json {
         None
     }
 
-    /// The value as a tree. Numbers beyond 64 bits lose precision here, and only here.
+    /// The value as a tree. Numbers beyond 64 bits lose precision in this conversion.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
     }
 }
 
-/// What is JSON by its grammar, and has no meaning that all programs agree on: readers refuse it, or read something else.
+/// Grammatically valid JSON that parsers do not agree on: some refuse it, others read a different value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// A string with half of a surrogate pair, such as `"\ud800"`.
-    #[error("a string with half of a surrogate pair, which is no character (at byte {at})")]
+    /// A string with a lone surrogate, such as `"\ud800"`.
+    #[error("a string with a lone surrogate, which is not a character (at byte {at})")]
     Surrogate {
-        /// Where the string begins, in bytes.
+        /// The byte offset of the string.
         at: usize,
     },
-    /// A number that is larger than a double can be, such as `1e400`.
+    /// A number beyond the range of a double, such as `1e400`.
     #[error("a number beyond the range of double precision, about 1.8e308 (at byte {at})")]
     Number {
-        /// Where the number begins, in bytes.
+        /// The byte offset of the number.
         at: usize,
     },
 }
 
-/// Where arrays and objects in `text` are first nested more than `limit` levels deep. The text need not be JSON.
+/// The first byte offset where arrays and objects are nested more than `limit` levels deep. The text need not be JSON.
 pub(crate) fn first_deeper(text: &str, limit: usize) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     text.bytes().position(|byte| {
@@ -139,7 +140,7 @@ pub(crate) fn first_deeper(text: &str, limit: usize) -> Option<usize> {
     })
 }
 
-/// Where the string that begins at `start` ends, in a text that is JSON.
+/// The end of the string that begins at `start`, in a text that is JSON.
 pub(crate) fn end_of_string(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = text.get(at) {
@@ -152,7 +153,7 @@ pub(crate) fn end_of_string(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Where the number, truth value or `null` that begins at `start` ends, in a text that is JSON.
+/// The end of the number, boolean or `null` that begins at `start`, in a text that is JSON.
 pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
     let word = text[start..].iter();
     start + word.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count()
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_a_tree_would_lose() {
+    fn preserves_numbers_key_order_and_escapes() {
         let text = r#"{"b":123456789012345678901234567890,"a":[1.0,1e2,"\ud83d\ude00"]}"#;
         assert_eq!(Json::parse(text).unwrap().get(), text);
         let again: Json = serde_json::from_str(text).unwrap();
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_refuse_is_found_wherever_it_is() {
+    fn finds_values_that_parsers_may_refuse() {
         let large = "1".repeat(310);
         let readable = [
             r#"{"a\\ud800": ["\ud83d\ude00", "\\ud800", 1e308, -1.7e308, 1e-400, true, null, "1e400"]}"#.to_owned(),
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_one_value() {
+    fn refuses_text_that_is_not_one_value() {
         for text in ["", "1 2", "{", "nul", "'a'"] {
             assert!(Json::parse(text).is_err(), "{text:?}");
         }

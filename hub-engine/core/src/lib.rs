@@ -1,5 +1,5 @@
-//! Decides what Hub does next. Pure: no files, sockets, clock or chance of its own; all that comes in from
-//! the shell around it, as values.
+//! Decides what Hub does next. The crate is pure: it uses no files, sockets, clocks or random numbers. The shell around
+//! it passes all inputs as values.
 //!
 //! ```text
 //!   broker · API · clock
@@ -15,9 +15,9 @@
 //!   Persist (store)          Publish (task)   Stop (workers)   Notify (watchers)
 //! ```
 //!
-//! The shell takes what has arrived, hands it to the [`machine::Machine`], asks for the
-//! [`action::Action`]s and carries them out. It acknowledges to the broker only what has been committed
-//! and published: see `ARCHITECTURE.md`.
+//! The shell passes arrived inputs to the [`machine::Machine`], asks for [`action::Action`]s and executes them. It
+//! acknowledges a delivery to the broker only after its effects have been committed and published: see
+//! `ARCHITECTURE.md`.
 
 pub mod action;
 pub mod id;

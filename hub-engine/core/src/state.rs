@@ -1,4 +1,4 @@
-//! What is known of a job and its tasks: the rows that a store keeps and that status records are made of.
+//! The states of jobs and tasks, as stored and as shown in status records.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -9,85 +9,85 @@ use crate::job::Job;
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 
-/// Why a task failed, in a form that programs can tell apart.
+/// Why a task failed, for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
-    /// Who or what is at fault.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// The exception's type, where the task raised one (`ZeroDivisionError`); `panic` where it is Rust and panicked.
+    /// The type of the exception that the task raised (`ZeroDivisionError`); `panic` for a panic in Rust.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_name: Option<Arc<str>>,
-    /// The traceback, or the end of what the program wrote to its error output.
+    /// The traceback, or the end of the program's standard error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<Arc<str>>,
 }
 
-/// Who or what is at fault when a task fails.
+/// The kind of error when a task fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorKind {
     /// The task's code raised an exception or ended with a non-zero exit code.
     TaskFailed,
-    /// The task was called with arguments that it does not take.
+    /// The arguments do not match the task's parameters.
     BadArguments,
-    /// What the task returned cannot be written as JSON.
+    /// The return value cannot be serialised as JSON.
     BadResult,
     /// The result is larger than the limit.
     ResultTooLarge,
-    /// The arguments are larger than the limit once their references are replaced.
+    /// The arguments are larger than the limit after their references are replaced.
     ArgumentsTooLarge,
-    /// A value (the result, or the arguments once their references are replaced) is nested more than
+    /// A value (the result, or the arguments after their references are replaced) is nested more than
     /// [`Json::MAX_DEPTH`] levels deep.
     ValueTooDeep,
-    /// The process that ran the task died under it.
+    /// The process that ran the task died.
     ChildDied,
     /// The module could not be loaded.
     BrokenModule,
-    /// The task ran longer than it may.
+    /// The task exceeded its time limit.
     TimedOut,
-    /// A reference in the arguments found nothing at its path.
+    /// The path of a reference in the arguments leads to no value.
     MissingValue,
-    /// The task took its workers down with it, `crash_limit` times.
+    /// `crash_limit` workers were lost while they ran the task.
     WorkerLost,
-    /// The broker would not carry the task (too large, refused).
+    /// The broker rejected the task, for example because it is too large.
     Undeliverable,
-    /// Someone outside posted the failure.
+    /// A failure was posted from outside.
     Posted,
 }
 
-/// Everything that changes about one task.
+/// The state of one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskState {
-    /// Where it stands.
+    /// The status.
     pub status: TaskStatus,
     /// The latest issue to the workers; `None` until the first.
     pub issue: Option<Issue>,
-    /// Whether the broker has confirmed that it holds the latest issue.
+    /// Whether the broker has confirmed the latest issue.
     pub confirmed: bool,
-    /// Whether the task was launched and now awaits its result from outside.
+    /// Whether the task was launched and waits for its result from outside.
     pub launched: bool,
-    /// How many workers died with it.
+    /// Number of workers that died while they ran the task.
     pub deaths: u32,
-    /// The worker that runs or ran the latest issue, as far as known.
+    /// The worker that runs or ran the latest issue, if known.
     pub worker: Option<Arc<str>>,
-    /// What it returned (or what its launch returned).
+    /// The return value of the task or of its launch.
     pub data: Option<Json>,
-    /// Why it failed, as text for people.
+    /// The error message.
     pub msg: Option<Arc<str>>,
-    /// Why it failed, for programs.
+    /// The error for programs.
     pub error: Option<Arc<TaskError>>,
-    /// What it printed (its end, where that was long).
+    /// The output that the task printed. Long output is truncated.
     pub log: Option<Arc<str>>,
     /// When the latest issue was handed out.
     pub submitted_at: Option<Timestamp>,
-    /// When a worker began with it.
+    /// When a worker started the task.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
 }
 
 impl TaskState {
-    /// A task that nothing happened to yet.
+    /// The initial state of a task.
     #[must_use]
     pub const fn pending() -> Self {
         Self {
@@ -107,7 +107,7 @@ impl TaskState {
         }
     }
 
-    /// The states of this number of tasks, to none of which anything happened yet.
+    /// The initial states of this number of tasks.
     #[must_use]
     pub fn all_pending(tasks: usize) -> Vec<Arc<Self>> {
         let pending = Arc::new(Self::pending());
@@ -120,7 +120,8 @@ impl TaskState {
 pub struct FirstFailure {
     /// The task's name.
     pub task: Arc<str>,
-    /// Its message, behind the exception's type: one line, control characters escaped, cut where it is long.
+    /// The type of the exception and the message on one line, with control characters escaped. Long messages are
+    /// truncated.
     pub msg: Arc<str>,
 }
 
@@ -128,8 +129,8 @@ impl FirstFailure {
     /// Maximum length of the message, in characters.
     const MAX_CHARS: usize = 300;
 
-    /// The failure of `task`, whose message is `msg`. The exception's type, where it is known and the message does not begin
-    /// with it, stands before the message: some exceptions say nothing without it.
+    /// Creates the failure of `task` with the message `msg`. The type of the exception, if known, is put before the
+    /// message unless the message begins with it, because some exceptions have no useful message.
     #[must_use]
     pub fn new(task: &Arc<str>, type_name: Option<&str>, msg: &str) -> Self {
         let msg = msg.trim();
@@ -145,14 +146,14 @@ impl FirstFailure {
     }
 }
 
-/// Everything that changes about a job beside its tasks.
+/// The state of a job without its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobState {
-    /// Where it stands.
+    /// The status.
     pub status: JobStatus,
-    /// What it put out; `None` until it succeeded, or if it asks for no output.
+    /// The output. `None` until the job has succeeded, or if the job has no key `output`.
     pub output: Option<Json>,
-    /// Why it failed: a summary of the tasks that failed, or why its output cannot be built.
+    /// The error message: a summary of the failed tasks, or why the output cannot be built.
     pub msg: Option<Arc<str>>,
     /// The first task that failed.
     pub first_failure: Option<Arc<FirstFailure>>,
@@ -165,7 +166,7 @@ pub struct JobState {
 }
 
 impl JobState {
-    /// A job that was submitted and has not begun.
+    /// The initial state of a job.
     #[must_use]
     pub const fn pending(submitted_at: Timestamp) -> Self {
         Self {
@@ -180,33 +181,33 @@ impl JobState {
     }
 }
 
-/// A job as it stands at one moment, whole: what a store loads and a status record is made of.
+/// The complete state of a job at one moment. A store loads it, and a status record is built from it.
 #[derive(Clone, Debug)]
 pub struct JobSnapshot {
     /// Its id.
     pub id: JobId,
-    /// What was submitted.
+    /// The submitted job.
     pub job: Arc<Job>,
-    /// Where it stands.
+    /// The state of the job.
     pub state: JobState,
-    /// Where its tasks stand, in the order of the job.
+    /// The states of the tasks, in the order of the job.
     pub tasks: Vec<Arc<TaskState>>,
-    /// Why tasks that could run wait all the same: position and reason. Known only of live jobs.
+    /// The positions of waiting tasks and the reasons why they wait. Known only for live jobs.
     pub waiting: Vec<(u32, String)>,
 }
 
-/// A line of a job listing.
+/// The summary of a job for listings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSummary {
     /// Its id.
     pub id: JobId,
     /// Its name.
     pub name: Arc<str>,
-    /// Where it stands.
+    /// The status.
     pub status: JobStatus,
-    /// How many tasks it has.
+    /// Number of tasks.
     pub tasks: u32,
-    /// How many of them have ended.
+    /// Number of tasks that have ended.
     pub tasks_ended: u32,
     /// When it was submitted.
     #[serde(with = "crate::time::rfc3339")]
@@ -214,7 +215,7 @@ pub struct JobSummary {
     /// When it ended.
     #[serde(with = "crate::time::rfc3339::option")]
     pub ended_at: Option<Timestamp>,
-    /// Why it failed.
+    /// The error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg: Option<Arc<str>>,
     /// The first of its tasks that failed.
@@ -223,7 +224,7 @@ pub struct JobSummary {
 }
 
 impl JobSummary {
-    /// The line of a job in this state.
+    /// The summary of a job in this state.
     #[must_use]
     pub fn new(id: JobId, name: &str, state: &JobState, tasks: usize, tasks_ended: usize) -> Self {
         Self {
@@ -247,21 +248,21 @@ impl JobSnapshot {
         self.id.task(index)
     }
 
-    /// The line of this job in a listing.
+    /// The summary of this job.
     #[must_use]
     pub fn summary(&self) -> JobSummary {
         let ended = self.tasks.iter().filter(|task| task.status.is_terminal()).count();
         JobSummary::new(self.id, self.job.name(), &self.state, self.tasks.len(), ended)
     }
 
-    /// About how many bytes of memory it takes: what it holds, not what its record repeats.
+    /// The approximate memory of the snapshot in bytes. A record can be larger, because it repeats values.
     #[must_use]
     pub fn weight(&self) -> usize {
         weight(&self.job, &self.state, &self.tasks, true)
     }
 }
 
-/// [`JobSnapshot::weight`] of a job with these tasks, with or without values of tasks.
+/// The [`JobSnapshot::weight`] of a job with these tasks, with or without the values of tasks.
 pub fn weight<'a, T>(job: &Job, state: &JobState, tasks: impl IntoIterator<Item = &'a T>, data: bool) -> usize
 where
     T: Borrow<TaskState> + 'a,
@@ -277,5 +278,5 @@ where
     job.source().len() + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
 }
 
-/// What a task takes in a [`JobSnapshot`] beside its texts, in bytes.
+/// The memory of a task in a [`JobSnapshot`] without its texts, in bytes.
 pub const TASK_WEIGHT: usize = std::mem::size_of::<TaskState>();

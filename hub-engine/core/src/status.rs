@@ -1,52 +1,52 @@
-//! The words for where tasks and jobs stand, and the one table of legal changes.
+//! The statuses of tasks and jobs, and the table of legal transitions.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskStatus {
-    /// Waits: for its dependencies, for room in its pool's window, or for a worker that knows it.
+    /// Waits for its dependencies, for space in the window of its pool, or for a worker that has its module.
     Pending,
-    /// Handed to the broker for a worker to take.
+    /// Published to the broker.
     Submitted,
-    /// A worker reported that it runs, or launched it and a result from outside is awaited.
+    /// Running on a worker, or launched and waiting for its result from outside.
     Running,
-    /// Ended well; its data is there.
+    /// Succeeded. Its data is available.
     Success,
-    /// Ended with an error; `msg` and `error` say which.
+    /// Failed. `msg` and `error` describe the error.
     Failed,
-    /// Stopped on a user's request.
+    /// Cancelled by a user.
     Cancelled,
     /// Will not run, because a task that it depends on did not succeed.
     UpstreamFailed,
-    /// Will not run, because a condition or trigger rule said so.
+    /// Will not run because of a condition or trigger rule.
     Skipped,
 }
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobStatus {
-    /// Accepted; none of its tasks was handed out yet.
+    /// Accepted. None of its tasks has been handed out.
     Pending,
-    /// At least one of its tasks was handed out, and not all have ended.
+    /// At least one task was handed out, and not all tasks have ended.
     Running,
-    /// Held on a user's request: running tasks go on, no further ones start.
+    /// Paused by a user: running tasks continue, and no further tasks start.
     Paused,
-    /// Every task ended well and the output could be built.
+    /// All tasks succeeded and the output was built.
     Success,
-    /// Some task failed, or the output could not be built.
+    /// A task failed, or the output could not be built.
     Failed,
-    /// Stopped on a user's request.
+    /// Cancelled by a user.
     Cancelled,
 }
 
 impl TaskStatus {
-    /// Every status, in the order of a task's life.
+    /// All statuses, in the order of a task's life.
     pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Submitted,
@@ -58,16 +58,16 @@ impl TaskStatus {
         Self::Skipped,
     ];
 
-    /// Whether the task has ended. What has ended never changes.
+    /// Whether the task has ended. An ended task never changes.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Submitted | Self::Running)
     }
 
-    /// The table: whether a task may go from `self` to `next`. Only here is this known.
+    /// Whether a task may change from `self` to `next`. This is the only table of transitions.
     ///
-    /// A task becomes `Pending` again when its issue was lost, could not be routed, or came back from a worker without the
-    /// task's module. `Submitted` may end directly, since a short task never reports that it started.
+    /// A task becomes `Pending` again when its issue was lost, could not be routed, or was returned by a worker.
+    /// `Submitted` may end directly, because a short task does not report that it started.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};
@@ -79,7 +79,7 @@ impl TaskStatus {
         }
     }
 
-    /// The word as it stands in records.
+    /// The name of the status in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -96,17 +96,17 @@ impl TaskStatus {
 }
 
 impl JobStatus {
-    /// Every status, in the order of a job's life.
+    /// All statuses, in the order of a job's life.
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Running, Self::Paused, Self::Success, Self::Failed, Self::Cancelled];
 
-    /// Whether the job has ended. What has ended never changes.
+    /// Whether the job has ended. An ended job never changes.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::Cancelled)
     }
 
-    /// The table: whether a job may go from `self` to `next`.
+    /// Whether a job may change from `self` to `next`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use JobStatus::{Cancelled, Failed, Paused, Pending, Running, Success};
@@ -118,7 +118,7 @@ impl JobStatus {
         }
     }
 
-    /// The word as it stands in records.
+    /// The name of the status in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -132,9 +132,9 @@ impl JobStatus {
     }
 }
 
-/// A text that names no status.
+/// A text that is not the name of a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown status {word:?}: known are {known}")]
+#[error("unknown status {word:?}; known statuses: {known}")]
 pub struct UnknownStatus {
     word: String,
     known: String,

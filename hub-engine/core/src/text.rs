@@ -1,13 +1,13 @@
-//! Text from outside, as it may be shown to people: on terminals, in tables and in log lines.
+//! Escapes text from outside before it is shown on terminals, in tables and in log lines.
 //!
-//! A job's name, a routing key or a task's message can hold whatever their sender likes: escape sequences that a terminal obeys,
-//! newlines that look like log lines of their own, marks that turn the direction of a line around. [`Shown`] writes such
-//! characters as escapes (`\n`, `\u{1b}`). Values for programs (JSON) are never changed by it.
+//! The name of a job, a routing key or the message of a task can contain escape sequences of terminals, newlines that
+//! imitate separate log lines, and characters that change the direction of a line. [`Shown`] writes such characters as
+//! escapes (`\n`, `\u{1b}`). It does not apply to values for programs (JSON).
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-/// Shows a value on one line: no character of it does anything to the terminal or the line that it appears in.
+/// Shows a value on one line. Its characters cannot affect the terminal or the line.
 ///
 /// ```
 /// use hub_core::text::Shown;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<T>(pub T);
 
-/// The same for text that may have many lines, such as a traceback: line breaks and tabs stay.
+/// Like [`Shown`] for text with several lines, such as a traceback: keeps line breaks and tabs.
 #[derive(Clone, Copy, Debug)]
 pub struct ShownLines<T>(pub T);
 
-/// Writes text on to another writer, with escapes in the place of what [`Shown`] does not let through.
+/// Passes text to another writer and escapes the characters that [`Shown`] escapes.
 #[derive(Debug)]
 pub struct Escaping<W> {
     to: W,
@@ -75,8 +75,9 @@ impl<T: fmt::Display> fmt::Display for ShownLines<T> {
     }
 }
 
-/// Whether a character does something instead of being seen: controls (with the escape character and line breaks), separators of lines and
-/// paragraphs, marks of direction, and invisible characters that no script needs. Joiners stay: scripts and emoji need them.
+/// Whether a character acts instead of being displayed: control characters (including the escape character and line
+/// breaks), separators of lines and paragraphs, direction marks, and invisible characters that no script needs. Joiners
+/// are not included, because scripts and emoji need them.
 #[must_use]
 pub const fn is_active(one: char) -> bool {
     matches!(
@@ -94,7 +95,7 @@ pub const fn is_active(one: char) -> bool {
     )
 }
 
-/// The text, or its beginning and its end where it is longer than `limit` bytes, with a note on what is left out.
+/// Truncates a text that is longer than `limit` bytes to its beginning and its end, with a note about the omitted part.
 ///
 /// ```
 /// assert_eq!(&*hub_core::text::cut("abcdefgh".into(), 4), "ab\n[4 bytes left out]\ngh");
@@ -109,7 +110,7 @@ pub fn cut(text: Arc<str>, limit: usize) -> Arc<str> {
     format!("{}\n[{} bytes left out]\n{}", &text[..first], last - first, &text[last..]).into()
 }
 
-/// The beginning of a text, at most `limit` bytes of it.
+/// The beginning of a text, at most `limit` bytes.
 #[must_use]
 pub fn beginning(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_is_escaped_and_what_is_seen_stays() {
+    fn active_characters_are_escaped_and_visible_ones_stay() {
         let cases = [
             ("plain, naïve, 名前, שלום, 👩‍🚀", "plain, naïve, 名前, שלום, 👩‍🚀"),
             ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
@@ -137,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn many_lines_stay_many_lines() {
+    fn line_breaks_and_tabs_are_kept() {
         assert_eq!(ShownLines("a\n\tb\u{1b}[0m\r").to_string(), "a\n\tb\\u{1b}[0m\\r");
     }
 
     proptest! {
         #[test]
-        fn nothing_that_is_shown_acts(text in any::<String>()) {
+        fn shown_text_has_no_active_characters(text in any::<String>()) {
             prop_assert!(!Shown(&text).to_string().contains(is_active));
             let lines = ShownLines(&text).to_string();
             prop_assert!(!lines.contains(|one| is_active(one) && one != '\n' && one != '\t'));

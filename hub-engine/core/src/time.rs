@@ -1,8 +1,8 @@
-//! Time as the core knows it: handed in by the driver, never asked for.
+//! Types for time. The core never reads a clock: the driver passes the time as an argument.
 //!
-//! There are two clocks. [`Timestamp`] is the wall clock: it is for people (records, listings, logs), it can be set forward
-//! or back at any moment, and so it has no arithmetic from which a duration could be computed. [`Steady`] is a clock that
-//! is never set: leases, delays and every other duration are computed from it. [`Now`] is a reading of both.
+//! There are two clocks. [`Timestamp`] is a reading of the wall clock, for records, listings and logs. The wall clock
+//! can be set forward or back at any time, so its type offers no arithmetic for durations. [`Steady`] is a reading of a
+//! monotonic clock. Leases, delays and all other durations are computed from it. [`Now`] is a reading of both clocks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A reading of the wall clock, in milliseconds since 1970-01-01T00:00:00Z. For people only: see the module's text.
+/// A reading of the wall clock, in milliseconds since 1970-01-01T00:00:00Z. For display only: see the documentation of
+/// the module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The point `millis` milliseconds after the start of 1970, UTC.
+    /// The time `millis` milliseconds after the start of 1970, UTC.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
@@ -28,7 +29,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The point `duration` earlier (whole milliseconds; stops at the start of time): when something began that took this
+    /// The time `duration` earlier, in whole milliseconds, at least zero. Computes when something began that took this
     /// long and has just ended.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
@@ -36,33 +37,33 @@ impl Timestamp {
     }
 }
 
-/// A reading of a clock that runs forward at an even rate and is never set, in milliseconds since an arbitrary moment.
+/// A reading of a monotonic clock, in milliseconds since an arbitrary moment.
 ///
-/// Readings of two processes cannot be compared, so this type is neither written nor read. The clock may stand still
-/// while the machine sleeps: what is measured with it is how long this process could have heard of something.
+/// Readings of two processes cannot be compared, so this type is never serialised. The clock may stop while the machine
+/// is suspended. This is intended: it measures how long this process was able to receive messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Steady(u64);
 
 impl Steady {
-    /// The reading `millis` milliseconds after the clock's arbitrary beginning.
+    /// The reading `millis` milliseconds after the arbitrary start of the clock.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The reading `duration` later (whole milliseconds; stops at the end of time).
+    /// The reading `duration` later, in whole milliseconds, saturating.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// The reading `duration` earlier (whole milliseconds; stops at the clock's beginning).
+    /// The reading `duration` earlier, in whole milliseconds, saturating.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The duration since `earlier`; zero if this reading is not later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -72,14 +73,14 @@ impl Steady {
 /// A reading of both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// What is written into records.
+    /// The wall clock, for records.
     pub wall: Timestamp,
-    /// What durations are computed from.
+    /// The monotonic clock, for durations.
     pub steady: Steady,
 }
 
 impl Now {
-    /// The reading `duration` later, if the wall clock is not set meanwhile.
+    /// The reading `duration` later, if the wall clock is not set in between.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self { wall: Timestamp(self.wall.0.saturating_add(millis(duration))), steady: self.steady.after(duration) }
@@ -100,7 +101,8 @@ impl fmt::Display for Timestamp {
         if year > 9999 {
             return write!(f, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
         }
-        // Digit by digit: a record has three of these for each task, and formatting them takes longer than all the rest.
+        // Written digit by digit: a record has three times for each task, and `write!` takes longer than everything
+        // else.
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let fields = [(0..4, year), (5..7, month), (8..10, day), (11..13, hour), (14..16, minute), (17..19, second)];
         for (place, value) in fields.into_iter().chain([(20..23, millis)]) {
@@ -110,8 +112,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Reads RFC 3339: `2026-11-23T22:15:03.120Z`, or with an offset such as `+01:00`. Digits beyond milliseconds are dropped.
-/// A date alone stands for its beginning in UTC.
+/// Parses RFC 3339: `2026-11-23T22:15:03.120Z`, or with an offset such as `+01:00`. Digits beyond milliseconds are
+/// dropped. A date alone means its start in UTC.
 impl FromStr for Timestamp {
     type Err = NotATime;
 
@@ -166,7 +168,7 @@ fn parse(text: &str) -> Option<u64> {
     Some(u64::try_from(utc).ok()? * 1000 + millis)
 }
 
-/// The numbers of a text such as `2026-11-23`, each with its number of digits.
+/// The numbers of a text such as `2026-11-23`. `widths` contains the number of digits of each.
 fn numbers<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Option<[u64; N]> {
     let mut parts = text.split(char::from(separator));
     let mut found = [0; N];
@@ -177,7 +179,8 @@ fn numbers<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Opt
     parts.next().is_none().then_some(found)
 }
 
-/// How many days there are from 1970-01-01 to this one; `None` where there is no such day since then. The inverse of [`date`].
+/// The number of days from 1970-01-01 to this day. `None` if the day does not exist or is earlier. The inverse of
+/// [`date`].
 fn days_before(year: u64, month: u64, day: u64) -> Option<u64> {
     if year < 1970 || !(1..=12).contains(&month) || day < 1 {
         return None;
@@ -189,8 +192,8 @@ fn days_before(year: u64, month: u64, day: u64) -> Option<u64> {
     (date(days) == (year, month, day)).then_some(days)
 }
 
-/// Times in what people and their programs read: written as RFC 3339, read in that form or as milliseconds since 1970, which
-/// Hub wrote there once. For `#[serde(with = "…")]`.
+/// Serialises times as RFC 3339. Also reads milliseconds since 1970, which earlier versions of Hub wrote. For
+/// `#[serde(with = "…")]`.
 pub mod rfc3339 {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -217,7 +220,7 @@ pub mod rfc3339 {
     /// Writes a time.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The errors of the serializer.
     pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(time)
     }
@@ -225,20 +228,20 @@ pub mod rfc3339 {
     /// Reads a time.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If the value is not a time.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         Written::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
     }
 
-    /// The same for a time that may be missing.
+    /// Like [`super::rfc3339`], for an optional time.
     pub mod option {
         use super::{Deserialize, Deserializer, Serializer, Timestamp, Written};
 
         /// Writes a time, or `null`.
         ///
         /// # Errors
-        /// Those of the serializer.
-        #[allow(clippy::ref_option, reason = "serde calls it so")]
+        /// The errors of the serializer.
+        #[allow(clippy::ref_option, reason = "serde requires this signature")]
         pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
             match time {
                 Some(time) => serializer.collect_str(time),
@@ -249,7 +252,7 @@ pub mod rfc3339 {
         /// Reads a time, or `null`.
         ///
         /// # Errors
-        /// Where it is neither.
+        /// If the value is neither a time nor `null`.
         pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
             let written = Option::<Written>::deserialize(deserializer)?;
             written.map(TryInto::try_into).transpose().map_err(serde::de::Error::custom)
@@ -265,8 +268,8 @@ fn write_digits(place: &mut [u8], mut value: u64) {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01, by counting in eras of 400 years that begin on
-/// the first of March, so that the leap day is the last of its year.
+/// The year, month and day of a day counted from 1970-01-01. Computed in eras of 400 years that begin on the first of
+/// March, so that the leap day is the last day of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     const ERA: u64 = 146_097;
     // 719,468 days lie between the first of March of the year 0 and 1970-01-01.
@@ -286,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_rfc_3339() {
+    fn formats_rfc_3339() {
         let cases = [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_others_write() {
+    fn parses_variants_of_rfc_3339() {
         let same = Timestamp::from_millis(1_795_471_303_120);
         for text in [
             "2026-11-23T22:01:43.12Z",
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_read_text_and_older_ones_numbers() {
+    fn serialises_text_and_also_reads_numbers() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         struct Line {
             #[serde(with = "rfc3339")]

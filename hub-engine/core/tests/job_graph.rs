@@ -1,4 +1,4 @@
-//! Dependencies are those that a job names and those that its references imply, and no others.
+//! The dependencies of a task are those that it names and those that its references imply.
 
 mod job_support;
 
@@ -8,7 +8,7 @@ use hub_core::job::{Attribute, Job, Limits};
 use job_support::{cases, code, parse};
 use proptest::prelude::*;
 
-/// How one task mentions another.
+/// How a task refers to another.
 #[derive(Clone, Copy, Debug)]
 enum Mention {
     Depends,
@@ -18,17 +18,17 @@ enum Mention {
     Deep(Attribute),
 }
 
-/// A job as a list of tasks, each with the tasks it mentions.
+/// A job as a list of tasks, each with the tasks that it refers to.
 #[derive(Clone, Debug)]
 struct Plan {
-    /// Where in the text each task stands: a dependency may come after what depends on it.
+    /// The place of each task in the text. A dependency may come after the task that depends on it.
     order: Vec<usize>,
     mentions: Vec<Vec<(usize, Mention)>>,
 }
 
 impl Plan {
     fn name(task: usize) -> String {
-        // Underscores in a name must not confuse references.
+        // Underscores in names must not break references.
         format!("task_{task}_")
     }
 
@@ -54,7 +54,7 @@ impl Plan {
         serde_json::json!({"name": Self::name(task), "depends": depends, "args": args, "kwargs": kwargs})
     }
 
-    /// The names of the tasks that must come first, as the manual has it.
+    /// The names of the dependencies, according to the manual.
     fn upstream(&self, task: usize) -> BTreeSet<String> {
         let waits = |mention: &Mention| match mention {
             Mention::Depends => true,
@@ -80,7 +80,7 @@ fn mentions() -> impl Strategy<Value = Mention> {
     ]
 }
 
-/// Plans without cycles: each task mentions tasks of lower numbers, but stands anywhere in the text.
+/// Plans without cycles. Each task refers to tasks of lower numbers, and can be anywhere in the text.
 fn plans() -> impl Strategy<Value = Plan> {
     (1..30_usize)
         .prop_flat_map(|count| {
@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(cases(500))]
 
     #[test]
-    fn upstream_is_what_is_named_and_what_is_implied(plan in plans()) {
+    fn upstream_contains_named_and_implied_dependencies(plan in plans()) {
         let job = parse(&plan.text());
         for (index, number) in plan.order.iter().enumerate() {
             let task = &job.tasks()[index];
@@ -119,13 +119,13 @@ proptest! {
     }
 
     #[test]
-    fn an_edge_that_closes_a_circle_is_found(plan in plans(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
+    fn an_edge_that_closes_a_cycle_is_found(plan in plans(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
         let mut plan = plan;
         let count = plan.mentions.len();
         let (first, second) = (from.index(count), to.index(count));
         let (low, high) = (first.min(second), first.max(second));
         plan.mentions[low].push((high, Mention::Args(Attribute::Data)));
-        // Independently: does `high` wait for `low`, by whatever way?
+        // Computed independently: does `high` depend on `low`, directly or indirectly?
         let number = |name: &str| plan.mentions.iter().enumerate().position(|(task, _)| Plan::name(task) == *name).unwrap();
         let (mut reached, mut ahead) = (BTreeSet::new(), vec![high]);
         while let Some(task) = ahead.pop() {
@@ -145,7 +145,7 @@ proptest! {
 }
 
 #[test]
-fn ids_and_names_are_no_dependencies() {
+fn references_to_ids_and_names_are_not_dependencies() {
     let job = parse(
         r#"{"name": "provision", "tasks": [
             {"name": "create_tftp", "args": ["x", "_power_on.id", "_create_tftp.id", "_power_on.name"]},
@@ -165,9 +165,9 @@ fn the_output_may_refer_to_any_task() {
     assert!(job.tasks().iter().all(|task| task.upstream().is_empty()));
 }
 
-/// Only that they can be read at all, without overflowing a stack: time is measured elsewhere.
+/// Checks that they can be read without a stack overflow. Time is measured elsewhere.
 #[test]
-fn a_hundred_thousand_tasks_in_any_shape() {
+fn reads_a_hundred_thousand_tasks_in_any_shape() {
     let count = 100_000_usize;
     let job = |task: &dyn Fn(usize) -> String| {
         let tasks: Vec<String> = (0..count).map(task).collect();

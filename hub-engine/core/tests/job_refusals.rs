@@ -1,12 +1,11 @@
-//! Every way in which a job can be malformed is told by kind and place.
+//! Every kind of malformed job is reported with its code and place.
 
 mod job_support;
 
 use hub_core::job::{Job, Limits};
 use job_support::{code, refuse};
 
-/// A job and what is to be found wrong with it: `code path`, or `code path @line:column`, all of it, in
-/// the order of the text.
+/// A job and all its problems in the order of the text: `code path`, or `code path @line:column`.
 type Row = (&'static str, &'static [&'static str]);
 
 const NOT_JSON: &[Row] = &[
@@ -91,7 +90,7 @@ const SHAPE: &[Row] = &[
     ),
 ];
 
-/// What stands in the one task of a job, beside nothing else.
+/// The content of the only task of a job.
 const TASK: &[Row] = &[
     ("", &["missing_key $.tasks[0] @1:24"]),
     (r#""name": null"#, &["missing_key $.tasks[0]"]),
@@ -207,7 +206,7 @@ fn each_malformed_job_is_refused_for_the_right_reason() {
 }
 
 #[test]
-fn everything_is_told_at_once_in_the_order_of_the_text() {
+fn all_problems_are_reported_in_the_order_of_the_text() {
     let text = r#"{
   "name": "j",
   "tsks": [],
@@ -225,11 +224,11 @@ fn everything_is_told_at_once_in_the_order_of_the_text() {
         said,
         [
             r#"3:3: $.tsks: unknown key "tsks" (did you mean "tasks"?)"#,
-            r#"5:56: $.tasks[0].depends[0]: no task is called "ad" (did you mean "add"?)"#,
-            r#"6:23: $.tasks[1].status: "status" is set by Hub (leave it out; data of your own goes into "meta")"#,
+            r#"5:56: $.tasks[0].depends[0]: no task is named "ad" (did you mean "add"?)"#,
+            r#"6:23: $.tasks[1].status: "status" is set by Hub (remove it, and put your own data in "meta")"#,
             r#"6:58: $.tasks[1].args[1]: "_add.dta": a task has no "dta"; it has data, id, name, status, error (did you mean "data"?)"#,
             r#"7:29: $.tasks[2].args: "args" must be a list, not a string (put it in brackets: [ ])"#,
-            r"8:5: $.tasks[3]: tasks wait for each other: x → y → x",
+            r"8:5: $.tasks[3]: dependency cycle: x → y → x",
             r#"8:70: $.tasks[4].prioritty: unknown key "prioritty" (did you mean "priority"?)"#,
             r#"10:13: $.output: "_nul.data" refers to a task that is not in the job (did you mean "mul"?)"#,
         ]
@@ -237,25 +236,25 @@ fn everything_is_told_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
-fn suggestions_say_what_to_do() {
+fn suggestions_explain_what_to_do() {
     let hints = [
         (r#"{"name": "j", "tasks": [{"name": "a", "args": ["_a"]}]}"#, r#"did you mean "_a.data"?"#),
         (
             r#"{"name": "j", "tasks": [{"name": "a", "args": ["_private"]}]}"#,
             r#"for the text itself write "__private""#,
         ),
-        (r#"{"name": "j", "tasks": [{"name": "a", "args": ["_a.id.x"]}]}"#, "end it after .id"),
+        (r#"{"name": "j", "tasks": [{"name": "a", "args": ["_a.id.x"]}]}"#, "end the reference after .id"),
         (
             r#"{"name": "j", "tasks": [{"name": "a", "retries": 3}]}"#,
-            r#"keys of your own go into "meta", or begin with "x-""#,
+            r#"put your own keys in "meta", or begin them with "x-""#,
         ),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "args": []}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "trigger_rule": 1}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a", "key": "k"}]}"#, "it belongs to the job, beside \"tasks\""),
         (r#"{"name": "j", "tasks": [{"name": "a", "inputs": {}}]}"#, "it belongs to the job, beside \"tasks\""),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "schema": "a"}"#, r#"did you mean "$schema"?"#),
-        ("{\"a\": None}", "JSON knows true, false and null; it has no NaN and no Infinity"),
-        ("{\"a\": 1,}", "leave out the comma before it"),
+        ("{\"a\": None}", "JSON has true, false and null, but neither NaN nor Infinity"),
+        ("{\"a\": 1,}", "remove the comma before it"),
         ("# job\n{}", "JSON has no comments"),
     ];
     for (text, hint) in hints {
@@ -264,7 +263,7 @@ fn suggestions_say_what_to_do() {
 }
 
 #[test]
-fn a_path_has_as_many_steps_as_a_value_can_have_levels() {
+fn a_path_has_at_most_as_many_steps_as_a_value_has_levels() {
     let job = |steps: usize| {
         format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}], "output": "_a.data{}"}}"#, ".0".repeat(steps))
     };
@@ -275,16 +274,12 @@ fn a_path_has_as_many_steps_as_a_value_can_have_levels() {
 }
 
 #[test]
-fn limits_are_named_with_the_value_that_exceeds_them() {
+fn exceeded_limits_are_reported_with_the_value() {
     let job = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "args": [[[1]]]}]}"#;
     let limits = [
         (Limits { max_bytes: 10, ..Limits::default() }, "the job has 71 bytes, the limit max_bytes is 10", "$"),
         (Limits { max_tasks: 1, ..Limits::default() }, "the job has 2 tasks, the limit max_tasks is 1", "$.tasks"),
-        (
-            Limits { max_depth: 5, ..Limits::default() },
-            "values are nested deeper here than the limit max_depth, 5",
-            "$",
-        ),
+        (Limits { max_depth: 5, ..Limits::default() }, "the nesting exceeds the limit max_depth, which is 5", "$"),
     ];
     for (limits, message, path) in limits {
         let problems: Vec<_> = Job::parse(job, &limits).unwrap_err().into_iter().collect();
@@ -297,7 +292,7 @@ fn limits_are_named_with_the_value_that_exceeds_them() {
 }
 
 #[test]
-fn no_nesting_is_too_deep_to_be_refused() {
+fn any_nesting_depth_is_refused_safely() {
     let generous = Limits { max_depth: usize::MAX, ..Limits::default() };
     for (open, close) in [("[", "]"), ("{\"x\":", "}"), ("[{\"x\":[", "]}]")] {
         for depth in [130, 100_000] {
@@ -316,7 +311,7 @@ fn no_nesting_is_too_deep_to_be_refused() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_placed() {
+fn invalid_utf8_is_reported_with_its_place() {
     let mut bytes = "{\n \"näme\": \"".as_bytes().to_vec();
     bytes.extend([0xff, 0xfe]);
     let problems: Vec<_> = Job::parse_bytes(&bytes, &Limits::default()).unwrap_err().into_iter().collect();
@@ -325,7 +320,7 @@ fn bytes_that_are_no_text_are_placed() {
 }
 
 #[test]
-fn beyond_a_hundred_problems_only_their_number_is_told() {
+fn beyond_a_hundred_problems_only_their_number_is_reported() {
     let tasks: Vec<String> = (0..150).map(|at| format!(r#"{{"name": "t{at}", "args": "x"}}"#)).collect();
     let found = refuse(&format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(",")));
     assert_eq!(found.len(), 101);
@@ -334,7 +329,7 @@ fn beyond_a_hundred_problems_only_their_number_is_told() {
 }
 
 #[test]
-fn every_group_of_waiting_tasks_is_shown_once() {
+fn each_group_of_cyclic_tasks_is_reported_once() {
     let found = refuse(
         r#"{"name": "j", "tasks": [
             {"name": "a", "depends": ["b", "long"]}, {"name": "b", "args": ["_a.data"]},
@@ -343,11 +338,11 @@ fn every_group_of_waiting_tasks_is_shown_once() {
             {"name": "free", "args": ["_behind.id", "_behind.name"]}]}"#,
     );
     let said: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
-    assert_eq!(said, ["tasks wait for each other: a → b → a", "tasks wait for each other: behind → beyond → behind",]);
+    assert_eq!(said, ["dependency cycle: a → b → a", "dependency cycle: behind → beyond → behind",]);
 }
 
 #[test]
-fn what_the_user_wrote_is_repeated_only_in_part() {
+fn user_text_in_messages_is_truncated() {
     let endless = "x".repeat(1_000_000);
     let found = refuse(&format!(
         r#"{{"name": "j", "{endless}": 1, "tasks": [{{"name": "a", "depends": ["{endless}"], "args": ["_{endless}", "_{endless}.data"]}}]}}"#
@@ -359,7 +354,7 @@ fn what_the_user_wrote_is_repeated_only_in_part() {
 }
 
 #[test]
-fn problems_are_read_by_programs_too() {
+fn problems_have_a_json_form() {
     let found = refuse(r#"{"name": "j", "tasks": [{"name": "a", "depnds": []}]}"#);
     assert_eq!(
         serde_json::to_value(&found).unwrap(),

@@ -1,4 +1,4 @@
-//! References become values, and nothing else changes.
+//! References are replaced by values, and nothing else changes.
 
 mod job_support;
 
@@ -8,7 +8,7 @@ use job_support::{cases, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// What the tasks of a test's job yield: `a` and `b_c`, in this order.
+/// The results of the tasks of a test's job: `a` and `b_c`, in this order.
 fn yields() -> [Value; 2] {
     [
         json!({"ip": "10.0.0.1", "list": [1, [2, {"x": null}], "_b_c.data"], "": 1, "0": "zero", "é": "ü"}),
@@ -26,7 +26,7 @@ fn look_up(task: u32, attribute: Attribute) -> Option<Json> {
     }
 }
 
-/// The same, written again as simply as can be: over a tree, by looking at each string.
+/// A simple reference implementation: replaces each string in a tree.
 fn substitute(value: &Value) -> Result<Value, ()> {
     Ok(match value {
         Value::Array(list) => list.iter().map(substitute).collect::<Result<_, _>>()?,
@@ -59,7 +59,7 @@ fn substitute(value: &Value) -> Result<Value, ()> {
     })
 }
 
-/// Writes a string with its first characters as `\u` escapes, so that an underscore comes in both spellings.
+/// Writes a string with its first characters as `\u` escapes, so that an underscore has both spellings.
 fn spell(value: &Value, escaped: usize) -> String {
     match value {
         Value::String(text) => {
@@ -143,7 +143,7 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn resolving_text_is_replacing_in_a_tree(value in values(), escaped in 0..4_usize) {
+    fn filling_text_equals_replacing_in_a_tree(value in values(), escaped in 0..4_usize) {
         let text = spell(&json!([value]), escaped);
         let job = job(&text);
         let written = output(&job).text();
@@ -157,7 +157,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_reference_passes_letter_by_letter() {
+fn other_text_is_passed_on_unchanged() {
     let kept = r#"[ 123456789012345678901234567890, -0, -0.0, 1.0, 1E+2, 1e-400, 0.1000, "\u00e9\/é\ud83d\ude00\u0000",
         null, {"b": 1, "a": 2, "b": 3, "_a.data": "a_b", "": " _a.data"}, [ ], {} , true ]"#;
     let job = job(kept);
@@ -166,7 +166,7 @@ fn what_is_no_reference_passes_letter_by_letter() {
 }
 
 #[test]
-fn only_the_hole_changes() {
+fn only_placeholders_change() {
     let resolve = |text: &str| fill(&job(text)).unwrap().get().to_owned();
     assert_eq!(resolve(r#"[ "_a.data.ip" , 1.0 , "\u005fa.data.list.0"]"#), r#"[ "10.0.0.1" , 1.0 , 1]"#);
     assert_eq!(
@@ -183,7 +183,7 @@ fn a_value_that_looks_like_a_reference_is_not_replaced_again() {
 }
 
 #[test]
-fn values_of_tasks_pass_letter_by_letter() {
+fn values_of_tasks_are_passed_on_unchanged() {
     let value = "{ \"n\" : [123456789012345678901234567890, 1.0, \"\\ud800\", \"\\u00e9\"] }";
     let look_up = |_, _| Some(Json::parse(value).unwrap());
     let job = job(r#"["_a.data", "_a.data.n.0", "_a.data.n.2"]"#);
@@ -193,7 +193,7 @@ fn values_of_tasks_pass_letter_by_letter() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_step_and_what_is_there_instead() {
+fn a_missing_step_is_reported_with_its_parent() {
     let rows = [
         ("_a.data.no", (0, 0), r#"nothing at "no": .data is an object without it"#),
         ("_a.data.list.3", (0, 1), r#"nothing at "3": .data.list is a list of 3"#),
@@ -207,7 +207,7 @@ fn what_is_missing_is_named_with_the_step_and_what_is_there_instead() {
         ("_a.data.list.1.1.x.y", (0, 4), r#"nothing at "y": .data.list.1.1.x is null"#),
         ("_a.data.ip.0", (0, 1), r#"nothing at "0": .data.ip is a string"#),
         ("_b_c.data.2.5", (1, 1), r#"nothing at "5": .data.2 is a number"#),
-        ("_b_c.data.0.x", (1, 1), r#"nothing at "x": .data.0 is a truth value"#),
+        ("_b_c.data.0.x", (1, 1), r#"nothing at "x": .data.0 is a boolean"#),
         ("_b_c.error.kind", (1, 0), r#"nothing at "kind": .error is null"#),
     ];
     for (reference, (task, step), message) in rows {

@@ -1,4 +1,4 @@
-//! What is accepted, what is kept of it, and that no text does harm.
+//! Valid jobs are accepted and preserved, and no text causes a crash.
 
 mod job_support;
 
@@ -6,7 +6,7 @@ use hub_core::job::{Job, Limits, Values};
 use job_support::{cases, code, parse, refuse};
 use proptest::prelude::*;
 
-/// The manual's job, and one with every key there is.
+/// The manual's job, and a job with every key.
 const JOBS: [&str; 2] = [
     r#"{ "name": "sum_product",
   "tasks": [
@@ -21,7 +21,7 @@ const JOBS: [&str; 2] = [
 ];
 
 #[test]
-fn the_manuals_job() {
+fn reads_the_manuals_job() {
     let job = parse(JOBS[0]);
     assert_eq!((job.name(), job.source()), ("sum_product", JOBS[0]));
     assert_eq!((job.key(), job.priority(), job.extra().len()), (None, None, 0));
@@ -37,13 +37,13 @@ fn the_manuals_job() {
 }
 
 #[test]
-fn every_key_and_the_users_own() {
+fn reads_every_key_and_the_users_own_keys() {
     let job = parse(JOBS[1]);
     assert_eq!((job.key(), job.priority()), (Some("k-1"), Some(5)));
     let own = |extra: &[(String, hub_core::Json)]| -> Vec<String> {
         extra.iter().map(|(key, value)| format!("{key}={value}")).collect()
     };
-    // Kept as written and in the order of the text; what looks like a reference is none there.
+    // Preserved as written and in the order of the text. Strings in it are not references.
     assert_eq!(own(job.extra()), [r#"x-b=[1.0, {"z": 1, "a": 2}]"#, r#"meta={"owner": "_me", "n": 1e2}"#, "x-a=null"]);
     let [list, ping] = job.tasks() else { panic!("{job:?}") };
     assert_eq!(own(list.extra()), [r#"x-2="_free.text""#, "x-1=null"]);
@@ -56,7 +56,7 @@ fn every_key_and_the_users_own() {
 }
 
 #[test]
-fn names_may_be_long_and_foreign() {
+fn names_may_be_long_and_non_ascii() {
     for name in ["a".repeat(255), "a_".to_owned(), "日本 語".to_owned(), "a\"b".to_owned(), "id".to_owned()] {
         let text = serde_json::json!({
             "name": name, "key": name, "tasks": [{"name": name}, {"name": "after", "args": [format!("_{name}.data")]}]
@@ -66,7 +66,7 @@ fn names_may_be_long_and_foreign() {
 }
 
 #[test]
-fn a_task_with_a_leading_underscore_can_be_depended_on_and_is_never_mistaken() {
+fn a_task_with_a_leading_underscore_can_be_a_dependency_and_is_unambiguous() {
     let job = |arg: &str| {
         format!(
             r#"{{"name": "j", "tasks": [{{"name": "_a"}}, {{"name": "b", "depends": ["_a"], "args": ["{arg}"]}}]}}"#
@@ -79,7 +79,7 @@ fn a_task_with_a_leading_underscore_can_be_depended_on_and_is_never_mistaken() {
 }
 
 #[test]
-fn jobs_that_are_sound_are_read_from_bytes_too() {
+fn valid_jobs_are_read_from_bytes() {
     for text in JOBS {
         let job = Job::parse_bytes(text.as_bytes(), &Limits::default()).unwrap();
         assert_eq!(job.source(), text);
@@ -102,7 +102,7 @@ fn json_texts() -> impl Strategy<Value = String> {
     })
 }
 
-/// One change to a text: what is overwritten at a place.
+/// One change to a text: the bytes that overwrite a place.
 fn edits() -> impl Strategy<Value = (prop::sample::Index, usize, Vec<u8>)> {
     let bits = [
         "", "\"", "\\", "_", "__", ".", ".data", "{", "}", "[", "]", ",", ":", "null", "-", "1e9", "\\ud800",
@@ -118,9 +118,9 @@ fn edits() -> impl Strategy<Value = (prop::sample::Index, usize, Vec<u8>)> {
 proptest! {
     #![proptest_config(cases(3_000))]
 
-    /// What `serde_json` understands is kept to the letter; what it does not is refused.
+    /// Text that `serde_json` accepts is preserved, and other text is refused.
     #[test]
-    fn what_is_json_is_decided_as_everywhere(value in json_texts()) {
+    fn serde_json_decides_what_json_is(value in json_texts()) {
         let text = format!(r#"{{"name": "j", "tasks": [{{"name": "a", "x-own": {value}}}]}}"#);
         match (Job::parse(&text, &Limits::default()), serde_json::from_str::<serde_json::Value>(&value)) {
             (Ok(job), Ok(_)) => prop_assert_eq!(job.tasks()[0].extra()[0].1.get(), value.as_str()),
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_jobs_are_refused_or_read_but_do_no_harm(which in 0..JOBS.len(), edits in prop::collection::vec(edits(), 1..6)) {
+    fn damaged_jobs_do_not_crash_the_parser(which in 0..JOBS.len(), edits in prop::collection::vec(edits(), 1..6)) {
         let mut bytes = JOBS[which].as_bytes().to_vec();
         for (place, length, patch) in edits {
             let at = place.index(bytes.len() + 1);

@@ -1,4 +1,4 @@
-//! What workers say of themselves is bounded: no number of theirs opens a window without limit or fills the memory.
+//! The reports of workers are bounded: they can neither open a window without limit nor fill the memory.
 
 mod support;
 
@@ -8,7 +8,7 @@ use hub_core::machine::{Heard, Settings};
 use support::Hub;
 
 #[test]
-fn no_number_of_slots_opens_the_window_beyond_its_ceiling() {
+fn the_window_has_a_maximum_for_any_number_of_slots() {
     let mut hub = Hub::with(Settings { window_ceiling: 100, ..Settings::default() });
     for name in ["w1", "w2"] {
         let mut report = hub.worker(name, &["a"]);
@@ -21,7 +21,7 @@ fn no_number_of_slots_opens_the_window_beyond_its_ceiling() {
 }
 
 #[test]
-fn large_arguments_make_the_window_smaller_but_leave_no_slot_idle() {
+fn large_arguments_reduce_the_window_but_leave_no_slot_idle() {
     for (slots, expected) in [(2, 6), (10, 10)] {
         let mut hub = Hub::new();
         let mut report = hub.worker("w", &["a"]);
@@ -36,12 +36,12 @@ fn large_arguments_make_the_window_smaller_but_leave_no_slot_idle() {
         let out = hub.handed_out();
         assert_eq!(out.len(), expected, "{slots} slots");
         hub.succeed(&out[0], "0");
-        assert_eq!(hub.handed_out().len(), 1, "one goes, one comes");
+        assert_eq!(hub.handed_out().len(), 1, "each end hands out another task");
     }
 }
 
 #[test]
-fn there_is_a_limit_to_how_many_workers_are_known() {
+fn the_number_of_known_workers_is_bounded() {
     let mut hub = Hub::new();
     let report = hub.worker("w", &["a"]);
     let mut too_many = 0;
@@ -51,19 +51,19 @@ fn there_is_a_limit_to_how_many_workers_are_known() {
         too_many += usize::from(hub.machine.handle_heartbeat(report, hub.now) == Heard::TooMany);
     }
     assert_eq!((hub.machine.stats().workers, too_many), (10_000, 1001));
-    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "who is known stays known");
+    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "a known worker is still accepted");
     hub.pass(Settings::default().lease);
     assert_eq!(hub.machine.stats().workers, 0);
 }
 
 #[test]
-fn there_is_a_limit_to_what_all_workers_together_say_of_themselves() {
+fn the_total_size_of_reports_is_bounded() {
     let mut hub = Hub::new();
     let mut report = hub.worker("w", &["a"]);
     report.broken = [(Arc::from("b"), Arc::from("x".repeat(1024 * 1024)))].into();
     for round in 0..2 {
         if round == 1 {
-            // What a worker says of a shortage counts as much.
+            // The text of a shortage counts, too.
             report.shortage = report.broken.pop_first().map(|(_, text)| text);
         }
         let mut taken = 0;
@@ -81,5 +81,5 @@ fn there_is_a_limit_to_what_all_workers_together_say_of_themselves() {
     }
     hub.pass(Settings::default().lease);
     report.id = Arc::from("w320");
-    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "who is gone weighs nothing");
+    assert_eq!(hub.machine.handle_heartbeat(report, hub.now), Heard::Taken, "a worker that has left no longer counts");
 }

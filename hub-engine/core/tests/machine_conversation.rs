@@ -1,4 +1,4 @@
-//! The machine, told what happened and asked what to do.
+//! Facts go into the machine, and the complete list of its actions is compared.
 
 mod support;
 
@@ -10,7 +10,7 @@ use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, SUM_PRODUCT, first_issue, id, json, parse, told};
 
 #[test]
-fn the_manuals_job_from_submit_to_output() {
+fn runs_the_manuals_job_from_submit_to_output() {
     let mut hub = Hub::new();
     let job = hub.submit(1, SUM_PRODUCT);
     assert_eq!(
@@ -56,7 +56,7 @@ fn the_manuals_job_from_submit_to_output() {
 }
 
 #[test]
-fn a_failure_stops_what_depends_on_it_and_nothing_else() {
+fn a_failure_stops_only_dependent_tasks() {
     let mut hub = Hub::new();
     let job = hub.submit(
         1,
@@ -91,7 +91,7 @@ fn every_report_counts_once() {
     assert_eq!(hub.fail(&tasks[0], "no"), Verdict::Stale);
     let mut other = tasks[1].clone();
     other.issue.incarnation += 1;
-    assert_eq!(hub.succeed(&other, "2"), Verdict::Stale, "another incarnation's issue");
+    assert_eq!(hub.succeed(&other, "2"), Verdict::Stale, "an issue of another incarnation");
     for _ in 0..2 {
         hub.machine.handle_published(tasks[1].issue, Published::Confirmed, hub.now);
         hub.machine.handle_started(&"w1".into(), &[tasks[1].issue], hub.now);
@@ -106,7 +106,7 @@ fn every_report_counts_once() {
 }
 
 #[test]
-fn a_value_that_is_missing_fails_the_task_and_names_the_path() {
+fn a_missing_value_fails_the_task_with_the_path() {
     let mut hub = Hub::new();
     let job = hub.submit(
         1,
@@ -134,7 +134,7 @@ fn an_output_that_cannot_be_built_fails_the_job() {
 }
 
 #[test]
-fn the_second_time_nothing_happens() {
+fn handling_a_fact_is_idempotent() {
     let mut hub = Hub::new();
     let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e"},
         {"name": "f"}, {"name": "g"}, {"name": "h"}]}"#;
@@ -197,7 +197,7 @@ fn the_second_time_nothing_happens() {
         assert_eq!(before, after, "{name} counted twice");
     }
     assert_eq!(hub.stored(job).state.status, JobStatus::Cancelled);
-    // And everything once more, of a job that has left.
+    // And all facts once more, for a job that has ended.
     for (name, event) in events.iter().filter(|(name, _)| !matches!(*name, "submit" | "heartbeat")) {
         event(&mut hub);
         assert!(told(&hub.actions()).is_empty(), "{name} was done after the end");
@@ -205,7 +205,7 @@ fn the_second_time_nothing_happens() {
 }
 
 #[test]
-fn times_are_the_dispatchers_and_durations_the_workers() {
+fn times_come_from_the_dispatcher_and_durations_from_workers() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
@@ -224,23 +224,23 @@ fn times_are_the_dispatchers_and_durations_the_workers() {
     let tasks = &hub.stored(job).tasks;
     assert_eq!(tasks[0].ended_at, Some(hub.now.wall));
     assert_eq!(tasks[0].started_at, Some(hub.now.wall.before(Duration::from_secs(2))));
-    assert_eq!(tasks[1].started_at, tasks[1].submitted_at, "it cannot have begun before it was handed out");
+    assert_eq!(tasks[1].started_at, tasks[1].submitted_at, "a task cannot start before it is handed out");
     assert_eq!(hub.stored(job).state.ended_at, Some(hub.now.wall));
 }
 
 #[test]
-fn reports_of_strangers_are_told_from_late_ones() {
+fn reports_of_unknown_tasks_differ_from_late_reports() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
-    let mut stranger = tasks[0].clone();
-    stranger.issue.task = id(9).task(0);
-    assert_eq!(hub.succeed(&stranger, "1"), Verdict::Unknown);
-    stranger.issue.task = id(1).task(2);
-    assert_eq!(hub.succeed(&stranger, "1"), Verdict::Unknown, "the job has two tasks");
+    let mut unknown = tasks[0].clone();
+    unknown.issue.task = id(9).task(0);
+    assert_eq!(hub.succeed(&unknown, "1"), Verdict::Unknown);
+    unknown.issue.task = id(1).task(2);
+    assert_eq!(hub.succeed(&unknown, "1"), Verdict::Unknown, "the job has two tasks");
     hub.succeed(&tasks[0], "1");
     assert_eq!(hub.succeed(&tasks[0], "1"), Verdict::Stale);
-    // A confirm after the result is no late report: the two come on different ways.
+    // A confirm after the result is not a late report, because the two are not ordered.
     hub.machine.handle_published(tasks[0].issue, Published::Confirmed, hub.now);
     assert_eq!(hub.machine.stats().stale, 3);
 }

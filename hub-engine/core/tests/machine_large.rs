@@ -1,4 +1,4 @@
-//! Large jobs take time and memory in proportion: a chain, a fan-out and a fan-in of a hundred thousand tasks.
+//! Time and memory of large jobs grow linearly: a chain, a fan-out and a fan-in of a hundred thousand tasks.
 
 mod support;
 
@@ -11,7 +11,7 @@ fn job(tasks: impl Iterator<Item = String>) -> String {
     format!(r#"{{"name": "large", "tasks": [{}]}}"#, tasks.collect::<Vec<_>>().join(","))
 }
 
-/// Runs whatever is handed out until nothing is; how many that were.
+/// Runs all tasks until no more are handed out. Returns their number.
 fn drive(hub: &mut Hub) -> usize {
     let mut done = 0;
     loop {
@@ -76,14 +76,14 @@ fn a_fan_out_and_its_fan_in_are_run_and_shown() {
 }
 
 #[test]
-fn a_job_that_nobody_can_run_is_parked_and_cancelled() {
+fn a_job_without_a_suitable_worker_is_parked_and_cancelled() {
     let mut hub = Hub::new();
     hub.worker("w1", &["other"]);
     let job = hub.submit(1, &job((0..COUNT).map(|at| format!(r#"{{"name": "t{at}", "task_name": "nobodys"}}"#))));
     assert!(hub.handed_out().is_empty());
     for _ in 0..1000 {
         hub.worker("w1", &["other"]);
-        assert!(hub.handed_out().is_empty(), "heartbeats do not look at what is parked");
+        assert!(hub.handed_out().is_empty(), "heartbeats do not process parked tasks");
     }
     hub.machine.cancel(job, hub.now).unwrap();
     hub.actions();

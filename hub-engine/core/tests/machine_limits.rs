@@ -1,5 +1,5 @@
-//! Values do not multiply: what a job makes of its references is checked before it takes memory, and what does not fit
-//! fails its task or its job with a clear message, also when the dispatcher starts again.
+//! The size of values with replaced references is checked before they take memory. Values beyond the limit fail their
+//! task or job with a clear message, also after a restart of the dispatcher.
 
 mod support;
 
@@ -15,7 +15,7 @@ fn hub() -> Hub {
     Hub::with(Settings { max_value_bytes: LIMIT, ..Settings::default() })
 }
 
-/// A JSON string of this number of bytes, quotes included.
+/// A JSON string of this number of bytes, including the quotes.
 fn text_of(bytes: usize) -> String {
     format!("\"{}\"", "x".repeat(bytes - 2))
 }
@@ -24,7 +24,7 @@ fn kind(hub: &Hub, job: JobId, index: usize) -> Option<ErrorKind> {
     hub.stored(job).tasks[index].error.as_ref().map(|error| error.kind)
 }
 
-/// Runs a job whose first task yields `data`; the arguments of the others, as they are handed out then.
+/// Runs a job whose first task returns `data`. Returns the arguments of the tasks that are handed out then.
 fn after_first(hub: &mut Hub, job: &Value, data: &str) -> (JobId, Vec<Json>) {
     let id = hub.submit(1, &job.to_string());
     let first = hub.handed_out().remove(0);
@@ -37,7 +37,7 @@ fn nested(depth: usize) -> String {
 }
 
 #[test]
-fn arguments_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
+fn arguments_may_have_exactly_the_size_of_the_limit() {
     // ["…"] has 4 bytes around the text, and {"k": "…"} has 7 + 1.
     let args = json!({"name": "j", "tasks": [{"name": "a"}, {"name": "b", "args": ["_a.data"]}]});
     let both = r#"{"name": "j", "tasks": [{"name": "a"},
@@ -54,7 +54,7 @@ fn arguments_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
 }
 
 #[test]
-fn what_is_repeated_is_counted_and_never_built() {
+fn repeated_values_are_counted_without_being_copied() {
     let mut hub = hub();
     let many = vec!["_a.data"; 2000];
     let job =
@@ -64,11 +64,11 @@ fn what_is_repeated_is_counted_and_never_built() {
     assert_eq!(hub.statuses(id), [TaskStatus::Success, TaskStatus::Failed, TaskStatus::UpstreamFailed]);
     assert!(hub.stored(id).tasks[1].msg.as_deref().unwrap().contains("18002001 bytes"));
     let record: Value = serde_json::from_str(hub.stored(id).record().get()).unwrap();
-    assert_eq!(record["tasks"][1]["args"], json!(many), "what was never handed out is shown as written");
+    assert_eq!(record["tasks"][1]["args"], json!(many), "arguments that were not handed out are shown as written");
 }
 
 #[test]
-fn arguments_that_were_written_too_large_fail_too() {
+fn arguments_without_references_are_limited_too() {
     let mut hub = hub();
     let text = "x".repeat(LIMIT);
     let id = hub.submit(1, &json!({"name": "j", "tasks": [{"name": "a", "args": [text]}, {"name": "b"}]}).to_string());
@@ -77,7 +77,7 @@ fn arguments_that_were_written_too_large_fail_too() {
 }
 
 #[test]
-fn an_output_beyond_the_limit_fails_the_job_and_says_so() {
+fn an_output_beyond_the_limit_fails_the_job_with_a_message() {
     for times in [1, 2] {
         let mut hub = hub();
         let output = vec!["_a.data"; times];
@@ -98,7 +98,7 @@ fn an_output_beyond_the_limit_fails_the_job_and_says_so() {
 }
 
 #[test]
-fn what_would_be_nested_too_deep_fails() {
+fn values_nested_too_deeply_fail() {
     let job =
         json!({"name": "j", "tasks": [{"name": "a"}, {"name": "b", "args": ["_a.data"]}], "output": {"o": "_a.data"}});
     let fits = after_first(&mut hub(), &job, &nested(Json::MAX_DEPTH - 1));
@@ -139,7 +139,7 @@ fn a_result_beyond_a_limit_fails_its_task() {
 }
 
 #[test]
-fn a_posted_result_beyond_a_limit_is_refused_and_the_task_goes_on() {
+fn a_posted_result_beyond_a_limit_is_refused_and_the_task_continues() {
     let mut hub = hub();
     let id = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let a = hub.handed_out().remove(0);
@@ -154,7 +154,7 @@ fn a_posted_result_beyond_a_limit_is_refused_and_the_task_goes_on() {
 }
 
 #[test]
-fn a_restart_meets_the_same_limits() {
+fn the_limits_apply_after_a_restart() {
     let large = vec!["_a.data"; 2000];
     let job = json!({"name": "j", "output": large,
         "tasks": [{"name": "a"}, {"name": "b", "args": large, "pool": "p"}, {"name": "c"}]});
@@ -172,7 +172,7 @@ fn a_restart_meets_the_same_limits() {
 }
 
 #[test]
-fn what_fitted_an_earlier_limit_fails_when_it_would_go_out_again() {
+fn an_unconfirmed_issue_beyond_a_new_limit_fails() {
     let twice = ["_a.data", "_a.data"];
     let tasks = json!([{"name": "a"}, {"name": "b", "args": twice}, {"name": "c"}]);
     let mut hub = Hub::new();
@@ -183,7 +183,7 @@ fn what_fitted_an_earlier_limit_fails_when_it_would_go_out_again() {
     for task in out.iter().filter(|task| &*task.name == "a") {
         hub.succeed(task, &text_of(9_000));
     }
-    assert_eq!(hub.handed_out().len(), 1, "it is handed out, and the broker has not confirmed it");
+    assert_eq!(hub.handed_out().len(), 1, "the issue is handed out and not confirmed");
     hub.crash_with(Settings { max_value_bytes: LIMIT, ..Settings::default() });
     assert!(hub.handed_out().iter().all(|task| &*task.name != "b" || task.job == output));
     assert_eq!(kind(&hub, id, 1), Some(ErrorKind::ArgumentsTooLarge));
@@ -194,7 +194,7 @@ fn what_fitted_an_earlier_limit_fails_when_it_would_go_out_again() {
 }
 
 #[test]
-fn each_of_many_tasks_that_takes_another_part_of_a_large_value_costs_the_same() {
+fn references_to_parts_of_a_large_value_have_constant_cost() {
     let count = 3_000;
     let list = format!("[{}]", vec![text_of(2_000); count].join(", "));
     let tasks = (0..count).map(|at| json!({"name": format!("t{at}"), "args": [format!("_a.data.{at}")]}));

@@ -1,4 +1,4 @@
-//! Tasks that are launched, and results that are posted from outside.
+//! Launched tasks, and results that are posted from outside.
 
 mod support;
 
@@ -11,7 +11,7 @@ use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, id, json, told};
 
 #[test]
-fn a_result_from_outside_beats_the_report_of_the_launch() {
+fn a_posted_result_may_arrive_before_the_report_of_the_launch() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}], "output": ["_a.data"]}"#);
     let launch = hub.handed_out().remove(0);
@@ -37,7 +37,7 @@ fn an_asynchronous_task_runs_until_its_result_is_posted() {
     assert_eq!(hub.statuses(job), [TaskStatus::Running, TaskStatus::Pending]);
     assert_eq!(hub.stored(job).tasks[0].data, Some(json("\"started\"")));
     hub.pass(Duration::from_secs(100_000));
-    assert!(hub.actions().is_empty(), "no lease runs out: it has none");
+    assert!(hub.actions().is_empty(), "a launched task has no lease that could expire");
 
     assert_eq!(post(&mut hub, TaskStatus::Success, "9"), Ok(Posted::Applied));
     assert_eq!(post(&mut hub, TaskStatus::Success, "9"), Ok(Posted::AlreadySame));
@@ -93,7 +93,7 @@ fn a_posted_result_stops_the_issue_that_still_runs() {
         assert!(hub.actions().iter().any(stopped));
         assert_eq!(hub.succeed(task, "1"), Verdict::Stale);
     }
-    assert_eq!(hub.stored(job).tasks[0].data, Some(json("null")), "a success without data yields null");
+    assert_eq!(hub.stored(job).tasks[0].data, Some(json("null")), "the data of a success without data is null");
     assert_eq!(hub.machine.stats().in_flight, 1);
     hub.succeed(&tasks[2], "1");
     hub.actions();

@@ -1,5 +1,5 @@
-//! What a policy of the broker removes from a queue is handed out again, with a rest in between and no more at a time than
-//! the queue bears.
+//! A task whose message a policy of the broker has removed is handed out again after a delay. The number of issues on
+//! the broker is reduced.
 
 mod support;
 
@@ -20,7 +20,7 @@ fn removed(hub: &mut Hub, task: &Assignment) -> Verdict {
 }
 
 #[test]
-fn it_is_handed_out_again_after_longer_and_longer_rests_and_says_so() {
+fn it_is_handed_out_again_after_increasing_delays_with_a_reason() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(1));
     let mut task = hub.handed_out().remove(0);
@@ -46,14 +46,14 @@ fn it_is_handed_out_again_after_longer_and_longer_rests_and_says_so() {
 }
 
 #[test]
-fn not_every_task_of_a_pool_goes_round_in_circles() {
+fn the_number_of_issues_is_reduced() {
     let mut hub = Hub::new();
     hub.worker("w1", &["a"]);
     hub.submit(1, &job(1000));
     let mut out = hub.handed_out();
     assert_eq!(out.len(), 64);
     let mut issues = 0;
-    // Whatever is published expires at once.
+    // Every published message expires immediately.
     for _ in 0..60 {
         for task in out.drain(..) {
             removed(&mut hub, &task);
@@ -66,7 +66,7 @@ fn not_every_task_of_a_pool_goes_round_in_circles() {
         issues += out.len();
     }
     assert!(issues < 64 * 60 / 2, "{issues} issues in a minute");
-    // The policy is gone.
+    // The policy is removed.
     let mut done = 0;
     for _ in 0..2000 {
         for task in std::mem::take(&mut out) {
@@ -80,7 +80,7 @@ fn not_every_task_of_a_pool_goes_round_in_circles() {
 }
 
 #[test]
-fn what_a_full_queue_does_not_take_is_handed_out_again() {
+fn an_issue_that_a_full_queue_refuses_is_handed_out_again() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(1));
     let task = hub.handed_out().remove(0);
@@ -92,12 +92,12 @@ fn what_a_full_queue_does_not_take_is_handed_out_again() {
 }
 
 #[test]
-fn what_a_worker_runs_or_nobody_wants_is_not_handed_out_again() {
+fn running_and_cancelled_tasks_are_not_handed_out_again() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(2));
     let tasks = hub.handed_out();
     hub.machine.handle_started(&"w1".into(), &[tasks[0].issue], hub.now);
-    assert_eq!(removed(&mut hub, &tasks[0]), Verdict::Stale, "its message was there twice");
+    assert_eq!(removed(&mut hub, &tasks[0]), Verdict::Stale, "its message was duplicated");
     assert_eq!(removed(&mut hub, &tasks[1]), Verdict::Applied);
     hub.machine.cancel(id, hub.now).unwrap();
     hub.actions();

@@ -1,5 +1,4 @@
-//! Random jobs on workers and brokers of random luck, under a dispatcher that is killed at random, end as an
-//! independent evaluator says.
+//! Random jobs under random faults of workers, the broker and the dispatcher end as an independent evaluator computes.
 
 mod support;
 
@@ -12,7 +11,7 @@ use hub_core::{IssueId, JobId, JobStatus, TaskId, TaskStatus};
 use proptest::prelude::*;
 use support::{Hub, json};
 
-/// What becomes of a task that is run.
+/// The outcome of running a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Succeeds,
@@ -21,7 +20,7 @@ enum Fate {
     Launched,
 }
 
-/// A job of numbers: each task adds its own number to those of the tasks it refers to, or fails.
+/// A job of numbers. Each task adds its own number to those of the tasks that it refers to, or fails.
 #[derive(Clone, Debug)]
 struct Plan {
     tasks: Vec<(u64, Vec<usize>, Fate)>,
@@ -42,7 +41,7 @@ impl Plan {
         serde_json::json!({"name": "plan", "tasks": tasks, "output": output}).to_string()
     }
 
-    /// What each task yields; `None` where it fails or does not run.
+    /// The result of each task. `None` if it fails or does not run.
     fn evaluate(&self) -> Vec<Option<u64>> {
         let mut values: Vec<Option<u64>> = Vec::new();
         for (own, before, fate) in &self.tasks {
@@ -52,7 +51,7 @@ impl Plan {
         values
     }
 
-    /// What a worker, or the poster of a result, makes of these arguments.
+    /// The result that a worker, or whoever posts a result, computes from these arguments.
     fn run(&self, index: usize, args: &serde_json::Value) -> u64 {
         let own = self.tasks[index].0;
         assert_eq!(args[0], own);
@@ -73,23 +72,23 @@ fn plans() -> impl Strategy<Value = Plan> {
     })
 }
 
-/// A machine amid a broker and workers that do what they may.
+/// A machine with a broker and workers whose behaviour is random.
 struct World<'a> {
     hub: Hub,
     plan: &'a Plan,
     job: JobId,
     other: JobId,
-    /// Issues that some worker may still get, and whether the broker has confirmed them.
+    /// Issues that a worker may still receive, and whether the broker has confirmed them.
     on_broker: Vec<(Assignment, bool)>,
     /// Arguments of launched tasks whose results have not been posted yet.
     launched: BTreeMap<TaskId, serde_json::Value>,
-    /// Tasks of the job that have ended, by the machine's word; and whether well.
+    /// Tasks that have ended according to the machine, and whether they succeeded.
     ended: BTreeMap<usize, bool>,
     workers: u32,
 }
 
 impl World<'_> {
-    /// Takes over what is to be done.
+    /// Executes the pending actions.
     fn look(&mut self) -> Result<(), TestCaseError> {
         for action in self.hub.actions() {
             let Action::Publish(task) = action else { continue };
@@ -98,21 +97,21 @@ impl World<'_> {
                 for before in &self.plan.tasks[index].1 {
                     prop_assert_eq!(self.ended.get(before), Some(&true), "t{} started before t{}", index, before);
                 }
-                prop_assert!(!self.ended.contains_key(&index), "t{index} goes out again though it has ended");
+                prop_assert!(!self.ended.contains_key(&index), "t{index} is handed out again although it has ended");
             }
             self.on_broker.push((task, false));
         }
         Ok(())
     }
 
-    /// One thing happens, of the kind and to the task that `luck` says.
+    /// One event happens. `luck` decides its kind and its task.
     fn step(&mut self, luck: u16) -> Result<(), TestCaseError> {
         let (kind, luck) = (luck & 15, usize::from(luck >> 4));
         match kind {
             0 => return self.crash(luck),
             1 => return self.post_too_early(luck),
             2 if luck < 200 => {
-                // The second job has no other part than to be in the way, until it is cancelled.
+                // The second job only competes for slots until it is cancelled.
                 let _ = self.hub.machine.cancel(self.other, self.hub.now);
                 return Ok(());
             }
@@ -146,7 +145,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A worker runs a task; the broker may deliver it once more.
+    /// A worker runs a task. The broker may deliver it again.
     fn run(&mut self, at: usize, again: bool) -> Result<(), TestCaseError> {
         let task = self.on_broker[at].0.clone();
         let (is_mine, index) = (task.job == self.job, task.issue.task.index_in(task.job).unwrap() as usize);
@@ -167,7 +166,7 @@ impl World<'_> {
             }
         }
         if !again {
-            // Acknowledged, so what came of it has been kept.
+            // The delivery is acknowledged, so its effect has been stored.
             self.look()?;
             self.on_broker.remove(at);
         }
@@ -177,7 +176,7 @@ impl World<'_> {
     /// Posts the result of a task that was launched.
     fn post(&mut self, luck: usize) -> Result<(), TestCaseError> {
         let Some(task) = self.launched.keys().copied().nth(luck % self.launched.len().max(1)) else {
-            // Everything rests or waits for its lease: time has to pass.
+            // All tasks are delayed or wait for a lease to expire, so time must pass.
             self.hub.pass(Duration::from_secs(60));
             return Ok(());
         };
@@ -187,11 +186,11 @@ impl World<'_> {
         prop_assert_eq!(self.hub.machine.post_result(task, update, self.hub.now), Ok(Posted::Applied));
         self.launched.remove(&task);
         self.ended.insert(index, true);
-        // Answered, so it has been kept.
+        // The request is answered, so its effect has been stored.
         self.look()
     }
 
-    /// Posts a result for a task that waits or has ended: that must change nothing.
+    /// Posts a result for a task that waits or has ended, which must have no effect.
     fn post_too_early(&mut self, luck: usize) -> Result<(), TestCaseError> {
         let index = luck % self.plan.tasks.len();
         let snapshot = self.hub.machine.job(self.job).unwrap();
@@ -207,7 +206,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A worker reports that the task runs, and is not heard of again.
+    /// A worker reports that the task runs, and sends no more heartbeats.
     fn lose_worker(&mut self, issue: IssueId) {
         self.workers += 1;
         let worker = format!("w{}", self.workers).as_str().into();
@@ -215,8 +214,8 @@ impl World<'_> {
         self.hub.pass(Duration::from_secs(if self.workers.is_multiple_of(2) { 60 } else { 1 }));
     }
 
-    /// The dispatcher is killed. What it handled last was not kept: but then it was not acknowledged either, and
-    /// comes again. Issues that the broker had not confirmed may never have reached it.
+    /// The dispatcher is killed. Its last input was not stored and not acknowledged, so it is delivered again. Issues
+    /// that the broker had not confirmed may not have reached it.
     fn crash(&mut self, luck: usize) -> Result<(), TestCaseError> {
         self.look()?;
         if !self.on_broker.is_empty() && luck & 1 == 0 {
@@ -253,7 +252,7 @@ proptest! {
             if !world.hub.machine.is_live(job) {
                 break;
             }
-            // When luck is used up, everything that is handed out is run, the oldest first.
+            // After the random events, all issues are run, the oldest first.
             world.step(luck.next().unwrap_or(15 | 1 << 4))?;
             world.look()?;
         }

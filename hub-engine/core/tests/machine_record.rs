@@ -1,4 +1,4 @@
-//! Status records: what the manual shows, and what is beside it.
+//! Status records: the keys of the manual and the further ones.
 
 mod support;
 
@@ -38,7 +38,7 @@ fn the_manuals_job_has_the_manuals_record() {
 }
 
 #[test]
-fn what_waits_shows_its_arguments_as_written_and_why_it_waits() {
+fn a_waiting_task_shows_its_arguments_as_written_and_a_reason() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "b", "args": ["_a.data", "__x"], "kwargs": {"k": "_a.id"}}, {"name": "a"}]}"#);
     hub.handed_out();
@@ -87,7 +87,7 @@ fn a_failure_shows_its_reason_and_no_data() {
 }
 
 #[test]
-fn what_is_the_users_comes_back_as_it_was_written() {
+fn the_users_own_values_are_preserved() {
     let mut hub = Hub::new();
     let job = hub.submit(
         1,
@@ -118,7 +118,7 @@ fn what_is_the_users_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_tasks_own_record_is_the_one_in_its_jobs() {
+fn the_record_of_a_task_equals_its_part_of_the_jobs_record() {
     let mut hub = Hub::new();
     hub.submit(1, SUM_PRODUCT);
     let task = hub.handed_out().remove(0);
@@ -136,7 +136,7 @@ fn a_tasks_own_record_is_the_one_in_its_jobs() {
 }
 
 #[test]
-fn a_failed_job_sums_up_what_failed_and_names_the_first() {
+fn the_message_of_a_failed_job_counts_failures_and_names_the_first() {
     let mut hub = Hub::new();
     let tasks = r#"{"name": "a"}, {"name": "b"}, {"name": "c", "depends": ["a"]}, {"name": "d", "depends": ["c"]}, {"name": "e"}"#;
     let job = hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{tasks}]}}"#));
@@ -144,7 +144,7 @@ fn a_failed_job_sums_up_what_failed_and_names_the_first() {
     let fail = |msg: String| Outcome::Failed { msg: msg.into(), error: None };
     hub.result(&out[1], fail(format!("two\nlines{}", "!".repeat(1000))));
     hub.actions();
-    // While it runs, too.
+    // Also while the job runs.
     let first = hub.stored(job).state.first_failure.clone().unwrap();
     assert_eq!((&*first.task, first.msg.starts_with("two\\nlines!"), first.msg.chars().count()), ("b", true, 301));
     assert_eq!(live(&hub).summary().first_failure, Some(first.clone()));
@@ -179,7 +179,7 @@ fn the_first_failure_names_the_exception_once() {
 }
 
 #[test]
-fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
+fn a_cancelled_task_keeps_its_start_time() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "long"}]}"#);
     let out = hub.handed_out();
@@ -192,7 +192,7 @@ fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
     hub.actions();
     let task = &hub.stored(job).tasks[0];
     assert_eq!((task.started_at, task.ended_at), (Some(began), Some(hub.now.wall)));
-    // Not before it was handed out, whatever a worker says.
+    // Not before it was handed out, for any report of a worker.
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "long"}]}"#);
     let out = hub.handed_out();
@@ -203,7 +203,7 @@ fn a_task_that_is_cancelled_has_run_since_its_worker_began() {
 }
 
 #[test]
-fn the_parts_of_a_record_are_the_record_and_none_is_large() {
+fn the_parts_of_a_record_are_small_and_form_the_record() {
     let mut hub = Hub::new();
     let tasks: Vec<Value> = (0..400).map(|at| json!({"name": format!("t{at}"), "args": ["x".repeat(1000)]})).collect();
     hub.submit(1, &json!({"name": "j", "tasks": tasks, "meta": {}}).to_string());
@@ -214,7 +214,7 @@ fn the_parts_of_a_record_are_the_record_and_none_is_large() {
 }
 
 #[test]
-fn a_view_shows_what_it_names() {
+fn a_view_shows_the_selected_keys() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "meta": {}, "tasks": [{"name": "a", "args": [1], "x-y": 2}], "output": 3}"#);
     let snapshot = Arc::new(live(&hub));
@@ -232,18 +232,18 @@ fn a_view_shows_what_it_names() {
     assert_eq!(shown(View::without_data().without_tasks().with_fields("name,tasks,meta")), json!({"name": "j"}));
     for nothing in ["", " , "] {
         let refused = View::whole().with_fields(nothing).check().unwrap_err().to_string();
-        assert!(refused.contains("no field is named") && refused.contains("status"), "{refused}");
+        assert!(refused.contains("the list of fields is empty") && refused.contains("status"), "{refused}");
     }
     assert_eq!(View::whole().check(), Ok(()));
     let refused = View::whole().with_fields("name,statsu").check().unwrap_err().to_string();
     assert!(refused.contains("\"statsu\"") && refused.contains("status"), "{refused}");
     let fields = |count| View { fields: Some(vec!["x-a".to_owned(); count]), ..View::default() };
     assert_eq!(fields(100).check(), Ok(()));
-    assert_eq!(fields(101).check().unwrap_err().to_string(), "at most 100 fields, not 101");
+    assert_eq!(fields(101).check().unwrap_err().to_string(), "at most 100 fields are allowed, not 101");
 }
 
 #[test]
-fn a_part_of_a_live_job_shows_its_tasks_as_the_whole_does() {
+fn a_part_of_a_live_job_equals_that_part_of_the_complete_view() {
     let mut hub = Hub::new();
     hub.worker("w1", &["t0", "t1"]);
     let tasks: Vec<Value> = (0..4)
@@ -271,7 +271,7 @@ fn a_part_of_a_live_job_shows_its_tasks_as_the_whole_does() {
 }
 
 #[test]
-fn pages_of_tasks_go_on_where_the_page_before_ended() {
+fn each_page_of_tasks_continues_the_previous_one() {
     let mut hub = Hub::new();
     let tasks: Vec<Value> = (0..5).map(|at| json!({"name": format!("t{at}"), "args": ["x".repeat(1000)]})).collect();
     hub.submit(1, &json!({"name": "j", "tasks": tasks}).to_string());
@@ -279,7 +279,7 @@ fn pages_of_tasks_go_on_where_the_page_before_ended() {
     let whole = record(&snapshot);
     let (mut at, mut found, mut pages) = (Some(0), Vec::new(), 0);
     while let Some(next) = at {
-        // Two fit.
+        // Two tasks fit.
         let page = snapshot.task_page(next..u32::MAX, 3000, &View::whole());
         let value = page.json.to_value();
         assert_eq!(value.get("next").and_then(Value::as_u64), page.next.map(u64::from));
@@ -289,12 +289,12 @@ fn pages_of_tasks_go_on_where_the_page_before_ended() {
     assert_eq!((Value::from(found), pages), (whole["tasks"].clone(), 3));
     let names = |range, enough| snapshot.task_page(range, enough, &View::whole().with_fields("name")).json;
     assert_eq!(names(1..3, 9000).get(), r#"{"tasks": [{"name": "t1"}, {"name": "t2"}], "next": 3}"#);
-    assert_eq!(names(3..9, 0).get(), r#"{"tasks": [{"name": "t3"}], "next": 4}"#, "one at least");
+    assert_eq!(names(3..9, 0).get(), r#"{"tasks": [{"name": "t3"}], "next": 4}"#, "at least one");
     assert_eq!(names(9..12, 9000).get(), r#"{"tasks": []}"#);
 }
 
 #[test]
-fn a_job_that_cannot_go_on_fails_with_the_reason() {
+fn fail_job_fails_the_job_with_the_reason() {
     let mut hub = Hub::new();
     let job = hub.submit(1, SUM_PRODUCT);
     hub.handed_out();

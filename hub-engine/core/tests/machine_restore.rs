@@ -1,4 +1,4 @@
-//! What is kept is enough: a machine that starts from it goes on where the one before was.
+//! A machine that is restored from the stored state continues where the previous one stopped.
 
 mod support;
 
@@ -10,7 +10,7 @@ use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, SUM_PRODUCT, json, told};
 
 #[test]
-fn after_a_restart_only_unconfirmed_issues_go_out_again() {
+fn after_a_restart_only_unconfirmed_issues_are_published_again() {
     let mut hub = Hub::new();
     let job = hub.submit(
         1,
@@ -30,7 +30,7 @@ fn after_a_restart_only_unconfirmed_issues_go_out_again() {
         told(&actions)
     };
     assert_eq!(published, ["publish b []1"]);
-    assert_eq!(again.succeed(&tasks[0], "1"), Verdict::Applied, "an issue of the incarnation before");
+    assert_eq!(again.succeed(&tasks[0], "1"), Verdict::Applied, "an issue of the previous incarnation");
     let mut actions = Vec::new();
     again.machine.poll_actions(again.now, &mut actions);
     let incarnation = actions.iter().find_map(|action| match action {
@@ -41,7 +41,7 @@ fn after_a_restart_only_unconfirmed_issues_go_out_again() {
 }
 
 #[test]
-fn a_job_goes_on_wherever_the_dispatcher_was_killed() {
+fn a_job_continues_wherever_the_dispatcher_was_killed() {
     for killed_at in 0..4 {
         let mut hub = Hub::new();
         let job = hub.submit(1, SUM_PRODUCT);
@@ -62,11 +62,11 @@ fn a_job_goes_on_wherever_the_dispatcher_was_killed() {
         assert_eq!(hub.succeed(&add, "3"), Verdict::Applied);
         hub.actions();
         crash_at(&mut hub, 2);
-        assert_eq!(hub.succeed(&add, "4"), Verdict::Stale, "it came again");
+        assert_eq!(hub.succeed(&add, "4"), Verdict::Stale, "the result was delivered again");
         hub.actions();
         let multiply = support::first_issue(&hub, job, 1);
         assert_eq!(hub.succeed(&multiply, "6"), Verdict::Applied);
-        // Killed before that was kept: the result was not acknowledged, and comes again.
+        // Killed before the effect was stored: the result was not acknowledged, and is delivered again.
         crash_at(&mut hub, 3);
         if killed_at == 3 {
             assert_eq!(hub.succeed(&multiply, "6"), Verdict::Applied);
@@ -78,7 +78,7 @@ fn a_job_goes_on_wherever_the_dispatcher_was_killed() {
 }
 
 #[test]
-fn what_runs_is_awaited_and_what_was_launched_can_be_posted() {
+fn running_tasks_stay_current_and_launched_tasks_accept_results() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
@@ -88,21 +88,21 @@ fn what_runs_is_awaited_and_what_was_launched_can_be_posted() {
     hub.result(&tasks[2], Outcome::Launched { data: json("0") });
     hub.actions();
     hub.crash();
-    assert!(told(&hub.actions()).is_empty(), "nothing goes out again");
+    assert!(told(&hub.actions()).is_empty(), "nothing is published again");
     assert_eq!(hub.succeed(&tasks[0], "1"), Verdict::Applied);
     let done = Update { status: TaskStatus::Success, data: Some(json("2")), msg: None };
     assert_eq!(hub.machine.post_result(tasks[2].issue.task, done, hub.now), Ok(Posted::Applied));
     hub.pass(Duration::from_secs(60));
     let again = hub.handed_out().remove(0);
     assert_eq!((again.issue.task, again.issue.number, again.issue.incarnation), (tasks[1].issue.task, 2, 2));
-    assert_eq!(hub.succeed(&tasks[1], "9"), Verdict::Stale, "its issue is not the current one any more");
+    assert_eq!(hub.succeed(&tasks[1], "9"), Verdict::Stale, "its issue is no longer current");
     hub.succeed(&again, "3");
     hub.actions();
     assert_eq!(hub.stored(job).state.status, JobStatus::Success);
 }
 
 #[test]
-fn a_job_is_taken_up_once_and_not_when_it_has_ended() {
+fn a_job_is_restored_once_and_not_after_its_end() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);

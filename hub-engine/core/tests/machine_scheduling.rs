@@ -1,4 +1,4 @@
-//! Which task is handed out next, and how many are: windows, priorities, turns, pools.
+//! The order and the number of tasks that are handed out: windows, priorities, turns, pools.
 
 mod support;
 
@@ -9,7 +9,7 @@ use hub_core::state::ErrorKind;
 use support::{Hub, id, told};
 
 #[test]
-fn a_job_of_two_does_not_wait_for_a_job_of_a_thousand() {
+fn a_small_job_does_not_wait_for_a_large_one() {
     let mut hub = Hub::with(Settings { window_floor: 10, ..Settings::default() });
     let many: Vec<String> = (0..1000).map(|at| format!(r#"{{"name": "t{at}"}}"#)).collect();
     hub.submit(1, &format!(r#"{{"name": "many", "tasks": [{}]}}"#, many.join(",")));
@@ -38,7 +38,7 @@ fn tasks_of_a_pool_wait_for_its_first_worker() {
 }
 
 #[test]
-fn cancelling_stops_what_runs_and_ends_the_job() {
+fn cancelling_stops_running_tasks_and_ends_the_job() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]}"#);
     let a = hub.handed_out().remove(0);
@@ -61,14 +61,14 @@ fn cancelling_stops_what_runs_and_ends_the_job() {
 }
 
 #[test]
-fn what_the_broker_does_not_take_is_said() {
+fn tasks_that_the_broker_refuses_have_a_reason() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}"#);
     let tasks = hub.handed_out();
     hub.machine.handle_published(tasks[0].issue, Published::Rejected("too large".into()), hub.now);
     hub.machine.handle_dead_letter(tasks[1].issue, DeadLetter::DeliveryLimit, hub.now);
     hub.machine.handle_published(tasks[2].issue, Published::Unroutable, hub.now);
-    assert!(hub.handed_out().is_empty(), "no queue is there until a worker declares it");
+    assert!(hub.handed_out().is_empty(), "the queue does not exist until a worker declares it");
     let stored = hub.stored(job);
     assert!(stored.tasks[0].msg.as_deref().unwrap().contains("too large"));
     assert_eq!(stored.tasks[1].error.as_ref().unwrap().kind, ErrorKind::WorkerLost);
@@ -89,7 +89,7 @@ fn a_window_grows_with_the_slots_of_its_pool() {
     let first = hub.handed_out();
     assert_eq!(first.len(), 64, "the floor");
     let mut report = hub.worker("w1", &["a"]);
-    assert!(hub.handed_out().is_empty(), "four for each of two slots are fewer");
+    assert!(hub.handed_out().is_empty(), "four for each of two slots is less than the minimum");
     report.slots = 20;
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     assert_eq!(hub.handed_out().len(), 80 - 64);
@@ -100,19 +100,19 @@ fn a_window_grows_with_the_slots_of_its_pool() {
     hub.machine.handle_worker_left(&"w2".into());
     let held: Vec<_> = first.iter().take(30).map(|task| task.issue).collect();
     hub.machine.handle_started(&"w1".into(), &held, hub.now);
-    assert_eq!(hub.handed_out().len(), 10, "what is leased is not on the broker; the window is 80 again");
+    assert_eq!(hub.handed_out().len(), 10, "leased issues do not count, so the window is 80 again");
     assert_eq!(hub.machine.stats().in_flight, 80 + 30);
     assert_eq!(hub.machine.stats().ready, 1000 - 110);
 }
 
 #[test]
-fn a_window_grows_with_what_ended_lately() {
+fn a_window_grows_with_the_tasks_that_ended_recently() {
     let mut hub = Hub::with(Settings { window_floor: 10, ..Settings::default() });
     hub.worker("w1", &["a"]);
     hub.submit(1, &many(1000, "default"));
     let mut out = hub.handed_out();
     assert_eq!(out.len(), 10);
-    // Each of a few rounds within a tenth of a second ends what is out.
+    // A few rounds within a tenth of a second, each of which ends all issues.
     for _ in 0..6 {
         for task in std::mem::take(&mut out) {
             hub.succeed(&task, "0");
@@ -122,7 +122,7 @@ fn a_window_grows_with_what_ended_lately() {
     }
     let most = hub.machine.stats().in_flight;
     assert!(most > 100, "{most} are out though hundreds ended recently");
-    // Tasks that take their time do not need that.
+    // Long tasks do not need a larger window.
     hub.pass(Duration::from_secs(1));
     for task in std::mem::take(&mut out) {
         hub.pass(Duration::from_millis(50));
@@ -133,7 +133,7 @@ fn a_window_grows_with_what_ended_lately() {
 }
 
 #[test]
-fn the_window_of_one_pool_is_not_anothers() {
+fn each_pool_has_its_own_window() {
     let mut hub = Hub::with(Settings { window_floor: 3, window_factor: 1, ..Settings::default() });
     let mut report = hub.worker("w1", &["a"]);
     report.pools = vec!["x".into(), "y".into()];
@@ -145,7 +145,7 @@ fn the_window_of_one_pool_is_not_anothers() {
 }
 
 #[test]
-fn a_tasks_own_priority_goes_before_its_jobs() {
+fn the_priority_of_a_task_overrides_that_of_its_job() {
     let mut hub = Hub::with(Settings { window_floor: 1, window_pace: 0, ..Settings::default() });
     hub.submit(
         1,
@@ -161,12 +161,12 @@ fn a_tasks_own_priority_goes_before_its_jobs() {
 }
 
 #[test]
-fn cancelled_jobs_leave_nothing_behind_wherever_their_tasks_were() {
+fn cancelled_jobs_leave_no_tasks_in_any_place() {
     let mut hub = Hub::with(Settings { window_floor: 2, ..Settings::default() });
     hub.submit(1, &many(100, "nowhere"));
     hub.worker("w1", &["b"]);
     hub.submit(2, &many(5, "default"));
-    assert!(hub.handed_out().is_empty(), "one pool has no worker, the other has none that knows the module");
+    assert!(hub.handed_out().is_empty(), "one pool has no worker, the other has no worker with the module");
     assert_eq!(hub.machine.stats().ready, 105);
     hub.worker("w2", &["a", "b"]);
     let out = hub.handed_out();
@@ -180,7 +180,7 @@ fn cancelled_jobs_leave_nothing_behind_wherever_their_tasks_were() {
     assert_eq!((stats.ready, stats.in_flight, stats.live_jobs, stats.live_tasks), (0, 0, 0, 0));
     hub.pass(Duration::from_secs(120));
     assert!(told(&hub.actions()).is_empty());
-    // The same ids again, as new jobs: nothing of the old ones is in their way.
+    // New jobs with the same ids are not affected by the old ones.
     hub.submit(2, r#"{"name": "again", "tasks": [{"name": "a"}]}"#);
     assert_eq!(hub.handed_out().len(), 1);
 }

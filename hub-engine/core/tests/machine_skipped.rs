@@ -1,4 +1,4 @@
-//! Tasks behind a skipped one. (Until a job can skip tasks by itself, a store has to bring them.)
+//! Tasks that depend on a skipped one. (Jobs cannot skip tasks yet, so the skipped task is restored from a store.)
 
 mod support;
 
@@ -8,7 +8,7 @@ use hub_core::state::TaskState;
 use hub_core::{JobId, TaskStatus};
 use support::Hub;
 
-/// `c` depends on `a`, which was skipped, and on `b`, which is out; `d` depends on `c`.
+/// `c` depends on `a`, which was skipped, and on `b`, which was handed out; `d` depends on `c`.
 fn restored() -> (Hub, JobId) {
     let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c", "depends": ["a", "b"]},
         {"name": "d", "depends": ["c"]}]}"#;
@@ -27,7 +27,7 @@ fn restored() -> (Hub, JobId) {
 fn a_task_waits_for_the_others_before_it_is_skipped() {
     let (mut hub, id) = restored();
     let out = hub.handed_out();
-    assert_eq!(out.len(), 1, "b goes out again");
+    assert_eq!(out.len(), 1, "b is handed out again");
     assert_eq!(hub.statuses_now(id)[2..], [TaskStatus::Pending; 2]);
     hub.succeed(&out[0], "1");
     hub.actions();

@@ -1,4 +1,4 @@
-//! The transition table, whole.
+//! The complete transition table.
 
 use hub_core::{JobStatus, TaskStatus};
 
@@ -39,7 +39,7 @@ fn jobs_change_only_as_the_table_says() {
 }
 
 #[test]
-fn an_unknown_word_is_an_error_that_lists_the_known_ones() {
+fn an_unknown_status_is_an_error_that_lists_the_known_ones() {
     let error = "DONE".parse::<TaskStatus>().unwrap_err().to_string();
     assert!(error.contains("\"DONE\"") && error.contains("UPSTREAM_FAILED"), "{error}");
 }

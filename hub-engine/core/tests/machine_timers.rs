@@ -1,4 +1,4 @@
-//! What ends the owner of a timer stops the timer, and a timer that goes off twice does no harm.
+//! The end of a timer's owner stops the timer, and a timer that fires twice has no effect.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::Hub;
 
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "task_name": "a"}]}"#;
 
-/// The first task rests since a worker lacks its module, the second since its message was removed.
+/// The first task is delayed because a worker lacks its module, the second because its message was removed.
 fn resting(hub: &mut Hub) -> (hub_core::JobId, Vec<Assignment>) {
     hub.worker("w2", &["a"]);
     let id = hub.submit(1, JOB);
@@ -32,13 +32,13 @@ fn a_cancelled_job_leaves_no_timer() {
 }
 
 #[test]
-fn a_worker_that_is_given_up_leaves_no_timer() {
+fn a_removed_worker_leaves_no_timer() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let tasks = hub.handed_out();
     let mut report = hub.worker("w1", &["a"]);
     hub.machine.handle_started(&"w1".into(), &[tasks[0].issue, tasks[1].issue], hub.now);
-    // Of what it holds it names one issue: the other one is missing from now on.
+    // The heartbeat names one of the two issues, so the other one is missing from now on.
     hub.pass(Duration::from_secs(5));
     report.held = vec![tasks[0].issue];
     hub.machine.handle_heartbeat(report.clone(), hub.now);
@@ -49,7 +49,7 @@ fn a_worker_that_is_given_up_leaves_no_timer() {
 }
 
 #[test]
-fn an_issue_that_ends_takes_its_own_timer_with_it() {
+fn an_issue_that_ends_stops_its_own_timer() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let tasks = hub.handed_out();
@@ -66,7 +66,7 @@ fn an_issue_that_ends_takes_its_own_timer_with_it() {
 }
 
 #[test]
-fn what_is_due_twice_is_done_once() {
+fn a_timer_that_is_due_twice_acts_once() {
     let mut hub = Hub::new();
     resting(&mut hub);
     hub.now = hub.now.after(Duration::from_millis(20));

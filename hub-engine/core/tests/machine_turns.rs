@@ -1,5 +1,5 @@
-//! A turn does a bounded part of what there is, so that one large job does not hold up the others; and what a turn
-//! leaves is done later, also by the next dispatcher.
+//! A turn does a bounded amount of work, so that a large job does not delay the others. Later turns do the rest, also
+//! after a restart.
 
 mod support;
 
@@ -12,9 +12,9 @@ use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use support::Hub;
 
-/// More tasks than one turn looks at.
+/// More tasks than one turn processes.
 const COUNT: usize = 30_000;
-/// No turn changes more tasks.
+/// Maximum number of tasks that a turn changes.
 const MOST: usize = 10_001;
 
 fn submit(hub: &mut Hub, more: &str) -> JobId {
@@ -26,7 +26,7 @@ fn changed(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Persist(Change::TaskChanged { .. }))).count()
 }
 
-/// Takes turns until nothing is left to be done; none of them may be too long.
+/// Takes turns until no work is left, and checks that none is too long.
 fn turns(hub: &mut Hub) -> usize {
     let mut turns = 0;
     loop {
@@ -40,14 +40,17 @@ fn turns(hub: &mut Hub) -> usize {
 }
 
 #[test]
-fn what_is_behind_a_failed_task_ends_over_several_turns() {
+fn tasks_that_depend_on_a_failed_one_end_over_several_turns() {
     let mut hub = Hub::new();
     let job = submit(&mut hub, r#", "depends": ["a"]"#);
     let a = hub.handed_out().remove(0);
     hub.fail(&a, "no");
     let other = hub.submit(2, r#"{"name": "other", "tasks": [{"name": "b"}]}"#);
     let first = hub.turn();
-    assert!(first.iter().any(|action| matches!(action, Action::Publish(task) if task.job == other)), "others go on");
+    assert!(
+        first.iter().any(|action| matches!(action, Action::Publish(task) if task.job == other)),
+        "other jobs continue"
+    );
     assert!(hub.machine.wants_turn() && hub.machine.is_live(job));
     assert!(turns(&mut hub) > 1);
     assert_eq!(hub.stored(job).state.status, JobStatus::Failed);
@@ -66,7 +69,7 @@ fn arguments_that_cannot_be_filled_fail_over_several_turns() {
 }
 
 #[test]
-fn a_large_job_is_cancelled_over_several_turns_and_hands_out_nothing_meanwhile() {
+fn a_large_job_is_cancelled_over_several_turns_without_handing_out_tasks() {
     let mut hub = Hub::new();
     let job = submit(&mut hub, r#", "depends": ["a"]"#);
     let a = hub.handed_out().remove(0);
@@ -89,7 +92,7 @@ fn a_large_job_is_cancelled_over_several_turns_and_hands_out_nothing_meanwhile()
 }
 
 #[test]
-fn tasks_that_end_while_their_job_is_cancelled_set_nothing_free() {
+fn tasks_that_end_during_a_cancellation_make_no_task_ready() {
     let mut hub = Hub::new();
     let tasks = (0..COUNT).map(|at| format!(r#"{{"name": "t{at}", "depends": ["a"]}},"#)).collect::<String>();
     let text = format!(
@@ -106,7 +109,7 @@ fn tasks_that_end_while_their_job_is_cancelled_set_nothing_free() {
 }
 
 #[test]
-fn what_a_crash_cut_off_is_brought_to_its_end() {
+fn work_interrupted_by_a_crash_is_completed() {
     for cancel in [true, false] {
         let mut hub = Hub::new();
         let job = submit(&mut hub, r#", "depends": ["a"]"#);
@@ -197,7 +200,7 @@ fn a_large_job_that_fails_over_several_turns_fails_with_the_same_message_after_a
 }
 
 #[test]
-fn what_was_not_confirmed_goes_out_again_over_several_turns_in_its_order() {
+fn unconfirmed_issues_are_published_again_over_several_turns_in_order() {
     let mut hub = Hub::new();
     let job = (0..10).map(|at| format!(r#",{{"name": "t{at}", "args": ["_a.data"]}}"#)).collect::<String>();
     let job = hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{{"name": "a"}}{job}]}}"#));
@@ -206,7 +209,7 @@ fn what_was_not_confirmed_goes_out_again_over_several_turns_in_its_order() {
     assert_eq!(hub.handed_out().len(), 10);
     hub.crash();
     hub.machine.hold_back(true);
-    assert!(hub.turn().is_empty() && !hub.machine.wants_turn(), "enough is on its way");
+    assert!(hub.turn().is_empty() && !hub.machine.wants_turn(), "handing out is suspended");
     hub.machine.hold_back(false);
     let published = |actions: Vec<Action>| {
         let task = |action| if let Action::Publish(task) = action { task.issue.task.index_in(job) } else { None };
@@ -214,7 +217,7 @@ fn what_was_not_confirmed_goes_out_again_over_several_turns_in_its_order() {
     };
     let first = published(hub.turn());
     assert!(first.len() < 10 && hub.machine.wants_turn(), "{first:?}");
-    // A worker had one of the others from the broker.
+    // A worker had received one of the other issues from the broker.
     let last = support::first_issue(&hub, job, 10);
     hub.succeed(&last, "1");
     let rest = published(hub.actions());

@@ -1,4 +1,4 @@
-//! Issues that the broker loses are noticed and handed out again; those that are only slow are not.
+//! Issues that the broker loses are noticed and handed out again. Slow issues are not.
 
 mod support;
 
@@ -11,7 +11,7 @@ use support::Hub;
 const LEASE: Duration = Duration::from_secs(30);
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
 
-/// Whether the pool is to be looked into.
+/// Whether the machine queries the depth of the pool's queue.
 fn probes(hub: &mut Hub) -> bool {
     hub.actions().iter().any(|action| matches!(action, Action::Probe { pool } if &**pool == "default"))
 }
@@ -34,7 +34,7 @@ fn pass(hub: &mut Hub, duration: Duration, ready: u64, mut each: impl FnMut(&mut
 }
 
 #[test]
-fn what_gave_no_sign_while_its_queue_was_empty_is_handed_out_again() {
+fn an_unseen_issue_is_handed_out_again_if_its_queue_is_empty() {
     let mut hub = Hub::new();
     hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
@@ -50,7 +50,7 @@ fn what_gave_no_sign_while_its_queue_was_empty_is_handed_out_again() {
 }
 
 #[test]
-fn what_waits_in_its_queue_waits() {
+fn issues_in_a_queue_are_not_lost() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
@@ -60,7 +60,7 @@ fn what_waits_in_its_queue_waits() {
 }
 
 #[test]
-fn what_a_worker_names_is_there() {
+fn issues_in_heartbeats_are_not_lost() {
     let mut hub = Hub::new();
     let mut report = hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
@@ -72,7 +72,7 @@ fn what_a_worker_names_is_there() {
 }
 
 #[test]
-fn what_is_not_confirmed_is_still_on_its_way() {
+fn unconfirmed_issues_are_not_lost() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     assert_eq!(hub.handed_out().len(), 1);
@@ -80,7 +80,7 @@ fn what_is_not_confirmed_is_still_on_its_way() {
 }
 
 #[test]
-fn silence_counts_from_the_first_look_and_not_while_nobody_can_be_heard() {
+fn the_period_starts_with_the_first_query_and_again_after_the_link_was_down() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
@@ -96,7 +96,7 @@ fn silence_counts_from_the_first_look_and_not_while_nobody_can_be_heard() {
 }
 
 #[test]
-fn an_idle_machine_looks_into_nothing() {
+fn an_idle_machine_sends_no_queries() {
     let mut hub = Hub::new();
     hub.submit(1, JOB);
     let task = hub.handed_out().remove(0);
@@ -109,7 +109,7 @@ fn an_idle_machine_looks_into_nothing() {
 }
 
 #[test]
-fn what_is_lost_a_second_time_is_noticed_a_second_time() {
+fn a_second_loss_is_noticed() {
     let mut hub = Hub::new();
     hub.worker("w1", &["a"]);
     hub.submit(1, JOB);
@@ -123,7 +123,7 @@ fn what_is_lost_a_second_time_is_noticed_a_second_time() {
 }
 
 #[test]
-fn silence_counts_only_as_far_as_everything_sent_has_been_read() {
+fn the_period_counts_only_up_to_the_last_read_message() {
     let mut hub = Hub::new();
     let mut report = hub.worker("w1", &["a"]);
     hub.submit(1, JOB);

@@ -1,4 +1,4 @@
-//! The machine and its workers: what they have, what they hold, and how they are lost.
+//! The machine and its workers: their modules, their leases, and how they are lost.
 
 mod support;
 
@@ -11,7 +11,7 @@ use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, told};
 
 #[test]
-fn a_missing_module_is_waited_for_and_named() {
+fn a_task_waits_for_a_worker_with_its_module() {
     let mut hub = Hub::new();
     let mut report = hub.worker("w1", &["multiply"]);
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "multipy"}]}"#);
@@ -24,7 +24,7 @@ fn a_missing_module_is_waited_for_and_named() {
 }
 
 #[test]
-fn a_task_that_comes_back_unknown_is_parked_until_somebody_knows_it() {
+fn a_task_returned_as_unknown_is_parked_until_a_worker_has_its_module() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -42,7 +42,7 @@ fn a_task_that_comes_back_unknown_is_parked_until_somebody_knows_it() {
 }
 
 #[test]
-fn a_dead_worker_costs_an_issue_and_too_many_the_task() {
+fn a_task_fails_after_too_many_dead_workers() {
     let mut hub = Hub::with(Settings { crash_limit: 3, ..Settings::default() });
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     for count in 1..=3 {
@@ -63,7 +63,7 @@ fn a_dead_worker_costs_an_issue_and_too_many_the_task() {
 }
 
 #[test]
-fn leases_last_while_heartbeats_name_them_and_while_the_broker_is_away() {
+fn leases_are_renewed_by_heartbeats_and_suspended_without_the_broker() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -84,7 +84,7 @@ fn leases_last_while_heartbeats_name_them_and_while_the_broker_is_away() {
 }
 
 #[test]
-fn a_worker_that_lives_but_lost_track_of_a_task_loses_it() {
+fn a_live_worker_that_does_not_name_an_issue_loses_it() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -100,7 +100,7 @@ fn a_worker_that_lives_but_lost_track_of_a_task_loses_it() {
 }
 
 #[test]
-fn a_worker_that_leaves_keeps_its_leases_until_they_run_out() {
+fn a_worker_that_leaves_keeps_its_leases_until_they_expire() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -114,7 +114,7 @@ fn a_worker_that_leaves_keeps_its_leases_until_they_run_out() {
 }
 
 #[test]
-fn a_task_that_bounces_between_workers_rests_longer_each_time() {
+fn a_task_that_is_returned_repeatedly_is_delayed_longer_each_time() {
     let mut hub = Hub::new();
     hub.worker("w1", &[]);
     hub.worker("w2", &["a"]);
@@ -132,7 +132,7 @@ fn a_task_that_bounces_between_workers_rests_longer_each_time() {
 }
 
 #[test]
-fn what_nobody_waits_for_is_stopped_when_a_heartbeat_names_it() {
+fn an_issue_in_a_heartbeat_without_a_waiting_task_is_stopped() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     let tasks = hub.handed_out();
@@ -153,7 +153,7 @@ fn what_nobody_waits_for_is_stopped_when_a_heartbeat_names_it() {
 }
 
 #[test]
-fn a_second_worker_with_the_same_issue_inherits_it() {
+fn a_second_worker_with_the_same_issue_takes_it_over() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -193,7 +193,7 @@ fn a_heartbeat_renews_only_the_issue_that_it_names() {
 }
 
 #[test]
-fn a_heartbeat_that_was_overtaken_by_the_farewell_does_not_count() {
+fn a_heartbeat_that_arrives_after_its_worker_has_left_is_ignored() {
     let mut hub = Hub::new();
     let report = hub.worker("w1", &["a"]);
     hub.machine.handle_worker_left(&"w1".into());
@@ -204,7 +204,7 @@ fn a_heartbeat_that_was_overtaken_by_the_farewell_does_not_count() {
 }
 
 #[test]
-fn no_lease_runs_out_before_the_broker_is_there() {
+fn no_lease_expires_before_the_broker_is_connected() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -222,7 +222,7 @@ fn no_lease_runs_out_before_the_broker_is_there() {
 }
 
 #[test]
-fn a_task_on_the_broker_says_when_nobody_can_take_it() {
+fn a_task_on_the_broker_has_a_reason_if_no_worker_can_take_it() {
     let mut hub = Hub::new();
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]}"#);
     assert_eq!(hub.handed_out().len(), 1);
@@ -236,7 +236,7 @@ fn a_task_on_the_broker_says_when_nobody_can_take_it() {
 }
 
 #[test]
-fn a_worker_that_left_in_order_costs_its_tasks_nothing() {
+fn leaving_in_order_does_not_count_as_a_death() {
     let mut hub = Hub::with(Settings { crash_limit: 1, ..Settings::default() });
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);
@@ -251,7 +251,7 @@ fn a_worker_that_left_in_order_costs_its_tasks_nothing() {
 }
 
 #[test]
-fn a_lost_connection_forgives_what_heartbeats_did_not_name() {
+fn a_lost_connection_resets_missing_issues() {
     let mut hub = Hub::new();
     hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}]}"#);
     let task = hub.handed_out().remove(0);

@@ -1,1 +1,1 @@
-"""Hub's Python side: what task modules import, and the process that runs them."""
+"""The Python part of Hub: the interface for task modules, and the process that runs them."""

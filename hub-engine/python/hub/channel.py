@@ -1,7 +1,7 @@
 """The two pipes between the worker and this process.
 
-Every message has a head of fixed size with its length and the task's key, so that no content can be taken for the
-end of a message, and what cannot be read can still be answered under its key.
+Every message has a head of fixed size with its length and the task's key. So no content can be mistaken for the end of a
+message, and a message that cannot be parsed can still be answered under its key.
 """
 
 import fcntl
@@ -17,17 +17,17 @@ ANSWER = struct.Struct("<QQ")
 
 RUN, RUN_COROUTINE, CANCEL, DROP = range(4)
 
-# Descriptors of the channel are moved here and up, away from those that programs close by the dozen.
+# The channel's descriptors are moved to this number or above, because some programs close all low descriptors.
 HIGH = 700
 PIECE = 65536
 
 
 def move_aside(descriptor):
-    """The same file under a number that nothing else is likely to touch."""
+    """Duplicates a descriptor to a number that tasks are unlikely to use."""
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
     except (OSError, ValueError):
-        # Fewer descriptors are allowed here. Never one of the standard streams.
+        # The limit of descriptors is lower. The standard streams are not used.
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
@@ -36,7 +36,7 @@ _group = os.getpgrp()
 
 
 def end_group():
-    """Ends this process and all that its tasks have started: they must not outlive it."""
+    """Kills this process and its process group, so that processes started by tasks do not outlive it."""
     try:
         os.killpg(_group, signal.SIGKILL)
     finally:
@@ -51,7 +51,7 @@ class Channel:
         os.register_at_fork(after_in_child=self.leave)
 
     def leave(self):
-        """A fork of this process has no part in it: it neither answers, nor keeps the pipes open."""
+        """Closes the channel in a fork of this process, which must neither answer nor keep the pipes open."""
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, self.source, False)
         os.dup2(nothing, self.sink, False)
@@ -87,5 +87,5 @@ class Channel:
                 while rest:
                     rest = rest[os.write(self.sink, rest):]
         except OSError:
-            # The worker has ended, or a task has closed the pipe: no answer can be given any more.
+            # The worker has ended or a task has closed the pipe, so no answer is possible.
             end_group()

@@ -1,7 +1,7 @@
 """The process that runs tasks for a worker.
 
-Requests come on what was standard input, answers go to what was standard output (see hub.channel). Both are moved aside
-before any task runs, so that nothing a task prints can reach them.
+Requests are read from the original standard input, and answers are written to the original standard output (see
+hub.channel). Both descriptors are moved before any task runs, so that output of tasks cannot reach them.
 """
 
 import contextvars
@@ -23,17 +23,17 @@ from hub.result import encode
 from hub.surroundings import Surroundings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The answer where describing a failure fails.
-NO_WORDS = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed; the error could not be described"}
+# The answer if describing a failure fails.
+UNDESCRIBED = {"status": "failed", "kind": "TASK_FAILED", "msg": "the task failed; the error could not be described"}
 
 
 class Exhausted(Exception):
-    """Earlier tasks have used up the descriptors of this process: another one runs the task."""
+    """Earlier tasks have used up the descriptors of this process, so another process runs the task."""
 
 
 def lacks_descriptors(error):
     """Whether an import has failed because this process has no descriptors left."""
-    # Causes may go round in a circle.
+    # The chain of causes may be a cycle.
     for _ in range(100):
         if error is None:
             break
@@ -46,12 +46,12 @@ def lacks_descriptors(error):
     return False
 
 
-# Without the search for white space around the value, of which the worker sends none.
+# Does not skip white space around the value, because the worker sends none.
 _decode = json.JSONDecoder().raw_decode
 
 
 def call(state, function):
-    """Runs a task in a context of its own."""
+    """Runs a task in its own context."""
     api._current.set(state)
     return function(*state.args, **state.kwargs)
 
@@ -63,13 +63,13 @@ class Child:
         self.settings = settings
         self.pid = os.getpid()
         self.modules = Modules(settings["tasks_dir"])
-        # After the modules, which change how Python imports.
+        # Created after the modules, which change how Python imports.
         self.surroundings = Surroundings()
         self.modules.load = functools.partial(self.surroundings.keep, importing.load)
         self.todo = queue.SimpleQueue()
-        # Requests that have not begun. Each is taken out once: to be run, or to be given back.
+        # Requests that have not started. Each is removed once: to be run or to be withdrawn.
         self.waiting = {}
-        # Whether a task has come as far as to run.
+        # Whether a task of this process has run.
         self.has_begun = False
         self.coroutines = None
 
@@ -79,20 +79,20 @@ class Child:
             key = self.todo.get()
             found = self.waiting.pop(key, None)
             if found is not None and not self.serve(key, found[0]):
-                # This process cannot be used any more. The answer says so, and the worker ends it.
+                # This process must not be used again. The answer says so, and the worker ends the process.
                 threading.Event().wait()
 
     def read(self):
-        """Reads requests in a thread of its own, so that the end of the worker is noticed while a task runs.
+        """Reads requests in a separate thread, so that the end of the worker is noticed while a task runs.
 
-        It does not decode bodies, so that no body can end it. If it ends for any reason, so does the process."""
+        It does not decode bodies, so that an invalid body cannot end it. If it ends for any reason, the process ends, too."""
         try:
             for kind, key, body in self.talk.requests():
                 if kind == channel.RUN:
                     self.waiting[key] = (body,)
                     self.todo.put(key)
                 elif kind == channel.DROP:
-                    # Gives back what has not begun.
+                    # Withdraws a request that has not started.
                     if self.waiting.pop(key, None) is not None:
                         self.talk.answer(key, '{"status":"dropped"}')
                 elif kind == channel.RUN_COROUTINE:
@@ -104,7 +104,7 @@ class Child:
                 elif self.coroutines is not None:
                     self.coroutines.cancel(key)
         except BaseException as error:
-            os.write(2, ("hub: requests cannot be read any more: %r\n" % error).encode("utf-8", "backslashreplace"))
+            os.write(2, ("hub: failed to read requests: %r\n" % error).encode("utf-8", "backslashreplace"))
         finally:
             channel.end_group()
 
@@ -148,16 +148,16 @@ class Child:
                 return error.answer
             failure, frames = describe(error)
             if isinstance(error, TypeError) and frames is None and task is not None:
-                # No frame of the user's: the call itself did not fit the function.
+                # Without a frame of user code, the arguments do not match the function's parameters.
                 failure.answer["kind"] = "BAD_ARGUMENTS"
                 failure.answer["traceback"] = None
                 failure.answer["msg"] = "%s; it is %s" % (failure.answer["msg"], signature(task))
             return failure.answer
         except BaseException:
-            return dict(NO_WORDS)
+            return dict(UNDESCRIBED)
 
     def serve(self, key, body):
-        """Runs a task. False: the process cannot be used for another one."""
+        """Runs a task. Returns whether the process can run another one."""
         began = time.perf_counter_ns()
         task = None
         restored = True
@@ -176,7 +176,7 @@ class Child:
             finally:
                 self.leave_if_forked()
                 api._running = None
-                # First: what follows may import.
+                # Must be first, because the following calls may import modules.
                 restored = self.surroundings.repair()
                 self.capture.restore()
                 restored = self.surroundings.restore() and restored
@@ -193,7 +193,7 @@ class Child:
         took = (time.perf_counter_ns() - began) // 1000
         data = answer.pop("data", None)
         if data is not None:
-            # The result is JSON text already: it is put in, not encoded a second time.
+            # The result is JSON text already, so it is inserted without encoding.
             text = '{"us":%d,"status":"%s","data":%s' % (took, answer["status"], data)
             if log:
                 text += ',"log":%s' % json.dumps(log)
@@ -204,13 +204,13 @@ class Child:
         self.talk.answer(key, json.dumps(answer))
 
     def leave_if_forked(self):
-        """A task that forks may come back twice. Only this process answers."""
+        """A task that forks may return twice. Only the original process answers."""
         if os.getpid() != self.pid:
             leave(sys.exc_info()[1])
 
 
 def leave(error):
-    """Ends a fork of this process as Python would end it."""
+    """Ends a fork of this process like Python does."""
     code = 0
     try:
         if isinstance(error, SystemExit):
@@ -253,9 +253,9 @@ def documentation(task):
 
 
 def keep_bytecode():
-    """Leaves the bytecode of Hub's own modules beside them: later processes import them in less than half the time."""
+    """Compiles Hub's own modules, so that later processes import them in less than half the time."""
     if sys.pycache_prefix is not None:
-        # It would be elsewhere, and stay there.
+        # The bytecode would be written to another directory and not removed.
         return
     import py_compile
 
@@ -265,18 +265,17 @@ def keep_bytecode():
                 if name.endswith(".py"):
                     py_compile.compile(os.path.join(directory, name), quiet=2)
     except OSError:
-        # There is no room for it.
+        # The file system is full.
         pass
 
 
 def scan(talk, settings, names):
-    """Imports one module after the other and says what each has. The name goes first, so that a module
-    that ends or hangs this process is known by it. The last line says that all is said: the worker does
-    not wait for the exit handlers of modules."""
+    """Imports the modules one after another and reports the task of each. The name is reported first, so that a module that
+    ends or hangs this process is known. After the last line, the worker does not wait for exit handlers of modules."""
     modules = Modules(settings["tasks_dir"])
     own = os.getpid()
     for name in names:
-        say(talk, {"loading": name})
+        write_line(talk, {"loading": name})
         try:
             task = modules.get(name)
             found = {
@@ -296,11 +295,11 @@ def scan(talk, settings, names):
             found = {"name": name, "broken": describe(error)[0].answer["traceback"]}
         if os.getpid() != own:
             leave(None)
-        say(talk, found)
-    say(talk, {"all": True})
+        write_line(talk, found)
+    write_line(talk, {"all": True})
 
 
-def say(talk, message):
+def write_line(talk, message):
     rest = (json.dumps(message) + "\n").encode("ascii")
     while rest:
         rest = rest[os.write(talk.sink, rest):]
@@ -308,7 +307,7 @@ def say(talk, message):
 
 def main():
     settings = json.loads(sys.argv[1])
-    # No task module is to take them for arguments of its own.
+    # Task modules must not see Hub's arguments.
     del sys.argv[1:]
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)

@@ -1,4 +1,4 @@
-"""Runs `async def` tasks, many at a time, on an event loop in a thread of its own."""
+"""Runs `async def` tasks concurrently on an event loop in a separate thread."""
 
 import asyncio
 import threading
@@ -12,8 +12,8 @@ class Coroutines:
     def __init__(self, child):
         self.child = child
         self.tasks = {}
-        # The keys of those that the worker has cancelled.
-        self.unwanted = set()
+        # The keys of the tasks that the worker has cancelled.
+        self.cancelled = set()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.run, name="hub-coroutines", daemon=True).start()
 
@@ -21,10 +21,10 @@ class Coroutines:
         asyncio.set_event_loop(self.loop)
         while True:
             try:
-                # Ends where a task stops the loop, or one of its own tasks raises SystemExit: the others go on.
+                # Returns if a task stops the loop or one of its sub-tasks raises SystemExit. The other tasks continue.
                 self.loop.run_forever()
             except Exception:
-                # A task has closed the loop or its descriptors: no task of this process can go on.
+                # A task has closed the loop or its descriptors, so no task of this process can continue.
                 channel.end_group()
             except BaseException:
                 pass
@@ -41,8 +41,8 @@ class Coroutines:
     def stop(self, key):
         task = self.tasks.get(key)
         if task is not None:
-            self.unwanted.add(key)
-            # After its first step: a coroutine that is cancelled before that never runs, and does not answer.
+            self.cancelled.add(key)
+            # After its first step: a coroutine that is cancelled before that does not run and does not answer.
             self.loop.call_soon(task.cancel)
 
     async def serve(self, key, body):
@@ -53,7 +53,7 @@ class Coroutines:
         task = None
         try:
             child.capture.prepare(began)
-            if key in self.unwanted:
+            if key in self.cancelled:
                 raise asyncio.CancelledError
             request = child.parse(body)
             api._current.set(api.State(request))
@@ -65,7 +65,7 @@ class Coroutines:
             answer = child.outcome(task, value)
         except BaseException as error:
             child.leave_if_forked()
-            if isinstance(error, asyncio.CancelledError) and key in self.unwanted:
+            if isinstance(error, asyncio.CancelledError) and key in self.cancelled:
                 answer = {"status": "cancelled"}
             else:
                 answer = child.failure(error, task)
@@ -78,18 +78,18 @@ class Coroutines:
     def finish(self, key, answer, log, began):
         capture = self.child.capture
         del self.tasks[key]
-        self.unwanted.discard(key)
+        self.cancelled.discard(key)
         surroundings = self.child.surroundings
         is_whole = surroundings.repair()
         capture.restore()
         if not self.tasks:
-            # No other coroutine is disturbed.
+            # There is no other coroutine that this could disturb.
             is_whole = surroundings.restore() and is_whole
             log.write(capture.collect())
         elif capture.is_large():
-            # What was written past Python cannot be assigned to one of the tasks.
+            # Output that bypasses Python cannot be assigned to a task.
             capture.collect()
         if not is_whole or capture.is_broken or surroundings.lacks_descriptors(began):
-            # The worker gives this process no further tasks, and ends it with the last of those that it has.
+            # The worker passes no further tasks to this process, and ends it after its last task.
             answer["last"] = True
         self.child.answer(key, answer, log.text(), began)

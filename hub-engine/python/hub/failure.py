@@ -1,23 +1,23 @@
-"""How a task's failure is told: whatever it raised, in a text of bounded length that every reader can read."""
+"""Describes the failure of a task in texts of bounded length that every JSON parser can read."""
 
 import os
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The file name of the import system's frames, which do not help the author of a task.
+# The file name of the import system's frames, which are omitted from tracebacks.
 IMPORT_SYSTEM = "<frozen importlib"
 
-# Number of characters that are kept: of the beginning, of the end.
+# Number of characters that are kept at the beginning and at the end.
 MESSAGE = (6000, 2000)
 TRACEBACK = (8000, 24000)
 NAME = (150, 50)
 
-# The name of a class, whatever its metaclass says.
+# Reads the name of a class independently of its metaclass.
 _name_of = type.__dict__["__name__"].__get__
 
 
 class Failure(Exception):
-    """A failure in the words of the protocol."""
+    """A failure in the form of the protocol."""
 
     def __init__(self, kind, msg, type_name=None, trace=None):
         super().__init__(msg)
@@ -25,7 +25,7 @@ class Failure(Exception):
 
 
 def clean(text):
-    """The text without lone surrogates, which no other program would read."""
+    """Escapes lone surrogates, which other programs refuse."""
     try:
         text.encode("utf-8")
         return text
@@ -41,19 +41,19 @@ def shorten(text, limits):
     return "%s\n[%d characters left out]\n%s" % (text[:first], left_out, text[-last:])
 
 
-def told(make, limits, otherwise):
-    """Calls code of the user that makes a text. It may raise, return no text, or return one that is too long or cannot
+def safe_text(make, limits, otherwise):
+    """Calls user code that returns a text. It may raise, or return another type, a text that is too long, or one that cannot
     be encoded."""
     try:
         text = make()
-        # Also of a text of the user's own class.
+        # Works also for subclasses of str.
         return clean(shorten(str.__str__(text), limits))
     except BaseException as error:
         return otherwise % _name_of(type(error))
 
 
 def own_frames(error):
-    """The traceback from where the user's code begins."""
+    """The traceback beginning with the first frame of user code."""
     frames = error.__traceback__
     while frames is not None:
         path = frames.tb_frame.f_code.co_filename
@@ -64,13 +64,13 @@ def own_frames(error):
 
 
 def describe(error, kind="TASK_FAILED"):
-    """An exception as a failure; the traceback begins where the user's code does."""
+    """Converts an exception to a failure. The traceback begins with user code."""
     frames = own_frames(error)
     kind_of_error = type(error)
-    name = told(lambda: kind_of_error.__name__, NAME, "an exception without a name (%s)")
+    name = safe_text(lambda: kind_of_error.__name__, NAME, "an exception without a name (%s)")
     otherwise = name.replace("%", "%%") + " (its text is not available: str() raised %s)"
-    msg = told(lambda: str(error), MESSAGE, otherwise)
-    trace = told(
+    msg = safe_text(lambda: str(error), MESSAGE, otherwise)
+    trace = safe_text(
         lambda: "".join(traceback.format_exception(kind_of_error, error, frames)),
         TRACEBACK,
         "the traceback is not available: formatting it raised %s",

@@ -1,7 +1,7 @@
-"""Imports task modules as ``hub_tasks.NAME``, so that they have a name by which other processes find them.
+"""Imports task modules as ``hub_tasks.NAME``, so that other processes can import them by this name.
 
-That name is what pickle, multiprocessing and ProcessPoolExecutor write down for a module's functions and classes. A
-name without the package in front would not do: a task may be called ``json``.
+pickle, multiprocessing and ProcessPoolExecutor refer to functions and classes by the name of their module. A name without
+the package would be ambiguous: a task may be called ``json``.
 """
 
 import importlib.machinery
@@ -14,14 +14,15 @@ import tokenize
 PACKAGE = "hub_tasks"
 # Called with the path of each source before it is read, if it is set.
 watch = None
-# Beside the package, written by the worker: where its modules are. A process that a task starts knows nothing else of them.
+# A file in the package, written by the worker, with the path of the modules. Processes that tasks start find them by
+# it.
 NOTE = "directory"
 
 
 def rewrite(source):
-    """Old sources write ``async=True``, which stopped being Python when async became a keyword.
+    """Old sources write ``async=True``, which is invalid since async became a keyword.
 
-    Only that keyword argument is renamed: tokens are looked at, not text, and no line moves.
+    Only that keyword argument is renamed, based on tokens, and line numbers do not change.
     """
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     places = [
@@ -50,7 +51,7 @@ def compile_source(source, path):
 
 
 class Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a task module from its source each time: a cached file may be older than it seems."""
+    """Compiles a task module from its source each time, because cached bytecode may be outdated."""
 
     def get_code(self, fullname):
         path = self.get_filename(fullname)
@@ -61,7 +62,7 @@ class Loader(importlib.machinery.SourceFileLoader):
 
 
 class Finder:
-    """Finds the task modules and their helpers. Packages beside them are found by Python itself."""
+    """Finds the task modules and their helpers. Python itself finds packages in their directory."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -77,7 +78,7 @@ class Finder:
 
 
 def prepare(package_file):
-    """Has task modules found. Returns the path of their package."""
+    """Installs the finder of task modules. Returns the path of their package."""
     with open(os.path.join(os.path.dirname(package_file), NOTE), "rb") as file:
         directory = os.fsdecode(file.read())
     sys.meta_path.insert(0, Finder(directory))
@@ -92,12 +93,12 @@ def load(name):
 
 
 def forget(names):
-    """Has these modules imported anew when they are next asked for."""
+    """Removes these modules, so that they are imported again when needed."""
     package = sys.modules.get(PACKAGE)
     for fullname in names:
         module = sys.modules.pop(fullname)
         parent, _, name = fullname.rpartition(".")
-        # `from . import NAME` looks there first.
+        # `from . import NAME` reads this attribute first.
         if parent == PACKAGE and getattr(package, name, None) is module:
             delattr(package, name)
     importlib.invalidate_caches()

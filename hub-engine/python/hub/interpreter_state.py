@@ -17,7 +17,7 @@ def _switch_collection(enabled):
 
 def _put_filters(filters):
     warnings.filters = []
-    # Also has the warnings forget what they have decided by the filters before.
+    # Also clears the cached decisions of the previous filters.
     warnings.resetwarnings()
     warnings.filters.extend(filters)
 
@@ -45,7 +45,7 @@ _get_digits = getattr(sys, "get_int_max_str_digits", _nothing)
 
 
 def look():
-    """Returns the values: lists that are in use among them, no copies."""
+    """Returns the current values. Lists are not copied."""
     return (
         sys.getrecursionlimit(),
         _get_digits(),
@@ -95,7 +95,7 @@ _PUT = (
     _attribute(sys, "meta_path"),
     _attribute(sys, "path_hooks"),
 )
-# Position of the first of the lists by which modules are found.
+# Position of the first list of the import system.
 _IMPORTS = len(_PUT) - 3
 
 
@@ -105,15 +105,15 @@ def copy(values):
 
 
 def merge(known, before, after):
-    """What is known, with what was changed between two looks."""
+    """The known values, with those that have changed between two readings."""
     return tuple(new if new != old else value for value, old, new in zip(known, before, after))
 
 
 def put_back(known, imported):
-    """Puts back what is not as it was, and returns what is known from now on.
+    """Restores changed values, and returns the new known values.
 
-    A module that a task imports may extend the lists by which modules are found, and rely on that later. So where a task has
-    imported modules, an extended list stays."""
+    A module that a task imports may extend the lists of the import system and rely on that later. So if a task has imported
+    modules, an extended list is kept."""
     known, now = list(known), look()
     for position, (put, value) in enumerate(zip(_PUT, now)):
         if value == known[position]:
@@ -131,7 +131,7 @@ def _extends(value, known):
 
 def renew_loop():
     """If a task has closed or removed the current event loop of this thread, asyncio makes a new one for the next task that
-    asks for it. By itself it does so only where no loop was ever set."""
+    asks for it. By default it does so only if no loop was ever set."""
     events = sys.modules.get("asyncio.events")
     local = events and getattr(events._event_loop_policy, "_local", None)
     if local and getattr(local, "_set_called", False) and (local._loop is None or local._loop.is_closed()):

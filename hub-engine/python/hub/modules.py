@@ -1,6 +1,6 @@
-"""Loads task modules from the directory of tasks, and loads them again when their files change.
+"""Loads task modules from the directory of tasks, and reloads them when their files change.
 
-What they import from that directory, at whatever time, is loaded again with them.
+Modules that they import from that directory, at any time, are reloaded with them.
 """
 
 import os
@@ -11,16 +11,16 @@ from importlib import machinery
 from hub import importing
 from hub.lib.api import Task
 
-# Minimum interval at which the files are looked at: quick tasks would do little else.
-LOOK_EVERY_NS = 2_000_000
-# The interval is at least this multiple of the time that the last look took.
-LOOK_SHARE = 50
-# Directories whose modules are libraries, wherever they are: many cannot be loaded twice.
+# Minimum interval at which the files are checked, because the check would dominate short tasks.
+CHECK_INTERVAL_NS = 2_000_000
+# The interval is at least this multiple of the duration of the last check.
+CHECK_FACTOR = 50
+# Directories of libraries, which are not reloaded, because many cannot be loaded twice.
 LIBRARIES = ("site-packages", "dist-packages", "node_modules", "__pycache__")
 
 
 class BrokenModule(Exception):
-    """A module that has no task to offer; the text says why."""
+    """A module without a task. The text is the reason."""
 
 
 class NoSuchModule(Exception):
@@ -28,7 +28,7 @@ class NoSuchModule(Exception):
 
 
 def is_asynchronous(function):
-    """Whether there is an asynchronous task below decorators that stand above @task."""
+    """Whether a decorated function wraps an asynchronous task."""
     for _ in range(100):
         if isinstance(function, Task):
             return function.asynchronous
@@ -46,13 +46,13 @@ class Modules:
 
     def __init__(self, directory, load=importing.load):
         self.load = load
-        # Not where a symbolic link leads: that may change.
+        # Symbolic links are not resolved, because their targets may change.
         self.directory = os.path.abspath(directory)
         self.tasks = {}
         self.stamps = {}
-        self.next_look = 0
+        self.next_check = 0
         self._watch_imports()
-        # At the end: a task module called json.py must not stand in the way of Python's own.
+        # At the end, so that a task module named json.py does not hide Python's own.
         sys.path.append(self.directory)
 
     def _watch_imports(self):
@@ -73,19 +73,19 @@ class Modules:
             return make(path)
 
         sys.path_hooks.insert(0, hook)
-        # PYTHONPATH may have led here already.
+        # PYTHONPATH may already contain the directory.
         for path in [path for path in list(sys.path_importer_cache) if self._is_inside(path)]:
             del sys.path_importer_cache[path]
 
     def _note(self, path):
-        """Notes which state of a source is read now: it may change at any time from then on.
+        """Records the state of a source before it is read, because it may change afterwards.
 
-        Of a source that is read twice under two names, the first state counts: the older module is to go too.
+        If a source is read under two names, the first state counts, so that the older module is reloaded, too.
         """
         self.stamps.setdefault(os.path.abspath(path), stamp(path))
 
     def _is_inside(self, path):
-        """Whether this is the directory of tasks or in it, and not in an environment of libraries there."""
+        """Whether a path is in the directory of tasks, and not in a virtual environment or library there."""
         path = os.path.abspath(path)
         if path != self.directory and not path.startswith(os.path.join(self.directory, "")):
             return False
@@ -96,7 +96,7 @@ class Modules:
                        if prefix != self.directory and prefix.startswith(self.directory))
 
     def get(self, name):
-        """The task of this name, fresh from its file if that has changed."""
+        """The task of this name, reloaded if its file has changed."""
         if self.stamps and self._changed():
             self._forget()
         found = self.tasks.get(name)
@@ -107,11 +107,11 @@ class Modules:
 
     def _changed(self):
         now = time.monotonic_ns()
-        if now < self.next_look:
+        if now < self.next_check:
             return False
         changed = any(self._has_changed(path, known) for path, known in list(self.stamps.items()))
         then = time.monotonic_ns()
-        self.next_look = then + max(LOOK_EVERY_NS, LOOK_SHARE * (then - now))
+        self.next_check = then + max(CHECK_INTERVAL_NS, CHECK_FACTOR * (then - now))
         return changed
 
     @staticmethod
@@ -122,13 +122,13 @@ class Modules:
             return True
 
     def _forget(self):
-        """A changed helper concerns every module that imported it, so all are loaded again."""
+        """Removes all modules, because a changed helper affects every module that has imported it."""
         importing.forget([name for name, module in list(sys.modules.items()) if self._is_local(module)])
         self.tasks.clear()
         self.stamps.clear()
 
     def _is_local(self, module):
-        """Whether a module was loaded from a source here, or is a package of such modules without a source."""
+        """Whether a module was loaded from the directory, or is a namespace package there."""
         try:
             path = getattr(module, "__file__", None)
             if path is None:
@@ -154,11 +154,11 @@ class Modules:
         if callable(found) and not isinstance(found, (Task, type)):
             found = Task(found, is_asynchronous(found))
         if isinstance(found, Task):
-            # Objects and partial functions have no name of their own.
+            # Objects and partial functions have no name.
             found.__dict__.setdefault("__name__", name)
             return found
         others = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
-        hint = "; it has %s: the function must be called like the file" % ", ".join(others) if others else ""
+        hint = "; it has %s: the function must have the name of the file" % ", ".join(others) if others else ""
         what = "defines no function %s" % name
         if isinstance(found, type):
             what = "defines %s as a class: a task is a function, or an object that can be called" % name

@@ -1,7 +1,7 @@
-"""Captures what a task prints: it goes to the task's log, never into the protocol.
+"""Captures the output of tasks for their logs, separate from the protocol.
 
-A process that runs one task at a time writes all output to a file at once, including that of subprocesses and
-libraries: it is kept even if the process dies. In a process of many coroutines each has its own log in memory.
+A process that runs one task at a time writes all output immediately to a file, including that of subprocesses and
+libraries, so that it is kept even if the process dies. In a process of coroutines, each task has its own log in memory.
 """
 
 import contextvars
@@ -18,14 +18,14 @@ _log = contextvars.ContextVar("hub_task_log", default=None)
 
 DROPPED = "[earlier output was dropped]\n"
 LOST = "[output is missing: it could not be kept: %s]\n"
-# Where nothing that went through this module was lost: the rest is not seen here.
+# Used if no output through this module was lost. Other output is not observed.
 PERHAPS_LOST = "[output of subprocesses and libraries, if any, is missing: it could not be kept: %s]\n"
-# Size at which the file is cut: this multiple of what is kept, and at least this number of bytes.
+# Size at which the file is truncated: this multiple of the kept size, and at least this number of bytes.
 SLACK = 4
 LEAST = 1 << 20
 # Interval at which the file system is asked whether it has this number of bytes left for output.
 CHECK_EVERY_NS = 100_000_000
-# Offset of the file while nothing is printed. Whatever is appended moves it, and other files have other offsets.
+# Offset of the file before any output. Output changes it, and other files are unlikely to have it.
 MARK = 4095
 # Flags of standard input that no other open file has in this combination. They have no effect on the null device.
 INPUT_FLAGS = os.O_RDWR | os.O_APPEND | os.O_DSYNC
@@ -65,18 +65,17 @@ class Log:
 
 
 def identity(info):
-    """What tells one file from another."""
+    """The identity of a file."""
     return info.st_ino, info.st_dev
 
 
 class Capture:
     """The file behind standard output and standard error.
 
-    It has no descriptor besides theirs: a task may close any descriptor and have its number given to a file of its own.
-    Each use is preceded by a check that the descriptor still is this file.
+    It has no other descriptors: a task may close any descriptor, and its number may be reused for another file. Before each
+    use, this checks that the descriptor still refers to the file.
 
-    If the file cannot be written (its file system is full, for example), output is discarded, and the log says so. No task
-    fails for that.
+    If the file cannot be written (its file system is full, for example), output is discarded, and the log says so. No task fails because of that.
     """
 
     def __init__(self, path, limit, stream):
@@ -85,13 +84,13 @@ class Capture:
         self.stream = stream
         self.written = 0
         self.dropped = False
-        # Why output of the current task is discarded.
+        # The reason why output of the current task is discarded.
         self.lost = None
-        # Some output was discarded.
+        # Whether output was discarded.
         self.is_missing = False
-        # The file system had no room when it was last checked.
+        # Whether the file system was full at the last check.
         self.is_full = False
-        # A standard stream cannot be restored.
+        # Whether a standard stream cannot be restored.
         self.is_broken = False
         self.next_check = 0
         self._take_descriptors()
@@ -102,11 +101,11 @@ class Capture:
             self.lose(error)
         self._open_input()
         self._open()
-        # A fork must not print once more what this process has not printed yet.
+        # Prevents a fork from printing buffered output a second time.
         os.register_at_fork(before=self._flush)
 
     def _take_descriptors(self):
-        """Makes the file standard output and standard error. Standard input is empty."""
+        """Redirects standard output and standard error to the file, and standard input to the null device."""
         opened = [os.open(os.devnull, INPUT_FLAGS)]
         self.nothing, self.file = identity(os.fstat(opened[0])), None
         try:
@@ -115,7 +114,7 @@ class Capture:
         except OSError as error:
             self.lost = os.strerror(error.errno)
             opened.append(os.open(os.devnull, os.O_RDWR))
-        # Their numbers may be those that they are to replace.
+        # The new descriptors may have the numbers that they replace.
         nothing, file = moved = [*map(move_aside, opened)]
         for source, target in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(source, target)
@@ -151,23 +150,22 @@ class Capture:
                     os.dup2(nothing, descriptor)
             os.close(nothing)
         except OSError:
-            # Each write is lost by itself.
+            # Each write fails and is discarded.
             pass
 
     def is_own(self, descriptor):
-        """Whether a task has left a descriptor as it was."""
+        """Whether a descriptor still refers to this file."""
         return self._look(descriptor) is not None
 
     def _is_own_input(self):
-        """The same for standard input. The flags tell as much as the system's description, in a quarter of the time."""
+        """Whether standard input is unchanged. Checking its flags takes a quarter of the time of fstat."""
         try:
             return fcntl.fcntl(0, fcntl.F_GETFL) == self.input_flags or self.is_own(0)
         except OSError:
             return False
 
     def _is_unused(self):
-        """Whether both descriptors are as they were and nothing was printed, through them or past them. In a third of the time
-        of two descriptions."""
+        """Whether both descriptors are unchanged and there is no output. Takes a third of the time of two calls of fstat."""
         try:
             if os.lseek(1, 0, os.SEEK_CUR) == MARK == os.lseek(2, 0, os.SEEK_CUR):
                 return os.lseek(1, 0, os.SEEK_END) == 0 and os.lseek(1, MARK, os.SEEK_SET) == MARK
@@ -180,7 +178,7 @@ class Capture:
         os.lseek(descriptor, MARK, os.SEEK_SET)
 
     def _look(self, descriptor):
-        """What the system says of the file; None where a task has closed or exchanged the descriptor."""
+        """The status of the file. None if a task has closed or replaced the descriptor."""
         try:
             info = os.fstat(descriptor)
         except OSError:
@@ -192,7 +190,7 @@ class Capture:
             if self._is_own_input() and getattr(sys, "stdin", None) is self.stdin and not self.stdin.closed:
                 return
         except ValueError:
-            # It was detached from its buffer.
+            # The stream was detached from its buffer.
             pass
         try:
             if not self.is_own(0):
@@ -213,7 +211,7 @@ class Capture:
         self.stderr = sys.stderr = sys.__stderr__ = self.stream(Buffer(Raw(self, 2, "<stderr>")), **SETTINGS)
 
     def restore(self):
-        """Puts the streams back where a task has exchanged, closed or changed them."""
+        """Restores streams that a task has replaced, closed or changed."""
         self._restore_input()
         out, err = self.stdout, self.stderr
         # A task may have deleted them.
@@ -221,7 +219,7 @@ class Capture:
         if others[0] is not out or others[1] is not err:
             for other in others:
                 try:
-                    # A stream that a task has put here may have text in its buffer.
+                    # The stream of a task may have text in its buffer.
                     other.flush()
                 except BaseException:
                     pass
@@ -244,7 +242,7 @@ class Capture:
             pass
 
     def note(self, size, descriptor):
-        """Counts what was written to one of the descriptors. A file that has grown too large is cut."""
+        """Counts bytes written to a descriptor, and truncates a file that is too large."""
         if self.lost is not None or self.file is None:
             self.is_missing = True
         self.written += size
@@ -262,12 +260,12 @@ class Capture:
         self.written = os.write(descriptor, end)
 
     def is_large(self):
-        """Whether the file should be emptied before its time."""
+        """Whether the file is so large that it should be emptied."""
         info = self._look(1)
         return info is not None and info.st_size > LEAST
 
     def collect(self):
-        """Returns what was printed since the last call."""
+        """Returns the output since the last call."""
         if self.lost is None and self._is_unused():
             return ""
         try:
@@ -293,7 +291,7 @@ class Capture:
         out, err = self._look(1), self._look(2)
         if out is not None and err is not None:
             return self._read(1, out)
-        # First: the file may not be found under its name any more.
+        # Read first, because the file may no longer exist under its name.
         text = ""
         if out is not None or err is not None:
             text = self._read(1 if err is None else 2, out or err)
@@ -310,7 +308,7 @@ class Capture:
         data = os.pread(descriptor, self.limit, skip)
         self._empty(descriptor)
         if skip:
-            # Not from within a character.
+            # Skips the rest of a truncated character.
             data = data.lstrip(bytes(range(0x80, 0xC0)))
         text = data.decode("utf-8", "backslashreplace")
         dropped = self.dropped or skip
@@ -348,18 +346,18 @@ class Raw(io.RawIOBase):
         return size
 
     def close(self):
-        """Closing standard output closes nothing: the next task needs it."""
+        """Does nothing: the next task needs standard output."""
 
 
 class Buffer(io.BufferedWriter):
-    """The layer between text and descriptor. A stream that a task puts over it closes it at its own end."""
+    """The buffer between text and descriptor. Closing it only flushes it, because a wrapper of a task may close it."""
 
     def close(self):
         self.flush()
 
 
 class Routed(io.TextIOWrapper):
-    """A stream that leads what is written to the task that writes it."""
+    """A stream that writes to the log of the current task."""
 
     def __init__(self, buffer, **settings):
         super().__init__(buffer, **settings)
@@ -380,7 +378,7 @@ class Routed(io.TextIOWrapper):
 
 
 class Bytes(io.BufferedIOBase):
-    """The bytes beneath such a stream."""
+    """The binary buffer of such a stream."""
 
     def __init__(self, stream):
         self.stream = stream
@@ -400,9 +398,9 @@ class Bytes(io.BufferedIOBase):
         self.stream.flush()
 
     def close(self):
-        """Closes nothing, like that of the stream."""
+        """Does nothing, like the stream's."""
 
 
 def attach(log):
-    """What this context prints belongs to `log`."""
+    """Assigns the output of this context to `log`."""
     _log.set(log)

@@ -1,6 +1,6 @@
-"""State that the system keeps of this process, apart from its environment, directory and signal handlers.
+"""The state of this process in the system, except its environment, working directory and signal handlers.
 
-Each has a name, a function that reads it, and a function that puts a value back, which raises where that is impossible.
+Each entry has a name, a function that reads it, and a function that restores a value and raises if that is impossible.
 """
 
 import _locale
@@ -23,7 +23,7 @@ def _get_identity():
 
 def _put_identity(identity):
     users, groups, further_groups = identity
-    # First: the rest may take the rights of the user.
+    # The user comes first, because the other calls may need its rights.
     os.setresuid(*users)
     os.setresgid(*groups)
     if os.getgroups() != further_groups:
@@ -55,12 +55,12 @@ def _get_blocked():
 
 def _put_blocked(blocked):
     if signal.sigpending() - blocked:
-        # It would strike now, and may end the process under the next task.
+        # Unblocking would deliver it now and might end the process.
         raise OSError("a signal is pending")
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-# The identity comes first, since it may be what gives the right to the rest.
+# The identity comes first, because restoring the rest may need its rights.
 _STATE = {"identity": (_get_identity, _put_identity)} if hasattr(os, "getresuid") else {}
 _STATE.update({
     "group": (os.getpgrp, lambda group: os.setpgid(0, group)),
@@ -76,7 +76,7 @@ if hasattr(os, "sched_setaffinity"):
 
 
 def _is_readable(get):
-    """Whether this system has it: a function may be there and always fail, as that of the scheduling with musl."""
+    """Whether this system supports it. A function may exist and always fail, such as that of scheduling with musl."""
     try:
         get()
     except OSError:
@@ -93,7 +93,7 @@ def look():
 
 
 def put_back(known):
-    """Puts back what is not as it was."""
+    """Restores changed values."""
     for name, (get, put) in _STATE.items():
         if get() != known[name]:
             put(known[name])

@@ -1,4 +1,4 @@
-"""Writes results as JSON, and says what in them cannot be written."""
+"""Encodes results as JSON, and describes values that cannot be encoded."""
 
 import json
 import re
@@ -6,16 +6,16 @@ import re
 from hub.failure import Failure, clean, shorten
 
 PATH = (150, 50)
-# Half of a surrogate pair in JSON text, or what looks like it behind an escaped backslash.
+# A lone surrogate in JSON text, or similar text after an escaped backslash.
 LONE = re.compile(r"\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f]")
 
 
 def find_unencodable(value, path="result"):
-    """Where in a value the thing is that JSON has no word for."""
+    """Describes the first part of a value that JSON cannot represent, with its path. None if there is none."""
     if value is None or isinstance(value, (bool, int)):
         return None
     if isinstance(value, str):
-        return None if clean(value) is value else "%s has half of a surrogate pair: %s" % (path, ascii(shorten(value, PATH)))
+        return None if clean(value) is value else "%s has a lone surrogate: %s" % (path, ascii(shorten(value, PATH)))
     if isinstance(value, float):
         return None if value == value and value not in (float("inf"), float("-inf")) else "%s is %r" % (path, value)
     if isinstance(value, dict):
@@ -23,7 +23,7 @@ def find_unencodable(value, path="result"):
             if not isinstance(key, (str, int, float, bool, type(None))):
                 return "%s has a key that is a %s" % (path, type(key).__name__)
             if isinstance(key, str) and clean(key) is not key:
-                return "%s has a key with half of a surrogate pair: %s" % (path, ascii(shorten(key, PATH)))
+                return "%s has a key with a lone surrogate: %s" % (path, ascii(shorten(key, PATH)))
             found = find_unencodable(inner, "%s[%s]" % (path, shorten(repr(key), PATH)))
             if found:
                 return found
@@ -37,16 +37,16 @@ def find_unencodable(value, path="result"):
     return "%s is a %s" % (path, type(value).__name__)
 
 
-# Made once: json.dumps makes one anew for each call that has options.
+# Created once: json.dumps creates a new encoder for each call with options.
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def refusal(value, otherwise, type_name):
-    """The failure that a value is; where nothing is found, for the reason `otherwise`, if any."""
+    """The failure of an invalid value. If no invalid part is found, the reason is `otherwise`, if any."""
     try:
         found = find_unencodable(value)
     except RecursionError:
-        # It contains itself, or the thing is too far down to be looked for.
+        # The value contains itself or is nested too deeply to be searched.
         found = None
     if found is None and otherwise is None:
         return None

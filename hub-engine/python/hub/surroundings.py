@@ -1,7 +1,8 @@
-"""State of the whole process that a task may change: it is put back after each task.
+"""State of the process that a task may change, which is restored after each task.
 
-What a task module sets while it is loaded is meant for the process, and stays. Checking everything after every task would
-cost more than a short task does: what is expensive to check is checked where a function that changes it was called.
+Changes that a task module makes while it is loaded are intended for the process, and are kept. Checking everything after
+every task would cost more than a short task. State that is expensive to check is checked only after a call of a function
+that changes it.
 """
 
 import _locale
@@ -24,10 +25,10 @@ except ImportError:
     # This Python was built without it.
     _ctypes = None
 
-# A process is replaced when less than this part of its descriptors is left.
+# A process is replaced if less than this fraction (its divisor) of its descriptors is free.
 _RESERVE = 4
-# Interval at which that is looked at.
-_COUNT_EVERY_NS = 1_000_000
+# Interval of this check.
+_COUNT_INTERVAL_NS = 1_000_000
 
 _handlers = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
 _timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -37,7 +38,7 @@ def _attributes(places, *names):
     return [(place, name) for place in places for name in names if hasattr(place, name)]
 
 
-# Functions that change what is put back. `locale` keeps one under a name of its own, where it was imported before.
+# Functions that change restored state. `locale` has its own reference to one, if it was imported before.
 _changing = [
     *_attributes((os, posix), "chdir", "fchdir", "umask", "nice", "setpriority"),
     *_attributes((os, posix), "sched_setaffinity", "sched_setscheduler", "sched_setparam", "setpgid", "setpgrp", "setsid"),
@@ -49,11 +50,11 @@ _changing = [
     *_attributes((sys.modules.get("locale"),), "_setlocale"),
     *_attributes((faulthandler,), "dump_traceback_later"),
 ]
-# os.environ calls those of the module os; in Python 3.8, attributes of its own.
+# os.environ calls the functions of os; in Python 3.8, its own attributes.
 _changing_variables = _attributes((os, posix, os.environ, os.environb), "putenv", "unsetenv")
 # Functions whose effect cannot be undone.
 _final = _attributes((os, posix), "chroot", "unshare", "setns")
-# Modules that change the process by functions that cannot be watched.
+# Modules with functions that change the process and cannot be watched.
 _foreign = frozenset(("psutil", "_cffi_backend", "prctl"))
 
 
@@ -75,7 +76,7 @@ class Surroundings:
         ):
             for place, name in attributes:
                 function = getattr(place, name)
-                # The same in each place, so that it can be pickled.
+                # The same wrapper in each place, so that it can be pickled.
                 if function not in watched:
                     watched[function] = watch(function)
                 setattr(place, name, watched[function])
@@ -85,10 +86,10 @@ class Surroundings:
         self.touched = False
         # Names of variables that were set or removed.
         self.changed_variables = set()
-        # A task has called one of the functions whose effect cannot be undone.
-        self.spoilt = False
+        # Whether a task has called a function whose effect cannot be undone.
+        self.is_unrestorable = False
         self.next_count = 0
-        # Tasks can change the process past the functions that are watched.
+        # Whether tasks can change the process without the watched functions.
         self.is_open = False
 
     def _watch(self, function):
@@ -113,7 +114,7 @@ class Surroundings:
     def _watch_final(self, function):
         @functools.wraps(function)
         def watched(*args, **kwargs):
-            self.spoilt = True
+            self.is_unrestorable = True
             return function(*args, **kwargs)
 
         return watched
@@ -129,19 +130,19 @@ class Surroundings:
         return watched
 
     def _look(self):
-        """Returns three dictionaries with all state that is checked where it may have been changed."""
+        """Returns three dictionaries with the state that is checked only if it may have changed."""
         try:
             here = os.getcwd()
         except OSError:
-            # It was removed, or may not be read.
+            # The directory was removed or is not readable.
             here = None
         values = dict(process_state.look(), here=here)
         return values, {number: _signal.getsignal(number) for number in _handlers}, dict(self.variables)
 
     def _keep_place(self):
-        """Keeps the way back to the directory, which may be renamed.
+        """Opens the working directory, because it may be renamed.
 
-        The descriptor kept before is not closed: a task may have closed it, and its number may be a task's file now.
+        The previous descriptor is not closed: a task may have closed it, and its number may belong to another file.
         """
         try:
             self.place = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
@@ -149,7 +150,7 @@ class Surroundings:
             self.place = None
 
     def keep(self, load, name):
-        """Loads a module, and keeps what that changes. Changes that coroutines have made before are still put back."""
+        """Loads a module and keeps its changes. Earlier changes of coroutines are still restored."""
         touched, changed_variables, here = self.touched, set(self.changed_variables), self.values["here"]
         before, interpreter = self._look(), interpreter_state.copy(interpreter_state.look())
         module = load(name)
@@ -161,7 +162,7 @@ class Surroundings:
         self.interpreter = interpreter_state.merge(self.interpreter, interpreter, after)
         imported = self.imported
         if not self.repair():
-            self.spoilt = True
+            self.is_unrestorable = True
         self.imported = imported
         if self.values["here"] != here:
             self._keep_place()
@@ -169,8 +170,8 @@ class Surroundings:
         return module
 
     def repair(self):
-        """Puts back modules of Python and Hub that a task has removed from sys.modules. False: there were some. Others may be
-        missing, so the process must not be used again."""
+        """Restores modules of Python and Hub that a task has removed from sys.modules. Returns False if there were any: then
+        others may be missing, so the process must not be used again."""
         is_whole = getattr(sys, "modules", None) is self.modules
         if is_whole and len(self.modules) == self.number_of_modules:
             return True
@@ -188,9 +189,9 @@ class Surroundings:
         between the answer is no."""
         if now < self.next_count:
             return False
-        self.next_count = now + _COUNT_EVERY_NS
+        self.next_count = now + _COUNT_INTERVAL_NS
         try:
-            # The lowest number that is free.
+            # Returns the lowest free number.
             descriptor = os.dup(0)
         except OSError as error:
             return error.errno == errno.EMFILE
@@ -199,7 +200,7 @@ class Surroundings:
         return limit > 0 and descriptor > limit - limit // _RESERVE
 
     def restore(self):
-        """Puts back what a task has changed. False: not everything can be."""
+        """Restores state that a task has changed. Returns False if something cannot be restored."""
         try:
             if interpreter_state.look() != self.interpreter:
                 self.interpreter = interpreter_state.put_back(self.interpreter, self.imported)
@@ -207,7 +208,7 @@ class Surroundings:
             interpreter_state.renew_loop()
             if self.touched or self.is_open or os.environ is not self.environment:
                 self._restore_process()
-            return not self.spoilt
+            return not self.is_unrestorable
         except BaseException:
             return False
 
@@ -215,7 +216,7 @@ class Surroundings:
         os.environ = self.environment
         os.environ.clear()
         for name in self.changed_variables - self.known_variables.keys():
-            # One that is not in os.environ.
+            # The variable is not in os.environ.
             os.unsetenv(name)
         for name, value in self.known_variables.items():
             os.environ[os.fsdecode(name)] = os.fsdecode(value)
@@ -223,7 +224,7 @@ class Surroundings:
         self.changed_variables.clear()
 
     def _restore_process(self):
-        # Before the handlers: a timer that a task has set would end the next one.
+        # Before the handlers, because a timer of this task could end the next one.
         for timer in _timers:
             _signal.setitimer(timer, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -232,7 +233,7 @@ class Surroundings:
             self._restore_variables()
         for number, handler in self.handlers.items():
             if _signal.getsignal(number) is not handler:
-                # One that Python did not install is None, and cannot be put back: TypeError.
+                # A handler that Python did not install is None and cannot be restored: TypeError.
                 signal.signal(number, handler)
         process_state.put_back(self.values)
         if self.values["here"] is not None:
@@ -245,8 +246,8 @@ class Surroundings:
                 return
         except OSError:
             pass
-        # TypeError where it could not be opened.
+        # TypeError if it could not be opened.
         os.fchdir(self.place)
         if os.getcwd() != self.values["here"]:
-            # A task has closed our descriptor, and its number was given to another directory.
+            # A task has closed the descriptor, and its number belongs to another directory.
             raise OSError

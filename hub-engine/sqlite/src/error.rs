@@ -1,4 +1,4 @@
-//! Why a file cannot be used, and what to do about it.
+//! Errors about the file of a store, with what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -6,28 +6,28 @@ use hub_engine::store::StoreError;
 
 use super::log_path::log_path;
 
-/// A cause of another kind.
+/// An underlying error.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is wrong with the file of a store.
+/// An error about the file of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteError {
     /// The file is damaged.
     #[error(
-        "the store {} is damaged, and nothing can be kept in it: stop the dispatcher, put a back-up of the file in its \
-         place (docs/operations.md), and start the dispatcher again", path.display()
+        "the store {} is damaged and cannot be written: stop the dispatcher, replace the file by a back-up \
+         (docs/operations.md), and start the dispatcher again", path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// The underlying error.
         source: Cause,
     },
-    /// SQLite's log beside the file is damaged.
+    /// The WAL file of SQLite is damaged.
     #[error(
         "{} is damaged, and the store {} cannot be used with it: copy both files elsewhere, end other programs that have \
-         the store open (such as the sqlite3 shell or a back-up), and start the dispatcher again, which reads the log as \
-         far as it is whole. If that fails, put a back-up of the store in the place of both (docs/operations.md)",
+         the store open (such as the sqlite3 shell or a back-up), and start the dispatcher again, which reads the intact \
+         part of the log. If that fails, replace both files by a back-up of the store (docs/operations.md)",
         log.display(), path.display()
     )]
     DamagedLog {
@@ -35,31 +35,31 @@ pub enum SqliteError {
         path: PathBuf,
         /// Its log.
         log: PathBuf,
-        /// What was found.
+        /// The underlying error.
         source: Cause,
     },
-    /// The file that is open is not the one at its path any more.
+    /// The open file was deleted or replaced.
     #[error(
-        "{} was deleted or replaced while the dispatcher uses it: nothing is kept until the file that was opened is there \
-         again; to go on with what is there now, restart the dispatcher", _0.display()
+        "{} was deleted or replaced while the dispatcher uses it: nothing is stored until the original file is restored; \
+         to continue with the current file, restart the dispatcher", _0.display()
     )]
     Replaced(PathBuf),
     /// Another process has the file open.
     #[error(
-        "the store {} is in use by another dispatcher (process {holder}): stop that one, or use another file", path.display()
+        "the store {} is in use by another dispatcher (process {holder}): stop it, or use another file", path.display()
     )]
     InUse {
         /// The file.
         path: PathBuf,
-        /// The id of the process that has it, as far as known.
+        /// The id of the other process, if known.
         holder: String,
     },
-    /// The file is something else.
-    #[error("{} is no store of Hub's: use another file", _0.display())]
+    /// The file is not a store.
+    #[error("{} is not a store of Hub: use another file", _0.display())]
     NotAStore(PathBuf),
     /// The file was written by a newer Hub.
     #[error(
-        "the store {} is of version {version}, this program knows versions up to {known}: use the newer Hub, or a copy \
+        "the store {} has version {version}, this program supports versions up to {known}: use the newer Hub, or a copy \
          of the store from before the upgrade", path.display()
     )]
     Newer {
@@ -67,18 +67,18 @@ pub enum SqliteError {
         path: PathBuf,
         /// Its version.
         version: i64,
-        /// The newest that this program knows.
+        /// The newest version that this program supports.
         known: i64,
     },
 }
 
 impl SqliteError {
-    /// The log beside the store at `path` is damaged.
+    /// The WAL file of the store at `path` is damaged.
     pub(super) fn damaged_log(path: &Path, found: impl Into<Cause>) -> Self {
         Self::DamagedLog { path: path.to_owned(), log: log_path(path), source: found.into() }
     }
 
-    /// What is wrong with the file, if that is why the store fails.
+    /// The error about the file, if that is the cause of the store's error.
     #[must_use]
     pub fn of(error: &StoreError) -> Option<&Self> {
         match error {

@@ -1,15 +1,15 @@
-//! Warns of places in which a store gets damaged.
+//! Warns about locations in which a store may be damaged.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::statfs::statfs;
 
-/// Network file systems, by the number that the system has for them. Between two machines SQLite's log cannot be shared, and a
-/// server that was cut off may lose or reorder writes that were synced.
+/// Network file systems and their numbers in the system. SQLite's WAL file cannot be shared between machines, and a
+/// disconnected server may lose or reorder synced writes.
 const NETWORK: [(i64, &str); 4] = [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB")];
 
-/// Says in the log where the store is on a network file system.
+/// Logs a warning if the store is on a network file system.
 pub(super) fn warn_of_network(path: &Path) {
     let Some(found) = statfs(path).ok().and_then(|system| network(system.filesystem_type().0)) else {
         return;
@@ -20,19 +20,20 @@ pub(super) fn warn_of_network(path: &Path) {
     );
 }
 
-/// Says in the log where the store has further names: under another one SQLite has another log, and a second dispatcher another lock.
+/// Logs a warning if the store has several hard links. Under another name SQLite has another WAL file, and a second
+/// dispatcher another lock.
 pub(super) fn warn_of_hard_links(path: &Path) {
     let names = std::fs::metadata(path).map_or(1, |metadata| metadata.nlink());
     if names > 1 {
         tracing::warn!(
-            "the store {} has {names} names (hard links): opened under two of them it is damaged. Remove the others; a symbolic \
-             link does no harm",
+            "the store {} has {names} names (hard links). Opening it under two of them damages it. Remove the others; symbolic \
+             links are safe",
             path.display()
         );
     }
 }
 
-/// The name of a network file system; numbers come with and without their sign.
+/// The name of a network file system. Numbers may be sign-extended.
 fn network(number: i64) -> Option<&'static str> {
     NETWORK.iter().find(|(known, _)| *known == number & 0xffff_ffff).map(|(_, name)| *name)
 }

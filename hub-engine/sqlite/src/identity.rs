@@ -1,7 +1,6 @@
-//! Notices that the store's files were deleted or replaced while they are open.
+//! Detects that the files of the store were deleted or replaced while they are open.
 //!
-//! The system lets a process write on into a file that has no name any more, and everything that is written there is
-//! lost when the process ends.
+//! A process can continue to write to a deleted file, and everything written to it is lost when the process ends.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,17 +11,17 @@ use super::error::SqliteError;
 use super::log_path::log_path;
 use hub_engine::store::StoreError;
 
-/// Which file it is, wherever it is moved to: device and number.
+/// The identity of a file, independent of its path: device and inode.
 type FileId = (u64, u64);
 
-/// The files that were opened: the store and SQLite's log beside it.
+/// The open files: the store and its WAL file.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     files: Arc<[(PathBuf, FileId)]>,
 }
 
 impl Identity {
-    /// Notes which files are at `path`. Called while they are open.
+    /// Records the files at `path`. Must be called while they are open.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mut files = vec![(path.to_owned(), file_id(path)?)];
         let log = log_path(path);
@@ -32,8 +31,10 @@ impl Identity {
         Ok(Self { files: files.into() })
     }
 
+    /// Checks that the files were not replaced.
+    ///
     /// # Errors
-    /// `Replaced` where one of the files is not where it was opened, or another one is there.
+    /// `Replaced` if a file was moved, deleted or replaced.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.files.iter().find(|(path, id)| file_id(path).ok() != Some(*id)) {
             Some((path, _)) => Err(SqliteError::Replaced(path.clone()).into()),
@@ -41,7 +42,7 @@ impl Identity {
         }
     }
 
-    /// The same for the store alone: its log comes and goes with the connections.
+    /// Checks only the store, because its WAL file is created and removed with the connections.
     pub(super) fn check_store(&self) -> Result<(), StoreError> {
         Self { files: self.files[..1].into() }.check()
     }

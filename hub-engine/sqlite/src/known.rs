@@ -1,7 +1,7 @@
-//! Which jobs the file may have, known without looking into it.
+//! An index in memory of the jobs that the file may contain.
 //!
-//! Before a job is let in the store is asked for another of its family or key, and nearly always there is none. So the
-//! families and keys of the file are kept in memory too: a dozen bytes and a few for each, and only up to a number.
+//! Before a job is accepted, the store is searched for a job with the same family or key, and nearly always there is
+//! none. So the families and keys are also kept in memory, with some twenty bytes each, up to a maximum number.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,35 +10,35 @@ use hub_core::id::Family;
 use hub_engine::store::{Folded, Write};
 use rusqlite::Connection;
 
-/// Files with more jobs are looked into.
-const MOST: usize = 1_000_000;
+/// Maximum number of jobs in the index. Larger files are always searched.
+const MAXIMUM_JOBS: usize = 1_000_000;
 
-/// What may be in the file. Clones are the same.
+/// The jobs that may be in the file. Clones share the index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known(Arc<Mutex<Entries>>);
 
-/// A job that was taken out of the file.
+/// A job that was removed from the file.
 #[derive(Debug)]
 pub(super) struct Gone {
     pub(super) family: Family,
     pub(super) key: Option<Box<str>>,
-    /// The same batch has added a job of the family again.
+    /// Whether the same batch has added a job of the family again.
     pub(super) has_returned: bool,
-    /// Where it was, if tasks of it are still to be deleted.
+    /// Its serial, if some of its tasks still have to be deleted.
     pub(super) left: Option<i64>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     families: HashSet<Family>,
-    /// How often each key was added and not taken out: at least as often as the file has it.
+    /// Number of additions minus removals of each key, at least the number in the file.
     keys: HashMap<Box<str>, u32>,
-    /// There were too many, and nothing is known.
-    overflown: bool,
+    /// Whether there were too many jobs, so that the index is empty.
+    overflowed: bool,
 }
 
 impl Known {
-    /// What this file has.
+    /// Builds the index of a file.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let known = Self::default();
         let mut statement = connection.prepare("SELECT family, key FROM jobs")?;
@@ -51,7 +51,7 @@ impl Known {
         Ok(known)
     }
 
-    /// These writes are about to be carried out. The writer calls this, so the order is the same.
+    /// Adds the jobs of these writes. The writer calls this before it executes them, in the same order.
     pub(super) fn note(&self, writes: &[Folded<'_>]) {
         let mut entries = self.entries();
         for folded in writes {
@@ -61,7 +61,7 @@ impl Known {
         }
     }
 
-    /// These jobs are gone.
+    /// Removes these jobs.
     pub(super) fn forget(&self, jobs: impl IntoIterator<Item = Gone>) {
         let mut entries = self.entries();
         for Gone { family, key, has_returned, .. } in jobs {
@@ -77,16 +77,16 @@ impl Known {
         }
     }
 
-    /// Whether a job of this family may be there.
+    /// Whether the file may contain a job of this family.
     pub(super) fn may_have_family(&self, family: Family) -> bool {
         let entries = self.entries();
-        entries.overflown || entries.families.contains(&family)
+        entries.overflowed || entries.families.contains(&family)
     }
 
-    /// Whether a job with this key may be there.
+    /// Whether the file may contain a job with this key.
     pub(super) fn may_have_key(&self, key: &str) -> bool {
         let entries = self.entries();
-        entries.overflown || entries.keys.contains_key(key)
+        entries.overflowed || entries.keys.contains_key(key)
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -96,17 +96,17 @@ impl Known {
 
 impl Entries {
     fn add(&mut self, family: Family, key: Option<&str>) {
-        if self.overflown {
+        if self.overflowed {
             return;
         }
         self.families.insert(family);
         if let Some(key) = key {
             *self.keys.entry(key.into()).or_default() += 1;
         }
-        if self.families.len().max(self.keys.len()) > MOST {
+        if self.families.len().max(self.keys.len()) > MAXIMUM_JOBS {
             self.families = HashSet::new();
             self.keys = HashMap::new();
-            self.overflown = true;
+            self.overflowed = true;
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_there_is_not_denied() {
+    fn existing_jobs_are_found() {
         let known = Known::default();
         known.entries().add(family(1), Some("k"));
         known.entries().add(family(2), Some("k"));
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_nothing_is_said() {
+    fn an_overflowed_index_excludes_nothing() {
         let known = Known::default();
         let mut entries = known.entries();
-        for number in 0..=MOST as u32 {
+        for number in 0..=MAXIMUM_JOBS as u32 {
             let mut bytes = [0; 12];
             bytes[..4].copy_from_slice(&number.to_be_bytes());
             entries.add(Family::from_bytes(bytes), None);

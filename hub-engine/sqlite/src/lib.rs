@@ -1,9 +1,9 @@
-//! The store in one SQLite file, in the journal mode WAL with `synchronous=FULL`: what was committed is there
-//! after a crash of the process and of the machine.
+//! The store in one SQLite file, in the journal mode WAL with `synchronous=FULL`. Committed changes survive a crash of
+//! the process and of the machine.
 //!
-//! One thread writes. What waits for it is one transaction for each batch, and the dispatcher's batches grow
-//! while it syncs. Readers have connections of their own and see the last commit. The form of the file is
-//! `schema.sql`; docs/store.md explains it to users of the `sqlite3` shell.
+//! One thread writes, with one transaction for each batch, and the dispatcher's batches grow while it syncs. Readers
+//! have separate connections and see the last commit. The schema is `schema.sql`; docs/store.md explains it to users of
+//! the `sqlite3` shell.
 
 mod error;
 mod failure;

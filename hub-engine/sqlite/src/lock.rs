@@ -1,7 +1,7 @@
-//! One dispatcher for one file.
+//! The lock that allows one dispatcher per file.
 //!
-//! A file beside the store is locked as long as the store is open; the system takes the lock back when the
-//! process ends, however it does. The store's own file is not locked, so that the `sqlite3` shell can read it.
+//! A separate lock file is locked as long as the store is open. The system releases the lock when the process ends in
+//! any way. The store itself is not locked, so that the `sqlite3` shell can read it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Only to say who it is.
+                // Only for the error message.
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim().to_owned();
                 return Err(SqliteError::InUse { path: path.to_owned(), holder }.into());

@@ -1,9 +1,9 @@
-//! Notices that SQLite's log beside the store is damaged, before SQLite reads it.
+//! Detects a damaged log (SQLite's WAL file) before SQLite reads it.
 //!
-//! SQLite reads its log up to the first frame that is not whole, takes the rest for a transaction that a crash has cut off, and
-//! overwrites it. But a crash cuts off one transaction at most: each is synced before the next one begins. Where more
-//! commits stand behind the readable part, the log was damaged afterwards. It is copied before SQLite touches it.
-//! The form of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
+//! SQLite reads its log up to the first invalid frame, assumes that the rest is a transaction interrupted by a crash,
+//! and overwrites it. But a crash interrupts at most one transaction, because each is synced before the next one
+//! begins. So if there are more commits after the readable part, the log was damaged later. It is copied before SQLite
+//! modifies it. The format of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,32 +16,33 @@ use super::failure::failed;
 use super::log_path::{LOG_BYTES, beside, log_path};
 use hub_engine::store::StoreError;
 
-/// Length of the log's head, in bytes.
+/// Size of the log's header in bytes.
 const HEAD: usize = 32;
-/// Length of a frame's head, in bytes.
+/// Size of a frame's header in bytes.
 const FRAME_HEAD: usize = 24;
-/// Length of a page where the log's head does not say, in bytes.
+/// Default size of a page in bytes, if the log's header is invalid.
 const DEFAULT_PAGE: usize = 4096;
-/// Maximum length of a page, in bytes.
-const LARGEST_PAGE: usize = 65_536;
-/// What a log begins with; the last bit says in which order of bytes its sums are computed.
+/// Maximum size of a page in bytes.
+const MAX_PAGE: usize = 65_536;
+/// The magic number of a log. The last bit is the byte order of its checksums.
 const MAGIC: u32 = 0x377f_0682;
 
-/// What a log has behind the part that SQLite reads.
+/// The damage of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Damage {
-    /// Length of the readable part, in bytes.
+    /// Size of the readable part in bytes.
     pub(super) readable: usize,
-    /// Number of commits behind it.
+    /// Number of commits after the readable part.
     pub(super) commits: usize,
 }
 
-/// Whether an error has shown that the files may be damaged: then the log must not be folded into the store. Clones are the same.
+/// Whether an error has shown that the files may be damaged. Then the log must not be checkpointed. Clones share the
+/// flag.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doubt(Arc<AtomicBool>);
 
 impl Doubt {
-    /// This went wrong.
+    /// Records an error.
     pub(super) fn note(&self, error: &StoreError) {
         if error.is_final() {
             self.0.store(true, Ordering::Relaxed);
@@ -53,29 +54,29 @@ impl Doubt {
     }
 }
 
-/// Length of the log of this store, in bytes.
+/// Size of the log of this store in bytes.
 pub(super) fn length(path: &Path) -> u64 {
     std::fs::metadata(log_path(path)).map_or(0, |metadata| metadata.len())
 }
 
-/// Whether SQLite itself may have made a log so short, in bytes: it begins a large one anew, and cuts it off at the limit that it
-/// was given, or behind the first transaction where that goes beyond the limit.
+/// Whether SQLite itself may have truncated a log to this length in bytes. When SQLite restarts a large log, it
+/// truncates it to the configured limit, or to the end of the first transaction if that exceeds the limit.
 pub(super) fn is_own_cut(length: u64) -> bool {
     let limit = u64::from(LOG_BYTES);
     length == limit || length > limit && (length - HEAD as u64).is_multiple_of((FRAME_HEAD + DEFAULT_PAGE) as u64)
 }
 
-/// Whether the log of this store has nothing where it was cut off, and something behind that.
+/// Whether the log of this store has a hole at the place where it was truncated.
 pub(super) fn has_hole(path: &Path, cut_at: u64) -> bool {
     let mut found = [0; FRAME_HEAD];
     let read = File::open(log_path(path)).and_then(|file| file.read_exact_at(&mut found, cut_at));
     read.is_ok() && found == [0; FRAME_HEAD]
 }
 
-/// Whether the log of this store is damaged. Then a copy of it is kept, and the log of the dispatcher says where.
+/// Whether the log of this store is damaged. If so, it is copied, and the dispatcher logs the path of the copy.
 ///
 /// # Errors
-/// Where it cannot be read or copied: it is not touched before it is copied.
+/// If it cannot be read or copied. It is not modified before it is copied.
 pub(super) fn is_damaged(path: &Path) -> Result<bool, StoreError> {
     let log = log_path(path);
     let found = match File::open(&log) {
@@ -87,14 +88,14 @@ pub(super) fn is_damaged(path: &Path) -> Result<bool, StoreError> {
     let copy = keep(&log).map_err(failed("copy the damaged log beside the store"))?;
     tracing::error!(
         "{} is damaged from byte {readable} on: the last {commits} commits in it cannot be read, so jobs and results are \
-         missing in the store. The log is copied to {}. Submit the missing jobs again",
+         missing in the store. The log was copied to {}. Submit the missing jobs again",
         log.display(),
         copy.display()
     );
     Ok(true)
 }
 
-/// Makes a copy under the first name that is free, unless there is one already.
+/// Copies the log to the first free name, unless there is a copy already.
 fn keep(log: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     let copy = loop {
@@ -107,7 +108,7 @@ fn keep(log: &Path) -> io::Result<PathBuf> {
         }
         number += 1;
     };
-    // It has this name when it is whole: the disk may be full.
+    // The copy is renamed when it is complete, because the disk may be full.
     let part = beside(log, ".damaged-part");
     let write = || {
         let mut file = File::create(&part)?;
@@ -116,14 +117,14 @@ fn keep(log: &Path) -> io::Result<PathBuf> {
         std::fs::rename(&part, &copy)
     };
     if let Err(error) = write() {
-        // What cannot be removed is overwritten by the next start.
+        // If it cannot be removed, the next start overwrites it.
         let _ = std::fs::remove_file(&part);
         return Err(error);
     }
     Ok(copy)
 }
 
-/// Whether two files hold the same.
+/// Whether two files have the same contents.
 fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     let (mut one, mut other) = (BufReader::new(File::open(one)?), BufReader::new(File::open(other)?));
     loop {
@@ -137,7 +138,7 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     }
 }
 
-/// What of this log cannot be read, if it was damaged.
+/// The damage of this log, if any.
 fn inspect(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut head = [0; HEAD];
     if !fill(&mut log, &mut head)? {
@@ -146,9 +147,9 @@ fn inspect(mut log: impl Read) -> io::Result<Option<Damage>> {
     let big_endian = number(&head, 0) & 1 == 1;
     let mut sum = add_to_sum([0, 0], &head[..24], big_endian);
     let head_is_whole = number(&head, 0) | 1 == MAGIC | 1 && sum == [number(&head, 24), number(&head, 28)];
-    let page = if head_is_whole { (number(&head, 8) as usize).min(LARGEST_PAGE) } else { DEFAULT_PAGE };
-    // Frames with other marks are left from before the log was begun anew.
-    let mut marks = head_is_whole.then(|| [number(&head, 16), number(&head, 20)]);
+    let page = if head_is_whole { (number(&head, 8) as usize).min(MAX_PAGE) } else { DEFAULT_PAGE };
+    // Frames with other salts are left from before the last restart of the log.
+    let mut salts = head_is_whole.then(|| [number(&head, 16), number(&head, 20)]);
     let mut frame = vec![0; FRAME_HEAD + page];
     let (mut is_whole, mut at, mut commits) = (head_is_whole, HEAD, 0);
     let mut readable = if head_is_whole { HEAD } else { 0 };
@@ -156,7 +157,7 @@ fn inspect(mut log: impl Read) -> io::Result<Option<Damage>> {
         at += frame.len();
         let found = [number(&frame, 8), number(&frame, 12)];
         let ends_a_commit = number(&frame, 0) > 0 && number(&frame, 4) > 0;
-        let is_of_log = if ends_a_commit { *marks.get_or_insert(found) == found } else { marks == Some(found) };
+        let is_of_log = if ends_a_commit { *salts.get_or_insert(found) == found } else { salts == Some(found) };
         sum = add_to_sum(add_to_sum(sum, &frame[..8], big_endian), &frame[FRAME_HEAD..], big_endian);
         is_whole &= is_of_log && sum == [number(&frame, 16), number(&frame, 20)];
         match (ends_a_commit && is_of_log, is_whole) {
@@ -169,7 +170,7 @@ fn inspect(mut log: impl Read) -> io::Result<Option<Damage>> {
     Ok((commits > cut_off_by_a_crash).then_some(Damage { readable, commits }))
 }
 
-/// Fills the buffer. `false`: there is less than that.
+/// Fills the buffer. Returns whether there were enough bytes.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match from.read_exact(buffer) {
         Ok(()) => Ok(true),
@@ -178,7 +179,7 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// The sum of the log's form, over `bytes` too.
+/// Continues the log's checksum over `bytes`.
 fn add_to_sum([mut first, mut second]: [u32; 2], bytes: &[u8], big_endian: bool) -> [u32; 2] {
     let word = |at: &[u8]| if big_endian { number(at, 0) } else { number(at, 0).swap_bytes() };
     for pair in bytes.chunks_exact(8) {
@@ -188,7 +189,7 @@ fn add_to_sum([mut first, mut second]: [u32; 2], bytes: &[u8], big_endian: bool)
     [first, second]
 }
 
-/// The four bytes at this place.
+/// The number in the four bytes at this place.
 fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
@@ -216,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_cuts_off_is_no_damage() {
+    fn a_truncation_by_a_crash_is_not_damage() {
         let log = log_of(5);
         for length in (0..=log.len()).step_by(7) {
             assert_eq!(found(&log[..length]), None, "{length} bytes");
         }
-        // Its last transaction, written in no order.
+        // The last transaction was written out of order.
         let mut torn = log.clone();
         let at = torn.len() - 1;
         torn[at] ^= 1;
@@ -230,9 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_fails_leaves_nothing() {
+    fn a_failed_copy_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        // It can be opened, and not read.
+        // A directory can be opened, but not read.
         let log = directory.path().join("some.db-wal");
         std::fs::create_dir(&log).unwrap();
         keep(&log).unwrap_err();
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_cuts_its_log_off_at_the_limit_or_behind_a_frame() {
+    fn truncations_by_sqlite_end_at_the_limit_or_after_a_frame() {
         let limit = u64::from(LOG_BYTES);
         let frame = (FRAME_HEAD + DEFAULT_PAGE) as u64;
         let behind = HEAD as u64 + (limit / frame + 1) * frame;
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_behind_a_damaged_frame_are_counted() {
+    fn commits_after_a_damaged_frame_are_counted() {
         let log = log_of(5);
         let frame = FRAME_HEAD + DEFAULT_PAGE;
         let frames = (log.len() - HEAD) / frame;
@@ -266,7 +267,7 @@ mod tests {
         let mut headless = log;
         headless[5] ^= 1;
         assert_eq!(found(&headless), Some(Damage { readable: 0, commits: 5 }));
-        // Cut off while it was in use: what was written behind that follows a hole.
+        // Truncated while it was in use: later writes follow a hole.
         headless[..HEAD + (frames - 2) * frame].fill(0);
         assert_eq!(found(&headless), Some(Damage { readable: 0, commits: 2 }));
     }

@@ -1,4 +1,4 @@
-//! What readers do, each with a connection beside the writer's.
+//! The queries of readers.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::rows::{
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part};
 
-/// Every job that has not ended, oldest first.
+/// All jobs that have not ended, oldest first.
 pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<JobSnapshot>> {
     let connection = connection.transaction()?;
     let mut jobs = connection.prepare(&format!(
@@ -33,9 +33,9 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
     Ok(found)
 }
 
-/// The job of this id.
+/// The job with this id.
 pub(super) fn by_id(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSnapshot>> {
-    // One transaction: the job and its tasks as of the same moment.
+    // One transaction, so that the job and its tasks are consistent.
     let transaction = connection.transaction()?;
     let found = head(&transaction, "id = ?1", [id.to_string()])?;
     found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
@@ -60,7 +60,7 @@ pub(super) fn page(
 ) -> rusqlite::Result<JobPage> {
     let mut conditions = vec!["serial < ?".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
-    // Each one once: the number of variables in a statement is limited.
+    // Without duplicates, because the number of variables in a statement is limited.
     let statuses: BTreeSet<String> = filter.status.iter().map(|status| job_word(*status)).collect();
     if !statuses.is_empty() {
         conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
@@ -78,7 +78,7 @@ pub(super) fn page(
         conditions.push("submitted_at < ?".to_owned());
         values.push(Box::new(millis(until)));
     }
-    // One more than wanted tells whether there is another page.
+    // One more than the limit shows whether there is another page.
     values.push(Box::new(i64::try_from(limit + 1).unwrap_or(i64::MAX)));
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {SUMMARY_COLUMNS} FROM jobs WHERE {} ORDER BY serial DESC LIMIT ?",
@@ -92,14 +92,14 @@ pub(super) fn page(
     Ok(JobPage { jobs: found.into_iter().map(|(_, summary)| summary).collect(), next })
 }
 
-/// The line of this job in a listing.
+/// The summary of this job.
 pub(super) fn summary(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSummary>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {SUMMARY_COLUMNS} FROM jobs WHERE id = ?1"))?;
     statement.query_row([id.to_string()], |row| Ok(read_summary(row)?.1)).optional()
 }
 
-/// About how many bytes this job takes in memory, with or without values of its tasks. Lengths are in the rows' heads: no
-/// value is read for them.
+/// The approximate memory of this job in bytes, with or without the values of its tasks. The lengths are stored in the
+/// headers of the rows, so no value is read.
 pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusqlite::Result<Option<usize>> {
     let columns: &[&str] = if data { &["msg", "data", "log", "error"] } else { &["msg"] };
     let lengths: Vec<String> = columns.iter().map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
@@ -113,7 +113,7 @@ pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusq
     Ok(weight.map(|weight| usize::try_from(weight).unwrap_or(usize::MAX)))
 }
 
-/// Some tasks of this job, and with their values those of the tasks before them.
+/// Selected tasks of this job. If values are read, also the tasks that they depend on.
 pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusqlite::Result<Option<JobPart>> {
     let transaction = connection.transaction()?;
     let Some((serial, mut job)) = head(&transaction, "id = ?1", [id.to_string()])? else { return Ok(None) };
@@ -143,7 +143,7 @@ pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusql
     Ok(Some(JobPart { job, end }))
 }
 
-/// Where a job is, and the job without its tasks' states.
+/// The serial of a job, and the job without the states of its tasks.
 fn head(connection: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<(i64, JobSnapshot)>> {
     connection
         .prepare_cached(&format!(
@@ -163,7 +163,7 @@ fn with_tasks(connection: &Connection, serial: i64, mut job: JobSnapshot) -> rus
     Ok(job)
 }
 
-/// Puts tasks where they belong in their job.
+/// Sets the states of tasks in a job.
 fn take_in(job: &mut JobSnapshot, mut rows: Rows<'_>) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let (index, state) = read_task(row)?;

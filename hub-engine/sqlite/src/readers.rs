@@ -1,7 +1,7 @@
-//! Connections that read beside the writer.
+//! Connections for reading.
 //!
-//! They are closed before the writer's: SQLite folds its log into the file when the last connection is closed, and one
-//! that only reads cannot do that.
+//! They are closed before the writer's connection: SQLite checkpoints its log when the last connection is closed, and a
+//! read-only connection cannot do that.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use super::log::Doubt;
 use super::schema;
 use hub_engine::store::StoreError;
 
-/// Idle readers, and how many are at work. Clones are the same.
+/// The pool of read connections. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
     path: Arc<Path>,
@@ -32,12 +32,12 @@ struct Pool {
 }
 
 impl Readers {
-    /// Readers of this file.
+    /// Creates a pool for this file.
     pub(super) fn new(path: Arc<Path>, identity: Identity, doubt: Doubt) -> Self {
         Self { path, identity, doubt, pool: Arc::default() }
     }
 
-    /// Reads something on a thread of its own.
+    /// Executes a query on a blocking thread.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -80,28 +80,28 @@ impl Readers {
         Ok((pool.idle.pop(), Busy(self)))
     }
 
-    /// Lets nothing more be read, and waits until what is being read has been read, or `limit` is over.
+    /// Refuses further queries, and waits for running ones, at most for `limit`.
     pub(super) fn close(&self, limit: Duration) {
         let mut pool = self.pool();
         pool.closed = true;
         pool.idle.clear();
         let waited = self.pool.1.wait_timeout_while(pool, limit, |pool| pool.busy > 0);
         if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            tracing::warn!("the store is closed while it is being read: its log is folded into it at the next start");
+            tracing::warn!("the store is closed while it is being read: its log is checkpointed at the next start");
         }
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        // Nothing panics under this lock.
+        // No code panics while holding this lock.
         self.pool.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A reader at work, until this is dropped.
+/// A busy connection, until this is dropped.
 struct Busy<'a>(&'a Readers);
 
 impl Busy<'_> {
-    /// It has done well and can be used again.
+    /// Returns the connection to the pool.
     fn end_with(self, connection: Connection) {
         let mut pool = self.0.pool();
         if !pool.closed {

@@ -1,31 +1,31 @@
-//! Removes jobs, in steps that hold the writer for a short time each.
+//! Removes jobs in steps that each occupy the writer for a short time.
 //!
-//! A job can have a million tasks, and a task values of megabytes. One transaction takes a job out of what readers see, with as
-//! many of its tasks as the transaction may still delete. The rest is left: it is deleted in transactions of its own, when the
-//! writer has nothing else to do. `counters` has a row for each such job, so that the next start goes on with it.
+//! A job can have a million tasks, and a task can have values of megabytes. One transaction removes the job for
+//! readers, and deletes tasks within its budget. The other tasks are deleted in later transactions, when the writer is
+//! idle. `counters` has a row for each such job, so that the next start continues.
 
 use hub_core::id::Family;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::known::Gone;
 
-/// How the rows in `counters` are named that say what is left.
+/// Prefix of the names of these rows in `counters`.
 const LEFT: &str = "removed job";
 /// Maximum number of tasks that one transaction deletes.
-const ROWS: u32 = 10_000;
-/// Maximum size of their values in bytes; the last one may go beyond it.
-const BYTES: u64 = 32 * 1024 * 1024;
+const MAXIMUM_ROWS: u32 = 10_000;
+/// Maximum size of their values in bytes. The last task may exceed it.
+const MAXIMUM_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What one transaction may still delete.
+/// The remaining budget of deletions of one transaction.
 #[derive(Debug)]
-pub(super) struct Effort {
+pub(super) struct DeletionBudget {
     rows: u32,
     bytes: u64,
 }
 
-impl Effort {
+impl DeletionBudget {
     pub(super) const fn new() -> Self {
-        Self { rows: ROWS, bytes: BYTES }
+        Self { rows: MAXIMUM_ROWS, bytes: MAXIMUM_BYTES }
     }
 
     pub(super) const fn is_spent(&self) -> bool {
@@ -33,11 +33,11 @@ impl Effort {
     }
 }
 
-/// Takes out a job, with its tasks as far as the effort lasts.
+/// Removes a job, with its tasks within the budget.
 pub(super) fn remove(
     transaction: &Transaction<'_>,
     serial: i64,
-    effort: &mut Effort,
+    budget: &mut DeletionBudget,
 ) -> rusqlite::Result<Option<Gone>> {
     transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
     let gone = |row: &Row<'_>| {
@@ -49,7 +49,7 @@ pub(super) fn remove(
         .query_row([serial], gone)
         .optional()?;
     let Some(mut gone) = gone else { return Ok(None) };
-    if !delete_tasks(transaction, serial, effort)? {
+    if !delete_tasks(transaction, serial, budget)? {
         transaction
             .prepare_cached("INSERT INTO counters (name, value) VALUES (?1, ?2)")?
             .execute((name(serial), serial))?;
@@ -58,10 +58,10 @@ pub(super) fn remove(
     Ok(Some(gone))
 }
 
-/// Deletes tasks of a removed job. Returns whether that were all.
+/// Deletes remaining tasks of a removed job. Returns whether all are deleted.
 pub(super) fn delete_left(connection: &mut Connection, serial: i64) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
-    let is_done = delete_tasks(&transaction, serial, &mut Effort::new())?;
+    let is_done = delete_tasks(&transaction, serial, &mut DeletionBudget::new())?;
     if is_done {
         transaction.prepare_cached("DELETE FROM counters WHERE name = ?1")?.execute([name(serial)])?;
     }
@@ -69,7 +69,7 @@ pub(super) fn delete_left(connection: &mut Connection, serial: i64) -> rusqlite:
     Ok(is_done)
 }
 
-/// The removed jobs of which tasks are left.
+/// The removed jobs with remaining tasks.
 pub(super) fn left(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = connection.prepare("SELECT value FROM counters WHERE name LIKE ?1 || ' %' ORDER BY value")?;
     statement.query_map([LEFT], |row| row.get(0))?.collect()
@@ -79,8 +79,8 @@ fn name(serial: i64) -> String {
     format!("{LEFT} {serial}")
 }
 
-fn delete_tasks(transaction: &Transaction<'_>, serial: i64, effort: &mut Effort) -> rusqlite::Result<bool> {
-    // Lengths are in the rows' heads: no value is read for them.
+fn delete_tasks(transaction: &Transaction<'_>, serial: i64, budget: &mut DeletionBudget) -> rusqlite::Result<bool> {
+    // The lengths are stored in the headers of the rows, so no value is read.
     let mut statement = transaction.prepare_cached(
         "SELECT position, coalesce(octet_length(data), 0) + coalesce(octet_length(log), 0)
              + coalesce(octet_length(error), 0) + coalesce(octet_length(msg), 0)
@@ -89,13 +89,13 @@ fn delete_tasks(transaction: &Transaction<'_>, serial: i64, effort: &mut Effort)
     let (mut rows, mut last) = (statement.query([serial])?, None);
     let mut is_done = true;
     while let Some(row) = rows.next()? {
-        if effort.is_spent() {
+        if budget.is_spent() {
             is_done = false;
             break;
         }
         last = Some(row.get::<_, u32>(0)?);
-        effort.rows -= 1;
-        effort.bytes = effort.bytes.saturating_sub(row.get::<_, i64>(1)?.unsigned_abs());
+        budget.rows -= 1;
+        budget.bytes = budget.bytes.saturating_sub(row.get::<_, i64>(1)?.unsigned_abs());
     }
     if let Some(last) = last {
         transaction.prepare_cached("DELETE FROM tasks WHERE job = ?1 AND position <= ?2")?.execute((serial, last))?;

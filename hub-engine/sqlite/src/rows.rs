@@ -1,4 +1,4 @@
-//! Rows and what they stand for.
+//! Conversion between rows and states.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
 
-/// The columns of [`Head::read`], in its order.
+/// The columns of [`Head::read`], in order.
 pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
      jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg";
-/// The column behind [`JOB_COLUMNS`].
+/// The column after [`JOB_COLUMNS`].
 pub(super) const DOCUMENT: usize = 10;
-/// The columns of [`read_task`], in its order.
+/// The columns of [`read_task`], in order.
 pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data";
-/// The same without values, which may be large.
+/// [`TASK_COLUMNS`] without values, which may be large.
 pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, issue, incarnation, confirmed, launched, deaths, \
      worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL";
 
-/// What [`write_task`] fills in. (The columns are those of [`TASK_COLUMNS`].)
+/// The statement of [`write_task`], with the columns of [`TASK_COLUMNS`].
 pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, issue, incarnation, confirmed, launched, \
      deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
-/// A job's row.
+/// The row of a job.
 pub(super) struct Head {
     pub(super) serial: i64,
     pub(super) id: JobId,
@@ -50,11 +50,11 @@ impl Head {
         })
     }
 
-    /// The whole job, all of whose tasks are still as they were submitted.
+    /// The complete job, with all tasks in the initial state.
     pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
-        // It was within the limits when it was let in, and they may have changed since.
+        // The job was within the limits when it was accepted, but the limits may have changed.
         let unlimited =
-            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::DEEPEST, ..Limits::default() };
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
         let job = Job::parse(document, &unlimited).map_err(|problems| {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
@@ -64,7 +64,7 @@ impl Head {
     }
 }
 
-/// Reads a task's row: its position and state.
+/// Reads the row of a task: its position and state.
 pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
     let issue = match (row.get::<_, Option<u32>>(2)?, row.get::<_, Option<i64>>(3)?) {
         (Some(number), Some(incarnation)) => Some(Issue { number, incarnation: incarnation.cast_unsigned() }),
@@ -92,7 +92,7 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
     Ok((row.get::<_, u32>(0)? as usize, state))
 }
 
-/// Writes a task's row: `job` and [`TASK_COLUMNS`].
+/// Writes the row of a task: `job` and [`TASK_COLUMNS`].
 pub(super) fn write_task(
     statement: &mut Statement<'_>,
     serial: i64,
@@ -124,12 +124,12 @@ pub(super) fn write_task(
     statement.execute(values.as_slice())
 }
 
-/// The columns of [`read_summary`], in its order.
+/// The columns of [`read_summary`], in order.
 pub(super) const SUMMARY_COLUMNS: &str = "serial, id, name, status, tasks, \
      iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND ended_at IS NOT NULL), tasks), \
      submitted_at, ended_at, msg, failed_task, failed_msg";
 
-/// Reads a line of a listing, and where its job is.
+/// Reads the summary and the serial of a job.
 pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)> {
     let summary = JobSummary {
         id: parsed(row, 1)?,
@@ -151,7 +151,7 @@ fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstF
     Ok(found.map(|(task, msg)| Arc::new(FirstFailure { task, msg })))
 }
 
-/// A status as the file has it.
+/// A status as stored in the file.
 pub(super) fn job_word(status: JobStatus) -> String {
     status.to_string()
 }
@@ -160,7 +160,7 @@ fn task_word(status: TaskStatus) -> String {
     status.to_string()
 }
 
-/// A time as the file has it.
+/// A time as stored in the file.
 pub(super) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
@@ -174,7 +174,7 @@ fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
 }
 
 fn json(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Json>> {
-    // Written by this store from a value that was checked.
+    // This store has written it from a checked value.
     Ok(text(row, at)?.map(Json::from_checked))
 }
 

@@ -1,4 +1,4 @@
-//! The file's form: which versions there are, and how one becomes the next.
+//! Opens the file and migrates its schema.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,15 +14,15 @@ use super::log;
 use super::log_path::{LOG_BYTES, log_path};
 use hub_engine::store::StoreError;
 
-/// What every file of SQLite's begins with.
+/// The beginning of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Marks a file as one of Hub's stores: "hub1".
 const APPLICATION_ID: i32 = 0x6875_6231;
-/// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
+/// The migrations from version n to n + 1, beginning with the empty file. A released migration must not be changed.
 const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), "ALTER TABLE tasks RENAME COLUMN attempt TO issue;"];
-/// How long someone with the `sqlite3` shell may hold the file before it counts as failing.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Number of pages of 4 KiB at which the log is folded into the file.
+/// Maximum time to wait for a lock of another program, such as the `sqlite3` shell.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Number of pages of 4 KiB in the log at which it is checkpointed.
 const CHECKPOINT_PAGES: u32 = 4000;
 
 /// The version that this program writes.
@@ -30,7 +30,7 @@ const fn current_version() -> usize {
     MIGRATIONS.len()
 }
 
-/// Opens the file for the writer; creates it, or brings it to the current version.
+/// Opens the file for the writer. Creates or migrates it if necessary.
 pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
     let log_is_damaged = log::is_damaged(path)?;
     let mut connection = connect(path)?;
@@ -38,7 +38,7 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
     use_log(&connection, path)?;
     migrate(&mut connection, path)?;
     drop(connection);
-    fold_in_log(path);
+    checkpoint_log(path);
     let connection = connect(path)?;
     use_log(&connection, path)?;
     if let Some(limit) = max_bytes {
@@ -54,11 +54,12 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
     Ok(connection)
 }
 
-/// A connection that leaves the log alone when it is closed, until the writer decides otherwise: see `Writer::close`.
+/// Opens a connection that does not checkpoint the log when it is closed, unless the writer changes that: see
+/// `Writer::close`.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(failed("open the file"))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed("open the file"))?;
-    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open the file"))?;
     Ok(connection)
 }
 
@@ -71,17 +72,17 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         .map_err(|error| meaning("open the file", path, error))
 }
 
-/// Opens the file beside the writer.
+/// Opens the file for reading.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed("open the file"))?;
-    connection.busy_timeout(PATIENCE).map_err(failed("open the file"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open the file"))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
 
-/// Refuses a file that is somebody else's, or of a version that this program does not know, and one that is of no use without
-/// the damaged part of its log.
+/// Refuses a file that is not a store or has a newer version, and one that cannot be used without the damaged part of
+/// its log.
 fn check(connection: &Connection, path: &Path, log_is_damaged: bool) -> Result<(), StoreError> {
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let read = || Ok((number("application_id")?, number("user_version")?, number("schema_version")?));
@@ -108,7 +109,7 @@ fn check(connection: &Connection, path: &Path, log_is_damaged: bool) -> Result<(
     Ok(())
 }
 
-/// What was read of a damaged log may not fit to what was in the file already.
+/// Checks the pages, because the readable part of a damaged log may be inconsistent with the file.
 fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -120,14 +121,14 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Whether the file itself begins as SQLite's do.
+/// Whether the file begins like an SQLite file.
 fn is_of_sqlite(path: &Path) -> bool {
     let mut begin = [0; MAGIC.len()];
     File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && begin == *MAGIC
 }
 
-/// Why the store could not be opened, where it is whole without its log: the log was damaged while another program has it open, and
-/// SQLite relies on what it knew of the log before. Called when no connection is open.
+/// Corrects the error if the store is intact without its log. Then the log was damaged while another program has it
+/// open, and SQLite relies on that program's index of the log. Called when no connection is open.
 pub(super) fn blame_log(error: StoreError) -> StoreError {
     let StoreError::Unusable(cause) = error else { return error };
     match cause.downcast::<SqliteError>().map(|error| *error) {
@@ -146,36 +147,36 @@ fn is_whole_without_log(path: &Path) -> bool {
     Connection::open_with_flags(uri.as_str(), flags).is_ok_and(|connection| check_pages(&connection, path).is_ok())
 }
 
-/// Brings what is in the log into the file, so that the file is a store without its log, and nothing of an older log is taken
-/// for a part of this one. It is of no matter where this cannot be done now, as while the `sqlite3` shell has the store open:
-/// then SQLite would rely on what that program knows of the log, and not look at the log itself.
-fn fold_in_log(path: &Path) {
-    let fold = || {
+/// Checkpoints the log, so that the file is complete without it and frames of an older log are not mistaken for current
+/// ones. An error is harmless, for example while the `sqlite3` shell has the store open: then SQLite uses that
+/// program's index of the log.
+fn checkpoint_log(path: &Path) {
+    let checkpoint = || {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     };
-    if let Err(error) = fold() {
-        tracing::debug!(%error, "the store's log could not be folded in");
+    if let Err(error) = checkpoint() {
+        tracing::debug!(%error, "the store's log could not be checkpointed");
     }
 }
 
-/// Each version in a transaction of its own: a crash leaves the file at one of them.
+/// Executes each migration in its own transaction, so that a crash leaves the file at one of the versions.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let version: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(|error| meaning("read the file's version", path, error))?;
     let done = usize::try_from(version).unwrap_or(0);
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-        let bring = |connection: &mut Connection| {
+        let apply = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", at as i64 + 1)?;
             transaction.commit()
         };
-        bring(connection).map_err(|error| meaning("bring the file to this version's form", path, error))?;
+        apply(connection).map_err(|error| meaning("migrate the file", path, error))?;
     }
     Ok(())
 }

@@ -1,19 +1,18 @@
-//! How a store is opened.
+//! Settings of a store.
 
 use std::path::PathBuf;
 
-/// How a store is opened.
+/// Settings of a store.
 #[derive(Clone, Debug)]
 pub struct SqliteSettings {
-    /// The file. It is created where there is none; its directory must be there.
+    /// The path of the file. The file is created if necessary; its directory must exist.
     pub path: PathBuf,
-    /// How large the file may become, in bytes. A store that is full takes no further changes until
-    /// something in it is forgotten.
+    /// Maximum size of the file in bytes. A full store accepts no further changes until jobs are removed.
     pub max_bytes: Option<u64>,
 }
 
 impl SqliteSettings {
-    /// This file, without a limit of its size.
+    /// Settings for this file without a maximum size.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), max_bytes: None }

@@ -1,4 +1,4 @@
-//! The store itself: one thread that writes, and connections that read.
+//! The store: one thread that writes, and connections that read.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ use super::settings::SqliteSettings;
 use super::writer::{Order, Writer};
 use super::{filesystem, read, schema};
 
-/// How long what is being read may take to end when the store is closed.
-const READERS_END: Duration = Duration::from_secs(5);
+/// Maximum time to wait for running queries when the store is closed.
+const READERS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keeps jobs in a file. Dropping it closes the file, after what was begun is done.
+/// Stores jobs in a file. Dropping it completes operations in progress and closes the file.
 #[derive(Debug)]
 pub struct SqliteStore {
     orders: Option<mpsc::Sender<Order>>,
@@ -39,11 +39,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store, or creates it; brings a file of an older version to the current one.
+    /// Opens or creates the store, and migrates a file of an older version.
     ///
     /// # Errors
-    /// Where another process has it open, where the file is no store or one of a newer version, and where
-    /// it cannot be read or written.
+    /// If another process has the store open, the file is not a store or has a newer version, or it cannot be read or
+    /// written.
     pub fn open(settings: SqliteSettings) -> Result<Self, StoreError> {
         let settings = SqliteSettings { path: resolve(&settings.path), ..settings };
         let lock = Lock::take(&settings.path)?;
@@ -88,12 +88,12 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.readers.close(READERS_END);
+        self.readers.close(READERS_TIMEOUT);
         drop(self.orders.take());
         if let Some(writing) = self.writing.take()
             && writing.join().is_err()
         {
-            tracing::error!("the store's writer ended in a panic");
+            tracing::error!("the store's writer panicked");
         }
     }
 }
@@ -166,17 +166,18 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         let readers = self.readers.clone();
-        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_END)).await;
-        // Where the writer has gone, there is nothing to close.
+        let _ = tokio::task::spawn_blocking(move || readers.close(READERS_TIMEOUT)).await;
+        // If the writer has ended, there is nothing to close.
         let _ = self.order(Order::Close).await;
     }
 }
 
-/// Where the store is, or will be created, behind symbolic links: the files beside it are there, and one store has one lock.
+/// Resolves symbolic links to the path of the store, also if it does not exist yet. So one store has one set of files
+/// and one lock.
 fn resolve(path: &Path) -> PathBuf {
     match (std::fs::canonicalize(path), std::fs::read_link(path)) {
         (Ok(path), _) => path,
-        // Such links come to an end; a circle of them is another error.
+        // Chains of such links end; a cycle of links is another error.
         (Err(error), Ok(target)) if error.kind() == ErrorKind::NotFound => {
             resolve(&path.parent().unwrap_or(path).join(target))
         }

@@ -1,4 +1,4 @@
-//! What the writer does: one transaction for each batch.
+//! The transactions of the writer: one for each batch.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,19 +10,19 @@ use hub_engine::store::{Folded, Write};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::known::Gone;
-use super::removal::{Effort, remove};
+use super::removal::{DeletionBudget, remove};
 use super::rows::{WRITE_TASK, job_word, millis, write_task};
 
-/// How many jobs one transaction forgets at most, so that commits get their turn in between.
+/// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
 
-/// Where the rows of jobs are, as far as known: of those that have not ended.
+/// A cache of the serials of jobs that have not ended.
 pub(super) type Serials = HashMap<JobId, i64>;
 
 /// Why a batch was not committed.
 #[derive(Debug)]
 pub(super) struct CommitError {
-    /// The change at which it failed, where it was one.
+    /// The change that failed, if the error is about one.
     pub(super) change: Option<usize>,
     pub(super) source: rusqlite::Error,
 }
@@ -33,14 +33,14 @@ impl From<rusqlite::Error> for CommitError {
     }
 }
 
-/// Carries out all writes, or none. Returns the jobs that are gone by them.
+/// Executes all writes or none. Returns the removed jobs.
 pub(super) fn commit(
     connection: &mut Connection,
     serials: &mut Serials,
     writes: &[Folded<'_>],
 ) -> Result<Vec<Gone>, CommitError> {
     let transaction = connection.transaction()?;
-    let mut batch = BatchWriter { transaction, serials, gone: Vec::new(), effort: Effort::new() };
+    let mut batch = BatchWriter { transaction, serials, gone: Vec::new(), budget: DeletionBudget::new() };
     for Folded { change, write } in writes {
         batch.write(write).map_err(|source| CommitError { change: Some(*change), source })?;
     }
@@ -60,7 +60,7 @@ pub(super) fn commit(
     Ok(gone)
 }
 
-/// Notes which of the jobs that are gone were added again.
+/// Marks the removed jobs that were added again.
 fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
     if gone.is_empty() {
         return;
@@ -77,10 +77,10 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
 struct BatchWriter<'a> {
     transaction: Transaction<'a>,
     serials: &'a mut Serials,
-    /// Jobs that it takes out.
+    /// The removed jobs.
     gone: Vec<Gone>,
-    /// What it may still delete.
-    effort: Effort,
+    /// The budget of deletions.
+    budget: DeletionBudget,
 }
 
 impl BatchWriter<'_> {
@@ -88,7 +88,7 @@ impl BatchWriter<'_> {
         match *write {
             Write::RemoveJob { id } => {
                 if let Some(serial) = self.serial(id)? {
-                    self.gone.extend(remove(&self.transaction, serial, &mut self.effort)?);
+                    self.gone.extend(remove(&self.transaction, serial, &mut self.budget)?);
                     // The same id may be added again.
                     self.serials.remove(&id);
                 }
@@ -120,7 +120,7 @@ impl BatchWriter<'_> {
         Ok(())
     }
 
-    /// Where a job is.
+    /// The serial of a job.
     fn serial(&mut self, id: JobId) -> rusqlite::Result<Option<i64>> {
         if let Some(serial) = self.serials.get(&id) {
             return Ok(Some(*serial));
@@ -143,7 +143,7 @@ pub(super) fn begin_incarnation(connection: &mut Connection) -> rusqlite::Result
     )
 }
 
-/// Forgets some of the oldest finished jobs beyond `keep`; returns them, none when there are no more.
+/// Removes some of the oldest finished jobs beyond `keep`, and returns them. Empty if there are no more.
 pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusqlite::Result<Vec<Gone>> {
     let transaction = connection.transaction()?;
     let finished: i64 =
@@ -153,18 +153,18 @@ pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusql
         .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
         .query_map([doomed.cast_signed()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let (mut gone, mut effort) = (Vec::with_capacity(oldest.len()), Effort::new());
+    let (mut gone, mut budget) = (Vec::with_capacity(oldest.len()), DeletionBudget::new());
     for serial in oldest {
-        if effort.is_spent() {
+        if budget.is_spent() {
             break;
         }
-        gone.extend(remove(&transaction, serial, &mut effort)?);
+        gone.extend(remove(&transaction, serial, &mut budget)?);
     }
     transaction.commit()?;
     Ok(gone)
 }
 
-/// Adds a job as it stands after the batch; returns where it is.
+/// Adds a job in its state after the batch. Returns its serial.
 fn add(
     transaction: &Transaction<'_>,
     id: JobId,
@@ -173,7 +173,7 @@ fn add(
     state: Option<&JobState>,
 ) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
-        // Not where tasks of a removed job are left.
+        // Does not reuse a serial with remaining tasks of a removed job.
         "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
              failed_task, failed_msg)
          VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",

@@ -1,4 +1,4 @@
-//! The thread that writes: one order after the other.
+//! The thread that writes: executes one command after another.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
@@ -20,10 +20,10 @@ use super::write::{self, CommitError, Serials};
 use super::{removal, schema};
 use hub_engine::store::{Folded, StoreError, fold};
 
-/// How often the writer looks whether its files are still where they were opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval at which the writer checks that its files were not replaced.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Something for the writer to do.
+/// A command for the writer.
 pub(super) enum Order {
     Begin(oneshot::Sender<Result<u64, StoreError>>),
     Commit(Arc<Vec<Change>>, oneshot::Sender<Result<(), StoreError>>),
@@ -34,31 +34,32 @@ pub(super) enum Order {
 /// The thread that writes.
 pub(super) struct Writer {
     settings: SqliteSettings,
-    /// `None` after a failure: the next order begins with a new one.
+    /// `None` after a failure. The next command opens a new one.
     connection: Option<Connection>,
-    /// The files that were opened, and when they were looked at last.
+    /// The open files.
     identity: Identity,
     looked_at: Instant,
     serials: Serials,
     known: Known,
-    /// Removed jobs of which tasks are left.
+    /// Removed jobs with remaining tasks.
     left: VecDeque<i64>,
-    /// These could not be deleted: they are tried again when something else has been written.
+    /// Whether deleting them has failed. It is tried again after the next successful write.
     left_failed: bool,
-    /// Length of the log when it was looked at last, in bytes.
+    /// Size of the log in bytes at the last check.
     log_length: u64,
-    /// Where the log has been cut off, as when another program folds it in, or damages it. The next transaction shows which.
+    /// The place at which the log was truncated, by a checkpoint of another program or by damage. The next transaction
+    /// shows which.
     log_cut_at: Option<u64>,
-    /// Nothing is written any more: SQLite would write the damage into the store.
+    /// Whether the log is damaged. Then nothing is written, because SQLite would write the damage into the store.
     log_is_damaged: bool,
     doubt: Doubt,
 }
 
 impl Writer {
-    /// With a connection to the files of `identity`.
+    /// Creates a writer with a connection to the files of `identity`.
     ///
     /// # Errors
-    /// Where they cannot be read.
+    /// If they cannot be read.
     pub(super) fn new(
         settings: SqliteSettings,
         connection: Connection,
@@ -84,9 +85,9 @@ impl Writer {
         })
     }
 
-    /// Carries out orders until it is told to close, or no further order can come.
+    /// Executes commands until it is closed or all senders are dropped.
     pub(super) fn run(mut self, orders: &mpsc::Receiver<Order>) {
-        // The order is carried out also when its sender has gone meanwhile.
+        // A command is executed even if its sender was dropped.
         while let Ok(order) = self.next(orders) {
             match order {
                 Order::Begin(done) => {
@@ -101,7 +102,7 @@ impl Writer {
                 }
                 Order::Prune { keep, limit, done } => {
                     let prune = |connection: &mut Connection, _: &mut Serials| write::prune(connection, keep, limit);
-                    let gone = self.with("forget old jobs", prune);
+                    let gone = self.with("remove old jobs", prune);
                     let _ = done.send(self.forget(gone));
                 }
                 Order::Close(done) => {
@@ -114,22 +115,22 @@ impl Writer {
         self.close();
     }
 
-    /// Closes the file. With the last connection SQLite folds the log into it, without a look at what the log holds: a damaged one
-    /// stays as it is, for the next start.
+    /// Closes the file. When the last connection is closed, SQLite checkpoints the log without checking it. So a
+    /// damaged log is left unchanged for the next start.
     fn close(&mut self) {
         let connection = self.connection.take();
         self.look_at_log();
-        // Of a log that was cut off at its beginning SQLite takes nothing.
+        // SQLite ignores a log that was truncated at its beginning.
         if self.doubt.is_there() || self.log_cut_at.is_some_and(|at| at > 0) {
-            tracing::warn!("{} is left beside the store: it may be damaged", log_path(&self.settings.path).display());
+            tracing::warn!("{} is left unchanged: it may be damaged", log_path(&self.settings.path).display());
         } else if let Some(connection) = connection
             && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         {
-            tracing::debug!(%error, "the store's log is left beside it");
+            tracing::debug!(%error, "the store's log is not checkpointed");
         }
     }
 
-    /// The next order. Until there is one, what is left of removed jobs is deleted.
+    /// The next command. While there is none, deletes remaining tasks of removed jobs.
     fn next(&mut self, orders: &mpsc::Receiver<Order>) -> Result<Order, mpsc::RecvError> {
         while let Some(serial) = self.left.front().copied().filter(|_| !self.left_failed) {
             match orders.try_recv() {
@@ -141,7 +142,10 @@ impl Writer {
                 Ok(true) => drop(self.left.pop_front()),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "tasks of a removed job are left for now");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "failed to delete tasks of a removed job; this is tried again later"
+                    );
                     self.left_failed = true;
                 }
             }
@@ -150,7 +154,7 @@ impl Writer {
     }
 
     fn commit(&mut self, writes: &[Folded<'_>]) -> Result<Vec<Gone>, StoreError> {
-        if self.looked_at.elapsed() >= LOOK_EVERY {
+        if self.looked_at.elapsed() >= CHECK_INTERVAL {
             self.identity.check()?;
             self.looked_at = Instant::now();
         }
@@ -176,20 +180,20 @@ impl Writer {
         self.log_length = length;
     }
 
-    /// Called after a transaction: that has begun the log anew, or stands behind a hole.
+    /// Checks the log after a transaction, which has either restarted the log or follows a hole.
     ///
     /// # Errors
-    /// `DamagedLog` where it stands behind a hole. SQLite would write the hole into the store.
+    /// `DamagedLog` if the transaction follows a hole, which SQLite would write into the store.
     fn check_log(&mut self) -> Result<(), StoreError> {
         let cut_at = self.log_cut_at.take();
         self.look_at_log();
         if cut_at.is_some_and(|at| log::has_hole(&self.settings.path, at)) {
-            return Err(SqliteError::damaged_log(&self.settings.path, "it was cut off while it was in use").into());
+            return Err(SqliteError::damaged_log(&self.settings.path, "it was truncated while it was in use").into());
         }
         Ok(())
     }
 
-    /// Notes which jobs are gone; returns how many.
+    /// Records the removed jobs. Returns their number.
     fn forget(&mut self, gone: Result<Vec<Gone>, StoreError>) -> Result<u64, StoreError> {
         let gone = gone?;
         let count = gone.len() as u64;
@@ -199,15 +203,15 @@ impl Writer {
         Ok(count)
     }
 
-    /// Does something with a connection that is known to be good. After an error nothing is known of the
-    /// connection's state, nor whether its page cache holds what the disk has: it is closed.
+    /// Executes an operation with a connection. After an error the connection is closed, because its state and its page
+    /// cache may be inconsistent with the disk.
     fn with<T>(
         &mut self,
         operation: &'static str,
         write: impl FnOnce(&mut Connection, &mut Serials) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         if self.log_is_damaged {
-            let found = "this was found when something was written before";
+            let found = "the damage was found by an earlier write";
             return Err(SqliteError::damaged_log(&self.settings.path, found).into());
         }
         let mut connection = match self.connection.take() {
@@ -231,7 +235,7 @@ impl Writer {
         }
     }
 
-    /// Opens the same file once more: never a new one in its place.
+    /// Opens the same file again, but not a file that has replaced it.
     fn open_again(&mut self) -> Result<Connection, StoreError> {
         self.identity.check_store()?;
         let connection = schema::open_to_write(&self.settings.path, self.settings.max_bytes)?;

@@ -1,4 +1,4 @@
-//! The suite of all stores, on the store in a file.
+//! The conformance suite for the store in a file.
 
 mod support;
 

@@ -1,5 +1,4 @@
-//! What the store in a file promises beyond the others: it outlives crashes, refuses what it must not touch,
-//! and says so when it is full.
+//! Properties of the store in a file: it survives crashes, refuses other files, and reports when it is full.
 
 mod support;
 
@@ -19,13 +18,13 @@ async fn jobs(store: &dyn Store) -> usize {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_a_crash_and_half_a_batch_is_not() {
+async fn after_a_crash_committed_batches_exist_and_no_partial_ones() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     for number in 1..=20 {
         add(&store, number, "j", 3).await;
     }
-    // Somewhere in the log the crash cuts it off. Whatever is left is a prefix of the commits, none of them torn.
+    // The crash truncates the log at any place. The rest is a prefix of complete commits.
     let whole = std::fs::read(log(directory.path())).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for cut in (0..=20).map(|part| whole.len() * part / 20) {
@@ -43,7 +42,7 @@ async fn what_was_committed_is_there_after_a_crash_and_half_a_batch_is_not() {
 }
 
 #[tokio::test]
-async fn a_second_dispatcher_is_refused_and_the_first_goes_on() {
+async fn a_second_dispatcher_is_refused_and_the_first_continues() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let refused = try_open(directory.path()).unwrap_err();
@@ -63,7 +62,7 @@ async fn a_store_behind_a_symbolic_link_is_the_same_store() {
     let store = open(links.path());
     let refused = try_open(directory.path()).unwrap_err();
     assert!(matches!(SqliteError::of(&refused), Some(SqliteError::InUse { .. })), "{refused:?}");
-    // What is taken away is missed, too.
+    // A removed file is noticed, too.
     std::fs::rename(file(directory.path()), directory.path().join("aside.db")).unwrap();
     let missed = async {
         for number in 1.. {
@@ -79,7 +78,7 @@ async fn a_store_behind_a_symbolic_link_is_the_same_store() {
 }
 
 #[test]
-fn a_store_that_is_not_there_yet_has_one_lock_behind_symbolic_links_too() {
+fn a_new_store_behind_symbolic_links_has_one_lock() {
     let (directory, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(file(directory.path()), links.path().join("other.db")).unwrap();
     std::os::unix::fs::symlink("other.db", file(links.path())).unwrap();
@@ -91,7 +90,7 @@ fn a_store_that_is_not_there_yet_has_one_lock_behind_symbolic_links_too() {
 }
 
 #[tokio::test]
-async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
+async fn a_store_of_a_newer_version_is_refused_and_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
     Connection::open(file(directory.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
@@ -106,7 +105,7 @@ async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_of_an_older_version_is_brought_to_the_current_one() {
+async fn a_store_of_an_older_version_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "j", 2).await;
@@ -128,7 +127,7 @@ async fn a_store_of_an_older_version_is_brought_to_the_current_one() {
 }
 
 #[test]
-fn files_that_are_no_stores_are_refused_and_left_alone() {
+fn files_that_are_not_stores_are_refused_and_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(directory.path()), "dear diary, ".repeat(1000)).unwrap();
     let refused = try_open(directory.path()).unwrap_err();
@@ -145,7 +144,7 @@ fn files_that_are_no_stores_are_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is_room() {
+async fn a_full_store_commits_atomically_and_accepts_changes_again_when_there_is_space() {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings { max_bytes: Some(400_000), ..SqliteSettings::new(file(directory.path())) };
     let store = SqliteStore::open(settings).unwrap();
@@ -168,7 +167,7 @@ async fn a_full_store_keeps_all_or_nothing_and_takes_changes_again_when_there_is
     assert!(store.get(id(kept + 1)).await.unwrap().is_none(), "a part of a failed batch was kept");
     assert_eq!(*store.get(id(kept)).await.unwrap().unwrap().tasks[19], task_state(TaskStatus::Success));
     assert_eq!(jobs(&store).await as u128, kept);
-    // The same batch goes in when there is room.
+    // The same batch is committed when there is space.
     assert_eq!(store.prune(1, u32::MAX).await.unwrap() as u128, kept - 1);
     store.commit(batch(kept + 1)).await.unwrap();
     assert!(store.get(id(kept + 1)).await.unwrap().is_some());
@@ -179,7 +178,7 @@ async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "one", 40).await;
-    // Of the ids of the later tasks the last four bytes have run over.
+    // In the ids of the later tasks, the last four bytes have overflowed.
     commit(&store, [0, 14, 15, 39].map(|index| task_changed(1, index, task_state(TaskStatus::Success))).into()).await;
     let shell = Connection::open(file(directory.path())).unwrap();
     let mut statement = shell.prepare("SELECT name, id, status, ended FROM task_list WHERE job_id = ?1").unwrap();
@@ -193,7 +192,7 @@ async fn users_of_the_shell_see_tasks_with_their_names_and_ids() {
 }
 
 #[tokio::test]
-async fn someone_reading_with_the_shell_does_not_hold_up_the_store() {
+async fn reading_with_the_shell_does_not_block_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "one", 1).await;

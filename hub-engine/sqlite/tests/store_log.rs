@@ -1,4 +1,4 @@
-//! SQLite's log beside the store, damaged: what can be read is read, what cannot is kept aside, and it is said.
+//! A damaged WAL file: the readable part is read, the file is copied, and the damage is logged.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::{crash, file, log, open, try_open};
 
 const JOBS: u128 = 20;
 
-/// A store after a crash, with jobs that are in the log alone.
+/// A store after a crash, with jobs that are only in the log.
 async fn crashed() -> tempfile::TempDir {
     let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = open(before.path());
@@ -25,7 +25,7 @@ async fn crashed() -> tempfile::TempDir {
     after
 }
 
-/// How many jobs the store has: the first ones.
+/// The number of jobs in the store, which are the first ones.
 async fn jobs(store: &dyn Store) -> u128 {
     let found = store.load_unfinished().await.unwrap();
     let count = found.len() as u128;
@@ -34,11 +34,11 @@ async fn jobs(store: &dyn Store) -> u128 {
 }
 
 #[tokio::test]
-async fn a_damaged_log_is_read_as_far_as_it_is_whole_and_kept_aside() {
+async fn the_intact_part_of_a_damaged_log_is_read_and_the_log_is_copied() {
     let crashed = crashed().await;
     let whole = std::fs::read(log(crashed.path())).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    // In the middle, and in its head.
+    // In the middle and in its header.
     for (number, at) in [(1, whole.len() / 2), (2, 5)] {
         crash(crashed.path(), directory.path());
         let mut damaged = whole.clone();
@@ -52,14 +52,14 @@ async fn a_damaged_log_is_read_as_far_as_it_is_whole_and_kept_aside() {
         add(&store, 99, "later", 1).await;
         store.close().await;
         drop(store);
-        // It is said once.
+        // It is logged once.
         assert!(open(directory.path()).get(id(99)).await.unwrap().is_some());
         assert!(!directory.path().join(format!("hub.db-wal.damaged-{}", number + 1)).exists());
     }
 }
 
 #[tokio::test]
-async fn a_log_that_a_crash_has_cut_off_is_no_damaged_one() {
+async fn a_log_truncated_by_a_crash_is_not_damaged() {
     let directory = crashed().await;
     let whole = std::fs::read(log(directory.path())).unwrap();
     std::fs::write(log(directory.path()), &whole[..whole.len() - 1000]).unwrap();
@@ -70,14 +70,14 @@ async fn a_log_that_a_crash_has_cut_off_is_no_damaged_one() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_damaged_while_another_program_has_the_store_open_is_named() {
+async fn a_log_damaged_while_another_program_has_the_store_open_is_reported() {
     let directory = crashed().await;
     let shell = Connection::open_with_flags(file(directory.path()), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let count = |shell: &Connection| shell.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0));
     assert_eq!(count(&shell).unwrap(), i64::try_from(JOBS).unwrap());
     let whole = std::fs::read(log(directory.path())).unwrap();
     for damaged in [vec![0; whole.len()], Vec::new()] {
-        // In its place: the other program has this file open.
+        // In place, because the other program has this file open.
         std::fs::write(log(directory.path()), damaged).unwrap();
         let refused = try_open(directory.path()).unwrap_err();
         assert!(
@@ -92,7 +92,7 @@ async fn a_log_that_was_damaged_while_another_program_has_the_store_open_is_name
 }
 
 #[tokio::test]
-async fn a_store_that_is_in_its_damaged_log_alone_is_not_begun_anew() {
+async fn a_store_that_is_only_in_its_damaged_log_is_not_recreated() {
     let directory = tempfile::tempdir().unwrap();
     let connection = Connection::open(file(directory.path())).unwrap();
     connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
@@ -108,7 +108,7 @@ async fn a_store_that_is_in_its_damaged_log_alone_is_not_begun_anew() {
 }
 
 #[tokio::test]
-async fn a_new_store_is_a_store_without_its_log() {
+async fn a_new_store_is_complete_without_its_log() {
     let (directory, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = open(directory.path());
     add(&store, 1, "j", 1).await;
@@ -122,7 +122,7 @@ async fn a_new_store_is_a_store_without_its_log() {
 async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() {
     let directory = tempfile::tempdir().unwrap();
     for number in 1..=3 {
-        // Each opening brings what was in the log into the file.
+        // Each opening checkpoints the log.
         add(&open(directory.path()), number, "before", 3).await;
     }
     for damage in ["zeros", "cut off", "cut off and written on"] {
@@ -135,7 +135,7 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
         file.set_len(0).unwrap();
         if damage == "zeros" {
             file.set_len(length).unwrap();
-            // It is noticed when something is read.
+            // It is noticed by a read.
             store.get(id(11)).await.unwrap_err();
         } else if damage == "cut off and written on" {
             let added = job_added(16, job("j", 3, None));
@@ -151,7 +151,7 @@ async fn a_log_that_is_damaged_while_it_is_used_is_not_written_into_the_store() 
 }
 
 #[tokio::test]
-async fn nothing_is_written_after_a_damaged_log_was_found_by_whatever_was_written() {
+async fn nothing_is_written_after_any_write_has_found_a_damaged_log() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     for number in 1..=3 {
@@ -171,11 +171,11 @@ async fn nothing_is_written_after_a_damaged_log_was_found_by_whatever_was_writte
 }
 
 #[tokio::test]
-async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
+async fn a_log_truncated_by_sqlite_is_not_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "j", 9).await;
-    // As long as it is read, the log grows.
+    // The log grows as long as it is being read.
     let shell = Connection::open(file(directory.path())).unwrap();
     shell.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
     for index in 0..9 {
@@ -185,7 +185,7 @@ async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
     shell.execute_batch("COMMIT").unwrap();
     drop(shell);
     let large = std::fs::metadata(log(directory.path())).unwrap().len();
-    // The first one folds it in, the second one begins it anew.
+    // The first commit checkpoints the log, and the second one restarts it.
     for number in 2..=3 {
         add(&store, number, "j", 1).await;
     }
@@ -196,7 +196,7 @@ async fn a_log_that_sqlite_itself_makes_smaller_is_no_damaged_one() {
 }
 
 #[tokio::test]
-async fn another_program_may_fold_in_the_log() {
+async fn another_program_may_checkpoint_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     for number in 1..=5 {

@@ -1,4 +1,5 @@
-//! A removed job is gone at once; its tasks are deleted in steps, also after a restart, and never become another job's.
+//! A removed job disappears immediately. Its tasks are deleted in steps, also after a restart, and never belong to
+//! another job.
 
 mod support;
 
@@ -15,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// More tasks than one transaction deletes.
 const TASKS: usize = 25_000;
 
-/// Waits until no tasks are left in the file, nor a note that there are some.
+/// Waits until the file has no remaining tasks and no row about them.
 async fn all_deleted(directory: &Path) {
     let shell = Connection::open(file(directory)).unwrap();
     let count = |query: &str| shell.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -32,7 +33,7 @@ async fn all_deleted(directory: &Path) {
 }
 
 #[tokio::test]
-async fn a_large_job_is_gone_at_once_and_its_tasks_are_no_other_jobs() {
+async fn a_large_job_disappears_immediately_and_its_tasks_belong_to_no_other_job() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "large", TASKS).await;
@@ -40,7 +41,7 @@ async fn a_large_job_is_gone_at_once_and_its_tasks_are_no_other_jobs() {
         .await;
     commit(&store, vec![job_removed(1)]).await;
     assert!(store.get(id(1)).await.unwrap().is_none());
-    // The same id, and a new one, in the place where the newest job was.
+    // The same id and a new one, after the newest job was removed.
     for number in 1..=2 {
         add(&store, number, "next", TASKS).await;
         let job = store.get(id(number)).await.unwrap().unwrap();
@@ -50,7 +51,7 @@ async fn a_large_job_is_gone_at_once_and_its_tasks_are_no_other_jobs() {
 }
 
 #[tokio::test]
-async fn what_a_crash_has_left_of_a_removed_job_is_deleted_at_the_next_start() {
+async fn remaining_tasks_of_a_removed_job_are_deleted_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
     let left = format!(

@@ -1,4 +1,4 @@
-//! A file that cannot be used: damaged, taken away, or unable to keep a change; and what a good stop leaves.
+//! Files that are damaged, replaced or refuse a change, and the files after a normal stop.
 
 mod support;
 
@@ -23,11 +23,11 @@ use support::{file, open};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_change_that_breaks_a_rule_of_the_file_is_named() {
+async fn a_change_that_violates_a_constraint_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "one", 1).await;
-    // The ids of its tasks would be the first one's.
+    // The ids of its tasks would collide with those of the first job.
     let clash = JobId::new(uuid::Uuid::from_u128(id(1).uuid().as_u128() + 1));
     let submitted_at = running().submitted_at;
     let changes = vec![
@@ -54,7 +54,7 @@ async fn a_file_that_lacks_a_column_is_damaged() {
     assert!(matches!(SqliteError::of(&written), Some(SqliteError::Damaged { .. })), "{written:?}");
 }
 
-/// Overwrites everything behind the first page, in the file and its log.
+/// Overwrites everything after the first page, in the file and its log.
 fn damage(directory: &Path) {
     for name in ["hub.db", "hub.db-wal"] {
         let path = directory.join(name);
@@ -66,7 +66,7 @@ fn damage(directory: &Path) {
 }
 
 #[tokio::test]
-async fn a_dispatcher_whose_store_is_damaged_gives_up_and_says_what_to_do() {
+async fn a_dispatcher_with_a_damaged_store_stops_with_advice() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     for number in 1..50 {
@@ -82,7 +82,7 @@ async fn a_dispatcher_whose_store_is_damaged_gives_up_and_says_what_to_do() {
     damage(directory.path());
     let hub = dispatcher.hub();
     let submission = || Submission { text: job("j", 1, None).source().into(), id: Some(id(3)) };
-    // It looks for the job in the file, and finds no page of it whole.
+    // It searches the job in the file and finds only damaged pages.
     let refused =
         tokio::time::timeout(DEADLINE, hub.submit(submission())).await.expect("the submission is not answered");
     assert!(refused.is_err(), "{refused:?}");
@@ -96,7 +96,7 @@ async fn a_dispatcher_whose_store_is_damaged_gives_up_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_taken_away_is_missed_and_taken_up_again_when_it_is_back() {
+async fn a_moved_file_is_noticed_and_used_again_when_it_is_back() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "one", 1).await;
@@ -119,7 +119,7 @@ async fn a_file_that_was_taken_away_is_missed_and_taken_up_again_when_it_is_back
             && !error.is_final(),
         "{error:?}"
     );
-    // Another one in its place is no better, and is left alone.
+    // Another file in its place is refused and not changed.
     std::fs::write(&path, "").unwrap();
     let changed = vec![task_changed(1, 0, task_state(TaskStatus::Success))];
     let error = store.commit(Arc::new(changed.clone())).await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_file_that_was_taken_away_is_missed_and_taken_up_again_when_it_is_back
 }
 
 #[tokio::test]
-async fn a_good_stop_leaves_nothing_beside_the_file_whatever_is_being_read() {
+async fn a_normal_stop_leaves_only_the_file_even_during_reads() {
     for _ in 0..60 {
         let directory = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(open(directory.path()));

@@ -1,5 +1,5 @@
-//! Asks a dispatcher over the broker: requests with replies, and submissions that wait for a dispatcher if
-//! none is there.
+//! A client over the broker: requests with replies, and submissions that wait in the broker if no dispatcher is
+//! running.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::follow::{STEP, carry_out};
+use super::follow::{MAXIMUM_STEP, carry_out};
 use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
@@ -22,12 +22,13 @@ use super::unreachable::unreachable;
 use crate::operations::{Answer, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View};
 use crate::wire::{self, JobMessage, Names, Reply, RequestMessage};
 
-/// How many publishes may be on their way.
-const WINDOW: usize = 256;
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// RabbitMQ closes the connection of who has a wrong password after three seconds, to slow down who guesses.
-const REFUSAL: Duration = Duration::from_secs(2);
+/// Maximum number of unconfirmed publishes.
+const MAXIMUM_PUBLISHES: usize = 256;
+/// Maximum time to disconnect.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Minimum time after which a closed connection means a refused login. RabbitMQ delays the refusal of a wrong password
+/// by three seconds.
+const LOGIN_REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// A Hub behind a broker.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub struct AmqpHub {
     link: Link,
     names: Names,
     timeout: Duration,
-    /// Where replies reach this client at present; `None` while it is not connected.
+    /// The current address for replies. `None` while the client is not connected.
     inbox: watch::Receiver<Option<Text>>,
     replies: Replies,
     submissions: Submissions,
@@ -44,27 +45,27 @@ pub struct AmqpHub {
     _serving: DropGuard,
 }
 
-/// What is sent to a dispatcher.
+/// A message to a dispatcher.
 enum Outgoing {
     Request(Message),
     Job(JobMessage),
 }
 
-/// How a request ended without an answer.
+/// Why a request has no answer.
 enum Unanswered {
     /// The broker has not confirmed the request.
     NotDelivered(RequestError),
-    /// The broker has it, and no answer came.
-    Silence(RequestError),
-    /// The dispatcher refused it.
+    /// The broker has confirmed the request, and no answer arrived.
+    NoAnswer(RequestError),
+    /// The dispatcher refused the request.
     Refused(RequestError),
 }
 
 impl AmqpHub {
-    /// Connects to the broker. `timeout` bounds connecting, and each answer later.
+    /// Connects to the broker. `timeout` limits connecting and each answer.
     ///
     /// # Errors
-    /// `Unreachable` with the cause where the broker does not answer in that time or refuses the credentials.
+    /// `Unreachable` with the cause, if the broker does not answer in time or refuses the credentials.
     pub async fn connect(transport: Arc<dyn Transport>, prefix: &str, timeout: Duration) -> Result<Self, RequestError> {
         let names = Names::new(prefix);
         let address = transport.describe();
@@ -74,7 +75,7 @@ impl AmqpHub {
             topology: Topology::default(),
             subscriptions: Vec::new(),
             inbox: true,
-            window: WINDOW,
+            window: MAXIMUM_PUBLISHES,
             backoff: Backoff { cap: Duration::from_secs(1), ..Backoff::default() },
             seed: Uuid::new_v4().as_u64_pair().0,
         };
@@ -93,11 +94,10 @@ impl AmqpHub {
         Ok(Self { link, names, timeout, inbox, replies, submissions, address, max_message_bytes, _serving })
     }
 
-    /// Hands a job to the broker and does not wait for a dispatcher. The job's problems, if it has any, are
-    /// then in the dispatcher's log only.
+    /// Publishes a job without waiting for a dispatcher. Problems of the job appear only in the dispatcher's log.
     ///
     /// # Errors
-    /// Where the broker does not take it.
+    /// If the broker does not accept the message.
     pub async fn submit_detached(&self, submission: Submission) -> Result<JobId, RequestError> {
         let id = id_of(&submission);
         let (outgoing, deadline) = (Outgoing::Job(job_message(id, &submission, None)), self.deadline(Duration::ZERO));
@@ -105,35 +105,35 @@ impl AmqpHub {
         Ok(id)
     }
 
-    /// Disconnects. (Dropping it disconnects too, some time later.)
+    /// Disconnects. (Dropping this also disconnects, but later.)
     pub async fn close(&self) {
         self.submissions.flush().await;
-        // What has no outcome by then is nobody's any more.
-        let _ = self.link.close(GOODBYE).await;
+        // Publishes without an outcome by then are abandoned.
+        let _ = self.link.close(DISCONNECT_TIMEOUT).await;
     }
 
-    /// Submits a job under an id, which makes it safe to send it again, and waits for its answer.
+    /// Submits a job under an id, so that it can safely be sent again, and waits for the answer.
     async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Answer, RequestError> {
-        let (id, wait) = (id_of(&submission), wait.map(|wait| wait.min(STEP)));
+        let (id, wait) = (id_of(&submission), wait.map(|wait| wait.min(MAXIMUM_STEP)));
         let outgoing = Outgoing::Job(job_message(id, &submission, wait));
         let is_new = submission.id.is_none();
         let request = Request::Submit { submission: Submission { id: Some(id), ..submission }, wait };
         match self.exchange(&request, &outgoing).await {
             Ok(answer) => Ok(answer),
-            // The dispatcher that was to answer may have ended, with the job in its store: another one knows it. (Under an
-            // id that is not new it may know another job.)
-            Err(Unanswered::Silence(why)) if wait.is_some() && is_new => match self.summary(id, None).await {
+            // The dispatcher may have stored the job and ended before it answered. Then the next dispatcher knows it.
+            // (An id that is not new may belong to another job.)
+            Err(Unanswered::NoAnswer(why)) if wait.is_some() && is_new => match self.summary(id, None).await {
                 Ok(summary) if summary.status.is_terminal() => {
                     Ok(Answer::Submitted(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) }))
                 }
                 Ok(_) => Ok(Answer::Submitted(Submitted::new(id))),
-                Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
+                Err(_) => Err(unanswered(id, Unanswered::NoAnswer(why))),
             },
             Err(why) => Err(unanswered(id, why)),
         }
     }
 
-    /// Asks once. A record that is too large for a message is asked for in pieces.
+    /// Sends one request. A record that is too large for a message is requested in pages.
     async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
         let answer = self.ask_for_one_message(&request).await;
         match (request, answer) {
@@ -153,7 +153,7 @@ impl AmqpHub {
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
         self.exchange(request, &Outgoing::Request(message)).await.map_err(|unanswered| match unanswered {
-            Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
+            Unanswered::NotDelivered(error) | Unanswered::NoAnswer(error) | Unanswered::Refused(error) => error,
         })
     }
 
@@ -165,18 +165,18 @@ impl AmqpHub {
         };
         let (mut pieces, mut after) = (Pieces::new(&head), Some(0));
         while let Some(first) = after {
-            let limit = Some(TaskQuery::LARGEST_PAGE);
+            let limit = Some(TaskQuery::MAX_PAGE);
             let query = TaskQuery { after: Some(first), limit, view: view.clone() };
             let page = self.tasks(id, query).await?;
-            let page: Page = serde_json::from_str(page.get()).map_err(|error| unclear(&error))?;
+            let page: Page = serde_json::from_str(page.get()).map_err(|error| unreadable(&error))?;
             pieces.add(&page);
             after = page.next.filter(|next| *next > first);
         }
         Ok(pieces.whole())
     }
 
-    /// Sends a request and waits for the reply. The address for replies ends with its session: a request that may be
-    /// repeated is then sent again from the next one.
+    /// Sends a request and waits for the reply. The address for replies ends with its session. A request that may be
+    /// repeated is then sent again in the next session.
     async fn exchange(&self, request: &Request, outgoing: &Outgoing) -> Result<Answer, Unanswered> {
         let deadline = self.deadline(request.wait().unwrap_or_default());
         let mut inbox = self.inbox.clone();
@@ -197,22 +197,22 @@ impl AmqpHub {
                     Ok(body) = &mut awaited.body => return read_reply(request, &body),
                     _ = inbox.changed() => {}
                     () = tokio::time::sleep_until(deadline) => {
-                        return Err(Unanswered::Silence(self.silent("the dispatcher")));
+                        return Err(Unanswered::NoAnswer(self.timed_out("the dispatcher")));
                     }
                 }
             }
             if !request.may_repeat() {
                 let message = format!(
-                    "the connection to {} was lost before the answer came: it may have been done all the same",
+                    "the connection to {} was lost before the answer arrived: the request may have been executed nevertheless",
                     self.address
                 );
-                return Err(Unanswered::Silence(RequestError::new(RequestErrorKind::TimedOut, message)));
+                return Err(Unanswered::NoAnswer(RequestError::new(RequestErrorKind::TimedOut, message)));
             }
         }
     }
 
-    /// Publishes and waits for the broker's confirm. `false`: the session died first, and whether the broker has
-    /// the message is unknown.
+    /// Publishes and waits for the broker's confirm. Returns `false` if the session died first, so that the outcome is
+    /// unknown.
     async fn deliver(
         &self,
         outgoing: &Outgoing,
@@ -234,7 +234,7 @@ impl AmqpHub {
                 );
                 Err(RequestError::new(RequestErrorKind::Unreachable, message))
             }
-            Err(_) if self.link.is_up() => Err(self.silent("the broker")),
+            Err(_) if self.link.is_up() => Err(self.timed_out("the broker")),
             Err(_) => Err(lost_connection(&self.address, &self.link)),
         }
     }
@@ -257,32 +257,33 @@ impl AmqpHub {
         };
         let too_large = self.max_message_bytes.is_some_and(|limit| bytes > limit);
         let kind = if too_large { RequestErrorKind::TooLarge } else { RequestErrorKind::Unavailable };
-        RequestError::new(kind, format!("the broker at {} does not take it: {why}", self.address))
+        RequestError::new(kind, format!("the broker at {} does not accept the message: {why}", self.address))
     }
 
-    fn silent(&self, who: &str) -> RequestError {
+    fn timed_out(&self, who: &str) -> RequestError {
         let seconds = self.timeout.as_secs_f32();
         let mut message = format!("{who} at {} did not answer within {seconds} s", self.address);
         if let LinkHealth::Blocked(reason) = &*self.link.health().borrow() {
-            let _ = write!(message, " (it takes no messages at present: {reason})");
+            let _ = write!(message, " (it blocks publishers: {reason})");
         } else {
-            message.push_str(". Is hub-dispatcher running? ctrl-hub-dispatcher status, or its service manager, tells");
+            message
+                .push_str(". Is hub-dispatcher running? Check with ctrl-hub-dispatcher status or its service manager");
         }
         RequestError::new(RequestErrorKind::TimedOut, message)
     }
 }
 
-/// Waits for the first session. Who connects wants to know soon that nobody is there: one more try is made,
-/// since a broker may just be starting. A broker that has taken its time to close the connection has refused the login, also
-/// where the client library hides the reason.
+/// Waits for the first session. A failed attempt is repeated only once, for a broker that is just starting, so that the
+/// user soon sees the error. A broker that closes the connection with a delay has refused the login, even if the client
+/// library hides the reason.
 async fn first_session(events: &mut LinkEvents) -> Result<Option<String>, Option<Arc<hub_transport::Error>>> {
     let begun = Instant::now();
     loop {
         match events.next().await {
             Some(LinkEvent::Up { inbox, .. }) => return Ok(inbox),
             Some(LinkEvent::Down { cause, attempt, .. }) => {
-                let hesitated = cause.kind() == ErrorKind::Protocol && begun.elapsed() >= REFUSAL;
-                if attempt > 1 || hesitated || !cause.is_retryable() {
+                let refused_login = cause.kind() == ErrorKind::Protocol && begun.elapsed() >= LOGIN_REFUSAL_TIME;
+                if attempt > 1 || refused_login || !cause.is_retryable() {
                     return Err(Some(cause));
                 }
             }
@@ -296,20 +297,19 @@ fn id_of(submission: &Submission) -> JobId {
     submission.id.unwrap_or_else(|| JobId::new(Uuid::now_v7()))
 }
 
-/// A submission as it goes out.
+/// The message of a submission.
 fn job_message(id: JobId, submission: &Submission, wait: Option<Duration>) -> JobMessage {
     let text = Bytes::copy_from_slice(submission.text.as_bytes());
     JobMessage { id: Some(id), text, correlation_id: None, wait }
 }
 
-/// What the submitter of a job is told that was not answered.
+/// The error for a submission without an answer.
 fn unanswered(id: JobId, why: Unanswered) -> RequestError {
     let (error, advice) = match why {
         Unanswered::Refused(error) => return error,
-        Unanswered::Silence(error) => (
-            error,
-            format!("The broker keeps the job as {id}: a dispatcher checks it and runs it as soon as one starts"),
-        ),
+        Unanswered::NoAnswer(error) => {
+            (error, format!("The broker has the job as {id}: a dispatcher will check and run it as soon as one starts"))
+        }
         Unanswered::NotDelivered(error) if error.kind == RequestErrorKind::TimedOut => {
             (error, format!("The broker may have the job as {id}: submit it again under this id"))
         }
@@ -320,14 +320,14 @@ fn unanswered(id: JobId, why: Unanswered) -> RequestError {
 
 fn read_reply(request: &Request, body: &[u8]) -> Result<Answer, Unanswered> {
     let answer = Reply::decode_with(body, |text| Answer::read(request, text));
-    answer.unwrap_or_else(|error| Err(unclear(&error))).map_err(Unanswered::Refused)
+    answer.unwrap_or_else(|error| Err(unreadable(&error))).map_err(Unanswered::Refused)
 }
 
-fn unclear(error: &dyn std::error::Error) -> RequestError {
-    RequestError::new(RequestErrorKind::Internal, format!("the dispatcher's answer is unclear: {error}"))
+fn unreadable(error: &dyn std::error::Error) -> RequestError {
+    RequestError::new(RequestErrorKind::Internal, format!("the dispatcher's answer cannot be read: {error}"))
 }
 
-/// The refusal of a client without a connection, with the last cause that is known.
+/// The error of a client without a connection, with the last known cause.
 fn lost_connection(address: &str, link: &Link) -> RequestError {
     let cause = match &*link.health().borrow() {
         LinkHealth::Down(cause) => cause.clone(),

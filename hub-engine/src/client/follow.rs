@@ -1,5 +1,5 @@
-//! Following a job until it has ended, through restarts of the dispatcher. Only the job's summary is asked for: its record
-//! may be large, and is asked for once, when waiting is over.
+//! Follows a job until it has ended, through restarts of the dispatcher. While waiting, only the summary is requested.
+//! The record may be large, and is requested once at the end.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 use crate::operations::{Answer, Request, RequestError, RequestErrorKind};
 
-/// Waiting is asked for in pieces of this length at most: a dispatcher that restarts is simply asked again.
-pub(super) const STEP: Duration = Duration::from_secs(10);
-/// The rest between two pieces where the first one was over sooner than asked.
-const PAUSE: Duration = Duration::from_millis(250);
-/// Nobody waits longer, and the clock can still express it.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+/// Maximum wait of one request. A longer wait is divided, so that a restarted dispatcher is asked again.
+pub(super) const MAXIMUM_STEP: Duration = Duration::from_secs(10);
+/// Delay between two requests if the first was answered too early.
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// Maximum total wait, which the clock can still represent.
+const MAXIMUM_WAIT: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// Carries out a request by way of `ask`, which asks once and waits no longer than [`STEP`] for a job's end: a longer wait
-/// becomes several requests. `timeout` is how long an answer that is not held back may take.
+/// Executes a request with `ask`, which sends one request that waits at most [`MAXIMUM_STEP`] for the end of a job. A
+/// longer wait is divided into several requests. `timeout` is the maximum time for an answer that is not delayed.
 ///
 /// # Errors
-/// Those of `ask` that time does not heal.
+/// The permanent errors of `ask`.
 pub(super) async fn carry_out<F, Asking>(request: Request, timeout: Duration, ask: F) -> Result<Answer, RequestError>
 where
     F: Fn(Request) -> Asking + Send + Sync,
@@ -49,11 +49,11 @@ async fn summary(
     }
 }
 
-/// Asks how a job stands until the job has ended or `wait` is over. `ask` is told for how long the answer
-/// may be held back.
+/// Requests the summary of a job until the job has ended or `wait` has passed. `ask` receives the maximum time that the
+/// answer may be delayed.
 ///
 /// # Errors
-/// Those of `ask` that time does not heal. That nobody is there is final only as long as nobody has answered.
+/// The permanent errors of `ask`. `Unreachable` is permanent only before the first answer.
 async fn follow<F, Asking>(wait: Duration, ask: F) -> Result<JobSummary, RequestError>
 where
     F: Fn(Duration) -> Asking + Send,
@@ -64,31 +64,31 @@ where
     loop {
         let asked_at = Instant::now();
         let left = deadline.saturating_duration_since(asked_at);
-        let step = left.min(STEP);
+        let step = left.min(MAXIMUM_STEP);
         let outcome = ask(step).await;
         let over = step == left;
         match &outcome {
             Ok(summary) if over || summary.status.is_terminal() => return outcome,
             Ok(_) => answered = true,
-            Err(error) if over || !passes(error.kind, answered) => return outcome,
-            Err(error) => tracing::debug!(%error, "asking again"),
+            Err(error) if over || !is_temporary(error.kind, answered) => return outcome,
+            Err(error) => tracing::debug!(%error, "the request failed and is repeated"),
         }
         if asked_at.elapsed() < step / 2 {
-            tokio::time::sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+            tokio::time::sleep(RETRY_DELAY.min(deadline.saturating_duration_since(Instant::now()))).await;
         }
     }
 }
 
-/// When waiting from now on for so long is over.
+/// The deadline of a wait that begins now.
 fn deadline(wait: Duration) -> Instant {
-    Instant::now() + wait.min(LONGEST)
+    Instant::now() + wait.min(MAXIMUM_WAIT)
 }
 
-/// The answer to the last question about a job that was followed: `ask` is repeated until `deadline`, since the dispatcher
-/// has just answered and may be starting again.
+/// Sends the last request about a followed job. It is repeated until `deadline`, because the dispatcher has just
+/// answered and may be restarting.
 ///
 /// # Errors
-/// Those of `ask` that time does not heal. A job that is gone after its end is said to have ended.
+/// The permanent errors of `ask`. If the job was removed after its end, the error contains its final status.
 pub async fn last_answer<T, F, Asking>(summary: &JobSummary, deadline: Instant, ask: F) -> Result<T, RequestError>
 where
     F: Fn() -> Asking + Send,
@@ -96,9 +96,9 @@ where
 {
     loop {
         match ask().await {
-            Err(error) if passes(error.kind, true) && Instant::now() + PAUSE < deadline => {
-                tracing::debug!(%error, "asking again");
-                tokio::time::sleep(PAUSE).await;
+            Err(error) if is_temporary(error.kind, true) && Instant::now() + RETRY_DELAY < deadline => {
+                tracing::debug!(%error, "the request failed and is repeated");
+                tokio::time::sleep(RETRY_DELAY).await;
             }
             Err(error) if error.kind == RequestErrorKind::NotFound && summary.status.is_terminal() => {
                 let (id, status) = (summary.id, summary.status);
@@ -110,8 +110,8 @@ where
     }
 }
 
-/// Whether the same question may be answered a little later.
-fn passes(kind: RequestErrorKind, answered: bool) -> bool {
+/// Whether the error is temporary, so that the request may be repeated.
+fn is_temporary(kind: RequestErrorKind, answered: bool) -> bool {
     match kind {
         RequestErrorKind::TimedOut | RequestErrorKind::Unavailable => true,
         RequestErrorKind::Unreachable => answered,
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Follows a job whose dispatcher gives these answers, each `takes` after the question.
+    /// Follows a job whose dispatcher gives these answers, each with the delay `takes`.
     async fn run(
         wait: Duration,
         takes: Duration,
@@ -136,8 +136,8 @@ mod tests {
     ) -> (Result<JobStatus, RequestError>, usize) {
         let script = Mutex::new(answers.iter().copied());
         let outcome = follow(wait, |step| {
-            assert!(step <= STEP);
-            let answer = script.lock().unwrap().next().expect("asked once too often");
+            assert!(step <= MAXIMUM_STEP);
+            let answer = script.lock().unwrap().next().expect("too many requests");
             async move {
                 tokio::time::sleep(takes.min(step)).await;
                 answer.map(standing).map_err(|kind| RequestError::new(kind, "scripted"))
@@ -158,19 +158,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ends_with_the_job() {
         let (outcome, left) =
-            run(HOUR, STEP, &[Ok(JobStatus::Pending), Ok(JobStatus::Running), Ok(JobStatus::Failed)]).await;
+            run(HOUR, MAXIMUM_STEP, &[Ok(JobStatus::Pending), Ok(JobStatus::Running), Ok(JobStatus::Failed)]).await;
         assert_eq!((outcome.unwrap(), left), (JobStatus::Failed, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn ends_with_the_time() {
-        let (outcome, left) = run(Duration::from_secs(25), STEP, &[Ok(JobStatus::Running); 3]).await;
+        let (outcome, left) = run(Duration::from_secs(25), MAXIMUM_STEP, &[Ok(JobStatus::Running); 3]).await;
         assert_eq!((outcome.unwrap(), left), (JobStatus::Running, 0));
         assert_eq!(run(Duration::ZERO, Duration::ZERO, &[Ok(JobStatus::Pending)]).await.0.unwrap(), JobStatus::Pending);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn goes_on_through_a_restart() {
+    async fn continues_after_a_restart() {
         use RequestErrorKind::{TimedOut, Unavailable, Unreachable};
         let answers = [
             Err(TimedOut),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn does_not_wait_for_who_was_never_there() {
+    async fn does_not_wait_for_a_hub_that_never_answered() {
         for kind in [RequestErrorKind::Unreachable, RequestErrorKind::NotFound, RequestErrorKind::Unauthorized] {
             let (outcome, left) = run(HOUR, Duration::ZERO, &[Err(kind), Ok(JobStatus::Success)]).await;
             assert_eq!((outcome.unwrap_err().kind, left), (kind, 1));
@@ -193,30 +193,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_dispatcher_has_forgotten_is_not_waited_for() {
+    async fn does_not_wait_for_a_removed_job() {
         let answers = [Ok(JobStatus::Running), Err(RequestErrorKind::NotFound), Ok(JobStatus::Success)];
         let (outcome, left) = run(Duration::MAX, Duration::ZERO, &answers).await;
         assert_eq!((outcome.unwrap_err().kind, left), (RequestErrorKind::NotFound, 1));
     }
 
-    /// Asks for what the dispatcher answers like this, as the last question about a job that stands so.
+    /// Sends the last request about a job with this status to a dispatcher that gives these answers.
     async fn ask_last(status: JobStatus, answers: &[Result<u8, RequestErrorKind>]) -> Result<u8, RequestError> {
         let script = Mutex::new(answers.iter().copied());
         let ask = || {
             let answer = script.lock().unwrap().next().unwrap_or(Err(RequestErrorKind::Unavailable));
             async move { answer.map_err(|kind| RequestError::new(kind, "scripted")) }
         };
-        last_answer(&standing(status), deadline(STEP), ask).await
+        last_answer(&standing(status), deadline(MAXIMUM_STEP), ask).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_question_is_asked_again_until_its_time_is_over() {
+    async fn the_last_request_is_repeated_until_its_deadline() {
         use RequestErrorKind::{Conflict, NotFound, TimedOut, Unavailable, Unreachable};
         let passing = [Err(Unreachable), Err(Unavailable), Err(TimedOut), Ok(7)];
         assert_eq!(ask_last(JobStatus::Success, &passing).await.unwrap(), 7);
         let begun = Instant::now();
         assert_eq!(ask_last(JobStatus::Success, &[]).await.unwrap_err().kind, Unavailable);
-        assert!((STEP - PAUSE..=STEP).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert!((MAXIMUM_STEP - RETRY_DELAY..=MAXIMUM_STEP).contains(&begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(ask_last(JobStatus::Success, &[Err(Conflict), Ok(7)]).await.unwrap_err().kind, Conflict);
 
         let gone = ask_last(JobStatus::Failed, &[Err(NotFound), Ok(7)]).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Asks a dispatcher over its HTTP API.
+//! A client over the HTTP API.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use url::Url;
 use uuid::Uuid;
 
-use super::follow::{STEP, carry_out};
+use super::follow::{MAXIMUM_STEP, carry_out};
 use crate::operations::{Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, TaskQuery, View};
 
-/// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
-const IDLE: Duration = Duration::from_secs(15);
+/// Maximum idle time of a connection. It is shorter than the server's, so that a request does not meet a closing
+/// connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A Hub behind its HTTP API.
 #[derive(Debug)]
@@ -25,17 +26,18 @@ pub struct HttpHub {
 }
 
 impl HttpHub {
-    /// The dispatcher whose API is at `url` (`http://host:port`, with a path where a proxy put it under one).
-    /// The path of the API itself, `/api/v1`, may stand at its end. `timeout` bounds each answer. Proxies of the environment are not used: a dispatcher is near.
+    /// Creates a client for the dispatcher at `url` (`http://host:port`, with the path of a reverse proxy, if any). The
+    /// path of the API, `/api/v1`, may be appended. `timeout` limits each answer. Proxies from the environment are not
+    /// used, because a dispatcher is usually near.
     ///
     /// # Errors
-    /// `InvalidRequest` where the URL is none, or the token cannot stand in a header.
+    /// `InvalidRequest` if the URL is invalid, or the token has characters that a header cannot have.
     pub fn new(url: &str, token: Option<String>, timeout: Duration) -> Result<Self, RequestError> {
-        let mut base = Url::parse(url).map_err(|error| invalid(format!("{url:?} is no URL: {error}")))?;
+        let mut base = Url::parse(url).map_err(|error| invalid(format!("{url:?} is not a URL: {error}")))?;
         if base.scheme() != "http" || base.host_str().is_none() || base.query().is_some() || base.fragment().is_some() {
             return Err(invalid(format!("{url:?} must have the form http://host:port")));
         }
-        // The address of the API itself, as the dispatcher's log has it, means the same.
+        // The address of the API, as in the dispatcher's log, is accepted, too.
         let path = base.path().trim_end_matches('/');
         let path = path.strip_suffix("/api/v1").or_else(|| path.strip_suffix("/api")).unwrap_or(path);
         let path = format!("{path}/");
@@ -43,7 +45,7 @@ impl HttpHub {
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| invalid("the token has characters that no token has".to_owned()))?;
+                .map_err(|_| invalid("the token has invalid characters".to_owned()))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -51,20 +53,20 @@ impl HttpHub {
             .connect_timeout(timeout)
             .default_headers(headers)
             .no_proxy()
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build();
-        let client = client.map_err(|error| invalid(format!("no HTTP client: {error}")))?;
+        let client = client.map_err(|error| invalid(format!("failed to create the HTTP client: {error}")))?;
         Ok(Self { client, base, timeout })
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RequestError> {
         let url = self.base.join("api/v1/").and_then(|root| root.join(path));
-        let url = url.map_err(|error| invalid(format!("{path:?} is no path: {error}")))?;
+        let url = url.map_err(|error| invalid(format!("{path:?} is not a path: {error}")))?;
         Ok(self.client.request(method, url))
     }
 
-    /// The HTTP request that a request is.
+    /// Converts a request to an HTTP request.
     fn build(&self, request: &Request) -> Result<RequestBuilder, RequestError> {
         let (get, post) = (|path: &str| self.request(Method::GET, path), |path: &str| self.request(Method::POST, path));
         let built = match request {
@@ -89,36 +91,36 @@ impl HttpHub {
         })
     }
 
-    /// Asks once.
+    /// Sends one request.
     async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
         let begins = self.timeout + request.wait().unwrap_or_default();
         let text = self.send_within(self.build(&request)?, begins).await?;
         Answer::read(&request, &text).map_err(|error| {
-            let message = format!("the answer of {} is unclear: {error}", self.base);
+            let message = format!("the answer of {} cannot be read: {error}", self.base);
             RequestError::new(RequestErrorKind::Internal, message)
         })
     }
 
-    /// Sends, and returns the text of the answer, which must begin within `begins`. A long answer takes its time, but goes
-    /// on all the while.
+    /// Sends a request and returns the text of the answer, which must begin within `begins`. The total time is not
+    /// limited, but each part must arrive within the timeout.
     async fn send_within(&self, request: RequestBuilder, begins: Duration) -> Result<String, RequestError> {
-        let answer = tokio::time::timeout(begins, request.send()).await.map_err(|_| self.silent())?;
+        let answer = tokio::time::timeout(begins, request.send()).await.map_err(|_| self.timed_out())?;
         let mut answer = answer.map_err(|error| self.failed(error))?;
         let (status, mut body) = (answer.status(), Vec::new());
         loop {
-            let chunk = tokio::time::timeout(self.timeout, answer.chunk()).await.map_err(|_| self.silent())?;
+            let chunk = tokio::time::timeout(self.timeout, answer.chunk()).await.map_err(|_| self.timed_out())?;
             match chunk.map_err(|error| self.failed(error))? {
                 Some(chunk) => body.extend_from_slice(&chunk),
                 None => break,
             }
         }
         if status.is_success() {
-            return String::from_utf8(body).map_err(|_| self.foreign(status));
+            return String::from_utf8(body).map_err(|_| self.not_a_hub(status));
         }
-        Err(serde_json::from_slice(&body).unwrap_or_else(|_| self.foreign(status)))
+        Err(serde_json::from_slice(&body).unwrap_or_else(|_| self.not_a_hub(status)))
     }
 
-    fn silent(&self) -> RequestError {
+    fn timed_out(&self) -> RequestError {
         let message = format!("the dispatcher at {} did not answer within {} s", self.base, self.timeout.as_secs_f32());
         RequestError::new(RequestErrorKind::TimedOut, message)
     }
@@ -135,17 +137,17 @@ impl HttpHub {
             let advice = "Is hub-dispatcher running with --http there?";
             (RequestErrorKind::Unreachable, format!("no dispatcher answers at {base}: {why}. {advice}"))
         } else if error.is_timeout() {
-            return self.silent();
+            return self.timed_out();
         } else {
-            let warning = "What was asked may have been done all the same";
-            (RequestErrorKind::Unreachable, format!("the connection to {base} broke: {why}. {warning}"))
+            let warning = "The request may have been executed nevertheless";
+            (RequestErrorKind::Unreachable, format!("the connection to {base} was lost: {why}. {warning}"))
         };
         RequestError::new(kind, message)
     }
 
-    fn foreign(&self, status: StatusCode) -> RequestError {
+    fn not_a_hub(&self, status: StatusCode) -> RequestError {
         let message =
-            format!("{} answered {status}, and not as a Hub does: is another program listening there?", self.base);
+            format!("{} answered {status}, but not like a Hub: is another program listening there?", self.base);
         RequestError::new(RequestErrorKind::Unreachable, message)
     }
 }
@@ -185,7 +187,7 @@ impl Hub for HttpHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
         match request {
             Request::Submit { submission, wait } => {
-                self.ask(Request::Submit { submission, wait: wait.map(|wait| wait.min(STEP)) }).await
+                self.ask(Request::Submit { submission, wait: wait.map(|wait| wait.min(MAXIMUM_STEP)) }).await
             }
             request => carry_out(request, self.timeout, |request| self.ask(request)).await,
         }

@@ -1,5 +1,4 @@
-//! A Hub that is somewhere else: over the broker, or over HTTP. What it is asked is in
-//! [`crate::operations`]; how it decides is none of a client's business.
+//! Clients of a remote Hub: over the broker or over HTTP. The operations are in [`crate::operations`].
 
 mod amqp;
 mod follow;

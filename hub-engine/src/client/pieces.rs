@@ -1,9 +1,9 @@
-//! A record that is too large for one message, put together from its head and pages of its tasks.
+//! Assembles a record that is too large for one message from its head and pages of its tasks.
 
 use hub_core::Json;
 use serde::Deserialize;
 
-/// Some tasks of a job, as [`crate::operations::Hub::tasks`] answers.
+/// A page of task records, as in [`crate::operations::Hub::tasks`].
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
     tasks: Json,
@@ -12,7 +12,7 @@ pub(super) struct Page {
     pub(super) next: Option<u32>,
 }
 
-/// A record as far as it is there.
+/// An incomplete record.
 #[derive(Debug)]
 pub(super) struct Pieces {
     text: String,
@@ -20,7 +20,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// `head`: the record without its tasks.
+    /// Begins a record. `head` is the record without its tasks.
     pub(super) fn new(head: &Json) -> Self {
         let mut text = head.get().trim_end().strip_suffix('}').unwrap_or("{").to_owned();
         if text.trim_end() != "{" {
@@ -30,7 +30,7 @@ impl Pieces {
         Self { text, has_tasks: false }
     }
 
-    /// Takes in the tasks behind those that are there.
+    /// Appends a page of tasks.
     pub(super) fn add(&mut self, page: &Page) {
         let tasks = page.tasks.get().trim();
         let tasks = tasks.strip_prefix('[').and_then(|tasks| tasks.strip_suffix(']')).unwrap_or_default();
@@ -43,7 +43,7 @@ impl Pieces {
         self.text.push_str(tasks);
     }
 
-    /// The whole record.
+    /// The complete record.
     pub(super) fn whole(mut self) -> Json {
         self.text.push_str("]}");
         Json::from_checked(self.text)
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_make_the_record() {
+    fn pages_form_the_record() {
         let json = |text: &str| Json::parse(text).unwrap();
         let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
         let mut pieces = Pieces::new(&json(r#"{"id": 1}"#));

@@ -1,4 +1,4 @@
-//! Leads replies to those who wait for them.
+//! Passes replies to the waiting requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,27 +11,27 @@ use uuid::Uuid;
 
 use crate::wire::{self, ReplyFor};
 
-/// So many replies are handed out before they are acknowledged, all with one word.
-const TURN: usize = 64;
+/// Maximum number of replies that are acknowledged together.
+const MAXIMUM_REPLIES: usize = 64;
 
-/// Who waits for which reply, by correlation id.
+/// The waiting requests by correlation id.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replies {
     waiting: Arc<Mutex<HashMap<Text, oneshot::Sender<Bytes>>>>,
 }
 
-/// A reply that is awaited, until this is dropped.
+/// An awaited reply, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Awaited {
     replies: Replies,
-    /// What the reply will carry.
+    /// The correlation id of the reply.
     pub(super) correlation_id: Text,
-    /// Its body.
+    /// The body of the reply.
     pub(super) body: oneshot::Receiver<Bytes>,
 }
 
 impl Replies {
-    /// A new reply to wait for.
+    /// Registers a new awaited reply.
     pub(super) fn expect(&self) -> Awaited {
         let correlation_id = Text::from(Uuid::new_v4().to_string());
         let (sender, body) = oneshot::channel();
@@ -39,8 +39,8 @@ impl Replies {
         Awaited { replies: self.clone(), correlation_id, body }
     }
 
-    /// Hands out what arrives, and says where replies reach this client, until `stop`. The link is let go
-    /// then: it ends with its last handle.
+    /// Passes replies on and announces the current address for replies, until `stop`. Then the link is dropped, and it
+    /// ends with its last handle.
     pub(super) async fn serve(
         self,
         mut events: LinkEvents,
@@ -55,12 +55,12 @@ impl Replies {
             };
             let Some(first) = first else { return };
             let mut last = self.take(first, &address);
-            for _ in 1..TURN {
+            for _ in 1..MAXIMUM_REPLIES {
                 let Some(event) = events.try_next() else { break };
                 last = self.take(event, &address).or(last);
             }
             if let Some(last) = last {
-                // The inbox goes with its session, settled or not.
+                // An error is ignored, because the inbox is removed with its session.
                 let _ = link.settle(last, Settlement::Ack, true).await;
             }
         }
@@ -91,20 +91,20 @@ impl Replies {
                     self.hand_out(&to, body.slice_ref(reply.get().as_bytes()));
                 }
             }
-            Err(error) => tracing::warn!(%error, "ignored a message that is no reply"),
+            Err(error) => tracing::warn!(%error, "ignored a message that is not a reply"),
         }
     }
 
     fn hand_out(&self, correlation_id: &str, body: Bytes) {
         match self.waiting().remove(correlation_id) {
-            // Who has given up meanwhile misses nothing.
+            // An error means that the waiter was dropped.
             Some(waiter) => drop(waiter.send(body)),
-            None => tracing::debug!(correlation_id, "nobody waits for this reply any more"),
+            None => tracing::debug!(correlation_id, "ignored a reply without a waiting request"),
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Text, oneshot::Sender<Bytes>>> {
-        // Nothing panics under this lock.
+        // No code panics while holding this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Hands jobs in: those that are submitted at once in one message.
+//! Publishes submissions. Jobs that are submitted at the same time share a message.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bundle::Bounds;
 use crate::wire::{JobMessage, Names};
 
-/// So many jobs are looked at together, and go in one message at most.
-const TURN: usize = 128;
-/// What a job takes beside its text.
-const FRAME: usize = 160;
+/// Maximum number of jobs that are processed together and sent in one message.
+const MAXIMUM_JOBS: usize = 128;
+/// Overhead of a job in bytes.
+const OVERHEAD_BYTES: usize = 160;
 
-/// Hands jobs in.
+/// Publishes submissions.
 #[derive(Debug)]
 pub(super) struct Submissions {
     orders: mpsc::UnboundedSender<Order>,
@@ -22,30 +22,30 @@ pub(super) struct Submissions {
 
 #[derive(Debug)]
 enum Order {
-    HandIn(Option<Text>, Waiting),
+    Submit(Option<Text>, Waiting),
     Flush(oneshot::Sender<()>),
 }
 
-/// A job to be handed in, and who waits for what becomes of its message.
+/// A job to submit, and the sender of the outcome of its message.
 type Waiting = (JobMessage, oneshot::Sender<Outcome>);
 
 impl Submissions {
-    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    /// `max_message_bytes` is the maximum message size of the broker, if known.
     pub(super) fn start(link: Link, names: Names, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
-        tokio::spawn(gather(link, names, from_orders, Bounds::new(TURN, max_message_bytes)));
+        tokio::spawn(gather(link, names, from_orders, Bounds::new(MAXIMUM_JOBS, max_message_bytes)));
         Self { orders }
     }
 
-    /// Queues a job. The answer goes to `reply_to`.
+    /// Queues a job. The answer is sent to `reply_to`.
     pub(super) fn publish(&self, job: JobMessage, reply_to: Option<Text>) -> Receipt {
         let (outcome, receipt) = Receipt::new();
-        // The other side goes on as long as this one is there.
-        let _ = self.orders.send(Order::HandIn(reply_to, (job, outcome)));
+        // The receiver exists as long as this sender.
+        let _ = self.orders.send(Order::Submit(reply_to, (job, outcome)));
         receipt
     }
 
-    /// Returns when every job is on its way that was queued before.
+    /// Waits until all previously queued jobs have been passed to the link.
     pub(super) async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
         if self.orders.send(Order::Flush(done)).is_ok() {
@@ -54,19 +54,19 @@ impl Submissions {
     }
 }
 
-/// Whatever is there goes together; nothing waits for more.
+/// Sends the jobs that are available together, without waiting for more.
 async fn gather(link: Link, names: Names, mut orders: mpsc::UnboundedReceiver<Order>, bounds: Bounds) {
-    let mut turn = Vec::with_capacity(TURN);
-    while orders.recv_many(&mut turn, TURN).await > 0 {
+    let mut turn = Vec::with_capacity(MAXIMUM_JOBS);
+    while orders.recv_many(&mut turn, MAXIMUM_JOBS).await > 0 {
         let (mut sessions, mut flushed) = (BTreeMap::<Option<Text>, Vec<Waiting>>::new(), Vec::new());
         for order in turn.drain(..) {
             match order {
-                Order::HandIn(reply_to, waiting) => sessions.entry(reply_to).or_default().push(waiting),
+                Order::Submit(reply_to, waiting) => sessions.entry(reply_to).or_default().push(waiting),
                 Order::Flush(done) => flushed.push(done),
             }
         }
         for (reply_to, jobs) in sessions {
-            for jobs in bounds.divide(jobs, |(job, _)| FRAME + job.text.len()) {
+            for jobs in bounds.divide(jobs, |(job, _)| OVERHEAD_BYTES + job.text.len()) {
                 publish(&link, &names, reply_to.clone(), jobs);
             }
         }
@@ -82,7 +82,7 @@ fn publish(link: &Link, names: &Names, reply_to: Option<Text>, jobs: Vec<Waiting
     tokio::spawn(async move {
         let outcome = receipt.await;
         for waiter in waiting {
-            // Who has given up meanwhile misses nothing.
+            // An error means that the waiter was dropped.
             let _ = waiter.send(outcome.clone());
         }
     });

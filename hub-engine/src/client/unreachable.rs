@@ -1,4 +1,4 @@
-//! Why there is no connection to a broker, for people.
+//! The message for users about a failed connection to a broker.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,18 @@ use hub_transport::{Error, ErrorKind, Operation};
 
 use crate::operations::{RequestError, RequestErrorKind};
 
-/// What to check where nothing answers.
-const IS_IT_THERE: &str = "Is the broker running, and are address and credentials right?";
+/// What to check if the broker does not answer.
+const CHECK_BROKER: &str = "Is the broker running, and are address and credentials right?";
 
-/// What to check where TLS fails.
-const IS_IT_TRUSTED: &str = "Check the host and the port in the broker's address, the certificate authority (--ca-file) and the client's certificate";
+/// What to check if TLS fails.
+const CHECK_TLS: &str = "Check the host and the port in the broker's address, the certificate authority (--ca-file) and the client's certificate";
 
-/// Why there is no working session with the broker at `address` (as its transport describes it): what it said, each thing
-/// once, and what to check where the login failed.
+/// The message about a missing session with the broker at `address` (as its transport describes it). It contains the
+/// cause without repetitions, and what to check.
 #[must_use]
 pub fn no_connection(address: &str, cause: Option<&Error>) -> String {
-    let Some(cause) = cause else { return format!("no connection to {address}. {IS_IT_THERE}") };
-    // Most causes name the broker themselves; it is `address` without the client library.
+    let Some(cause) = cause else { return format!("no connection to {address}. {CHECK_BROKER}") };
+    // Most causes contain the broker, which is `address` without the client library.
     let broker = address.split(" (").next().unwrap_or(address);
     let what = cause.message().trim_end_matches('.');
     let behind = what.strip_prefix(broker);
@@ -36,19 +36,19 @@ pub fn no_connection(address: &str, cause: Option<&Error>) -> String {
                 Some(_) => format!("no connection: {what}"),
                 None => format!("no connection to {address}: {what}"),
             };
-            (message, if kind == ErrorKind::Configuration { IS_IT_TRUSTED } else { IS_IT_THERE })
+            (message, if kind == ErrorKind::Configuration { CHECK_TLS } else { CHECK_BROKER })
         }
-        // The broker is there and the user is in: the cause itself says what is wrong.
+        // The login succeeded, so the cause describes the problem.
         (operation, _) => (format!("failed to {operation} at {broker}: {said}"), ""),
     };
-    // Of what is behind it the last may say something new.
+    // The root cause may add information.
     let mut root = std::error::Error::source(cause);
     while let Some(deeper) = root.and_then(std::error::Error::source) {
         root = Some(deeper);
     }
     let root = root.map(ToString::to_string).unwrap_or_default();
     let root = root.trim_end_matches('.');
-    // The client libraries put words of their own before what failed.
+    // The client libraries add prefixes to the root cause.
     let last = root.rsplit(": ").next().unwrap_or_default();
     let repeats = said.contains(root) || said.ends_with(last) || (!said.is_empty() && root.contains(said));
     if !repeats {
@@ -57,7 +57,7 @@ pub fn no_connection(address: &str, cause: Option<&Error>) -> String {
     if advice.is_empty() { message } else { format!("{message}. {advice}") }
 }
 
-/// The refusal of a client without a connection.
+/// The error of a client without a connection.
 pub(super) fn unreachable(address: &str, cause: Option<&Error>) -> RequestError {
     RequestError::new(RequestErrorKind::Unreachable, no_connection(address, cause))
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_connection_the_message_says_each_thing_once() {
+    fn the_message_about_a_missing_connection_has_no_repetitions() {
         let refused = io::Error::other("Connection refused");
         let deep =
             lost("amqp://b:1/v cannot be reached").with_source(lost("the connection failed").with_source(refused));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_taken_for_a_broker_that_is_away() {
+    fn a_refused_login_differs_from_a_missing_broker() {
         let denied = |kind, said: &str| {
             let cause = Error::new(kind, Operation::Connect, said);
             Error::new(kind, Operation::Connect, format!("amqp://b:1/v: {said}")).with_source(cause)
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_behind_the_login_is_told_by_itself() {
+    fn a_failure_after_the_login_is_reported_without_advice() {
         let denied =
             Error::new(ErrorKind::AccessRefused, Operation::Declare, "ACCESS_REFUSED - no right to configure.");
         let missing =
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_has_the_other_in_it_is_said_once() {
+    fn a_root_cause_contained_in_the_cause_is_not_repeated() {
         let told = |said: &str, root: &str| {
             let cause = Error::new(ErrorKind::Configuration, Operation::Connect, said);
             no_connection(BROKER, Some(&cause.with_source(io::Error::other(root.to_owned()))))

@@ -1,4 +1,4 @@
-//! What a run of inputs has caused and what is not committed yet.
+//! A batch: the uncommitted effects of one or more inputs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,55 +12,57 @@ use tokio::time::Instant;
 use super::inputs::Admission;
 use crate::operations::RequestError;
 
-/// How long a batch that nobody waits for grows before it is committed. Nothing but acknowledgements and the listing of jobs is
-/// late by it, and each sync of the disk that is saved is one that the broker beside does not wait for.
-const LINGER: Duration = Duration::from_millis(40);
-/// How long after the beginning of a commit the next one begins at the earliest, whoever waits for it.
-const SPACING: Duration = Duration::from_millis(3);
-/// How long the bare note waits that the broker has confirmed something: if it is lost, that is only published again.
-const LINGER_CONFIRMED: Duration = Duration::from_millis(50);
-/// A batch of so many changes waits no longer.
-const LARGE: usize = 1024;
+/// Maximum delay of a batch without a waiting client. It delays only acknowledgements and the listing of jobs, and
+/// saves disk syncs, which also slow down a broker on the same machine.
+const MAXIMUM_DELAY: Duration = Duration::from_millis(40);
+/// Minimum interval between the starts of two commits.
+const MINIMUM_COMMIT_INTERVAL: Duration = Duration::from_millis(3);
+/// Maximum delay of a batch that contains only confirms of the broker. If they are lost, the issues are published
+/// again.
+const MAXIMUM_CONFIRMATION_DELAY: Duration = Duration::from_millis(50);
+/// Maximum number of changes. A batch with more is committed without delay.
+const MAXIMUM_CHANGES: usize = 1024;
 
-/// Everything that was caused since the last commit began.
+/// The effects of all inputs since the start of the last commit.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) number: u64,
-    /// How many deliveries wait for it.
+    /// Number of deliveries that wait for the batch.
     pub(super) deliveries: usize,
-    /// How many issues of it were published before its commit.
+    /// Number of its issues that were published before the commit.
     pub(super) published: usize,
-    /// For the store.
+    /// The changes for the store.
     pub(super) changes: Vec<Change>,
-    /// Tasks to be published once the batch is committed.
+    /// Tasks to publish after the commit.
     pub(super) deferred: Vec<Assignment>,
-    /// Issues that workers shall stop, likewise.
+    /// Issues that workers must stop, sent after the commit.
     pub(super) deferred_stops: Vec<IssueId>,
-    /// What is to be told once the batch is committed, to somebody who waits for it.
+    /// Answers to waiting clients, sent after the commit.
     pub(super) answers: Vec<Answer>,
-    /// The same where nobody is in a hurry.
+    /// Answers that do not shorten the delay, sent after the commit.
     pub(super) idle_answers: Vec<Answer>,
-    /// What changed, for watchers; empty if there are none.
+    /// Events for watchers. Empty if there are no watchers.
     pub(super) notices: Vec<Notice>,
-    /// Not everything that changed is in `notices`: watchers have to start again.
+    /// Whether changes are missing in `notices`, so that watchers have to start again.
     pub(super) lacks_notices: bool,
-    /// Jobs that ended, and how, where somebody waits for them.
+    /// Jobs that ended, with their final state if a client waits for it.
     pub(super) ended: Vec<(JobId, Option<EndedJob>)>,
-    /// When it is to be committed, if nobody waits for it before.
+    /// The latest time of the commit.
     pub(super) due: Option<Instant>,
-    /// Something in it would not come again after a crash: it must be in the store before it has effects.
+    /// Whether the batch contains an input that would not be delivered again after a crash. Then it must be committed
+    /// before it is published.
     pub(super) commit_first: bool,
 }
 
-/// Something to be told after the commit.
+/// An answer that is sent after the commit.
 pub(super) enum Answer {
-    /// What becomes of a submission.
+    /// The answer to a submission.
     Submission(oneshot::Sender<Admission>, Admission),
-    /// Anything else.
+    /// Any other answer.
     Other(Box<dyn FnOnce() + Send>),
 }
 
-/// What the core wants done, sorted by how it is done.
+/// Actions of the core for the link.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) assignments: Vec<Assignment>,
@@ -73,7 +75,7 @@ impl Batch {
         Self { number, ..Self::default() }
     }
 
-    /// Whether a commit of it would do anything.
+    /// Whether the batch has nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
         self.deliveries == 0
             && self.changes.is_empty()
@@ -83,34 +85,34 @@ impl Batch {
             && self.deferred_stops.is_empty()
     }
 
-    /// Has those who submitted `job` told that it is refused.
+    /// Changes the answers to submissions of `job` to a refusal.
     pub(super) fn refuse(&mut self, job: JobId, error: &RequestError) {
         self.answers.iter_mut().chain(&mut self.idle_answers).for_each(|answer| answer.refuse(job, error));
     }
 
-    /// Something has come that it grows by, or may: not only word that what was begun has come to its end.
+    /// Limits the delay after an input that is more than a confirmation.
     pub(super) fn hurry(&mut self, now: Instant) {
-        let latest = now + LINGER;
+        let latest = now + MAXIMUM_DELAY;
         self.due = Some(self.due.map_or(latest, |due| due.min(latest)));
     }
 
-    /// Whether it is to be committed now. `last`: when the last commit began.
+    /// Whether the batch must be committed now. `last` is the start of the last commit.
     pub(super) fn is_due(&mut self, now: Instant, last: Option<Instant>) -> bool {
         if self.is_empty() {
-            // What would not have come again has caused nothing.
+            // The inputs had no effects.
             (self.due, self.commit_first) = (None, false);
             return false;
         }
-        let due = self.due.get_or_insert(now + LINGER_CONFIRMED);
+        let due = self.due.get_or_insert(now + MAXIMUM_CONFIRMATION_DELAY);
         let is_awaited =
             self.commit_first || !self.answers.is_empty() || self.ended.iter().any(|(_, ended)| ended.is_some());
         if is_awaited {
-            *due = (*due).min(last.map_or(now, |last| last + SPACING));
+            *due = (*due).min(last.map_or(now, |last| last + MINIMUM_COMMIT_INTERVAL));
         }
-        self.changes.len() >= LARGE || *due <= now
+        self.changes.len() >= MAXIMUM_CHANGES || *due <= now
     }
 
-    /// Sorts `actions` into the batch; returns what is not the store's business. `is_watched`: whether events are recorded.
+    /// Adds `actions` to the batch and returns those for the link. `is_watched` tells whether events are recorded.
     pub(super) fn absorb(&mut self, actions: &mut Vec<Action>, is_watched: bool) -> Effects {
         let mut effects = Effects::default();
         for action in actions.drain(..) {
@@ -132,7 +134,7 @@ impl Answer {
         Self::Other(Box::new(tell))
     }
 
-    /// Tells it.
+    /// Sends the answer.
     pub(super) fn give(self) {
         match self {
             Self::Submission(answer, outcome) => drop(answer.send(outcome)),
@@ -140,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// Has a submission that was let in as `job` refused after all.
+    /// Changes the answer to the submission of `job` to a refusal.
     fn refuse(&mut self, job: JobId, error: &RequestError) {
         if let Self::Submission(_, outcome) = self
             && outcome.as_ref().is_ok_and(|admitted| admitted.id == job)
@@ -170,35 +172,35 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_waits_for_is_committed_at_once_but_not_right_behind_another_commit() {
+    fn a_batch_with_a_waiting_client_is_committed_after_the_minimum_interval() {
         let now = Instant::now();
         assert!(with_an_answer().is_due(now, None));
-        assert!(with_an_answer().is_due(now, now.checked_sub(SPACING)));
+        assert!(with_an_answer().is_due(now, now.checked_sub(MINIMUM_COMMIT_INTERVAL)));
         let mut batch = with_an_answer();
         assert!(!batch.is_due(now, Some(now)));
-        assert_eq!(batch.due, Some(now + SPACING), "the loop looks again then");
-        assert!(batch.is_due(now + SPACING, Some(now)));
+        assert_eq!(batch.due, Some(now + MINIMUM_COMMIT_INTERVAL), "the loop checks again at this time");
+        assert!(batch.is_due(now + MINIMUM_COMMIT_INTERVAL, Some(now)));
     }
 
     #[test]
-    fn what_nobody_waits_for_grows_first() {
+    fn a_batch_without_a_waiting_client_is_delayed() {
         let now = Instant::now();
         let mut batch = with_a_change();
         batch.hurry(now);
         assert!(!batch.is_due(now, None));
         batch.idle_answers.push(Answer::new(|| {}));
-        assert!(!batch.is_due(now, None), "nobody is in a hurry for these");
-        assert_eq!((batch.due, batch.is_due(now + LINGER, None)), (Some(now + LINGER), true));
+        assert!(!batch.is_due(now, None), "these answers do not shorten the delay");
+        assert_eq!((batch.due, batch.is_due(now + MAXIMUM_DELAY, None)), (Some(now + MAXIMUM_DELAY), true));
         let mut bare = with_a_change();
         assert!(!bare.is_due(now, None));
-        assert_eq!(bare.due, Some(now + LINGER_CONFIRMED));
+        assert_eq!(bare.due, Some(now + MAXIMUM_CONFIRMATION_DELAY));
     }
 
     #[test]
-    fn a_large_batch_waits_for_nothing_and_an_empty_one_is_none() {
+    fn a_large_batch_is_not_delayed_and_an_empty_one_is_not_committed() {
         let now = Instant::now();
         let id = JobId::new(uuid::Uuid::from_u128(1 << 64));
-        let mut large = Batch { changes: vec![Change::JobRemoved { id }; LARGE], ..with_an_answer() };
+        let mut large = Batch { changes: vec![Change::JobRemoved { id }; MAXIMUM_CHANGES], ..with_an_answer() };
         assert!(large.is_due(now, Some(now)));
         let mut empty = Batch { commit_first: true, ..Batch::default() };
         assert!(!empty.is_due(now, None) && !empty.commit_first);

@@ -1,19 +1,18 @@
-//! Which batches are done, and so which deliveries may be acknowledged: those whose batch is committed and whose publishes
-//! are confirmed.
+//! Tracks which deliveries may be acknowledged: those whose batch is committed and whose publishes are confirmed.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use hub_transport::supervisor::DeliveryRef;
 
-/// Deliveries that wait for what they caused.
+/// Deliveries that wait for the completion of their effects.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
-    /// Of subscriptions that are handled in their order: acknowledged many at a time. Each start of a subscription for
-    /// itself: what a dead session left behind may be read after what a living one has brought.
+    /// Deliveries of subscriptions that are handled in order and acknowledged many at a time. They are separate for
+    /// each epoch of a subscription, because deliveries of a dead session may be read after those of a live one.
     ordered: BTreeMap<u64, VecDeque<(DeliveryRef, u64)>>,
-    /// Of the others, by batch.
+    /// Deliveries of the other subscriptions, by batch.
     single: BTreeMap<u64, Vec<DeliveryRef>>,
-    /// Batches that are not done, and what each still waits for.
+    /// Batches that are not complete, and what each waits for.
     open: BTreeMap<u64, Open>,
 }
 
@@ -23,22 +22,23 @@ struct Open {
     publishing: usize,
 }
 
-/// What may be acknowledged now.
+/// Deliveries to acknowledge.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Each stands for every earlier delivery of its subscription too: so many since the last time.
+    /// Each entry also acknowledges all earlier deliveries of its subscription. The number counts them since the last
+    /// time.
     pub(super) ordered: Vec<(DeliveryRef, usize)>,
-    /// Each for itself.
+    /// Deliveries to acknowledge individually.
     pub(super) single: Vec<DeliveryRef>,
 }
 
 impl Batches {
-    /// `batch` begins: it is done when it is committed and nothing of it is being published.
+    /// Begins `batch`. It is complete after its commit and the confirms of its publishes.
     pub(super) fn open(&mut self, batch: u64) {
         self.open.entry(batch).or_default();
     }
 
-    /// A delivery belongs to `batch`. `ordered`: deliveries of this subscription come here in their order.
+    /// Adds a delivery to `batch`. `ordered` tells whether the deliveries of this subscription are added in order.
     pub(super) fn hold(&mut self, delivery: DeliveryRef, batch: u64, ordered: bool) {
         if ordered {
             self.ordered.entry(delivery.epoch).or_default().push_back((delivery, batch));
@@ -47,12 +47,12 @@ impl Batches {
         }
     }
 
-    /// Something of `batch` is being published.
+    /// A publish of `batch` begins.
     pub(super) fn publishing(&mut self, batch: u64) {
         self.open.entry(batch).or_default().publishing += 1;
     }
 
-    /// That something has been published for good.
+    /// A publish of `batch` has a final outcome.
     pub(super) fn published(&mut self, batch: u64) -> Done {
         if let Some(open) = self.open.get_mut(&batch) {
             open.publishing = open.publishing.saturating_sub(1);
@@ -60,7 +60,7 @@ impl Batches {
         self.settle(batch)
     }
 
-    /// `batch` is in the store.
+    /// `batch` is committed.
     pub(super) fn committed(&mut self, batch: u64) -> Done {
         if let Some(open) = self.open.get_mut(&batch) {
             open.committed = true;
@@ -68,13 +68,13 @@ impl Batches {
         self.settle(batch)
     }
 
-    /// The session is gone, and all its deliveries with it.
+    /// Removes all deliveries after the session has died.
     pub(super) fn forget_deliveries(&mut self) {
         self.ordered.clear();
         self.single.clear();
     }
 
-    /// Whether every batch is done, but for the one that grows.
+    /// Whether all batches except `pending` are complete.
     pub(super) fn is_idle(&self, pending: u64) -> bool {
         self.open.keys().all(|batch| *batch == pending)
     }
@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// Of the first start of a subscription.
+    /// A delivery of the first epoch of a subscription.
     fn delivery(subscription: usize, tag: u64) -> DeliveryRef {
         of_epoch(subscription as u64, subscription, tag)
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_session_left_behind_does_not_stand_for_what_a_living_one_brought() {
+    fn deliveries_of_a_dead_session_are_separate_from_those_of_a_live_one() {
         let mut batches = Batches::default();
         batches.open(1);
         batches.hold(of_epoch(8, 1, 1), 1, true);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_acknowledged_before_commit_and_confirm() {
+    fn deliveries_are_acknowledged_after_commit_and_confirm() {
         let mut batches = Batches::default();
         batches.open(1);
         batches.hold(delivery(1, 1), 1, true);

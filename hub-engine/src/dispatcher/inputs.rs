@@ -1,4 +1,4 @@
-//! What reaches the dispatcher's loop beside the events of its link.
+//! The inputs of the dispatcher's loop besides the events of its link.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,55 +26,56 @@ pub(super) enum Input {
     Submit {
         /// The jobs.
         jobs: Vec<Submit>,
-        /// What they were parsed in, until they are live.
+        /// The permit under which they were parsed, held until they are live.
         permit: ParsePermit,
-        /// The message that brought them, if that came from the jobs queue.
+        /// The message that contained them, if it came from the queue of jobs.
         delivery: Option<DeliveryRef>,
     },
-    /// Someone asks.
+    /// A query or a request.
     Ask(Ask),
-    /// The batch with this number is in the store.
+    /// The batch with this number is committed.
     Committed(u64),
-    /// The store can never keep one of the changes of the batch with this number; the changes, which one, and why.
+    /// The store permanently refuses a change of a batch.
     Refused {
         /// The batch.
         number: u64,
         /// Its changes.
         changes: Arc<Vec<Change>>,
-        /// Which one.
+        /// The index of the refused change.
         change: usize,
-        /// Why, for people.
+        /// The reason.
         why: String,
     },
-    /// The store is of no use until somebody repairs it.
+    /// The store cannot be used until it is repaired.
     StoreBroken(StoreError),
-    /// How it went to publish a part of a batch's tasks.
+    /// The outcome of publishing tasks of a batch.
     Published {
         /// The batch.
         batch: u64,
-        /// How large the messages were together.
+        /// The total size of the messages in bytes.
         bytes: usize,
-        /// How each ended.
+        /// The outcome of each publish.
         outcomes: Outcomes,
     },
-    /// How many messages waited in a pool's queue and among the results.
+    /// The number of messages in a pool's queue and among the results.
     Depth(Depth),
     /// A request is answered.
     Answered(DeliveryRef),
-    /// All submissions of a message were refused and are answered: nothing of it is to be kept.
+    /// All submissions of a message were refused and answered, so there is nothing to store.
     NothingKept(DeliveryRef),
     /// Stop within this time.
     Stop(Duration),
 }
 
-/// The job that somebody waited for, as it ended, if that was seen; it is in the store in any case, or unknown.
+/// The final state of a job that a client waited for. `None` if the end was not observed: then the job is in the store
+/// or unknown.
 pub(super) type Ended = Option<Arc<JobSnapshot>>;
 
-/// Who wants a job cancelled. `None`: it is not live.
+/// The sender of the answer to a cancellation. `None`: the job is not live.
 pub(super) type Cancelling = oneshot::Sender<Option<Result<(), RequestError>>>;
 
 impl Input {
-    /// Whether it says only that what was begun has come to its end. What follows from that can wait a moment.
+    /// Whether the input only reports the completion of an operation. Its effects may be delayed.
     pub(super) fn is_confirmation(&self) -> bool {
         match self {
             Self::Committed(_) | Self::Answered(_) => true,
@@ -86,36 +87,37 @@ impl Input {
     }
 }
 
-/// What becomes of a submission.
+/// The outcome of a submission.
 pub(super) type Admission = Result<Admitted, RequestError>;
 
-/// A job that was let in.
+/// An accepted job.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
     pub(super) id: JobId,
-    /// What will keep it waiting.
+    /// The reasons why its tasks will wait.
     pub(super) warnings: Vec<String>,
 }
 
-/// A checked job on its way in.
+/// A checked job for the loop.
 #[derive(Debug)]
 pub(super) struct Submit {
     pub(super) id: JobId,
     pub(super) job: Arc<Job>,
-    /// Positions of tasks that have all of the job's modules and pools between them.
+    /// Positions of tasks that together cover all modules and pools of the job.
     pub(super) examples: Vec<u32>,
-    /// The job that the store has of this family or key.
+    /// The stored job with this family or key.
     pub(super) stored: Option<Known>,
-    /// The look-up that found it, or missed it.
+    /// The look-up of the stored job.
     pub(super) lookup: Lookup,
-    /// Resolved after the commit. Where the end is waited for nobody is in a hurry for this, and no commit is made for it.
+    /// Resolved after the commit. It does not shorten the delay of the batch if the client waits for the end of the
+    /// job.
     pub(super) answer: oneshot::Sender<Admission>,
-    /// Resolved at the job's end, where that is waited for; dropped where the job is not live.
+    /// Resolved at the end of the job if the client waits for it. Dropped if the job is not live.
     pub(super) ended: Option<oneshot::Sender<Ended>>,
 }
 
-/// A job that is known by the id or the key of a submission. It holds nothing of the job: one message can name a large job
-/// more than a thousand times.
+/// A known job with the id or the key of a submission. It contains no data of the job, because one message can name a
+/// large job more than a thousand times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) id: JobId,
@@ -126,30 +128,30 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The job `known` with the text and key of `same`, compared with what was submitted.
+    /// Compares the job `known`, which has the text and the key of `same`, with the submitted one.
     pub(super) fn new(known: JobId, same: &Job, submitted: &Job) -> Self {
         let by_key = submitted.key().is_some() && submitted.key() == same.key();
         Self { id: known, is_same: same.source() == submitted.source(), by_key }
     }
 }
 
-/// A question to the loop. What changes anything is answered after the commit.
+/// A query or a request to the loop. Requests that change state are answered after the commit.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// A live job as it stands, with these tasks. `None`: it is not live.
+    /// The state of a live job with these tasks. `None`: the job is not live.
     Job(JobId, Range<u32>, oneshot::Sender<Option<Box<LiveView>>>),
-    /// The line of a live job in a listing. `None`: it is not live.
+    /// The summary of a live job. `None`: the job is not live.
     Summary(JobId, oneshot::Sender<Option<JobSummary>>),
-    /// Tell when this job has ended and is in the store as such; at once if it is not live.
+    /// Answered when the end of the job is stored; immediately if the job is not live.
     Ended(JobId, oneshot::Sender<Ended>),
-    /// Stop a job. `None`: it is not live.
+    /// Cancel a job. `None`: the job is not live.
     Cancel(JobId, Cancelling),
-    /// Forget a job that is not live. `false`: it is live.
+    /// Remove a job that is not live. `false`: the job is live.
     Remove(JobId, oneshot::Sender<bool>),
-    /// End a task from outside. `None`: its job is not live.
+    /// End a task with a result from outside. `None`: its job is not live.
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
-    /// The live workers and when each was last heard of.
+    /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
-    /// Figures, and how the store is.
+    /// Statistics and the health of the store.
     Stats(oneshot::Sender<(Stats, StoreHealth)>),
 }

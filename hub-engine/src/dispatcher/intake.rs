@@ -1,5 +1,4 @@
-//! From the text of a submission to a checked job, beside the loop: a large job is parsed while small ones
-//! go on.
+//! Parses and checks submissions outside the loop, so that a large job does not delay small ones.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,23 +16,23 @@ use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
 
-/// Jobs up to this size are parsed where they are; larger ones on a thread of their own. In bytes.
-const INLINE: usize = 64 * 1024;
+/// Maximum size of a job that is parsed on the current thread, in bytes. Larger ones are parsed on a blocking thread.
+const MAXIMUM_INLINE_BYTES: usize = 64 * 1024;
 
 /// Maximum number of a job's modules that are compared with those of the workers when it is submitted.
-const EXAMPLES: usize = 1000;
+const MAXIMUM_EXAMPLES: usize = 1000;
 
 /// Maximum number of stored jobs that are read at a time to compare them with submissions.
 pub(super) const STORE_READS: usize = 8;
 
-/// The way in for jobs.
+/// Checks submissions and passes them to the loop.
 #[derive(Debug)]
 pub(super) struct Intake {
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) store: Arc<dyn Store>,
     pub(super) lookups: Lookups,
     pub(super) limits: Limits,
-    /// For each look-up that may read a job at present: a stored job takes many times its text.
+    /// Limits the concurrent look-ups, because a stored job takes many times the memory of its text.
     pub(super) store_reads: Semaphore,
     pub(super) room: Arc<Room>,
 }
@@ -46,11 +45,11 @@ pub(super) struct Arrival {
 }
 
 impl Intake {
-    /// Checks a job, and looks for its like in the store. `ended` is told of the job's end, or dropped where there is nothing
-    /// to wait for.
+    /// Checks a job and looks up the same job in the store. `ended` is resolved at the end of the job, or dropped if
+    /// there is nothing to wait for.
     ///
     /// # Errors
-    /// What is wrong with the job; `Internal` where the store cannot be read at present.
+    /// The problems of the job; `Internal` if the store cannot be read.
     pub(super) async fn check(
         &self,
         arrival: Arrival,
@@ -66,9 +65,9 @@ impl Intake {
         Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
     }
 
-    /// What the store has under this id, a clashing id, or this key.
+    /// The stored job with this id, a colliding id, or this key.
     async fn look_up(&self, id: JobId, job: &Job) -> Result<Option<Known>, StoreError> {
-        // It is never closed.
+        // The semaphore is never closed.
         let _permit = self.store_reads.acquire().await;
         let stored = match (self.store.find_family(id.family()).await?, job.key()) {
             (None, Some(key)) => self.store.find_key(key).await?,
@@ -82,7 +81,7 @@ impl Intake {
         }))
     }
 
-    /// The refusal where the store cannot be read. The loop is told of one that is of no more use.
+    /// The refusal if the store cannot be read. Tells the loop if the error is permanent.
     pub(super) fn store_failed(&self, error: StoreError) -> RequestError {
         if matches!(error, StoreError::UnknownCursor(_) | StoreError::BadLimit(_)) {
             return RequestError::new(RequestErrorKind::InvalidRequest, error.to_string());
@@ -94,14 +93,14 @@ impl Intake {
         if error.is_final() {
             let _ = self.inputs.send(Input::StoreBroken(error));
         }
-        RequestError::new(RequestErrorKind::Internal, "the store cannot be read; the dispatcher's log says more")
+        RequestError::new(RequestErrorKind::Internal, "the store cannot be read: see the dispatcher's log")
     }
 
-    /// Brings checked jobs before the loop, which answers after the commit. `permit`: what they were parsed in.
-    /// `delivery`: the message that brought them, if that came from the broker.
+    /// Passes checked jobs to the loop, which answers after the commit. `permit` is the permit under which they were
+    /// parsed. `delivery` is the message that contained them, if it came from the broker.
     ///
     /// # Errors
-    /// `Unavailable` where the loop has ended.
+    /// `Unavailable` if the loop has ended.
     pub(super) fn submit(
         &self,
         jobs: Vec<Submit>,
@@ -112,33 +111,33 @@ impl Intake {
     }
 }
 
-/// The loop's answer to a submission, when it comes.
+/// The future answer of the loop to a submission.
 #[derive(Debug)]
 pub(super) struct Answered(oneshot::Receiver<Admission>);
 
 impl Answered {
-    /// What the loop says of the job, when the job is in the store.
+    /// Waits for the answer of the loop, which is sent after the job is stored.
     pub(super) async fn admitted(self) -> Result<Admitted, RequestError> {
         self.0.await.map_err(|_| stopping())?
     }
 }
 
-/// The job, and positions of tasks that have all of its modules and pools between them.
+/// Parses a job. Also returns positions of tasks that together cover all modules and pools of the job.
 async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), RequestError> {
     let size = text.len();
     let read = move || Job::parse_bytes(&text, &limits).map(|job| (examples_of(&job), job));
-    let parsed = if size <= INLINE {
+    let parsed = if size <= MAXIMUM_INLINE_BYTES {
         read()
     } else {
         let parse = tokio::task::spawn_blocking(read);
         parse.await.map_err(|_| {
-            RequestError::new(RequestErrorKind::Internal, "the job parser failed; the dispatcher's log says more")
+            RequestError::new(RequestErrorKind::Internal, "the job parser failed: see the dispatcher's log")
         })?
     };
     parsed.map(|(examples, job)| (job, examples)).map_err(refusal)
 }
 
-/// A task for each module and pool of the job; of very many modules only the first.
+/// One task for each pair of module and pool, up to the maximum.
 fn examples_of(job: &Job) -> Vec<u32> {
     let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
     let mut last = None;
@@ -148,14 +147,14 @@ fn examples_of(job: &Job) -> Vec<u32> {
             continue;
         }
         examples.push(index);
-        if examples.len() == EXAMPLES {
+        if examples.len() == MAXIMUM_EXAMPLES {
             break;
         }
     }
     examples
 }
 
-/// The refusal that the problems of a job make.
+/// The refusal of a job with problems.
 pub(super) fn refusal(problems: Problems) -> RequestError {
     let problems: Vec<_> = problems.into_iter().collect();
     let message = match problems.as_slice() {
@@ -165,13 +164,13 @@ pub(super) fn refusal(problems: Problems) -> RequestError {
     RequestError { kind: RequestErrorKind::InvalidJob, message, problems }
 }
 
-/// The refusal while live jobs take as much memory as they may.
+/// The refusal while live jobs have reached their memory limit.
 pub(super) fn full() -> RequestError {
-    let message = "the dispatcher has as many unfinished jobs as it may hold: try again when some have ended";
+    let message = "the unfinished jobs have reached the dispatcher's memory limit: try again when some have ended";
     RequestError::new(RequestErrorKind::Unavailable, message)
 }
 
-/// The refusal of a dispatcher that stops.
+/// The refusal of a stopping dispatcher.
 pub(super) fn stopping() -> RequestError {
     RequestError::new(RequestErrorKind::Unavailable, "the dispatcher is stopping; try again")
 }

@@ -1,8 +1,8 @@
-//! Jobs that a look-up in the store may have missed.
+//! Recently accepted jobs, which a look-up in the store may have missed.
 //!
-//! Before a job is let in, the store is asked whether it has it, beside the loop. Until the answer is there the same
-//! job may have been let in by another submission, and may even have ended. So a job is remembered from when it is
-//! let in until its end is in the store and every look-up that began before that is over.
+//! Before a job is accepted, it is looked up in the store outside the loop. Before the answer arrives, the same job may
+//! have been accepted from another submission, and may even have ended. So a job is remembered from its acceptance
+//! until its end is stored and all look-ups that began before have finished.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use hub_core::job::Job;
 
 use super::discard::discard;
 
-/// Counts look-ups. Clones count together.
+/// Tracks look-ups. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lookups(Arc<Mutex<Tickets>>);
 
@@ -23,25 +23,25 @@ struct Tickets {
     open: BTreeSet<u64>,
 }
 
-/// A look-up whose answer may still count, until this is dropped.
+/// A look-up in progress, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lookup {
     lookups: Lookups,
     ticket: u64,
 }
 
-/// The jobs that were let in lately.
+/// The recently accepted jobs.
 #[derive(Debug)]
 pub(super) struct Lately {
     lookups: Lookups,
     jobs: HashMap<Family, (JobId, Arc<Job>)>,
     keys: HashMap<String, Family>,
-    /// Jobs whose end is in the store, and the first look-up that sees it there.
+    /// Jobs whose end is stored, and the first look-up that finds it.
     kept: VecDeque<(u64, Family)>,
 }
 
 impl Lookups {
-    /// A look-up begins.
+    /// Begins a look-up.
     pub(super) fn begin(&self) -> Lookup {
         let mut tickets = self.tickets();
         let ticket = tickets.next;
@@ -51,7 +51,7 @@ impl Lookups {
     }
 
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
-        // Nothing panics under this lock.
+        // No code panics while holding this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,12 +63,12 @@ impl Drop for Lookup {
 }
 
 impl Lately {
-    /// No jobs.
+    /// Creates an empty set.
     pub(super) fn new(lookups: Lookups) -> Self {
         Self { lookups, jobs: HashMap::new(), keys: HashMap::new(), kept: VecDeque::new() }
     }
 
-    /// A job is let in.
+    /// Adds an accepted job.
     pub(super) fn let_in(&mut self, id: JobId, job: &Arc<Job>) {
         self.jobs.insert(id.family(), (id, Arc::clone(job)));
         if let Some(key) = job.key() {
@@ -76,17 +76,17 @@ impl Lately {
         }
     }
 
-    /// The job that was let in with this id, one that clashes with it, or this key.
+    /// The job with this id, a colliding id, or this key.
     pub(super) fn find(&self, id: JobId, key: Option<&str>) -> Option<&(JobId, Arc<Job>)> {
         self.jobs.get(&id.family()).or_else(|| self.jobs.get(self.keys.get(key?)?))
     }
 
-    /// The end of a job is in the store.
+    /// The end of a job is stored.
     pub(super) fn keep(&mut self, id: JobId) {
         self.kept.push_back((self.lookups.tickets().next, id.family()));
     }
 
-    /// Forgets the jobs that no look-up can miss any more.
+    /// Removes the jobs that every look-up finds in the store.
     pub(super) fn forget_old(&mut self) {
         let oldest = self.lookups.tickets().open.first().copied().unwrap_or(u64::MAX);
         while let Some((_, family)) = self.kept.pop_front_if(|(first, _)| *first <= oldest) {
@@ -94,7 +94,7 @@ impl Lately {
         }
     }
 
-    /// Forgets a job.
+    /// Removes a job.
     pub(super) fn forget(&mut self, family: Family) {
         let Some((_, job)) = self.jobs.remove(&family) else { return };
         if let Some(key) = job.key() {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_remembered_until_no_lookup_can_miss_it() {
+    fn a_job_is_remembered_until_every_lookup_finds_it() {
         let text = r#"{"name": "j", "key": "k", "tasks": [{"name": "a"}]}"#;
         let job = Arc::new(Job::parse(text, &Limits::default()).unwrap());
         let (id, other) = (JobId::new(Uuid::from_u128(1 << 64)), JobId::new(Uuid::from_u128(2 << 64)));

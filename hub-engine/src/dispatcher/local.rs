@@ -1,4 +1,5 @@
-//! The Hub as its own process sees it: questions go to the loop, jobs that have ended are read from the store.
+//! The operations of Hub within the dispatcher's process. Queries about live jobs go to the loop; ended jobs are read
+//! from the store.
 
 use async_trait::async_trait;
 use hub_core::{JobId, TaskId};
@@ -15,7 +16,7 @@ use crate::operations::{
 };
 use crate::store::Part;
 
-/// A handle on the dispatcher of this process.
+/// A handle to the dispatcher of this process.
 #[derive(Debug)]
 pub(super) struct LocalHub {
     pub(super) intake: Intake,
@@ -23,7 +24,7 @@ pub(super) struct LocalHub {
     incarnation: u64,
     events: Events,
     pub(super) open_answers: OpenAnswers,
-    /// Maximum size of a part of an answer that is to fit into one message, in bytes.
+    /// Maximum size of an answer that must fit into one message, in bytes.
     pub(super) largest_answer: usize,
 }
 
@@ -50,7 +51,7 @@ impl Hub for LocalHub {
 }
 
 impl LocalHub {
-    /// `largest_answer`: what an answer over the broker has at most, in bytes.
+    /// `largest_answer` is the maximum size of an answer over the broker in bytes.
     pub(super) const fn new(
         intake: Intake,
         link: watch::Receiver<LinkHealth>,
@@ -62,7 +63,7 @@ impl LocalHub {
         Self { intake, link, incarnation, events, open_answers, largest_answer }
     }
 
-    /// Asks the loop.
+    /// Sends a query to the loop and waits for the answer.
     pub(super) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, RequestError> {
         let (answer, answered) = oneshot::channel();
         self.intake.inputs.send(Input::Ask(question(answer))).map_err(|_| stopping())?;
@@ -98,7 +99,7 @@ impl LocalHub {
         }
     }
 
-    /// Takes a result from outside.
+    /// Posts a result from outside.
     async fn post(&self, update: ResultUpdate) -> Result<TaskId, RequestError> {
         let task = update.id;
         let change = update.to_update();
@@ -108,14 +109,14 @@ impl LocalHub {
         }
     }
 
-    /// A result for a task whose job has ended: fine if it says what is known anyway.
+    /// Compares a result with a task whose job has ended. It is accepted if it equals the stored result.
     pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
         let (status, unknown) = (update.status.into(), || unknown_task(update.id));
         let family = update.id.family();
         let stored = self.intake.store.find_family(family).await.map_err(|error| self.intake.store_failed(error))?;
         let (id, index) = stored.and_then(|job| Some((job.id, update.id.index_in(job.id)?))).ok_or_else(unknown)?;
         let part = Part { tasks: index..index.saturating_add(1), bytes: usize::MAX, data: true };
-        // The task is read with the results of those before it.
+        // The task is read together with the results of its dependencies.
         let weight = self.stored_weight(id, true).await?;
         let (part, _hold) = self.stored_part(id, part, weight).await?;
         match part.job.tasks.get(index as usize) {
@@ -163,7 +164,7 @@ impl LocalHub {
     }
 }
 
-/// The refusal for an id that no job has.
+/// The refusal of an unknown job id.
 pub(super) fn unknown_job(id: JobId) -> RequestError {
     RequestError::new(
         RequestErrorKind::NotFound,
@@ -171,7 +172,7 @@ pub(super) fn unknown_job(id: JobId) -> RequestError {
     )
 }
 
-/// The refusal for an id that no task has.
+/// The refusal of an unknown task id.
 pub(super) fn unknown_task(id: TaskId) -> RequestError {
     RequestError::new(RequestErrorKind::NotFound, format!("no task has the id {id}"))
 }

@@ -1,11 +1,10 @@
-//! The dispatcher: takes jobs and results from the broker, has the core decide, and carries out what it
-//! decided, in the order that loses nothing.
+//! The dispatcher: takes jobs and results from the broker, passes them to the core, and executes its actions in an
+//! order that loses nothing in a crash.
 //!
-//! Everything that comes in is handled by one loop (`driver`). What an input causes is gathered in a
-//! `batch`: changes for the store, tasks for the workers, answers for clients. A batch is committed and
-//! its tasks are published side by side; the deliveries that it came from are acknowledged when both are
-//! done, so that a crash at any point has them delivered again. What would not come again (a request, a
-//! timer) is committed before anything is published.
+//! One loop (`driver`) handles all inputs. Their effects are collected in a `batch`: changes for the store, tasks for
+//! the workers, answers for clients. A batch is committed while its tasks are published. Its deliveries are
+//! acknowledged when both have finished, so after a crash the broker delivers them again. Inputs that are not delivered
+//! again (a request, a timer) are committed before their effects are published.
 
 mod batch;
 mod batches;
@@ -51,9 +50,9 @@ use room::Room;
 
 pub use settings::DispatcherSettings;
 
-/// How long the acknowledgement of what is kept waits for others. What is delivered again because a dispatcher died meanwhile
-/// is recognised as long as the store has it.
-const GATHER: Duration = Duration::from_millis(50);
+/// Delay of acknowledgements, so that they are sent together. If the dispatcher dies before, the messages are delivered
+/// again and recognised from the store.
+const ACK_DELAY: Duration = Duration::from_millis(50);
 
 /// A running dispatcher.
 #[derive(Debug)]
@@ -73,10 +72,10 @@ pub enum DispatcherError {
     /// The store could not be read or written.
     #[error("failed to start from the store")]
     Store(#[from] StoreError),
-    /// The broker cannot keep a second dispatcher out, and the settings do not say that there is none.
+    /// The broker cannot exclude a second dispatcher, and the settings do not guarantee that there is none.
     #[error(
-        "{broker} cannot keep a second dispatcher out, and two dispatchers take each other's results: make sure that only one serves \
-         this Hub, and set `only_dispatcher`"
+        "{broker} cannot exclude a second dispatcher, and two dispatchers would consume each other's results: ensure that only one \
+         serves this Hub, and set `only_dispatcher`"
     )]
     NoLock {
         /// The transport.
@@ -85,11 +84,11 @@ pub enum DispatcherError {
 }
 
 impl Dispatcher {
-    /// Takes up what the store has, and starts to serve; goes on through every loss of the broker until
+    /// Restores the unfinished jobs from the store and starts to serve. Reconnects to the broker until
     /// [`Dispatcher::stop`].
     ///
     /// # Errors
-    /// Where the store cannot be read or written, or the broker cannot keep a second dispatcher out.
+    /// If the store cannot be read or written, or the broker cannot exclude a second dispatcher.
     pub async fn start(
         transport: Arc<dyn Transport>,
         store: Arc<dyn Store>,
@@ -101,7 +100,7 @@ impl Dispatcher {
         }
         if !capabilities.counts {
             tracing::info!(
-                "the broker cannot count the messages of a queue: a task that it loses is not handed out again by itself"
+                "the broker cannot count the messages of a queue, so tasks that it loses are not handed out again"
             );
         }
         let incarnation = store.begin_incarnation().await?;
@@ -109,7 +108,7 @@ impl Dispatcher {
         let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
-            tracing::info!(jobs = unfinished.len(), "taking up unfinished jobs");
+            tracing::info!(jobs = unfinished.len(), "restoring unfinished jobs");
         }
         for mut job in unfinished {
             if settings.broker_forgets || !capabilities.durable {
@@ -119,7 +118,7 @@ impl Dispatcher {
         }
         let unique = Uuid::new_v4();
         let plan = settings.plan(unique, &capabilities);
-        let acks = Acks::new(&plan, GATHER);
+        let acks = Acks::new(&plan, ACK_DELAY);
         let (link, events) = Link::start(transport, plan);
         let replier = Replier::start(link.clone(), max_message_bytes);
         let (inputs, from_inputs) = mpsc::unbounded_channel();
@@ -164,37 +163,38 @@ impl Dispatcher {
 
     /// Waits until the dispatcher is connected and listens for jobs and results.
     pub async fn ready(&self) {
-        // The sender goes away only when the dispatcher has stopped; then there is nothing to wait for.
+        // The sender is dropped only when the dispatcher has stopped; then there is nothing to wait for.
         let _ = self.ready.clone().wait_for(|ready| *ready).await;
     }
 
-    /// The Hub that this dispatcher serves, for the same process.
+    /// The operations of this dispatcher's Hub, for use in the same process.
     #[must_use]
     pub fn hub(&self) -> Arc<dyn Hub> {
         Arc::clone(&self.hub) as Arc<dyn Hub>
     }
 
-    /// How the connection is.
+    /// The state of the connection to the broker.
     #[must_use]
     pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
         self.link.health()
     }
 
-    /// Returns when the dispatcher has given up because its store is of no use, and why. What remains is to stop it.
+    /// Waits until the dispatcher fails because its store cannot be used, and returns the error. The caller then stops
+    /// it.
     pub async fn broken(&self) -> Arc<StoreError> {
         let mut broken = self.broken.clone();
         match broken.wait_for(Option::is_some).await.ok().and_then(|error| error.clone()) {
             Some(error) => error,
-            // It has stopped in good order, and will not break any more.
+            // The dispatcher has stopped normally and cannot fail any more.
             None => std::future::pending().await,
         }
     }
 
-    /// Takes in nothing more, brings to an end what it has begun (within `grace`), disconnects, and closes the store.
+    /// Stops accepting inputs, completes work in progress within `grace`, disconnects, and closes the store.
     pub async fn stop(self, grace: Duration) {
         let _ = self.inputs.send(Input::Stop(grace));
         if let Err(error) = self.driving.await {
-            tracing::error!(%error, "the dispatcher's loop ended in a panic");
+            tracing::error!(%error, "the dispatcher's loop panicked");
         }
         self.store.close().await;
     }

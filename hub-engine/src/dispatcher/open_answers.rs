@@ -1,4 +1,4 @@
-//! Bounds what all open answers hold together, so that many large ones at once do not take all memory.
+//! Bounds the memory of all open answers together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use crate::operations::{RequestError, RequestErrorKind};
 
-/// What is counted: memory in pieces of so many bytes.
-const UNIT: usize = 4096;
-/// How long an answer waits for room.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it looks. (A queue would have small ones wait behind a large one.)
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Number of bytes per semaphore permit.
+const UNIT_BYTES: usize = 4096;
+/// Maximum time an answer waits for memory.
+const MAXIMUM_WAIT: Duration = Duration::from_secs(2);
+/// Interval between two attempts. (In a queue, small answers would wait behind a large one.)
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The room for answers. Clones are the same.
+/// The memory budget for answers. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct OpenAnswers {
     room: Arc<Semaphore>,
@@ -23,49 +23,49 @@ pub(super) struct OpenAnswers {
 }
 
 impl OpenAnswers {
-    /// Room for so many bytes.
+    /// Creates a budget of this number of bytes.
     pub(super) fn new(bytes: usize) -> Self {
-        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
+        let units = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         Self { room: Arc::new(Semaphore::new(units as usize)), units }
     }
 
-    /// Takes room for an answer that holds `bytes`. One that is larger than all the room takes all of it.
+    /// Reserves memory for an answer of `bytes`. An answer larger than the budget reserves all of it.
     ///
     /// # Errors
-    /// `Unavailable` where there is no room for a while.
+    /// `Unavailable` if the memory does not become available within the maximum time.
     pub(super) async fn hold(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RequestError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAXIMUM_WAIT;
         loop {
             match self.try_hold(bytes) {
                 Some(permit) => return Ok(permit),
-                None if Instant::now() >= deadline => return Err(no_room()),
-                None => tokio::time::sleep(LOOK_EVERY).await,
+                None if Instant::now() >= deadline => return Err(unavailable()),
+                None => tokio::time::sleep(RETRY_INTERVAL).await,
             }
         }
     }
 
-    /// The same, at once or not at all.
+    /// Like [`OpenAnswers::hold`], without waiting.
     pub(super) fn try_hold(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).saturating_add(1).min(self.units);
+        let units = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX).saturating_add(1).min(self.units);
         Arc::clone(&self.room).try_acquire_many_owned(units).ok()
     }
 
-    /// Takes more room for an answer that has some already.
+    /// Reserves further memory for an answer.
     ///
     /// # Errors
-    /// Those of [`OpenAnswers::hold`].
+    /// The errors of [`OpenAnswers::hold`].
     pub(super) async fn hold_more(&self, held: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), RequestError> {
-        let more = bytes.min((self.units as usize - held.num_permits()) * UNIT);
-        if more >= UNIT {
-            held.merge(self.hold(more - UNIT).await?);
+        let more = bytes.min((self.units as usize - held.num_permits()) * UNIT_BYTES);
+        if more >= UNIT_BYTES {
+            held.merge(self.hold(more - UNIT_BYTES).await?);
         }
         Ok(())
     }
 }
 
-fn no_room() -> RequestError {
-    let message = "too many large records are being read at present: try again, or ask for less (without values, or some \
-        tasks at a time)";
+fn unavailable() -> RequestError {
+    let message = "too many large records are being read: try again, or request less (without values, or fewer tasks \
+        at a time)";
     RequestError::new(RequestErrorKind::Unavailable, message)
 }
 
@@ -74,16 +74,16 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_room_for_so_much_and_what_is_larger_has_it_alone() {
-        let answers = OpenAnswers::new(100 * UNIT);
-        let mut half = answers.hold(49 * UNIT).await.unwrap();
-        assert_eq!(answers.hold(80 * UNIT).await.unwrap_err().kind, RequestErrorKind::Unavailable);
-        answers.hold_more(&mut half, 10 * UNIT).await.unwrap();
+    async fn memory_is_bounded_and_a_larger_answer_reserves_all_of_it() {
+        let answers = OpenAnswers::new(100 * UNIT_BYTES);
+        let mut half = answers.hold(49 * UNIT_BYTES).await.unwrap();
+        assert_eq!(answers.hold(80 * UNIT_BYTES).await.unwrap_err().kind, RequestErrorKind::Unavailable);
+        answers.hold_more(&mut half, 10 * UNIT_BYTES).await.unwrap();
         assert_eq!(half.num_permits(), 60);
-        assert!(answers.hold_more(&mut half, 10_000 * UNIT).await.is_ok(), "all that is left");
+        assert!(answers.hold_more(&mut half, 10_000 * UNIT_BYTES).await.is_ok(), "the remaining memory");
         assert_eq!(half.num_permits(), 100);
         assert!(answers.try_hold(0).is_none());
-        // One that waits does not have to ask again.
+        // A waiting answer proceeds when memory becomes available.
         let waits = tokio::spawn({
             let answers = answers.clone();
             async move { answers.hold(usize::MAX).await.map(|permit| permit.num_permits()) }

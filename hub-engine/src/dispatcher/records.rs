@@ -1,4 +1,4 @@
-//! Status records: of jobs that are live, from the loop, and of the others, from the store.
+//! Status records of live jobs, from the loop, and of other jobs, from the store.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::local::{LocalHub, unknown_job};
 use crate::operations::{Record, RequestError, RequestErrorKind, TaskQuery};
 use crate::store::{JobPart, Part};
 
-/// A view of a job of at most this many tasks is made a snapshot at once.
-const SMALL: usize = 100;
+/// Maximum number of tasks of a view that is converted to a snapshot on the current thread.
+const MAXIMUM_INLINE_TASKS: usize = 100;
 /// Approximate maximum size of a page of tasks, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -41,7 +41,7 @@ impl LocalHub {
         Ok(Record::new(Arc::new(job), view, Some(hold)))
     }
 
-    /// A job's line in a listing.
+    /// The summary of a job.
     pub(super) async fn summary_of(&self, id: JobId, wait: Option<Duration>) -> Result<JobSummary, RequestError> {
         if let Some(ended) = self.end_of(id, wait).await {
             return Ok(ended.summary());
@@ -52,7 +52,7 @@ impl LocalHub {
         }
     }
 
-    /// The records of some of a job's tasks.
+    /// A page of a job's task records.
     pub(super) async fn tasks_of(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
         query.view.check()?;
         let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.largest_answer));
@@ -68,9 +68,9 @@ impl LocalHub {
             let _hold = hold;
             job.task_page(range.start..end, bytes, &query.view).json
         });
-        written.await.map_err(|_| {
-            RequestError::new(RequestErrorKind::Internal, "the page could not be written; the log says more")
-        })
+        written
+            .await
+            .map_err(|_| RequestError::new(RequestErrorKind::Internal, "the page could not be written: see the log"))
     }
 
     async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {
@@ -78,7 +78,7 @@ impl LocalHub {
         stored.ok_or_else(|| unknown_job(id))
     }
 
-    /// A live job, with these tasks, and its place among the open answers. `None`: it is not live.
+    /// A live job with these tasks, and its reserved memory. `None`: the job is not live.
     async fn live(
         &self,
         id: JobId,
@@ -89,12 +89,12 @@ impl LocalHub {
         let mut hold = self.open_answers.hold(tasks).await?;
         let Some(job) = self.ask(|answer| Ask::Job(id, range, answer)).await? else { return Ok(None) };
         let job = snapshot_of(*job).await?;
-        // Its values are the loop's too, as long as it is live; its end may come before the answer's.
+        // The loop shares the values while the job is live, but the job may end before the answer is sent.
         self.open_answers.hold_more(&mut hold, job.weight().saturating_sub(tasks)).await?;
         Ok(Some((job, hold)))
     }
 
-    /// A part of a job that is not live, with its place among the open answers.
+    /// A part of a job that is not live, and its reserved memory.
     pub(super) async fn stored_part(
         &self,
         id: JobId,
@@ -106,7 +106,7 @@ impl LocalHub {
         Ok((found.ok_or_else(|| unknown_job(id))?, hold))
     }
 
-    /// A job that is not live, as far as a record with this view needs it.
+    /// The parts of a job that is not live which a record with this view needs.
     pub(super) async fn stored_for(
         &self,
         id: JobId,
@@ -132,19 +132,19 @@ impl LocalHub {
         found.ok_or_else(|| unknown_job(id))
     }
 
-    /// The job as it ended, if it does within `wait`.
+    /// The final state of the job, if it ends within `wait`.
     async fn end_of(&self, id: JobId, wait: Option<Duration>) -> Ended {
         let ended = tokio::time::timeout(wait?, self.ask(|answer| Ask::Ended(id, answer))).await;
         ended.ok()?.ok()?
     }
 }
 
-/// A live job as it stands.
+/// The snapshot of a live job.
 async fn snapshot_of(live: LiveView) -> Result<JobSnapshot, RequestError> {
-    if live.tasks() <= SMALL {
+    if live.tasks() <= MAXIMUM_INLINE_TASKS {
         return Ok(live.into_snapshot());
     }
-    tokio::task::spawn_blocking(move || live.into_snapshot()).await.map_err(|_| {
-        RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
-    })
+    tokio::task::spawn_blocking(move || live.into_snapshot())
+        .await
+        .map_err(|_| RequestError::new(RequestErrorKind::Internal, "the record could not be written: see the log"))
 }

@@ -1,7 +1,8 @@
-//! Brings answers to those who asked: many in one message where they go to the same client at once and it reads that.
+//! Sends answers to clients. Answers to the same client at the same time are sent in one message, if the client
+//! supports that.
 //!
-//! Answers go out with the dispatcher's rights, so a client could have it write into any queue. An answer therefore goes only to
-//! an address that the broker itself has handed out: see [`is_client_address`].
+//! Answers are published with the rights of the dispatcher, so a client could make it publish to any queue. Therefore
+//! answers are sent only to addresses that the broker has assigned: see [`is_client_address`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,17 +18,17 @@ use crate::bundle::Bounds;
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::wire::{self, Replies, Reply, ReplyFor};
 
-/// So many answers are looked at together, and go in one message at most.
-const TURN: usize = 256;
-/// What an answer takes beside its own length.
-const FRAME: usize = 128;
+/// Maximum number of answers that are processed together and sent in one message.
+const MAXIMUM_ANSWERS: usize = 256;
+/// Overhead of an answer in bytes.
+const OVERHEAD_BYTES: usize = 128;
 
-/// Where an answer goes, if one is wanted.
+/// The address of an answer, if one is requested.
 #[derive(Clone, Debug)]
 pub(super) struct ReplyTo {
     address: Option<Text>,
     correlation_id: Option<Text>,
-    /// Whether who asks reads messages with many answers.
+    /// Whether the client supports messages with several answers.
     reads_many: bool,
 }
 
@@ -38,48 +39,49 @@ pub(super) struct Replier {
     orders: mpsc::UnboundedSender<Order>,
     /// Number of messages whose address for answers was refused.
     refused: Arc<AtomicU64>,
-    /// What an answer has at most, in bytes.
+    /// Maximum size of an answer in bytes.
     largest: Option<usize>,
 }
 
-/// What is to be done about answers that can go together.
+/// A command for the task that collects answers.
 #[derive(Debug)]
 enum Order {
     Send { address: Text, answer: ReplyFor<Box<RawValue>> },
     Flush(oneshot::Sender<()>),
 }
 
-/// How the addresses begin that a broker hands out: of direct reply-to, and of queues that it was left to name. Clients cannot
-/// declare names that begin with `amq.`, nor guess another client's address.
+/// Prefixes of addresses that a broker assigns: direct reply-to, and queues with generated names. Clients can neither
+/// declare names that begin with `amq.` nor guess the address of another client.
 const CLIENT_ADDRESSES: [&str; 2] = ["amq.rabbitmq.reply-to.", "amq.gen-"];
 
-/// Whether only the client that asks can have this address.
+/// Whether the address was assigned by the broker, so that it belongs to the client.
 fn is_client_address(address: &str) -> bool {
     CLIENT_ADDRESSES.iter().any(|prefix| address.starts_with(prefix))
 }
 
 impl ReplyTo {
-    /// The same client, who asked something else too.
+    /// The address of the same client for another question.
     pub(super) fn about(&self, correlation_id: Option<Text>) -> Self {
         Self { correlation_id, ..self.clone() }
     }
 
-    /// Whether anybody wants an answer.
+    /// Whether an answer is requested.
     pub(super) const fn is_wanted(&self) -> bool {
         self.address.is_some()
     }
 }
 
 impl Replier {
-    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    /// `max_message_bytes` is the maximum message size of the broker, if known.
     pub(super) fn start(link: Link, max_message_bytes: Option<usize>) -> Self {
         let (orders, from_orders) = mpsc::unbounded_channel();
-        tokio::spawn(gather(link.clone(), from_orders, Bounds::new(TURN, max_message_bytes)));
-        let largest = max_message_bytes.map(|limit| limit.saturating_sub(2 * FRAME));
+        tokio::spawn(gather(link.clone(), from_orders, Bounds::new(MAXIMUM_ANSWERS, max_message_bytes)));
+        let largest = max_message_bytes.map(|limit| limit.saturating_sub(2 * OVERHEAD_BYTES));
         Self { link, orders, refused: Arc::default(), largest }
     }
 
-    /// Where the answer to a message goes: nowhere, where it names an address that is not a client's own.
+    /// The address for the answer to a message. It is empty if the message names an address that the broker has not
+    /// assigned.
     pub(super) fn reply_to(&self, message: &Message) -> ReplyTo {
         let address = message.reply_to.clone().filter(|address| {
             let is_fine = is_client_address(address);
@@ -102,12 +104,12 @@ impl Replier {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many bytes an answer has at most, where that is known.
+    /// Maximum size of an answer in bytes, if known.
     pub(super) const fn largest(&self) -> Option<usize> {
         self.largest
     }
 
-    /// Sends an answer. Whoever has gone meanwhile does not get it.
+    /// Sends an answer. It is lost if the client has disconnected.
     pub(super) fn send<T: Serialize>(&self, reply: &ReplyTo, outcome: Result<T, RequestError>) {
         let Some(address) = reply.address.clone() else { return };
         let body = self.fitting(wire::raw(&Reply::new(outcome)));
@@ -120,18 +122,18 @@ impl Replier {
         }
     }
 
-    /// The answer, or a refusal that says that the broker would not carry it: otherwise who asks waits for ever.
+    /// The answer, or a refusal if it is too large for the broker. Without the refusal, the client would wait for ever.
     fn fitting(&self, body: Box<RawValue>) -> Box<RawValue> {
         match self.largest {
-            // The limit is of what is asked for; what stands around it has room.
-            Some(largest) if body.get().len() > largest + FRAME => {
+            // The limit applies to the content of the answer. The overhead has its own allowance.
+            Some(largest) if body.get().len() > largest + OVERHEAD_BYTES => {
                 wire::raw(&Reply::new::<()>(Err(too_large("the answer", body.get().len(), largest))))
             }
             _ => body,
         }
     }
 
-    /// Returns when every answer is on its way that was given before.
+    /// Waits until all previous answers have been passed to the link.
     pub(super) async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
         if self.orders.send(Order::Flush(done)).is_ok() {
@@ -143,16 +145,16 @@ impl Replier {
 /// The refusal of an answer that has more bytes than a message may have.
 pub(super) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
     let message = format!(
-        "{what} has {bytes} bytes or more, a message over the broker has {limit} at most: ask for it without values \
+        "{what} has {bytes} bytes or more, and a message over the broker has at most {limit}: request it without values \
          (\"no_data\"; hub-client status --no-data), some tasks at a time (\"type\": \"tasks\"), or over HTTP"
     );
     RequestError::new(RequestErrorKind::TooLarge, message)
 }
 
-/// Whatever is there goes together; nothing waits for more.
+/// Sends the answers that are available together, without waiting for more.
 async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, bounds: Bounds) {
-    let mut turn = Vec::with_capacity(TURN);
-    while orders.recv_many(&mut turn, TURN).await > 0 {
+    let mut turn = Vec::with_capacity(MAXIMUM_ANSWERS);
+    while orders.recv_many(&mut turn, MAXIMUM_ANSWERS).await > 0 {
         let (mut clients, mut flushed) = (BTreeMap::<Text, Vec<ReplyFor<Box<RawValue>>>>::new(), Vec::new());
         for order in turn.drain(..) {
             match order {
@@ -161,7 +163,7 @@ async fn gather(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, bounds: 
             }
         }
         for (address, replies) in clients {
-            let messages = bounds.divide(replies, |reply| FRAME + reply.reply.get().len());
+            let messages = bounds.divide(replies, |reply| OVERHEAD_BYTES + reply.reply.get().len());
             messages.into_iter().for_each(|replies| publish(&link, address.clone(), replies));
         }
         for done in flushed {
@@ -215,12 +217,12 @@ mod tests {
     async fn next(client: &mut LinkEvents) -> Delivery {
         match client.next().await {
             Some(LinkEvent::Delivery(_, _, delivery)) => delivery,
-            event => panic!("{event:?} is no answer"),
+            event => panic!("{event:?} is not an answer"),
         }
     }
 
     #[test]
-    fn only_addresses_that_the_broker_hands_out_are_answered() {
+    fn only_addresses_that_the_broker_assigns_are_answered() {
         for fine in ["amq.gen-Jz3xYd", "amq.rabbitmq.reply-to.g1h2AA5yZXBs.kxm"] {
             assert!(is_client_address(fine), "{fine}");
         }
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_many_gets_what_is_given_at_once_in_one_message_and_others_get_each() {
+    async fn simultaneous_answers_are_one_message_for_clients_that_support_it() {
         let broker = MemoryBroker::new();
         let (link, _events, _) = connect(&broker).await;
         let ((_modern, mut modern, to_modern), (_plain, mut plain, to_plain)) =

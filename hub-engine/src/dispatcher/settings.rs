@@ -1,4 +1,4 @@
-//! What a dispatcher has to be told.
+//! Settings of a dispatcher.
 
 use std::time::Duration;
 
@@ -12,55 +12,55 @@ use crate::wire::Names;
 
 /// Submissions.
 pub(super) const JOBS: SubscriptionId = SubscriptionId(0);
-/// What workers and others report of tasks.
+/// Results and reports of tasks, from workers and others.
 pub(super) const RESULTS: SubscriptionId = SubscriptionId(1);
 /// Status and control requests.
 pub(super) const REQUESTS: SubscriptionId = SubscriptionId(2);
 /// Heartbeats of workers.
 pub(super) const HEARTBEATS: SubscriptionId = SubscriptionId(3);
-/// What found no queue.
+/// Messages that could not be routed.
 pub(super) const UNROUTED: SubscriptionId = SubscriptionId(4);
-/// What killed its workers, or is no task.
+/// Dead letters.
 pub(super) const DEAD: SubscriptionId = SubscriptionId(5);
 
-/// Maximum number of requests that are open at a time: further ones wait in the broker.
+/// Maximum number of open requests. Further ones wait in the broker.
 pub(super) const OPEN_REQUESTS: u16 = 1024;
-/// Room that a message has beside the arguments of its task.
+/// Number of bytes reserved in a message besides the arguments of its task.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// How a dispatcher serves.
+/// Settings of a dispatcher.
 #[derive(Clone, Debug)]
 pub struct DispatcherSettings {
-    /// The Hub that it is the dispatcher of: see [`Names`].
+    /// The names of the Hub that it serves: see [`Names`].
     pub names: Names,
-    /// What a job may be at most.
+    /// Limits of jobs.
     pub limits: Limits,
-    /// How long a worker's lease on its long tasks lasts without a heartbeat.
+    /// Duration of a worker's lease on its long tasks without a heartbeat.
     pub lease: Duration,
-    /// A task that took so many workers down with it fails.
+    /// Number of lost workers after which the task that they ran fails.
     pub crash_limit: u32,
-    /// How many finished jobs are kept; the oldest go first.
+    /// Maximum number of finished jobs in the store. The oldest ones are removed first.
     pub retain_jobs: u64,
-    /// With so many tasks of unfinished jobs in memory, further submissions wait in the broker.
+    /// Number of tasks of unfinished jobs in memory beyond which submissions wait in the broker.
     pub live_tasks_high: u64,
-    /// With so many bytes of unfinished jobs in memory, about, likewise; and submissions over HTTP are refused for the
-    /// time being.
+    /// Approximate memory of unfinished jobs in bytes beyond which submissions wait in the broker, and submissions over
+    /// HTTP are refused.
     pub max_live_bytes: u64,
-    /// How many bytes all open answers may hold together: jobs whose records are being read. Beyond it, who asks is told to
-    /// try again. One answer that is larger is given alone.
+    /// Maximum memory of all open answers in bytes, which contain the jobs whose records are being read. Beyond it,
+    /// clients are asked to try again. A single larger answer is sent alone.
     pub answer_bytes: usize,
-    /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
-    /// published again at the start.
+    /// Whether the queues of the broker end with this process, as with the memory backend. If so, issues that are
+    /// stored as confirmed are published again at the start.
     pub broker_forgets: bool,
-    /// Whether the operator ensures that no second dispatcher serves this Hub. Only a transport that cannot keep a second one
-    /// out ([`Capabilities::exclusive`]) asks for it.
+    /// Whether the operator ensures that no second dispatcher serves this Hub. Required only for a transport that
+    /// cannot exclude a second one ([`Capabilities::exclusive`]).
     pub only_dispatcher: bool,
-    /// How to wait between attempts to reach the broker.
+    /// The delays between attempts to connect to the broker.
     pub backoff: Backoff,
 }
 
 impl DispatcherSettings {
-    /// The dispatcher of the Hub called `prefix`, with everything else as is good for most.
+    /// Default settings for the dispatcher of the Hub named `prefix`.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self {
@@ -78,31 +78,31 @@ impl DispatcherSettings {
         }
     }
 
-    /// How the core decides. `max_message_bytes`: what the broker carries, if that is known.
+    /// Settings of the core. `max_message_bytes` is the maximum message size of the broker, if known.
     pub(super) fn machine(&self, incarnation: u64, max_message_bytes: Option<usize>) -> Settings {
         let carried = max_message_bytes.map_or(usize::MAX, |bytes| bytes - ENVELOPE_BYTES.min(bytes / 4));
         Settings {
             incarnation,
             lease: self.lease,
             crash_limit: self.crash_limit,
-            max_value_bytes: self.limits.max_value_bytes.min(Limits::LARGEST_VALUE).min(carried),
+            max_value_bytes: self.limits.max_value_bytes.min(Limits::MAX_VALUE_BYTES).min(carried),
             ..Settings::default()
         }
     }
 
-    /// Interval at which the dispatcher sends echoes: short enough that a broker that takes nothing is noticed long
-    /// before a lease runs out.
+    /// Interval at which the dispatcher sends echoes. It is short enough to notice a broker that accepts no messages
+    /// long before a lease expires.
     pub(super) fn echo_interval(&self) -> Duration {
         self.lease / 6
     }
 
-    /// What the supervisor keeps up for the dispatcher of this id.
+    /// The plan of the supervisor for the dispatcher with this id.
     pub(super) fn plan(&self, unique: Uuid, capabilities: &Capabilities) -> Plan {
         let id = unique.simple().to_string();
         let names = &self.names;
         let mut topology = names.dispatcher_topology(&id);
         if !capabilities.exclusive {
-            // It would lock nothing.
+            // Without exclusive queues, the lock has no effect.
             topology.queues.retain(|queue| queue.name != names.dispatcher_lock());
         }
         let queues = [

@@ -1,4 +1,4 @@
-//! Submissions: checked, brought before the loop, and answered.
+//! Checks submissions, passes them to the loop, and answers them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::intake::{Answered, Arrival, full};
 use super::local::LocalHub;
 use crate::operations::{Record, RequestError, Submission, Submitted};
 
-/// Maximum size of a record that is sent along with the answer to a submission, in bytes.
-const MAXIMUM_RECORD: usize = 4 * 1024 * 1024;
+/// Maximum size of a record in the answer to a submission, in bytes.
+const MAXIMUM_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
-/// A submission that comes before the loop.
+/// A submission that was passed to the loop.
 #[derive(Debug)]
 pub(super) struct Admission {
     answered: Answered,
@@ -24,7 +24,7 @@ pub(super) struct Admission {
 }
 
 impl LocalHub {
-    /// Takes a job that was submitted in this process.
+    /// Submits a job from this process.
     pub(super) async fn submit_here(
         &self,
         submission: Submission,
@@ -34,7 +34,7 @@ impl LocalHub {
             return Err(full());
         }
         let permit = self.intake.room.parse_permit(submission.text.len()).await;
-        // Those that had their permits before may have filled the room.
+        // Earlier submissions may have reached the limit.
         if self.intake.room.is_full() {
             return Err(full());
         }
@@ -43,10 +43,10 @@ impl LocalHub {
         self.outcome(admission).await
     }
 
-    /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, for at most this time.
+    /// Checks a submission. With `wait`, [`LocalHub::outcome`] waits for the end of the job, at most this time.
     ///
     /// # Errors
-    /// Those of [`super::intake::Intake::check`].
+    /// The errors of [`super::intake::Intake::check`].
     pub(super) async fn check(
         &self,
         arrival: Arrival,
@@ -64,21 +64,21 @@ impl LocalHub {
         let id = match tokio::time::timeout(wait, ended).await {
             Ok(Ok(Some(ended))) => return Ok(self.submitted(ended).await),
             Err(_) => return Ok(answered.admitted().await?.into()),
-            // It was refused, or had ended before, or the dispatcher stops.
+            // The job was refused or had ended before, or the dispatcher is stopping.
             Ok(_) => answered.admitted().await?.id,
         };
         match self.ask(|answer| Ask::Summary(id, answer)).await {
             Ok(None) => {}
             _ => return Ok(Submitted::new(id)),
         }
-        // A record that cannot be had now does not make the job refused: it can be asked for.
+        // The job is accepted even if its record cannot be read now. The client can query it.
         match self.stored_for(id, &View::whole()).await {
             Ok((stored, hold)) => Ok(self.with_record(Arc::new(stored), hold).await),
             Err(_) => Ok(Submitted::new(id)),
         }
     }
 
-    /// The answer where the job has ended: with its record, if that is not too large.
+    /// The answer if the job has ended: with its record, if that is not too large.
     async fn submitted(&self, ended: Arc<JobSnapshot>) -> Submitted {
         match self.open_answers.try_hold(ended.weight()) {
             Some(hold) => self.with_record(ended, hold).await,
@@ -89,7 +89,7 @@ impl LocalHub {
     async fn with_record(&self, ended: Arc<JobSnapshot>, hold: OwnedSemaphorePermit) -> Submitted {
         let submitted = Submitted::new(ended.id);
         let record =
-            Record::new(ended, View::whole(), Some(hold)).within(MAXIMUM_RECORD.min(self.largest_answer)).await;
+            Record::new(ended, View::whole(), Some(hold)).within(MAXIMUM_RECORD_BYTES.min(self.largest_answer)).await;
         Submitted { record: record.ok().flatten(), ..submitted }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers: JSON in every case.
+//! Answers, which are always JSON.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::operations::{Answer, Record, RequestError, RequestErrorKind};
 
-/// When to try again what cannot be done at present.
+/// Delay before a client should repeat a request that is temporarily refused.
 const RETRY_AFTER_SECONDS: &str = "2";
 
-/// What a route gives back.
+/// The result of a route.
 pub(super) type Reply = Result<Response, Refused>;
 
-/// A request that was not done, and the status that says so.
+/// A refused request and its status code.
 #[derive(Debug)]
 pub(super) struct Refused {
     status: StatusCode,
@@ -25,7 +25,7 @@ pub(super) fn ok<T: Serialize>(value: &T) -> Response {
     with_status(StatusCode::OK, value)
 }
 
-/// The Hub's answer.
+/// The answer of the Hub.
 pub(super) fn answer(answer: Answer) -> Response {
     match answer.into_json() {
         Ok(json) => body(StatusCode::OK, json.get().to_owned()),
@@ -33,20 +33,20 @@ pub(super) fn answer(answer: Answer) -> Response {
     }
 }
 
-/// A status record: at once where it is small, else in parts, each when the reader takes it.
+/// A status record: at once if it is small, else in parts on demand.
 fn record(mut record: Record) -> Response {
     if record.is_small() {
         return body(StatusCode::OK, std::iter::from_fn(|| record.next_part()).collect());
     }
     let parts = futures_util::stream::try_unfold(record, async |mut record| {
-        // A part may hold large values: not on the thread that carries messages.
+        // A part may contain large values, so it is written on a blocking thread.
         let written = tokio::task::spawn_blocking(move || record.next_part().map(|part| (part, record)));
         written.await.map_err(std::io::Error::other)
     });
     ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response()
 }
 
-/// A new thing, which from now on is found at `place`.
+/// A created resource, which is available at `place`.
 pub(super) fn created<T: Serialize>(value: &T, place: &str) -> Response {
     let mut response = with_status(StatusCode::CREATED, value);
     if let Ok(place) = HeaderValue::from_str(place) {
@@ -55,7 +55,7 @@ pub(super) fn created<T: Serialize>(value: &T, place: &str) -> Response {
     response
 }
 
-/// A value as JSON under another status than 200.
+/// A value as JSON with this status.
 pub(super) fn with_status<T: Serialize>(status: StatusCode, value: &T) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => body(status, text),
@@ -68,12 +68,12 @@ fn body(status: StatusCode, text: String) -> Response {
 }
 
 impl Refused {
-    /// A refusal under another status than its kind's.
+    /// A refusal with another status than that of its kind.
     pub(super) fn new(status: StatusCode, kind: RequestErrorKind, message: impl Into<String>) -> Self {
         Self { status, error: RequestError::new(kind, message) }
     }
 
-    /// The request itself is wrong.
+    /// The request is invalid.
     pub(super) fn bad(message: impl Into<String>) -> Self {
         RequestError::new(RequestErrorKind::InvalidRequest, message).into()
     }

@@ -1,4 +1,4 @@
-//! What every route works with.
+//! The state that all routes share.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::body::Bodies;
 use super::settings::HttpSettings;
 use crate::operations::{Answer, Hub, Request, RequestError};
 
-/// The Hub, and how it is served.
+/// The Hub and the settings of the server.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) hub: Arc<dyn Hub>,
     pub(super) settings: Arc<HttpSettings>,
-    /// Whether only programs of this machine can connect.
+    /// Whether only programs on this machine can connect.
     pub(super) only_here: bool,
     pub(super) bodies: Bodies,
     /// Places for event streams.
@@ -30,12 +30,12 @@ impl Api {
         Self { hub, settings: Arc::new(settings), only_here, bodies, event_streams, shutdown }
     }
 
-    /// Carries out a request and builds the HTTP response.
+    /// Executes a request and builds the HTTP response.
     pub(super) async fn ask(&self, request: Request) -> Reply {
         Ok(answer(self.call(request).await.map_err(Refused::from)?))
     }
 
-    /// A request that waits is answered when the server stops, rather than cut off; a client asks again.
+    /// Executes a request. When the server stops, a waiting request is answered early, and the client asks again.
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
         if request.wait().is_none() {
             return self.hub.call(request).await;

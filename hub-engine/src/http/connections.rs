@@ -1,11 +1,11 @@
-//! Who may hold a connection: limits in all and for each peer, and a reserve in which health is answered in any case.
+//! Limits connections in total and for each peer, with a reserve in which health requests are always answered.
 //!
-//! Where a limit is reached, the connection that has waited longest for its own peer (to send a request, or to take an answer)
-//! gives its slot to the new one and goes into the reserve. A connection whose request is being worked on never does. Where
-//! all are at work, the new connection itself is served in the reserve: health is answered there, everything else is asked
-//! to come again. Where the reserve is full too, its oldest connection is ended as soon as that one has had the time to be
-//! answered; until then the new one waits, beside those of other peers. Where too many wait, those of a peer beyond its share
-//! are closed.
+//! When a limit is reached, the connection that has waited longest for its own peer (to send a request or to read an
+//! answer) gives its slot to the new connection and is moved to the reserve. A connection whose request is being
+//! processed is not moved. If all requests are being processed, the new connection is served in the reserve: health
+//! requests are answered there, and other requests are refused with a request to try again. If the reserve is full, its
+//! oldest connection is closed as soon as it has had time to be answered. Until then the new connection waits,
+//! independently of other peers. If too many connections wait, those of a peer beyond its share are closed.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,23 +17,23 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Minimum time that a connection has in the reserve, in which its request arrives and is answered.
+/// Minimum time of a connection in the reserve, so that its request can arrive and be answered.
 const MINIMUM_STAY: Duration = Duration::from_secs(1);
 
 /// Limits on connections.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// Maximum number of connections that are served at a time.
+    /// Maximum number of regular connections.
     pub connections: usize,
-    /// Maximum number of these that one peer (an IPv4 address, or the first 64 bits of an IPv6 address) can hold.
+    /// Maximum number of regular connections of one peer (an IPv4 address, or the first 64 bits of an IPv6 address).
     pub connections_per_peer: usize,
-    /// Number of further connections, on which only health is answered; at least one.
+    /// Number of further connections, on which only health requests are answered; at least one.
     pub reserve: usize,
-    /// Number of further connections that may wait for room in the reserve.
+    /// Maximum number of connections that wait for the reserve.
     pub waiting: usize,
     /// Maximum number of event streams that are open at a time. Each of them occupies a connection.
     pub event_streams: usize,
-    /// Maximum time that an answer may wait for its reader. Each 8 KiB taken gives a second of it back.
+    /// Maximum time that an answer may wait for its reader. Each 8 KiB read give back one second.
     pub write_patience: Duration,
 }
 
@@ -63,29 +63,29 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Held {
     next: u64,
-    /// In the order of their arrival.
+    /// Connections in the order of their arrival.
     by_number: BTreeMap<u64, Holder>,
 }
 
 #[derive(Debug)]
 struct Holder {
     peer: IpAddr,
-    /// Since when it is in the reserve.
+    /// Since when it has been in the reserve.
     in_reserve: Option<Instant>,
     activity: Arc<Activity>,
     displaced: CancellationToken,
     evicted: CancellationToken,
 }
 
-/// What a connection does, seen from outside of it.
+/// The observable activity of a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     begun: Instant,
-    /// When bytes last came or went: milliseconds since `begun`.
+    /// When bytes were last transferred, in milliseconds since `begun`.
     touched: AtomicU64,
-    /// A request is being worked on, and it is not the peer who is waited for.
+    /// Whether a request is being processed and the connection does not wait for its peer.
     is_working: AtomicBool,
-    /// A request has come.
+    /// Whether a request has arrived.
     has_begun: AtomicBool,
 }
 
@@ -93,13 +93,13 @@ pub(super) struct Activity {
 #[derive(Clone, Debug)]
 pub(super) struct Displaced(pub(super) CancellationToken);
 
-/// A connection that is counted, until this is dropped.
+/// The slot of a connection, until this is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     pub(super) activity: Arc<Activity>,
-    /// Cancelled when this slot is in the reserve: only health is answered here.
+    /// Cancelled when this slot is moved to the reserve, where only health requests are answered.
     pub(super) displaced: CancellationToken,
     /// Cancelled when another connection needs this slot in the reserve.
     pub(super) evicted: CancellationToken,
@@ -110,7 +110,7 @@ impl Connections {
         Arc::new(Self { limits, begun: Instant::now(), held: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A slot for a connection from this address, as soon as there is one.
+    /// Waits for a slot for a connection from this address.
     pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> ConnectionSlot {
         loop {
             let taken = self.try_take(address);
@@ -121,12 +121,12 @@ impl Connections {
         }
     }
 
-    /// Whether the peer at this address holds all that it may hold.
+    /// Whether the peer at this address has reached its limit.
     pub(super) fn has_its_share(&self, address: IpAddr) -> bool {
         self.held().regular_of(peer_of(address)) >= self.limits.connections_per_peer
     }
 
-    /// A slot, or when there is one at the latest.
+    /// A slot, or the latest time at which one becomes available.
     pub(super) fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionSlot, Instant> {
         let peer = peer_of(address);
         let activity = Arc::new(Activity {
@@ -156,13 +156,13 @@ impl Connections {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // Nothing panics under this lock.
+        // No code panics while holding this lock.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
-    /// Those that are not in the reserve.
+    /// The connections outside the reserve.
     fn regular(&self) -> impl Iterator<Item = &Holder> {
         self.by_number.values().filter(|holder| holder.in_reserve.is_none())
     }
@@ -171,10 +171,10 @@ impl Held {
         self.regular().filter(|holder| holder.peer == peer).count()
     }
 
-    /// Makes room for one more connection of this peer. `false`: in the reserve.
+    /// Makes room for a connection of this peer. Returns whether it is regular; otherwise it is in the reserve.
     ///
     /// # Errors
-    /// Where even the reserve has no room now: when it has at the latest.
+    /// If the reserve is full: the latest time at which it has room.
     fn make_room(&mut self, limits: &HttpLimits, peer: IpAddr) -> Result<bool, Instant> {
         let all = self.regular().count();
         let idlest = if self.regular_of(peer) >= limits.connections_per_peer {
@@ -199,7 +199,7 @@ impl Held {
             return Ok(());
         }
         let now = Instant::now();
-        // One that is being answered stays: it is the last one to be ended.
+        // A connection that is being answered is not closed.
         let idle = reserve().filter(|(_, number)| !self.by_number[number].activity.is_working());
         let (since, oldest) = idle.min().ok_or(now + MINIMUM_STAY)?;
         if since + MINIMUM_STAY > now {
@@ -223,7 +223,7 @@ impl Held {
 }
 
 impl Holder {
-    /// Puts it into the reserve.
+    /// Moves it to the reserve.
     fn displace(&mut self) {
         self.in_reserve = Some(Instant::now());
         self.displaced.cancel();
@@ -231,7 +231,7 @@ impl Holder {
 }
 
 impl Activity {
-    /// Bytes have come or gone.
+    /// Records that bytes were transferred.
     pub(super) fn touch(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.touched.store(now, Ordering::Relaxed);
@@ -241,18 +241,18 @@ impl Activity {
         self.is_working.load(Ordering::Relaxed)
     }
 
-    /// Notes that a request has come.
+    /// Records that a request has arrived.
     pub(super) fn begin(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
         self.set_working(true);
     }
 
-    /// Whether a request has come.
+    /// Whether a request has arrived.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Whether what comes next is up to Hub (or to the peer).
+    /// Sets whether the connection waits for Hub (or for the peer).
     pub(super) fn set_working(&self, is_working: bool) {
         self.is_working.store(is_working, Ordering::Relaxed);
     }
@@ -265,7 +265,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Who an address stands for: one host of IPv4, or a network of IPv6, which one host can have all addresses of.
+/// The peer of an address: one IPv4 host, or one IPv6 network, because one host can have all its addresses.
 fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
@@ -288,7 +288,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Which of these are in the reserve.
+    /// Whether each of these is in the reserve.
     fn in_reserve(slots: &[ConnectionSlot]) -> Vec<bool> {
         slots.iter().map(|slot| slot.displaced.is_cancelled()).collect()
     }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_connection_that_has_waited_longest_gives_its_slot() {
+    async fn the_connection_that_has_waited_longest_is_displaced() {
         let (connections, peer) = (connections(3, 3, 1), address("10.0.0.1"));
         let taken: [_; 3] = take(&connections, peer).await;
         taken[0].activity.set_working(true);
@@ -310,11 +310,11 @@ mod tests {
         taken[1].activity.touch();
         let fourth = connections.take(peer).await;
         assert_eq!((in_reserve(&taken), fourth.displaced.is_cancelled()), (vec![false, false, true], false));
-        assert!(!taken[2].evicted.is_cancelled(), "it may have sent a request, which is answered");
+        assert!(!taken[2].evicted.is_cancelled(), "it may have sent a request, which must be answered");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_all_are_at_work_there_is_still_room_in_the_reserve() {
+    async fn busy_connections_are_not_displaced_and_new_ones_use_the_reserve() {
         let (connections, peer) = (connections(2, 2, 1), address("10.0.0.1"));
         let taken: [_; 2] = take(&connections, peer).await;
         taken.iter().for_each(|slot| slot.activity.set_working(true));
@@ -322,11 +322,11 @@ mod tests {
         let first = connections.take(peer).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
         let second = connections.take(address("10.0.0.2")).await;
-        assert!(begun.elapsed() >= MINIMUM_STAY, "the first one has no time to be answered");
+        assert!(begun.elapsed() >= MINIMUM_STAY, "the first one must have time to be answered");
         assert!(first.displaced.is_cancelled() && second.displaced.is_cancelled());
         assert!(first.evicted.is_cancelled() && !second.evicted.is_cancelled(), "the older one makes room");
         assert_eq!(in_reserve(&taken), [false, false]);
-        // A connection that ends makes room at once.
+        // A connection that ends makes room immediately.
         let begun = Instant::now();
         let (third, ()) = tokio::join!(connections.take(peer), async { drop(second) });
         assert!(third.displaced.is_cancelled() && begun.elapsed() < MINIMUM_STAY);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_has_a_share_and_beyond_it_only_its_own_connections_make_room() {
+    async fn a_peer_beyond_its_share_displaces_only_its_own_connections() {
         let connections = connections(10, 2, 1);
         let (many, other) = (address("10.0.0.1"), connections.take(address("10.0.0.2")).await);
         let taken: [_; 5] = take(&connections, many).await;
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_one_peer_however_it_is_written() {
+    fn all_addresses_of_a_host_are_one_peer() {
         assert_eq!(peer_of(address("::ffff:10.0.0.1")), address("10.0.0.1"));
         assert_eq!(peer_of(address("2001:db8::1")), peer_of(address("2001:db8::ffff:1")));
         assert_ne!(peer_of(address("2001:db8::1")), peer_of(address("2001:db8:0:1::1")));

@@ -1,5 +1,5 @@
-//! The API's own description, in OpenAPI 3.1. A test holds it to the table of the routes, and others hold
-//! answers to its schemas.
+//! The OpenAPI 3.1 document of the API. A test compares it with the table of routes, and others check answers against
+//! its schemas.
 
 use serde_json::{Map, Value, json};
 
@@ -18,8 +18,8 @@ pub(super) fn openapi() -> Value {
         "info": {
             "title": "Hub",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Submit jobs, follow them, stop them, and post results of asynchronous tasks. \
-                Whatever goes wrong is answered with an Error."
+            "description": "Submit jobs, follow and cancel them, and post results of asynchronous tasks. \
+                Every error is answered with an Error."
         },
         // Whether a token is needed is the dispatcher's setting.
         "security": [{"token": []}, {}],
@@ -31,7 +31,7 @@ pub(super) fn openapi() -> Value {
     })
 }
 
-/// One thing that can be asked.
+/// An operation of the API.
 struct Operation {
     path: &'static str,
     method: &'static str,
@@ -41,7 +41,7 @@ struct Operation {
     body: Option<&'static str>,
     /// The status of success, and the schema of its answer.
     answer: (&'static str, Value),
-    /// The statuses of refusals that are this operation's own.
+    /// The status codes of refusals that are specific to this operation.
     refusals: &'static [&'static str],
 }
 
@@ -50,8 +50,8 @@ fn operations() -> Vec<Operation> {
     vec![
         Operation {
             parameters: vec![
-                in_query("status", "Only jobs of this status; may stand several times.", reference("JobStatus")),
-                in_query("name", "Only jobs of exactly this name.", text()),
+                in_query("status", "Only jobs with this status. May be repeated.", reference("JobStatus")),
+                in_query("name", "Only jobs with exactly this name.", text()),
                 in_query("since", "Only jobs submitted at this time or later.", time()),
                 in_query("until", "Only jobs submitted before this time.", time()),
                 in_query(
@@ -59,16 +59,20 @@ fn operations() -> Vec<Operation> {
                     "Maximum number of jobs.",
                     json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
                 ),
-                in_query("after", "Go on where the page before ended: its \"next\".", text()),
+                in_query("after", "The \"next\" of the previous page.", text()),
             ],
             refusals: &["400"],
-            ..get("/api/v1/jobs", "listJobs", "Lists jobs, newest first, a page at a time.", reference("JobPage"))
+            ..get("/api/v1/jobs", "listJobs", "A page of jobs, newest first.", reference("JobPage"))
         },
         Operation {
             method: "post",
             parameters: vec![
-                in_query("id", "The id it shall have. The same job under the same id again changes nothing.", uuid()),
-                in_header("Idempotency-Key", "Another way to give the id.", uuid()),
+                in_query(
+                    "id",
+                    "The id for the job. Submitting the same job under the same id again has no effect.",
+                    uuid(),
+                ),
+                in_header("Idempotency-Key", "An alternative to the parameter id.", uuid()),
                 wait(),
             ],
             body: Some("Job"),
@@ -77,7 +81,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs",
                 "submitJob",
-                "Submits a job. It is answered when the job is safe; with `wait` when it has ended, with its record.",
+                "Submits a job. It is answered when the job is stored; with `wait` when the job has ended, with its record.",
                 Value::Null,
             )
         },
@@ -87,7 +91,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}",
                 "getJob",
-                "The status record of a job, in parts as they are read. Keys that are not asked for are absent.",
+                "The status record of a job, streamed in parts. Keys that are not selected are absent.",
                 reference("JobRecord"),
             )
         },
@@ -97,22 +101,18 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}/summary",
                 "getSummary",
-                "A short summary of the job: its line in a listing.",
+                "The summary of a job, as in listings.",
                 reference("JobSummary"),
             )
         },
         Operation {
             parameters: vec![
                 job(),
-                in_query(
-                    "after",
-                    "Go on where the page before ended: its \"next\".",
-                    json!({"type": "integer", "minimum": 0}),
-                ),
+                in_query("after", "The \"next\" of the previous page.", json!({"type": "integer", "minimum": 0})),
                 in_query(
                     "limit",
                     "Maximum number of tasks; a page has fewer if they are large.",
-                    json!({"type": "integer", "minimum": 1, "maximum": TaskQuery::LARGEST_PAGE, "default": TaskQuery::DEFAULT_PAGE}),
+                    json!({"type": "integer", "minimum": 1, "maximum": TaskQuery::MAX_PAGE, "default": TaskQuery::DEFAULT_PAGE}),
                 ),
                 fields(),
                 data(),
@@ -121,7 +121,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}/tasks",
                 "listTasks",
-                "The records of a job's tasks, a page at a time.",
+                "A page of the records of a job's tasks.",
                 reference("TaskPage"),
             )
         },
@@ -129,7 +129,7 @@ fn operations() -> Vec<Operation> {
             method: "delete",
             parameters: vec![job()],
             refusals: &["400", "404", "409"],
-            ..get("/api/v1/jobs/{id}", "removeJob", "Forgets a job that has ended.", reference("Id"))
+            ..get("/api/v1/jobs/{id}", "removeJob", "Removes a job that has ended.", reference("Id"))
         },
         Operation {
             method: "post",
@@ -138,7 +138,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}/cancel",
                 "cancelJob",
-                "Stops a job: what waits is cancelled, what runs is stopped on its worker.",
+                "Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers.",
                 reference("Id"),
             )
         },
@@ -150,7 +150,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/tasks/{id}/result",
                 "postResult",
-                "Ends a task from outside: an asynchronous one that was launched, or any that runs.",
+                "Ends a task with a result from outside: a launched asynchronous task or any running task.",
                 reference("Id"),
             )
         },
@@ -167,7 +167,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/events",
                 "watchEvents",
-                "Streams changes of jobs and tasks as server-sent events (job, task; reset where some were missed).",
+                "Streams changes of jobs and tasks as server-sent events (job, task; reset if some were missed).",
                 text(),
             )
         },
@@ -177,19 +177,19 @@ fn operations() -> Vec<Operation> {
             "The live workers.",
             json!({"type": "array", "items": reference("Worker")}),
         ),
-        get("/api/v1/health", "getHealth", "How the dispatcher is.", reference("Health")),
+        get("/api/v1/health", "getHealth", "The health of the dispatcher.", reference("Health")),
         get("/api/v1/health/live", "isAlive", "Whether the process answers. Needs no token.", text()),
         get(
             "/api/v1/health/ready",
             "isReady",
-            "Whether work would be done. Without a broker, or with a store that takes nothing, 503 with the same body.",
+            "Whether the dispatcher can work. 503 with the same body if the broker or the store is not available.",
             reference("Health"),
         ),
         get("/api/v1/openapi.json", "getDocument", "This document. Needs no token.", json!({"type": "object"})),
     ]
 }
 
-/// An operation that only reads and cannot be asked wrongly.
+/// A GET operation without parameters.
 fn get(path: &'static str, id: &'static str, summary: &'static str, answer: Value) -> Operation {
     Operation {
         path,
@@ -218,10 +218,10 @@ impl Operation {
             responses.insert((*status).to_owned(), response(meaning(status), &reference("Error")));
         }
         if self.id == "isReady" {
-            responses.insert("503".to_owned(), response("Not at present.", &answer));
+            responses.insert("503".to_owned(), response("Not ready.", &answer));
         }
-        let other = "401 without the token, 403 for pages of other sites, 500 for a fault of Hub's own, \
-            503 (with Retry-After) and 504 where the dispatcher cannot answer at present.";
+        let other = "401 without the token, 403 for pages of other sites, 500 for an internal error, \
+            503 (with Retry-After) and 504 if the dispatcher cannot answer now.";
         responses.insert("default".to_owned(), response(other, &reference("Error")));
         let mut operation = json!({
             "operationId": self.id,
@@ -240,11 +240,11 @@ fn meaning(status: &str) -> &'static str {
     match status {
         "404" => "There is no such job or task.",
         "408" => "The body did not arrive in time.",
-        "409" => "Its state does not allow this, or the id or key is taken.",
-        "413" => "Larger than a limit.",
+        "409" => "The state of the job or task does not allow the request, or the id or key is taken.",
+        "413" => "A limit is exceeded.",
+        "422" => "The job is invalid: see \"problems\".",
         "503" => "The maximum number of streams is open: try again (Retry-After).",
-        "422" => "The job breaks the format: see \"problems\".",
-        _ => "The request is wrong.",
+        _ => "The request is invalid.",
     }
 }
 
@@ -266,17 +266,17 @@ fn wait() -> Value {
 }
 
 fn fields() -> Value {
-    let description = "Only these keys, of the job and of its tasks, with commas between them; tasks only where \"tasks\" is among them.";
+    let description = "A comma-separated list of keys of the job and of its tasks to show. Tasks are shown only if it contains \"tasks\".";
     in_query("fields", description, text())
 }
 
 fn data() -> Value {
-    let description = "false: without values of users and tasks (args, kwargs, data, output, error, log, meta, x-…).";
+    let description = "false: omits values of users and tasks (args, kwargs, data, output, error, log, meta, x-…).";
     in_query("data", description, json!({"type": "boolean", "default": true}))
 }
 
 fn tasks() -> Value {
-    in_query("tasks", "false: without tasks.", json!({"type": "boolean", "default": true}))
+    in_query("tasks", "false: omits tasks.", json!({"type": "boolean", "default": true}))
 }
 
 fn in_query(name: &str, description: &str, schema: Value) -> Value {

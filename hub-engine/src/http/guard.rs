@@ -1,9 +1,8 @@
-//! Who may use the API.
+//! Access control of the API.
 //!
-//! Without a token whoever reaches the port may run jobs. On loopback that is meant for the programs of this
-//! machine, not for every web page that one of its browsers shows: a page can make its browser send requests
-//! here, by address, or by a name of its own that it has resolve to 127.0.0.1. Both are told apart by what
-//! browsers write into `Origin` and `Host`.
+//! Without a token, everyone who reaches the port can run jobs. On loopback, access is intended for programs on this
+//! machine, and not for web pages in its browsers. A page can make its browser send requests to 127.0.0.1, by address
+//! or by a domain that resolves to it (DNS rebinding). Such requests are recognised by the headers `Origin` and `Host`.
 
 use std::net::IpAddr;
 
@@ -18,7 +17,7 @@ use super::api::Api;
 use super::token;
 use crate::operations::RequestErrorKind;
 
-/// Lets through who may use the API.
+/// Refuses requests without access.
 pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let allowed = match &api.settings.token {
@@ -38,7 +37,7 @@ fn check_token(headers: &HeaderMap, wanted: &str) -> Result<(), Refused> {
             Ok(())
         }
         _ => {
-            let message = "this dispatcher wants a token: send it as \"Authorization: Bearer TOKEN\"";
+            let message = "this dispatcher requires a token: send it as \"Authorization: Bearer TOKEN\"";
             Err(Refused::new(StatusCode::UNAUTHORIZED, RequestErrorKind::Unauthorized, message))
         }
     }
@@ -54,14 +53,14 @@ fn check_origin(headers: &HeaderMap, only_here: bool) -> Result<(), Refused> {
     }
     match host {
         Some(host) if only_here && !is_here(host) => Err(forbidden(format!(
-            "this dispatcher serves its own machine, and {host:?} may be anybody's name for that: \
-             use 127.0.0.1 or localhost, or give the dispatcher a token"
+            "this dispatcher serves only its own machine, and {host:?} is not one of its known names: \
+             use 127.0.0.1 or localhost, or configure a token"
         ))),
         _ => Ok(()),
     }
 }
 
-/// Whether `host` names a machine by address, or is the name that always means this one.
+/// Whether `host` is an IP address or `localhost`.
 fn is_here(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
@@ -73,7 +72,7 @@ fn forbidden(message: String) -> Refused {
     Refused::new(StatusCode::FORBIDDEN, RequestErrorKind::Unauthorized, message)
 }
 
-/// A header's value; an empty text where it has characters that no such header has.
+/// The value of a header; an empty text if it has invalid characters.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_this_machine_may_and_foreign_pages_may_not() {
+    fn local_programs_have_access_and_web_pages_do_not() {
         let cases = [
             ("127.0.0.1:8420", None, true),
             ("[::1]:8420", None, true),
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_only_the_page_matters() {
+    fn on_other_addresses_only_the_origin_is_checked() {
         assert!(is_allowed("hub.example.org", None, false));
         assert!(is_allowed("hub.example.org", Some("https://hub.example.org"), false));
         assert!(!is_allowed("hub.example.org", Some("https://example.org"), false));

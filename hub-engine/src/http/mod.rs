@@ -1,4 +1,4 @@
-//! The HTTP API: the operations of [`crate::operations::Hub`], as JSON. It knows nothing of queues and stores.
+//! The HTTP API: the operations of [`crate::operations::Hub`], as JSON. It does not know queues and stores.
 
 mod answer;
 mod api;

@@ -1,44 +1,44 @@
-//! The parameters of a request's query.
+//! The query parameters of a request.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use super::answer::Refused;
 
-/// The parameters of a query. Unknown ones are refused: a misspelt filter would otherwise list everything.
+/// The query parameters. Unknown ones are refused, because a misspelt filter would be ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the query's text.
+    /// Parses a query.
     ///
     /// # Errors
-    /// Where it has a parameter that is not among `known`.
+    /// If it has a parameter that is not in `known`.
     pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Refused> {
         let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned();
         let pairs: Vec<(String, String)> = pairs.collect();
         match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
-                Err(Refused::bad(format!("unknown parameter {name:?}: known here are {}", known.join(", "))))
+                Err(Refused::bad(format!("unknown parameter {name:?}; known parameters: {}", known.join(", "))))
             }
             None => Ok(Self(pairs)),
         }
     }
 
-    /// Every value of a parameter, in their order.
+    /// All values of a parameter in order.
     pub(super) fn all<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Vec<T>, Refused> {
         let values = self.0.iter().filter(|(key, _)| key == name);
         values.map(|(_, value)| parse(name, value)).collect()
     }
 
-    /// The value of a parameter that may stand once.
+    /// The value of a parameter that must not be repeated.
     pub(super) fn one<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Refused> {
         let mut values = self.all(name)?;
         let value = values.pop();
-        if values.is_empty() { Ok(value) } else { Err(Refused::bad(format!("{name} may stand once only"))) }
+        if values.is_empty() { Ok(value) } else { Err(Refused::bad(format!("{name} must not be repeated"))) }
     }
 }
 
-/// Reads `text`, which is what the request says of `name`.
+/// Parses `text`, the value of `name`.
 pub(super) fn parse<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
     text.parse().map_err(|error| Refused::bad(format!("{name} cannot be {text:?}: {error}")))
 }

@@ -1,4 +1,4 @@
-//! The routes: one table, which the document is held to.
+//! The table of routes. A test compares it with the document.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -25,12 +25,12 @@ use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 
-/// How long an answer may be held back until a job ends.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A header that says the same as the parameter `id`.
+/// Maximum time that an answer is delayed until the end of a job.
+const MAXIMUM_WAIT: Duration = Duration::from_secs(60);
+/// A header that is equivalent to the parameter `id`.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// A route: where, and who answers.
+/// A route and its handler.
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) method: &'static str,
@@ -39,7 +39,7 @@ pub(super) struct Route {
     handler: MethodRouter<Api>,
 }
 
-/// Every route.
+/// All routes.
 pub(super) fn table() -> Vec<Route> {
     let open = |path, method, handler| Route { path, method, open: true, handler };
     let route = |path, method, handler| Route { path, method, open: false, handler };
@@ -75,7 +75,7 @@ pub(super) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// The id in a path, as far as it is text.
+/// The id in a path, if it is text.
 type PathId = Result<Path<String>, PathRejection>;
 
 fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refused> {
@@ -84,18 +84,18 @@ fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refuse
 }
 
 async fn unknown_route(uri: Uri) -> Reply {
-    let message = format!("there is nothing at {}: /api/v1/openapi.json lists what there is", uri.path());
+    let message = format!("there is no resource at {}: see /api/v1/openapi.json", uri.path());
     Err(Refused::new(StatusCode::NOT_FOUND, RequestErrorKind::NotFound, message))
 }
 
-/// Answers for a path that exists. (The header `Allow` is the router's doing.)
+/// The answer for a path without this method. (The router adds the header `Allow`.)
 async fn wrong_method(method: Method, path: MatchedPath) -> Reply {
     let known: Vec<String> = table()
         .iter()
         .filter(|route| route.path == path.as_str())
         .map(|route| route.method.to_ascii_uppercase())
         .collect();
-    let message = format!("{method} does nothing at {}: it knows {}", path.as_str(), known.join(", "));
+    let message = format!("{} does not support {method}; supported methods: {}", path.as_str(), known.join(", "));
     Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, RequestErrorKind::InvalidRequest, message))
 }
 
@@ -104,11 +104,11 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
     let (asked, wait) = (query.one::<JobId>("id")?, read_wait(&query)?);
     let id = match (asked, idempotency_key(&headers)?) {
         (Some(asked), Some(key)) if asked != key => {
-            return Err(Refused::bad("id and Idempotency-Key differ: both name the job, one is enough"));
+            return Err(Refused::bad("id and Idempotency-Key differ: both set the id of the job, so use only one"));
         }
         (asked, key) => asked.or(key),
     };
-    // The text is in memory until the answer is there.
+    // The text stays in memory until the answer.
     let (bytes, _place) = api.bodies.read(body, api.settings.max_body_bytes).await?.take();
     let text = body::job_text(bytes)?;
     let submission = Submission { text: text.into(), id };
@@ -116,14 +116,14 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
     let submitted = match wait {
         None => submit(submission).await,
         Some(wait) => {
-            // Under an id of its own it can be submitted again, and is the same job.
+            // With an id it can be submitted again as the same job.
             let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
             let submission = Submission { id: Some(id), ..submission };
             let mut waiting = api.hub.submit_and_wait(submission.clone(), wait);
             tokio::select! {
                 submitted = &mut waiting => submitted,
                 () = api.shutdown.cancelled() => match submit(submission).await {
-                    // The dispatcher stops too, and lets go of those who wait.
+                    // The dispatcher is stopping, too, and answers waiting requests.
                     Err(error) if error.kind == RequestErrorKind::Unavailable => waiting.await,
                     submitted => submitted,
                 },
@@ -133,17 +133,17 @@ async fn submit(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
     Ok(created(&submitted, &format!("/api/v1/jobs/{}", submitted.id)))
 }
 
-/// For how long an answer may be held back.
+/// The maximum time that the answer may be delayed.
 fn read_wait(query: &Query) -> Result<Option<Duration>, Refused> {
     let seconds: Option<f64> = query.one("wait")?;
     let wait = seconds.map(Duration::try_from_secs_f64).transpose();
     let wait = wait.map_err(|error| Refused::bad(format!("wait must be a number of seconds: {error}")))?;
-    Ok(wait.map(|wait| wait.min(LONGEST_WAIT)))
+    Ok(wait.map(|wait| wait.min(MAXIMUM_WAIT)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    // The header's draft has it in quotes; most programs leave them away.
+    // The draft of the header requires quotes, but most programs omit them.
     let text = value.to_str().unwrap_or_default().trim_matches('"');
     parse(IDEMPOTENCY_KEY, text).map(Some)
 }
@@ -181,7 +181,7 @@ async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuer
     api.ask(Request::Tasks { id, query }).await
 }
 
-/// What is to be shown.
+/// The selected parts of records.
 fn read_view(query: &Query) -> Result<View, Refused> {
     let no = |name| query.one::<bool>(name).map(|shown| shown == Some(false));
     let view = View { fields: None, no_data: no("data")?, no_tasks: no("tasks")? };
@@ -202,7 +202,7 @@ async fn remove_job(State(api): State<Api>, id: PathId) -> Reply {
     api.ask(Request::Remove { id }).await
 }
 
-/// A result as it is posted here: the path names the task already.
+/// A posted result. The path already contains the task.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostedResult {
@@ -217,12 +217,12 @@ async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Reply {
     let id: TaskId = read_id("a task's id", id)?;
     let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
     let PostedResult { id: named, status, data, msg, v } = crate::wire::object::from_slice(&held.bytes)
-        .map_err(|error| Refused::bad(format!("the body is no result: {error}")))?;
+        .map_err(|error| Refused::bad(format!("the body is not a result: {error}")))?;
     if let Some(named) = named.filter(|named| *named != id) {
         return Err(Refused::bad(format!("the body is about task {named}, the path about task {id}")));
     }
     if let Some(v) = v.filter(|v| *v > crate::wire::VERSION) {
-        return Err(Refused::bad(format!("this Hub knows results up to version {}, not {v}", crate::wire::VERSION)));
+        return Err(Refused::bad(format!("this Hub supports results up to version {}, not {v}", crate::wire::VERSION)));
     }
     api.ask(Request::Result { result: ResultUpdate { id, status, data, msg, v } }).await
 }
@@ -239,7 +239,7 @@ async fn live() -> Reply {
     Ok(ok(&"alive"))
 }
 
-/// Whether work would be done: 503 without a broker or with a store that takes nothing.
+/// Whether the dispatcher can work: 503 if the broker or the store is not available.
 async fn ready(State(api): State<Api>) -> Reply {
     let report = api.hub.health().await?;
     let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -247,7 +247,7 @@ async fn ready(State(api): State<Api>) -> Reply {
 }
 
 async fn openapi() -> Reply {
-    // Written once, so that requests without a token cost little work.
+    // Written once, because requests without a token must be cheap.
     static DOCUMENT: LazyLock<Result<Box<RawValue>, serde_json::Error>> =
         LazyLock::new(|| serde_json::value::to_raw_value(&document::openapi()));
     match &*DOCUMENT {
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_has_every_route_and_no_other() {
+    fn the_document_has_exactly_the_routes() {
         let table = table();
         let routes: BTreeSet<(&str, &str)> = table.iter().map(|route| (route.path, route.method)).collect();
         let document = document::openapi();

@@ -1,12 +1,12 @@
-//! The shapes of the API's JSON, for its description.
+//! The JSON Schemas of the API.
 
 use hub_core::{JobStatus, TaskStatus, job};
 use serde_json::{Value, json};
 
-/// Where the shapes are in the description.
+/// The path of the schemas in the document.
 const PLACE: &str = "#/components/schemas/";
 
-/// Every shape by name.
+/// All schemas by name.
 pub(super) fn schemas() -> Value {
     let mut schemas = shapes_of_answers();
     for (name, shape) in job::definitions(PLACE) {
@@ -27,8 +27,8 @@ fn shapes_of_answers() -> Value {
                 "warnings": {
                     "type": "array",
                     "items": text(),
-                    "description": "What will keep the job waiting, such as a task module that no worker has; absent where \
-                        there is nothing to say."
+                    "description": "The reasons why tasks will wait, such as a task module that no worker has. \
+                        Absent if there are none."
                 }
             }
         },
@@ -43,13 +43,13 @@ fn shapes_of_answers() -> Value {
         },
         "Result": {
             "type": "object",
-            "description": "How a task ended.",
+            "description": "The result of a task.",
             "required": ["status"],
             "properties": {
-                "id": {"type": "string", "format": "uuid", "description": "The task's id, once more."},
+                "id": {"type": "string", "format": "uuid", "description": "The id of the task, as in the path."},
                 "status": words(&["SUCCESS", "FAILED"]),
-                "data": {"description": "What the task yields: any value."},
-                "msg": {"type": "string", "description": "Why it failed."},
+                "data": {"description": "The data of the task: any value."},
+                "msg": {"type": "string", "description": "The error message."},
                 "v": {"type": "integer", "description": "The version of this format: 1."}
             },
             "additionalProperties": false
@@ -61,16 +61,16 @@ fn shapes_of_answers() -> Value {
                 "id": uuid(),
                 "name": text(),
                 "status": reference("JobStatus"),
-                "tasks": {"type": "integer", "description": "How many it has."},
-                "tasks_ended": {"type": "integer", "description": "How many of them have ended."},
+                "tasks": {"type": "integer", "description": "Number of tasks."},
+                "tasks_ended": {"type": "integer", "description": "Number of tasks that have ended."},
                 "submitted_at": time(),
-                "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "Null until then."},
-                "msg": {"type": "string", "description": "Why it failed."},
+                "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "null until the job has ended."},
+                "msg": {"type": "string", "description": "The error message."},
                 "first_failure": {
                     "type": "object",
-                    "description": "The first of its tasks that failed.",
+                    "description": "The first task that failed.",
                     "required": ["task", "msg"],
-                    "properties": {"task": text(), "msg": {"type": "string", "description": "One line, cut where it is long."}}
+                    "properties": {"task": text(), "msg": {"type": "string", "description": "One line. Long messages are truncated."}}
                 }
             }
         },
@@ -79,7 +79,7 @@ fn shapes_of_answers() -> Value {
             "required": ["jobs"],
             "properties": {
                 "jobs": {"type": "array", "items": reference("JobSummary")},
-                "next": {"type": "string", "description": "Where the next page begins; absent on the last one."}
+                "next": {"type": "string", "description": "The parameter after of the next page. Absent on the last page."}
             }
         },
         "TaskPage": {
@@ -87,7 +87,7 @@ fn shapes_of_answers() -> Value {
             "required": ["tasks"],
             "properties": {
                 "tasks": {"type": "array", "items": reference("TaskRecord")},
-                "next": {"type": "integer", "description": "Where the next page begins; absent on the last one."}
+                "next": {"type": "integer", "description": "The parameter after of the next page. Absent on the last page."}
             }
         },
         "Worker": worker(),
@@ -106,7 +106,7 @@ fn shapes_of_answers() -> Value {
         },
         "Problem": {
             "type": "object",
-            "description": "One thing that is wrong with a job.",
+            "description": "A problem of a job.",
             "required": ["code", "path", "message"],
             "properties": {
                 "code": text(),
@@ -123,15 +123,15 @@ fn shapes_of_answers() -> Value {
 fn job_record() -> Value {
     json!({
         "type": "object",
-        "description": "Keys that begin with \"x-\" are here, too, as they were submitted.",
+        "description": "Keys that begin with \"x-\" are contained as they were submitted.",
         "required": ["id", "name", "task_name", "status", "tasks", "output", "submitted_at"],
         "properties": {
             "id": uuid(),
             "name": text(),
-            "task_name": {"const": "", "description": "Always empty: for readers of old records."},
+            "task_name": {"const": "", "description": "Always empty, for compatibility."},
             "status": reference("JobStatus"),
             "output": {"description": "null until the job has succeeded."},
-            "msg": {"type": "string", "description": "Why it failed: how many of its tasks, and which first."},
+            "msg": {"type": "string", "description": "The error message: the number of failed tasks, and the first one."},
             "submitted_at": time(),
             "started_at": time(),
             "ended_at": time(),
@@ -151,16 +151,16 @@ fn task_record() -> Value {
             "id": uuid(),
             "parent_id": {"type": "string", "format": "uuid", "description": "The job's id."},
             "name": text(),
-            "task_name": {"type": "string", "description": "The task module that runs it."},
+            "task_name": {"type": "string", "description": "The task module that runs the task."},
             "status": reference("TaskStatus"),
-            "args": {"type": "array", "description": "With the references filled in, once the task was handed out."},
-            "kwargs": {"type": "object", "description": "Likewise."},
+            "args": {"type": "array", "description": "References are replaced after the task was handed out."},
+            "kwargs": {"type": "object", "description": "References are replaced after the task was handed out."},
             "depends": {"type": "array", "items": text()},
-            "data": {"description": "What the task returned; absent where it failed."},
-            "msg": {"type": "string", "description": "Why it failed, for people."},
+            "data": {"description": "The return value of the task. Absent if it failed."},
+            "msg": {"type": "string", "description": "The error message."},
             "error": reference("TaskError"),
-            "log": {"type": "string", "description": "What it printed: the end of it, where that was long."},
-            "waiting_reason": {"type": "string", "description": "Why it waits though it could run."},
+            "log": {"type": "string", "description": "The output that the task printed. Long output is truncated."},
+            "waiting_reason": {"type": "string", "description": "The reason why the task waits."},
             "attempt": {"type": "integer", "minimum": 1},
             "worker": text(),
             "submitted_at": time(),
@@ -182,8 +182,8 @@ fn worker() -> Value {
             "host": text(),
             "pid": {"type": "integer"},
             "pools": {"type": "array", "items": text()},
-            "slots": {"type": "integer", "description": "How many tasks it runs at a time."},
-            "running": {"type": "integer", "description": "How many it runs now."},
+            "slots": {"type": "integer", "description": "Maximum number of tasks that it runs at the same time."},
+            "running": {"type": "integer", "description": "Number of tasks that it runs now."},
             "tasks": {"type": "array", "items": text(), "description": "The task modules it has."},
             "broken": {
                 "type": "object",
@@ -192,7 +192,7 @@ fn worker() -> Value {
             },
             "shortage": {
                 "type": "string",
-                "description": "What its machine is short of, so that it takes no tasks for now."
+                "description": "The resource that its machine lacks. While it is set, the worker takes no tasks."
             },
             "last_seen": time()
         }
@@ -209,17 +209,17 @@ fn health() -> Value {
             "broker": words(&["up", "blocked", "down"]),
             "store": words(&["up", "failing"]),
             "version": text(),
-            "incarnation": {"type": "integer", "description": "Which start of the dispatcher this is."},
+            "incarnation": {"type": "integer", "description": "The number of the dispatcher's start."},
             "live_jobs": {"type": "integer", "description": "Jobs that have not ended."},
-            "live_bytes": {"type": "integer", "description": "The memory that they take, about."},
+            "live_bytes": {"type": "integer", "description": "Their approximate memory in bytes."},
             "workers": {"type": "integer"},
-            "tasks_in_flight": {"type": "integer", "description": "With the broker, or running."},
-            "tasks_ready": {"type": "integer", "description": "Could run, and wait for room or a worker."}
+            "tasks_in_flight": {"type": "integer", "description": "Tasks on the broker or running."},
+            "tasks_ready": {"type": "integer", "description": "Ready tasks that wait for a slot or a worker."}
         }
     })
 }
 
-/// Points at a shape.
+/// A reference to a schema.
 pub(super) fn reference(name: &str) -> Value {
     json!({"$ref": format!("{PLACE}{name}")})
 }

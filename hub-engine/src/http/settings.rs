@@ -1,17 +1,17 @@
-//! How the API is served.
+//! Settings of the HTTP server.
 
 use std::fmt;
 
 use super::connections::HttpLimits;
 
-/// How the API is served.
+/// Settings of the HTTP server.
 #[derive(Clone)]
 pub struct HttpSettings {
-    /// What clients must show, as `Authorization: Bearer …`. `None`: nothing.
+    /// The token that clients must send as `Authorization: Bearer …`, if any.
     pub token: Option<String>,
-    /// The largest body that is read, in bytes.
+    /// Maximum size of a body in bytes.
     pub max_body_bytes: usize,
-    /// How large the bodies of all open requests may be together, in bytes.
+    /// Maximum total size of the bodies of all open requests in bytes.
     pub max_open_bytes: usize,
     /// Limits on connections.
     pub limits: HttpLimits,
@@ -24,7 +24,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// Keeps the token to itself.
+/// Hides the token.
 impl fmt::Debug for HttpSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpSettings")

@@ -1,5 +1,5 @@
-//! A connection's bytes, watched: who takes no answers is dropped, what moves is noted, and what a client still sends when
-//! its connection is closed does not cost it the answer.
+//! Watches the bytes of a connection: closes it if the client does not read its answers, records activity, and lingers
+//! on close, so that a client that is still sending receives its answer.
 
 use std::io;
 use std::pin::Pin;
@@ -12,26 +12,26 @@ use tokio::time::{Instant, Sleep};
 
 use super::connections::Activity;
 
-/// Number of bytes taken that give a reader one second more, up to the limit again.
+/// Number of bytes read that give a reader back one second, up to the limit.
 const BYTES_PER_SECOND: u32 = 8 * 1024;
 
-/// Maximum time in which what a client still sends is read and thrown away. A system that closes a connection with
-/// unread bytes resets it, and the client may lose an answer that it has not read yet.
-const LINGER: Duration = Duration::from_secs(1);
+/// Maximum time in which bytes that a client still sends are read and discarded. Closing a connection with unread bytes
+/// resets it, and the client may lose an answer that it has not read yet.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A stream whose reader may keep it waiting for a limited time in all. What the reader takes gives time back, so that a slow
-/// network is enough and a reader that takes a byte now and then is not.
+/// A stream whose writes may wait for the reader for a limited total time. Bytes that the reader takes give time back,
+/// so that a slow network is sufficient, but a reader that takes single bytes is not.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
     /// Maximum of `patience`.
     limit: Duration,
-    /// For how long the reader may still keep this waiting.
+    /// The remaining time that writes may wait for the reader.
     patience: Duration,
-    /// The wait that lasts, and since when.
+    /// The current wait and its start.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// Nothing more is written; the end of what is read.
+    /// After the last write: the end of lingering.
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
@@ -40,7 +40,7 @@ impl<S> Watched<S> {
         Self { stream, activity, limit, patience: limit, waiting: None, lingering: None }
     }
 
-    /// The outcome of a write, where a reader that takes nothing has used up its time.
+    /// The outcome of a write. An error if the reader has used up its time.
     fn judge(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => {
@@ -48,7 +48,7 @@ impl<S> Watched<S> {
                 let begin = || (Instant::now(), Box::pin(tokio::time::sleep(patience)));
                 let (_, end) = self.waiting.get_or_insert_with(begin);
                 ready!(end.as_mut().poll(context));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take the answer")))
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read the answer")))
             }
             Poll::Ready(outcome) => {
                 if let Some((since, _)) = self.waiting.take() {
@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
-        let end = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let end = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIMEOUT)));
         loop {
             if end.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Ok(()));
@@ -138,7 +138,7 @@ mod tests {
         Watched::new(stream, Arc::clone(&slot.activity), LIMIT)
     }
 
-    /// How a large answer goes to a reader that takes `bytes` every `pause`.
+    /// Writes a large answer to a reader that takes `bytes` every `pause`.
     async fn write_to_reader(bytes: usize, pause: Duration) -> io::Result<()> {
         let (server, mut client) = tokio::io::duplex(1024);
         let reading = tokio::spawn(async move {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_or_next_to_nothing_is_dropped() {
+    async fn a_reader_that_takes_too_little_is_disconnected() {
         for bytes in [1, 512] {
             let begun = Instant::now();
             let error = write_to_reader(bytes, Duration::from_secs(1)).await.unwrap_err();
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_gets_all_however_long_that_takes() {
+    async fn a_slow_reader_receives_the_whole_answer() {
         let begun = Instant::now();
         write_to_reader(16 * 1024, Duration::from_millis(1900)).await.unwrap();
         assert!(begun.elapsed() > 3 * LIMIT, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quiet_connection_uses_up_nothing() {
+    async fn a_quiet_connection_uses_up_no_time() {
         let (server, mut client) = tokio::io::duplex(8);
         let mut server = watched(server);
         for _ in 0..3 {
@@ -181,17 +181,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_still_comes_when_it_is_closed_is_read_for_a_limited_time() {
+    async fn closing_reads_remaining_bytes_for_a_limited_time() {
         let (server, mut client) = tokio::io::duplex(8);
         let mut server = watched(server);
         let closing = tokio::spawn(async move { server.shutdown().await });
         client.write_all(&[b'x'; 1000]).await.unwrap();
-        assert_eq!(client.read(&mut [0; 6]).await.unwrap(), 0, "the client sees the end meanwhile");
+        assert_eq!(client.read(&mut [0; 6]).await.unwrap(), 0, "the client sees the end");
         drop(client);
         closing.await.unwrap().unwrap();
         let begun = Instant::now();
         let (server, _client) = tokio::io::duplex(8);
         watched(server).shutdown().await.unwrap();
-        assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
+        assert_eq!(begun.elapsed().as_secs(), LINGER_TIMEOUT.as_secs());
     }
 }

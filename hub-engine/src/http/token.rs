@@ -1,6 +1,6 @@
-//! Who may use the API.
+//! Compares tokens.
 
-/// Whether `given` is `wanted`, in a time that tells nothing about where they differ.
+/// Whether `given` equals `wanted`, in constant time with respect to where they differ.
 pub(super) fn is_right(given: &str, wanted: &str) -> bool {
     let (given, wanted) = (given.as_bytes(), wanted.as_bytes());
     let longest = given.len().max(wanted.len());
@@ -15,7 +15,7 @@ mod tests {
     use super::is_right;
 
     #[test]
-    fn only_the_whole_token_is_right() {
+    fn only_the_complete_token_is_right() {
         assert!(is_right("secret", "secret"));
         for wrong in ["", "secre", "secrets", "Secret", "secret\0"] {
             assert!(!is_right(wrong, "secret"), "{wrong:?}");

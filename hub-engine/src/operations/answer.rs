@@ -1,4 +1,4 @@
-//! What is answered.
+//! Answers.
 
 use hub_core::state::JobSummary;
 use hub_core::{JobId, Json, TaskId};
@@ -13,36 +13,36 @@ use super::request::Request;
 /// The answer to the [`Request`] of the same name.
 #[derive(Debug)]
 pub enum Answer {
-    /// The job was taken.
+    /// The job was accepted.
     Submitted(Submitted),
     /// The status record of a job.
     Job(Box<Record>),
-    /// A job's line in a listing.
+    /// The summary of a job.
     Summary(JobSummary),
-    /// The records of some of a job's tasks: `{"tasks": […], "next": N}`, without `next` on the last page.
+    /// A page of task records: `{"tasks": […], "next": N}`, without `next` on the last page.
     Tasks(Json),
     /// A page of the listing.
     Jobs(JobPage),
-    /// The job is being stopped, or has stopped.
+    /// The job is being cancelled or has been cancelled.
     Cancelled(JobId),
-    /// The job was forgotten.
+    /// The job was removed.
     Removed(JobId),
     /// The task has ended with the result.
     Posted(TaskId),
     /// The live workers.
     Workers(Vec<WorkerInfo>),
-    /// How the dispatcher is.
+    /// The health of the dispatcher.
     Health(HealthReport),
 }
 
-/// The JSON of an answer that is an id.
+/// The JSON of an answer with only an id.
 #[derive(Serialize, Deserialize)]
 struct Id<T> {
     id: T,
 }
 
 impl Answer {
-    /// The answer as JSON. A record is returned as it is: the sender decides whether to send it whole or in parts.
+    /// The answer as JSON. A record is returned as an error: the sender decides whether to send it at once or in parts.
     ///
     /// # Errors
     /// The record.
@@ -60,10 +60,10 @@ impl Answer {
         })
     }
 
-    /// Reads the answer to `request`.
+    /// Parses the answer to `request`.
     ///
     /// # Errors
-    /// Where the text is not such an answer.
+    /// If the text is not such an answer.
     pub fn read(request: &Request, text: &str) -> serde_json::Result<Self> {
         let id = |text| serde_json::from_str(text).map(|Id { id }| id);
         Ok(match request {
@@ -80,15 +80,15 @@ impl Answer {
         })
     }
 
-    /// The refusal of a Hub that the answer does not match the request.
+    /// The error for an answer that does not match the request.
     pub(crate) fn unexpected() -> RequestError {
-        RequestError::new(RequestErrorKind::Internal, "the Hub has answered another request than was asked")
+        RequestError::new(RequestErrorKind::Internal, "the answer of the Hub does not match the request")
     }
 }
 
 fn json<T: Serialize>(value: &T) -> Json {
     // Answers have string keys and checked JSON inside: writing them cannot fail.
-    Json::from_checked(serde_json::to_string(value).expect("an answer is always JSON"))
+    Json::from_checked(serde_json::to_string(value).expect("an answer can be written as JSON"))
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     use crate::operations::{JobFilter, ResultUpdate, Submission, TaskQuery, UpdateStatus, View};
 
     #[test]
-    fn every_answer_that_is_no_record_is_read_as_it_was_written() {
+    fn answers_without_records_survive_a_round_trip() {
         let id: JobId = "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap();
         let task = id.task(0);
         let submission = Submission { text: "{}".into(), id: None };

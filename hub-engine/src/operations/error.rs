@@ -4,18 +4,18 @@ use hub_core::job::Problem;
 use hub_core::text::cut;
 use serde::{Deserialize, Serialize};
 
-/// Maximum length of the message of a refusal, in bytes: it may quote the request. The beginning and the end are kept.
+/// Maximum length of the message in bytes, because it may quote the request. The beginning and the end are kept.
 const MAXIMUM_MESSAGE: usize = 8 * 1024;
 
-/// Why a request was not carried out.
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct RequestError {
-    /// For programs.
+    /// The kind of refusal, for programs.
     pub kind: RequestErrorKind,
-    /// For people: what happened, and what to do next.
+    /// The message for users: what happened, and what to do next.
     pub message: String,
-    /// Every problem of a refused job.
+    /// All problems of a refused job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
 }
@@ -24,25 +24,25 @@ pub struct RequestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestErrorKind {
-    /// The job breaks the format; see `problems`.
+    /// The job is invalid: see `problems`.
     InvalidJob,
-    /// The request itself is wrong.
+    /// The request is invalid.
     InvalidRequest,
     /// No such job or task.
     NotFound,
-    /// It is in a state that does not allow this, or its id is taken.
+    /// The state of the job or task does not allow the request, or the id is taken.
     Conflict,
-    /// Larger than a limit.
+    /// A limit is exceeded.
     TooLarge,
-    /// A token is needed, or the given one is wrong.
+    /// The token is missing or wrong.
     Unauthorized,
-    /// There is no answer at the address.
+    /// No Hub answers at the address.
     Unreachable,
-    /// No answer came in time. The request may have been carried out all the same.
+    /// No answer arrived in time. The request may have been executed nevertheless.
     TimedOut,
-    /// The dispatcher stops, or cannot take more at present. Try again.
+    /// The dispatcher is stopping or has reached a limit. Try again.
     Unavailable,
-    /// Hub's own fault.
+    /// An internal error of Hub.
     Internal,
 }
 
@@ -53,7 +53,7 @@ impl From<hub_core::record::UnknownField> for RequestError {
 }
 
 impl RequestError {
-    /// A refusal without problems to list.
+    /// Creates a refusal without problems.
     #[must_use]
     pub fn new(kind: RequestErrorKind, message: impl Into<String>) -> Self {
         let message: String = message.into();

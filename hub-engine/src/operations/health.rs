@@ -1,4 +1,4 @@
-//! How the dispatcher and its workers are.
+//! The health of the dispatcher and its workers.
 
 use hub_core::Timestamp;
 use hub_transport::supervisor::LinkHealth;
@@ -7,78 +7,78 @@ use serde::{Deserialize, Serialize};
 /// A live worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerInfo {
-    /// Its id.
+    /// The id of the worker.
     pub id: String,
-    /// The machine it runs on.
+    /// The host name of its machine.
     pub host: String,
-    /// Its process id there.
+    /// Its process id.
     pub pid: u32,
     /// The pools it serves.
     pub pools: Vec<String>,
-    /// How many tasks it runs at a time.
+    /// Maximum number of tasks that it runs at the same time.
     pub slots: u32,
-    /// How many it runs now, as far as it has reported.
+    /// Number of tasks that it runs, as last reported.
     pub running: u32,
     /// The task modules it has.
     pub tasks: Vec<String>,
     /// The task modules it could not load, with the reason.
     pub broken: std::collections::BTreeMap<String, String>,
-    /// What its machine is short of, so that it takes no tasks for now.
+    /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortage: Option<String>,
-    /// When it was last heard of.
+    /// When its last message arrived.
     #[serde(with = "hub_core::time::rfc3339")]
     pub last_seen: Timestamp,
 }
 
-/// How the dispatcher is.
+/// The health of the dispatcher.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthReport {
     /// The connection to the broker.
     pub broker: BrokerHealth,
-    /// Whether the store takes changes.
+    /// Whether the store accepts changes.
     pub store: StoreHealth,
     /// Hub's version.
     pub version: String,
-    /// Which start of the dispatcher this is, counted in its store.
+    /// The number of the dispatcher's start, counted in its store.
     pub incarnation: u64,
     /// Jobs that have not ended.
     pub live_jobs: u64,
-    /// The memory that they take, about, in bytes.
+    /// Their approximate memory in bytes.
     #[serde(default)]
     pub live_bytes: u64,
     /// Live workers.
     pub workers: u64,
     /// Tasks handed to the broker or running.
     pub tasks_in_flight: u64,
-    /// Tasks that could run and wait for room or a worker.
+    /// Ready tasks that wait for a slot or a worker.
     pub tasks_ready: u64,
 }
 
-/// How the dispatcher's connection to the broker is.
+/// The state of the dispatcher's connection to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BrokerHealth {
-    /// There is a connection, and the broker takes messages.
+    /// Connected, and the broker accepts messages.
     Up,
-    /// There is a connection, and the broker takes no messages.
+    /// Connected, but the broker blocks publishers.
     Blocked,
-    /// There is no connection.
+    /// Not connected.
     Down,
 }
 
-/// How the dispatcher's store is.
+/// The state of the dispatcher's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreHealth {
-    /// It took the last changes.
+    /// The last commit succeeded.
     Up,
-    /// It did not take the last changes, and they are tried again.
+    /// The last commit failed and is repeated.
     Failing,
 }
 
 impl HealthReport {
-    /// Whether work would be done: there is a broker that takes messages, and a store that takes changes.
+    /// Whether the dispatcher can work: the broker accepts messages, and the store accepts changes.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.broker == BrokerHealth::Up && self.store == StoreHealth::Up

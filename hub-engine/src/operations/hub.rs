@@ -1,4 +1,4 @@
-//! A Hub, however it is reached.
+//! The operations of a Hub, independent of how it is reached.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use super::record::Record;
 use super::request::Request;
 use crate::events::Events;
 
-/// A Hub that can be asked: in the same process, over the broker or over HTTP. [`Hub::call`] is all that one has to
-/// implement; the other operations make a [`Request`] and take its [`Answer`] apart.
+/// A Hub in the same process, over the broker or over HTTP. Only [`Hub::call`] has to be implemented; the other
+/// operations build a [`Request`] and unpack its [`Answer`].
 #[async_trait]
 pub trait Hub: Send + Sync + 'static {
-    /// Carries a request out.
+    /// Executes a request.
     ///
     /// # Errors
-    /// Those of the methods below, and those of reaching the Hub.
+    /// The errors of the methods below, and errors of the connection.
     async fn call(&self, request: Request) -> Result<Answer, RequestError>;
 
-    /// What changes, where the dispatcher is in this process.
+    /// The events, if the dispatcher is in this process.
     fn events(&self) -> Option<Events> {
         None
     }
@@ -34,34 +34,34 @@ pub trait Hub: Send + Sync + 'static {
     /// Submits a job and returns its id, once the dispatcher has stored it.
     ///
     /// # Errors
-    /// `InvalidJob` with every problem found; `Conflict` where the id or key is taken by another job.
+    /// `InvalidJob` with every problem found; `Conflict` if another job has the id or the key.
     async fn submit(&self, submission: Submission) -> Result<JobId, RequestError> {
         self.submit_and_report(submission).await.map(|submitted| submitted.id)
     }
 
-    /// Does the same, and reports with the id what will keep the job waiting.
+    /// Like [`Hub::submit`]. Also returns warnings about tasks that will wait.
     ///
     /// # Errors
-    /// Those of [`Hub::submit`].
+    /// The errors of [`Hub::submit`].
     async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
         submitted(self.call(Request::Submit { submission, wait: None }).await?)
     }
 
-    /// Submits a job, and returns its record too if it ends soon: within `wait`, or less where the connection to the Hub
-    /// does not allow so long a wait. One exchange instead of two for short jobs; for the others, use [`Hub::job`] next.
+    /// Submits a job, and also returns its record if it ends within `wait`. The connection to the Hub may reduce
+    /// `wait`. Short jobs need one request instead of two; for other jobs, call [`Hub::job`] next.
     ///
     /// # Errors
-    /// Those of [`Hub::submit`].
+    /// The errors of [`Hub::submit`].
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
         submitted(self.call(Request::Submit { submission, wait: Some(wait) }).await?)
     }
 
-    /// The status record of a job, as far as `view` shows it. With `wait`, answers when the job has ended or that time is
-    /// over, whichever comes first.
+    /// The parts of a job's status record that `view` selects. With `wait`, the answer is delayed until the job ends or
+    /// that time has passed, whichever comes first.
     ///
     /// # Errors
-    /// `NotFound` for an unknown id; `InvalidRequest` for a view of what no record has; `TooLarge` where the connection to
-    /// the Hub does not carry so large an answer; `Unavailable` where too much is being answered at present.
+    /// `NotFound` for an unknown id; `InvalidRequest` for a view with unknown fields; `TooLarge` if the answer is too
+    /// large for the connection to the Hub; `Unavailable` if too many large answers are open.
     async fn record(&self, id: JobId, view: View, wait: Option<Duration>) -> Result<Record, RequestError> {
         match self.call(Request::Job { id, wait, view }).await? {
             Answer::Job(record) => Ok(*record),
@@ -69,15 +69,15 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// The whole status record of a job, as [`Hub::record`].
+    /// The complete status record of a job: see [`Hub::record`].
     ///
     /// # Errors
-    /// Those of [`Hub::record`].
+    /// The errors of [`Hub::record`].
     async fn job(&self, id: JobId, wait: Option<Duration>) -> Result<Json, RequestError> {
         self.record(id, View::whole(), wait).await?.into_json().await
     }
 
-    /// A job's line in a listing. With `wait` as [`Hub::record`].
+    /// The summary of a job. `wait` as in [`Hub::record`].
     ///
     /// # Errors
     /// `NotFound` for an unknown id.
@@ -88,10 +88,10 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// The records of some of a job's tasks: `{"tasks": […], "next": N}`, without `next` on the last page.
+    /// A page of task records: `{"tasks": […], "next": N}`, without `next` on the last page.
     ///
     /// # Errors
-    /// Those of [`Hub::record`], and `InvalidRequest` for a page that cannot be.
+    /// The errors of [`Hub::record`], and `InvalidRequest` for an invalid page.
     async fn tasks(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
         match self.call(Request::Tasks { id, query }).await? {
             Answer::Tasks(page) => Ok(page),
@@ -99,10 +99,10 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// Jobs that pass `filter`, newest first, a page at a time.
+    /// A page of the jobs that match `filter`, newest first.
     ///
     /// # Errors
-    /// `InvalidRequest` for a page that cannot be.
+    /// `InvalidRequest` for an invalid page.
     async fn jobs(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
         match self.call(Request::Jobs { filter }).await? {
             Answer::Jobs(page) => Ok(page),
@@ -110,26 +110,26 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// Stops a job: tasks that wait are cancelled, running ones are stopped on their workers.
+    /// Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where the job has ended already.
+    /// `NotFound`; `Conflict` if the job has already ended.
     async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
         self.call(Request::Cancel { id }).await.map(drop)
     }
 
-    /// Forgets a job that has ended.
+    /// Removes a job that has ended.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where the job has not ended.
+    /// `NotFound`; `Conflict` if the job has not ended.
     async fn remove(&self, id: JobId) -> Result<(), RequestError> {
         self.call(Request::Remove { id }).await.map(drop)
     }
 
-    /// Ends a task from outside: an asynchronous one that was launched, or any that runs.
+    /// Ends a task with a result from outside: a launched asynchronous task or any running task.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where the task has not started or has ended differently.
+    /// `NotFound`; `Conflict` if the task has not started or has ended with another result.
     async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
         self.call(Request::Result { result: update }).await.map(drop)
     }
@@ -137,7 +137,7 @@ pub trait Hub: Send + Sync + 'static {
     /// The live workers.
     ///
     /// # Errors
-    /// Those of reaching the Hub.
+    /// Errors of the connection.
     async fn workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {
         match self.call(Request::Workers).await? {
             Answer::Workers(workers) => Ok(workers),
@@ -145,10 +145,10 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// How the dispatcher is.
+    /// The health of the dispatcher.
     ///
     /// # Errors
-    /// Those of reaching the Hub.
+    /// Errors of the connection.
     async fn health(&self) -> Result<HealthReport, RequestError> {
         match self.call(Request::Health).await? {
             Answer::Health(report) => Ok(report),

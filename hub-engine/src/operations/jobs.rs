@@ -1,4 +1,4 @@
-//! Jobs, as they are submitted and listed.
+//! Submissions and listings of jobs.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,79 +10,79 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{RequestError, RequestErrorKind};
 
-/// A job on its way in.
+/// A job to submit.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// The job's JSON text, as the user wrote it.
     pub text: Arc<str>,
-    /// The id it shall have. Submitting the same text under the same id again changes nothing.
+    /// The id for the job. Submitting the same text under the same id again has no effect.
     pub id: Option<JobId>,
 }
 
-/// Which tasks of a job to show.
+/// Selects a page of task records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TaskQuery {
-    /// Go on after the page that ended with this `next`: the number of tasks before the page.
+    /// The `next` of the previous page: the number of tasks before this page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<u32>,
-    /// At most this many (1 to 10,000; 1,000 where absent). A page has fewer where they are large.
+    /// Maximum number of tasks (1 to 10,000; default 1,000). A page has fewer if they are large.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// What to show of each.
+    /// The parts of each record.
     #[serde(flatten)]
     pub view: View,
 }
 
 impl TaskQuery {
     /// Maximum number of tasks of a page.
-    pub const LARGEST_PAGE: u32 = 10_000;
-    /// Number of tasks of a page where no limit is given.
+    pub const MAX_PAGE: u32 = 10_000;
+    /// Default number of tasks of a page.
     pub const DEFAULT_PAGE: u32 = 1000;
 
     /// The positions of the tasks.
     ///
     /// # Errors
-    /// Where there can be no such page.
+    /// If the limit is out of range.
     pub fn range(&self) -> Result<Range<u32>, RequestError> {
         let after = self.after.unwrap_or(0);
         match self.limit.unwrap_or(Self::DEFAULT_PAGE) {
-            limit @ 1..=Self::LARGEST_PAGE => Ok(after..after.saturating_add(limit)),
+            limit @ 1..=Self::MAX_PAGE => Ok(after..after.saturating_add(limit)),
             limit => {
-                let message = format!("limit must be from 1 to {}, not {limit}", Self::LARGEST_PAGE);
+                let message = format!("limit must be from 1 to {}, not {limit}", Self::MAX_PAGE);
                 Err(RequestError::new(RequestErrorKind::InvalidRequest, message))
             }
         }
     }
 }
 
-/// A job that was taken.
+/// An accepted job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Submitted {
-    /// Its id.
+    /// The id of the job.
     pub id: JobId,
-    /// Its status record, where the job ended while it was waited for, and the record is not too large to be sent along.
+    /// The status record, if the job ended within the wait and the record is not too large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Json>,
-    /// What keeps it waiting, for people: a task module that no worker has at present.
+    /// The reasons why tasks will wait, such as a task module that no worker has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 impl Submitted {
-    /// A job of which there is nothing more to report.
+    /// An accepted job without record and warnings.
     #[must_use]
     pub const fn new(id: JobId) -> Self {
         Self { id, record: None, warnings: Vec::new() }
     }
 }
 
-/// Which jobs to list.
+/// Selects the jobs of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
-    /// Only jobs of these statuses; all where empty.
+    /// Only jobs with these statuses. Empty for all.
     pub status: Vec<JobStatus>,
-    /// Only jobs of exactly this name.
+    /// Only jobs with exactly this name.
     pub name: Option<String>,
     /// Only jobs that were submitted at this time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,18 +90,18 @@ pub struct JobFilter {
     /// Only jobs that were submitted before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// At most this many (1 to 1,000; 100 where absent).
+    /// Maximum number of jobs (1 to 1,000; default 100).
     pub limit: Option<u32>,
-    /// Go on after the page that ended with this cursor.
+    /// The cursor of the previous page.
     pub after: Option<String>,
 }
 
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPage {
-    /// Its jobs, newest first.
+    /// The jobs, newest first.
     pub jobs: Vec<JobSummary>,
-    /// Where the next page begins: put it into [`JobFilter::after`]. Absent on the last page.
+    /// The cursor for [`JobFilter::after`] of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! What can be asked of a Hub. An operation is one pair of [`Request`] and [`Answer`]; in-process calls, AMQP and HTTP carry
-//! it, and [`Hub`] has a method for each.
+//! The operations of a Hub. An operation is one pair of [`Request`] and [`Answer`], transferred by in-process calls,
+//! AMQP or HTTP. [`Hub`] has a method for each.
 
 mod answer;
 mod error;

@@ -1,40 +1,40 @@
-//! Results of tasks that come from outside.
+//! Results of tasks that are posted from outside.
 
 use hub_core::machine::Update;
 use hub_core::{Json, TaskId, TaskStatus};
 use serde::{Deserialize, Serialize};
 
-/// The result of a task, from outside.
+/// The result of a task from outside.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultUpdate {
     /// The task's id.
     pub id: TaskId,
-    /// How it ended: `SUCCESS` or `FAILED`.
+    /// The final status: `SUCCESS` or `FAILED`.
     pub status: UpdateStatus,
-    /// What it returned.
+    /// The data of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Json>,
-    /// Why it failed.
+    /// The error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg: Option<String>,
-    /// The version of the message format; 1 where absent.
+    /// The version of the message format. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v: Option<u32>,
 }
 
-/// How a task can end from outside.
+/// The final status of a result from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum UpdateStatus {
-    /// It ended well.
+    /// The task succeeded.
     Success,
-    /// It failed.
+    /// The task failed.
     Failed,
 }
 
 impl ResultUpdate {
-    /// The data of the task: `null` where a success has none, and none of a failure.
+    /// The data of the task: `null` for a success without data, `None` for a failure.
     #[must_use]
     pub fn task_data(&self) -> Option<Json> {
         match self.status {
@@ -43,7 +43,7 @@ impl ResultUpdate {
         }
     }
 
-    /// What the machine takes of it.
+    /// The result as an input of the machine.
     #[must_use]
     pub fn to_update(&self) -> Update {
         Update { status: self.status.into(), data: self.data.clone(), msg: self.msg.as_deref().map(Into::into) }

@@ -1,4 +1,4 @@
-//! A status record on its way to a client: whole, or in parts that are written when they are taken.
+//! A status record for a client: at once, or in parts that are written on demand.
 
 use std::sync::Arc;
 
@@ -9,50 +9,50 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::{RequestError, RequestErrorKind};
 
-/// A record is written at once, where it is asked for, if it has at most so many tasks.
-const SMALL_TASKS: usize = 100;
-/// And if it can have at most so many bytes.
-const SMALL_BYTES: usize = 1024 * 1024;
-/// The size of a record that is too large is counted up to so many times the limit.
-const COUNTED: usize = 16;
+/// Maximum number of tasks of a small record, which is written at once on the current thread.
+const MAXIMUM_SMALL_TASKS: usize = 100;
+/// Maximum size of a small record in bytes.
+const MAXIMUM_SMALL_BYTES: usize = 1024 * 1024;
+/// The size of a record that is too large is counted up to this multiple of the limit.
+const COUNTING_FACTOR: usize = 16;
 
 /// A status record.
 #[derive(Debug)]
 pub struct Record {
     source: Source,
     is_small: bool,
-    /// What the record holds is counted among all open answers, until this is dropped.
+    /// The memory reserved among all open answers, released when this is dropped.
     _hold: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// Text that is there, until it is taken.
+    /// The complete text, until it is taken.
     Whole(Option<Json>),
     Parts(RecordParts),
 }
 
 impl Record {
-    /// The record of `job`, as far as `view` shows it. `hold`: its place among all open answers.
+    /// The parts of the record of `job` that `view` selects. `hold` is its memory among all open answers.
     #[must_use]
     pub fn new(job: Arc<JobSnapshot>, view: View, hold: Option<OwnedSemaphorePermit>) -> Self {
         let tasks = job.tasks.len();
-        let is_small = tasks <= SMALL_TASKS && {
+        let is_small = tasks <= MAXIMUM_SMALL_TASKS && {
             let text = job.job.source().len();
             let values = job.weight().saturating_sub(text + tasks * TASK_WEIGHT);
-            // Each task may repeat all that the others returned.
-            values.saturating_mul(tasks + 1).saturating_add(text) <= SMALL_BYTES
+            // Each task may repeat the results of all others.
+            values.saturating_mul(tasks + 1).saturating_add(text) <= MAXIMUM_SMALL_BYTES
         };
         Self { source: Source::Parts(RecordParts::new(job, view)), is_small, _hold: hold }
     }
 
-    /// Whether it can be written without keeping others waiting.
+    /// Whether it can be written on the current thread without delaying others.
     #[must_use]
     pub const fn is_small(&self) -> bool {
         self.is_small
     }
 
-    /// The next part of its text. May take milliseconds where the record is not small.
+    /// The next part of its text. May take milliseconds if the record is not small.
     pub fn next_part(&mut self) -> Option<String> {
         match &mut self.source {
             Source::Whole(json) => json.take().map(|json| json.get().to_owned()),
@@ -60,10 +60,10 @@ impl Record {
         }
     }
 
-    /// The whole record, whatever its size.
+    /// The complete record, without a limit of its size.
     ///
     /// # Errors
-    /// Where it could not be written.
+    /// If the record could not be written.
     pub async fn into_json(self) -> Result<Json, RequestError> {
         match self.written(usize::MAX, usize::MAX).await? {
             Ok(json) => Ok(json),
@@ -71,21 +71,20 @@ impl Record {
         }
     }
 
-    /// The whole record, if it has at most `limit` bytes.
+    /// The complete record, if it has at most `limit` bytes.
     ///
     /// # Errors
-    /// Where it could not be written.
+    /// If the record could not be written.
     pub async fn within(self, limit: usize) -> Result<Option<Json>, RequestError> {
         self.written(limit, limit).await.map(Result::ok)
     }
 
-    /// The whole record, or how many bytes it has, where those are more than `limit`. (Of a record that is very much
-    /// larger, at least how many.)
+    /// The complete record, or its size if that exceeds `limit`. The size of a very large record is a lower bound.
     ///
     /// # Errors
-    /// Where it could not be written.
+    /// If the record could not be written.
     pub async fn sized(self, limit: usize) -> Result<Result<Json, usize>, RequestError> {
-        self.written(limit, limit.saturating_mul(COUNTED)).await
+        self.written(limit, limit.saturating_mul(COUNTING_FACTOR)).await
     }
 
     async fn written(self, limit: usize, counted: usize) -> Result<Result<Json, usize>, RequestError> {
@@ -103,7 +102,7 @@ impl Record {
             if limit == usize::MAX {
                 return Ok(Json::from_checked(parts.rest()));
             }
-            let least = parts.least_bytes();
+            let least = parts.minimum_bytes();
             if least > counted {
                 return Err(least);
             }
@@ -127,7 +126,7 @@ impl Record {
     }
 }
 
-/// A record that is there as text.
+/// A record as text.
 impl From<Json> for Record {
     fn from(json: Json) -> Self {
         Self { source: Source::Whole(Some(json)), is_small: true, _hold: None }
@@ -135,5 +134,5 @@ impl From<Json> for Record {
 }
 
 fn not_written() -> RequestError {
-    RequestError::new(RequestErrorKind::Internal, "the record could not be written; the log says more")
+    RequestError::new(RequestErrorKind::Internal, "the record could not be written: see the log")
 }

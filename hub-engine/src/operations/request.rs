@@ -1,4 +1,4 @@
-//! What can be asked.
+//! Requests.
 
 use std::time::Duration;
 
@@ -9,78 +9,78 @@ use serde::{Serialize, Serializer};
 use super::jobs::{JobFilter, Submission, TaskQuery};
 use super::posted::ResultUpdate;
 
-/// A request. Its JSON is that of the request queue; a submission is not sent by that queue and has none.
+/// A request. Its JSON is used in the queue of requests. A submission is not sent to that queue and has no JSON.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
-    /// Submit a job. The answer comes once the dispatcher has stored it. With `wait` it may have the job's record: it
-    /// comes when the job has ended or that time is over.
+    /// Submit a job. It is answered when the dispatcher has stored the job. With `wait`, it is answered when the job
+    /// has ended or that time has passed, and the answer may contain the record.
     #[serde(skip)]
     Submit {
         /// The job.
         submission: Submission,
-        /// How long to wait for its end.
+        /// Maximum time to wait for its end.
         wait: Option<Duration>,
     },
-    /// The status record of a job. With `wait`, the answer comes when the job has ended or that time is over.
+    /// The status record of a job. With `wait`, it is answered when the job has ended or that time has passed.
     Job {
         /// The job.
         id: JobId,
-        /// How long to wait for its end.
+        /// Maximum time to wait for its end.
         #[serde(rename = "wait_ms", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
         wait: Option<Duration>,
-        /// What to show of it.
+        /// The parts of the record.
         #[serde(flatten)]
         view: View,
     },
-    /// A job's line in a listing, likewise.
+    /// The summary of a job. `wait` as for [`Request::Job`].
     Summary {
         /// The job.
         id: JobId,
-        /// How long to wait for its end.
+        /// Maximum time to wait for its end.
         #[serde(rename = "wait_ms", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
         wait: Option<Duration>,
     },
-    /// The records of some of a job's tasks.
+    /// A page of task records.
     Tasks {
         /// The job.
         id: JobId,
-        /// Which of its tasks, and what to show of each.
+        /// The page, and the parts of each record.
         #[serde(flatten)]
         query: TaskQuery,
     },
     /// A page of the listing.
     Jobs {
-        /// Which jobs.
+        /// The filter.
         filter: JobFilter,
     },
-    /// Stop a job.
+    /// Cancel a job.
     Cancel {
         /// The job.
         id: JobId,
     },
-    /// Forget a job that has ended.
+    /// Remove a job that has ended.
     Remove {
         /// The job.
         id: JobId,
     },
-    /// End a task from outside.
+    /// End a task with a result from outside.
     Result {
-        /// How.
+        /// The result.
         result: ResultUpdate,
     },
     /// The live workers.
     Workers,
-    /// How the dispatcher is.
+    /// The health of the dispatcher.
     Health,
 }
 
 impl Request {
-    /// Whether asking twice does the same as asking once, so that a request without an answer may be sent again.
+    /// Whether the request is idempotent, so that it may be sent again if there was no answer.
     #[must_use]
     pub const fn may_repeat(&self) -> bool {
         match self {
-            // Under one id a job is one job, however often it arrives.
+            // Repeated submissions under one id are one job.
             Self::Submit { submission, .. } => submission.id.is_some(),
             Self::Job { .. }
             | Self::Summary { .. }
@@ -90,12 +90,12 @@ impl Request {
             | Self::Health => true,
             // The same result is accepted again.
             Self::Result { .. } => true,
-            // The second answer would be a refusal, although the first request was carried out.
+            // The second answer would be a refusal, although the first request was executed.
             Self::Cancel { .. } | Self::Remove { .. } => false,
         }
     }
 
-    /// Whether it does more than look something up.
+    /// Whether the request changes state.
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         match self {
@@ -109,7 +109,7 @@ impl Request {
         }
     }
 
-    /// How long the answer may be held back until a job's end.
+    /// Maximum time that the answer may be delayed until the end of a job.
     #[must_use]
     pub const fn wait(&self) -> Option<Duration> {
         match self {
@@ -124,7 +124,7 @@ impl Request {
         }
     }
 
-    /// The same request with another wait, where it is one that can wait.
+    /// The same request with another wait, if it supports that.
     #[must_use]
     pub fn with_wait(mut self, other: Option<Duration>) -> Self {
         match &mut self {

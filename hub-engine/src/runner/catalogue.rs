@@ -1,4 +1,4 @@
-//! What a runner can run.
+//! The tasks that a runner can run.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use std::collections::BTreeMap;
 pub struct Catalogue {
     /// Tasks by name.
     pub tasks: BTreeMap<String, TaskInfo>,
-    /// Modules that cannot be used, by name, with the reason or the traceback.
+    /// Broken modules by name, with the reason or the traceback.
     pub broken: BTreeMap<String, String>,
 }
 
-/// What is known of a task.
+/// Information about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskInfo {
-    /// What it is written in.
+    /// The language of the task.
     pub language: Language,
-    /// How it is called: `add(a, b)`.
+    /// The signature of the task: `add(a, b)`.
     pub signature: Option<String>,
-    /// What it says of itself.
+    /// The documentation of the task.
     pub doc: Option<String>,
-    /// Its result comes from outside.
+    /// Whether its result is posted from outside.
     pub asynchronous: bool,
-    /// It is an `async def`, of which many run in one process.
+    /// Whether it is an `async def`, of which many run in one process.
     pub coroutine: bool,
 }
 
-/// What a task is written in.
+/// The language of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// A Python module.
@@ -38,7 +38,7 @@ pub enum Language {
 }
 
 impl TaskInfo {
-    /// A task of which no more is known.
+    /// Information with only the language.
     #[must_use]
     pub const fn plain(language: Language) -> Self {
         Self { language, signature: None, doc: None, asynchronous: false, coroutine: false }

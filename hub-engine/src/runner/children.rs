@@ -1,4 +1,4 @@
-//! Python processes that run one task at a time and are used again: as many as there are slots.
+//! Reusable Python processes that run one task at a time. There are at most as many as slots.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::Conversation;
-use super::lane::{Given, Lane};
+use super::lane::{Lane, QueuedTask};
 use super::pace::Paces;
 use super::protocol;
+use super::python_process::PythonProcess;
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
 use super::{NoOutcome, TaskReport, TaskRequest};
@@ -23,7 +23,7 @@ pub(super) struct Children {
     paces: Arc<Paces>,
 }
 
-/// The processes that tasks can be given to, and what keeps all of them at work.
+/// The processes that accept tasks, and the tasks of the async runtime that serve all processes.
 #[derive(Debug, Default)]
 struct Lanes {
     open: Vec<Lane>,
@@ -35,13 +35,13 @@ impl Children {
         Self { settings, sdk, lanes: Mutex::default(), paces: Arc::default() }
     }
 
-    /// Starts the first process before there is a task for it: Python takes a while to begin.
+    /// Starts the first process before there is a task for it, because starting Python takes time.
     pub(super) fn prepare(&self) -> std::io::Result<()> {
         self.start(&mut self.lanes()).map(drop)
     }
 
-    /// Whether a task of this module may come although every process has one.
-    pub(super) fn has_room_ahead(&self, module: &str) -> bool {
+    /// Whether a task of this module may be queued although every process has a task.
+    pub(super) fn can_queue_ahead(&self, module: &str) -> bool {
         let ahead = self.paces.ahead(module) as usize;
         let slots = self.settings.slots as usize;
         ahead > 0 && self.load() < slots.saturating_mul(1 + ahead)
@@ -51,7 +51,7 @@ impl Children {
         self.lanes().open.iter().map(Lane::load).sum()
     }
 
-    /// Runs a task in a free process, in a new one, or after others.
+    /// Runs a task in an idle process, in a new one, or queued after other tasks.
     pub(super) async fn run(&self, request: &TaskRequest, stop: &CancellationToken) -> std::io::Result<TaskReport> {
         let mut given = self.give(request)?;
         let report = tokio::select! {
@@ -61,11 +61,11 @@ impl Children {
                 given.report.await
             }
         };
-        // A process that died while it was free is no fault of this task's.
+        // If the process died before it received the task, the task has not started.
         Ok(report.unwrap_or_else(|_| TaskReport::without(NoOutcome::NotBegun)))
     }
 
-    fn give(&self, request: &TaskRequest) -> std::io::Result<Given> {
+    fn give(&self, request: &TaskRequest) -> std::io::Result<QueuedTask> {
         let mut lanes = self.lanes();
         lanes.open.retain(Lane::is_open);
         let loads = lanes.open.iter().map(Lane::load).enumerate();
@@ -77,23 +77,23 @@ impl Children {
         let given = lane.give(Arc::clone(&request.task_name), |key| protocol::run(key, request, false));
         let limit = self.settings.max_tasks_per_child;
         if limit != 0 && lane.given >= limit {
-            // It ends when it has run what it has.
+            // The process ends when it has run its tasks.
             lanes.open.swap_remove(at);
         }
         Ok(given)
     }
 
-    /// Starts one more process; returns its position.
+    /// Starts a further process and returns its position.
     fn start(&self, lanes: &mut Lanes) -> std::io::Result<usize> {
-        let talk = Conversation::start(&self.settings, &self.sdk, false)?;
-        let (lane, work) = Lane::new(talk, Arc::clone(&self.paces));
+        let python = PythonProcess::start(&self.settings, &self.sdk, false)?;
+        let (lane, work) = Lane::new(python, Arc::clone(&self.paces));
         while lanes.working.try_join_next().is_some() {}
         lanes.working.spawn(work);
         lanes.open.push(lane);
         Ok(lanes.open.len() - 1)
     }
 
-    /// Ends the processes, by force where they take longer than `grace`.
+    /// Ends the processes. Kills those that have not ended after `grace`.
     pub(super) async fn shutdown(&self, grace: Duration) {
         let Lanes { open, mut working } = std::mem::take(&mut *self.lanes());
         drop(open);

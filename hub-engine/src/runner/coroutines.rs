@@ -1,5 +1,5 @@
-//! The one Python process in which every `async def` task runs, many at a time. One that must not be given further tasks
-//! keeps those that it has, and another one takes its place.
+//! The Python process that runs all `async def` tasks concurrently. A process that must not accept further tasks
+//! completes those that it has, and another process replaces it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,29 +9,29 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::{Conversation, EndOfAnswers};
 use super::protocol::{self, Keys};
+use super::python_process::{ProcessEnd, PythonProcess};
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
 use super::{NoOutcome, TaskReport, TaskRequest};
 
-/// How long a coroutine that is told to stop may take before it is given up.
+/// Maximum time a cancelled coroutine may take to end before it is abandoned.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Starts the process when the first coroutine comes, and again when it has died or must not be given further tasks.
+/// Starts the process for the first coroutine, and again when it has died or must not accept further tasks.
 #[derive(Debug)]
 pub(super) struct Coroutines {
     settings: Arc<RunnerSettings>,
     sdk: Arc<Sdk>,
-    /// The last one, if any, takes further tasks. The others end with those that they have.
+    /// The last process, if any, accepts further tasks. The others end after the tasks that they have.
     processes: Mutex<Vec<Process>>,
 }
 
-/// The way to a process.
+/// A handle to a process.
 #[derive(Clone, Debug)]
 struct Process {
     orders: mpsc::UnboundedSender<Order>,
-    /// It is given no further tasks.
+    /// Whether it accepts no further tasks.
     is_retired: Arc<AtomicBool>,
 }
 
@@ -47,21 +47,21 @@ impl Coroutines {
         Self { settings, sdk, processes: Mutex::default() }
     }
 
-    /// Runs a task among the others.
+    /// Runs a task concurrently with others.
     pub(super) async fn run(&self, request: TaskRequest, stop: &CancellationToken) -> std::io::Result<TaskReport> {
         let (report, mut reported) = oneshot::channel();
         let (key, keyed) = oneshot::channel();
         let orders = self.process()?;
         let _ = orders.send(Order::Run(Box::new(request), report, key));
         tokio::select! {
-            // Without a report the process had ended before it got the task.
+            // Without a report, the process ended before it received the task.
             report = &mut reported => return Ok(report.unwrap_or_else(|_| TaskReport::without(NoOutcome::NotBegun))),
             () = stop.cancelled() => {}
         }
         if let Ok(key) = keyed.await {
             let _ = orders.send(Order::Cancel(key));
         }
-        // One that does not listen is left behind; its slot is free, its result is not wanted.
+        // A coroutine that ignores the cancellation is abandoned. Its slot becomes free, and its result is ignored.
         let report = tokio::time::timeout(STOP_GRACE, reported).await;
         Ok(report.ok().and_then(Result::ok).unwrap_or_else(|| TaskReport::without(NoOutcome::Cancelled)))
     }
@@ -72,10 +72,10 @@ impl Coroutines {
         if let Some(last) = processes.last().filter(|last| !last.is_retired.load(Ordering::Relaxed)) {
             return Ok(last.orders.clone());
         }
-        let talk = Conversation::start(&self.settings, &self.sdk, true)?;
+        let python = PythonProcess::start(&self.settings, &self.sdk, true)?;
         let (orders, from_orders) = mpsc::unbounded_channel();
         let is_retired = Arc::<AtomicBool>::default();
-        tokio::spawn(serve(talk, from_orders, Arc::clone(&is_retired)));
+        tokio::spawn(serve(python, from_orders, Arc::clone(&is_retired)));
         processes.push(Process { orders: orders.clone(), is_retired });
         Ok(orders)
     }
@@ -91,29 +91,29 @@ impl Coroutines {
     }
 }
 
-/// Keeps one process at work, to its end.
-async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order>, is_retired: Arc<AtomicBool>) {
+/// Serves one process until its end.
+async fn serve(mut python: PythonProcess, mut orders: mpsc::UnboundedReceiver<Order>, is_retired: Arc<AtomicBool>) {
     let mut waiting: HashMap<u64, oneshot::Sender<TaskReport>> = HashMap::new();
     let mut keys = Keys::default();
     let end = loop {
         let must_retire = is_retired.load(Ordering::Relaxed);
         if must_retire && waiting.is_empty() {
-            break EndOfAnswers::Ended;
+            break ProcessEnd::Ended;
         }
         tokio::select! {
             order = orders.recv() => match order {
-                // It was given too late, and without a report it has not begun.
+                // The request came too late. Without a report, it counts as not started.
                 Some(Order::Run(..)) if must_retire => {}
                 Some(Order::Run(request, report, keyed)) => {
                     let key = keys.make();
                     waiting.insert(key, report);
                     let _ = keyed.send(key);
-                    talk.ask(key, &protocol::run(key, &request, true));
+                    python.send_request(key, &protocol::run(key, &request, true));
                 }
-                Some(Order::Cancel(key)) => talk.say(&protocol::cancel(key)),
-                Some(Order::End) | None => break EndOfAnswers::Ended,
+                Some(Order::Cancel(key)) => python.send(&protocol::cancel(key)),
+                Some(Order::End) | None => break ProcessEnd::Ended,
             },
-            answers = talk.listen() => match answers {
+            answers = python.receive() => match answers {
                 Ok(answers) => {
                     for answer in answers {
                         if answer.is_last() {
@@ -129,7 +129,7 @@ async fn serve(mut talk: Conversation, mut orders: mpsc::UnboundedReceiver<Order
         }
     };
     drop(orders);
-    let report = talk.end_report(end).await;
+    let report = python.end_report(end).await;
     for (_, waits) in waiting {
         let _ = waits.send(report.clone());
     }

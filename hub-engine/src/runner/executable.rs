@@ -1,6 +1,7 @@
-//! Tasks in any language: a program that reads a request on its input and writes a value to its output.
+//! Tasks in any language: a program that reads a request from its standard input and writes a value to its standard
+//! output.
 //!
-//! The program's end is the task's end. Whatever it has left running in its process group ends with it.
+//! The task ends with the program. Processes that are still running in its process group are killed.
 
 use std::io;
 use std::path::Path;
@@ -20,15 +21,15 @@ use super::settings::RunnerSettings;
 use super::streams::{Head, Tail};
 use super::{NoOutcome, Outcome, TaskReport, TaskRequest, program};
 
-/// How much of what is not JSON is shown.
-const EXCERPT: usize = 200;
-/// How many lines of the error output make the message of a failure.
+/// Maximum number of bytes of invalid output in a message.
+const MAXIMUM_EXCERPT: usize = 200;
+/// Maximum number of lines of standard error in the message of a failure.
 const LAST_LINES: usize = 5;
-/// How long the pipes of a program that has ended are still read. All that it wrote is in them; only a process that has
-/// left its group can hold them open longer.
-const LEFT_OPEN: Duration = Duration::from_millis(500);
+/// Maximum time to read the pipes of a program that has ended. They contain all its output; only a process that has
+/// left its group can keep them open longer.
+const PIPE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What the program reads.
+/// The request that the program reads.
 #[derive(Serialize)]
 struct Request<'a> {
     id: hub_core::TaskId,
@@ -57,7 +58,7 @@ pub(super) async fn run(
         Err(error) => return not_started(&error, path, settings),
     };
     converse(child, request, settings, stop).await.unwrap_or_else(|error| {
-        let msg = format!("the program could not be followed to its end: {error}");
+        let msg = format!("failed to communicate with the program: {error}");
         TaskReport::silent(failed(ErrorKind::TaskFailed, msg, None))
     })
 }
@@ -68,16 +69,16 @@ fn not_started(error: &io::Error, path: &Path, settings: &RunnerSettings) -> Tas
     }
     let name = path.file_name().unwrap_or_default().display();
     match error.kind() {
-        // It was there a moment ago.
+        // The file has just been removed.
         io::ErrorKind::NotFound if std::fs::symlink_metadata(path).is_err() => TaskReport::without(NoOutcome::Unknown),
         io::ErrorKind::ExecutableFileBusy => TaskReport::broken(format!(
-            "{name}: a process keeps the file open for writing. Write to a file beside it and rename that, as install does"
+            "{name}: a process keeps the file open for writing. Write to a temporary file and rename it, as install does"
         )),
         _ => TaskReport::broken(format!("{name}: {}", program::explain(error, path, &settings.tasks_dir))),
     }
 }
 
-/// Gives the program its request and takes what it says, to its end.
+/// Sends the program its request and reads its output until its end.
 async fn converse(
     mut child: Child,
     request: &TaskRequest,
@@ -92,33 +93,33 @@ async fn converse(
     let (mut value, mut log) = (Head::new(settings.result_limit_bytes), Tail::new(settings.log_limit_bytes));
     let status = {
         let request = line(request)?;
-        let talk = async { tokio::join!(feed(input, &request), value.read(output), log.read(errors)) };
-        let mut talk = std::pin::pin!(talk);
-        let mut talking = true;
+        let streams = async { tokio::join!(feed(input, &request), value.read(output), log.read(errors)) };
+        let mut streams = std::pin::pin!(streams);
+        let mut streaming = true;
         let status = loop {
             tokio::select! {
                 status = child.wait() => break Some(status?),
                 () = stop.cancelled() => break None,
-                _ = &mut talk, if talking => talking = false,
+                _ = &mut streams, if streaming => streaming = false,
             }
         };
         let end = async {
             match status {
                 Some(_) => drop(group),
-                // What it prints meanwhile is read.
+                // Its output is read in the meantime.
                 None => environment::stop(&mut child).await,
             }
         };
         let mut end = std::pin::pin!(end);
         tokio::select! {
             () = &mut end => {}
-            _ = &mut talk, if talking => {
-                talking = false;
+            _ = &mut streams, if streaming => {
+                streaming = false;
                 end.await;
             }
         }
-        if talking {
-            let _ = tokio::time::timeout(LEFT_OPEN, talk).await;
+        if streaming {
+            let _ = tokio::time::timeout(PIPE_TIMEOUT, streams).await;
         }
         status
     };
@@ -127,7 +128,8 @@ async fn converse(
     Ok(TaskReport { outcome, log: (!log.is_empty()).then_some(log), took: None })
 }
 
-/// The request, as exactly one line. JSON strings hold no raw line breaks, so what goes is space between tokens.
+/// The request as exactly one line. JSON strings contain no raw line breaks, so only whitespace between tokens is
+/// removed.
 fn line(request: &TaskRequest) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(&Request {
         id: request.id,
@@ -144,14 +146,14 @@ fn line(request: &TaskRequest) -> io::Result<Vec<u8>> {
 }
 
 async fn feed(mut input: ChildStdin, line: &[u8]) {
-    // A program that does not care for its input may end before it has read it.
+    // A program may end without reading its input.
     let _ = input.write_all(line).await;
 }
 
-/// How a program that was not stopped has ended.
+/// The outcome of a program that was not stopped.
 fn outcome(status: ExitStatus, value: &Head, log: &str, settings: &RunnerSettings) -> Outcome {
     let limit = settings.result_limit_bytes;
-    // Such a program was cut off, whatever its exit code.
+    // The output was truncated, so the exit code does not matter.
     if value.size > limit {
         failed(ErrorKind::ResultTooLarge, format!("the result has more than {limit} bytes, which is the limit"), None)
     } else if !status.success() {
@@ -169,9 +171,9 @@ fn read_value(output: &[u8]) -> Outcome {
     match text.and_then(|text| Json::parse(text).map_err(|error| error.to_string())) {
         Ok(data) => Outcome::Success { data },
         Err(error) => {
-            let excerpt = String::from_utf8_lossy(&output[..output.len().min(EXCERPT)]);
+            let excerpt = String::from_utf8_lossy(&output[..output.len().min(MAXIMUM_EXCERPT)]);
             let msg = format!(
-                "the output is not one JSON value ({error}); it begins {excerpt:?}. Logs belong on the error output"
+                "the output is not one JSON value ({error}); it begins {excerpt:?}. Write logs to standard error"
             );
             failed(ErrorKind::BadResult, msg, None)
         }

@@ -1,4 +1,4 @@
-//! What is in the directory of tasks: modules, programs, and the helpers that modules import.
+//! The files in the directory of tasks: modules, programs, and the helpers that modules import.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -10,7 +10,7 @@ use super::Language;
 use super::program::Program;
 use super::settings::RunnerSettings;
 
-/// How backups and unfinished copies end that editors and package managers leave beside a file.
+/// Extensions of backups and unfinished copies that editors and package managers create.
 const BACKUPS: [&str; 17] = [
     "bak",
     "backup",
@@ -30,16 +30,16 @@ const BACKUPS: [&str; 17] = [
     "dpkg-dist",
     "rpmsave",
 ];
-/// What belongs to Python and is neither a module nor a program.
+/// Extensions of Python files that are neither modules nor programs.
 const LIBRARIES: [&str; 5] = ["so", "pyc", "pyo", "pyd", "pyi"];
-/// Directories whose content no task module imports as its own.
-const FOREIGN: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
-/// How deep helpers are looked for.
-const MOST_LEVELS: usize = 16;
-/// Maximum number of entries that are looked at for helpers.
-const MOST_ENTRIES: usize = 10_000;
+/// Directories that contain no helpers of task modules.
+const IGNORED_DIRECTORIES: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
+/// Maximum depth of directories that are searched for helpers.
+const MAXIMUM_DEPTH: usize = 16;
+/// Maximum number of directory entries that are searched for helpers.
+const MAXIMUM_ENTRIES: usize = 10_000;
 
-/// The files of a directory that can be tasks, by task name, and the helpers beside them.
+/// The files that can be tasks, by task name, and the helpers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Files {
     found: BTreeMap<String, Vec<File>>,
@@ -52,11 +52,11 @@ struct File {
     path: PathBuf,
     language: Language,
     stamp: Stamp,
-    /// Why it cannot be run, and what to do.
+    /// Why the file cannot be run, with what to do.
     fault: Option<String>,
 }
 
-/// What tells that a file has changed.
+/// Metadata that changes when a file changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -66,50 +66,49 @@ struct Stamp {
 }
 
 impl Files {
-    /// Looks at the directory of tasks. Of what has not changed since `before`, nothing is read again.
-    ///
-    /// The directory may be a symbolic link: what counts is where it leads now.
+    /// Reads the directory of tasks. Files that have not changed since `before` are not read again.
+    /// The directory may be a symbolic link, whose current target is read.
     pub(super) fn look(settings: &RunnerSettings, before: &Self) -> io::Result<Self> {
         let mut files = Self::default();
         let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
         for entry in std::fs::read_dir(&settings.tasks_dir)? {
             let path = entry?.path();
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            if is_helper(name) || is_no_task(&path) || !counts(name) {
+            if is_helper(name) || is_ignored(&path) || !counts(name) {
                 continue;
             }
             let name = name.to_owned();
-            // Through symbolic links: what counts is what would be run.
+            // Follows symbolic links, because their targets are run.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir) {
                 files.found.entry(name).or_default().push(file);
             }
         }
         files.found.values_mut().for_each(|files| files.sort_by(|a, b| a.path.cmp(&b.path)));
-        // A runner for one job is gone before its helpers are changed.
+        // A runner for one job does not live long enough for changes of helpers.
         if settings.only.is_none() {
-            let mut left = MOST_ENTRIES;
+            let mut left = MAXIMUM_ENTRIES;
             files.look_for_helpers(&settings.tasks_dir, 0, &mut left);
         }
         Ok(files)
     }
 
-    /// Whether there are Python modules.
+    /// Whether the directory has Python modules.
     pub(super) fn has_python(&self) -> bool {
         self.found.values().flatten().any(|file| file.language == Language::Python)
     }
 
-    /// The names that files claim.
+    /// The names of tasks.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.found.keys().map(String::as_str)
     }
 
-    /// Whether the files of this name, and all helpers, are those of `other`.
+    /// Whether the files of this name and all helpers are the same as in `other`.
     pub(super) fn has_same_source(&self, name: &str, other: &Self) -> bool {
         self.found.get(name) == other.found.get(name) && self.helpers == other.helpers
     }
 
-    /// What runs a task of this name, and the file. `Err` with the reason where that cannot be.
+    /// The language and the file of a task. `Err` with the reason if it cannot be run.
     pub(super) fn get(&self, name: &str) -> Option<Result<(Language, &Path), String>> {
         let files = self.found.get(name)?;
         let mut usable = files.iter().filter(|file| file.fault.is_none());
@@ -120,7 +119,7 @@ impl Files {
         })
     }
 
-    /// Python sources that modules may import: what begins with `_`, and packages.
+    /// Collects Python sources that modules may import: files that begin with `_`, and packages.
     fn look_for_helpers(&mut self, directory: &Path, level: usize, left: &mut usize) {
         let Ok(entries) = std::fs::read_dir(directory) else { return };
         for entry in entries.flatten() {
@@ -131,8 +130,11 @@ impl Files {
             let path = entry.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let is_source = path.extension().is_some_and(|extension| extension == "py");
-            // Every other source at the top is a task module.
-            if name.starts_with('.') || FOREIGN.contains(&name) || (is_source && level == 0 && !name.starts_with('_')) {
+            // Every other source in the top directory is a task module.
+            if name.starts_with('.')
+                || IGNORED_DIRECTORIES.contains(&name)
+                || (is_source && level == 0 && !name.starts_with('_'))
+            {
                 continue;
             }
             let may_be_directory = entry.file_type().is_ok_and(|kind| !kind.is_file());
@@ -142,7 +144,7 @@ impl Files {
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if is_source && metadata.is_file() {
                 self.helpers.insert(path, Stamp::of(&metadata));
-            } else if metadata.is_dir() && level < MOST_LEVELS && !path.join("pyvenv.cfg").exists() {
+            } else if metadata.is_dir() && level < MAXIMUM_DEPTH && !path.join("pyvenv.cfg").exists() {
                 self.look_for_helpers(&path, level + 1, left);
             }
         }
@@ -156,7 +158,8 @@ impl File {
         }
         let stamp = Stamp::of(metadata);
         let known = before.into_iter().flatten().find(|known| known.path == path && known.stamp == stamp);
-        // What was wrong may be right now without a change of the file: an interpreter was installed.
+        // A faulty file is checked again, because the fault may be fixed without changing it, for example by installing
+        // an interpreter.
         if let Some(known) = known.filter(|known| known.fault.is_none()) {
             return Some(known.clone());
         }
@@ -191,8 +194,8 @@ fn is_helper(name: &str) -> bool {
     name.starts_with(['_', '.'])
 }
 
-/// Whether the name says that the file is a backup, an unfinished copy or a library.
-fn is_no_task(path: &Path) -> bool {
+/// Whether the file is a backup, an unfinished copy or a library, by its name.
+fn is_ignored(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     name.ends_with(['~', '#'])
@@ -203,7 +206,7 @@ fn is_no_task(path: &Path) -> bool {
 
 fn clash(files: &[File]) -> String {
     let names: Vec<_> = files.iter().filter(|file| file.fault.is_none()).map(File::name).collect();
-    format!("several files claim this name: {}. Rename all but one", names.join(", "))
+    format!("several files have this task name: {}. Rename all but one", names.join(", "))
 }
 
 fn faults(files: &[File]) -> String {
@@ -216,14 +219,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backups_and_libraries_are_no_tasks() {
+    fn backups_and_libraries_are_ignored() {
         let none =
             ["greet.sh~", "greet~", "greet.~1~", "greet.sh.bak", "greet.ORIG", "greet.swp", "#greet.sh#", "#greet#"];
         for name in none.into_iter().chain(["greet.sh___jb_tmp___", "greet.cpython-311-x86_64-linux-gnu.so"]) {
-            assert!(is_no_task(Path::new(name)), "{name}");
+            assert!(is_ignored(Path::new(name)), "{name}");
         }
         for name in ["greet", "greet.sh", "greet.py", "bak", "greet.v2.sh"] {
-            assert!(!is_no_task(Path::new(name)), "{name}");
+            assert!(!is_ignored(Path::new(name)), "{name}");
         }
     }
 }

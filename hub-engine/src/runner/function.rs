@@ -1,4 +1,4 @@
-//! Tasks that are functions of this program: for tests, and to measure everything but the tasks.
+//! Tasks that are functions of this program, for tests and for benchmarks of Hub without task processes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ pub struct FunctionRunner {
 }
 
 impl FunctionRunner {
-    /// A runner without functions.
+    /// Creates a runner without functions.
     #[must_use]
     pub fn new() -> Self {
         Self { functions: BTreeMap::new(), catalogue: watch::channel(Arc::default()).0 }
     }
 
-    /// The same with one more function.
+    /// Adds a function.
     #[must_use]
     pub fn with(mut self, name: &str, function: impl Fn(&TaskRequest) -> Outcome + Send + Sync + 'static) -> Self {
         self.functions.insert(name.to_owned(), Arc::new(function));
@@ -52,8 +52,8 @@ impl Runner for FunctionRunner {
         }
     }
 
-    /// A function takes no process, and is over as soon as it has begun.
-    fn has_room_ahead(&self, _module: &str) -> bool {
+    /// A function needs no process and returns immediately.
+    fn can_queue_ahead(&self, _module: &str) -> bool {
         true
     }
 

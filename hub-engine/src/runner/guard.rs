@@ -1,9 +1,10 @@
-//! Ends what tasks have started when this program is killed, and can do nothing itself any more.
+//! Ends the processes of tasks if this program is killed.
 //!
-//! A small process (`guard.sh`) waits for the end of a pipe that only this program holds open. Every process that runs a
-//! task has a mark in its environment, by which the guard finds it: so a task costs nothing more, and none is missed,
-//! since a process that is being started holds the pipe open until it has its environment. Where this program leads its
-//! session (a service, a daemon), the guard finds all members of the session, also those that have cleared their environment.
+//! A small process (`guard.sh`) waits for the end of a pipe that only this program keeps open. Every process that runs
+//! a task has a mark in its environment, by which the guard finds it. This adds no cost per task, and no process is
+//! missed, because a process that is being started keeps the pipe open until it has its environment. If this program
+//! leads its session (a service, a daemon), the guard finds all members of the session, also those that have cleared
+//! their environment.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,21 +14,22 @@ use super::environment;
 
 const SCRIPT: &str = include_str!("guard.sh");
 
-/// The process that waits. It ends when this goes.
+/// The guard process. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Guard(Child);
 
 impl Guard {
-    /// Starts to wait. At this program's end it also removes `directory`.
+    /// Starts the guard. When this program is killed, the guard also removes `directory`.
     ///
-    /// Without a shell there is no guard: tasks then end with the worker as far as they notice its end themselves.
+    /// Without a shell there is no guard. Then only processes that notice the end of the worker themselves end with it.
     pub(super) fn start(directory: &Path) -> Option<Self> {
         let started = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "hub-guard", environment::mark()])
             .arg(std::process::id().to_string())
             .arg(nix::unistd::getpgrp().to_string())
             .arg(directory)
-            // This program's own may hold its secrets, and tasks can read that of every process of their user.
+            // The environment of this program may contain secrets, and tasks can read the environment of every process
+            // of their user.
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .current_dir("/")
@@ -38,7 +40,7 @@ impl Guard {
             .spawn();
         started
             .inspect_err(|error| {
-                tracing::warn!(%error, "no guard: if this process is killed, programs that it runs as tasks go on");
+                tracing::warn!(%error, "failed to start the guard: if this process is killed, its running executables continue");
             })
             .ok()
             .map(Self)
@@ -58,8 +60,8 @@ mod tests {
 
     use super::*;
 
-    /// Leads a session, and starts what its tasks may start, without a mark: in its own group, in another group and in
-    /// another session.
+    /// Leads a session and starts three processes without a mark, as tasks may do: in its own group, in another group
+    /// and in another session.
     const WORKER: &str = r#"
 import os, signal, subprocess, sys
 
@@ -82,7 +84,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     }
 
     #[test]
-    fn where_the_worker_led_its_session_all_members_end_with_it() {
+    fn all_members_of_the_workers_session_end_with_it() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("directory")).unwrap();
         let mut worker = Command::new("python3");
@@ -94,7 +96,7 @@ os.kill(os.getpid(), signal.SIGKILL)
             assert!(Instant::now() < deadline, "{numbers:?}");
             std::thread::yield_now();
         }
-        assert!(is_running(numbers[2]), "what has a session of its own goes on");
+        assert!(is_running(numbers[2]), "a process in another session continues");
         assert!(Command::new("kill").args(["-KILL", numbers[2]]).status().unwrap().success());
     }
 }

@@ -1,8 +1,8 @@
-//! One Python process and the tasks that it runs one after the other.
+//! A lane: one Python process and the queue of tasks that it runs one after another.
 //!
-//! Short tasks are handed over before the one at work has ended, so that the process never waits for the worker
-//! between two of them. Such a task has not begun: where the one before it takes its time after all, is stopped,
-//! or takes the process with it, the tasks behind it come back as [`NoOutcome::NotBegun`] and are run elsewhere.
+//! Short tasks are passed to the process before the running one has ended, so that the process does not wait for the
+//! worker between two tasks. If the running task takes long, is stopped, or ends the process, the queued tasks are
+//! withdrawn. They are reported as [`NoOutcome::NotBegun`] and run elsewhere.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::conversation::{Conversation, EndOfAnswers};
 use super::pace::Paces;
 use super::protocol::{self, Answer, Keys};
+use super::python_process::{ProcessEnd, PythonProcess};
 use super::{NoOutcome, TaskReport};
 
 /// Maximum time a task may block the tasks behind it before they are taken back.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// Maximum time a process may take to give back tasks that it has not begun, before it is ended without them.
-const GIVING_BACK: Duration = Duration::from_millis(200);
+const MAXIMUM_BLOCKING: Duration = Duration::from_millis(20);
+/// Maximum time a process may take to confirm the withdrawal of queued tasks before it is ended.
+const WITHDRAWAL_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The way to a process.
+/// A handle to a lane.
 #[derive(Debug)]
 pub(super) struct Lane {
     orders: mpsc::UnboundedSender<Order>,
-    /// How many tasks it has.
+    /// Number of tasks in the lane.
     load: Arc<AtomicUsize>,
-    /// How many it was ever given.
+    /// Total number of tasks so far.
     pub(super) given: u64,
     keys: Keys,
 }
 
-/// What is asked of a lane.
+/// A command for a lane.
 #[derive(Debug)]
 enum Order {
     Run(Task),
@@ -47,82 +47,82 @@ struct Task {
     module: Arc<str>,
     message: Vec<u8>,
     report: oneshot::Sender<TaskReport>,
-    /// It is not wanted any more.
+    /// Whether it was stopped.
     stopping: bool,
-    /// The process was asked to give it back, if it has not begun.
+    /// Whether its withdrawal was requested.
     withdrawn: bool,
 }
 
-/// A task that a lane was given.
+/// A task in the queue of a lane.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct QueuedTask {
     key: u64,
     orders: mpsc::UnboundedSender<Order>,
-    /// Without an answer the process had ended before it got the task.
+    /// Without an answer, the process ended before it received the task.
     pub(super) report: oneshot::Receiver<TaskReport>,
 }
 
 impl Lane {
-    /// A lane for this process, and what keeps it at work.
-    pub(super) fn new(talk: Conversation, paces: Arc<Paces>) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    /// Creates a lane for this process, and the future that serves it.
+    pub(super) fn new(python: PythonProcess, paces: Arc<Paces>) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (orders, from_orders) = mpsc::unbounded_channel();
         let load = Arc::new(AtomicUsize::new(0));
         let tasks = VecDeque::new();
-        let work = Work { talk, tasks, load: Arc::clone(&load), paces, since: Instant::now(), ending: None };
+        let work = Work { python, tasks, load: Arc::clone(&load), paces, since: Instant::now(), ending: None };
         (Self { orders, load, given: 0, keys: Keys::default() }, work.run(from_orders))
     }
 
-    /// Whether its process lives, as far as known.
+    /// Whether its process is alive, as far as known.
     pub(super) fn is_open(&self) -> bool {
         !self.orders.is_closed()
     }
 
-    /// How many tasks it has.
+    /// Number of tasks in the lane.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Gives it a task, to be run after those that it has.
-    pub(super) fn give(&mut self, module: Arc<str>, message: impl FnOnce(u64) -> Vec<u8>) -> Given {
+    /// Appends a task to the queue.
+    pub(super) fn give(&mut self, module: Arc<str>, message: impl FnOnce(u64) -> Vec<u8>) -> QueuedTask {
         self.given += 1;
         let (report, reported) = oneshot::channel();
         let key = self.keys.make();
         let task = Task { key, module, message: message(key), report, stopping: false, withdrawn: false };
         self.load.fetch_add(1, Ordering::Relaxed);
         let _ = self.orders.send(Order::Run(task));
-        Given { key, orders: self.orders.clone(), report: reported }
+        QueuedTask { key, orders: self.orders.clone(), report: reported }
     }
 }
 
-impl Given {
-    /// It is not wanted any more.
+impl QueuedTask {
+    /// Stops the task.
     pub(super) fn stop(&self) {
         let _ = self.orders.send(Order::Stop(self.key));
     }
 }
 
-/// What keeps a process at work.
+/// The state of the future that serves a process.
 struct Work {
-    talk: Conversation,
-    /// The first one runs.
+    python: PythonProcess,
+    /// The queue. The first task is running.
     tasks: VecDeque<Task>,
     load: Arc<AtomicUsize>,
     paces: Arc<Paces>,
-    /// When the first one began, at the latest.
+    /// The latest time at which the first task started.
     since: Instant,
-    /// When the process is ended, whatever it has not given back.
+    /// When the process is ended, even if withdrawals are not confirmed.
     ending: Option<Instant>,
 }
 
-/// How a lane ends.
+/// The end of a lane.
 enum End {
-    /// It is given no further tasks, and has run all that it had.
+    /// It accepts no further tasks, and all its tasks have ended.
     Retired,
-    /// Its process died, or is ended for what it did.
-    Died(EndOfAnswers),
-    /// Its process must not be given another task.
-    Spent,
-    /// The task that it ran was not wanted any more.
+    /// Its process died, or is killed because of invalid output.
+    Died(ProcessEnd),
+    /// Its process must not run another task.
+    Unusable,
+    /// The running task was stopped.
     Stopped,
 }
 
@@ -130,19 +130,19 @@ impl Work {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let end = self.serve(&mut orders).await;
         orders.close();
-        // Whatever was given too late has not begun.
+        // Tasks that came too late have not started.
         while let Ok(order) = orders.try_recv() {
             if let Order::Run(task) = order {
                 self.tasks.push_back(task);
             }
         }
-        let Self { talk, mut tasks, load, .. } = self;
+        let Self { python, mut tasks, load, .. } = self;
         load.store(0, Ordering::Relaxed);
         let first = match end {
-            End::Retired => return talk.end().await,
-            End::Died(end) => talk.end_report(end).await,
-            End::Spent => TaskReport::without(NoOutcome::NotBegun),
-            End::Stopped => TaskReport { log: talk.stop().await, ..TaskReport::without(NoOutcome::Cancelled) },
+            End::Retired => return python.end().await,
+            End::Died(end) => python.end_report(end).await,
+            End::Unusable => TaskReport::without(NoOutcome::NotBegun),
+            End::Stopped => TaskReport { log: python.stop().await, ..TaskReport::without(NoOutcome::Cancelled) },
         };
         if let Some(task) = tasks.pop_front() {
             task.answer(first);
@@ -156,7 +156,7 @@ impl Work {
             if retired && self.tasks.is_empty() {
                 return End::Retired;
             }
-            if self.ending.is_some_and(|due| self.stands_alone() || due <= Instant::now()) {
+            if self.ending.is_some_and(|due| self.has_single_task() || due <= Instant::now()) {
                 return End::Stopped;
             }
             let due = self.due();
@@ -167,12 +167,12 @@ impl Work {
                         Some(order) => self.handle_order(order),
                         None => retired = true,
                     }
-                    // What has come together goes out together.
+                    // Requests that arrived together are written together.
                     while let Ok(order) = orders.try_recv() {
                         self.handle_order(order);
                     }
                 }
-                answers = self.talk.listen() => match answers {
+                answers = self.python.receive() => match answers {
                     Ok(answers) => {
                         for answer in answers {
                             if let Err(end) = self.handle_answer(answer) {
@@ -187,15 +187,15 @@ impl Work {
         }
     }
 
-    /// Whether the process has one task, and has begun it.
-    fn stands_alone(&self) -> bool {
+    /// Whether the process has exactly one task, which it is running.
+    fn has_single_task(&self) -> bool {
         self.tasks.len() == 1 && self.tasks.front().is_some_and(|first| !first.withdrawn)
     }
 
     /// When the next timed action is due.
     fn due(&self) -> Option<Instant> {
         let waits = self.tasks.iter().skip(1).any(|task| !task.withdrawn);
-        self.ending.or_else(|| waits.then(|| self.since + PATIENCE))
+        self.ending.or_else(|| waits.then(|| self.since + MAXIMUM_BLOCKING))
     }
 
     fn handle_order(&mut self, order: Order) {
@@ -204,7 +204,7 @@ impl Work {
                 if self.tasks.is_empty() {
                     self.since = Instant::now();
                 }
-                self.talk.ask(task.key, &task.message);
+                self.python.send_request(task.key, &task.message);
                 self.tasks.push_back(Task { message: Vec::new(), ..task });
             }
             Order::Stop(key) => {
@@ -215,7 +215,7 @@ impl Work {
                     self.stop_first();
                 } else {
                     task.withdrawn = true;
-                    self.talk.say(&protocol::drop_unbegun(key));
+                    self.python.send(&protocol::withdraw(key));
                 }
             }
         }
@@ -224,15 +224,16 @@ impl Work {
     fn handle_answer(&mut self, answer: Answer) -> Result<(), End> {
         let found = self.tasks.iter().position(|task| task.key == answer.key);
         let Some((at, task)) = found.and_then(|at| Some((at, self.tasks.get(at)?))) else { return Ok(()) };
-        // Only the first one runs, and only what was asked for comes back: anything else is a task that speaks for another.
-        // One that was given back is not waited for: its process may have begun the next one before it says so.
+        // Only the running task may answer, and only requested withdrawals may be confirmed. Any other answer is forged
+        // by a task. Withdrawn tasks before it are skipped, because the process may start the next task before it
+        // confirms a withdrawal.
         let is_due = if answer.is_dropped() {
             task.withdrawn
         } else {
             self.tasks.iter().take(at).all(|before| before.withdrawn)
         };
         if !is_due {
-            return Err(End::Died(EndOfAnswers::Invalid("answered for a task that it did not run".to_owned())));
+            return Err(End::Died(ProcessEnd::Invalid("answered for a task that it did not run".to_owned())));
         }
         let Some(task) = self.tasks.remove(at) else { return Ok(()) };
         self.load.fetch_sub(1, Ordering::Relaxed);
@@ -247,7 +248,7 @@ impl Work {
         let is_last = answer.is_last();
         task.answer(answer.report());
         if is_last {
-            return Err(End::Spent);
+            return Err(End::Unusable);
         }
         if at == 0 && self.tasks.front().is_some_and(|first| first.stopping) {
             self.stop_first();
@@ -255,17 +256,17 @@ impl Work {
         Ok(())
     }
 
-    /// The process must end with the task that it runs; the tasks behind it are saved before.
+    /// Ends the process together with its running task, after the queued tasks are withdrawn.
     fn stop_first(&mut self) {
-        self.ending = Some(Instant::now() + GIVING_BACK);
+        self.ending = Some(Instant::now() + WITHDRAWAL_TIMEOUT);
         self.withdraw();
     }
 
-    /// Takes back what has not begun.
+    /// Requests the withdrawal of the queued tasks.
     fn withdraw(&mut self) {
         for task in self.tasks.iter_mut().skip(1).filter(|task| !task.withdrawn) {
             task.withdrawn = true;
-            self.talk.say(&protocol::drop_unbegun(task.key));
+            self.python.send(&protocol::withdraw(task.key));
         }
     }
 }

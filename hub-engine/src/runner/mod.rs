@@ -1,10 +1,9 @@
-//! What runs tasks: Python modules and executables, in processes of their own.
+//! Runners run tasks: Python modules and executables in separate processes.
 //!
-//! A runner knows nothing of queues and dispatchers: it gets a request and gives a report.
+//! A runner does not know queues and dispatchers: it receives a request and returns a report.
 
 mod catalogue;
 mod children;
-mod conversation;
 mod coroutines;
 mod environment;
 mod executable;
@@ -18,6 +17,7 @@ mod modules;
 mod pace;
 mod program;
 mod protocol;
+mod python_process;
 mod scan;
 mod sdk;
 mod settings;

@@ -25,35 +25,36 @@ pub struct ModuleRunner {
 }
 
 impl ModuleRunner {
-    /// Finds out what the directory has, and keeps an eye on it.
+    /// Imports the modules of the directory, and watches it for changes.
     ///
     /// # Errors
-    /// Where the directory cannot be read. A module that is broken is no error: the catalogue says so.
+    /// If the directory cannot be read. A broken module is not an error: the catalogue lists it.
     pub async fn start(mut settings: RunnerSettings) -> Result<Self, RunnerError> {
         let path = settings.tasks_dir.display().to_string();
         let failed = |source| RunnerError::TasksDir { path: path.clone(), source };
-        // Symbolic links stay: a deployment may have them lead elsewhere.
+        // Symbolic links are not resolved, because a deployment may change their targets.
         settings.tasks_dir = std::path::absolute(&settings.tasks_dir).map_err(failed)?;
         let sdk = Arc::new(Sdk::write(&settings.tasks_dir).map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
         let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
         let prepare = || {
             if let Err(error) = children.prepare() {
-                // The catalogue says of each module that Python cannot be started, and what to do.
-                tracing::debug!(%error, "no Python process");
+                // The catalogue lists each module as broken, with the reason and what to do.
+                tracing::debug!(%error, "failed to start a Python process");
             }
         };
         let watcher = Watcher::start(Arc::clone(&settings), Arc::clone(&sdk), failed, prepare).await?;
         Ok(Self { children, coroutines: Coroutines::new(Arc::clone(&settings), sdk), settings, watcher })
     }
 
-    /// Those of [`RunnerSettings::only`] that the directory does not have.
+    /// The modules of [`RunnerSettings::only`] that the directory does not have.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         self.settings.only.iter().flatten().filter(|name| !self.watcher.has(name)).cloned().collect()
     }
 
-    /// The module of the directory whose name is spelt most like `name`, whether it counts or not. `None` where none is near.
+    /// The module of the directory whose name is most similar to `name`, including modules that are not in
+    /// [`RunnerSettings::only`]. `None` if no name is similar enough.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<String> {
         let all = RunnerSettings { only: None, ..(*self.settings).clone() };
@@ -83,8 +84,8 @@ impl Runner for ModuleRunner {
         })
     }
 
-    fn has_room_ahead(&self, module: &str) -> bool {
-        self.children.has_room_ahead(module)
+    fn can_queue_ahead(&self, module: &str) -> bool {
+        self.children.can_queue_ahead(module)
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {

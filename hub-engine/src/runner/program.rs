@@ -1,4 +1,4 @@
-//! Whether the system can run a file as a program, and where not, what is wrong and what to do about it.
+//! Checks whether the system can run a file as a program, and explains why not and what to do.
 
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-/// How much of a file the system looks at to find its interpreter, in bytes.
+/// Number of bytes of a file that the system reads to find its interpreter.
 const FIRST_LINE: u64 = 256;
 const ELF: &[u8] = b"\x7fELF";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a file is, as a program.
+/// Whether a file is a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Program {
-    /// The system can run it, as far as can be told.
+    /// The system can run it, as far as known.
     Usable,
-    /// It is meant to be run, and cannot be. The reason ends with what to do.
+    /// It is intended to be run, but cannot be. Contains the reason and what to do.
     Faulty(String),
-    /// It is not meant to be run.
+    /// It is not intended to be run.
     None,
 }
 
 impl Program {
-    /// Looks at a regular file. Programs that it names are looked for from `directory`, in which it will run.
+    /// Checks a regular file. Relative paths of interpreters are resolved from `directory`, in which it will run.
     pub(super) fn look(path: &Path, metadata: &std::fs::Metadata, directory: &Path) -> Self {
         let head = read_head(path);
         let mode = metadata.permissions().mode() & 0o7777;
@@ -50,7 +50,7 @@ impl Program {
     }
 }
 
-/// What to say of a program that the system would not start.
+/// The message about a program that the system cannot start.
 pub(super) fn explain(error: &std::io::Error, path: &Path, directory: &Path) -> String {
     if let Ok(metadata) = std::fs::metadata(path)
         && let Program::Faulty(why) = Program::look(path, &metadata, directory)
@@ -59,12 +59,12 @@ pub(super) fn explain(error: &std::io::Error, path: &Path, directory: &Path) -> 
     }
     match nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
         nix::errno::Errno::ENOEXEC => {
-            "it is no program for this machine: it was built for another kind of processor or system".to_owned()
+            "it is not a program for this machine: it was built for another processor or system".to_owned()
         }
         nix::errno::Errno::ENOENT => {
-            "the loader or interpreter that it needs is not there: it was built for another system".to_owned()
+            "its loader or interpreter does not exist: it was built for another system".to_owned()
         }
-        _ => format!("the system does not start it: {error}"),
+        _ => format!("the system cannot start it: {error}"),
     }
 }
 
@@ -74,14 +74,14 @@ fn read_head(path: &Path) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// What is wrong with a file that begins so.
+/// The fault of a file with this beginning, if any.
 fn fault_of(head: &[u8], name: &str, directory: &Path) -> Option<String> {
     if head.is_empty() {
         return Some("it is empty".to_owned());
     }
     if let Some(rest) = head.strip_prefix(BYTE_ORDER_MARK) {
         let hides = if rest.starts_with(b"#!") { ", which hides its first line from the system" } else { "" };
-        return Some(format!("it begins with a byte-order mark{hides}. Save it as UTF-8 without one"));
+        return Some(format!("it begins with a byte-order mark{hides}. Save it as UTF-8 without a byte-order mark"));
     }
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return Some("it is UTF-16 text. Save it as UTF-8".to_owned());
@@ -94,7 +94,7 @@ fn fault_of(head: &[u8], name: &str, directory: &Path) -> Option<String> {
     let line = String::from_utf8_lossy(line);
     if line.ends_with('\r') {
         return Some(format!(
-            "its lines end with CR LF, as on Windows, so the system looks for an interpreter called {:?}. \
+            "its lines end with CR LF, as on Windows, so the system searches for an interpreter named {:?}. \
              Run: sed -i 's/\\r$//' {name}",
             line.trim_start_matches([' ', '\t'])
         ));
@@ -102,15 +102,15 @@ fn fault_of(head: &[u8], name: &str, directory: &Path) -> Option<String> {
     fault_of_interpreter(line.trim_matches([' ', '\t']), directory)
 }
 
-/// What is wrong with what follows the `#!`.
+/// The fault of the interpreter line after `#!`, if any.
 fn fault_of_interpreter(line: &str, directory: &Path) -> Option<String> {
     let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
     let Some(interpreter) = words.next() else {
-        return Some("its first line names no interpreter. It must be such as #!/bin/sh".to_owned());
+        return Some("its first line names no interpreter. Write a first line such as #!/bin/sh".to_owned());
     };
     if !directory.join(interpreter).is_file() {
         return Some(format!(
-            "its first line names the interpreter {interpreter}, which is not there. Install it, or name another one"
+            "its first line names the interpreter {interpreter}, which does not exist. Install it, or name another one"
         ));
     }
     if Path::new(interpreter).file_name().is_none_or(|name| name != "env") {
@@ -122,7 +122,7 @@ fn fault_of_interpreter(line: &str, directory: &Path) -> Option<String> {
     let found = std::env::split_paths(&path).map(|place| place.join(program)).any(|file: PathBuf| file.is_file());
     (!found).then(|| {
         format!(
-            "its first line asks for {program}, which is in no directory of the worker's PATH ({}). Install it, or \
+            "its first line names the program {program}, which is not in the worker's PATH ({}). Install it, or \
              set PATH for the worker",
             path.display()
         )
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_run_is_usable() {
+    fn valid_programs_are_usable() {
         for text in [
             "#!/bin/sh\n",
             "#! /bin/sh -e\necho 1\r\n",
@@ -156,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_meant_to_be_run_is_none() {
+    fn data_files_are_not_programs() {
         for text in ["", "{}", "a,b\n1,2\n", "\u{feff}#!"] {
             assert_eq!(look(text.as_bytes(), 0o644), Program::None, "{text:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_run_says_why_and_what_to_do() {
+    fn faults_have_a_reason_and_a_remedy() {
         let faults = [
             ("#!/bin/sh\n", 0o644, "chmod +x greet.sh"),
             ("\u{7f}ELF", 0o644, "chmod +x greet.sh"),
-            ("#!/bin/sh\r\necho 1\r\n", 0o755, "an interpreter called \"/bin/sh\\r\". Run: sed -i 's/\\r$//' greet.sh"),
+            ("#!/bin/sh\r\necho 1\r\n", 0o755, "an interpreter named \"/bin/sh\\r\". Run: sed -i 's/\\r$//' greet.sh"),
             ("#!/usr/bin/env sh\r\n", 0o755, "CR LF"),
-            ("#!/opt/no/such/perl -w\n", 0o755, "/opt/no/such/perl, which is not there"),
-            ("#!/usr/bin/env no-such-program\n", 0o755, "asks for no-such-program"),
+            ("#!/opt/no/such/perl -w\n", 0o755, "/opt/no/such/perl, which does not exist"),
+            ("#!/usr/bin/env no-such-program\n", 0o755, "names the program no-such-program"),
             ("#!\n", 0o755, "names no interpreter"),
             ("echo 1\n", 0o755, "interpreter line is missing"),
             ("", 0o755, "empty"),

@@ -1,7 +1,7 @@
-//! What a worker and its Python children say to each other.
+//! The protocol between a worker and its Python processes.
 //!
-//! Each message has a head of fixed size, with its length and the key of its task, and then JSON text. So no content can be
-//! taken for the end of a message, and what a side cannot read it can still tell whose it is.
+//! Each message has a head of fixed size, with its length and the key of its task, followed by JSON text. So no content
+//! can be mistaken for the end of a message, and a message that cannot be parsed can still be assigned to its task.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -19,21 +19,21 @@ use super::sdk::Sdk;
 use super::settings::RunnerSettings;
 use super::{NoOutcome, Outcome, TaskReport, TaskRequest, environment};
 
-/// How much of a dead child's output is shown as its last words, in bytes.
-const LAST_WORDS: usize = 4096;
-/// Length of the body, key, kind.
+/// Maximum number of bytes of a dead child's output that are shown as its traceback.
+const MAXIMUM_TRACEBACK: usize = 4096;
+/// Size of a request's head: length of the body, key, kind.
 const REQUEST_HEAD: usize = 8 + 8 + 1;
-/// Length of the body, key.
+/// Size of an answer's head: length of the body, key.
 pub(super) const ANSWER_HEAD: usize = 8 + 8;
-/// What one byte of a log takes in an answer at most: a control character is written `\u0000`.
-const ESCAPED: usize = 6;
-/// What an answer may take beside result and log: the message and the traceback, which the child keeps short.
-const REST: usize = 512 * 1024;
+/// Maximum number of bytes that one byte of a log takes in an answer. A control character is written as `\u0000`.
+const BYTES_PER_ESCAPE: usize = 6;
+/// Maximum size of an answer without result and log: the message and the traceback, which the child limits.
+const ANSWER_OVERHEAD: usize = 512 * 1024;
 
-/// Longer than this no task has run, whatever its process says.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Maximum duration of a task. Longer ones, as reported by its process, are reduced to it.
+const MAXIMUM_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// What a request is about.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Run = 0,
@@ -42,7 +42,7 @@ enum Kind {
     Drop = 3,
 }
 
-/// Makes keys that cannot be guessed: a task cannot answer for one that waits behind it.
+/// Generates unpredictable keys, so that a task cannot answer for a queued one.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     secret: RandomState,
@@ -50,29 +50,29 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// One more.
+    /// Generates a key.
     pub(super) fn make(&mut self) -> u64 {
         self.made += 1;
         self.secret.hash_one(self.made)
     }
 }
 
-/// The settings of a child, given at its start.
+/// The settings of a child, passed at its start.
 #[derive(Serialize)]
 pub(super) struct ChildSettings<'a> {
     pub(super) tasks_dir: &'a Path,
     pub(super) output: &'a Path,
     pub(super) log_limit: usize,
     pub(super) result_limit: usize,
-    /// How deep values may be nested, for messages.
+    /// Maximum nesting depth of values, for messages.
     pub(super) max_depth: usize,
-    /// It runs coroutines, many at a time.
+    /// Whether it runs coroutines concurrently.
     pub(super) coroutines: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scan: Option<&'a [String]>,
 }
 
-/// A task for a child, but for its arguments.
+/// A request to run a task, without its arguments.
 #[derive(Serialize)]
 struct Request<'a> {
     id: hub_core::TaskId,
@@ -104,10 +104,10 @@ struct Body {
     type_name: Option<String>,
     #[serde(default)]
     traceback: Option<String>,
-    /// For how long the task ran.
+    /// The duration of the task.
     #[serde(default)]
     us: Option<u64>,
-    /// The process is not as it was, and must not be given another task.
+    /// Whether the state of the process has changed, so that it must not run another task.
     #[serde(default)]
     last: bool,
 }
@@ -120,7 +120,7 @@ enum Status {
     Failed,
     Cancelled,
     Dropped,
-    /// The process has run out of descriptors before it began: another one runs the task.
+    /// The process had no file descriptors left before it started the task. Another process runs it.
     Exhausted,
 }
 
@@ -137,7 +137,7 @@ pub(super) fn python(interpreter: &Path, sdk: &Sdk, settings: &ChildSettings<'_>
     command
 }
 
-/// The message that hands a task over.
+/// The request to run a task.
 pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
     let about = Request {
         id: request.id,
@@ -150,7 +150,7 @@ pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
     // Writing to memory does not fail, and neither does writing texts and numbers as JSON.
     let _ = serde_json::to_writer(&mut message, &about);
     message.pop();
-    // The arguments are JSON text already: they are put in, not read and written once more.
+    // The arguments are JSON text already, so they are inserted without parsing.
     for (name, value) in [(&b",\"args\":"[..], &request.args), (b",\"kwargs\":", &request.kwargs)] {
         message.extend_from_slice(name);
         message.extend_from_slice(value.get().as_bytes());
@@ -161,13 +161,13 @@ pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
     message
 }
 
-/// The message that has a child stop a coroutine.
+/// The request to cancel a coroutine.
 pub(super) fn cancel(key: u64) -> Vec<u8> {
     head(Kind::Cancel, key)
 }
 
-/// The message that has a child give a task back, if it has not begun.
-pub(super) fn drop_unbegun(key: u64) -> Vec<u8> {
+/// The request to withdraw a task, if it has not started.
+pub(super) fn withdraw(key: u64) -> Vec<u8> {
     head(Kind::Drop, key)
 }
 
@@ -187,14 +187,14 @@ pub(super) fn answer_head(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_le_bytes(*length), u64::from_le_bytes(*key)))
 }
 
-/// How long an answer may be.
+/// Maximum size of an answer in bytes.
 pub(super) const fn answer_limit(settings: &RunnerSettings) -> usize {
-    let log = settings.log_limit_bytes.saturating_mul(ESCAPED);
-    settings.result_limit_bytes.saturating_add(log).saturating_add(REST)
+    let log = settings.log_limit_bytes.saturating_mul(BYTES_PER_ESCAPE);
+    settings.result_limit_bytes.saturating_add(log).saturating_add(ANSWER_OVERHEAD)
 }
 
 impl Answer {
-    /// Reads an answer's body. One that cannot be read is a failure of its task.
+    /// Parses the body of an answer. An invalid body is a failure of its task.
     pub(super) fn read(key: u64, body: &[u8]) -> Self {
         let body = serde_json::from_slice(body).unwrap_or_else(|error| Body {
             status: Status::Failed,
@@ -210,22 +210,22 @@ impl Answer {
         Self { key, body }
     }
 
-    /// For how long the task ran.
+    /// The duration of the task.
     pub(super) fn took(&self) -> Option<Duration> {
-        self.body.us.map(|us| Duration::from_micros(us).min(LONGEST))
+        self.body.us.map(|us| Duration::from_micros(us).min(MAXIMUM_DURATION))
     }
 
-    /// Whether the task is given back unbegun.
+    /// Whether the answer confirms a withdrawal.
     pub(super) fn is_dropped(&self) -> bool {
         self.body.status == Status::Dropped
     }
 
-    /// Whether its process must not be given another task.
+    /// Whether its process must not run another task.
     pub(super) fn is_last(&self) -> bool {
         self.body.last
     }
 
-    /// The report that it makes.
+    /// Converts the answer to a report.
     pub(super) fn report(self) -> TaskReport {
         let took = self.took();
         let Body { status, data, log, kind, msg, type_name, traceback, .. } = self.body;
@@ -250,21 +250,22 @@ impl Answer {
     }
 }
 
-/// The report of a task whose process has ended. `why`: what it was ended for, where the worker ended it.
+/// The report of a task whose process has ended. `why` is the reason if the worker has killed it.
 pub(super) async fn end_report(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
     environment::kill(child).await;
     let msg = why.unwrap_or_else(|| {
         let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);
         format!("the process that ran the task {how}")
     });
-    let last_words =
-        printed.as_deref().map(|text| text[text.ceil_char_boundary(text.len().saturating_sub(LAST_WORDS))..].into());
-    let error = TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback: last_words };
+    let traceback = printed
+        .as_deref()
+        .map(|text| text[text.ceil_char_boundary(text.len().saturating_sub(MAXIMUM_TRACEBACK))..].into());
+    let error = TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback };
     let outcome = Outcome::Failed { msg: msg.into(), error: Some(error.into()) };
     TaskReport { log: printed, ..TaskReport::silent(outcome) }
 }
 
-/// How a process ended, as the end of a sentence.
+/// Describes the end of a process, as the end of a sentence.
 pub(super) fn describe_exit(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
@@ -277,7 +278,7 @@ pub(super) fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-/// The last `limit` bytes of what a process has printed.
+/// The last `limit` bytes of a process's output.
 pub(super) fn printed(output: &Path, limit: usize) -> Option<String> {
     use std::io::{Read, Seek, SeekFrom};
     let limit = limit as u64;
@@ -285,7 +286,7 @@ pub(super) fn printed(output: &Path, limit: usize) -> Option<String> {
     let size = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(limit))).ok()?;
     let mut text = Vec::new();
-    // What processes of the task's own may still be adding is left.
+    // Output that processes of the task may still append is ignored.
     file.take(limit).read_to_end(&mut text).ok()?;
     (!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
 }

@@ -1,8 +1,7 @@
-//! Finds out what the files of the directory of tasks have to offer: Python modules are imported once, in processes
-//! that do nothing else.
+//! Finds the tasks in the files of the directory of tasks. Python modules are imported once in separate processes.
 //!
-//! One process imports one module after the other. A module that takes long keeps that process for itself, and another
-//! one goes on with the rest.
+//! One process imports one module after another. If the import of a module takes long, another process imports the
+//! other modules.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,45 +23,45 @@ use super::sdk::{OutputFile, Sdk};
 use super::settings::RunnerSettings;
 use super::{Catalogue, Language, TaskInfo, environment, interpreter};
 
-/// A module that takes longer than this to import is imported apart from the others.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a process that has said all may take to end.
-const TIDYING: Duration = Duration::from_secs(30);
-/// Maximum number of modules that one process imports: their names are an argument of its command.
-const MOST_NAMES: usize = 400;
-/// Maximum size of all that one process says, in bytes.
-const MAXIMUM_SAID: u64 = 64 * 1024 * 1024;
+/// Duration after which the import of a module is slow, and another process imports the other modules.
+const SLOW_IMPORT: Duration = Duration::from_secs(1);
+/// Maximum time a process may take to exit after its last line.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of modules that one process imports. Their names are arguments of its command.
+const MAXIMUM_NAMES: usize = 400;
+/// Maximum size of one process's output in bytes.
+const MAXIMUM_OUTPUT: u64 = 64 * 1024 * 1024;
 
-/// What the files have to offer.
+/// The result of importing the modules.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) catalogue: Catalogue,
-    /// Those of the broken modules that are not to be tried again: they would take their process with them, or hang, or
-    /// there is no Python.
-    pub(super) hopeless: BTreeMap<String, String>,
-    /// Whether there is no Python for the modules.
+    /// Broken modules that must not be imported again, because they end their process or hang, or because there is no
+    /// Python.
+    pub(super) unusable: BTreeMap<String, String>,
+    /// Whether Python cannot be started.
     pub(super) lacks_python: bool,
     /// Modules that are still being imported.
     pub(super) slow: FuturesUnordered<Slow>,
 }
 
-/// A module that is being imported apart from the others, and what comes of it.
+/// A slow import and its result.
 pub(super) type Slow = Pin<Box<dyn Future<Output = (String, Verdict)> + Send>>;
 
-/// What an import has shown.
+/// The result of an import.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// It has this task.
+    /// The module has this task.
     Offers(TaskInfo),
-    /// It raised an exception, or has no task. The next import may go better.
+    /// The module raised an exception or has no task. It may be imported again.
     Broken(String),
-    /// It ended its process, or did not come to an end.
-    Hopeless(String),
+    /// The module ended its process or hung.
+    Unusable(String),
 }
 
-/// A line of a scanner.
+/// A line of a scanner's output.
 #[derive(Deserialize)]
-struct Said {
+struct ScannerLine {
     #[serde(default)]
     loading: Option<String>,
     #[serde(default)]
@@ -77,7 +76,7 @@ struct Said {
     coroutine: bool,
     #[serde(default)]
     broken: Option<String>,
-    /// It has said all.
+    /// All modules have been imported.
     #[serde(default)]
     all: bool,
 }
@@ -85,29 +84,29 @@ struct Said {
 /// A process that imports modules.
 struct Scanner {
     process: Child,
-    /// Ends what the modules have started, when this goes.
+    /// Kills the processes that the modules have started, when this is dropped.
     group: Group,
     _output: OutputFile,
     lines: Lines<BufReader<Take<ChildStdout>>>,
-    /// What it imports now, and when it is given up.
+    /// The current module and its deadline.
     loading: Option<(String, Instant)>,
     limit: Duration,
 }
 
-/// What a scanner has come to.
+/// An event of a scanner.
 enum Event {
-    /// The next module.
+    /// The import of the next module begins.
     Loading,
-    /// A verdict.
+    /// The result of a module.
     Found(String, Verdict),
-    /// It has said all.
+    /// All modules have been imported.
     All,
-    /// It ended without having imported anything; how completes a sentence.
+    /// The process ended before the first import. Contains how, as the end of a sentence.
     Failed(String),
 }
 
 impl Findings {
-    /// What became of a module.
+    /// Records the result of a module.
     pub(super) fn note(&mut self, name: String, verdict: Verdict) {
         let why = match verdict {
             Verdict::Offers(info) => {
@@ -115,12 +114,12 @@ impl Findings {
                 return;
             }
             Verdict::Broken(why) => why,
-            Verdict::Hopeless(why) => {
-                self.hopeless.insert(name.clone(), why.clone());
+            Verdict::Unusable(why) => {
+                self.unusable.insert(name.clone(), why.clone());
                 why
             }
         };
-        // It may have been usable before.
+        // The module may have been usable before.
         self.catalogue.tasks.remove(&name);
         self.catalogue.broken.insert(name, why);
     }
@@ -130,10 +129,10 @@ impl Findings {
     }
 }
 
-/// Finds out what the files have to offer. Modules that take long are left to [`Findings::slow`].
+/// Finds the tasks in the files. Slow imports continue in [`Findings::slow`].
 ///
 /// # Errors
-/// Where this machine is short of something that a process needs.
+/// If a process cannot be started because of a shortage on this machine.
 pub(super) async fn look(files: &Files, settings: &Arc<RunnerSettings>, sdk: &Sdk) -> io::Result<Findings> {
     let mut findings = Findings::default();
     let mut modules = Vec::new();
@@ -146,30 +145,30 @@ pub(super) async fn look(files: &Files, settings: &Arc<RunnerSettings>, sdk: &Sd
         }
     }
     while !modules.is_empty() {
-        let part = modules.len().min(MOST_NAMES);
+        let part = modules.len().min(MAXIMUM_NAMES);
         match import(&modules[..part], settings, sdk, &mut findings).await? {
             Import::All => drop(modules.drain(..part)),
             Import::Until(last) => modules.retain(|name| *name != last && !findings.knows(name)),
             Import::Impossible(why) => {
                 findings.lacks_python = true;
-                modules.drain(..).for_each(|name| findings.note(name, Verdict::Hopeless(why.clone())));
+                modules.drain(..).for_each(|name| findings.note(name, Verdict::Unusable(why.clone())));
             }
         }
     }
     Ok(findings)
 }
 
-/// How far a process came with its modules.
+/// How far a process has imported its modules.
 enum Import {
-    /// It has said all.
+    /// All modules have been imported.
     All,
-    /// It did not survive this one, or is still at it.
+    /// The process died at this module, or is still importing it.
     Until(String),
-    /// It could not begin.
+    /// The process could not start importing.
     Impossible(String),
 }
 
-/// Has one process import modules, as long as none of them takes long.
+/// Imports modules in one process, until one is slow.
 async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings: &mut Findings) -> io::Result<Import> {
     let mut scanner = match Scanner::start(names, settings, sdk).await {
         Ok(scanner) => scanner,
@@ -178,18 +177,18 @@ async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings
     };
     let deadline = Instant::now() + settings.import_limit;
     loop {
-        let patience = (Instant::now() + PATIENCE).min(scanner.deadline().unwrap_or(deadline));
-        match tokio::time::timeout_at(patience, scanner.next()).await {
+        let until = (Instant::now() + SLOW_IMPORT).min(scanner.deadline().unwrap_or(deadline));
+        match tokio::time::timeout_at(until, scanner.next()).await {
             Ok(Event::Loading) => {}
             Ok(Event::Found(name, verdict)) => {
-                let is_end = matches!(verdict, Verdict::Hopeless(_)).then(|| name.clone());
+                let is_end = matches!(verdict, Verdict::Unusable(_)).then(|| name.clone());
                 findings.note(name, verdict);
                 if let Some(name) = is_end {
                     return Ok(Import::Until(name));
                 }
             }
             Ok(Event::All) => {
-                scanner.let_tidy_up();
+                scanner.let_exit();
                 return Ok(Import::All);
             }
             Ok(Event::Failed(how)) => {
@@ -202,7 +201,7 @@ async fn import(names: &[String], settings: &RunnerSettings, sdk: &Sdk, findings
                 }
                 None if Instant::now() < deadline => {}
                 None => {
-                    let how = format!("did not begin within {} s", settings.import_limit.as_secs());
+                    let how = format!("did not start within {} s", settings.import_limit.as_secs());
                     return Ok(Import::Impossible(interpreter::diagnose(&settings.python, &how).await));
                 }
             },
@@ -226,19 +225,19 @@ impl Scanner {
         let mut process = environment::start(&mut protocol::python(&settings.python, sdk, &child_settings)).await?;
         let group = Group::of(&process);
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the process has no pipes"))?;
-        let lines = BufReader::new(stdout.take(MAXIMUM_SAID)).lines();
+        let lines = BufReader::new(stdout.take(MAXIMUM_OUTPUT)).lines();
         Ok(Self { process, group, _output: output, lines, loading: None, limit: settings.import_limit })
     }
 
-    /// When the module that it imports now is given up.
+    /// The deadline of the current module.
     fn deadline(&self) -> Option<Instant> {
         self.loading.as_ref().map(|(_, deadline)| *deadline)
     }
 
-    /// Waits for what it says next. Nothing is lost where this is given up halfway.
+    /// Waits for the next event. Cancellation-safe.
     async fn next(&mut self) -> Event {
         while let Ok(Some(line)) = self.lines.next_line().await {
-            let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
+            let Ok(said) = serde_json::from_str::<ScannerLine>(&line) else { continue };
             if said.all {
                 return Event::All;
             }
@@ -253,47 +252,49 @@ impl Scanner {
         }
         let how = if self.lines.get_ref().get_ref().limit() == 0 {
             self.group.kill();
-            format!("wrote more than {} MiB where the worker reads", MAXIMUM_SAID >> 20)
+            format!("wrote more than {} MiB to its standard output", MAXIMUM_OUTPUT >> 20)
         } else {
             self.process.wait().await.map_or_else(|_| "ended".to_owned(), describe_exit)
         };
         match self.loading.take() {
-            Some((name, _)) => Event::Found(name, Verdict::Hopeless(format!("the process that imported it {how}"))),
+            Some((name, _)) => Event::Found(name, Verdict::Unusable(format!("the process that imported it {how}"))),
             None => Event::Failed(how),
         }
     }
 
-    /// Waits for the verdict on the module that it imports now, and ends it.
+    /// Waits for the result of the current module, and ends the process.
     async fn finish(mut self) -> (String, Verdict) {
         let (name, deadline) = self.loading.clone().unwrap_or_else(|| (String::new(), Instant::now()));
         loop {
             match tokio::time::timeout_at(deadline, self.next()).await {
                 Ok(Event::Found(found, verdict)) if found == name => return (name, verdict),
                 Ok(Event::Loading | Event::Found(..)) => {}
-                Ok(Event::All | Event::Failed(_)) => return (name, Verdict::Hopeless("it is not there".to_owned())),
+                Ok(Event::All | Event::Failed(_)) => {
+                    return (name, Verdict::Unusable("the module does not exist".to_owned()));
+                }
                 Err(_) => {
                     let why = format!(
                         "importing it took longer than {} s. Code outside functions runs during import. Move blocking \
                          calls into the task function",
                         self.limit.as_secs()
                     );
-                    return (name, Verdict::Hopeless(why));
+                    return (name, Verdict::Unusable(why));
                 }
             }
         }
     }
 
-    /// Lets it come to its end: modules may have exit handlers.
-    fn let_tidy_up(self) {
+    /// Lets the process exit by itself, because modules may have exit handlers.
+    fn let_exit(self) {
         let Self { mut process, group, .. } = self;
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(TIDYING, process.wait()).await;
+            let _ = tokio::time::timeout(EXIT_TIMEOUT, process.wait()).await;
             drop(group);
         });
     }
 }
 
-impl Said {
+impl ScannerLine {
     fn verdict(self) -> Verdict {
         self.broken.map_or_else(
             || {

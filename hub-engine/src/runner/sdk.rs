@@ -1,4 +1,4 @@
-//! The Python SDK, carried in this program and written out for the children of one runner.
+//! The Python SDK, embedded in this program and written to a directory for the processes of one runner.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -30,28 +30,28 @@ const FILES: [(&str, &str); 15] = [
     ("hub/surroundings.py", include_str!("../../python/hub/surroundings.py")),
     ("hub_tasks/__init__.py", include_str!("../../python/hub_tasks/__init__.py")),
 ];
-/// Holds the path of the task modules. Processes that tasks start find them by it.
+/// The file with the path of the task modules, for processes that tasks start.
 const NOTE: &str = "hub_tasks/directory";
-/// How the directory's name begins.
+/// Prefix of the directory's name.
 const PREFIX: &str = "hub-sdk-";
-/// Used where the temporary directory is full, cannot be written or is not there.
+/// Directories that are used if the temporary directory is full, not writable or missing.
 const OTHER_PARENTS: [&str; 2] = ["/var/tmp", "/dev/shm"];
 
-/// A private directory with the SDK and the children's files. It goes when this goes; where this program is killed, its
-/// guard or the next program that starts removes it.
+/// A private directory with the SDK and the files of processes. It is removed when this is dropped. If this program is
+/// killed, its guard or the next program that starts removes it.
 #[derive(Debug)]
 pub(super) struct Sdk {
-    // Fields go in this order: the guard must not take the end of the directory for the end of this program.
+    // Fields are dropped in this order: the guard must end before the directory is removed.
     _guard: Option<Guard>,
     directory: TempDir,
     note: Vec<u8>,
-    /// Number of processes that were given a file.
+    /// Number of output files so far.
     processes: AtomicU64,
-    /// Locked while it is in use. Programs that clear the system's temporary directory respect that.
+    /// The lock on the directory. Programs that clean the system's temporary directory respect it.
     in_use: Mutex<File>,
 }
 
-/// The file behind standard output of a process. It goes when this goes.
+/// The file for the output of a process's tasks. It is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct OutputFile(PathBuf);
 
@@ -63,13 +63,13 @@ impl OutputFile {
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        // A process that has ended before its start made none.
+        // A process that failed to start has not created it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 impl Sdk {
-    /// Writes it for the task modules of this directory.
+    /// Writes the SDK for the task modules of this directory.
     pub(super) fn write(tasks_dir: &Path) -> io::Result<Self> {
         let first = std::env::temp_dir();
         let error = match Self::write_in(&first, tasks_dir) {
@@ -90,7 +90,7 @@ impl Sdk {
         remove_abandoned(parent);
         let (directory, in_use) = loop {
             let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-            // Until it is locked, another program may take it for an abandoned one.
+            // Before it is locked, another program may remove it as abandoned.
             match claim(directory.path()) {
                 Ok(in_use) => break (directory, in_use),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -105,10 +105,10 @@ impl Sdk {
         Ok(Self { _guard: guard, directory, note, processes: AtomicU64::new(0), in_use: Mutex::new(in_use) })
     }
 
-    /// Writes again what is missing: cleaners of the system's temporary directory may remove files of a program that runs.
+    /// Restores missing files. Programs that clean the system's temporary directory may remove files that are in use.
     ///
     /// # Errors
-    /// Where it cannot be written, or somebody else has made a directory of this name meanwhile.
+    /// If the files cannot be written, or another user has created a directory of this name.
     pub(super) fn restore(&self) -> io::Result<()> {
         let path = self.directory.path();
         let missing = || files(&self.note).filter(|(file, _)| !path.join(file).exists());
@@ -121,7 +121,7 @@ impl Sdk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_at(&in_use, path)? => {}
             Err(error) => return Err(error),
         }
-        tracing::warn!(path = %path.display(), "the files for Python were removed: they are written again");
+        tracing::warn!(path = %path.display(), "the files for Python were removed and are restored");
         missing().try_for_each(|(file, content)| write(path, Path::new(file), content))
     }
 
@@ -129,19 +129,19 @@ impl Sdk {
         self.directory.path()
     }
 
-    /// A file for what one more process prints.
+    /// A file for the output of a further process.
     pub(super) fn output_file(&self) -> OutputFile {
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
         OutputFile(self.directory.path().join(format!("child-{number}.out")))
     }
 }
 
-/// The files, with a note where the task modules are.
+/// The files of the SDK and the file with the path of the task modules.
 fn files(note: &[u8]) -> impl Iterator<Item = (&'static str, &[u8])> {
     FILES.into_iter().map(|(file, text)| (file, text.as_bytes())).chain([(NOTE, note)])
 }
 
-/// Makes a new directory private, whatever the umask, and locks it. `NotFound` where it has been removed meanwhile.
+/// Makes a new directory private, independent of the umask, and locks it. `NotFound` if it has been removed.
 fn claim(directory: &Path) -> io::Result<File> {
     std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
     let in_use = open_directory(directory)?;
@@ -149,7 +149,7 @@ fn claim(directory: &Path) -> io::Result<File> {
     if is_at(&in_use, directory)? { Ok(in_use) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
-/// Whether this open directory is the one that is there.
+/// Whether this open directory is the one at the path.
 fn is_at(open: &File, directory: &Path) -> io::Result<bool> {
     let (open, found) = (open.metadata()?, std::fs::symlink_metadata(directory)?);
     Ok((open.dev(), open.ino()) == (found.dev(), found.ino()))
@@ -170,7 +170,7 @@ fn write(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
-/// Removes the directories of this user's programs that were killed: they are not locked.
+/// Removes the directories of this user's killed programs. They are not locked.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     let ours = nix::unistd::geteuid().as_raw();
@@ -180,14 +180,14 @@ fn remove_abandoned(parent: &Path) {
         let is_ours = directory.metadata().is_ok_and(|metadata| metadata.uid() == ours);
         if is_ours && directory.try_lock().is_ok() {
             match std::fs::remove_dir_all(&path) {
-                Ok(()) => tracing::debug!(path = %path.display(), "removed what a program that was killed had left"),
+                Ok(()) => tracing::debug!(path = %path.display(), "removed the directory of a killed program"),
                 Err(error) => tracing::debug!(path = %path.display(), %error, "cannot remove an old directory"),
             }
         }
     }
 }
 
-/// Opens a directory, and never what a symbolic link leads to.
+/// Opens a directory without following a symbolic link.
 fn open_directory(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_cleaner_removes_is_written_again_and_nothing_goes_into_a_directory_of_others() {
+    fn removed_files_are_restored_but_not_into_a_foreign_directory() {
         let sdk = Sdk::write(Path::new("/tasks")).unwrap();
         let path = sdk.path().to_owned();
         std::fs::remove_file(path.join("hub/child.py")).unwrap();

@@ -1,27 +1,27 @@
-//! How task modules are run, and why they cannot be.
+//! The settings of a runner, and why it could not start.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How task modules are run.
+/// The settings of a runner.
 #[derive(Clone, Debug)]
 pub struct RunnerSettings {
-    /// The directory of task modules. Where it is a symbolic link, its target may change.
+    /// The directory of task modules. If it is a symbolic link, its target may change.
     pub tasks_dir: PathBuf,
-    /// The modules there that count, where not all do.
+    /// The modules to use. `None` for all.
     pub only: Option<BTreeSet<String>>,
     /// The Python interpreter.
     pub python: PathBuf,
-    /// How much of what a task prints is kept, in bytes: the end of it.
+    /// Maximum number of bytes of a task's output. The end is kept.
     pub log_limit_bytes: usize,
-    /// How large a result may be, in bytes.
+    /// Maximum size of a result in bytes.
     pub result_limit_bytes: usize,
     /// Number of tasks after which a Python process is replaced; 0: never.
     pub max_tasks_per_child: u64,
-    /// Maximum number of tasks that run at a time, and of Python processes.
+    /// Maximum number of tasks that run at the same time, and of Python processes.
     pub slots: u32,
-    /// How long a module may take to import before it counts as broken.
+    /// Maximum time to import a module. A module that takes longer is broken.
     pub import_limit: Duration,
 }
 
@@ -50,13 +50,13 @@ pub enum RunnerError {
     TasksDir {
         /// The directory.
         path: String,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
     /// The files for Python cannot be written.
     #[error("failed to write the Python SDK to a temporary directory")]
     Sdk(#[source] std::io::Error),
-    /// This machine has too little left for a process that imports modules.
+    /// A process that imports modules could not be started because of a shortage on this machine.
     #[error("failed to start Python: {0}")]
     Shortage(String),
 }

@@ -1,16 +1,16 @@
-//! What a program writes, read without keeping more of it than a limit.
+//! Reads the output of a program and keeps a limited part of it.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How much is read at a time, in bytes.
-const READ: usize = 16 * 1024;
+/// Number of bytes read at a time.
+const READ_BYTES: usize = 16 * 1024;
 
 /// The first bytes of a stream.
 #[derive(Debug)]
 pub(super) struct Head {
     limit: usize,
     pub(super) kept: Vec<u8>,
-    /// How many there were.
+    /// Number of bytes read.
     pub(super) size: usize,
 }
 
@@ -26,10 +26,10 @@ impl Head {
         Self { limit, kept: Vec::new(), size: 0 }
     }
 
-    /// Reads to the end, or until there is more than the limit: then the pipe is closed, which ends most programs. What was
-    /// read is kept where this is given up halfway.
+    /// Reads to the end, or until the limit is exceeded. Then the pipe is closed, which ends most programs.
+    /// Cancellation-safe.
     pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
-        let mut buffer = vec![0; READ];
+        let mut buffer = vec![0; READ_BYTES];
         while self.size <= self.limit
             && let Ok(read @ 1..) = from.read(&mut buffer).await
         {
@@ -45,9 +45,9 @@ impl Tail {
         Self { limit, kept: Vec::new() }
     }
 
-    /// Reads to the end. What was read is kept where this is given up halfway.
+    /// Reads to the end. Cancellation-safe.
     pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
-        let mut buffer = vec![0; READ];
+        let mut buffer = vec![0; READ_BYTES];
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
             self.kept.extend_from_slice(&buffer[..read]);
             if self.kept.len() > 2 * self.limit {
@@ -56,7 +56,7 @@ impl Tail {
         }
     }
 
-    /// What is kept, as text.
+    /// The kept bytes as text.
     pub(super) fn text(&self) -> String {
         let kept = &self.kept[self.kept.len().saturating_sub(self.limit)..];
         String::from_utf8_lossy(kept).into_owned()

@@ -1,4 +1,4 @@
-//! A task to run, and how it ended.
+//! A task to run, and the report about its run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,40 +18,40 @@ pub struct TaskRequest {
     pub name: Arc<str>,
     /// The module to run.
     pub task_name: Arc<str>,
-    /// Positional arguments: a JSON array.
+    /// The positional arguments: a JSON array.
     pub args: Json,
-    /// Named arguments: a JSON object.
+    /// The keyword arguments: a JSON object.
     pub kwargs: Json,
-    /// Which issue of the task this is, from 1.
+    /// The number of the task's issue, from 1.
     pub attempt: u32,
     /// The worker that runs it.
     pub worker: Arc<str>,
 }
 
-/// How a run ended.
+/// The report about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskReport {
-    /// How the task ended, or why it has not.
+    /// The outcome of the task, or why there is none.
     pub outcome: Result<Outcome, NoOutcome>,
-    /// What it printed; its end, where that was much.
+    /// The output that it printed. Long output is truncated.
     pub log: Option<String>,
-    /// For how long it ran, where that is known better than from outside.
+    /// The duration, if the process has measured it.
     pub took: Option<Duration>,
 }
 
-/// Why a run did not end its task.
+/// Why a run has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoOutcome {
-    /// Nothing of it has been run, for a reason outside of the task: it is to be handed over again.
+    /// The task was not started, for a reason outside the task. It must be run again.
     NotBegun,
-    /// Nothing of it has been run: this machine has too little left to start a process for it.
+    /// The task was not started, because no process could be started on this machine.
     Shortage {
-        /// Of what, and what to do.
+        /// The shortage, and what to do.
         what: String,
     },
-    /// There is no such module here.
+    /// There is no such module.
     Unknown,
-    /// It was stopped.
+    /// The task was stopped.
     Cancelled,
 }
 
@@ -62,7 +62,7 @@ impl TaskReport {
         Self { outcome: Ok(outcome), log: None, took: None }
     }
 
-    /// The report of a run that did not end its task.
+    /// The report of a run without an outcome.
     #[must_use]
     pub const fn without(outcome: NoOutcome) -> Self {
         Self { outcome: Err(outcome), log: None, took: None }

@@ -1,4 +1,4 @@
-//! Keeps an eye on the directory of tasks, and knows where each task is to be run.
+//! Watches the directory of tasks, and decides where each task is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,27 +18,27 @@ use super::sdk::Sdk;
 use super::settings::{RunnerError, RunnerSettings};
 use super::{Catalogue, Language, TaskInfo, environment};
 
-/// How often the directory is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often Python is tried again where there was none.
-const TRY_PYTHON_EVERY: Duration = Duration::from_secs(10);
+/// Interval at which the directory is read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which Python is tried again if it could not be started.
+const PYTHON_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where a task is to be run.
+/// Where a task is run.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// Not here, or not yet.
+    /// There is no such task, or its first import has not ended.
     None,
-    /// It cannot be run, for this reason.
+    /// The task cannot be run, for this reason.
     Broken(String),
-    /// In a Python process of those that run one task at a time.
+    /// In a Python process that runs one task at a time.
     Function,
     /// In the Python process of all coroutines.
     Coroutine,
-    /// In a process of this program.
+    /// As a process of this executable.
     Program(PathBuf),
 }
 
-/// Looks at the directory again and again, as long as this is there.
+/// A handle to the task that watches the directory. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Watcher {
     known: Arc<Mutex<Known>>,
@@ -47,19 +47,19 @@ pub(super) struct Watcher {
     _watching: DropGuard,
 }
 
-/// What is known of the directory, beside the catalogue.
+/// The known state of the directory besides the catalogue.
 #[derive(Debug, Default)]
 struct Known {
     files: Files,
-    /// Broken modules that are not to be tried again, and why.
-    hopeless: BTreeMap<String, String>,
-    /// Modules that are being imported for the first time since they changed, and take long.
+    /// Broken modules that must not be imported again, and why.
+    unusable: BTreeMap<String, String>,
+    /// Modules with a slow import that is the first since they changed.
     slow: BTreeSet<String>,
 }
 
 impl Watcher {
-    /// Finds out what the directory has, and goes on watching. `prepare` is called when it is known that there are Python
-    /// modules, before they are imported.
+    /// Imports the modules of the directory, and continues to watch it. `prepare` is called before the import if there
+    /// are Python modules.
     pub(super) async fn start(
         settings: Arc<RunnerSettings>,
         sdk: Arc<Sdk>,
@@ -91,7 +91,7 @@ impl Watcher {
         Ok(Self { known, catalogue, requests, _watching: watching.drop_guard() })
     }
 
-    /// The tasks that there are, now and from now on.
+    /// The catalogue of tasks, with future changes.
     pub(super) fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {
         self.catalogue.clone()
     }
@@ -101,7 +101,8 @@ impl Watcher {
         self.known().files.get(name).is_some()
     }
 
-    /// Where a task is to be run. What is not known to work is looked at again: it may be new, or mended.
+    /// Where a task is run. The directory is read again if the task is not known to work, because it may be new or
+    /// repaired.
     pub(super) async fn place(&self, name: &str) -> Place {
         if !self.catalogue.borrow().tasks.contains_key(name) {
             let (answer, answered) = oneshot::channel();
@@ -112,7 +113,7 @@ impl Watcher {
         if known.slow.contains(name) {
             return Place::None;
         }
-        if let Some(why) = known.hopeless.get(name) {
+        if let Some(why) = known.unusable.get(name) {
             return Place::Broken(why.clone());
         }
         match known.files.get(name) {
@@ -131,22 +132,22 @@ impl Watcher {
     }
 }
 
-/// What does the watching.
+/// The state of the task that watches the directory.
 struct Watch {
     settings: Arc<RunnerSettings>,
     sdk: Arc<Sdk>,
     known: Arc<Mutex<Known>>,
     announce: watch::Sender<Arc<Catalogue>>,
     slow: FuturesUnordered<Slow>,
-    /// When Python is tried again, where there was none.
+    /// When Python is tried again, if it could not be started.
     try_python: Option<Instant>,
-    /// Why the last look at the directory failed.
+    /// Why the directory could not be read the last time.
     failure: Option<String>,
 }
 
 impl Watch {
     async fn run(mut self, mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
-        let mut next_look = Instant::now() + LOOK_EVERY;
+        let mut next_look = Instant::now() + POLL_INTERVAL;
         loop {
             let mut waiting = Vec::new();
             tokio::select! {
@@ -164,11 +165,11 @@ impl Watch {
             for request in waiting {
                 let _ = request.send(());
             }
-            next_look = Instant::now() + LOOK_EVERY;
+            next_look = Instant::now() + POLL_INTERVAL;
         }
     }
 
-    /// Looks at the directory, and finds out what it has to offer where something has changed.
+    /// Reads the directory, and imports the modules again if something has changed.
     async fn look(&mut self) {
         let failure = match self.look_for_changes().await {
             Ok(()) => None,
@@ -176,7 +177,7 @@ impl Watch {
         };
         if let Some(why) = failure.as_ref().filter(|why| self.failure.as_ref() != Some(why)) {
             let tasks_dir = self.settings.tasks_dir.display();
-            tracing::warn!(why, %tasks_dir, "the task modules cannot be read; those known before are used on");
+            tracing::warn!(why, %tasks_dir, "the task modules cannot be read; the previous ones stay in use");
         }
         self.failure = failure;
     }
@@ -205,8 +206,8 @@ impl Watch {
     }
 
     fn take_in(&mut self, files: Files, findings: Findings) {
-        let Findings { mut catalogue, hopeless, lacks_python, slow } = findings;
-        self.try_python = lacks_python.then(|| Instant::now() + TRY_PYTHON_EVERY);
+        let Findings { mut catalogue, unusable, lacks_python, slow } = findings;
+        self.try_python = lacks_python.then(|| Instant::now() + PYTHON_RETRY_INTERVAL);
         report_broken(&self.announce.borrow(), &catalogue);
         let is_known = |name: &str| catalogue.tasks.contains_key(name) || catalogue.broken.contains_key(name);
         let mut slow_names: BTreeSet<String> = if slow.is_empty() {
@@ -214,22 +215,23 @@ impl Watch {
         } else {
             files.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
         };
-        // What is known of a module stays until its import has ended, unless its own source has changed.
+        // The information about a module with a slow import is kept until the import has ended, unless its own source
+        // has changed.
         let known_before: BTreeMap<String, TaskInfo> =
             slow_names.iter().filter_map(|name| Some((name.clone(), self.known_before(name, &files)?))).collect();
         slow_names.retain(|name| !known_before.contains_key(name));
         catalogue.tasks.extend(known_before);
         for name in &slow_names {
-            tracing::info!(module = name, "importing this module takes long; the others are ready");
+            tracing::info!(module = name, "the import of this module is slow; the other modules are ready");
         }
-        *self.known() = Known { files, hopeless, slow: slow_names };
+        *self.known() = Known { files, unusable, slow: slow_names };
         self.slow = slow;
         if **self.announce.borrow() != catalogue {
             self.announce.send_replace(Arc::new(catalogue));
         }
     }
 
-    /// What is known of a task whose source has not changed since.
+    /// The previous information about a task whose source has not changed.
     fn known_before(&self, name: &str, files: &Files) -> Option<TaskInfo> {
         let is_same = files.has_same_source(name, &self.known().files);
         is_same.then(|| self.announce.borrow().tasks.get(name).cloned()).flatten()
@@ -238,12 +240,12 @@ impl Watch {
     fn take_in_slow(&mut self, name: String, verdict: scan::Verdict) {
         let mut findings = Findings { catalogue: Catalogue::clone(&self.announce.borrow()), ..Findings::default() };
         findings.note(name.clone(), verdict);
-        let Findings { catalogue, hopeless, .. } = findings;
+        let Findings { catalogue, unusable, .. } = findings;
         report_broken(&self.announce.borrow(), &catalogue);
         {
             let mut known = self.known();
             known.slow.remove(&name);
-            known.hopeless.extend(hopeless);
+            known.unusable.extend(unusable);
         }
         self.announce.send_replace(Arc::new(catalogue));
     }
@@ -253,7 +255,7 @@ impl Watch {
     }
 }
 
-/// Says which modules cannot be used that could be before, or could not for another reason.
+/// Logs the modules that are newly broken, or broken for another reason.
 fn report_broken(before: &Catalogue, now: &Catalogue) {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, why) in &now.broken {
@@ -263,6 +265,6 @@ fn report_broken(before: &Catalogue, now: &Catalogue) {
     }
     for (why, modules) in reasons {
         let modules = modules.join(", ");
-        tracing::warn!(modules, "these task modules cannot be used; the others can:\n{why}");
+        tracing::warn!(modules, "these task modules are broken:\n{why}");
     }
 }

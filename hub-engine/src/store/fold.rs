@@ -1,8 +1,8 @@
 //! Folds the changes of a batch into the rows that a store has to write, each row once.
 //!
-//! A task can change several times in one batch, and a job can be added and end in it. What that amounts to does not depend on
-//! the store, so it is decided here, and a backend carries out one [`Write`] after the other. It must not know how a store keeps
-//! its rows.
+//! A task can change several times in one batch, and a job can be added and end in it. The resulting rows do not depend
+//! on the store, so they are computed here, and a backend executes one [`Write`] after another. This file must not know
+//! how a store keeps its rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,44 +12,44 @@ use hub_core::job::Job;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, Timestamp};
 
-/// Something for a store to do with one row.
+/// A write of one row.
 #[derive(Clone, Copy, Debug)]
 pub enum Write<'a> {
-    /// Delete the job and its tasks, if the job is there.
+    /// Delete the job and its tasks, if the job exists.
     RemoveJob {
-        /// Its id.
+        /// The id of the job.
         id: JobId,
     },
-    /// Insert the job in this state, with all its tasks pending. If it is there already, it only gets the state.
+    /// Insert the job in this state, with all its tasks pending. If it exists already, only set its state.
     AddJob {
-        /// Its id.
+        /// The id of the job.
         id: JobId,
-        /// What was submitted.
+        /// The submitted job.
         job: &'a Arc<Job>,
-        /// When.
+        /// The time of the submission.
         submitted_at: Timestamp,
-        /// Its state. `None`: [`JobState::pending`], and a job that is there already stays as it is.
+        /// The state. `None`: [`JobState::pending`], and an existing job is not changed.
         state: Option<&'a JobState>,
     },
-    /// Give the job this state, if the job is there.
+    /// Set the state of the job, if the job exists.
     SetJob {
-        /// Its id.
+        /// The id of the job.
         id: JobId,
-        /// The whole row.
+        /// The complete state.
         state: &'a JobState,
     },
-    /// Give the task this state, if its job is there and has this task.
+    /// Set the state of the task, if its job exists and has this task.
     SetTask {
         /// The job.
         job: JobId,
-        /// The task's position in it.
+        /// The position of the task in the job.
         index: u32,
-        /// The whole row.
+        /// The complete state.
         state: &'a Arc<TaskState>,
     },
 }
 
-/// A write, and the change that it comes from.
+/// A write and the change that it results from.
 #[derive(Clone, Copy, Debug)]
 pub struct Folded<'a> {
     /// The position of the change in the batch, for [`StoreError::Refused`](super::StoreError::Refused).
@@ -58,7 +58,7 @@ pub struct Folded<'a> {
     pub write: Write<'a>,
 }
 
-/// The writes that have the same effect as `changes` one after the other, if they are carried out in their order.
+/// The writes that, executed in order, have the same effect as `changes` one after another.
 ///
 /// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
 /// order of their changes; then states of jobs; then states of tasks, by job and position. (If a job changes before it is added,
@@ -107,17 +107,17 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     writes
 }
 
-/// The jobs of a batch, in the order in which its changes mention them.
+/// The jobs of a batch, in the order of their first changes.
 #[derive(Default)]
 struct Jobs<'a> {
     all: Vec<JobChanges<'a>>,
     positions: HashMap<JobId, usize>,
-    /// The position of the previous job: often the next change belongs to the same one.
+    /// The position of the previous job. The next change often belongs to the same job.
     previous: usize,
 }
 
 impl<'a> Jobs<'a> {
-    /// The position of a job, which is entered if it is new.
+    /// The position of a job. A new job is added.
     fn position(&mut self, id: JobId) -> usize {
         if self.all.get(self.previous).is_none_or(|job| job.id != id) {
             self.previous = *self.positions.entry(id).or_insert(self.all.len());
@@ -134,7 +134,7 @@ impl<'a> Jobs<'a> {
     }
 }
 
-/// Which changes of a job's own row count, each with its position in the batch.
+/// The effective changes of a job's row, each with its position in the batch.
 struct JobChanges<'a> {
     id: JobId,
     /// Changes before this one do not count.
@@ -161,7 +161,7 @@ impl<'a> JobChanges<'a> {
     }
 
     fn note_added(&mut self, at: usize, job: &'a Arc<Job>, submitted_at: Timestamp) {
-        // To add it again changes nothing.
+        // Adding a job again has no effect.
         if self.added.is_none() {
             self.added = Some((at, job, submitted_at));
             self.early_state = self.state.take();

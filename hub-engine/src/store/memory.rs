@@ -1,4 +1,4 @@
-//! The store that forgets when the process ends: for local development, and the reference for the others.
+//! The store in memory, for local development and as the reference for other stores. It is lost when the process ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use hub_core::{JobId, Timestamp};
 use super::{Store, StoreError, Write, fold, page_of};
 use crate::operations::{JobFilter, JobPage};
 
-/// Keeps jobs in memory.
+/// Stores jobs in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
@@ -35,19 +35,19 @@ struct Row {
     serial: i64,
     job: Arc<Job>,
     state: JobState,
-    /// Those that nothing has happened to share one state.
+    /// Tasks in the initial state share it.
     tasks: Vec<Arc<TaskState>>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        // A panic elsewhere leaves no half-made change behind that would matter more than the panic.
+        // A poisoned lock is ignored: the panic is the more important error.
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -176,7 +176,7 @@ impl State {
         Some(row.with_tasks(id, row.tasks.clone()))
     }
 
-    /// The same without the states of its tasks.
+    /// The job without the states of its tasks.
     fn head(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
         Some(row.with_tasks(id, TaskState::all_pending(row.tasks.len())))

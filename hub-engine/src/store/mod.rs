@@ -1,4 +1,4 @@
-//! Where jobs are kept, behind one trait.
+//! The trait of stores.
 
 mod fold;
 mod memory;
@@ -18,71 +18,71 @@ use crate::operations::{JobFilter, JobPage};
 pub use fold::{Folded, Write, fold};
 pub use memory::MemoryStore;
 
-/// How many jobs a page holds where the filter does not say.
+/// Default number of jobs on a page.
 const DEFAULT_PAGE: u32 = 100;
-/// How many jobs a page holds at most.
-const LARGEST_PAGE: u32 = 1000;
+/// Maximum number of jobs on a page.
+const MAX_PAGE: u32 = 1000;
 
-/// Keeps jobs and their tasks.
+/// Stores jobs and their tasks.
 ///
-/// The dispatcher is the only writer. What `commit` has returned for is there after a crash, where the
-/// store promises to outlive one ([`Store::is_durable`]).
+/// The dispatcher is the only writer. In a durable store ([`Store::is_durable`]), changes survive a crash once `commit`
+/// has returned.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Whether what was committed outlives the process.
+    /// Whether committed changes survive the end of the process.
     fn is_durable(&self) -> bool;
 
-    /// Counts this start of the dispatcher and returns its number, from 1, never the same twice.
+    /// Counts this start of the dispatcher and returns its unique number, from 1.
     ///
     /// # Errors
-    /// Where the count cannot be kept.
+    /// If the count cannot be stored.
     async fn begin_incarnation(&self) -> Result<u64, StoreError>;
 
-    /// Makes all `changes` at once, or none of them, with the effect that they have one after the other. [`fold()`] computes the
-    /// rows to write. Committing a batch again that was committed before changes nothing.
+    /// Commits all `changes` atomically, with the same effect as one after another. [`fold()`] computes the rows to
+    /// write. Committing the same batch again has no effect.
     ///
     /// # Errors
-    /// Where they cannot be kept. Nothing that they caused may then be acknowledged.
+    /// If they cannot be stored. Then none of their deliveries may be acknowledged.
     async fn commit(&self, changes: Arc<Vec<Change>>) -> Result<(), StoreError>;
 
-    /// Every job that has not ended, oldest first.
+    /// All jobs that have not ended, oldest first.
     ///
     /// # Errors
-    /// Where they cannot be read.
+    /// If they cannot be read.
     async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError>;
 
     /// One job as last committed.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError>;
 
-    /// The job whose id has these twelve bytes, as last committed: from a task's id, its job. The states of its tasks are
-    /// not read: all of them are pending.
+    /// The job whose id begins with these twelve bytes, as last committed. This finds the job of a task's id. The
+    /// states of its tasks are not read, and are shown as pending.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError>;
 
-    /// The job that was submitted with this key, as [`Store::find_family`].
+    /// The job with this key, like [`Store::find_family`].
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn find_key(&self, key: &str) -> Result<Option<JobSnapshot>, StoreError>;
 
-    /// The line of a job in a listing.
+    /// The summary of a job.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {
         Ok(self.get(id).await?.map(|job| job.summary()))
     }
 
-    /// About how many bytes [`Store::get`] would bring into memory; without `data`, [`Store::get_part`] of all tasks without
-    /// their values.
+    /// The approximate memory of the result of [`Store::get`] in bytes; without `data`, of [`Store::get_part`] with all
+    /// tasks and without their values.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn weight(&self, id: JobId, data: bool) -> Result<Option<usize>, StoreError> {
         let part = Part { tasks: 0..u32::MAX, bytes: usize::MAX, data };
         Ok(self.get_part(id, part).await?.map(|part| part.job.weight()))
@@ -91,7 +91,7 @@ pub trait Store: Send + Sync + 'static {
     /// A job as last committed, with some of its tasks.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
         let Some(mut job) = self.get(id).await? else { return Ok(None) };
         if !part.data {
@@ -102,80 +102,80 @@ pub trait Store: Send + Sync + 'static {
         Ok(Some(JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))
     }
 
-    /// Jobs that pass `filter`, newest first, a page at a time.
+    /// A page of the jobs that match `filter`, newest first.
     ///
     /// # Errors
-    /// Where they cannot be read, or the cursor is not one of this store's.
+    /// If they cannot be read, or the cursor is unknown.
     async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError>;
 
-    /// Forgets the oldest finished jobs beyond `keep` of them, at most `limit` at once. Returns how many.
+    /// Removes the oldest finished jobs beyond `keep`, at most `limit` in one call. Returns the number of removed jobs.
     ///
     /// # Errors
-    /// Where they cannot be removed.
+    /// If they cannot be removed.
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError>;
 
-    /// Brings to an end what was begun, and lets go of the medium. What is asked afterwards fails.
+    /// Completes operations in progress and closes the store. Later operations fail.
     async fn close(&self) {}
 }
 
-/// Some of a job's tasks.
+/// Selects tasks of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Their positions.
+    /// The positions of the tasks.
     pub tasks: Range<u32>,
-    /// Read no further once their values have more than so many bytes. One task is read in any case.
+    /// Maximum size of their values in bytes, after which reading stops. At least one task is read.
     pub bytes: usize,
-    /// Whether their values are wanted: results, logs, errors, and what their arguments are filled with.
+    /// Whether their values are read: results, logs, errors, and the values that fill their arguments.
     pub data: bool,
 }
 
-/// A job of which only a part was read.
+/// A partially read job.
 #[derive(Clone, Debug)]
 pub struct JobPart {
-    /// The job; tasks that were not read are pending.
+    /// The job. Tasks that were not read are shown as pending.
     pub job: JobSnapshot,
-    /// The position behind the last task that was read.
+    /// The position after the last task that was read.
     pub end: u32,
 }
 
-/// Why the store could not do as asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The listing's cursor is not one that this store gave out.
-    #[error("unknown cursor {0:?}: take it from the \"next\" of the page before")]
+    /// The cursor of the listing is unknown.
+    #[error("unknown cursor {0:?}: use the \"next\" of the previous page")]
     UnknownCursor(String),
-    /// The listing's page is too large, or has no jobs.
-    #[error("limit must be from 1 to {LARGEST_PAGE}, not {0}")]
+    /// The limit of the listing is out of range.
+    #[error("limit must be from 1 to {MAX_PAGE}, not {0}")]
     BadLimit(u32),
-    /// The store is closed: its dispatcher stops.
+    /// The store is closed, because its dispatcher is stopping.
     #[error("the store is closed")]
     Closed,
-    /// The medium will never take one of the changes, however often it is asked. None of the batch was made.
-    #[error("the store can never keep this")]
+    /// A change is refused permanently. Nothing of the batch was committed.
+    #[error("the store refuses the change permanently")]
     Refused {
-        /// Which one of the batch.
+        /// The position of the change in the batch.
         change: usize,
-        /// Why.
+        /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The store is of no use until it is repaired. The error is the backend's own, and says what to do.
+    /// The store cannot be used until it is repaired. The error of the backend explains what to do.
     #[error(transparent)]
     Unusable(Box<dyn std::error::Error + Send + Sync>),
-    /// The store cannot be used now. The error is the backend's own, and says what to do.
+    /// The store cannot be used now. The error of the backend explains what to do.
     #[error(transparent)]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// The medium failed.
     #[error("failed to {operation} in the store")]
     Failed {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Why it failed.
+        /// The error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl StoreError {
-    /// Whether the store is of no use until it is repaired.
+    /// Whether the store cannot be used until it is repaired.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Unusable(_))
@@ -188,18 +188,18 @@ impl fmt::Debug for dyn Store {
     }
 }
 
-/// The cursor that a page of a listing begins after (jobs added before it) and the maximum number of jobs on the page: for
+/// The cursor of a page (the page contains jobs that were added before it) and the maximum number of jobs on it. For
 /// stores whose cursors are numbers.
 ///
 /// # Errors
-/// Where the cursor is no number, or the limit is out of bounds.
+/// If the cursor is not a number or the limit is out of range.
 pub fn page_of(filter: &JobFilter) -> Result<(i64, usize), StoreError> {
     let before = match &filter.after {
         None => i64::MAX,
         Some(cursor) => cursor.parse().map_err(|_| StoreError::UnknownCursor(cursor.clone()))?,
     };
     match filter.limit.unwrap_or(DEFAULT_PAGE) {
-        limit @ 1..=LARGEST_PAGE => Ok((before, limit as usize)),
+        limit @ 1..=MAX_PAGE => Ok((before, limit as usize)),
         limit => Err(StoreError::BadLimit(limit)),
     }
 }

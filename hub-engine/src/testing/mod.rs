@@ -1,3 +1,3 @@
-//! For tests: the suite that every store has to pass. Behind the feature `testing`.
+//! The conformance suite for stores, with the feature `testing`.
 
 pub mod store;

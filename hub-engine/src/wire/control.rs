@@ -1,4 +1,4 @@
-//! What the dispatcher tells every worker, and how workers say that they live.
+//! Control messages of the dispatcher to all workers, and heartbeats of workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,43 +8,43 @@ use serde::{Deserialize, Serialize};
 
 use super::{WireError, check_version, object};
 
-/// Maximum length of a heartbeat, in bytes: room for thousands of task modules and of issues.
+/// Maximum size of a heartbeat in bytes. It allows thousands of task modules and issues.
 const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
-/// Maximum length of the names in a heartbeat, in bytes. AMQP has the same for its own.
+/// Maximum length of names in a heartbeat in bytes, as in AMQP.
 pub(super) const MAXIMUM_NAME: usize = 255;
 /// Maximum length of the description of a shortage, in bytes.
 pub(crate) const MAXIMUM_SHORTAGE: usize = 1000;
 /// Maximum number of pools that a worker serves.
 const MAXIMUM_POOLS: usize = 1000;
-/// Maximum number of slots of a worker. One that says more is counted with as many.
+/// Maximum number of slots of a worker. A larger number is reduced to it.
 const MAXIMUM_SLOTS: u32 = 65_535;
 
-/// A message on the control exchange: every worker gets it, whom it does not concern ignores it.
+/// A message on the control exchange. Every worker receives it, and ignores what does not concern it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlMessage {
     /// The version of the message format.
     #[serde(default = "super::first_version")]
     pub v: u32,
-    /// What to do.
+    /// The command.
     #[serde(flatten)]
     pub control: Control,
 }
 
-/// What workers can be told.
+/// A command to workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Control {
-    /// Stop these issues, wherever they run: nobody wants their results.
+    /// Stop these issues. Their results are no longer needed.
     Stop {
-        /// What to stop.
+        /// The issues to stop.
         #[serde(deserialize_with = "object::list")]
         tasks: Vec<IssueId>,
     },
-    /// Say now who you are and what you have: a dispatcher has started.
+    /// Send a heartbeat now, because a dispatcher has started.
     Announce,
 }
 
-/// A worker lives: sent when it joins, every few seconds, and when its catalogue changes.
+/// A heartbeat of a worker: sent when it connects, every few seconds, and when its catalogue changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// The version of the message format.
@@ -52,23 +52,23 @@ pub struct Heartbeat {
     pub v: u32,
     /// The worker's id.
     pub worker: Arc<str>,
-    /// The machine it runs on.
+    /// The host name of its machine.
     #[serde(default)]
     pub host: Arc<str>,
-    /// Its process id there.
+    /// Its process id.
     #[serde(default)]
     pub pid: u32,
     /// The pools it serves.
     pub pools: Vec<Arc<str>>,
-    /// How many tasks it runs at a time.
+    /// Maximum number of tasks that it runs at the same time.
     pub slots: u32,
-    /// How many it runs now.
+    /// Number of tasks that it runs now.
     #[serde(default)]
     pub running: u32,
-    /// What it holds a lease on.
+    /// The issues that it holds a lease on.
     #[serde(default, deserialize_with = "object::list")]
     pub held: Vec<IssueId>,
-    /// What it has beside: issues that wait for a slot, run, or have a result on its way.
+    /// The other issues that it has: waiting for a slot, running, or with an unconfirmed result.
     #[serde(default, deserialize_with = "object::list")]
     pub present: Vec<IssueId>,
     /// The task modules it has: name and signature.
@@ -77,35 +77,35 @@ pub struct Heartbeat {
     /// The task modules it could not load: name and reason.
     #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
-    /// What its machine is short of, so that it takes no tasks for now.
+    /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortage: Option<Arc<str>>,
-    /// It stops, and this is its last.
+    /// Whether the worker is stopping and this is its last heartbeat.
     #[serde(default)]
     pub leaving: bool,
 }
 
 impl Heartbeat {
-    /// Reads a body.
+    /// Decodes a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, is no heartbeat, or is beyond what a worker can say of itself in good faith.
+    /// If it has a newer format, is not a heartbeat, or exceeds a limit.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         let refuse = |what: &str| Err(WireError::Malformed(serde::de::Error::custom(what)));
         if body.len() > MAXIMUM_HEARTBEAT {
-            return refuse("a heartbeat has 4 MiB at most");
+            return refuse("a heartbeat has at most 4 MiB");
         }
         let mut heartbeat: Self = object::from_slice(body)?;
         check_version(Some(heartbeat.v))?;
         if heartbeat.pools.len() > MAXIMUM_POOLS {
-            return refuse("a worker serves 1,000 pools at most");
+            return refuse("a worker serves at most 1,000 pools");
         }
         let names = [&heartbeat.worker, &heartbeat.host].into_iter().chain(&heartbeat.pools);
         if names.chain(heartbeat.tasks.keys()).chain(heartbeat.broken.keys()).any(|name| name.len() > MAXIMUM_NAME) {
-            return refuse("a name has 255 bytes at most");
+            return refuse("a name has at most 255 bytes");
         }
         if heartbeat.shortage.as_ref().is_some_and(|what| what.len() > MAXIMUM_SHORTAGE) {
-            return refuse("a shortage has 1,000 bytes at most");
+            return refuse("a shortage has at most 1,000 bytes");
         }
         heartbeat.slots = heartbeat.slots.min(MAXIMUM_SLOTS);
         Ok(heartbeat)
@@ -113,10 +113,10 @@ impl Heartbeat {
 }
 
 impl ControlMessage {
-    /// Reads a body.
+    /// Decodes a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is no control message.
+    /// If it has a newer format or is not a control message.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         let message: Self = object::from_slice(body)?;
         check_version(Some(message.v))?;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_worker_says_in_good_faith_is_refused_or_cut() {
+    fn heartbeats_beyond_the_limits_are_refused_or_reduced() {
         assert_eq!(decode(|_| {}).map(|heartbeat| heartbeat.slots), Ok(2));
         assert_eq!(decode(|body| body["slots"] = json!(u32::MAX)).map(|heartbeat| heartbeat.slots), Ok(MAXIMUM_SLOTS));
         let long = "x".repeat(MAXIMUM_NAME + 1);

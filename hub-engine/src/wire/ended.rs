@@ -1,4 +1,5 @@
-//! The end of an issue of a task, as its worker reports it: made of an outcome on the worker, and one again for the machine.
+//! The report of a worker about the end of an issue. The worker builds it from an outcome, and the dispatcher converts
+//! it back for the machine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,28 +17,28 @@ use crate::clock::wall;
 pub struct TaskEnded {
     /// The task.
     pub id: TaskId,
-    /// Which issue: counted per task.
+    /// The number of the issue, counted per task.
     pub issue: u32,
-    /// Which issue: the dispatcher's start.
+    /// The number of the dispatcher's start.
     pub incarnation: u64,
-    /// How it ended.
+    /// The status.
     pub status: ResultStatus,
-    /// What it returned; absent where it failed.
+    /// The return value. Absent if the task failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Json>,
-    /// Why it failed, for people.
+    /// The error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg: Option<Arc<str>>,
-    /// Why it failed, for programs.
+    /// The error for programs.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "reported_error")]
     pub error: Option<Arc<TaskError>>,
-    /// What it printed.
+    /// The output that the task printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Arc<str>>,
-    /// When the worker began with it, by the worker's clock; the time of reading where the worker does not say.
+    /// When the run started, by the worker's clock. Default: the time of decoding.
     #[serde(default = "wall")]
     pub started_at: Timestamp,
-    /// When it was over, likewise.
+    /// When the run ended, by the worker's clock. Default: the time of decoding.
     #[serde(default = "wall")]
     pub ended_at: Timestamp,
 }
@@ -46,32 +47,32 @@ pub struct TaskEnded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ResultStatus {
-    /// It returned.
+    /// The task returned a value.
     Success,
-    /// It raised, died or could not be run.
+    /// The task raised an exception, died or could not be run.
     Failed,
-    /// It is asynchronous and was launched; its result comes from outside.
+    /// The asynchronous task was launched. Its result will be posted from outside.
     Running,
 }
 
-/// When an issue ran, by its worker's clock.
+/// The start and the end of a run, by the worker's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// When the worker began with it.
+    /// The start of the run.
     pub started_at: Timestamp,
-    /// When it was over.
+    /// The end of the run.
     pub ended_at: Timestamp,
 }
 
 impl Span {
-    /// How long it took. Nothing else follows from its times: clocks of two machines differ.
+    /// The duration. The times themselves are not used, because the clocks of two machines differ.
     const fn took(self) -> Duration {
         Duration::from_millis(self.ended_at.as_millis().saturating_sub(self.started_at.as_millis()))
     }
 }
 
 impl TaskEnded {
-    /// What a worker reports of an issue that ended with `outcome`.
+    /// The report of an issue that ended with `outcome`.
     #[must_use]
     pub fn new(issue: IssueId, outcome: Outcome, log: Option<String>, span: Span) -> Self {
         let IssueId { task: id, number: issue, incarnation } = issue;
@@ -84,7 +85,7 @@ impl TaskEnded {
         Self { id, issue, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
     }
 
-    /// What the machine takes of it.
+    /// The result as an input of the machine.
     #[must_use]
     pub fn into_result(self, worker: &Arc<str>) -> TaskResult {
         let (issue, took) = (self.issue_id(), self.span().took());
@@ -92,20 +93,20 @@ impl TaskEnded {
             ResultStatus::Success => Outcome::Success { data: self.data.unwrap_or_else(Json::null) },
             ResultStatus::Running => Outcome::Launched { data: self.data.unwrap_or_else(Json::null) },
             ResultStatus::Failed => Outcome::Failed {
-                msg: self.msg.unwrap_or_else(|| "the task failed without saying why".into()),
+                msg: self.msg.unwrap_or_else(|| "the task failed without a message".into()),
                 error: self.error,
             },
         };
         TaskResult { issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
     }
 
-    /// When it ran.
+    /// The start and the end of the run.
     #[must_use]
     pub const fn span(&self) -> Span {
         Span { started_at: self.started_at, ended_at: self.ended_at }
     }
 
-    /// The issue that has ended.
+    /// The id of the issue.
     #[must_use]
     pub const fn issue_id(&self) -> IssueId {
         IssueId { task: self.id, number: self.issue, incarnation: self.incarnation }
@@ -115,7 +116,7 @@ impl TaskEnded {
     /// ignored result would leave the task running for ever.
     ///
     /// # Errors
-    /// Where it does not name an issue.
+    /// If the report does not contain an issue.
     pub(super) fn read(text: &[u8], worker: &str) -> Result<Self, serde_json::Error> {
         object::from_slice::<Self>(text).or_else(|error| {
             let issue: IssueId = object::from_slice(text)?;
@@ -131,7 +132,7 @@ impl TaskEnded {
         Self::new(issue, Outcome::failed(ErrorKind::BadResult, msg), None, span)
     }
 
-    /// Fails where its value has a mark of [`not_a_number`].
+    /// Converts the report to a failure if its value contains a mark of [`not_a_number`].
     pub(super) fn without_marks(self, worker: &str) -> Self {
         if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
             return self;
@@ -140,7 +141,7 @@ impl TaskEnded {
     }
 }
 
-/// The error of a worker of any origin. A kind that Hub does not know counts as `TASK_FAILED`.
+/// The error of any kind of worker. An unknown kind counts as `TASK_FAILED`.
 fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<TaskError>>, D::Error> {
     #[derive(Deserialize)]
     struct Reported {
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_reaches_the_machine_as_the_runner_made_it() {
+    fn an_outcome_survives_a_round_trip() {
         let issue = read(r#","status":"SUCCESS""#).issue_id();
         let at = |millis| Timestamp::from_millis(millis);
         let error = TaskError { kind: ErrorKind::BadArguments, type_name: Some("T".into()), traceback: None };
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_absent_may_be_absent() {
+    fn optional_fields_may_be_absent() {
         let ended = read(r#","status":"SUCCESS""#);
         assert_eq!((ended.status, ended.data, ended.error), (ResultStatus::Success, None, None));
         assert_eq!(ended.issue, 1);

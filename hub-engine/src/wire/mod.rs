@@ -1,9 +1,9 @@
-//! What Hub's programs say to each other over the broker: names of exchanges and queues, and the JSON of
-//! every message. `docs/wire-format.md` describes the same for other languages.
+//! The protocol between Hub's programs over the broker: the names of exchanges and queues, and the JSON of all
+//! messages. `docs/wire-format.md` documents it for other languages.
 //!
-//! Every message carries `"v"`, the version of this format; one without it is of version 1. Readers ignore keys that
-//! they do not know, so that a newer Hub can add some; a message of a higher version is refused, since its meaning may
-//! differ. What people write is read strictly, since an unknown key there is a misspelt one: posted results and filters.
+//! Every message contains `"v"`, the version of this format; default: 1. Unknown keys are ignored, so that a newer Hub
+//! can add some. A message with a higher version is refused, because its meaning may differ. Posted results and filters
+//! are written by users, so unknown keys in them are refused as misspelt.
 
 mod body;
 mod control;

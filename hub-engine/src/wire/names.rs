@@ -1,4 +1,4 @@
-//! Names on the broker, and which program needs which of them.
+//! The names of exchanges, queues and routing keys, and the topology that each program needs.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use hub_transport::supervisor::Foundation;
 use hub_transport::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
 use hub_transport::{Message, Topology};
 
-/// After so many redeliveries of one task the broker gives it up to `hub.dead`.
+/// Number of redeliveries of a task after which the broker dead-letters it to `hub.dead`.
 pub(crate) const TASK_DELIVERY_LIMIT: u32 = 20;
 
-/// How long the request queue outlives its last dispatcher.
+/// Time after which the queue of requests expires without a dispatcher.
 const REQUESTS_EXPIRE: Duration = Duration::from_secs(60);
 
-/// The names of one Hub's exchanges and queues. All start with its prefix, so that several Hubs can share
-/// a virtual host.
+/// The names of one Hub's exchanges and queues. All begin with its prefix, so that several Hubs can share a virtual
+/// host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     prefix: String,
 }
 
 impl Names {
-    /// The names of the Hub called `prefix`, normally `hub`.
+    /// The names of the Hub with this prefix, normally `hub`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into() }
@@ -34,7 +34,7 @@ impl Names {
         self.prefix.clone()
     }
 
-    /// The direct exchange for tasks; keys are pools.
+    /// The direct exchange for tasks. The routing keys are pools.
     #[must_use]
     pub fn tasks(&self) -> String {
         self.named("tasks")
@@ -52,26 +52,26 @@ impl Names {
         self.named("events")
     }
 
-    /// The queue of submissions. One partition holds them all.
+    /// The queue of submissions, with one partition.
     #[must_use]
     pub fn jobs_queue(&self) -> String {
         self.named("jobs.0")
     }
 
-    /// The queue of what workers and others report of tasks.
+    /// The queue of results and reports from workers and others.
     #[must_use]
     pub fn results_queue(&self) -> String {
         self.named("results.0")
     }
 
-    /// The direct exchange of status and control requests. It has no alternate: a request that finds no dispatcher's queue
-    /// comes back at once, instead of lying among the unrouted.
+    /// The direct exchange of status and control requests. It has no alternate exchange, so that a request without a
+    /// dispatcher is returned immediately instead of being queued as unrouted.
     #[must_use]
     pub fn requests(&self) -> String {
         self.named("requests")
     }
 
-    /// The queue of status and control requests. One partition holds them all.
+    /// The queue of status and control requests, with one partition.
     #[must_use]
     pub fn requests_queue(&self) -> String {
         self.named("requests.0")
@@ -83,13 +83,13 @@ impl Names {
         format!("{}.tasks.{pool}", self.prefix)
     }
 
-    /// The exchange and queue of what found no other queue.
+    /// The exchange and the queue of unroutable messages.
     #[must_use]
     pub fn unrouted(&self) -> String {
         self.named("unrouted")
     }
 
-    /// The exchange and queue of what workers could not survive.
+    /// The exchange and the queue of dead letters.
     #[must_use]
     pub fn dead(&self) -> String {
         self.named("dead")
@@ -107,62 +107,62 @@ impl Names {
         format!("{}.heartbeats.{dispatcher}", self.prefix)
     }
 
-    /// Held by the dispatcher that serves this Hub, and by nobody else as long as that one is connected.
+    /// The exclusive queue of the dispatcher that serves this Hub, which prevents a second one.
     #[must_use]
     pub fn dispatcher_lock(&self) -> String {
         self.named("dispatcher")
     }
 
-    /// The key of submissions of any slots: all lead to one queue.
+    /// The routing key of submissions independent of their slots. All keys lead to one queue.
     #[must_use]
     pub fn jobs_key(&self) -> &'static str {
         "jobs"
     }
 
-    /// The key of a submission.
+    /// The routing key of a submission.
     #[must_use]
     pub fn job_key(&self, id: JobId) -> String {
         format!("jobs.{}", id.slot())
     }
 
-    /// The key of a result, and of what is reported of several tasks under the key of any of them: all slots lead to one
-    /// queue. (With more partitions than one, whoever reports will have to tell them apart.)
+    /// The routing key of a result. A report about several tasks uses the key of any of them, because all slots lead to
+    /// one queue. (With several partitions, reports would have to be separated.)
     #[must_use]
     pub fn result_key(&self, id: TaskId) -> String {
         format!("results.{}", id.slot())
     }
 
-    /// The key of requests.
+    /// The routing key of requests.
     #[must_use]
     pub fn request_key(&self) -> &'static str {
         "requests"
     }
 
-    /// The key of a worker's heartbeats.
+    /// The routing key of a worker's heartbeats.
     #[must_use]
     pub fn heartbeat_key(&self, worker: &str) -> String {
         format!("heartbeat.{worker}")
     }
 
-    /// The key of what a dispatcher says to itself, by the way that heartbeats take.
+    /// The routing key of a dispatcher's echoes, which take the same way as heartbeats.
     #[must_use]
     pub fn echo_key(&self, dispatcher: &str) -> String {
         format!("echo.{dispatcher}")
     }
 
-    /// The key of a job's live events.
+    /// The routing key of a job's live events.
     #[must_use]
     pub fn event_key(&self, id: JobId) -> String {
         format!("job.{id}")
     }
 
-    /// Whether a message came by the way that submissions take.
+    /// Whether a message was published as a submission.
     #[must_use]
     pub fn is_submission(&self, message: &Message) -> bool {
         self.came_by(message, self.jobs_key())
     }
 
-    /// Whether a message came by the way that results take. Clients need no right to write there.
+    /// Whether a message was published as a result. Clients need no right to publish results.
     #[must_use]
     pub fn is_result(&self, message: &Message) -> bool {
         self.came_by(message, "results")
@@ -173,13 +173,13 @@ impl Names {
         message.exchange == self.prefix && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
-    /// Whether a message came by the way that this worker's heartbeats take.
+    /// Whether a message was published as a heartbeat of this worker.
     #[must_use]
     pub fn is_heartbeat_of(&self, worker: &str, message: &Message) -> bool {
         message.exchange == self.events() && message.routing_key == self.heartbeat_key(worker)
     }
 
-    /// What everyone who talks to this Hub needs: the exchanges, and the queues that must not miss anything.
+    /// The topology that all programs need: the exchanges and the durable queues.
     #[must_use]
     pub fn shared_topology(&self) -> Topology {
         let hub = self.hub();
@@ -209,14 +209,14 @@ impl Names {
         topology
     }
 
-    /// The same for clients and workers, which may lack the right to declare it: they do so only where no dispatcher has, so
-    /// that a job that is submitted before the first dispatcher came is kept.
+    /// The shared topology for clients and workers, which may lack the right to declare it. They declare it only if no
+    /// dispatcher has done so, so that jobs submitted before the first dispatcher are not lost.
     #[must_use]
     pub fn foundation(&self) -> Foundation {
         Foundation { queue: self.jobs_queue(), topology: self.shared_topology() }
     }
 
-    /// A pool's queue.
+    /// The queue of a pool.
     #[must_use]
     pub fn pool_topology(&self, pool: &str) -> Topology {
         let queue = self.pool_queue(pool);
@@ -224,14 +224,14 @@ impl Names {
             .queue(Queue {
                 dead_letter: Some(DeadLetter { exchange: self.dead(), routing_key: None }),
                 delivery_limit: Some(TASK_DELIVERY_LIMIT),
-                // Workers of other origins declare it too. What it loses is noticed and handed out again.
+                // Other kinds of workers declare the queue, too. Lost tasks are noticed and handed out again.
                 adopt: true,
                 ..Queue::new(&queue, QueueKind::Quorum)
             })
             .bind(&self.tasks(), &queue, pool)
     }
 
-    /// What only a dispatcher needs.
+    /// The topology of a dispatcher.
     #[must_use]
     pub fn dispatcher_topology(&self, dispatcher: &str) -> Topology {
         let heartbeats = self.heartbeats_queue(dispatcher);
@@ -246,7 +246,7 @@ impl Names {
             .bind(&self.events(), &heartbeats, &self.echo_key(dispatcher))
     }
 
-    /// What only a worker needs, beside [`Names::foundation`].
+    /// The topology of a worker, in addition to [`Names::foundation`].
     #[must_use]
     pub fn worker_topology(&self, worker: &str, pools: &[String]) -> Topology {
         let control = self.control_queue(worker);

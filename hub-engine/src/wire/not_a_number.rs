@@ -1,13 +1,13 @@
-//! Bodies with `NaN` or `Infinity`. JSON has no such values, but some libraries write them, Python's `json.dumps` among them.
-//! The whole body cannot be read then, and the task that it is about would wait for ever.
+//! Handles bodies with `NaN` or `Infinity`. JSON has no such values, but some libraries write them, such as Python's
+//! `json.dumps`. Without this, the body could not be decoded, and its task would wait for ever.
 
 use std::borrow::Cow;
 
-/// Stands for such a value while the rest of the body is read.
+/// Replaces such a value while the body is decoded.
 const MARK: &str = r#""hub: not a number""#;
 const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
 
-/// The body with a mark in the place of each such value; `None` where it has none.
+/// The body with each such value replaced by a mark. `None` if it has none.
 pub(super) fn marked(body: &[u8]) -> Option<Vec<u8>> {
     let mut marked: Cow<'_, [u8]> = Cow::Borrowed(&[]);
     let (mut copied, mut at, mut in_string) = (0, 0, false);
@@ -32,7 +32,7 @@ pub(super) fn marked(body: &[u8]) -> Option<Vec<u8>> {
     (copied > 0).then(|| [&marked[..], &body[copied..]].concat())
 }
 
-/// Whether a value has a mark in it.
+/// Whether a value contains a mark.
 pub(super) fn is_marked(json: &str) -> bool {
     json.contains(MARK)
 }

@@ -1,5 +1,5 @@
-//! Reads JSON objects as structs, and nothing else as structs. Serde's derived readers take a list for a struct too, by
-//! the order of its fields: a body that is a list by mistake would be understood as something else.
+//! Deserialises structs only from JSON objects. Serde's derived implementations also accept lists, in the order of the
+//! fields, so a list could be misinterpreted.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,15 +8,15 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Reads a whole body.
+/// Deserialises a body.
 ///
 /// # Errors
-/// Those of serde_json, with line and column; where the body is no object.
+/// The errors of `serde_json`, with line and column, also if the body is not an object.
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(body: &'de [u8]) -> serde_json::Result<T> {
     serde_json::from_slice::<Object<T>>(body).map(|object| object.0)
 }
 
-/// For a field that is a list of objects.
+/// Deserialises a field that is a list of objects.
 pub(crate) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -26,7 +26,7 @@ where
     Ok(objects.into_iter().map(|object| object.0).collect())
 }
 
-/// For a field that is an object, or absent, or `null`.
+/// Deserialises a field that is an object, absent or `null`.
 pub(crate) fn optional<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -35,7 +35,7 @@ where
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
 }
 
-/// A struct that only an object is read as.
+/// A struct that is deserialised only from an object.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

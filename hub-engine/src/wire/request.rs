@@ -1,4 +1,4 @@
-//! Questions to the dispatcher and its answers.
+//! Requests to the dispatcher and its replies.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use serde_json::value::RawValue;
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{JobFilter, Request, RequestError, ResultUpdate, TaskQuery, View};
 
-/// The header with which a client says that it reads [`Replies`]; its value is `many`.
+/// The header of clients that support [`Replies`]. Its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
 
 /// The value of [`REPLIES_HEADER`].
 pub const MANY: &str = "many";
 
-/// Whether whoever sends this reads [`Replies`].
+/// Whether the sender of this message supports [`Replies`].
 #[must_use]
 pub fn reads_many(message: &Message) -> bool {
     message.headers.get(REPLIES_HEADER).is_some_and(|value| value == MANY)
 }
 
-/// A message on the request queue.
+/// A message in the queue of requests.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestMessage {
     /// The version of the message format.
     pub v: u32,
-    /// What is asked.
+    /// The request.
     #[serde(flatten)]
     pub request: Request,
 }
@@ -38,15 +38,15 @@ pub struct RequestMessage {
 pub struct Reply {
     /// The version of the message format.
     pub v: u32,
-    /// What was asked for.
+    /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ok: Option<Box<RawValue>>,
-    /// Why it was not done.
+    /// The refusal.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub error: Option<RequestError>,
 }
 
-/// Answers to the same client, in one message. It has no correlation id.
+/// Several answers to the same client in one message, which has no correlation id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound(deserialize = "R: Deserialize<'de>"))]
 pub struct Replies<R> {
@@ -57,20 +57,20 @@ pub struct Replies<R> {
     pub replies: Vec<ReplyFor<R>>,
 }
 
-/// One of many answers.
+/// One of several answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplyFor<R> {
-    /// The correlation id of what it answers.
+    /// The correlation id of the request.
     pub to: String,
     /// A [`Reply`].
     pub reply: R,
 }
 
 impl RequestMessage {
-    /// Reads a body.
+    /// Decodes a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is none of the requests.
+    /// If it has a newer format or is not a request.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         // As in `ResultMessage::decode`: raw JSON does not survive a tagged enum.
         #[derive(Deserialize)]
@@ -111,7 +111,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}: known are job, summary, tasks, jobs, cancel, remove, result, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, remove, result, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
@@ -121,10 +121,10 @@ impl RequestMessage {
 }
 
 impl<'a> Replies<&'a RawValue> {
-    /// Reads a body, but for the answers in it.
+    /// Decodes a body without the answers in it.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is none.
+    /// If it has a newer format or is not of this type.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let replies: Self = object::from_slice(body)?;
         check_version(Some(replies.v))?;
@@ -133,7 +133,7 @@ impl<'a> Replies<&'a RawValue> {
 }
 
 impl Reply {
-    /// The answer that `outcome` makes.
+    /// The reply for `outcome`.
     #[must_use]
     pub fn new<T: Serialize>(outcome: Result<T, RequestError>) -> Self {
         match outcome {
@@ -142,18 +142,18 @@ impl Reply {
         }
     }
 
-    /// Reads a body: the value asked for, or the refusal.
+    /// Decodes a body: the answer or the refusal.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is no answer of this kind.
+    /// If it has a newer format or is not an answer of this type.
     pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Result<T, RequestError>, WireError> {
         Self::decode_with(body, |value| serde_json::from_str(value))
     }
 
-    /// The same, where `read` reads the value.
+    /// Like [`Reply::decode`]. `read` decodes the answer.
     ///
     /// # Errors
-    /// Those of [`Reply::decode`].
+    /// The errors of [`Reply::decode`].
     pub fn decode_with<T>(
         body: &[u8],
         read: impl FnOnce(&str) -> serde_json::Result<T>,

@@ -1,4 +1,4 @@
-//! What is reported of tasks, on the results queue: by workers, and by anyone from outside.
+//! Messages in the queue of results: reports of workers, and results from outside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,31 @@ use super::control::MAXIMUM_NAME;
 use super::{TaskEnded, WireError, brief, check_version, encode, first_version, not_a_number, object};
 use crate::operations::ResultUpdate;
 
-/// How results begin, as Hub's own workers write them.
+/// The beginning of results as written by Hub's own workers.
 const RESULTS: &[u8] = br#"{"type":"results","#;
 
-/// Any message of the results queue.
+/// A message in the queue of results.
 #[derive(Clone, Debug)]
 pub enum ResultMessage {
-    /// From a worker: it has a `type`.
+    /// A report of a worker, which has a `type`.
     FromWorker(FromWorker),
-    /// From outside: it has none.
+    /// A result from outside, which has no `type`.
     Posted(ResultUpdate),
 }
 
-/// What a worker reports.
+/// A report of a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromWorker {
-    /// It runs these, and holds a lease on them from now on.
+    /// The worker runs these issues, and holds a lease on them from now on.
     Started(Started),
-    /// Issues of tasks have ended, or were launched. A message of the type `result`, which has one, is read as this too.
+    /// Issues have ended or were launched. A message of the type `result` contains one and is decoded as this, too.
     Results(Results),
-    /// It gives an issue back without having run it.
+    /// The worker returns an issue without having run it.
     Returned(Returned),
 }
 
-/// A worker runs these tasks.
+/// A report of started tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The version of the message format.
@@ -48,23 +48,23 @@ pub struct Started {
     /// The worker's id.
     #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
-    /// What it runs.
+    /// The running issues.
     #[serde(deserialize_with = "object::list")]
     pub tasks: Vec<RunningIssue>,
 }
 
-/// An issue of a task that a worker runs.
+/// An issue that a worker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningIssue {
     /// The issue.
     #[serde(flatten)]
     pub issue: IssueId,
-    /// How long it has run, in milliseconds.
+    /// The time that it has been running, in milliseconds.
     #[serde(default)]
     pub ran_ms: u64,
 }
 
-/// What has ended on a worker since it last said so, of any jobs.
+/// A report of results, from any jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of the message format.
@@ -73,12 +73,12 @@ pub struct Results {
     /// The worker's id.
     #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
-    /// What has ended.
+    /// The results.
     #[serde(deserialize_with = "object::list")]
     pub results: Vec<TaskEnded>,
 }
 
-/// A worker gives an issue back without having run it.
+/// A report of a returned issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
     /// The version of the message format.
@@ -90,12 +90,12 @@ pub struct Returned {
     /// The worker's id.
     #[serde(deserialize_with = "worker_id")]
     pub worker: Arc<str>,
-    /// Why.
+    /// The reason.
     pub reason: ReturnReason,
 }
 
 impl RunningIssue {
-    /// How long it has run.
+    /// The time that it has been running.
     #[must_use]
     pub const fn ran(self) -> Duration {
         Duration::from_millis(self.ran_ms)
@@ -109,7 +109,7 @@ impl From<(IssueId, Duration)> for RunningIssue {
 }
 
 impl Results {
-    /// The message, as the results queue has it.
+    /// Encodes the message for the queue of results.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         #[derive(Serialize)]
@@ -120,7 +120,7 @@ impl Results {
         encode(&Tagged::Results(self))
     }
 
-    /// A message of which not every result can be read: one of them takes no others with it.
+    /// Decodes a message with invalid results, which do not affect the others.
     fn with_flaws(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Flawed<'a> {
@@ -140,12 +140,12 @@ impl Results {
             }
         }
         if let Some(error) = ignored.first().map(brief) {
-            tracing::warn!(%worker, count = ignored.len(), %error, "ignored results that name no task");
+            tracing::warn!(%worker, count = ignored.len(), %error, "ignored results without a task");
         }
         Ok(Self { v, results: readable, worker })
     }
 
-    /// The only one of a message that has no list.
+    /// Decodes a message with a single result.
     fn of_one(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Common {
@@ -161,20 +161,20 @@ impl Results {
 }
 
 impl ResultMessage {
-    /// Reads a body.
+    /// Decodes a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is none of the messages of this queue.
+    /// If it has a newer format or is not a message of this queue.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        // What workers write of nearly every task, read at once; what is wrong with it is found out below.
+        // The fast path for nearly all messages. Errors are diagnosed below.
         if body.starts_with(RESULTS)
             && let Ok(results) = object::from_slice::<Results>(body)
             && check_version(Some(results.v)).is_ok()
         {
             return Ok(Self::FromWorker(FromWorker::Results(results)));
         }
-        // Internally tagged enums buffer their content, which raw JSON text does not survive: the tag is
-        // read first, the rest by its type.
+        // Internally tagged enums buffer their content, which does not support raw JSON text. So the tag is decoded
+        // first, and the rest by its type.
         #[derive(Deserialize)]
         struct Head<'a> {
             v: Option<u32>,
@@ -193,13 +193,13 @@ impl ResultMessage {
             Some("result") => Self::FromWorker(FromWorker::Results(Results::of_one(body)?)),
             Some("returned") => Self::FromWorker(FromWorker::Returned(object::from_slice(body)?)),
             Some(other) => {
-                let unknown = format!("unknown type {other:?}: known are started, results, result, returned");
+                let unknown = format!("unknown type {other:?}; known types: started, results, result, returned");
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }
         })
     }
 
-    /// Reads results of which some have values that JSON does not have: their tasks fail, the others count.
+    /// Decodes results with values that JSON does not have. Their tasks fail, and the other results count.
     fn decode_marked(body: &[u8]) -> Option<Self> {
         let Self::FromWorker(FromWorker::Results(Results { v, worker, results })) =
             Self::decode(&not_a_number::marked(body)?).ok()?
@@ -211,13 +211,13 @@ impl ResultMessage {
     }
 }
 
-/// The id of a worker that reports; of one that is longer than a heartbeat may have it, the beginning.
+/// The id of the worker, truncated to the maximum length in heartbeats.
 fn worker_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
     let id = Arc::<str>::deserialize(deserializer)?;
     Ok(if id.len() > MAXIMUM_NAME { beginning(&id, MAXIMUM_NAME).into() } else { id })
 }
 
-/// The worker of a report that names none.
+/// The worker of a report without a worker.
 fn unnamed() -> Arc<str> {
     "unnamed".into()
 }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn one_result_that_cannot_be_read_takes_no_others_with_it() {
+    fn an_invalid_result_does_not_affect_others() {
         let result = |task: u32, status: &str| {
             let id = format!("00000000-0000-0007-0000-{task:012}");
             format!(r#"{{"id":"{id}","issue":1,"incarnation":1,"status":"{status}","started_at":1,"ended_at":2}}"#)
@@ -246,7 +246,7 @@ mod tests {
         let body = |results: &str| format!(r#"{{"type":"results","v":1,"worker":"w","results":[{results}]}}"#);
         let whole = read(&body(&good.join(",")));
         assert_eq!((whole.worker.as_ref(), whole.results.len()), ("w", 2));
-        // One that names its issue fails the task; one that does not is left out.
+        // An invalid result with an issue fails its task. One without an issue is ignored.
         let flawed = read(&body(&format!("{},{bad},[],{}", good[0], good[1])));
         let statuses: Vec<_> = flawed.results.iter().map(|result| result.status).collect();
         assert_eq!(statuses, [ResultStatus::Success, ResultStatus::Failed, ResultStatus::Failed]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_writes_of_nan_fails_its_task_and_no_other() {
+    fn nan_as_written_by_python_fails_only_its_task() {
         let id = |task: u32| format!("00000000-0000-0007-0000-{task:012}");
         let result = |task, data| {
             format!(r#"{{"id":"{}","issue":1,"incarnation":1,"status":"SUCCESS","data":{data}}}"#, id(task))
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_foreign_workers_are_cut_where_they_are_quoted_or_are_names() {
+    fn quoted_texts_and_names_of_other_workers_are_truncated() {
         let (id, long) = ("00000000-0000-0007-0000-000000000001", "x".repeat(9_000_000));
         let issue = format!(r#""id":"{id}","issue":1,"incarnation":1"#);
         for status in ["SUCCESS", &long] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_message_and_a_message_without_a_version_is_of_the_first() {
+    fn lists_are_refused_and_the_default_version_is_one() {
         let id = "00000000-0000-0007-0000-000000000001";
         for list in [
             format!(r#"["{id}","SUCCESS",1]"#),

@@ -1,4 +1,4 @@
-//! Jobs on their way to the dispatcher: each as a message of its own, or several in one.
+//! Submissions: messages with one job or several jobs.
 
 use std::time::Duration;
 
@@ -11,34 +11,34 @@ use super::control::MAXIMUM_NAME;
 use super::request::{MANY, REPLIES_HEADER};
 use super::{JSON, Names, VERSION, WireError, check_version, encode, object};
 
-/// The header of a submission that wants its answer at the job's end: for how many milliseconds at most.
+/// The header of a submission that is answered at the end of the job: the maximum wait in milliseconds.
 pub const WAIT_HEADER: &str = "wait_ms";
 
-/// The header of a message that brings several jobs; its value is `many`.
+/// The header of a message with several jobs. Its value is `many`.
 const JOBS_HEADER: &str = "jobs";
 
-/// A message brings so many jobs at most.
-const MOST: usize = 1024;
+/// Maximum number of jobs in a message.
+const MAXIMUM_JOBS: usize = 1024;
 
-/// Ends the list of what is in a message with several jobs.
+/// The end of the list in a message with several jobs.
 const END_OF_LIST: u8 = b'\n';
 
-/// A job as it is handed in.
+/// A submitted job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobMessage {
-    /// What the job shall be called. Under one id a job is one job, however often it arrives; without one, a message that
-    /// is delivered again may become a second job.
+    /// The id of the job. Repeated submissions under one id are one job. Without an id, a redelivered message may
+    /// create a second job.
     pub id: Option<JobId>,
     /// The job.
     pub text: Bytes,
-    /// Ties the answer to it.
+    /// The correlation id for the answer.
     pub correlation_id: Option<Text>,
-    /// How long the answer may be held back until the job's end. `None` where that is not waited for.
+    /// The maximum time that the answer may be delayed until the end of the job. `None`: no wait.
     pub wait: Option<Duration>,
 }
 
-/// What a message with several jobs begins with: a line of JSON. The texts of the jobs follow, one right behind the other,
-/// byte for byte as they were handed in.
+/// The first line of a message with several jobs, as JSON. It is followed by the unchanged texts of the jobs without
+/// separators.
 #[derive(Serialize, Deserialize)]
 struct List {
     v: Option<u32>,
@@ -50,7 +50,7 @@ struct List {
 struct Entry {
     /// Any text: see [`JobId::of_text`].
     id: Option<String>,
-    /// Of its text.
+    /// The size of the text in bytes.
     bytes: usize,
     /// The correlation id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ struct Entry {
 }
 
 impl JobMessage {
-    /// The message that hands in these jobs. Their answers go to `reply_to`.
+    /// The message with these jobs. Their answers are sent to `reply_to`.
     #[must_use]
     pub fn message(mut jobs: Vec<Self>, names: &Names, reply_to: Option<Text>) -> Message {
         let message = match jobs.pop() {
@@ -100,10 +100,10 @@ impl JobMessage {
         Message::new(names.hub(), names.jobs_key(), body).with_header(JOBS_HEADER, MANY)
     }
 
-    /// The jobs that a message of the jobs queue brings.
+    /// Decodes the jobs of a message in the queue of jobs.
     ///
     /// # Errors
-    /// Where it says that it brings several, and is of a newer format, not as such messages are, or has more than 1,024.
+    /// If a message with several jobs has a newer format, is malformed, or has more than 1,024 jobs.
     pub fn all_of(message: &Message) -> Result<Vec<Self>, WireError> {
         if message.headers.get(JOBS_HEADER).is_none_or(|value| value != MANY) {
             return Ok(vec![Self {
@@ -117,14 +117,14 @@ impl JobMessage {
         let end = body.iter().position(|byte| *byte == END_OF_LIST).unwrap_or(body.len());
         let list: List = object::from_slice(&body[..end])?;
         check_version(list.v)?;
-        if list.jobs.len() > MOST {
-            return Err(malformed("it brings more than 1024 jobs"));
+        if list.jobs.len() > MAXIMUM_JOBS {
+            return Err(malformed("it has more than 1024 jobs"));
         }
         let mut rest = body.slice((end + 1).min(body.len())..);
         let mut jobs = Vec::with_capacity(list.jobs.len());
         for Entry { id, bytes, to, wait_ms } in list.jobs {
             if to.as_ref().is_some_and(|to| to.len() > MAXIMUM_NAME) {
-                return Err(malformed("a correlation id has 255 bytes at most"));
+                return Err(malformed("a correlation id has at most 255 bytes"));
             }
             if bytes > rest.len() {
                 return Err(malformed("it ends within a job"));
@@ -133,7 +133,7 @@ impl JobMessage {
             let id = id.as_deref().and_then(JobId::of_text);
             jobs.push(Self { id, text, correlation_id: to.map(Into::into), wait });
         }
-        if rest.is_empty() { Ok(jobs) } else { Err(malformed("it goes on behind its last job")) }
+        if rest.is_empty() { Ok(jobs) } else { Err(malformed("it has further bytes after its last job")) }
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_in_arrives_byte_for_byte_alone_and_together() {
+    fn jobs_are_decoded_unchanged_from_single_and_combined_messages() {
         let names = Names::new("hub");
         let jobs = [job(0, ""), job(1, "{}\n"), job(2, "no JSON\n\nat all"), job(3, "\u{feff} []")];
         let reply_to = Some(Text::from("inbox"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn any_message_id_names_the_job_and_none_leaves_it_unnamed() {
+    fn any_message_id_becomes_the_id_of_the_job() {
         let names = Names::new("hub");
         let mut alone = JobMessage::message(vec![job(0, "{}")], &names, None);
         let list = r#"{"jobs":[{"id":"order-17","bytes":2},{"id":"","bytes":2},{"bytes":2}]}"#;
@@ -189,18 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_cut_or_has_more_than_it_says_is_refused_whole() {
+    fn a_message_with_missing_or_further_bytes_is_refused() {
         let whole = JobMessage::message(vec![job(1, "{}"), job(2, "[]")], &Names::new("hub"), None);
         let refusal = |body: Bytes| JobMessage::all_of(&Message { body, ..whole.clone() }).unwrap_err().to_string();
         for end in 0..whole.body.len() {
             refusal(whole.body.slice(..end));
         }
-        assert!(refusal([&whole.body[..], b" "].concat().into()).ends_with("it goes on behind its last job"));
+        assert!(refusal([&whole.body[..], b" "].concat().into()).ends_with("it has further bytes after its last job"));
         assert!(refusal(whole.body.slice(..whole.body.len() - 1)).ends_with("it ends within a job"));
         let newer = String::from_utf8(whole.body.to_vec()).unwrap().replace(r#""v":1"#, r#""v":2"#);
         assert!(refusal(newer.into()).contains("format version 2"));
         let list = |count: usize| format!("{{\"jobs\":[{}]}}\n", vec![r#"{"bytes":0}"#; count].join(","));
-        assert!(refusal(list(MOST + 1).into()).ends_with("more than 1024 jobs"));
-        assert_eq!(JobMessage::all_of(&Message { body: list(MOST).into(), ..whole.clone() }).unwrap().len(), MOST);
+        assert!(refusal(list(MAXIMUM_JOBS + 1).into()).ends_with("more than 1024 jobs"));
+        assert_eq!(
+            JobMessage::all_of(&Message { body: list(MAXIMUM_JOBS).into(), ..whole.clone() }).unwrap().len(),
+            MAXIMUM_JOBS
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A task on its way to a worker.
+//! The message of an issue to a worker.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, object};
 
-/// An issue of a task, published to `hub.tasks` under its pool's name.
+/// An issue of a task, published to `hub.tasks` with its pool as routing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskMessage {
     /// The version of the message format.
     #[serde(default = "super::first_version")]
     pub v: u32,
-    /// Which issue of which task this is; the result must name it.
+    /// The id of the issue. The result must contain it.
     #[serde(flatten)]
     pub issue: IssueId,
     /// The task's job.
@@ -25,21 +25,21 @@ pub struct TaskMessage {
     pub name: Arc<str>,
     /// The task module to run.
     pub task_name: Arc<str>,
-    /// The pool it was published to, so that whoever finds the message astray knows.
+    /// The pool that it was published to, for diagnosis.
     pub pool: Arc<str>,
-    /// Positional arguments: a JSON array.
+    /// The positional arguments: a JSON array.
     pub args: Json,
-    /// Named arguments: a JSON object.
+    /// The keyword arguments: a JSON object.
     pub kwargs: Json,
 }
 
 impl TaskMessage {
-    /// Reads a body.
+    /// Decodes a body.
     ///
     /// # Errors
-    /// Where it is of a newer format, or is no task.
+    /// If it has a newer format or is not a task.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        // Borrowed from the body, for each to be copied once, to where it stays.
+        // Borrowed from the body, so that each value is copied once.
         #[derive(Deserialize)]
         struct Body<'a> {
             v: Option<u32>,
@@ -60,7 +60,7 @@ impl TaskMessage {
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
-        // A text would be taken apart into arguments by what runs the task.
+        // The Python runner would unpack a string into arguments.
         if !body.args.get().starts_with('[') || !body.kwargs.get().starts_with('{') {
             return Err(WireError::Malformed(serde::de::Error::custom(
                 "args is not a list or kwargs is not an object",
@@ -78,7 +78,7 @@ impl TaskMessage {
         })
     }
 
-    /// The id that this message keeps however often it is published.
+    /// The message id, which is the same for repeated publishes.
     #[must_use]
     pub fn message_id(&self) -> String {
         self.issue.to_string()
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_a_list_and_an_object_and_nothing_else() {
+    fn arguments_must_be_a_list_and_an_object() {
         let read = TaskMessage::decode(body(r#"["ab"]"#, r#"{"c":1}"#).as_bytes()).unwrap();
         assert_eq!((read.v, read.args.get()), (1, r#"["ab"]"#));
         for (args, kwargs) in

@@ -1,15 +1,15 @@
-//! What a worker does for a broker that does not pass on dead letters: it publishes them where the broker would have.
+//! Dead letters for a broker without them: the worker publishes them itself.
 
 use hub_transport::{Capabilities, Delivery};
 
 use crate::wire::TASK_DELIVERY_LIMIT;
 
-/// Which deliveries the worker gives up itself.
+/// Decides which deliveries the worker dead-letters itself.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
-    /// Whether the broker passes on what is rejected.
+    /// Whether the broker dead-letters rejected messages.
     are_passed_on: bool,
-    /// Whether the broker gives up what was delivered too often.
+    /// Whether the broker enforces the delivery limit.
     are_limited: bool,
 }
 
@@ -19,12 +19,12 @@ impl DeadLetters {
         Self { are_passed_on, are_limited: are_passed_on && capabilities.limits_deliveries }
     }
 
-    /// Whether what is rejected has to be published by the worker.
+    /// Whether the worker has to publish rejected messages.
     pub(super) const fn are_published_here(&self) -> bool {
         !self.are_passed_on
     }
 
-    /// Whether a task was delivered too often, and the broker does not see to it.
+    /// Whether a task exceeds the delivery limit and the broker does not enforce it.
     pub(super) fn is_given_up(&self, delivery: &Delivery) -> bool {
         !self.are_limited && delivery.delivery_count.is_some_and(|count| count > TASK_DELIVERY_LIMIT)
     }
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_does_what_the_broker_does_not() {
+    fn the_worker_replaces_missing_capabilities() {
         let (few, many) = (Some(TASK_DELIVERY_LIMIT), Some(TASK_DELIVERY_LIMIT + 1));
         let rabbit = DeadLetters::new(&Capabilities::all());
         assert!(!rabbit.are_published_here() && !rabbit.is_given_up(&delivery(many)));

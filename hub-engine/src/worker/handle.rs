@@ -1,4 +1,4 @@
-//! The handle on a running worker.
+//! The handle to a running worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::runner::Runner;
 
 /// Delay of the acknowledgement of a task that has ended, so that several are sent together. If the worker dies before, the
 /// broker delivers these tasks again: the delay must be short compared with the round trip of a result.
-const GATHER: Duration = Duration::from_millis(5);
+const ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// A running worker.
 #[derive(Debug)]
@@ -29,12 +29,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts to serve, and goes on through every loss of the broker until [`Worker::stop`].
+    /// Starts to serve. Reconnects to the broker until [`Worker::stop`].
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, runner: Arc<dyn Runner>, settings: WorkerSettings) -> Self {
         let plan = settings.plan();
         let capabilities = transport.capabilities();
-        let (acks, results) = (Acks::new(&plan, GATHER), Results::new(capabilities.max_message_bytes));
+        let (acks, results) = (Acks::new(&plan, ACK_DELAY), Results::new(capabilities.max_message_bytes));
         let dead_letters = DeadLetters::new(&capabilities);
         let (link, events) = Link::start(transport, plan);
         let (orders, inbox) = mpsc::unbounded_channel();
@@ -46,27 +46,28 @@ impl Worker {
 
     /// Waits until the worker is connected and takes tasks.
     pub async fn ready(&self) {
-        // The sender goes away only when the worker has stopped; then there is nothing to wait for.
+        // The sender is dropped only when the worker has stopped; then there is nothing to wait for.
         let _ = self.ready.clone().wait_for(|ready| *ready).await;
     }
 
-    /// How the connection is.
+    /// The state of the connection to the broker.
     #[must_use]
     pub fn link_health(&self) -> watch::Receiver<LinkHealth> {
         self.link.health()
     }
 
-    /// Asks the worker's loop for a sign of life; returns when it has given one. `false`: it has ended.
+    /// Waits until the worker's loop answers. Returns `false` if the loop has ended.
     pub async fn is_alive(&self) -> bool {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Answer(answer)).is_ok() && answered.await.is_ok()
     }
 
-    /// Drains: takes nothing more, gives running tasks `grace` to end, gives back the rest, says goodbye.
+    /// Drains the worker: takes no further tasks, waits up to `grace` for running tasks, returns the others, and
+    /// announces that it leaves.
     pub async fn stop(self, grace: Duration) {
         let _ = self.orders.send(Order::Drain(grace));
         if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the worker's loop ended in a panic");
+            tracing::error!(%error, "the worker's loop panicked");
         }
     }
 }

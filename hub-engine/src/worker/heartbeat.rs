@@ -1,4 +1,4 @@
-//! How a worker says that it lives, what it has, and what it holds.
+//! The heartbeat of a worker: its modules, the issues that it holds, and those that it has received.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use super::settings::{WorkerSettings, host_name};
 use crate::runner::Catalogue;
 use crate::wire::{self, Heartbeat};
 
-/// Maximum length of a task module's signature and of the reason why it is broken, in bytes; the beginning and the end are kept.
+/// Maximum length of a module's signature and of the reason why it is broken, in bytes. The beginning and the end are
+/// kept.
 const MAXIMUM_TEXT: usize = 4000;
 
-/// The heartbeat of a worker with this catalogue and these issues, whose machine is short of this.
+/// The heartbeat of a worker with this catalogue, these issues and this shortage.
 pub(super) fn message(
     settings: &WorkerSettings,
     catalogue: &Catalogue,
@@ -46,7 +47,7 @@ pub(super) fn message(
     message
 }
 
-/// The text as it may be in a heartbeat, which the dispatcher ignores where it is too long as a whole.
+/// Truncates a text. The dispatcher ignores heartbeats that are too large.
 fn short(text: &str) -> Arc<str> {
     cut(text.into(), MAXIMUM_TEXT)
 }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_worker_says_of_itself_is_read_however_long_its_texts_are() {
+    fn a_heartbeat_with_long_texts_is_readable() {
         let long = "\u{1f600}".repeat(1_000_000);
         let catalogue = Catalogue { broken: [("a".to_owned(), long.clone())].into(), ..Catalogue::default() };
         let settings = WorkerSettings::new("hub", 1);

@@ -1,4 +1,4 @@
-//! What the tasks of the runtime that the worker's loop has started tell it.
+//! Messages to the worker's loop from the tasks of the async runtime that it has started.
 
 use hub_core::IssueId;
 use hub_transport::supervisor::DeliveryRef;
@@ -6,17 +6,17 @@ use hub_transport::supervisor::DeliveryRef;
 use crate::runner::TaskReport;
 use crate::wire::{Span, TaskMessage};
 
-/// What they tell.
+/// A message to the loop.
 #[derive(Debug)]
 pub(super) enum Internal {
-    /// An issue has ended, its slot is free.
+    /// An issue has ended, and its slot is free.
     Ended(IssueId, TaskReport, Span),
-    /// An issue was started, but has not begun.
+    /// An issue was passed to the runner, which did not start it.
     NotBegun(TaskMessage),
-    /// Issues are over and their report confirmed.
+    /// The reports of issues that have ended are confirmed.
     Finished(Vec<IssueId>),
-    /// The dispatcher's queue holds the report that these started: a lease holds them now.
+    /// The report that these issues have started is confirmed: they are under a lease now.
     Leased(Vec<IssueId>),
-    /// These went back to the dispatcher.
+    /// This delivery was returned to the dispatcher.
     GivenBack(DeliveryRef),
 }

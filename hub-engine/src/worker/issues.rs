@@ -1,4 +1,4 @@
-//! The worker's book of the issues it has: waiting for a slot, running, and lately done with.
+//! The issues of a worker: waiting for a slot, running, and recently finished.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::Hash;
@@ -11,20 +11,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::TaskMessage;
 
-/// How many finished or stopped issues are remembered, so that a second delivery of one is not run again.
-const REMEMBERED: usize = 16_384;
+/// Maximum number of finished or stopped issues that are remembered, so that a redelivered one is not run again.
+const MAXIMUM_REMEMBERED: usize = 16_384;
 
-/// What the worker has at present.
+/// The current issues of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Issues {
     waiting: VecDeque<Waiting>,
-    /// In an order of its own, so that the same issues are always named in the same order.
+    /// Ordered, so that heartbeats name issues in a deterministic order.
     running: BTreeMap<IssueId, Running>,
-    /// How many of them are not over.
+    /// Number of running issues that have not ended.
     at_work: usize,
-    /// How many of those may still turn out to be long ones.
+    /// Number of those that may still become long.
     short: usize,
-    /// Issues in the order in which they were started, from the first that may turn out to be a long one.
+    /// Issues in the order of their start, beginning with the first that may become long.
     started: VecDeque<(Instant, IssueId)>,
     done: Recent<IssueId>,
 }
@@ -36,40 +36,40 @@ pub(super) struct Waiting {
     pub(super) delivery: DeliveryRef,
 }
 
-/// An issue that runs, or whose result is on its way.
+/// An issue that runs, or whose result is not confirmed yet.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// What to acknowledge at its end. `None` once a lease holds it.
+    /// The delivery to acknowledge at its end. `None` under a lease.
     pub(super) delivery: Option<DeliveryRef>,
     pub(super) since: Instant,
     pub(super) stop: CancellationToken,
-    /// Whether `started` has been published for it.
+    /// Whether the report `started` was published for it.
     pub(super) announced: bool,
-    /// It has ended; its result is on its way, and it takes no slot any more.
+    /// Whether it has ended. Its result is being published, and its slot is free.
     pub(super) over: bool,
 }
 
-/// An issue that is to be run.
+/// An issue to run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) task: TaskMessage,
-    /// Cancelled where nobody wants its result any more.
+    /// Cancelled if its result is no longer needed.
     pub(super) stop: CancellationToken,
 }
 
-/// What to do with a delivery that has just come.
+/// What to do with a new delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It waits for a slot now.
+    /// The issue waits for a slot.
     Queued,
-    /// It is here already; the new delivery stands for it from now on, and this earlier one does not: acknowledge it.
+    /// The issue is known. The new delivery replaces this earlier one, which must be acknowledged.
     Adopted(DeliveryRef),
-    /// It is here already under a lease or a newer delivery, or is done with: acknowledge this delivery.
+    /// The issue is under a lease, has a newer delivery, or is finished. The new delivery must be acknowledged.
     Settle,
 }
 
 impl Issues {
-    /// Takes in a delivery.
+    /// Adds a delivery.
     pub(super) fn arrive(&mut self, task: TaskMessage, delivery: DeliveryRef) -> Arrival {
         let id = task.issue;
         if self.done.contains(&id) {
@@ -88,7 +88,7 @@ impl Issues {
         Arrival::Queued
     }
 
-    /// The next issue that waits for a slot, which runs from now on.
+    /// Starts the next waiting issue.
     pub(super) fn start_next(&mut self, now: Instant) -> Option<Run> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
         let stop = CancellationToken::new();
@@ -102,12 +102,12 @@ impl Issues {
         Some(Run { task, stop })
     }
 
-    /// The next issue that waits for a slot.
+    /// The next waiting issue.
     pub(super) fn next(&self) -> Option<&TaskMessage> {
         self.waiting.front().map(|waiting| &waiting.task)
     }
 
-    /// An issue has ended, and its result is on its way. Returns how long that took.
+    /// An issue has ended, and its result will be published. Returns its duration.
     pub(super) fn end(&mut self, id: IssueId, now: Instant) -> Option<Duration> {
         let running = self.running.get_mut(&id).filter(|running| !running.over)?;
         self.short -= usize::from(running.may_be_announced());
@@ -118,8 +118,8 @@ impl Issues {
         Some(took)
     }
 
-    /// An issue was started, but has not begun: it waits for a slot again, before all others. Returns it where that
-    /// cannot be: it is not wanted any more, or the dispatcher was told that it runs.
+    /// Puts an issue that the runner did not start at the front of the waiting ones. Returns the issue if that is
+    /// impossible, because it was stopped or announced as running.
     pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<TaskMessage> {
         let id = task.issue;
         let running = self.running.get_mut(&id)?;
@@ -132,12 +132,12 @@ impl Issues {
         None
     }
 
-    /// Takes out everything that waits for a slot.
+    /// Removes and returns all waiting issues.
     pub(super) fn take_waiting(&mut self) -> Vec<Waiting> {
         self.waiting.drain(..).collect()
     }
 
-    /// Stops an issue. Returns the delivery to acknowledge where it had not begun.
+    /// Stops an issue. Returns the delivery to acknowledge if it was waiting.
     pub(super) fn stop(&mut self, id: IssueId) -> Option<DeliveryRef> {
         if let Some(running) = self.running.get(&id) {
             running.stop.cancel();
@@ -148,13 +148,13 @@ impl Issues {
         self.waiting.remove(at).map(|waiting| waiting.delivery)
     }
 
-    /// An issue is done with. Returns the delivery to acknowledge, where a lease does not hold it.
+    /// An issue is finished. Returns the delivery to acknowledge, unless it was under a lease.
     pub(super) fn finish(&mut self, id: IssueId) -> Option<DeliveryRef> {
         self.done.insert(id);
         self.leave(id)?.delivery
     }
 
-    /// An issue does not run any more.
+    /// Removes a running issue.
     fn leave(&mut self, id: IssueId) -> Option<Running> {
         let running = self.running.remove(&id)?;
         self.at_work -= usize::from(!running.over);
@@ -163,7 +163,7 @@ impl Issues {
         Some(running)
     }
 
-    /// Forgets those of the first started that cannot turn out to be long ones any more.
+    /// Removes the first issues in `started` that cannot become long any more.
     fn forget_started(&mut self) {
         let running = &self.running;
         let is_settled = |(since, id): &(Instant, IssueId)| {
@@ -174,8 +174,8 @@ impl Issues {
         }
     }
 
-    /// Issues that have run longer than `limit` and were not announced as started, with how long they have run; they count as
-    /// announced now.
+    /// Marks the issues that have run longer than `limit` as announced. Returns those that were not announced before,
+    /// with their durations.
     pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<(IssueId, Duration)> {
         let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
         let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
@@ -190,62 +190,62 @@ impl Issues {
         long
     }
 
-    /// From now on a lease holds these. Returns the deliveries to acknowledge.
+    /// These issues are under a lease now. Returns the deliveries to acknowledge.
     pub(super) fn lease(&mut self, ids: &[IssueId]) -> Vec<DeliveryRef> {
         ids.iter().filter_map(|id| self.running.get_mut(id)?.delivery.take()).collect()
     }
 
-    /// When the next issue becomes a long one.
+    /// When the next issue becomes long.
     pub(super) fn next_long(&self, limit: Duration) -> Option<Instant> {
         self.started.front().map(|(since, _)| *since + limit)
     }
 
-    /// Whether every issue that takes a slot is a long one.
+    /// Whether all issues that occupy slots are long.
     pub(super) const fn all_long(&self) -> bool {
         self.short == 0
     }
 
-    /// What leases hold.
+    /// The issues under leases.
     pub(super) fn held(&self) -> impl Iterator<Item = IssueId> + '_ {
         self.running.iter().filter(|(_, running)| running.announced).map(|(id, _)| *id)
     }
 
-    /// What deliveries hold: issues that wait for a slot or run, and those whose report is on its way.
+    /// The issues with unacknowledged deliveries: waiting ones, running ones, and those whose report is not confirmed.
     pub(super) fn present(&self) -> impl Iterator<Item = IssueId> + '_ {
         let waiting = self.waiting.iter().map(|waiting| waiting.task.issue);
         waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(id, _)| *id))
     }
 
-    /// Every running issue.
+    /// The running issues.
     pub(super) fn running(&self) -> impl Iterator<Item = (&IssueId, &Running)> {
         self.running.iter()
     }
 
-    /// How many run.
+    /// Number of running issues.
     pub(super) const fn running_count(&self) -> usize {
         self.at_work
     }
 
-    /// Whether nothing runs and every result has arrived.
+    /// Whether no issue runs and all results are confirmed.
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
 
-    /// How many wait for a slot.
+    /// Number of waiting issues.
     pub(super) fn waiting_count(&self) -> usize {
         self.waiting.len()
     }
 }
 
 impl Running {
-    /// Whether it may turn out to be a long one.
+    /// Whether it may become long.
     const fn may_be_announced(&self) -> bool {
         !self.announced && !self.over
     }
 }
 
-/// Has the newer of two deliveries of an issue stand for it. One that a dead session left behind may be read late:
-/// it must not take the place of a living one.
+/// Keeps the newer of two deliveries of an issue. A delivery of a dead session may be read late, and must not replace
+/// one of a live session.
 const fn take_over(held: &mut DeliveryRef, delivery: DeliveryRef) -> Arrival {
     if delivery.epoch < held.epoch {
         return Arrival::Settle;
@@ -271,7 +271,7 @@ impl<T: Copy + Eq + Hash> Recent<T> {
         if self.members.insert(member) {
             self.order.push_back(member);
         }
-        while self.order.len() > REMEMBERED {
+        while self.order.len() > MAXIMUM_REMEMBERED {
             if let Some(oldest) = self.order.pop_front() {
                 self.members.remove(&oldest);
             }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_that_may_turn_out_long_is_known_whatever_ends_first() {
+    async fn the_oldest_issue_that_may_become_long_is_known() {
         let (mut issues, limit, begin) = (Issues::default(), Duration::from_secs(5), Instant::now());
         let at = |seconds| begin + Duration::from_secs(seconds);
         let tasks: Vec<TaskMessage> = (0..4).map(|index| TaskMessage { issue: issue(index), ..task() }).collect();

@@ -1,11 +1,10 @@
-//! The worker: takes tasks from its pools' queues, has its runner run them, and reports how they ended.
+//! The worker: takes tasks from the queues of its pools, runs them with its runner, and reports their results.
 //!
-//! A *short* task keeps its delivery unacknowledged until its result is confirmed: if the worker dies,
-//! the broker gives the task to another. A task that turns out to run *long* is reported as started;
-//! from then on a lease holds it, renewed by the worker's heartbeat, and its delivery is acknowledged.
-//! Nothing here knows how a task runs; that is the runner's.
+//! The delivery of a *short* task stays unacknowledged until its result is confirmed. If the worker dies, the broker
+//! delivers the task to another one. A task that becomes *long* is reported as started. From then on it is under a
+//! lease, which the worker's heartbeat renews, and its delivery is acknowledged. The worker does not know how a task
+//! runs; only the runner does.
 
-mod crew;
 mod dead_letters;
 mod handle;
 mod heartbeat;
@@ -18,6 +17,7 @@ mod results;
 mod serve;
 mod settings;
 mod shortage;
+mod task_group;
 
 pub use handle::Worker;
 pub use settings::WorkerSettings;

@@ -1,4 +1,4 @@
-//! Brings what a worker has to say to the dispatcher, and does not give up before the broker has it.
+//! Publishes a worker's reports to the dispatcher, and repeats each until the broker has confirmed it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hub_transport::{Bytes, Message, Outcome};
 
 use crate::wire::{self, FromWorker, Names, Results, ReturnReason, Returned, Started, TaskEnded};
 
-/// Delay before a report goes out again that the broker did not take.
+/// Delay before a refused report is published again.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// Publishes reports of one worker.
@@ -23,11 +23,11 @@ pub(super) struct Reporter {
     worker: Arc<str>,
 }
 
-/// Why the broker does not have a report.
+/// Why a report was not delivered.
 enum Undelivered {
-    /// It will never take it.
+    /// The broker refuses it permanently.
     Refused(String),
-    /// The worker ends.
+    /// The link is closed.
     Closed,
 }
 
@@ -36,14 +36,14 @@ impl Reporter {
         Self { link, names, worker }
     }
 
-    /// Reports results with one message; returns when the broker has them.
+    /// Reports results in one message. Returns when the broker has confirmed it.
     pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
         let report = self.results(results);
         if let [first, _, ..] = &*report.results {
             let Err(Undelivered::Refused(_)) = self.deliver(first.issue_id(), "results", report.encode()).await else {
                 return;
             };
-            // Nobody knows which of them it is that the broker does not take.
+            // It is unknown which result the broker refuses, so each is reported in its own message.
         }
         join_all(report.results.into_iter().map(|ended| self.ended_alone(ended))).await;
     }
@@ -52,7 +52,7 @@ impl Reporter {
         let (id, span) = (ended.issue_id(), ended.span());
         let report = self.results(vec![ended]);
         let Err(Undelivered::Refused(reason)) = self.deliver(id, "result", report.encode()).await else { return };
-        // What the broker will never take must not vanish: the task fails, and says why.
+        // A refused result must not be lost silently: the task fails with the reason.
         let msg = format!("the broker refused the result: {reason}");
         let outcome = machine::Outcome::failed(ErrorKind::ResultTooLarge, msg);
         let report = self.results(vec![TaskEnded::new(id, outcome, None, span)]);
@@ -61,7 +61,7 @@ impl Reporter {
         }
     }
 
-    /// Reports issues that run long; returns when the broker has it.
+    /// Reports long issues as started. Returns when the broker has confirmed the report.
     pub(super) async fn started(&self, tasks: Vec<(IssueId, Duration)>) {
         let Some((first, _)) = tasks.first().copied() else { return };
         let report = FromWorker::Started(Started {
@@ -74,16 +74,16 @@ impl Reporter {
         }
     }
 
-    /// Gives an issue back without having run it; returns when the broker has it.
+    /// Returns an issue that was not run. Returns when the broker has confirmed the report.
     pub(super) async fn returned(&self, id: IssueId, reason: ReturnReason) {
         let worker = Arc::clone(&self.worker);
         let report = FromWorker::Returned(Returned { v: wire::VERSION, issue: id, worker, reason });
         if let Err(Undelivered::Refused(reason)) = self.deliver(id, "returned", wire::encode(&report)).await {
-            tracing::warn!(task = %id.task, reason, "the broker refused to take a task back");
+            tracing::warn!(task = %id.task, reason, "the broker refused the report of a returned task");
         }
     }
 
-    /// Publishes a message that is given up where the broker would have put it; returns when the broker has it.
+    /// Publishes a message to the exchange of dead letters. Returns when the broker has confirmed it.
     pub(super) async fn dead_letter(&self, message: Message) {
         let message = Message { exchange: self.names.dead().into(), mandatory: false, ..message };
         if let Err(Undelivered::Refused(reason)) = self.publish(message).await {
@@ -102,16 +102,16 @@ impl Reporter {
         self.publish(message).await
     }
 
-    /// Publishes until the broker has confirmed. An outcome that a lost session took with it is no
-    /// answer: the same message goes out again under the same id, and the dispatcher ignores a second one.
+    /// Publishes until the broker has confirmed. If the outcome is unknown because the session was lost, the same
+    /// message is published again under the same id. The dispatcher ignores duplicates.
     async fn publish(&self, message: Message) -> Result<(), Undelivered> {
         loop {
             match self.link.publish(message.clone()).await {
                 Outcome::Confirmed => return Ok(()),
                 Outcome::Rejected(reason) => return Err(Undelivered::Refused(reason)),
-                Outcome::Unroutable => return Err(Undelivered::Refused("no queue takes it".to_owned())),
+                Outcome::Unroutable => return Err(Undelivered::Refused("it was not routed to a queue".to_owned())),
                 Outcome::Unknown(_) if self.link.is_closed() => return Err(Undelivered::Closed),
-                // A full queue, for one: the same goes out until there is room.
+                // For example, a full queue: the message is published again until it is accepted.
                 Outcome::Refused => tokio::time::sleep(REFUSAL_DELAY).await,
                 Outcome::Unknown(_) => {}
             }

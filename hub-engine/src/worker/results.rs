@@ -1,16 +1,17 @@
-//! Gathers results into messages: under load one message for many, when idle one for each at once.
+//! Collects results into messages: many results per message under load, one per message when idle.
 
 use crate::bundle::Bounds;
 use crate::wire::TaskEnded;
 
-/// A message has so many results at most.
-const MOST: usize = 128;
-/// What a result takes beside what the task returned, raised and printed.
-const FRAME: usize = 256;
+/// Maximum number of results in a message.
+const MAXIMUM_RESULTS: usize = 128;
+/// Size of a result without its value, error and log, in bytes.
+const OVERHEAD_BYTES: usize = 256;
 
-/// Results that are not on their way yet.
+/// Results that are not published yet.
 ///
-/// Those of all slots go together, since one partition holds them all: see [`crate::wire::Names::result_key`].
+/// Results for all slots of job ids share messages, because there is only one partition: see
+/// [`crate::wire::Names::result_key`].
 #[derive(Debug)]
 pub(super) struct Results {
     ended: Vec<TaskEnded>,
@@ -18,27 +19,27 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// `max_message_bytes`: what the broker takes at most, where that is known.
+    /// `max_message_bytes` is the maximum message size of the broker, if known.
     pub(super) fn new(max_message_bytes: Option<usize>) -> Self {
-        Self { ended: Vec::new(), bounds: Bounds::new(MOST, max_message_bytes) }
+        Self { ended: Vec::new(), bounds: Bounds::new(MAXIMUM_RESULTS, max_message_bytes) }
     }
 
-    /// Adds one.
+    /// Adds a result.
     pub(super) fn push(&mut self, ended: TaskEnded) {
         self.ended.push(ended);
     }
 
-    /// Takes all, message by message.
+    /// Removes all results, divided among messages.
     pub(super) fn take(&mut self) -> Vec<Vec<TaskEnded>> {
         self.bounds.divide(std::mem::take(&mut self.ended), size)
     }
 }
 
-/// About how many bytes it takes in a message.
+/// The approximate size of a result in a message in bytes.
 fn size(ended: &TaskEnded) -> usize {
     let texts =
         [ended.msg.as_deref(), ended.log.as_deref(), ended.error.as_ref().and_then(|error| error.traceback.as_deref())];
-    FRAME
+    OVERHEAD_BYTES
         + ended.data.as_ref().map_or(0, |data| data.get().len())
         + texts.into_iter().flatten().map(str::len).sum::<usize>()
 }
@@ -60,8 +61,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_returned_counts_for_the_size_of_a_message() {
-        let mut results = Results::new(Some(2 * FRAME + 100));
+    fn returned_values_count_for_the_size_of_a_message() {
+        let mut results = Results::new(Some(2 * OVERHEAD_BYTES + 100));
         results.push(ended(0, "1".to_owned()));
         results.push(ended(1, format!("{:?}", "x".repeat(100))));
         (2..4).for_each(|task| results.push(ended(task, "1".to_owned())));

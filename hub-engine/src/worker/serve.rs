@@ -1,4 +1,4 @@
-//! The worker's loop: deliveries, control, ended tasks and the clock come in; one of them at a time is handled.
+//! The worker's loop: handles deliveries, control messages, ended tasks and timers one at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use hub_transport::{Delivery, Settlement};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::crew::Crew;
 use super::dead_letters::DeadLetters;
 use super::heartbeat;
 use super::internal::Internal;
@@ -20,23 +19,25 @@ use super::report::Reporter;
 use super::results::Results;
 use super::settings::WorkerSettings;
 use super::shortage::Shortage;
+use super::task_group::TaskGroup;
 use crate::acks::Acks;
 use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
 use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
 
-/// How long the last words may take to reach the broker.
-const GOODBYE: Duration = Duration::from_secs(5);
-/// The same where there is a connection: the broker may be electing the leader of a queue, which takes about ten seconds.
-const LAST_CONFIRMS: Duration = Duration::from_secs(30);
-/// How much one turn takes at most, so that results and acknowledgements start in between.
-const TURN: usize = 512;
+/// Maximum time for the last messages and for the runner's shutdown.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time for the last confirms with a connection. The broker may be electing the leader of a queue, which takes
+/// about ten seconds.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of inputs in one turn, so that results and acknowledgements are sent in between.
+const MAXIMUM_INPUTS_PER_TURN: usize = 512;
 
-/// What the worker's owner can tell the loop.
+/// Commands of the worker's owner to the loop.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Take nothing more, and end when the running tasks have ended or this long has passed.
+    /// Take no further tasks, and end when the running tasks have ended or this time has passed.
     Drain(Duration),
-    /// Say that the loop lives.
+    /// Confirm that the loop is alive.
     Answer(oneshot::Sender<()>),
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Serve {
     internal: mpsc::UnboundedSender<Internal>,
     from_internal: mpsc::UnboundedReceiver<Internal>,
     paused: bool,
-    /// Whether the subscriptions for short tasks flow.
+    /// Whether the subscriptions for short tasks are active.
     short_tasks: bool,
     draining: bool,
 }
@@ -95,13 +96,13 @@ impl Serve {
         }
     }
 
-    /// Serves until it is told to drain and has done so.
+    /// Serves until it is told to drain and has drained.
     pub(super) async fn run(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>) {
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let grace = loop {
             let next_long = self.issues.next_long(self.settings.long_after);
-            // The rarest first, so that no flood of deliveries holds up a heartbeat or an order.
+            // The rarest inputs first, so that many deliveries do not delay a heartbeat or a command.
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -109,10 +110,10 @@ impl Serve {
                     Some(Order::Answer(answer)) => drop(answer.send(())),
                     None => break Duration::ZERO,
                 },
-                _ = heartbeat.tick() => self.beat(false),
+                _ = heartbeat.tick() => self.send_heartbeat(false),
                 Ok(()) = self.catalogue.changed() => {
                     self.catalogue.borrow_and_update();
-                    self.beat(false);
+                    self.send_heartbeat(false);
                 }
                 () = sleep_until(next_long) => self.announce_long().await,
                 () = sleep_until(self.acks.due()) => {}
@@ -123,7 +124,7 @@ impl Serve {
                     None => return,
                 },
             }
-            self.take_what_is_there(&mut events).await;
+            self.take_available(&mut events).await;
             self.report_results();
             self.fill_slots().await;
             self.acks.send(&self.link).await;
@@ -131,9 +132,9 @@ impl Serve {
         self.drain(events, orders, grace).await;
     }
 
-    /// Handles what has arrived, so that a turn is one message when idle and many under load.
-    async fn take_what_is_there(&mut self, events: &mut LinkEvents) {
-        for _ in 0..TURN {
+    /// Handles the available inputs, so that a turn is one message when idle and many under load.
+    async fn take_available(&mut self, events: &mut LinkEvents) {
+        for _ in 0..MAXIMUM_INPUTS_PER_TURN {
             if let Ok(internal) = self.from_internal.try_recv() {
                 self.handle_internal(internal);
             } else if let Some(event) = events.try_next() {
@@ -147,7 +148,7 @@ impl Serve {
     async fn handle_event(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { .. } => {
-                self.beat(false);
+                self.send_heartbeat(false);
                 if !self.ready.send_replace(true) {
                     tracing::info!(
                         worker = %self.settings.id,
@@ -172,7 +173,7 @@ impl Serve {
 
     fn handle_control(&mut self, delivery: &Delivery) {
         match ControlMessage::decode(&delivery.message.body) {
-            Ok(ControlMessage { control: Control::Announce, .. }) => self.beat(false),
+            Ok(ControlMessage { control: Control::Announce, .. }) => self.send_heartbeat(false),
             Ok(ControlMessage { control: Control::Stop { tasks }, .. }) => {
                 for id in tasks {
                     if let Some(delivery) = self.issues.stop(id) {
@@ -188,13 +189,13 @@ impl Serve {
         let task = match TaskMessage::decode(&delivery.message.body) {
             Ok(task) => task,
             Err(error) => {
-                // The dispatcher reads the dead-letter queue, and knows what to do with what it finds.
-                tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "handed back a message that is no task");
+                // The dispatcher reads the queue of dead letters.
+                tracing::warn!(%error, message_id = delivery.message.message_id.as_deref(), "dead-lettered a message that is not a task");
                 return self.give_up(at, delivery).await;
             }
         };
         if self.dead_letters.is_given_up(delivery) {
-            tracing::warn!(task = %task.issue.task, "gave up a task that was delivered too often: the workers that took it were lost");
+            tracing::warn!(task = %task.issue.task, "dead-lettered a task that was delivered too often: the workers that received it were lost");
             return self.give_up(at, delivery).await;
         }
         if self.draining {
@@ -202,7 +203,7 @@ impl Serve {
         }
         match self.issues.arrive(task, at) {
             Arrival::Queued => {}
-            // Mostly it came by a session that has died; but an issue may be in the queue twice.
+            // The earlier delivery usually belongs to a dead session. An issue may also be in the queue twice.
             Arrival::Adopted(earlier) => self.acks.done(earlier),
             Arrival::Settle => self.acks.done(at),
         }
@@ -222,8 +223,8 @@ impl Serve {
         }
     }
 
-    /// An issue does not run any more. Its outcome goes to the dispatcher; where it has none, it goes back, unless the
-    /// dispatcher has stopped it.
+    /// An issue has ended. Its outcome is reported to the dispatcher. An issue without an outcome is returned, unless
+    /// the dispatcher has stopped it.
     fn handle_ended(&mut self, id: IssueId, report: TaskReport, span: Span) {
         if let Some(outside) = self.issues.end(id, Instant::now()) {
             self.pace.note(report.took.unwrap_or(outside));
@@ -242,25 +243,25 @@ impl Serve {
         }
     }
 
-    /// An issue is over, and whoever is to know of it does.
+    /// An issue has ended, and its report is confirmed.
     fn finish(&mut self, id: IssueId) {
         if let Some(delivery) = self.issues.finish(id) {
             self.acks.done(delivery);
         }
     }
 
-    /// No process could be started for a task, which is no fault of the task's.
+    /// No process could be started for a task because of a shortage on the machine.
     fn note_shortage(&mut self, what: &str) {
         if let Some(delay) = self.shortage.note(what, Instant::now()) {
             let seconds = delay.as_secs();
             tracing::warn!(
-                "no process can be started for tasks: {what}. They go back, and none is taken for {seconds} s"
+                "no process can be started for tasks: {what}. They are returned, and no tasks are taken for {seconds} s"
             );
-            self.beat(false);
+            self.send_heartbeat(false);
         }
     }
 
-    /// Sends what has ended on its way.
+    /// Publishes the collected results.
     fn report_results(&mut self) {
         for results in self.results.take() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
@@ -272,7 +273,7 @@ impl Serve {
         }
     }
 
-    /// Hands an issue back to the dispatcher.
+    /// Returns an issue to the dispatcher.
     fn hand_back(&self, id: IssueId, reason: ReturnReason) {
         let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
         tokio::spawn(async move {
@@ -281,17 +282,17 @@ impl Serve {
         });
     }
 
-    /// Starts what waits while there are slots; with every slot held by a long task, or no process to be had, keeps
-    /// nothing that another worker could run meanwhile.
+    /// Starts waiting issues while there are free slots. If long tasks occupy all slots or no process can be started,
+    /// returns the waiting issues, so that other workers can run them.
     async fn fill_slots(&mut self) {
         if self.shortage.ends(Instant::now()) {
-            tracing::info!("tasks are taken again");
-            self.beat(false);
+            tracing::info!("the worker takes tasks again");
+            self.send_heartbeat(false);
         }
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
         while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
-            if self.issues.running_count() >= slots && !self.runner.has_room_ahead(&next.task_name) {
+            if self.issues.running_count() >= slots && !self.runner.can_queue_ahead(&next.task_name) {
                 break;
             }
             issues.extend(self.issues.start_next(Instant::now()));
@@ -312,17 +313,17 @@ impl Serve {
         }
     }
 
-    /// Has issues run, in as many tasks of the runtime as there are slots at most.
+    /// Runs issues, in at most one task of the async runtime per slot.
     fn spawn(&self, issues: Vec<Run>) {
         let share = issues.len().div_ceil(self.settings.slots.max(1) as usize);
         let mut issues = issues.into_iter();
         while issues.len() > 0 {
-            let crew = Crew {
+            let group = TaskGroup {
                 runner: Arc::clone(&self.runner),
                 worker: Arc::clone(&self.settings.id),
                 report: self.internal.clone(),
             };
-            tokio::spawn(crew.run_all(issues.by_ref().take(share).collect()));
+            tokio::spawn(group.run_all(issues.by_ref().take(share).collect()));
         }
     }
 
@@ -339,8 +340,8 @@ impl Serve {
         });
     }
 
-    /// Hands everything that waits for a slot back to the dispatcher. Not by a requeue: brokers count
-    /// those, and a task that was only passed along must not end as one that kills its workers.
+    /// Returns all waiting issues to the dispatcher. They are not requeued, because brokers count requeues towards the
+    /// delivery limit.
     fn give_back(&mut self, reason: ReturnReason) {
         for waiting in self.issues.take_waiting() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
@@ -354,14 +355,14 @@ impl Serve {
     async fn pause(&mut self) {
         self.paused = true;
         self.set_short_tasks(false).await;
-        for pool in self.settings.steady_subscriptions() {
+        for pool in self.settings.regular_subscriptions() {
             self.link.pause(pool).await;
         }
     }
 
     async fn resume(&mut self) {
         self.paused = false;
-        for pool in self.settings.steady_subscriptions() {
+        for pool in self.settings.regular_subscriptions() {
             self.link.resume(pool).await;
         }
     }
@@ -380,7 +381,7 @@ impl Serve {
         }
     }
 
-    /// Brings a delivery to the dead letters, which the dispatcher reads.
+    /// Dead-letters a delivery. The dispatcher reads dead letters.
     async fn give_up(&mut self, at: DeliveryRef, delivery: &Delivery) {
         if !self.dead_letters.are_published_here() {
             return self.settle(at, Settlement::DeadLetter).await;
@@ -394,14 +395,14 @@ impl Serve {
 
     async fn settle(&mut self, at: DeliveryRef, settlement: Settlement) {
         self.acks.forget(at);
-        // Stale means that the session died first: the delivery comes again and is recognised then.
+        // The session died first. The broker delivers the message again, and it is recognised.
         if let Err(error) = self.link.settle(at, settlement, false).await {
-            tracing::debug!(%error, "a delivery will come again");
+            tracing::debug!(%error, "a delivery could not be settled and will be redelivered");
         }
     }
 
-    /// Heartbeats are not confirmed: the next one is on its way.
-    fn beat(&self, leaving: bool) {
+    /// Publishes a heartbeat. Its confirm is ignored, because the next one follows.
+    fn send_heartbeat(&self, leaving: bool) {
         if self.link.is_up() {
             let catalogue = Arc::clone(&self.catalogue.borrow());
             drop(self.link.publish(heartbeat::message(
@@ -416,7 +417,7 @@ impl Serve {
 
     async fn drain(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>, grace: Duration) {
         self.draining = true;
-        tracing::info!(running = self.issues.running_count(), "stopping: no further tasks are taken");
+        tracing::info!(running = self.issues.running_count(), "stopping: the worker takes no further tasks");
         self.pause().await;
         self.give_back(ReturnReason::Draining);
         let mut deadline = Instant::now() + grace;
@@ -427,32 +428,33 @@ impl Serve {
                 biased;
                 () = tokio::time::sleep_until(deadline) => break,
                 Some(Order::Drain(grace)) = orders.recv() => deadline = deadline.min(Instant::now() + grace),
-                _ = heartbeat.tick() => self.beat(false),
+                _ = heartbeat.tick() => self.send_heartbeat(false),
                 () = sleep_until(next_long) => self.announce_long().await,
                 () = sleep_until(self.acks.due()) => {}
                 Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 Some(event) = events.next() => self.handle_event(event).await,
             }
-            // What has not begun never will.
+            // Waiting issues will not be started any more.
             self.give_back(ReturnReason::Draining);
             self.report_results();
             self.acks.send(&self.link).await;
         }
-        // What has ended, and was not handled yet, is not given up with what has not.
+        // Handles issues that have ended, so that only running ones are abandoned.
         while let Ok(internal) = self.from_internal.try_recv() {
             self.handle_internal(internal);
         }
         self.report_results();
         self.abandon_running().await;
         self.acks.send_all(&self.link).await;
-        self.beat(true);
-        self.runner.shutdown(GOODBYE).await;
+        self.send_heartbeat(true);
+        self.runner.shutdown(DISCONNECT_TIMEOUT).await;
         if let Err(error) = self.link.close(self.time_for_confirms()).await {
-            tracing::warn!(%error, "some reports did not reach the broker: it will hand those tasks out again");
+            tracing::warn!(%error, "some reports did not reach the broker: their tasks will be handed out again");
         }
     }
 
-    /// Stops what still runs. Deliveries go back with the session; leased tasks are handed back by message.
+    /// Stops the running issues. The broker requeues their deliveries when the session ends; leased issues are returned
+    /// with a message.
     async fn abandon_running(&mut self) {
         let running: Vec<(IssueId, bool)> = self
             .issues
@@ -463,27 +465,27 @@ impl Serve {
                 (*id, running.delivery.is_none())
             })
             .collect();
-        // All at once: where the broker is away each waits in vain, and whoever stops the worker waits too.
+        // Concurrently: without the broker each return waits for the timeout, and stopping must not add them up.
         let limit = self.time_for_confirms();
         let handed_back = running.into_iter().map(async |(id, leased)| {
             tracing::warn!(task = %id.task, "stopped a task that did not end in time; it will run again elsewhere");
             if leased {
                 let returned = self.reporter.returned(id, ReturnReason::Draining);
                 if tokio::time::timeout(limit, returned).await.is_err() {
-                    tracing::warn!(task = %id.task, "could not hand a task back: its lease will run out");
+                    tracing::warn!(task = %id.task, "could not return a task: its lease will expire");
                 }
             }
         });
         join_all(handed_back).await;
     }
 
-    /// How long to wait for confirms at the end.
+    /// Maximum time to wait for the last confirms.
     fn time_for_confirms(&self) -> Duration {
-        if self.link.is_up() { LAST_CONFIRMS } else { GOODBYE }
+        if self.link.is_up() { CONFIRM_TIMEOUT } else { DISCONNECT_TIMEOUT }
     }
 }
 
-/// Sleeps until then; for ever where there is no such moment.
+/// Sleeps until this time. Without a time, waits for ever.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,

@@ -9,32 +9,32 @@ use uuid::Uuid;
 
 use crate::wire::Names;
 
-/// Number of further deliveries of each pool that may be unsettled while tasks are short: as many as are run while a
-/// result is on its way to the broker and its confirm back.
+/// Number of further deliveries of each pool that may be unsettled while tasks are short. It covers the tasks that run
+/// during the round trip of a result to the broker.
 const SHORT_TASK_PREFETCH: u16 = 256;
 
-/// How a worker serves.
+/// Settings of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// Its id, unique among all workers of the Hub; new at every start.
+    /// The id of the worker, unique in the Hub and new at every start.
     pub id: Arc<str>,
-    /// The Hub it belongs to: see [`Names`].
+    /// The names of the Hub: see [`Names`].
     pub names: Names,
     /// The pools it serves.
     pub pools: Vec<String>,
-    /// How many tasks it runs at a time.
+    /// Maximum number of tasks that it runs at the same time.
     pub slots: u32,
-    /// How often it says that it lives. A third of the dispatcher's lease at most.
+    /// Interval of heartbeats. At most a third of the dispatcher's lease.
     pub heartbeat: Duration,
-    /// A task that runs longer than this is held by a lease instead of its delivery.
+    /// Duration after which a task is long: it is held by a lease instead of its delivery.
     pub long_after: Duration,
-    /// How to wait between attempts to reach the broker.
+    /// The delays between attempts to connect to the broker.
     pub backoff: Backoff,
 }
 
 impl WorkerSettings {
-    /// A worker of the Hub called `prefix`, with `slots` slots in the pool `default`, called after its
-    /// machine and a part of a new UUID.
+    /// Default settings for a worker of the Hub named `prefix`, with `slots` slots in the pool `default`. Its id
+    /// contains the name of the machine and a part of a new UUID.
     #[must_use]
     pub fn new(prefix: &str, slots: u32) -> Self {
         let unique = Uuid::new_v4().simple().to_string();
@@ -49,25 +49,26 @@ impl WorkerSettings {
         }
     }
 
-    /// The subscriptions that flow as long as there are slots, one for each pool.
-    pub(super) fn steady_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
+    /// The subscriptions that are active as long as there are slots, one for each pool.
+    pub(super) fn regular_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
         (1..=self.pools.len()).map(SubscriptionId)
     }
 
-    /// Those that flow while tasks are short, likewise.
+    /// The subscriptions that are active while tasks are short, one for each pool.
     pub(super) fn short_task_subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
         let pools = self.pools.len();
         (pools + 1..=2 * pools).map(SubscriptionId)
     }
 
-    /// How many deliveries of each pool may be here unsettled: the slots, and enough beside them that a
-    /// slot never waits for the broker between two tasks that are not very short.
+    /// The prefetch of each pool: the number of slots, and a reserve so that a slot does not wait for the broker
+    /// between two tasks that are not very short.
     pub(super) fn prefetch(&self) -> u16 {
         let beside = self.slots.saturating_mul(4).clamp(16, 256);
         u16::try_from(self.slots.saturating_add(beside)).unwrap_or(u16::MAX)
     }
 
-    /// What the supervisor keeps up. Subscription 0 is control, then come the pools in order, and then the pools again.
+    /// The plan of the supervisor. Subscription 0 is control, followed by the pools in order for regular and again for
+    /// short tasks.
     pub(super) fn plan(&self) -> Plan {
         let options = |prefetch| SubscribeOptions { prefetch, exclusive: false };
         let control =
@@ -87,7 +88,7 @@ impl WorkerSettings {
     }
 }
 
-/// The name of this machine, or `localhost` where it has none.
+/// The name of this machine, or `localhost` if it has none.
 pub(super) fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())

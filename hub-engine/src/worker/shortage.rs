@@ -1,15 +1,14 @@
-//! What the machine is short of, so that no process could be started for a task, and how long the worker takes no tasks
-//! for that.
+//! A shortage on the machine that prevents starting processes, and the time for which the worker takes no tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Delay before tasks are taken again: after the first time, and at most.
+/// Minimum and maximum delay before tasks are taken again.
 const DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
-/// The condition of the machine, as far as tasks have shown it.
+/// The current shortage, if any.
 #[derive(Debug)]
 pub(super) struct Shortage {
     what: Option<Arc<str>>,
@@ -18,12 +17,12 @@ pub(super) struct Shortage {
 }
 
 impl Shortage {
-    /// Of nothing.
+    /// No shortage.
     pub(super) const fn new() -> Self {
         Self { what: None, until: None, delay: DELAY.0 }
     }
 
-    /// A process could not be started for want of this. Returns how long no tasks are taken, where that was not so before.
+    /// A process could not be started because of this shortage. Returns the delay if the shortage is new.
     pub(super) fn note(&mut self, what: &str, now: Instant) -> Option<Duration> {
         if self.until.is_some() {
             return None;
@@ -35,7 +34,8 @@ impl Shortage {
         Some(delay)
     }
 
-    /// A task has ended otherwise. What was started before the shortage says nothing of it.
+    /// A task has ended normally, which resets the delay. Tasks that end during a shortage were started before it, and
+    /// are ignored.
     pub(super) const fn note_end(&mut self) {
         if self.until.is_none() {
             self.delay = DELAY.0;
@@ -47,7 +47,7 @@ impl Shortage {
         self.until
     }
 
-    /// Whether it has just come to its end.
+    /// Ends the shortage if its time is over. Returns whether it did.
     pub(super) fn ends(&mut self, now: Instant) -> bool {
         let ends = self.until.is_some_and(|until| until <= now);
         if ends {
@@ -57,12 +57,12 @@ impl Shortage {
         ends
     }
 
-    /// Whether no tasks are taken.
+    /// Whether there is a shortage.
     pub(super) const fn is_on(&self) -> bool {
         self.until.is_some()
     }
 
-    /// Of what.
+    /// The description of the shortage.
     pub(super) const fn what(&self) -> Option<&Arc<str>> {
         self.what.as_ref()
     }
@@ -73,12 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delay_grows_until_a_task_ends_as_it_should() {
+    fn the_delay_grows_until_a_task_ends_normally() {
         let (mut shortage, begin) = (Shortage::new(), Instant::now());
         let mut delays = Vec::new();
         for _ in 0..7 {
             let delay = shortage.note("descriptors", begin).unwrap();
-            assert_eq!((shortage.note("descriptors", begin), shortage.is_on()), (None, true), "it is one shortage");
+            assert_eq!(
+                (shortage.note("descriptors", begin), shortage.is_on()),
+                (None, true),
+                "it is the same shortage"
+            );
             shortage.note_end();
             assert!(!shortage.ends(begin) && shortage.ends(begin + delay) && shortage.what().is_none());
             delays.push(delay.as_secs());

@@ -1,4 +1,4 @@
-//! A Hub that answers what it was told to answer, behind a real HTTP server on loopback.
+//! A Hub with scripted answers behind a real HTTP server on loopback.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -20,20 +20,20 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Records what it is asked.
+/// A Hub that records its calls.
 #[derive(Debug, Default)]
 pub(crate) struct FakeHub {
     pub(crate) calls: Mutex<Vec<String>>,
-    /// The answer to everything, where it is no.
+    /// The refusal of all calls, if set.
     pub(crate) refusal: Mutex<Option<RequestError>>,
-    /// What [`Hub::job`] answers, text as it stands.
+    /// The answer of [`Hub::job`], as text.
     pub(crate) record: Mutex<Option<Json>>,
     /// A job with `wait` is answered only when this is cancelled.
     pub(crate) ended: Option<CancellationToken>,
-    /// What the health says of the broker.
+    /// The state of the broker in the health report.
     pub(crate) broker: Mutex<Option<BrokerHealth>>,
 }
 
@@ -46,12 +46,12 @@ impl FakeHub {
         }
     }
 
-    /// Refuses everything from now on.
+    /// Refuses all further calls.
     pub(crate) fn refuse(&self, kind: RequestErrorKind) {
         *self.refusal.lock().unwrap() = Some(RequestError::new(kind, "no, and here is what to do"));
     }
 
-    /// What was asked since the last time.
+    /// The calls since the last time.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -172,19 +172,19 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
-    /// Stops it; everything that it had begun must end.
+    /// Stops the server, which must complete all open requests.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(DEADLINE, self.serving).await.expect("the server does not stop").unwrap().unwrap();
     }
 }
 
-/// An HTTP client that goes nowhere but where it is sent.
+/// An HTTP client without redirects and proxies.
 pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
 }
 
-/// Status and body of an answer; every body of this API is JSON.
+/// The status and the body of an answer. All bodies of this API are JSON.
 pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();

@@ -1,4 +1,4 @@
-//! A runner with task modules of a test's own.
+//! A runner with the task modules of a test.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use hub_core::{JobId, Json};
 use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Bench {
@@ -21,7 +21,7 @@ pub(crate) struct Bench {
 
 #[allow(dead_code, reason = "each test uses some of it")]
 impl Bench {
-    /// A runner with one slot and these modules: names of files, and texts.
+    /// A runner with one slot and these modules: names and contents of files.
     pub(crate) async fn start(modules: &[(&str, &str)]) -> Self {
         Self::start_with(modules, |settings| settings).await
     }
@@ -57,7 +57,7 @@ impl Bench {
         }
     }
 
-    /// Runs a task to its end, again where it had not begun.
+    /// Runs a task to its end, and repeats it if it was not started.
     pub(crate) async fn run(&self, module: &str, args: &str) -> TaskReport {
         let stop = CancellationToken::new();
         loop {
@@ -88,7 +88,7 @@ impl Bench {
     }
 }
 
-/// Waits for what happens somewhere else.
+/// Waits for a condition.
 #[allow(dead_code, reason = "each test uses some of it")]
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {

@@ -1,4 +1,4 @@
-//! A dispatcher that does what a test says.
+//! A scripted dispatcher.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use hub_engine::wire::Names;
 use hub_transport::memory::MemoryBroker;
 use hub_transport::{Delivery, Message, Outcome, Publisher, Settlement, SubscribeOptions, Subscription, Text};
 
-/// Reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Takes what the client sends, and answers when it is told to.
+/// Receives messages of the client, and answers as scripted.
 pub(crate) struct Scripted {
     pub(crate) publisher: std::sync::Arc<dyn Publisher>,
     pub(crate) requests: Subscription,
     pub(crate) jobs: Subscription,
-    /// Dropping it would end the rest.
+    /// Dropping it would end the connection.
     _session: std::sync::Arc<dyn hub_transport::Session>,
 }
 

@@ -1,4 +1,4 @@
-//! A store in memory that tests can disturb.
+//! A store in memory with injected faults.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -13,10 +13,10 @@ use hub_core::state::JobSnapshot;
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{MemoryStore, Store, StoreError};
 
-/// What happens before a commit.
+/// A hook before each commit.
 type BeforeCommit = Box<dyn Fn(&[Change]) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
 
-/// A store in memory that does something before each commit, refuses it, or loses changes of it.
+/// A store in memory with a hook before each commit, which can refuse it or lose changes.
 pub(crate) struct Hooked {
     kept: MemoryStore,
     is_durable: bool,

@@ -10,7 +10,7 @@ use hub_core::{JobId, Json};
 use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything takes on a busy machine; reached only when something hangs.
+/// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A directory of tasks.
@@ -35,7 +35,7 @@ impl Tasks {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Writes a program for the shell.
+    /// Writes a shell script.
     pub(crate) fn write_program(&self, name: &str, text: &str) {
         self.write(name, &format!("#!/bin/sh\n{text}\n"));
         self.set_mode(name, 0o755);
@@ -53,7 +53,7 @@ impl Tasks {
         Arc::new(ModuleRunner::start(settings).await.unwrap())
     }
 
-    /// What a file holds, once it is there and not empty.
+    /// The content of a file, once it exists and is not empty.
     pub(crate) async fn read(&self, name: &str) -> String {
         eventually(name, || {
             let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
@@ -94,7 +94,7 @@ pub(crate) fn success(json: &str) -> Result<Outcome, NoOutcome> {
     Ok(Outcome::Success { data: Json::parse(json).unwrap() })
 }
 
-/// Looks until there is something.
+/// Waits until a value is available.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let found = async {
         loop {
@@ -107,7 +107,7 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     tokio::time::timeout(DEADLINE, found).await.unwrap_or_else(|_| panic!("waited for too long: {what}"))
 }
 
-/// Whether a process runs. One that has ended, and that nobody has waited for, does not.
+/// Whether a process is running. A zombie is not.
 pub(crate) fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))

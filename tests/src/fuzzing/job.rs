@@ -18,7 +18,7 @@ const MOST_PROBLEMS: usize = 101;
 
 /// Reads the bytes as a job. Whether it was accepted.
 pub(super) fn check(bytes: &[u8]) -> bool {
-    let limits = Limits { max_depth: Limits::DEEPEST, ..Limits::default() };
+    let limits = Limits { max_depth: Limits::MAX_DEPTH, ..Limits::default() };
     match (Job::parse_bytes(bytes, &limits), Job::parse_bytes(bytes, &limits)) {
         (Ok(job), Ok(again)) => {
             assert_eq!(Ok(job.source()), std::str::from_utf8(bytes), "the source is what was submitted");

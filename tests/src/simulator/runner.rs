@@ -85,7 +85,7 @@ impl Runner for SimRunner {
         self.run_module(Module::named(&request.task_name), run, &stop).await
     }
 
-    fn has_room_ahead(&self, _module: &str) -> bool {
+    fn can_queue_ahead(&self, _module: &str) -> bool {
         let world = self.process.world();
         world.dice.falls(world.weather.ahead)
     }

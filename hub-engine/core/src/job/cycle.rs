@@ -1,8 +1,9 @@
-//! Tasks that wait for each other.
+//! Finds dependency cycles.
 
-/// One cycle for each group of tasks that wait for each other, in the order of their first tasks: positions
-/// `a, b, …` where each waits for the next and the last waits for the first. It is a shortest one through
-/// the group's first task. `upstream` of a task are those it waits for, itself not among them.
+/// Returns one cycle for each group of tasks that depend on each other, ordered by the first task of the group. A cycle
+/// is a list of positions `a, b, …`: each task depends on the next one, and the last depends on the first. It is a
+/// shortest cycle through the first task of its group. `upstream` contains the dependencies of each task, without the
+/// task itself.
 pub(super) fn find<Edges: AsRef<[u32]>>(upstream: &[Edges]) -> Vec<Vec<u32>> {
     let (groups, group_of) = groups(upstream);
     let mut came_from = vec![NONE; upstream.len()];
@@ -15,15 +16,15 @@ pub(super) fn find<Edges: AsRef<[u32]>>(upstream: &[Edges]) -> Vec<Vec<u32>> {
     cycles
 }
 
-/// No task, no group.
+/// Stands for "no task" and "no group".
 const NONE: u32 = u32::MAX;
 
-/// For each group its first task and its size, and for each task its group. A group are tasks that all can
-/// reach each other: Tarjan's algorithm, with a stack of its own in place of recursion.
+/// Returns the first task and the size of each group, and the group of each task. A group is a strongly connected
+/// component, found with Tarjan's algorithm. An explicit stack replaces the recursion.
 fn groups<Edges: AsRef<[u32]>>(upstream: &[Edges]) -> (Vec<(u32, u32)>, Vec<u32>) {
     let mut groups = Vec::new();
     let mut group_of = vec![NONE; upstream.len()];
-    // When a task was first seen, and the earliest seen one that it can reach among those not grouped yet.
+    // When each task was first visited, and the earliest visit among the tasks without a group that it can reach.
     let mut seen = vec![NONE; upstream.len()];
     let mut lowest = vec![NONE; upstream.len()];
     let mut clock = 0;
@@ -40,7 +41,7 @@ fn groups<Edges: AsRef<[u32]>>(upstream: &[Edges]) -> (Vec<(u32, u32)>, Vec<u32>
                 clock += 1;
                 open.push(task);
             } else {
-                // Back from the task behind the edge before.
+                // The task at the end of the previous edge has been visited.
                 let behind = upstream[here].as_ref()[edge - 1] as usize;
                 if group_of[behind] == NONE {
                     lowest[here] = lowest[here].min(lowest[behind]);
@@ -63,7 +64,7 @@ fn groups<Edges: AsRef<[u32]>>(upstream: &[Edges]) -> (Vec<(u32, u32)>, Vec<u32>
     (groups, group_of)
 }
 
-/// A shortest cycle through `first` within its group, breadth first.
+/// Finds a shortest cycle through `first` within its group by breadth-first search.
 fn shortest<Edges: AsRef<[u32]>>(upstream: &[Edges], group_of: &[u32], first: u32, came_from: &mut [u32]) -> Vec<u32> {
     let mut queue = std::collections::VecDeque::from([first]);
     while let Some(task) = queue.pop_front() {
@@ -90,20 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_each_cycle_once_and_not_what_hangs_on_it() {
-        // 0 → 1 → 2 → 0, 3 waits for 0, 4 ⇄ 5, 6 is free.
+    fn finds_each_cycle_once_without_the_tasks_that_depend_on_it() {
+        // 0 → 1 → 2 → 0, 3 waits for 0, 4 ⇄ 5, 6 has no dependency.
         let upstream = vec![vec![1], vec![2], vec![0], vec![0], vec![5], vec![4], vec![]];
         assert_eq!(find(&upstream), [vec![0, 1, 2], vec![4, 5]]);
     }
 
     #[test]
-    fn a_cycle_behind_another_is_found_too() {
+    fn finds_a_cycle_that_depends_on_another_cycle() {
         let upstream = vec![vec![1], vec![0], vec![0, 3], vec![2]];
         assert_eq!(find(&upstream), [vec![0, 1], vec![2, 3]]);
     }
 
     #[test]
-    fn takes_the_short_way_round() {
+    fn finds_the_shortest_cycle() {
         let upstream = vec![vec![1, 3], vec![2], vec![3], vec![0]];
         assert_eq!(find(&upstream), [vec![0, 3]]);
     }

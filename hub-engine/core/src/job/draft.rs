@@ -1,4 +1,4 @@
-//! What is read of a job before its names are looked up.
+//! A job whose keys have been read and whose names have not been resolved.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::model::Task;
 use super::value::Value;
 use crate::Json;
 
-/// A job as far as it has the right shape. What is absent here is not in the text, or is wrong there.
+/// The valid parts of a job. A field is empty if its key is missing or invalid.
 #[derive(Default)]
 pub(super) struct JobDraft<'a> {
     pub(super) name: Option<Cow<'a, str>>,
@@ -17,22 +17,22 @@ pub(super) struct JobDraft<'a> {
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// The tasks of a job as far as each has the right shape, and in another list, as long, what is not kept of
-/// them.
+/// The valid parts of the tasks, and a second list of the same length with the data that is needed only until the tasks
+/// are linked.
 #[derive(Default)]
 pub(super) struct Tasks<'a> {
     pub(super) tasks: Vec<Task>,
     pub(super) drafts: Vec<TaskDraft<'a>>,
 }
 
-/// What is needed of a task's text until it is linked to the others.
+/// What linking needs from the text of a task.
 pub(super) struct TaskDraft<'a> {
-    /// Its byte offset.
+    /// The byte offset of the task.
     pub(super) at: usize,
-    /// Its name. It may break a rule: references to the task are looked up all the same, so that one
-    /// mistake is told once. Empty where there is none.
+    /// The name of the task, empty if it has none. An invalid name is kept, so that references to the task resolve and
+    /// the mistake is reported once.
     pub(super) name: Cow<'a, str>,
-    /// The byte offset of its name, else its own.
+    /// The byte offset of the name. Without a name, the byte offset of the task.
     pub(super) name_at: usize,
     pub(super) args_at: usize,
     pub(super) kwargs_at: usize,
@@ -40,7 +40,7 @@ pub(super) struct TaskDraft<'a> {
 }
 
 impl TaskDraft<'_> {
-    /// A task at a byte offset, of which nothing was read.
+    /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
         Self { at, name: Cow::default(), name_at: at, args_at: at, kwargs_at: at, depends: None }
     }

@@ -1,7 +1,7 @@
-//! Fills the references of a template, within limits.
+//! Replaces the references of a template by values, within limits.
 //!
-//! A job of a few kilobytes can refer to a large value many times. So the size is counted before anything is copied,
-//! and what would exceed the limit takes no memory.
+//! A job of a few kilobytes can refer to a large value many times. So the size is computed before values are copied,
+//! and a template that exceeds the limit takes no memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,16 +10,17 @@ use std::ops::Range;
 use super::limits::Limits;
 use super::model::Job;
 use super::reference::{Attribute, Reference};
-use super::template::{Filling, Template};
+use super::template::{Replacement, Template};
 use super::walk::{Located, ResolveError};
 use crate::Json;
 
-/// Values that templates of one job have referred to, and where in them its places are. Each value is walked once,
-/// however many references there are into it. What is kept per value grows with the places that the job names in it.
+/// The values that the templates of one job have referred to, and the places that the references lead to. Each value is
+/// traversed once, independently of the number of references. The memory per value grows with the number of places that
+/// the job refers to.
 #[derive(Debug, Default)]
 pub struct Values {
     known: HashMap<(u32, Attribute), Known>,
-    /// How many bytes were walked through so far.
+    /// The number of bytes traversed so far.
     walked: usize,
 }
 
@@ -33,31 +34,32 @@ struct Known {
 /// Why a template cannot be filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FillError {
-    /// A path leads to nothing.
+    /// A path leads to no value.
     Missing(ResolveError),
-    /// It would be larger than the limit.
+    /// The result would exceed the limit.
     TooLarge {
-        /// How large it would be, in bytes.
+        /// The size of the result in bytes.
         bytes: u64,
-        /// How large it may be.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// It would be nested more than [`Json::MAX_DEPTH`] levels deep.
+    /// The result would be nested more than [`Json::MAX_DEPTH`] levels deep.
     TooDeep,
 }
 
-/// A value, or a part of one.
+/// A value or a part of a value.
 struct Piece {
     value: Json,
     range: Range<usize>,
 }
 
 impl Job {
-    /// Fills a template of this job with what `lookup` has of a task; where that is nothing, with `null`. `values`
-    /// remembers what was looked up: it is for values that do not change.
+    /// Replaces the references of a template of this job. `lookup` returns the attribute of a task; if it returns
+    /// `None`, the reference becomes `null`. `values` caches what was looked up, so the values must not change between
+    /// calls.
     ///
     /// # Errors
-    /// Where a path leads to nothing, or the filled text would have more than `limit` bytes or be nested too deep.
+    /// If a path leads to no value, or the result would have more than `limit` bytes or be nested too deeply.
     pub fn fill(
         &self,
         template: &Template,
@@ -66,7 +68,7 @@ impl Job {
         mut lookup: impl FnMut(u32, Attribute) -> Option<Json>,
     ) -> Result<Json, FillError> {
         let text = template.as_str();
-        if template.holes().is_empty() {
+        if template.placeholders().is_empty() {
             let fits = text.len() <= limit;
             return if fits {
                 Ok(template.text())
@@ -74,23 +76,24 @@ impl Job {
                 Err(FillError::TooLarge { bytes: text.len() as u64, limit })
             };
         }
-        let literal = text.len() - template.holes().iter().map(|hole| hole.end - hole.start).sum::<usize>();
+        let literal = text.len()
+            - template.placeholders().iter().map(|placeholder| placeholder.end - placeholder.start).sum::<usize>();
         let mut bytes = literal as u64;
         let mut filled = String::with_capacity(text.len().min(limit));
         let mut copied = 0;
-        for hole in template.holes() {
-            let piece = match &hole.filling {
-                Filling::Nothing => None,
-                Filling::Reference(reference) => Some(values.piece(self, reference, &mut lookup)?),
+        for placeholder in template.placeholders() {
+            let piece = match &placeholder.replacement {
+                Replacement::Nothing => None,
+                Replacement::Reference(reference) => Some(values.piece(self, reference, &mut lookup)?),
             };
             let piece = piece.as_ref().map_or("", Piece::text);
             bytes = bytes.saturating_add(piece.len() as u64);
-            // Beyond the limit only the size is of interest.
+            // Beyond the limit, only the size is computed.
             if bytes <= limit as u64 {
-                filled.push_str(&text[copied..hole.start]);
+                filled.push_str(&text[copied..placeholder.start]);
                 filled.push_str(piece);
             }
-            copied = hole.end;
+            copied = placeholder.end;
         }
         if bytes > limit as u64 {
             return Err(FillError::TooLarge { bytes, limit });
@@ -102,12 +105,12 @@ impl Job {
 }
 
 impl Values {
-    /// How many bytes of values were walked through so far: what filling has cost beside copying.
+    /// The number of bytes of values traversed so far. This is the cost of filling besides copying.
     pub(crate) const fn walked(&self) -> usize {
         self.walked
     }
 
-    /// What a reference stands for.
+    /// The value that a reference stands for.
     fn piece(
         &mut self,
         job: &Job,
@@ -117,7 +120,7 @@ impl Values {
         let Reference { task, attribute, .. } = *reference;
         let mut look_up = || lookup(task, attribute).unwrap_or_else(Json::null);
         if attribute == Attribute::Data && reference.path.is_empty() {
-            // Most references; the value is at hand.
+            // Most references have no path.
             return Ok(Piece::whole(look_up()));
         }
         let known = self.known.entry((task, attribute));

@@ -1,14 +1,14 @@
-//! One copy of each text that many tasks have in common.
+//! Shares equal texts between tasks.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The modules and pools that a job names, each once.
+/// The names of modules and pools in a job, without duplicates.
 #[derive(Default)]
 pub(super) struct Interner(HashSet<Arc<str>>);
 
 impl Interner {
-    /// The one copy of a text.
+    /// Returns the shared copy of a text.
     pub(super) fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.0.get(text) {
             return Arc::clone(known);

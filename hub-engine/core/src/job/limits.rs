@@ -1,29 +1,29 @@
-//! How large a job may be, and the values that pass through it.
+//! Limits of the size of jobs and values.
 
-/// What a job may be at most. Each limit is named in the problem that exceeding it makes.
+/// Limits of a job. The problem that reports an exceeded limit contains its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The text, in bytes.
+    /// Maximum size of the text in bytes.
     pub max_bytes: usize,
-    /// Tasks in one job.
+    /// Maximum number of tasks in one job.
     pub max_tasks: usize,
-    /// Arrays and objects within each other, the job itself being the first. Values above
-    /// [`Limits::DEEPEST`] count as that.
+    /// Maximum nesting depth of arrays and objects; the job itself is the first level. Values above
+    /// [`Limits::MAX_DEPTH`] are reduced to it.
     pub max_depth: usize,
-    /// A value on its way through a job, in bytes: the arguments of a task (positional and named together) and the
-    /// output of the job, once their references are replaced; a result when it comes in. More than
-    /// [`Limits::LARGEST_VALUE`] counts as that. A dispatcher also stays below what its broker carries.
+    /// Maximum size of a value in bytes. It applies to the arguments of a task (positional and keyword arguments
+    /// together) and the output of the job after their references are replaced, and to results. Larger limits are
+    /// reduced to [`Limits::MAX_VALUE_BYTES`]. A dispatcher also respects the maximum message size of its broker.
     pub max_value_bytes: usize,
 }
 
 impl Limits {
-    /// No job is nested deeper, whatever the limits say: readers of JSON commonly stop at 128, and a status
-    /// record puts the job's values a few levels further in.
-    pub const DEEPEST: usize = 120;
-    /// No value is larger, whatever the limits say: SQLite keeps rows of up to 1,000,000,000 bytes, and a row may hold
-    /// a value, its log and its error.
-    pub const LARGEST_VALUE: usize = 128 * 1024 * 1024;
-    /// The name of the limit in messages.
+    /// Maximum of `max_depth`. JSON parsers commonly stop at 128 levels, and a status record nests the job's values a
+    /// few levels deeper.
+    pub const MAX_DEPTH: usize = 120;
+    /// Maximum of `max_value_bytes`. SQLite stores rows of up to 1,000,000,000 bytes, and a row may contain a value, a
+    /// log and an error.
+    pub const MAX_VALUE_BYTES: usize = 128 * 1024 * 1024;
+    /// The name of the limit `max_value_bytes` in messages.
     pub(crate) const VALUE_BYTES: &'static str = "max_value_bytes";
 }
 

@@ -1,34 +1,35 @@
-//! From the shape of a job to its graph: names become positions.
+//! Resolves the names in a draft to positions of tasks, which gives the graph.
 
 use std::borrow::Cow;
 
 use super::cycle;
 use super::draft::{JobDraft, TaskDraft, Tasks};
-use super::holes::Holes;
 use super::model::{Job, Task};
 use super::path::Path;
+use super::placeholders::PlaceholderFinder;
 use super::places::Places;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::reader::Reader;
 use super::report::Report;
-use super::roster::Roster;
-use super::template::{Hole, Template};
+use super::task_names::TaskNames;
+use super::template::{Placeholder, Template};
 use super::value::Value;
 
-/// Cycles with more tasks are shown with some left out.
-const SHOWN: usize = 12;
+/// Maximum number of tasks of a cycle that a message names.
+const MAX_SHOWN_TASKS: usize = 12;
 
-/// The job that a draft is, sound only if nothing was noted in the report. `None` only if something was.
+/// Builds the job from its draft. The job is valid only if the report is empty. Returns `None` only if the report
+/// contains a problem.
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
     let Tasks { mut tasks, drafts } = draft.tasks;
-    let roster = Roster::new(&mut reader.report, &drafts);
+    let task_names = TaskNames::new(&mut reader.report, &drafts);
     let mut linker = Linker {
         reader,
-        roster: &roster,
+        task_names: &task_names,
         job_priority: draft.priority,
         places: Places::default(),
-        holes: Vec::new(),
+        placeholders: Vec::new(),
         upstream: Vec::new(),
     };
     for (index, (task, draft)) in tasks.iter_mut().zip(&drafts).enumerate() {
@@ -51,11 +52,11 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
 
 struct Linker<'r> {
     reader: &'r mut Reader,
-    roster: &'r Roster<'r>,
+    task_names: &'r TaskNames<'r>,
     job_priority: Option<i32>,
     places: Places,
-    /// Room for what is found in one template, and in one task: it is the same for all of them.
-    holes: Vec<Hole>,
+    /// Buffers that are reused for each template and each task.
+    placeholders: Vec<Placeholder>,
     upstream: Vec<u32>,
 }
 
@@ -65,10 +66,10 @@ impl Linker<'_> {
         let tasks = root.key("tasks");
         let path = tasks.index(index);
         if let Some(args) = &mut task.args {
-            self.holes(&draft.name).punch(args, draft.args_at, path.key("args"));
+            self.placeholders(&draft.name).set_placeholders(args, draft.args_at, path.key("args"));
         }
         if let Some(kwargs) = &mut task.kwargs {
-            self.holes(&draft.name).punch(kwargs, draft.kwargs_at, path.key("kwargs"));
+            self.placeholders(&draft.name).set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
@@ -77,12 +78,18 @@ impl Linker<'_> {
 
     fn output(&mut self, value: Value<'_>) -> Template {
         let mut output = Template::literal(value.text);
-        self.holes("").punch(&mut output, value.at, Path::Root.key("output"));
+        self.placeholders("").set_placeholders(&mut output, value.at, Path::Root.key("output"));
         output
     }
 
-    fn holes<'l>(&'l mut self, own: &'l str) -> Holes<'l> {
-        Holes { reader: self.reader, roster: self.roster, own, places: &mut self.places, found: &mut self.holes }
+    fn placeholders<'l>(&'l mut self, own: &'l str) -> PlaceholderFinder<'l> {
+        PlaceholderFinder {
+            reader: self.reader,
+            task_names: self.task_names,
+            own,
+            places: &mut self.places,
+            found: &mut self.placeholders,
+        }
     }
 
     fn depends(&mut self, list: Value<'_>, task: Path<'_>, own: &str) -> Box<[u32]> {
@@ -94,10 +101,10 @@ impl Linker<'_> {
     fn dependency(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<u32> {
         let name = self.reader.string(value, path, "an entry of \"depends\"")?;
         let report = &mut self.reader.report;
-        let found = self.roster.find(&name);
+        let found = self.task_names.find(&name);
         if found.is_none() {
-            let near = self.roster.did_you_mean(report, &name);
-            report.add(ProblemCode::UnknownTask, path, value.at, format!("no task is called {}", quoted(&name)), near);
+            let near = self.task_names.did_you_mean(report, &name);
+            report.add(ProblemCode::UnknownTask, path, value.at, format!("no task is named {}", quoted(&name)), near);
         } else if own == name {
             let message = format!("{} depends on itself: {name} → {name}", quoted(&name));
             report.add(ProblemCode::Cycle, path, value.at, message, None);
@@ -106,8 +113,8 @@ impl Linker<'_> {
         found
     }
 
-    /// What a task waits for: what it names, and whose end its arguments refer to. Waiting for itself has
-    /// been noted where it was read, and is not among it.
+    /// The dependencies of a task: those in `depends`, and the tasks whose end its arguments refer to. A dependency on
+    /// itself is reported where it is read, and is not included.
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
         let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
         let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
@@ -120,7 +127,7 @@ impl Linker<'_> {
 }
 
 fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {
-    // Most jobs name their tasks in an order in which they can run.
+    // Most jobs list their tasks in an order in which they can run.
     let in_order = |(task, index): (&Task, u32)| task.upstream.last().is_none_or(|last| *last < index);
     if tasks.iter().zip(0..).all(in_order) {
         return;
@@ -128,17 +135,17 @@ fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) 
     let upstream: Vec<&[u32]> = tasks.iter().map(Task::upstream).collect();
     for cycle in cycle::find(&upstream) {
         let first = cycle[0] as usize;
-        let message = format!("tasks wait for each other: {}", around(&cycle, tasks));
+        let message = format!("dependency cycle: {}", cycle_text(&cycle, tasks));
         let root = Path::Root;
         let path = root.key("tasks");
         report.add(ProblemCode::Cycle, path.index(first), drafts[first].at, message, None);
     }
 }
 
-/// `a → b → a`, the middle left out where it is long.
-fn around(cycle: &[u32], tasks: &[Task]) -> String {
+/// The cycle as text, `a → b → a`. Tasks beyond the maximum are left out.
+fn cycle_text(cycle: &[u32], tasks: &[Task]) -> String {
     let name = |task: &u32| &*tasks[*task as usize].name;
-    let mut names: Vec<&str> = cycle.iter().take(SHOWN).map(name).collect();
+    let mut names: Vec<&str> = cycle.iter().take(MAX_SHOWN_TASKS).map(name).collect();
     let hidden = cycle.len() - names.len();
     let gap = format!("… {hidden} more …");
     if hidden > 0 {

@@ -1,7 +1,7 @@
 //! The job format: from text to a checked graph of tasks.
 //!
-//! [`Job::parse`] returns a job whose names, references and order are sound, or every problem it has.
-//! Nothing after it checks again. It knows nothing of running jobs.
+//! [`Job::parse`] returns a job whose names, references and dependencies are valid, or all its problems. Later code
+//! does not check again. This module does not know running jobs.
 //!
 //! ```text
 //!   bytes ─ syntax ─► value ─ format ─► draft ─ link ─► graph ─ cycle ─► Job
@@ -13,15 +13,15 @@ mod cycle;
 mod draft;
 mod fill;
 mod format;
-mod habits;
-mod holes;
 mod interner;
 mod limits;
 mod link;
 mod model;
+mod other_formats;
 mod outline;
 mod parse;
 mod path;
+mod placeholders;
 mod places;
 mod position;
 mod problem;
@@ -29,19 +29,19 @@ mod quoted;
 mod reader;
 mod reference;
 mod report;
-mod roster;
 mod rules;
 mod suggest;
 mod syntax;
+mod task_names;
 mod template;
 mod value;
 mod walk;
 
 pub use fill::{FillError, Values};
 pub use format::{definitions, schema};
-pub use habits::encoding_advice;
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
+pub use other_formats::encoding_advice;
 pub use problem::{Problem, ProblemCode, Problems};
 pub use reference::{Attribute, Reference};
 pub use suggest::nearest;

@@ -6,10 +6,10 @@ use super::places::Places;
 use super::template::Template;
 use crate::Json;
 
-/// The pool of tasks that name none.
+/// The pool of tasks without the key `pool`.
 pub const DEFAULT_POOL: &str = "default";
 
-/// A job that is sound: its names are unique, its references resolve, its tasks can be put in order.
+/// A valid job: its names are unique, its references are resolved, and its dependencies have no cycle.
 #[derive(Debug)]
 pub struct Job {
     pub(super) source: Arc<str>,
@@ -18,12 +18,12 @@ pub struct Job {
     pub(super) priority: Option<i32>,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
-    /// The places in values that its templates refer to.
+    /// The places in values that the templates refer to.
     pub(super) places: Places,
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// A task of a checked job. There may be millions, so what most of them do not set is apart.
+/// A task of a checked job. There may be millions, so options that few tasks set are stored separately.
 #[derive(Debug, Default)]
 pub struct Task {
     pub(super) name: Arc<str>,
@@ -36,7 +36,7 @@ pub struct Task {
     rare: Option<Box<Rare>>,
 }
 
-/// Options of a task that a plain one does not set.
+/// Options that few tasks set.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
     /// `None` for [`DEFAULT_POOL`].
@@ -45,11 +45,11 @@ pub(super) struct Rare {
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// The pool of tasks that name none, once for all of them.
+/// The shared name of the default pool.
 static SHARED_DEFAULT_POOL: LazyLock<Arc<str>> = LazyLock::new(|| DEFAULT_POOL.into());
 
 impl Job {
-    /// Its name.
+    /// The name of the job.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -66,34 +66,35 @@ impl Job {
         &self.source
     }
 
-    /// What makes a submit repeatable: a second job with this key and the same text is the first one.
+    /// The key that makes the submission idempotent: a second submission with this key and the same text returns the
+    /// first job.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// The priority of tasks that name none, if the job names one. Higher goes first.
+    /// The priority of tasks without a priority, if the job has the key. Higher priorities run first.
     #[must_use]
     pub const fn priority(&self) -> Option<i32> {
         self.priority
     }
 
-    /// Its tasks, in the order of the text.
+    /// The tasks in the order of the text.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
     }
 
-    /// The specification of the task at `position`. This is the only place that knows which position has which.
+    /// The specification of the task at `position`. Only this function maps positions to tasks.
     ///
     /// # Panics
-    /// Where the job has no such position.
+    /// If the job has no task at this position.
     #[must_use]
     pub fn spec(&self, position: u32) -> &Task {
         &self.tasks[position as usize]
     }
 
-    /// What it puts out when it has succeeded.
+    /// The output of the job after it has succeeded.
     #[must_use]
     pub const fn output(&self) -> Option<&Template> {
         self.output.as_ref()
@@ -107,68 +108,68 @@ impl Job {
 }
 
 impl Task {
-    /// Its rare options, to set one of them. From then on the task has room for all.
+    /// The rare options, for writing. They are allocated at the first call.
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 
-    /// Its name, unique in the job.
+    /// The name of the task, unique in the job.
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// The task module, as far as the job names one.
+    /// The key `task_name`, if the job has it.
     #[must_use]
     pub const fn task_name(&self) -> Option<&Arc<str>> {
         self.task_name.as_ref()
     }
 
-    /// The task module that runs it.
+    /// The task module that runs the task.
     #[must_use]
     pub fn module(&self) -> &Arc<str> {
         self.task_name.as_ref().unwrap_or(&self.name)
     }
 
-    /// Positional arguments, a JSON array, where the job gives any.
+    /// The positional arguments, a JSON array, if present.
     #[must_use]
     pub const fn args(&self) -> Option<&Template> {
         self.args.as_ref()
     }
 
-    /// Named arguments, a JSON object, where the job gives any.
+    /// The keyword arguments, a JSON object, if present.
     #[must_use]
     pub fn kwargs(&self) -> Option<&Template> {
         self.kwargs.as_deref()
     }
 
-    /// The tasks that `depends` names, in its order, where the job has it.
+    /// The tasks in `depends`, in the order of the list, if present.
     #[must_use]
     pub fn depends(&self) -> Option<&[u32]> {
         self.depends.as_deref()
     }
 
-    /// Every task that must have succeeded first: those that `depends` names and those whose end the
-    /// arguments refer to. Sorted, each once.
+    /// All dependencies: the tasks in `depends` and the tasks whose end the arguments refer to. Sorted, without
+    /// duplicates.
     #[must_use]
     pub fn upstream(&self) -> &[u32] {
         &self.upstream
     }
 
-    /// The pool whose workers may run it.
+    /// The pool whose workers may run the task.
     #[must_use]
     pub fn pool(&self) -> &Arc<str> {
         let own = self.rare.as_ref().and_then(|rare| rare.pool.as_ref());
         own.unwrap_or_else(|| &SHARED_DEFAULT_POOL)
     }
 
-    /// Its priority as the job gives it for this task.
+    /// The task's own key `priority`, if present.
     #[must_use]
     pub fn own_priority(&self) -> Option<i32> {
         self.rare.as_ref()?.priority
     }
 
-    /// Its priority: its own, else the job's, else 0. Higher goes first.
+    /// The priority of the task: its own, else that of the job, else 0. Higher priorities run first.
     #[must_use]
     pub const fn priority(&self) -> i32 {
         self.effective_priority
@@ -186,12 +187,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_task_has_no_room_for_rare_options() {
+    fn a_plain_task_does_not_allocate_rare_options() {
         assert!(size_of::<Task>() <= 120, "{} bytes: put options that few tasks set into Rare", size_of::<Task>());
     }
 
     #[test]
-    fn the_default_pool_is_no_option() {
+    fn the_default_pool_is_not_stored() {
         let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "pool": "default"}, {"name": "c", "pool": "gpu"}]}"#;
         let job = Job::parse(text, &crate::job::Limits::default()).unwrap();
         let pools: Vec<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();

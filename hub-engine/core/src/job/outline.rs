@@ -1,18 +1,18 @@
-//! The objects of the format as far as they are known without their readers.
+//! The description of an object of the format, independent of how it is read.
 
 use serde_json::Value;
 
 /// An object of the format.
 pub(super) trait Outline: Sync {
-    /// Its name among the definitions of the schema.
+    /// The name of its definition in the schema.
     fn title(&self) -> &'static str;
 
     /// Whether a key is part of the object, or is planned to be.
     fn has(&self, key: &str) -> bool;
 
-    /// Where its keys belong, as advice to an author who has put one elsewhere.
+    /// Advice for an author who has put a key of this object into another one.
     fn place(&self) -> &'static str;
 
-    /// What JSON Schema says of it. References lead to `#/$defs/`.
+    /// The JSON Schema of the object. Its references begin with `#/$defs/`.
     fn schema(&self) -> Value;
 }

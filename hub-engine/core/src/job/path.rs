@@ -1,11 +1,11 @@
-//! Where a value stands in a job, as a JSON path: `$.tasks[1].depends[0]`.
+//! The place of a value in a job as a JSON path: `$.tasks[1].depends[0]`.
 
 use std::fmt;
 
 use super::quoted::quoted;
 
-/// One step of a path, and the way to it. Lives on the stack of the function that walks the tree, so that places
-/// cost nothing until a problem has to name one.
+/// A step of a path with a link to the previous step. It is stored on the stack of the function that traverses the
+/// tree, so that a path costs nothing unless a problem contains it.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {
     Root,
@@ -13,7 +13,7 @@ pub(super) enum Path<'p> {
     Index(&'p Path<'p>, usize),
 }
 
-/// Longer keys are shown quoted, and so cut short.
+/// Maximum length of a key that is shown without quotation marks. Longer keys are quoted and truncated.
 const LONGEST_PLAIN: usize = 64;
 
 impl<'p> Path<'p> {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_keys_that_would_be_misread() {
+    fn quotes_keys_with_special_characters() {
         let root = Path::Root;
         let tasks = root.key("tasks");
         let task = tasks.index(3);

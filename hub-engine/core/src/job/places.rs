@@ -1,19 +1,19 @@
-//! The places in tasks' values that a job refers to.
+//! The places in the values of tasks that a job refers to.
 //!
-//! All paths into one value make one tree. It is built when the job is read, so that a value is walked once for all
-//! references to it (see [`super::walk`]), however many tasks have them.
+//! All paths into one value form one tree. It is built when the job is read, so that a value is traversed once for all
+//! references to it (see [`super::walk`]).
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::reference::Attribute;
 
-/// The places that a job refers to, by the value that they are in.
+/// The places that a job refers to, grouped by value.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     trees: HashMap<(u32, Attribute), Tree>,
 }
 
-/// The paths into one value. The root is at 0 and stands for the value itself.
+/// The paths into one value. The root has index 0 and stands for the value itself.
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
@@ -24,16 +24,16 @@ pub(super) struct Tree {
 pub(super) struct Node {
     /// The path without its last step.
     pub(super) parent: u32,
-    /// The paths that go on from here.
+    /// The paths that continue here.
     pub(super) children: Option<Box<Children>>,
 }
 
 /// Paths by their next step.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    /// What the step is in an object.
+    /// The step as a key of an object.
     pub(super) keys: HashMap<Box<str>, u32>,
-    /// What it is in a list, where it can be a position there.
+    /// The step as an index of a list, if it can be one.
     pub(super) indices: BTreeMap<usize, u32>,
 }
 
@@ -50,7 +50,7 @@ impl Places {
         path.iter().fold(ROOT, |parent, step| tree.child(parent, step))
     }
 
-    /// The paths into a task's value, where there are any.
+    /// The paths into a task's value, if there are any.
     pub(super) fn of(&self, task: u32, attribute: Attribute) -> Option<&Tree> {
         self.trees.get(&(task, attribute))
     }
@@ -84,7 +84,7 @@ impl Tree {
     }
 }
 
-/// The position that a step is in a list: digits, without needless zeros.
+/// The step as an index of a list: digits without leading zeros.
 fn as_index(step: &str) -> Option<usize> {
     let canonical = step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
     canonical.then(|| step.parse().ok()).flatten()

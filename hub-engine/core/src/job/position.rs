@@ -1,6 +1,6 @@
-//! From byte offsets to the lines and columns that editors show.
+//! Converts byte offsets to lines and columns as editors show them.
 
-/// Walks a text forwards, counting lines and characters.
+/// Traverses a text forwards and counts lines and characters.
 pub(super) struct Positions<'a> {
     text: &'a str,
     offset: usize,
@@ -13,15 +13,15 @@ impl<'a> Positions<'a> {
         Self { text, offset: 0, line: 1, column: 1 }
     }
 
-    /// Line and column (in characters) of a byte offset, both from 1. Offsets must not decrease from call
-    /// to call: so all of them together cost one pass over the text, also where it is one long line.
+    /// The line and the column (in characters) of a byte offset, both from 1. Offsets must not decrease from call to
+    /// call, so that all calls together take one pass over the text.
     pub(super) fn of(&mut self, offset: usize) -> (u32, u32) {
         let offset = offset.min(self.text.len());
-        assert!(self.offset <= offset, "offsets are asked for in order");
+        assert!(self.offset <= offset, "offsets do not decrease");
         for byte in &self.text.as_bytes()[self.offset..offset] {
             match byte {
                 b'\n' => (self.line, self.column) = (self.line.saturating_add(1), 1),
-                // A byte that goes on with a character begun before.
+                // A continuation byte of UTF-8.
                 0x80..=0xBF => {}
                 _ => self.column = self.column.saturating_add(1),
             }

@@ -1,30 +1,30 @@
-//! What is wrong with a job, said so that its author can mend it.
+//! Problems of a job, described for its author.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that is wrong with a job.
+/// One problem of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// For programs.
+    /// The kind of problem, for programs.
     pub code: ProblemCode,
-    /// Where in the job, as a JSON path: `$.tasks[1].depends[0]`.
+    /// The place in the job as a JSON path: `$.tasks[1].depends[0]`.
     pub path: String,
-    /// Where in the text, from 1.
+    /// The line in the text, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// Where in the line, in characters, from 1.
+    /// The column in characters, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// What is wrong.
+    /// The description of the problem.
     pub message: String,
-    /// What was probably meant, or what to do.
+    /// The probable intention, or what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
 
-/// Kinds of problems. Their names do not change.
+/// Kinds of problems. Their names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
@@ -38,45 +38,46 @@ pub enum ProblemCode {
     WrongType,
     /// A required key is missing.
     MissingKey,
-    /// A key is not of the format.
+    /// A key is not part of the format.
     UnknownKey,
-    /// A key is Hub's to set.
+    /// A key is set by Hub.
     ReservedKey,
-    /// A key is planned and does nothing yet.
+    /// A key is planned and not supported yet.
     UnsupportedKey,
-    /// A key stands twice in one object.
+    /// An object has a duplicate key.
     DuplicateKey,
     /// The job has no tasks.
     NoTasks,
-    /// A name cannot be used.
+    /// A name is invalid.
     BadName,
     /// A number is out of range.
     OutOfRange,
-    /// Two tasks have one name.
+    /// Two tasks have the same name.
     DuplicateTask,
     /// No task has this name.
     UnknownTask,
-    /// A string that begins with an underscore is no reference.
+    /// A string that begins with an underscore is not a valid reference.
     BadReference,
-    /// Tasks wait for each other.
+    /// The dependencies have a cycle.
     Cycle,
     /// There are more problems than are listed.
     More,
 }
 
-/// Everything that is wrong with a job; at least one thing.
+/// All problems of a job, at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Keeps the invariant: there is at least one.
+    /// Asserts that there is at least one problem.
     pub(super) fn new(problems: Vec<Problem>) -> Self {
-        assert!(!problems.is_empty(), "a refusal names a problem");
+        assert!(!problems.is_empty(), "a refused job has a problem");
         Self(problems)
     }
 
-    /// The problems in the order of the text; last, where they are too many to list, how many more there are.
+    /// The problems in the order of the text. If there are too many to list, the last entry contains the number of the
+    /// others.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }

@@ -1,10 +1,10 @@
-//! Texts of the user in messages.
+//! Quotes user text in messages.
 
-/// Maximum number of characters that are quoted of a user's text.
+/// Maximum number of quoted characters.
 const LONGEST: usize = 80;
 
-/// A text of the user in quotation marks, control characters escaped, cut short where it is long: a message
-/// stays readable whatever was sent.
+/// Puts a text in quotation marks, escapes control characters, and truncates a long text, so that messages stay
+/// readable.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         None => format!("{text:?}"),

@@ -1,4 +1,4 @@
-//! Reads values of the types that they have to be, noting those that are not.
+//! Reads values of the expected types and reports other types as problems.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,13 +11,13 @@ use super::quoted::quoted;
 use super::report::Report;
 use super::value::{Kind, Value};
 
-/// Up to this number of keys, comparing them with each other is faster than hashing them.
+/// Maximum number of keys that are compared with each other. Beyond it, hashing is faster.
 const FEW: usize = 16;
 
-/// What was found wrong with a job so far, and what its readers need to know.
+/// The problems found so far, and what the readers of values need.
 pub(super) struct Reader {
     pub(super) report: Report,
-    /// Texts that many tasks have in common.
+    /// Texts that tasks share.
     pub(super) interner: Interner,
     /// Maximum number of tasks.
     pub(super) max_tasks: usize,
@@ -25,7 +25,7 @@ pub(super) struct Reader {
     pub(super) objects: &'static [&'static dyn Outline],
 }
 
-/// Keys of an object, to find those that stand twice. Takes time in proportion to their text, however many they are.
+/// The keys of an object, to find duplicates. The time is proportional to the size of the keys.
 #[derive(Default)]
 pub(super) struct Seen<'a> {
     few: Vec<Cow<'a, str>>,
@@ -37,22 +37,22 @@ impl Reader {
         Self { report: Report::new(), interner: Interner::default(), max_tasks, objects }
     }
 
-    /// The object that `value` has to be.
+    /// Returns `value` if it is an object.
     pub(super) fn object<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
         self.of_kind(Kind::Object, value, path, what)
     }
 
-    /// The list that `value` has to be.
+    /// Returns `value` if it is a list.
     pub(super) fn list<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
         self.of_kind(Kind::List, value, path, what)
     }
 
-    /// The string that `value` has to be.
+    /// Returns `value` if it is a string.
     pub(super) fn string<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Cow<'a, str>> {
-        self.of_kind(Kind::String, value, path, what).map(Value::meant)
+        self.of_kind(Kind::String, value, path, what).map(Value::decoded)
     }
 
-    /// The digits of the whole number that `value` has to be.
+    /// Returns the digits of `value` if it is a whole number.
     pub(super) fn whole_number<'a>(&mut self, value: Value<'a>, path: Path<'_>, what: &str) -> Option<&'a str> {
         let digits = self.of_kind(Kind::Number, value, path, what)?.text;
         if digits.contains(['.', 'e', 'E']) {
@@ -76,8 +76,8 @@ impl Reader {
         None
     }
 
-    /// Notes what `rule` finds wrong with a value.
-    pub(super) fn obey<T>(
+    /// Reports a value that breaks a rule.
+    pub(super) fn check_rule<T>(
         &mut self,
         rule: Result<T, String>,
         code: ProblemCode,
@@ -87,26 +87,26 @@ impl Reader {
         rule.map_err(|message| self.report.add(code, path, at, message, None)).ok()
     }
 
-    /// Notes every key of an object of the user's that stands twice.
+    /// Reports every duplicate key of an object in the user's own data.
     pub(super) fn unique_keys(&mut self, object: Value<'_>, path: Path<'_>) {
         let mut seen = Seen::default();
         for (key, _) in object.properties() {
-            let name = key.meant();
+            let name = key.decoded();
             if !seen.is_new(name.clone()) {
-                self.stands_twice(&name, key.at, path);
+                self.report_duplicate_key(&name, key.at, path);
             }
         }
     }
 
-    /// Notes a key at a byte offset that stands twice in the object at `path`.
-    pub(super) fn stands_twice(&mut self, key: &str, at: usize, path: Path<'_>) {
-        let message = format!("the key {} stands here a second time", quoted(key));
+    /// Reports a duplicate key at a byte offset in the object at `path`.
+    pub(super) fn report_duplicate_key(&mut self, key: &str, at: usize, path: Path<'_>) {
+        let message = format!("duplicate key {}", quoted(key));
         self.report.add(ProblemCode::DuplicateKey, path.key(key), at, message, None);
     }
 }
 
 impl<'a> Seen<'a> {
-    /// Whether a key was not seen before.
+    /// Adds a key. Returns whether it is new.
     pub(super) fn is_new(&mut self, key: Cow<'a, str>) -> bool {
         if self.few.len() == FEW {
             if self.all.is_empty() {
@@ -122,12 +122,12 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// What a value is, with its article.
+/// The name of a kind of value, with its article.
 const fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::String => "a string",
         Kind::Number => "a number",
-        Kind::Truth => "a truth value",
+        Kind::Boolean => "a boolean",
         Kind::Object => "an object",
         Kind::List => "a list",
         Kind::Null => "null",

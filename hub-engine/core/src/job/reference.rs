@@ -1,21 +1,21 @@
-//! `_<task>.<attribute>[.<key or index>…]`: a place in what another task yields.
+//! `_<task>.<attribute>[.<key or index>…]`: a reference to a part of another task's result.
 
 use std::fmt;
 
 use super::Limits;
 
-/// What of a task a reference takes.
+/// The attribute of a task that a reference reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// What the task returned.
     Data,
-    /// Its id. Known from submission on: no dependency.
+    /// The id of the task. Known from submission on, so it makes no dependency.
     Id,
-    /// Its name. Known from submission on: no dependency.
+    /// The name of the task. Known from submission on, so it makes no dependency.
     Name,
-    /// How it ended.
+    /// The final status of the task.
     Status,
-    /// Why it failed; `null` where it did not.
+    /// The error of the task; `null` if it did not fail.
     Error,
 }
 
@@ -24,26 +24,26 @@ pub enum Attribute {
 pub struct Reference {
     /// The task's position in the job.
     pub task: u32,
-    /// What of it.
+    /// The attribute of the task.
     pub attribute: Attribute,
-    /// Keys and indices into the value, as written.
+    /// The keys and indices into the value, as written.
     pub path: Box<[Box<str>]>,
-    /// Where the path stands among all that lead into this value ([`super::places`]).
+    /// The node of the path in the tree of this value ([`super::places`]).
     pub(super) place: u32,
 }
 
-/// Maximum number of steps of a path: each reads what is left of the value, and no value is nested deeper.
-pub(super) const MOST_STEPS: usize = Limits::DEEPEST;
+/// Maximum number of steps of a path. No value is nested deeper.
+pub(super) const MAX_STEPS: usize = Limits::MAX_DEPTH;
 
-/// A reference as written, its task not looked up yet.
+/// A parsed reference whose task is not resolved yet.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Written<'a> {
+pub(super) struct ParsedReference<'a> {
     pub(super) task: &'a str,
     pub(super) attribute: Attribute,
     pub(super) path: Vec<&'a str>,
 }
 
-/// Why a string with a leading underscore is no reference.
+/// Why a string with a leading underscore is not a valid reference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Malformed<'a> {
     NoAttribute,
@@ -56,7 +56,7 @@ pub(super) enum Malformed<'a> {
 impl Attribute {
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
 
-    /// The word that stands for it in references.
+    /// The name of the attribute in references.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Attribute {
         }
     }
 
-    /// Whether it is known only when the task has ended.
+    /// Whether the attribute is known only after the task has ended.
     #[must_use]
     pub const fn needs_end(self) -> bool {
         matches!(self, Self::Data | Self::Status | Self::Error)
@@ -86,8 +86,8 @@ impl fmt::Display for Attribute {
     }
 }
 
-/// Takes apart the text after the underscore. Task names have no dots, so the first one ends the name.
-pub(super) fn parse(text: &str) -> Result<Written<'_>, Malformed<'_>> {
+/// Parses the text after the underscore. Task names have no dots, so the first dot ends the name.
+pub(super) fn parse(text: &str) -> Result<ParsedReference<'_>, Malformed<'_>> {
     let mut parts = text.split('.');
     let task = parts.next().unwrap_or_default();
     let word = parts.next().ok_or(Malformed::NoAttribute)?;
@@ -96,7 +96,7 @@ pub(super) fn parse(text: &str) -> Result<Written<'_>, Malformed<'_>> {
         .find(|attribute| attribute.as_str() == word)
         .ok_or(Malformed::UnknownAttribute(word))?;
     let path: Vec<&str> = parts.collect();
-    if path.len() > MOST_STEPS {
+    if path.len() > MAX_STEPS {
         return Err(Malformed::TooManySteps(path.len()));
     }
     if path.iter().any(|step| step.is_empty()) {
@@ -105,7 +105,7 @@ pub(super) fn parse(text: &str) -> Result<Written<'_>, Malformed<'_>> {
     if !path.is_empty() && !attribute.has_inside() {
         return Err(Malformed::NothingInside(attribute));
     }
-    Ok(Written { task, attribute, path })
+    Ok(ParsedReference { task, attribute, path })
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_references_apart() {
+    fn parses_references() {
         let written = parse("host_1.data.ip.0").unwrap();
         assert_eq!((written.task, written.attribute, written.path), ("host_1", Attribute::Data, vec!["ip", "0"]));
         assert_eq!(parse("foo"), Err(Malformed::NoAttribute));

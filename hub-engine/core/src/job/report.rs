@@ -1,26 +1,26 @@
-//! Collects what is wrong with a job while it is read, and puts it in the order of its text.
+//! Collects the problems of a job while it is read, and sorts them in the order of the text.
 
 use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode, Problems};
-use super::suggest::Effort;
+use super::suggest::SearchBudget;
 
-/// Maximum number of problems described; further ones are only counted.
-const LISTED: usize = 100;
+/// Maximum number of problems described. Further problems are only counted.
+const MAX_LISTED: usize = 100;
 
 /// The problems found so far.
 pub(super) struct Report {
     found: Vec<(usize, Problem)>,
     beyond: usize,
-    effort: Effort,
+    budget: SearchBudget,
 }
 
 impl Report {
     pub(super) const fn new() -> Self {
-        Self { found: Vec::new(), beyond: 0, effort: Effort::for_one_job() }
+        Self { found: Vec::new(), beyond: 0, budget: SearchBudget::for_job() }
     }
 
-    /// Notes a problem at a byte offset of the text.
+    /// Adds a problem at a byte offset of the text.
     pub(super) fn add(
         &mut self,
         code: ProblemCode,
@@ -29,7 +29,7 @@ impl Report {
         message: impl Into<String>,
         suggestion: Option<String>,
     ) {
-        if self.found.len() == LISTED {
+        if self.found.len() == MAX_LISTED {
             self.beyond += 1;
             return;
         }
@@ -37,21 +37,21 @@ impl Report {
         self.found.push((offset, Problem { code, path, line: None, column: None, message, suggestion }));
     }
 
-    /// A name near to `word`, as a suggestion. `None` also when enough problems are described already.
+    /// Suggests a candidate similar to `word`. Returns `None` also if the maximum number of problems is reached.
     pub(super) fn did_you_mean<'a>(
         &mut self,
         word: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Option<String> {
-        if self.found.len() == LISTED { None } else { self.effort.did_you_mean(word, candidates) }
+        if self.found.len() == MAX_LISTED { None } else { self.budget.did_you_mean(word, candidates) }
     }
 
-    /// Whether nothing was noted.
+    /// Whether there are no problems.
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// `Err` with the problems, if there are any, their offsets turned into lines and columns of `text`.
+    /// Returns `Err` with the problems, if there are any. Their offsets are converted to lines and columns of `text`.
     pub(super) fn check(mut self, text: &str) -> Result<(), Problems> {
         if self.is_empty() {
             return Ok(());
@@ -91,10 +91,10 @@ mod tests {
             report.add(ProblemCode::WrongType, Path::Root.index(offset), offset, "", None);
         }
         let problems: Vec<Problem> = report.check(&text).unwrap_err().into_iter().collect();
-        assert_eq!(problems.len(), LISTED + 1);
-        let lines: Vec<Option<u32>> = problems[..LISTED].iter().map(|problem| problem.line).collect();
+        assert_eq!(problems.len(), MAX_LISTED + 1);
+        let lines: Vec<Option<u32>> = problems[..MAX_LISTED].iter().map(|problem| problem.line).collect();
         assert_eq!(lines, (3..=102).map(Some).collect::<Vec<_>>());
-        assert_eq!(problems[LISTED].message, "… and 2 more problems");
-        assert_eq!(problems[LISTED].code, ProblemCode::More);
+        assert_eq!(problems[MAX_LISTED].message, "… and 2 more problems");
+        assert_eq!(problems[MAX_LISTED].code, ProblemCode::More);
     }
 }

@@ -1,22 +1,22 @@
-//! What names, pools and priorities can be. Each rule answers with what is wrong.
+//! Rules for names, pools and priorities. Each rule returns the message of a violation.
 
-/// Names are at most this long, in bytes.
-pub(super) const LONGEST_NAME: usize = 255;
-/// Pools become parts of queue names: at most this long, in bytes.
-pub(super) const LONGEST_POOL: usize = 100;
-/// Priorities reach from minus this to this.
-pub(super) const LARGEST_PRIORITY: i32 = 1000;
+/// Maximum length of a name in bytes.
+pub(super) const MAX_NAME_BYTES: usize = 255;
+/// Maximum length of a pool's name in bytes. It becomes part of queue names.
+pub(super) const MAX_POOL_BYTES: usize = 100;
+/// Maximum priority. The minimum is its negative.
+pub(super) const MAX_PRIORITY: i32 = 1000;
 
-/// A name of any kind; `what` it is begins the message.
+/// A name of any kind. The message begins with `what`.
 pub(super) fn name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err(format!("{what} must not be empty"));
     }
-    if name.len() > LONGEST_NAME {
-        return Err(format!("{what} has {} bytes, the limit is {LONGEST_NAME}", name.len()));
+    if name.len() > MAX_NAME_BYTES {
+        return Err(format!("{what} has {} bytes, the limit is {MAX_NAME_BYTES}", name.len()));
     }
     if name.chars().any(char::is_control) {
-        return Err(format!("{what} must have no control characters"));
+        return Err(format!("{what} must not contain control characters"));
     }
     Ok(())
 }
@@ -25,17 +25,16 @@ pub(super) fn name(what: &str, name: &str) -> Result<(), String> {
 pub(super) fn task_name(text: &str) -> Result<(), String> {
     name("a task's name", text)?;
     if text.contains('.') {
-        return Err("a task's name must have no dot: in references, a dot ends the name".to_owned());
+        return Err("a task's name must not contain a dot: in references, a dot ends the name".to_owned());
     }
     Ok(())
 }
 
-/// The name of a task module: that of a file, without its ending. It must not lead out of the directory of
-/// modules.
+/// The name of a task module: a file name without its extension. It must not lead out of the directory of modules.
 pub(super) fn module(text: &str) -> Result<(), String> {
     name("a task module's name", text)?;
     if text.contains(['/', '\\']) || text.starts_with('.') {
-        return Err("a task module is named by a plain word: no path, and no leading dot".to_owned());
+        return Err("a task module's name must not contain a path separator or begin with a dot".to_owned());
     }
     Ok(())
 }
@@ -43,15 +42,15 @@ pub(super) fn module(text: &str) -> Result<(), String> {
 /// The name of a pool.
 pub(super) fn pool(text: &str) -> Result<(), String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if plain && (1..=LONGEST_POOL).contains(&text.len()) {
+    if plain && (1..=MAX_POOL_BYTES).contains(&text.len()) {
         return Ok(());
     }
-    Err(format!("a pool's name is 1 to {LONGEST_POOL} of A-Z, a-z, 0-9, \".\", \"_\" and \"-\""))
+    Err(format!("a pool's name has 1 to {MAX_POOL_BYTES} characters out of A-Z, a-z, 0-9, \".\", \"_\" and \"-\""))
 }
 
 /// A priority, from the digits of a whole number.
 pub(super) fn priority(digits: &str) -> Result<i32, String> {
-    let range = -LARGEST_PRIORITY..=LARGEST_PRIORITY;
+    let range = -MAX_PRIORITY..=MAX_PRIORITY;
     let priority = digits.parse().ok().filter(|priority| range.contains(priority));
     priority.ok_or_else(|| format!("a priority is a whole number from {} to {}", range.start(), range.end()))
 }
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_have_ends() {
+    fn priorities_have_a_range() {
         assert_eq!(priority("-1000"), Ok(-1000));
         assert_eq!(priority("1000"), Ok(1000));
         assert_eq!(priority("-0"), Ok(0));

@@ -1,37 +1,37 @@
-//! What was probably meant.
+//! Suggests similar words for misspelt ones.
 
-/// Maximum length of words that are compared.
+/// Maximum length of compared words.
 const LONGEST: usize = 64;
-/// What one look for a near word may cost: comparing two words costs the product of their lengths.
-const ONE_LOOK: usize = 2_000_000;
-/// What all looks of one job may cost together.
-const ONE_JOB: usize = 20_000_000;
+/// Maximum cost of one search. Comparing two words costs the product of their lengths.
+const MAX_COST_PER_SEARCH: usize = 2_000_000;
+/// Maximum cost of all searches of one job.
+const MAX_COST_PER_JOB: usize = 20_000_000;
 
-/// The candidate that is spelt most like `word`, if one is near enough to be what was meant; of equally
-/// near ones the first. Among very many candidates only the first ones are looked at.
+/// Returns the candidate most similar to `word`, if one is similar enough. The first of equally similar candidates
+/// wins. If there are very many candidates, only the first ones are compared.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    Effort { left: ONE_LOOK }.nearest(word, candidates)
+    SearchBudget { left: MAX_COST_PER_SEARCH }.nearest(word, candidates)
 }
 
-/// How much may still be spent on finding near words. A job with a hundred misspelt names among a million
-/// is refused as quickly as any other.
-pub(super) struct Effort {
+/// The remaining cost for finding similar words. It bounds the time to refuse a job with a hundred misspelt names among
+/// a million.
+pub(super) struct SearchBudget {
     left: usize,
 }
 
-impl Effort {
-    pub(super) const fn for_one_job() -> Self {
-        Self { left: ONE_JOB }
+impl SearchBudget {
+    pub(super) const fn for_job() -> Self {
+        Self { left: MAX_COST_PER_JOB }
     }
 
-    /// As [`nearest`], as long as the effort lasts.
+    /// Like [`nearest`], within the remaining budget.
     pub(super) fn nearest<'a>(&mut self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let length = word.chars().count();
         if length > LONGEST {
             return None;
         }
-        // A word of one letter is near to nothing: any other letter would be.
+        // A word of one letter has no similar words: every other letter would be similar.
         let mut allowed = (length / 3).clamp(1, 3).min(length.saturating_sub(1));
         let word = word.to_lowercase();
         let mut best = None;
@@ -50,7 +50,7 @@ impl Effort {
             }
             if distance <= allowed {
                 best = Some(candidate);
-                // Only a nearer one can take its place.
+                // From here on, only a more similar candidate replaces it.
                 allowed = distance - 1;
             }
         }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_is_near() {
+    fn finds_similar_words() {
         assert_eq!(nearest("depnds", ["name", "depends"]), Some("depends"));
         assert_eq!(nearest("add", ["multiply"]), None);
         assert_eq!(nearest("ADD", ["odd", "add"]), Some("add"));
@@ -83,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn effort_ends() {
-        let mut effort = Effort { left: 100 };
-        assert_eq!(effort.nearest("abcdefgh", ["abcdefgx"]), Some("abcdefgx"));
-        assert_eq!(effort.nearest("abcdefgh", ["abcdefgx"]), None);
+    fn stops_when_the_budget_is_spent() {
+        let mut budget = SearchBudget { left: 100 };
+        assert_eq!(budget.nearest("abcdefgh", ["abcdefgx"]), Some("abcdefgx"));
+        assert_eq!(budget.nearest("abcdefgh", ["abcdefgx"]), None);
     }
 }

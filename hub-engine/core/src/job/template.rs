@@ -1,71 +1,71 @@
-//! JSON text with holes: arguments and output before their references are replaced.
+//! JSON text with placeholders: arguments or output before references are replaced.
 //!
-//! Filling ([`super::fill`]) copies the text around the holes as it stands and puts the referred values' text in
-//! between. Nothing of the user's is parsed and written again, so nothing of it can change.
+//! Filling ([`super::fill`]) copies the text around the placeholders unchanged and inserts the text of the values. The
+//! user's JSON is not parsed and serialised again, so it cannot change.
 
 use std::sync::Arc;
 
 use super::reference::Reference;
 use crate::Json;
 
-/// JSON text with holes.
+/// JSON text with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: Arc<str>,
-    holes: Box<[Hole]>,
+    placeholders: Box<[Placeholder]>,
 }
 
-/// A piece of the text that something else takes the place of.
+/// A part of the text that is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
+pub(super) struct Placeholder {
     pub(super) start: usize,
     pub(super) end: usize,
-    pub(super) filling: Filling,
+    pub(super) replacement: Replacement,
 }
 
-/// What takes its place.
+/// What a placeholder is replaced by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Filling {
+pub(super) enum Replacement {
     /// A value of another task.
     Reference(Reference),
-    /// Nothing: the piece is the underscore that escapes another one.
+    /// Nothing: the part is the underscore that escapes another one.
     Nothing,
 }
 
 impl Template {
-    /// A template without holes.
+    /// A template without placeholders.
     pub(super) fn literal(text: &str) -> Self {
-        Self { text: text.into(), holes: Box::default() }
+        Self { text: text.into(), placeholders: Box::default() }
     }
 
-    /// The same text with holes in it. Takes them out of `holes`.
-    pub(super) fn punch(&mut self, holes: &mut Vec<Hole>) {
-        self.holes = holes.drain(..).collect();
+    /// Sets the placeholders, and empties the list.
+    pub(super) fn set_placeholders(&mut self, placeholders: &mut Vec<Placeholder>) {
+        self.placeholders = placeholders.drain(..).collect();
     }
 
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(super) fn holes(&self) -> &[Hole] {
-        &self.holes
+    pub(super) fn placeholders(&self) -> &[Placeholder] {
+        &self.placeholders
     }
 
-    /// The text as it was written.
+    /// The original text.
     #[must_use]
     pub fn text(&self) -> Json {
         Json::from_checked(Arc::clone(&self.text))
     }
 
-    /// The references in it, in the order of the text.
+    /// The references in the order of the text.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.holes.iter().filter_map(|hole| match &hole.filling {
-            Filling::Reference(reference) => Some(reference),
-            Filling::Nothing => None,
+        self.placeholders.iter().filter_map(|placeholder| match &placeholder.replacement {
+            Replacement::Reference(reference) => Some(reference),
+            Replacement::Nothing => None,
         })
     }
 
-    /// Whether it refers to nothing.
+    /// Whether there are no references.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         self.references().next().is_none()

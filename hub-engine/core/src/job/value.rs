@@ -1,40 +1,40 @@
-//! Values in a text that is known to be JSON, each with its place.
+//! Values in a text that is valid JSON, each with its place.
 //!
-//! Nothing is built of the text. A value is a piece of it, and what is inside is read when it is asked for:
-//! so a job of a million tasks costs, for each of them, no more than a small one.
+//! No tree is built. A value is a slice of the text, and its content is read on demand. So the cost per task does not
+//! grow with the number of tasks.
 
 use std::borrow::Cow;
 
 use crate::json::{end_of_string, end_of_word};
 
-/// A value where it stands.
+/// A value and its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a> {
     /// Its byte offset in the text of the job.
     pub(super) at: usize,
-    /// Its own text.
+    /// The text of the value.
     pub(super) text: &'a str,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
     Number,
-    Truth,
+    Boolean,
     Object,
     List,
     Null,
 }
 
 impl Kind {
-    /// What begins with this byte.
+    /// The kind of the value that begins with this byte.
     const fn of(first: Option<&u8>) -> Self {
         match first {
             Some(b'"') => Self::String,
             Some(b'{') => Self::Object,
             Some(b'[') => Self::List,
-            Some(b't' | b'f') => Self::Truth,
+            Some(b't' | b'f') => Self::Boolean,
             Some(b'n') => Self::Null,
             _ => Self::Number,
         }
@@ -42,20 +42,20 @@ impl Kind {
 }
 
 impl<'a> Value<'a> {
-    /// The value that the text of a job is.
+    /// The outermost value of a text.
     pub(super) fn of_job(text: &'a str) -> Self {
         let mut cursor = Cursor { text, at: 0, offset: 0 };
         cursor.skip_separators();
         cursor.value()
     }
 
-    /// What it is, which its first byte tells.
+    /// The kind of the value, from its first byte.
     pub(super) fn kind(self) -> Kind {
         Kind::of(self.text.as_bytes().first())
     }
 
-    /// The characters that a string means, however they are written.
-    pub(super) fn meant(self) -> Cow<'a, str> {
+    /// The decoded text of a string.
+    pub(super) fn decoded(self) -> Cow<'a, str> {
         let written = &self.text[1..self.text.len() - 1];
         if written.contains('\\') {
             Cow::Owned(serde_json::from_str(self.text).expect("the text of a job was checked"))
@@ -68,23 +68,23 @@ impl<'a> Value<'a> {
     pub(super) fn elements(self) -> impl Iterator<Item = Self> {
         let mut cursor = self.cursor();
         cursor.enter();
-        std::iter::from_fn(move || cursor.finds_more().then(|| cursor.value()))
+        std::iter::from_fn(move || cursor.has_next().then(|| cursor.value()))
     }
 
     /// The keys and values of an object.
     pub(super) fn properties(self) -> impl Iterator<Item = (Self, Self)> {
         let mut cursor = self.cursor();
         cursor.enter();
-        std::iter::from_fn(move || cursor.finds_more().then(|| cursor.property()))
+        std::iter::from_fn(move || cursor.has_next().then(|| cursor.property()))
     }
 
-    /// A cursor that stands before the value.
+    /// A cursor before the value.
     pub(super) const fn cursor(self) -> Cursor<'a> {
         Cursor { text: self.text, at: 0, offset: self.at }
     }
 }
 
-/// Walks a text forwards. What is asked of it has to be what stands next.
+/// Reads a text forwards. The caller must ask for the kind of item that comes next.
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -93,42 +93,42 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The byte offset of what stands next, in the text of the job.
+    /// The byte offset of the next item in the text of the job.
     pub(super) const fn at(&self) -> usize {
         self.offset + self.at
     }
 
-    /// What the value is that stands next.
+    /// The kind of the next value.
     pub(super) fn kind(&self) -> Kind {
         Kind::of(self.text.as_bytes().get(self.at))
     }
 
-    /// The byte that stands next. The text ends as if everything open were closed there.
+    /// The next byte. At the end of the text, a closing bracket.
     pub(super) fn next_byte(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(b']')
     }
 
-    /// Goes into the list or object that stands next.
+    /// Enters the next list or object.
     pub(super) const fn enter(&mut self) {
         self.at += 1;
     }
 
-    /// Whether another element or property of the list or object stands next; else goes out of it.
-    pub(super) fn finds_more(&mut self) -> bool {
+    /// Whether the list or object has another element or property. If not, leaves it.
+    pub(super) fn has_next(&mut self) -> bool {
         self.skip_separators();
         let more = !matches!(self.next_byte(), b']' | b'}');
         self.at += usize::from(!more);
         more
     }
 
-    /// Takes the value that stands next.
+    /// Reads the next value.
     pub(super) fn value(&mut self) -> Value<'a> {
         let start = self.at;
         self.at = end_of_value(self.text.as_bytes(), start);
         Value { at: self.offset + start, text: &self.text[start..self.at] }
     }
 
-    /// Takes the key that stands next.
+    /// Reads the next key.
     pub(super) fn key(&mut self) -> Value<'a> {
         let key = self.value();
         self.skip_separators();
@@ -146,7 +146,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Where the value that begins at `start` ends.
+/// The end of the value that begins at `start`.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     match text.get(start) {
         Some(b'"') => end_of_string(text, start),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_pieces_of_the_text() {
+    fn values_are_slices_of_the_text() {
         let list = Value::of_job(" [ -1.5e+3 ,\"]\\\"\",{\"a\":[ ]} , null,[]\n] ");
         assert_eq!(list.kind(), Kind::List);
         let elements = [(3, "-1.5e+3"), (12, r#""]\"""#), (18, r#"{"a":[ ]}"#), (30, "null"), (35, "[]")];
@@ -199,19 +199,19 @@ mod tests {
         let (keys, values): (Vec<_>, Vec<_>) = object.properties().unzip();
         assert_eq!(seen(keys.iter().copied()), [(1, r#""a""#), (12, r#""\u0061\\""#)]);
         assert_eq!(seen(values.into_iter()), [(7, "true"), (23, r#"{"}":1}"#)]);
-        assert_eq!(keys.into_iter().map(Value::meant).collect::<Vec<_>>(), ["a", "a\\"]);
+        assert_eq!(keys.into_iter().map(Value::decoded).collect::<Vec<_>>(), ["a", "a\\"]);
     }
 
     #[test]
-    fn a_cursor_takes_what_is_nested_step_by_step() {
+    fn a_cursor_reads_nested_values() {
         let mut cursor = Value::of_job(r#"[[], {"a": [1]}]"#).cursor();
         cursor.enter();
-        assert!(cursor.finds_more() && cursor.next_byte() == b'[');
+        assert!(cursor.has_next() && cursor.next_byte() == b'[');
         cursor.enter();
-        assert!(!cursor.finds_more() && cursor.finds_more() && cursor.next_byte() == b'{');
+        assert!(!cursor.has_next() && cursor.has_next() && cursor.next_byte() == b'{');
         cursor.enter();
-        assert!(cursor.finds_more());
+        assert!(cursor.has_next());
         assert_eq!((cursor.key().text, cursor.value().text), (r#""a""#, "[1]"));
-        assert!(!cursor.finds_more() && !cursor.finds_more());
+        assert!(!cursor.has_next() && !cursor.has_next());
     }
 }

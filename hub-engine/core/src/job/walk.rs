@@ -1,7 +1,6 @@
-//! Finds the places that a job refers to in a value: all of them in one walk.
+//! Finds all places that a job refers to in a value, in one traversal.
 //!
-//! The value is read as text. Nothing is built of it, each byte is read once, and what is found is a piece of that
-//! same text.
+//! The value is read as text. No tree is built, each byte is read once, and the result is a slice of the same text.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,88 +9,88 @@ use super::places::{Children, ROOT, Tree};
 use super::reference::Attribute;
 use super::value::{Cursor, Kind, Value};
 
-/// A reference that found nothing.
+/// A reference whose path leads to no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveError {
     /// The position of the task referred to.
     pub task: u32,
-    /// What of it.
+    /// The attribute of the task.
     pub attribute: Attribute,
     /// The path, as written.
     pub path: Box<[Box<str>]>,
-    /// Which step of the path found nothing.
+    /// The index of the step that does not exist.
     pub step: usize,
-    /// What was there instead: `an object without it`, `a list of 3`, `a number`.
+    /// The value that has no such step: `an object without it`, `a list of 3`, `a number`.
     pub found: String,
 }
 
-/// Where the places of a tree are in a value.
+/// The locations of the places of a tree in a value.
 #[derive(Debug)]
 pub(super) struct Located {
     /// In the order of the tree's nodes.
     spots: Box<[Spot]>,
 }
 
-/// Where one place is.
+/// The location of one place.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
-    /// Where the text begins and ends.
+    /// The begin and the end of the text.
     start: u32,
     end: u32,
-    /// The number of the visit to this place, from 1. A key that stands twice in an object is visited twice, and the
-    /// last visit counts, as for every other reader of JSON.
+    /// The number of the visit to this place, from 1. A duplicate key is visited twice, and the last visit counts, as
+    /// in most JSON parsers.
     visit: u32,
-    /// The visit to the place around it that came here.
+    /// The visit to the parent from which this place was reached.
     from: u32,
     kind: Kind,
-    /// The number of elements, where it is a list.
+    /// The number of elements of a list.
     length: u32,
 }
 
 impl Located {
-    /// Walks through a value.
+    /// Traverses a value.
     pub(super) fn new(tree: &Tree, value: &str) -> Self {
-        let nowhere = Spot { start: 0, end: 0, visit: 0, from: 0, kind: Kind::Null, length: 0 };
-        let mut walk = Walk { tree, spots: vec![nowhere; tree.len()], visits: 0 };
+        let unvisited = Spot { start: 0, end: 0, visit: 0, from: 0, kind: Kind::Null, length: 0 };
+        let mut walk = Walk { tree, spots: vec![unvisited; tree.len()], visits: 0 };
         let mut cursor = Value::of_job(value).cursor();
         walk.visit(&mut cursor, ROOT, 0);
         Self { spots: walk.spots.into() }
     }
 
-    /// Where a place is in the text, or which step of the path found nothing and what is there instead.
+    /// The range of a place in the text, or the first step that does not exist and a description of its parent.
     pub(super) fn find(&self, tree: &Tree, node: u32) -> Result<Range<usize>, (usize, String)> {
         let spot = |node: u32| &self.spots[node as usize];
-        // From the end of the path to its beginning: of several steps that lead nowhere the first one counts.
-        let (mut here, mut steps, mut lost) = (node, 0, None);
+        // From the end of the path to its beginning, so that the first missing step is reported.
+        let (mut here, mut steps, mut missing) = (node, 0, None);
         while here != ROOT {
-            let around = tree.node(here).parent;
-            if spot(here).from != spot(around).visit {
-                lost = Some((steps, around));
+            let parent = tree.node(here).parent;
+            if spot(here).from != spot(parent).visit {
+                missing = Some((steps, parent));
             }
-            (here, steps) = (around, steps + 1);
+            (here, steps) = (parent, steps + 1);
         }
-        match lost {
-            Some((from_end, around)) => Err((steps - 1 - from_end, spot(around).describe())),
+        match missing {
+            Some((from_end, parent)) => Err((steps - 1 - from_end, spot(parent).describe())),
             None => Ok(spot(node).start as usize..spot(node).end as usize),
         }
     }
 }
 
 impl Spot {
-    /// What is here, where a step was expected to lead on.
+    /// Describes the value for the error message.
     fn describe(&self) -> String {
         match self.kind {
             Kind::Object => "an object without it".to_owned(),
             Kind::List => format!("a list of {}", self.length),
             Kind::String => "a string".to_owned(),
             Kind::Number => "a number".to_owned(),
-            Kind::Truth => "a truth value".to_owned(),
+            Kind::Boolean => "a boolean".to_owned(),
             Kind::Null => "null".to_owned(),
         }
     }
 }
 
-/// A walk through a value.
+/// A traversal of a value.
 struct Walk<'t> {
     tree: &'t Tree,
     spots: Vec<Spot>,
@@ -99,8 +98,8 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    /// Goes through the value that stands next, which is at `node`. Recurses as deep as paths are long, which
-    /// `MOST_STEPS` bounds.
+    /// Traverses the next value, which is at `node`. The depth of the recursion is the length of the paths, at most
+    /// `MAX_STEPS`.
     fn visit(&mut self, cursor: &mut Cursor<'_>, node: u32, from: u32) {
         self.visits += 1;
         let (visit, start, kind) = (self.visits, cursor.at() as u32, cursor.kind());
@@ -120,7 +119,7 @@ impl Walk<'_> {
 
     fn object(&mut self, cursor: &mut Cursor<'_>, children: &Children, visit: u32) {
         cursor.enter();
-        while cursor.finds_more() {
+        while cursor.has_next() {
             match child(children, cursor.key()) {
                 Some(child) => self.visit(cursor, child, visit),
                 None => drop(cursor.value()),
@@ -132,7 +131,7 @@ impl Walk<'_> {
         let mut wanted = children.indices.iter().peekable();
         let mut length = 0;
         cursor.enter();
-        while cursor.finds_more() {
+        while cursor.has_next() {
             match wanted.next_if(|(index, _)| **index == length) {
                 Some((_, child)) => self.visit(cursor, *child, visit),
                 None => drop(cursor.value()),
@@ -143,8 +142,7 @@ impl Walk<'_> {
     }
 }
 
-/// The place that a key of an object leads to. A result may come with keys that are half of a surrogate pair, which no
-/// step of a path can be, and is not unreadable for that.
+/// The place of a key of an object. A result may contain keys with lone surrogates. They match no step and are ignored.
 fn child(children: &Children, key: Value<'_>) -> Option<u32> {
     let written = &key.text[1..key.text.len() - 1];
     if written.contains('\\') {
@@ -171,7 +169,7 @@ mod tests {
     use super::super::places::Places;
     use super::*;
 
-    /// What each path finds in the value, all found in one walk.
+    /// Finds all paths in the value in one traversal.
     fn find<'v>(value: &'v str, paths: &[&[&str]]) -> Vec<Result<&'v str, (usize, String)>> {
         let mut places = Places::default();
         let nodes: Vec<u32> = paths.iter().map(|path| places.add(0, Attribute::Data, path)).collect();
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_stands_twice_the_last_one_counts() {
+    fn the_last_of_duplicate_keys_counts() {
         let twice = r#"{"a": {"b": 1, "c": 2}, "\u0061": {"b": 3}}"#;
         let without = Err((1, "an object without it".to_owned()));
         assert_eq!(find(twice, &[&["a", "b"], &["a", "c"]]), [Ok("3"), without]);
@@ -199,18 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_instead_is_named() {
+    fn describes_the_parent_of_a_missing_step() {
         assert_eq!(find("{}", &[&["a", "b"]]), [Err((0, "an object without it".to_owned()))]);
         for step in ["3", "-0", "-1", "+1", "01", "00", "1.5", "a", "99999999999999999999999"] {
             assert_eq!(find("[1, 2, 3]", &[&[step]]), [Err((0, "a list of 3".to_owned()))], "{step}");
         }
-        for (value, kind) in [("\"x\"", "a string"), ("true", "a truth value"), ("null", "null"), ("-1", "a number")] {
+        for (value, kind) in [("\"x\"", "a string"), ("true", "a boolean"), ("null", "null"), ("-1", "a number")] {
             assert_eq!(find(value, &[&["0"]]), [Err((0, kind.to_owned()))]);
         }
     }
 
     #[test]
-    fn half_a_surrogate_pair_beside_the_key_does_no_harm() {
+    fn ignores_lone_surrogates() {
         assert_eq!(find(r#"{"\ud800": "\udfff", "a": "\ud800"}"#, &[&["a"]]), [Ok(r#""\ud800""#)]);
     }
 }

@@ -1,14 +1,14 @@
-//! How many issues a pool's queue bears, where a policy of the broker removes messages from it.
+//! Limits the issues of a pool on the broker if a broker policy removes messages from its queue.
 //!
-//! A queue under a message TTL or a maximum length loses what waits in it for too long or beyond its length. What is
-//! removed is handed out again, so without a limit every ready task of the pool would be published and removed over and
-//! over. The allowance is halved when messages are removed, and doubled after a while without that.
+//! A message TTL or a maximum length removes messages from a queue. Their tasks are handed out again, so without a
+//! limit every ready task of the pool would be published and removed repeatedly. The allowance is halved when messages
+//! are removed, and doubled after an interval without removals.
 
 use std::time::Duration;
 
 use crate::Steady;
 
-/// Minimum interval between two reductions: what is removed at the same moment counts once.
+/// Minimum interval between two reductions, so that messages removed at the same time count once.
 const REDUCTION_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval without a removed message after which the allowance is doubled.
 const GROWTH_INTERVAL: Duration = Duration::from_secs(30);
@@ -21,7 +21,8 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// The broker has removed a message while `out` issues were on the broker. At least `least` stay allowed.
+    /// Reduces the allowance after the broker has removed a message while `out` issues were on it. The allowance stays
+    /// at least `least`.
     pub(super) fn reduce(&mut self, out: u32, least: u32, now: Steady) {
         let current = match self.limit {
             Some((_, changed)) if now.since(changed) < REDUCTION_INTERVAL => return,
@@ -31,7 +32,7 @@ impl Allowance {
         self.limit = Some(((current / 2).max(least).max(1), now));
     }
 
-    /// How many of the `wanted` issues may be on the broker.
+    /// The number of issues, at most `wanted`, that may be on the broker.
     pub(super) fn of(&mut self, wanted: u32, now: Steady) -> u32 {
         let Some((limit, changed)) = &mut self.limit else { return wanted };
         if now.since(*changed) >= GROWTH_INTERVAL {
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_halved_once_for_what_is_removed_together_and_doubled_after_a_while() {
+    fn it_is_halved_once_for_simultaneous_removals_and_doubled_after_an_interval() {
         let at = |seconds: u64| Steady::from_millis(seconds * 1000);
         let mut allowance = Allowance::default();
         assert_eq!(allowance.of(64, at(0)), 64);
@@ -64,6 +65,6 @@ mod tests {
         let grown: Vec<u32> = (1..6).map(|times| allowance.of(64, at(39 + 30 * times))).collect();
         assert_eq!(grown, [8, 16, 32, 64, 64]);
         allowance.reduce(0, 0, at(1000));
-        assert_eq!(allowance.of(64, at(1000)), 1, "one stays allowed in any case");
+        assert_eq!(allowance.of(64, at(1000)), 1, "at least one stays allowed");
     }
 }

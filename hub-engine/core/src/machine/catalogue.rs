@@ -1,4 +1,5 @@
-//! What the live workers can do, by pool: asked for every task that is handed out, so kept added up.
+//! The slots and task modules of the live workers, by pool. The totals are maintained incrementally, because they are
+//! read for every task that is handed out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,19 +12,19 @@ pub(super) struct Catalogue {
     pools: BTreeMap<Arc<str>, Served>,
 }
 
-/// One pool and what its workers have together.
+/// The totals of one pool.
 #[derive(Debug, Default)]
 struct Served {
     workers: u32,
     slots: u32,
-    /// How many workers have a module in working order.
+    /// The number of workers that have loaded each module.
     working: BTreeMap<Arc<str>, u32>,
-    /// How many workers have a module that does not load.
+    /// The number of workers on which each module fails to load.
     broken: BTreeMap<Arc<str>, u32>,
 }
 
 impl Catalogue {
-    /// A worker is there.
+    /// Adds a worker.
     pub(super) fn add(&mut self, report: &WorkerReport) {
         for pool in pools_of(report) {
             let served = self.pools.entry(Arc::clone(pool)).or_default();
@@ -34,7 +35,7 @@ impl Catalogue {
         }
     }
 
-    /// A worker that was added with the same report is not there any more.
+    /// Removes a worker that was added with the same report.
     pub(super) fn remove(&mut self, report: &WorkerReport) {
         for pool in pools_of(report) {
             let Some(served) = self.pools.get_mut(pool) else {
@@ -51,25 +52,25 @@ impl Catalogue {
         }
     }
 
-    /// The slots of the workers of a pool; `None` where it has no worker.
+    /// The number of slots in a pool. `None` if the pool has no worker.
     pub(super) fn slots(&self, pool: &str) -> Option<u32> {
         self.pools.get(pool).map(|served| served.slots)
     }
 
-    /// Whether a worker of the pool has the module, or has it as a broken one and will say so.
+    /// Whether a worker of the pool has the module. A broken module counts, because its worker reports the error.
     pub(super) fn knows(&self, pool: &str, module: &str) -> bool {
         self.pools
             .get(pool)
             .is_some_and(|served| served.working.contains_key(module) || served.broken.contains_key(module))
     }
 
-    /// The modules that work in a pool, sorted.
+    /// The working modules of a pool, sorted.
     pub(super) fn modules(&self, pool: &str) -> impl Iterator<Item = &str> + Clone {
         self.pools.get(pool).into_iter().flat_map(|served| served.working.keys().map(|module| &**module))
     }
 }
 
-/// Each pool that a worker serves, once.
+/// The pools that a worker serves, without duplicates.
 fn pools_of(report: &WorkerReport) -> impl Iterator<Item = &Arc<str>> {
     let pools = &report.pools;
     pools.iter().enumerate().filter(|(at, pool)| !pools[..*at].contains(pool)).map(|(_, pool)| pool)
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_is_what_was_added() {
+    fn removing_a_worker_reverts_adding_it() {
         let mut catalogue = Catalogue::default();
         let first = report(&["a", "b", "a"], 2, &["x", "y"], &["z"]);
         let second = report(&["a"], 3, &["y"], &[]);

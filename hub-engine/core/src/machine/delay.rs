@@ -1,18 +1,18 @@
-//! How long a task rests before it is handed out again.
+//! The delay before a task is handed out again.
 //!
-//! A worker that lacks a task's module returns the task at once. While the workers that have the module
-//! are busy and the others idle, the same task would go back and forth as fast as the broker carries it.
+//! A worker that lacks a task's module returns the task immediately. While the workers with the module are busy and
+//! others are idle, the same task would be published and returned repeatedly without a delay.
 
 use std::time::Duration;
 
-/// The first rest; each further one of the same task is twice as long.
-const SHORTEST: Duration = Duration::from_millis(20);
-/// Number of times that it is doubled.
+/// The first delay. Each further delay of the same task is twice as long.
+const MINIMUM_DELAY: Duration = Duration::from_millis(20);
+/// Maximum number of times that the delay is doubled.
 const DOUBLINGS: u32 = 7;
 
-/// The rest of a task after this issue of it.
-pub(super) fn rest(issue: u32) -> Duration {
-    SHORTEST * 2_u32.pow(issue.saturating_sub(1).min(DOUBLINGS))
+/// The delay of a task after this issue.
+pub(super) fn before_next_issue(issue: u32) -> Duration {
+    MINIMUM_DELAY * 2_u32.pow(issue.saturating_sub(1).min(DOUBLINGS))
 }
 
 #[cfg(test)]
@@ -20,8 +20,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_grow_up_to_a_limit() {
-        let rests = [0, 1, 2, 3, 8, 9, u32::MAX].map(|issue| rest(issue).as_millis());
-        assert_eq!(rests, [20, 20, 40, 80, 2560, 2560, 2560]);
+    fn delays_grow_up_to_a_limit() {
+        let delays = [0, 1, 2, 3, 8, 9, u32::MAX].map(|issue| before_next_issue(issue).as_millis());
+        assert_eq!(delays, [20, 20, 40, 80, 2560, 2560, 2560]);
     }
 }

@@ -1,8 +1,8 @@
-//! Which tasks wait for which: a job's edges in the direction in which results flow.
+//! The dependent tasks of each task: the edges of the graph in the direction of the data flow.
 
 use crate::job::{Job, Task};
 
-/// Who waits for whom, all lists in one.
+/// The lists of dependent tasks, stored in one list.
 #[derive(Debug)]
 pub(super) struct Downstream {
     starts: Vec<u32>,
@@ -10,7 +10,7 @@ pub(super) struct Downstream {
 }
 
 impl Downstream {
-    /// The lists of a job, by counting.
+    /// Builds the lists of a job by counting.
     pub(super) fn new(job: &Job) -> Self {
         let mut starts = vec![0_u32; job.tasks().len() + 1];
         for task in job.tasks().iter().flat_map(Task::upstream) {
@@ -31,7 +31,7 @@ impl Downstream {
         Self { starts, tasks }
     }
 
-    /// The tasks that wait for `task`, in the order of the job.
+    /// The tasks that depend on `task`, in the order of the job.
     pub(super) fn of(&self, task: u32) -> &[u32] {
         let task = task as usize;
         &self.tasks[self.starts[task] as usize..self.starts[task + 1] as usize]
@@ -44,7 +44,7 @@ mod tests {
     use crate::job::Limits;
 
     #[test]
-    fn every_edge_is_there_in_the_other_direction() {
+    fn every_edge_is_reversed() {
         let text = r#"{"name": "j", "tasks": [{"name": "a", "depends": ["c"]}, {"name": "b", "args": ["_a.data", "_c.data"]},
             {"name": "c"}, {"name": "d", "depends": ["c", "c"]}]}"#;
         let downstream = Downstream::new(&Job::parse(text, &Limits::default()).unwrap());

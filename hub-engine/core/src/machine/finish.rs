@@ -1,4 +1,4 @@
-//! How a job ends: its status, its message and its output.
+//! Ends a job: its status, its message and its output.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::state::FirstFailure;
 use crate::{JobStatus, TaskStatus, Timestamp};
 
 impl LiveJob {
-    /// Ends the job. Every task has ended. Its output has `limit` bytes at most.
+    /// Ends the job after all its tasks have ended. The output has at most `limit` bytes.
     pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let status = if self.is_condemned() {
+        let status = if self.is_marked_failed() {
             JobStatus::Failed
         } else if self.cancelled {
             JobStatus::Cancelled
@@ -36,7 +36,7 @@ impl LiveJob {
         self.set_job_status(status, actions);
     }
 
-    /// What failed, for people. `None` where nothing did.
+    /// A message about the failed tasks. `None` if no task failed.
     fn sum_up_failures(&self) -> Option<String> {
         let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
         let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
@@ -61,8 +61,8 @@ impl LiveJob {
         FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
     }
 
-    /// Finds the first failure again, where that was not kept with the job.
-    pub(super) fn recall_first_failure(&mut self) {
+    /// Determines the first failure if it was not stored with the job.
+    pub(super) fn restore_first_failure(&mut self) {
         let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
         let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
         if self.state.first_failure.is_none() {

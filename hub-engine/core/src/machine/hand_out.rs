@@ -1,55 +1,56 @@
-//! Hands out tasks as far as the windows allow, and puts back what comes free.
+//! Hands out tasks within the windows of their pools, and ends tasks.
 
 use std::sync::Arc;
 
 use super::live::LiveJob;
 use super::place::Place;
-use super::{EndedJob, Machine, remainder};
+use super::{EndedJob, Machine, remaining_work};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, Template};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
-/// Maximum number of bytes that one turn reads and writes to fill arguments; the last ones may go beyond it.
-const FILLED_BYTES: usize = 4 * 1024 * 1024;
-/// Maximum size of the arguments of a pool's issues on the broker. Beyond it, only as many issues are there as the pool has slots.
-const WINDOW_BYTES: usize = 64 * 1024 * 1024;
-/// What arguments that cannot be filled count as: finding that out takes time too.
+/// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
+const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum size of the arguments of a pool's issues on the broker. Beyond it, the number of issues is limited to the
+/// slots of the pool.
+const MAXIMUM_WINDOW_BYTES: usize = 64 * 1024 * 1024;
+/// Number of bytes counted for arguments that cannot be filled, because the attempt takes time.
 pub(super) const FAILED_BYTES: usize = 256;
 
-/// What a turn may still do.
-pub(super) struct Room {
-    /// Tasks to look at.
+/// The remaining work that a turn may do.
+pub(super) struct TurnBudget {
+    /// Number of tasks.
     tasks: u32,
-    /// Arguments to fill, in bytes.
+    /// Number of bytes of arguments.
     bytes: usize,
 }
 
-impl Room {
-    pub(super) const fn is_there(&self) -> bool {
+impl TurnBudget {
+    pub(super) const fn is_left(&self) -> bool {
         self.tasks > 0 && self.bytes > 0
     }
 
-    /// Counts one task looked at, and the bytes of its arguments.
-    pub(super) const fn take(&mut self, bytes: usize) {
+    /// Counts one task and the bytes of its arguments.
+    pub(super) const fn spend(&mut self, bytes: usize) {
         self.tasks -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
 impl Machine {
-    /// Fills the window of every pool that has tasks waiting.
+    /// Fills the window of every pool with waiting tasks.
     pub(super) fn fill_windows(&mut self, now: Now) {
-        let mut room = Room { tasks: remainder::TASKS, bytes: FILLED_BYTES };
-        self.publish_again(&mut room, now);
-        // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
+        let mut budget = TurnBudget { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES };
+        self.publish_again(&mut budget, now);
+        // One pass is sufficient: handing out can fail tasks, but does not make tasks ready.
         for name in self.pools.waiting() {
-            self.fill_window(&name, &mut room, now);
+            self.fill_window(&name, &mut budget, now);
         }
         self.pools.drop_idle(&mut self.timers);
     }
 
-    fn fill_window(&mut self, name: &Arc<str>, room: &mut Room, now: Now) {
+    fn fill_window(&mut self, name: &Arc<str>, budget: &mut TurnBudget, now: Now) {
         let slots = self.workers.catalogue().slots(name);
         if !self.is_reachable(name) {
             return;
@@ -57,11 +58,11 @@ impl Machine {
         let window = self.window(name, slots, now.steady);
         loop {
             let pool = self.pools.get_mut(name);
-            let is_heavy = pool.window_bytes() >= WINDOW_BYTES && pool.out() >= slots.unwrap_or(0).max(1);
+            let is_heavy = pool.window_bytes() >= MAXIMUM_WINDOW_BYTES && pool.out() >= slots.unwrap_or(0).max(1);
             if pool.out() >= window || is_heavy {
                 return;
             }
-            if !room.is_there() {
+            if !budget.is_left() {
                 self.is_filling = true;
                 return;
             }
@@ -70,7 +71,7 @@ impl Machine {
             };
             let job = self.jobs.job_mut(id);
             if job.cancelled {
-                room.take(0);
+                budget.spend(0);
                 continue;
             }
             job.task_mut(index).place = Place::Blocked;
@@ -78,23 +79,23 @@ impl Machine {
             if slots.is_some() && !self.workers.catalogue().knows(name, module) {
                 pool.park(module, id, index);
                 job.task_mut(index).place = Place::Parked;
-                room.take(0);
+                budget.spend(0);
                 continue;
             }
-            room.take(self.hand_out(id, index, now));
+            budget.spend(self.hand_out(id, index, now));
         }
     }
 
-    /// Whether the pool has a queue on the broker, as far as known. That of the default pool is declared by the
-    /// dispatcher; the others come with their workers.
+    /// Whether the pool has a queue on the broker, as far as known. The dispatcher declares the queue of the default
+    /// pool; workers declare the others.
     pub(super) fn is_reachable(&self, pool: &str) -> bool {
         let is_declared = pool == DEFAULT_POOL || self.workers.catalogue().slots(pool).is_some();
         is_declared && !self.pools.get(pool).is_some_and(|pool| pool.unroutable)
     }
 
-    /// How many issues of a pool may be on the broker without a worker's word of them: a few for each slot of
-    /// its workers, and of short tasks as many as are run within a moment, so that no worker ever waits for the
-    /// dispatcher. Issues under a lease and launched ones are not counted: they are not on the broker.
+    /// The maximum number of issues of a pool on the broker: a few for each slot of its workers, and for short tasks as
+    /// many as ended recently, so that workers do not wait for the dispatcher. Issues under a lease and launched tasks
+    /// are not counted, because they are not on the broker.
     fn window(&mut self, pool: &Arc<str>, slots: Option<u32>, now: Steady) -> u32 {
         let recent = self.pools.get_mut(pool).throughput.recent(now);
         let by_slots = slots.unwrap_or(0).saturating_mul(self.settings.window_factor);
@@ -102,12 +103,12 @@ impl Machine {
         self.pools.get_mut(pool).allowance.of(wanted.min(self.settings.window_ceiling), now)
     }
 
-    /// Returns how many bytes were read and written for its arguments.
+    /// Hands out a task. Returns the number of bytes read and written for its arguments.
     fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
         let job = self.jobs.job_mut(id);
-        let before = job.walked();
+        let before = job.walked_bytes();
         let filled = arguments(job, index, self.settings.max_value_bytes);
-        let walked = job.walked() - before;
+        let walked = job.walked_bytes() - before;
         let (args, kwargs) = match filled {
             Ok(arguments) => arguments,
             Err(error) => {
@@ -133,7 +134,7 @@ impl Machine {
         walked + bytes
     }
 
-    /// Puts a task that could run into its pool's queue.
+    /// Puts a ready task into the queue of its pool.
     pub(super) fn enqueue(&mut self, id: JobId, index: u32) {
         let job = self.jobs.job_mut(id);
         job.task_mut(index).place = Place::Queued;
@@ -141,7 +142,7 @@ impl Machine {
         self.pools.get_mut(spec.pool()).push(spec.priority(), id, index);
     }
 
-    /// The same for many tasks of one job.
+    /// Puts ready tasks of one job into the queues of their pools.
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
         let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
@@ -171,7 +172,7 @@ impl Machine {
         self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
     }
 
-    /// Fails a task that is in no place any more.
+    /// Fails a task that has been withdrawn.
     pub(super) fn fail_with(&mut self, id: JobId, index: u32, error: TaskError, msg: String, now: Timestamp) {
         let job = self.jobs.job_mut(id);
         let state = job.task_mut(index).state_mut();
@@ -181,17 +182,18 @@ impl Machine {
         self.end(id, index, TaskStatus::Failed, now);
     }
 
-    /// Ends a task whose result is in its state, queues what has become ready, and ends the job with its last task.
+    /// Ends a task whose result is in its state, queues the tasks that have become ready, and ends the job after its
+    /// last task.
     pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Timestamp) {
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
-        let ripple = job.end_task(index, status, now, &mut self.actions);
+        let ready = job.end_task(index, status, now, &mut self.actions);
         self.live_bytes += job.bytes() - before;
-        self.enqueue_all(id, &ripple.ready);
+        self.enqueue_all(id, &ready);
         self.sweep(id, now);
     }
 
-    /// Ends a job whose tasks have all ended, and lets go of it.
+    /// Ends and removes the job if all its tasks have ended.
     pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
         if self.jobs.job(id).is_over() {
             let mut job = self.jobs.remove(id);
@@ -209,7 +211,7 @@ impl Machine {
     }
 }
 
-/// A task's arguments with every reference filled, `limit` bytes at most together.
+/// Fills the references in the arguments of a task. Both values together have at most `limit` bytes.
 pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
     let checked = Arc::clone(&job.job);
     let spec = checked.spec(index);

@@ -1,4 +1,4 @@
-//! The jobs that have not ended, found by their ids and by those of their tasks.
+//! The live jobs, indexed by the ids of jobs and tasks.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::live::LiveJob;
 use crate::id::Family;
 use crate::{JobId, TaskId};
 
-/// Every live job.
+/// The live jobs: those that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     jobs: HashMap<JobId, LiveJob>,
@@ -14,40 +14,40 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// The job of this id, where one is live: for ids from outside, and for those that may have ended meanwhile.
+    /// The live job with this id, if there is one. For ids from outside and for jobs that may have ended.
     pub(super) fn find(&self, id: JobId) -> Option<&LiveJob> {
         self.jobs.get(&id)
     }
 
-    /// The same, to be changed.
+    /// Like [`Jobs::find`], for writing.
     pub(super) fn find_mut(&mut self, id: JobId) -> Option<&mut LiveJob> {
         self.jobs.get_mut(&id)
     }
 
-    /// A job that is live.
+    /// The live job with this id.
     ///
     /// # Panics
-    /// Where it is not: that is a bug of the machine's.
+    /// If the job is not live, which is a bug of the machine.
     #[track_caller]
     pub(super) fn job(&self, id: JobId) -> &LiveJob {
         self.jobs.get(&id).unwrap_or_else(|| panic!("{id:?} is not live"))
     }
 
-    /// A job that is live, to be changed.
+    /// The live job with this id, for writing.
     ///
     /// # Panics
-    /// Where it is not: that is a bug of the machine's.
+    /// If the job is not live, which is a bug of the machine.
     #[track_caller]
     pub(super) fn job_mut(&mut self, id: JobId) -> &mut LiveJob {
         self.jobs.get_mut(&id).unwrap_or_else(|| panic!("{id:?} is not live"))
     }
 
-    /// The live job whose tasks' ids begin with these bytes.
+    /// The live job whose task ids begin with these bytes.
     pub(super) fn of_family(&self, family: Family) -> Option<JobId> {
         self.families.get(&family).copied()
     }
 
-    /// The job and position of a task, where its job is live.
+    /// The job and the position of a task, if its job is live.
     pub(super) fn find_task(&self, task: TaskId) -> Option<(JobId, u32)> {
         let id = self.of_family(task.family())?;
         let index = task.index_in(id)?;
@@ -68,10 +68,10 @@ impl Jobs {
         self.jobs.insert(job.id, job);
     }
 
-    /// Lets go of a job.
+    /// Removes a job.
     ///
     /// # Panics
-    /// Where it is not live.
+    /// If the job is not live.
     pub(super) fn remove(&mut self, id: JobId) -> LiveJob {
         self.families.remove(&id.family());
         self.jobs.remove(&id).unwrap_or_else(|| panic!("{id:?} is not live"))

@@ -1,4 +1,4 @@
-//! Long tasks: who runs them, and what becomes of them when that worker is not heard of any more.
+//! Leases of workers on long tasks, and what happens when a lease expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::state::ErrorKind;
 use crate::{IssueId, JobId, Now, Steady, TaskStatus};
 
 impl Machine {
-    /// A worker runs these and holds a lease on them.
+    /// A worker has started these issues and holds a lease on them.
     pub fn handle_started(&mut self, worker: &WorkerId, held: &[IssueId], now: Now) {
         for issue in held {
             self.handle_running(worker, *issue, Duration::ZERO, now);
         }
     }
 
-    /// The same for one task that has run for `ran`: it began that much earlier.
+    /// A worker has been running an issue for `ran` and holds a lease on it.
     pub fn handle_running(&mut self, worker: &WorkerId, issue: IssueId, ran: Duration, now: Now) {
         if let Ok((id, index)) = self.awaited(issue) {
             self.lease(id, index, issue, worker, ran, now);
@@ -29,7 +29,7 @@ impl Machine {
 
     fn lease(&mut self, id: JobId, index: u32, issue: IssueId, worker: &WorkerId, ran: Duration, now: Now) {
         if self.jobs.job(id).task(index).place != Place::Window {
-            // Known already; or a second worker has it from the broker, and inherits it if the first is lost.
+            // The lease is known, or a second worker has received the issue. It takes over if the first worker is lost.
             return;
         }
         self.withdraw(id, index);
@@ -44,7 +44,7 @@ impl Machine {
         job.persist_task(index, &mut self.actions);
     }
 
-    /// A worker says that it lives, what it has, and what it holds.
+    /// A heartbeat with the modules of a worker, the issues that it holds, and those that it has received.
     pub fn handle_heartbeat(&mut self, report: WorkerReport, now: Now) -> Heard {
         let (worker, pools) = (Arc::clone(&report.id), report.pools.clone());
         let (held, present) = (report.held.clone(), report.present.clone());
@@ -54,16 +54,16 @@ impl Machine {
         }
         for issue in held {
             match self.awaited(issue) {
-                // The report that it was started may still be on its way.
+                // The report `started` may not have arrived yet.
                 Ok((id, index)) => self.lease(id, index, issue, &worker, Duration::ZERO, now),
-                // No result is expected: it was cancelled, lost or settled from outside while the worker could
-                // not be told, or has just ended; then the order to stop it meets nothing.
+                // No result is expected. The task was cancelled, lost or ended by a posted result while the worker was
+                // unreachable. Or it has just ended; then the stop has no effect.
                 Err(_) => self.actions.push(Action::Stop(issue)),
             }
         }
         for issue in present {
             if let Ok((id, index)) = self.awaited(issue) {
-                self.pools.get_mut(self.jobs.job(id).spec(index).pool()).sign(issue.task, now.steady);
+                self.pools.get_mut(self.jobs.job(id).spec(index).pool()).mark_seen(issue.task, now.steady);
             }
         }
         for name in &pools {
@@ -76,16 +76,15 @@ impl Machine {
         heard
     }
 
-    /// A worker has left. What it holds may still have a result on its way, so its leases run out by themselves.
+    /// A worker has left. Results of its issues may still arrive, so its leases expire as usual.
     pub fn handle_worker_left(&mut self, worker: &WorkerId) {
         self.workers.leave(worker);
     }
 
-    /// The dispatcher has or has not a connection to the broker. Without one no worker can be heard of, and no
-    /// lease runs out.
+    /// The connection to the broker has been opened or lost. Without it heartbeats cannot arrive, so no lease expires.
     pub fn handle_link(&mut self, up: bool, now: Now) {
         self.workers.set_link(up, now.steady);
-        // Workers that could not be heard could give no sign.
+        // Heartbeats could not arrive while the link was down.
         for (_, pool) in self.pools.iter_mut() {
             pool.empty_since = None;
         }
@@ -94,23 +93,23 @@ impl Machine {
         }
     }
 
-    /// When [`Machine::handle_timeout`] wants to be called next.
+    /// The time at which [`Machine::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Steady> {
         self.timers.next_timeout()
     }
 
-    /// When the next lease runs out, unless its worker is heard of before. From then on the shell has to find out whether
-    /// everything that workers sent has been read: see [`Machine::handle_heard`].
+    /// The time at which the next lease expires unless it is renewed. From then on the shell has to find out whether
+    /// all messages of workers have been read: see [`Machine::handle_heard`].
     #[must_use]
     pub fn poll_expiry(&self) -> Option<Steady> {
         self.workers.next_expiry()
     }
 
-    /// Everything that workers sent up to `until` has been read. Leases that had run out by then are lost.
+    /// All messages that workers sent up to `until` have been read. Leases whose deadline was before `until` expire.
     ///
-    /// That time has passed is not enough for a lease to be lost. The dispatcher may have been stopped, or held up by a
-    /// long turn, while the heartbeats that renew its leases were waiting for it.
+    /// A lease does not expire by time alone. The dispatcher may have been stopped or delayed by a long turn while the
+    /// heartbeats that renew the leases were waiting in the queue.
     pub fn handle_heard(&mut self, until: Steady, now: Now) {
         for lost in self.workers.expire(until) {
             for issue in lost.held {
@@ -119,7 +118,7 @@ impl Machine {
         }
     }
 
-    /// Time has passed: queues may have to be looked into, and rests may be over.
+    /// Executes the timers that are due.
     pub fn handle_timeout(&mut self, now: Now) {
         for timer in self.timers.take_due(now.steady) {
             match timer {
@@ -129,7 +128,7 @@ impl Machine {
         }
     }
 
-    /// A task has rested, and is handed out again.
+    /// The delay of a task is over: it becomes ready again.
     fn end_rest(&mut self, id: JobId, index: u32) {
         let place = self.jobs.find(id).map(|job| job.task(index).place);
         if matches!(place, Some(Place::Resting | Place::Removed)) {
@@ -138,9 +137,9 @@ impl Machine {
         }
     }
 
-    /// A worker's lease on an issue has run out.
+    /// A worker's lease on an issue has expired.
     fn lose(&mut self, issue: LostIssue, died: bool, now: Now) {
-        let LostIssue { issue, heir } = issue;
+        let LostIssue { issue, successor } = issue;
         let Ok((id, index)) = self.awaited(issue) else {
             return;
         };
@@ -152,9 +151,9 @@ impl Machine {
             let msg = format!("{deaths} workers were lost while they ran the task");
             return self.fail(id, index, ErrorKind::WorkerLost, msg, now.wall);
         }
-        if let Some(heir) = heir {
-            self.workers.hold(&heir, issue, now);
-            state.worker = Some(heir);
+        if let Some(successor) = successor {
+            self.workers.hold(&successor, issue, now);
+            state.worker = Some(successor);
             job.persist_task(index, &mut self.actions);
         } else {
             self.put_back(id, index);

@@ -1,17 +1,17 @@
-//! A job that has not ended: the states of its tasks.
+//! A live job and the states of its tasks.
 
 use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::place::Place;
-use super::remainder::Remainder;
+use super::remaining_work::RemainingWork;
 use super::trigger::{Decision, Rule, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
-/// A job that has not ended.
+/// A live job: one that has not ended.
 #[derive(Debug)]
 pub(super) struct LiveJob {
     pub(super) id: JobId,
@@ -19,63 +19,56 @@ pub(super) struct LiveJob {
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
     pub(super) downstream: Downstream,
-    pub(super) sweep: Remainder,
-    /// What references have found in the results of its tasks.
+    pub(super) sweep: RemainingWork,
+    /// The values that references have read from the results of the tasks.
     values: Values,
-    /// Tasks that have not ended.
+    /// Number of tasks that have not ended.
     open: u32,
     pub(super) cancelled: bool,
-    /// How much memory it takes, about: see [`LiveJob::bytes`].
+    /// See [`LiveJob::bytes`].
     bytes: u64,
 }
 
-/// A task of such a job. Most tasks of a large job wait most of the time: those take next to no memory.
+/// A task of a live job. Most tasks of a large job wait most of the time, so a waiting task takes little memory.
 #[derive(Debug)]
 pub(super) struct LiveTask {
-    /// `None` as long as nothing has happened to it.
+    /// `None` until the state changes for the first time.
     state: Option<Arc<TaskState>>,
-    /// How the tasks stand that it depends on.
+    /// The ends of its dependencies.
     pub(super) upstream: Upstream,
     pub(super) place: Place,
 }
 
-/// How often the text of a job is in memory: as it was submitted, and in its templates and names.
+/// Number of copies of a job's text in memory: the submitted text, and the text in templates and names.
 const TEXT_COPIES: u64 = 2;
-/// How much memory a task takes beside its texts, about.
+/// Approximate memory of a task without its texts, in bytes.
 const TASK_BYTES: u64 = 500;
 
-/// The state of every task that nothing has happened to.
+/// The state of every task whose state has not changed yet.
 static UNTOUCHED: TaskState = TaskState::pending();
 
-/// What ending a task has set free.
-#[derive(Debug, Default)]
-pub(super) struct Ripple {
-    /// Tasks that wait for nothing any more.
-    pub(super) ready: Vec<u32>,
-}
-
 impl LiveTask {
-    /// Where it stands.
+    /// The state of the task.
     pub(super) fn state(&self) -> &TaskState {
         self.state.as_deref().unwrap_or(&UNTOUCHED)
     }
 
-    /// Where it stands, shared. `None` as long as nothing has happened to it.
+    /// The state of the task, shared. `None` until it changes for the first time.
     pub(super) fn shared(&self) -> Option<Arc<TaskState>> {
         self.state.clone()
     }
 
-    /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
+    /// The state of the task for writing. Only [`LiveJob::set_status`] changes the status.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
-    /// What becomes of it, as far as the tasks that it depends on decide that.
+    /// What follows for the task from the ends of its dependencies.
     pub(super) const fn decision(&self) -> Decision {
         self.upstream.decide(Rule::AllSuccess)
     }
 
-    /// How much memory what has come of it takes, about.
+    /// The approximate memory of the result.
     fn bytes(&self) -> u64 {
         let state = self.state();
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
@@ -91,7 +84,7 @@ impl LiveTask {
 }
 
 impl LiveJob {
-    /// A job none of whose tasks has begun.
+    /// Creates a job whose tasks have not started.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
         let state = JobState::pending(now);
         let untouched = |task: &Task| LiveTask {
@@ -103,14 +96,14 @@ impl LiveJob {
         Self::with_tasks(id, job, state, tasks)
     }
 
-    /// A job as it stood. Every task is in place `Blocked`, or `Ended` where it has ended.
+    /// Creates a job from stored states. A task that has ended is in the place `Ended`, every other one in `Blocked`.
     ///
     /// # Panics
-    /// Where there are not as many states as tasks.
+    /// If the number of states is not the number of tasks.
     pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<Arc<TaskState>>) -> Self {
-        assert_eq!(states.len(), job.tasks().len(), "{id:?} was kept with states for other tasks");
+        assert_eq!(states.len(), job.tasks().len(), "{id:?} was stored with the states of other tasks");
         let succeeded: Vec<bool> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
-        // What did not succeed is counted by `resume`, as if it ended now.
+        // `resume` counts the dependencies that did not succeed.
         let upstream = |task: &Task| {
             let mut upstream = Upstream::of(task.upstream().len());
             let before = task.upstream().iter().filter(|before| succeeded[**before as usize]);
@@ -129,7 +122,7 @@ impl LiveJob {
         Self {
             id,
             downstream,
-            sweep: Remainder::default(),
+            sweep: RemainingWork::default(),
             values: Values::default(),
             bytes: results + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
             job,
@@ -140,7 +133,7 @@ impl LiveJob {
         }
     }
 
-    /// The job as it stands; nothing of it waits.
+    /// The snapshot of the job, without reasons for waiting.
     pub(super) fn into_snapshot(self) -> JobSnapshot {
         let pending = Arc::new(TaskState::pending());
         let tasks = self.tasks.into_iter().map(|task| task.state.unwrap_or_else(|| Arc::clone(&pending)));
@@ -164,7 +157,7 @@ impl LiveJob {
         &mut self.tasks[index as usize]
     }
 
-    /// How much memory the job takes, about: its text, its tasks, and what has come of them.
+    /// The approximate memory of the job in bytes: its text, its tasks and their results.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -174,10 +167,10 @@ impl LiveJob {
         self.open == 0
     }
 
-    /// Changes a task's status. The only place that does.
+    /// Changes the status of a task. Only this function does.
     ///
     /// # Panics
-    /// Where the table does not have the change: that is a bug of the machine's.
+    /// If the table does not allow the change, which is a bug of the machine.
     pub(super) fn set_status(&mut self, index: u32, next: TaskStatus, actions: &mut Vec<Action>) {
         let task = &mut self.tasks[index as usize];
         let current = task.state().status;
@@ -191,13 +184,13 @@ impl LiveJob {
         }));
     }
 
-    /// Has the store keep a task as it stands.
+    /// Stores the state of a task.
     pub(super) fn persist_task(&self, index: u32, actions: &mut Vec<Action>) {
         let state = self.task(index).state.clone().unwrap_or_else(|| Arc::new(TaskState::pending()));
         actions.push(Action::Persist(Change::TaskChanged { job: self.id, index, state }));
     }
 
-    /// The first task is handed out.
+    /// Begins the job when its first task is handed out.
     pub(super) fn begin(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.state.status == JobStatus::Pending {
             self.state.started_at.get_or_insert(now.max(self.state.submitted_at));
@@ -205,15 +198,16 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task whose result is already in its state. What cannot run any more is left to [`super::sweep`].
+    /// Ends a task whose result is already in its state. Returns the tasks that have become ready. Tasks that cannot
+    /// run any more are left to [`super::sweep`].
     pub(super) fn end_task(
         &mut self,
         index: u32,
         status: TaskStatus,
         now: Timestamp,
         actions: &mut Vec<Action>,
-    ) -> Ripple {
-        let mut ripple = Ripple::default();
+    ) -> Vec<u32> {
+        let mut ready = Vec::new();
         self.close_task(index, status, now, actions);
         self.bytes += self.task(index).bytes();
         if status == TaskStatus::Success {
@@ -221,7 +215,7 @@ impl LiveJob {
                 let next = self.downstream.of(index)[at];
                 match self.count_upstream(next, status) {
                     Decision::Wait => {}
-                    Decision::Run => ripple.ready.push(next),
+                    Decision::Run => ready.push(next),
                     Decision::Skip => self.skip(next),
                     Decision::UpstreamFailed => panic!("{:?} fails after a success", self.id.task(next)),
                 }
@@ -231,15 +225,15 @@ impl LiveJob {
         }
         if status == TaskStatus::Failed && self.state.first_failure.is_none() {
             self.state.first_failure = Some(Arc::new(self.failure_of(index)));
-            // Where nothing is left to do, the job ends at once, and its end is kept with this.
+            // If this was the last open task, the job ends in this turn, and its end is stored with the failure.
             if self.open > 0 {
                 self.persist_job(actions);
             }
         }
-        ripple
+        ready
     }
 
-    /// A task that this one depends on has ended. Returns what follows, where that is not decided already.
+    /// Counts the end of a dependency. Returns what follows for the task, unless that was decided before.
     pub(super) fn count_upstream(&mut self, index: u32, status: TaskStatus) -> Decision {
         let task = &mut self.tasks[index as usize];
         task.upstream.count(status);
@@ -247,10 +241,10 @@ impl LiveJob {
         if is_open { task.decision() } else { Decision::Wait }
     }
 
-    /// Ends a task that is in no place any more.
+    /// Ends a task that has been withdrawn.
     ///
     /// # Panics
-    /// Where it was not withdrawn: that is a bug of the machine's.
+    /// If the task was not withdrawn, which is a bug of the machine.
     pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
         let id = self.id;
@@ -258,18 +252,18 @@ impl LiveJob {
         assert!(task.place == Place::Blocked, "{:?} ends and is still {:?}", id.task(index), task.place);
         task.place = Place::Ended;
         let state = task.state_mut();
-        // The wall clock may have been set back meanwhile: the times of a record stay in their order.
+        // The wall clock may have been set back. The times of a record must stay in order.
         state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
         state.launched = false;
         self.open -= 1;
         self.persist_task(index, actions);
     }
 
-    /// Goes on with what was begun and not kept: the end of what waits for a task that did not succeed, and of the
-    /// tasks of a job that was cancelled or condemned.
+    /// Continues work that was interrupted by a restart: ends the tasks that depend on an unsuccessful one, and the
+    /// tasks of a job that was cancelled or marked as failed.
     pub(super) fn resume(&mut self) {
         let is_cancelled = || self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled);
-        if self.is_condemned() || is_cancelled() {
+        if self.is_marked_failed() || is_cancelled() {
             return self.begin_cancel();
         }
         for index in 0..self.tasks.len() as u32 {
@@ -280,15 +274,15 @@ impl LiveJob {
         }
     }
 
-    /// The job is to fail with `why`, whatever its tasks do. This is kept at once: cancelling its tasks can take several
-    /// turns, and the job must fail with the same message after a crash in between.
-    pub(super) fn condemn(&mut self, why: Arc<str>, actions: &mut Vec<Action>) {
+    /// Marks the job to fail with the message `why`. The mark is stored immediately, because cancelling the tasks can
+    /// take several turns, and the job must fail with the same message after a crash in between.
+    pub(super) fn mark_failed(&mut self, why: Arc<str>, actions: &mut Vec<Action>) {
         self.state.msg = Some(why);
         self.persist_job(actions);
     }
 
-    /// Whether [`LiveJob::condemn`] was called: no other live job has a message.
-    pub(super) const fn is_condemned(&self) -> bool {
+    /// Whether [`LiveJob::mark_failed`] was called. No other live job has a message.
+    pub(super) const fn is_marked_failed(&self) -> bool {
         self.state.msg.is_some()
     }
 
@@ -308,21 +302,21 @@ impl LiveJob {
         }));
     }
 
-    /// Fills one of the job's templates from the tasks as they stand, with `limit` bytes at most. The tasks that it
-    /// refers to have ended.
+    /// Fills a template of the job from the states of the tasks, with at most `limit` bytes. The tasks that it refers
+    /// to have ended.
     pub(super) fn fill(&mut self, template: &Template, limit: usize) -> Result<Json, FillError> {
         let (id, job, tasks) = (self.id, &self.job, &self.tasks);
         let lookup = |task: u32, attribute| value_of(id, job, task, tasks[task as usize].state(), attribute);
         job.fill(template, limit, &mut self.values, lookup)
     }
 
-    /// How many bytes of results were walked through so far to fill templates.
-    pub(super) const fn walked(&self) -> usize {
+    /// The number of bytes of results traversed so far to fill templates.
+    pub(super) const fn walked_bytes(&self) -> usize {
         self.values.walked()
     }
 }
 
-/// What a reference to a task yields.
+/// The value of a task's attribute.
 pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
     match attribute {
         Attribute::Data => state.data.clone(),

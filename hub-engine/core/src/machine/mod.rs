@@ -1,8 +1,8 @@
-//! The deterministic heart: facts in, actions out.
+//! The deterministic state machine: facts in, actions out.
 //!
-//! [`Machine`] holds every job that has not ended. Verbs (`submit`, `cancel`, `post_result`) are what users
-//! want, `handle_*` is what happened, `poll_*` is what has to be done next. Handling the same fact twice
-//! changes nothing the second time, and what has ended never changes.
+//! [`Machine`] contains every live job, which is a job that has not ended. Verbs (`submit`, `cancel`, `post_result`)
+//! are requests of users, `handle_*` takes facts, and `poll_*` returns what has to be done next. Handling a fact is
+//! idempotent, and a task or job that has ended never changes.
 
 mod allowance;
 mod catalogue;
@@ -15,7 +15,7 @@ mod leases;
 mod live;
 mod place;
 mod pool;
-mod remainder;
+mod remaining_work;
 mod reports;
 mod requests;
 mod restore;
@@ -57,49 +57,49 @@ pub use workers::Heard;
 pub struct EndedJob(LiveJob);
 
 impl EndedJob {
-    /// Its id.
+    /// The id of the job.
     #[must_use]
     pub const fn id(&self) -> JobId {
         self.0.id
     }
 
-    /// How many tasks it has.
+    /// The number of tasks.
     #[must_use]
     pub const fn tasks(&self) -> usize {
         self.0.tasks.len()
     }
 
-    /// Has it end otherwise: for what cannot be kept as it is.
+    /// Replaces the state of the job, for a state that cannot be stored.
     pub fn replace_state(&mut self, replacement: impl FnOnce(&JobState) -> JobState) {
         self.0.state = replacement(&self.0.state);
     }
 
-    /// The job as it ended.
+    /// The final snapshot of the job.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
         self.0.into_snapshot()
     }
 }
 
-/// A job that has not ended, as it stands. Shares what it can with the machine.
+/// The state of a live job. Shares data with the machine.
 #[derive(Debug)]
 pub struct LiveView {
     id: JobId,
     job: Arc<Job>,
     state: JobState,
-    /// The tasks that are in view and that something has happened to: position and state.
+    /// The position and the state of each selected task whose state has changed at least once.
     tasks: Vec<(u32, Arc<TaskState>)>,
     waiting: Vec<(u32, String)>,
 }
 
 impl LiveView {
-    /// How many tasks the job has.
+    /// The number of tasks of the job.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.job.tasks().len()
     }
 
-    /// The job. Tasks that are not in view are pending.
+    /// The snapshot of the job. Tasks that are not selected are shown as pending.
     #[must_use]
     pub fn into_snapshot(self) -> JobSnapshot {
         let mut tasks = TaskState::all_pending(self.tasks());
@@ -111,35 +111,35 @@ impl LiveView {
     }
 }
 
-/// Decides what Hub does next.
+/// The state machine of the dispatcher.
 #[derive(Debug)]
 pub struct Machine {
     settings: Settings,
     jobs: Jobs,
     pools: Pools,
     workers: Workers,
-    /// What is due by the clock. Leases have timers of their own, since they do not expire by the clock alone.
+    /// The timers. Leases have separate timers, because they do not expire by time alone.
     timers: Timers<Timer>,
     actions: Vec<Action>,
-    /// Jobs that have ended since they were last asked for.
+    /// Jobs that have ended since the last call of [`Machine::poll_ended`].
     ended: Vec<EndedJob>,
     live_tasks: u64,
     live_bytes: u64,
     stale: u64,
-    /// How many more tasks this turn looks at.
-    effort: u32,
-    /// Windows have room for more than one turn hands out.
+    /// Number of tasks that this turn may still process.
+    budget: u32,
+    /// Whether the windows have space for more tasks than this turn handed out.
     is_filling: bool,
-    /// Nothing is handed out for the time being.
+    /// Whether handing out is suspended.
     is_held_back: bool,
-    /// Issues of an earlier incarnation that the broker had not confirmed: they are to be published again.
+    /// Issues of an earlier incarnation that the broker had not confirmed. They have to be published again.
     unconfirmed: VecDeque<(JobId, u32)>,
-    /// Jobs with tasks that are still to be ended.
+    /// Jobs with tasks that have to be ended in later turns.
     sweeping: Vec<JobId>,
 }
 
 impl Machine {
-    /// A machine that knows no jobs, and has no link to the broker yet: see [`Machine::handle_link`].
+    /// Creates a machine without jobs and without a link to the broker: see [`Machine::handle_link`].
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Machine {
             live_tasks: 0,
             live_bytes: 0,
             stale: 0,
-            effort: remainder::TASKS,
+            budget: remaining_work::MAXIMUM_TASKS_PER_TURN,
             is_filling: false,
             is_held_back: false,
             unconfirmed: VecDeque::new(),
@@ -161,20 +161,20 @@ impl Machine {
         }
     }
 
-    /// Whether nothing is to be handed out for the time being, since enough is on its way to the broker.
+    /// Suspends or resumes handing out, which limits the number of publishes in progress.
     pub const fn hold_back(&mut self, is_held_back: bool) {
         self.is_held_back = is_held_back;
     }
 
-    /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
-    /// does a bounded part of what there is: see [`Machine::wants_turn`].
+    /// Hands out tasks within the windows, and moves all pending actions to `into`. One call does a bounded amount of
+    /// work: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
         self.sweep_on(now.wall);
         self.is_filling = false;
         if !self.is_held_back {
             self.fill_windows(now);
         }
-        self.effort = remainder::TASKS;
+        self.budget = remaining_work::MAXIMUM_TASKS_PER_TURN;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);
         } else {
@@ -182,25 +182,26 @@ impl Machine {
         }
     }
 
-    /// The jobs that have ended since this was called last. They are live no more.
+    /// The jobs that have ended since the last call. They are no longer live.
     pub fn poll_ended(&mut self) -> Vec<EndedJob> {
         std::mem::take(&mut self.ended)
     }
 
-    /// A job that has not ended, as it stands.
+    /// The snapshot of a live job.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobSnapshot> {
         self.view(id).map(LiveView::into_snapshot)
     }
 
-    /// The same at once, however large it is: the rest is to be done elsewhere.
+    /// A view of a live job. It is cheap also for a large job; [`LiveView::into_snapshot`] does the rest, on any
+    /// thread.
     #[must_use]
     pub fn view(&self, id: JobId) -> Option<LiveView> {
         let job = self.jobs.find(id)?;
         Some(self.view_of(job, 0..job.tasks.len() as u32, 0..job.tasks.len() as u32))
     }
 
-    /// The same with only these tasks, and those that their arguments may refer to. The effort depends on the number of
+    /// A view with only these tasks and those that their arguments may refer to. The cost depends on the number of
     /// these tasks, not on the size of the job.
     #[must_use]
     pub fn view_part(&self, id: JobId, tasks: Range<u32>) -> Option<LiveView> {
@@ -212,7 +213,7 @@ impl Machine {
         Some(self.view_of(job, in_view, tasks))
     }
 
-    /// The states of the tasks `in_view`, and why those of `explained` wait.
+    /// A view with the states of the tasks `in_view`, and with the reasons why tasks of `explained` wait.
     fn view_of(&self, job: &LiveJob, in_view: impl IntoIterator<Item = u32>, explained: Range<u32>) -> LiveView {
         let shared = |index| Some((index, job.task(index).shared()?));
         LiveView {
@@ -224,48 +225,48 @@ impl Machine {
         }
     }
 
-    /// The line of a job that has not ended in a listing.
+    /// The summary of a live job for listings.
     #[must_use]
     pub fn summary(&self, id: JobId) -> Option<JobSummary> {
         self.jobs.find(id).map(LiveJob::summary)
     }
 
-    /// Whether a job of this id is here and has not ended.
+    /// Whether there is a live job with this id.
     #[must_use]
     pub fn is_live(&self, id: JobId) -> bool {
         self.jobs.find(id).is_some()
     }
 
-    /// The job and position of a task, if its job has not ended.
+    /// The job and the position of a task, if its job is live.
     #[must_use]
     pub fn find_task(&self, task: TaskId) -> Option<(JobId, u32)> {
         self.jobs.find_task(task)
     }
 
-    /// The pool of a task, if its job has not ended.
+    /// The pool of a task, if its job is live.
     #[must_use]
     pub fn pool_of(&self, task: TaskId) -> Option<&str> {
         let (id, index) = self.find_task(task)?;
         Some(self.jobs.job(id).spec(index).pool())
     }
 
-    /// The jobs that have not ended, in no particular order.
+    /// The live jobs, in no particular order.
     pub fn jobs(&self) -> impl Iterator<Item = JobSummary> + '_ {
         self.jobs.iter().map(LiveJob::summary)
     }
 
-    /// The live workers, and when each was last heard of.
+    /// The live workers and the times of their last messages.
     pub fn workers(&self) -> impl Iterator<Item = (&WorkerReport, Timestamp)> {
         self.workers.reports()
     }
 
-    /// How many tasks live jobs have, ended ones included, and how much memory those jobs take, about.
+    /// The number of tasks of live jobs, including ended tasks, and the approximate memory of these jobs in bytes.
     #[must_use]
     pub const fn live(&self) -> (u64, u64) {
         (self.live_tasks, self.live_bytes)
     }
 
-    /// Figures.
+    /// Statistics.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {

@@ -1,23 +1,23 @@
-//! Where the machine has a task.
+//! The place of a task in the machine.
 
-/// Where the machine has a task.
+/// The place of a task in the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Waits for other tasks, or is on its way from one place to another.
+    /// Waits for other tasks, or is between two places.
     Blocked,
     /// In its pool's queue.
     Queued,
     /// Waits for a worker that has its module.
     Parked,
-    /// Waits for a moment to pass.
+    /// Delayed before it is handed out again.
     Resting,
-    /// The same, since a policy of the broker has removed its message.
+    /// Delayed because a policy of the broker has removed its message.
     Removed,
     /// On the broker or with a worker, in its pool's window.
     Window,
     /// Held by the lease of the worker that its state names.
     Leased,
-    /// Launched; awaits its result from outside.
+    /// Launched; waits for its result from outside.
     Launched,
     /// Ended.
     Ended,

@@ -1,4 +1,4 @@
-//! The tasks that could run, by pool: strictly by priority, then fairly between jobs, then in the job's order.
+//! The ready tasks of each pool: strictly by priority, then in turns between jobs, then in the order of the job.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -9,7 +9,7 @@ use super::throughput::Throughput;
 use super::timers::{Timer, Timers};
 use crate::{JobId, Steady, TaskId};
 
-/// The pools that tasks wait in or are on their way to.
+/// The pools with waiting tasks or issues on the broker.
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     pools: BTreeMap<Arc<str>, Pool>,
@@ -19,40 +19,41 @@ pub(super) struct Pools {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     queues: BTreeMap<Reverse<i32>, Ring>,
-    /// How many tasks the queues have.
+    /// Number of tasks in the queues.
     queued: u64,
-    /// Tasks without a worker that has their module, by module and job.
+    /// Tasks whose module no worker has, by module and job.
     parked: BTreeMap<Arc<str>, BTreeMap<JobId, Vec<u32>>>,
-    /// How many of them there are.
+    /// Number of parked tasks.
     parked_count: u64,
-    /// Issues on the broker that no worker has reported on.
+    /// Issues on the broker that no worker has reported.
     window: BTreeMap<TaskId, Sent>,
-    /// Size of their arguments together.
+    /// Total size of their arguments.
     window_bytes: usize,
     /// Tasks that ended recently.
     pub(super) throughput: Throughput,
-    /// How many issues its queue bears.
+    /// The limit of issues on the broker if a policy removes messages.
     pub(super) allowance: Allowance,
     /// Tasks whose messages a policy of the broker removed, and that are not handed out again yet.
     removed: u32,
-    /// When the queue is to be looked into: the deadline of [`Timer::Probe`]. `None` while nothing is on its way.
+    /// When the depth of the queue is queried: the deadline of [`Timer::Probe`]. `None` if no issue is on the broker.
     pub(super) probe_due: Option<Steady>,
-    /// Since when the queue has been empty whenever it was looked into.
+    /// Since when all queries have found the queue empty.
     pub(super) empty_since: Option<Steady>,
-    /// The broker has said that the pool has no queue. It will have one when a worker of it is heard of.
+    /// Whether the broker has reported that the pool has no queue. The next heartbeat of a worker of the pool resets
+    /// it.
     pub(super) unroutable: bool,
 }
 
 /// An issue on the broker.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    /// When it last gave a sign of life.
-    sign: Steady,
-    /// Size of its arguments; 0 where another dispatcher has sent it.
+    /// When it was last confirmed or reported.
+    seen: Steady,
+    /// Size of its arguments; 0 if an earlier dispatcher sent it.
     bytes: usize,
 }
 
-/// Tasks of one priority: jobs take turns.
+/// Tasks of one priority. Jobs take turns.
 #[derive(Debug, Default)]
 struct Ring {
     turns: VecDeque<JobId>,
@@ -92,19 +93,19 @@ impl Ring {
 impl Pools {
     /// The pool of this name.
     pub(super) fn get_mut(&mut self, name: &Arc<str>) -> &mut Pool {
-        // As a rule it is there, and its name need not be cloned.
+        // Usually the pool exists, and its name need not be cloned.
         if !self.pools.contains_key(name) {
             self.pools.insert(Arc::clone(name), Pool::default());
         }
-        self.pools.get_mut(name).expect("it was inserted")
+        self.pools.get_mut(name).expect("the pool was inserted")
     }
 
-    /// The pool of this name, if anything waits in it or is on its way.
+    /// The pool of this name, if it has tasks.
     pub(super) fn get(&self, name: &str) -> Option<&Pool> {
         self.pools.get(name)
     }
 
-    /// The pool of this name, if anything waits in it or is on its way.
+    /// The pool of this name, if it has tasks.
     pub(super) fn existing(&mut self, name: &str) -> Option<&mut Pool> {
         self.pools.get_mut(name)
     }
@@ -117,13 +118,13 @@ impl Pools {
         self.pools.iter_mut()
     }
 
-    /// The pools that have tasks to hand out.
+    /// The pools with tasks to hand out.
     pub(super) fn waiting(&self) -> Vec<Arc<str>> {
         let waiting = self.pools.iter().filter(|(_, pool)| pool.queued > 0);
         waiting.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// Drops the pools that have nothing: jobs name pools as they like, and names must not pile up.
+    /// Drops pools without tasks. Jobs can name any pool, so unused pools must not accumulate.
     pub(super) fn drop_idle(&mut self, timers: &mut Timers<Timer>) {
         self.pools.retain(|name, pool| {
             let is_idle = pool.queued + pool.parked_count == 0 && pool.window.is_empty() && pool.removed == 0;
@@ -134,12 +135,12 @@ impl Pools {
         });
     }
 
-    /// Issues on the broker.
+    /// Number of issues on the broker.
     pub(super) fn in_flight(&self) -> u64 {
         self.pools.values().map(|pool| pool.window.len() as u64).sum()
     }
 
-    /// Tasks that could run.
+    /// Number of ready tasks.
     pub(super) fn ready(&self) -> u64 {
         self.pools.values().map(|pool| pool.queued + pool.parked_count).sum()
     }
@@ -150,13 +151,13 @@ impl Pool {
         self.push_all(priority, job, &[index]);
     }
 
-    /// Tasks of one job, at least one.
+    /// Adds tasks of one job, at least one.
     pub(super) fn push_all(&mut self, priority: i32, job: JobId, tasks: &[u32]) {
         self.queues.entry(Reverse(priority)).or_default().push(job, tasks);
         self.queued += tasks.len() as u64;
     }
 
-    /// The next task to hand out.
+    /// Removes and returns the next task to hand out.
     pub(super) fn pop(&mut self) -> Option<(JobId, u32)> {
         let mut first = self.queues.first_entry()?;
         let popped = first.get_mut().pop();
@@ -167,7 +168,7 @@ impl Pool {
         popped
     }
 
-    /// Takes out a job's tasks of one priority.
+    /// Removes the tasks of a job with this priority.
     pub(super) fn forget(&mut self, priority: i32, job: JobId) {
         let Some(ring) = self.queues.get_mut(&Reverse(priority)) else {
             return;
@@ -178,37 +179,37 @@ impl Pool {
         }
     }
 
-    /// Issues on the broker that no worker has reported on.
+    /// Issues on the broker that no worker has reported.
     pub(super) fn in_window(&self) -> u32 {
         self.window.len() as u32
     }
 
-    /// Size of their arguments together, as far as this dispatcher has sent them.
+    /// Total size of the arguments in the window that this dispatcher has sent.
     pub(super) const fn window_bytes(&self) -> usize {
         self.window_bytes
     }
 
-    /// An issue of this task, with arguments of this size, is on its way.
+    /// Adds an issue of this task to the window. `bytes` is the size of its arguments.
     pub(super) fn enter_window(&mut self, task: TaskId, bytes: usize, now: Steady) {
-        self.window.insert(task, Sent { sign: now, bytes });
+        self.window.insert(task, Sent { seen: now, bytes });
         self.window_bytes += bytes;
     }
 
-    /// Issues on the broker, and those that are about to be there again.
+    /// Number of issues on the broker, including removed ones that will be handed out again.
     pub(super) fn out(&self) -> u32 {
         self.in_window() + self.removed
     }
 
-    /// A policy of the broker has removed the message of an issue that was in the window. At least `least` issues stay
+    /// Counts an issue of the window whose message a policy of the broker has removed. At least `least` issues stay
     /// allowed.
     pub(super) fn remove(&mut self, least: u32, now: Steady) {
         self.removed += 1;
         self.allowance.reduce(self.out(), least, now);
     }
 
-    /// A task whose message was removed is handed out again, or not wanted any more.
+    /// A task whose message was removed is handed out again or withdrawn.
     pub(super) fn take_back(&mut self) {
-        assert!(self.removed > 0, "a task comes back that was not removed");
+        assert!(self.removed > 0, "a task that was not removed is taken back");
         self.removed -= 1;
     }
 
@@ -218,21 +219,21 @@ impl Pool {
         self.window_bytes -= sent.map_or(0, |sent| sent.bytes);
     }
 
-    /// The issue of this task has given a sign of life.
-    pub(super) fn sign(&mut self, task: TaskId, now: Steady) {
+    /// The issue of this task was confirmed or reported.
+    pub(super) fn mark_seen(&mut self, task: TaskId, now: Steady) {
         if let Some(sent) = self.window.get_mut(&task) {
-            sent.sign = now;
+            sent.seen = now;
         }
     }
 
-    /// The last sign of the issue that has been silent for longest.
-    pub(super) fn oldest_sign(&self) -> Option<Steady> {
-        self.window.values().map(|sent| sent.sign).min()
+    /// The earliest time in the window at which an issue was last seen.
+    pub(super) fn oldest_seen(&self) -> Option<Steady> {
+        self.window.values().map(|sent| sent.seen).min()
     }
 
-    /// The tasks whose issues have given no sign since then.
-    pub(super) fn silent_since(&self, then: Steady) -> impl Iterator<Item = TaskId> {
-        self.window.iter().filter(move |(_, sent)| sent.sign < then).map(|(task, _)| *task)
+    /// The tasks whose issues have not been seen since `then`.
+    pub(super) fn unseen_since(&self, then: Steady) -> impl Iterator<Item = TaskId> {
+        self.window.iter().filter(move |(_, sent)| sent.seen < then).map(|(task, _)| *task)
     }
 
     pub(super) fn park(&mut self, module: &Arc<str>, job: JobId, index: u32) {
@@ -240,7 +241,7 @@ impl Pool {
         self.parked_count += 1;
     }
 
-    /// Takes out the tasks that wait for one of these modules.
+    /// Removes and returns the tasks that wait for one of these modules.
     pub(super) fn unpark<'a>(&mut self, modules: impl Iterator<Item = &'a Arc<str>>) -> Vec<(JobId, Vec<u32>)> {
         if self.parked.is_empty() {
             return Vec::new();
@@ -251,7 +252,7 @@ impl Pool {
         jobs
     }
 
-    /// Takes out a job's tasks that wait for this module.
+    /// Removes the tasks of a job that wait for this module.
     pub(super) fn forget_parked(&mut self, module: &str, job: JobId) {
         let Some(jobs) = self.parked.get_mut(module) else {
             return;
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_job_leaves_nothing() {
+    fn forgetting_a_job_removes_all_its_tasks() {
         let mut pool = filled();
         pool.forget(0, job(1));
         pool.forget(5, job(3));

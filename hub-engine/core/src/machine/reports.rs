@@ -1,4 +1,4 @@
-//! What happened to tasks that were handed out, as the broker and the workers report it.
+//! Reports of the broker and the workers about issues.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::text::cut;
 use crate::{IssueId, JobId, Now, Steady, TaskStatus, Timestamp};
 
 impl Machine {
-    /// An issue of a task has ended on its worker, or was launched.
+    /// An issue has ended on its worker, or its task was launched.
     pub fn handle_result(&mut self, result: TaskResult, now: Now) -> Verdict {
         let (id, index) = match self.awaited(result.issue) {
             Ok(found) => found,
@@ -49,8 +49,8 @@ impl Machine {
         Verdict::Applied
     }
 
-    /// A worker gives an issue back without having run it. The task is handed out again, and nothing is
-    /// counted against it.
+    /// A worker returns an issue without having run it. The task is handed out again. This does not count as an
+    /// attempt.
     pub fn handle_returned(&mut self, issue: IssueId, why: Returned, worker: &WorkerId, now: Now) -> Verdict {
         let (id, index) = match self.awaited(issue) {
             Ok(found) => found,
@@ -74,7 +74,7 @@ impl Machine {
         Verdict::Applied
     }
 
-    /// The publish of an issue has ended. Where that is unknown, the shell publishes the same issue again.
+    /// The publish of an issue has ended. If its outcome is unknown, the shell publishes the same issue again.
     pub fn handle_published(&mut self, issue: IssueId, ended: Published, now: Now) {
         let Ok((id, index)) = self.awaited(issue) else {
             return;
@@ -82,13 +82,13 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         match ended {
             Published::Confirmed => {
-                self.pools.get_mut(job.spec(index).pool()).sign(issue.task, now.steady);
+                self.pools.get_mut(job.spec(index).pool()).mark_seen(issue.task, now.steady);
                 if !job.task(index).state().confirmed {
                     job.task_mut(index).state_mut().confirmed = true;
                     job.persist_task(index, &mut self.actions);
                 }
             }
-            // A worker that has reported on the issue has it all the same.
+            // A worker that has reported the issue has received it nevertheless.
             Published::Unroutable if job.task(index).place == Place::Window => {
                 self.pools.get_mut(job.spec(index).pool()).unroutable = true;
                 self.put_back(id, index);
@@ -97,14 +97,15 @@ impl Machine {
             Published::Unroutable => {}
             Published::Refused => drop(self.remove(id, index, issue, now)),
             Published::Rejected(reason) => {
-                let msg = format!("the broker would not carry the task: {reason}");
+                let msg = format!("the broker rejected the task: {reason}");
                 self.fail(id, index, ErrorKind::Undeliverable, msg, now.wall);
             }
         }
     }
 
-    /// The broker has given an issue up. Where every worker that took it was lost, the task fails. Where a policy removed
-    /// its message, no worker has had it, and it is handed out again after a rest.
+    /// The broker has dead-lettered an issue. If it reached the delivery limit, every worker that received it was lost,
+    /// and the task fails. If a policy removed its message, no worker has received it, and it is handed out again after
+    /// a delay.
     pub fn handle_dead_letter(&mut self, issue: IssueId, why: DeadLetter, now: Now) -> Verdict {
         let (id, index) = match self.awaited(issue) {
             Ok(found) => found,
@@ -112,7 +113,7 @@ impl Machine {
         };
         match why {
             DeadLetter::DeliveryLimit => {
-                let msg = "the broker gave the task up: every worker that took it was lost with it";
+                let msg = "the task reached the delivery limit of its queue: every worker that received it was lost";
                 self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now.wall);
             }
             DeadLetter::Policy => return self.remove(id, index, issue, now),
@@ -120,10 +121,10 @@ impl Machine {
         Verdict::Applied
     }
 
-    /// The message of an issue was removed from its queue, or not let in.
+    /// The message of an issue was removed from its queue, or the queue refused it.
     fn remove(&mut self, id: JobId, index: u32, issue: IssueId, now: Now) -> Verdict {
         let job = self.jobs.job(id);
-        // A worker runs it: the message was there twice.
+        // A worker runs it: the message was duplicated.
         if job.task(index).place != Place::Window {
             return Verdict::Stale;
         }
@@ -135,20 +136,20 @@ impl Machine {
         Verdict::Applied
     }
 
-    /// Has a task wait in `place` for a while, after this issue of it.
+    /// Delays a task in `place` after this issue.
     fn rest(&mut self, id: JobId, index: u32, place: Place, issue: IssueId, now: Steady) {
         self.jobs.job_mut(id).task_mut(index).place = place;
-        self.timers.set(Timer::Rest(id, index), now.after(delay::rest(issue.number)));
+        self.timers.set(Timer::Rest(id, index), now.after(delay::before_next_issue(issue.number)));
     }
 
-    /// Whether this issue is its task's current one and no worker has reported on it.
+    /// Whether this is the current issue of its task and no worker has reported it.
     #[must_use]
     pub fn is_on_its_way(&self, issue: IssueId) -> bool {
         let found = self.awaited(issue);
         found.is_ok_and(|(id, index)| self.jobs.job(id).task(index).place == Place::Window)
     }
 
-    /// The task, if `issue` is its current one and a report of it is awaited.
+    /// The task, if `issue` is its current issue and a report of it is expected.
     pub(super) fn awaited(&self, issue: IssueId) -> Result<(JobId, u32), Verdict> {
         let (id, index) = self.find_task(issue.task).ok_or(Verdict::Unknown)?;
         let live = self.jobs.job(id).task(index);
@@ -164,7 +165,7 @@ impl Machine {
         verdict
     }
 
-    /// Makes a task that was handed out one that waits again. Where it waits is for the caller to say.
+    /// Makes a task that was handed out pending again. The caller decides where it waits.
     pub(super) fn put_back(&mut self, id: JobId, index: u32) {
         self.withdraw(id, index);
         let job = self.jobs.job_mut(id);
@@ -182,7 +183,7 @@ impl Machine {
     }
 }
 
-/// The outcome, or the failure that a value beyond the limits is.
+/// The outcome. A value beyond the limits becomes a failure.
 fn within(outcome: Outcome, limit: usize) -> Outcome {
     let (Outcome::Success { data } | Outcome::Launched { data }) = &outcome else {
         return outcome;

@@ -1,4 +1,4 @@
-//! What users want: submit, cancel, and results from outside.
+//! Requests of users: submit, cancel, and results from outside.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::text::cut;
 use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
 impl Machine {
-    /// Lets a job in. The same job under the same id again changes nothing.
+    /// Adds a job. Submitting the same job under the same id again has no effect.
     ///
     /// # Errors
-    /// Where the id, or one so near that task ids would clash, belongs to another job.
+    /// If the id belongs to another job, or the ids of the tasks would collide with those of another job.
     pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
         if let Some(known) = self.jobs.of_family(id.family()) {
             let same = known == id && self.jobs.job(known).job.source() == job.source();
@@ -42,35 +42,33 @@ impl Machine {
         Ok(Submitted::New)
     }
 
-    /// Stops a job: what waits is cancelled, what runs is told to stop, what comes of it is stale. A large job is
-    /// stopped over several turns, and is live until then.
+    /// Cancels a job. Waiting tasks are cancelled, running tasks are stopped, and their results are stale. Cancelling a
+    /// large job takes several turns, and the job is live until then.
     ///
     /// # Errors
-    /// Where no job that has not ended has this id.
+    /// If no live job has this id.
     pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
         self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.begin_cancel();
         self.sweep(id, now.wall);
         Ok(())
     }
 
-    /// Fails a job that cannot go on, for a reason that is none of its tasks': what has not ended is cancelled, and `why`
-    /// is the job's message.
+    /// Fails a job for a reason outside its tasks. Its open tasks are cancelled, and `why` is the message of the job.
     ///
     /// # Errors
-    /// Where no job that has not ended has this id.
+    /// If no live job has this id.
     pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
-        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.condemn(why, &mut self.actions);
+        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.mark_failed(why, &mut self.actions);
         self.cancel(id, now)
     }
 
-    /// Ends a task from outside: one that was launched, or any that was handed out. The issue that runs, if
-    /// any, is not wanted any more.
+    /// Ends a task with a result from outside. The task was launched or handed out. A running issue of it is stopped.
     ///
     /// # Errors
-    /// Where the task is unknown, waits, or has ended differently, or the value is beyond the limits.
+    /// If the task is unknown, has not started or has ended with another result, or the value is beyond the limits.
     ///
     /// # Panics
-    /// Where the status is neither `Success` nor `Failed`.
+    /// If the status is neither `Success` nor `Failed`.
     pub fn post_result(&mut self, task: TaskId, update: Update, now: Now) -> Result<Posted, PostError> {
         let is_success = update.status == TaskStatus::Success;
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
@@ -90,7 +88,7 @@ impl Machine {
         state.data = data;
         if !is_success {
             let msg = update.msg.map(|msg| cut(msg, texts::MAXIMUM_MESSAGE));
-            state.msg = Some(msg.unwrap_or_else(|| "failed, as was posted from outside".into()));
+            state.msg = Some(msg.unwrap_or_else(|| "failed by a posted result".into()));
             let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
             state.error = Some(Arc::new(error));
         }

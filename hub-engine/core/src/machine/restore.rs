@@ -1,9 +1,9 @@
-//! Takes up jobs from the store after a restart.
+//! Restores jobs from the store after a restart.
 
 use std::sync::Arc;
 
 use super::Machine;
-use super::hand_out::{FAILED_BYTES, Room, arguments, assignment};
+use super::hand_out::{FAILED_BYTES, TurnBudget, arguments, assignment};
 use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
@@ -12,12 +12,12 @@ use crate::state::JobSnapshot;
 use crate::{JobId, Now, TaskStatus};
 
 impl Machine {
-    /// Takes up a job that has not ended. Issues that the broker had not confirmed are published again, as
-    /// the same issues; confirmed ones are awaited, whatever incarnation they are of. A job that is here
-    /// already, or has ended, changes nothing.
+    /// Restores a job that has not ended. Issues that the broker had not confirmed are published again as the same
+    /// issues. Confirmed issues of earlier incarnations stay current. A job that is live already or has ended is
+    /// ignored.
     ///
     /// # Panics
-    /// Where the snapshot is none that this machine can have caused.
+    /// If the snapshot is inconsistent.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
         let JobSnapshot { id, job, state, tasks, .. } = snapshot;
         if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
@@ -29,7 +29,7 @@ impl Machine {
             self.restore_task(id, index, now);
         }
         let job = self.jobs.job_mut(id);
-        job.recall_first_failure();
+        job.restore_first_failure();
         job.resume();
         self.sweep(id, now.wall);
     }
@@ -43,10 +43,10 @@ impl Machine {
             TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
-                // Without a name there is still a lease that can expire.
+                // The lease can expire also if the worker is unknown.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
                 task.place = Place::Leased;
-                let issue = issue.expect("what runs has been issued").of(id.task(index));
+                let issue = issue.expect("a running task has an issue").of(id.task(index));
                 self.workers.hold(&worker, issue, now);
             }
             TaskStatus::Submitted => {
@@ -62,22 +62,22 @@ impl Machine {
         }
     }
 
-    /// Publishes issues of an earlier incarnation again, as far as there is room in this turn.
-    pub(super) fn publish_again(&mut self, room: &mut Room, now: Now) {
-        while room.is_there() {
+    /// Publishes issues of earlier incarnations again, within the budget of this turn.
+    pub(super) fn publish_again(&mut self, budget: &mut TurnBudget, now: Now) {
+        while budget.is_left() {
             let Some((id, index)) = self.unconfirmed.pop_front() else {
                 return;
             };
-            room.take(self.publish_one_again(id, index, now));
+            budget.spend(self.publish_one_again(id, index, now));
         }
         self.is_filling |= !self.unconfirmed.is_empty();
     }
 
-    /// Returns how many bytes of arguments were filled.
+    /// Publishes one issue again. Returns the number of bytes of arguments filled.
     fn publish_one_again(&mut self, id: JobId, index: u32, now: Now) -> usize {
-        // It may have ended meanwhile.
+        // The job may have ended.
         let Some(job) = self.jobs.find_mut(id) else { return 0 };
-        // The broker may have had it all the same, and a worker may have reported on it.
+        // The broker may have received the issue nevertheless, and a worker may have reported it.
         let (place, state) = (job.task(index).place, job.task(index).state());
         let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {
             return 0;

@@ -1,76 +1,77 @@
-//! Work on many tasks of one job, a part in each turn.
+//! Ends many tasks of one job over several turns.
 //!
-//! When a task fails, all tasks behind it end; when a job is cancelled, all its tasks do. A job can have a million of
-//! them, and other jobs must not wait for that. So a turn changes a bounded number of tasks, and the rest is done in the
-//! turns that follow. Until then those tasks stay as they are: none of them can start, since what they wait for has
-//! failed, or their job is no longer handed out.
+//! When a task fails, all tasks that depend on it end. When a job is cancelled, all its tasks end. A job can have a
+//! million tasks, and other jobs must not wait. So a turn changes a bounded number of tasks, and the following turns do
+//! the rest. Until then these tasks keep their states. None of them can start, because their dependencies have failed
+//! or their job is no longer handed out.
 //!
-//! A crash in between does no harm. What waits for a failed task ends when the job is restored, and a job that has a
-//! cancelled task was being cancelled. A live job that has a message was condemned: it fails with this message.
+//! The work can be resumed after a crash. Tasks that depend on a failed one end when the job is restored. A job with a
+//! cancelled task was being cancelled. A live job with a message was marked as failed.
 
 use std::sync::Arc;
 
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remainder::{Behind, Remainder};
+use super::remaining_work::{RemainingWork, UnsuccessfulTask};
 use super::trigger::Decision;
 use super::withdraw::withdraw;
 use crate::action::Action;
 use crate::{JobId, TaskStatus, Timestamp};
 
 impl LiveJob {
-    /// This task ended without success: what depends on it will be looked at.
+    /// Schedules the processing of the tasks that depend on a task that ended without success.
     pub(super) fn look_downstream(&mut self, index: u32) {
         if !self.downstream.of(index).is_empty() {
             let msg = self.why_not_run(index);
-            self.sweep.behind.push(Behind { task: index, done: 0, msg });
+            self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }
 
-    /// This task will be skipped.
+    /// Schedules skipping a task.
     pub(super) fn skip(&mut self, index: u32) {
         self.sweep.skipped.push(index);
     }
 
-    /// The message of a task that does not run because of this one.
+    /// The message of the tasks that do not run because of this task.
     fn why_not_run(&self, index: u32) -> Arc<str> {
         let how =
             if self.task(index).state().status == TaskStatus::Skipped { "was skipped" } else { "did not succeed" };
         format!("did not run, because the task {:?} {how}", self.spec(index).name()).into()
     }
 
-    /// Every task that has not ended will be cancelled.
+    /// Schedules cancelling all open tasks.
     pub(super) fn begin_cancel(&mut self) {
         if !std::mem::replace(&mut self.cancelled, true) {
-            self.sweep = Remainder { cancel: Some(0), ..Remainder::default() };
+            self.sweep = RemainingWork { cancel: Some(0), ..RemainingWork::default() };
         }
     }
 
-    /// Whether tasks are left that [`Machine::sweep`] has to end.
-    pub(super) fn has_to_sweep(&self) -> bool {
+    /// Whether [`Machine::sweep`] has to end further tasks.
+    pub(super) fn is_sweep_pending(&self) -> bool {
         !self.sweep.is_over()
     }
 
-    /// Looks at what depends on tasks that ended without success. A list instead of recursion: chains are long.
-    fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) {
-        while *effort > 0
+    /// Processes the tasks that depend on unsuccessful ones. Uses a list instead of recursion, because chains can be
+    /// long.
+    fn sweep_downstream(&mut self, budget: &mut u32, now: Timestamp, actions: &mut Vec<Action>) {
+        while *budget > 0
             && let Some(index) = self.sweep.skipped.pop()
         {
-            *effort -= 1;
+            *budget -= 1;
             let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
             let cause = self.spec(index).upstream().iter().find(is_skipped).copied();
-            let msg = self.why_not_run(cause.expect("a task before it was skipped"));
+            let msg = self.why_not_run(cause.expect("a dependency was skipped"));
             self.close_unrun(index, TaskStatus::Skipped, msg, now, actions);
         }
-        while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.behind.pop()) {
+        while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.unsuccessful.pop()) {
             let status = self.task(ended.task).state().status;
             while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
-                if *effort == 0 {
+                if *budget == 0 {
                     self.sweep.current = Some(ended);
                     return;
                 }
-                *effort -= 1;
+                *budget -= 1;
                 ended.done += 1;
                 let status = match self.count_upstream(next, status) {
                     Decision::Wait => continue,
@@ -83,7 +84,7 @@ impl LiveJob {
         }
     }
 
-    /// Ends a task that does not run. What depends on it will be looked at.
+    /// Ends a task that does not run, and schedules the processing of its dependent tasks.
     fn close_unrun(
         &mut self,
         index: u32,
@@ -95,21 +96,21 @@ impl LiveJob {
         self.task_mut(index).state_mut().msg = Some(Arc::clone(&msg));
         self.close_task(index, status, now, actions);
         if !self.downstream.of(index).is_empty() {
-            self.sweep.behind.push(Behind { task: index, done: 0, msg });
+            self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }
 
-    /// The next task to cancel, as far as `effort` lasts.
-    fn next_to_cancel(&mut self, effort: &mut u32) -> Option<u32> {
+    /// The next task to cancel, within `budget`.
+    fn next_to_cancel(&mut self, budget: &mut u32) -> Option<u32> {
         while let Some(index) = self.sweep.cancel {
             let Some(task) = self.tasks.get(index as usize) else {
                 self.sweep.cancel = None;
                 break;
             };
-            if *effort == 0 {
+            if *budget == 0 {
                 break;
             }
-            *effort -= 1;
+            *budget -= 1;
             self.sweep.cancel = Some(index + 1);
             if task.place != Place::Ended {
                 return Some(index);
@@ -120,36 +121,34 @@ impl LiveJob {
 }
 
 impl Machine {
-    /// Whether something is left to be done that did not fit into this turn: the next call of
-    /// [`Machine::poll_actions`] goes on with it.
+    /// Whether work is left that did not fit into this turn. The next call of [`Machine::poll_actions`] continues it.
     #[must_use]
     pub fn wants_turn(&self) -> bool {
         self.is_filling || !self.sweeping.is_empty()
     }
 
-    /// Whether jobs are being cancelled, or tasks behind failed ones ended, over several turns.
+    /// Whether tasks are being ended over several turns, because of a cancellation or a failure.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {
         !self.sweeping.is_empty()
     }
 
-    /// Goes on with what earlier turns have left.
+    /// Continues the work of earlier turns.
     pub(super) fn sweep_on(&mut self, now: Timestamp) {
         for id in std::mem::take(&mut self.sweeping) {
-            // It may have ended meanwhile.
+            // The job may have ended.
             if self.is_live(id) {
                 self.sweep(id, now);
             }
         }
     }
 
-    /// Does what is to be done about the tasks of a job, as far as this turn's effort lasts, and ends the job where
-    /// no task is left.
+    /// Ends tasks of a job within the budget of this turn, and ends the job if no open task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
         let job = self.jobs.job_mut(id);
-        job.sweep_behind(&mut self.effort, now, &mut self.actions);
+        job.sweep_downstream(&mut self.budget, now, &mut self.actions);
         let mut stopped = Vec::new();
-        while let Some(index) = job.next_to_cancel(&mut self.effort) {
+        while let Some(index) = job.next_to_cancel(&mut self.budget) {
             let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
             if place.is_out() {
                 stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
@@ -157,7 +156,7 @@ impl Machine {
             job.close_task(index, TaskStatus::Cancelled, now, &mut self.actions);
         }
         self.actions.append(&mut stopped);
-        if job.has_to_sweep() && !self.sweeping.contains(&id) {
+        if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
         self.settle_job(id, now);

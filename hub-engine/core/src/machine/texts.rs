@@ -1,5 +1,5 @@
-//! Limits for texts that workers and users report about a task. Hub's workers observe tighter limits; workers of
-//! another origin may not.
+//! Limits of texts that workers and users report about a task. Hub's own workers observe tighter limits; other workers
+//! may not.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use super::types::Outcome;
 use crate::state::TaskError;
 use crate::text::cut;
 
-/// Maximum length of a failure's message, in bytes. Hub's workers send 32 KiB and a note on what they left out.
+/// Maximum length of a failure's message in bytes. Hub's workers send up to 32 KiB and a note about the omitted part.
 pub(super) const MAXIMUM_MESSAGE: usize = 33 * 1024;
-/// Maximum length of a traceback, in bytes. Hub's workers send 128 KiB and such a note.
+/// Maximum length of a traceback in bytes. Hub's workers send up to 128 KiB and such a note.
 const MAXIMUM_TRACEBACK: usize = 129 * 1024;
-/// Maximum length of what a task printed, in bytes. Hub's workers send `max_log_bytes` of it, which is at most as much.
+/// Maximum length of a task's output in bytes. Hub's workers send up to `max_log_bytes`, which is not larger.
 pub(super) const MAXIMUM_LOG: usize = 1024 * 1024;
 /// Maximum length of the name of an exception's type, in bytes.
 const MAXIMUM_TYPE_NAME: usize = 1024;

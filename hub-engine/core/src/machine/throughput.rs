@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::Steady;
 
-/// Tasks are counted in stretches of this length, and "recently" means the last one or two of them.
-const STRETCH: Duration = Duration::from_millis(100);
+/// Interval in which tasks are counted. "Recently" means the last one or two intervals.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Counts what has ended.
+/// Counts tasks that have ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Throughput {
     began: Steady,
@@ -16,7 +16,7 @@ pub(super) struct Throughput {
 }
 
 impl Throughput {
-    /// One more.
+    /// Counts one task.
     pub(super) fn count(&mut self, now: Steady) {
         self.turn(now);
         self.now = self.now.saturating_add(1);
@@ -30,10 +30,10 @@ impl Throughput {
 
     fn turn(&mut self, now: Steady) {
         let passed = now.since(self.began);
-        if passed < STRETCH {
+        if passed < INTERVAL {
             return;
         }
-        self.before = if passed < STRETCH * 2 { self.now } else { 0 };
+        self.before = if passed < INTERVAL * 2 { self.now } else { 0 };
         self.now = 0;
         self.began = now;
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_long_past_does_not_count() {
+    fn old_intervals_do_not_count() {
         let mut throughput = Throughput::default();
         let at = |millis: u64| Steady::from_millis(1_000_000 + millis);
         (0..10).for_each(|_| throughput.count(at(0)));

@@ -1,24 +1,24 @@
-//! Named moments at which something is due, in their order.
+//! Named timers, ordered by deadline.
 //!
-//! A deadline follows from the row that it is about, so timers are never stored: they are set again when rows are loaded. What
-//! ends the owner of a timer stops the timer in the same transition. What a timer wakes looks at its row again, so a timer that
-//! goes off twice does no harm.
+//! A deadline follows from stored state, so timers are not stored: they are set again when jobs are restored. A
+//! transition that ends the owner of a timer also stops the timer. The handler of a timer checks the current state, so
+//! a timer that fires twice has no effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{JobId, Steady};
 
-/// What the machine does by the clock.
+/// The timers of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// The rest of a task is over: its job and position.
+    /// The delay of a task ends: its job and position.
     Rest(JobId, u32),
-    /// The queue of this pool is to be looked into.
+    /// The depth of this pool's queue has to be queried.
     Probe(Arc<str>),
 }
 
-/// Timers by their deadlines; each name has one at most.
+/// Timers by deadline. Each name has at most one deadline.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     due: BTreeSet<(Steady, T)>,
@@ -38,19 +38,19 @@ impl<T: Clone + Ord> Timers<T> {
         self.due.insert((deadline, timer));
     }
 
-    /// Stops a timer, where it is set.
+    /// Stops a timer if it is set.
     pub(super) fn stop(&mut self, timer: T) {
         if let Some(deadline) = self.deadlines.remove(&timer) {
             self.due.remove(&(deadline, timer));
         }
     }
 
-    /// When the next timer goes off.
+    /// The deadline of the next timer.
     pub(super) fn next_timeout(&self) -> Option<Steady> {
         self.due.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes out the timers whose deadline has come, in their order.
+    /// Removes and returns the timers that are due, in order.
     pub(super) fn take_due(&mut self, now: Steady) -> Vec<T> {
         let mut due = Vec::new();
         while self.next_timeout().is_some_and(|deadline| deadline <= now) {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_has_one_deadline_and_they_come_in_their_order() {
+    fn each_name_has_one_deadline_and_timers_fire_in_order() {
         let at = Steady::from_millis;
         let mut timers = Timers::default();
         timers.set("a", at(30));

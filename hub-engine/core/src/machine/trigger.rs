@@ -1,34 +1,35 @@
-//! Whether a task runs, as it follows from how its upstream tasks ended.
+//! Decides from the ends of its upstream tasks whether a task runs.
 //!
-//! A decision is a function of the final states: it does not depend on their order, and it is made as soon as no further
-//! end could change it.
+//! A decision is a function of the final states and does not depend on their order. It is made as soon as no further
+//! end can change it.
 
 use crate::TaskStatus;
 
-/// When a task runs.
+/// The condition under which a task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     /// After all upstream tasks have succeeded.
     AllSuccess,
 }
 
-/// What becomes of a task.
+/// What follows for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The end of another upstream task is needed.
+    /// The task waits for the end of another upstream task.
     Wait,
-    /// It runs.
+    /// The task runs.
     Run,
-    /// It ends as skipped.
+    /// The task is skipped.
     Skip,
-    /// It ends, since an upstream task failed.
+    /// The task ends because an upstream task failed.
     UpstreamFailed,
 }
 
-/// How the upstream tasks of a task stand: how many have not ended, and in which ways others have.
+/// The ends of the upstream tasks: the number of open ones, and the ways in which others have ended.
 ///
-/// Rules ask whether none, any or all ended in a way, which follows from that. It takes four bytes, since a job can have a
-/// million tasks: the upper three bits are the ways, the others count.
+/// Rules ask whether no task, any task or all tasks ended in a way, which follows from that. The value takes four
+/// bytes, because a job can have a million tasks. The upper three bits are the ways, and the other bits count open
+/// tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Upstream(u32);
 
@@ -38,31 +39,33 @@ const SKIPPED: u32 = 1 << 29;
 const OPEN: u32 = SKIPPED - 1;
 
 impl Upstream {
-    /// This number of upstream tasks, none of which has ended.
+    /// Creates the state for this number of open upstream tasks.
     ///
     /// # Panics
-    /// Where there are more than 2²⁹ - 1: no job has as many tasks.
+    /// If there are more than 2²⁹ - 1 tasks, which no job has.
     pub(super) fn of(tasks: usize) -> Self {
         let open = u32::try_from(tasks).ok().filter(|open| *open <= OPEN);
         Self(open.expect("a job has fewer tasks"))
     }
 
-    /// One more of them has ended like this.
+    /// Counts the end of an upstream task.
     ///
     /// # Panics
-    /// Where none was open, or the status is none of an ended task: that is a bug of the machine's.
+    /// If no task was open or the status is not final, which is a bug of the machine.
     pub(super) fn count(&mut self, status: TaskStatus) {
         assert!(self.open() > 0, "an upstream task ended twice");
         let way = match status {
             TaskStatus::Success => SUCCEEDED,
             TaskStatus::Failed | TaskStatus::UpstreamFailed | TaskStatus::Cancelled => FAILED,
             TaskStatus::Skipped => SKIPPED,
-            TaskStatus::Pending | TaskStatus::Submitted | TaskStatus::Running => panic!("{status} is no end"),
+            TaskStatus::Pending | TaskStatus::Submitted | TaskStatus::Running => {
+                panic!("{status} is not a final status")
+            }
         };
         self.0 = (self.0 - 1) | way;
     }
 
-    /// What follows by this rule.
+    /// Applies a rule.
     pub(super) const fn decide(self, rule: Rule) -> Decision {
         match rule {
             Rule::AllSuccess if self.any(FAILED) => Decision::UpstreamFailed,
@@ -76,7 +79,7 @@ impl Upstream {
         self.0 & OPEN
     }
 
-    /// Whether any has ended in this way.
+    /// Whether any task has ended in this way.
     const fn any(self, way: u32) -> bool {
         self.0 & way != 0
     }
@@ -96,7 +99,7 @@ mod tests {
         TaskStatus::Skipped,
     ];
 
-    /// The table of the rules, by counts.
+    /// The table of the rules, computed from counts.
     fn expected(rule: Rule, ends: &[TaskStatus]) -> Decision {
         let count = |status: TaskStatus| ends.iter().filter(|end| **end == status).count();
         let (succeeded, skipped) = (count(TaskStatus::Success), count(TaskStatus::Skipped));
@@ -108,7 +111,7 @@ mod tests {
         }
     }
 
-    /// Every list of ends of this length.
+    /// All lists of ends of this length.
     fn lists(length: usize) -> Vec<Vec<TaskStatus>> {
         let mut lists = vec![Vec::new()];
         for _ in 0..length {
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_made_as_soon_as_no_end_can_change_it() {
-        // By the tasks that have ended: what the possible ends of the others decide.
+        // By known ends: the decisions for all possible ends of the other tasks.
         let mut open: BTreeMap<Vec<usize>, Vec<Decision>> = BTreeMap::new();
         for ends in lists(4) {
             let decision = expected(Rule::AllSuccess, &ends);
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "ended twice")]
-    fn no_upstream_task_ends_twice() {
+    fn an_upstream_task_ending_twice_is_a_bug() {
         let mut upstream = Upstream::of(1);
         upstream.count(TaskStatus::Success);
         upstream.count(TaskStatus::Success);

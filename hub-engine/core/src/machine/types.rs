@@ -1,4 +1,4 @@
-//! What goes into the machine beside jobs, and what it says to it.
+//! Inputs and outputs of the machine, besides jobs and actions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +10,30 @@ use crate::job::Limits;
 use crate::state::{ErrorKind, TaskError};
 use crate::{IssueId, Json, TaskStatus, Unreadable};
 
-/// The id of a worker: unique among all, new at every start of one.
+/// The id of a worker: globally unique, and new at each start of a worker.
 pub type WorkerId = Arc<str>;
 
-/// How the machine decides.
+/// Settings of the machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The start of the dispatcher: part of every issue's id.
+    /// The number of the dispatcher's start, which is part of every issue's id.
     pub incarnation: u64,
     /// Minimum number of issues of a pool that may be on the broker.
     pub window_floor: u32,
     /// Number of issues on the broker for each slot of the pool's live workers.
     pub window_factor: u32,
-    /// For short tasks: number of issues on the broker for each task of the pool that ended within the last tenth or two of a second:
-    /// as many as are run while messages are on their way.
+    /// For short tasks: number of issues on the broker for each task of the pool that ended within the last 100 to 200
+    /// ms. This covers the tasks that run while messages are in transit.
     pub window_pace: u32,
-    /// Not more issues of a pool are on the broker, whatever its workers say of themselves.
+    /// Maximum number of issues of a pool on the broker, independent of the reports of workers.
     pub window_ceiling: u32,
-    /// A worker that is not heard of for so long has lost what it held.
+    /// Duration of a lease. A worker without a heartbeat for this time loses its issues.
     pub lease: Duration,
-    /// What leases gain when the dispatcher was cut off from the broker.
+    /// Extension of all leases after the dispatcher was disconnected from the broker.
     pub lease_grace: Duration,
     /// Number of lost workers after which the task that they ran fails.
     pub crash_limit: u32,
-    /// How large a value may be on its way through a job, in bytes: see [`Limits::max_value_bytes`].
+    /// Maximum size of a value in bytes: see [`Limits::max_value_bytes`].
     pub max_value_bytes: usize,
 }
 
@@ -53,7 +53,7 @@ impl Default for Settings {
     }
 }
 
-/// What became of a submit.
+/// The outcome of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitted {
     /// A new job.
@@ -62,18 +62,18 @@ pub enum Submitted {
     Known,
 }
 
-/// Why a job is not let in.
+/// Why a job is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// A different job has this id, or one whose tasks' ids would clash.
-    #[error("the id belongs to another job, or is too near to one")]
+    /// A different job has this id, or an id whose task ids would collide.
+    #[error("the id belongs to another job or is too close to its id")]
     IdTaken,
 }
 
 /// Why a job cannot be controlled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// No job that has not ended has this id.
+    /// No live job has this id.
     #[error("no such job is live")]
     UnknownJob,
 }
@@ -83,62 +83,62 @@ pub enum ControlError {
 pub struct Update {
     /// `Success` or `Failed`: nothing else can be posted.
     pub status: TaskStatus,
-    /// What the task yields.
+    /// The result of the task.
     pub data: Option<Json>,
-    /// Why it failed.
+    /// The error message.
     pub msg: Option<Arc<str>>,
 }
 
-/// What became of a result from outside.
+/// The outcome of posting a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posted {
     /// The task has ended with it.
     Applied,
-    /// It says what is known.
+    /// The task has already ended with the same result.
     AlreadySame,
 }
 
-/// Why a result from outside is not taken.
+/// Why a posted result is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
-    /// No task of a job that has not ended has this id.
+    /// No task of a live job has this id.
     #[error("no such task is live")]
     UnknownTask,
-    /// The task waits.
+    /// The task has not started.
     #[error("the task has not started")]
     NotStarted,
-    /// The task has ended, differently.
+    /// The task has ended with another result.
     #[error("the task has ended")]
     AlreadyEnded,
-    /// It is larger or deeper than a value may be.
+    /// The value exceeds a limit.
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
 }
 
-/// Why a result is not taken as a value.
+/// Why a result is not a valid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutOfBounds {
-    /// It is larger than [`Settings::max_value_bytes`].
+    /// The value is larger than [`Settings::max_value_bytes`].
     #[error("the result has {bytes} bytes, the limit max_value_bytes is {limit}")]
     TooLarge {
-        /// How large it is.
+        /// Its size in bytes.
         bytes: usize,
-        /// How large it may be.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// It is nested more than [`Json::MAX_DEPTH`] levels deep.
+    /// The value is nested more than [`Json::MAX_DEPTH`] levels deep.
     #[error("the result is nested too deeply: values may be nested {} levels deep", Json::MAX_DEPTH)]
     TooDeep,
-    /// Programs that read it may refuse it.
-    #[error("the result cannot be written as JSON that every program reads: it has {0}")]
+    /// Some JSON parsers may refuse the value.
+    #[error("the result is not JSON that every parser can read: it has {0}")]
     Unreadable(#[from] Unreadable),
 }
 
 impl OutOfBounds {
-    /// Checks what every result must hold. `limit` is its maximum size, in bytes.
+    /// Checks a result. `limit` is its maximum size in bytes.
     ///
     /// # Errors
-    /// Where it is too large, too deep or unreadable.
+    /// If the result is too large, nested too deeply or unreadable.
     pub fn check(value: &Json, limit: usize) -> Result<(), Self> {
         let bytes = value.get().len();
         if bytes > limit {
@@ -150,7 +150,7 @@ impl OutOfBounds {
         }
     }
 
-    /// How a task fails whose result it is.
+    /// The kind of error of a task with this result.
     #[must_use]
     pub const fn kind(self) -> ErrorKind {
         match self {
@@ -161,14 +161,14 @@ impl OutOfBounds {
     }
 }
 
-/// Whether a report counted.
+/// Whether a report was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It changed something.
+    /// The report was applied.
     Applied,
-    /// It is about an issue that is not the current one, or about a task that has ended.
+    /// The report is about an issue that is not current, or about a task that has ended.
     Stale,
-    /// No task of a job that has not ended has this id.
+    /// No task of a live job has this id.
     Unknown,
 }
 
@@ -179,38 +179,38 @@ pub struct TaskResult {
     pub issue: IssueId,
     /// How it ended.
     pub outcome: Outcome,
-    /// What it printed.
+    /// The output that the task printed.
     pub log: Option<Arc<str>>,
-    /// Who ran it.
+    /// The worker that ran it.
     pub worker: WorkerId,
-    /// How long it took. When it began follows from that: clocks of two machines differ.
+    /// The duration of the run. The time of the start is computed from it, because the clocks of two machines differ.
     pub took: Duration,
 }
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It returned this.
+    /// The task returned a value.
     Success {
         /// The value.
         data: Json,
     },
-    /// It was launched, returned this, and its result will come from outside.
+    /// The task was launched and returned a value. Its result will be posted from outside.
     Launched {
         /// The value.
         data: Json,
     },
-    /// It failed.
+    /// The task failed.
     Failed {
-        /// Why, for people.
+        /// The message for users.
         msg: Arc<str>,
-        /// Why, for programs.
+        /// The error for programs.
         error: Option<Arc<TaskError>>,
     },
 }
 
 impl Outcome {
-    /// A failure of this kind, with nothing more to say than the message.
+    /// A failure of this kind with a message and without details.
     #[must_use]
     pub fn failed(kind: ErrorKind, msg: impl Into<Arc<str>>) -> Self {
         let error = TaskError { kind, type_name: None, traceback: None };
@@ -218,90 +218,90 @@ impl Outcome {
     }
 }
 
-/// Why a worker gives an issue back without having run it.
+/// Why a worker returns an issue without having run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Returned {
-    /// It has no such module.
+    /// The worker does not have the module.
     UnknownModule,
-    /// It cannot run it now: its slots are held by tasks that run long, or its machine is short of processes,
-    /// descriptors or memory.
+    /// The worker cannot run it now: long tasks occupy its slots, or its machine lacks processes, descriptors or
+    /// memory.
     Busy,
-    /// It stops.
+    /// The worker is stopping.
     Draining,
 }
 
 /// How the publish of an issue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// The broker has it.
+    /// The broker has confirmed it.
     Confirmed,
-    /// No queue takes it: no worker of its pool has ever been there.
+    /// It was not routed to a queue: no worker of its pool has connected yet.
     Unroutable,
-    /// The broker will not take it; with its reason.
+    /// The broker rejects it permanently, with a reason.
     Rejected(Arc<str>),
-    /// The broker does not take it at present: its queue is full, for one.
+    /// The broker refuses it temporarily, for example because its queue is full.
     Refused,
 }
 
-/// Why the broker has given an issue up.
+/// Why the broker has dead-lettered an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadLetter {
-    /// It was delivered too often without an end.
+    /// It reached the delivery limit.
     DeliveryLimit,
     /// A policy of the broker removed its message from the queue: a message TTL or a maximum length.
     Policy,
 }
 
-/// What a worker says of itself.
+/// The report of a worker about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerReport {
-    /// Its id.
+    /// The id of the worker.
     pub id: WorkerId,
-    /// The machine it runs on.
+    /// The host name of its machine.
     pub host: Arc<str>,
-    /// Its process id there.
+    /// Its process id.
     pub pid: u32,
     /// The pools it serves.
     pub pools: Vec<Arc<str>>,
-    /// How many tasks it runs at a time.
+    /// Maximum number of tasks that it runs at the same time.
     pub slots: u32,
-    /// How many it runs now.
+    /// Number of tasks that it runs now.
     pub running: u32,
     /// The task modules it has: name and signature.
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
-    /// What its machine is short of, so that it takes no tasks for now.
+    /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     pub shortage: Option<Arc<str>>,
-    /// What it holds a lease on.
+    /// The issues that it holds a lease on.
     pub held: Vec<IssueId>,
-    /// What it has beside, on deliveries that the broker still counts as its own.
+    /// The other issues that it has received and not acknowledged.
     pub present: Vec<IssueId>,
 }
 
 impl WorkerReport {
-    /// Whether it has this module, or has it as a broken one.
+    /// Whether the worker has this module, also if it is broken.
     pub(super) fn knows(&self, module: &str) -> bool {
         self.tasks.contains_key(module) || self.broken.contains_key(module)
     }
 }
 
-/// Figures of a machine.
+/// Statistics of a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Jobs that have not ended.
     pub live_jobs: u64,
-    /// Tasks of those jobs, ended ones included.
+    /// Tasks of live jobs, including ended tasks.
     pub live_tasks: u64,
-    /// The memory that those jobs take, about, in bytes: their texts, their tasks and the results.
+    /// Approximate memory of live jobs in bytes: their texts, tasks and results.
     pub live_bytes: u64,
     /// Live workers.
     pub workers: u64,
     /// Issues on the broker or under a lease.
     pub in_flight: u64,
-    /// Tasks that could run and wait for room or a worker.
+    /// Ready tasks that wait for a slot or a worker.
     pub ready: u64,
-    /// Reports of ended or returned issues that came too late to count.
+    /// Late reports of ended or returned issues, which were ignored.
     pub stale: u64,
 }

@@ -1,10 +1,10 @@
 //! Issues that the broker has lost: their queue was purged or deleted, or the whole broker was wiped.
 //!
-//! An issue in its pool's window gives signs of life: that the broker confirms it, and that the heartbeats of a
-//! worker name it. Where the signs stop for a lease, the shell is asked how many messages wait in the pool's queue
-//! and among the results. What gave no sign while both were empty for a lease is nowhere. It is handed out again,
-//! as a new issue: should the old one turn up after all, its result is stale. From then on emptiness and silence are
-//! measured anew, so that what is lost again is noticed again.
+//! An issue in the window of its pool is seen when the broker confirms it and when a heartbeat of a worker names it. If
+//! an issue has not been seen for one lease period, the shell is asked for the number of messages in the queue of the
+//! pool and among the results. An issue that has not been seen while both were empty for one lease period is lost. Its
+//! task is handed out again as a new issue; if the old issue reappears, its result is stale. Then the measurement
+//! starts again, so that a second loss is noticed too.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use crate::action::Action;
 use crate::{Steady, TaskId};
 
 impl Machine {
-    /// An issue of this task is on its way. If nothing is heard of it, the queue is looked into after a lease.
+    /// Adds an issue of this task to the window of its pool, and sets the timer to query the depth of the queue after
+    /// one lease period.
     pub(super) fn enter_window(&mut self, name: &Arc<str>, task: TaskId, bytes: usize, now: Steady) {
         let pool = self.pools.get_mut(name);
         pool.enter_window(task, bytes, now);
@@ -25,7 +26,7 @@ impl Machine {
         }
     }
 
-    /// The link is there: queues are looked into at the moments that were set before.
+    /// The link is up: sets the timers to query queues again, with their previous deadlines.
     pub(super) fn set_probes(&mut self) {
         for (name, pool) in self.pools.iter() {
             if let Some(due) = pool.probe_due {
@@ -34,14 +35,14 @@ impl Machine {
         }
     }
 
-    /// Asks for the depth of a pool's queue where its issues have been silent. Without a link it cannot be asked for.
+    /// Queries the depth of a pool's queue if an issue has not been seen for one lease period. Requires the link.
     pub(super) fn probe(&mut self, name: &Arc<str>, now: Steady) {
         let (lease, is_link_up) = (self.settings.lease, self.workers.is_link_up());
         let Some(pool) = self.pools.existing(name) else { return };
         if !is_link_up || pool.probe_due.is_none_or(|due| due > now) {
             return;
         }
-        pool.probe_due = match pool.oldest_sign() {
+        pool.probe_due = match pool.oldest_seen() {
             None => {
                 pool.empty_since = None;
                 None
@@ -57,10 +58,10 @@ impl Machine {
         }
     }
 
-    /// The broker's answer to a question asked at `asked`: the number of messages in a pool's queue and among the results.
-    /// Returns how many issues are held to be lost.
+    /// The answer of the broker to a query sent at `asked`: the number of messages in a pool's queue and among the
+    /// results. Returns the number of lost issues.
     pub fn handle_depth(&mut self, pool: &str, ready: u64, asked: Steady) -> usize {
-        // A sign may have been sent and not been read yet: silence is known up to what has been read.
+        // Heartbeats may have been sent and not been read yet, so only the time up to the last read message counts.
         let (lease, known) = (self.settings.lease, asked.min(self.workers.heard_until()));
         let Some(pool) = self.pools.existing(pool) else {
             return 0;
@@ -74,11 +75,11 @@ impl Machine {
             return 0;
         }
         pool.empty_since = Some(asked);
-        let silent: Vec<TaskId> = pool.silent_since(since).collect();
+        let unseen: Vec<TaskId> = pool.unseen_since(since).collect();
         let mut lost = 0;
-        for task in silent {
+        for task in unseen {
             let Some((id, index)) = self.find_task(task) else { continue };
-            // What is not confirmed is still being published.
+            // An issue that is not confirmed is still being published.
             if self.jobs.job(id).task(index).state().confirmed {
                 self.put_back(id, index);
                 self.enqueue(id, index);

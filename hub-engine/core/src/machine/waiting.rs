@@ -1,4 +1,4 @@
-//! Why a task waits, said so that its owner can do something about it.
+//! The reasons why tasks wait, with what their owner can do.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,39 +11,40 @@ use super::trigger::Decision;
 use crate::job::{Task, nearest};
 use crate::{Now, TaskStatus};
 
-/// How many tasks of a job get a reason.
-const EXPLAINED: usize = 1000;
-/// How many names a reason lists.
-const NAMED: usize = 20;
-/// Maximum time until workers are heard of after the link has come up: their heartbeats come every five seconds.
-const ANNOUNCEMENT: Duration = Duration::from_secs(6);
+/// Maximum number of tasks of a job with a reason.
+const MAXIMUM_EXPLAINED_TASKS: usize = 1000;
+/// Maximum number of names in a reason.
+const MAXIMUM_LISTED_NAMES: usize = 20;
+/// Maximum time from the link coming up to the first heartbeats of workers. They send one every five seconds.
+const MAXIMUM_ANNOUNCEMENT_DELAY: Duration = Duration::from_secs(6);
 
-/// Reasons by pool and module: many tasks wait for the same.
+/// Reasons by pool and module, because many tasks have the same reason.
 type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
 
 impl Machine {
-    /// Position and reason of those of `tasks` that wait, in the order of the job; of very many only the first.
+    /// The position and the reason of each waiting task of `tasks`, in the order of the job, up to the maximum.
     pub(super) fn waiting_reasons(&self, job: &LiveJob, tasks: Range<u32>) -> Vec<(u32, String)> {
         let mut known = Reasons::new();
         let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
         let waits =
             tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
         let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, live, spec, &mut known)?)));
-        reasons.take(EXPLAINED).collect()
+        reasons.take(MAXIMUM_EXPLAINED_TASKS).collect()
     }
 
-    /// Why tasks would wait that need these modules now: a reason for each pool and module that no live worker has. Just
-    /// after the link has come up, workers may not have been heard of yet: a pool without workers is no reason then.
+    /// Why tasks with these pools and modules would wait: a reason for each pair that no live worker serves. Shortly
+    /// after the link has come up, heartbeats may not have arrived yet. Until then, a pool without workers is not
+    /// reported.
     pub fn unserved<'a>(&self, needs: impl IntoIterator<Item = (&'a str, &'a str)>, now: Now) -> Vec<String> {
         let catalogue = self.workers.catalogue();
-        let is_early = now.steady < self.workers.link_up_since().after(ANNOUNCEMENT);
+        let is_early = now.steady < self.workers.link_up_since().after(MAXIMUM_ANNOUNCEMENT_DELAY);
         let is_unserved = |(pool, module): &(&str, &str)| {
             !(catalogue.knows(pool, module) || is_early && catalogue.slots(pool).is_none())
         };
-        let unserved = needs.into_iter().filter(is_unserved).take(NAMED);
+        let unserved = needs.into_iter().filter(is_unserved).take(MAXIMUM_LISTED_NAMES);
         let mut reasons: Vec<String> =
             unserved.filter_map(|(pool, module)| self.reason_in_pool(pool, module, false)).collect();
-        // A pool without workers is one reason for all of its modules.
+        // A pool without workers is one reason for all its modules.
         reasons.dedup();
         reasons
     }
@@ -68,8 +69,8 @@ impl Machine {
         reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()
     }
 
-    /// Why a task waits that depends on nothing any more. One that is on the broker waits for no reason worth
-    /// telling as long as there are workers that can take it.
+    /// The reason of a task without open dependencies. A task on the broker has no reason as long as workers can take
+    /// it.
     fn reason_in_pool(&self, pool: &str, module: &str, is_pending: bool) -> Option<String> {
         let catalogue = self.workers.catalogue();
         if catalogue.slots(pool).is_none() {
@@ -85,7 +86,8 @@ impl Machine {
             ));
         }
         let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
-        is_pending.then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} are handed out before it"))
+        is_pending
+            .then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} tasks are handed out before it"))
     }
 }
 
@@ -93,9 +95,9 @@ fn is_pending(live: &LiveTask) -> bool {
     live.state().status == TaskStatus::Pending
 }
 
-/// Names, of many only the first.
+/// A list of names, up to the maximum.
 fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
-    let mut text = names.by_ref().take(NAMED).collect::<Vec<_>>().join(", ");
+    let mut text = names.by_ref().take(MAXIMUM_LISTED_NAMES).collect::<Vec<_>>().join(", ");
     let more = names.count();
     if more > 0 {
         text.push_str(&format!(" and {more} more"));

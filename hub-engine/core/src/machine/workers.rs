@@ -1,5 +1,5 @@
-//! Who works, and who holds which lease. Leases are of workers, not of tasks: one heartbeat renews all that
-//! a worker holds, and there is one moment for each worker at which it is given up.
+//! The known workers and their leases. A lease belongs to a worker, not to a task: one heartbeat renews it for all
+//! issues that the worker holds, and each worker has one deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,84 +10,84 @@ use super::timers::Timers;
 use super::types::{WorkerId, WorkerReport};
 use crate::{Issue, IssueId, Now, Steady, TaskId, Timestamp};
 
-/// Every worker that was heard of and has not been given up.
+/// All workers whose leases have not expired.
 #[derive(Debug)]
 pub(super) struct Workers {
     lease: Duration,
     grace: Duration,
-    /// Whether workers can be heard at all.
+    /// Whether the link to the broker is up.
     link_up: bool,
-    /// When it came up last.
+    /// When the link last came up.
     link_up_since: Steady,
-    /// What workers sent up to here has been read.
+    /// All messages that workers sent up to this time have been read.
     heard_until: Steady,
     workers: BTreeMap<WorkerId, LiveWorker>,
-    /// When their leases run out.
+    /// The deadlines of the leases.
     timers: Timers<Lease>,
-    /// About how many bytes their reports take.
-    weight: usize,
+    /// Approximate size of all reports in bytes.
+    report_bytes: usize,
     catalogue: Catalogue,
 }
 
 #[derive(Debug)]
 struct LiveWorker {
-    /// What it said of itself; `None` where only a report of started tasks was seen, or it has left.
+    /// The last report. `None` if no heartbeat has arrived or the worker has left.
     report: Option<WorkerReport>,
-    /// When it was last heard of; in the future where it has a grace.
+    /// When its last message arrived; in the future during the grace period.
     last_seen: Steady,
-    /// The same for people, without a grace.
+    /// The time of its last message by the wall clock, without the grace period.
     heard_at: Timestamp,
     left: bool,
-    /// The issues that its lease holds.
+    /// The issues under its lease.
     held: BTreeMap<TaskId, Issue>,
-    /// Those of them that its heartbeats do not name, and since when. Hardly ever any.
+    /// The issues under its lease that its heartbeats do not name, and since when. Usually empty.
     missing: BTreeMap<TaskId, Steady>,
 }
 
-/// A lease that runs out.
+/// A deadline of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lease {
-    /// That of a worker, on all that it holds.
+    /// The lease of a worker on all its issues.
     Worker(WorkerId),
-    /// That of a worker on an issue that its heartbeats do not name.
+    /// The lease of a worker on an issue that its heartbeats do not name.
     Issue(WorkerId, TaskId),
 }
 
-/// Whether a heartbeat counts.
+/// Whether a heartbeat was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It counts.
+    /// It was accepted.
     Taken,
-    /// Its worker has left already.
+    /// It was ignored, because its worker has left.
     Left,
-    /// More workers, or more of what they say of themselves, is known than there can be in good faith.
+    /// It was refused, because there are too many workers or their reports are too large.
     TooMany,
 }
 
-/// Maximum number of workers that are known at a time: ids are chosen by workers, and must not fill the memory.
+/// Maximum number of known workers. Workers choose their ids, so the memory for them must be bounded.
 const MAXIMUM_WORKERS: usize = 10_000;
-/// Maximum number of bytes that all reports take, by and large.
-const MAXIMUM_WEIGHT: usize = 256 * 1024 * 1024;
+/// Approximate maximum size of all reports in bytes.
+const MAXIMUM_REPORT_BYTES: usize = 256 * 1024 * 1024;
 
-/// Leases of a worker that have run out.
+/// The expired leases of a worker.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) worker: WorkerId,
-    /// The worker died, rather than left or lost track of a task.
+    /// Whether the worker died. Otherwise it left, or its heartbeats did not name the issue.
     pub(super) died: bool,
     pub(super) held: Vec<LostIssue>,
 }
 
-/// An issue whose lease has run out.
+/// An issue whose lease has expired.
 #[derive(Debug)]
 pub(super) struct LostIssue {
     pub(super) issue: IssueId,
-    /// A live worker that runs the same issue, since the broker delivered it twice.
-    pub(super) heir: Option<WorkerId>,
+    /// Another live worker that runs the same issue, because the broker delivered it twice.
+    pub(super) successor: Option<WorkerId>,
 }
 
 impl Workers {
-    /// No workers, and no link to hear of any.
+    /// Creates the state without workers and without a link.
     pub(super) fn new(lease: Duration, grace: Duration) -> Self {
         Self {
             lease,
@@ -97,34 +97,34 @@ impl Workers {
             heard_until: Steady::default(),
             workers: BTreeMap::new(),
             timers: Timers::default(),
-            weight: 0,
+            report_bytes: 0,
             catalogue: Catalogue::default(),
         }
     }
 
-    /// What the live workers can do.
+    /// The slots and modules of the live workers.
     pub(super) const fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
-    /// The live workers in the order of their ids, and when each was last heard of.
+    /// The live workers in the order of their ids, and the times of their last messages.
     pub(super) fn reports(&self) -> impl Iterator<Item = (&WorkerReport, Timestamp)> {
         self.workers.values().filter_map(|worker| Some((worker.report.as_ref()?, worker.heard_at)))
     }
 
-    /// The modules that a worker has, broken ones included.
+    /// The modules of a worker, including broken ones.
     pub(super) fn modules_of(&self, id: &str) -> impl Iterator<Item = &Arc<str>> {
         let report = self.workers.get(id).and_then(|worker| worker.report.as_ref());
         report.into_iter().flat_map(|report| report.tasks.keys().chain(report.broken.keys()))
     }
 
-    /// How many leases there are.
+    /// The number of issues under a lease.
     pub(super) fn leased(&self) -> usize {
         self.workers.values().map(|worker| worker.held.len()).sum()
     }
 
-    /// Takes in what a worker says of itself; whether that counts. That of a worker that has left does not: what it
-    /// sent before it left was only overtaken. Nor does that of one worker too many.
+    /// Stores the report of a heartbeat. A heartbeat that arrives after its worker has left is ignored, because
+    /// messages can overtake each other. A heartbeat beyond the limits is refused.
     pub(super) fn report(&mut self, report: WorkerReport, now: Now) -> Heard {
         if self.workers.len() >= MAXIMUM_WORKERS && !self.workers.contains_key(&report.id) {
             return Heard::TooMany;
@@ -133,11 +133,11 @@ impl Workers {
         if worker.left {
             return Heard::Left;
         }
-        let (before, after) = (worker.report.as_ref().map_or(0, weight), weight(&report));
-        if self.weight - before + after > MAXIMUM_WEIGHT {
+        let (before, after) = (worker.report.as_ref().map_or(0, report_bytes), report_bytes(&report));
+        if self.report_bytes - before + after > MAXIMUM_REPORT_BYTES {
             return Heard::TooMany;
         }
-        self.weight = self.weight - before + after;
+        self.report_bytes = self.report_bytes - before + after;
         let named: HashSet<&IssueId> = report.held.iter().collect();
         for (task, issue) in &worker.held {
             let timer = || Lease::Issue(Arc::clone(&report.id), *task);
@@ -149,7 +149,7 @@ impl Workers {
             }
         }
         let before = worker.report.take();
-        if !before.as_ref().is_some_and(|before| can_the_same(before, &report)) {
+        if !before.as_ref().is_some_and(|before| has_same_capabilities(before, &report)) {
             if let Some(before) = &before {
                 self.catalogue.remove(before);
             }
@@ -159,25 +159,25 @@ impl Workers {
         Heard::Taken
     }
 
-    /// A worker says goodbye. What it holds may still have a result on its way.
+    /// A worker leaves. Results of its issues may still arrive.
     pub(super) fn leave(&mut self, id: &str) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.left = true;
             if let Some(report) = worker.report.take() {
-                self.weight -= weight(&report);
+                self.report_bytes -= report_bytes(&report);
                 self.catalogue.remove(&report);
             }
         }
     }
 
-    /// From now on a worker's lease holds this issue.
+    /// Adds an issue to the lease of a worker.
     pub(super) fn hold(&mut self, id: &WorkerId, issue: IssueId, now: Now) {
         self.release(id, issue.task);
         let worker = heard(&mut self.workers, &mut self.timers, self.lease, id, now);
         worker.held.insert(issue.task, issue.issue());
     }
 
-    /// A worker's lease on this task ends.
+    /// Removes a task from the lease of a worker.
     pub(super) fn release(&mut self, id: &WorkerId, task: TaskId) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.held.remove(&task);
@@ -187,8 +187,8 @@ impl Workers {
         }
     }
 
-    /// The broker is there or not. While it is not, no heartbeat can arrive and no lease expires; when it is
-    /// back, every worker has a whole lease and a grace period for its next heartbeat.
+    /// The link to the broker has come up or gone down. While it is down, heartbeats cannot arrive and no lease
+    /// expires. When it comes up, every worker has a full lease period and a grace period for its next heartbeat.
     pub(super) fn set_link(&mut self, up: bool, now: Steady) {
         if up && !self.link_up {
             self.link_up_since = now;
@@ -203,28 +203,28 @@ impl Workers {
         self.link_up = up;
     }
 
-    /// When the link came up last.
+    /// When the link last came up.
     pub(super) const fn link_up_since(&self) -> Steady {
         self.link_up_since
     }
 
-    /// Whether workers can be heard at all.
+    /// Whether the link to the broker is up.
     pub(super) const fn is_link_up(&self) -> bool {
         self.link_up
     }
 
-    /// Up to when everything that workers sent has been read.
+    /// The time up to which all messages of workers have been read.
     pub(super) const fn heard_until(&self) -> Steady {
         self.heard_until
     }
 
-    /// When the next lease runs out.
+    /// When the next lease expires.
     pub(super) fn next_expiry(&self) -> Option<Steady> {
         self.timers.next_timeout().filter(|_| self.link_up)
     }
 
-    /// Everything that workers sent up to `until` has been read: gives up workers that were not heard of for a lease by
-    /// then, and issues that were not named for one.
+    /// All messages that workers sent up to `until` have been read. Removes the workers without a message for one lease
+    /// period, and the issues that heartbeats have not named for one lease period.
     pub(super) fn expire(&mut self, until: Steady) -> Vec<Lost> {
         self.heard_until = self.heard_until.max(until);
         if !self.link_up {
@@ -235,36 +235,37 @@ impl Workers {
         for id in due {
             lost.extend(self.expire_worker(id, until));
         }
-        self.find_heirs(&mut lost);
+        self.find_successors(&mut lost);
         lost
     }
 
-    /// What a worker has lost by then.
+    /// The issues that a worker has lost by then.
     fn expire_worker(&mut self, id: WorkerId, until: Steady) -> Option<Lost> {
         let (lease, worker) = (self.lease, self.workers.get_mut(&id)?);
         let silent = worker.last_seen.after(lease) <= until;
         let is_due = |task: &TaskId| worker.missing.get(task).is_some_and(|since| since.after(lease) <= until);
         let due = worker.held.iter().filter(|(task, _)| silent || is_due(task));
-        let held: Vec<LostIssue> = due.map(|(task, issue)| LostIssue { issue: issue.of(*task), heir: None }).collect();
+        let held: Vec<LostIssue> =
+            due.map(|(task, issue)| LostIssue { issue: issue.of(*task), successor: None }).collect();
         let died = silent && !worker.left;
         held.iter().for_each(|lost| self.release(&id, lost.issue.task));
         if silent && let Some(report) = self.workers.remove(&id).and_then(|worker| worker.report) {
-            self.weight -= weight(&report);
+            self.report_bytes -= report_bytes(&report);
             self.catalogue.remove(&report);
         }
         (silent || !held.is_empty()).then_some(Lost { worker: id, died, held })
     }
 
-    fn find_heirs(&self, lost: &mut [Lost]) {
+    fn find_successors(&self, lost: &mut [Lost]) {
         if lost.iter().all(|lost| lost.held.is_empty()) {
             return;
         }
         let running: HashMap<&IssueId, &WorkerId> =
             self.reports().flat_map(|(report, _)| report.held.iter().map(move |issue| (issue, &report.id))).collect();
         for lost in lost {
-            for LostIssue { issue, heir: inherits } in &mut lost.held {
-                let heir = running.get(issue).copied();
-                *inherits = heir.filter(|heir| **heir != lost.worker).cloned();
+            for LostIssue { issue, successor: inherits } in &mut lost.held {
+                let successor = running.get(issue).copied();
+                *inherits = successor.filter(|successor| **successor != lost.worker).cloned();
             }
         }
     }
@@ -278,7 +279,7 @@ impl Lease {
     }
 }
 
-/// The entry of a worker, which was heard of just now: its lease begins anew.
+/// The entry of a worker whose message has just arrived. Renews its lease.
 fn heard<'a>(
     workers: &'a mut BTreeMap<WorkerId, LiveWorker>,
     timers: &mut Timers<Lease>,
@@ -300,8 +301,8 @@ fn heard<'a>(
     worker
 }
 
-/// About how many bytes a report takes.
-fn weight(report: &WorkerReport) -> usize {
+/// The approximate size of a report in bytes.
+fn report_bytes(report: &WorkerReport) -> usize {
     const ENTRY: usize = 64;
     let pools = report.pools.iter().map(|name| name.len() + ENTRY);
     let tasks =
@@ -312,7 +313,7 @@ fn weight(report: &WorkerReport) -> usize {
     ENTRY + shortage + issues + pools.chain(tasks).chain(broken).sum::<usize>()
 }
 
-fn can_the_same(before: &WorkerReport, after: &WorkerReport) -> bool {
+fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
     before.slots == after.slots
         && before.pools == after.pools
         && before.tasks.keys().eq(after.tasks.keys())

@@ -1,7 +1,7 @@
-//! The status record: what users see of a job. Its keys are those of the manual, with more beside.
+//! The status record of a job. It has the keys of the manual and further ones.
 //!
-//! A record repeats what many tasks share, so it can be many times larger than what it is made of. It is written in
-//! parts ([`RecordParts`]), each when the reader takes it; what is small is written at once ([`crate::state::JobSnapshot::record`]).
+//! A record repeats values that tasks share, so it can be many times larger than the stored data. It is written in
+//! parts on demand ([`RecordParts`]); small records are written at once ([`crate::state::JobSnapshot::record`]).
 
 mod object;
 mod parts;

@@ -1,10 +1,10 @@
-//! Writes JSON objects in the manual's style.
+//! Writes JSON objects in the format of the manual.
 
 use std::fmt::Write as _;
 
 use crate::Timestamp;
 
-/// Writes one JSON object behind what is there already: a space after colons and commas.
+/// Appends one JSON object to a text, with a space after colons and commas.
 pub(super) struct Object {
     pub(super) text: String,
     first: bool,
@@ -53,7 +53,7 @@ impl Object {
     }
 
     fn quoted(&mut self, text: &str) {
-        // Hardly anything needs an escape.
+        // Most texts need no escaping.
         if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
             self.text.push('"');
             self.text.push_str(text);
@@ -66,7 +66,7 @@ impl Object {
         }
     }
 
-    /// The text with the object closed.
+    /// Closes the object and returns the text.
     pub(super) fn end(mut self) -> String {
         self.text.push('}');
         self.text

@@ -1,4 +1,4 @@
-//! Writes a status record, whole or in parts.
+//! Writes a status record at once or in parts.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,24 +10,25 @@ use crate::job::{Limits, Template, Values};
 use crate::machine::value_of;
 use crate::state::{JobSnapshot, TaskState};
 
-/// Approximate number of bytes in a part of a record; a single larger task is a part alone.
-const PART: usize = 64 * 1024;
-/// Usual number of bytes of a task in a record.
-const USUAL_TASK: usize = 320;
-/// Minimum number of bytes of a task in a whole record: its id, that of its job, and the keys that are always there.
-const LEAST_TASK: usize = 150;
+/// Approximate size of a part of a record in bytes. A larger task is a part by itself.
+const PART_BYTES: usize = 64 * 1024;
+/// Typical size of a task in a record in bytes.
+const TYPICAL_TASK_BYTES: usize = 320;
+/// Minimum size of a task in a complete record in bytes: the ids of the task and the job, and the keys that are always
+/// present.
+const MINIMUM_TASK_BYTES: usize = 150;
 
-/// A record in parts: together they are its text.
+/// Writes a record in parts. The parts together are its text.
 #[derive(Debug)]
 pub struct RecordParts {
     job: Arc<JobSnapshot>,
     view: View,
-    /// What was found for tasks that are written.
+    /// The values that references of the tasks lead to.
     values: Values,
     next: Next,
 }
 
-/// What comes next.
+/// The next part to write.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Head,
@@ -35,32 +36,32 @@ enum Next {
     Nothing,
 }
 
-/// Some tasks of a job, as records.
+/// A page of task records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskPage {
-    /// `{"tasks": […], "next": N}`; without `next` where no tasks come behind these.
+    /// `{"tasks": […], "next": N}`. Without `next` on the last page.
     pub json: Json,
-    /// The position of the first task behind these.
+    /// The position of the first task of the next page.
     pub next: Option<u32>,
 }
 
 impl RecordParts {
-    /// The record of `job`, as far as `view` shows it.
+    /// Prepares the record of `job` with the parts that `view` selects.
     #[must_use]
     pub fn new(job: Arc<JobSnapshot>, view: View) -> Self {
         Self { job, view, values: Values::default(), next: Next::Head }
     }
 
-    /// A lower bound of the number of bytes that are left, without writing them.
+    /// A lower bound of the remaining size in bytes, without writing it.
     #[must_use]
-    pub fn least_bytes(&self) -> usize {
-        if self.view == View::whole() { self.tasks_left() * LEAST_TASK } else { 0 }
+    pub fn minimum_bytes(&self) -> usize {
+        if self.view == View::whole() { self.tasks_left() * MINIMUM_TASK_BYTES } else { 0 }
     }
 
-    /// Everything that is left, in one text.
+    /// The remaining parts as one text.
     #[must_use]
     pub fn rest(mut self) -> String {
-        self.write(usize::MAX, 256 + self.tasks_left() * USUAL_TASK).unwrap_or_default()
+        self.write(usize::MAX, 256 + self.tasks_left() * TYPICAL_TASK_BYTES).unwrap_or_default()
     }
 
     fn tasks_left(&self) -> usize {
@@ -71,7 +72,7 @@ impl RecordParts {
         }
     }
 
-    /// Writes until there are more than `enough` bytes, or nothing is left. `None` where nothing was left.
+    /// Writes until the text has more than `enough` bytes or the record is complete. Returns `None` if it was complete.
     fn write(&mut self, enough: usize, capacity: usize) -> Option<String> {
         let text = String::with_capacity(capacity);
         let (text, next) = match self.next {
@@ -88,19 +89,19 @@ impl Iterator for RecordParts {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        self.write(PART, ((self.tasks_left() + 1) * USUAL_TASK).min(PART + PART / 8))
+        self.write(PART_BYTES, ((self.tasks_left() + 1) * TYPICAL_TASK_BYTES).min(PART_BYTES + PART_BYTES / 8))
     }
 }
 
 impl JobSnapshot {
-    /// The job as JSON, whole. Written in one pass into one string.
+    /// The complete record as JSON, written in one pass.
     #[must_use]
     pub fn record(&self) -> Json {
-        let text = String::with_capacity(256 + self.tasks.len() * USUAL_TASK);
+        let text = String::with_capacity(256 + self.tasks.len() * TYPICAL_TASK_BYTES);
         Json::from_checked(self.begin_record(text, usize::MAX, &View::whole(), &mut Values::default()).0)
     }
 
-    /// The records of tasks in `range`, until they have more than `enough` bytes; one at least, where there is one.
+    /// The records of the tasks in `range`, up to `enough` bytes. If the range is not empty, there is at least one.
     #[must_use]
     pub fn task_page(&self, range: Range<u32>, enough: usize, view: &View) -> TaskPage {
         let end = range.end.min(self.tasks.len() as u32);
@@ -112,7 +113,7 @@ impl JobSnapshot {
                 text.push_str(", ");
             }
             text = self.write_task(text, next, view, &mut values);
-            // The last one may be too much where there are others.
+            // A task that exceeds the limit goes to the next page, unless it is the first.
             if text.len() > enough && next > range.start {
                 text.truncate(before);
                 break;
@@ -128,15 +129,15 @@ impl JobSnapshot {
         TaskPage { json: Json::from_checked(text), next }
     }
 
-    /// One task as JSON, as it stands in the job's record. `None` where the job has no such task.
+    /// One task as in the record of the job. `None` if the job has no such task.
     #[must_use]
     pub fn task_record(&self, index: u32) -> Option<Json> {
         self.tasks.get(index as usize)?;
-        let text = String::with_capacity(USUAL_TASK);
+        let text = String::with_capacity(TYPICAL_TASK_BYTES);
         Some(Json::from_checked(self.write_task(text, index, &View::whole(), &mut Values::default())))
     }
 
-    /// Writes everything but the tasks, and tasks as [`JobSnapshot::write_tasks`] does.
+    /// Writes the keys of the job, and then tasks as [`JobSnapshot::write_tasks`] does.
     fn begin_record(&self, text: String, enough: usize, view: &View, values: &mut Values) -> (String, Next) {
         let mut object = self.write_head(text, view);
         if !view.shows_tasks() {
@@ -147,7 +148,7 @@ impl JobSnapshot {
         self.write_tasks(object.text, 0, enough, view, values)
     }
 
-    /// Writes tasks from `index` on, until there are no more or `text` has more than `enough` bytes.
+    /// Writes tasks from `index` on, until all are written or `text` has more than `enough` bytes.
     fn write_tasks(
         &self,
         mut text: String,
@@ -169,7 +170,7 @@ impl JobSnapshot {
         (text, Next::Nothing)
     }
 
-    /// Everything of the job but its tasks.
+    /// Writes the keys of the job without its tasks.
     fn write_head(&self, text: String, view: &View) -> Object {
         let mut object = Object::new(text);
         if view.shows("id") {
@@ -282,14 +283,14 @@ impl JobSnapshot {
         object.end()
     }
 
-    /// Why a task waits though it could run. Reasons are in the order of the tasks.
+    /// The reason why a task waits. Reasons are in the order of the tasks.
     fn waiting_reason(&self, index: u32) -> Option<&str> {
         let found = self.waiting.binary_search_by_key(&index, |(waits, _)| *waits).ok()?;
         Some(&self.waiting[found].1)
     }
 
-    /// Arguments as they were handed out; as they were written, where they were not yet or could not be filled.
-    /// `values`: what was found for other tasks of this record.
+    /// The arguments as they were handed out. If they were not handed out yet or cannot be filled, the original text.
+    /// `values` contains what was found for other tasks of this record.
     fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
         let template = template?;
         if state.issue.is_none() {
@@ -297,8 +298,8 @@ impl JobSnapshot {
         }
         let lookup =
             |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
-        // What was handed out was within the limit of the dispatcher that did it.
-        let filled = self.job.fill(template, Limits::LARGEST_VALUE, values, lookup);
+        // The arguments were within the limit of the dispatcher that handed them out.
+        let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, values, lookup);
         Some(filled.unwrap_or_else(|_| template.text()))
     }
 }

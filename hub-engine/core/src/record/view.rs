@@ -1,8 +1,8 @@
-//! Which parts of a status record are shown.
+//! Selects the parts of a status record.
 
 use serde::{Deserialize, Serialize};
 
-/// Keys of a job and of its tasks, as a record has them. Those of users (`x-…`) can be asked for too.
+/// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
 const FIELDS: [&str; 24] = [
     "args",
     "attempt",
@@ -29,70 +29,72 @@ const FIELDS: [&str; 24] = [
     "waiting_reason",
     "worker",
 ];
-/// Keys whose values come from users and tasks, and are as large as those make them.
+/// Keys whose values come from users and tasks and can be large.
 const VALUES: [&str; 7] = ["args", "data", "error", "kwargs", "log", "meta", "output"];
 
-/// Which parts of a record are wanted: all of it, unless something is said.
+/// Selects parts of a record. The default is the complete record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct View {
-    /// Only these keys, of the job and of its tasks alike. Tasks are shown only if `tasks` is among them.
+    /// Only these keys, both of the job and of its tasks. Tasks are shown only if `tasks` is included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
-    /// Without values of users and tasks: arguments, results, output, errors, logs, `meta` and `x-…`.
+    /// Omits values of users and tasks: arguments, results, output, errors, logs, `meta` and `x-…`.
     #[serde(skip_serializing_if = "is_false")]
     pub no_data: bool,
-    /// Without tasks.
+    /// Omits tasks.
     #[serde(skip_serializing_if = "is_false")]
     pub no_tasks: bool,
 }
 
-/// Maximum number of keys that a view names. Each key of each task is looked for among them.
+/// Maximum number of keys of a view. Each key of each task is compared with them.
 const MAXIMUM_FIELDS: usize = 100;
 
 /// Why a view is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownField {
     /// No record has this key.
-    #[error("unknown field {0:?}: known are {known}", known = FIELDS.join(", "))]
+    #[error("unknown field {0:?}; known fields: {known}", known = FIELDS.join(", "))]
     Unknown(String),
-    /// It names no key at all.
-    #[error("no field is named: known are {known}", known = FIELDS.join(", "))]
+    /// The list of keys is empty.
+    #[error("the list of fields is empty; known fields: {known}", known = FIELDS.join(", "))]
     Nothing,
-    /// It names more keys than a view may.
-    #[error("at most {MAXIMUM_FIELDS} fields, not {0}")]
+    /// There are too many keys.
+    #[error("at most {MAXIMUM_FIELDS} fields are allowed, not {0}")]
     TooMany(usize),
 }
 
 impl View {
-    /// Everything.
+    /// The complete record.
     #[must_use]
     pub fn whole() -> Self {
         Self::default()
     }
 
-    /// Everything but values of users and tasks.
+    /// The record without the values of users and tasks.
     #[must_use]
     pub fn without_data() -> Self {
         Self { no_data: true, ..Self::default() }
     }
 
-    /// The same without tasks.
+    /// Like this view, without tasks.
     #[must_use]
     pub fn without_tasks(self) -> Self {
         Self { no_tasks: true, ..self }
     }
 
-    /// Reads a list of keys with commas between them.
+    /// Like this view, with the keys of a comma-separated list.
     #[must_use]
     pub fn with_fields(self, list: &str) -> Self {
         let fields = list.split(',').map(str::trim).filter(|field| !field.is_empty()).map(str::to_owned).collect();
         Self { fields: Some(fields), ..self }
     }
 
+    /// Checks the selected keys.
+    ///
     /// # Errors
-    /// Where a field is named that no record has (a list with a misspelt one would show less than is expected), or where
-    /// no field or more than 100 are named.
+    /// If a field is unknown, because a misspelt field would be silently missing, or if there is no field or more than
+    /// 100.
     pub fn check(&self) -> Result<(), UnknownField> {
         let Some(fields) = self.fields.as_deref() else { return Ok(()) };
         if fields.is_empty() {
@@ -105,7 +107,7 @@ impl View {
         unknown.map_or(Ok(()), |field| Err(UnknownField::Unknown(field.clone())))
     }
 
-    /// Whether everything is wanted.
+    /// Whether this is the complete record.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.fields.is_none() && !self.no_data && !self.no_tasks
@@ -117,7 +119,7 @@ impl View {
         self.shows("tasks")
     }
 
-    /// Whether any value of users and tasks may be shown: then the record may be large.
+    /// Whether values of users and tasks may be shown. If so, the record may be large.
     #[must_use]
     pub fn shows_data(&self) -> bool {
         let is_value = |field: &String| VALUES.contains(&field.as_str()) || field.starts_with("x-");

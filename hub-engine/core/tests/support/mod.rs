@@ -1,4 +1,4 @@
-//! A machine under a clock that jumps, and workers that do as the test says.
+//! A machine under a simulated clock, and workers that the test controls.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub const SUM_PRODUCT: &str = r#"{ "name": "sum_product",
 pub struct Hub {
     pub machine: Machine,
     pub now: Now,
-    /// Jobs that have left the machine, as their last changes say.
+    /// Ended jobs in their last stored state.
     pub ended: BTreeMap<JobId, JobSnapshot>,
     jobs: BTreeMap<JobId, JobSnapshot>,
     settings: Settings,
@@ -40,7 +40,7 @@ pub fn json(text: &str) -> Json {
     Json::parse(text).unwrap()
 }
 
-/// The kinds of actions, in their order, short enough to compare whole lists.
+/// The actions in order as short texts, to compare complete lists.
 pub fn told(actions: &[Action]) -> Vec<String> {
     let tell = |action: &Action| match action {
         Action::Persist(Change::JobAdded { .. }) => "keep job".to_owned(),
@@ -58,7 +58,7 @@ pub fn told(actions: &[Action]) -> Vec<String> {
     actions.iter().map(tell).collect()
 }
 
-/// The first issue of a task, as a worker would report on it.
+/// The first issue of a task, as a worker would report it.
 pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
     let stored = hub.stored(job);
     let spec = &stored.job.tasks()[index as usize];
@@ -73,7 +73,7 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
     }
 }
 
-/// The start of every test's clock.
+/// The initial time of the clock.
 const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(50_000) };
 
 fn linked(settings: Settings) -> Machine {
@@ -96,7 +96,7 @@ impl Hub {
         id(number)
     }
 
-    /// Time passes, and everything that workers have sent is read.
+    /// Lets time pass, and reads all messages of workers.
     pub fn pass(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
         if self.machine.poll_timeout().is_some_and(|due| due <= self.now.steady) {
@@ -105,13 +105,13 @@ impl Hub {
         self.machine.handle_heard(self.now.steady, self.now);
     }
 
-    /// How long it is until something is due by itself.
+    /// The duration until the next timer or lease is due.
     pub fn next_due(&self) -> Option<Duration> {
         let due = self.machine.poll_timeout().into_iter().chain(self.machine.poll_expiry()).min()?;
         Some(due.since(self.now.steady))
     }
 
-    /// Everything that is to be done. Changes are applied to what `job` and `ended` show.
+    /// All pending actions. Changes are applied to the stored jobs.
     pub fn actions(&mut self) -> Vec<Action> {
         let mut actions = self.turn();
         while self.machine.wants_turn() {
@@ -120,7 +120,7 @@ impl Hub {
         actions
     }
 
-    /// What one turn does of that.
+    /// The actions of one turn.
     pub fn turn(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.poll_actions(self.now, &mut actions);
@@ -130,7 +130,7 @@ impl Hub {
         actions
     }
 
-    /// The tasks to be handed out; other actions are kept or dropped.
+    /// The tasks to hand out. Changes are stored, and other actions are dropped.
     pub fn handed_out(&mut self) -> Vec<Assignment> {
         let published = |action| match action {
             Action::Publish(assignment) => Some(assignment),
@@ -171,24 +171,24 @@ impl Hub {
         report
     }
 
-    /// A job as the store would have it.
+    /// A job as stored.
     pub fn stored(&self, id: JobId) -> &JobSnapshot {
         self.ended.get(&id).or_else(|| self.jobs.get(&id)).expect("no such job was kept")
     }
 
-    /// The dispatcher is killed: what was not kept is lost. The next incarnation starts from what was.
+    /// Kills the dispatcher, which loses unstored state. The next incarnation starts from the stored state.
     pub fn crash(&mut self) {
         self.crash_without_link();
         self.machine.handle_link(true, self.now);
     }
 
-    /// As `crash`, and the next incarnation has other settings.
+    /// Like `crash`. The next incarnation has other settings.
     pub fn crash_with(&mut self, settings: Settings) {
         self.settings = settings;
         self.crash();
     }
 
-    /// As `crash`, and the broker is not there when the next incarnation starts.
+    /// Like `crash`. The next incarnation starts without the broker.
     pub fn crash_without_link(&mut self) {
         self.settings.incarnation += 1;
         self.machine = Machine::new(self.settings.clone());
@@ -199,7 +199,7 @@ impl Hub {
         }
     }
 
-    /// Where the tasks of a live job stand, kept or not.
+    /// The current statuses of a live job's tasks, stored or not.
     pub fn statuses_now(&self, id: JobId) -> Vec<TaskStatus> {
         self.machine.job(id).unwrap().tasks.iter().map(|task| task.status).collect()
     }

@@ -1,4 +1,4 @@
-"""What a task module needs: the decorator @task.
+"""The interface for task modules: the decorator @task.
 
     from hub.lib.api import task
 
@@ -6,7 +6,7 @@
     def add(a, b):
         return a + b
 
-While the function runs, ``add.state`` tells which task it is running for.
+While the function runs, ``add.state`` describes the current task.
 """
 
 import contextvars
@@ -17,12 +17,12 @@ import types
 __all__ = ["State", "Task", "task"]
 
 _current = contextvars.ContextVar("hub_task_state", default=None)
-# Threads that a task starts see no context of their own: they belong to the task that runs.
+# Threads that a task starts have no context, and belong to the running task.
 _running = None
 
 
 class State:
-    """What is known of the task that runs."""
+    """Information about the running task."""
 
     __slots__ = ("id", "parent_id", "name", "task_name", "args", "kwargs", "attempt")
 
@@ -40,7 +40,7 @@ class State:
 
 
 def is_coroutine_function(function):
-    """Whether calling this makes a coroutine, as far as can be told without calling it."""
+    """Whether calling this returns a coroutine, as far as known without calling it."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(type(function), "__call__", None))
 
 
@@ -53,8 +53,8 @@ class Task:
         self.function = function
         self.asynchronous = bool(asynchronous)
         self.coroutine = is_coroutine_function(function)
-        # Attributes of a function are its task's too. Those of an object that is called are its own: one of them may be
-        # called `function`, as in many a decorator.
+        # The task has the attributes of a function. Attributes of a callable object are not copied, because one may be
+        # named `function`, as in many decorators.
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, types.FunctionType):
             for name, value in vars(function).items():
@@ -64,12 +64,12 @@ class Task:
         return self.function(*args, **kwargs)
 
     def __reduce__(self):
-        # By its name, as a function is: the module under that name has this task.
+        # Pickled by name, like a function.
         return self.__dict__.get("__qualname__") or super().__reduce__()
 
     @property
     def state(self):
-        """The state of the task that runs here and now; None outside of a run."""
+        """The state of the task that is running in this context. None outside a run."""
         state = _current.get()
         return state if state is not None else _running
 
@@ -77,8 +77,8 @@ class Task:
 def task(function=None, *, asynchronous=False, **options):
     """Makes a function a task: ``@task``, ``@task()`` or ``@task(asynchronous=True)``.
 
-    asynchronous: the function only starts something. The task goes on until its result is posted from
-    outside, by the task's id. (Old sources may write ``async=True``.)
+    asynchronous: the function only starts an operation. The task continues until its result is posted from
+    outside by the id of the task. (Old sources may write ``async=True``.)
     """
     if "async" in options:
         asynchronous = options.pop("async")

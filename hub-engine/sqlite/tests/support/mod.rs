@@ -1,4 +1,4 @@
-//! What the tests of the store in a file share: where its files are, and a crash.
+//! Helpers for tests of the store in a file: paths, and a simulated crash.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -12,7 +12,7 @@ pub(crate) fn file(directory: &Path) -> PathBuf {
     directory.join("hub.db")
 }
 
-/// SQLite's log beside the store.
+/// The path of SQLite's log.
 pub(crate) fn log(directory: &Path) -> PathBuf {
     directory.join("hub.db-wal")
 }
@@ -22,12 +22,12 @@ pub(crate) fn try_open(directory: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(SqliteSettings::new(file(directory)))
 }
 
-/// The same, where nothing is in its way.
+/// Opens the store, which must succeed.
 pub(crate) fn open(directory: &Path) -> SqliteStore {
     try_open(directory).unwrap()
 }
 
-/// Copies what a crash leaves: the files as they are while the store is open.
+/// Simulates a crash by copying the files while the store is open.
 pub(crate) fn crash(from: &Path, to: &Path) {
     for place in [file, log] {
         std::fs::copy(place(from), place(to)).unwrap();

@@ -1,4 +1,4 @@
-//! What a commit promises.
+//! The guarantees of a commit.
 
 use hub_core::{JobStatus, Json, TaskStatus};
 
@@ -15,7 +15,7 @@ pub(super) async fn incarnations_are_counted(fixture: &dyn Fixture) {
     assert_eq!(ok(store.begin_incarnation()).await, 2);
 }
 
-pub(super) async fn a_job_is_there_after_its_commit(fixture: &dyn Fixture) {
+pub(super) async fn a_job_exists_after_its_commit(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     assert!(ok(store.get(id(1))).await.is_none());
     add(&*store, 1, "one", 2).await;
@@ -25,7 +25,7 @@ pub(super) async fn a_job_is_there_after_its_commit(fixture: &dyn Fixture) {
     assert!(kept.tasks.iter().all(|task| task.status == TaskStatus::Pending) && kept.tasks.len() == 2);
 }
 
-pub(super) async fn everything_about_a_task_is_kept(fixture: &dyn Fixture) {
+pub(super) async fn all_fields_of_a_task_are_stored(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     add(&*store, 1, "one", 3).await;
     let state = task_state(TaskStatus::Failed);
@@ -35,7 +35,7 @@ pub(super) async fn everything_about_a_task_is_kept(fixture: &dyn Fixture) {
     assert_eq!(kept.tasks[0].status, TaskStatus::Pending);
 }
 
-pub(super) async fn values_are_kept_to_the_letter(fixture: &dyn Fixture) {
+pub(super) async fn values_are_stored_unchanged(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     add(&*store, 1, "\u{1f600} 'quoted\"", 1).await;
     let mut state = task_state(TaskStatus::Success);
@@ -75,7 +75,7 @@ pub(super) async fn a_batch_can_be_committed_again(fixture: &dyn Fixture) {
     assert_eq!(ok(store.list(&JobFilter::default())).await.jobs.len(), 1);
 }
 
-pub(super) async fn changes_of_unknown_jobs_change_nothing(fixture: &dyn Fixture) {
+pub(super) async fn changes_of_unknown_jobs_have_no_effect(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     commit(&*store, vec![task_changed(1, 0, task_state(TaskStatus::Success)), job_changed(1, running())]).await;
     assert!(ok(store.get(id(1))).await.is_none());

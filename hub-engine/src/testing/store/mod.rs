@@ -1,4 +1,4 @@
-//! What every [`Store`](crate::store::Store) promises, as cases that the author of a store runs on it.
+//! A conformance suite for implementations of [`Store`](crate::store::Store).
 //!
 //! Depend on `hub-engine` with the feature `testing` (among `[dev-dependencies]`), implement [`Fixture`], and call [`test_all`]
 //! in a test:
@@ -24,8 +24,8 @@
 //! # }
 //! ```
 //!
-//! A store in a file has a fixture with a temporary directory, as in `hub-engine/sqlite/tests/store_conformance.rs`. What only
-//! one store promises (its files, its locks, what happens when its medium fails) is tested beside that store; [`rows`] has jobs
+//! The fixture of a store in a file has a temporary directory, as in `hub-engine/sqlite/tests/store_conformance.rs`.
+//! Properties of one store (its files, its locks, failures of its medium) are tested with that store; [`rows`] has jobs
 //! and states for these tests.
 
 mod changes;

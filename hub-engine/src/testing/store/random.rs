@@ -1,4 +1,4 @@
-//! Random batches, compared with the same changes one by one in the store in memory.
+//! Compares random batches with the same changes, one by one, in the store in memory.
 
 use hub_core::action::Change;
 use hub_core::state::JobSnapshot;
@@ -10,7 +10,7 @@ use super::steps::ok;
 use crate::operations::JobFilter;
 use crate::store::{MemoryStore, Store};
 
-/// Number of jobs that the changes are about.
+/// Number of jobs that are changed.
 const JOBS: u128 = 4;
 /// Number of tasks in each.
 const TASKS: u32 = 3;
@@ -21,10 +21,10 @@ const MAXIMUM_CHANGES: u64 = 12;
 
 pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture: &dyn Fixture) {
     let (store, reference) = (fixture.open().await, MemoryStore::new());
-    let mut dice = Dice(1);
+    let mut rng = Rng(1);
     let mut history = Vec::new();
     for _ in 0..BATCHES {
-        let batch: Vec<Change> = (0..dice.below(MAXIMUM_CHANGES) + 1).map(|_| change(&mut dice)).collect();
+        let batch: Vec<Change> = (0..rng.below(MAXIMUM_CHANGES) + 1).map(|_| change(&mut rng)).collect();
         history.push(batch.clone());
         for change in &batch {
             commit(&reference, vec![change.clone()]).await;
@@ -35,24 +35,24 @@ pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture:
     }
 }
 
-/// A change of any kind. The jobs have keys of their own.
-fn change(dice: &mut Dice) -> Change {
-    let number = u128::from(dice.below(JOBS as u64)) + 1;
-    match dice.below(10) {
-        0 | 1 => job_added(number, job(&format!("j{}", dice.below(3)), TASKS as usize, Some(&format!("k{number}")))),
+/// A random change. Each job has its own key.
+fn change(rng: &mut Rng) -> Change {
+    let number = u128::from(rng.below(JOBS as u64)) + 1;
+    match rng.below(10) {
+        0 | 1 => job_added(number, job(&format!("j{}", rng.below(3)), TASKS as usize, Some(&format!("k{number}")))),
         2 => job_removed(number),
         3 => job_changed(number, running()),
         4 => job_changed(number, ended(JobStatus::Success)),
         _ => {
-            let index = u32::try_from(dice.below(TASKS.into())).unwrap_or_default();
+            let index = u32::try_from(rng.below(TASKS.into())).unwrap_or_default();
             let mut state = task_state(TaskStatus::Running);
-            state.deaths = u32::try_from(dice.below(1000)).unwrap_or_default();
+            state.deaths = u32::try_from(rng.below(1000)).unwrap_or_default();
             task_changed(number, index, state)
         }
     }
 }
 
-/// What a store has, in a form that can be compared.
+/// The contents of a store in a comparable form.
 async fn contents(store: &dyn Store) -> Contents {
     let mut jobs = Vec::new();
     for number in 1..=JOBS {
@@ -74,7 +74,7 @@ async fn contents(store: &dyn Store) -> Contents {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Contents {
-    /// Each by its id, by its family and by its key.
+    /// Each job by its id, by its family and by its key.
     jobs: Vec<Option<String>>,
     listed: Vec<(JobId, JobStatus)>,
     unfinished: Vec<JobId>,
@@ -84,10 +84,10 @@ fn whole(job: JobSnapshot) -> String {
     format!("{} {} {:?} {:?}", job.id, job.job.source(), job.state, job.tasks)
 }
 
-/// Chance that is the same each time: SplitMix64.
-struct Dice(u64);
+/// A deterministic random generator: SplitMix64.
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,4 +1,4 @@
-//! What is read of a store, and what is left unread.
+//! Reading jobs and parts of jobs.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ pub(super) async fn jobs_are_found_by_their_tasks_and_keys(fixture: &dyn Fixture
     assert!(ok(store.find_key("c")).await.is_none());
     assert_eq!(found(store.find_family(id(1).task(0).family())).await.id, id(1));
     assert!(ok(store.find_family(id(3).family())).await.is_none());
-    // The values of its tasks may be large, and are not read.
+    // The values of the tasks may be large and are not read.
     commit(&*store, vec![task_changed(2, 0, task_state(TaskStatus::Success))]).await;
     for job in [found(store.find_key("b")).await, found(store.find_family(id(2).family())).await] {
         assert_eq!((job.tasks.len(), job.tasks[0].status), (1, TaskStatus::Pending));
     }
 }
 
-pub(super) async fn parts_have_what_is_asked_for(fixture: &dyn Fixture) {
+pub(super) async fn parts_contain_the_selected_tasks(fixture: &dyn Fixture) {
     let store = &*fixture.open().await;
     add(store, 1, "j", 4).await;
     let success = task_state(TaskStatus::Success);

@@ -1,4 +1,4 @@
-//! Jobs that are pruned or removed.
+//! Pruning and removing jobs.
 
 use hub_core::{JobStatus, TaskStatus};
 
@@ -22,7 +22,7 @@ pub(super) async fn the_oldest_finished_jobs_are_pruned(fixture: &dyn Fixture) {
     assert_eq!(left, [6, 5, 4, 2].map(id));
 }
 
-pub(super) async fn a_removed_job_leaves_nothing_behind(fixture: &dyn Fixture) {
+pub(super) async fn a_removed_job_leaves_no_rows(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let added = job_added(1, job("one", 1, Some("k")));
     let changed = task_changed(1, 0, task_state(TaskStatus::Success));
@@ -42,7 +42,7 @@ pub(super) async fn a_removed_job_leaves_nothing_behind(fixture: &dyn Fixture) {
     assert_eq!(found(store.get(id(1))).await.tasks[0].status, TaskStatus::Pending);
 }
 
-pub(super) async fn a_job_that_is_removed_and_added_in_one_batch_is_the_new_one(fixture: &dyn Fixture) {
+pub(super) async fn a_job_removed_and_added_in_one_batch_is_the_new_one(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let before = vec![job_added(1, job("before", 2, Some("k"))), task_changed(1, 0, task_state(TaskStatus::Success))];
     commit(&*store, before).await;

@@ -1,4 +1,4 @@
-//! What a durable store keeps when it is closed.
+//! Closing and reopening durable stores.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::rows::{add, commit, ended, id, job_changed, task_changed, task_state}
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
 
-pub(super) async fn a_durable_store_has_everything_after_it_was_closed(fixture: &dyn Fixture) {
+pub(super) async fn a_durable_store_keeps_its_contents_when_closed(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     if !store.is_durable() {
         return;

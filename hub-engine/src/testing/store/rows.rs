@@ -1,4 +1,4 @@
-//! Jobs, states and changes to put into a store.
+//! Jobs, states and changes for tests of stores.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::store::Store;
 
-/// When every job was submitted.
+/// The submission time of all jobs.
 const SUBMITTED_AT: Timestamp = Timestamp::from_millis(1);
 
 /// The id of the test's job with this number.
@@ -110,7 +110,7 @@ pub fn task_state(status: TaskStatus) -> TaskState {
 /// Commits the addition of a job.
 ///
 /// # Panics
-/// If the store does not take it.
+/// If the commit fails.
 pub async fn add(store: &dyn Store, number: u128, name: &str, tasks: usize) {
     commit(store, vec![job_added(number, job(name, tasks, None))]).await;
 }
@@ -118,7 +118,7 @@ pub async fn add(store: &dyn Store, number: u128, name: &str, tasks: usize) {
 /// Commits.
 ///
 /// # Panics
-/// If the store does not take the changes.
+/// If the commit fails.
 pub async fn commit(store: &dyn Store, changes: Vec<Change>) {
     store.commit(Arc::new(changes)).await.unwrap_or_else(|error| panic!("{error}: {error:?}"));
 }

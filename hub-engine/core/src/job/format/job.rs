@@ -11,14 +11,15 @@ use crate::job::value::Value;
 
 type Key = key::Key<JobObject>;
 
-/// The keys of a job. A new one goes here, once.
+/// The keys of a job. Add new keys here.
 pub(super) static JOB: Table<JobObject> = Table {
     title: "Job",
     about: "A job: tasks, and the dependencies between them.",
     noun: "the job",
     place: "it belongs to the job, beside \"tasks\"",
     keys: &[
-        Key::new("name", "0.1.0", name, shapes::name, "The name, up to 255 bytes.").required(ProblemCode::MissingKey),
+        Key::new("name", "0.1.0", name, shapes::name, "The name of the job, up to 255 bytes.")
+            .required(ProblemCode::MissingKey),
         Key::new("tasks", "0.1.0", tasks, shapes::tasks, "The list of tasks, at least one.")
             .required(ProblemCode::NoTasks),
         Key::new(
@@ -26,23 +27,23 @@ pub(super) static JOB: Table<JobObject> = Table {
             "0.1.0",
             output,
             shapes::template,
-            "Any value. Its references are replaced when the job has succeeded.",
+            "The output: any value. Its references are replaced after the job has succeeded.",
         ),
         Key::new(
             "key",
             "0.1.0",
             key,
             shapes::name,
-            "Makes a submission repeatable: the same key with the same text is \
-            the same job. The same key with another text is refused.",
+            "Makes a submission idempotent: the same key with the same text returns the same job. 
+            The same key with another text is refused.",
         ),
         Key::new(
             "priority",
             "0.1.0",
             priority,
             shapes::job_priority,
-            "The priority of tasks that have none of their own, \
-            from -1000 to 1000; default 0. A higher one goes first.",
+            "The priority of tasks without a priority, 
+            from -1000 to 1000; default 0. Higher priorities run first.",
         ),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
@@ -63,7 +64,7 @@ pub(super) static JOB: Table<JobObject> = Table {
     beside: None,
 };
 
-/// A job as an object of the format.
+/// The object of a job.
 pub(super) struct JobObject;
 
 impl Object for JobObject {
@@ -74,7 +75,7 @@ impl Object for JobObject {
     }
 }
 
-/// Reads the shape of a job. `None` where it is no object at all.
+/// Reads the keys of a job. Returns `None` if the value is not an object.
 pub(in crate::job) fn read<'a>(reader: &mut Reader, value: Value<'a>) -> Option<JobDraft<'a>> {
     let mut draft = JobDraft::default();
     let value = reader.object(value, Path::Root, "a job")?;

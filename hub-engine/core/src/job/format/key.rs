@@ -1,4 +1,4 @@
-//! What a table says of an object and of each of its keys.
+//! Tables that describe an object and its keys.
 
 use serde_json::{Map, Value as Tree, json};
 
@@ -11,59 +11,58 @@ use crate::job::value::Value;
 
 /// An object of the format.
 pub(super) trait Object: Sized + 'static {
-    /// What its keys are read into.
+    /// The draft that its keys are read into.
     type Draft<'a>;
 
-    /// Where the user's own keys are kept.
+    /// The list of the user's own keys.
     fn extra<'d>(draft: &'d mut Self::Draft<'_>) -> &'d mut Vec<(String, Json)>;
 }
 
-/// Reads the value of a key into the draft of its object, and notes what is wrong with it. The value is not `null`:
-/// that counts as absent.
+/// Reads the value of a key into the draft of its object, and reports problems. The value is never `null`: a key with
+/// `null` counts as absent.
 pub(super) type Read<O> = for<'a> fn(&mut Reader, &mut <O as Object>::Draft<'a>, Value<'a>, Path<'_>);
 
 /// A key of the format.
 pub(super) struct Key<O: Object> {
     pub(super) name: &'static str,
-    /// The first version of Hub that has it.
+    /// The first version of Hub that supports the key.
     since: &'static str,
     pub(super) read: Read<O>,
-    /// What JSON Schema says of its value.
+    /// The JSON Schema of the value.
     shape: fn() -> Tree,
-    /// What it means, in one sentence or two.
+    /// The documentation, one or two sentences.
     about: &'static str,
-    /// The problem if it is absent, where it is required.
+    /// For a required key, the problem that its absence is.
     pub(super) missing: Option<ProblemCode>,
 }
 
 /// All keys of an object.
 pub(super) struct Table<O: Object> {
-    /// Its name among the definitions of the schema.
+    /// The name of its definition in the schema.
     pub(super) title: &'static str,
-    /// What it is, in one sentence.
+    /// The documentation, one sentence.
     pub(super) about: &'static str,
-    /// What it is called in messages.
+    /// The name of the object in messages.
     pub(super) noun: &'static str,
-    /// Where its keys belong, as advice to an author who has put one elsewhere.
+    /// Advice for an author who has put a key of this object into another one.
     pub(super) place: &'static str,
-    /// The keys of the format, those that are frequent first.
+    /// The keys of the format, frequent ones first.
     pub(super) keys: &'static [Key<O>],
-    /// Keys whose meaning is settled but not built yet. Ignoring them would run a job otherwise than its
-    /// author meant.
+    /// Keys that are planned. They are refused, because a job would not run as its author intends without them.
     pub(super) planned: &'static [&'static str],
     /// Keys that Hub sets in status records.
     pub(super) reserved: &'static [&'static str],
-    /// What JSON Schema says beside that, if anything.
+    /// An additional JSON Schema, if any.
     pub(super) beside: Option<fn() -> Tree>,
 }
 
-/// How the keys of the user begin.
-pub(super) const OWN: &str = "x-";
-/// What they are.
-const ABOUT_OWN: &str = "Your own data: stored, and shown in the record.";
+/// The prefix of the user's own keys.
+pub(super) const USER_KEY_PREFIX: &str = "x-";
+/// The documentation of the user's own keys.
+const ABOUT_USER_KEYS: &str = "Your own data: stored, and shown in the record.";
 
 impl<O: Object> Key<O> {
-    /// A key that can be left out.
+    /// Creates an optional key.
     pub(super) const fn new(
         name: &'static str,
         since: &'static str,
@@ -74,7 +73,7 @@ impl<O: Object> Key<O> {
         Self { name, since, read, shape, about, missing: None }
     }
 
-    /// The same key, required: without it, there is this problem.
+    /// Makes the key required. Its absence is the given problem.
     pub(super) const fn required(mut self, missing: ProblemCode) -> Self {
         self.missing = Some(missing);
         self
@@ -112,10 +111,10 @@ impl<O: Object> Outline for Table<O> {
         let mut schema = json!({
             "type": "object",
             "description": self.about,
-            "$comment": format!("Planned, and refused so far: {}.", self.planned.join(", ")),
+            "$comment": format!("Planned keys, refused in this version: {}.", self.planned.join(", ")),
             "required": required.collect::<Vec<_>>(),
             "properties": properties,
-            "patternProperties": { format!("^{OWN}"): { "description": ABOUT_OWN } },
+            "patternProperties": { format!("^{USER_KEY_PREFIX}"): { "description": ABOUT_USER_KEYS } },
             "additionalProperties": false
         });
         if let Some(beside) = self.beside {

@@ -1,8 +1,8 @@
 //! The objects of the job format, each with one table of its keys.
 //!
-//! A line of a table has everything that is said of a key: its name, its reader, what a schema says of its value, since when
-//! it exists, and a sentence of documentation. Parsing, suggestions, the list of planned keys and the JSON Schema come
-//! from the tables.
+//! An entry of a table contains everything about a key: its name, its reader, the schema of its value, the version that
+//! introduced it, and its documentation. Parsing, suggestions, the list of planned keys and the JSON Schema come from
+//! the tables.
 //!
 //! ```text
 //!   values, shapes ──► task ──► job ──► objects ──► schema

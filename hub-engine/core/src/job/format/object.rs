@@ -1,6 +1,6 @@
-//! Reads an object by the table of its keys.
+//! Reads an object with the table of its keys.
 
-use super::key::{OWN, Object, Table};
+use super::key::{Object, Table, USER_KEY_PREFIX};
 use crate::Json;
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
@@ -8,8 +8,8 @@ use crate::job::quoted::quoted;
 use crate::job::reader::{Reader, Seen};
 use crate::job::value::{Kind, Value};
 
-/// Hands each value to the reader of its key, in the order of the text. Notes keys that are wrong, that stand twice, or that
-/// are required and absent.
+/// Passes each value to the reader of its key, in the order of the text. Reports unknown keys, duplicate keys and
+/// missing keys.
 pub(super) fn read<'a, O: Object>(
     reader: &mut Reader,
     table: &Table<O>,
@@ -17,15 +17,15 @@ pub(super) fn read<'a, O: Object>(
     path: Path<'_>,
     draft: &mut O::Draft<'a>,
 ) {
-    // Sets of positions in the table.
+    // Bit sets of positions in the table.
     let (mut seen, mut present) = (0_u64, 0_u64);
     let mut others = Seen::default();
     for (key, value) in object.properties() {
-        let name = key.meant();
+        let name = key.decoded();
         let Some(at) = table.keys.iter().position(|known| known.name == name) else {
             if !others.is_new(name.clone()) {
-                reader.stands_twice(&name, key.at, path);
-            } else if name.starts_with(OWN) {
+                reader.report_duplicate_key(&name, key.at, path);
+            } else if name.starts_with(USER_KEY_PREFIX) {
                 O::extra(draft).push((name.into_owned(), Json::from_checked(value.text)));
             } else {
                 foreign_key(reader, table, &name, key.at, path);
@@ -34,7 +34,7 @@ pub(super) fn read<'a, O: Object>(
         };
         let bit = 1 << at;
         if seen & bit != 0 {
-            reader.stands_twice(&name, key.at, path);
+            reader.report_duplicate_key(&name, key.at, path);
         } else if value.kind() != Kind::Null {
             present |= bit;
             (table.keys[at].read)(reader, draft, value, path.key(&name));
@@ -49,19 +49,19 @@ pub(super) fn read<'a, O: Object>(
     }
 }
 
-/// Notes a key that is not in the table.
+/// Reports a key that is not in the table.
 fn foreign_key<O: Object>(reader: &mut Reader, table: &Table<O>, key: &str, at: usize, path: Path<'_>) {
     let word = quoted(key);
     let (code, message, suggestion) = if table.reserved.contains(&key) {
-        let suggestion = "leave it out; data of your own goes into \"meta\"".to_owned();
+        let suggestion = "remove it, and put your own data in \"meta\"".to_owned();
         (ProblemCode::ReservedKey, format!("{word} is set by Hub"), suggestion)
     } else if table.planned.contains(&key) {
-        (ProblemCode::UnsupportedKey, format!("{word} is not supported yet"), "leave it out".to_owned())
+        (ProblemCode::UnsupportedKey, format!("{word} is not supported yet"), "remove it".to_owned())
     } else if let Some(other) = reader.objects.iter().find(|object| object.has(key)) {
         (ProblemCode::UnknownKey, format!("{word} is not a key of this object"), other.place().to_owned())
     } else {
         let near = reader.report.did_you_mean(key, table.keys.iter().map(|known| known.name));
-        let own = || format!("keys of your own go into \"meta\", or begin with \"{OWN}\"");
+        let own = || format!("put your own keys in \"meta\", or begin them with \"{USER_KEY_PREFIX}\"");
         (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(own))
     };
     reader.report.add(code, path.key(key), at, message, Some(suggestion));

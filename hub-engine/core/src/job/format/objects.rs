@@ -4,5 +4,5 @@ use super::job::JOB;
 use super::task::TASK;
 use crate::job::outline::Outline;
 
-/// Every object of the format, that of the whole text first.
+/// All objects of the format. The first one is the outermost object.
 pub(in crate::job) static OBJECTS: [&dyn Outline; 2] = [&JOB, &TASK];

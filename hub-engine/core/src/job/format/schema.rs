@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 use super::objects::OBJECTS;
 use super::shapes;
 
-/// Where the definitions stand in the schema.
+/// The path of the definitions in the schema.
 const DEFINITIONS: &str = "#/$defs/";
 
-/// The JSON Schema (2020-12) of a job. A job that it refuses is refused by [`crate::job::Job::parse`] too, which also refuses
-/// what a schema cannot tell: names of tasks that do not exist or stand twice, cycles, repeated keys.
+/// The JSON Schema (2020-12) of a job. [`crate::job::Job::parse`] refuses every job that the schema refuses, and also
+/// what a schema cannot express: unknown and duplicate names of tasks, cycles, duplicate keys.
 #[must_use]
 pub fn schema() -> Value {
     json!({
@@ -20,7 +20,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// The definitions of the schema by name. References in it lead to a name below `place`.
+/// The definitions of the schema by name. Their references begin with `place`.
 #[must_use]
 pub fn definitions(place: &str) -> Map<String, Value> {
     let objects = OBJECTS.iter().map(|object| (object.title(), object.schema()));

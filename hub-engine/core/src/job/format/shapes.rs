@@ -1,10 +1,10 @@
-//! What JSON Schema says of values. The parser has the last word: what a schema cannot say is listed in `docs/jobs.md`.
+//! JSON Schemas of values. The parser decides; `docs/jobs.md` lists what a schema cannot express.
 
 use serde_json::{Value, json};
 
 use crate::job::model::DEFAULT_POOL;
-use crate::job::reference::{Attribute, MOST_STEPS};
-use crate::job::rules::{LARGEST_PRIORITY, LONGEST_NAME, LONGEST_POOL};
+use crate::job::reference::{Attribute, MAX_STEPS};
+use crate::job::rules::{MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY};
 
 /// Control characters, as part of a character class.
 const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
@@ -14,12 +14,12 @@ pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-/// An object of the user's.
+/// An object with the user's own data.
 pub(super) fn object() -> Value {
     json!({ "type": "object" })
 }
 
-/// A name of any kind. Its limit counts bytes, of which a character has one or more.
+/// A name of any kind. The parser limits the bytes, the schema limits the characters.
 pub(super) fn name() -> Value {
     of_pattern(&format!("^[^{CONTROL}]+$"))
 }
@@ -34,7 +34,7 @@ pub(super) fn module() -> Value {
     of_pattern(&module_pattern())
 }
 
-/// A task without `task_name` names its module by its name.
+/// The name of a task without `task_name` is the name of its module.
 pub(super) fn name_is_module() -> Value {
     json!({
         "if": { "properties": { "task_name": { "type": "null" } } },
@@ -64,15 +64,15 @@ pub(super) fn depends() -> Value {
 
 /// The name of a pool.
 pub(super) fn pool() -> Value {
-    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9._-]{{1,{LONGEST_POOL}}}$"), "default": DEFAULT_POOL })
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9._-]{{1,{MAX_POOL_BYTES}}}$"), "default": DEFAULT_POOL })
 }
 
 /// A priority.
 pub(super) fn priority() -> Value {
-    json!({ "type": "integer", "minimum": -LARGEST_PRIORITY, "maximum": LARGEST_PRIORITY })
+    json!({ "type": "integer", "minimum": -MAX_PRIORITY, "maximum": MAX_PRIORITY })
 }
 
-/// The priority of the tasks that have none.
+/// The priority of tasks without a priority.
 pub(super) fn job_priority() -> Value {
     let mut priority = priority();
     priority["default"] = 0.into();
@@ -84,13 +84,13 @@ pub(super) fn template() -> Value {
     json!({ "$ref": "#/$defs/Template" })
 }
 
-/// What a value with references is. Each of the keywords counts for values of one type only.
+/// The definition of a value with references. Each keyword applies to values of one type only.
 pub(super) fn template_definition() -> Value {
     let words = |inside: bool| {
         let words = Attribute::ALL.iter().filter(|attribute| attribute.has_inside() == inside);
         words.map(|attribute| attribute.as_str()).collect::<Vec<_>>().join("|")
     };
-    let path = format!(r"(\.[^.]+){{0,{MOST_STEPS}}}");
+    let path = format!(r"(\.[^.]+){{0,{MAX_STEPS}}}");
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
     json!({
         "description": "Any value. A string that begins with an underscore is a reference to a task, such as _add.data; \
@@ -102,7 +102,7 @@ pub(super) fn template_definition() -> Value {
 }
 
 fn of_pattern(pattern: &str) -> Value {
-    json!({ "type": "string", "maxLength": LONGEST_NAME, "pattern": pattern })
+    json!({ "type": "string", "maxLength": MAX_NAME_BYTES, "pattern": pattern })
 }
 
 fn module_pattern() -> String {

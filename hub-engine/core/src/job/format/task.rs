@@ -16,32 +16,38 @@ use crate::job::value::Value;
 
 type Key = key::Key<TaskObject>;
 
-/// The keys of a task. A new one goes here, once.
+/// The keys of a task. Add new keys here.
 pub(super) static TASK: Table<TaskObject> = Table {
     title: "Task",
     about: "A task: a run of a task module.",
     noun: "the task",
     place: "it belongs in a task",
     keys: &[
-        Key::new("name", "0.1.0", name, shapes::task_name, "The name, unique in the job, without dots.")
+        Key::new("name", "0.1.0", name, shapes::task_name, "The name of the task, unique in the job, without dots.")
             .required(ProblemCode::MissingKey),
-        Key::new("task_name", "0.1.0", task_name, shapes::module, "The task module that runs; default: name."),
-        Key::new("args", "0.1.0", args, shapes::args, "A list of positional arguments."),
-        Key::new("kwargs", "0.1.0", kwargs, shapes::kwargs, "An object of keyword arguments."),
+        Key::new(
+            "task_name",
+            "0.1.0",
+            task_name,
+            shapes::module,
+            "The task module to run. Default: the name of the task.",
+        ),
+        Key::new("args", "0.1.0", args, shapes::args, "The list of positional arguments."),
+        Key::new("kwargs", "0.1.0", kwargs, shapes::kwargs, "The object of keyword arguments."),
         Key::new(
             "depends",
             "0.1.0",
             depends,
             shapes::depends,
-            "A list of names of tasks that must have succeeded first.",
+            "The names of the tasks that must succeed before this one starts.",
         ),
-        Key::new("pool", "0.1.0", pool, shapes::pool, "The pool whose workers may run the task; default default."),
+        Key::new("pool", "0.1.0", pool, shapes::pool, "The pool whose workers may run the task. Default: default."),
         Key::new(
             "priority",
             "0.1.0",
             priority,
             shapes::priority,
-            "The priority, from -1000 to 1000; default: the job's.",
+            "The priority, from -1000 to 1000. Default: the priority of the job.",
         ),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
@@ -64,7 +70,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
     beside: Some(shapes::name_is_module),
 };
 
-/// A task as an object of the format.
+/// The object of a task.
 pub(super) struct TaskObject;
 
 /// A task while its keys are read.
@@ -90,17 +96,17 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     }
     let Parts { mut task, mut draft, name } = parts;
     if let Some(name) = name {
-        // A task without `task_name` names its module by its name.
+        // The name of a task without `task_name` is the name of its module.
         let as_module = || if task.task_name.is_none() { rules::module(&name) } else { Ok(()) };
         let rule = rules::task_name(&name).and_then(|()| as_module());
-        reader.obey(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
+        reader.check_rule(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
         task.name = (&*name).into();
         draft.name = name;
     }
     (task, draft)
 }
 
-/// The name is checked when the whole task was read: the rule depends on whether there is a module.
+/// The name is checked after the whole task has been read, because the rule depends on `task_name`.
 fn name<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     parts.draft.name_at = value.at;
     parts.name = reader.string(value, path, "a task's name");
@@ -108,7 +114,7 @@ fn name<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: 
 
 fn task_name(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     let Some(module) = reader.string(value, path, "\"task_name\"") else { return };
-    reader.obey(rules::module(&module), ProblemCode::BadName, path, value.at);
+    reader.check_rule(rules::module(&module), ProblemCode::BadName, path, value.at);
     parts.task.task_name = Some(reader.interner.text(&module));
 }
 
@@ -130,7 +136,7 @@ fn depends<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, pat
 
 fn pool(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     let Some(pool) = reader.string(value, path, "\"pool\"") else { return };
-    let is_sound = reader.obey(rules::pool(&pool), ProblemCode::BadName, path, value.at).is_some();
+    let is_sound = reader.check_rule(rules::pool(&pool), ProblemCode::BadName, path, value.at).is_some();
     if is_sound && pool != DEFAULT_POOL {
         parts.task.rare_mut().pool = Some(reader.interner.text(&pool));
     }

@@ -1,5 +1,5 @@
-//! A Python process, and the messages that it and the worker exchange. What goes out is gathered and written
-//! together; what comes in is read as far as it is there.
+//! A Python process and the messages that it exchanges with the worker. Outgoing messages are buffered and written
+//! together. Incoming messages are read as far as they are available.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,14 +16,14 @@ use super::protocol::{self, Answer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
 use super::settings::RunnerSettings;
 
-/// How much is read at a time, in bytes.
-const READ: usize = 64 * 1024;
-/// How long an answer may take to be there when its process has ended.
-const LAST_ANSWER: Duration = Duration::from_millis(50);
+/// Number of bytes read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Maximum time to wait for an answer after its process has ended.
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A process that answers requests.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(super) struct PythonProcess {
     process: Child,
     group: Group,
     requests: ChildStdin,
@@ -31,23 +31,23 @@ pub(super) struct Conversation {
     output: OutputFile,
     log_limit: usize,
     answer_limit: usize,
-    /// The keys of what it was asked and has not answered.
-    asked: HashSet<u64>,
+    /// The keys of the requests without an answer.
+    open_requests: HashSet<u64>,
     unsent: BytesMut,
     unread: BytesMut,
     has_ended: bool,
 }
 
-/// Why a process answers no more.
+/// Why a process sends no more answers.
 #[derive(Debug)]
-pub(super) enum EndOfAnswers {
-    /// It has ended.
+pub(super) enum ProcessEnd {
+    /// The process has ended.
     Ended,
-    /// It has written something else than an answer, described here. Its further output cannot be relied on.
+    /// The process has written something that is not an answer, described here. Its further output is ignored.
     Invalid(String),
 }
 
-impl Conversation {
+impl PythonProcess {
     /// Starts a process.
     pub(super) fn start(settings: &RunnerSettings, sdk: &Sdk, coroutines: bool) -> io::Result<Self> {
         let output = sdk.output_file();
@@ -71,52 +71,57 @@ impl Conversation {
             output,
             log_limit: settings.log_limit_bytes,
             answer_limit: protocol::answer_limit(settings),
-            asked: HashSet::new(),
+            open_requests: HashSet::new(),
             unsent: BytesMut::new(),
             unread: BytesMut::new(),
             has_ended: false,
         })
     }
 
-    /// Has a task handed over with the next [`Conversation::listen`]; an answer under its key is expected.
-    pub(super) fn ask(&mut self, key: u64, message: &[u8]) {
-        self.asked.insert(key);
-        self.say(message);
+    /// Buffers the request to run a task. It is written by the next [`PythonProcess::receive`], and an answer with this
+    /// key is expected.
+    pub(super) fn send_request(&mut self, key: u64, message: &[u8]) {
+        self.open_requests.insert(key);
+        self.send(message);
     }
 
-    /// Has a message go out with the next [`Conversation::listen`].
-    pub(super) fn say(&mut self, message: &[u8]) {
+    /// Buffers a message, which the next [`PythonProcess::receive`] writes.
+    pub(super) fn send(&mut self, message: &[u8]) {
         self.unsent.extend_from_slice(message);
     }
 
-    /// Writes what was said and waits for answers. Nothing is lost where this is given up halfway.
+    /// Writes the buffered messages and waits for answers. Cancellation-safe.
     ///
-    /// The process reads in a thread of its own, so that neither side waits for the other with full pipes. That it has
-    /// ended is noticed even where something that it started keeps its pipes open.
-    pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
-        // Behind the answers of the last read there may be something that is no answer.
+    /// The process reads in a separate thread, so that full pipes cannot cause a deadlock. The end of the process is
+    /// noticed even if another process keeps its pipes open.
+    pub(super) async fn receive(&mut self) -> Result<Vec<Answer>, ProcessEnd> {
+        // The data after the answers of the last read may be invalid.
         let answers = self.take_answers()?;
         if !answers.is_empty() {
             return Ok(answers);
         }
         loop {
             let has_unsent = !self.unsent.is_empty();
-            self.unread.reserve(READ);
+            self.unread.reserve(READ_BYTES);
             let has_ended = self.has_ended;
             let read = async {
                 let read = self.answers.read_buf(&mut self.unread);
-                if has_ended { tokio::time::timeout(LAST_ANSWER, read).await.unwrap_or(Ok(0)) } else { read.await }
+                if has_ended {
+                    tokio::time::timeout(LAST_ANSWER_TIMEOUT, read).await.unwrap_or(Ok(0))
+                } else {
+                    read.await
+                }
             };
             tokio::select! {
                 written = self.requests.write_buf(&mut self.unsent), if has_unsent => {
                     if written.is_err() {
-                        // It has ended; what it said before is still read.
+                        // The process has ended. Its previous answers are still read.
                         self.unsent.clear();
                     }
                 }
                 read = read => {
                     if !matches!(read, Ok(1..)) {
-                        return Err(EndOfAnswers::Ended);
+                        return Err(ProcessEnd::Ended);
                     }
                     let answers = self.take_answers()?;
                     if !answers.is_empty() {
@@ -128,13 +133,13 @@ impl Conversation {
         }
     }
 
-    /// Takes the complete answers out of what was read. The answers before a text that is no answer are valid: the text
-    /// stays, and is an error once it comes first.
-    fn take_answers(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
+    /// Removes and returns the complete answers that were read. Answers before invalid data are valid. The invalid data
+    /// stays in the buffer, and is an error when it comes first.
+    fn take_answers(&mut self) -> Result<Vec<Answer>, ProcessEnd> {
         let mut answers = Vec::new();
         while let Some((length, key)) = protocol::answer_head(&self.unread) {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            // Checked before the rest has arrived: what is no answer is neither waited for nor kept.
+            // Checked before the body has arrived, so that invalid data is neither awaited nor buffered.
             if let Err(invalid) = self.check_head(length, key) {
                 if answers.is_empty() {
                     return Err(invalid);
@@ -147,39 +152,39 @@ impl Conversation {
             self.unread.advance(protocol::ANSWER_HEAD);
             answers.push(Answer::read(key, &self.unread[..length]));
             self.unread.advance(length);
-            self.asked.remove(&key);
+            self.open_requests.remove(&key);
         }
         Ok(answers)
     }
 
-    fn check_head(&self, length: usize, key: u64) -> Result<(), EndOfAnswers> {
+    fn check_head(&self, length: usize, key: u64) -> Result<(), ProcessEnd> {
         let limit = self.answer_limit;
-        if !self.asked.contains(&key) {
-            Err(EndOfAnswers::Invalid("wrote something else than its answer where the worker reads".to_owned()))
+        if !self.open_requests.contains(&key) {
+            Err(ProcessEnd::Invalid("wrote something that is not an answer to its standard output".to_owned()))
         } else if length > limit {
-            Err(EndOfAnswers::Invalid(format!("began an answer of {length} bytes; the limit is {limit}")))
+            Err(ProcessEnd::Invalid(format!("began an answer of {length} bytes, the limit is {limit}")))
         } else {
             Ok(())
         }
     }
 
-    /// Ends the process and everything it started: first by request, then by force. Returns what was printed.
+    /// Ends the process and its process group with SIGTERM and then SIGKILL. Returns the output.
     pub(super) async fn stop(mut self) -> Option<String> {
         environment::stop(&mut self.process).await;
         protocol::printed(self.output.path(), self.log_limit)
     }
 
-    /// Has it end by itself, as it does at the end of its input.
+    /// Closes the input, at which the process ends by itself, and waits for its end.
     pub(super) async fn end(mut self) {
         drop(self.requests);
         let _ = self.process.wait().await;
     }
 
-    /// The report of a task whose process has ended, or is ended now because of its output.
-    pub(super) async fn end_report(mut self, end: EndOfAnswers) -> TaskReport {
+    /// The report of a task whose process has ended, or is killed because of invalid output.
+    pub(super) async fn end_report(mut self, end: ProcessEnd) -> TaskReport {
         let why = match end {
-            EndOfAnswers::Ended => None,
-            EndOfAnswers::Invalid(what) => Some(format!("the process that ran the task {what}, and was ended for it")),
+            ProcessEnd::Ended => None,
+            ProcessEnd::Invalid(what) => Some(format!("the process that ran the task {what}, and was killed")),
         };
         self.group.kill();
         let printed = protocol::printed(self.output.path(), self.log_limit);

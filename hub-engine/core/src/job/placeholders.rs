@@ -1,60 +1,60 @@
-//! Finds the references in a value and makes a template of it.
+//! Finds the references in a value and records them as placeholders of its template.
 
 use super::path::Path;
 use super::places::Places;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::reader::Reader;
-use super::reference::{self, Attribute, MOST_STEPS, Malformed, Reference, Written};
-use super::roster::Roster;
-use super::template::{Filling, Hole, Template};
+use super::reference::{self, Attribute, MAX_STEPS, Malformed, ParsedReference, Reference};
+use super::task_names::TaskNames;
+use super::template::{Placeholder, Replacement, Template};
 use super::value::{Cursor, Value};
 
-/// Looks through the templates of one task, or of the job's output.
-pub(super) struct Holes<'r> {
+/// Searches the templates of one task, or the output of the job.
+pub(super) struct PlaceholderFinder<'r> {
     pub(super) reader: &'r mut Reader,
-    pub(super) roster: &'r Roster<'r>,
-    /// The name of the task whose arguments they are; empty where it has none.
+    pub(super) task_names: &'r TaskNames<'r>,
+    /// The name of the task that the arguments belong to; empty for the job's output.
     pub(super) own: &'r str,
-    /// The places in values that are referred to.
+    /// The places in values that references lead to.
     pub(super) places: &'r mut Places,
-    /// Those of the template that is looked through.
-    pub(super) found: &'r mut Vec<Hole>,
+    /// The placeholders of the current template.
+    pub(super) found: &'r mut Vec<Placeholder>,
 }
 
-impl Holes<'_> {
-    /// Gives the template, whose text stands at a byte offset of the job's, its holes.
-    pub(super) fn punch(&mut self, template: &mut Template, at: usize, path: Path<'_>) {
+impl PlaceholderFinder<'_> {
+    /// Finds and sets the placeholders of a template. `at` is the byte offset of its text in the text of the job.
+    pub(super) fn set_placeholders(&mut self, template: &mut Template, at: usize, path: Path<'_>) {
         self.find(&mut Value { at, text: template.as_str() }.cursor(), path);
-        for hole in &mut *self.found {
-            hole.start -= at;
-            hole.end -= at;
+        for placeholder in &mut *self.found {
+            placeholder.start -= at;
+            placeholder.end -= at;
         }
-        template.punch(self.found);
+        template.set_placeholders(self.found);
     }
 
-    /// Looks through the value that stands next. Recurses as deep as the job is nested, which
-    /// `Limits::DEEPEST` bounds.
+    /// Searches the next value. The depth of the recursion is the nesting depth of the job, at most
+    /// `Limits::MAX_DEPTH`.
     fn find(&mut self, cursor: &mut Cursor<'_>, path: Path<'_>) {
         match cursor.next_byte() {
             b'[' => {
                 cursor.enter();
                 let mut index = 0;
-                while cursor.finds_more() {
+                while cursor.has_next() {
                     self.find(cursor, path.index(index));
                     index += 1;
                 }
             }
             b'{' => {
                 cursor.enter();
-                while cursor.finds_more() {
-                    let key = cursor.key().meant();
+                while cursor.has_next() {
+                    let key = cursor.key().decoded();
                     self.find(cursor, path.key(&key));
                 }
             }
             b'"' => {
-                let hole = self.hole(cursor.value(), path);
-                self.found.extend(hole);
+                let placeholder = self.placeholder(cursor.value(), path);
+                self.found.extend(placeholder);
             }
             _ => {
                 cursor.value();
@@ -62,20 +62,20 @@ impl Holes<'_> {
         }
     }
 
-    /// What counts is the string that is meant, however its characters are written.
-    fn hole(&mut self, string: Value<'_>, path: Path<'_>) -> Option<Hole> {
-        let meant = string.meant();
+    /// Decides by the decoded string, so escaped characters make no difference.
+    fn placeholder(&mut self, string: Value<'_>, path: Path<'_>) -> Option<Placeholder> {
+        let meant = string.decoded();
         let rest = meant.strip_prefix('_')?;
         if rest.starts_with('_') {
             self.check_escaped(rest, path, string.at);
-            // Only the first underscore goes; it is either itself or its escape.
+            // Only the first underscore is removed. It is written as itself or as an escape sequence.
             let length = if string.text[1..].starts_with('_') { 1 } else { r"\u005f".len() };
             let start = string.at + 1;
-            return Some(Hole { start, end: start + length, filling: Filling::Nothing });
+            return Some(Placeholder { start, end: start + length, replacement: Replacement::Nothing });
         }
         let reference = self.reference(rest, path, string.at)?;
         let end = string.at + string.text.len();
-        Some(Hole { start: string.at, end, filling: Filling::Reference(reference) })
+        Some(Placeholder { start: string.at, end, replacement: Replacement::Reference(reference) })
     }
 
     fn reference(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
@@ -87,26 +87,26 @@ impl Holes<'_> {
                 return None;
             }
         };
-        let Some(task) = self.roster.find(written.task) else {
+        let Some(task) = self.task_names.find(written.task) else {
             self.unknown_task(rest, &written, path, at);
             return None;
         };
         if self.own == written.task && written.attribute.needs_end() {
             let name = quoted(written.task);
-            let message = format!("{name} waits for its own end: {0} → {0}", written.task);
+            let message = format!("{name} depends on itself: {0} → {0}", written.task);
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
             return None;
         }
-        let Written { attribute, path, .. } = written;
+        let ParsedReference { attribute, path, .. } = written;
         let place = self.places.add(task, attribute, &path);
         Some(Reference { task, attribute, path: path.into_iter().map(Into::into).collect(), place })
     }
 
-    /// An escaped string may have been meant as a reference to a task whose own name begins with an
-    /// underscore. Such a task can run, but no reference can name it; guessing would hand on the wrong value.
+    /// An escaped string may be intended as a reference to a task whose name begins with an underscore. References
+    /// cannot name such a task, so the ambiguous string is refused.
     fn check_escaped(&mut self, text: &str, path: Path<'_>, at: usize) {
         let Ok(written) = reference::parse(text) else { return };
-        if self.roster.find(written.task).is_some() {
+        if self.task_names.find(written.task).is_some() {
             let shown = quoted(&format!("_{text}"));
             let message = format!(
                 "{shown} may be the text after its first underscore, or a reference to {}",
@@ -117,20 +117,20 @@ impl Holes<'_> {
         }
     }
 
-    fn unknown_task(&mut self, rest: &str, written: &Written<'_>, path: Path<'_>, at: usize) {
+    fn unknown_task(&mut self, rest: &str, written: &ParsedReference<'_>, path: Path<'_>, at: usize) {
         let report = &mut self.reader.report;
         let message = format!("{} refers to a task that is not in the job", quoted(&format!("_{rest}")));
-        let near = self.roster.did_you_mean(report, written.task);
+        let near = self.task_names.did_you_mean(report, written.task);
         report.add(ProblemCode::UnknownTask, path, at, message, Some(near.unwrap_or_else(|| literal(rest))));
     }
 
-    /// What is wrong with a reference, and what to write in its place.
+    /// The message and the suggestion for an invalid reference.
     fn explain(&mut self, rest: &str, malformed: &Malformed<'_>) -> (String, String) {
         let shown = quoted(&format!("_{rest}"));
         match malformed {
             Malformed::NoAttribute => {
-                let message = format!("{shown} is no reference: those have the form _<task>.data");
-                let known = self.roster.find(rest).is_some();
+                let message = format!("{shown} is not a reference: references have the form _<task>.data");
+                let known = self.task_names.find(rest).is_some();
                 (message, if known { format!("did you mean \"_{rest}.data\"?") } else { literal(rest) })
             }
             Malformed::UnknownAttribute(word) => {
@@ -141,17 +141,17 @@ impl Holes<'_> {
             }
             Malformed::EmptyStep => (format!("{shown} has an empty step between its dots"), literal(rest)),
             Malformed::TooManySteps(count) => {
-                (format!("{shown} has {count} steps, the limit is {MOST_STEPS}"), literal(rest))
+                (format!("{shown} has {count} steps, the limit is {MAX_STEPS}"), literal(rest))
             }
             Malformed::NothingInside(attribute) => {
-                let message = format!("{shown}: {attribute} is a string, there is nothing inside it");
-                (message, format!("end it after .{attribute}"))
+                let message = format!("{shown}: {attribute} is a string, so no path can follow it");
+                (message, format!("end the reference after .{attribute}"))
             }
         }
     }
 }
 
-/// How to write what was not meant as a reference.
+/// The suggestion for a text that is not intended as a reference.
 fn literal(rest: &str) -> String {
     format!("for the text itself write {}", quoted(&format!("__{rest}")))
 }

@@ -1,7 +1,7 @@
-//! What people hand in for a job that is something else: another encoding, another language. Recognised by its beginning, and
-//! only where the text is not JSON.
+//! Recognises submissions in another encoding or language than JSON by their first bytes. Used only if the text is not
+//! JSON.
 
-/// What to do with bytes that are not UTF-8, for the message that refuses them.
+/// Advice for the author of a job that is not UTF-8.
 #[must_use]
 pub fn encoding_advice(bytes: &[u8]) -> &'static str {
     match bytes {
@@ -16,7 +16,7 @@ pub fn encoding_advice(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// What to do with a text in another language than JSON. `None` where it may be meant as JSON.
+/// Advice for the author of a job in another language than JSON. `None` if the text may be intended as JSON.
 pub(super) fn language(text: &str) -> Option<&'static str> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))?.trim_end();
@@ -28,11 +28,9 @@ pub(super) fn language(text: &str) -> Option<&'static str> {
     }
     let starts = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
     if text.starts_with("#!") || starts(&["import ", "from ", "def ", "async def ", "@"]) {
-        return Some(
-            "this looks like a program: a task module belongs into the tasks directory, a job is a JSON object",
-        );
+        return Some("this looks like a program: a task module belongs in the tasks directory, a job is a JSON object");
     }
-    if first.starts_with('[') && first.ends_with(']') && first[1..first.len() - 1].bytes().all(is_of_key) {
+    if first.starts_with('[') && first.ends_with(']') && first[1..first.len() - 1].bytes().all(is_key_byte) {
         return Some("this looks like TOML or INI: a job is a JSON object");
     }
     if first.starts_with("---") || first.starts_with("- ") || first.starts_with("%YAML") || is_yaml_pair(first) {
@@ -47,10 +45,10 @@ pub(super) fn language(text: &str) -> Option<&'static str> {
 /// Whether a line is `key: value` or `key:`, without quotation marks.
 fn is_yaml_pair(line: &str) -> bool {
     let Some((key, value)) = line.split_once(':') else { return false };
-    !key.is_empty() && key.bytes().all(is_of_key) && (value.is_empty() || value.starts_with(' '))
+    !key.is_empty() && key.bytes().all(is_key_byte) && (value.is_empty() || value.starts_with(' '))
 }
 
-const fn is_of_key(byte: u8) -> bool {
+const fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 

@@ -1,5 +1,5 @@
-//! Has issues run that were started together. One task of the runtime does it for them all: most of them wait for a process
-//! nearly all the time, or are functions that are over at once.
+//! Runs the issues that were started together in one task of the async runtime. Most issues wait for a process nearly
+//! all the time, or are functions that return immediately.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -20,24 +20,24 @@ use crate::clock::wall;
 use crate::runner::{NoOutcome, Outcome, Runner, TaskReport, TaskRequest};
 use crate::wire::{Span, TaskMessage};
 
-/// Functions that are over at once are run one after the other for so long before others get their turn.
-const STINT: Duration = Duration::from_millis(1);
+/// Interval at which this task yields while it starts functions that return immediately.
+const YIELD_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How much of what a stopped task had printed goes into the worker's log, in bytes: the end of it.
-const PRINTED: usize = 4096;
+/// Maximum number of bytes of a stopped task's output that are logged. The end is kept.
+const MAXIMUM_LOGGED_BYTES: usize = 4096;
 
-/// Who has them run.
-pub(super) struct Crew {
+/// What is needed to run the issues.
+pub(super) struct TaskGroup {
     pub(super) runner: Arc<dyn Runner>,
     /// The worker's id.
     pub(super) worker: Arc<str>,
     pub(super) report: mpsc::UnboundedSender<Internal>,
 }
 
-impl Crew {
-    /// Begins these in their order, and reports each when it is over.
+impl TaskGroup {
+    /// Starts the issues in order, and reports each when it has ended.
     pub(super) async fn run_all(self, mut issues: Vec<Run>) {
-        // Begun by being polled here, the last one where it is waited for: mostly it is the only one.
+        // Polling starts an issue. The last one, often the only one, is started by the `join!` below.
         let Some(last) = issues.pop() else { return };
         let (running, mut since) = (FuturesUnordered::new(), Instant::now());
         for issue in issues {
@@ -45,7 +45,7 @@ impl Crew {
             if run.as_mut().now_or_never().is_none() {
                 running.push(run);
             }
-            if since.elapsed() >= STINT {
+            if since.elapsed() >= YIELD_INTERVAL {
                 tokio::task::yield_now().await;
                 since = Instant::now();
             }
@@ -59,11 +59,11 @@ impl Crew {
         tracing::debug!(task = %task.issue.task, name = %task.name, module = %task.task_name, "task begins");
         let run = async { self.runner.run(self.request(&task), stop.clone()).await };
         let report = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
-            let msg = last_words(&*panic);
+            let msg = panic_message(&*panic);
             tracing::error!(task = %task.issue.task, module = %task.task_name, msg, "a task panicked in the worker");
             panicked(msg)
         });
-        let report = limits::hold(report, stop.is_cancelled());
+        let report = limits::apply(report, stop.is_cancelled());
         if report.outcome == Err(NoOutcome::NotBegun) {
             let _ = self.report.send(Internal::NotBegun(task));
             return;
@@ -71,16 +71,16 @@ impl Crew {
         if report.outcome == Err(NoOutcome::Cancelled)
             && let Some(log) = report.log.as_deref()
         {
-            // The dispatcher expects no report of what it has stopped: what was printed is kept here.
-            let printed = &log[log.floor_char_boundary(log.len().saturating_sub(PRINTED))..];
+            // The dispatcher expects no report of a task that it has stopped, so the output is logged here.
+            let printed = &log[log.floor_char_boundary(log.len().saturating_sub(MAXIMUM_LOGGED_BYTES))..];
             tracing::info!(task = %id.task, name = %name, ?printed, "a task was stopped");
         }
-        // One that was handed over ahead has begun later than that.
+        // A task that was passed on in advance has started later than `begun`.
         let took = report.took.map_or_else(|| begun.elapsed(), |took| took.min(begun.elapsed()));
-        // How long it took is measured with the steady clock: the wall clock may have been set meanwhile.
+        // The duration is measured with the monotonic clock, because the wall clock may have been set.
         let ended_at = wall();
         let started_at = ended_at.before(took);
-        tracing::debug!(task = %id.task, outcome = report.as_str(), "task is over");
+        tracing::debug!(task = %id.task, outcome = report.as_str(), "task has ended");
         let _ = self.report.send(Internal::Ended(id, report, Span { started_at, ended_at }));
     }
 
@@ -98,16 +98,16 @@ impl Crew {
     }
 }
 
-/// What a panic says is the task's failure.
+/// The failure of a task that panicked.
 fn panicked(msg: &str) -> TaskReport {
     let error = TaskError { kind: ErrorKind::TaskFailed, type_name: Some("panic".into()), traceback: None };
     let msg = format!("the task panicked: {msg}").into();
     TaskReport::silent(Outcome::Failed { msg, error: Some(error.into()) })
 }
 
-fn last_words(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it did not say why")
+    text.unwrap_or("no message")
 }
 
 #[cfg(test)]
@@ -135,19 +135,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_panics_fails_and_takes_no_others_with_it() {
+    async fn a_panic_fails_only_its_own_task() {
         let runner = FunctionRunner::new()
             .with("fine", |_| Outcome::Success { data: Json::null() })
             .with("slow", |_| {
                 let begun = Instant::now();
-                while begun.elapsed() <= STINT {}
+                while begun.elapsed() <= YIELD_INTERVAL {}
                 Outcome::Success { data: Json::null() }
             })
             .with("bad", |request| panic!("no paper left for {}", request.name));
         let (report, mut reports) = mpsc::unbounded_channel();
-        let crew = Crew { runner: Arc::new(runner), worker: "w".into(), report };
+        let group = TaskGroup { runner: Arc::new(runner), worker: "w".into(), report };
         let modules = ["fine", "bad", "slow", "slow", "fine", "bad"];
-        crew.run_all((0..).zip(modules).map(|(index, module)| issue(index, module)).collect()).await;
+        group.run_all((0..).zip(modules).map(|(index, module)| issue(index, module)).collect()).await;
         let mut outcomes = Vec::new();
         while let Some(Internal::Ended(_, report, _)) = reports.recv().await {
             outcomes.push(match report.outcome {

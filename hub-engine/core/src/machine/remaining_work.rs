@@ -1,0 +1,35 @@
+//! Remaining work on the tasks of a job: see [`super::sweep`].
+
+use std::sync::Arc;
+
+/// Maximum number of tasks that one turn processes.
+pub(super) const MAXIMUM_TASKS_PER_TURN: u32 = 10_000;
+
+/// Remaining work on the tasks of a job.
+#[derive(Debug, Default)]
+pub(super) struct RemainingWork {
+    /// Tasks to skip. This follows from the success of their last open dependency.
+    pub(super) skipped: Vec<u32>,
+    /// Unsuccessful tasks whose dependent tasks have not been processed yet.
+    pub(super) unsuccessful: Vec<UnsuccessfulTask>,
+    /// The unsuccessful task whose dependent tasks are being processed.
+    pub(super) current: Option<UnsuccessfulTask>,
+    /// The next task to cancel.
+    pub(super) cancel: Option<u32>,
+}
+
+/// A task that ended without success.
+#[derive(Debug)]
+pub(super) struct UnsuccessfulTask {
+    pub(super) task: u32,
+    /// Number of dependent tasks that have been processed.
+    pub(super) done: usize,
+    /// The message of the tasks that end because of it. It names the task that failed first.
+    pub(super) msg: Arc<str>,
+}
+
+impl RemainingWork {
+    pub(super) fn is_over(&self) -> bool {
+        self.skipped.is_empty() && self.unsuccessful.is_empty() && self.current.is_none() && self.cancel.is_none()
+    }
+}
