@@ -38,7 +38,7 @@ fn the_summary_counts_all_tests() {
 }
 
 #[test]
-fn failures_are_named_and_decide_the_exit_code() {
+fn failures_are_listed_and_set_the_exit_code() {
     let fails = "echo 'test a name - with blanks ... FAILED'; \
                  echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured'; exit 101";
     let (code, said) =
