@@ -12,7 +12,7 @@ import pika
 
 
 def parameters(address):
-    """From `host`, `host:port` or a whole AMQP address; the virtual host is "/" where there is none."""
+    """Parses `host`, `host:port` or an AMQP URL. The default virtual host is "/"."""
     address = address if "://" in address else "amqp://" + address
     return pika.URLParameters(address if address.count("/") > 2 else address + "/%2f")
 
@@ -21,7 +21,7 @@ class Client:
     def __init__(self, address, prefix):
         self.prefix = prefix
         self.channel = pika.BlockingConnection(parameters(address)).channel()
-        # A queue that the broker names: the dispatcher answers to no other.
+        # The broker chooses the name of this queue. The dispatcher does not answer to other queues.
         self.inbox = self.channel.queue_declare("", exclusive=True, auto_delete=True).method.queue
         self.channel.confirm_delivery()
 
@@ -40,11 +40,11 @@ class Client:
                 return reply["ok"]
 
     def submit(self, text, name):
-        """Submits a job. Under the same name it is one job, however often it is submitted."""
+        """Submits a job. Submitting it again under the same name has no effect."""
         return self.ask("jobs", text, message_id=name, delivery_mode=2)["id"]
 
     def wait(self, job):
-        """Returns the record of a job when it has ended. Until then its summary is enough: a record may be large."""
+        """Waits for the end of a job and returns its record. It polls the summary, since a record may be large."""
         while True:
             summary = self.ask("requests", json.dumps({"v": 1, "type": "summary", "id": job, "wait_ms": 10000}))
             if summary["status"] in ("SUCCESS", "FAILED", "CANCELLED"):
@@ -56,7 +56,7 @@ def main():
     parser.add_argument("address", help="amqp://user:password@host:port/vhost")
     parser.add_argument("job", help="a job file")
     parser.add_argument("--prefix", default="hub", help="the Hub's prefix")
-    parser.add_argument("--id", default=None, help="the job's id, a UUID: the same one again changes nothing")
+    parser.add_argument("--id", default=None, help="the job's id, a UUID; submitting again under the same id has no effect")
     options = parser.parse_args()
     client = Client(options.address, options.prefix)
     with open(options.job, encoding="utf-8") as file:

@@ -1,8 +1,8 @@
-"""A worker in Python and pika that shares no code with Hub: docs/wire-format.md as a program.
+"""A worker in Python and pika that shares no code with Hub: it implements docs/wire-format.md.
 
     python3 worker.py amqp://localhost --prefix hub --pool foreign
 
-It has one slot. A thread runs the tasks; everything else, the connection above all, belongs to the main thread.
+It has one slot. A thread runs the tasks. The main thread does everything else, and only it uses the connection.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import uuid
 
 import pika
 
-HEARTBEAT_INTERVAL = 5.0  # seconds; the dispatcher gives a worker up after 30 s without one
-LONG_AFTER = 1.0  # seconds; from then on a lease holds a task, not its delivery
-MAX_REMEMBERED = 1000  # issues that were done, so that a second delivery is not run again
+HEARTBEAT_INTERVAL = 5.0  # seconds; the lease of a worker's tasks expires after 30 s without a heartbeat
+LONG_AFTER = 1.0  # seconds; a task that runs longer is held by a lease instead of its delivery
+MAX_REMEMBERED = 1000  # number of finished issues that are remembered, to ignore duplicate deliveries
 
 
 def reverse(text):
@@ -49,7 +49,7 @@ def slot(an_id):
 
 
 def issue_of(task):
-    """What names one issue of a task, in every message about it."""
+    """The keys that identify an issue of a task in every message about it."""
     return {key: task[key] for key in ("id", "issue", "incarnation")}
 
 
@@ -58,7 +58,7 @@ def now():
 
 
 def run(task):
-    """Runs a task and returns its result as the wire format has it."""
+    """Runs a task and returns its result in the wire format."""
     result = dict(issue_of(task), started_at=now())
     try:
         data = TASKS[task["task_name"]](*task["args"], **task["kwargs"])
@@ -70,7 +70,7 @@ def run(task):
 
 
 def parameters(address):
-    """From `host`, `host:port` or a whole AMQP address; the virtual host is "/" where there is none."""
+    """Parses `host`, `host:port` or an AMQP URL. The default virtual host is "/"."""
     address = address if "://" in address else "amqp://" + address
     return pika.URLParameters(address if address.count("/") > 2 else address + "/%2f")
 
@@ -81,7 +81,7 @@ class Worker:
         self.prefix, self.pool = prefix, pool
         self.todo = queue.SimpleQueue()
         self.waiting = collections.OrderedDict()  # issue -> (task, delivery tag)
-        self.running = None  # (task, delivery tag or None once a lease holds it, start)
+        self.running = None  # (task, delivery tag, or None once the lease has begun, start)
         self.done = collections.OrderedDict()
         self.leaving = False
         self.connection = pika.BlockingConnection(parameters(address))
@@ -92,8 +92,8 @@ class Worker:
         threading.Thread(target=self.run_tasks, daemon=True).start()
 
     def declare(self):
-        """What a worker declares itself: the queue of its pool and its own queue for control messages. The exchanges
-        are the dispatcher's, which has to have been there once."""
+        """Declares the queue of the pool and the worker's queue for control messages. The exchanges are declared by the
+        dispatcher, which must have been started on this broker before."""
         tasks, control = "%s.tasks.%s" % (self.prefix, self.pool), "%s.control.%s" % (self.prefix, self.id)
         arguments = {
             "x-queue-type": "quorum",
@@ -106,24 +106,24 @@ class Worker:
         self.consuming.queue_bind(tasks, self.prefix + ".tasks", self.pool)
         self.consuming.queue_declare(control, exclusive=True, auto_delete=True)
         self.consuming.queue_bind(control, self.prefix + ".control", "")
-        self.consuming.basic_qos(prefetch_count=2)  # one that runs, and one that waits
+        self.consuming.basic_qos(prefetch_count=2)  # one running task and one waiting task
         self.tasks = tasks
-        self.subscription = self.consuming.basic_consume(tasks, self.take)
-        self.consuming.basic_consume(control, self.heed, auto_ack=True)
+        self.subscription = self.consuming.basic_consume(tasks, self.on_task)
+        self.consuming.basic_consume(control, self.on_control, auto_ack=True)
 
     def serve(self):
-        beat_at = 0.0
+        next_heartbeat = 0.0
         while not (self.leaving and self.running is None):
-            if time.monotonic() >= beat_at:
-                self.beat()
-                beat_at = time.monotonic() + HEARTBEAT_INTERVAL
+            if time.monotonic() >= next_heartbeat:
+                self.send_heartbeat()
+                next_heartbeat = time.monotonic() + HEARTBEAT_INTERVAL
             self.connection.process_data_events(time_limit=0.1)
-            self.hold_by_lease()
-        self.beat()  # with "leaving"
+            self.switch_to_lease()
+        self.send_heartbeat()  # with "leaving"
         self.connection.close()
 
-    def take(self, channel, method, properties, body):
-        """A task arrives."""
+    def on_task(self, channel, method, properties, body):
+        """Handles the delivery of a task."""
         try:
             task = json.loads(body)
             if task.get("v", 1) > 1 or not isinstance(task["args"], list) or not isinstance(task["kwargs"], dict):
@@ -131,7 +131,7 @@ class Worker:
             issue = tuple(issue_of(task).values())
             task["task_name"], task["name"]
         except (ValueError, KeyError, TypeError):
-            # It goes to the dead-letter queue; the dispatcher settles what it finds there.
+            # The broker moves it to the dead-letter queue, which the dispatcher reads.
             return channel.basic_reject(method.delivery_tag, requeue=False)
         is_here = issue in self.waiting or self.running and tuple(issue_of(self.running[0]).values()) == issue
         if issue in self.done or is_here:
@@ -157,7 +157,7 @@ class Worker:
             self.connection.add_callback_threadsafe(lambda result=result: self.end(result))
 
     def end(self, result):
-        """A task has ended: first its result is confirmed, then its delivery is acknowledged."""
+        """Handles the end of a task. The delivery is acknowledged after the broker has confirmed the result."""
         task, tag, _ = self.running
         self.report(task, dict(result, type="result"))
         if tag is not None:
@@ -168,11 +168,11 @@ class Worker:
         self.running = None
         self.start_next()
         if self.subscription is None and not self.leaving:
-            self.subscription = self.consuming.basic_consume(self.tasks, self.take)
+            self.subscription = self.consuming.basic_consume(self.tasks, self.on_task)
 
-    def hold_by_lease(self):
-        """A task that runs long: `started` is confirmed, then the delivery is acknowledged. What waits behind it goes
-        back, since this worker cannot start it soon."""
+    def switch_to_lease(self):
+        """Reports a long task as `started`, waits for the confirm and acknowledges the delivery. Then it returns the
+        waiting tasks, since this worker cannot start them soon."""
         if self.running is None or self.running[1] is None or time.monotonic() - self.running[2] < LONG_AFTER:
             return
         task, tag, start = self.running
@@ -180,7 +180,7 @@ class Worker:
         self.report(task, {"type": "started", "tasks": [dict(issue_of(task), ran_ms=ran_ms)]})
         self.consuming.basic_ack(tag)
         self.running = (task, None, start)
-        # Nothing more until the slot is free. What was delivered meanwhile arrives before this returns.
+        # No further deliveries until the slot is free. Deliveries on their way arrive before this call returns.
         self.consuming.basic_cancel(self.subscription)
         self.subscription = None
         while self.waiting:
@@ -191,24 +191,24 @@ class Worker:
         self.consuming.basic_ack(tag)
 
     def report(self, task, body):
-        """Publishes a durable report. Returns when the broker has confirmed it."""
+        """Publishes a persistent message and waits for the broker's confirm."""
         body = json.dumps(dict(body, v=1, worker=self.id))
         properties = pika.BasicProperties(content_type="application/json", delivery_mode=2)
         self.publishing.basic_publish(self.prefix, "results.%d" % slot(task["id"]), body, properties)
 
-    def heed(self, channel, method, properties, body):
-        """The dispatcher tells every worker something."""
-        order = json.loads(body)
-        if order["type"] == "announce":
-            self.beat()
-        elif order["type"] == "stop":
-            for issue in order["tasks"]:
+    def on_control(self, channel, method, properties, body):
+        """Handles a control message, which the dispatcher sends to every worker."""
+        message = json.loads(body)
+        if message["type"] == "announce":
+            self.send_heartbeat()
+        elif message["type"] == "stop":
+            for issue in message["tasks"]:
                 waiting = self.waiting.pop(tuple(issue_of(issue).values()), None)
                 if waiting is not None:
                     self.consuming.basic_ack(waiting[1])
-                # A thread cannot be stopped: what runs goes on, and its result will be ignored.
+                # A thread cannot be stopped: a running task continues, and its result will be ignored.
 
-    def beat(self):
+    def send_heartbeat(self):
         held = [issue_of(self.running[0])] if self.running and self.running[1] is None else []
         present = [issue_of(task) for task, _ in self.waiting.values()]
         if self.running and self.running[1] is not None:

@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task()
 def add(arg1, arg2):
-    """The sum of two values."""
+    """Returns the sum of two values."""
     return arg1 + arg2

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A task in Perl: the words of the first argument.
+# A task in Perl: the number of words in the first argument.
 use strict;
 use warnings;
 use JSON::PP;

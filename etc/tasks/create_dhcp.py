@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def create_dhcp(host):
-    """A lease for a machine."""
+    """Returns a DHCP lease for a machine."""
     return {"lease": [host["name"], host["ip"]]}

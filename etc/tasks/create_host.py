@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def create_host(uuid, address):
-    """A machine's record, which the later steps are given whole."""
+    """Returns the record of a machine, which the later steps take as an argument."""
     return {"uuid": uuid, "name": address["name"], "ip": address["ip"]}

@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def create_lvm(host, gigabytes):
-    """A volume for a machine."""
+    """Returns a volume for a machine."""
     return {"volume": "/dev/vg0/" + host["uuid"], "gigabytes": gigabytes}

@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def delete_vm(vm):
-    """Takes a machine away."""
+    """Deletes a machine."""
     return {"deleted": vm}

@@ -5,5 +5,5 @@ from hub.lib.api import task
 
 @task
 def get_uuid():
-    """An id for a new machine."""
+    """Returns the id of a new machine."""
     return str(uuid.uuid4())

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The request comes on standard input, the value goes to standard output, what is said to standard error is
-# the task's log.
+# The request is read from standard input and the result is written to standard output. Standard error is the log of
+# the task.
 who=$(sed 's/.*"who": *"\([^"]*\)".*/\1/')
 echo "greeting $who" >&2
 printf '"hello, %s"\n' "$who"

@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def numbers(count):
-    """The numbers from 1."""
+    """Returns the numbers from 1 to `count`."""
     return list(range(1, count + 1))

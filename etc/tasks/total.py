@@ -3,5 +3,5 @@ from hub.lib.api import task
 
 @task
 def total(values):
-    """The sum of a list."""
+    """Returns the sum of a list."""
     return sum(values)

@@ -1,6 +1,6 @@
-//! The configuration file: the manual's `[HUB]` and `[LOGGING]`, and Hub's own keys beside them.
+//! The configuration file: the manual's sections `[HUB]` and `[LOGGING]`, with additional keys.
 //!
-//! Flags win over the environment (clap sees to that), both win over the file, the file over the defaults.
+//! Precedence: flags, environment variables (both handled by clap), the file, defaults.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,16 @@ use crate::bounds::{self, Bounds};
 use crate::exit::{Exit, Failure};
 use crate::ini;
 
-/// The value of `store` for no file.
+/// The value of `store` for a store in memory.
 pub(crate) const MEMORY: &str = "memory";
 
-/// The settings of a file: each section with its keys, and for each key the type of its value and the function that reads it.
+/// The settings of a file: each section with its keys, and for each key the type of its value and the function that parses it.
 ///
-/// A setting that is also a flag has its key as the flag's id in clap, and `HUB_` with its key as environment variable. The tests in
-/// `documented.rs` compare these and docs/configuration.md with this table.
+/// If a setting is also a flag, its key is the id of the flag in clap, and `HUB_` followed by the key in upper case is its
+/// environment variable. The tests in `documented.rs` compare this table with the flags and with docs/configuration.md.
 macro_rules! settings {
     ($($section:ident { $($key:ident: $type:ty = $read:expr;)+ })+) => {
-        /// Everything that a file can say. Absent where it does not.
+        /// The settings of a file. A setting that is not in the file is `None`.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub(crate) struct Config {
             $($(pub(crate) $key: Option<$type>,)+)+
@@ -27,10 +27,10 @@ macro_rules! settings {
         pub(crate) const SECTIONS: &[(&str, &[&str])] = &[$((stringify!($section), &[$(stringify!($key)),+])),+];
 
         impl Config {
-            /// Reads the value of a key. Relative paths are meant from `base`.
+            /// Parses and sets the value of a key. Relative paths are relative to `base`.
             fn set(&mut self, key: &str, value: &str, base: &Path) -> Result<(), String> {
                 if value.is_empty() {
-                    return Err("the value is missing: write one, or remove the line".to_owned());
+                    return Err("the value is missing: add a value, or remove the line".to_owned());
                 }
                 match key {
                     $($(stringify!($key) => self.$key = Some($read(value, base)?),)+)+
@@ -78,16 +78,16 @@ settings! {
     }
 }
 
-/// What carries messages.
+/// The message transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TransportKind {
-    /// This process alone: no broker
+    /// In one process, without a broker
     Memory,
     /// A broker that speaks AMQP 0-9-1, such as RabbitMQ
     Amqp,
 }
 
-/// Which client library speaks AMQP.
+/// The AMQP client library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum AmqpClient {
     /// lapin
@@ -96,27 +96,27 @@ pub(crate) enum AmqpClient {
     Amqprs,
 }
 
-/// How much is logged. The original's words.
+/// The log level. The names are those of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LogLevel {
-    /// Everything of interest to developers
+    /// Details for developers
     Debug,
-    /// What happens
+    /// Normal events
     Info,
-    /// What may need attention
+    /// Events that may need attention
     #[value(alias = "warn")]
     Warning,
-    /// What failed
+    /// Failures
     Error,
-    /// The same as error
+    /// Same as error
     Critical,
 }
 
 impl Config {
-    /// Reads a file. Relative paths in it are meant from its own directory.
+    /// Reads a file. Relative paths in it are relative to its directory.
     ///
     /// # Errors
-    /// With everything that is wrong with it, each with its line.
+    /// If the file cannot be read or is invalid. The message lists all problems with their lines.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = std::fs::read(path).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot read the configuration file {}", path.display())).because(error)
@@ -124,14 +124,15 @@ impl Config {
         let text = String::from_utf8(bytes).map_err(|error| {
             let line =
                 error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let message = format!("the configuration file {} is not UTF-8 text: see line {line}", path.display());
+            let message =
+                format!("the configuration file {} is not UTF-8 text: invalid byte in line {line}", path.display());
             Failure::new(Exit::Usage, message).advise(hub_core::job::encoding_advice(error.as_bytes()))
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base).map_err(|problems| {
             let lines: Vec<String> =
                 problems.iter().map(|(line, why)| format!("\n  {}:{line}: {why}", path.display())).collect();
-            Failure::new(Exit::Usage, format!("the configuration file cannot be used:{}", lines.concat()))
+            Failure::new(Exit::Usage, format!("the configuration file is invalid:{}", lines.concat()))
         })
     }
 
@@ -146,15 +147,18 @@ impl Config {
                 if !unknown_sections.contains(&&entry.section) {
                     unknown_sections.push(&entry.section);
                     let sections: Vec<String> = SECTIONS.iter().map(|(section, _)| format!("[{section}]")).collect();
-                    let why = format!("unknown section [{}]: there are {}", entry.section, sections.join(" and "));
+                    let why =
+                        format!("unknown section [{}]: known sections are {}", entry.section, sections.join(" and "));
                     problems.push((entry.line, why));
                 }
                 continue;
             };
             if !known.contains(&entry.key.as_str()) {
                 let near = hub_core::job::nearest(&entry.key, known.iter().copied());
-                let hint = near
-                    .map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean {near}?"));
+                let hint = near.map_or_else(
+                    || format!("known keys are {}", known.join(", ")),
+                    |near| format!("did you mean {near}?"),
+                );
                 problems.push((entry.line, format!("unknown key {} in [{}]: {hint}", entry.key, entry.section)));
             } else if let Err(why) = config.set(&entry.key, &entry.value, base) {
                 problems.push((entry.line, format!("{} = {}: {why}", entry.key, entry.value)));
@@ -173,7 +177,7 @@ fn path(value: &str, base: &Path) -> Result<PathBuf, String> {
     Ok(base.join(value))
 }
 
-/// A bare name is looked for in PATH.
+/// A program. A name without a slash is looked up in PATH.
 fn program(value: &str, base: &Path) -> Result<PathBuf, String> {
     if value.contains('/') { path(value, base) } else { Ok(value.into()) }
 }
@@ -199,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_below_and_beyond_their_limits_are_refused() {
+    fn numbers_outside_their_bounds_are_refused() {
         for text in [
             "slots=-1",
             "slots=10001",
@@ -218,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_meant_from_the_files_directory() {
+    fn paths_are_relative_to_the_directory_of_the_file() {
         let config = Config::parse("[HUB]\ntasks_dir=tasks\npid_file=/run/x\n", Path::new("/etc/hub")).unwrap();
         assert_eq!(config.tasks_dir.unwrap(), Path::new("/etc/hub/tasks"));
         assert_eq!(config.pid_file.unwrap(), Path::new("/run/x"));
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_problems_are_reported_at_once() {
         let text = "[HUB]\nbrokr=x\nslots=0\n[LOGING]\na=1\n[LOGGING]\nlog_level=loud\nlog_max_size=big\n";
         let problems = Config::parse(text, Path::new(".")).unwrap_err();
         let lines: Vec<usize> = problems.iter().map(|(line, _)| *line).collect();

@@ -1,10 +1,10 @@
-//! What a program does for whoever has started it.
+//! The environment of a daemon: its session, its pid file, and reports to the process that has started it.
 //!
-//! For a control script it leaves the terminal, holds its pid file, and tells the script when it is ready, or why
-//! it is not. A service manager that wants to know is told in any case: see `notify`.
+//! If a control program (`ctrl-hub-*`) has started it, the daemon leaves the terminal, holds its pid file, and reports when it is
+//! ready, or why it is not. Reports to a service manager are in `notify`.
 //!
-//! The script reads the daemon's standard output: `ready`, or `waiting CAUSE` as often as that changes, or
-//! `error TEXT`. Then the daemon lets go of it.
+//! The control program reads lines from the daemon's standard output: `waiting CAUSE` whenever the cause changes, then `ready`
+//! or `error TEXT`. After `ready`, the daemon redirects its standard output to `/dev/null`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -22,53 +22,53 @@ use crate::logging;
 use crate::notify;
 use crate::signals::Signals;
 
-/// Maximum number of bytes that are read of a pid file.
-const LONGEST_PID: u64 = 64;
+/// Maximum number of bytes that are read from a pid file.
+const MAX_PID_BYTES: u64 = 64;
 
-/// The hidden flag.
+/// The hidden flag of control programs.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DaemonArgs {
-    /// Started by a control script
+    /// Started by a control program
     #[arg(long, hide = true)]
     daemon: bool,
 }
 
-/// The way to the control script, if there is one.
+/// The connection to the control program, if there is one.
 pub(crate) struct Ready {
     daemon: bool,
 }
 
-/// The pid file of a daemon. The lock on it, not the number in it, says that the daemon lives.
+/// The pid file of a daemon. The daemon is alive if the file is locked, regardless of the number in it.
 pub(crate) struct PidFile {
     path: PathBuf,
     _locked: File,
 }
 
-/// Runs a program's main function with everything around it.
+/// Runs the main function of a program in a new runtime and reports its failure.
 pub(crate) fn run<F>(args: DaemonArgs, main: F) -> ExitCode
 where
     F: AsyncFnOnce(&mut Ready) -> Result<(), Failure>,
 {
     let mut ready = Ready { daemon: args.daemon };
     if args.daemon {
-        // A session of its own: no terminal, and no signal from one. It fails where there is one already.
+        // A new session has no controlling terminal. The call fails if the process already leads a session.
         let _ = nix::unistd::setsid();
     }
-    // One thread: its tasks hand work to each other all the time, and waking another thread for each costs more than the
-    // work. What takes long (the store, large jobs, Python) is on threads and in processes of its own.
+    // One thread, because the tasks of the runtime often pass work to each other, and waking another thread would cost more than
+    // the work. Long operations (the store, large jobs, Python) have separate threads or processes.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Refused, "cannot start").because(error).report(),
     };
     let outcome = runtime.block_on(main(&mut ready));
-    // Whatever still runs was told to end and did not: the process does not wait for it.
+    // The process does not wait for tasks that did not end when they were told to.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ready.tell(&format!("error {}", failure.to_string().replace('\n', "\u{1f}")));
             notify::status(&failure.to_string());
-            // Standard error has it from the report.
+            // The report below is written to standard error.
             if logging::has_file() {
                 tracing::error!("{}", failure.in_one_line());
             }
@@ -86,7 +86,7 @@ impl Ready {
         }
     }
 
-    /// Takes the pid file, as a daemon; otherwise leaves it alone.
+    /// Takes the pid file if the program runs as a daemon.
     pub(crate) fn take_pid_file(&self, path: Option<&Path>) -> Result<Option<PidFile>, Failure> {
         match path {
             Some(path) if self.daemon => PidFile::take(path).map(Some),
@@ -94,8 +94,8 @@ impl Ready {
         }
     }
 
-    /// Waits until the program is up. Says meanwhile what it waits for, and gives up where waiting cannot help. `explain`
-    /// says it for people.
+    /// Waits until the program is up and reports what it waits for, with messages from `explain`. Fails on an error that a retry
+    /// cannot solve.
     pub(crate) async fn wait(
         &mut self,
         up: impl Future<Output = ()>,
@@ -124,11 +124,11 @@ impl Ready {
         }
         notify::ready();
         self.tell("ready");
-        self.let_go();
+        self.detach_stdout();
         Ok(())
     }
 
-    /// Serves until a signal says that it is enough. `alive` asks the program's loop for a sign of life.
+    /// Waits for a signal to stop. `alive` checks that the program's main loop responds.
     pub(crate) async fn serve(
         &self,
         health: watch::Receiver<LinkHealth>,
@@ -142,12 +142,12 @@ impl Ready {
         notify::stopping();
     }
 
-    /// Nobody reads standard output any more.
-    fn let_go(&mut self) {
+    /// Redirects standard output to `/dev/null`, since the control program no longer reads it.
+    fn detach_stdout(&mut self) {
         if std::mem::take(&mut self.daemon)
-            && let Ok(nothing) = File::options().write(true).open("/dev/null")
+            && let Ok(null) = File::options().write(true).open("/dev/null")
         {
-            let _ = nix::unistd::dup2_stdout(nothing);
+            let _ = nix::unistd::dup2_stdout(null);
         }
     }
 }
@@ -164,10 +164,10 @@ impl PidFile {
         let mut file = open_options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
         check_file(&file).map_err(failed)?;
         if file.try_lock().is_err() {
-            let message = format!("another one is running: it holds the pid file {}", path.display());
+            let message = format!("already running: another process has locked the pid file {}", path.display());
             return Err(Failure::new(Exit::Refused, message));
         }
-        // Whoever cleared the old file away between the opening and the lock has left this one without a name.
+        // Another process may have removed the file between the opening and the lock.
         if !is_at(&file, path) {
             return Self::take(path);
         }
@@ -183,66 +183,66 @@ impl Drop for PidFile {
     }
 }
 
-/// What a pid file tells of its daemon.
+/// The state of a daemon according to its pid file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// It runs, under this number.
+pub(crate) enum State {
+    /// It runs and has this process id.
     Running(i32),
-    /// It ended without taking its pid file away.
+    /// It ended without removing its pid file.
     Dead,
     /// There is no pid file.
     Stopped,
 }
 
-/// Looks whether a daemon lives. The number is believed only while somebody holds the lock, and is read from the file that is
-/// locked, not from whatever has the path by then.
-pub(crate) fn look(path: &Path) -> io::Result<Life> {
+/// The state of a daemon. The process id is trusted only if the file is locked, and is read from the locked file, which may no
+/// longer be the file at the path.
+pub(crate) fn state_of(path: &Path) -> io::Result<State> {
     let mut file = match open_options().open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Life::Stopped),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Stopped),
         Err(error) => return Err(explained(error)),
     };
     check_file(&file)?;
     match file.try_lock_shared() {
-        Ok(()) => return Ok(Life::Dead),
+        Ok(()) => return Ok(State::Dead),
         Err(TryLockError::WouldBlock) => {}
         Err(TryLockError::Error(error)) => return Err(error),
     }
     let mut text = String::new();
-    Read::by_ref(&mut file).take(LONGEST_PID).read_to_string(&mut text)?;
-    // 0 and less would mean whole groups of processes, and 1 is init: none of them is a daemon of Hub's.
+    Read::by_ref(&mut file).take(MAX_PID_BYTES).read_to_string(&mut text)?;
+    // To kill(), 0 and negative numbers denote process groups, and 1 is init.
     let pid = text.trim().parse().ok().filter(|pid| *pid > 1);
-    let no_pid = || io::Error::other(format!("there is no process id in it, but {:?}", text.trim()));
-    Ok(Life::Running(pid.ok_or_else(no_pid)?))
+    let no_pid = || io::Error::other(format!("the file contains {:?}, which is not a process id", text.trim()));
+    Ok(State::Running(pid.ok_or_else(no_pid)?))
 }
 
-/// Removes the pid file of a daemon that has died, unless another one has taken it meanwhile.
-pub(crate) fn clear_away(path: &Path) -> io::Result<()> {
+/// Removes the pid file of a dead daemon, unless another daemon has locked it in the meantime.
+pub(crate) fn remove_stale(path: &Path) -> io::Result<()> {
     let file = open_options().open(path).map_err(explained)?;
     check_file(&file)?;
     match file.try_lock() {
         Ok(()) => std::fs::remove_file(path),
-        Err(_) => Err(io::Error::other("another process has locked it")),
+        Err(_) => Err(io::Error::other("another process has locked the file")),
     }
 }
 
-/// Opens no link: whoever may write into the directory could have it lead to any file.
+/// Does not follow links, since users who may write to the directory could make a link to any file.
 fn open_options() -> OpenOptions {
     let mut options = File::options();
     options.read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits()).mode(0o644);
     options
 }
 
-/// Refuses what is no file of its own: a device, a pipe, or a file that has another name too.
+/// Refuses devices, pipes, and files with several hard links.
 fn check_file(file: &File) -> io::Result<()> {
     let found = file.metadata()?;
     if found.is_file() && found.nlink() <= 1 {
         return Ok(());
     }
-    Err(io::Error::other("it is no plain file, or one with several names"))
+    Err(io::Error::other("it is not a regular file, or it has several hard links"))
 }
 
-/// Whether this is the file that the path leads to.
+/// Whether this is the file at the path.
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
     let (own, there) = (file.metadata().map(identity), std::fs::symlink_metadata(path).map(identity));
@@ -263,28 +263,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_believed_only_with_the_lock() {
+    fn a_process_id_is_trusted_only_if_the_file_is_locked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.pid");
-        assert_eq!(look(&path).unwrap(), Life::Stopped);
+        assert_eq!(state_of(&path).unwrap(), State::Stopped);
         std::fs::write(&path, "4242\n").unwrap();
-        assert_eq!(look(&path).unwrap(), Life::Dead);
+        assert_eq!(state_of(&path).unwrap(), State::Dead);
         let held = PidFile::take(&path).unwrap();
-        assert_eq!(look(&path).unwrap(), Life::Running(std::process::id().cast_signed()));
-        assert!(clear_away(&path).is_err() && path.exists(), "it is somebody's");
+        assert_eq!(state_of(&path).unwrap(), State::Running(std::process::id().cast_signed()));
+        assert!(remove_stale(&path).is_err() && path.exists(), "a locked file is not removed");
         assert!(PidFile::take(&path).is_err());
         drop(held);
-        assert_eq!(look(&path).unwrap(), Life::Stopped);
+        assert_eq!(state_of(&path).unwrap(), State::Stopped);
     }
 
     #[test]
-    fn numbers_that_are_no_daemons_are_refused() {
+    fn numbers_that_are_not_process_ids_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.pid");
         let held = PidFile::take(&path).unwrap();
         for text in ["-1", "0", "1", "-4242", "", "x", "99999999999", "4242 1"] {
             std::fs::write(&path, text).unwrap();
-            assert!(look(&path).is_err(), "{text:?}");
+            assert!(state_of(&path).is_err(), "{text:?}");
         }
         drop(held);
     }
@@ -299,8 +299,8 @@ mod tests {
         for link in links {
             link(&victim, &path).unwrap();
             let refused = PidFile::take(&path).map(drop).unwrap_err().to_string();
-            assert!(refused.contains("link") || refused.contains("several names"), "{refused}");
-            assert!(look(&path).is_err() && clear_away(&path).is_err());
+            assert!(refused.contains("link"), "{refused}");
+            assert!(state_of(&path).is_err() && remove_stale(&path).is_err());
             assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
             std::fs::remove_file(&path).unwrap();
         }

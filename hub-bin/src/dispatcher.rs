@@ -1,4 +1,4 @@
-//! `hub-dispatcher`.
+//! The program `hub-dispatcher`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -31,43 +31,43 @@ use crate::worker::WorkArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  hub-dispatcher -c etc/dispatcher.conf                      serve a Hub at the broker that the file names
-  hub-dispatcher --transport memory --tasks-dir etc/tasks    serve a whole Hub in one process, without a broker";
-/// Where the HTTP API is where nothing else is said.
+  hub-dispatcher -c etc/dispatcher.conf                      use the broker in the configuration file
+  hub-dispatcher --transport memory --tasks-dir etc/tasks    run a complete Hub in one process, without a broker";
+/// Default address of the HTTP API.
 const DEFAULT_HTTP: &str = "127.0.0.1:8420";
 
-/// Takes jobs, decides the order of their tasks, hands them to workers, and answers what clients ask.
+/// Accept jobs, schedule their tasks on workers, and serve clients
 #[derive(Debug, Parser)]
 #[command(name = "hub-dispatcher", version, after_help = EXAMPLES)]
 struct Args {
-    /// What carries messages [default: amqp]
+    /// Message transport [default: amqp]
     #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
     transport: Option<TransportKind>,
     #[command(flatten)]
     reach: ReachArgs,
-    /// Serve the HTTP API here; "none" for not at all [default: 127.0.0.1:8420]
+    /// Address of the HTTP API, or "none" to disable it [default: 127.0.0.1:8420]
     #[arg(long, env = "HUB_HTTP", value_name = "ADDRESS")]
     http: Option<String>,
-    /// Clients of the HTTP API must show the token in this file. Needed beyond this machine
+    /// File with the token that clients of the HTTP API need; required unless the address is a loopback address
     #[arg(long, env = "HUB_HTTP_TOKEN_FILE", value_name = "FILE")]
     http_token_file: Option<PathBuf>,
     #[command(flatten)]
     keep: StoreArgs,
     #[command(flatten)]
     limits: JobLimitArgs,
-    /// With so many bytes of unfinished jobs in memory no further ones are taken in [default: 1073741824]
+    /// Maximum size of unfinished jobs in memory, in bytes; beyond it, submissions are refused [default: 1073741824]
     #[arg(long, env = "HUB_MAX_LIVE_BYTES", value_name = "N", value_parser = bounds::MAX_LIVE_BYTES.parser::<u64>())]
     max_live_bytes: Option<u64>,
     #[command(flatten)]
     log: LogArgs,
-    /// With --transport memory: run a worker here too, with the task modules of --tasks-dir
+    /// With --transport memory: also run a worker in this process, with the task modules of --tasks-dir
     #[command(flatten)]
     work: WorkArgs,
     #[command(flatten)]
     daemon: DaemonArgs,
 }
 
-/// The arguments of the program.
+/// The command line of the program.
 pub(crate) fn command() -> clap::Command {
     Args::command()
 }
@@ -87,8 +87,7 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     let in_memory = args.transport.or(config.transport) == Some(TransportKind::Memory);
     let work = args.work.merge(&config);
     if in_memory && work.is_none() {
-        let message =
-            "--transport memory is a whole Hub in this process, and without task modules no task can run in it";
+        let message = "--transport memory runs the worker in this process, which needs a directory of task modules";
         let advice = "add --tasks-dir DIR, or tasks_dir in the configuration file";
         return Err(Failure::new(Exit::Usage, message).advise(advice));
     }
@@ -131,9 +130,9 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
         }
     };
     let explain = |cause: &hub_transport::Error| match cause.kind() {
-        // Its own queue is the only one that a dispatcher needs alone.
+        // Only the dispatcher's own queue is exclusive.
         ErrorKind::InUse => format!(
-            "another dispatcher serves this Hub at {broker}: this one stands by and takes over when that one ends"
+            "another dispatcher serves this Hub at {broker}; this dispatcher is on standby and takes over when the other one ends"
         ),
         _ => no_connection(&broker, Some(cause)),
     };
@@ -144,17 +143,17 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     if outcome.is_ok() {
         let hub = dispatcher.hub();
         let alive = async || {
-            // The dispatcher's loop answers this one itself, whatever the broker and the store do meanwhile.
-            let dispatcher_lives = hub.health().await.is_ok();
-            let worker_lives = match &worker {
+            // The dispatcher's loop answers this request without the broker and the store.
+            let is_dispatcher_alive = hub.health().await.is_ok();
+            let is_worker_alive = match &worker {
                 Some(worker) => worker.is_alive().await,
                 None => true,
             };
-            dispatcher_lives && worker_lives
+            is_dispatcher_alive && is_worker_alive
         };
         tokio::select! {
             () = ready.serve(dispatcher.link_health(), alive, &mut signals) => {
-                tracing::info!("stopping: what has begun is brought to an end");
+                tracing::info!("draining, then stopping");
             }
             error = dispatcher.broken() => outcome = Err(store_broken(&error)),
         }
@@ -170,7 +169,7 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     outcome.map(drop)
 }
 
-/// Why the dispatcher has given up.
+/// The failure of a dispatcher that stopped because its store is broken.
 fn store_broken(error: &StoreError) -> Failure {
     let failure = Failure::new(Exit::Refused, error.to_string());
     match std::error::Error::source(error) {
@@ -179,19 +178,19 @@ fn store_broken(error: &StoreError) -> Failure {
     }
 }
 
-/// The HTTP API, as configured.
+/// The resolved settings of the HTTP API.
 struct Http {
     address: Option<String>,
     token: Option<String>,
-    /// Whether somebody asked for it.
-    wanted: bool,
+    /// Whether the address was configured explicitly.
+    is_explicit: bool,
 }
 
 impl Http {
     fn resolve(address: Option<String>, token_file: Option<PathBuf>, config: &Config) -> Result<Self, Failure> {
-        let asked = address.or_else(|| config.http.clone());
-        let wanted = asked.is_some();
-        let address = asked.unwrap_or_else(|| DEFAULT_HTTP.to_owned());
+        let configured = address.or_else(|| config.http.clone());
+        let is_explicit = configured.is_some();
+        let address = configured.unwrap_or_else(|| DEFAULT_HTTP.to_owned());
         let token = match token_file.or_else(|| config.http_token_file.clone()) {
             None => None,
             Some(path) => {
@@ -205,7 +204,7 @@ impl Http {
                 Some(token)
             }
         };
-        Ok(Self { address: (address != "none").then_some(address), token, wanted })
+        Ok(Self { address: (address != "none").then_some(address), token, is_explicit })
     }
 
     async fn bind(self) -> Result<Option<(TcpListener, Option<String>)>, Failure> {
@@ -213,14 +212,14 @@ impl Http {
         let resolved: Vec<SocketAddr> = tokio::net::lookup_host(&address)
             .await
             .map_err(|error| {
-                Failure::new(Exit::Usage, format!("--http {address} is no address: write HOST:PORT or none"))
+                Failure::new(Exit::Usage, format!("--http {address} is not a valid address: use HOST:PORT or none"))
                     .because(error)
             })?
             .collect();
         let public = resolved.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback());
         if let (Some(ip), None) = (public, &self.token) {
             let message = format!(
-                "--http {address} would let anyone who reaches {ip} run jobs: give a token with --http-token-file, or listen on 127.0.0.1"
+                "--http {address} would let anyone who can connect to {ip} run jobs: set a token with --http-token-file, or listen on 127.0.0.1"
             );
             return Err(Failure::new(Exit::Usage, message));
         }
@@ -231,11 +230,13 @@ impl Http {
                 }
                 Ok(Some((listener, self.token)))
             }
-            Err(error) if self.wanted => {
+            Err(error) if self.is_explicit => {
                 Err(Failure::new(Exit::Usage, format!("cannot serve the HTTP API at {address}")).because(error))
             }
             Err(error) => {
-                tracing::warn!("the HTTP API is off, since {address} is taken ({error}): choose another with --http");
+                tracing::warn!(
+                    "the HTTP API is disabled, because {address} cannot be used ({error}): choose another address with --http"
+                );
                 Ok(None)
             }
         }

@@ -1,4 +1,4 @@
-//! Tests: docs/configuration.md, the flags and their environment variables agree with the settings of a file.
+//! Tests: the settings of the configuration file agree with docs/configuration.md, the flags and their environment variables.
 
 use crate::config::SECTIONS;
 
@@ -28,7 +28,7 @@ fn documented() -> Vec<Documented> {
 }
 
 #[test]
-fn the_page_has_the_settings_of_this_table() {
+fn the_page_documents_all_settings() {
     let mut documented: Vec<_> = documented().into_iter().map(|line| (line.section, line.key)).collect();
     let sections = SECTIONS.iter();
     let mut known: Vec<_> = sections
@@ -40,7 +40,7 @@ fn the_page_has_the_settings_of_this_table() {
 }
 
 #[test]
-fn flags_and_variables_have_the_names_and_defaults_of_the_page() {
+fn flags_and_variables_have_the_documented_names_and_defaults() {
     let commands = [crate::dispatcher::command(), crate::worker::command()];
     let arguments: Vec<_> = commands.iter().flat_map(clap::Command::get_arguments).collect();
     for line in documented() {

@@ -1,4 +1,4 @@
-//! How the programs end: exit codes, and errors for people.
+//! Exit codes and error messages of the programs.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use hub_engine::operations::{RequestError, RequestErrorKind};
 
 use crate::stdio;
 
-/// Exit codes. Documented in `docs/client.md`; scripts rely on them.
+/// Exit codes. They are documented in `docs/client.md`, and scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Success = 0,
@@ -19,9 +19,9 @@ pub(crate) enum Exit {
     NotFound = 3,
     Unreachable = 4,
     Refused = 5,
-    /// The time of `--wait-limit` passed before the job had ended.
+    /// The time limit `--wait-limit` was exceeded before the job ended.
     WaitLimit = 6,
-    /// The answer could not be written to standard output.
+    /// Output could not be written to standard output.
     Output = 7,
     Interrupted = 130,
 }
@@ -32,26 +32,26 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A failure, with the exit code that it makes.
+/// A failure with its exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
     advice: Vec<String>,
-    /// Nothing is said: the reader of the output has gone, and knows it.
+    /// No message is printed, because the reader closed the pipe.
     is_silent: bool,
 }
 
-/// Writes a line to standard error. Where that fails, there is no place left to say so.
+/// Writes a line to standard error. Errors are ignored, since they could not be reported.
 pub(crate) fn tell(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", ShownLines(line));
 }
 
-/// Writes a line to standard output, as an answer.
+/// Writes a line to standard output.
 ///
 /// # Errors
-/// Where it does not arrive there.
+/// If the write fails.
 pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
     stdio::write_line(ShownLines(line)).map_err(Failure::output)
 }
@@ -61,14 +61,14 @@ impl Failure {
         Self { exit, message: message.into(), source: None, advice: Vec::new(), is_silent: false }
     }
 
-    /// Standard output does not take what was to be written.
+    /// The failure of a write to standard output.
     pub(crate) fn output(error: io::Error) -> Self {
         let is_silent = error.kind() == io::ErrorKind::BrokenPipe;
-        let failure = Self::new(Exit::Output, "failed to write the answer to standard output").because(error);
+        let failure = Self::new(Exit::Output, "cannot write to standard output").because(error);
         Self { is_silent, ..failure }
     }
 
-    /// Adds what to do next, or what must not be lost with the failure. Once is enough.
+    /// Adds advice, or information that must not be lost, unless the failure contains it already.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         let advice = advice.into();
         if !self.to_string().contains(&advice) {
@@ -78,7 +78,7 @@ impl Failure {
         self
     }
 
-    /// Names the job that it is about, unless the message does.
+    /// Adds the id of the job, unless the message contains it.
     pub(crate) fn about(self, id: hub_core::JobId) -> Self {
         if self.to_string().contains(&id.to_string()) {
             return self;
@@ -91,12 +91,12 @@ impl Failure {
         self
     }
 
-    /// The same for a log, where an event is one line.
+    /// The failure in one line, for a log.
     pub(crate) fn in_one_line(&self) -> String {
         self.to_string().replace("\n  ", "; ").replace('\n', "; ")
     }
 
-    /// Tells the user, and ends with the code. What it quotes may come from anywhere.
+    /// Prints the failure, with escapes, and returns its exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.is_silent {
             tell(format_args!("error: {}", ShownLines(self)));
@@ -112,7 +112,7 @@ impl fmt::Display for Failure {
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
             let text = error.to_string();
-            // An error may repeat what the one before it says.
+            // An error may repeat the text of the previous one.
             if !said.contains(&text) {
                 write!(f, "\n  caused by: {text}")?;
                 said = text;

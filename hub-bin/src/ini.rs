@@ -1,4 +1,4 @@
-//! Reads INI files as the manual shows them, and remembers the line of everything.
+//! Reads INI files in the format of the manual. Each entry keeps its line number.
 
 /// One `key = value` of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(crate) struct Entry {
     /// The key, in lower case.
     pub(crate) key: String,
     pub(crate) value: String,
-    /// From 1.
+    /// The line number, counted from 1.
     pub(crate) line: usize,
 }
 
@@ -19,9 +19,9 @@ pub(crate) struct BadLine {
     pub(crate) why: String,
 }
 
-/// Reads a file: sections in brackets, `key = value` or `key: value`. A comment begins with `#` or `;`, on a line of its own
-/// or, after a space, behind a value. A value in quotes is taken as it stands between them. A section may stand several times,
-/// a key of it only once.
+/// Reads a file: sections in brackets, `key = value` or `key: value`. A comment begins with `#` or `;`, at the beginning of a line
+/// or after whitespace behind a value. A value in quotation marks is taken literally. A section may occur several times, a key of a
+/// section only once.
 pub(crate) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
     let (mut entries, mut bad) = (Vec::<Entry>::new(), Vec::new());
     let mut section: Option<String> = None;
@@ -34,21 +34,21 @@ pub(crate) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
         if let Some(rest) = content.strip_prefix('[') {
             match without_comment(rest).strip_suffix(']') {
                 Some(name) => section = Some(name.trim().to_owned()),
-                None => refuse(format!("{content:?} opens a section and does not close it: write [NAME]")),
+                None => refuse(format!("{content:?} lacks the closing bracket of a section: write [NAME]")),
             }
             continue;
         }
         let Some((key, value)) = content.split_once(['=', ':']) else {
-            refuse(format!("{content:?} is not of the form \"key = value\""));
+            refuse(format!("{content:?} does not have the form \"key = value\""));
             continue;
         };
         let (Some(section), key) = (&section, key.trim().to_ascii_lowercase()) else {
-            refuse("the line stands before the first section: write [HUB] above it".to_owned());
+            refuse("the key is before the first section: write [HUB] above it".to_owned());
             continue;
         };
         let same = |entry: &&Entry| entry.section.eq_ignore_ascii_case(section) && entry.key == key;
         if let Some(first) = entries.iter().find(same) {
-            refuse(format!("{key} is set a second time, first in line {}: remove one of the two", first.line));
+            refuse(format!("duplicate key {key}, first in line {}: remove one of them", first.line));
             continue;
         }
         match value_of(value.trim()) {
@@ -59,7 +59,7 @@ pub(crate) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
     (entries, bad)
 }
 
-/// What is meant by the text behind the equals sign.
+/// Parses the text behind the equals sign.
 fn value_of(text: &str) -> Result<String, String> {
     let Some(quote) = text.chars().next().filter(|first| matches!(first, '"' | '\'')) else {
         return Ok(without_comment(text).to_owned());
@@ -71,10 +71,10 @@ fn value_of(text: &str) -> Result<String, String> {
     if rest.is_empty() || rest.starts_with(['#', ';']) {
         return Ok(value.to_owned());
     }
-    Err(format!("{rest:?} stands behind the closing {quote}: quote the whole value, or nothing of it"))
+    Err(format!("unexpected {rest:?} after the closing {quote}: put the whole value in quotation marks, or nothing"))
 }
 
-/// The text before a comment, without the space between them.
+/// The text before a comment, without trailing whitespace.
 fn without_comment(text: &str) -> &str {
     if text.starts_with(['#', ';']) {
         return "";
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manuals_way_of_writing_is_read() {
+    fn the_format_of_the_manual_is_read() {
         let (entries, bad) =
             read("# x\n[HUB]\nbroker=localhost\nPid_File : /run/x.pid\n\n[LOGGING]\nlog_level = debug\n");
         assert!(bad.is_empty());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_quotes_are_no_part_of_a_value() {
+    fn comments_and_quotation_marks_are_removed() {
         let text = "\u{feff}[HUB] ; the hub\r\n\
             broker = rabbit:5672   # the broker\r\n\
             prefix = \"my hub # 1\" ; quoted\r\n\
@@ -126,15 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_named_with_its_line() {
+    fn invalid_lines_are_reported_with_their_numbers() {
         let (_, bad) = read("a=1\n[HUB\n[X]\nnothing\n");
         assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [1, 2, 4]);
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_refused_with_both_lines() {
+    fn a_duplicate_key_is_refused_with_both_lines() {
         let (entries, bad) = read("[HUB]\nbroker=a\n[LOGGING]\nbroker=b\n[hub]\nslots=1\nBROKER=c\n");
-        assert_eq!(entries.len(), 3, "the same key of another section is another one");
+        assert_eq!(entries.len(), 3, "different sections may have the same key");
         assert_eq!((bad.len(), bad[0].line), (1, 7));
         assert!(bad[0].why.contains("first in line 2"), "{bad:?}");
     }

@@ -1,5 +1,5 @@
-//! Hub's programs: arguments in, exit code out. What Hub does is in `hub-engine`; here is only how people
-//! and scripts tell it what to do, and how it answers them.
+//! The command lines of Hub's programs. They translate arguments into calls of `hub-engine`, and results into output and exit
+//! codes.
 
 mod bounds;
 pub mod client;

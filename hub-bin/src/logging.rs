@@ -1,7 +1,7 @@
-//! Where log lines go, and what they look like: `INFO  Starting worker, waiting for tasks...`
+//! The destination and the format of log lines: `INFO  Starting worker, waiting for tasks...`
 //!
-//! An event is one line, and nothing in it acts on the terminal that shows it: names, keys and messages from outside are
-//! escaped here, at the one place where lines are written.
+//! Each event is one line. Control characters in names, keys and messages are escaped here, so that they have no effect on a
+//! terminal.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -24,7 +24,7 @@ use crate::config::{Config, LogLevel};
 use crate::exit::{Exit, Failure};
 use crate::parts::{Parts, Rotation};
 
-/// Where Hub's own events come from. A prefix stands for all crates whose names begin with it.
+/// The targets of Hub's own events: all crates whose names begin with this prefix.
 const HUB: [&str; 1] = ["hub_"];
 /// Default size at which a log file is rotated, in bytes.
 const MAX_LOG_SIZE: u64 = 5 * 1024 * 1024;
@@ -33,13 +33,13 @@ const RETAINED_LOGS: u64 = 5;
 
 static HAS_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Where log lines go.
+/// Options of logging.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogArgs {
     /// Write log lines to this file instead of standard error
     #[arg(long, env = "HUB_LOG_FILE", value_name = "FILE")]
     log_file: Option<PathBuf>,
-    /// How much to log [default: info]
+    /// Minimum level of the events to log [default: info]
     #[arg(long, env = "HUB_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<LogLevel>,
 }
@@ -66,7 +66,7 @@ pub(crate) fn has_file() -> bool {
     HAS_FILE.load(Ordering::Relaxed)
 }
 
-/// Starts logging, for the life of the process: to `file`, or to standard error.
+/// Starts logging for the lifetime of the process, to `file` or to standard error.
 pub(crate) fn start(level: LogLevel, file: Option<Box<dyn io::Write + Send>>) {
     let level = match level {
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -74,8 +74,8 @@ pub(crate) fn start(level: LogLevel, file: Option<Box<dyn io::Write + Send>>) {
         LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
     };
-    // Hub's own events at the level asked for; those of libraries only where something is wrong. Those of the AMQP clients
-    // not at all: Hub reports their errors itself.
+    // Hub's own events have the requested level. Of libraries, only errors are logged. Events of the AMQP clients are never
+    // logged, because Hub reports their errors.
     let filter = Targets::new()
         .with_default(LevelFilter::ERROR)
         .with_targets(["lapin", "amqprs"].map(|client| (client, LevelFilter::OFF)))
@@ -84,7 +84,7 @@ pub(crate) fn start(level: LogLevel, file: Option<Box<dyn io::Write + Send>>) {
     let registry = tracing_subscriber::registry().with(filter);
     match file {
         None => {
-            // A file or a pipe gets plain text.
+            // Colours only on a terminal.
             let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let lines = lines.with_ansi(ansi).event_format(Lines { time: false }).with_writer(io::stderr);
             registry.with(lines).init();
@@ -125,10 +125,10 @@ where
     }
 }
 
-/// Writes an event's fields: the message first, as tracing hands it over, then `name=value`.
+/// Writes the fields of an event: the message, which tracing passes first, then `name=value`.
 struct Fields<'a> {
     line: Writer<'a>,
-    /// Whether names are set off from values on a terminal.
+    /// Whether field names are highlighted.
     ansi: bool,
     begun: bool,
     outcome: fmt::Result,
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// What is written while `log` runs.
+    /// The lines that are written while `log` runs.
     fn logged(ansi: bool, log: impl FnOnce()) -> String {
         let (sink, lines) = (Sink::default(), Lines { time: false });
         let writer = sink.clone();
@@ -215,7 +215,7 @@ mod tests {
     const HOSTILE: &str = "a\u{1b}[2J\nERROR forged \u{202e}b\u{9b}31m\r";
 
     #[test]
-    fn an_event_is_one_line_whatever_is_in_it() {
+    fn an_event_is_one_line_despite_control_characters() {
         let source = io::Error::other(HOSTILE);
         let error = Failure::new(Exit::Usage, HOSTILE).because(source);
         let written = logged(false, || {
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_only_names_of_fields_are_set_off() {
+    fn on_a_terminal_only_field_names_are_highlighted() {
         let written = logged(true, || tracing::info!(key = %HOSTILE, "said"));
         assert!(written.starts_with("INFO  said \u{1b}[3mkey\u{1b}[0m\u{1b}[2m=\u{1b}[0ma\\u{1b}[2J"), "{written:?}");
     }
 
     #[test]
     fn causes_follow_their_error() {
-        let told = logged(false, || {
+        let written = logged(false, || {
             let error = hub_transport::Error::new(
                 hub_transport::ErrorKind::Closed,
                 hub_transport::Operation::Publish,
@@ -249,7 +249,8 @@ mod tests {
             .with_source(io::Error::other("the cause"));
             tracing::error!(error = &error as &dyn Error, code = 7, on = true, "failed");
         });
-        assert!(told.starts_with("ERROR failed error=") && told.contains("error.sources=[the cause]"), "{told}");
-        assert!(told.ends_with(" code=7 on=true\n"), "{told}");
+        assert!(written.starts_with("ERROR failed error="), "{written}");
+        assert!(written.contains("error.sources=[the cause]"), "{written}");
+        assert!(written.ends_with(" code=7 on=true\n"), "{written}");
     }
 }

@@ -1,5 +1,5 @@
-//! What a program is put together from. `hub-client` needs neither a store on disk nor log files nor a second AMQP client, so
-//! none of them is built for it: each program hands in what it was built with.
+//! The components that each program passes to this crate. `hub-client` needs no store on disk, no log files and no second AMQP
+//! client, so it is built without them.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use hub_engine::store::{Store, StoreError};
 use hub_transport::Transport;
 use hub_transport::amqp::AmqpSettings;
 
-/// Makes a transport of an AMQP client library.
+/// Creates the transport of an AMQP client library.
 pub type AmqpTransport = fn(AmqpSettings) -> hub_transport::Result<Arc<dyn Transport>>;
 
 /// The AMQP client libraries that the program was built with.
@@ -21,16 +21,16 @@ pub struct AmqpClients {
     pub amqprs: Option<AmqpTransport>,
 }
 
-/// When a log file is put aside, and how many such files are kept.
+/// Settings of log rotation.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
-    /// Size at which the file is put aside, in bytes.
+    /// Size at which the log file is rotated, in bytes.
     pub max_size: u64,
-    /// Maximum number of files that were put aside.
+    /// Maximum number of rotated files that are kept.
     pub retain: u64,
 }
 
-/// What the dispatcher and the worker consist of beside the engine.
+/// The components of the dispatcher and the worker besides the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {
     /// The AMQP client libraries.

@@ -1,4 +1,5 @@
-//! What answers at an address that could not be used: people mix up the ports of the broker and of the HTTP API.
+//! Detects the protocol at an address to which the connection failed, because users confuse the ports of the broker and of the
+//! HTTP API.
 
 use std::time::Duration;
 
@@ -7,22 +8,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Maximum time for connecting, and for the answer.
+/// Maximum time to connect, and to wait for the response.
 const LIMIT: Duration = Duration::from_secs(1);
-/// A request that every HTTP server answers and that a broker refuses with its own greeting.
+/// A request that every HTTP server answers. A broker answers it with an AMQP protocol header.
 const REQUEST: &[u8] = b"GET /api/v1/health/live HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaks {
-    /// HTTP, as a dispatcher of Hub's.
+enum Protocol {
+    /// The HTTP API of a dispatcher.
     Hub,
     Http,
     Amqp,
     Tls,
 }
 
-/// Logs what to write instead of `address`, as soon as it could not be used.
+/// Waits until the connection fails and logs advice about `address`.
 pub(crate) async fn log_advice(address: String, mut health: watch::Receiver<LinkHealth>) {
     let is_down = |health: &LinkHealth| matches!(health, LinkHealth::Down(Some(_)));
     if health.wait_for(is_down).await.is_err() {
@@ -33,7 +34,7 @@ pub(crate) async fn log_advice(address: String, mut health: watch::Receiver<Link
     }
 }
 
-/// What to write instead of `address`, where the server there speaks something else.
+/// Advice about `address`, if the server there uses another protocol.
 pub(crate) async fn advice(address: &str) -> Option<String> {
     let (scheme, rest) = address.split_once("://").unwrap_or(("amqp", address));
     let default_port = match scheme {
@@ -47,48 +48,54 @@ pub(crate) async fn advice(address: &str) -> Option<String> {
         port.bytes().all(|one| one.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']'))
     });
     let place = if has_port { place.to_owned() } else { format!("{place}:{default_port}") };
-    let speaks = tokio::time::timeout(2 * LIMIT, ask(&place)).await.ok()??;
-    match (scheme, speaks) {
-        ("http", Speaks::Amqp) => {
-            Some(format!("{place} speaks AMQP, so it is a broker: write --broker {place}, without http://"))
+    let protocol = tokio::time::timeout(2 * LIMIT, probe(&place)).await.ok()??;
+    match (scheme, protocol) {
+        ("http", Protocol::Amqp) => {
+            Some(format!("the server at {place} is an AMQP broker: use --broker {place}, without http://"))
         }
-        ("http", Speaks::Http) => Some(format!("{place} speaks HTTP, but it is not the HTTP API of a Hub dispatcher")),
-        ("http", Speaks::Tls) => Some(format!("{place} speaks TLS, and Hub's HTTP API does not")),
-        ("amqp" | "amqps", Speaks::Hub) => Some(format!(
-            "{place} is the HTTP API of a dispatcher, not a broker: hub-client reaches it with --broker http://{place}"
+        ("http", Protocol::Http) => {
+            Some(format!("the server at {place} is an HTTP server, but not the HTTP API of a dispatcher"))
+        }
+        ("http", Protocol::Tls) => {
+            Some(format!("the server at {place} uses TLS, which Hub's HTTP API does not support"))
+        }
+        ("amqp" | "amqps", Protocol::Hub) => Some(format!(
+            "the server at {place} is the HTTP API of a dispatcher, not a broker: use hub-client --broker http://{place}"
         )),
-        ("amqp" | "amqps", Speaks::Http) => Some(format!(
-            "{place} speaks HTTP, not AMQP: RabbitMQ's port for AMQP is 5672, 15672 is its management page"
+        ("amqp" | "amqps", Protocol::Http) => Some(format!(
+            "the server at {place} is an HTTP server: RabbitMQ's port for AMQP is 5672, the port of its management UI is 15672"
         )),
-        ("amqp", Speaks::Tls) => Some(format!("{place} speaks TLS: write amqps:// before the address")),
-        ("amqps", Speaks::Amqp) => Some(format!("{place} speaks AMQP without TLS: write amqp:// before the address")),
+        ("amqp", Protocol::Tls) => Some(format!("the server at {place} uses TLS: write amqps:// before the address")),
+        ("amqps", Protocol::Amqp) => {
+            Some(format!("the server at {place} uses AMQP without TLS: write amqp:// before the address"))
+        }
         _ => None,
     }
 }
 
-async fn ask(place: &str) -> Option<Speaks> {
+async fn probe(place: &str) -> Option<Protocol> {
     let mut stream = TcpStream::connect(place).await.ok()?;
     stream.write_all(REQUEST).await.ok()?;
     let (mut answer, mut end) = ([0; 2048], 0);
-    // What has come by then is enough to tell them apart.
+    // The first bytes are sufficient to detect the protocol.
     let _ = tokio::time::timeout(LIMIT, async {
         while let Ok(more @ 1..) = stream.read(&mut answer[end..]).await {
             end += more;
         }
     })
     .await;
-    speaks(&answer[..end])
+    protocol_of(&answer[..end])
 }
 
-fn speaks(answer: &[u8]) -> Option<Speaks> {
+fn protocol_of(answer: &[u8]) -> Option<Protocol> {
     match answer {
         [b'H', b'T', b'T', b'P', b'/', ..] => {
             let is_hub = answer.windows(7).any(|part| part == b"\"alive\"");
-            Some(if is_hub { Speaks::Hub } else { Speaks::Http })
+            Some(if is_hub { Protocol::Hub } else { Protocol::Http })
         }
-        [b'A', b'M', b'Q', b'P', ..] => Some(Speaks::Amqp),
+        [b'A', b'M', b'Q', b'P', ..] => Some(Protocol::Amqp),
         // An alert, of any version.
-        [0x15, 0x03, ..] => Some(Speaks::Tls),
+        [0x15, 0x03, ..] => Some(Protocol::Tls),
         _ => None,
     }
 }
@@ -98,12 +105,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_told_apart_by_their_first_bytes() {
-        assert_eq!(speaks(b"HTTP/1.1 200 OK\r\n\r\n\"alive\""), Some(Speaks::Hub));
-        assert_eq!(speaks(b"HTTP/1.1 404 Not Found\r\n\r\n"), Some(Speaks::Http));
-        assert_eq!(speaks(b"AMQP\0\0\x09\x01"), Some(Speaks::Amqp));
-        assert_eq!(speaks(b"\x15\x03\x01\0\x02\x02\x46"), Some(Speaks::Tls));
-        assert_eq!(speaks(b"SSH-2.0-OpenSSH"), None);
-        assert_eq!(speaks(b""), None);
+    fn protocols_are_detected_by_the_first_bytes() {
+        assert_eq!(protocol_of(b"HTTP/1.1 200 OK\r\n\r\n\"alive\""), Some(Protocol::Hub));
+        assert_eq!(protocol_of(b"HTTP/1.1 404 Not Found\r\n\r\n"), Some(Protocol::Http));
+        assert_eq!(protocol_of(b"AMQP\0\0\x09\x01"), Some(Protocol::Amqp));
+        assert_eq!(protocol_of(b"\x15\x03\x01\0\x02\x02\x46"), Some(Protocol::Tls));
+        assert_eq!(protocol_of(b"SSH-2.0-OpenSSH"), None);
+        assert_eq!(protocol_of(b""), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The signals that end a program.
+//! The signals that stop a program.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for one of them.
+    /// Waits for a signal.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -25,16 +25,16 @@ impl Signals {
         }
     }
 
-    /// Runs `ending` to its end, or until a second signal says that this takes too long.
+    /// Runs `ending` to its end, or until a second signal.
     pub(crate) async fn unless_again(&mut self, ending: impl Future<Output = ()>) {
         tokio::select! {
             () = notify::ending(ending) => {}
-            () = self.next() => tracing::warn!("stopping at once"),
+            () = self.next() => tracing::warn!("second signal: stopping at once"),
         }
     }
 }
 
-/// How long a program may take to bring its work to an end.
+/// Maximum time for a program to drain.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_units_leave_time_to_come_to_an_end() {
+    fn the_service_units_leave_time_to_drain() {
         let units = [
             include_str!("../../etc/systemd/hub-dispatcher.service"),
             include_str!("../../etc/systemd/hub-worker.service"),
@@ -50,7 +50,7 @@ mod tests {
         for unit in units {
             let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
             let limit = Duration::from_secs(limit.parse().unwrap());
-            // Beside its work a worker ends its children, hands back what they did not finish, and disconnects.
+            // After draining, a worker ends its child processes, hands back unfinished tasks, and disconnects.
             assert!(limit >= GRACE + Duration::from_secs(15), "killed after {limit:?}");
         }
     }

@@ -1,7 +1,7 @@
-//! Standard output, as it was when the program began.
+//! Writes to standard output, and detects whether it was closed when the program started.
 //!
-//! Before `main` runs, the standard library opens `/dev/null` in the place of a standard output that is closed. An answer
-//! would vanish there without an error, so this looks first. Only Linux says so (`/proc`); elsewhere nothing is noticed.
+//! Before `main` runs, the standard library replaces a closed standard output by `/dev/null`. Output would be lost without an
+//! error. So this module checks standard output earlier. The check works only on Linux, since it needs `/proc`.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Runs before `main`: it must not need anything that the standard library sets up.
+/// Runs before `main`, so it must not use anything that the standard library initialises.
 #[ctor::ctor(unsafe)]
-fn look() {
+fn detect() {
     let open = Path::new("/proc/self/fd");
     WAS_CLOSED.store(open.exists() && open.join("1").symlink_metadata().is_err(), Ordering::Relaxed);
 }
 
-/// Fails where standard output was closed when the program began.
+/// Checks that standard output was open when the program started.
 ///
 /// # Errors
-/// Where it was.
+/// If it was closed.
 pub(crate) fn check() -> io::Result<()> {
     if WAS_CLOSED.load(Ordering::Relaxed) {
         return Err(io::Error::other("it is closed"));
@@ -28,10 +28,10 @@ pub(crate) fn check() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a line to standard output, and sees to it that it arrives there.
+/// Writes a line to standard output and flushes it.
 ///
 /// # Errors
-/// Where it does not.
+/// If the write fails, or if standard output was closed.
 pub(crate) fn write_line(text: impl Display) -> io::Result<()> {
     check()?;
     let mut out = io::stdout().lock();

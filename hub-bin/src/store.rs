@@ -1,4 +1,4 @@
-//! Where the dispatcher keeps its jobs: the arguments, and the file where nothing is said.
+//! The arguments of the dispatcher's store, and its default path.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,21 +12,20 @@ use crate::config::{Config, MEMORY};
 use crate::exit::{Exit, Failure};
 use crate::parts::Parts;
 
-/// Where jobs are kept.
+/// Arguments of the store.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// Keep jobs in this file, or only in "memory" [default: with --transport memory "memory", otherwise a file
-    /// of the system's state directory]
+    /// Database file of jobs, or "memory" [default: "memory" with --transport memory, otherwise a file in the state directory
+    /// of the system or the user]
     #[arg(long, env = "HUB_STORE", value_name = "FILE")]
     store: Option<PathBuf>,
-    /// How many finished jobs are kept [default: 10000]
+    /// Maximum number of finished jobs to keep [default: 10000]
     #[arg(long, env = "HUB_RETAIN_JOBS", value_name = "N", value_parser = bounds::RETAIN_JOBS.parser::<u64>())]
     pub(crate) retain_jobs: Option<u64>,
 }
 
 impl StoreArgs {
-    /// Opens the store. `prefix` names the Hub whose jobs it has; with `in_memory`, nothing outlives the process
-    /// unless a file is named.
+    /// Opens the store of the Hub with this prefix. With `in_memory`, the default is a store in memory.
     pub(crate) fn open(
         &self,
         config: &Config,
@@ -43,7 +42,7 @@ impl StoreArgs {
         };
         let cannot = |error: std::io::Error| {
             let message = format!(
-                "cannot keep jobs in {}: name another file with --store, or \"memory\" to lose them at the end",
+                "cannot keep jobs in {}: give another file with --store, or \"memory\", which loses all jobs at the end",
                 path.display()
             );
             Failure::new(Exit::Refused, message).because(error)
@@ -59,12 +58,12 @@ impl StoreArgs {
 
 fn in_memory_store(is_expected: bool) -> Arc<dyn Store> {
     if !is_expected {
-        tracing::warn!("jobs are kept in memory only: when this process ends, those that have not ended are lost");
+        tracing::warn!("jobs are kept in memory only: all of them are lost when this process ends");
     }
     Arc::new(MemoryStore::new())
 }
 
-/// Jobs and results may be confidential: what is created here is its owner's alone.
+/// Creates the directory and the file. Only their owner can read them, since jobs and results may be confidential.
 fn prepare(path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -72,8 +71,8 @@ fn prepare(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
-/// The file of this Hub in the directory that the system has for such things: systemd's choice, the system's
-/// for root, the user's otherwise.
+/// The default file of this Hub. Its directory is the state directory that systemd sets, or else the system's state directory
+/// for root, or else the user's.
 fn default_path(prefix: &str) -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let directory = variable("STATE_DIRECTORY").unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! `hub-worker`.
+//! The program `hub-worker`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,11 +27,11 @@ Examples:
   hub-worker -c etc/worker.conf
   hub-worker -b amqps://me:secret@rabbit/v --tasks-dir tasks --pool default,gpu --slots 8";
 
-/// Takes tasks from the broker, runs their modules, and sends back what they return.
+/// Run tasks from the broker and return their results
 #[derive(Debug, Parser)]
 #[command(name = "hub-worker", version, after_help = EXAMPLES)]
 struct Args {
-    /// What carries messages [default: amqp]
+    /// Message transport [default: amqp]
     #[arg(long, env = "HUB_TRANSPORT", value_name = "KIND")]
     transport: Option<TransportKind>,
     #[command(flatten)]
@@ -44,26 +44,26 @@ struct Args {
     daemon: DaemonArgs,
 }
 
-/// What a worker works with.
+/// Arguments of a worker.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct WorkArgs {
-    /// The directory of task modules
+    /// Directory of the task modules
     #[arg(long, env = "HUB_TASKS_DIR", value_name = "DIR")]
     pub(crate) tasks_dir: Option<PathBuf>,
-    /// How many tasks run at a time [default: one for each processor]
+    /// Maximum number of tasks that run at the same time [default: one for each processor]
     #[arg(long, env = "HUB_SLOTS", value_name = "N", value_parser = bounds::SLOTS.parser::<u32>())]
     pub(crate) slots: Option<u32>,
-    /// The pools to serve, with commas between them [default: default]
+    /// Pools to serve, separated by commas [default: default]
     #[arg(long = "pool", env = "HUB_POOLS", value_name = "POOLS", value_delimiter = ',')]
     pub(crate) pools: Vec<String>,
-    /// The Python interpreter [default: python3]
+    /// Python interpreter for task modules [default: python3]
     #[arg(long, env = "HUB_PYTHON", value_name = "PROGRAM")]
     pub(crate) python: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) limits: ResultLimitArgs,
 }
 
-/// The same, merged with the configuration file.
+/// The arguments, merged with the configuration file.
 pub(crate) struct Work {
     runner: RunnerSettings,
     slots: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Work {
 }
 
 impl WorkArgs {
-    /// `None` where no directory of task modules is named.
+    /// Merges the arguments with the file and the defaults. `None` without a directory of task modules.
     pub(crate) fn merge(self, config: &Config) -> Option<Work> {
         let mut runner = RunnerSettings::new(self.tasks_dir.or_else(|| config.tasks_dir.clone())?);
         if let Some(python) = self.python.or_else(|| config.python.clone()) {
@@ -95,7 +95,7 @@ impl Work {
         self.pools.iter().any(|served| served == pool)
     }
 
-    /// The same for a job that needs these modules, and nothing else: without one of them it does not start.
+    /// Loads only these modules. The worker does not start if one of them is missing.
     pub(crate) fn only(mut self, modules: impl Iterator<Item = String>) -> Self {
         self.runner.only = Some(modules.collect());
         self
@@ -106,7 +106,7 @@ impl Work {
         self.start_with_catalogue(transport, prefix).await.map(|(worker, _)| worker)
     }
 
-    /// Starts the worker. With it comes what its modules offer, now and from now on.
+    /// Starts the worker. The receiver contains the current catalogue of its modules.
     pub(crate) async fn start_with_catalogue(
         self,
         transport: Arc<dyn Transport>,
@@ -114,15 +114,15 @@ impl Work {
     ) -> Result<(Worker, watch::Receiver<Arc<Catalogue>>), Failure> {
         let tasks_dir = self.runner.tasks_dir.display().to_string();
         let runner = ModuleRunner::start(self.runner).await.map_err(|error| {
-            // What the machine lacks now it may have later: a service manager is to try again.
+            // Other errors may be temporary, so their exit code lets a service manager restart the worker.
             let exit = if matches!(error, RunnerError::TasksDir { .. }) { Exit::Usage } else { Exit::Refused };
-            Failure::new(exit, "the worker cannot start").because(error)
+            Failure::new(exit, "cannot start the worker").because(error)
         })?;
         let missing = runner.missing();
         if !missing.is_empty() {
             let named: Vec<String> = missing.iter().map(|name| in_words(name, &runner)).collect();
             let message = format!(
-                "the job names task modules that {tasks_dir} does not have: {}. Each is a file there, such as {}.py, or an executable",
+                "the job uses task modules that are missing in {tasks_dir}: {}. A task module is a file there, such as {}.py, or an executable",
                 named.join(", "),
                 missing[0]
             );
@@ -135,7 +135,7 @@ impl Work {
     }
 }
 
-/// A module that is missing, and the one that may be meant.
+/// The name of a missing module, with a suggestion.
 fn in_words(name: &str, runner: &ModuleRunner) -> String {
     match runner.nearest(name) {
         Some(near) => format!("{name} (did you mean {near}?)"),
@@ -143,7 +143,7 @@ fn in_words(name: &str, runner: &ModuleRunner) -> String {
     }
 }
 
-/// The arguments of the program.
+/// The command line of the program.
 pub(crate) fn command() -> clap::Command {
     Args::command()
 }
@@ -162,12 +162,13 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     keep_environment_private();
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     if args.transport.or(config.transport) == Some(TransportKind::Memory) {
-        let message = "a worker of its own cannot use --transport memory, which is one process alone. \
-            Run hub-dispatcher --transport memory --tasks-dir DIR: it has a worker inside";
+        let message = "hub-worker cannot use --transport memory, which works only within one process. \
+            Use hub-dispatcher --transport memory --tasks-dir DIR, which includes a worker";
         return Err(Failure::new(Exit::Usage, message));
     }
     let Some(work) = args.work.merge(&config) else {
-        let message = "the worker needs task modules: name their directory with --tasks-dir, or as tasks_dir in the configuration file";
+        let message =
+            "no task modules: give their directory with --tasks-dir, or with tasks_dir in the configuration file";
         return Err(Failure::new(Exit::Usage, message));
     };
     let reach = args.reach.merge(&config);
@@ -187,8 +188,8 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     outcome.map(drop)
 }
 
-/// The broker's password may be in this process's environment, and tasks run as the same user: they shall not read it
-/// from `/proc`. (Root reads everything.)
+/// Prevents tasks, which run as the same user, from reading this process's environment in `/proc`, since it may contain the broker's
+/// password. (Tasks that run as root can still read it.)
 fn keep_environment_private() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {

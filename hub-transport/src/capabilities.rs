@@ -1,86 +1,83 @@
-//! What a backend can do. Brokers differ in it, and differences are declared here and nowhere else: the conformance suite chooses its
-//! cases by this record, and the supervisor and the engine do without what is missing.
+//! The capabilities of a backend. All differences between brokers are declared here. The conformance suite selects its cases by this
+//! record, and the supervisor and the engine have fallbacks for missing capabilities.
 //!
-//! What is *not* here is required of every backend: confirms for publishes, delivery again of what was not settled, a prefetch,
-//! order within a queue, queues of a session that go with it ([`crate::topology::QueueKind::Exclusive`]), a place for replies
-//! ([`crate::Session::inbox`]), and routing by direct, topic and fanout exchanges, which a backend may build from other means of
-//! its broker. Priorities of messages are not asked for: Hub orders tasks itself.
+//! Every backend must support what is *not* listed here: publisher confirms, redelivery of unsettled messages, a prefetch limit,
+//! order within a queue, queues that are deleted with their session ([`crate::topology::QueueKind::Exclusive`]), a queue for replies
+//! ([`crate::Session::inbox`]), and routing by direct, topic and fanout exchanges, which a backend may emulate. Message priorities
+//! are not required, because Hub orders tasks itself.
 
 use std::fmt;
 
-/// What a backend can do. Each field says what happens without it.
+/// The capabilities of a backend. Each field documents what happens without it.
 ///
 /// ```
 /// use hub_transport::{Capabilities, Capability};
 ///
-/// // A broker whose queues are made by its operators, and that cannot count what is in them.
+/// // A broker whose queues are created by its operators, and that cannot count their messages.
 /// let fixed = Capabilities { declares: false, counts: false, ..Capabilities::all() };
 /// assert!(!fixed.has(Capability::Counts));
 /// assert_eq!(fixed, Capabilities::all().without(Capability::Declares).without(Capability::Counts));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a question of its own, which any broker may answer differently"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "the capabilities are independent of each other")]
 pub struct Capabilities {
     /// Messages survive a restart of the broker.
     ///
-    /// Without it a dispatcher that starts hands out again what the broker had, and what a restart of the broker loses is noticed
-    /// as [`Capabilities::counts`] says.
+    /// Without it, a dispatcher publishes at its start all tasks that were on the broker, and detects messages that a restart of the
+    /// broker has lost as described at [`Capabilities::counts`].
     pub durable: bool,
-    /// [`crate::Session::declare`] makes exchanges, queues and bindings.
+    /// [`crate::Session::declare`] creates exchanges, queues and bindings.
     ///
-    /// Without it the operators of the broker make them. The supervisor only checks that they exist, and declares the queues that
-    /// go with their session.
+    /// Without it, the operators of the broker create them. The supervisor only checks that they exist, and declares the queues that
+    /// are deleted with their session.
     pub declares: bool,
     /// [`crate::Session::ready`] counts the messages of a queue.
     ///
-    /// Without it a dispatcher does not notice that the broker has lost a task or its result: the job does not end until it is
+    /// Without it, a dispatcher does not detect that the broker has lost a task or its result. The job then does not end until it is
     /// cancelled.
     pub counts: bool,
-    /// A queue or a subscription can belong to one session alone, and others are told so (`InUse`).
+    /// A queue or a subscription can belong to one session. Other sessions are refused (`InUse`).
     ///
-    /// Without it queues of a session are reachable for others, exclusive subscriptions are not asked for, and a dispatcher cannot
-    /// keep a second one out: it starts only where its settings say that it is the only one.
+    /// Without it, other sessions can use the queues of a session, and exclusive subscriptions are not requested. Since a dispatcher
+    /// cannot exclude a second one, it starts only if its settings declare it as the only one.
     pub exclusive: bool,
-    /// One settlement can stand for many deliveries (`multiple`).
+    /// One settlement can cover several deliveries (`multiple`).
     ///
-    /// Without it the supervisor settles them one by one.
+    /// Without it, the supervisor settles them one by one.
     pub acknowledges_many: bool,
-    /// A mandatory message that no queue takes resolves to [`crate::Outcome::Unroutable`].
+    /// A mandatory message that is not routed to a queue resolves to [`crate::Outcome::Unroutable`].
     ///
-    /// Without it [`crate::Message::mandatory`] means nothing: a request to a Hub without a dispatcher is not refused at once, but waits for
-    /// its time limit.
+    /// Without it, [`crate::Message::mandatory`] has no effect. If no dispatcher is running, a request is not refused at once but waits
+    /// for its time limit.
     pub returns_unroutable: bool,
-    /// What an exchange cannot route goes to its alternate exchange.
+    /// An exchange passes messages that it cannot route to its alternate exchange.
     ///
-    /// Without it a dispatcher publishes tasks as mandatory messages. Without [`Capabilities::returns_unroutable`] either, a task of a
-    /// pool that has no queue is lost, and noticed as [`Capabilities::counts`] says.
+    /// Without it, a dispatcher publishes tasks as mandatory messages. Without [`Capabilities::returns_unroutable`] as well, a task of a
+    /// pool without a queue is lost, which is detected as described at [`Capabilities::counts`].
     pub alternate_exchanges: bool,
-    /// A queue passes on what its consumers reject to a dead-letter exchange.
+    /// A queue passes messages that its consumers reject to a dead-letter exchange.
     ///
-    /// Without it a worker publishes dead letters itself.
+    /// Without it, a worker publishes dead letters itself.
     pub dead_letters: bool,
-    /// Deliveries say how often their message was delivered before ([`crate::Delivery::delivery_count`]).
+    /// A delivery contains the number of earlier deliveries of its message ([`crate::Delivery::delivery_count`]).
     ///
-    /// Without it, and without [`Capabilities::limits_deliveries`], a task that ends every worker that runs it is delivered again without end.
+    /// Without it, and without [`Capabilities::limits_deliveries`], a task that crashes every worker is redelivered without a limit.
     pub counts_deliveries: bool,
-    /// A queue gives up messages that were delivered too often ([`crate::topology::Queue::delivery_limit`]).
+    /// A queue dead-letters messages that were delivered too often ([`crate::topology::Queue::delivery_limit`]).
     ///
-    /// Without it, or without [`Capabilities::dead_letters`], a worker gives them up, as far as deliveries are counted.
+    /// Without it, or without [`Capabilities::dead_letters`], a worker does this, if deliveries are counted.
     pub limits_deliveries: bool,
-    /// Of several consumers of a queue one is served, and the next takes over when it goes.
+    /// Only one of several consumers of a queue receives messages. The next one takes over when it ends.
     ///
     /// Hub does not use it yet.
     pub single_active_consumer: bool,
-    /// Publishers learn that the broker is blocked ([`crate::Health::Blocked`]).
+    /// Publishers are notified that the broker is blocked ([`crate::Health::Blocked`]).
     ///
-    /// Without it they wait for confirms, and the log does not name the reason.
+    /// Without it, they wait for confirms, and the log does not contain the reason.
     pub reports_blocked: bool,
-    /// Maximum size of a message, in bytes. `None`: there is no limit, or it is not known.
+    /// Maximum size of a message, in bytes. `None` if there is no limit, or if it is not known.
     ///
-    /// Values that do not fit fail their tasks with the limit in the message. Without a known limit the broker refuses them.
+    /// A task with a larger value fails, and its error message contains the limit. Without a known limit, the broker refuses the value.
     pub max_message_bytes: Option<usize>,
 }
 
@@ -116,7 +113,7 @@ pub enum Capability {
 }
 
 impl Capabilities {
-    /// Everything, without a limit for messages: what the memory backend can do.
+    /// All capabilities, without a size limit for messages. These are the capabilities of the memory backend.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -136,7 +133,7 @@ impl Capabilities {
         }
     }
 
-    /// Whether the backend has this one.
+    /// Whether the backend has this capability.
     #[must_use]
     pub const fn has(&self, capability: Capability) -> bool {
         match capability {
@@ -156,7 +153,7 @@ impl Capabilities {
         }
     }
 
-    /// The same without this one.
+    /// The record without this capability.
     #[must_use]
     pub const fn without(mut self, capability: Capability) -> Self {
         match capability {
@@ -196,7 +193,7 @@ impl Capability {
         Self::KnownMessageLimit,
     ];
 
-    /// Its name: that of the field.
+    /// The name of the field.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What can go wrong between here and the broker, and whether trying again can help.
+//! The errors of a transport. They tell whether a retry can help.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -21,33 +21,33 @@ pub struct Error {
 /// The nature of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// There is no answer at the address, or the connection was lost. A retry can help.
+    /// The address does not answer, or the connection was lost. A retry can help.
     Unreachable,
-    /// The session has ended. Dial again.
+    /// The session has ended. A retry on a new session can help.
     Closed,
-    /// No answer came in time. A retry can help.
+    /// There was no response within the time limit. A retry can help.
     Timeout,
     /// The broker does not accept the credentials, or they do not allow this.
     AccessRefused,
     /// The queue, exchange or virtual host does not exist.
     NotFound,
-    /// It exists with other properties.
+    /// The queue or exchange exists with other properties.
     Conflict,
-    /// Another session holds it exclusively, for as long as it lives: see [`Error::queue`].
+    /// Another session holds the queue exclusively, as long as it lives: see [`Error::queue`].
     InUse,
-    /// The message is larger than the broker or a frame can take.
+    /// The message exceeds the limit of the broker or of a frame.
     TooLarge,
-    /// A delivery was settled twice, or after its session had ended. It was or will be delivered again.
+    /// A delivery was settled twice, or after its session had ended. In the latter case it is redelivered.
     Stale,
-    /// The address, a certificate or an option is wrong.
+    /// The address, a certificate or an option is invalid.
     Configuration,
-    /// The broker does not speak as agreed, or the client library failed.
+    /// The broker violated the protocol, or the client library failed.
     Protocol,
-    /// The backend cannot do this: see [`crate::Capabilities`].
+    /// The backend does not support this: see [`crate::Capabilities`].
     Unsupported,
 }
 
-/// What was being done.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// Reading an address, a certificate or an option.
@@ -64,31 +64,31 @@ pub enum Operation {
     Settle,
     /// Closing a session.
     Close,
-    /// Asking how a queue is.
+    /// Inspecting a queue.
     Inspect,
 }
 
 impl Error {
-    /// An error without a further cause. `message` is a lower-case fragment that names what and where.
+    /// An error without a source. `message` is a lower-case fragment that names the cause and the object.
     #[must_use]
     pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
         Self { kind, operation, message: message.into(), queue: None, source: None }
     }
 
-    /// What was asked needs a capability that the backend does not have.
+    /// The error for an operation that needs a missing capability of the backend.
     #[must_use]
     pub fn unsupported(operation: Operation, needs: Capability) -> Self {
-        Self::new(ErrorKind::Unsupported, operation, format!("the broker cannot do this (capability {needs})"))
+        Self::new(ErrorKind::Unsupported, operation, format!("the broker does not support this (capability {needs})"))
     }
 
-    /// The same with the error that caused it.
+    /// Adds the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error about a queue.
+    /// Adds the name of the queue.
     #[must_use]
     pub fn with_queue(mut self, queue: Option<&str>) -> Self {
         self.queue = queue.map(str::to_owned);
@@ -101,13 +101,13 @@ impl Error {
         self.kind
     }
 
-    /// What happened, without what was being done.
+    /// The message, without the operation.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The queue that the failure is about, if that is known. It is always known for [`ErrorKind::InUse`].
+    /// The name of the queue, if it is known. It is always known for [`ErrorKind::InUse`].
     #[must_use]
     pub fn queue(&self) -> Option<&str> {
         self.queue.as_deref()
@@ -119,14 +119,13 @@ impl Error {
         self.kind == ErrorKind::InUse && self.queue() == Some(queue)
     }
 
-    /// What was being done.
+    /// The operation that failed.
     #[must_use]
     pub const fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// Whether doing the same again, on a new session where this one has ended, can succeed without
-    /// anybody changing anything.
+    /// Whether a retry can succeed without a change of the configuration. If the session has ended, the retry needs a new session.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(
@@ -145,7 +144,7 @@ impl Operation {
             Self::Publish => "publish",
             Self::Subscribe => "subscribe",
             Self::Settle => "settle",
-            Self::Inspect => "look into a queue",
+            Self::Inspect => "inspect a queue",
             Self::Close => "close",
         }
     }

@@ -1,11 +1,11 @@
-//! Moves bytes between Hub's programs, and knows nothing of jobs.
+//! Message transport between Hub's programs. It does not depend on the content of messages.
 //!
-//! A [`Transport`] dials; what it returns is a [`Session`], one live connection that dies once. No
-//! session reconnects by itself: a supervisor above the trait redials, declares the topology,
-//! subscribes again and reports every publish whose fate the dead session took with it.
+//! A [`Transport`] connects and returns a [`Session`]: one connection that ends once and never reconnects. A supervisor above these
+//! traits reconnects, declares the topology, subscribes again, and reports publishes whose outcome is unknown because their session
+//! ended.
 //!
-//! The contract stands on the traits in [`session`], and the conformance suite
-//! holds every backend to it. The memory backend defines the behaviour; the others follow.
+//! The contract is documented on the traits in [`session`], and the conformance suite tests every backend against it. The memory
+//! backend defines the behaviour.
 
 #[cfg(feature = "amqp")]
 pub mod amqp;

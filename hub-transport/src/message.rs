@@ -1,46 +1,44 @@
-//! One message, as it goes out and as it comes in.
+//! A published or delivered message.
 
 use std::collections::BTreeMap;
 
 pub use bytes::Bytes;
-/// A name or a key: short ones, and constants, take no memory of their own, and copies of long ones share theirs.
+/// A name or a key. Short texts and constants need no allocation, and clones of long texts share their allocation.
 pub use smol_str::SmolStr as Text;
 
-/// Whether a message outlives a restart of the broker (in a durable queue).
+/// Whether a message survives a restart of the broker (in a durable queue).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Persistence {
-    /// Written to disk before it is confirmed.
+    /// The broker writes it to disk before it confirms it.
     #[default]
     Persistent,
-    /// May be lost with the broker.
+    /// It may be lost when the broker restarts.
     Transient,
 }
 
-/// A message: where it goes and what it carries.
+/// A message with its address and content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// The exchange it is published to. Empty for the broker's default exchange, which routes by queue
-    /// name; that one is for replies only.
+    /// The exchange. Empty for the broker's default exchange, which routes by queue name and is used only for replies.
     pub exchange: Text,
     /// The routing key.
     pub routing_key: Text,
     /// The body.
     pub body: Bytes,
-    /// Names the message for ever: the same message published again carries the same id.
+    /// The id of the message. A message that is published again has the same id.
     pub message_id: Option<Text>,
-    /// Ties a reply to its request.
+    /// The id of the request, in the request and in its reply.
     pub correlation_id: Option<Text>,
-    /// Where a reply is wanted: a key on the default exchange, from [`crate::Inbox::address`].
+    /// The address for the reply: a key on the default exchange, from [`crate::Inbox::address`].
     pub reply_to: Option<Text>,
     /// The MIME type of the body.
     pub content_type: Option<Text>,
-    /// What else is to be known of it, by name. Values that came as whole numbers are written in decimal; others, and
-    /// names that begin with `x-`, which are the broker's own, are left out.
+    /// Further properties. In a delivery, integer values are converted to decimal text. Values of other types and the broker's
+    /// headers, whose names begin with `x-`, are omitted.
     pub headers: BTreeMap<String, String>,
-    /// Whether it outlives a restart of the broker.
+    /// Whether it survives a restart of the broker.
     pub persistence: Persistence,
-    /// Asks for [`crate::Outcome::Unroutable`] where no queue takes it, instead of the exchange's
-    /// alternate or silence.
+    /// If the message is not routed to a queue, its outcome is [`crate::Outcome::Unroutable`].
     pub mandatory: bool,
 }
 
@@ -51,21 +49,21 @@ impl Message {
         Self { exchange: exchange.into(), routing_key: routing_key.into(), body: body.into(), ..Self::default() }
     }
 
-    /// The same with a message id.
+    /// Sets the message id.
     #[must_use]
     pub fn with_message_id(mut self, id: impl Into<Text>) -> Self {
         self.message_id = Some(id.into());
         self
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.insert(name.into(), value.into());
         self
     }
 
-    /// The same, lost when the broker restarts.
+    /// Makes the message transient: it may be lost when the broker restarts.
     #[must_use]
     pub fn transient(mut self) -> Self {
         self.persistence = Persistence::Transient;

@@ -1,4 +1,4 @@
-//! The contract of a transport: what every backend promises, and what the conformance suite checks.
+//! The contract of a transport. The conformance suite tests every backend against it.
 
 use std::fmt;
 use std::future::Future;
@@ -12,118 +12,115 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Capabilities, Error, Message, Result, Topology};
 
-/// Dials one broker.
+/// Connects to one broker.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// The backend and the address, without credentials, for logs: `amqp://broker:5672/ (lapin)`.
     fn describe(&self) -> String;
 
-    /// What this backend can do, the same at any time. Differences between backends are declared here and nowhere else.
+    /// The capabilities of this backend, which never change. All differences between backends are declared here.
     fn capabilities(&self) -> Capabilities;
 
-    /// Number of nodes that [`Transport::connect`] takes in turn.
+    /// Number of nodes that [`Transport::connect`] uses in turn.
     fn nodes(&self) -> usize {
         1
     }
 
-    /// Opens a session on the node whose turn it is; the next call takes the next one. Gives up after the backend's own limit, so that it never waits for ever.
+    /// Opens a session on the next node in turn. The backend limits the time.
     ///
     /// # Errors
     /// `Unreachable`, `Timeout`, `AccessRefused`, `NotFound` (the virtual host), `Configuration`.
     async fn connect(&self) -> Result<Arc<dyn Session>>;
 }
 
-/// One live connection. It dies once: after that every call fails with `Closed`, every subscription
-/// ends, every open receipt resolves to [`Outcome::Unknown`], and what was not settled is delivered
-/// again to whoever subscribes next.
+/// One live connection. It ends once. After that, all calls fail with `Closed`, all subscriptions end, all open receipts resolve to
+/// [`Outcome::Unknown`], and unsettled messages are redelivered to other subscriptions.
 #[async_trait]
 pub trait Session: Send + Sync + 'static {
-    /// Makes everything in `topology` exist. Repeating it is harmless.
+    /// Creates everything in `topology` that does not exist. It is idempotent.
     ///
     /// # Errors
-    /// `Conflict` where something exists with other properties, `InUse` where it is another session's; the session may
-    /// be over then. `Unsupported` where the backend cannot make it: without [`Capabilities::declares`] anything but queues that
-    /// go with this session and their bindings; without the capability in question alternate exchanges, dead letters and the like.
+    /// `Conflict` if something exists with other properties, `InUse` if a queue belongs to another session. The session may end on
+    /// these errors. `Unsupported` if a capability is missing: without [`Capabilities::declares`], only queues of this session and
+    /// their bindings can be declared. Alternate exchanges, dead letters and the like need their own capabilities.
     async fn declare(&self, topology: &Topology) -> Result<()>;
 
-    /// Opens a publisher that lets at most `window` publishes (at least 1) be without an outcome.
+    /// Opens a publisher with at most `window` publishes (at least 1) without an outcome.
     ///
     /// # Errors
-    /// `Closed` and the like.
+    /// `Closed` and other errors of the connection.
     async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>>;
 
-    /// Starts to consume `queue`. Deliveries come in queue order, redelivered ones as early as the
-    /// broker can. At most `prefetch` of them are unsettled at a time.
+    /// Starts consuming `queue`. Deliveries arrive in the order of the queue, redelivered messages as early as the broker supports.
+    /// At most `prefetch` deliveries are unsettled at a time.
     ///
     /// # Errors
-    /// `NotFound` where the queue does not exist, `InUse` where someone else holds it exclusively, `Unsupported` for an
-    /// exclusive subscription without [`Capabilities::exclusive`].
+    /// `NotFound` if the queue does not exist, `InUse` if another session holds it exclusively, `Unsupported` for an exclusive
+    /// subscription without [`Capabilities::exclusive`].
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription>;
 
-    /// How many messages wait in `queue`; those that are with a consumer are not counted.
+    /// The number of messages that wait in `queue`, without unsettled deliveries.
     ///
     /// # Errors
-    /// `NotFound` where the queue does not exist, `Unsupported` without [`Capabilities::counts`].
+    /// `NotFound` if the queue does not exist, `Unsupported` without [`Capabilities::counts`].
     async fn ready(&self, queue: &str) -> Result<u64>;
 
-    /// Opens a place for replies that only this session reads and that goes with it.
+    /// Opens a queue for replies. Only this session can consume it, and it is deleted with the session.
     ///
     /// # Errors
-    /// `Closed` and the like.
+    /// `Closed` and other errors of the connection.
     async fn inbox(&self) -> Result<Inbox>;
 
-    /// The node that the session is connected to, for messages, where the backend knows.
+    /// The node that the session is connected to, for messages. `None` if the backend does not know it.
     fn node(&self) -> Option<&str> {
         None
     }
 
-    /// How the session is. The last value is `Closed`, with the cause, and stays.
+    /// The current health and its changes. The last value is `Closed`, with the cause.
     fn health(&self) -> watch::Receiver<Health>;
 
-    /// Waits for open confirms, at most until `deadline` has passed, and ends the session. Ends it in any case.
+    /// Waits up to `deadline` for open confirms, then ends the session in any case.
     ///
     /// # Errors
-    /// `Timeout` where publishes were still without an outcome; their receipts are `Unknown`.
+    /// `Timeout` if publishes were still without an outcome. Their receipts resolve to `Unknown`.
     async fn close(&self, deadline: Duration) -> Result<()>;
 }
 
-/// How a session is.
+/// The health of a session.
 #[derive(Clone, Debug)]
 pub enum Health {
-    /// Alive.
+    /// Connected.
     Up,
-    /// Alive, but the broker takes no messages at present (memory or disk alarm); with its reason.
+    /// Connected, but the broker blocks publishing (memory or disk alarm), with its reason.
     Blocked(String),
-    /// Over. Asked to end where there is no cause.
+    /// Ended. Without a cause, it was closed on request.
     Closed(Option<Arc<Error>>),
 }
 
-/// Publishes with confirms, pipelined. Publishes of one publisher reach a queue in the order of the calls.
+/// Publishes with pipelined confirms. Messages of one publisher reach a queue in the order of the calls.
 #[async_trait]
 pub trait Publisher: Send + Sync + 'static {
-    /// Hands `message` to the broker, waiting while the window is full, and returns a receipt that
-    /// resolves to its outcome. Dropping the receipt does not take the message back.
+    /// Waits while the window is full, sends `message` to the broker, and returns a receipt that resolves to the outcome. Dropping
+    /// the receipt does not cancel the publish.
     ///
     /// # Errors
-    /// Only what is known before anything was sent: `TooLarge`, `Closed`.
+    /// Only errors that are detected before the message is sent: `TooLarge`, `Closed`.
     async fn publish(&self, message: Message) -> Result<Receipt>;
 }
 
-/// How a publish ended.
+/// The outcome of a publish.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The broker has taken responsibility: the message is in every queue it was routed to, on disk
-    /// where both are durable. (A message that no queue takes, not mandatory and without an alternate
-    /// exchange, is confirmed too.)
+    /// The broker has accepted the message. It is in all queues to which it was routed, and on disk if queue and message are durable.
+    /// (A message that is routed to no queue is confirmed as well, unless it is mandatory.)
     Confirmed,
-    /// The broker will never take it: it is too large.
+    /// The message is too large for the broker. A retry does not help.
     Rejected(String),
-    /// The broker does not take it at present (negative acknowledgement: a full queue, an internal error). The same may be
-    /// taken later.
+    /// Negative acknowledgement, for example because of a full queue or an internal error. A retry can help.
     Refused,
-    /// No queue takes it. Only for mandatory messages, with [`Capabilities::returns_unroutable`].
+    /// The message was routed to no queue. Only for mandatory messages, with [`Capabilities::returns_unroutable`].
     Unroutable,
-    /// The session ended first. It may have arrived or not: publish it again under the same message id.
+    /// The session ended first. The broker may or may not have accepted the message: publish it again under the same message id.
     Unknown(Arc<Error>),
 }
 
@@ -138,14 +135,14 @@ enum Pending {
 }
 
 impl Receipt {
-    /// A receipt and the sender that resolves it. A sender dropped unused resolves it to `Unknown`.
+    /// A receipt and the sender that resolves it. If the sender is dropped unused, the receipt resolves to `Unknown`.
     #[must_use]
     pub fn new() -> (oneshot::Sender<Outcome>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(Pending::Waiting(receiver)))
     }
 
-    /// The receipt of a publish whose outcome is known already.
+    /// The receipt of a publish with a known outcome.
     #[must_use]
     pub const fn known(outcome: Outcome) -> Self {
         Self(Pending::Known(outcome))
@@ -153,7 +150,7 @@ impl Receipt {
 }
 
 impl Outcome {
-    /// Of a publish whose session ended first, without a reason.
+    /// The outcome of a publish whose session ended without a known reason.
     pub(crate) fn lost() -> Self {
         Self::Unknown(Arc::new(Error::new(
             crate::ErrorKind::Closed,
@@ -176,86 +173,84 @@ impl Future for Receipt {
     }
 }
 
-/// How to consume.
+/// Options of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// How many deliveries may be unsettled at a time; at least 1.
+    /// Maximum number of unsettled deliveries, at least 1.
     pub prefetch: u16,
-    /// Nobody else may consume this queue meanwhile.
+    /// No other subscription to this queue is allowed.
     pub exclusive: bool,
 }
 
-/// Names a delivery within its subscription. Tags grow.
+/// Identifies a delivery within its subscription. Tags increase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryTag(pub u64);
 
-/// A message from a queue. Until it is settled it belongs to this subscription; if the session ends
-/// first, it is delivered again.
+/// A message from a queue. It must be settled. If the session ends first, the message is redelivered.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// What to settle.
+    /// The tag to settle it.
     pub tag: DeliveryTag,
     /// The message.
     pub message: Message,
-    /// It may have been delivered before.
+    /// Whether it may have been delivered before.
     pub redelivered: bool,
-    /// How many times it has been delivered and come back, where the queue counts that ([`Capabilities::counts_deliveries`]).
+    /// Number of earlier deliveries, if the queue counts them ([`Capabilities::counts_deliveries`]).
     pub delivery_count: Option<u32>,
-    /// Why and from which queue it was dead-lettered, if it was (`delivery_limit`, `rejected`, …).
+    /// The queue and the reason, if the message was dead-lettered.
     pub death: Option<Death>,
 }
 
-/// How a message came into a dead-letter queue.
+/// Why a message was dead-lettered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// The queue that gave it up.
+    /// The queue that dead-lettered it.
     pub queue: String,
-    /// Why: `rejected`, `expired`, `maxlen`, `delivery_limit`.
+    /// The reason: `rejected`, `expired`, `maxlen`, `delivery_limit`.
     pub reason: String,
 }
 
 /// Consumes one queue.
 pub struct Subscription {
-    /// Deliveries, in order. The channel's end is the subscription's end: the session closed, the
-    /// queue was deleted, or the broker cancelled the consumer.
+    /// Deliveries, in order. The channel ends with the subscription: when the session ends, the queue is deleted, or the broker
+    /// cancels the consumer.
     pub deliveries: mpsc::UnboundedReceiver<Delivery>,
-    /// Settles them. May outlive `deliveries`, but not the session.
+    /// Settles deliveries. It can be used after the end of `deliveries`, until the session ends.
     pub settler: Arc<dyn Settler>,
 }
 
 /// Settles deliveries of one subscription.
 #[async_trait]
 pub trait Settler: Send + Sync + 'static {
-    /// Settles the delivery `tag`, with `multiple` also every earlier one of this subscription that is
-    /// still open. Returns when it is on its way: a broker does not answer.
+    /// Settles the delivery `tag`, with `multiple` also all earlier open deliveries of this subscription. Returns when the settlement
+    /// has been sent, since a broker does not confirm it.
     ///
     /// # Errors
-    /// `Stale` where the session has ended or (as far as the backend can see) the tag was settled before. `Unsupported`
-    /// for `multiple` without [`Capabilities::acknowledges_many`], and for dead letters without [`Capabilities::dead_letters`].
+    /// `Stale` if the session has ended or (as far as the backend can detect it) the tag was settled before. `Unsupported` for
+    /// `multiple` without [`Capabilities::acknowledges_many`], and for dead letters without [`Capabilities::dead_letters`].
     async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()>;
 
-    /// Stops the flow of deliveries. Those that were made, read or not, stay with the subscription until
-    /// they are settled or the session ends.
+    /// Cancels the consumer. Earlier deliveries, read or not, stay with the subscription until they are settled or the session ends.
     ///
     /// # Errors
-    /// `Closed` where the session has ended.
+    /// `Closed` if the session has ended.
     async fn cancel(&self) -> Result<()>;
 }
 
-/// What becomes of a delivery.
+/// How a delivery is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Done with. The queue forgets it.
+    /// Acknowledges it. The queue deletes the message.
     Ack,
-    /// Back to the queue, for anyone. Counts as a delivery on queues that count.
+    /// Returns it to the queue. It counts as a delivery if the queue counts deliveries.
     Requeue,
-    /// To the queue's dead-letter exchange; dropped where it has none.
+    /// Passes it to the queue's dead-letter exchange. Without one, the message is dropped.
     DeadLetter,
 }
 
-/// A place for replies.
+/// A queue for replies.
 pub struct Inbox {
-    /// What to put into [`Message::reply_to`]: a routing key on the default exchange.
+    /// The value for [`Message::reply_to`]: a routing key on the default exchange.
     pub address: String,
     /// The replies.
     pub subscription: Subscription,

@@ -1,9 +1,8 @@
-//! Exchanges, queues and bindings, as Hub wants them. Each backend renders them for its broker.
+//! Exchanges, queues and bindings. Each backend converts them for its broker.
 
 use std::time::Duration;
 
-/// Everything that a program needs to exist before it publishes or subscribes. Declaring it again
-/// changes nothing.
+/// The exchanges, queues and bindings that a program needs before it publishes or subscribes. Declaring them is idempotent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// Exchanges, declared first.
@@ -14,68 +13,68 @@ pub struct Topology {
     pub bindings: Vec<Binding>,
 }
 
-/// An exchange. Always durable.
+/// A durable exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How it routes.
+    /// The kind of routing.
     pub kind: ExchangeKind,
-    /// The exchange that takes what this one cannot route.
+    /// The exchange for messages that this one cannot route.
     pub alternate: Option<String>,
 }
 
-/// How an exchange routes.
+/// The kind of routing of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExchangeKind {
-    /// To the queues bound with exactly the routing key.
+    /// To the queues that are bound with the routing key.
     Direct,
-    /// To the queues whose pattern matches: words between dots, `*` for one word, `#` for any number.
+    /// To the queues whose pattern matches the routing key. A pattern consists of words separated by dots. `*` matches one word, `#` any
+    /// number of words.
     Topic,
-    /// To every queue bound.
+    /// To all bound queues.
     Fanout,
 }
 
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it promises.
+    /// The kind of queue.
     pub kind: QueueKind,
-    /// The exchange and key for what is dead-lettered.
+    /// The exchange and the routing key for dead letters.
     pub dead_letter: Option<DeadLetter>,
-    /// After this many redeliveries a message is dead-lettered (quorum queues; dropped without a
-    /// `dead_letter`). `None`: never.
+    /// Maximum number of redeliveries of a message in a quorum queue. After that, the message is dead-lettered, or dropped without
+    /// `dead_letter`. `None` means no limit.
     pub delivery_limit: Option<u32>,
-    /// Messages vanish after this long in the queue.
+    /// Maximum time of a message in the queue.
     pub message_ttl: Option<Duration>,
-    /// Of several consumers only one is served, the next takes over when it goes.
+    /// Only one of several consumers receives messages. The next one takes over when it ends.
     pub single_active_consumer: bool,
-    /// Where a queue of this name exists with other properties, it is used as it is: see
-    /// [`crate::supervisor::declare`].
+    /// If a queue with this name exists with other properties, it is used unchanged: see [`crate::supervisor::declare`].
     pub adopt: bool,
 }
 
-/// What a queue promises.
+/// The kind of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueKind {
-    /// Replicated where the broker is a cluster, on disk, counts deliveries. For what must not be lost.
+    /// A durable queue that is replicated in a cluster and counts deliveries. For messages that must not be lost.
     Quorum,
-    /// Replicated as a quorum queue, gone after this long without a consumer. For requests. (A durable queue that is not
-    /// replicated cannot be used or declared again while the node that it is on is away.)
+    /// A quorum queue that is deleted after this time without a consumer. For requests. (A durable queue without replication could
+    /// not be used or declared while its node is unavailable.)
     Expiring(Duration),
-    /// Belongs to the session that declares it and goes with it. For what only a live program can use. Others are kept out of
-    /// it where the backend can do that ([`crate::Capabilities::exclusive`]).
+    /// A queue that belongs to the session that declares it and is deleted with it. For messages that only a running program needs.
+    /// Other sessions cannot use it if the backend supports this ([`crate::Capabilities::exclusive`]).
     Exclusive,
 }
 
-/// Where dead-lettered messages go.
+/// The address for dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The exchange.
     pub exchange: String,
-    /// The routing key; the message's own where `None`.
+    /// The routing key. `None` keeps the routing key of the message.
     pub routing_key: Option<String>,
 }
 
@@ -86,12 +85,12 @@ pub struct Binding {
     pub exchange: String,
     /// The queue.
     pub queue: String,
-    /// The key, or the pattern for a topic exchange. Ignored by a fanout exchange.
+    /// The routing key, or the pattern for a topic exchange. A fanout exchange ignores it.
     pub routing_key: String,
 }
 
 impl Queue {
-    /// A queue of this kind with nothing else set.
+    /// A queue of this kind without further properties.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: QueueKind) -> Self {
         Self {
@@ -105,7 +104,7 @@ impl Queue {
         }
     }
 
-    /// Whether a broker would hold the two for the same queue.
+    /// Whether both have the same properties on a broker.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         *self == Self { adopt: self.adopt, ..other.clone() }
@@ -138,7 +137,7 @@ impl Topology {
         self
     }
 
-    /// The queues that go with the session that declares them, and their bindings.
+    /// The queues that are deleted with their session, and their bindings.
     #[must_use]
     pub fn of_session(&self) -> Self {
         let is_own = |queue: &&Queue| queue.kind == QueueKind::Exclusive;
@@ -148,7 +147,7 @@ impl Topology {
         Self { exchanges: Vec::new(), queues, bindings }
     }
 
-    /// What stays when a session ends: everything but [`Topology::of_session`].
+    /// The part that outlives a session: everything except [`Topology::of_session`].
     #[must_use]
     pub fn lasting(mut self) -> Self {
         let own = self.of_session();
@@ -157,13 +156,13 @@ impl Topology {
         self
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.exchanges.is_empty() && self.queues.is_empty() && self.bindings.is_empty()
     }
 
-    /// Adds everything of `other`.
+    /// Adds the contents of `other`.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.exchanges.extend(other.exchanges);

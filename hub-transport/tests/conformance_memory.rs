@@ -1,5 +1,5 @@
-//! The suite on the memory backend, and on the same without each capability in turn. A case that needs what is missing shows as
-//! ignored.
+//! The conformance suite on the memory backend, with all capabilities and without each of them. A case that needs the missing
+//! capability is shown as ignored.
 
 mod memory_support;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     for off in Capability::ALL {
         let group = format!("without_{off}");
         trials.extend(cases().into_iter().map(|case| trial(&group, case, all.without(off))));
-        // A name that no case needs is one that no case tests.
+        // A capability that no case needs would not be tested.
         assert!(cases().iter().any(|case| case.needs.contains(&off)), "no case needs {off}");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -12,10 +12,11 @@ use hub_transport::topology::{ExchangeKind, Queue, QueueKind};
 use hub_transport::{Capabilities, Capability, Error, ErrorKind, Message, Outcome, SubscribeOptions, Topology};
 use memory_support::Memory;
 
-/// Under a clock that jumps whenever nothing is to be done, so that no wait takes any time.
+/// Runs with a paused clock, so that delays take no time.
 #[tokio::test(start_paused = true)]
-async fn the_supervisor_gets_everything_through_all_faults() {
-    let robust = ["the_supervisor_comes_back_with_everything", "the_supervisor_subscribes_again_to_a_deleted_queue"];
+async fn the_supervisor_loses_no_message_under_faults() {
+    let robust =
+        ["the_supervisor_reconnects_and_subscribes_again", "the_supervisor_subscribes_again_to_a_deleted_queue"];
     let supervised: Vec<_> = cases().into_iter().filter(|case| robust.contains(&case.name)).collect();
     assert_eq!(supervised.len(), robust.len());
     for seed in 0..20 {
@@ -28,7 +29,7 @@ async fn the_supervisor_gets_everything_through_all_faults() {
     }
 }
 
-/// What operators make: an exchange, and a queue bound to it.
+/// A topology that operators create: an exchange and a queue bound to it.
 fn fixed() -> Topology {
     Topology::default()
         .exchange("work", ExchangeKind::Direct, None)
@@ -51,7 +52,7 @@ fn plan() -> Plan {
     }
 }
 
-/// Waits until the link is up; returns why it was down before.
+/// Waits until the link is up and returns why it was down before.
 async fn until_up(events: &mut LinkEvents, mut after_down: impl FnMut()) -> Option<String> {
     let mut said = None;
     let up = async {
@@ -89,19 +90,19 @@ async fn uses_what_operators_make(capabilities: Capabilities) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fixed_topology_is_looked_for_and_what_is_missing_is_named() {
+async fn a_fixed_topology_is_checked_and_a_missing_queue_is_named() {
     uses_what_operators_make(Capabilities::all().without(Capability::Declares)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fixed_topology_that_cannot_be_looked_into_is_used() {
+async fn a_fixed_topology_that_cannot_be_inspected_is_used() {
     let capabilities = Capabilities::all().without(Capability::Declares).without(Capability::Counts);
     let broker = MemoryBroker::with_capabilities(capabilities);
     broker.provide(&fixed()).expect("operators can make it");
     let (link, mut events) = Link::start(broker.transport(), plan());
     assert_eq!(until_up(&mut events, || {}).await, None);
     broker.delete_queue("work.queue");
-    // Without a count the missing queue is noticed by the subscription that is started again.
+    // Without `counts`, the missing queue is detected when the subscription is restarted.
     let said = until_up(&mut events, || broker.provide(&fixed()).expect("operators can make it")).await;
     let said = said.expect("the queue was missing");
     assert!(said.contains("\"work.queue\"") && said.contains("operators"), "{said}");

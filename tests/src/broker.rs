@@ -9,32 +9,32 @@ use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
 
 use crate::eventually;
 
-/// The images that `ci/rabbitmq-image` makes, but for their tags.
+/// The name of the images that `ci/rabbitmq-image` creates, without the tag.
 pub(crate) const IMAGE: &str = "hub-rabbitmq";
-/// Names another tag than that of the newest: `3`, for the oldest RabbitMQ that Hub works with.
+/// The environment variable with the tag of the image: `3` for the oldest supported RabbitMQ.
 const VERSION: &str = "HUB_TEST_RABBITMQ";
-/// Names the run of the tests, as `ci/run-tests` sets it: it removes what an interrupted test has left.
+/// The environment variable with the name of the test run. `ci/run-tests` sets it and removes the containers of interrupted tests.
 const RUN: &str = "HUB_TEST_RUN";
-/// The label of containers and networks that holds it.
+/// The label of containers and networks with the name of the test run.
 pub(crate) const RUN_LABEL: &str = "hub-tests.run";
-/// Where a configuration goes that is read after the image's own.
+/// The path of an additional configuration file.
 const CONFIGURATION: &str = "/etc/rabbitmq/conf.d/90-test.conf";
 /// Maximum number of attempts to start a broker on free ports.
 const ATTEMPTS: u32 = 5;
-/// What the broker says when it serves.
+/// The log line of a broker that has started.
 const STARTED: &str = "Server startup complete";
-/// Where a broker finds which of its plugins it shall start.
+/// The path of the list of enabled plugins.
 const PLUGINS: &str = "/etc/rabbitmq/enabled_plugins";
 
-/// The broker's own settings, where they differ from those of the image.
+/// Settings of the broker in addition to those of the image.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerSettings {
     /// Lines of `rabbitmq.conf`.
     pub configuration: String,
     /// Files in the broker's container: path and content.
     pub files: Vec<(String, String)>,
-    /// Whether it uses this machine's network itself, instead of a port proxy, which costs throughput and latency.
-    /// Its ports are free ones, so that several can run side by side.
+    /// Whether it uses the host network instead of a port proxy, which reduces throughput and increases latency. It uses free ports,
+    /// so that several brokers can run in parallel.
     pub on_host_network: bool,
 }
 
@@ -60,7 +60,7 @@ impl BrokerSettings {
     }
 }
 
-/// A broker, gone when this goes.
+/// A broker. Its container is removed when this is dropped.
 pub struct Broker {
     container: Container<GenericImage>,
     port: u16,
@@ -68,24 +68,24 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on a free port, which it keeps over restarts.
+    /// Starts a broker on a free port, which stays the same after restarts.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(BrokerSettings::default())
     }
 
-    /// The same with these settings.
+    /// Starts a broker with these settings.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     #[must_use]
     pub fn start_with(settings: BrokerSettings) -> Self {
         let mut attempt = 1;
         loop {
-            // A port that was free a moment ago may have been taken for something else.
+            // Another program may have taken the free port in the meantime.
             let (port, tls_port) = (free_port(), free_port());
             match settings.image(port, tls_port).start() {
                 Ok(container) => return Self { container, port, tls_port },
@@ -97,16 +97,16 @@ impl Broker {
         }
     }
 
-    /// The container, as Docker knows it.
+    /// The id of the container.
     #[must_use]
     pub fn id(&self) -> &str {
         self.container.id()
     }
 
-    /// The process, on this machine, that all of the broker's others are below.
+    /// The process id of the container's first process on this machine.
     ///
     /// # Panics
-    /// Where the container cannot be looked at.
+    /// If the container cannot be looked at.
     #[must_use]
     pub fn pid(&self) -> u32 {
         let output = Command::new("docker")
@@ -117,13 +117,13 @@ impl Broker {
         text.trim().parse().unwrap_or_else(|_| panic!("no process id of the broker: {text:?}"))
     }
 
-    /// The port where it speaks TLS, if its settings say so.
+    /// The port for TLS, if the settings enable it.
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls_port
     }
 
-    /// The address, as clients write it.
+    /// The address for clients.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -132,16 +132,16 @@ impl Broker {
     /// Kills the broker as a power failure would, and starts it again.
     ///
     /// # Panics
-    /// Where it does not come back.
+    /// If it does not come back.
     pub fn crash(&self) {
         self.container.stop_with_timeout(Some(0)).expect("the broker stops");
         self.start_again();
     }
 
-    /// Raises the memory alarm: from then on the broker takes no messages.
+    /// Raises the memory alarm, so that the broker blocks publishing.
     ///
     /// # Panics
-    /// Where it cannot be raised.
+    /// If it cannot be raised.
     pub fn block(&self) {
         self.control(&["set_vm_memory_high_watermark", "absolute", "1"]);
         eventually("the alarm is raised", || {
@@ -153,7 +153,7 @@ impl Broker {
     /// Ends the memory alarm.
     ///
     /// # Panics
-    /// Where it cannot be ended.
+    /// If it cannot be ended.
     pub fn unblock(&self) {
         self.control(&["set_vm_memory_high_watermark", "0.6"]);
     }
@@ -161,7 +161,7 @@ impl Broker {
     /// Waits until all queues with this prefix are empty.
     ///
     /// # Panics
-    /// Where they do not become so, with what is in them.
+    /// If queues still contain messages after the deadline.
     pub fn nothing_is_left(&self, prefix: &str) {
         eventually("all queues are empty", || {
             let listed = self.control(&["list_queues", "--no-table-headers", "name", "messages"]);
@@ -174,7 +174,7 @@ impl Broker {
     /// Stops the broker and starts it again.
     ///
     /// # Panics
-    /// Where it does not come back.
+    /// If it does not come back.
     pub fn restart(&self) {
         self.stop();
         self.start_again();
@@ -183,7 +183,7 @@ impl Broker {
     /// Stops the broker.
     ///
     /// # Panics
-    /// Where it does not stop.
+    /// If it does not stop.
     pub fn stop(&self) {
         self.container.stop_with_timeout(Some(20)).expect("the broker stops");
     }
@@ -191,7 +191,7 @@ impl Broker {
     /// Starts a stopped broker.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     pub fn start_again(&self) {
         self.container.start().expect("the broker starts again");
         eventually("the broker answers again", || self.try_control(&["await_startup"]));
@@ -200,7 +200,7 @@ impl Broker {
     /// Runs `rabbitmqctl` and returns what it printed.
     ///
     /// # Panics
-    /// Where it fails.
+    /// If it fails.
     pub fn control(&self, arguments: &[&str]) -> String {
         self.try_control(arguments).expect("rabbitmqctl succeeds")
     }
@@ -218,8 +218,7 @@ impl Broker {
     }
 }
 
-/// On the network of this machine, reachable from nowhere else: the broker's own port, and free ones for what else a
-/// node of RabbitMQ listens on.
+/// Configures the host network, with this port for AMQP and free ports for the other listeners of a node. All listen on localhost only.
 fn on_host_network(image: GenericImage, port: u16) -> ContainerRequest<GenericImage> {
     image
         .with_network("host")
@@ -228,20 +227,19 @@ fn on_host_network(image: GenericImage, port: u16) -> ContainerRequest<GenericIm
         .with_env_var("RABBITMQ_NODE_PORT", port.to_string())
         .with_env_var("RABBITMQ_DIST_PORT", free_port().to_string())
         .with_env_var("ERL_EPMD_PORT", free_port().to_string())
-        // What a plugin listens on cannot be chosen for all images alike.
+        // No plugins, since their ports cannot be configured in the same way for all images.
         .with_copy_to(PLUGINS, b"[].".to_vec())
-        // As in the image that ci/rabbitmq-image makes, whichever image it is: schedulers that spin while they are
-        // idle would take the processor from those who are measured beside them.
+        // No busy waiting in idle schedulers, as in the image of ci/rabbitmq-image: it would disturb measurements.
         .with_env_var("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
 }
 
-/// A port that nobody listens on.
+/// A free port.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").port()
 }
 
-/// The run of the tests that this is part of, if it has a name.
+/// The name of the test run, if it is set.
 pub(crate) fn run() -> Option<String> {
     std::env::var(RUN).ok()
 }
@@ -261,7 +259,7 @@ pub(crate) fn is_usable() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// How to get one.
+/// The advice for a missing broker.
 pub(crate) fn advice() -> String {
     let version = version();
     format!("No Docker, or no image {IMAGE}:{version}: run ci/rabbitmq-image {version}. Ignoring the broker tests.")

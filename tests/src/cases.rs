@@ -11,16 +11,16 @@ use serde_json::value::RawValue;
 
 use crate::{Programs, root};
 
-/// A job and what must come of it.
+/// A job with its expected result.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The file's name.
+    /// The name of the file.
     #[serde(skip)]
     pub name: String,
-    /// What it is about.
+    /// The subject.
     pub about: String,
-    /// The job, exactly as it stands in the file.
+    /// The job, exactly as in the file.
     pub job: Box<RawValue>,
     expect: Expected,
 }
@@ -30,7 +30,7 @@ pub struct Case {
 struct Expected {
     status: String,
     output: Option<Value>,
-    /// By name; of those that are not named nothing is expected.
+    /// The expected tasks by name. Other tasks are not checked.
     #[serde(default)]
     tasks: BTreeMap<String, ExpectedTask>,
 }
@@ -42,16 +42,16 @@ struct ExpectedTask {
     data: Option<Value>,
     /// The kind of its error.
     kind: Option<String>,
-    /// Words of its message.
+    /// A part of its message.
     msg: Option<String>,
-    /// All that it printed.
+    /// Its complete log.
     log: Option<String>,
 }
 
-/// Every case, in the order of their names.
+/// All cases, sorted by name.
 ///
 /// # Panics
-/// Where one cannot be read.
+/// If one cannot be read.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let entries = std::fs::read_dir(directory()).expect("there are cases");
@@ -76,10 +76,10 @@ fn directory() -> PathBuf {
     root().join("tests/cases")
 }
 
-/// Submits all cases at once to a Hub that serves their task modules, and compares what comes of them.
+/// Submits all cases together to a Hub that serves their task modules, and compares the results.
 ///
 /// # Panics
-/// Where it differs from what must come of them.
+/// If a result differs from the expected one.
 pub fn run_cases(programs: &Programs) {
     let submitted: Vec<_> = cases().into_iter().map(|case| (programs.submit(case.job.get()), case)).collect();
     for (id, case) in submitted {
@@ -88,10 +88,10 @@ pub fn run_cases(programs: &Programs) {
 }
 
 impl Case {
-    /// Compares the record of this job with what it must be.
+    /// Compares the record of this job with the expected result.
     ///
     /// # Panics
-    /// Where it differs.
+    /// If it differs.
     pub fn check(&self, record: &Value) {
         let Self { name, about, expect, .. } = self;
         let place = format!("{name}: {about}\n{record:#}");

@@ -1,4 +1,4 @@
-//! Certificates as a company has them: an authority, one under it that signs, and what that has signed.
+//! Creates a chain of certificates: a root authority, an intermediate authority, and certificates that it has signed.
 
 use std::path::{Path, PathBuf};
 
@@ -6,38 +6,38 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// An authority, and the one under it that does the signing.
+/// A root authority, and an intermediate authority that signs certificates.
 pub struct Authority {
-    /// The authority itself, in PEM: what others trust.
+    /// The certificate of the root authority, in PEM.
     root: String,
-    /// The one under it, in PEM: it goes along with what it has signed.
+    /// The certificate of the intermediate authority, in PEM. It is part of each chain.
     between: String,
     signs: Issuer<'static, KeyPair>,
 }
 
-/// A certificate with its chain, and its key, both in PEM.
+/// A certificate with its chain and its key, in PEM.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// The certificate, then the one that signed it.
+    /// The certificate, followed by the one that signed it.
     pub chain: String,
     /// Its key.
     pub key: String,
 }
 
-/// The two files of a certificate.
+/// The files of a certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateFiles {
-    /// With the chain.
+    /// The file with the chain.
     pub chain: PathBuf,
-    /// With the key.
+    /// The file with the key.
     pub key: PathBuf,
 }
 
 impl Authority {
-    /// A new authority that nobody trusts yet.
+    /// Creates an authority.
     ///
     /// # Panics
-    /// Where there are no keys to be had.
+    /// If keys cannot be generated.
     #[must_use]
     pub fn found(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -50,19 +50,19 @@ impl Authority {
         Self { root, between, signs: Issuer::new(parameters, key) }
     }
 
-    /// What others have to trust, in PEM.
+    /// The certificate to trust, in PEM.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.root
     }
 
-    /// A certificate for a server of this name.
+    /// A certificate for a server with this name.
     #[must_use]
     pub fn server(&self, name: &str) -> Certificate {
         self.sign(name, vec![name.to_owned()], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// A certificate for a client of this name.
+    /// A certificate for a client with this name.
     #[must_use]
     pub fn client(&self, name: &str) -> Certificate {
         self.sign(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
@@ -81,10 +81,10 @@ impl Authority {
 }
 
 impl Certificate {
-    /// Writes it and its key into files called after `name`.
+    /// Writes the chain and the key to files whose names begin with `name`.
     ///
     /// # Panics
-    /// Where they cannot be written.
+    /// If they cannot be written.
     #[must_use]
     pub fn write(&self, directory: &Path, name: &str) -> CertificateFiles {
         let write = |ending: &str, text: &str| {

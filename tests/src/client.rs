@@ -1,4 +1,4 @@
-//! The two AMQP clients, as tests choose between them.
+//! The AMQP client libraries that tests can choose.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub enum Client {
 }
 
 impl Client {
-    /// As the programs' option has it.
+    /// The value of the programs' option.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -25,19 +25,19 @@ impl Client {
         }
     }
 
-    /// A way to the broker at this address.
+    /// A transport to the broker at this address.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If the address is invalid.
     #[must_use]
     pub fn transport(self, address: &str) -> Arc<dyn Transport> {
         self.transport_with(AmqpSettings::new(address.parse().expect("an address")))
     }
 
-    /// A way to the broker under these settings.
+    /// A transport to the broker with these settings.
     ///
     /// # Panics
-    /// Where they cannot be used.
+    /// If they cannot be used.
     #[must_use]
     pub fn transport_with(self, settings: AmqpSettings) -> Arc<dyn Transport> {
         let transport = match self {

@@ -1,4 +1,4 @@
-//! Many clients in one process: a thousand calls of `hub-client` would take too long.
+//! Many clients in one process, since a thousand calls of `hub-client` would take too long.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ impl ClientPool {
     /// Connects to the Hub with this prefix.
     ///
     /// # Panics
-    /// Where it cannot be reached.
+    /// If it cannot be reached.
     #[must_use]
     pub fn connect(broker: &Broker, prefix: &str) -> Self {
         Self::connect_to(&broker.address(), prefix)
     }
 
-    /// The same for the broker at this address.
+    /// Connects to the broker at this address.
     ///
     /// # Panics
-    /// Where it cannot be reached.
+    /// If it cannot be reached.
     #[must_use]
     pub fn connect_to(address: &str, prefix: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
@@ -39,10 +39,10 @@ impl ClientPool {
         Self { runtime, hub: Arc::new(hub) }
     }
 
-    /// Submits all jobs at once, waiting for nothing but that the broker has them. Returns their ids.
+    /// Submits all jobs together, waits only for the broker's confirms, and returns the ids.
     ///
     /// # Panics
-    /// Where the broker does not take one.
+    /// If the broker does not confirm a submission.
     #[must_use]
     pub fn submit(&self, jobs: impl IntoIterator<Item = String>) -> Vec<String> {
         self.runtime.block_on(async {
@@ -60,10 +60,10 @@ impl ClientPool {
         })
     }
 
-    /// The record of a job that has ended.
+    /// Waits for the end of a job and returns its record.
     ///
     /// # Panics
-    /// Where it does not end, or nobody knows it.
+    /// If the job does not end, or does not exist.
     #[must_use]
     pub fn ended(&self, id: &str) -> Value {
         let id = id.parse().expect("an id");
@@ -73,10 +73,10 @@ impl ClientPool {
         record
     }
 
-    /// How the dispatcher is.
+    /// The health of the dispatcher.
     ///
     /// # Panics
-    /// Where it does not say.
+    /// If there is no response.
     #[must_use]
     pub fn health(&self) -> HealthReport {
         self.runtime.block_on(self.hub.health()).expect("the dispatcher answers")

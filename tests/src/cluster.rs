@@ -13,39 +13,39 @@ use crate::{Client, DEADLINE, eventually};
 
 /// Number of nodes.
 const NODES: usize = 3;
-/// The settings that a cluster needs, as `docs/operations.md` has them.
+/// The settings of a cluster, as in `docs/operations.md`.
 const CONFIGURATION: &str = "cluster_partition_handling = pause_minority\nnet_ticktime = 8\n";
-/// What all nodes must know to become a cluster.
+/// The Erlang cookie of the nodes.
 const COOKIE: &str = "hub-tests";
-/// How a network is called, with the process's number behind it.
+/// Prefix of the name of a network, which ends with the process id.
 const PREFIX: &str = "hub-test-cluster";
 
-/// Three nodes, gone when this goes.
+/// Three nodes. Their containers are removed on drop.
 pub struct Cluster {
     network: Network,
     nodes: Vec<Node>,
 }
 
-/// A network with addresses that can be given out. Gone when this goes.
+/// A network with assigned addresses. It is removed on drop.
 struct Network {
     name: String,
     /// The first three numbers of its addresses.
     addresses: String,
 }
 
-/// A container, gone when this goes.
+/// A container. It is removed on drop.
 struct Node {
     id: String,
-    /// As the cluster knows it.
+    /// The name in the cluster.
     name: String,
     ip: String,
 }
 
 impl Cluster {
-    /// Starts three nodes, and makes them one cluster.
+    /// Starts three nodes and joins them to a cluster.
     ///
     /// # Panics
-    /// Where they do not start.
+    /// If they do not start.
     #[must_use]
     pub fn start() -> Self {
         let network = Network::create();
@@ -68,20 +68,20 @@ impl Cluster {
         cluster
     }
 
-    /// All nodes, as clients write them.
+    /// The addresses of all nodes, for clients.
     #[must_use]
     pub fn address(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|node| format!("{}:5672", node.ip)).collect();
         addresses.join(",")
     }
 
-    /// How many nodes there are.
+    /// Number of nodes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Never.
+    /// Always false.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -90,33 +90,33 @@ impl Cluster {
     /// Kills a node, as a power failure would.
     ///
     /// # Panics
-    /// Where it cannot be killed.
+    /// If it cannot be killed.
     pub fn kill(&self, at: usize) {
         docker(&["kill", &self.nodes[at].id]).expect("the node can be killed");
     }
 
-    /// Starts a node that was killed, and waits until the cluster is whole.
+    /// Starts a killed node and waits until the cluster is complete.
     ///
     /// # Panics
-    /// Where it does not come back.
+    /// If it does not come back.
     pub fn start_again(&self, at: usize) {
         docker(&["start", &self.nodes[at].id]).expect("the node starts again");
         self.await_startup(at);
         self.is_whole();
     }
 
-    /// Cuts a node off, from the other nodes and from the programs.
+    /// Disconnects a node from the other nodes and from the programs.
     ///
     /// # Panics
-    /// Where it cannot be cut off.
+    /// If it cannot be disconnected.
     pub fn cut(&self, at: usize) {
         docker(&["network", "disconnect", &self.network.name, &self.nodes[at].id]).expect("the node can be cut off");
     }
 
-    /// Connects a node that was cut off, and waits until the cluster is whole.
+    /// Reconnects a disconnected node and waits until the cluster is complete.
     ///
     /// # Panics
-    /// Where it does not become so.
+    /// If the cluster does not become complete.
     pub fn heal(&self, at: usize) {
         let Node { id, ip, name } = &self.nodes[at];
         let alias = name.trim_start_matches("rabbit@");
@@ -129,14 +129,14 @@ impl Cluster {
     /// connections. `asked` is a node that is not away.
     ///
     /// # Panics
-    /// Where it is not connected, or to two nodes.
+    /// If it is not connected, or to two nodes.
     #[must_use]
     pub fn node_of(&self, program: &str, asked: usize) -> usize {
         eventually(&format!("{program} has both connections on one node"), || {
             let listed =
                 self.try_control(asked, &["list_connections", "--no-table-headers", "pid", "client_properties"])?;
             let own = listed.lines().filter(|line| line.contains(&format!("\"{program} (")));
-            // The process of a connection has the name of its node: <rabbit@r1.…>.
+            // The process id of a connection contains the name of its node: <rabbit@r1.…>.
             let node_of = |line: &str| self.nodes.iter().position(|node| line.starts_with(&format!("<{}.", node.name)));
             let nodes: Vec<Option<usize>> = own.map(node_of).collect();
             match nodes.as_slice() {
@@ -150,7 +150,7 @@ impl Cluster {
     /// back in the queues then. (Lists of queues are not asked: a node that was cut off may list what it had before.)
     ///
     /// # Panics
-    /// Where they do not become so, with what is in them.
+    /// If queues still contain messages after the deadline.
     pub fn nothing_is_left(&self, prefix: &str) {
         let names = Names::new(prefix);
         let pool = names.pool_queue(hub_core::job::DEFAULT_POOL);
@@ -163,7 +163,7 @@ impl Cluster {
                 queues.iter().map(|queue| (queue, ready(queue))).filter(|(_, ready)| *ready > 0).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         });
-        // Whether it is closed in good order says nothing more.
+        // An error while closing the session does not matter.
         let _ = runtime.block_on(session.close(DEADLINE));
     }
 
@@ -185,7 +185,7 @@ impl Cluster {
     /// Runs `rabbitmqctl` on a node and returns what it printed.
     ///
     /// # Panics
-    /// Where it fails.
+    /// If it fails.
     pub fn control(&self, at: usize, arguments: &[&str]) -> String {
         self.try_control(at, arguments).expect("rabbitmqctl succeeds")
     }
@@ -222,7 +222,7 @@ impl Node {
         let (host, ip) = (format!("r{number}"), format!("{}.{}", network.addresses, 10 + number));
         let (container, name) = (format!("{}-{host}", network.name), format!("rabbit@{host}"));
         let node_name = format!("RABBITMQ_NODENAME={name}");
-        // As the image has it, and what the nodes share.
+        // The settings of the image, and those of the cluster.
         let server =
             format!("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +sbwtdcpu none +sbwtdio none -setcookie {COOKIE}");
         let control = format!("RABBITMQ_CTL_ERL_ARGS=-setcookie {COOKIE}");
@@ -265,12 +265,12 @@ impl Drop for Node {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Before the network that they are on.
+        // Remove the containers before the network.
         self.nodes.clear();
     }
 }
 
-/// The label of containers and networks, which names the run of the tests.
+/// The label of containers and networks with the name of the test run.
 fn label() -> String {
     format!("{RUN_LABEL}={}", run().unwrap_or_default())
 }

@@ -1,18 +1,18 @@
-//! The example jobs of `etc/jobs`, and what comes out of them on any Hub.
+//! The example jobs of `etc/jobs`, and their expected outputs.
 
 use serde_json::{Value, json};
 
 use crate::{Programs, eventually, root};
 
-/// The examples that end by themselves.
+/// The examples without asynchronous tasks.
 pub const UNATTENDED: [&str; 4] = ["fan_out.json", "polyglot.json", "provision.json", "sum_product.json"];
-/// The example that waits for a result from outside.
+/// The example with an asynchronous task.
 pub const ASYNCHRONOUS: &str = "asynchronous.json";
 
 /// The text of an example.
 ///
 /// # Panics
-/// Where there is none of this name.
+/// If there is no example with this name.
 #[must_use]
 pub fn example(name: &str) -> String {
     std::fs::read_to_string(root().join("etc/jobs").join(name)).expect("the example exists")
@@ -21,7 +21,7 @@ pub fn example(name: &str) -> String {
 /// Runs every example on a Hub that serves `etc/tasks`.
 ///
 /// # Panics
-/// Where one does not end as it should.
+/// If an example does not end as expected.
 pub fn run_examples(programs: &Programs) {
     for name in UNATTENDED {
         check_example(name, &programs.ended(&programs.submit(&example(name))));
@@ -29,10 +29,10 @@ pub fn run_examples(programs: &Programs) {
     run_asynchronous(programs);
 }
 
-/// Compares the record of an example that has ended with what it should be.
+/// Compares the record of an ended example with the expected one.
 ///
 /// # Panics
-/// Where it differs.
+/// If it differs.
 pub fn check_example(name: &str, record: &Value) {
     assert_eq!(record["status"], "SUCCESS", "{record:#}");
     let task = |name: &str| {
@@ -50,7 +50,7 @@ pub fn check_example(name: &str, record: &Value) {
             assert_eq!(record["tasks"].as_array().map(Vec::len), Some(12));
             assert_eq!(task("create_tftp")["args"][1], task("power_on")["id"]);
             assert_eq!(task("create_tftp")["data"]["notify"], task("power_on")["id"]);
-            // Objects pass from task to task whole.
+            // Objects are passed between tasks completely.
             assert_eq!(task("create_lvm")["args"][0], task("create_host")["data"]);
             assert_eq!(task("delete_vm")["data"]["deleted"], task("get_uuid")["data"]);
             assert_eq!(record["output"], json!({"host": task("create_host")["data"], "state": "on"}));
@@ -63,7 +63,7 @@ pub fn check_example(name: &str, record: &Value) {
 /// manual's values, whatever Hub tells beside them.
 ///
 /// # Panics
-/// Where it differs.
+/// If it differs.
 pub fn check_manual_record(record: &Value) {
     let id = &record["id"];
     let mut own = record.clone();

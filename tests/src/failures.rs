@@ -1,17 +1,17 @@
-//! How a program that failed is looked at.
+//! Inspects a program that failed.
 
 use std::process::Output;
 
-/// What it wrote to standard error.
+/// Its standard error.
 #[must_use]
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// It failed with this exit code, and said all of these words.
+/// Asserts that it failed with this exit code, and that its standard error contains all of these texts.
 ///
 /// # Panics
-/// Where it did not.
+/// If it did not.
 #[track_caller]
 pub fn fails(output: &Output, code: i32, words: &[&str]) {
     let said = said(output);

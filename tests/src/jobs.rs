@@ -1,5 +1,5 @@
-//! Texts of random jobs, most of them right, and others wrong in every way that a key can be: for what must hold between the
-//! parser and the schema of the job format.
+//! Texts of random jobs, most of them valid, the others with invalid keys of all kinds. They test the parser against the schema
+//! of the job format.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ struct Key {
     wrong: &'static [&'static str],
 }
 
-/// The keys of a job but its tasks.
+/// The keys of a job, without its tasks.
 const JOB: [Key; 6] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
@@ -23,7 +23,7 @@ const JOB: [Key; 6] = [
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 
-/// The keys of a task but its name.
+/// The keys of a task, without its name.
 const TASK: [Key; 7] = [
     Key {
         name: "task_name",
@@ -84,9 +84,9 @@ const LISTS: &[&str] = &[
     r#"["_@T.data.a.0", "_@T.error.kind", "__", "__a", "___a.b", "\u005f@T.data"]"#,
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
-/// Keys that are wrong in a job and in a task: unknown, planned, set by Hub.
+/// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
 const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "retry", "deadline", "id", "status", ""];
-/// Keys of the user's own.
+/// Valid user-defined keys.
 const OWN_KEYS: [&str; 3] = ["x-", "x-a", "x-ä.b"];
 
 /// The keys of the format for which there are values, of a job and of a task.
@@ -113,10 +113,10 @@ pub fn random_job(dice: &Dice) -> String {
     writer.object(properties)
 }
 
-/// Writes jobs.
+/// Generates jobs.
 struct Writer<'d> {
     dice: &'d Dice,
-    /// How probable it is that something is wrong.
+    /// Probability of an invalid part.
     wrong: f64,
 }
 
@@ -144,7 +144,7 @@ impl Writer<'_> {
     }
 
     fn value(&self, key: &Key, tasks: &[String]) -> String {
-        // A name that no reference can reach is taken where there are others.
+        // Names that references cannot use are omitted.
         let named: Vec<&String> = tasks.iter().filter(|name| !name.starts_with('_')).collect();
         let is_usable = |text: &&&str| !named.is_empty() || !text.contains("@T");
         let values = if self.errs() { key.wrong } else { key.right };
@@ -156,7 +156,7 @@ impl Writer<'_> {
         text
     }
 
-    /// An object with these properties in any order, some of the user's own, and now and then a wrong key.
+    /// An object with these properties in random order, some user-defined keys, and sometimes an invalid key.
     fn object(&self, mut properties: Vec<(&str, String)>) -> String {
         if self.dice.falls(0.2) {
             properties.push((*self.dice.pick(&OWN_KEYS), "[\"_\", null]".to_owned()));

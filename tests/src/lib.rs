@@ -1,5 +1,4 @@
-//! What the tests of whole programs share: a real broker, the real binaries, the example jobs, and waiting for
-//! things to happen.
+//! Shared code of the tests of whole programs: a real broker, the real binaries, the example jobs, and waiting for conditions.
 
 pub mod bench;
 mod broker;

@@ -1,4 +1,4 @@
-//! Hub's real binaries.
+//! Runs Hub's real binaries.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,22 @@ use serde_json::Value;
 
 use crate::eventually;
 
-/// The project's own directory.
+/// The project's directory.
 #[must_use]
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Set by the gate, which has just built the programs: they need not be looked after again.
+/// Set by the gate, which has just built the programs, to skip the build.
 const BUILT: &str = "HUB_PROGRAMS_BUILT";
 
-/// The directory of the binaries, brought up to date once: cargo builds the programs of another package only
-/// when it is asked to, and tests of yesterday's programs prove nothing.
+/// The directory of the binaries. They are built once, since cargo does not build the programs of other packages for a test.
 fn binaries() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let own = std::env::current_exe().expect("a test has a path");
         let beside = own.parent().expect("it is in a directory");
-        // A test is in target/PROFILE/deps, a program of this package beside the others.
+        // A test is in target/PROFILE/deps, a program of this package in target/PROFILE.
         let directory = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside }.to_owned();
         if std::env::var_os(BUILT).is_none() {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -41,7 +40,7 @@ fn binaries() -> &'static Path {
     })
 }
 
-/// A way to run Hub's programs in one directory of their own, against one broker.
+/// Runs Hub's programs in a separate directory with one broker.
 pub struct Programs {
     directory: tempfile::TempDir,
     environment: Vec<(String, String)>,
@@ -49,7 +48,7 @@ pub struct Programs {
     memory_kib: Option<u64>,
 }
 
-/// A program in the background, ended when this goes.
+/// A program in the background. It is killed when this is dropped.
 pub struct Daemon {
     child: Child,
     log: PathBuf,
@@ -57,7 +56,7 @@ pub struct Daemon {
 }
 
 impl Programs {
-    /// Programs that talk to this broker through this client, with queues of their own.
+    /// Programs that use this broker with this AMQP client and this prefix.
     #[must_use]
     pub fn new(broker: &str, client: &str, prefix: &str) -> Self {
         let programs = Self::alone();
@@ -72,24 +71,23 @@ impl Programs {
     #[must_use]
     pub fn alone() -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        // Where programs that are told nothing keep their jobs, and what they need for a time: a program that is
-        // killed cannot clear it away, and it goes with this directory.
+        // The default store and the temporary files of the programs are in this directory, so they are removed even if a program
+        // is killed.
         let own = directory.path().to_string_lossy().into_owned();
         let environment = ["STATE_DIRECTORY", "TMPDIR"].map(|name| (name.to_owned(), own.clone()));
         Self { directory, environment: environment.into(), log_level: "debug", memory_kib: None }
     }
 
-    /// A whole Hub in one process with these task modules (name and text, in a directory of their own), and
-    /// programs that reach it over HTTP.
+    /// A complete Hub in one process with these task modules (name and text), and programs that connect to it over HTTP.
     #[must_use]
     pub fn in_memory(modules: &[(&str, &str)], arguments: &[&str]) -> (Self, Daemon) {
         Self::alone().start_in_memory(modules, arguments)
     }
 
-    /// The same with these programs.
+    /// Like [`Programs::in_memory`], with these settings of the programs.
     ///
     /// # Panics
-    /// Where it does not come up.
+    /// If the Hub does not start.
     #[must_use]
     pub fn start_in_memory(self, modules: &[(&str, &str)], arguments: &[&str]) -> (Self, Daemon) {
         let programs = self;
@@ -109,21 +107,21 @@ impl Programs {
         (programs.with("HUB_BROKER", &address), hub)
     }
 
-    /// The same with one more variable in the programs' environment.
+    /// Adds a variable to the programs' environment.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The same with programs that log no more than they do for their users.
+    /// Sets the log level to the default of the programs.
     #[must_use]
     pub fn quietly(mut self) -> Self {
         self.log_level = "info";
         self
     }
 
-    /// The same with so much address space for each program.
+    /// Limits the address space of each program.
     #[must_use]
     pub fn within_memory(mut self, kib: u64) -> Self {
         self.memory_kib = Some(kib);
@@ -133,14 +131,14 @@ impl Programs {
     /// A variable of the programs' environment.
     ///
     /// # Panics
-    /// Where it is not set.
+    /// If it is not set.
     #[must_use]
     pub fn variable(&self, name: &str) -> &str {
         let found = self.environment.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("{name} is not set")).1
     }
 
-    /// What their queues' names begin with.
+    /// The prefix of their queues' names.
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.variable("HUB_PREFIX")
@@ -149,7 +147,7 @@ impl Programs {
     /// Writes task modules into the directory `tasks`.
     ///
     /// # Panics
-    /// Where they cannot be written.
+    /// If they cannot be written.
     pub fn write_modules(&self, modules: &[(&str, &str)]) {
         let directory = self.directory().join("tasks");
         std::fs::create_dir_all(&directory).expect("a directory can be made");
@@ -182,7 +180,7 @@ impl Programs {
     /// A command for a program of the system, which finds Hub's programs in its `PATH`.
     ///
     /// # Panics
-    /// Where `PATH` cannot be extended.
+    /// If `PATH` cannot be extended.
     #[must_use]
     pub fn in_shell(&self, program: &str) -> Command {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -192,9 +190,9 @@ impl Programs {
         command
     }
 
-    /// The command in their directory and environment.
+    /// Sets the directory and the environment of a command.
     fn prepared(&self, mut command: Command) -> Command {
-        // What the developer has set for Hubs of their own is not meant for these.
+        // Remove the developer's own settings.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUB_")) {
             command.env_remove(name);
         }
@@ -205,15 +203,15 @@ impl Programs {
     /// Runs a program to its end.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
         self.command(program).args(arguments).stdin(Stdio::null()).output().expect("the program runs")
     }
 
-    /// Runs a program to its end with something to read.
+    /// Runs a program to its end with this standard input.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn run_reading(&self, program: &str, arguments: &[&str], input: &str) -> Output {
         let mut child = self
             .command(program)
@@ -227,18 +225,18 @@ impl Programs {
         child.wait_with_output().expect("the program ends")
     }
 
-    /// Starts a program in the background, its log in a file of its own.
+    /// Starts a program in the background, with a separate log file.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn start(&self, program: &str, arguments: &[&str]) -> Daemon {
         self.start_as(program, program, arguments)
     }
 
-    /// The same under a name of its own, which its log gets.
+    /// Like [`Programs::start`], with another name of the log file.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn start_as(&self, name: &str, program: &str, arguments: &[&str]) -> Daemon {
         let log = self.directory().join(format!("{name}.log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).expect("a log can be written");
@@ -267,17 +265,17 @@ impl Programs {
     /// Submits a job and returns its id.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// If it is refused.
     pub fn submit(&self, job: &str) -> String {
         let output = self.run_reading("hub-client", &["submit", "-q", "--timeout", "60"], job);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The record of a job as it stands.
+    /// The current record of a job.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no such job.
     #[must_use]
     pub fn record(&self, id: &str) -> Value {
         let output = self.run("hub-client", &["-S", id, "-q", "--timeout", "60"]);
@@ -285,7 +283,7 @@ impl Programs {
         serde_json::from_slice(&output.stdout).expect("a record is JSON")
     }
 
-    /// The record of a job that has ended.
+    /// Waits for the end of a job and returns its record.
     pub fn ended(&self, id: &str) -> Value {
         eventually("the job ends", || {
             let record = self.record(id);
@@ -299,13 +297,13 @@ impl Drop for Programs {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.directory.disable_cleanup(true);
-            eprintln!("the logs of what failed are kept in {}", self.directory().display());
+            eprintln!("the logs of the failed test are kept in {}", self.directory().display());
         }
     }
 }
 
 impl Daemon {
-    /// Waits until the log has these words.
+    /// Waits until the log contains this text.
     pub fn wait_for(&self, words: &str) {
         eventually(&format!("{} says {words:?}", self.name), || {
             let log = self.log();
@@ -313,13 +311,13 @@ impl Daemon {
         });
     }
 
-    /// What it has logged.
+    /// Its log.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The end of what it has logged.
+    /// The end of its log.
     #[must_use]
     pub fn log_end(&self) -> String {
         let log = self.log();
@@ -327,10 +325,10 @@ impl Daemon {
         lines[lines.len().saturating_sub(50)..].join("\n")
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     ///
     /// # Panics
-    /// Where the system cannot say.
+    /// If its status cannot be determined.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("a child can be asked for").is_none()
     }
@@ -341,10 +339,10 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for its end.
     ///
     /// # Panics
-    /// Where it had ended before: a process that dies unnoticed is a failure.
+    /// If it has ended before, since an unexpected end is a failure.
     pub fn stop(mut self) {
         assert!(self.is_alive(), "{} has died:\n{}", self.name, self.log());
         let asked = Command::new("kill").arg(self.pid().to_string()).status();

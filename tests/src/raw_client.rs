@@ -1,4 +1,4 @@
-//! A client of the broker that sends any message, in any format.
+//! A client of the broker that can send arbitrary messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::{Broker, DEADLINE};
 
-/// A connection to the broker with a queue for answers.
+/// A connection to the broker with a queue for replies.
 pub struct RawClient {
     runtime: Runtime,
     session: Arc<dyn Session>,
@@ -24,7 +24,7 @@ impl RawClient {
     /// Connects to the broker.
     ///
     /// # Panics
-    /// Where it cannot be reached.
+    /// If it cannot be reached.
     #[must_use]
     pub fn connect(broker: &Broker) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
@@ -39,19 +39,19 @@ impl RawClient {
         Self { runtime, session, publisher, address: inbox.address, answers: inbox.subscription }
     }
 
-    /// Publishes, and waits until the broker has it.
+    /// Publishes a message and waits for the confirm.
     ///
     /// # Panics
-    /// Where the broker does not take it.
+    /// If the broker does not confirm it.
     pub fn send(&self, message: Message) {
         let outcome = self.runtime.block_on(async { self.publisher.publish(message).await.expect("it is sent").await });
         assert!(matches!(outcome, Outcome::Confirmed), "{outcome:?}");
     }
 
-    /// Publishes, and waits for the answer.
+    /// Publishes a message and waits for the reply.
     ///
     /// # Panics
-    /// Where none comes, or it is no JSON.
+    /// If there is no reply, or it is not JSON.
     pub fn ask(&mut self, mut message: Message) -> Value {
         message.reply_to = Some(self.address.as_str().into());
         let shown = String::from_utf8_lossy(&message.body).into_owned();
@@ -65,10 +65,10 @@ impl RawClient {
         })
     }
 
-    /// Takes a message without acknowledging it, and waits until the broker takes it back.
+    /// Consumes a message without acknowledging it, and waits until the broker requeues it.
     ///
     /// # Panics
-    /// Where the broker lets it be kept for longer than `limit`.
+    /// If the broker does not requeue it within `limit`.
     pub fn expect_consumer_timeout(&self, limit: Duration) {
         const KEPT: &str = "kept";
         let keeping = async {

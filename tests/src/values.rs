@@ -1,18 +1,18 @@
-//! Arbitrary JSON values: made at random, written in one of the many ways in which JSON can be written, and read again
-//! by a reader that shares no code with Hub, with Python or with serde.
+//! Arbitrary JSON values: generated at random, written in one of many possible spellings, and read by a parser that shares no
+//! code with Hub, Python or serde.
 
 use std::fmt::Write as _;
 
 use rand::{Rng, RngExt as _};
 
-/// A JSON value, with nothing lost: texts by their UTF-16 units, lone surrogates included, whole numbers by their digits.
+/// A lossless JSON value: texts as UTF-16 units, including lone surrogates, and integers as digits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Whole(String),
     /// Any other number, by its bits: `-0.0` is not `0.0`.
     Broken(u64),
@@ -20,11 +20,11 @@ pub enum Value {
     Text(Vec<u16>),
     /// An array.
     List(Vec<Value>),
-    /// An object; no key is there twice.
+    /// An object without duplicate keys.
     Object(Vec<(Vec<u16>, Value)>),
 }
 
-/// Texts that have been taken for something else.
+/// Texts that programs have misinterpreted.
 const NASTY: [&str; 12] = [
     "\n",
     "\r\n",
@@ -67,7 +67,7 @@ impl Value {
         }
     }
 
-    /// As deep as it may be.
+    /// A value of the maximum depth.
     fn tower(chance: &mut impl Rng, depth: usize) -> Self {
         let levels = if chance.random() { depth } else { chance.random_range(1..=depth) };
         let mut value = if chance.random() { Self::List(Vec::new()) } else { Self::Object(Vec::new()) };
@@ -91,13 +91,13 @@ impl Value {
             3 => Self::Broken(chance.random_range(-1e6..1e6_f64).to_bits()),
             _ => {
                 let bits = chance.random();
-                // JSON has no word for those that are no numbers.
+                // JSON cannot represent NaN and infinity.
                 if f64::from_bits(bits).is_finite() { Self::Broken(bits) } else { Self::Broken((-0.0_f64).to_bits()) }
             }
         }
     }
 
-    /// Writes it with space, escapes and exponents wherever chance has it.
+    /// Writes it with random whitespace, escapes and exponents.
     #[must_use]
     pub fn write(&self, chance: &mut impl Rng) -> String {
         let mut text = String::new();
@@ -150,7 +150,7 @@ impl Value {
     /// Reads a value.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the text contains no value.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let mut rest = text.as_bytes();
@@ -161,7 +161,7 @@ impl Value {
     }
 }
 
-/// Some text.
+/// A random text.
 fn text(chance: &mut impl Rng) -> Vec<u16> {
     let mut units = Vec::new();
     for _ in 0..chance.random_range(0..6) {
@@ -169,7 +169,7 @@ fn text(chance: &mut impl Rng) -> Vec<u16> {
             0 => units.extend(chance.random::<char>().encode_utf16(&mut [0; 2]).iter()),
             1 => units.extend(NASTY[chance.random_range(0..NASTY.len())].encode_utf16()),
             2 => units.push(chance.random_range(0..0x20)),
-            // Half of a pair is no character, and is refused.
+            // A lone surrogate is not a character and is refused.
             3 => units.extend([chance.random_range(0xd800..0xdc00), chance.random_range(0xdc00..0xe000)]),
             _ => units.push(chance.random_range(0x20..0x7f)),
         }
@@ -187,7 +187,7 @@ fn write_text(units: &[u16], out: &mut String, chance: &mut impl Rng) {
     out.push('"');
     for found in char::decode_utf16(units.iter().copied()) {
         match found {
-            // Whatever may stand for itself does so, or does not.
+            // A character that needs no escape is escaped at random.
             Ok(symbol) if symbol >= ' ' && !matches!(symbol, '"' | '\\') && chance.random_ratio(2, 3) => {
                 out.push(symbol);
             }
@@ -218,7 +218,7 @@ fn take(rest: &mut &[u8]) -> u8 {
     *first
 }
 
-/// Whether the next thing is this; it is taken then.
+/// Consumes the next token if it is `word`, and returns whether it was.
 fn next_is(rest: &mut &[u8], word: &str) -> bool {
     skip_space(rest);
     rest.strip_prefix(word.as_bytes()).is_some_and(|after| {

@@ -1,8 +1,8 @@
-//! The jobs of `tests/cases` without a broker: in `hub-client run`, and over HTTP. With a broker: `cases_on_a_broker`.
+//! The jobs of `tests/cases` without a broker: in `hub-client run`, and over HTTP. `cases_on_a_broker` runs them with a broker.
 
 use hub_tests::{Programs, cases, run_cases, tasks_of_cases};
 
-/// For what hangs; nothing here takes seconds.
+/// Time limit for jobs that hang. Normal runs take less than a second.
 const LIMIT: &str = "60";
 
 #[test]
@@ -21,7 +21,7 @@ fn the_client_runs_every_case() {
 fn one_process_with_http_runs_every_case() {
     let (programs, hub) = Programs::in_memory(&[], &["--tasks-dir", &tasks_of_cases()]);
     run_cases(&programs);
-    // Whatever they did to their processes, they run on the same ones once more.
+    // Run them again on the same processes.
     run_cases(&programs);
     hub.stop();
 }

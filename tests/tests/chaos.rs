@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// How many jobs run at a time.
+/// Number of concurrent jobs.
 const LANES: u64 = 16;
 
 fn chaos(broker: &Broker, client: Client) {

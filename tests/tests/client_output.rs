@@ -1,4 +1,4 @@
-//! What `hub-client` writes, and where to: tables that fit, errors of the output, ids that are never lost.
+//! Tests of the output of `hub-client`: tables that fit the terminal, failed writes, ids in error messages.
 
 use std::fs::File;
 use std::process::{Output, Stdio};
@@ -11,7 +11,7 @@ const ECHO: &str = "def echo(value):\n    return value\n";
 const ORDER: &str =
     "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(what):\n    return 'ordered'\n";
 
-/// A Hub whose dispatcher knows its worker.
+/// A Hub whose dispatcher has received a heartbeat of its worker.
 fn hub() -> (Programs, Daemon) {
     let (programs, hub) = Programs::in_memory(&[("fails.py", FAILS), ("echo.py", ECHO), ("order.py", ORDER)], &[]);
     eventually("the worker is known", || {
@@ -25,14 +25,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A client whose answers nobody takes: every write to this file fails.
+/// A client whose standard output is a file on which every write fails.
 fn into_full(programs: &Programs, arguments: &[&str]) -> Output {
     let full = File::options().write(true).open("/dev/full").unwrap();
     programs.command("hub-client").args(arguments).stdin(Stdio::null()).stdout(full).output().unwrap()
 }
 
 #[test]
-fn what_cannot_be_written_is_an_exit_code_and_the_id_is_not_lost() {
+fn failed_writes_have_an_exit_code_and_keep_the_id() {
     let (programs, hub) = hub();
     std::fs::write(programs.directory().join("job"), r#"{"name": "j", "tasks": [{"name": "echo", "args": [1]}]}"#)
         .unwrap();
@@ -51,9 +51,9 @@ fn what_cannot_be_written_is_an_exit_code_and_the_id_is_not_lost() {
     hub.stop();
 }
 
-/// The standard library puts `/dev/null` in its place, where writing succeeds.
+/// The standard library replaces it by `/dev/null`, where writes succeed.
 #[test]
-fn a_closed_standard_output_is_noticed() {
+fn a_closed_standard_output_is_detected() {
     let (programs, hub) = hub();
     for flags in ["list", "--help"] {
         let client = programs.command("hub-client").get_program().to_string_lossy().into_owned();
@@ -66,7 +66,7 @@ fn a_closed_standard_output_is_noticed() {
 }
 
 #[test]
-fn a_reader_that_goes_is_no_reason_to_panic_or_to_complain() {
+fn a_closed_pipe_causes_neither_a_panic_nor_a_message() {
     let (programs, hub) = hub();
     let mut client = programs.command("hub-client");
     let (reader, writer) = std::io::pipe().unwrap();
@@ -77,7 +77,7 @@ fn a_reader_that_goes_is_no_reason_to_panic_or_to_complain() {
 }
 
 #[test]
-fn an_error_that_cannot_be_told_is_no_reason_to_panic() {
+fn a_closed_standard_error_causes_no_panic() {
     let programs = Programs::alone();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let status = programs.command("hub-client").args(["validate", "nothing"]).stderr(full).status().unwrap();
@@ -85,7 +85,7 @@ fn an_error_that_cannot_be_told_is_no_reason_to_panic() {
 }
 
 #[test]
-fn a_wait_that_is_over_leaves_the_record_and_the_id() {
+fn an_exceeded_wait_limit_prints_the_record_and_the_id() {
     let (programs, hub) = hub();
     let job = r#"{"name": "j", "tasks": [{"name": "order", "args": [1]}]}"#;
     let flags = ["submit", "--wait", "--wait-limit", "0.5", "-o", "json", "-q"];
@@ -118,7 +118,7 @@ fn an_interrupted_wait_names_the_job() {
         let output = programs.run("hub-client", &["status", id]);
         if text(&output.stdout).contains("ordered") { Ok(()) } else { Err(output) }
     });
-    // Before it follows the job, the client asks once with the submission.
+    // The submission itself waits first, before the client polls the job.
     let stat = format!("/proc/{}/status", waiting.id());
     eventually("it heeds the signal", || {
         let status = std::fs::read_to_string(&stat).unwrap();
@@ -133,13 +133,13 @@ fn an_interrupted_wait_names_the_job() {
     hub.stop();
 }
 
-/// How wide a text is on a terminal; here without wide characters.
+/// The width of a text on a terminal, without support for wide characters.
 fn widest(table: &str) -> usize {
     table.lines().map(|line| line.chars().count()).max().unwrap_or_default()
 }
 
 #[test]
-fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
+fn tables_fit_the_terminal_and_are_complete_in_a_pipe() {
     let (programs, hub) = hub();
     let name = "a-name-that-is-rather-long-for-a-column-of-a-table";
     let long = "x".repeat(300);
@@ -156,7 +156,7 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
             let rows: Vec<&str> = table.lines().skip(heading).take_while(|line| !line.is_empty()).collect();
             assert_eq!(rows.len(), if command[0] == "status" { 3 } else { 2 }, "{table}");
             let rows = rows.join("\n");
-            // Below this width, columns that are never cut need more.
+            // Columns that are never truncated need at least this width.
             assert!(width < 60 || widest(&rows) <= width, "{width} of {}:\n{rows}", widest(&rows));
         }
     }
@@ -176,7 +176,7 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
 }
 
 #[test]
-fn what_failed_is_shown_whole_with_its_worker_and_durations() {
+fn failures_are_shown_completely_with_worker_and_durations() {
     let (programs, hub) = hub();
     let message = format!("first line {}\nsecond line \u{1b}[31m", "y".repeat(200));
     let job = json!({"name": "j", "tasks": [
@@ -208,7 +208,7 @@ fn what_failed_is_shown_whole_with_its_worker_and_durations() {
 }
 
 #[test]
-fn colours_are_for_terminals_unless_asked_for() {
+fn colours_are_used_on_terminals_or_on_request() {
     let (programs, hub) = hub();
     programs.ended(&programs.submit(r#"{"name": "j", "tasks": [{"name": "echo", "args": [1]}]}"#));
     let has_colours = |command: &mut std::process::Command| command.output().unwrap().stdout.contains(&0x1b);
@@ -242,7 +242,7 @@ fn colours_are_for_terminals_unless_asked_for() {
 }
 
 #[test]
-fn every_time_is_written_in_one_form() {
+fn all_times_have_the_same_format() {
     fn times(value: &Value, found: &mut Vec<Value>) {
         match value {
             Value::Object(map) => {
@@ -271,7 +271,7 @@ fn every_time_is_written_in_one_form() {
 }
 
 #[test]
-fn help_has_examples_and_only_the_flags_that_count() {
+fn help_has_examples_and_only_the_applicable_flags() {
     let programs = Programs::alone();
     let help = |arguments: &[&str]| {
         let output = programs.run("hub-client", arguments);
@@ -306,7 +306,7 @@ fn the_schema_is_that_of_the_job_format() {
 }
 
 #[test]
-fn completions_and_manual_pages_are_made_for_every_program() {
+fn every_program_has_completions_and_manual_pages() {
     let programs = Programs::alone();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = programs.run("hub-client", &["completions", shell]);

@@ -1,4 +1,4 @@
-//! `hub-client run` of a job that waits for a result from outside, and of one that takes too long.
+//! Tests of `hub-client run` with an asynchronous task and with a time limit.
 
 use std::process::Stdio;
 
@@ -43,7 +43,7 @@ fn a_task_that_waits_for_its_result_is_reported_with_the_command_that_posts_it()
 }
 
 #[test]
-fn a_job_that_takes_too_long_is_cancelled_and_has_an_exit_code_of_its_own() {
+fn a_job_beyond_the_wait_limit_is_cancelled_with_a_separate_exit_code() {
     let programs = programs();
     let flags = ["run", "job", "--tasks-dir", "tasks", "--wait-limit", "0.3", "-o", "json"];
     let output = programs.run("hub-client", &flags);
@@ -54,7 +54,7 @@ fn a_job_that_takes_too_long_is_cancelled_and_has_an_exit_code_of_its_own() {
 }
 
 #[test]
-fn a_pool_that_the_run_does_not_serve_is_refused_at_once() {
+fn a_job_with_an_unserved_pool_is_refused_at_once() {
     let programs = Programs::alone();
     programs.write_modules(&[("echo.py", "def echo(): return 1\n")]);
     let job = r#"{"name": "j", "tasks": [{"name": "echo", "pool": "gpu"}], "output": "_echo.data"}"#;

@@ -1,11 +1,11 @@
-//! How the programs are asked, and what they say where that is wrong: usage, help, manual pages, checks before anything is done.
+//! Tests of usage errors, help texts, manual pages, and checks before a request.
 
 use std::process::{Command, Stdio};
 
 use hub_tests::{Programs, fails, said};
 use serde_json::{Value, json};
 
-/// A broker that is not there: what needs one fails with exit code 4.
+/// The address of a missing broker. Commands that need one fail with exit code 4.
 const NOWHERE: &str = "127.0.0.1:1";
 
 fn write(programs: &Programs, name: &str, text: impl AsRef<[u8]>) {
@@ -24,7 +24,7 @@ fn without_a_command_the_commands_are_shown() {
 }
 
 #[test]
-fn what_is_set_in_the_environment_is_no_part_of_the_usage() {
+fn usage_messages_do_not_contain_settings_of_the_environment() {
     let programs = Programs::alone().with("HUB_BROKER", NOWHERE).with("HUB_PREFIX", "p");
     for wrong in [&["list", "--limit", "x"][..], &["status"], &["result"], &["-C", "-S"], &["list", "--bogus"]] {
         let output = programs.run("hub-client", wrong);
@@ -49,7 +49,7 @@ fn the_help_of_the_client_names_both_kinds_of_address() {
 }
 
 #[test]
-fn a_check_answers_in_json_where_that_is_asked_for() {
+fn a_check_prints_json_on_request() {
     let programs = Programs::alone();
     write(&programs, "good.json", r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
     write(&programs, "bad.json", r#"{"name": "j", "tasks": [{"name": "a", "dependz": []}]}"#);
@@ -67,7 +67,7 @@ fn a_check_answers_in_json_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_job_that_no_dispatcher_would_take_needs_no_broker_to_be_refused() {
+fn an_invalid_job_is_refused_without_a_broker() {
     let programs = Programs::alone().with("HUB_BROKER", NOWHERE);
     let bad = r#"{"name": "j", "tasks": [{"name": "a", "dependz": []}]}"#;
     let validated = programs.run_reading("hub-client", &["validate"], bad);
@@ -76,7 +76,7 @@ fn a_job_that_no_dispatcher_would_take_needs_no_broker_to_be_refused() {
         fails(&output, 2, &["did you mean \"depends\"?"]);
         assert_eq!(said(&output), said(&validated));
     }
-    // What a dispatcher's limits or version decide, it is asked.
+    // Problems that depend on the dispatcher's limits or version need a request.
     let deep =
         format!(r#"{{"name": "j", "tasks": [{{"name": "a", "args": [{}0{}]}}]}}"#, "[".repeat(90), "]".repeat(90));
     for text in [deep.as_str(), r#"{"name": "j", "tasks": [{"name": "a"}], "schedule": "@daily"}"#] {
@@ -88,7 +88,7 @@ fn a_job_that_no_dispatcher_would_take_needs_no_broker_to_be_refused() {
 }
 
 #[test]
-fn keys_that_no_record_has_are_refused_before_anything_is_done() {
+fn unknown_keys_are_refused_before_any_request() {
     let programs = Programs::alone().with("HUB_BROKER", NOWHERE);
     for flags in [&["status", "last"][..], &["watch", "last"], &["submit", "--wait"]] {
         let job = r#"{"name": "j", "tasks": [{"name": "a"}]}"#;
@@ -100,16 +100,16 @@ fn keys_that_no_record_has_are_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_module_that_run_does_not_find_is_compared_with_those_that_are_there() {
+fn a_missing_module_is_reported_with_a_suggestion() {
     let programs = Programs::alone();
     programs.write_modules(&[("resize_image.py", "def resize_image(): pass\n"), ("unload.py", "def unload(): pass\n")]);
     let job = r#"{"name": "j", "tasks": [{"name": "resize_imgae"}, {"name": "unload"}, {"name": "zzz"}]}"#;
     let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
-    fails(&output, 2, &["does not have: resize_imgae (did you mean resize_image?), zzz. Each"]);
+    fails(&output, 2, &["tasks: resize_imgae (did you mean resize_image?), zzz. Each"]);
 }
 
 #[test]
-fn a_failure_names_its_exception_and_says_each_thing_once() {
+fn a_failure_contains_its_exception_and_each_text_once() {
     let programs = Programs::alone();
     programs.write_modules(&[
         ("boom.py", "def boom(key):\n    return {}[key]\n"),
@@ -130,14 +130,14 @@ fn a_failure_names_its_exception_and_says_each_thing_once() {
 }
 
 #[test]
-fn a_hub_in_which_nothing_could_run_does_not_start() {
+fn a_hub_without_task_modules_does_not_start() {
     let programs = Programs::alone();
     let output = programs.run("hub-dispatcher", &["--transport", "memory", "--http", "none"]);
     fails(&output, 2, &["no task can run", "--tasks-dir", "tasks_dir"]);
 }
 
 #[test]
-fn an_error_of_the_start_is_said_once_and_is_readable() {
+fn a_start_error_is_reported_once_and_is_readable() {
     let programs = Programs::alone();
     write(&programs, "file", "");
     let flags = ["--store", "file/jobs.db", "--http", "none", "-b", NOWHERE];
@@ -155,17 +155,17 @@ fn an_error_of_the_start_is_said_once_and_is_readable() {
 }
 
 #[test]
-fn a_start_says_what_it_waits_for() {
+fn a_start_reports_what_it_waits_for() {
     let programs = Programs::alone();
     write(&programs, "c", format!("[HUB]\nbroker={NOWHERE}\nhttp=none\nstore=memory\npid_file=pid\n"));
     let output = programs.run("ctrl-hub-dispatcher", &["-c", "c", "--timeout", "3", "start"]);
-    fails(&output, 1, &["hub-dispatcher waits, at most 3 s: no connection", NOWHERE, "not ready within 3 s"]);
+    fails(&output, 1, &["waiting up to 3 s for hub-dispatcher: no connection", NOWHERE, "not ready within 3 s"]);
     assert_eq!(said(&output).matches("Connection refused").count(), 1, "{}", said(&output));
     assert!(!said(&output).contains("\\n"), "{}", said(&output));
 }
 
 #[test]
-fn numbers_have_the_same_bounds_as_flags_variables_and_keys() {
+fn flags_variables_and_keys_have_the_same_bounds() {
     let programs = Programs::alone();
     let bounds = [
         ("max_value_bytes", "134217729", "134217728"),
@@ -216,8 +216,11 @@ fn manual_pages_have_every_flag_and_the_usual_sections() {
             text.contains(".SH ENVIRONMENT") && text.contains("HUB_BROKER") && text.contains(".SH EXAMPLES"),
             "{text}"
         );
-        assert!(text.contains("Trust these certificate authorities"), "{name} tells of flags that few need\n{text}");
+        assert!(
+            text.contains("additional trusted certificate authorities"),
+            "{name} tells of flags that few need\n{text}"
+        );
     }
-    assert!(page("hub-client.1").contains("The token of the HTTP API"));
+    assert!(page("hub-client.1").contains("Token of the HTTP API"));
     assert!(!page("hub-client-validate.1").contains("HUB_BROKER"), "it asks no Hub");
 }

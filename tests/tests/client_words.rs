@@ -1,4 +1,4 @@
-//! What `hub-client` says where something was mistaken for something else: what is wrong, and what to do.
+//! Tests of the messages of `hub-client` for confused ids, addresses and files.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ const ORDER: &str =
     "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(what):\n    return 'ordered'\n";
 const ECHO: &str = "def echo(value):\n    return value\n";
 
-/// A Hub whose dispatcher knows its worker.
+/// A Hub whose dispatcher has received a heartbeat of its worker.
 fn hub() -> (Programs, Daemon) {
     let (programs, hub) = Programs::in_memory(&[("order.py", ORDER), ("echo.py", ECHO)], &[]);
     eventually("the worker is known", || {
@@ -25,7 +25,7 @@ fn job(name: &str, module: &str) -> String {
 }
 
 #[test]
-fn a_part_of_an_id_and_last_stand_for_the_whole() {
+fn partial_ids_and_last_are_resolved() {
     let (programs, hub) = hub();
     let first = programs.submit(&job("first", "order"));
     let second = programs.submit(&job("second", "order"));
@@ -33,7 +33,7 @@ fn a_part_of_an_id_and_last_stand_for_the_whole() {
         let record: Value = serde_json::from_slice(&programs.run("hub-client", &["status", id]).stdout).unwrap();
         record["name"].clone()
     };
-    // The ends are random, the beginnings the time: only all of it but the random part tells them apart for sure.
+    // Ids begin with the time and end with random digits, so only the complete id is certainly unique.
     assert_eq!(name(&first[24..]), "first");
     assert_eq!(name(&second.to_uppercase()[19..]), "second");
     assert_eq!(name(&first[..35]), "first");
@@ -43,7 +43,7 @@ fn a_part_of_an_id_and_last_stand_for_the_whole() {
     assert_eq!(serde_json::from_slice::<Value>(&manual.stdout).unwrap()["name"], "second");
 
     fails(&programs.run("hub-client", &["status", &first[..6]]), 2, &["2 ids", &first, &second, "second  RUNNING"]);
-    fails(&programs.run("hub-client", &["cancel", "ffffffffffff"]), 3, &["no job has an id", "2 jobs were compared"]);
+    fails(&programs.run("hub-client", &["cancel", "ffffffffffff"]), 3, &["no job has an id", "searched 2 jobs"]);
     fails(&programs.run("hub-client", &["status", "first"]), 2, &["hexadecimal", "hub-client list"]);
     fails(&programs.run("hub-client", &["status", "abc"]), 2, &["at least 4"]);
     assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
@@ -53,7 +53,7 @@ fn a_part_of_an_id_and_last_stand_for_the_whole() {
 }
 
 #[test]
-fn the_id_of_a_job_is_told_from_that_of_a_task() {
+fn ids_of_jobs_and_tasks_are_distinguished() {
     let (programs, hub) = hub();
     let id = programs.submit(&job("j", "order"));
     let task = eventually("the task is launched", || {
@@ -90,7 +90,7 @@ fn a_module_that_no_worker_has_is_reported_at_once() {
     let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
     assert!(answer["warnings"][0].as_str().unwrap().contains(warning), "{answer}");
     let waited = programs.run_reading("hub-client", &["submit", "--wait", "--wait-limit", "0.5"], &text);
-    fails(&waited, 6, &[warning, "--wait-limit", "it goes on"]);
+    fails(&waited, 6, &[warning, "--wait-limit", "keeps running"]);
     let good = programs.run_reading("hub-client", &["submit", "-o", "json"], &job("j", "echo"));
     assert!(!said(&good).contains("warning"), "{good:?}");
     assert!(serde_json::from_slice::<Value>(&good.stdout).unwrap().get("warnings").is_none());
@@ -98,7 +98,7 @@ fn a_module_that_no_worker_has_is_reported_at_once() {
 }
 
 #[test]
-fn the_address_of_the_api_may_have_its_path_and_not_its_port_alone() {
+fn the_address_of_the_api_may_contain_its_path_but_needs_a_host() {
     let (programs, hub) = hub();
     let address = programs.variable("HUB_BROKER").to_owned();
     for form in ["/", "/api/v1", "/api/v1/", "/api"] {
@@ -115,7 +115,7 @@ fn the_address_of_the_api_may_have_its_path_and_not_its_port_alone() {
     hub.stop();
 }
 
-/// Answers every connection with these bytes, on a port of its own.
+/// A server that answers every connection with these bytes.
 fn server(greeting: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -134,13 +134,13 @@ fn other_servers_are_recognised() {
     let programs = Programs::alone();
     let (amqp, web) = (server(b"AMQP\0\0\x09\x01"), server(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"));
     let broker = programs.run("hub-client", &["-b", &format!("http://{amqp}"), "list"]);
-    fails(&broker, 4, &["speaks AMQP", &format!("--broker {amqp}")]);
-    fails(&programs.run("hub-client", &["-b", &web, "list"]), 4, &["speaks HTTP, not AMQP", "5672"]);
+    fails(&broker, 4, &["is an AMQP broker", &format!("--broker {amqp}")]);
+    fails(&programs.run("hub-client", &["-b", &web, "list"]), 4, &["is an HTTP server", "5672"]);
     fails(&programs.run("hub-client", &["-b", &format!("amqps://{amqp}"), "list"]), 4, &["without TLS", "amqp://"]);
 }
 
 #[test]
-fn a_worker_that_is_sent_to_the_api_says_so() {
+fn a_worker_with_the_address_of_the_api_reports_it() {
     let (programs, hub) = hub();
     let place = programs.variable("HUB_BROKER").trim_start_matches("http://").to_owned();
     for program in ["hub-worker", "hub-dispatcher"] {
@@ -184,11 +184,11 @@ fn a_job_in_another_language_or_encoding_is_recognised() {
 }
 
 #[test]
-fn a_configuration_file_may_have_comments_and_quotes_but_no_key_twice() {
+fn a_configuration_file_may_have_comments_and_quotes_but_no_duplicate_keys() {
     let programs = Programs::alone();
     let (web, file) = (server(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), programs.directory().join("c"));
     std::fs::write(&file, format!("[HUB]  # the hub\nbroker = \"{web}\" ; not a broker\n")).unwrap();
-    fails(&programs.run("hub-client", &["-c", "c", "list"]), 4, &[&web, "speaks HTTP"]);
+    fails(&programs.run("hub-client", &["-c", "c", "list"]), 4, &[&web, "is an HTTP server"]);
     std::fs::write(&file, "[HUB]\nbroker=a\nslots = \"2\nBroker=b\n").unwrap();
     fails(&programs.run("hub-client", &["-c", "c", "list"]), 2, &["c:3: slots", "c:4: broker", "first in line 2"]);
     std::fs::write(&file, b"[HUB]\nbroker=caf\xe9\n").unwrap();

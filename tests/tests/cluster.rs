@@ -26,29 +26,29 @@ fn main() -> ExitCode {
     trials_on(Cluster::start, std::iter::once(both).chain(alone).collect())
 }
 
-/// How a node is lost.
+/// The kind of node failure.
 #[derive(Clone, Copy, Debug)]
 enum Loss {
     Kill,
     Cut,
 }
 
-/// Whose node is lost.
+/// The program whose node fails.
 #[derive(Clone, Copy, Debug)]
 enum Program {
     Dispatcher,
     Worker,
 }
 
-/// Which program talks to the broker through which client.
+/// The AMQP client of each program.
 struct Clients {
     dispatcher: Client,
     workers: [Client; 2],
 }
 
-/// Number of jobs that are submitted before a loss, and again right after it.
+/// Number of jobs that are submitted before a node failure, and again directly after it.
 const HALF: usize = 125;
-/// Takes a moment, so that there is work under way when something happens, and says that it has ended.
+/// A task that takes some time, so that it is running when a fault occurs, and records its end.
 const MOMENT: (&str, &str) = (
     "moment.py",
     "import time\n\ndef moment(value, path=None):\n    time.sleep(0.1)\n    if path:\n        \

@@ -1,4 +1,5 @@
-//! The transport's suite on a real RabbitMQ, through both AMQP clients. A case that needs what a client cannot do shows as ignored.
+//! The conformance suite of the transport on a real RabbitMQ, with both AMQP clients. A case that needs a missing capability is
+//! shown as ignored.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use hub_tests::{Broker, BrokerTrial, Client, trials_on};
 use hub_transport::Transport;
 use hub_transport::testing::conformance::{Case, Fixture, cases};
 
-/// What a client can do does not depend on the broker's address.
+/// The capabilities of a client do not depend on the broker's address.
 const ANY_ADDRESS: &str = "amqp://localhost";
 
 fn main() -> ExitCode {

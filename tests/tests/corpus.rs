@@ -1,4 +1,4 @@
-//! What is kept of the fuzz targets' inputs still holds: each of them whole, and cut off at every byte.
+//! Runs the fuzz targets on the inputs in the repository, complete and truncated at every byte.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use hub_tests::fuzzing::{TARGETS, check};
 use hub_tests::root;
 
-/// Longer inputs are tried whole only.
+/// Maximum size of inputs that are truncated.
 const LONGEST_CUT: usize = 1500;
 
-/// The files of a folder, the sorted ones of every run.
+/// The files of a folder, sorted.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<(String, Vec<u8>)> = entries
@@ -20,11 +20,11 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Tries every input of a target. How many were understood, and how many were not.
+/// Runs a target on all its inputs. Returns the numbers of accepted and refused inputs.
 fn try_all(target: &str, inputs: &[(String, Vec<u8>)]) -> (usize, usize) {
     let (mut understood, mut refused) = (0, 0);
     for (name, bytes) in inputs {
-        // A failure is a panic somewhere below: captured output says which input it was.
+        // If the target panics, the captured output shows the input.
         println!("{target}/{name}");
         *if check(target, bytes) { &mut understood } else { &mut refused } += 1;
         let cuts = if bytes.len() > LONGEST_CUT { 0 } else { bytes.len() };
@@ -39,7 +39,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     files(&root().join("tests/fuzz/corpus").join(target))
 }
 
-/// Seeds that are all refused, or none of them, try one half of a target only.
+/// If all inputs were accepted or all refused, only half of the target would be tested.
 #[track_caller]
 fn holds(target: &str, least: usize) {
     let (understood, refused) = try_all(target, &seeds(target));

@@ -1,11 +1,11 @@
-//! Task modules that change while a Hub runs: the next task sees the change, without a restart.
+//! Tests of task modules that change while a Hub runs: the next task uses the new version, without a restart.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use hub_tests::{Programs, eventually};
 use serde_json::{Value, json};
 
-/// Runs a task alone, and returns what it returned, or the message of its failure.
+/// Runs a job of one task. Returns its result or its error message.
 fn ask(programs: &Programs, module: &str) -> Value {
     let job = format!(r#"{{"name": "x", "tasks": [{{"name": "{module}"}}]}}"#);
     let record = programs.ended(&programs.submit(&job));
@@ -21,7 +21,7 @@ fn becomes(programs: &Programs, module: &str, expected: &Value) {
 }
 
 #[test]
-fn helpers_are_watched_wherever_and_whenever_they_are_imported() {
+fn imported_helper_modules_are_watched() {
     let modules = [
         ("uses_pkg.py", "from pkg import util\ndef uses_pkg():\n    return util.V\n"),
         ("lazy.py", "def lazy():\n    import _lazyhelp\n    return _lazyhelp.V\n"),
@@ -46,7 +46,7 @@ fn helpers_are_watched_wherever_and_whenever_they_are_imported() {
 }
 
 #[test]
-fn the_directory_may_be_a_link_that_comes_to_lead_elsewhere() {
+fn the_directory_may_be_a_link_that_changes() {
     let programs = Programs::alone();
     let place = programs.directory().join("releases");
     let write_release = |name: &str| {
@@ -70,7 +70,7 @@ fn the_directory_may_be_a_link_that_comes_to_lead_elsewhere() {
     let all = ["function", "coroutine", "program"];
     assert_eq!(all.map(|module| ask(&programs, module)), [json!("v1"), json!("v1"), json!("v1")]);
     write_release("v2");
-    // As deployment tools do it: a new link takes the old one's place.
+    // As with deployment tools: a new link replaces the old one.
     symlink("v2", place.join("next")).unwrap();
     std::fs::rename(place.join("next"), place.join("current")).unwrap();
     std::fs::remove_dir_all(place.join("v1")).unwrap();
@@ -81,7 +81,7 @@ fn the_directory_may_be_a_link_that_comes_to_lead_elsewhere() {
 }
 
 #[test]
-fn a_module_that_hangs_when_it_is_imported_holds_up_neither_the_start_nor_other_modules() {
+fn a_module_that_hangs_on_import_blocks_neither_the_start_nor_other_modules() {
     let modules =
         [("a_hang.py", "import time\nwhile True:\n    time.sleep(1000)\n"), ("fine.py", "def fine():\n    return 1\n")];
     let (programs, hub) = Programs::in_memory(&modules, &[]);

@@ -8,7 +8,7 @@ use hub_tests::docs::{Page, Terminal, messages};
 use hub_tests::{Broker, BrokerTrial, Programs, root, trials_beside};
 use libtest_mimic::Trial;
 
-/// The pages that need no broker, up to the heading where they begin to, if they do.
+/// The pages without a broker, each with the heading of its first section that needs one.
 const PAGES: [(&str, Option<&str>); 8] = [
     ("README.md", Some("On a broker")),
     ("docs/jobs.md", None),
@@ -19,7 +19,7 @@ const PAGES: [(&str, Option<&str>); 8] = [
     ("docs/how-to/nightly-etl.md", None),
     ("docs/how-to/parameter-sweep.md", None),
 ];
-/// The pages that need one at the end, with the AMQP client that they are followed with.
+/// The pages that need a broker, with the AMQP client to use.
 const PAGES_ON_A_BROKER: [(&str, &str); 2] = [("README.md", "lapin"), ("docs/tutorial.md", "amqprs")];
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     )
 }
 
-/// Programs in a directory that has what readers find in the project's.
+/// Programs in a directory with the files of the project that readers use.
 fn programs_in_the_tree(programs: Programs) -> Programs {
     copy(&root().join("etc"), programs.directory());
     programs

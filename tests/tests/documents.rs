@@ -1,4 +1,4 @@
-//! What the documents say is true of the code: flags exist, links lead somewhere, jobs are valid.
+//! Checks the documentation against the code: flags, links, paths and jobs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use hub_core::job::{Job, Limits};
 use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
-/// Flags of other programs that the documents use.
+/// Flags of other programs in the documentation.
 const OTHERS: [&str; 13] = [
     "--workspace",
     "--all-features",
@@ -24,10 +24,10 @@ const OTHERS: [&str; 13] = [
     "--concurrency",
     "--nocapture",
 ];
-/// Where the documents are.
+/// The locations of the documents.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/how-to"];
 
-/// Every document, with its path from the project's directory.
+/// All documents, with their paths relative to the project's directory.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for folder in FOLDERS {
@@ -54,7 +54,7 @@ fn flags(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The text between the backquoted lines of blocks in this language.
+/// The contents of code blocks in this language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let opening = format!("```{language}\n");
     text.split(&*opening).skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default()).collect()
@@ -76,7 +76,7 @@ fn every_flag_exists() {
     helps += &String::from_utf8(bench.arg("--help").output().unwrap().stdout).unwrap();
     let mut known = flags(&helps);
     assert!(known.contains("--tasks-dir") && known.contains("--amqp-client"), "{known:?}");
-    // The manual's, which the help does not show.
+    // Hidden flags of the manual.
     known.insert("--trace");
     known.extend(OTHERS);
     for (path, text) in documents() {
@@ -85,7 +85,7 @@ fn every_flag_exists() {
     }
 }
 
-/// The anchors of a document: its headings, as they stand in links.
+/// The anchors of a document, generated from its headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut in_block = false;
     let headings = text.lines().filter(|line| {
@@ -101,7 +101,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_target_exists() {
     let mut broken = Vec::new();
     for (path, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -123,9 +123,9 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// A reader who has come to the end of a page is shown where to go on.
+/// The end of each page links to another page.
 #[test]
-fn every_page_leads_to_another() {
+fn every_page_links_to_the_next_one() {
     for (path, text) in documents() {
         let is_page = path.starts_with("docs") && path != Path::new("docs/README.md");
         let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
@@ -147,7 +147,7 @@ fn the_index_has_every_page() {
 fn every_path_of_the_source_tree_exists() {
     for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = std::fs::read_to_string(root().join(document)).unwrap();
-        // What stands in blocks are commands.
+        // Code blocks contain commands, not paths.
         let prose: String = text.split("\n```").step_by(2).collect();
         for quoted in prose.split('`').skip(1).step_by(2) {
             let is_path =
@@ -164,7 +164,7 @@ fn every_job_is_valid() {
         for block in
             blocks(&text, "json").into_iter().filter(|block| block.contains("\"tasks\":") && !block.contains('…'))
         {
-            // A status record has tasks too, and one job shows what is wrong with it.
+            // Skip status records and the example of an invalid job.
             if block.contains("\"parent_id\"") || block.contains("\"name\": \"wrong\"") {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Jobs outlive their dispatcher: it is killed at bad moments, and the next one takes its store up.
+//! Tests that jobs survive the death of their dispatcher: it is killed, and the next one opens its store.
 
 use std::path::Path;
 
@@ -19,11 +19,11 @@ fn list(programs: &Programs, arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn jobs_outlive_dispatchers_that_are_killed() {
+fn jobs_survive_killed_dispatchers() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");
     let (programs, mut hub) = start(&store);
-    // A chain, so that there is something half done in every job at any moment.
+    // A chain, so that every job is always partially done.
     let tasks: Vec<Value> = (0..10)
         .map(|at| {
             let before = if at == 0 { json!(0) } else { json!(format!("_t{}.data", at - 1)) };
@@ -55,7 +55,7 @@ fn jobs_outlive_dispatchers_that_are_killed() {
 }
 
 #[test]
-fn two_dispatchers_do_not_share_a_store() {
+fn two_dispatchers_cannot_share_a_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");
     let (_programs, hub) = start(&store);
@@ -70,13 +70,13 @@ fn two_dispatchers_do_not_share_a_store() {
 }
 
 #[test]
-fn the_history_is_pruned_and_says_what_is_left() {
+fn the_history_is_pruned() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");
     let arguments = ["--store", &store.to_string_lossy(), "--retain-jobs", "3"];
     let (programs, hub) = Programs::in_memory(&MODULES, &arguments);
     let job = |at: usize| json!({"name": format!("job {at}"), "tasks": [{"name": "add", "args": [at, 1]}]}).to_string();
-    // One after the other: the oldest is then the one that ended first.
+    // In sequence, so that the oldest job is the one that ended first.
     let ids: Vec<String> = (0..9).map(|at| programs.submit(&job(at))).inspect(|id| drop(programs.ended(id))).collect();
     let names = eventually("the oldest jobs are forgotten", || {
         let names: Vec<Value> = list(&programs, &[]).iter().map(|job| job["name"].clone()).collect();
@@ -89,7 +89,7 @@ fn the_history_is_pruned_and_says_what_is_left() {
 }
 
 #[test]
-fn a_dispatcher_whose_store_is_damaged_ends_and_says_what_to_do() {
+fn a_dispatcher_with_a_damaged_store_ends_with_advice() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");
     let (programs, hub) = start(&store);

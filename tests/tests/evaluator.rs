@@ -1,4 +1,4 @@
-//! The evaluator on jobs whose ends were computed by hand, and on the examples of `etc/jobs`.
+//! Tests of the evaluator on jobs with results computed by hand, and on the examples of `etc/jobs`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hub_tests::evaluator::{Expected, Function, Job, Limits, Outcome, Status, Tab
 use hub_tests::{ASYNCHRONOUS, UNATTENDED, example};
 use serde_json::{Value, json};
 
-/// What the modules of `etc/tasks` do. Where chance decides, as with a new UUID, it is this value.
+/// The behaviour of the modules in `etc/tasks`, with fixed values instead of random ones.
 const EXAMPLES: [(&str, Function); 17] = [
     ("add", |args, _| whole(number(&args[0]) + number(&args[1]))),
     ("multiply", |args, _| whole(number(&args[0]) * number(&args[1]))),
@@ -27,7 +27,7 @@ const EXAMPLES: [(&str, Function); 17] = [
     ("frank", |args, _| text(format!("{} with {}", args[0].as_str().unwrap(), args[1].as_str().unwrap()))),
 ];
 
-/// Modules for jobs of this file.
+/// The modules of the jobs in this file.
 const SIMPLE: [(&str, Function); 4] = [
     ("echo", |args, _| Outcome::Success(args.get(0).cloned().unwrap_or_default())),
     ("both", |args, kwargs| Outcome::Success(json!([args, kwargs]))),
@@ -47,7 +47,7 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-/// Every task has its name as its id, in capitals.
+/// The id of each task is its name in upper case.
 fn ids(job: &Job) -> BTreeMap<String, String> {
     job.tasks().iter().map(|task| (task.name.clone(), task.name.to_uppercase())).collect()
 }
@@ -98,7 +98,7 @@ fn the_examples() {
     assert_eq!(data(&provision)[9], json!({"deleted": "a uuid"}));
 }
 
-/// What is posted for a launched task is its data.
+/// The posted result of a launched task is its data.
 #[test]
 fn the_asynchronous_example() {
     let posted = of_example(ASYNCHRONOUS, &[("order_stamp", |_, _| text("a blue stamp"))]);
@@ -124,7 +124,7 @@ fn arguments_are_filled_at_any_depth() {
 }
 
 #[test]
-fn failures_reach_what_depends_on_them_and_nothing_else() {
+fn failures_affect_only_dependent_tasks() {
     let expected = of(&json!({"name": "j", "output": "_other.data", "tasks": [
         {"name": "last", "task_name": "echo", "args": [["_middle.data"]]},
         {"name": "middle", "task_name": "echo", "depends": ["fail", "other"]},
@@ -140,7 +140,7 @@ fn failures_reach_what_depends_on_them_and_nothing_else() {
 }
 
 #[test]
-fn a_value_that_is_missing_fails_the_task_or_the_output() {
+fn a_missing_value_fails_the_task_or_the_output() {
     let with = |path: &str, output: Value| {
         of(&json!({"name": "j", "output": output, "tasks": [
             {"name": "a", "task_name": "echo", "args": [{"list": [1]}]},
@@ -179,7 +179,7 @@ fn values_beyond_the_limits_fail_the_task_or_the_output() {
     assert_eq!(output(json!(["_a.data", "_a.data"])), Status::Failed);
 }
 
-/// Deep graphs take no deep stack.
+/// Deep graphs need no deep stack.
 #[test]
 fn a_chain_of_a_hundred_thousand_tasks() {
     let task = |at: u32| match at {

@@ -1,4 +1,4 @@
-//! Programs as tasks, in the real Hub: what is said of those that cannot run, and what is left when the worker is killed.
+//! Tests of executables as tasks: error messages for unusable ones, and the processes that remain when a worker is killed.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -48,7 +48,7 @@ fn sdk_directories(programs: &Programs) -> Vec<String> {
 }
 
 #[test]
-fn a_script_with_windows_line_ends_says_so() {
+fn a_script_with_windows_line_ends_is_reported() {
     let programs = Programs::alone();
     write_program(&programs, "crlf", "#!/bin/sh\r\necho 1\r\n");
     let job = r#"{"name":"crlf-script","tasks":[{"name":"t","task_name":"crlf","args":[]}],"output":"_t.data"}"#;
@@ -58,7 +58,7 @@ fn a_script_with_windows_line_ends_says_so() {
 }
 
 #[test]
-fn what_is_wrong_is_said_by_run_and_by_a_worker_that_starts() {
+fn unusable_executables_are_reported_by_run_and_by_a_worker() {
     let programs = Programs::alone();
     programs.write_modules(&[("one.py", "def one():\n    return 1\n")]);
     write_program(&programs, "greet.sh", "#!/bin/sh\necho 1\n");
@@ -77,7 +77,7 @@ fn what_is_wrong_is_said_by_run_and_by_a_worker_that_starts() {
 }
 
 #[test]
-fn a_worker_that_is_killed_takes_everything_that_its_tasks_have_started_with_it() {
+fn all_processes_of_tasks_end_when_the_worker_is_killed() {
     let programs = Programs::alone();
     write_program(
         &programs,
@@ -90,7 +90,7 @@ fn a_worker_that_is_killed_takes_everything_that_its_tasks_have_started_with_it(
     let hang =
         "import os, time\n\nos.chdir(os.path.dirname(__file__))\nopen('begun-import', 'w').close()\ntime.sleep(1000)\n";
     let (programs, hub) = programs.start_in_memory(&[("function.py", function)], &["--slots", "40"]);
-    // Programs are being started when it is killed: there are many more tasks than slots.
+    // There are many more tasks than slots, so programs are being started when the worker is killed.
     let many: Vec<String> = (0..60).map(|at| format!(r#"{{"name": "t{at}", "task_name": "long"}}"#)).collect();
     programs.submit(r#"{"name": "j", "tasks": [{"name": "function"}]}"#);
     let tasks = programs.directory().join("tasks");
@@ -115,7 +115,7 @@ fn a_worker_that_is_killed_takes_everything_that_its_tasks_have_started_with_it(
 }
 
 #[test]
-fn the_files_for_python_are_for_this_user_alone_whatever_the_umask() {
+fn the_files_for_python_are_private_for_any_umask() {
     let programs = Programs::alone();
     write_program(
         &programs,
@@ -142,7 +142,7 @@ fn the_files_for_python_are_for_this_user_alone_whatever_the_umask() {
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         assert_eq!(record["tasks"][0]["data"], 0, "{record:#}");
     }
-    // A program that was killed together with its guard has left one; a link is not followed.
+    // A stale file of a program that was killed together with its guard. Links are not followed.
     let (abandoned, other) = (programs.directory().join("hub-sdk-abandoned"), programs.directory().join("other"));
     std::fs::create_dir_all(abandoned.join("hub")).unwrap();
     std::fs::create_dir_all(other.join("kept")).unwrap();

@@ -1,5 +1,4 @@
-//! Nodes of a broker that fall silent, do not answer, or do not confirm, and brokers that only look so: through relays to
-//! one real RabbitMQ, with both AMQP clients.
+//! Tests of broker nodes that are unresponsive or do not confirm, through relays to a real RabbitMQ, with both AMQP clients.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
 
 type NodeTest = fn(&Broker, Client);
 
-/// As the programs have it: everything on one thread.
+/// One thread, as in the programs.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime starts")
 }
@@ -54,7 +53,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
 }
 
-/// Waits until the session is over, and returns why.
+/// Waits until the session ends and returns the cause.
 async fn over(session: &dyn Session) -> Arc<Error> {
     let mut health = session.health();
     let closed = soon("the session ends", health.wait_for(|health| matches!(health, Health::Closed(_)))).await;
@@ -68,7 +67,7 @@ fn is_over(session: &dyn Session) -> bool {
     matches!(&*session.health().borrow(), Health::Closed(_))
 }
 
-/// Declares a queue of this name.
+/// Declares a queue with this name.
 async fn declare(session: &dyn Session, queue: &str) {
     let topology = Topology::default().queue(Queue::new(queue, QueueKind::Quorum));
     session.declare(&topology).await.expect("a queue can be declared");
@@ -85,8 +84,8 @@ fn silence(broker: &Broker, client: Client) {
     });
 }
 
-/// The program's own loop takes longer than a heartbeat again and again, while the processors are busy with something else.
-/// Neither side gives the other up.
+/// The program's loop is repeatedly blocked for longer than a heartbeat, while other programs keep the processors busy.
+/// The connection must stay open.
 fn busy(broker: &Broker, client: Client) {
     const HEARTBEAT: Duration = Duration::from_secs(4);
     let load = Load::start();
@@ -100,7 +99,7 @@ fn busy(broker: &Broker, client: Client) {
         let mut subscription = session.subscribe(&queue, options).await.expect("it can be read");
         for _ in 0..2 {
             let receipt = publisher.publish(Message::new("", &*queue, &b"x"[..])).await.expect("the session lives");
-            // A turn of the loop: nothing else on this thread is served meanwhile.
+            // Blocks the thread, as a long turn of the loop.
             rest(HEARTBEAT * 5 / 4);
             assert!(matches!(soon("the confirm", receipt).await, Outcome::Confirmed));
             assert!(soon("the message", subscription.deliveries.recv()).await.is_some());
@@ -111,7 +110,7 @@ fn busy(broker: &Broker, client: Client) {
     drop(load);
 }
 
-/// Keeps every processor busy, twice over.
+/// Keeps all processors busy, with two threads each.
 struct Load {
     stop: Arc<AtomicBool>,
 }
@@ -137,7 +136,7 @@ impl Drop for Load {
     }
 }
 
-/// A port at which nobody listens.
+/// A port without a listener.
 fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").to_string()
@@ -201,7 +200,7 @@ fn turns(broker: &Broker, client: Client) {
 fn no_answer(broker: &Broker, client: Client) {
     let relay = Relay::to(&broker.address());
     runtime().block_on(async {
-        // Heartbeats are rare, so that they do not notice first.
+        // Heartbeats are rare, so that they do not detect the fault first.
         let settings =
             AmqpSettings { heartbeat: DEADLINE, answer_limit: Duration::from_secs(2), ..settings(&relay.address()) };
         let session = connect(client, settings).await;
@@ -215,7 +214,7 @@ fn no_answer(broker: &Broker, client: Client) {
 fn no_confirm(broker: &Broker, client: Client) {
     let queue = format!("mute-{client}");
     let server = |what: &str| {
-        // The queue's own process: the broker answers as ever, and confirms nothing that goes to this queue.
+        // Suspend the process of the queue. The broker still answers but does not confirm messages to this queue.
         broker.control(&["eval", &format!("sys:{what}(whereis('%2F_{queue}')).")]);
     };
     runtime().block_on(async {
@@ -247,7 +246,7 @@ fn blocked(broker: &Broker, client: Client) {
         let publisher = session.publisher(10).await.expect("publishing is allowed");
         broker.block();
         let mut receipt = publisher.publish(Message::new("", &*queue, &b"x"[..])).await.expect("the session lives");
-        // Much longer than heartbeats and confirms may take.
+        // Much longer than the time limits of heartbeats and confirms.
         let during = tokio::time::timeout(LIMIT * 3, &mut receipt).await;
         broker.unblock();
         assert!(during.is_err(), "there was an outcome under the alarm: {during:?}");

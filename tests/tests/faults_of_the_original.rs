@@ -1,5 +1,4 @@
-//! What the Python original got wrong. One test for each fault that needs no broker to be seen; those of the
-//! broker's side are in `faults_on_a_broker.rs`.
+//! Tests of the faults of the Python original, one for each fault that needs no broker. `faults_on_a_broker.rs` has the others.
 
 use std::collections::BTreeSet;
 use std::process::Output;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 const ECHO: (&str, &str) = ("echo.py", "def echo(value=None):\n    return value\n");
 const FAIL: (&str, &str) = ("fail.py", "def fail(why):\n    raise ValueError(why)\n");
-/// Ends when a file is there.
+/// A task that ends when a file exists.
 const GATE: (&str, &str) = (
     "gate.py",
     "import os, time\n\ndef gate(path):\n    while not os.path.exists(path):\n        time.sleep(0.01)\n    return 'open'\n",
@@ -39,7 +38,7 @@ fn ended(programs: &Programs, job: &Value) -> Value {
 #[test]
 fn fault_1_the_worker_dies_when_a_task_raises() {
     let (programs, hub) = Programs::in_memory(&[ECHO, FAIL], &["--slots", "1"]);
-    // The tasks behind the one that fails are what the original's worker had fetched and lost.
+    // The original's worker lost the prefetched tasks behind the failed one.
     let mut tasks = vec![json!({"name": "fail", "args": ["it was raised"]})];
     tasks.extend((0..50).map(|at| json!({"name": format!("echo {at}"), "task_name": "echo", "args": [at]})));
     let record = ended(&programs, &json!({"name": "j", "tasks": tasks}));
@@ -116,7 +115,7 @@ fn fault_6_control_scripts_succeed_without_having_done_anything() {
     let code = |arguments: &[&str]| control(arguments).status.code();
     let pid_file = programs.directory().join("run/hub.pid");
 
-    // Port 1 is nobody's: the daemon cannot be of use, and says why.
+    // Nothing listens on port 1, so the daemon cannot start and reports the cause.
     write("broker=127.0.0.1:1");
     let output = control(&["--timeout", "1", "start"]);
     assert_ne!(output.status.code(), Some(0));
@@ -127,7 +126,7 @@ fn fault_6_control_scripts_succeed_without_having_done_anything() {
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("hub.conf:2") && said(&output).contains("did you mean broker"), "{}", said(&output));
 
-    // A pid file that nobody holds, though a process has its number.
+    // A pid file that is not locked, although a process with this id exists.
     write("transport=memory");
     std::fs::create_dir_all(pid_file.parent().unwrap()).unwrap();
     std::fs::write(&pid_file, std::process::id().to_string()).unwrap();
@@ -142,7 +141,7 @@ fn fault_6_control_scripts_succeed_without_having_done_anything() {
     assert_eq!((code(&["stop"]), code(&["status"]), code(&["stop"])), (Some(0), Some(3), Some(0)));
 }
 
-/// Stops the daemon where the test fails half-way.
+/// Stops the daemon if the test fails.
 struct Ended<'a, F: Fn(&[&str]) -> Output>(&'a F);
 
 impl<F: Fn(&[&str]) -> Output> Drop for Ended<'_, F> {
@@ -225,7 +224,7 @@ fn fault_9_an_unknown_task_is_dropped_and_two_modules_run_for_one_task() {
 
 #[test]
 fn fault_10_results_from_outside_are_overwritten_and_overwrite() {
-    // The result is posted while the function that launches still runs: its own report comes later and must lose.
+    // The result is posted while the launching function still runs. The later report of the function must not replace it.
     let order = "import json, subprocess\nfrom hub.lib.api import task\n\n@task(async=True)\ndef order(client, hub):\n    \
                  update = {'id': order.state.id, 'status': 'SUCCESS', 'data': 'from outside'}\n    \
                  subprocess.run([client, '-b', hub, '-U'], input=json.dumps(update).encode(), check=True)\n    \

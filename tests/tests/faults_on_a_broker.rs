@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// Takes a moment, so that there is work under way when something happens.
+/// A task that takes some time, so that it is running when a fault occurs.
 const MOMENT: (&str, &str) =
     ("moment.py", "import time\n\ndef moment(value):\n    time.sleep(0.02)\n    return value\n");
 
@@ -47,7 +47,7 @@ fn restarts(broker: &Broker, client: &str) {
     };
     let clients = ClientPool::connect(broker, programs.prefix());
     let ids = clients.submit((0..JOBS).map(|at| job(at).to_string()));
-    // Restarts that find nothing to do prove nothing: some jobs must have ended, and most must be under way.
+    // Restart when some jobs have ended and most are running.
     for ended in [20, 200] {
         eventually("some jobs have ended", || {
             let live = clients.health().live_jobs;
@@ -105,12 +105,12 @@ fn killed_workers(broker: &Broker) {
             if marks >= times { Ok(()) } else { Err(marks) }
         });
     };
-    // At once: the broker still has the task, and the others that the worker has fetched.
+    // Directly after its start: the broker still has the task and the others that the worker has prefetched.
     began(1);
     drop(worker);
     let worker = start_worker(&programs, "1");
     began(2);
-    // After a while the worker holds the task on a lease; what it has fetched beside goes back.
+    // Later, the worker holds the task by a lease and has returned the prefetched tasks.
     eventually("the worker reports the task", || {
         let record = programs.record(&id);
         if record["tasks"][0]["status"] == "RUNNING" { Ok(()) } else { Err(record) }
@@ -154,7 +154,7 @@ fn malformed_messages(broker: &Broker, client: &str) {
             assert!(error["kind"].is_string(), "{key} {shown}: {answer}");
             assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{key} {shown}: {answer}");
             refused += 1;
-            // The same from someone who wants no answer, and from someone who has gone.
+            // The same without a reply queue, and with a missing one.
             raw.send(Message::new(&*prefix, key, body.clone()));
             let mut message = Message::new(&*prefix, key, body);
             message.reply_to = Some("nobody".into());
@@ -185,7 +185,7 @@ fn malformed_messages(broker: &Broker, client: &str) {
 
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-/// What the dispatcher answers: the key, and a message that is right but for naming nobody.
+/// Requests with replies: the routing key, and a valid message without a reply queue.
 fn wanting_answers() -> Vec<(&'static str, Value)> {
     let job: Value = serde_json::from_str(&example("sum_product.json")).unwrap();
     let posted = json!({"v": 1, "id": NOBODY, "status": "SUCCESS", "data": 1});
@@ -201,7 +201,7 @@ fn wanting_answers() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// What nobody answers: the exchange, the key, and a message that is right but for naming nobody.
+/// Messages without replies: the exchange, the routing key, and a valid message.
 fn wanting_none() -> Vec<(&'static str, &'static str, Value)> {
     let issue = json!({"v": 1, "id": NOBODY, "issue": 1, "incarnation": 1, "worker": "w"});
     let with = |more: Value| {
@@ -249,7 +249,7 @@ fn variations(good: &Value) -> Vec<Vec<u8>> {
     all.push(text.to_uppercase().into_bytes());
     all.push([&[0xff, 0xfe], text.as_bytes()].concat());
     all.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
-    // Noise, the same each time.
+    // Random bytes, the same in each run.
     let noise = text.bytes().enumerate().map(|(at, byte)| byte.wrapping_mul(167).wrapping_add((at % 251) as u8));
     all.push(noise.collect());
     all.extend([&b""[..], b"[]", b"null", b"7", b"{}", b"\""].map(<[u8]>::to_vec));

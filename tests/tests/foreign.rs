@@ -1,4 +1,4 @@
-//! A worker and a client that share no code with Hub (`etc/foreign`), on a real RabbitMQ.
+//! Tests of the worker and the client in `etc/foreign`, which share no code with Hub, on a real RabbitMQ.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// A Python that has pika: the first one, or Debian's.
+/// A Python interpreter with pika: the first one in PATH, or Debian's.
 fn python() -> &'static str {
     let has_pika = |python: &&&str| {
         let asked = Command::new(python).args(["-c", "import pika"]).stderr(Stdio::null()).status();
@@ -29,7 +29,7 @@ fn foreign(program: &str) -> PathBuf {
     root().join("etc/foreign").join(program)
 }
 
-/// A foreign worker, ended when this goes.
+/// A foreign worker. It is killed on drop.
 struct Foreign(Child);
 
 impl Foreign {
@@ -52,7 +52,7 @@ impl Drop for Foreign {
     }
 }
 
-/// A Hub whose pool `foreign` has a foreign worker and whose pool `default` has Hub's own.
+/// A Hub with a foreign worker in the pool `foreign` and Hub's worker in the pool `default`.
 fn hub(broker: &Broker, client: &str, prefix: &str) -> (Programs, [hub_tests::Daemon; 2]) {
     let programs = Programs::new(&broker.address(), client, prefix);
     programs.write_modules(&[("add.py", "def add(a, b): return a + b\n")]);

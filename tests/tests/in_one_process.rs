@@ -1,4 +1,4 @@
-//! Without a broker: `hub-client run`, and a dispatcher with a worker inside, reached over HTTP.
+//! Tests without a broker: `hub-client run`, and a dispatcher with a worker in the same process, over HTTP.
 
 use std::process::Output;
 
@@ -37,7 +37,7 @@ fn the_client_runs_every_example_job() {
 }
 
 #[test]
-fn one_process_is_a_whole_hub() {
+fn one_process_is_a_complete_hub() {
     let (programs, hub) = Programs::in_memory(&[], &["--tasks-dir", &etc("tasks")]);
     run_examples(&programs);
     let health: Value = record(&programs.run("hub-client", &["health"]));
@@ -56,7 +56,7 @@ fn a_failed_job_ends_with_exit_code_1() {
 }
 
 #[test]
-fn a_job_whose_modules_are_not_there_does_not_wait_for_them() {
+fn a_job_with_missing_modules_does_not_wait_for_them() {
     let programs = Programs::alone();
     programs
         .write_modules(&[("fails.py", "def fails():\n    raise ValueError('no such thing')\n"), ("broken.py", "(")]);
@@ -64,13 +64,13 @@ fn a_job_whose_modules_are_not_there_does_not_wait_for_them() {
     let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("tasks does not have: fial. ") && said.contains("fial.py"), "{said}");
+    assert!(said.contains("tasks: fial. ") && said.contains("fial.py"), "{said}");
     assert!(!said.contains("broken"), "nobody asked for that module: {said}");
 }
 
-/// Readers of JSON stop at some depth, Hub's own at 128: the client must not, or it would wait for ever.
+/// JSON parsers have a depth limit (serde_json: 128). It must not prevent the client from detecting the end of a job.
 #[test]
-fn results_may_be_nested_deeper_than_readers_of_json_go() {
+fn results_may_be_nested_deeper_than_json_parsers_support() {
     let programs = Programs::alone();
     let deep =
         "def deep(levels):\n    value = 1\n    for _ in range(levels):\n        value = [value]\n    return value\n";
@@ -88,7 +88,7 @@ fn results_may_be_nested_deeper_than_readers_of_json_go() {
 }
 
 #[test]
-fn ten_thousand_tasks_that_wait_for_nothing() {
+fn ten_thousand_independent_tasks() {
     let tasks: Vec<String> =
         (0..10_000).map(|at| format!(r#"{{"name": "t{at}", "task_name": "add", "args": [{at}, 1]}}"#)).collect();
     let job = format!(r#"{{"name": "wide", "tasks": [{}], "output": ["_t0.data", "_t9999.data"]}}"#, tasks.join(","));
@@ -117,7 +117,7 @@ fn run_large(job: &str) -> Value {
 }
 
 #[test]
-fn log_lines_are_plain_where_nobody_reads_them_on_a_terminal() {
+fn log_lines_have_no_colours_without_a_terminal() {
     let programs = Programs::alone();
     let client = programs.run("hub-client", &["--trace", "--broker", "127.0.0.1:1", "health"]);
     assert!(client.stderr.starts_with(b"WARNING not connected"), "{}", String::from_utf8_lossy(&client.stderr));

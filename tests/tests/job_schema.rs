@@ -14,16 +14,16 @@ use serde_json::Value;
 /// Number of random jobs.
 const JOBS: u64 = 20_000;
 
-/// The objects of the format, as the schema and the documentation call them.
+/// The names of the format's objects in the schema and in the documentation.
 const OBJECTS: [(&str, &str); 2] = [("Job", "## Keys of a job"), ("Task", "## Keys of a task")];
 
-/// The schema, with an engine of regular expressions that takes time in proportion to the text.
+/// The schema, with a regular expression engine that needs linear time.
 fn validator() -> Validator {
     let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(PatternOptions::regex());
     options.build(&hub_core::job::schema()).unwrap_or_else(|error| panic!("the schema is none: {error}"))
 }
 
-/// How often jobs were accepted, refused by both, and refused by the parser alone for a reason.
+/// Number of jobs that were accepted, refused by both, and refused only by the parser, by reason.
 #[derive(Debug, Default)]
 struct Count {
     accepted: usize,
@@ -60,7 +60,7 @@ impl Count {
     }
 }
 
-/// What a schema cannot say. `docs/jobs.md` has the same list.
+/// The rules that a schema cannot express. `docs/jobs.md` has the same list.
 fn beyond_schema(problem: &Problem) -> Option<&'static str> {
     let message = &problem.message;
     match problem.code {
@@ -89,13 +89,13 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_schema_is_one() {
+fn the_schema_is_valid() {
     let schema = hub_core::job::schema();
     assert!(jsonschema::draft202012::meta::is_valid(&schema), "{schema:#}");
 }
 
 #[test]
-fn jobs_that_are_kept_are_judged_alike() {
+fn corpus_jobs_are_judged_alike_by_schema_and_parser() {
     let validator = validator();
     let mut count = Count::default();
     let kept = [files("tests/fuzz/corpus/job"), files("etc/jobs")].concat();
@@ -108,9 +108,9 @@ fn jobs_that_are_kept_are_judged_alike() {
     assert!(count.accepted > 15 && count.refused >= 3 && count.beyond.len() >= 2, "{count:?}");
 }
 
-/// A reference is the string of an input of the fuzz target: see `tests/src/fuzzing/reference.rs`.
+/// References are the strings of the inputs of a fuzz target: see `tests/src/fuzzing/reference.rs`.
 #[test]
-fn references_that_are_kept_are_judged_alike() {
+fn corpus_references_are_judged_alike_by_schema_and_parser() {
     let validator = validator();
     let mut count = Count::default();
     for bytes in files("tests/fuzz/corpus/reference") {
@@ -125,7 +125,7 @@ fn references_that_are_kept_are_judged_alike() {
 }
 
 #[test]
-fn random_jobs_are_judged_alike() {
+fn random_jobs_are_judged_alike_by_schema_and_parser() {
     let validator = validator();
     let dice = Dice::new(2013);
     let mut count = Count::default();
@@ -135,7 +135,7 @@ fn random_jobs_are_judged_alike() {
     println!("{count:#?}");
     let least = JOBS as usize / 10;
     assert!(count.accepted > least && count.refused > least, "{count:?}");
-    // Limits and long cycles are not drawn.
+    // Random jobs do not contain exceeded limits and long cycles.
     let reasons: Vec<&str> = count.beyond.into_keys().collect();
     let expected = [
         "cycles",
@@ -175,11 +175,11 @@ fn planned_keys_are_refused_as_such() {
     }
 }
 
-/// A cell of a table as a sentence of the schema: `**any** value` → `Any value.`
+/// Converts a table cell to a sentence of the schema: `**any** value` → `Any value.`
 fn sentence(cell: &str) -> String {
     let mut plain = String::new();
     for part in cell.replace('`', "").split('[') {
-        // Of a link, the words.
+        // The text of a link.
         match part.split_once("](") {
             Some((words, rest)) => plain.extend([words, rest.split_once(')').map_or("", |(_, rest)| rest)]),
             None => plain.push_str(part),
@@ -191,7 +191,7 @@ fn sentence(cell: &str) -> String {
 }
 
 #[test]
-fn the_documentation_says_what_the_schema_says() {
+fn the_documentation_agrees_with_the_schema() {
     let page = std::fs::read_to_string(root().join(Path::new("docs/jobs.md"))).unwrap();
     let schema = hub_core::job::schema();
     for (object, heading) in OBJECTS {

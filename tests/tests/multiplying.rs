@@ -1,5 +1,5 @@
-//! Small jobs that would make a lot of data: a dispatcher with 4 GiB of address space serves on, and so does the next
-//! one on the same store.
+//! Tests of small jobs that would produce large amounts of data. A dispatcher with 4 GiB of address space keeps running, and so
+//! does the next one on the same store.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ const MODULES: [(&str, &str); 3] = [
     ("count.py", "def count(*args):\n    return len(args)\n"),
 ];
 
-/// With task modules and a worker inside.
+/// A dispatcher with task modules and a worker.
 fn start(store: &Path) -> (Programs, Daemon) {
     let programs = Programs::alone().within_memory(4 * GIB_IN_KIB).quietly();
     programs.start_in_memory(&MODULES, &["--store", &store.to_string_lossy()])
 }
 
-/// Each with the status that it has to end with, and words of the message that says why.
+/// Jobs with their expected status and a part of the expected message.
 fn jobs() -> Vec<(Value, &'static str, &'static str)> {
     let text = json!({"name": "text", "args": [1024 * 1024]});
     let numbers = json!({"name": "numbers", "args": [1_000_000]});
@@ -55,13 +55,13 @@ fn health(programs: &Programs) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// A job of two that does nothing of note.
+/// A small job of two tasks.
 fn small_job_runs(programs: &Programs) {
     let small = json!({"name": "small", "tasks": [{"name": "count", "args": [1, 2]}], "output": "_count.data"});
     assert_eq!(programs.ended(&programs.submit(&small.to_string()))["output"], 2);
 }
 
-/// Waits until these jobs have ended. Asks for no records meanwhile: they are large.
+/// Waits until these jobs have ended, without requesting their large records.
 fn all_ended(programs: &Programs, ids: &[String]) {
     eventually("the jobs end", || {
         let output = programs.run("hub-client", &["list", "-o", "json", "--timeout", "10"]);
@@ -82,7 +82,7 @@ fn check(programs: &Programs, id: &str, status: &str, words: &str) {
 }
 
 #[test]
-fn jobs_that_multiply_do_not_end_the_dispatcher_or_hold_it() {
+fn jobs_with_multiplied_data_neither_crash_nor_block_the_dispatcher() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");
     let (programs, mut hub) = start(&store);
@@ -99,7 +99,7 @@ fn jobs_that_multiply_do_not_end_the_dispatcher_or_hold_it() {
     });
     small_job_runs(&programs);
     assert!(hub.is_alive());
-    // The next ones are cut off somewhere.
+    // The following lines may be truncated.
     let again: Vec<String> = jobs().iter().map(|(job, ..)| programs.submit(&job.to_string())).collect();
     drop(hub);
 

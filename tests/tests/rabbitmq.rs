@@ -1,4 +1,4 @@
-//! The real programs on a real RabbitMQ, with both AMQP clients.
+//! Tests of the real programs on a real RabbitMQ, with both AMQP clients.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// The manual's configuration files, in a directory of their own.
+/// The configuration files of the manual, in a separate directory.
 fn write_configuration(programs: &Programs, broker: &Broker) {
     let tasks = programs.directory().join("tasks");
     std::fs::create_dir(&tasks).unwrap();
@@ -94,7 +94,7 @@ fn manual(broker: &Broker, client: &str) {
     }
 }
 
-/// Leaves no daemon behind where a test fails half-way.
+/// Stops the daemons if a test fails.
 struct EndDaemons<'a>(&'a Programs);
 
 impl Drop for EndDaemons<'_> {
@@ -118,7 +118,7 @@ fn examples(broker: &Broker, client: &str) {
 fn waiting(broker: &Broker) {
     let programs = Programs::new(&broker.address(), "lapin", "waiting");
     let id = eventually("the broker has the job", || {
-        // On a busy machine the time may not even be enough to connect.
+        // On a busy machine, the time may not be sufficient to connect.
         let output = programs.run_reading("hub-client", &["submit", "--timeout", "2"], &example("sum_product.json"));
         assert_eq!(output.status.code(), Some(4), "no dispatcher answers");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -193,7 +193,7 @@ fn cancel(broker: &Broker) {
     dispatcher.stop();
 }
 
-/// Two dispatchers of one Hub, each with a store of its own, would take each other's results.
+/// Two dispatchers of one Hub with separate stores would receive each other's results.
 fn second(broker: &Broker, client: &str) {
     let programs = Programs::new(&broker.address(), client, &format!("second-{client}"));
     let job = r#"{"name": "j", "tasks": [{"name": "add", "args": [1, 2]}], "output": "_add.data"}"#;
@@ -212,7 +212,7 @@ fn second(broker: &Broker, client: &str) {
     other.stop();
 }
 
-/// Short ids, ids of the wrong kind, missing modules and addresses of the wrong kind.
+/// Partial ids, ids of the wrong kind, missing modules and addresses of the wrong kind.
 fn mistaken(broker: &Broker, client: &str) {
     let programs = Programs::new(&broker.address(), client, &format!("mistaken-{client}"));
     let (dispatcher, worker) = programs.start_both();
@@ -239,13 +239,13 @@ fn mistaken(broker: &Broker, client: &str) {
     fails(&["cancel", &task], 3, "is the id of a task");
     let port = broker.address();
     let place = port.rsplit(['/', '@']).find(|part| part.contains(':')).unwrap();
-    fails(&["-b", &format!("http://{place}"), "list"], 4, "speaks AMQP, so it is a broker");
+    fails(&["-b", &format!("http://{place}"), "list"], 4, "is an AMQP broker");
     assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
     worker.stop();
     dispatcher.stop();
 }
 
-/// Three results of 7 MB make a record of 21 MB, and RabbitMQ takes 16 MiB at once.
+/// Three results of 7 MB make a record of 21 MB, which exceeds RabbitMQ's message limit of 16 MiB.
 fn pieces(broker: &Broker, client: &str) {
     const BYTES: usize = 7_000_000;
     let programs = Programs::new(&broker.address(), client, &format!("pieces-{client}"));

@@ -1,6 +1,6 @@
-//! One fault many times, with figures: two thousand jobs while one program is killed repeatedly; and a task that runs for
-//! longer than the consumer timeout of the broker. Most of these tests take too long for the gate and run on demand:
-//! `cargo test -p hub-tests --test repeated_faults -- --ignored`.
+//! Tests that repeat one fault many times and print figures: two thousand jobs while one program is killed repeatedly, and a
+//! task that runs longer than the consumer timeout of the broker. Most of them take too long for the gate. To run them: `cargo
+//! test -p hub-tests --test repeated_faults -- --ignored`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ fn sum_product(_: &mut Chance, number: u64) -> Value {
         "output": ["_multiply_this.data"]})
 }
 
-/// Injects the same fault repeatedly, each time at a random moment while the jobs just submitted run.
+/// Injects the same fault repeatedly, each time at a random time while the latest jobs are running.
 fn amid(broker: &Broker, client: Client, fault: Fault, times: u64) {
     let group = JOBS / times;
     let relay = Relay::to(&broker.address());
@@ -52,14 +52,14 @@ fn amid(broker: &Broker, client: Client, fault: Fault, times: u64) {
     let programs = Programs::new(&relay.address(), client.name(), &test);
     let (programs, runs) = write_task_modules(programs.with(Mark::NAME, mark.value()));
     let mut injector = FaultInjector::begin(broker, &relay, &programs, 1);
-    // A lane for each job of a group: they are all under way at once.
+    // One lane for each job of a group, so that all jobs of a group run concurrently.
     let traffic = Traffic::start(client.transport(&relay.address()), programs.prefix(), 1, group, sum_product);
     let (began, mut chance) = (Instant::now(), Chance::new(1));
     for round in 1..=times {
         traffic.allow(group * round);
         rest(Duration::from_millis(chance.between(0, 400)));
         injector.inject(fault);
-        // All but the last groups have ended: nobody is killed so often that there is no work left to disturb.
+        // All except the last groups have ended, so the faults do not prevent progress.
         eventually("the jobs before these end", || match (traffic.ended() as u64, traffic.wrong()) {
             (_, Some(wrong)) => panic!("{wrong}"),
             (ended, None) if ended >= group * (round - 1) => Ok(()),
@@ -87,30 +87,30 @@ fn amid(broker: &Broker, client: Client, fault: Fault, times: u64) {
     mark.nobody_is_left();
 }
 
-/// A task and a broker without patience.
+/// A long task, and a broker with a short consumer timeout.
 struct Patience {
-    /// How long anyone may keep a message.
+    /// The consumer timeout.
     consumer_timeout: Duration,
-    /// How often the broker looks.
+    /// The interval at which the broker checks the timeout.
     looks_every: Duration,
-    /// How long the task takes at least; it ends when the broker is back.
+    /// Minimum duration of the task, which ends when the broker has restarted.
     task: Duration,
 }
 
-/// Short, with a broker that looks more often than it does by itself.
+/// A short timeout, with a broker that checks it more often than by default.
 const SHORT: Patience = Patience {
     consumer_timeout: Duration::from_secs(3),
     looks_every: Duration::from_secs(1),
     task: Duration::from_secs(10),
 };
-/// As a broker can be run: shorter timeouts are not supported, and it looks once in a minute by itself.
+/// The shortest supported timeout, with the default check interval of one minute.
 const LONG: Patience = Patience {
     consumer_timeout: Duration::from_secs(60),
     looks_every: Duration::from_secs(60),
     task: Duration::from_secs(180),
 };
 
-/// Takes its time, and then waits for a file.
+/// A task that runs for a minimum time and then waits for a file.
 const PATIENT: &str = "import os, time\nfrom hub.lib.api import task\nfrom _note import note\n\n@task\n\
     def patient(seconds, path):\n    note(patient.state.id)\n    time.sleep(seconds)\n    \
     while not os.path.exists(path):\n        time.sleep(0.01)\n    return seconds\n";
@@ -130,7 +130,7 @@ fn long_task(client: Client, patience: &Patience) {
     let worker = programs.start("hub-worker", &["--slots", "1", "--tasks-dir", "tasks"]);
     worker.wait_for("waiting for tasks");
 
-    // Some wait behind the long one in the hands of its worker, which has no other slot.
+    // Some tasks are prefetched by the worker, whose only slot runs the long task.
     let (seconds, open) = (patience.task.as_secs(), programs.directory().join("open"));
     let mut tasks = vec![json!({"name": "long", "task_name": "patient", "args": [seconds, open], "priority": 1})];
     tasks.extend((0..10).map(|at| json!({"name": format!("short{at}"), "task_name": "moment", "args": [at]})));
@@ -139,7 +139,7 @@ fn long_task(client: Client, patience: &Patience) {
         let record = programs.record(&id);
         if record["tasks"][0]["status"] == "RUNNING" { Ok(()) } else { Err(record) }
     });
-    // The broker means it: whoever keeps a message for so long loses it.
+    // Check that the broker enforces the timeout.
     let raw = RawClient::connect(&broker);
     raw.expect_consumer_timeout(patience.consumer_timeout + patience.looks_every * 2 + DEADLINE);
     broker.restart();

@@ -1,5 +1,5 @@
-//! The rights that docs/operations.md gives to each program's user, on a real RabbitMQ: with them everything works, with both AMQP
-//! clients, and whoever has a client's rights can neither read nor spoil what is others'.
+//! Tests of the permissions that docs/operations.md lists for each program, on a real RabbitMQ. With them, everything works
+//! with both AMQP clients, and a client can neither read nor damage data of others.
 
 use std::process::ExitCode;
 
@@ -16,10 +16,10 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// The users, as the document names them.
+/// The users, with the names of the documentation.
 const USERS: [&str; 3] = ["hub-dispatcher", "hub-worker", "hub-client"];
 const PASSWORD: &str = "secret";
-/// Queues that only Hub's own programs may touch.
+/// Queues that only the dispatcher and workers may use.
 const QUEUES: [&str; 7] =
     ["hub.jobs.0", "hub.results.0", "hub.requests", "hub.tasks.default", "hub.unrouted", "hub.dead", "hub.dispatcher"];
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     trials_on(start, trials)
 }
 
-/// A broker with the three users, with the rights that the document's commands give them.
+/// A broker with the three users, and the permissions of the documented commands.
 fn start() -> Broker {
     let broker = Broker::start();
     for user in USERS {
@@ -55,7 +55,7 @@ fn start() -> Broker {
     let commands: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("rabbitmqctl set_")).collect();
     assert_eq!(commands.len(), 6, "the document's commands");
     for command in commands {
-        // Patterns are in quotes and have no blanks.
+        // Patterns are quoted and contain no spaces.
         let words: Vec<String> =
             format!("set_{command}").split(' ').map(|word| word.trim_matches('\'').into()).collect();
         broker.control(&words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -71,7 +71,7 @@ fn address(broker: &Broker, user: &str) -> String {
     format!("amqp://{user}:{PASSWORD}@{}/", broker.address())
 }
 
-/// Hub's programs, each under its own user.
+/// Hub's programs, each with a separate user.
 struct Hub {
     client: Programs,
     _owners: [Programs; 2],
@@ -90,7 +90,7 @@ impl Hub {
         Self { client: asking, _owners: [dispatching, working], dispatcher, worker }
     }
 
-    /// A job with a task that waits for its result from outside: the ids of both.
+    /// Submits a job with an asynchronous task that waits for its result. Returns the ids of both.
     fn waiting_task(&self) -> (String, String) {
         let id = self.client.submit(&example("asynchronous.json"));
         let task = eventually("the task waits for its result", || {
@@ -101,7 +101,7 @@ impl Hub {
         (id, task)
     }
 
-    /// Whatever was tried, the task still waits, and everything works.
+    /// Checks that the task still waits and that everything works.
     fn is_unharmed(&self, (job, task): &(String, String)) {
         let again = self.client.submit(&example("sum_product.json"));
         check_manual_record(&self.client.ended(&again));
@@ -110,7 +110,7 @@ impl Hub {
         let workers = self.client.run("hub-client", &["workers", "-o", "json"]);
         let workers: Value = serde_json::from_slice(&workers.stdout).unwrap();
         assert_eq!(workers.as_array().map(Vec::len), Some(1), "{workers}");
-        // What a client may do, by design.
+        // Operations that a client may do.
         let posted = json!({"id": task, "status": "SUCCESS", "data": "posted"}).to_string();
         let output = self.client.run_reading("hub-client", &["result", task, "--data", "\"posted\""], &posted);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -151,7 +151,7 @@ fn works(broker: &Broker, client: Client) {
     hub.stop();
 }
 
-/// Somebody with a user's rights and a client of AMQP.
+/// An attacker with the permissions of a user and an AMQP client.
 struct Attacker {
     runtime: Runtime,
     connection: Connection,
@@ -166,7 +166,7 @@ impl Attacker {
         Self { runtime, connection }
     }
 
-    /// Does something on a channel of its own, which the broker closes where it refuses. Returns the broker's code.
+    /// Runs an operation on a separate channel, which the broker closes if it refuses. Returns the broker's reply code.
     fn outcome<T>(&self, act: impl AsyncFnOnce(Channel) -> lapin::Result<T>) -> Result<T, u16> {
         let acting = async {
             let channel = self.connection.create_channel().await.expect("channels are open to everyone");
@@ -182,17 +182,17 @@ impl Attacker {
     #[track_caller]
     fn is_refused<T>(&self, what: &str, act: impl AsyncFnOnce(Channel) -> lapin::Result<T>) {
         let outcome = self.outcome(act).err();
-        // 405: the queue is another connection's own.
+        // 405: the queue is exclusive to another connection.
         assert!(matches!(outcome, Some(403 | 405)), "{what}: {outcome:?}");
     }
 
-    /// Publishes, and tells how it ended: `Err` with the code where the broker closed the channel.
+    /// Publishes a message. Returns `Err` with the reply code if the broker closed the channel.
     fn publish(&self, exchange: &str, key: &str, body: &str, properties: BasicProperties) -> Result<(), u16> {
         self.outcome(async |channel| {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             let (exchange, key, options) = (exchange.into(), key.into(), BasicPublishOptions::default());
             channel.basic_publish(exchange, key, options, body.as_bytes(), properties).await?.await?;
-            // The channel is closed behind the publish where that was refused.
+            // If the publish is refused, the broker closes the channel after it.
             channel.basic_qos(1, lapin::options::BasicQosOptions::default()).await
         })
     }
@@ -262,7 +262,7 @@ fn touch(broker: &Broker) {
             channel.queue_bind(own, name(), "#".into(), options, FieldTable::default()).await
         });
     }
-    // A queue that is to bring what it holds to an exchange that the client may not write to.
+    // A queue whose dead-letter exchange is one that the client may not write to.
     for exchange in ["hub.tasks", "hub.events", "hub.control", "hub.dead", ""] {
         let outcome = attacker.outcome(async |channel| {
             let arguments = table([("x-dead-letter-exchange", text(exchange))]);
@@ -274,7 +274,7 @@ fn touch(broker: &Broker) {
     hub.stop();
 }
 
-/// A result as a worker reports it.
+/// A result in the form of a worker's report.
 fn result_of(task: &str) -> String {
     json!({
         "v": 1, "type": "results", "worker": "forger",
@@ -317,7 +317,7 @@ fn forge(broker: &Broker) {
     ] {
         attacker.cannot_publish(exchange, key, body);
     }
-    // What it may publish, and what must not come of it. Additional keys are refused by brokers that check them.
+    // Publishes that are allowed but must have no effect. Brokers that check CC headers refuse the additional keys.
     let keys = |name: &str, keys: &[&str]| {
         let keys = keys.iter().map(|key| text(key)).collect();
         BasicProperties::default().with_headers(table([(name, list(keys))]))
@@ -383,7 +383,7 @@ fn reply(broker: &Broker) {
             assert_eq!(attacker.publish("hub", key, body, properties), Ok(()), "{queue} {key}");
         }
     }
-    // A queue of its own, which hands its answers on to where results go.
+    // A queue of the client that dead-letters replies to the exchange of results.
     let own = attacker.outcome(async |channel| {
         let arguments = table([
             ("x-dead-letter-exchange", text("hub")),
@@ -396,7 +396,7 @@ fn reply(broker: &Broker) {
     let ask = json!({"v": 1, "type": "job", "id": waiting.0}).to_string();
     let properties = BasicProperties::default().with_reply_to(own.clone());
     assert_eq!(attacker.publish("hub", "requests", &ask, properties), Ok(()));
-    // Somebody else's answers.
+    // The replies of another client.
     let victim = Attacker::connect(broker, "hub-client");
     let theirs = victim.outcome(async |channel| {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
@@ -406,7 +406,7 @@ fn reply(broker: &Broker) {
     attacker.is_refused("read another client's answers", async |channel| {
         channel.basic_get(theirs, BasicGetOptions::default()).await
     });
-    // Direct reply-to is answered.
+    // Requests with direct reply-to are answered.
     let answer = attacker.outcome(async |channel| {
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let direct = "amq.rabbitmq.reply-to";
@@ -452,7 +452,7 @@ fn worker_rights(broker: &Broker) {
     ] {
         worker.cannot_publish(exchange, key, &stop);
     }
-    // One worker's heartbeat under another one's key says nothing.
+    // A heartbeat with another worker's routing key has no effect.
     let heartbeat = json!({
         "v": 1, "worker": "other", "host": "h", "pid": 1, "pools": ["default"], "slots": 9, "running": 0,
         "held": [], "present": [], "tasks": {}, "broken": {}, "leaving": false

@@ -1,4 +1,4 @@
-//! What a service manager hears of the programs: when they serve, how they are, when they stop.
+//! Tests of the notifications to a service manager: ready, status, watchdog and stopping.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hub_tests::{DEADLINE, Daemon, Programs};
 
-/// Variables by which whoever has them could speak for the service, or get at its secrets.
+/// Variables that would allow tasks to notify the service manager or to read secrets.
 const NOT_FOR_TASKS: &str = "
 import os
 
@@ -14,10 +14,10 @@ def seen():
     names = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC', 'CREDENTIALS_DIRECTORY']
     return [name for name in names if name in os.environ]
 ";
-/// The same, of an executable.
+/// The same for an executable.
 const NOT_FOR_EXECUTABLES: &str =
     "#!/bin/sh\nenv | grep -c -E '^(NOTIFY_SOCKET|WATCHDOG_|CREDENTIALS_DIRECTORY)' || true\n";
-/// Ends when there is a file.
+/// A task that ends when a file exists.
 const WAITS: &str = "
 import os, time
 
@@ -35,7 +35,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// Programs that have been told of this manager.
+    /// Programs with the environment of this service manager.
     fn of(programs: Programs) -> (Self, Programs) {
         let path = programs.directory().join("manager");
         let socket = UnixDatagram::bind(&path).expect("a socket can be made");
@@ -51,7 +51,7 @@ impl Manager {
         String::from_utf8_lossy(&buffer[..size]).lines().map(str::to_owned).collect()
     }
 
-    /// What is said until `line` is, that message included.
+    /// The messages up to the one with `line`.
     fn until(&self, line: &str) -> Vec<String> {
         let mut heard = Vec::new();
         while !heard.iter().any(|said| said == line) {
@@ -60,7 +60,7 @@ impl Manager {
         heard
     }
 
-    /// What was said and nobody has listened to yet.
+    /// The messages that have not been read yet.
     fn rest(&self) -> Vec<String> {
         self.socket.set_nonblocking(true).expect("a socket can be told not to wait");
         let mut heard = Vec::new();
@@ -77,7 +77,7 @@ fn terminate(daemon: &Daemon) {
     assert!(asked.is_ok_and(|status| status.success()), "the program cannot be asked to end");
 }
 
-/// A whole Hub in one process, whose address comes with its log.
+/// A complete Hub in one process, whose log contains its address.
 fn start_hub(programs: &Programs) -> Daemon {
     let arguments = ["--transport", "memory", "--http", "127.0.0.1:0", "--tasks-dir", "tasks", "--slots", "2"];
     programs.start("hub-dispatcher", &arguments)
@@ -96,7 +96,7 @@ fn a_dispatcher_is_ready_when_it_serves() {
     let hub = start_hub(&programs);
     let heard = manager.until("READY=1");
     assert_eq!(heard, ["READY=1", "STATUS=serving"], "and nothing before");
-    // Not a moment later: whoever is started after it relies on that.
+    // The service must be usable at once, since units that start after it rely on it.
     let health = programs.run("hub-client", &["-b", &address_of(&hub), "health", "-o", "json"]);
     assert!(health.status.success(), "{health:?}");
     hub.stop();
@@ -106,7 +106,7 @@ fn a_dispatcher_is_ready_when_it_serves() {
 }
 
 #[test]
-fn it_says_that_it_stops_while_tasks_still_run() {
+fn stopping_is_reported_while_tasks_still_run() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[("waits.py", WAITS)]);
     let mut hub = start_hub(&programs);
@@ -125,11 +125,11 @@ fn it_says_that_it_stops_while_tasks_still_run() {
 }
 
 #[test]
-fn a_worker_without_a_broker_is_not_ready_and_says_what_it_waits_for() {
+fn a_worker_without_a_broker_is_not_ready_and_reports_the_cause() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[]);
     let mut worker = programs.start("hub-worker", &["--broker", "127.0.0.1:1", "--tasks-dir", "tasks"]);
-    // The second is said after it has tried again: so it went on without being ready.
+    // The second status follows a retry, so the program kept running without being ready.
     for _ in 0..2 {
         let heard = manager.next();
         assert!(
@@ -145,17 +145,17 @@ fn a_worker_without_a_broker_is_not_ready_and_says_what_it_waits_for() {
 }
 
 #[test]
-fn a_program_that_cannot_start_says_why() {
+fn a_program_that_cannot_start_reports_the_cause() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[]);
     let worker = programs.run("hub-worker", &["--transport", "memory", "--tasks-dir", "tasks"]);
     assert_eq!(worker.status.code(), Some(2));
     let heard = manager.rest();
-    assert!(matches!(heard.as_slice(), [status] if status.starts_with("STATUS=a worker of its own")), "{heard:?}");
+    assert!(matches!(heard.as_slice(), [status] if status.starts_with("STATUS=hub-worker cannot use")), "{heard:?}");
 }
 
 #[test]
-fn the_watchdog_gets_its_signs_of_life() {
+fn the_watchdog_is_notified() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[]);
     let programs = programs.with("WATCHDOG_USEC", "100000");
@@ -167,12 +167,12 @@ fn the_watchdog_gets_its_signs_of_life() {
 }
 
 #[test]
-fn tasks_cannot_speak_for_the_service() {
+fn tasks_cannot_notify_the_service_manager() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[("seen.py", NOT_FOR_TASKS), ("counted.sh", NOT_FOR_EXECUTABLES)]);
     let executable = programs.directory().join("tasks/counted.sh");
     std::fs::set_permissions(executable, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    // No limit that would be reached here.
+    // A time limit that is not reached.
     let programs = programs.with("WATCHDOG_USEC", "3600000000").with("CREDENTIALS_DIRECTORY", "/nowhere");
     let hub = start_hub(&programs);
     manager.until("READY=1");
@@ -185,19 +185,19 @@ fn tasks_cannot_speak_for_the_service() {
 }
 
 #[test]
-fn a_manager_that_does_not_listen_is_no_reason_not_to_serve() {
+fn a_program_serves_even_if_the_service_manager_does_not_listen() {
     let (manager, programs) = Manager::of(Programs::alone());
     programs.write_modules(&[]);
     std::fs::remove_file(&manager.path).unwrap();
     let hub = start_hub(&programs);
-    hub.wait_for("the service manager cannot be told");
+    hub.wait_for("cannot notify the service manager");
     let health = programs.run("hub-client", &["-b", &address_of(&hub), "health", "-o", "json"]);
     assert!(health.status.success(), "{health:?}");
     hub.stop();
 }
 
 #[test]
-fn without_a_manager_nothing_is_said() {
+fn without_a_service_manager_there_are_no_notifications() {
     let (_, hub) = Programs::in_memory(&[], &[]);
     let log = hub.log();
     hub.stop();

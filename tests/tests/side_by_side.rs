@@ -1,11 +1,11 @@
-//! `ci/side-by-side`, with which the gate runs the test programs: what it shows, its summary, and its exit code.
+//! Tests of `ci/side-by-side`, which runs the test programs in the gate: its output, its summary and its exit code.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use hub_tests::{eventually, root};
 
-/// Starts it with three places and these programs: places, name, and commands for the shell.
+/// Starts it with three slots and these programs: number of slots, name, and shell commands.
 fn start(programs: &[(u32, &str, &str)]) -> Child {
     let mut child = Command::new(root().join("ci/side-by-side"))
         .arg("3")
@@ -15,13 +15,13 @@ fn start(programs: &[(u32, &str, &str)]) -> Child {
         .spawn()
         .expect("the script runs");
     let mut list = child.stdin.take().expect("it reads a list");
-    for (places, name, commands) in programs {
-        writeln!(list, "{places}\t{name}\t/\tsh\t-c\t{commands}").expect("it reads its list");
+    for (slots, name, commands) in programs {
+        writeln!(list, "{slots}\t{name}\t/\tsh\t-c\t{commands}").expect("it reads its list");
     }
     child
 }
 
-/// Runs it to its end: whether all went well, and what it printed.
+/// Runs it to its end and returns its exit code and its output.
 fn run(programs: &[(u32, &str, &str)]) -> (Option<i32>, String) {
     let output = start(programs).wait_with_output().expect("it ends");
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -30,7 +30,7 @@ fn run(programs: &[(u32, &str, &str)]) -> (Option<i32>, String) {
 const PASSES: &str = "echo 'test fine ... ok'; echo 'test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured'";
 
 #[test]
-fn all_tests_are_summed_up() {
+fn the_summary_counts_all_tests() {
     let (code, said) = run(&[(1, "one", PASSES), (9, "alone", PASSES)]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.ends_with("ok: 2 passed, 0 failed, 4 skipped\n"), "{said}");
@@ -38,7 +38,7 @@ fn all_tests_are_summed_up() {
 }
 
 #[test]
-fn failures_are_named_and_decide_the_exit_code() {
+fn failures_are_listed_and_set_the_exit_code() {
     let fails = "echo 'test a name - with blanks ... FAILED'; \
                  echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured'; exit 101";
     let (code, said) =
@@ -56,10 +56,10 @@ fn failures_are_named_and_decide_the_exit_code() {
 }
 
 #[test]
-fn programs_run_side_by_side_where_there_are_places() {
+fn programs_run_in_parallel_if_there_are_free_slots() {
     let directory = tempfile::tempdir().unwrap();
     let there = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
-    // Each waits for the other: one after the other they would never end.
+    // Each program waits for the other one. In sequence they would never end.
     let meet = |own: &str, other: &str| {
         let (own, other) = (there(own), there(other));
         format!("echo begun; touch {own}; until [ -e {other} ]; do sleep 0.02; done; echo ended")
@@ -70,12 +70,12 @@ fn programs_run_side_by_side_where_there_are_places() {
 }
 
 #[test]
-fn nothing_to_run_is_a_failure() {
+fn an_empty_list_is_an_error() {
     assert_eq!(run(&[]).0, Some(2));
 }
 
 #[test]
-fn an_interrupt_ends_what_the_programs_have_started() {
+fn an_interrupt_ends_the_child_processes_of_the_programs() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pids");
     let mut child = start(&[(1, "long", &format!("sleep 1000 & echo $! $$ >{}; wait", path.display()))]);

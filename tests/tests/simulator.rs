@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hub_tests::simulator::{Sabotage, Verdict, run};
 
-/// How many fresh seeds are tried where nothing else is said.
+/// Default number of fresh seeds.
 const FRESH: u64 = 300;
-/// How often a long run says how far it is.
+/// Interval of progress messages of a long run.
 const PROGRESS: u64 = 1000;
-/// Within so many seeds every sabotage must be noticed.
+/// Maximum number of seeds until each sabotage must be detected.
 const NOTICED_WITHIN: u64 = 200;
-/// Seeds that once broke something, with what it was.
+/// Seeds that have detected a fault, each with a comment.
 const REGRESSIONS: &str = include_str!("simulator.seeds");
 
 fn number(variable: &str) -> Option<u64> {
@@ -39,7 +39,7 @@ fn fresh_seeds() {
         return demand(&verdict);
     }
     let count = number("HUB_SIM_SEEDS").unwrap_or(FRESH);
-    // From the system's randomness; small enough to be typed.
+    // A random start that is short enough to type.
     let base = u64::from(uuid::Uuid::new_v4().as_fields().0) * 100_000;
     println!("seeds {base} to {}", base + count - 1);
     let next = AtomicU64::new(base);
@@ -86,7 +86,7 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
-/// The seeds until a sabotage is noticed, and the invariant that notices it.
+/// The number of seeds until a sabotage is detected, and the invariant that detects it.
 #[track_caller]
 fn noticed(sabotage: Sabotage, by: &[&str]) {
     for seed in 0..NOTICED_WITHIN {
@@ -98,7 +98,7 @@ fn noticed(sabotage: Sabotage, by: &[&str]) {
                 violation.what
             );
             assert!(by.contains(&violation.invariant), "noticed by {violation}");
-            // It is the sabotage that was noticed.
+            // Check that the violation is caused by the sabotage.
             demand(&run(seed, None, false));
             return;
         }
@@ -107,48 +107,48 @@ fn noticed(sabotage: Sabotage, by: &[&str]) {
 }
 
 #[test]
-fn acknowledging_before_the_commit_is_noticed() {
+fn acknowledging_before_the_commit_is_detected() {
     noticed(Sabotage::AcknowledgeBeforeCommit, &["acknowledged_is_kept", "answered_is_kept"]);
 }
 
 #[test]
-fn publishing_twice_is_noticed() {
+fn publishing_twice_is_detected() {
     noticed(Sabotage::PublishTwice, &["confirmed_goes_out_once"]);
 }
 
 #[test]
-fn forgetting_a_confirm_is_noticed() {
+fn forgetting_a_confirm_is_detected() {
     noticed(Sabotage::ForgetConfirmed, &["confirmed_goes_out_once"]);
 }
 
 #[test]
-fn accepting_a_stale_issue_is_noticed() {
+fn accepting_a_stale_issue_is_detected() {
     noticed(Sabotage::AcceptStale, &["one_run_counts"]);
 }
 
 #[test]
-fn skipping_a_lease_is_noticed() {
+fn skipping_a_lease_is_detected() {
     noticed(Sabotage::SkipLease, &["every_job_ends"]);
 }
 
 #[test]
-fn losing_a_dead_letter_is_noticed() {
-    // The task is found to have vanished and is handed out again: Hub lives with it, and workers go on dying.
+fn losing_a_dead_letter_is_detected() {
+    // The task is detected as lost and published again. Hub keeps running, but workers keep crashing.
     noticed(Sabotage::LoseDeadLetter, &["every_job_ends", "killers_are_stopped"]);
 }
 
 #[test]
-fn losing_a_result_is_noticed() {
-    // The task is found to have vanished, and run again: the job ends, but no fault explains the second run.
+fn losing_a_result_is_detected() {
+    // The task is detected as lost and runs again. The job ends, but no fault explains the second run.
     noticed(Sabotage::LoseResult, &["repeated_for_a_reason", "every_job_ends"]);
 }
 
 #[test]
-fn counting_no_incarnations_is_noticed() {
+fn not_counting_incarnations_is_detected() {
     noticed(Sabotage::OneIncarnation, &["one_run_counts", "ends_are_final", "every_job_ends", "acknowledged_is_kept"]);
 }
 
 #[test]
-fn measuring_durations_by_the_wall_clock_is_noticed() {
+fn measuring_durations_by_the_wall_clock_is_detected() {
     noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
 }

@@ -1,4 +1,4 @@
-//! The house rules that can be code: whoever breaks one is told which, where, and what to do instead.
+//! The house rules that are checked by code. A failure names the rule, the place and the correction.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use hub_tests::root;
 use hub_tests::tidy::{Files, circles, logic_in_indexes};
 
-/// A file with more lines has a second subject.
-const MOST_LINES: usize = 500;
-/// The only place of the tests that may wait for time to pass: it looks for a condition in between.
+/// Maximum number of lines of a file.
+const MAX_LINES: usize = 500;
+/// The only file of the tests that may sleep. It checks a condition between two sleeps.
 const MAY_SLEEP: [&str; 1] = ["tests/src/wait.rs"];
-/// What a tree that is built leaves behind, and what is not written by hand.
-const NOT_OURS: [&str; 8] = [
+/// Generated files and folders.
+const GENERATED: [&str; 8] = [
     "target",
     ".git",
     "var",
@@ -22,8 +22,8 @@ const NOT_OURS: [&str; 8] = [
     "tests/fuzz/Cargo.lock",
 ];
 
-/// Phrases that the documentation does not use: each has a plainer word.
-const PUZZLING: [&str; 6] = ["nobody", "whoever", "so many", "a word to", "of its own accord", "what it is that"];
+/// Phrases that the documentation must not use, since there are plainer ones.
+const PHRASES: [&str; 6] = ["nobody", "whoever", "so many", "a word to", "of its own accord", "what it is that"];
 
 /// Indexes whose code is to be moved.
 const KNOWN_INDEXES_WITH_LOGIC: &[&str] = &[
@@ -35,7 +35,7 @@ const KNOWN_INDEXES_WITH_LOGIC: &[&str] = &[
 
 /// A text file of the project.
 struct Source {
-    /// From the project's directory.
+    /// The path relative to the project's directory.
     path: String,
     text: String,
 }
@@ -49,12 +49,12 @@ impl Source {
         self.path.starts_with(folder)
     }
 
-    /// This file states the rules, and so has their words in it.
+    /// Whether it is this file, which contains the forbidden words.
     fn is_this(&self) -> bool {
         self.path.ends_with("tests/tidy.rs")
     }
 
-    /// The lines of tests: all of a test's file, and what follows the mark of a test module elsewhere.
+    /// The lines of tests: all lines of a test file, and the lines after `#[cfg(test)]` in other files.
     fn test_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let all = self.path.contains("tests/");
         let mut marked = all;
@@ -65,7 +65,7 @@ impl Source {
     }
 }
 
-/// What was found against a rule.
+/// The violations of a rule.
 #[derive(Default)]
 struct Findings(String);
 
@@ -74,7 +74,7 @@ impl Findings {
         let _ = writeln!(self.0, "  {path}:{}: {what}", line + 1);
     }
 
-    /// Every line of `sources` that has one of the `words`.
+    /// Adds all lines that contain one of the `words`.
     fn add_words(&mut self, source: &Source, words: &[&str]) {
         for (number, line) in source.text.lines().enumerate() {
             if let Some(word) = words.iter().find(|word| line.contains(**word)) {
@@ -96,7 +96,7 @@ fn sources() -> Vec<Source> {
         for entry in std::fs::read_dir(root().join(&folder)).unwrap() {
             let entry = entry.unwrap();
             let path = folder.join(entry.file_name());
-            if NOT_OURS.iter().any(|name| path == Path::new(name)) || path.ends_with("__pycache__") {
+            if GENERATED.iter().any(|name| path == Path::new(name)) || path.ends_with("__pycache__") {
                 continue;
             }
             if entry.file_type().unwrap().is_dir() {
@@ -107,7 +107,7 @@ fn sources() -> Vec<Source> {
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 100, "the project's files are not where they should be: {} found", found.len());
+    assert!(found.len() > 100, "found only {} files of the project", found.len());
     found
 }
 
@@ -116,7 +116,7 @@ fn rust() -> impl Iterator<Item = Source> {
 }
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_has_a_module_comment() {
     let mut findings = Findings::default();
     for source in sources() {
         let says = match () {
@@ -126,21 +126,21 @@ fn every_file_says_what_it_is() {
             () => true,
         };
         if !says {
-            findings.add(&source.path, 0, "nothing said");
+            findings.add(&source.path, 0, "no module comment");
         }
     }
-    findings.none("each file opens with what lives in it: //! in Rust, a docstring in Python, a comment in a script");
+    findings.none("a file must begin with a description of its contents: //! in Rust, a docstring in Python, a comment in a script");
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn no_file_contains_leftovers() {
     let mut findings = Findings::default();
     for source in sources().iter().filter(|source| !source.is_this()) {
         if ["rs", "py", "sh", "pl"].iter().any(|extension| source.is(extension)) || source.is_below("ci/") {
             findings.add_words(source, &["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX", "HACK"]);
         }
     }
-    findings.none("finish it, or open an issue: a mark in the code is read by nobody");
+    findings.none("finish it, or open an issue instead of leaving a mark in the code");
 }
 
 #[test]
@@ -148,18 +148,18 @@ fn a_file_has_one_subject() {
     let mut findings = Findings::default();
     for source in rust() {
         let lines = source.text.lines().count();
-        if lines > MOST_LINES {
+        if lines > MAX_LINES {
             findings.add(&source.path, lines - 1, &format!("{lines} lines"));
         }
     }
-    findings.none("give the second subject a file of its own");
+    findings.none("the file is too long: move its second subject to another file");
 }
 
 #[test]
 fn tests_wait_for_conditions() {
     let mut findings = Findings::default();
     for source in rust().filter(|source| !source.is_this() && !MAY_SLEEP.contains(&source.path.as_str())) {
-        // Under a clock that is stopped and jumps, nobody waits.
+        // With a paused clock, sleeping takes no time.
         if source.text.contains("start_paused = true") {
             continue;
         }
@@ -169,16 +169,16 @@ fn tests_wait_for_conditions() {
             }
         }
     }
-    findings.none("a test that sleeps is slow where it is right and wrong where it is slow: wait for a condition");
+    findings.none("a test must not sleep, which makes it slow or unreliable: wait for a condition");
 }
 
 #[test]
-fn no_file_knows_the_machine_it_was_written_on() {
+fn no_file_contains_paths_of_a_machine() {
     let mut findings = Findings::default();
     for source in sources().iter().filter(|source| !source.is_this()) {
         findings.add_words(source, &["/work/", "/root/", "/home/"]);
     }
-    findings.none("paths are meant from the project's directory, or come from the user");
+    findings.none("use paths relative to the project's directory, or paths from the user");
 }
 
 #[test]
@@ -195,19 +195,19 @@ fn the_documentation_is_plain_english() {
     let is_page = |source: &Source| source.is("md") && (source.is_below("docs/") || !source.path.contains('/'));
     let mut findings = Findings::default();
     for source in sources().iter().filter(|source| is_page(source)) {
-        // A phrase may go on in the next line.
+        // A phrase may continue on the next line.
         let text = source.text.replace('\n', " ").to_ascii_lowercase();
-        for phrase in PUZZLING {
+        for phrase in PHRASES {
             for (at, _) in text.match_indices(phrase) {
                 findings.add(&source.path, source.text[..at].matches('\n').count(), phrase);
             }
         }
     }
-    findings.none("write what is meant in plain, conventional English");
+    findings.none("use plain, conventional English");
 }
 
 #[test]
-fn the_core_asks_the_world_for_nothing() {
+fn the_core_is_pure() {
     let mut findings = Findings::default();
     let world = [
         "Instant::now",
@@ -223,7 +223,7 @@ fn the_core_asks_the_world_for_nothing() {
     for source in rust().filter(|source| source.is_below("hub-engine/core/src/")) {
         findings.add_words(&source, &world);
     }
-    findings.none("hub-core decides: time, chance and files are handed in by the shell");
+    findings.none("hub-core must be pure: time, randomness and files are passed in by the caller");
 }
 
 #[test]
@@ -234,24 +234,24 @@ fn scripts_stop_at_the_first_error() {
             findings.add(&source.path, 0, "set -euo pipefail");
         }
     }
-    findings.none("a script that goes on after an error reports success for nothing");
+    findings.none("a script must stop at the first error: add set -euo pipefail");
 }
 
 #[test]
-fn lints_are_the_workspaces() {
+fn every_crate_uses_the_lints_of_the_workspace() {
     let mut findings = Findings::default();
     for source in sources().iter().filter(|source| source.path.ends_with("/Cargo.toml")) {
         if !source.text.contains("[lints]\nworkspace = true") {
             findings.add(&source.path, 0, "[lints] workspace = true");
         }
     }
-    findings.none("every crate takes its lints from the workspace");
+    findings.none("every crate must use the lints of the workspace");
     let lints = |path: &str| {
         let text = std::fs::read_to_string(root().join(path)).unwrap();
         let from = text.find("[workspace.lints.rust]").unwrap();
         text[from..].split("\n[profile").next().unwrap().to_owned()
     };
-    assert_eq!(lints("tests/fuzz/Cargo.toml"), lints("Cargo.toml"), "a workspace of its own has the same lints");
+    assert_eq!(lints("tests/fuzz/Cargo.toml"), lints("Cargo.toml"), "both workspaces have the same lints");
 }
 
 fn rust_files() -> Files {
@@ -262,7 +262,7 @@ fn rust_files() -> Files {
 fn files_do_not_depend_on_each_other() {
     let found = circles(&rust_files());
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "a circle of imports: move what both files need into a third one\n{}", found.join("\n"));
+    assert!(found.is_empty(), "cyclic imports: move shared code to a third file\n{}", found.join("\n"));
 }
 
 #[test]
@@ -272,7 +272,8 @@ fn an_index_has_no_logic() {
     for (path, line, what) in found.iter().filter(|(path, ..)| !KNOWN_INDEXES_WITH_LOGIC.contains(&path.as_str())) {
         findings.add(path, line - 1, what);
     }
-    findings.none("mod.rs and lib.rs declare and re-export: move code into a file that is named after its subject");
+    findings
+        .none("mod.rs and lib.rs may only declare and re-export: move code to a file that is named after its subject");
     for known in KNOWN_INDEXES_WITH_LOGIC {
         let is_there = found.iter().any(|(path, ..)| path == known);
         assert!(is_there, "{known} has no logic: remove it from KNOWN_INDEXES_WITH_LOGIC");

@@ -1,5 +1,5 @@
-//! Clocks, stalls and policies of the broker, with the real programs on a real RabbitMQ: whatever is set, stopped or
-//! removed meanwhile, each task is run once and no lease is lost.
+//! Tests of clock changes, stalls and broker policies with the real programs on a real RabbitMQ: each task runs once, and no
+//! lease is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use hub_tests::{Broker, BrokerTrial, Daemon, Programs, eventually, trials_on};
 use serde_json::{Value, json};
 
-/// Where Debian's package `libfaketime` has the library that gives programs another wall clock.
+/// The path of the library of Debian's package `libfaketime`, which changes the wall clock of programs.
 const LIBRARIES: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         let clock = BrokerTrial::new(format!("clock_steps_repeat_nothing_with_{client}"), move |broker: &Broker| {
             clock_steps(broker, client, library().expect("install the package libfaketime"));
         });
-        // With `HUB_REQUIRE_BROKER`, as the gate sets it, what is missing is a failure.
+        // With `HUB_REQUIRE_BROKER`, which the gate sets, a missing library is a failure.
         let can_run = library().is_some() || std::env::var_os("HUB_REQUIRE_BROKER").is_some();
         tests.push(if can_run { clock } else { clock.on_demand() });
         let expired = r#"{"message-ttl": 200}"#;
@@ -38,7 +38,7 @@ fn library() -> Option<&'static Path> {
     LIBRARIES.iter().map(Path::new).find(|path| path.exists())
 }
 
-/// Notes each of its runs; the long one ends when there is a file called `end`.
+/// Tasks that record their runs. The long one ends when the file `end` exists.
 const MODULES: [(&str, &str); 2] = [
     (
         "long.py",
@@ -52,7 +52,7 @@ const MODULES: [(&str, &str); 2] = [
     ),
 ];
 
-/// A dispatcher and a worker whose tasks note their runs.
+/// A dispatcher and a worker whose tasks record their runs.
 struct Stage {
     programs: Programs,
     dispatcher: Daemon,
@@ -73,7 +73,7 @@ impl Stage {
         Self { programs, dispatcher, worker, runs, end }
     }
 
-    /// Submits a long task, and waits until a lease holds it.
+    /// Submits a long task and waits until it is held by a lease.
     fn begin_long_task(&self) -> String {
         let job = json!({"name": "long", "tasks": [{"name": "long", "args": [self.runs, self.end]}]});
         let id = self.programs.submit(&job.to_string());
@@ -96,14 +96,14 @@ impl Stage {
         record
     }
 
-    /// When the dispatcher last heard of its only worker.
+    /// The time of the last heartbeat of the only worker.
     fn last_seen(&self) -> String {
         let output = self.programs.run("hub-client", &["workers", "-q", "-o", "json"]);
         let workers: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         workers[0]["last_seen"].to_string()
     }
 
-    /// The long task comes to its end, in its first run.
+    /// Checks that the long task ends in its first run.
     fn end_long_task(&self, id: &str) {
         std::fs::write(&self.end, "").expect("a file can be written");
         let record = self.programs.ended(id);
@@ -112,7 +112,7 @@ impl Stage {
         assert!(!self.dispatcher.log().contains("given up"), "{}", self.dispatcher.log_end());
     }
 
-    /// Each task was run once.
+    /// Checks that each task ran once.
     fn nothing_was_repeated(&self) {
         let runs = std::fs::read_to_string(&self.runs).expect("runs are noted");
         let mut seen: Vec<&str> = runs.lines().collect();
@@ -133,7 +133,7 @@ fn clock_steps(broker: &Broker, client: &str, library: &Path) {
     let clock = tempfile::tempdir().expect("a directory can be made");
     let offset = clock.path().join("offset");
     let set = |to: &str| {
-        // In one step: a program may read it at any moment.
+        // Atomically, since a program may read it at any time.
         let new = clock.path().join("new");
         std::fs::write(&new, to).and_then(|()| std::fs::rename(&new, &offset)).expect("the clock can be set");
     };
@@ -142,7 +142,7 @@ fn clock_steps(broker: &Broker, client: &str, library: &Path) {
         .with("LD_PRELOAD", &library.to_string_lossy())
         .with("FAKETIME_TIMESTAMP_FILE", &offset.to_string_lossy())
         .with("FAKETIME_NO_CACHE", "1")
-        // Only the wall clock is ever set: not the monotonic one, and not the times of files.
+        // Only the wall clock is changed, not the monotonic clock and the times of files.
         .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .with("DONT_FAKE_MONOTONIC", "1")
         .with("NO_FAKE_STAT", "1");
@@ -153,14 +153,14 @@ fn clock_steps(broker: &Broker, client: &str, library: &Path) {
     for (step, to) in ["+7200", "-7200", "+0"].into_iter().enumerate() {
         set(to);
         times.push(submitted_at(&stage.run_short_tasks(10, &format!("step-{step}"))));
-        // Heartbeats come as often as echoes: every lease has been looked at.
+        // Heartbeats are as frequent as echoes, so every lease has been checked.
         let before = stage.last_seen();
         eventually("a heartbeat is heard", || {
             let now = stage.last_seen();
             if now == before { Err(now) } else { Ok(()) }
         });
     }
-    // It was the clock of the programs that was set, and the times of records are those of the clock.
+    // The clock of the programs was set, and records contain its times.
     assert!(times[1] > times[0] && times[2] < times[0] && times[3] > times[0] && times[3] < times[1], "{times:?}");
     stage.end_long_task(&id);
     stage.nothing_was_repeated();
@@ -184,7 +184,7 @@ fn removed_by(broker: &Broker, client: &str, policy: &str, definition: &str, rea
     stage.close(broker);
 }
 
-/// Takes as long as a lease: half a minute.
+/// A task that takes as long as a lease, 30 s.
 fn stopped_dispatcher(broker: &Broker) {
     let stage = Stage::set(Programs::new(&broker.address(), "lapin", "stopped"));
     let id = stage.begin_long_task();
@@ -193,7 +193,7 @@ fn stopped_dispatcher(broker: &Broker) {
         assert!(sent.is_ok_and(|status| status.success()), "the dispatcher cannot be sent {name}");
     };
     signal("-STOP");
-    // One comes every five seconds, and a lease lasts for thirty.
+    // The interval of heartbeats is 5 s, and a lease lasts 30 s.
     eventually("seven heartbeats wait", || {
         let listed = broker.control(&["list_queues", "--no-table-headers", "name", "messages"]);
         let waiting = listed.lines().find(|line| line.starts_with("stopped.heartbeats.")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! TLS to a real RabbitMQ, with a chain of certificates, both AMQP clients, and the real programs: who is trusted
-//! gets in, everybody else is refused with the cause, and no password is ever shown.
+//! Tests of TLS connections to a real RabbitMQ, with a chain of certificates, both AMQP clients and the real programs: valid
+//! certificates are accepted, others are refused with the cause, and no password is shown.
 
 use std::process::{ExitCode, Output};
 
@@ -30,19 +30,19 @@ fn main() -> ExitCode {
 type TlsTest = fn(&Secure, Client);
 
 const USER: &str = "alice";
-/// A password with everything that an address has to write differently.
+/// A password with all characters that must be escaped in an address.
 const PASSWORD: &str = "pass/w:o@rd secret";
-/// The same, as an address has it.
+/// The escaped password.
 const IN_ADDRESS: &str = "pass%2Fw%3Ao%40rd%20secret";
-/// What must not be seen of it anywhere.
+/// A part of the password that must not be shown anywhere.
 const SECRETS: [&str; 4] = [PASSWORD, IN_ADDRESS, "o@rd", "secret"];
 
-/// Brokers that speak TLS, and the authority that has signed their certificate.
+/// Brokers with TLS, and the authority of their certificate.
 struct Secure {
     authority: Authority,
-    /// It takes anyone who knows a password.
+    /// A broker that requires only a password.
     open: Broker,
-    /// It wants a certificate as well.
+    /// A broker that also requires a client certificate.
     demanding: Broker,
 }
 
@@ -55,7 +55,7 @@ impl Secure {
         Self { authority, open, demanding }
     }
 
-    /// Programs that reach a broker under this name, trusting this authority.
+    /// Programs that connect to a broker with this host name and trust this authority.
     fn programs(&self, broker: &Broker, host: &str, trusted: &Authority, client: Client) -> Programs {
         let address = format!("amqps://{USER}:{IN_ADDRESS}@{}", host.replace("PORT", &broker.tls_port().to_string()));
         let programs = Programs::new(&address, client.name(), &format!("tls-{client}"));
@@ -86,7 +86,7 @@ fn start(authority: &Authority, server: &Certificate, verify: &str, wanted: bool
     broker
 }
 
-/// With a certificate of this authority for the client.
+/// Adds a client certificate of this authority.
 fn with_certificate(programs: Programs, authority: &Authority) -> Programs {
     let files = authority.client(USER).write(programs.directory(), "client");
     programs
@@ -94,7 +94,7 @@ fn with_certificate(programs: Programs, authority: &Authority) -> Programs {
         .with("HUB_CLIENT_KEY_FILE", &files.key.to_string_lossy())
 }
 
-/// A whole Hub works over this connection.
+/// Checks that a complete Hub works over this connection.
 fn works(programs: &Programs) {
     let (dispatcher, worker) = programs.start_both();
     let record = programs.ended(&programs.submit(&example("sum_product.json")));
@@ -106,12 +106,12 @@ fn works(programs: &Programs) {
     }
 }
 
-/// The handshake fails, and everybody says why.
+/// Checks that the handshake fails and all programs report the cause.
 fn is_refused(programs: &Programs, cause: &str) {
     says(programs, &format!("the TLS handshake failed: {cause}"));
 }
 
-/// Nobody gets in, and everybody says this of it.
+/// Checks that all programs are refused and print this message.
 fn says(programs: &Programs, cause: &str) {
     let output = programs.run("hub-client", &["--trace", "health"]);
     let said = text(&output);
@@ -134,7 +134,7 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The password is not in it.
+/// Checks that a text does not contain the password.
 fn discreet(text: &str) {
     assert!(!text.is_empty(), "nothing was said at all");
     for secret in SECRETS {
@@ -146,7 +146,7 @@ fn trusted(secure: &Secure, client: Client) {
     works(&secure.programs(&secure.open, "localhost:PORT", &secure.authority, client));
     let elsewhere = "127.0.0.1:PORT/%2f?server_name_indication=localhost";
     works(&secure.programs(&secure.open, elsewhere, &secure.authority, client));
-    // Of several nodes each has the name of its own: the certificate is not for the first one, and the second one serves.
+    // With several nodes, each certificate must have the name of its node: the first node is refused, and the second one is used.
     let several = "127.0.0.1:PORT,localhost:PORT";
     works(&secure.programs(&secure.open, several, &secure.authority, client));
 }
@@ -185,7 +185,7 @@ fn strange_certificate(secure: &Secure, client: Client) {
 fn wrong_password(secure: &Secure, client: Client) {
     let programs = secure.programs(&secure.open, "localhost:PORT", &secure.authority, client);
     secure.open.control(&["change_password", USER, "another one"]);
-    // amqprs does not tell the broker that it would listen to the reason.
+    // amqprs does not announce the capability to receive the reason.
     let cause = if client == Client::Lapin { "ACCESS_REFUSED" } else { "closed the connection during the login" };
     says(&programs, cause);
     secure.open.control(&["change_password", USER, PASSWORD]);

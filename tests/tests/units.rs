@@ -1,4 +1,4 @@
-//! The service units in `etc/systemd`: what they name exists, and the programs take what they are given there.
+//! Tests of the service units in `etc/systemd`: their paths exist, and the programs accept their arguments.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::process::{Command, ExitCode, Stdio};
 use hub_tests::{Programs, root};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Every unit, and the program that it is of.
+/// The units with their programs.
 const UNITS: [(&str, &str); 2] = [("hub-dispatcher.service", "hub-dispatcher"), ("hub-worker.service", "hub-worker")];
-/// Where the units expect what `docs/operations.md` has people install.
+/// The paths of the installed files, as in `docs/operations.md`.
 const PROGRAMS: &str = "/usr/local/bin/";
 const CONFIGURATION: &str = "/etc/hub/";
-/// The entries of a unit, sections aside: no key is in two of them.
+/// The entries of a unit. Sections are ignored, since no key occurs in two of them.
 struct Unit {
     name: &'static str,
     text: String,
@@ -25,12 +25,12 @@ impl Unit {
         Self { name, text }
     }
 
-    /// The values of a key. Those that are only suggested, in a comment, count too.
+    /// The values of a key, including those in comments.
     fn suggested(&self, key: &str) -> Vec<&str> {
         self.text.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(key)?.strip_prefix('=')).collect()
     }
 
-    /// The value of a key that is there once.
+    /// The value of a key that occurs once.
     fn one(&self, key: &str) -> &str {
         let values: Vec<&str> =
             self.text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect();
@@ -38,7 +38,7 @@ impl Unit {
         value
     }
 
-    /// The arguments of its program, with the configuration that comes with Hub.
+    /// The arguments of its program, with the configuration in this repository.
     fn arguments(&self, program: &str) -> Vec<String> {
         let mut words = self.one("ExecStart").split_whitespace();
         assert_eq!(words.next(), Some(&*format!("{PROGRAMS}{program}")), "{}", self.name);
@@ -50,7 +50,7 @@ fn directory() -> PathBuf {
     root().join("etc/systemd")
 }
 
-/// The file that is installed as this one.
+/// The file in this repository for an installed path.
 fn installed(word: &str) -> Option<PathBuf> {
     word.strip_prefix(CONFIGURATION).map(|name| directory().join(name))
 }
@@ -109,7 +109,7 @@ fn no_secret_is_on_a_command_line() {
 fn only_the_program_is_told_to_end() {
     for (name, _) in UNITS {
         let unit = Unit::read(name);
-        // Tasks are told by the worker, not by the service manager.
+        // The worker, not the service manager, stops the tasks.
         assert_eq!((unit.one("KillMode"), unit.one("KillSignal")), ("mixed", "SIGTERM"), "{name}");
         assert_eq!((unit.one("Type"), unit.one("TimeoutStartSec")), ("notify", "infinity"), "{name}");
     }
@@ -134,7 +134,7 @@ fn the_worker_takes_its_configuration() {
     worker.stop();
 }
 
-/// What systemd itself has to say, of units whose programs are where they were built.
+/// Checks the units with systemd-analyze, with the paths of the built programs.
 fn systemd_finds_nothing_wrong() -> Result<(), Failed> {
     let programs = Programs::alone();
     for (name, program) in UNITS {
@@ -144,7 +144,7 @@ fn systemd_finds_nothing_wrong() -> Result<(), Failed> {
         std::fs::write(&path, text)?;
         let output = Command::new("systemd-analyze").arg("verify").arg(&path).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        // It tells of other units of this machine, too; of unknown keys it only warns.
+        // It also reports other units of this machine, and only warns about unknown keys.
         let ours: Vec<&str> = said.lines().filter(|line| line.contains(name)).collect();
         if !ours.is_empty() {
             return Err(ours.join("\n").into());
@@ -174,7 +174,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    // A machine without systemd can build and test Hub all the same.
+    // The tests also run on a machine without systemd.
     let has_systemd = Command::new("systemd-analyze")
         .arg("--version")
         .stdout(Stdio::null())

@@ -15,18 +15,18 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
 
-/// How many values for each kind of task, where nothing else is said.
+/// Default number of values for each kind of task.
 const VALUES: usize = 3000;
-/// So many go with one task.
+/// Number of values for one task.
 const MOST_TOGETHER: usize = 20;
-/// Two levels are the array of arguments, and the array that they come back in.
+/// Two levels are used by the array of arguments and the array of results.
 const DEPTH: usize = Json::MAX_DEPTH - 2;
-/// Longer than any task takes; reached only when one hangs.
+/// Maximum time of a task, even on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// How many are with the runner at a time: some wait behind others in its processes.
+/// Number of concurrent tasks in the runner. Some wait behind others in its processes.
 const AT_A_TIME: usize = 12;
 
-/// Gives back its request, which has to be one line.
+/// A task that returns its request, which must be one line.
 const ECHO: &str = "#!/bin/sh\nexec awk 'BEGIN { ORS = \"\" } { print } END { if (NR != 1) exit 4 }'\n";
 
 fn runner_directory() -> tempfile::TempDir {
@@ -43,7 +43,7 @@ fn runner_directory() -> tempfile::TempDir {
     directory
 }
 
-/// The arguments and named arguments that a task says it got.
+/// The positional and keyword arguments that a task has received.
 fn came_back(module: &str, data: &Json) -> (Value, Value) {
     match (module, Value::read(data.get())) {
         ("echo", Value::Object(members)) => {
@@ -71,7 +71,7 @@ async fn try_values(module: &str, seed: u64) {
     let (mut made, mut running) = (0, FuturesUnordered::new());
     while made < count || !running.is_empty() {
         if made < count && running.len() < AT_A_TIME {
-            // A process for each value takes too long.
+            // One process for each value would take too long.
             let together = if module == "echo" { MOST_TOGETHER } else { chance.random_range(1..3) };
             let args = Value::List((0..together).map(|_| Value::random(&mut chance, DEPTH - 1)).collect());
             made += together;
@@ -106,7 +106,7 @@ async fn try_values(module: &str, seed: u64) {
     runner.shutdown(DEADLINE).await;
 }
 
-/// Another one each time; a failure says which.
+/// A random seed, which a failure prints.
 fn seed() -> u64 {
     std::env::var("HUB_TEST_SEED").map_or_else(
         |_| u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap()),

@@ -1,5 +1,5 @@
-//! What `hub-dispatcher` and `hub-worker` are built with: both AMQP clients, the store in SQLite, log files that are put aside
-//! when they are large, and an allocator. Their arguments and what they do are in `hub-bin`.
+//! The components of `hub-dispatcher` and `hub-worker`: both AMQP clients, the SQLite store, rotated log files, and an
+//! allocator. Their command lines are in `hub-bin`.
 
 use std::io;
 use std::path::Path;
@@ -10,12 +10,12 @@ use hub_engine::store::{Store, StoreError};
 use hub_sqlite::{SqliteSettings, SqliteStore};
 use logroller::{LogRollerBuilder, RotationSize};
 
-/// The dispatcher's and the worker's parts hand messages to each other from thread to thread. The allocator of glibc has the
-/// thread that frees a message wait for the thread that allocated it.
+/// Messages are often allocated in one thread and freed in another one. With glibc's allocator, the freeing thread waits for
+/// the allocating thread.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What both programs are built with.
+/// The components of both programs.
 pub const PARTS: Parts = Parts {
     amqp: AmqpClients { lapin: Some(hub_lapin::transport), amqprs: Some(hub_amqprs::transport) },
     open_store,

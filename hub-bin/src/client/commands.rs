@@ -1,4 +1,4 @@
-//! The sub-commands that ask a Hub.
+//! The subcommands that send requests to a Hub.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::output::Output;
 use super::{follow, input, problems};
 use crate::exit::{Exit, Failure};
 
-/// Maximum number of jobs asked for at a time.
-const PAGE: u32 = 1000;
+/// Maximum number of jobs in one page of a list.
+const PAGE_SIZE: u32 = 1000;
 
 pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Result<Exit, Failure> {
     match command {
@@ -64,9 +64,9 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
                 data => data,
             };
             let data = data.as_deref().map(Json::parse).transpose().map_err(|error| {
-                Failure::new(Exit::Usage, "--data is not JSON")
+                Failure::new(Exit::Usage, "--data is not valid JSON")
                     .because(error)
-                    .advise("a text stands in double quotes: --data '\"done\"'")
+                    .advise("a JSON string needs double quotes: --data '\"done\"'")
             })?;
             let status = if failed.is_some() { UpdateStatus::Failed } else { UpdateStatus::Success };
             let hub = args.reach().await?.hub;
@@ -85,7 +85,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
     Ok(Exit::Success)
 }
 
-/// Why a job was not taken; its problems are shown in its text.
+/// The failure for a refused submission. Problems of the job are shown with the lines of the file.
 pub(super) fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
     match error.kind {
         RequestErrorKind::InvalidJob => problems::invalid(file, text, error.problems.iter()),
@@ -93,7 +93,7 @@ pub(super) fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
     }
 }
 
-/// The record of a job, as far as `view` shows it.
+/// The part of a job's record that `view` selects.
 pub(super) async fn job(hub: &dyn Hub, id: &JobRef, view: &View) -> Result<Json, Failure> {
     let id = id.resolve(hub).await?;
     let record = async { hub.record(id, view.clone(), None).await?.into_json().await };
@@ -111,7 +111,7 @@ pub(super) async fn post(hub: &dyn Hub, update: ResultUpdate) -> Result<(), Fail
     }
 }
 
-/// Explains where no job has the id that was asked for.
+/// Adds an explanation if no job has the given id.
 async fn about_job<T>(hub: &dyn Hub, id: hub_core::JobId, outcome: Result<T, RequestError>) -> Result<T, Failure> {
     match outcome {
         Err(error) if error.kind == RequestErrorKind::NotFound => {
@@ -121,12 +121,12 @@ async fn about_job<T>(hub: &dyn Hub, id: hub_core::JobId, outcome: Result<T, Req
     }
 }
 
-/// Jobs that pass `filter`, as many as its limit says, page by page.
+/// The jobs that pass `filter`, up to its limit. They are requested page by page.
 pub(super) async fn list(hub: &dyn Hub, mut filter: JobFilter) -> Result<JobPage, Failure> {
     let mut left = filter.limit.unwrap_or(u32::MAX);
     let mut all = JobPage::default();
     loop {
-        filter.limit = Some(left.min(PAGE));
+        filter.limit = Some(left.min(PAGE_SIZE));
         let page = hub.jobs(filter.clone()).await?;
         left -= u32::try_from(page.jobs.len()).unwrap_or(u32::MAX).min(left);
         all.jobs.extend(page.jobs);
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_list_has_as_many_jobs_as_are_asked_for() {
+    async fn a_list_has_the_requested_number_of_jobs() {
         let broker = MemoryBroker::new();
         let settings = DispatcherSettings::new("hub");
         let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();

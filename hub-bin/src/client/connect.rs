@@ -10,7 +10,7 @@ use hub_engine::operations::Hub;
 use super::arguments::Args;
 use crate::exit::{Exit, Failure};
 
-/// A Hub that answers.
+/// A connected Hub.
 pub(super) struct Reached {
     pub(super) hub: Arc<dyn Hub>,
     /// The address as the user gave it, for messages.
@@ -30,15 +30,14 @@ impl Args {
             return Ok(Reached { hub: Arc::new(hub), shown: reach.broker });
         }
         if reach.broker.starts_with("https://") {
-            let message =
-                "Hub's HTTP API does not speak TLS: write http://, and put a proxy before it in a foreign network";
+            let message = "Hub's HTTP API does not support TLS: use http://, and a TLS proxy on untrusted networks";
             return Err(Failure::new(Exit::Usage, message));
         }
         let hub = AmqpHub::connect(reach.transport("hub-client")?, &reach.prefix, timeout).await?;
         Ok(Reached { hub: Arc::new(hub), shown: reach.shown_broker() })
     }
 
-    /// The address that the arguments name.
+    /// The address of the Hub that the arguments name.
     pub(super) fn address(&self) -> Result<String, Failure> {
         Ok(self.reach.clone().merge(&self.reach.read_config()?).broker)
     }

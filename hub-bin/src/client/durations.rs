@@ -1,15 +1,15 @@
-//! How long jobs and tasks took, for people.
+//! Durations of jobs and tasks, in human-readable form.
 
 use std::time::Duration;
 
 use hub_core::Timestamp;
 
-/// How long it was from one time of a record to a later one. For people: by the wall clock, which may have been set.
+/// The duration between two times of a record. It may be wrong if the wall clock was set in between.
 pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::from_millis(later.as_millis().saturating_sub(earlier.as_millis()))
 }
 
-/// A duration in the two units that matter.
+/// Formats a duration with at most two units.
 pub(super) fn elapsed(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_the_units_that_matter() {
+    fn durations_have_at_most_two_units() {
         let cases = [
             (0, "0 ms"),
             (999, "999 ms"),

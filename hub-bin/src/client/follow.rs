@@ -1,4 +1,4 @@
-//! Waiting for a job's end.
+//! Waits for the end of a job.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use super::record::Record;
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
 
-/// A job that ends this soon after its submission needs no second question.
-const SOON: Duration = Duration::from_millis(250);
-/// Interval between two looks at a job whose progress is shown.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Maximum time of one question about a job's end where no progress is shown.
-const PATIENCE: Duration = Duration::from_secs(3600);
-/// For so long the record of a job that has ended is asked for again, where the dispatcher is starting again.
-const LAST: Duration = Duration::from_secs(30);
+/// Maximum time that the submission itself waits for the end of the job. A shorter job needs no second request.
+const SUBMIT_WAIT: Duration = Duration::from_millis(250);
+/// Interval between two requests for the state of a job whose progress is shown.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum time that one request waits for the end of a job whose progress is not shown.
+const MAX_REQUEST_WAIT: Duration = Duration::from_secs(3600);
+/// Maximum time for which the request for the final record is repeated while the dispatcher restarts.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why waiting is over.
+/// Why waiting ended.
 enum Followed {
-    /// The job has ended like this.
+    /// The job has ended.
     Ended(JobSummary),
-    /// The time was over before.
-    TimeOver,
+    /// The time limit passed first.
+    TimedOut,
 }
 
-/// Submits a job and waits for its end, `limit` at most.
+/// Submits a job and waits up to `limit` for its end.
 pub(super) async fn submit_and_follow(
     hub: &dyn Hub,
     submission: Submission,
@@ -42,7 +42,7 @@ pub(super) async fn submit_and_follow(
     refused: impl FnOnce(hub_engine::operations::RequestError) -> Failure,
 ) -> Result<Exit, Failure> {
     let begun = Instant::now();
-    let wait = limit.map_or(SOON, |limit| limit.min(SOON));
+    let wait = limit.map_or(SUBMIT_WAIT, |limit| limit.min(SUBMIT_WAIT));
     let Submitted { id, record, warnings } = hub.submit_and_wait(submission, wait).await.map_err(refused)?;
     output.say_id(id);
     if let Some(record) = record {
@@ -58,7 +58,7 @@ pub(super) async fn submit_and_follow(
     follow_and_print(hub, id, left, limit, view, output).await
 }
 
-/// Waits for a job's end, `limit` at most, and prints its record.
+/// Waits up to `limit` for the end of a job and prints its record.
 pub(super) async fn watch(
     hub: &dyn Hub,
     id: JobId,
@@ -69,7 +69,7 @@ pub(super) async fn watch(
     follow_and_print(hub, id, limit, limit, view, output).await
 }
 
-/// `limit` is what the user gave, `left` what is left of it.
+/// `limit` is the time limit that the user gave, `left` the rest of it.
 async fn follow_and_print(
     hub: &dyn Hub,
     id: JobId,
@@ -79,37 +79,38 @@ async fn follow_and_print(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let followed = unless_interrupted(follow(hub, id, left, output)).await;
-    let goes_on = || format!("it goes on. Follow it: hub-client watch {id}");
+    let watch = || format!("To wait for it again: hub-client watch {id}");
     match followed {
-        None => Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} was not cancelled: {}", goes_on()))),
+        None => Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} was not cancelled. {}", watch()))),
         Some(Err(failure)) if failure.exit == Exit::NotFound => Err(identity::unknown_job(hub, id, failure).await),
         Some(Err(failure)) => Err(failure.about(id)),
         Some(Ok(Followed::Ended(summary))) => {
             let ask = || async { hub.record(id, view.clone(), None).await?.into_json().await };
-            let record = last_answer(&summary, Instant::now() + LAST, ask).await;
+            let record = last_answer(&summary, Instant::now() + RECORD_TIMEOUT, ask).await;
             let printed = record.map_err(Failure::from).and_then(|record| output.view(&record, view));
             printed.map_err(|failure| failure.about(id))?;
             Ok(exit_of(Some(summary.status)))
         }
-        Some(Ok(Followed::TimeOver)) => {
+        Some(Ok(Followed::TimedOut)) => {
             print(hub, id, view, output).await.map_err(|failure| failure.about(id))?;
-            Err(Failure::new(Exit::WaitLimit, format!("job {id} did not end within {}: {}", shown(limit), goes_on())))
+            let message = format!("job {id} did not end within {} and keeps running. {}", shown(limit), watch());
+            Err(Failure::new(Exit::WaitLimit, message))
         }
     }
 }
 
-/// Prints what is wanted of a job's record.
+/// Prints the part of a job's record that `view` selects.
 async fn print(hub: &dyn Hub, id: JobId, view: &View, output: &Output) -> Result<(), Failure> {
     let record = hub.record(id, view.clone(), None).await?.into_json().await?;
     output.view(&record, view)
 }
 
-/// A time limit, in words.
+/// Formats a time limit.
 pub(super) fn shown(limit: Option<Duration>) -> String {
     format!("{} s (--wait-limit)", limit.unwrap_or_default().as_secs_f64())
 }
 
-/// `None` where SIGINT or SIGTERM came first.
+/// `None` if SIGINT or SIGTERM arrived first.
 async fn unless_interrupted<T>(waiting: impl Future<Output = T>) -> Option<T> {
     let Ok(mut signals) = Signals::listen() else { return Some(waiting.await) };
     tokio::select! {
@@ -118,17 +119,17 @@ async fn unless_interrupted<T>(waiting: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Waits for a job's end, with a bar on a terminal, `limit` at most. Its state is asked for in few words, since its record
-/// may be large.
+/// Waits up to `limit` for the end of a job, with a progress bar on a terminal. It requests the summary, since the record may be
+/// large.
 async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Output) -> Result<Followed, Failure> {
     let progress = output.progress();
     let deadline = limit.map(|limit| Instant::now() + limit);
     loop {
-        let step = if progress.is_shown() { LOOK_EVERY } else { PATIENCE };
+        let step = if progress.is_shown() { PROGRESS_INTERVAL } else { MAX_REQUEST_WAIT };
         let left = deadline.map_or(step, |deadline| deadline.saturating_duration_since(Instant::now()).min(step));
         let summary = match hub.summary(id, Some(left)).await {
             Ok(summary) => summary,
-            // Nothing is lost by asking again, and the dispatcher may be starting again.
+            // The request can be repeated, and the dispatcher may be restarting.
             Err(error) if error.kind == RequestErrorKind::TimedOut && left == step => continue,
             Err(error) => return Err(error.into()),
         };
@@ -139,7 +140,7 @@ async fn follow(hub: &dyn Hub, id: JobId, limit: Option<Duration>, output: &Outp
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();
-            return Ok(Followed::TimeOver);
+            return Ok(Followed::TimedOut);
         }
     }
 }

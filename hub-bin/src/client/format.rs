@@ -1,13 +1,13 @@
-//! The form of answers, as the user asks for it.
+//! Output formats.
 
 use clap::ValueEnum;
 
-/// How to print.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For programs
+    /// JSON, for programs
     Json,
-    /// For people
+    /// Text, for people
     Table,
 }
 
@@ -16,7 +16,7 @@ pub(super) enum Format {
 pub(super) enum When {
     /// On a terminal, unless `NO_COLOR` is set
     Auto,
-    /// In any case
+    /// Always
     Always,
     /// Never
     Never,

@@ -1,4 +1,4 @@
-//! Completion scripts and manual pages of Hub's programs, made from their arguments; and the schema of the job format.
+//! Generates completion scripts and manual pages of Hub's programs, and the schema of the job format.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(super) fn completions(shell: Shell, program: Program, output: &Output) -> Re
     Ok(Exit::Success)
 }
 
-/// Writes the manual pages of all programs and their commands into a directory, or prints that of `hub-client`.
+/// Writes the manual pages of all programs and their commands to a directory, or prints the page of `hub-client`.
 pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
     let Some(directory) = directory else {
         let page = pages::of_program(Program::HubClient).map_err(Failure::output)?;
@@ -34,7 +34,7 @@ pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Fai
         return Ok(Exit::Success);
     };
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Output, format!("cannot write manual pages into {}", directory.display())).because(error)
+        Failure::new(Exit::Output, format!("cannot write manual pages to {}", directory.display())).because(error)
     };
     std::fs::create_dir_all(directory).map_err(failed)?;
     for program in Program::value_variants() {
@@ -42,6 +42,6 @@ pub(super) fn man(directory: Option<&Path>, output: &Output) -> Result<Exit, Fai
             std::fs::write(directory.join(name), page).map_err(failed)?;
         }
     }
-    output.say(&format!("wrote the manual pages of all programs into {}", directory.display()));
+    output.say(&format!("wrote the manual pages of all programs to {}", directory.display()));
     Ok(Exit::Success)
 }

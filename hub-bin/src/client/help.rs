@@ -1,33 +1,32 @@
-//! The arguments as help texts, completions and manual pages show them: each command with the flags that count for it.
+//! The command line as help texts, completions and manual pages show it: each command with the flags that apply to it.
 
 use clap::{Command, CommandFactory};
 
 use super::arguments::Args;
 
-/// The heading of the flags that say where the Hub is.
+/// The heading of the connection flags.
 const CONNECTION: &str = "Connection";
-/// Flags of the connection that few need: only the long help shows them.
+/// Rarely used connection flags, shown only in the long help.
 const RARE: [&str; 5] = ["amqp_client", "ca_file", "client_cert_file", "client_key_file", "max_message_bytes"];
-/// Commands that do not ask a Hub.
-const ALONE: [&str; 5] = ["run", "validate", "schema", "completions", "man"];
+/// Commands that do not connect to a Hub.
+const LOCAL: [&str; 5] = ["run", "validate", "schema", "completions", "man"];
 
-/// What `--broker` means to a client. For other programs it is a broker in any case.
-const BROKER: &str = "The Hub: a broker, as HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS; the nodes \
-    of a cluster separated by commas), or a dispatcher's HTTP API, as http://HOST:PORT [default: localhost]";
+/// Help of `--broker` for the client, which accepts the HTTP API as well. Other programs accept only a broker.
+const BROKER: &str = "Address of the Hub: a broker, as HOST, HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS; \
+    nodes of a cluster separated by commas), or a dispatcher's HTTP API, as http://HOST:PORT [default: localhost]";
 
-/// The arguments without environment variables, for messages about arguments.
+/// The command line without environment variables, for error messages about arguments.
 pub(super) fn without_environment() -> Command {
-    let forget = |flag: clap::Arg| flag.env(None::<&'static str>);
-    command().mut_args(forget).mut_subcommands(|own| own.mut_args(forget))
+    let without_env = |flag: clap::Arg| flag.env(None::<&'static str>);
+    command().mut_args(without_env).mut_subcommands(|own| own.mut_args(without_env))
 }
 
-/// The arguments as manual pages show them: every flag, and no command that only helps.
+/// The command line for manual pages: all flags, without the subcommand `help`.
 pub(super) fn whole_command() -> Command {
     built(arguments().disable_help_subcommand(true))
 }
 
-/// The arguments as help texts and completions show them. Parsing does without this: it costs a walk over all
-/// commands.
+/// The command line for help texts and completions. The parser does not use it, because building it walks over all commands.
 pub(super) fn command() -> Command {
     let hide_rare = |flag: clap::Arg| {
         let is_rare = RARE.contains(&flag.get_id().as_str());
@@ -41,9 +40,9 @@ fn arguments() -> Command {
 }
 
 fn built(mut command: Command) -> Command {
-    // From here on each command has the flags that are common to all.
+    // This copies the global flags to each command.
     command.build();
-    for name in ALONE {
+    for name in LOCAL {
         command = command.mut_subcommand(name, |own| {
             own.mut_args(|flag| {
                 let is_unused = flag.get_help_heading() == Some(CONNECTION);

@@ -1,28 +1,28 @@
-//! What `--help` and the manual pages say beside the arguments: examples and exit codes.
+//! Texts of `--help` and the manual pages besides the arguments: examples and exit codes.
 
-/// Exit codes and what they mean.
+/// Exit codes and their meanings.
 pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (0, "success"),
     (1, "the job failed or was cancelled"),
-    (2, "bad usage or an invalid job"),
+    (2, "usage error or invalid job"),
     (3, "no such job or task"),
-    (4, "broker or dispatcher unreachable, or no answer in time"),
-    (5, "refused in its present state"),
-    (6, "the time of --wait-limit passed"),
-    (7, "the answer could not be written"),
+    (4, "broker or dispatcher unreachable, or request timed out"),
+    (5, "request refused in the current state"),
+    (6, "--wait-limit exceeded"),
+    (7, "output could not be written"),
     (130, "interrupted"),
 ];
 
 const ROOT: &str = "\
 Examples:
-  hub-client run job.json --tasks-dir tasks        run a job here, without a broker
-  hub-client submit job.json --wait                submit to the broker localhost and wait
-  hub-client -b amqps://me:secret@rabbit/v list    list the jobs of a Hub at another broker
+  hub-client run job.json --tasks-dir tasks        run a job locally, without a broker
+  hub-client submit job.json --wait                submit a job to the broker on localhost and wait for its end
+  hub-client -b amqps://me:secret@rabbit/v list    list the jobs of a Hub on another broker
   hub-client -b http://127.0.0.1:8420 status last  show the newest job, over the HTTP API
 
-hub-client help COMMAND shows the flags and examples of a command.";
+See \"hub-client help COMMAND\" for the flags and examples of a command.";
 
-/// What stands below the flags of the program.
+/// The text below the flags of the program.
 pub(super) fn root() -> String {
     let codes: Vec<String> = EXIT_CODES.iter().map(|(code, what)| format!("{code} {what}")).collect();
     format!("{ROOT}\n\nExit codes: {}.", codes.join("; "))
@@ -33,7 +33,7 @@ Examples:
   hub-client run etc/jobs/sum_product.json --tasks-dir etc/tasks
   generate-job | hub-client run - --tasks-dir tasks --slots 2 --wait-limit 60 -o json
 
-A task that waits for its result from outside is reported with the command that posts it.";
+If an asynchronous task waits for its result, the command that posts the result is printed.";
 
 pub(super) const SUBMIT: &str = "\
 Examples:
@@ -47,7 +47,7 @@ Examples:
   hub-client list --name nightly --limit 1 -o json";
 
 pub(super) const IDS: &str = "\
-The first or last digits of an id, at least four, stand for the whole one if they fit only one of the newest 5,000 jobs.";
+An id can be abbreviated to its first or last digits, at least four, if they match only one of the newest 5,000 jobs.";
 
 pub(super) const RESULT: &str = "\
 Examples:
@@ -63,7 +63,7 @@ pub(super) const SCHEMA: &str = "\
 Examples:
   hub-client schema > job.schema.json
 
-A job that begins with {\"$schema\": \"./job.schema.json\", is completed and checked by editors that know JSON Schema.";
+Editors that support JSON Schema complete and check a job that begins with {\"$schema\": \"./job.schema.json\",";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

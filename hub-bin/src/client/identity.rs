@@ -1,7 +1,8 @@
-//! Ids as people give them: whole, by their beginning or their end, or `last`.
+//! Ids on the command line: a complete id, its beginning or its end, or `last`.
 //!
-//! Ids are UUIDs that begin with the time, so the end tells jobs apart; tables that are narrow show it. A part is looked for in
-//! the listing, which every way to a Hub has. That takes time in proportion to the jobs looked at, so only the newest are.
+//! Ids are UUIDs that begin with the time, so the end distinguishes jobs; narrow tables show only the end. A partial id is
+//! searched for in the list of jobs, which is available over AMQP and HTTP. The cost grows with the number of jobs, so only the
+//! newest jobs are searched.
 
 use std::str::FromStr;
 
@@ -14,36 +15,36 @@ use uuid::Uuid;
 use super::record::Record;
 use crate::exit::{Exit, Failure};
 
-/// Maximum number of jobs, the newest first, among which a part of an id is looked for.
-const SEARCHED: usize = 5000;
-/// Number of jobs asked for at a time.
-const PAGE: u32 = 1000;
-/// Minimum number of digits of a part: fewer would soon fit several jobs.
-const SHORTEST: usize = 4;
+/// Maximum number of jobs, newest first, that are searched for a partial id.
+const MAX_JOBS: usize = 5000;
+/// Number of jobs in one page of the list.
+const PAGE_SIZE: u32 = 1000;
+/// Minimum number of digits of a partial id. Shorter ones often match several jobs.
+const MIN_DIGITS: usize = 4;
 /// Maximum number of candidates that are listed.
-const LISTED: usize = 10;
-/// Maximum number of tasks whose ids are compared with a part.
-const COMPARED: usize = 1_000_000;
+const MAX_CANDIDATES: usize = 10;
+/// Maximum number of tasks that are searched for a partial id.
+const MAX_TASKS: usize = 1_000_000;
 
-/// A job, as the user names it.
+/// A reference to a job on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum JobRef {
     Id(JobId),
-    Part(Part),
+    Part(PartialId),
     /// The job that was submitted last.
     Last,
 }
 
-/// A task, as the user names it.
+/// A reference to a task on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TaskRef {
     Id(TaskId),
-    Part(Part),
+    Part(PartialId),
 }
 
 /// The beginning or end of an id: its hexadecimal digits, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part(String);
+pub(super) struct PartialId(String);
 
 impl FromStr for JobRef {
     type Err = String;
@@ -56,8 +57,8 @@ impl FromStr for JobRef {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(Self::Id(JobId::new(id)));
         }
-        Part::read(text).map(Self::Part).map_err(|why| {
-            format!("{why}. Give a job's id, its first or last digits (at least {SHORTEST}), or \"last\"; hub-client list shows ids")
+        PartialId::parse(text).map(Self::Part).map_err(|why| {
+            format!("{why}. Give the id of a job, its first or last digits (at least {MIN_DIGITS}), or \"last\"; hub-client list shows ids")
         })
     }
 }
@@ -70,31 +71,33 @@ impl FromStr for TaskRef {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(Self::Id(TaskId::new(id)));
         }
-        Part::read(text).map(Self::Part).map_err(|why| {
-            format!("{why}. Give a task's id or its last digits (at least {SHORTEST}); hub-client status JOB shows ids")
+        PartialId::parse(text).map(Self::Part).map_err(|why| {
+            format!("{why}. Give the id of a task or its last digits (at least {MIN_DIGITS}); hub-client status JOB shows ids")
         })
     }
 }
 
-/// Ids are copied out of JSON, with what stands around them.
+/// Removes quotation marks and commas, which remain if an id is copied from JSON.
 fn bare(text: &str) -> &str {
     text.trim().trim_matches(['"', '\'', ','])
 }
 
-impl Part {
-    fn read(text: &str) -> Result<Self, String> {
+impl PartialId {
+    fn parse(text: &str) -> Result<Self, String> {
         let digits: String = text.chars().filter(|one| *one != '-').map(|one| one.to_ascii_lowercase()).collect();
         if let Some(other) = digits.chars().find(|one| !one.is_ascii_hexdigit()) {
-            return Err(format!("an id has hexadecimal digits only, and no {other:?}"));
+            return Err(format!("an id consists of hexadecimal digits, {other:?} is not one"));
         }
         match digits.len() {
-            0..SHORTEST => Err(format!("{} digits are too few to find an id", digits.len())),
+            0..MIN_DIGITS => {
+                Err(format!("an abbreviated id needs at least {MIN_DIGITS} digits, this one has {}", digits.len()))
+            }
             33.. => Err(format!("an id has 32 digits, this one has {}", digits.len())),
             _ => Ok(Self(digits)),
         }
     }
 
-    fn is_of(&self, id: Uuid) -> bool {
+    fn matches(&self, id: Uuid) -> bool {
         let mut buffer = Uuid::encode_buffer();
         let whole = id.simple().encode_lower(&mut buffer);
         whole.starts_with(&self.0) || whole.ends_with(&self.0)
@@ -102,10 +105,10 @@ impl Part {
 }
 
 impl JobRef {
-    /// The id of the job that is meant.
+    /// The id of the job.
     ///
     /// # Errors
-    /// Where there is none, or are several, or the Hub cannot be asked.
+    /// If no job or several jobs match, or a request to the Hub fails.
     pub(super) async fn resolve(&self, hub: &dyn Hub) -> Result<JobId, Failure> {
         match self {
             Self::Id(id) => Ok(*id),
@@ -114,14 +117,14 @@ impl JobRef {
                 newest.jobs.first().map(|job| job.id).ok_or_else(|| not_found("there are no jobs yet".to_owned()))
             }
             Self::Part(part) => {
-                let looked_at = newest(hub, Vec::new()).await?;
-                let found: Vec<&JobSummary> = looked_at.iter().filter(|job| part.is_of(job.id.uuid())).collect();
+                let searched = newest(hub, Vec::new()).await?;
+                let found: Vec<&JobSummary> = searched.iter().filter(|job| part.matches(job.id.uuid())).collect();
                 match found.as_slice() {
                     [one] => Ok(one.id),
                     [] => Err(not_found(format!(
                         "no job has an id that begins or ends with {} ({})",
                         part.0,
-                        extent(looked_at.len(), "jobs")
+                        extent(searched.len(), "jobs")
                     ))),
                     several => Err(ambiguous(part, several.iter().map(|job| candidate(job)).collect())),
                 }
@@ -131,10 +134,10 @@ impl JobRef {
 }
 
 impl TaskRef {
-    /// The id of the task that is meant.
+    /// The id of the task.
     ///
     /// # Errors
-    /// Where there is none, or are several, or the Hub cannot be asked.
+    /// If no task or several tasks match, or a request to the Hub fails.
     pub(super) async fn resolve(&self, hub: &dyn Hub) -> Result<TaskId, Failure> {
         let part = match self {
             Self::Id(id) => return Ok(*id),
@@ -143,11 +146,11 @@ impl TaskRef {
         // A result can be posted only to a job that has not ended.
         let live = newest(hub, vec![JobStatus::Pending, JobStatus::Running, JobStatus::Paused]).await?;
         let tasks = live.iter().flat_map(|job| (0..job.tasks).map(move |index| (job, job.id.task(index))));
-        let found: Vec<_> = tasks.take(COMPARED).filter(|(_, task)| part.is_of(task.uuid())).collect();
+        let found: Vec<_> = tasks.take(MAX_TASKS).filter(|(_, task)| part.matches(task.uuid())).collect();
         match found.as_slice() {
             [(_, task)] => Ok(*task),
             [] => {
-                if let Some(job) = live.iter().find(|job| part.is_of(job.id.uuid())) {
+                if let Some(job) = live.iter().find(|job| part.matches(job.id.uuid())) {
                     return Err(is_a_job(hub, job.id, part.0.clone()).await);
                 }
                 let extent = extent(live.len(), "jobs that have not ended");
@@ -161,21 +164,21 @@ impl TaskRef {
     }
 }
 
-/// The newest jobs of these statuses, or of any.
+/// The newest jobs with these statuses. An empty list means all statuses.
 async fn newest(hub: &dyn Hub, status: Vec<JobStatus>) -> Result<Vec<JobSummary>, Failure> {
-    let mut filter = JobFilter { status, limit: Some(PAGE), ..JobFilter::default() };
+    let mut filter = JobFilter { status, limit: Some(PAGE_SIZE), ..JobFilter::default() };
     let mut jobs = Vec::new();
     loop {
         let page = hub.jobs(filter.clone()).await?;
         jobs.extend(page.jobs);
         match page.next {
-            Some(next) if jobs.len() < SEARCHED => filter.after = Some(next),
+            Some(next) if jobs.len() < MAX_JOBS => filter.after = Some(next),
             _ => return Ok(jobs),
         }
     }
 }
 
-/// What to say of an id that no job has: it may be that of a task.
+/// The failure for an unknown job id. It says so if the id is the id of a task.
 pub(super) async fn unknown_job(hub: &dyn Hub, id: JobId, failure: Failure) -> Failure {
     let task = TaskId::new(id.uuid());
     let Ok(jobs) = newest(hub, Vec::new()).await else { return failure };
@@ -187,7 +190,7 @@ pub(super) async fn unknown_job(hub: &dyn Hub, id: JobId, failure: Failure) -> F
     }
 }
 
-/// What to say of an id that no task has: it may be that of a job.
+/// The failure for an unknown task id. It says so if the id is the id of a job.
 pub(super) async fn unknown_task(hub: &dyn Hub, id: TaskId, failure: Failure) -> Failure {
     let job = JobId::new(id.uuid());
     match hub.summary(job, None).await {
@@ -196,9 +199,9 @@ pub(super) async fn unknown_task(hub: &dyn Hub, id: TaskId, failure: Failure) ->
     }
 }
 
-/// A job's id was given where a task's is needed.
+/// The failure for the id of a job where the id of a task is needed.
 async fn is_a_job(hub: &dyn Hub, id: JobId, given: String) -> Failure {
-    let mut message = format!("{given} is the id of a job, and a result is posted to a task");
+    let mut message = format!("{given} is the id of a job; a result needs the id of a task");
     let record = hub.job(id, None).await.ok();
     let waiting: Vec<(String, String)> = record
         .as_ref()
@@ -216,35 +219,36 @@ async fn is_a_job(hub: &dyn Hub, id: JobId, given: String) -> Failure {
         [] => message.push_str(". None of its tasks waits for a result"),
         tasks => {
             message.push_str(". Its tasks that wait for a result:");
-            for (task, name) in tasks.iter().take(LISTED) {
+            for (task, name) in tasks.iter().take(MAX_CANDIDATES) {
                 message.push_str(&format!("\n    {task}  {}", Shown(name)));
             }
-            if tasks.len() > LISTED {
-                message.push_str(&format!("\n    and {} more", tasks.len() - LISTED));
+            if tasks.len() > MAX_CANDIDATES {
+                message.push_str(&format!("\n    and {} more", tasks.len() - MAX_CANDIDATES));
             }
         }
     }
     not_found(message)
 }
 
-fn extent(looked_at: usize, what: &str) -> String {
-    if looked_at < SEARCHED {
-        return format!("{looked_at} {what} were compared");
+/// The number of ids that were searched, for messages.
+fn extent(searched: usize, what: &str) -> String {
+    if searched < MAX_JOBS {
+        return format!("searched {searched} {what}");
     }
-    format!("only the newest {looked_at} {what} were compared: give the whole id of an older one")
+    format!("searched only the newest {searched} {what}: give the complete id of an older one")
 }
 
 fn candidate(job: &JobSummary) -> String {
     format!("{}  {}  {}  {}", job.id, Shown(&job.name), job.status, job.submitted_at)
 }
 
-fn ambiguous(part: &Part, candidates: Vec<String>) -> Failure {
-    let mut message = format!("{} ids begin or end with {}: give more digits of one of them", candidates.len(), part.0);
-    for line in candidates.iter().take(LISTED) {
+fn ambiguous(part: &PartialId, candidates: Vec<String>) -> Failure {
+    let mut message = format!("{} ids begin or end with {}: give more digits", candidates.len(), part.0);
+    for line in candidates.iter().take(MAX_CANDIDATES) {
         message.push_str(&format!("\n    {line}"));
     }
-    if candidates.len() > LISTED {
-        message.push_str(&format!("\n    and {} more", candidates.len() - LISTED));
+    if candidates.len() > MAX_CANDIDATES {
+        message.push_str(&format!("\n    and {} more", candidates.len() - MAX_CANDIDATES));
     }
     Failure::new(Exit::Usage, message)
 }
@@ -260,7 +264,7 @@ mod tests {
     const ID: &str = "01a20aef-b8a3-72fb-9946-05e04509e7b0";
 
     #[test]
-    fn an_id_is_read_however_it_was_copied() {
+    fn an_id_is_parsed_in_all_spellings() {
         let id = JobRef::Id(JobId::new(Uuid::try_parse(ID).unwrap()));
         let upper = ID.to_uppercase();
         for text in [ID, &*upper, &ID.replace('-', ""), &format!("\"{ID}\","), &format!(" {ID} "), &format!("{{{ID}}}")]
@@ -274,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_the_beginning_or_the_end() {
+    fn a_partial_id_matches_the_beginning_or_the_end() {
         let id = Uuid::try_parse(ID).unwrap();
         for text in ["01A2", "01a20aef-b8a3-7", "e7b0", "46-05e04509e7b0"] {
-            assert!(Part::read(text).unwrap().is_of(id), "{text}");
+            assert!(PartialId::parse(text).unwrap().matches(id), "{text}");
         }
         for text in ["b8a3", "72fb9946", "01a20aee"] {
-            assert!(!Part::read(text).unwrap().is_of(id), "{text}");
+            assert!(!PartialId::parse(text).unwrap().matches(id), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads what the user hands in: files and standard input.
+//! Reads the user's input from files and standard input.
 
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::output::Output;
 use super::problems::{self, STDIN, name_of};
 use crate::exit::{Exit, Failure};
 
-/// Reads a job's text.
+/// Reads the text of a job.
 pub(super) fn read_job(path: &Path, output: &Output) -> Result<String, Failure> {
     let bytes = read(path, "the job", output)?;
     String::from_utf8(bytes).map_err(|error| match Job::parse_bytes(error.as_bytes(), &Limits::default()) {
@@ -18,22 +18,21 @@ pub(super) fn read_job(path: &Path, output: &Output) -> Result<String, Failure> 
     })
 }
 
-/// Reads another text; `what` it is, in words.
+/// Reads a text. `what` names it in messages.
 pub(super) fn read_text(path: &Path, what: &str, output: &Output) -> Result<String, Failure> {
     String::from_utf8(read(path, what, output)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let message =
-            format!("{} is not UTF-8 text: byte {at} (counted from 0) is not part of a character", name_of(path));
+        let message = format!("{} is not UTF-8 text: invalid byte at offset {at}", name_of(path));
         Failure::new(Exit::Usage, message).advise(encoding_advice(error.as_bytes()))
     })
 }
 
-/// Reads bytes; `what` they are, in words.
+/// Reads bytes. `what` names them in messages.
 pub(super) fn read(path: &Path, what: &str, output: &Output) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let outcome = if path == Path::new(STDIN) {
         if io::stdin().is_terminal() {
-            output.say(&format!("reading {what} from the terminal: end it with Ctrl-D, or name a file"));
+            output.say(&format!("reading {what} from the terminal; end it with Ctrl-D"));
         }
         io::stdin().lock().read_to_end(&mut bytes).map(drop)
     } else {
@@ -52,15 +51,14 @@ fn advice(path: &Path, error: &io::Error) -> Option<String> {
     let text = path.to_string_lossy();
     if text.trim_start().starts_with(['{', '[']) {
         return Some(
-            "this is JSON, and the name of a file is needed: write the JSON to standard input, and - for the file"
-                .to_owned(),
+            "this is JSON, not a file name: write the JSON to standard input and give - as the file name".to_owned(),
         );
     }
     match error.kind() {
         io::ErrorKind::NotFound if path.extension().is_none() && path.with_extension("json").exists() => {
-            Some(format!("there is {}: is that meant?", path.with_extension("json").display()))
+            Some(format!("did you mean {}?", path.with_extension("json").display()))
         }
-        io::ErrorKind::IsADirectory => Some("this is a directory: name a file in it, one job at a time".to_owned()),
+        io::ErrorKind::IsADirectory => Some("this is a directory: give a job file".to_owned()),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
-//! The arguments of each program, as completions and manual pages show them.
+//! The command line of each program, for completions and manual pages.
 
 use clap::Command;
 
 use super::help;
 use super::program::Program;
 
-/// The arguments of a program.
+/// The command line of a program.
 pub(super) fn of(program: Program) -> Command {
     match program {
         Program::HubClient => help::command(),
@@ -16,7 +16,7 @@ pub(super) fn of(program: Program) -> Command {
     }
 }
 
-/// The arguments of a program with everything that manual pages show.
+/// The command line of a program for manual pages, including rarely used flags.
 pub(super) fn whole(program: Program) -> Command {
     match program {
         Program::HubClient => help::whole_command(),

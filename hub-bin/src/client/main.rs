@@ -1,4 +1,4 @@
-//! The program: reads the arguments and has the command carried out.
+//! The entry point: parses the arguments and runs the command.
 
 use std::process::ExitCode;
 
@@ -40,16 +40,16 @@ pub fn main(clients: AmqpClients) -> ExitCode {
     }
 }
 
-/// Nothing was asked for: shows on standard error what can be.
+/// Prints the help to standard error, for a command line without a command.
 fn show_commands() -> ExitCode {
     tell(help::command().render_help());
     Exit::Usage.into()
 }
 
-/// Prints what clap has to say: help, the version, or what is wrong with the arguments.
+/// Prints clap's message: the help, the version, or an error in the arguments.
 fn explain(error: clap::Error) -> ExitCode {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
-    // The help shows less than parsing needs to know. What is set in the environment is no part of the usage.
+    // Parse again with the command line for the help, which hides flags, or for errors, whose usage shows no environment variables.
     let again = if is_help { help::command() } else { help::without_environment() };
     let error = again.try_get_matches().err().unwrap_or(error);
     let printed = if is_help || error.kind() == ErrorKind::DisplayVersion { stdio::check() } else { Ok(()) };
@@ -71,7 +71,7 @@ async fn dispatch(args: Args) -> Result<Exit, Failure> {
         Some(command) => commands::run(command, &args, &output).await,
     };
     match outcome {
-        // Something else may listen there.
+        // Another service may listen at the address.
         Err(failure) if failure.exit == Exit::Unreachable => match probe::advice(&args.address()?).await {
             Some(advice) => Err(failure.advise(advice)),
             None => Err(failure),

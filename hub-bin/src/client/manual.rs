@@ -1,5 +1,4 @@
-//! The manual's flags: `-C`, `-S`, `-U`, `-D`. What they say goes to standard error, what was asked for to
-//! standard output.
+//! The manual's flags: `-C`, `-S`, `-U`, `-D`. Messages are written to standard error, results to standard output.
 
 use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission, View};
 
@@ -9,8 +8,8 @@ use super::output::Output;
 use super::{commands, input, problems};
 use crate::exit::{Exit, Failure};
 
-/// What `-U` reads.
-const UPDATE: &str = "the update is not of the form {\"id\": TASK, \"status\": \"SUCCESS\" or \"FAILED\", \"data\": …}";
+/// Error message for an invalid input of `-U`.
+const UPDATE: &str = "the update must have the form {\"id\": TASK, \"status\": \"SUCCESS\" or \"FAILED\", \"data\": …}";
 
 pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     let output = &output.manual();
@@ -60,7 +59,7 @@ async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure>
     Ok(Exit::Success)
 }
 
-/// Cancels what runs, removes what has ended.
+/// Cancels a job, or removes it if it has ended.
 async fn delete(args: &Args, id: &JobRef, output: &Output) -> Result<Exit, Failure> {
     let hub = args.reach().await?.hub;
     let id = id.resolve(&*hub).await?;

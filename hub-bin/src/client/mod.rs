@@ -1,4 +1,4 @@
-//! `hub-client`: submits jobs, follows them, stops them, and runs them without a broker.
+//! `hub-client`: submits, watches and cancels jobs, and runs jobs without a broker.
 
 mod arguments;
 mod commands;

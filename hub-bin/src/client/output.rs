@@ -1,7 +1,7 @@
-//! Where answers go: standard output has what was asked for, standard error everything else.
+//! Prints results to standard output, and all other messages to standard error.
 //!
-//! Everything for people passes through [`Shown`] (here, in `views` and in [`tell`]), since names and messages come from outside.
-//! JSON is written as it is.
+//! All output for people is escaped by [`Shown`] (here, in `views` and in [`tell`]), since names and messages come from outside.
+//! JSON is not changed.
 
 use std::io::{self, IsTerminal};
 
@@ -20,63 +20,63 @@ use super::views;
 use crate::exit::{Exit, Failure, tell};
 use crate::stdio;
 
-/// Where answers go.
+/// The output of the program.
 pub(super) struct Output {
     format: Format,
-    /// Whether the format was asked for, not chosen.
-    is_asked: bool,
+    /// Whether the user chose the format.
+    is_explicit: bool,
     quiet: bool,
     style: Style,
 }
 
 impl Output {
     pub(super) fn new(format: Option<Format>, colors: When, quiet: bool) -> Self {
-        let fitting = if io::stdout().is_terminal() { Format::Table } else { Format::Json };
+        let default = if io::stdout().is_terminal() { Format::Table } else { Format::Json };
         let style = Style::of_stdout(colors);
-        Self { format: format.unwrap_or(fitting), is_asked: format.is_some(), quiet, style }
+        Self { format: format.unwrap_or(default), is_explicit: format.is_some(), quiet, style }
     }
 
-    /// The same, but JSON where nothing else was asked for: the manual's flags print JSON.
+    /// The output of the manual's flags, whose default format is always JSON.
     pub(super) fn manual(&self) -> Self {
-        let format = if self.is_asked { self.format } else { Format::Json };
+        let format = if self.is_explicit { self.format } else { Format::Json };
         Self { format, ..*self }
     }
 
-    /// A line for people, beside what was asked for.
+    /// Prints a message for people, unless `--quiet` is given.
     pub(super) fn say(&self, line: &str) {
         if !self.quiet {
             tell(line);
         }
     }
 
-    /// What will keep a job waiting.
+    /// Prints the warnings of a submission.
     pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings {
-            self.say(&format!("warning: {warning}; the tasks that need it wait until a worker has it"));
+            self.say(&format!("warning: {warning}; tasks that need it wait for such a worker"));
         }
     }
 
-    /// Writes to standard output, and sees to it that it arrives there.
+    /// Writes to standard output and flushes it.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If the write fails.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         stdio::write_line(text).map_err(Failure::output)
     }
 
     fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
-            .map_err(|error| Failure::new(Exit::Refused, "the answer cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::new(Exit::Refused, "cannot write the answer as JSON").because(error))?;
         self.print(&text)
     }
 
-    /// Prints a job's record, whole; returns the exit code that its status makes.
+    /// Prints the complete record of a job and returns the exit code for its status.
     pub(super) fn record(&self, text: &Json) -> Result<Exit, Failure> {
         self.view(text, &View::whole())?;
         Ok(exit_of(Record::read(text)?.job_status()))
     }
 
-    /// Prints what `view` shows of a job's record. Chosen keys make no table.
+    /// Prints the part of a job's record that `view` selects. A selection of keys is printed as JSON, never as a table.
     pub(super) fn view(&self, text: &Json, view: &View) -> Result<(), Failure> {
         if self.format == Format::Json || view.fields.is_some() {
             self.print(text.get())
@@ -91,14 +91,14 @@ impl Output {
             Format::Table => {
                 self.print(&views::jobs(&page.jobs, self.style))?;
                 if let Some(next) = &page.next {
-                    self.say(&format!("There are more jobs: raise --limit, or go on with --after {next}"));
+                    self.say(&format!("there are more jobs: increase --limit, or continue with --after {next}"));
                 }
                 Ok(())
             }
         }
     }
 
-    /// All jobs, as a list.
+    /// Prints all jobs as a list.
     pub(super) fn all_jobs(&self, jobs: &[JobSummary]) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.print_json(&jobs),
@@ -111,7 +111,7 @@ impl Output {
             Format::Json => self.print_json(&workers),
             Format::Table => {
                 if workers.is_empty() {
-                    self.say("No worker is connected: hub-worker --tasks-dir DIR starts one.");
+                    self.say("no worker is connected; to start one: hub-worker --tasks-dir DIR");
                     return Ok(());
                 }
                 self.print(&views::workers(workers, self.style))
@@ -132,12 +132,12 @@ impl Output {
         }
     }
 
-    /// The answer to a submission: `line` for people, and the id alone, unless JSON was asked for. Where it cannot be written,
-    /// the failure has it.
+    /// Prints the answer to a submission: `line` as a message, and the id, or an object if JSON was requested. If it cannot be
+    /// written, the failure contains the id.
     pub(super) fn submitted(&self, submitted: &Submitted, line: &str) -> Result<(), Failure> {
         self.warn(&submitted.warnings);
         self.say(line);
-        let printed = if self.is_asked && self.format == Format::Json {
+        let printed = if self.is_explicit && self.format == Format::Json {
             self.print_json(submitted)
         } else {
             self.print(&submitted.id.to_string())
@@ -145,34 +145,34 @@ impl Output {
         printed.map_err(|failure| failure.advise(format!("the job was submitted: its id is {}", submitted.id)))
     }
 
-    /// What came of a check: `line` for people, unless it is empty, and the answer where JSON was asked for.
+    /// Prints the result of a check: `line` as a message, unless it is empty, and `answer` if JSON was requested.
     pub(super) fn checked(&self, answer: &Value, line: &str) -> Result<(), Failure> {
         if !line.is_empty() {
             self.say(line);
         }
-        if self.is_asked && self.format == Format::Json {
+        if self.is_explicit && self.format == Format::Json {
             return self.print_json(answer);
         }
         Ok(())
     }
 
-    /// The answer where something was done to the job or task of this id.
+    /// Prints the result of an operation on the job or task with this id.
     pub(super) fn done(&self, id: impl std::fmt::Display, line: &str) -> Result<(), Failure> {
         self.checked(&json!({ "id": id.to_string() }), line)
     }
 
-    /// The progress of a job, on a terminal.
+    /// The progress bar of a job. It is hidden if standard error is not a terminal.
     pub(super) fn progress(&self) -> Progress {
         Progress::new(!self.quiet && io::stderr().is_terminal())
     }
 
-    /// Says which job it is about: after this, nothing that goes wrong loses it.
+    /// Prints the id of a submitted job as a message, so that it is known even if a later step fails.
     pub(super) fn say_id(&self, id: JobId) {
         self.say(&format!("submitted job {id}"));
     }
 }
 
-/// The exit code that a job's status makes.
+/// The exit code for the status of a job.
 pub(super) fn exit_of(status: Option<JobStatus>) -> Exit {
     match status {
         Some(JobStatus::Failed | JobStatus::Cancelled) => Exit::JobFailed,

@@ -1,4 +1,4 @@
-//! Manual pages: what clap knows of a command, and the sections that it does not know.
+//! Manual pages: the sections that clap generates, and further ones.
 
 use std::io;
 
@@ -10,9 +10,9 @@ use super::help_texts::EXIT_CODES;
 use super::interfaces;
 use super::program::Program;
 
-/// What is known of a program beside its arguments.
+/// Facts about a program besides its arguments.
 struct Facts {
-    /// Variables of the environment that no flag stands for.
+    /// Environment variables without a flag.
     variables: &'static [(&'static str, &'static str)],
     exit_codes: &'static [(u8, &'static str)],
     files: &'static [(&'static str, &'static str)],
@@ -20,18 +20,18 @@ struct Facts {
 
 const CLIENT: Facts = Facts {
     variables: &[
-        ("HUB_HTTP_TOKEN", "The token of the HTTP API, for commands that ask a Hub."),
-        ("COLUMNS", "The width of tables, in characters."),
+        ("HUB_HTTP_TOKEN", "Token of the HTTP API, for commands that connect to a Hub."),
+        ("COLUMNS", "Width of tables, in characters."),
         ("NO_COLOR", "If set and not empty, tables on a terminal have no colours."),
-        ("TERM", "If dumb, tables on a terminal have no colours."),
+        ("TERM", "If \"dumb\", tables on a terminal have no colours."),
     ],
     exit_codes: &EXIT_CODES,
     files: &[("FILE of --config", "The configuration file. Flags and environment variables override it.")],
 };
 
 const DAEMON_EXIT_CODES: [(u8, &str); 5] = [
-    (0, "stopped in good order"),
-    (2, "bad usage or a wrong configuration"),
+    (0, "stopped normally"),
+    (2, "usage error or invalid configuration"),
     (4, "the broker refused the connection"),
     (5, "a file or the store cannot be used"),
     (130, "stopped before it was connected"),
@@ -39,19 +39,19 @@ const DAEMON_EXIT_CODES: [(u8, &str); 5] = [
 
 const DISPATCHER: Facts = Facts {
     variables: &[
-        ("STATE_DIRECTORY", "The directory of the store where --store names none. Service managers set it."),
-        ("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by service managers that want to hear how the program is."),
+        ("STATE_DIRECTORY", "Directory of the store if --store is not given. Set by service managers."),
+        ("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by service managers that supervise the program."),
     ],
     exit_codes: &DAEMON_EXIT_CODES,
     files: &[
         ("/etc/hub/dispatcher.conf", "The configuration file that the service unit names."),
-        ("/var/lib/hub/hub.db", "The store of root where --store names none."),
-        ("~/.local/state/hub/hub.db", "The store of another user where --store names none."),
+        ("/var/lib/hub/hub.db", "The default store of root."),
+        ("~/.local/state/hub/hub.db", "The default store of other users."),
     ],
 };
 
 const WORKER: Facts = Facts {
-    variables: &[("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by service managers that want to hear how the program is.")],
+    variables: &[("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by service managers that supervise the program.")],
     exit_codes: &DAEMON_EXIT_CODES,
     files: &[
         ("/etc/hub/worker.conf", "The configuration file that the service unit names."),
@@ -63,13 +63,13 @@ const WORKER: Facts = Facts {
 const CONTROL: Facts = Facts {
     variables: &[],
     exit_codes: &[
-        (0, "done; status: it runs"),
-        (1, "it could not be started or stopped; status: it died"),
-        (2, "bad usage or a wrong configuration"),
-        (3, "status: it does not run"),
-        (4, "status: that cannot be told"),
+        (0, "success; status: the daemon is running"),
+        (1, "the daemon could not be started or stopped; status: the daemon died"),
+        (2, "usage error or invalid configuration"),
+        (3, "status: the daemon is not running"),
+        (4, "status: unknown"),
     ],
-    files: &[("pid_file in FILE", "The process id of the daemon, which holds a lock on it as long as it runs.")],
+    files: &[("pid_file in FILE", "The process id of the daemon. The daemon holds a lock on this file while it runs.")],
 };
 
 /// The pages of a program and of its commands: file name and text.
@@ -80,7 +80,7 @@ pub(super) fn all(program: Program) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-/// The page of a program alone.
+/// The page of a program, without its commands.
 pub(super) fn of_program(program: Program) -> io::Result<Vec<u8>> {
     let mut command = interfaces::whole(program);
     command.build();
@@ -123,13 +123,13 @@ fn page(program: Program, command: &Command) -> io::Result<Vec<u8>> {
 fn environment(roff: &mut Roff, command: &Command, facts: &Facts) {
     let of_flags = command.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(|flag| {
         let (variable, flag) = (flag.get_env()?.to_string_lossy().into_owned(), flag.get_long()?);
-        Some((variable, format!("The same as --{flag}, which overrides it.")))
+        Some((variable, format!("Same as --{flag}, which overrides it.")))
     });
     let others = facts.variables.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
     section(roff, "ENVIRONMENT", of_flags.chain(others));
 }
 
-/// The examples and the rest of what help texts say below the flags. Exit codes have a section of their own.
+/// The examples and notes that help texts contain below the flags. Exit codes have their own section.
 fn after_help(roff: &mut Roff, command: &Command) {
     let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (mut examples, mut notes) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What is wrong with a job file, shown in the file.
+//! Shows the problems of a job file with the lines of the file.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::exit::{Exit, Failure};
 
 /// The name of standard input on the command line.
 pub(super) const STDIN: &str = "-";
-/// A line of the file is shown up to this width.
-const WIDEST: usize = 120;
+/// Maximum number of characters of a line that are shown.
+const MAX_WIDTH: usize = 120;
 
-/// Refuses a job that no dispatcher would take, so that its author needs none to hear of it. What depends on a dispatcher's
-/// limits or version is left to the dispatcher, which checks the job in any case.
+/// Refuses a job that every dispatcher would refuse, so that mistakes are found without a connection. Problems that depend on
+/// the dispatcher's limits or version are left to the dispatcher, which checks every job.
 pub(super) fn check(file: &Path, text: &str) -> Result<(), Failure> {
     let limits =
         Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
@@ -25,7 +25,7 @@ pub(super) fn check(file: &Path, text: &str) -> Result<(), Failure> {
     Err(invalid(file, text, problems.iter()))
 }
 
-/// The failure that these problems of `text` make.
+/// The failure for these problems of `text`.
 pub(super) fn invalid<'a>(file: &Path, text: &str, problems: impl Iterator<Item = &'a Problem>) -> Failure {
     let name = name_of(file);
     let shown: Vec<String> = problems.map(|problem| describe(&name, text, problem)).collect();
@@ -40,10 +40,10 @@ fn describe(name: &str, text: &str, problem: &Problem) -> String {
     let mut shown = format!("\n\n{name}:{line}:{column}: {} [{}]", problem.message, problem.path);
     let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
     let before = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    // What is no text says nothing to a reader.
+    // A line with control characters is not shown.
     let is_text = |line: &&str| !line.contains(|one| is_active(one) && one != '\t');
-    if let Some(source) = text.lines().nth(index).filter(|_| before < WIDEST).filter(is_text) {
-        let source: String = source.chars().take(WIDEST).map(|one| if one == '\t' { ' ' } else { one }).collect();
+    if let Some(source) = text.lines().nth(index).filter(|_| before < MAX_WIDTH).filter(is_text) {
+        let source: String = source.chars().take(MAX_WIDTH).map(|one| if one == '\t' { ' ' } else { one }).collect();
         shown.push_str(&format!("\n    {source}\n    {}^", " ".repeat(before)));
     }
     if let Some(suggestion) = &problem.suggestion {

@@ -5,9 +5,9 @@ use clap::ValueEnum;
 /// One of Hub's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Program {
-    /// Submits jobs and follows them
+    /// Submits and watches jobs
     HubClient,
-    /// Takes jobs and hands out tasks
+    /// Schedules the tasks of jobs
     HubDispatcher,
     /// Runs tasks
     HubWorker,

@@ -1,4 +1,4 @@
-//! The progress of a job that is waited for.
+//! The progress bar of a job.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Interval between two pictures of the bar.
+/// Interval between two redraws of the bar.
 const TICK: Duration = Duration::from_millis(120);
 
 /// A bar on standard error.
@@ -17,7 +17,7 @@ impl Progress {
         if !is_shown {
             return Self(ProgressBar::hidden());
         }
-        // Until the number of tasks is known, there is nothing that a bar could show.
+        // A spinner is shown until the number of tasks is known.
         let bar = ProgressBar::no_length();
         bar.set_style(style("{spinner} {elapsed}"));
         bar.enable_steady_tick(TICK);
@@ -28,7 +28,7 @@ impl Progress {
         !self.0.is_hidden()
     }
 
-    /// Shows how many tasks of a job have ended.
+    /// Shows the number of ended tasks of a job.
     pub(super) fn show(&self, job: &JobSummary) {
         if self.0.length().is_none() {
             self.0.set_style(style("{spinner} {msg} {wide_bar} {pos}/{len} tasks {elapsed}"));
@@ -38,7 +38,7 @@ impl Progress {
         self.0.set_message(Shown(&job.name).to_string());
     }
 
-    /// Runs `say` while the bar is not there.
+    /// Runs `say` while the bar is hidden.
     pub(super) fn suspend(&self, say: impl FnOnce()) {
         self.0.suspend(say);
     }

@@ -1,6 +1,6 @@
-//! What the client reads of a job's record.
+//! The parts of a job's record that the client shows.
 //!
-//! Values of the user's stay text: a task may return what is nested deeper than a tree of JSON can be read.
+//! Users' values stay unparsed, since a task may return JSON that is nested too deep for the parser.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::durations::between;
 use crate::exit::{Exit, Failure};
 
-/// A job's record. Words that this client does not know are no error: the dispatcher may be newer.
+/// The record of a job. Unknown keys and status values are accepted, since the dispatcher may be newer.
 #[derive(Deserialize)]
 pub(super) struct Record<'r> {
     pub(super) id: String,
@@ -32,7 +32,7 @@ pub(super) struct Record<'r> {
     pub(super) output: Option<&'r RawValue>,
 }
 
-/// A task in it.
+/// The record of a task.
 #[derive(Deserialize)]
 pub(super) struct TaskRecord<'r> {
     #[serde(default)]
@@ -70,7 +70,7 @@ pub(super) struct TaskErrorRecord {
     pub(super) traceback: Option<String>,
 }
 
-/// A value that is `null` is there, too.
+/// Distinguishes `null`, which is a value, from a missing key.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -79,26 +79,26 @@ impl<'r> Record<'r> {
     /// Reads a record.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If the text is not a record.
     pub(super) fn read(text: &'r Json) -> Result<Self, Failure> {
         serde_json::from_str(text.get()).map_err(|error| {
-            let message = "the dispatcher's record of the job cannot be read: -o json prints it as it is";
+            let message = "cannot read the dispatcher's record of the job; -o json prints it unchanged";
             Failure::new(Exit::Refused, message).because(error)
         })
     }
 
-    /// How the job stands, where it is known what that means.
+    /// The status of the job. `None` if this client does not know it.
     pub(super) fn job_status(&self) -> Option<JobStatus> {
         self.status.parse().ok()
     }
 
-    /// How long it ran, or has run until `now`.
+    /// The running time, up to `now` if it has not ended.
     pub(super) fn duration(&self, now: Timestamp) -> Option<Duration> {
         duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
     }
 }
 
-/// How long something ran, or has run until `now`. `None` where it has not begun.
+/// The time from `begun` to `ended`, or to `now`. `None` if it has not begun.
 fn duration(begun: Option<&str>, ended: Option<&str>, now: Timestamp) -> Option<Duration> {
     let time = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let begun = time(begun)?;
@@ -106,22 +106,22 @@ fn duration(begun: Option<&str>, ended: Option<&str>, now: Timestamp) -> Option<
 }
 
 impl TaskRecord<'_> {
-    /// Whether it was launched and waits for its result from outside: it runs, and what its launch returned is there.
+    /// Whether it is an asynchronous task that waits for its result: it runs, and the value that its launch returned is present.
     pub(super) fn is_launched(&self) -> bool {
         self.status == TaskStatus::Running.as_str() && self.data.is_some()
     }
 
-    /// How long it ran, or has run until `now`.
+    /// The running time, up to `now` if it has not ended.
     pub(super) fn duration(&self, now: Timestamp) -> Option<Duration> {
         duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
     }
 
-    /// What came of it, or why nothing did yet.
+    /// The result, the error message, or the reason why the task waits.
     pub(super) fn result(&self) -> String {
-        let told = || self.msg.clone().or_else(|| self.waiting_reason.clone());
+        let message = || self.msg.clone().or_else(|| self.waiting_reason.clone());
         match self.data {
             Some(data) if !self.is_launched() => shown(data),
-            data => told().or_else(|| data.map(shown)).unwrap_or_default(),
+            data => message().or_else(|| data.map(shown)).unwrap_or_default(),
         }
     }
 }
@@ -130,7 +130,7 @@ impl TaskRecord<'_> {
 pub(super) fn written(value: &RawValue) -> String {
     match serde_json::from_str::<Value>(value.get()) {
         Ok(value) => value.to_string(),
-        // Nested too deep for a tree. Line breaks stand between its parts only.
+        // The value is nested too deep for the parser. In JSON, line breaks occur only between tokens.
         Err(_) => value.get().split(['\n', '\r']).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! How answers for people look: the width and the colours of the terminal, and tables that fit it.
+//! The style of human-readable output: the width and colours of the terminal, and tables that fit it.
 
 use std::io::{self, IsTerminal};
 
@@ -7,31 +7,31 @@ use hub_core::text::Shown;
 
 use super::format::When;
 
-/// A column is not made narrower than this to fit the terminal.
-const NARROWEST: u16 = 6;
+/// Minimum width of a column that is narrowed to fit the terminal.
+const MIN_COLUMN_WIDTH: u16 = 6;
 
-/// What standard output can show.
+/// The capabilities of standard output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     pub(super) has_colors: bool,
-    /// How many characters a line has; `None` where nothing is cut.
+    /// Number of characters in a line. `None` means no limit.
     pub(super) width: Option<u16>,
 }
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Column {
-    /// Never cut.
+    /// Never truncated.
     Whole(&'static str),
-    /// A number or a duration: never cut, aligned to the right.
+    /// A number or a duration: never truncated, aligned to the right.
     Right(&'static str),
-    /// Cut where the line would not fit the terminal.
+    /// Truncated if the line does not fit the terminal.
     Cut(&'static str),
 }
 
 impl Style {
-    /// What the terminal can show. `COLUMNS` in the environment decides the width, also where there is no terminal;
-    /// otherwise what is piped or written to a file is not cut.
+    /// The style for standard output. The environment variable `COLUMNS` sets the width. Without it, output to a pipe or a file is
+    /// not truncated.
     pub(super) fn of_stdout(colors: When) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -68,19 +68,19 @@ impl Style {
                     own.set_cell_alignment(CellAlignment::Right);
                 }
                 Column::Cut(_) => {
-                    own.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
+                    own.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(MIN_COLUMN_WIDTH)));
                 }
             }
         }
         table
     }
 
-    /// Whether a line of so many characters fits.
+    /// Whether a line with `width` characters fits.
     pub(super) fn fits(self, width: usize) -> bool {
         self.width.is_none_or(|own| width <= usize::from(own))
     }
 
-    /// A word in the colour of the status that it names.
+    /// A status in its colour.
     pub(super) fn status(self, status: &str) -> String {
         match color_code(status).filter(|_| self.has_colors) {
             Some(code) => format!("\u{1b}[{code}m{}\u{1b}[0m", Shown(status)),
@@ -97,14 +97,14 @@ impl Column {
     }
 }
 
-/// A row of one line, whatever is in it.
+/// A table row with a height of one line.
 pub(super) fn row(cells: impl IntoIterator<Item = Cell>) -> Row {
     let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());
     row.max_height(1);
     row
 }
 
-/// A cell with text from outside.
+/// A cell with untrusted text, which is escaped.
 pub(super) fn cell(text: impl std::fmt::Display) -> Cell {
     Cell::new(Shown(text))
 }
@@ -128,7 +128,7 @@ fn color(status: &str) -> Option<Color> {
     }
 }
 
-/// The same as the number of a terminal's attribute.
+/// The colour as an ANSI code.
 fn color_code(status: &str) -> Option<u8> {
     match color(status)? {
         Color::DarkGreen => Some(32),

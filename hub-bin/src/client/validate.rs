@@ -9,7 +9,7 @@ use super::output::Output;
 use super::{input, problems};
 use crate::exit::{Exit, Failure};
 
-/// Checks a file and says what is wrong with it.
+/// Checks a file and reports its problems.
 pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
     let bytes = input::read(file, "the job", output)?;
     match Job::parse_bytes(&bytes, &Limits::default()) {

@@ -1,4 +1,4 @@
-//! Jobs, tasks and workers as people read them.
+//! Human-readable views of jobs, tasks and workers.
 
 use comfy_table::Cell;
 use hub_core::state::JobSummary;
@@ -11,20 +11,20 @@ use super::record::{Record, TaskRecord, shown, written};
 use super::style::Column::{Cut, Right, Whole};
 use super::style::{Style, cell, row, status_cell};
 
-/// Maximum number of lines of a traceback or log that are shown: its end.
-const SHOWN_LINES: usize = 20;
+/// Maximum number of lines of a traceback or log that are shown. The last lines are shown.
+const MAX_LINES: usize = 20;
 /// Maximum number of failed tasks that are described.
-const DESCRIBED: usize = 20;
-/// Width that whole ids and times need beside everything else in a listing.
+const MAX_FAILED: usize = 20;
+/// Minimum width of a list of jobs with complete ids and times.
 const WIDE: usize = 120;
-/// Width that a listing needs for the time of submission.
+/// Minimum width of a list of jobs with the time of submission.
 const MEDIUM: usize = 76;
-/// Number of digits at the end of an id that tell jobs apart, and that the client takes for the whole.
+/// Number of digits of an abbreviated id, which is the end of the id.
 const SHORT_ID: usize = 12;
-/// Maximum number of characters of a user's value in a table. (Where the table is cut to the terminal, it is fewer.)
-const LONGEST: usize = 1000;
+/// Maximum number of characters of a user's value in a table that is not truncated to the terminal.
+const MAX_VALUE_CHARS: usize = 1000;
 
-/// A listing of jobs.
+/// A list of jobs.
 pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
     let (is_wide, has_times) = (style.fits(WIDE), style.fits(MEDIUM));
     let has_failures = jobs.iter().any(|job| job.first_failure.is_some());
@@ -51,7 +51,7 @@ pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
     table.trim_fmt()
 }
 
-/// The live workers, and below them what they could not load.
+/// A list of live workers, followed by their broken modules and shortages.
 pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
     let columns =
         [Cut("worker"), Cut("host"), Right("pid"), Cut("pools"), Right("running"), Cut("tasks"), Right("seen")];
@@ -81,7 +81,7 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
     text
 }
 
-/// A job: its tasks in a table, and whole below it what failed, and the output.
+/// A job: a table of its tasks, then descriptions of the failed tasks, and the output.
 pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     let now = wall();
     let mut text = format!("{}  {}  {}", Shown(&record.name), Shown(&record.id), style.status(&record.status));
@@ -105,11 +105,11 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     }
     text.push_str(&format!("\n\n{}", tasks.trim_fmt()));
     let failed: Vec<&TaskRecord<'_>> = record.tasks.iter().filter(|task| task.status == "FAILED").collect();
-    for task in failed.iter().take(DESCRIBED) {
+    for task in failed.iter().take(MAX_FAILED) {
         text.push_str(&failure(task, style));
     }
-    if failed.len() > DESCRIBED {
-        text.push_str(&format!("\n\n{} more tasks failed: -o json has them all", failed.len() - DESCRIBED));
+    if failed.len() > MAX_FAILED {
+        text.push_str(&format!("\n\n{} more tasks failed: -o json shows all", failed.len() - MAX_FAILED));
     }
     if let Some(msg) = &record.msg {
         text.push_str(&format!("\n\n{}", ShownLines(msg)));
@@ -120,7 +120,7 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     text
 }
 
-/// Everything that is known of a task's failure.
+/// The description of a failed task.
 fn failure(task: &TaskRecord<'_>, style: Style) -> String {
     let mut text = format!("\n\n{} {}", Shown(&task.name), style.status(&task.status));
     let error = task.error.as_ref();
@@ -135,8 +135,8 @@ fn failure(task: &TaskRecord<'_>, style: Style) -> String {
     let msg = task.msg.as_deref().unwrap_or_default().trim_end();
     let traceback = end_of(error.and_then(|error| error.traceback.as_deref()).unwrap_or_default());
     let log = end_of(task.log.as_deref().unwrap_or_default());
-    // A traceback ends with the message, and a program's message with what it wrote to its error output: each text is shown
-    // once. (Every text ends with an empty one.)
+    // A traceback ends with the message, and the message of an executable with its standard error. Each text is shown once.
+    // (Every text ends with the empty text.)
     let shows_msg = !traceback.ends_with(msg);
     if shows_msg {
         text.push_str(&format!("\n{}", indented(msg)));
@@ -153,7 +153,7 @@ fn failure(task: &TaskRecord<'_>, style: Style) -> String {
 
 fn end_of(text: &str) -> &str {
     let text = text.trim_end();
-    match text.rmatch_indices('\n').nth(SHOWN_LINES - 1) {
+    match text.rmatch_indices('\n').nth(MAX_LINES - 1) {
         Some((at, _)) => &text[at + 1..],
         None => text,
     }
@@ -164,10 +164,10 @@ fn indented(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A value of the user's. It may have megabytes.
+/// A cell with a user's value, which may be very large.
 fn value_cell(text: &str) -> Cell {
-    match text.char_indices().nth(LONGEST) {
-        Some(_) => cell(text.chars().take(LONGEST - 1).chain(['…']).collect::<String>()),
+    match text.char_indices().nth(MAX_VALUE_CHARS) {
+        Some(_) => cell(text.chars().take(MAX_VALUE_CHARS - 1).chain(['…']).collect::<String>()),
         None => cell(text),
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_text_of_a_failure_is_said_once() {
+    fn each_text_of_a_failure_is_shown_once() {
         let described = |msg: &str, traceback: Option<&str>, log: &str| {
             let mut task: TaskRecord<'_> = serde_json::from_str(r#"{"name": "t", "status": "FAILED"}"#).unwrap();
             let error = TaskErrorRecord { kind: None, type_name: None, traceback: traceback.map(str::to_owned) };
@@ -199,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_text_has_its_last_lines() {
+    fn the_last_lines_of_a_text_are_shown() {
         let text: String = (1..=30).map(|line| format!("{line}\n")).collect();
-        assert_eq!(end_of(&text).lines().count(), SHOWN_LINES);
+        assert_eq!(end_of(&text).lines().count(), MAX_LINES);
         assert!(end_of(&text).starts_with("11\n") && end_of(&text).ends_with("\n30"));
         assert_eq!(end_of("one\n"), "one");
     }

@@ -1,4 +1,4 @@
-//! Calls: what is asked of the broker and answered.
+//! Calls that wait for a response of the broker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,30 +11,30 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::convert::{closed_by_broker, error};
-use hub_transport::amqp::End;
+use hub_transport::amqp::Lifecycle;
 use hub_transport::{Error, ErrorKind, Operation, Result};
 
-/// How long the broker's reason for closing a channel may come after the failed call.
+/// Maximum time to wait for the broker's reason for closing a channel after a failed call.
 const EXPLANATION: Duration = Duration::from_secs(1);
 
 type Done<T> = std::result::Result<T, amqprs::error::Error>;
 
-/// Asks the broker.
+/// Runs calls with a time limit.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
-    pub(super) end: End,
+    pub(super) lifecycle: Lifecycle,
     pub(super) limit: Duration,
 }
 
 impl Calls {
-    /// Asks, in a task of its own: a call that is dropped half-way brings the client's own tasks down. A broker that does
-    /// not answer ends the session, since the call would still be waiting in it.
+    /// Runs a call in a separate task, because dropping an unfinished call makes the client's tasks fail. If the broker does not
+    /// answer, the session is ended, since the call would still be waiting in it.
     pub(super) async fn call<T, F>(&self, operation: Operation, call: F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Done<T>> + Send + 'static,
     {
-        if self.end.has_come() {
+        if self.lifecycle.has_ended() {
             return Err(Error::new(ErrorKind::Closed, operation, "the session has ended"));
         }
         match tokio::time::timeout(self.limit, tokio::spawn(call)).await {
@@ -43,24 +43,24 @@ impl Calls {
             Ok(Err(panic)) => {
                 Err(Error::new(ErrorKind::Protocol, operation, "the AMQP client failed").with_source(panic))
             }
-            Err(_) => Err(self.end.unanswered(operation)),
+            Err(_) => Err(self.lifecycle.unanswered(operation)),
         }
     }
 }
 
-/// A channel for calls and for consuming, with the broker's reason where it ends it.
+/// A channel for calls and for consuming. It keeps the broker's reason if the broker closes the channel.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct CallChannel {
     pub(super) channel: Channel,
     reason: watch::Sender<Option<Arc<Error>>>,
     operation: Operation,
     calls: Calls,
 }
 
-impl Line {
+impl CallChannel {
     pub(super) async fn open(connection: Connection, calls: &Calls, operation: Operation) -> Result<Self> {
         let reason = watch::channel(None).0;
-        let callback = OnLine { reason: reason.clone(), operation };
+        let callback = CloseReason { reason: reason.clone(), operation };
         let channel = calls.call(operation, async move {
             let channel = connection.open_channel(None).await?;
             channel.register_callback(callback).await?;
@@ -69,7 +69,7 @@ impl Line {
         Ok(Self { channel: channel.await?, reason, operation, calls: calls.clone() })
     }
 
-    /// Asks the broker. Where it answers by closing the channel, its reason is the error.
+    /// Runs a call. If the broker closes the channel in response, its reason becomes the error.
     pub(super) async fn call<T, F>(&self, asking: impl FnOnce(Channel) -> F) -> Result<T>
     where
         T: Send + 'static,
@@ -79,48 +79,48 @@ impl Line {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if self.calls.end.has_come() {
+        if self.calls.lifecycle.has_ended() {
             return Err(error);
         }
         let mut reason = self.reason.subscribe();
-        let told = tokio::time::timeout(EXPLANATION, reason.wait_for(Option::is_some)).await;
-        match told.ok().and_then(|told| told.ok()?.clone()) {
-            Some(why) => {
-                let told = Error::new(why.kind(), self.operation, why.message());
-                Err(told.with_queue(why.queue()).with_source(error))
+        let received = tokio::time::timeout(EXPLANATION, reason.wait_for(Option::is_some)).await;
+        match received.ok().and_then(|reason| reason.ok()?.clone()) {
+            Some(reason) => {
+                let explained = Error::new(reason.kind(), self.operation, reason.message());
+                Err(explained.with_queue(reason.queue()).with_source(error))
             }
             None => Err(error),
         }
     }
 
-    /// Returns when the broker has ended the channel, or the consumer on it.
+    /// Waits until the broker has closed the channel or cancelled its consumer.
     pub(super) async fn ended(&self) {
         let mut reason = self.reason.subscribe();
-        // This holds a sender itself, so that the wait does not fail.
+        // `self` holds a sender, so the wait does not fail.
         let _ = reason.wait_for(Option::is_some).await;
     }
 
-    /// Whether what was delivered on it can be settled on it.
+    /// Whether deliveries of this channel can still be settled.
     pub(super) fn is_open(&self) -> bool {
-        self.channel.is_open() && self.channel.is_connection_open() && !self.calls.end.has_come()
+        self.channel.is_open() && self.channel.is_connection_open() && !self.calls.lifecycle.has_ended()
     }
 
-    /// Closes the channel, without waiting for it.
+    /// Closes the channel in the background.
     pub(super) fn close(&self) {
         let channel = self.channel.clone();
-        // One that has died meanwhile is as closed as it can be.
+        // An error means that the channel is closed already.
         tokio::spawn(async move { channel.close().await });
     }
 }
 
-/// Hears why the broker closes the channel.
-struct OnLine {
+/// Receives the broker's reason for closing the channel.
+struct CloseReason {
     reason: watch::Sender<Option<Arc<Error>>>,
     operation: Operation,
 }
 
 #[async_trait]
-impl ChannelCallback for OnLine {
+impl ChannelCallback for CloseReason {
     async fn close(&mut self, _: &Channel, close: CloseChannel) -> Done<()> {
         let error = closed_by_broker(self.operation, close.reply_code(), close.reply_text());
         self.reason.send_replace(Some(Arc::new(error)));
@@ -128,7 +128,11 @@ impl ChannelCallback for OnLine {
     }
 
     async fn cancel(&mut self, _: &Channel, _: Cancel) -> Done<()> {
-        let error = Error::new(ErrorKind::NotFound, self.operation, "the broker ended the consumer: its queue is gone");
+        let error = Error::new(
+            ErrorKind::NotFound,
+            self.operation,
+            "the broker cancelled the consumer, because its queue was deleted",
+        );
         self.reason.send_replace(Some(Arc::new(error)));
         Ok(())
     }

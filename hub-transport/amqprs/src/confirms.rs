@@ -1,4 +1,4 @@
-//! Publishes that wait for their confirms, and the callback that resolves them.
+//! Publishes without an outcome, and the callback that resolves them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,44 +10,44 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::convert::{closed_by_broker, mark};
-use hub_transport::amqp::{End, Permit, size_limit};
+use hub_transport::amqp::{Lifecycle, Permit, size_limit};
 use hub_transport::{Error, ErrorKind, Operation, Outcome};
 
 type Done<T> = std::result::Result<T, amqprs::error::Error>;
 
 /// A publish without an outcome.
-pub(super) struct Open {
+pub(super) struct PendingPublish {
     outcome: oneshot::Sender<Outcome>,
     size: usize,
-    came_back: bool,
+    returned: bool,
     _permit: Permit,
 }
 
-impl Open {
+impl PendingPublish {
     pub(super) fn new(outcome: oneshot::Sender<Outcome>, size: usize, permit: Permit) -> Self {
-        Self { outcome, size, came_back: false, _permit: permit }
+        Self { outcome, size, returned: false, _permit: permit }
     }
 
     fn conclude(self, outcome: &Outcome) {
-        let _ = self.outcome.send(if self.came_back { Outcome::Unroutable } else { outcome.clone() });
+        let _ = self.outcome.send(if self.returned { Outcome::Unroutable } else { outcome.clone() });
     }
 }
 
-/// The publishes of a channel that have no outcome, by their tags.
+/// The publishes of a channel without an outcome, by their delivery tags.
 #[derive(Clone, Default)]
-pub(super) struct Opens(Arc<Mutex<State>>);
+pub(super) struct PendingPublishes(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    open: BTreeMap<u64, Open>,
+    open: BTreeMap<u64, PendingPublish>,
     ended: bool,
-    /// Nobody publishes any more: the channel may go.
+    /// The publisher was dropped and all its publishes have outcomes, so the end of the channel is not an error.
     retired: bool,
 }
 
-impl Opens {
-    /// Notes a publish. On a channel that has ended it is dropped, and so its outcome is unknown.
-    pub(super) fn insert(&self, tag: u64, open: Open) {
+impl PendingPublishes {
+    /// Adds a publish. If the channel has ended, the publish is dropped, so its outcome is unknown.
+    pub(super) fn insert(&self, tag: u64, open: PendingPublish) {
         let mut state = self.state();
         if !state.ended {
             state.open.insert(tag, open);
@@ -68,18 +68,18 @@ impl Opens {
         }
     }
 
-    fn came_back(&self, tag: u64) {
+    fn returned(&self, tag: u64) {
         if let Some(open) = self.state().open.get_mut(&tag) {
-            open.came_back = true;
+            open.returned = true;
         }
     }
 
-    /// The channel is closed because it is not needed any more.
+    /// Marks the channel as no longer needed.
     pub(super) fn retire(&self) {
         self.state().retired = true;
     }
 
-    /// The channel has ended: every outcome is unknown, but of a message that was too large.
+    /// Handles the end of the channel: all outcomes become unknown, except that of a message that was too large.
     pub(super) fn end(&self, cause: &Arc<Error>) {
         let open = {
             let mut state = self.state();
@@ -88,7 +88,7 @@ impl Opens {
         };
         let limit = size_limit(cause.message());
         for open in open.into_values() {
-            // One message that is too large takes the channel with it. It must not go out again for ever.
+            // The broker closes the channel over a message that is too large. This message must not be published again.
             let too_large = limit.is_some_and(|limit| open.size > limit);
             let _ = open.outcome.send(if too_large {
                 Outcome::Rejected(cause.message().to_owned())
@@ -103,30 +103,30 @@ impl Opens {
     }
 }
 
-/// Resolves the publishes of a channel. Lives as long as the client's task that serves the channel.
-pub(super) struct OnPublishing {
-    pub(super) opens: Opens,
-    pub(super) end: End,
+/// Resolves the publishes of a channel. It is dropped with the client's task for the channel.
+pub(super) struct PublishCallback {
+    pub(super) pending: PendingPublishes,
+    pub(super) lifecycle: Lifecycle,
 }
 
-impl Drop for OnPublishing {
+impl Drop for PublishCallback {
     fn drop(&mut self) {
-        let retired = self.opens.state().retired;
+        let retired = self.pending.state().retired;
         if !retired {
-            // A channel that has died publishes nothing more, and the session with it.
+            // Without its publishing channel, the session is useless.
             let error = Error::new(ErrorKind::Closed, Operation::Publish, "the channel was lost");
-            self.end.come(Some(Arc::new(error)));
+            self.lifecycle.end(Some(Arc::new(error)));
         }
-        self.opens.end(&self.end.cause());
+        self.pending.end(&self.lifecycle.cause());
     }
 }
 
 #[async_trait]
-impl ChannelCallback for OnPublishing {
+impl ChannelCallback for PublishCallback {
     async fn close(&mut self, _: &Channel, close: CloseChannel) -> Done<()> {
         let error = Arc::new(closed_by_broker(Operation::Publish, close.reply_code(), close.reply_text()));
-        self.opens.end(&error);
-        self.end.come(Some(error));
+        self.pending.end(&error);
+        self.lifecycle.end(Some(error));
         Ok(())
     }
 
@@ -139,17 +139,17 @@ impl ChannelCallback for OnPublishing {
     }
 
     async fn publish_ack(&mut self, _: &Channel, ack: Ack) {
-        self.opens.resolve(ack.delivery_tag(), ack.mutiple(), &Outcome::Confirmed);
+        self.pending.resolve(ack.delivery_tag(), ack.mutiple(), &Outcome::Confirmed);
     }
 
     async fn publish_nack(&mut self, _: &Channel, nack: Nack) {
-        self.opens.resolve(nack.delivery_tag(), nack.multiple(), &Outcome::Refused);
+        self.pending.resolve(nack.delivery_tag(), nack.multiple(), &Outcome::Refused);
     }
 
-    /// A broker returns a message before it confirms it.
+    /// The broker returns a message before it confirms it.
     async fn publish_return(&mut self, _: &Channel, _: Return, properties: BasicProperties, _: Vec<u8>) {
         if let Some(tag) = mark(&properties) {
-            self.opens.came_back(tag);
+            self.pending.returned(tag);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection, from the address to the login, and its end.
+//! Opens a connection and observes its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::convert::{closed_by_broker, error};
-use hub_transport::amqp::{Dial, End, Purpose, Target};
+use hub_transport::amqp::{Dial, Lifecycle, Purpose, Target};
 use hub_transport::{Error, ErrorKind, Operation, Result};
 
-/// Connects through amqprs. The first of the connections to be lost ends the session.
-pub(super) struct AmqprsDial(pub(super) End);
+/// Connects with amqprs. The loss of either connection ends the session.
+pub(super) struct AmqprsDial(pub(super) Lifecycle);
 
 impl Dial for AmqprsDial {
     type Connection = Connection;
 
     async fn dial(&self, target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Result<Connection> {
-        // In a task of its own: the client panics over an answer that it does not expect. Dropped, the set ends it.
+        // In a separate task, because the client panics on unexpected responses. Dropping the set aborts the task.
         let arguments = arguments(target, purpose, address);
         let mut dialling = JoinSet::new();
         dialling.spawn(async move { Connection::open(&arguments).await });
         let opened = dialling.join_next().await.expect("one task was spawned");
         let opened = opened.map_err(|panic| {
-            let message = format!("{} does not speak AMQP as expected", target.shown());
+            let message = format!("{} sent an unexpected AMQP response", target.shown());
             Error::new(ErrorKind::Protocol, Operation::Connect, message).with_source(panic)
         })?;
         let connection = opened.map_err(|source| target.failed(error(Operation::Connect, source)))?;
-        let registered = connection.register_callback(OnConnection(self.0.clone())).await;
+        let registered = connection.register_callback(CloseCallback(self.0.clone())).await;
         registered.map_err(|source| error(Operation::Connect, source))?;
         Ok(connection)
     }
@@ -58,21 +58,21 @@ fn arguments(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> OpenC
     arguments.finish()
 }
 
-/// Lives as long as the client's task that reads the connection.
-struct OnConnection(End);
+/// Observes the end of a connection. It is dropped with the client's task that reads the connection.
+struct CloseCallback(Lifecycle);
 
-impl Drop for OnConnection {
+impl Drop for CloseCallback {
     fn drop(&mut self) {
         let error = Error::new(ErrorKind::Unreachable, Operation::Connect, "the connection was lost");
-        self.0.come(Some(Arc::new(error)));
+        self.0.end(Some(Arc::new(error)));
     }
 }
 
 #[async_trait]
-impl ConnectionCallback for OnConnection {
+impl ConnectionCallback for CloseCallback {
     async fn close(&mut self, _: &Connection, close: Close) -> std::result::Result<(), amqprs::error::Error> {
         let error = closed_by_broker(Operation::Connect, close.reply_code(), close.reply_text());
-        self.0.come(Some(Arc::new(error)));
+        self.0.end(Some(Arc::new(error)));
         Ok(())
     }
 

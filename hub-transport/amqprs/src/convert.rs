@@ -1,4 +1,4 @@
-//! Between Hub's words and amqprs'.
+//! Converts between the types of Hub and amqprs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header
 use hub_transport::session::Death;
 use hub_transport::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
-/// Amqprs' error as Hub's. Its errors are text, so the kind is read from the words.
+/// Converts an error of amqprs. Its errors contain text only, so the kind is derived from the text.
 pub(super) fn error(operation: Operation, source: amqprs::error::Error) -> Error {
     use amqprs::error::Error as Source;
     let mut text = source.to_string();
@@ -20,10 +20,11 @@ pub(super) fn error(operation: Operation, source: amqprs::error::Error) -> Error
             ErrorKind::Configuration
         }
         Source::NetworkError(cause) if operation == Operation::Connect && cause.contains("peer shutdown") => {
-            // The broker would give its reason, but the client has not told it to.
-            text = "the broker closed the connection during the login, as it does where the user, the password or \
-                    the virtual host is wrong"
-                .to_owned();
+            // The broker gives no reason, because the client does not announce the capability for it.
+            text =
+                "the broker closed the connection during the login; the user, the password or the virtual host may be \
+                    wrong"
+                    .to_owned();
             ErrorKind::Protocol
         }
         Source::NetworkError(_) => ErrorKind::Unreachable,
@@ -39,10 +40,10 @@ pub(super) fn error(operation: Operation, source: amqprs::error::Error) -> Error
     Error::new(kind, operation, text).with_source(std::io::Error::other(source.to_string()))
 }
 
-/// How the words of the TLS library begin.
+/// The beginnings of the TLS library's error messages.
 const TLS: [&str; 2] = ["invalid peer certificate", "received fatal alert"];
 
-/// The broker's reason for closing as an error.
+/// Converts the broker's reason for closing a channel or connection.
 pub(super) fn closed_by_broker(operation: Operation, code: u16, text: &str) -> Error {
     Error::new(kind_of_code(code, text), operation, text.to_owned()).with_queue(queue_in(text))
 }
@@ -62,7 +63,7 @@ pub(super) fn table<'a>(arguments: impl IntoIterator<Item = (&'a str, Argument)>
     table
 }
 
-/// The properties of a message, which carries `mark` where it may come back.
+/// The properties of a message. `mark` identifies a mandatory message if it is returned.
 pub(super) fn properties(message: &Message, mark: Option<u64>) -> BasicProperties {
     let mut properties = BasicProperties::default();
     properties.with_persistence(message.persistence == Persistence::Persistent);
@@ -85,12 +86,12 @@ pub(super) fn properties(message: &Message, mark: Option<u64>) -> BasicPropertie
     properties.finish()
 }
 
-/// The mark of a message that came back.
+/// The mark of a returned message.
 pub(super) fn mark(returned: &BasicProperties) -> Option<u64> {
     u64::try_from(wide(header(returned.headers()?, RETURN_MARK)?)?).ok()
 }
 
-/// `None` for a message that has not arrived whole.
+/// Converts a delivery. `None` if the message is incomplete.
 pub(super) fn delivery(message: ConsumerMessage) -> Option<Delivery> {
     let (deliver, properties) = (message.deliver?, message.basic_properties.unwrap_or_default());
     let headers = properties.headers();
@@ -145,7 +146,7 @@ fn wide(value: &FieldValue) -> Option<i64> {
     })
 }
 
-/// The client cannot look into the list of deaths, but brokers say the last or the first one beside it, too.
+/// The client does not expose the contents of `x-death`. Brokers repeat its last or first entry in separate headers.
 fn death(headers: &FieldTable) -> Option<Death> {
     let text = |name: &str| match header(headers, name)? {
         FieldValue::S(text) => Some(text.to_string()),

@@ -1,12 +1,13 @@
-//! AMQP 0-9-1 through the amqprs client. No type of amqprs' leaves this folder.
+//! The transport over AMQP 0-9-1 with the client amqprs. No type of amqprs is used outside of this crate.
 //!
-//! What that client does not do is made up for here: it has no confirm to wait for, so tags are counted and
-//! resolved from its callbacks; what it has queued is lost without a word when the connection goes, so
-//! everything without an outcome becomes unknown then; and its calls must not be dropped half-way, so each
-//! runs in a task of its own. It never hears that a broker is blocked: publishes just wait for their confirms.
+//! This crate compensates for limitations of the client:
 //!
-//! Its own tasks panic now and then, and nobody is told. But they own the callbacks that were registered with
-//! them: where a callback is dropped, its task has ended, for whatever reason, and so has the session.
+//! - It has no future for a confirm. This crate counts delivery tags and resolves them from callbacks.
+//! - It loses queued messages without an error when the connection ends. All publishes without an outcome then become unknown.
+//! - Its calls must not be dropped before they end. Each call runs in a separate task.
+//! - It does not report that the broker is blocked. Publishes wait for their confirms.
+//! - Its tasks can panic without an error. These tasks own the registered callbacks, so when a callback is dropped, its task has
+//!   ended, and the session is ended as well.
 
 mod calls;
 mod confirms;

@@ -1,4 +1,4 @@
-//! A session: two connections that live and die together.
+//! A session: two connections. When one of them ends, the other one is closed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use futures_util::future::join;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::calls::{Calls, Line};
-use super::confirms::Opens;
+use super::calls::{CallChannel, Calls};
+use super::confirms::PendingPublishes;
 use super::connection::AmqprsDial;
 use super::convert::table;
 use super::publisher::AmqprsPublisher;
 use super::subscription;
 use hub_transport::amqp::{
-    End, Target, Window, asked_for_end, check_name, end_when_overdue, exchange_arguments, queue_arguments,
+    Lifecycle, Target, Window, check_name, end_when_overdue, ended_on_request, exchange_arguments, queue_arguments,
 };
 use hub_transport::topology::{ExchangeKind, QueueKind};
 use hub_transport::{
     Error, ErrorKind, Health, Inbox, Operation, Publisher, Result, Session, SubscribeOptions, Subscription, Topology,
 };
 
-/// How many replies may be here unsettled.
+/// Maximum number of unsettled replies.
 const INBOX_PREFETCH: u16 = 256;
-/// How long a connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// Maximum time to close a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) struct AmqprsSession {
-    /// Taken out when the session ends, and closed then. (A connection that is only dropped stays open as long as a call on it
-    /// has no answer.)
+    /// Taken out and closed when the session ends. (A connection that is only dropped stays open while a call waits for its
+    /// response.)
     connections: Mutex<Option<Connections>>,
     /// Whether both connections are closed.
     closed: watch::Sender<bool>,
     node: String,
     calls: Calls,
-    publishers: Mutex<Vec<(Window, Opens)>>,
+    publishers: Mutex<Vec<(Window, PendingPublishes)>>,
     max_message_bytes: usize,
 }
 
@@ -48,20 +48,20 @@ struct Connections {
 
 impl AmqprsSession {
     pub(super) async fn open(target: Target<'_>) -> Result<Arc<Self>> {
-        let (end, limit) = (End::default(), target.settings.answer_limit);
-        let (publishing, consuming) = target.open_both(&AmqprsDial(end.clone())).await?;
+        let (lifecycle, limit) = (Lifecycle::default(), target.settings.answer_limit);
+        let (publishing, consuming) = target.open_both(&AmqprsDial(lifecycle.clone())).await?;
         let session = Arc::new(Self {
             connections: Mutex::new(Some(Connections { publishing, consuming })),
             closed: watch::channel(false).0,
             node: target.shown(),
-            calls: Calls { end: end.clone(), limit },
+            calls: Calls { lifecycle: lifecycle.clone(), limit },
             publishers: Mutex::default(),
             max_message_bytes: target.settings.max_message_bytes,
         });
-        tokio::spawn(clear_away(Arc::downgrade(&session), end.health()));
+        tokio::spawn(conclude_after_end(Arc::downgrade(&session), lifecycle.health()));
         let (for_windows, for_questions) = (Arc::downgrade(&session), Arc::downgrade(&session));
         let windows = move || for_windows.upgrade().map(|session| session.windows()).unwrap_or_default();
-        tokio::spawn(end_when_overdue(end, limit, windows, async move || {
+        tokio::spawn(end_when_overdue(lifecycle, limit, windows, async move || {
             let session = for_questions.upgrade();
             let connection =
                 session.and_then(|session| session.connection(Operation::Publish, |two| &two.publishing).ok());
@@ -76,15 +76,19 @@ impl AmqprsSession {
     fn connection(&self, operation: Operation, which: impl FnOnce(&Connections) -> &Connection) -> Result<Connection> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = || Error::new(ErrorKind::Closed, operation, "the session has ended");
-        connections.as_ref().filter(|_| !self.calls.end.has_come()).map(|two| which(two).clone()).ok_or_else(closed)
+        connections
+            .as_ref()
+            .filter(|_| !self.calls.lifecycle.has_ended())
+            .map(|two| which(two).clone())
+            .ok_or_else(closed)
     }
 
-    async fn line(&self, operation: Operation) -> Result<Line> {
+    async fn line(&self, operation: Operation) -> Result<CallChannel> {
         let connection = self.connection(operation, |connections| &connections.consuming)?;
-        Line::open(connection, &self.calls, operation).await
+        CallChannel::open(connection, &self.calls, operation).await
     }
 
-    fn publishers(&self) -> MutexGuard<'_, Vec<(Window, Opens)>> {
+    fn publishers(&self) -> MutexGuard<'_, Vec<(Window, PendingPublishes)>> {
         self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,41 +96,40 @@ impl AmqprsSession {
         self.publishers().iter().map(|(window, _)| window.clone()).collect()
     }
 
-    /// Nobody resolves the publishes of a session that has ended: they are unknown. Its connections are closed: nothing of a
-    /// dead session may linger at the broker, or what it holds would wait with it.
+    /// Resolves the publishes of an ended session as unknown and closes its connections, so that the broker releases its
+    /// exclusive queues and unsettled deliveries.
     fn conclude(&self) {
-        for (window, opens) in self.publishers().iter() {
+        for (window, pending) in self.publishers().iter() {
             window.close();
-            opens.end(&self.calls.end.cause());
+            pending.end(&self.calls.lifecycle.cause());
         }
         let taken = self.connections.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Connections { publishing, consuming }) = taken
             && let Ok(runtime) = Handle::try_current()
         {
             let closed = self.closed.clone();
-            // In tasks of their own, which may take their time where the broker does.
-            let goodbyes = join(runtime.spawn(publishing.close()), runtime.spawn(consuming.close()));
+            // In separate tasks, since a slow broker delays them.
+            let closing = join(runtime.spawn(publishing.close()), runtime.spawn(consuming.close()));
             runtime.spawn(async move {
-                let _ = goodbyes.await;
+                let _ = closing.await;
                 closed.send_replace(true);
             });
         }
     }
 }
 
-/// When one connection has died, the other one goes too.
-async fn clear_away(session: Weak<AmqprsSession>, mut health: watch::Receiver<Health>) {
-    let was_asked_for = asked_for_end(&mut health).await;
-    // Whoever asked for the end clears away.
+/// Closes both connections when one of them has ended.
+async fn conclude_after_end(session: Weak<AmqprsSession>, mut health: watch::Receiver<Health>) {
+    let was_asked_for = ended_on_request(&mut health).await;
+    // If the end was requested, the caller of `close` does this.
     if let Some(session) = session.upgrade().filter(|_| !was_asked_for) {
         session.conclude();
     }
 }
 
-/// Whether the broker answers on this connection. Waits for as long as it reads nothing from it.
+/// Whether the broker answers on this connection. Waits while the broker does not read from it.
 async fn answers(connection: Connection) -> bool {
-    // In a task of its own, since the client does not bear that a call is dropped half-way: where the session ends first,
-    // it fails with it.
+    // In a separate task, because an unfinished call must not be dropped. The call fails when the session ends.
     let asking = tokio::spawn(async move { connection.open_channel(None).await.is_ok() });
     asking.await.unwrap_or(false)
 }
@@ -160,8 +163,8 @@ impl Session for AmqprsSession {
                     .arguments(table(queue_arguments(queue)));
                 channel.queue_declare(arguments.finish()).await?;
             }
-            // Bindings are many: all but the last go out without waiting for an answer, and the last answer
-            // stands for all, since a channel is served in order.
+            // There are many bindings. Only the last one waits for a response. It covers all of them, since the broker processes a
+            // channel in order.
             let last = topology.bindings.len().saturating_sub(1);
             for (at, binding) in topology.bindings.iter().enumerate() {
                 let mut arguments = QueueBindArguments::new(&binding.queue, &binding.exchange, &binding.routing_key);
@@ -175,13 +178,13 @@ impl Session for AmqprsSession {
 
     async fn publisher(&self, window: usize) -> Result<Arc<dyn Publisher>> {
         let connection = self.connection(Operation::Publish, |connections| &connections.publishing)?;
-        let (window, opens) = (Window::new(window), Opens::default());
+        let (window, pending) = (Window::new(window), PendingPublishes::default());
         let publisher =
-            AmqprsPublisher::open(connection, &self.calls, opens.clone(), window.clone(), self.max_message_bytes);
+            AmqprsPublisher::open(connection, &self.calls, pending.clone(), window.clone(), self.max_message_bytes);
         let publisher = publisher.await?;
-        self.publishers().push((window, opens));
-        if self.calls.end.has_come() {
-            // It may have come before this publisher was known.
+        self.publishers().push((window, pending));
+        if self.calls.lifecycle.has_ended() {
+            // The session may have ended before this publisher was registered.
             self.conclude();
         }
         Ok(publisher)
@@ -200,7 +203,7 @@ impl Session for AmqprsSession {
             channel.close().await?;
             Ok(declared)
         });
-        let silent = || Error::new(ErrorKind::Protocol, Operation::Inspect, "the broker counted nothing");
+        let silent = || Error::new(ErrorKind::Protocol, Operation::Inspect, "the broker returned no message count");
         declared.await?.map(|(_, ready, _)| u64::from(ready)).ok_or_else(silent)
     }
 
@@ -211,7 +214,7 @@ impl Session for AmqprsSession {
                 channel.queue_declare(QueueDeclareArguments::exclusive_server_named().auto_delete(true).finish()).await
             })
             .await?;
-        let nameless = || Error::new(ErrorKind::Protocol, Operation::Subscribe, "the broker named no queue");
+        let nameless = || Error::new(ErrorKind::Protocol, Operation::Subscribe, "the broker returned no queue name");
         let (address, ..) = declared.ok_or_else(nameless)?;
         let options = SubscribeOptions { prefetch: INBOX_PREFETCH, exclusive: true };
         let subscription = subscription::subscribe(line, &address, options).await?;
@@ -223,19 +226,20 @@ impl Session for AmqprsSession {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        self.calls.end.health()
+        self.calls.lifecycle.health()
     }
 
     async fn close(&self, deadline: Duration) -> Result<()> {
         let windows = self.windows();
         let settled =
-            Window::all_settled(&windows, if self.calls.end.has_come() { Duration::ZERO } else { deadline }).await;
-        let was_over = self.calls.end.has_come();
-        self.calls.end.come(None);
+            Window::all_settled(&windows, if self.calls.lifecycle.has_ended() { Duration::ZERO } else { deadline })
+                .await;
+        let was_over = self.calls.lifecycle.has_ended();
+        self.calls.lifecycle.end(None);
         self.conclude();
-        // Whatever ended it: the next session may need what this one holds.
+        // Wait in any case, since the next session may need the exclusive queues of this one.
         let mut closed = self.closed.subscribe();
-        let _ = tokio::time::timeout(GOODBYE, closed.wait_for(|closed| *closed)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed.wait_for(|closed| *closed)).await;
         if settled || was_over {
             return Ok(());
         }
@@ -245,7 +249,7 @@ impl Session for AmqprsSession {
 
 impl Drop for AmqprsSession {
     fn drop(&mut self) {
-        self.calls.end.come(None);
+        self.calls.lifecycle.end(None);
         self.conclude();
     }
 }

@@ -1,4 +1,4 @@
-//! Consumes a queue on a channel of its own.
+//! Consumes a queue on a separate channel.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use amqprs::channel::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::calls::Line;
+use super::calls::CallChannel;
 use super::convert;
 use hub_transport::amqp::Ledger;
 use hub_transport::{
     Delivery, DeliveryTag, Error, ErrorKind, Operation, Result, Settlement, Settler, SubscribeOptions, Subscription,
 };
 
-/// Starts to consume.
-pub(super) async fn subscribe(line: Line, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
+/// Starts consuming a queue.
+pub(super) async fn subscribe(line: CallChannel, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
     let qos = BasicQosArguments::new(0, options.prefetch.max(1), false);
     line.call(|channel| async move { channel.basic_qos(qos).await }).await?;
     let mut consume = BasicConsumeArguments::new(queue, "");
@@ -37,16 +37,16 @@ async fn pass_on(
 ) {
     loop {
         let message = tokio::select! {
-            // What has arrived before the end is passed on.
+            // Deliveries that arrived before the end are passed on first.
             biased;
             message = messages.recv() => message,
-            // The client leaves a consumer waiting whose queue is gone: the callback says so.
+            // The client does not end the stream of a consumer whose queue was deleted. The callback reports it.
             () = settler.line.ended() => None,
         };
         let Some(delivery) = message.and_then(convert::delivery) else { break };
         settler.ledger.note(delivery.tag.0);
         if sender.send(delivery).is_err() {
-            // Nobody takes what comes. The owner of the settler may still settle what it has.
+            // The receiver was dropped. Its owner may still settle earlier deliveries.
             break;
         }
     }
@@ -57,7 +57,7 @@ async fn pass_on(
 
 #[derive(Clone)]
 struct AmqprsSettler {
-    line: Line,
+    line: CallChannel,
     tag: String,
     ledger: Ledger,
 }

@@ -1,4 +1,4 @@
-//! Dials through amqprs.
+//! The transport that connects with amqprs.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::session::AmqprsSession;
 use hub_transport::amqp::{AmqpSettings, Nodes};
 use hub_transport::{Capabilities, Result, Session, Transport};
 
-/// A way to reach a broker through amqprs.
+/// A transport to a broker with the client amqprs.
 ///
 /// # Errors
-/// `Configuration` where a certificate or a key cannot be used.
+/// `Configuration` if a certificate or a key cannot be used.
 pub fn transport(settings: AmqpSettings) -> Result<Arc<dyn Transport>> {
     Ok(Arc::new(AmqprsTransport(Nodes::new(settings)?)))
 }

@@ -1,24 +1,24 @@
-//! Calls that wait for an answer of the broker.
+//! Calls that wait for a response of the broker.
 
 use std::time::Duration;
 
-use hub_transport::amqp::End;
+use hub_transport::amqp::Lifecycle;
 use hub_transport::{Operation, Result};
 
 use super::convert::error;
 
-/// The reply code of a normal end.
+/// The reply code of a normal close.
 pub(super) const DONE: u16 = 200;
 
-/// Waits for answers of the broker, but not for ever.
+/// Runs calls with a time limit.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
-    pub(super) end: End,
+    pub(super) lifecycle: Lifecycle,
     pub(super) limit: Duration,
 }
 
 impl Calls {
-    /// Waits for an answer. A broker that gives none ends the session: it lives, and is of no use.
+    /// Waits for a response. If there is none within the limit, the session is ended.
     pub(super) async fn limited<T>(
         &self,
         operation: Operation,
@@ -26,7 +26,7 @@ impl Calls {
     ) -> Result<T> {
         match tokio::time::timeout(self.limit, call).await {
             Ok(answer) => answer.map_err(|source| error(operation, source)),
-            Err(_) => Err(self.end.unanswered(operation)),
+            Err(_) => Err(self.lifecycle.unanswered(operation)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Between Hub's words and lapin's.
+//! Converts between the types of Hub and lapin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use hub_transport::amqp::{Argument, RETURN_MARK, header_arguments, is_own_header
 use hub_transport::session::Death;
 use hub_transport::{Delivery, DeliveryTag, Error, ErrorKind, Message, Operation, Text};
 
-/// Lapin's error as Hub's.
+/// Converts an error of lapin.
 pub(super) fn error(operation: Operation, source: lapin::Error) -> Error {
     let (kind, message) = match source.kind() {
         LapinKind::ProtocolError(amqp) => {
@@ -22,7 +22,7 @@ pub(super) fn error(operation: Operation, source: lapin::Error) -> Error {
         }
         LapinKind::IOError(io) if is_tls(io) => (ErrorKind::Configuration, format!("the TLS handshake failed: {io}")),
         LapinKind::IOError(_) => (ErrorKind::Unreachable, "the connection failed".to_owned()),
-        LapinKind::MissingHeartbeatError => (ErrorKind::Unreachable, "the broker has fallen silent".to_owned()),
+        LapinKind::MissingHeartbeatError => (ErrorKind::Unreachable, "no heartbeat from the broker".to_owned()),
         LapinKind::InvalidChannelState(..) | LapinKind::InvalidConnectionState(_) | LapinKind::InvalidChannel(_) => {
             (ErrorKind::Closed, "the session has ended".to_owned())
         }
@@ -33,7 +33,7 @@ pub(super) fn error(operation: Operation, source: lapin::Error) -> Error {
     error.with_queue(queue.as_deref()).with_source(source)
 }
 
-/// Whether an error has ended one channel and nothing else.
+/// Whether an error has closed only a channel, not the connection.
 pub(super) fn is_of_a_channel(error: &lapin::Error) -> bool {
     matches!(error.kind(), LapinKind::ProtocolError(amqp) if matches!(amqp.kind(), AMQPErrorKind::Soft(_)))
 }
@@ -55,7 +55,7 @@ pub(super) fn table<'a>(arguments: impl IntoIterator<Item = (&'a str, Argument)>
     table
 }
 
-/// The properties of a message, which carries `mark` where it may come back.
+/// The properties of a message. `mark` identifies a mandatory message if it is returned.
 pub(super) fn properties(message: &Message, mark: Option<i64>) -> BasicProperties {
     let mode = match message.persistence {
         Persistence::Persistent => 2,
@@ -80,7 +80,7 @@ pub(super) fn properties(message: &Message, mark: Option<i64>) -> BasicPropertie
     properties
 }
 
-/// The mark of a message that came back.
+/// The mark of a returned message.
 pub(super) fn mark(returned: &BasicReturnMessage) -> Option<i64> {
     let headers = returned.delivery.properties.headers().as_ref()?;
     wide(headers.inner().get(RETURN_MARK)?)
@@ -140,7 +140,7 @@ fn wide(value: &AMQPValue) -> Option<i64> {
     })
 }
 
-/// The latest death comes first in the header.
+/// The latest death, which is the first entry of the header.
 fn death(headers: &FieldTable) -> Option<Death> {
     let AMQPValue::FieldArray(deaths) = headers.inner().get("x-death")? else { return None };
     let AMQPValue::FieldTable(latest) = deaths.as_slice().first()? else { return None };

@@ -1,4 +1,4 @@
-//! One connection, from the address to the login.
+//! Opens a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use super::socket::Socket;
 use hub_transport::amqp::{AmqpSettings, Dial, FRAME_MAX, Purpose, Target};
 use hub_transport::{Operation, Result};
 
-/// Connects through lapin, and takes hold of the socket.
+/// Connects with lapin and keeps a handle of the socket.
 pub(super) struct LapinDial;
 
 impl Dial for LapinDial {
@@ -30,8 +30,8 @@ impl Dial for LapinDial {
     }
 }
 
-/// The most that goes into one frame; `None`: what the broker offers. What others have published comes in frames as
-/// large as theirs, and lapin ends a connection on which a larger one comes than was agreed.
+/// Maximum size of a frame. `None` means the broker's maximum. Consuming connections use it, because messages of other clients
+/// can arrive in larger frames, and lapin ends a connection on which a frame exceeds the negotiated maximum.
 const fn frame_max(purpose: Purpose) -> Option<u32> {
     match purpose {
         Purpose::Publishing => Some(FRAME_MAX),
@@ -55,7 +55,7 @@ async fn dial(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Resu
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
                 Ok::<_, io::Error>(Either::Right(Box::new(stream)))
             };
-            // Lapin's thread is in here, and only this can end it.
+            // Lapin's thread waits here. Only this can end the wait.
             let mut abandoned = abandoned.clone();
             let reached = tokio::select! {
                 reached = reaching => reached,
@@ -70,16 +70,16 @@ async fn dial(target: Target<'_>, purpose: Purpose, address: SocketAddr) -> Resu
     Ok((connection, dialling.socket.clone()))
 }
 
-/// Nothing stays open of what is dropped before its end.
+/// An attempt to connect. If it is dropped before it is done, the socket is closed.
 struct Dialling {
     socket: Socket,
-    /// Dropped with this.
+    /// Dropped with this attempt, which ends the wait of lapin's thread.
     _waits: watch::Sender<()>,
     is_done: bool,
 }
 
 impl Dialling {
-    /// The other end hears when this is dropped.
+    /// A new attempt, and a receiver that is notified when the attempt is dropped.
     fn new() -> (Self, watch::Receiver<()>) {
         let (waits, abandoned) = watch::channel(());
         (Self { socket: Socket::default(), _waits: waits, is_done: false }, abandoned)

@@ -1,8 +1,8 @@
-//! AMQP 0-9-1 through the lapin client. No type of lapin's leaves this folder.
+//! The transport over AMQP 0-9-1 with the client lapin. No type of lapin is used outside of this crate.
 //!
-//! A session is two connections, one to publish and one to consume: while a broker under a memory alarm
-//! reads nothing more from a publishing connection, acknowledgements still reach it. Lapin's own recovery
-//! is off; a session dies once.
+//! A session has two connections, one to publish and one to consume. A broker under a memory alarm does not read from publishing
+//! connections, but still receives acknowledgements on the other one. Lapin's recovery is disabled: a session is never
+//! reconnected.
 
 mod calls;
 mod convert;

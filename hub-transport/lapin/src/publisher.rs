@@ -1,8 +1,8 @@
-//! Publishes with confirms. One task does it all for a channel: it starts publishes in the order in which they
-//! were asked for, so that lapin numbers them in that order, and then waits for their confirms in that order.
+//! Publishes with confirms. Each channel has one task. It starts publishes in the order of the calls, so that lapin numbers them
+//! in that order, and then waits for their confirms in the same order.
 //!
-//! A publish is started by polling it once: lapin has numbered and queued it then, and whatever has been queued
-//! goes to the socket together.
+//! Polling a publish once starts it: lapin then has numbered and queued it. Lapin writes all queued frames to the socket
+//! together.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -16,42 +16,42 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::{mpsc, oneshot};
 
 use super::convert;
-use hub_transport::amqp::{End, Permit, Window, check_message, size_limit};
+use hub_transport::amqp::{Lifecycle, Permit, Window, check_message, size_limit};
 use hub_transport::{Error, ErrorKind, Message, Operation, Outcome, Publisher, Receipt, Result};
 
-/// How many messages are started in one go.
+/// Maximum number of messages that are started together.
 const BATCH: usize = 256;
 
-/// Publishes on a channel of its own.
+/// Publishes on a separate channel.
 pub(super) struct LapinPublisher {
-    orders: mpsc::UnboundedSender<Order>,
+    requests: mpsc::UnboundedSender<Request>,
     window: Window,
     max_message_bytes: usize,
 }
 
-struct Order {
+struct Request {
     message: Message,
     outcome: oneshot::Sender<Outcome>,
     permit: Permit,
 }
 
 impl LapinPublisher {
-    pub(super) fn new(channel: Channel, window: Window, end: End, max_message_bytes: usize) -> Arc<Self> {
-        let (orders, from_orders) = mpsc::unbounded_channel();
-        let desk = Desk {
+    pub(super) fn new(channel: Channel, window: Window, lifecycle: Lifecycle, max_message_bytes: usize) -> Arc<Self> {
+        let (requests, from_publisher) = mpsc::unbounded_channel();
+        let task = PublishTask {
             channel: Arc::new(channel),
             open: VecDeque::new(),
             returned: HashSet::new(),
             marks: 0,
-            end: end.clone(),
+            lifecycle: lifecycle.clone(),
         };
         tokio::spawn(async move {
-            if let Err(panic) = tokio::spawn(desk.run(from_orders)).await {
+            if let Err(panic) = tokio::spawn(task.run(from_publisher)).await {
                 let error = Error::new(ErrorKind::Protocol, Operation::Publish, "the AMQP client failed");
-                end.come(Some(Arc::new(error.with_source(panic))));
+                lifecycle.end(Some(Arc::new(error.with_source(panic))));
             }
         });
-        Arc::new(Self { orders, window, max_message_bytes })
+        Arc::new(Self { requests, window, max_message_bytes })
     }
 }
 
@@ -61,28 +61,28 @@ impl Publisher for LapinPublisher {
         check_message(&message, self.max_message_bytes)?;
         let permit = self.window.enter().await?;
         let (outcome, receipt) = Receipt::new();
-        let order = Order { message, outcome, permit };
-        self.orders
-            .send(order)
+        let request = Request { message, outcome, permit };
+        self.requests
+            .send(request)
             .map_err(|_| Error::new(ErrorKind::Closed, Operation::Publish, "the session has ended"))?;
         Ok(receipt)
     }
 }
 
-/// Where publishes are written and their confirms are read.
-struct Desk {
+/// The task that publishes messages and reads their confirms.
+struct PublishTask {
     channel: Arc<Channel>,
-    /// Without an outcome, in the order in which they went out.
-    open: VecDeque<Open>,
-    /// Marks of messages that came back, and whose confirms have not been looked at.
+    /// Publishes without an outcome, in order.
+    open: VecDeque<PendingPublish>,
+    /// Marks of returned messages whose confirms have not been processed.
     returned: HashSet<i64>,
-    /// How many marks were given out.
+    /// Number of marks that were assigned.
     marks: i64,
-    end: End,
+    lifecycle: Lifecycle,
 }
 
 /// A publish without an outcome.
-struct Open {
+struct PendingPublish {
     progress: Progress,
     /// Set for a mandatory message.
     mark: Option<i64>,
@@ -93,41 +93,41 @@ struct Open {
 
 enum Progress {
     Confirming(Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>),
-    Judged(Verdict),
+    Done(Response),
 }
 
-/// What became of a publish, but for whether the message came back.
-enum Verdict {
-    Taken,
-    Refused,
+/// The broker's response to a publish, without whether the message was returned.
+enum Response {
+    Ack,
+    Nack,
     Failed(lapin::Error),
 }
 
-impl Desk {
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+impl PublishTask {
+    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut more = true;
         while more || !self.open.is_empty() {
             tokio::select! {
                 biased;
-                count = orders.recv_many(&mut batch, BATCH), if more => {
+                count = requests.recv_many(&mut batch, BATCH), if more => {
                     more = count > 0;
-                    batch.drain(..).for_each(|order| self.start(order));
+                    batch.drain(..).for_each(|request| self.start(request));
                 }
-                verdict = poll_fn(|context| self.poll_first(context)) => {
-                    self.conclude(verdict);
-                    // Confirms come many at a time.
+                response = poll_fn(|context| self.poll_first(context)) => {
+                    self.conclude(response);
+                    // Confirms often arrive in groups.
                     let mut context = Context::from_waker(Waker::noop());
-                    while let Poll::Ready(verdict) = self.poll_first(&mut context) {
-                        self.conclude(verdict);
+                    while let Poll::Ready(response) = self.poll_first(&mut context) {
+                        self.conclude(response);
                     }
                 }
             }
         }
     }
 
-    fn start(&mut self, order: Order) {
-        let Order { message, outcome, permit } = order;
+    fn start(&mut self, request: Request) {
+        let Request { message, outcome, permit } = request;
         let mark = message.mandatory.then(|| {
             self.marks += 1;
             self.marks
@@ -142,56 +142,56 @@ impl Desk {
         });
         let progress = match confirming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => Progress::Confirming(confirming),
-            Poll::Ready(confirmed) => Progress::Judged(judge(confirmed, &mut self.returned)),
+            Poll::Ready(confirmed) => Progress::Done(read_confirm(confirmed, &mut self.returned)),
         };
-        self.open.push_back(Open { progress, mark, size, outcome, _permit: permit });
+        self.open.push_back(PendingPublish { progress, mark, size, outcome, _permit: permit });
     }
 
-    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Verdict> {
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         match self.open.front_mut() {
             Some(first) => first.progress.poll(context, &mut self.returned),
             None => Poll::Pending,
         }
     }
 
-    /// Gives the first open publish its outcome.
-    fn conclude(&mut self, verdict: Verdict) {
-        let Some(Open { mark, size, outcome, _permit, .. }) = self.open.pop_front() else { return };
-        if mark.is_some_and(|mark| self.came_back(mark)) {
+    /// Resolves the outcome of the first open publish.
+    fn conclude(&mut self, response: Response) {
+        let Some(PendingPublish { mark, size, outcome, _permit, .. }) = self.open.pop_front() else { return };
+        if mark.is_some_and(|mark| self.was_returned(mark)) {
             let _ = outcome.send(Outcome::Unroutable);
             return;
         }
-        let _ = outcome.send(match verdict {
-            Verdict::Taken => Outcome::Confirmed,
-            Verdict::Refused => Outcome::Refused,
-            Verdict::Failed(error) => self.failed(size, error),
+        let _ = outcome.send(match response {
+            Response::Ack => Outcome::Confirmed,
+            Response::Nack => Outcome::Refused,
+            Response::Failed(error) => self.failed(size, error),
         });
     }
 
-    /// Whether the message with this mark, confirmed just now, came back.
+    /// Whether the message with this mark, which has just been confirmed, was returned.
     ///
-    /// Lapin hands a message that came back to whichever publish is confirmed next. A broker returns a message
-    /// before it confirms it, so when this one is confirmed, its return is with some publish that has been
-    /// confirmed too: with one before it, looked at already, or with one after it.
-    fn came_back(&mut self, mark: i64) -> bool {
+    /// Lapin attaches a returned message to the publish that is confirmed next. The broker returns a message before it confirms
+    /// it. So when this publish is confirmed, its returned message is attached to another confirmed publish: to an earlier one,
+    /// which has been processed already, or to a later one.
+    fn was_returned(&mut self, mark: i64) -> bool {
         if !self.returned.contains(&mark) {
             let mut context = Context::from_waker(Waker::noop());
             for open in &mut self.open {
                 if let Progress::Confirming(_) = open.progress
-                    && let Poll::Ready(verdict) = open.progress.poll(&mut context, &mut self.returned)
+                    && let Poll::Ready(response) = open.progress.poll(&mut context, &mut self.returned)
                 {
-                    open.progress = Progress::Judged(verdict);
+                    open.progress = Progress::Done(response);
                 }
             }
         }
         self.returned.remove(&mark)
     }
 
-    /// A channel that has died publishes nothing more, and the session with it.
+    /// Ends the session, which is useless without its publishing channel.
     fn failed(&self, size: usize, error: lapin::Error) -> Outcome {
         let error = Arc::new(convert::error(Operation::Publish, error));
-        self.end.come(Some(Arc::clone(&error)));
-        // One message that is too large takes the channel with it. It must not go out again for ever.
+        self.lifecycle.end(Some(Arc::clone(&error)));
+        // The broker closes the channel over a message that is too large. This message must not be published again.
         match size_limit(error.message()) {
             Some(limit) if size > limit => Outcome::Rejected(error.message().to_owned()),
             _ => Outcome::Unknown(error),
@@ -200,24 +200,24 @@ impl Desk {
 }
 
 impl Progress {
-    fn poll(&mut self, context: &mut Context<'_>, returned: &mut HashSet<i64>) -> Poll<Verdict> {
+    fn poll(&mut self, context: &mut Context<'_>, returned: &mut HashSet<i64>) -> Poll<Response> {
         match self {
             Self::Confirming(confirming) => {
-                confirming.as_mut().poll(context).map(|confirmed| judge(confirmed, returned))
+                confirming.as_mut().poll(context).map(|confirmed| read_confirm(confirmed, returned))
             }
-            Self::Judged(verdict) => Poll::Ready(std::mem::replace(verdict, Verdict::Taken)),
+            Self::Done(response) => Poll::Ready(std::mem::replace(response, Response::Ack)),
         }
     }
 }
 
-/// Reads a confirm, and notes whichever message came back with it.
-fn judge(confirmed: lapin::Result<Confirmation>, returned: &mut HashSet<i64>) -> Verdict {
+/// Reads a confirm, and keeps the mark of the returned message that is attached to it.
+fn read_confirm(confirmed: lapin::Result<Confirmation>, returned: &mut HashSet<i64>) -> Response {
     match confirmed {
         Ok(confirmation) => {
-            let verdict = if confirmation.is_nack() { Verdict::Refused } else { Verdict::Taken };
+            let response = if confirmation.is_nack() { Response::Nack } else { Response::Ack };
             returned.extend(confirmation.take_message().as_ref().and_then(convert::mark));
-            verdict
+            response
         }
-        Err(error) => Verdict::Failed(error),
+        Err(error) => Response::Failed(error),
     }
 }

@@ -1,6 +1,6 @@
-//! How lapin reaches the network: tokio's sockets, with TLS by rustls where the address asks for it.
+//! The network connections of lapin: tokio's sockets, with TLS by rustls if the address requires it.
 //!
-//! Lapin has TLS as well, but reads certificates in formats that Hub does not, with as many dependencies as all the rest of it.
+//! Lapin's TLS support is not used. It reads other certificate formats than Hub and would double the number of dependencies.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -21,11 +21,11 @@ use tokio_util::either::Either;
 /// A connection to the broker, without and with TLS.
 pub(super) type Wire = Compat<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
 
-/// Tokio's reactor with [`Wire`] as its kind of connection.
+/// Tokio's reactor with connections of type [`Wire`].
 #[derive(Clone, Debug)]
 pub(super) struct HubReactor(Tokio);
 
-/// The runtime that the caller is in.
+/// The current runtime.
 pub(super) fn runtime() -> Runtime<RuntimeParts<Tokio, HubReactor>> {
     Runtime::new(RuntimeParts::new(Tokio::current(), HubReactor(Tokio::current())))
 }
@@ -54,7 +54,7 @@ impl Reactor for HubReactor {
     }
 }
 
-/// A connection without TLS.
+/// Opens a connection without TLS.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! A session: two connections that live and die together.
+//! A session: two connections. When one of them ends, the other one is closed.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -18,17 +18,17 @@ use super::publisher::LapinPublisher;
 use super::socket::Socket;
 use super::subscription;
 use hub_transport::amqp::{
-    End, Target, Window, asked_for_end, check_name, end_when_overdue, exchange_arguments, queue_arguments,
+    Lifecycle, Target, Window, check_name, end_when_overdue, ended_on_request, exchange_arguments, queue_arguments,
 };
 use hub_transport::topology::{ExchangeKind, QueueKind};
 use hub_transport::{
     Error, ErrorKind, Health, Inbox, Operation, Publisher, Result, Session, SubscribeOptions, Subscription, Topology,
 };
 
-/// How many replies may be here unsettled.
+/// Maximum number of unsettled replies.
 const INBOX_PREFETCH: u16 = 256;
-/// How long a connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// Maximum time to close a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) struct LapinSession {
     publishing: Connection,
@@ -43,38 +43,38 @@ pub(super) struct LapinSession {
 impl LapinSession {
     pub(super) async fn open(target: Target<'_>) -> Result<Arc<Self>> {
         let ((publishing, to_publish), (consuming, to_consume)) = target.open_both(&LapinDial).await?;
-        let (end, limit) = (End::default(), target.settings.answer_limit);
-        tokio::spawn(watch_events(publishing.events_listener(), end.clone(), true));
-        tokio::spawn(watch_events(consuming.events_listener(), end.clone(), false));
+        let (lifecycle, limit) = (Lifecycle::default(), target.settings.answer_limit);
+        tokio::spawn(watch_events(publishing.events_listener(), lifecycle.clone(), true));
+        tokio::spawn(watch_events(consuming.events_listener(), lifecycle.clone(), false));
         let session = Arc::new(Self {
             publishing,
             consuming,
             sockets: [to_publish, to_consume],
             node: target.shown(),
-            calls: Calls { end: end.clone(), limit },
+            calls: Calls { lifecycle: lifecycle.clone(), limit },
             windows: Mutex::default(),
             max_message_bytes: target.settings.max_message_bytes,
         });
-        tokio::spawn(end_both(end.health(), session.sockets.clone(), Arc::downgrade(&session)));
+        tokio::spawn(end_both(lifecycle.health(), session.sockets.clone(), Arc::downgrade(&session)));
         let (for_windows, for_questions) = (Arc::downgrade(&session), Arc::downgrade(&session));
         let windows = move || for_windows.upgrade().map(|session| session.windows()).unwrap_or_default();
-        tokio::spawn(end_when_overdue(end, limit, windows, async move || match for_questions.upgrade() {
+        tokio::spawn(end_when_overdue(lifecycle, limit, windows, async move || match for_questions.upgrade() {
             Some(session) => session.answers().await,
             None => false,
         }));
         Ok(session)
     }
 
-    /// Whether the broker answers on the connection that publishes. Waits for as long as it reads nothing from it.
+    /// Whether the broker answers on the publishing connection. Waits while the broker does not read from it.
     async fn answers(&self) -> bool {
         let Ok(channel) = self.publishing.create_channel().await else { return false };
-        // Whether it is closed in good order says nothing more.
+        // An error while closing the channel does not matter.
         let _ = channel.close(DONE, "answered".into()).await;
         true
     }
 
     async fn channel(&self, connection: &Connection, operation: Operation) -> Result<Channel> {
-        if self.calls.end.has_come() {
+        if self.calls.lifecycle.has_ended() {
             return Err(Error::new(ErrorKind::Closed, operation, "the session has ended"));
         }
         self.calls.limited(operation, connection.create_channel()).await
@@ -85,39 +85,39 @@ impl LapinSession {
     }
 }
 
-/// Turns a connection's events into the session's health.
-async fn watch_events(events: impl Stream<Item = Event>, end: End, publishing: bool) {
+/// Converts a connection's events to the session's health.
+async fn watch_events(events: impl Stream<Item = Event>, lifecycle: Lifecycle, publishing: bool) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Event::ConnectionBlocked(reason) if publishing => end.set(Health::Blocked(reason)),
-            Event::ConnectionUnblocked if publishing => end.set(Health::Up),
-            // A refusal ends only its channel: whoever asked is told, or its subscription ends. A publisher that has
-            // lost its channel is of no more use.
+            Event::ConnectionBlocked(reason) if publishing => lifecycle.set(Health::Blocked(reason)),
+            Event::ConnectionUnblocked if publishing => lifecycle.set(Health::Up),
+            // A refusal closes only its channel: the call fails or the subscription ends. On the publishing connection it ends the
+            // session, since a publisher cannot work without its channel.
             Event::Error(source) if !publishing && is_of_a_channel(&source) => {}
-            Event::Error(source) => end.come(Some(Arc::new(error(Operation::Connect, source)))),
+            Event::Error(source) => lifecycle.end(Some(Arc::new(error(Operation::Connect, source)))),
             _ => {}
         }
     }
-    end.come(None);
+    lifecycle.end(None);
 }
 
-/// When one connection has died, the other one goes too: nothing of a dead session may linger at the broker, or
-/// what it holds unsettled would wait with it.
+/// Closes both connections when one of them has ended, so that the broker releases the session's exclusive queues and unsettled
+/// deliveries.
 async fn end_both(mut health: watch::Receiver<Health>, sockets: [Socket; 2], session: Weak<LapinSession>) {
-    let was_asked_for = asked_for_end(&mut health).await;
+    let was_asked_for = ended_on_request(&mut health).await;
     if let Some(session) = session.upgrade() {
         session.windows().iter().for_each(Window::close);
     }
     if was_asked_for {
-        tokio::time::sleep(GOODBYE).await;
+        tokio::time::sleep(CLOSE_TIMEOUT).await;
     }
     sockets.iter().for_each(Socket::cut);
 }
 
 impl Drop for LapinSession {
     fn drop(&mut self) {
-        self.calls.end.come(None);
+        self.calls.lifecycle.end(None);
     }
 }
 
@@ -153,7 +153,7 @@ impl Session for LapinSession {
         for binding in &topology.bindings {
             check_name(&binding.routing_key, Operation::Declare)?;
         }
-        // Bindings are many: asked for together, they cost one round trip instead of one each.
+        // There are many bindings. Declared together, they need one round trip instead of one each.
         let bindings = topology.bindings.iter().map(|binding| {
             let (queue, exchange) = (binding.queue.as_str().into(), binding.exchange.as_str().into());
             let key = ShortString::from(binding.routing_key.as_str());
@@ -168,10 +168,10 @@ impl Session for LapinSession {
         self.calls.limited(Operation::Publish, channel.confirm_select(ConfirmSelectOptions::default())).await?;
         let window = Window::new(window);
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(window.clone());
-        if self.calls.end.has_come() {
+        if self.calls.lifecycle.has_ended() {
             window.close();
         }
-        Ok(LapinPublisher::new(channel, window, self.calls.end.clone(), self.max_message_bytes))
+        Ok(LapinPublisher::new(channel, window, self.calls.lifecycle.clone(), self.max_message_bytes))
     }
 
     async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> Result<Subscription> {
@@ -205,18 +205,19 @@ impl Session for LapinSession {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        self.calls.end.health()
+        self.calls.lifecycle.health()
     }
 
     async fn close(&self, deadline: Duration) -> Result<()> {
         let windows = self.windows();
         let settled =
-            Window::all_settled(&windows, if self.calls.end.has_come() { Duration::ZERO } else { deadline }).await;
-        let was_over = self.calls.end.has_come();
-        self.calls.end.come(None);
-        let goodbyes = [&self.publishing, &self.consuming].map(|connection| connection.close(DONE, "goodbye".into()));
-        // A broker that is blocked or gone does not answer; it is left all the same.
-        let _ = tokio::time::timeout(GOODBYE, join_all(goodbyes)).await;
+            Window::all_settled(&windows, if self.calls.lifecycle.has_ended() { Duration::ZERO } else { deadline })
+                .await;
+        let was_over = self.calls.lifecycle.has_ended();
+        self.calls.lifecycle.end(None);
+        let closing = [&self.publishing, &self.consuming].map(|connection| connection.close(DONE, "closed".into()));
+        // A blocked or unreachable broker does not answer, so the sockets are closed in any case.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, join_all(closing)).await;
         self.sockets.iter().for_each(Socket::cut);
         windows.iter().for_each(Window::close);
         if settled || was_over {

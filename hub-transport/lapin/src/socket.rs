@@ -1,11 +1,11 @@
-//! The socket of a connection, so that it can be cut.
+//! A handle that closes the socket of a connection.
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A second hold on a connection's socket. Lapin's thread waits for an answer for ever, also when nobody waits
-/// for the connection any more; cutting the socket ends it.
+/// A second handle of a connection's socket. Lapin's thread waits for a response without a limit, even if the connection was
+/// dropped. Closing the socket ends this wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Socket(Arc<Mutex<State>>);
 
@@ -16,7 +16,7 @@ struct State {
 }
 
 impl Socket {
-    /// Takes hold of the socket; of one that comes too late, only to cut it.
+    /// Keeps a handle of the socket. If `cut` was called before, closes the socket.
     pub(super) fn hold(&self, socket: &impl AsFd) -> std::io::Result<()> {
         let stream = TcpStream::from(socket.as_fd().try_clone_to_owned()?);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,12 +27,12 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends the connection, whatever state it is in.
+    /// Closes the socket, in any state of the connection.
     pub(super) fn cut(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_cut = true;
         if let Some(stream) = state.stream.take() {
-            // One that has ended on its own needs no cutting.
+            // An error means that the socket is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

@@ -1,4 +1,4 @@
-//! Consumes a queue on a channel of its own.
+//! Consumes a queue on a separate channel.
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use hub_transport::{
     Delivery, DeliveryTag, Error, ErrorKind, Operation, Result, Settlement, Settler, SubscribeOptions, Subscription,
 };
 
-/// Starts to consume.
+/// Starts consuming a queue.
 pub(super) async fn subscribe(
     calls: Calls,
     channel: Channel,
@@ -34,11 +34,11 @@ pub(super) async fn subscribe(
 }
 
 async fn pass_on(mut consumer: Consumer, sender: mpsc::UnboundedSender<Delivery>, settler: LapinSettler) {
-    // An error ends the stream as its end does: either way the subscription is over.
+    // Both an error and the end of the stream end the subscription.
     while let Some(Ok(delivery)) = consumer.next().await {
         settler.ledger.note(delivery.delivery_tag);
         if sender.send(convert::delivery(delivery)).is_err() {
-            // Nobody takes what comes. The owner of the settler may still settle what it has.
+            // The receiver was dropped. Its owner may still settle earlier deliveries.
             break;
         }
     }
@@ -60,7 +60,7 @@ impl LapinSettler {
         if self.ledger.is_done() && self.channel.status().connected() {
             let channel = self.channel.clone();
             tokio::spawn(async move {
-                // One that has died meanwhile is as closed as it can be.
+                // An error means that the channel is closed already.
                 let _ = channel.close(DONE, "done".into()).await;
             });
         }

@@ -1,4 +1,4 @@
-//! Dials through lapin.
+//! The transport that connects with lapin.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::session::LapinSession;
 use hub_transport::amqp::{AmqpSettings, Nodes};
 use hub_transport::{Capabilities, Result, Session, Transport};
 
-/// A way to reach a broker through lapin.
+/// A transport to a broker with the client lapin.
 ///
 /// # Errors
-/// `Configuration` where a certificate or a key cannot be used.
+/// `Configuration` if a certificate or a key cannot be used.
 pub fn transport(settings: AmqpSettings) -> Result<Arc<dyn Transport>> {
     Ok(Arc::new(LapinTransport(Nodes::new(settings)?)))
 }

@@ -1,4 +1,4 @@
-//! Where a broker is and how to get in, as people write it.
+//! Parses the address of a broker.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use super::node::{Node, read_nodes};
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// The port of AMQP.
+/// Default port of AMQP.
 const PORT: u16 = 5672;
-/// The port of AMQP over TLS.
+/// Default port of AMQP over TLS.
 const TLS_PORT: u16 = 5671;
-/// The user that brokers know from the beginning, and its password.
+/// Default user of brokers, and its password.
 const GUEST: &str = "guest";
 
-/// The address of a broker: one node, or several of a cluster. Its text never shows the password.
+/// The address of a broker: one node, or several nodes of a cluster. Its `Display` never shows the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpAddress {
-    /// Whether to speak TLS.
+    /// Whether to use TLS.
     pub tls: bool,
-    /// The nodes of the broker, at least one, each once, in the order in which they were written.
+    /// The nodes of the broker in the order of the address, at least one, without duplicates.
     pub nodes: Vec<Node>,
     /// The user.
     pub user: String,
@@ -27,16 +27,16 @@ pub struct AmqpAddress {
     pub password: String,
     /// The virtual host.
     pub vhost: String,
-    /// The option `heartbeat`, in seconds: how often both sides say that they live.
+    /// The option `heartbeat`, in seconds: interval of heartbeats.
     pub heartbeat: Option<Duration>,
-    /// The option `connection_timeout`, in milliseconds: how long connecting to one node may take.
+    /// The option `connection_timeout`, in milliseconds: maximum time to connect to one node.
     pub connect_timeout: Option<Duration>,
-    /// The option `server_name_indication`: the name in the certificates of all nodes, where it is not that of the host.
+    /// The option `server_name_indication`: the name in the certificates of all nodes, if it is not the host name.
     pub server_name: Option<String>,
 }
 
 /// `HOSTS`, or `amqp://USER:PASSWORD@HOSTS/VHOST?OPTION=VALUE`, or the same with `amqps`. `HOSTS` is `HOST` or
-/// `HOST:PORT`, or several of them separated by commas. The options are called as in the URI specification of RabbitMQ.
+/// `HOST:PORT`, or several of them separated by commas. The options have the names of RabbitMQ's URI specification.
 impl FromStr for AmqpAddress {
     type Err = Error;
 
@@ -55,7 +55,7 @@ impl FromStr for AmqpAddress {
         if rest.contains("://") {
             return Err(refuse("the scheme and the user are written once, before the first host"));
         }
-        // Such a rest is likely the end of a password: it is not looked at, and not shown.
+        // Such a rest is likely the end of a password, so it is neither parsed nor shown.
         if rest.contains('@') {
             return Err(refuse(
                 "within the user, the password and the vhost, / is written %2f, ? %3f, # %23 and @ %40",
@@ -93,7 +93,7 @@ impl FromStr for AmqpAddress {
     }
 }
 
-/// A user without a password is not the guest, and does not get the guest's.
+/// The user and the password. Without a login, they are those of guest. A user without a password gets an empty password.
 fn credentials(login: Option<&str>) -> Result<(String, String)> {
     let Some(login) = login.filter(|login| !login.is_empty()) else {
         return Ok((GUEST.to_owned(), GUEST.to_owned()));
@@ -108,26 +108,26 @@ fn credentials(login: Option<&str>) -> Result<(String, String)> {
 }
 
 impl AmqpAddress {
-    /// The names that the certificates of the nodes must have: of each node its own, where no other one is given.
+    /// The name that the certificate of each node must have: its host name, unless the address sets another name.
     pub fn server_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| self.server_name.as_deref().unwrap_or(&node.host))
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<()> {
         match option {
-            // A second at least between two heartbeats: half of this passes between them.
+            // At least 2, because clients send heartbeats at half of this interval, in whole seconds.
             "heartbeat" => match value.parse::<u16>() {
                 Ok(seconds) if seconds >= 2 => self.heartbeat = Some(Duration::from_secs(seconds.into())),
-                _ => return Err(refuse("heartbeat is a number of seconds from 2 to 65535")),
+                _ => return Err(refuse("heartbeat must be a number of seconds from 2 to 65535")),
             },
             "connection_timeout" => match value.parse::<u32>() {
                 Ok(millis) if millis > 0 => self.connect_timeout = Some(Duration::from_millis(millis.into())),
-                _ => return Err(refuse("connection_timeout is a number of milliseconds")),
+                _ => return Err(refuse("connection_timeout must be a number of milliseconds")),
             },
             "server_name_indication" if !value.is_empty() => self.server_name = Some(value.to_owned()),
             _ => {
                 return Err(refuse(&format!(
-                    "there is no option {option:?}, only heartbeat, connection_timeout and server_name_indication"
+                    "unknown option {option:?}: known are heartbeat, connection_timeout and server_name_indication"
                 )));
             }
         }
@@ -135,11 +135,11 @@ impl AmqpAddress {
     }
 }
 
-/// The text may hold a password: it is not repeated.
+/// The error does not repeat the text, which may contain a password.
 fn refuse(why: &str) -> Error {
     let message = format!(
-        "the broker's address is wrong: {why}. Write HOST, HOST:PORT or amqp[s]://USER:PASSWORD@HOST:PORT/VHOST; several \
-         nodes of a cluster as HOST:PORT,HOST:PORT"
+        "invalid broker address: {why}. Use HOST, HOST:PORT or amqp[s]://USER:PASSWORD@HOST:PORT/VHOST; for several nodes \
+         of a cluster, HOST:PORT,HOST:PORT"
     );
     Error::new(ErrorKind::Configuration, Operation::Configure, message)
 }
@@ -170,7 +170,7 @@ fn encode(text: &str) -> String {
 }
 
 fn decode(text: &str) -> Result<String> {
-    let wrong = || refuse("a % is not followed by two hexadecimal digits, or what they stand for is not UTF-8");
+    let wrong = || refuse("a % is not followed by two hexadecimal digits, or the decoded text is not UTF-8");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -1,8 +1,9 @@
-//! What RabbitMQ can do, whichever client speaks to it.
+//! The capabilities of RabbitMQ.
 
 use crate::Capabilities;
 
-/// What RabbitMQ can do over AMQP 0-9-1. A client changes what it does not pass on, and adds its limit for messages.
+/// The capabilities of RabbitMQ over AMQP 0-9-1. Each client library removes those that it does not support, and sets the size limit
+/// of messages.
 pub const RABBITMQ: Capabilities = Capabilities {
     durable: true,
     declares: true,

@@ -1,21 +1,21 @@
-//! The reply codes of AMQP 0-9-1, as kinds of errors.
+//! Converts the reply codes of AMQP 0-9-1 to kinds of errors.
 
 use crate::ErrorKind;
 
-/// The kind of error that a reply code stands for. Some codes stand for several things, and the words tell which.
+/// The kind of error of a reply code. If a code has several meanings, the text decides.
 pub fn kind_of_code(code: u16, text: &str) -> ErrorKind {
     match code {
         311 => ErrorKind::TooLarge,
         406 if size_limit(text).is_some() => ErrorKind::TooLarge,
-        // The queue exists, on a node of the cluster that is away: it may come back.
+        // The queue exists on an unavailable node of the cluster, which may return.
         404 if text.contains("down or inaccessible") => ErrorKind::Unreachable,
         404 => ErrorKind::NotFound,
-        // Someone else consumes the queue exclusively.
+        // Another client consumes the queue exclusively.
         403 if text.contains("exclusive use") => ErrorKind::InUse,
         403 => ErrorKind::AccessRefused,
         405 => ErrorKind::InUse,
         406 => ErrorKind::Conflict,
-        // RabbitMQ says "not allowed" of a virtual host that does not exist and of one that is closed to the user.
+        // RabbitMQ uses this code both for a missing virtual host and for one that the user may not access.
         402 => ErrorKind::NotFound,
         530 if text.contains("not found") => ErrorKind::NotFound,
         530 => ErrorKind::AccessRefused,
@@ -24,7 +24,7 @@ pub fn kind_of_code(code: u16, text: &str) -> ErrorKind {
     }
 }
 
-/// The broker's limit on the size of a message, if `text` says that one exceeded it.
+/// The broker's limit for the size of a message, if `text` reports that a message exceeded it.
 pub fn size_limit(text: &str) -> Option<usize> {
     let (_, after) = text.split_once("larger than")?;
     let digits: String =
@@ -32,7 +32,7 @@ pub fn size_limit(text: &str) -> Option<usize> {
     digits.parse().ok()
 }
 
-/// The queue that the broker's reason is about, if it names one.
+/// The name of the queue in the broker's reason.
 pub fn queue_in(text: &str) -> Option<&str> {
     let (_, name) = text.split_once("queue '")?;
     name.split_once("' in vhost").or_else(|| name.split_once('\'')).map(|(name, _)| name)
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_limit_is_read_from_the_brokers_words() {
+    fn the_size_limit_is_read_from_the_reason() {
         let text = "PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000";
         assert_eq!(size_limit(text), Some(1000));
         assert_eq!(kind_of_code(406, text), ErrorKind::TooLarge);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_tell_what_a_code_means() {
+    fn the_text_decides_the_meaning_of_a_code() {
         let cases = [
             (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", ErrorKind::InUse),
             (403, "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'", ErrorKind::AccessRefused),

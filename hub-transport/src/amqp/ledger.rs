@@ -1,43 +1,43 @@
-//! Which deliveries of a subscription are unsettled.
+//! The unsettled deliveries of a subscription.
 //!
-//! A broker closes the channel over a tag that it does not know, so what was settled before is found here. And
-//! a channel whose subscription has ended is of no more use once the last of its deliveries is settled: whoever
-//! settles that one is told to close it, or a program that stops and starts consuming would run out of channels.
+//! The broker closes a channel on an unknown delivery tag, so a delivery that was settled before is refused here. When a
+//! subscription has ended and its last delivery is settled, the channel has to be closed. Otherwise a program that repeatedly
+//! stops and starts consuming would run out of channels.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// The deliveries of one subscription.
+/// The unsettled deliveries of one subscription.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
 struct Entries {
     open: BTreeSet<u64>,
-    /// How many settlements are on their way to the broker.
+    /// Number of settlements in progress.
     settling: usize,
-    /// There will be no more deliveries.
+    /// The subscription has ended.
     ended: bool,
-    /// Somebody has been told to close the channel.
-    told: bool,
+    /// `is_done` has returned true.
+    reported: bool,
 }
 
-/// A settlement on its way. It has arrived, or failed, when this is dropped.
+/// A settlement in progress. It is dropped when the settlement has been sent or has failed.
 #[derive(Debug)]
 pub struct Settling(Ledger);
 
 impl Ledger {
-    /// Notes a delivery.
+    /// Adds a delivery.
     pub fn note(&self, tag: u64) {
         self.entries().open.insert(tag);
     }
 
-    /// Takes a delivery out, with `multiple` every earlier one too.
+    /// Removes a delivery, with `multiple` also all earlier ones.
     ///
     /// # Errors
-    /// `Stale` where it is not open.
+    /// `Stale` if the delivery is not open.
     pub fn take(&self, tag: u64, multiple: bool) -> Result<Settling> {
         let mut entries = self.entries();
         if !entries.open.contains(&tag) {
@@ -52,16 +52,16 @@ impl Ledger {
         Ok(Settling(self.clone()))
     }
 
-    /// There will be no more deliveries.
+    /// Marks the subscription as ended.
     pub fn end(&self) {
         self.entries().ended = true;
     }
 
-    /// Whether the channel is of no more use. True once.
+    /// Whether the channel can be closed. Returns true only once.
     pub fn is_done(&self) -> bool {
         let mut entries = self.entries();
-        let done = entries.ended && entries.open.is_empty() && entries.settling == 0 && !entries.told;
-        entries.told |= done;
+        let done = entries.ended && entries.open.is_empty() && entries.settling == 0 && !entries.reported;
+        entries.reported |= done;
         done
     }
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_channel_is_done_when_the_last_settlement_of_an_ended_subscription_is_out() {
+    fn the_channel_is_done_after_the_last_settlement_of_an_ended_subscription() {
         let ledger = Ledger::default();
         (1..=2).for_each(|tag| ledger.note(tag));
         let first = ledger.take(1, false).unwrap();
@@ -102,9 +102,9 @@ mod tests {
         assert!(!ledger.is_done());
         ledger.end();
         drop(second);
-        assert!(!ledger.is_done(), "the first is still on its way");
+        assert!(!ledger.is_done(), "the first settlement is in progress");
         drop(first);
         assert!(ledger.is_done());
-        assert!(!ledger.is_done(), "said once");
+        assert!(!ledger.is_done(), "reported once");
     }
 }

@@ -1,12 +1,12 @@
-//! What both AMQP clients share: the address, TLS, the rendering of a topology, the limits of messages, the
-//! bookkeeping of windows and deliveries, and the broker's error codes. It must not know either client.
+//! Shared code of the AMQP backends: the address, TLS, the arguments of declarations, size limits of messages, publish windows,
+//! unsettled deliveries, and the broker's error codes. It does not depend on a client library.
 
 mod address;
 mod capabilities;
 mod check;
 mod codes;
-mod end;
 mod ledger;
+mod lifecycle;
 mod node;
 mod nodes;
 mod overdue;
@@ -19,8 +19,8 @@ pub use address::AmqpAddress;
 pub use capabilities::RABBITMQ;
 pub use check::{check_message, check_name};
 pub use codes::{kind_of_code, queue_in, size_limit};
-pub use end::{End, asked_for_end};
 pub use ledger::Ledger;
+pub use lifecycle::{Lifecycle, ended_on_request};
 pub use node::Node;
 pub use nodes::{Dial, Nodes, Purpose, Target};
 pub use overdue::end_when_overdue;

@@ -1,4 +1,4 @@
-//! The nodes in a broker's address: a list of hosts and ports, as people write it.
+//! Parses the nodes in the address of a broker: a list of hosts and ports.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 /// One node of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Name or address of the host; IPv6 without brackets.
+    /// Name or IP address of the host; IPv6 without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -22,10 +22,10 @@ impl fmt::Display for Node {
     }
 }
 
-/// Reads `HOST` or `HOST:PORT`, or several of them separated by commas. A node that is written twice is one node.
+/// Parses `HOST` or `HOST:PORT`, or several of them separated by commas. Duplicates are removed.
 ///
 /// # Errors
-/// Says which of the hosts is wrong, and why. What follows a colon may be a misplaced password: it is not repeated.
+/// If a host is invalid. The message does not repeat the text after a colon, which may be a misplaced password.
 pub(super) fn read_nodes(text: &str, default_port: u16) -> Result<Vec<Node>, String> {
     let hosts: Vec<&str> = text.split(',').map(str::trim).collect();
     let mut nodes = Vec::with_capacity(hosts.len());
@@ -67,7 +67,7 @@ fn read_node(text: &str, default_port: u16) -> Result<Node, String> {
             .parse()
             .ok()
             .filter(|port| *port > 0)
-            .ok_or_else(|| format!("the port of {host:?} is no number from 1 to 65535"))?,
+            .ok_or_else(|| format!("the port of {host:?} is not a number from 1 to 65535"))?,
     };
     Ok(Node { host: host.to_owned(), port })
 }
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_host_is_wrong_is_said() {
+    fn the_invalid_host_is_named() {
         let cases = [
             ("", "there is no host"),
             ("r1,,r3", "host 2 of 3: there is no host"),
             ("r1,r2,", "host 3 of 3: there is no host"),
-            ("r1:port,r2", "host 1 of 2: the port of \"r1\" is no number from 1 to 65535"),
-            ("r1,r2:0", "host 2 of 2: the port of \"r2\" is no number from 1 to 65535"),
-            ("r1,r2:65536", "host 2 of 2: the port of \"r2\" is no number from 1 to 65535"),
+            ("r1:port,r2", "host 1 of 2: the port of \"r1\" is not a number from 1 to 65535"),
+            ("r1,r2:0", "host 2 of 2: the port of \"r2\" is not a number from 1 to 65535"),
+            ("r1,r2:65536", "host 2 of 2: the port of \"r2\" is not a number from 1 to 65535"),
             ("r1;r2", "hosts are separated by commas"),
             ("r1,r 2", "host 2 of 2: the name of a host contains ' '"),
             ("r1,::1", "host 2 of 2: an IPv6 address is written in brackets"),

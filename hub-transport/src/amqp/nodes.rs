@@ -1,4 +1,4 @@
-//! The nodes of a broker, dialled in turn: whichever fails is followed by the next one.
+//! The nodes of a broker. Each attempt to connect uses the next node.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,35 +19,35 @@ pub struct Nodes {
     next: AtomicUsize,
 }
 
-/// One node, and everything that it takes to reach it.
+/// One node, with the settings to connect to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// The settings of all nodes.
     pub settings: &'a AmqpSettings,
-    /// How to speak TLS with it; `None`: without.
+    /// The TLS configuration. `None` without TLS.
     pub tls: Option<&'a Arc<ClientConfig>>,
     node: &'a Node,
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Messages to the broker.
+    /// Publishes messages.
     Publishing,
-    /// Messages from the broker, and everything else.
+    /// Consumes messages, and does everything else.
     Consuming,
 }
 
-/// How a client library connects.
+/// Connects with a client library.
 pub trait Dial: Sync {
     /// A connection of that library.
     type Connection: Send;
 
-    /// Connects to one of the addresses of a node. It takes as long as the node does: a caller that has waited for long
-    /// enough drops it, and nothing of it stays open.
+    /// Connects to one of the addresses of a node. It has no time limit: the caller drops the future after its limit, which closes
+    /// the connection.
     ///
     /// # Errors
-    /// As of connecting a transport.
+    /// Those of [`crate::Transport::connect`].
     fn dial(
         &self,
         target: Target<'_>,
@@ -57,7 +57,7 @@ pub trait Dial: Sync {
 }
 
 impl Purpose {
-    /// As the broker's listings show it.
+    /// The name in the broker's list of connections.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Publishing => "publishing",
@@ -67,8 +67,10 @@ impl Purpose {
 }
 
 impl Nodes {
+    /// The nodes of the address.
+    ///
     /// # Errors
-    /// `Configuration` where a certificate, a key or the name of a node cannot be used.
+    /// `Configuration` if a certificate, a key or the name of a node cannot be used.
     pub fn new(settings: AmqpSettings) -> Result<Self> {
         let tls = client_config(&settings)?;
         let next = AtomicUsize::new(settings.first_node);
@@ -85,7 +87,7 @@ impl Nodes {
         self.settings.address.nodes.len()
     }
 
-    /// The node whose turn it is. Both a node that could not be used and one that was lost are followed by the next.
+    /// The next node in turn.
     pub fn next(&self) -> Target<'_> {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.count();
         Target { settings: &self.settings, tls: self.tls.as_ref(), node: &self.settings.address.nodes[at] }
@@ -93,7 +95,7 @@ impl Nodes {
 }
 
 impl Target<'_> {
-    /// The node in messages. Where it is the only one, the whole address; where it is one of several, host and port.
+    /// The node for messages: the whole address if it is the only node, otherwise its host and port.
     pub fn shown(&self) -> String {
         match self.settings.address.nodes.len() {
             1 => self.settings.address.to_string(),
@@ -115,17 +117,17 @@ impl Target<'_> {
         Error::new(failure.kind(), Operation::Connect, message).with_source(failure)
     }
 
-    /// The node was silent for too long.
+    /// The failure of a node that has not answered within the limit.
     fn silent(&self, limit: Duration) -> Error {
         let message = format!("{} did not answer within {limit:?}", self.shown());
         Error::new(ErrorKind::Timeout, Operation::Connect, message)
     }
 
-    /// Opens both connections of a session, at most until the limit for connecting. A name may stand for several machines:
-    /// the second connection goes to the address of the first one.
+    /// Opens both connections of a session within the time limit for connecting. A host name may have addresses of several
+    /// machines, so the second connection uses the address of the first one.
     ///
     /// # Errors
-    /// As of connecting a transport.
+    /// Those of [`crate::Transport::connect`].
     pub async fn open_both<D: Dial>(&self, dialler: &D) -> Result<(D::Connection, D::Connection)> {
         let limit = self.settings.connect_timeout;
         let until = Instant::now() + limit;
@@ -133,7 +135,7 @@ impl Target<'_> {
         let addresses = self.resolve(limit).await?;
         let mut failure = None;
         for (at, address) in addresses.iter().enumerate() {
-            // One that does not answer leaves the others their share of the time.
+            // The remaining time is divided between the remaining addresses.
             let share = left() / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
             match self.limited(share, dialler.dial(*self, Purpose::Publishing, *address)).await {
                 Ok(first) => {
@@ -149,6 +151,8 @@ impl Target<'_> {
         Err(failure.unwrap_or_else(|| self.silent(limit)))
     }
 
+    /// Runs `step` with a time limit.
+    ///
     /// # Errors
     /// Those of `step`, and `Timeout` after `limit`.
     async fn limited<T>(&self, limit: Duration, step: impl Future<Output = Result<T>>) -> Result<T> {
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_take_turns_from_the_first_one_on() {
+    fn nodes_are_used_in_turn_from_the_first_one() {
         let turns = |address: &str, first| {
             let nodes = nodes(address, first);
             (0..4).map(|_| nodes.next().shown()).collect::<Vec<_>>()
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn each_node_has_a_name_of_its_own_in_its_certificate() {
+    fn each_certificate_has_the_name_of_its_node() {
         let names = |address: &str| {
             let nodes = nodes(address, 0);
             [0, 1].map(|_| nodes.next().server_name().to_owned())
@@ -201,7 +205,7 @@ mod tests {
         assert_eq!(names("amqps://r1,r2?server_name_indication=broker"), ["broker", "broker"]);
     }
 
-    /// Connects to nothing but this address. `None`: nothing answers.
+    /// Connects only to this address. `None`: no address answers.
     struct Only(Option<SocketAddr>);
 
     impl Dial for Only {
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_connections_go_to_the_address_that_answered() {
+    async fn both_connections_use_the_address_that_answered() {
         let nodes = nodes("localhost,r2", 0);
         let target = nodes.next();
         let addresses = target.resolve(target.settings.connect_timeout).await.unwrap();
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_of_many_silent_addresses_takes_no_more_than_the_limit() {
+    async fn connecting_to_unresponsive_addresses_ends_at_the_limit() {
         let nodes = nodes("127.0.0.1", 0);
         let (target, begun) = (nodes.next(), Instant::now());
         assert_eq!(target.open_both(&Only(None)).await.unwrap_err().kind(), ErrorKind::Timeout);

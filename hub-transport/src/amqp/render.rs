@@ -1,15 +1,15 @@
-//! From Hub's topology to the arguments of declarations, in words that RabbitMQ understands since 3.10.
+//! Converts a topology to the arguments of declarations, as supported by RabbitMQ 3.10 and later.
 //!
-//! The same words for every broker: one that does not know an argument either ignores it, as LavinMQ does, or
-//! refuses the declaration. The clients do not both tell which broker is at the other end.
+//! The arguments are the same for all brokers. A broker either ignores unknown arguments, as LavinMQ does, or refuses the
+//! declaration. Not all client libraries report which broker they are connected to.
 
 use crate::Message;
 use crate::topology::{Exchange, Queue, QueueKind};
 
-/// The header that numbers a mandatory message, so that it is known again when it comes back.
+/// The header that numbers a mandatory message, to identify it if it is returned.
 pub const RETURN_MARK: &str = "x-hub-return-mark";
-/// More redeliveries than ever happen. RabbitMQ 4 drops after 20 where nothing is said, and 3 does not take -1,
-/// which is how 4 says "never".
+/// A delivery limit that is never reached. Without a limit, RabbitMQ 4 drops a message after 20 redeliveries. RabbitMQ 3 does not
+/// support -1, which means "no limit" in RabbitMQ 4.
 const NO_DELIVERY_LIMIT: u32 = i32::MAX as u32;
 
 /// The value of a declaration's argument.
@@ -44,7 +44,7 @@ pub fn queue_arguments(queue: &Queue) -> Vec<(&'static str, Argument)> {
             arguments.push(("x-dead-letter-routing-key", text(key)));
         }
         if queue.kind == QueueKind::Quorum {
-            // Without these a dead letter can be lost between the two queues.
+            // Without these arguments, a dead letter can be lost between the two queues.
             arguments.push(("x-dead-letter-strategy", text("at-least-once")));
             arguments.push(("x-overflow", text("reject-publish")));
         }
@@ -64,13 +64,13 @@ pub fn exchange_arguments(exchange: &Exchange) -> Vec<(&'static str, Argument)> 
     alternate.map(|name| ("alternate-exchange", Argument::Text(name.clone()))).collect()
 }
 
-/// A message's headers, with `mark` where it may come back.
+/// The headers of a message. `mark` identifies a mandatory message if it is returned.
 pub fn header_arguments(message: &Message, mark: Option<i64>) -> impl Iterator<Item = (&str, Argument)> + use<'_> {
     let own = message.headers.iter().map(|(name, value)| (name.as_str(), Argument::Text(value.clone())));
     own.chain(mark.map(|mark| (RETURN_MARK, Argument::Number(mark))))
 }
 
-/// Whether a header is the publisher's own, not the broker's.
+/// Whether a header was set by the publisher, not by the broker.
 pub fn is_own_header(name: &str) -> bool {
     !name.starts_with("x-")
 }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_must_not_lose_anything() {
+    fn the_arguments_of_a_durable_queue() {
         let dead_letter = DeadLetter { exchange: "dead".to_owned(), routing_key: Some("key".to_owned()) };
         let queue = Queue {
             dead_letter: Some(dead_letter),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_that_come_and_go() {
+    fn the_arguments_of_temporary_queues() {
         let expiring = Queue::new("q", QueueKind::Expiring(Duration::from_secs(60)));
         let expected =
             ["x-queue-type=Text(\"quorum\")", "x-delivery-limit=Number(2147483647)", "x-expires=Number(60000)"];

@@ -1,4 +1,4 @@
-//! Everything that a client library is told about a broker.
+//! Settings of the connection to a broker.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -6,56 +6,56 @@ use std::time::Duration;
 
 use super::AmqpAddress;
 
-/// What RabbitMQ takes at most since 4.0, in bytes.
+/// Default maximum size of a message since RabbitMQ 4.0, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
-/// The most that Hub puts into one frame, in bytes, where a client lets that be chosen; longer bodies go in several. Lapin
-/// keeps room for 32 frames each way and goes round in it: as large as brokers offer them, they are 8 MiB.
+/// Maximum size of a frame, in bytes, if the client library lets Hub choose it. Larger bodies are split into several frames. Lapin
+/// has a ring buffer of 32 frames in each direction, which would be 8 MiB with the frame size of brokers.
 pub const FRAME_MAX: u32 = 32 * 1024;
-/// Maximum time to connect to the only node, where the address does not say.
+/// Default maximum time to connect to the only node.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum time to connect to a node where there are others, and the address does not say.
+/// Default maximum time to connect to one of several nodes.
 const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(3);
-/// Interval of heartbeats, where nothing else is configured. A node that is cut off is noticed after twice as long.
+/// Default interval of heartbeats. A lost connection is detected after twice this time.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Maximum time for an answer or a confirm. The election of a quorum queue's leader takes about ten seconds.
+/// Maximum time for a response or a confirm. The election of a quorum queue's leader takes about ten seconds.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// How to reach a broker.
+/// Settings of the connection to a broker.
 #[derive(Clone, Debug)]
 pub struct AmqpSettings {
-    /// Where it is.
+    /// The address of the broker.
     pub address: AmqpAddress,
     /// Certificates, for `amqps://`.
     pub tls: TlsFiles,
-    /// How this connection is called in the broker's own listings.
+    /// The name of the connection in the broker's list of connections.
     pub connection_name: String,
-    /// The node that is dialled first, by its position; counted round where there are fewer.
+    /// Index of the first node to connect to, modulo the number of nodes.
     pub first_node: usize,
-    /// Maximum time to connect to one node, with both connections of a session.
+    /// Maximum time to open both connections of a session to one node.
     pub connect_timeout: Duration,
-    /// Interval of heartbeats. In whole seconds, at least 2; a node that has been silent for twice as long is given up.
+    /// Interval of heartbeats, in whole seconds, at least 2. The connection is closed if nothing arrives for twice this time.
     pub heartbeat: Duration,
-    /// Maximum time for an answer of the broker, or for a confirm. A node that takes longer is left: it lives, and is of no
-    /// use. While the broker reads nothing, as under a memory alarm, confirms are waited for without a limit.
+    /// Maximum time for a response of the broker, or for a confirm. If a node takes longer, the session with it is ended. While the
+    /// broker does not read from the connection, as under a memory alarm, there is no limit for confirms.
     pub answer_limit: Duration,
-    /// The largest body that the broker takes, in bytes.
+    /// Maximum size of a message body on the broker, in bytes.
     pub max_message_bytes: usize,
 }
 
 /// Files with certificates and keys, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Authorities to trust beside those of the system.
+    /// Trusted certificate authorities in addition to those of the system.
     pub ca: Option<PathBuf>,
-    /// The client's certificate, where the broker wants one, with its chain.
+    /// The client certificate with its chain, if the broker requires one.
     pub client_cert: Option<PathBuf>,
-    /// The key of the client's certificate.
+    /// The private key of the client certificate.
     pub client_key: Option<PathBuf>,
 }
 
 impl AmqpSettings {
-    /// The broker at `address`, with the options it carries, and default settings otherwise. The first node is drawn at
-    /// random, so that not all programs of a Hub are at the same one.
+    /// The broker at `address`, with the options of the address and default settings. The first node is chosen at random, to
+    /// distribute the programs of a Hub over the nodes.
     #[must_use]
     pub fn new(address: AmqpAddress) -> Self {
         let connect_timeout = if address.nodes.len() > 1 { CONNECT_TIMEOUT_OF_SEVERAL } else { CONNECT_TIMEOUT };
@@ -71,7 +71,7 @@ impl AmqpSettings {
         }
     }
 
-    /// The heartbeat as AMQP negotiates it, in seconds. Clients halve it, and must not come to zero.
+    /// The heartbeat for the AMQP negotiation, in seconds. At least 2, because clients use half of it.
     pub fn heartbeat_seconds(&self) -> u16 {
         u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX).max(2)
     }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_address_does_not_say_has_a_default() {
+    fn options_that_are_not_in_the_address_have_defaults() {
         let limits = |address: &str| {
             let settings = AmqpSettings::new(address.parse().unwrap());
             (settings.heartbeat.as_secs(), settings.connect_timeout.as_secs())
@@ -97,6 +97,6 @@ mod tests {
         let address: AmqpAddress = "r1,r2,r3".parse().unwrap();
         let first: std::collections::BTreeSet<usize> =
             (0..200).map(|_| AmqpSettings::new(address.clone()).first_node % 3).collect();
-        assert_eq!(first.len(), 3, "200 draws that all miss one of three nodes are a fault, not chance");
+        assert_eq!(first.len(), 3, "each of three nodes should be drawn in 200 draws");
     }
 }

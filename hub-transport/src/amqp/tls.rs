@@ -1,4 +1,4 @@
-//! Certificates: read and checked once, before the first connection, for both clients alike.
+//! Reads and checks the TLS certificates once, before the first connection, for both client libraries.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::{AmqpSettings, TlsFiles};
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// How to speak TLS with the broker; `None` where the address does not ask for it.
+/// The TLS configuration. `None` if the address does not use TLS.
 ///
 /// # Errors
-/// `Configuration`, naming the file or the name that cannot be used.
+/// `Configuration` if a file or the name of a node cannot be used. The message contains it.
 pub fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>>> {
     let TlsFiles { ca, client_cert, client_key } = &settings.tls;
     let identity = match (client_cert, client_key) {
@@ -27,18 +27,19 @@ pub fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>
     }
     for name in settings.address.server_names() {
         if let Err(error) = ServerName::try_from(name) {
-            return Err(refuse(format!("{name:?} is no name that a certificate can carry")).with_source(error));
+            return Err(refuse(format!("{name:?} is not a valid name for a certificate")).with_source(error));
         }
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| refuse("there is no TLS").with_source(error))?
+        .map_err(|error| refuse("TLS is not available").with_source(error))?
         .with_root_certificates(authorities(ca.as_deref())?);
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             builder.with_client_auth_cert(read_certificates(certificate)?, read_key(key)?).map_err(|error| {
-                let message = format!("{} and {} do not belong together", certificate.display(), key.display());
+                let message =
+                    format!("the certificate {} does not match the key {}", certificate.display(), key.display());
                 refuse(message).with_source(error)
             })?
         }
@@ -46,23 +47,23 @@ pub fn client_config(settings: &AmqpSettings) -> Result<Option<Arc<ClientConfig>
     Ok(Some(Arc::new(config)))
 }
 
-/// Whom to trust: the system's authorities and those in the file.
+/// The trusted certificate authorities: those of the system and those in the file.
 fn authorities(file: Option<&Path>) -> Result<RootCertStore> {
     let mut authorities = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     authorities.add_parsable_certificates(native.certs);
     for error in native.errors {
-        tracing::debug!(%error, "some of the system's certificate authorities cannot be read");
+        tracing::debug!(%error, "cannot read a certificate authority of the system");
     }
     if let Some(file) = file {
         for certificate in read_certificates(file)? {
             authorities.add(certificate).map_err(|error| {
-                refuse(format!("{} holds a certificate that cannot be used", file.display())).with_source(error)
+                refuse(format!("{} contains an unusable certificate", file.display())).with_source(error)
             })?;
         }
     }
     if authorities.is_empty() {
-        return Err(refuse("this system trusts no certificate authority, and no file with one was given"));
+        return Err(refuse("there are no trusted certificate authorities: neither in this system nor in a file"));
     }
     Ok(authorities)
 }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_used_are_named() {
+    fn unusable_files_are_named() {
         let missing = TlsFiles { ca: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
         assert_eq!(refused("amqps://h", missing), "/nowhere/ca.pem cannot be read");
         let no_pem = TlsFiles { ca: Some("Cargo.toml".into()), ..TlsFiles::default() };

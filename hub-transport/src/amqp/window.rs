@@ -1,7 +1,8 @@
-//! Bounds how many publishes may be without an outcome, and knows when one has been for too long.
+//! Limits the number of publishes without an outcome, and detects publishes that are overdue.
 //!
-//! Ages are counted by a wheel: every publish is counted in the slot that is current when it begins. When the wheel has
-//! turned so far that this slot comes next, what is still counted in it is overdue. So no publish needs a timer or a time.
+//! Ages are tracked with a timer wheel. Each publish is counted in the slot that is current when it begins. When this slot would
+//! become the current one again, the publishes still counted in it are overdue. So a publish needs neither a timer nor a
+//! timestamp.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +13,12 @@ use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// The largest window. Semaphores have a limit, and so has memory.
-const LARGEST: usize = 1 << 20;
-/// Number of slots of the wheel of ages.
+/// Maximum size of a window.
+const MAX_SIZE: usize = 1 << 20;
+/// Number of slots of the timer wheel.
 const SLOTS: usize = 11;
 
-/// The window of one publisher. Closed with its session.
+/// The window of one publisher. It is closed when its session ends.
 #[derive(Clone, Debug)]
 pub struct Window {
     permits: Arc<Semaphore>,
@@ -25,7 +26,7 @@ pub struct Window {
     ages: Arc<Ages>,
 }
 
-/// The permit of one publish. Given back when this is dropped.
+/// The permit of one publish, returned on drop.
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
@@ -40,9 +41,9 @@ struct Ages {
 }
 
 impl Window {
-    /// A window with this number of places.
+    /// A window with this number of permits.
     pub fn new(size: usize) -> Self {
-        let size = size.clamp(1, LARGEST);
+        let size = size.clamp(1, MAX_SIZE);
         Self {
             permits: Arc::new(Semaphore::new(size)),
             size: u32::try_from(size).unwrap_or(u32::MAX),
@@ -50,7 +51,7 @@ impl Window {
         }
     }
 
-    /// How often [`Window::grow_older`] must be called for a publish to be overdue after `limit`.
+    /// The interval at which [`Window::advance`] must be called for publishes to be overdue after `limit`.
     pub fn tick(limit: Duration) -> Duration {
         limit / u32::try_from(SLOTS - 1).unwrap_or(u32::MAX)
     }
@@ -66,8 +67,8 @@ impl Window {
         Ok(Permit { _permit: permit, ages: Arc::clone(&self.ages), slot })
     }
 
-    /// Time has passed. True where a publish is overdue; nothing grows older until it has its outcome.
-    pub fn grow_older(&self) -> bool {
+    /// Advances the timer wheel by one slot. Returns whether a publish is overdue. While there is one, the wheel does not advance.
+    pub fn advance(&self) -> bool {
         let next = (self.ages.current.load(Ordering::Relaxed) + 1) % SLOTS;
         let overdue = self.ages.open[next].load(Ordering::Relaxed) > 0;
         if !overdue {
@@ -76,8 +77,7 @@ impl Window {
         overdue
     }
 
-    /// Waits until every permit of all these windows is free: every publish has its outcome. False where that is
-    /// not so when `deadline` has passed.
+    /// Waits until all publishes of these windows have outcomes. Returns false after `deadline`.
     pub async fn all_settled(windows: &[Self], deadline: Duration) -> bool {
         let until = Instant::now() + deadline;
         for window in windows {
@@ -89,12 +89,12 @@ impl Window {
         true
     }
 
-    /// Waits until every permit is free, or the session has ended.
+    /// Waits until all publishes have outcomes, or the session has ended.
     pub async fn settled(&self) {
         let _ = self.permits.acquire_many(self.size).await;
     }
 
-    /// Refuses further publishes, and those that wait for a place.
+    /// Refuses further publishes, including those that wait for a permit.
     pub fn close(&self) {
         self.permits.close();
     }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_window_is_settled_when_all_its_places_are_free() {
+    async fn a_window_is_settled_when_all_its_permits_are_free() {
         let windows = [Window::new(2), Window::new(0)];
         let permit = windows[1].enter().await.unwrap();
         let begun = Instant::now();
@@ -124,9 +124,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_publish_is_overdue_when_the_wheel_has_turned_once() {
+    async fn a_publish_is_overdue_after_one_turn_of_the_wheel() {
         let window = Window::new(5);
-        let turns = || (0..3 * SLOTS).position(|_| window.grow_older());
+        let turns = || (0..3 * SLOTS).position(|_| window.advance());
         assert_eq!(turns(), None, "nothing is open");
         let old = window.enter().await.unwrap();
         assert_eq!(turns(), Some(SLOTS - 1));

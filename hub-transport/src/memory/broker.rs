@@ -1,4 +1,4 @@
-//! The broker as its owner sees it: a way to connect to it, and the means to disturb it.
+//! The handle of the broker: it provides transports and simulates failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::session::MemorySession;
 use super::shared::SharedState;
 use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Topology, Transport};
 
-/// A broker in this process. Clones are the same broker.
+/// A broker in this process. Clones refer to the same broker.
 #[derive(Clone, Default)]
 pub struct MemoryBroker {
     state: SharedState,
@@ -22,8 +22,8 @@ impl MemoryBroker {
         Self::default()
     }
 
-    /// A broker that can do only this: what it lacks it refuses (`Unsupported`) or ignores, as [`Capabilities`] says. It stands for
-    /// other brokers in tests.
+    /// A broker with only these capabilities. It refuses (`Unsupported`) or ignores requests that need others, as documented at
+    /// [`Capabilities`]. It simulates other brokers in tests.
     #[must_use]
     pub fn with_capabilities(capabilities: Capabilities) -> Self {
         let broker = Self::default();
@@ -31,68 +31,67 @@ impl MemoryBroker {
         broker
     }
 
-    /// The same with a limit on the size of a message body, in bytes.
+    /// Sets the maximum size of a message body, in bytes.
     #[must_use]
     pub fn with_max_message_bytes(self, limit: usize) -> Self {
         self.state.lock().capabilities.max_message_bytes = Some(limit);
         self
     }
 
-    /// Makes exchanges, queues and bindings as the operators of a broker do, whatever its sessions may declare.
+    /// Creates exchanges, queues and bindings as the operators of a broker would, independent of what sessions may declare.
     ///
     /// # Errors
-    /// `Conflict` where something exists with other properties, `NotFound` where something to be bound does not exist.
+    /// `Conflict` if something exists with other properties, `NotFound` if a binding refers to a missing queue or exchange.
     pub fn provide(&self, topology: &Topology) -> Result<()> {
         self.state.lock().provide(topology)
     }
 
-    /// A way to connect to this broker.
+    /// A transport to this broker.
     #[must_use]
     pub fn transport(&self) -> Arc<dyn Transport> {
         Arc::new(MemoryTransport(self.state.clone()))
     }
 
-    /// Ends every session, as a crash of the broker does. What is durable stays; nothing, where the broker is not
-    /// [`Capabilities::durable`].
+    /// Ends all sessions, as a crash of the broker would. Durable messages are kept if the broker is [`Capabilities::durable`].
     pub fn restart(&self) {
         let mut state = self.state.lock();
         state.drop_sessions("the broker was restarted");
         state.forget_transient();
     }
 
-    /// Ends every session, as a broken network does.
+    /// Ends all sessions, as a network failure would.
     pub fn drop_sessions(&self) {
         self.state.lock().drop_sessions("the connection was lost");
     }
 
-    /// Refuses new sessions until [`MemoryBroker::come_back`], and ends those that are there.
+    /// Ends all sessions and refuses new ones until [`MemoryBroker::come_back`].
     pub fn go_away(&self) {
         let mut state = self.state.lock();
-        state.away = true;
+        state.unavailable = true;
         state.drop_sessions("the broker went away");
     }
 
-    /// Takes sessions again.
+    /// Accepts sessions again.
     pub fn come_back(&self) {
-        self.state.lock().away = false;
+        self.state.lock().unavailable = false;
     }
 
-    /// Takes no messages until [`MemoryBroker::unblock`], as under a memory alarm.
+    /// Blocks publishing until [`MemoryBroker::unblock`], as under a memory alarm.
     pub fn block(&self, reason: &str) {
         self.state.lock().block(reason);
     }
 
-    /// Takes messages again, those that waited first.
+    /// Accepts messages again, beginning with the blocked ones.
     pub fn unblock(&self) {
         self.state.lock().unblock();
     }
 
-    /// Deletes a queue with its messages; its consumers end.
+    /// Deletes a queue with its messages and ends its consumers.
     pub fn delete_queue(&self, name: &str) {
         self.state.lock().delete_queue(name);
     }
 
-    /// Every queue and how many messages it has, those that are delivered and not settled included.
+    /// The number of messages of each queue, including unsettled deliveries.
     #[must_use]
     pub fn depths(&self) -> BTreeMap<String, usize> {
         self.state.lock().depths()

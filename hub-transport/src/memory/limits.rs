@@ -1,9 +1,9 @@
-//! What a broker refuses that lacks capabilities.
+//! Refuses operations that need missing capabilities.
 
 use crate::topology::QueueKind;
 use crate::{Capabilities, Capability, Error, Operation, Result, Settlement, SubscribeOptions, Topology};
 
-/// Whether a session may declare this.
+/// Checks a declaration of a session.
 pub(super) fn check_topology(capabilities: &Capabilities, topology: &Topology) -> Result<()> {
     let own = topology.of_session();
     let needed = [
@@ -18,18 +18,18 @@ pub(super) fn check_topology(capabilities: &Capabilities, topology: &Topology) -
         .try_for_each(|(capability, is_needed)| check(capabilities, capability, is_needed, Operation::Declare))
 }
 
-/// Whether a session may subscribe like this.
+/// Checks the options of a subscription.
 pub(super) fn check_subscription(capabilities: &Capabilities, options: SubscribeOptions) -> Result<()> {
     check(capabilities, Capability::Exclusive, options.exclusive, Operation::Subscribe)
 }
 
-/// Whether a delivery can be settled like this.
+/// Checks a settlement.
 pub(super) fn check_settlement(capabilities: &Capabilities, settlement: Settlement, multiple: bool) -> Result<()> {
     check(capabilities, Capability::AcknowledgesMany, multiple, Operation::Settle)?;
     check(capabilities, Capability::DeadLetters, settlement == Settlement::DeadLetter, Operation::Settle)
 }
 
-/// Whether the messages of a queue can be counted.
+/// Checks that messages can be counted.
 pub(super) fn check_count(capabilities: &Capabilities) -> Result<()> {
     check(capabilities, Capability::Counts, true, Operation::Inspect)
 }
@@ -38,7 +38,7 @@ fn check(capabilities: &Capabilities, capability: Capability, is_needed: bool, o
     if is_needed && !capabilities.has(capability) { Err(Error::unsupported(operation, capability)) } else { Ok(()) }
 }
 
-/// Whether a queue of another session may be used.
+/// Whether sessions may use queues of this kind that belong to other sessions.
 pub(super) const fn is_open_to_others(capabilities: &Capabilities, kind: QueueKind) -> bool {
     !capabilities.exclusive && matches!(kind, QueueKind::Exclusive)
 }

@@ -1,8 +1,7 @@
-//! The backend without a broker: exchanges and queues in this process.
+//! The memory backend: exchanges and queues in this process, without a broker.
 //!
-//! Its behaviour defines the contract, and the conformance suite holds the other backends to it. It also
-//! carries a Hub that runs in one process, so it is quick: one lock, no task for a message. What expires
-//! (messages by age, queues by disuse) is looked at when the queue is used, not by a timer.
+//! Its behaviour defines the contract of the other backends. It is also the transport of a Hub in one process, so it is fast: it has
+//! one lock and needs no runtime task for a message. Expired messages and queues are detected when a queue is used, not by a timer.
 
 mod broker;
 mod limits;

@@ -1,4 +1,4 @@
-//! One queue: what waits in it and who takes from it.
+//! One queue: its messages and consumers.
 
 use std::collections::VecDeque;
 
@@ -13,15 +13,15 @@ pub(super) struct QueueState {
     pub(super) spec: Queue,
     /// The session that an exclusive queue belongs to.
     pub(super) owner: Option<u64>,
-    /// In the order of arrival, which redelivered messages keep.
+    /// Messages in the order of arrival. A redelivered message keeps its position.
     pub(super) ready: VecDeque<Box<Stored>>,
-    /// Consumers; the first is served next.
+    /// Consumers. The first one is served next.
     pub(super) consumers: VecDeque<u64>,
-    /// Since when nobody has used it.
+    /// The time of the last use.
     pub(super) unused_since: Instant,
 }
 
-/// A message in a queue, or with a consumer. Boxed there: it goes from one to the other.
+/// A message in a queue or with a consumer. It is boxed, since it moves between them.
 pub(super) struct Stored {
     pub(super) sequence: u64,
     pub(super) message: Message,
@@ -36,7 +36,7 @@ impl QueueState {
         Self { spec, owner, ready: VecDeque::new(), consumers: VecDeque::new(), unused_since: Instant::now() }
     }
 
-    /// Whether it went unused for longer than it may.
+    /// Whether it has been unused for longer than its expiry time.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         match self.spec.kind {
             QueueKind::Expiring(after) => self.consumers.is_empty() && now.duration_since(self.unused_since) >= after,
@@ -44,7 +44,7 @@ impl QueueState {
         }
     }
 
-    /// Puts a message where its age says.
+    /// Inserts a message in the order of arrival.
     pub(super) fn put(&mut self, stored: Box<Stored>) {
         if self.ready.back().is_none_or(|last| last.sequence < stored.sequence) {
             self.ready.push_back(stored);
@@ -54,7 +54,7 @@ impl QueueState {
         }
     }
 
-    /// Whether a message that came back so often is to be dead-lettered.
+    /// Whether a message with this number of redeliveries exceeds the delivery limit.
     pub(super) fn exceeds_limit(&self, deliveries: u32) -> bool {
         self.spec.kind == QueueKind::Quorum && self.spec.delivery_limit.is_some_and(|limit| deliveries > limit)
     }

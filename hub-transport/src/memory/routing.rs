@@ -1,14 +1,14 @@
-//! From an exchange and a key to queues.
+//! Routes messages from exchanges to queues.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::topology::{Exchange, ExchangeKind};
 
-/// An exchange and what is bound to it.
+/// An exchange and its bindings.
 pub(super) struct Routes {
     pub(super) exchange: Exchange,
-    /// Queues by the exact key; for a fanout exchange all under the empty key.
+    /// Queues by their exact key. A fanout exchange has all queues under the empty key.
     exact: HashMap<String, Vec<Arc<str>>>,
     /// Patterns with wildcards.
     patterns: Vec<(String, Arc<str>)>,
@@ -39,7 +39,7 @@ impl Routes {
         self.patterns.retain(|(_, bound)| &**bound != queue);
     }
 
-    /// The queues for a key, each once.
+    /// The queues for a key, without duplicates.
     pub(super) fn route(&self, key: &str) -> Vec<Arc<str>> {
         let key = if self.exchange.kind == ExchangeKind::Fanout { "" } else { key };
         let mut queues = self.exact.get(key).cloned().unwrap_or_default();
@@ -52,11 +52,11 @@ impl Routes {
     }
 }
 
-/// Whether a key matches a topic pattern: `*` stands for one word, `#` for any number of them.
+/// Whether a key matches a topic pattern: `*` matches one word, `#` any number of words.
 fn matches(pattern: &str, key: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('.').collect();
     let words: Vec<&str> = if key.is_empty() { Vec::new() } else { key.split('.').collect() };
-    // reach[n]: the pattern so far can stand for the first n words.
+    // reach[n]: the pattern up to this part matches the first n words.
     let mut reach = vec![false; words.len() + 1];
     reach[0] = true;
     for part in pattern {

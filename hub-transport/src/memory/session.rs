@@ -1,4 +1,4 @@
-//! A session with the broker in this process.
+//! A session of the memory backend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
 use super::shared::SharedState;
-use super::state::Parked;
+use super::state::BlockedPublish;
 use crate::topology::{Queue, QueueKind};
 use crate::{
     DeliveryTag, Error, ErrorKind, Health, Inbox, Message, Operation, Publisher, Receipt, Result, Session, Settlement,
     Settler, SubscribeOptions, Subscription, Topology,
 };
 
-/// How many replies may be here unsettled.
+/// Maximum number of unsettled replies.
 const INBOX_PREFETCH: u16 = 256;
 
 pub(super) struct MemorySession {
@@ -62,7 +62,7 @@ impl Session for MemorySession {
 
     async fn inbox(&self) -> Result<Inbox> {
         let mut broker = self.state.lock();
-        // As a broker names queues: only it hands out such names.
+        // A name of the form that a broker assigns.
         let address = format!("amq.gen-{}", self.id);
         let queue = Queue::new(&address, QueueKind::Exclusive);
         broker.declare(self.id, &Topology::default().queue(queue))?;
@@ -78,7 +78,7 @@ impl Session for MemorySession {
 
     async fn close(&self, deadline: Duration) -> Result<()> {
         let windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        // A window is whole again when none of its publishes is without an outcome.
+        // All permits of a window are available when all its publishes have outcomes.
         let settled = async {
             for (window, size) in &windows {
                 let _ = window.acquire_many(*size).await;
@@ -113,19 +113,19 @@ impl Publisher for MemoryPublisher {
             permit = Arc::clone(&self.window).acquire_owned() => permit.map_err(|_| closed())?,
             _ = health.wait_for(|health| matches!(health, Health::Closed(_))) => return Err(closed()),
         };
-        // As a broker does with those that are its own.
+        // These headers are reserved for the broker.
         message.headers.retain(|name, _| !name.starts_with("x-"));
         let mut broker = self.state.lock();
         broker.check_session(self.session, Operation::Publish)?;
         if let Some(limit) = broker.capabilities.max_message_bytes.filter(|limit| message.body.len() > *limit) {
-            let message = format!("the message has {} bytes, the broker takes {limit}", message.body.len());
+            let message = format!("the message has {} bytes, the limit of the broker is {limit}", message.body.len());
             return Err(Error::new(ErrorKind::TooLarge, Operation::Publish, message));
         }
         if !broker.is_blocked() {
             return Ok(Receipt::known(broker.route(message)));
         }
         let (outcome, receipt) = Receipt::new();
-        broker.park(Parked { session: self.session, message, outcome, _window: permit });
+        broker.hold(BlockedPublish { session: self.session, message, outcome, _window: permit });
         Ok(receipt)
     }
 }

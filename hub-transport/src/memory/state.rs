@@ -1,4 +1,4 @@
-//! The broker's state and everything that changes it, under one lock.
+//! The state of the broker and all operations on it. The caller holds the lock.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::{
 /// Exchanges, queues, sessions and consumers.
 pub(super) struct State {
     pub(super) capabilities: Capabilities,
-    pub(super) away: bool,
+    pub(super) unavailable: bool,
     blocked: Option<String>,
-    parked: VecDeque<Parked>,
+    blocked_publishes: VecDeque<BlockedPublish>,
     next: u64,
     exchanges: HashMap<String, Routes>,
     queues: HashMap<String, QueueState>,
@@ -30,8 +30,8 @@ pub(super) struct State {
     consumers: HashMap<u64, Consumer>,
 }
 
-/// A publish that waits for the broker to take messages again.
-pub(super) struct Parked {
+/// A publish that waits until the broker is unblocked.
+pub(super) struct BlockedPublish {
     pub(super) session: u64,
     pub(super) message: Message,
     pub(super) outcome: oneshot::Sender<Outcome>,
@@ -53,9 +53,9 @@ impl Default for State {
     fn default() -> Self {
         Self {
             capabilities: Capabilities::all(),
-            away: false,
+            unavailable: false,
             blocked: None,
-            parked: VecDeque::new(),
+            blocked_publishes: VecDeque::new(),
             next: 0,
             exchanges: HashMap::new(),
             queues: HashMap::new(),
@@ -66,16 +66,16 @@ impl Default for State {
 }
 
 impl State {
-    fn number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
     pub(super) fn open_session(&mut self) -> Option<(u64, watch::Receiver<Health>)> {
-        if self.away {
+        if self.unavailable {
             return None;
         }
-        let id = self.number();
+        let id = self.next_number();
         let reason = self.blocked.as_ref().filter(|_| self.capabilities.reports_blocked);
         let health = reason.map_or(Health::Up, |reason| Health::Blocked(reason.clone()));
         let (sender, receiver) = watch::channel(health);
@@ -101,13 +101,13 @@ impl State {
         let owned: Vec<String> =
             self.queues.iter().filter(|(_, queue)| queue.owner == Some(id)).map(|(name, _)| name.clone()).collect();
         owned.iter().for_each(|queue| self.delete_queue(queue));
-        self.parked.retain(|parked| parked.session != id);
+        self.blocked_publishes.retain(|publish| publish.session != id);
         health.send_replace(Health::Closed(cause));
     }
 
     pub(super) fn drop_sessions(&mut self, why: &str) {
         let cause = Arc::new(Error::new(ErrorKind::Unreachable, Operation::Connect, why));
-        // All at once: what one of them gives back is not delivered to another that is gone a moment later.
+        // Remove all consumers first, so that requeued messages are not delivered to a session that ends next.
         self.queues.values_mut().for_each(|queue| queue.consumers.clear());
         let mut sessions: Vec<u64> = self.sessions.keys().copied().collect();
         sessions.sort_unstable();
@@ -116,7 +116,7 @@ impl State {
         }
     }
 
-    /// Forgets what does not outlive the broker. Quorum queues keep every message, as RabbitMQ's do.
+    /// Removes messages that do not survive a restart. Quorum queues keep all messages, as in RabbitMQ.
     pub(super) fn forget_transient(&mut self) {
         let is_durable = self.capabilities.durable;
         for queue in self.queues.values_mut().filter(|queue| !is_durable || queue.spec.kind != QueueKind::Quorum) {
@@ -134,9 +134,9 @@ impl State {
 
     pub(super) fn unblock(&mut self) {
         self.blocked = None;
-        for parked in std::mem::take(&mut self.parked) {
-            let outcome = self.route(parked.message);
-            let _ = parked.outcome.send(outcome);
+        for publish in std::mem::take(&mut self.blocked_publishes) {
+            let outcome = self.route(publish.message);
+            let _ = publish.outcome.send(outcome);
         }
         if self.capabilities.reports_blocked {
             self.sessions.values().for_each(|health| drop(health.send_replace(Health::Up)));
@@ -147,22 +147,22 @@ impl State {
         self.blocked.is_some()
     }
 
-    pub(super) fn park(&mut self, parked: Parked) {
-        self.parked.push_back(parked);
+    pub(super) fn hold(&mut self, publish: BlockedPublish) {
+        self.blocked_publishes.push_back(publish);
     }
 
     pub(super) fn declare(&mut self, session: u64, topology: &Topology) -> Result<()> {
         self.check_session(session, Operation::Declare)?;
         limits::check_topology(&self.capabilities, topology)?;
-        self.make(Some(session), topology)
+        self.create(Some(session), topology)
     }
 
-    /// Makes what the operators of the broker want. Queues of sessions are none of it.
+    /// Creates a topology on behalf of the broker's operators. It contains no queues of sessions.
     pub(super) fn provide(&mut self, topology: &Topology) -> Result<()> {
-        self.make(None, topology)
+        self.create(None, topology)
     }
 
-    fn make(&mut self, session: Option<u64>, topology: &Topology) -> Result<()> {
+    fn create(&mut self, session: Option<u64>, topology: &Topology) -> Result<()> {
         for exchange in &topology.exchanges {
             match self.exchanges.get(&exchange.name) {
                 Some(known) if known.exchange != *exchange => return Err(conflict("exchange", &exchange.name)),
@@ -244,7 +244,7 @@ impl State {
         Ok(queue.ready.len() as u64)
     }
 
-    /// Puts a message into every queue that its exchange and key lead to.
+    /// Puts a message into all queues that match its exchange and routing key.
     pub(super) fn route(&mut self, message: Message) -> Outcome {
         let queues = self.queues_for(&message.exchange, &message.routing_key);
         if queues.is_empty() {
@@ -268,7 +268,7 @@ impl State {
             return if self.queues.contains_key(key) { vec![key.into()] } else { Vec::new() };
         }
         let mut here = exchange;
-        // An exchange can be its own alternate's alternate: each is tried once.
+        // Alternate exchanges can form a cycle, so the number of steps is limited.
         for _ in 0..=self.exchanges.len() {
             let Some(routes) = self.exchanges.get(here) else { return Vec::new() };
             let queues = routes.route(key);
@@ -284,7 +284,7 @@ impl State {
     }
 
     fn put(&mut self, name: &str, message: Message, death: Option<Death>) {
-        let sequence = self.number();
+        let sequence = self.next_number();
         let Some(queue) = self.queues.get_mut(name) else { return };
         let expires = queue.spec.message_ttl.map(|ttl| Instant::now() + ttl);
         queue.put(Box::new(Stored { sequence, message, deliveries: 0, redelivered: false, expires, death }));
@@ -303,7 +303,7 @@ impl State {
         }
     }
 
-    /// Hands messages of a queue to its consumers as far as they take them.
+    /// Delivers messages of a queue to its consumers within their prefetch.
     fn serve(&mut self, name: &str) {
         loop {
             let Some(queue) = self.queues.get_mut(name) else { return };
@@ -339,7 +339,7 @@ impl State {
         self.expire_queue(name);
         let refuse =
             |kind, message: String| Err(Error::new(kind, Operation::Subscribe, message).with_queue(Some(name)));
-        let id = self.number();
+        let id = self.next_number();
         let Some(queue) = self.queues.get_mut(name) else {
             return refuse(ErrorKind::NotFound, format!("no queue {name:?}"));
         };
@@ -369,7 +369,7 @@ impl State {
         Ok((id, receiver))
     }
 
-    /// No further deliveries. What was delivered stays with the consumer.
+    /// Stops deliveries. Unsettled deliveries stay with the consumer.
     pub(super) fn cancel_consumer(&mut self, id: u64) -> Result<()> {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return Err(Error::new(ErrorKind::Closed, Operation::Subscribe, "the session has ended"));
@@ -451,7 +451,7 @@ impl Consumer {
         };
         self.unsettled.insert(self.next_tag, stored);
         if let Some(deliveries) = &self.deliveries {
-            // A receiver that is gone settles nothing: the session's end brings the message back.
+            // If the receiver was dropped, the message is requeued when the session ends.
             let _ = deliveries.send(delivery);
         }
     }

@@ -1,10 +1,10 @@
-//! What the supervisor does without capabilities that the backend lacks: it asks for less, and checks what it may not make.
+//! Fallbacks of the supervisor for missing capabilities of the backend.
 
 use super::plan::{Foundation, Plan};
 use crate::topology::QueueKind;
 use crate::{Capabilities, Error, ErrorKind, Operation, Result, Session, Topology};
 
-/// The plan, with nothing in it that the backend cannot do and that Hub can do without.
+/// Removes from the plan what the backend does not support and Hub can do without.
 pub(super) fn adapt(mut plan: Plan, capabilities: &Capabilities) -> Plan {
     adapt_topology(&mut plan.topology, capabilities);
     if let Some(Foundation { topology, .. }) = &mut plan.foundation {
@@ -21,7 +21,7 @@ fn adapt_topology(topology: &mut Topology, capabilities: &Capabilities) {
         topology.exchanges.iter_mut().for_each(|exchange| exchange.alternate = None);
     }
     for queue in &mut topology.queues {
-        // A queue that gives messages up without passing them on would lose them.
+        // A delivery limit without a dead-letter exchange would lose messages.
         if !capabilities.dead_letters || !capabilities.limits_deliveries {
             queue.delivery_limit = None;
         }
@@ -31,11 +31,11 @@ fn adapt_topology(topology: &mut Topology, capabilities: &Capabilities) {
     }
 }
 
-/// On a broker whose topology is fixed: checks that the queues exist, as far as they can be looked into, and declares those that go with
-/// the session. A queue that cannot be looked into is found missing when it is consumed.
+/// On a broker with a fixed topology: checks that the queues exist, if they can be inspected, and declares the queues of the session. If
+/// queues cannot be inspected, a missing one is detected when it is consumed.
 ///
 /// # Errors
-/// `NotFound` with the queue that the broker's operators have to make; those of [`Session::declare`].
+/// `NotFound` with the queue that the broker's operators have to create; those of [`Session::declare`].
 pub(super) async fn use_existing(session: &dyn Session, plan: &Plan, capabilities: &Capabilities) -> Result<()> {
     if capabilities.counts {
         let foundation = plan.foundation.iter().map(|foundation| &foundation.queue);
@@ -50,13 +50,13 @@ pub(super) async fn use_existing(session: &dyn Session, plan: &Plan, capabilitie
     if own.is_empty() { Ok(()) } else { session.declare(&own).await }
 }
 
-/// The same error, with what to do where a queue is missing that only the broker's operators can make.
+/// Adds advice to the error for a missing queue that only the broker's operators can create.
 pub(super) fn explained(error: Error, queue: &str) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
     let message = format!(
-        "there is no queue {queue:?}, and the queues of this broker are made by its operators: have it made with its \
+        "there is no queue {queue:?}, and only the operators of this broker can create queues: let them create it with its \
          bindings, or check the prefix"
     );
     Error::new(ErrorKind::NotFound, Operation::Declare, message).with_source(error)

@@ -1,19 +1,18 @@
-//! Declares a topology on a broker where somebody may have declared queues of the same names differently.
+//! Declares a topology on a broker where queues may already exist with other properties.
 
 use crate::{ErrorKind, Result, Session, Topology};
 
-/// Declares everything in `topology`. A queue that may be adopted ([`crate::topology::Queue::adopt`]) and that exists with
-/// other properties is left as it is; the others, and all bindings, are declared. Returns what the broker said of each
-/// queue that was left.
+/// Declares everything in `topology`. A queue that may be adopted ([`crate::topology::Queue::adopt`]) and exists with other properties
+/// is used unchanged. Returns the conflicts of such queues.
 ///
 /// # Errors
-/// Those of [`Session::declare`]; a conflict of anything that may not be adopted.
+/// Those of [`Session::declare`], including conflicts of queues and exchanges that may not be adopted.
 pub async fn declare(session: &dyn Session, topology: &Topology) -> Result<Vec<Conflict>> {
     let Err(error) = session.declare(topology).await else { return Ok(Vec::new()) };
     if error.kind() != ErrorKind::Conflict || !topology.queues.iter().any(|queue| queue.adopt) {
         return Err(error);
     }
-    // The broker names one conflict at a time: the queues that may be adopted are tried one by one.
+    // The broker reports only one conflict at a time, so the queues that may be adopted are declared one by one.
     let mut rest = topology.clone();
     let mut conflicts = Vec::new();
     for queue in topology.queues.iter().filter(|queue| queue.adopt) {
@@ -31,16 +30,16 @@ pub async fn declare(session: &dyn Session, topology: &Topology) -> Result<Vec<C
     Ok(conflicts)
 }
 
-/// A queue that exists with other properties than Hub's, and is used as it is.
+/// A queue that exists with other properties than declared, and is used unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conflict {
     /// The queue.
     pub queue: String,
-    /// What the broker says of it.
+    /// The broker's error message.
     pub reason: String,
 }
 
-/// A queue's dead-letter exchange may have to exist before the queue.
+/// The exchanges of a topology. The dead-letter exchange of a queue may have to exist before the queue.
 fn only_exchanges(topology: &Topology) -> Topology {
     Topology { exchanges: topology.exchanges.clone(), ..Topology::default() }
 }

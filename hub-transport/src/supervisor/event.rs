@@ -1,4 +1,4 @@
-//! What a link reports to its owner.
+//! The events of a link.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::plan::SubscriptionId;
 use crate::{Delivery, DeliveryTag, Error};
 
-/// Names a delivery across sessions.
+/// Identifies a delivery across sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryRef {
-    /// Which start of the subscription it came by: a delivery of an earlier one is stale.
+    /// The number of the subscription's start. Deliveries of earlier starts are stale.
     pub epoch: u64,
     /// The subscription.
     pub subscription: SubscriptionId,
@@ -17,45 +17,45 @@ pub struct DeliveryRef {
     pub tag: DeliveryTag,
 }
 
-/// Something that happened on a link.
+/// An event of a link.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "nearly all events are deliveries: boxing them would cost each an allocation"
+    reason = "most events are deliveries, and boxing them would need an allocation for each"
 )]
 pub enum LinkEvent {
     /// Connected, declared and subscribed.
     Up {
-        /// Counts the sessions of this link, from 1.
+        /// The number of the session, from 1.
         session: u64,
-        /// Where replies reach this session.
+        /// The address of the queue for replies to this session.
         inbox: Option<String>,
     },
-    /// Not connected any more, or still not.
+    /// The session ended, or an attempt to connect failed.
     Down {
-        /// Why.
+        /// The cause.
         cause: Arc<Error>,
-        /// When the next try is made. Zero where another node is tried at once.
+        /// Delay of the next attempt. Zero if another node is tried at once.
         retry_in: Duration,
-        /// How many times all nodes were tried since the last success.
+        /// Number of attempts with all nodes since the last success.
         attempt: u32,
     },
-    /// The broker takes no messages at present; with its reason.
+    /// The broker blocks publishing, with its reason.
     Blocked(String),
-    /// The broker takes messages again.
+    /// The broker accepts messages again.
     Unblocked,
     /// A message.
     Delivery(SubscriptionId, DeliveryRef, Delivery),
 }
 
-/// How a link is.
+/// The health of a link.
 #[derive(Clone, Debug)]
 pub enum LinkHealth {
     /// Connected.
     Up,
-    /// Connected, but the broker takes no messages.
+    /// Connected, but the broker blocks publishing.
     Blocked(String),
-    /// Not connected; why, once that is known.
+    /// Not connected. The cause is `None` until the first attempt has failed.
     Down(Option<Arc<Error>>),
     /// Closed by its owner.
     Closed,

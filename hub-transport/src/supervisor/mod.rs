@@ -1,27 +1,26 @@
-//! Keeps a program connected: redials, declares again, subscribes again, and is never deaf.
+//! Keeps a program connected: reconnects, declares the topology and subscribes again.
 //!
-//! Sessions die once; a [`Link`] lives as long as its owner wants. Publishes are queued while there is no
-//! session. What was handed to a session that died resolves to [`crate::Outcome::Unknown`]: only the owner
-//! knows whether it should go out again. A subscription that ends under a living session is declared and
-//! started again; if that fails, the session is given up and dialled anew.
+//! A session ends once, but a [`Link`] lives until its owner closes it. Publishes are queued while there is no session. If a session
+//! ends, its publishes without an outcome resolve to [`crate::Outcome::Unknown`], and the owner decides whether to publish them
+//! again. If a subscription ends within a live session, the topology is declared again and the subscription restarted. If this fails,
+//! the session is closed and a new one opened.
 //!
-//! What the backend cannot do ([`crate::Capabilities`]) is not asked of it: topologies lose what cannot be declared, deliveries are
-//! settled one by one, and on a broker with a fixed topology the queues are looked for instead of declared.
+//! The supervisor has fallbacks for missing [`crate::Capabilities`]: it omits unsupported declarations, settles deliveries one by
+//! one, and checks the queues of a fixed topology instead of declaring them.
 //!
-//! A broker may have several nodes. Whichever fails is followed by the next one at once; only when all have failed, one
-//! after the other, there is a wait.
+//! If a node of a broker fails, the next one is tried at once. Only when all nodes have failed in turn, the supervisor waits.
 
 mod abilities;
 mod backoff;
 mod declare;
 mod event;
-mod keeper;
 mod link;
 mod one_by_one;
 mod outbox;
 mod plan;
 mod round;
 mod shared;
+mod task;
 
 pub use backoff::Backoff;
 pub use declare::{Conflict, declare};

@@ -1,4 +1,4 @@
-//! Settles deliveries one by one on a broker where no settlement can stand for many.
+//! Settles deliveries one by one on a broker without the capability `acknowledges_many`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{DeliveryTag, Error, ErrorKind, Operation, Result, Settlement, Settler};
 
-/// A settler that remembers which deliveries are open.
+/// A settler that keeps the tags of open deliveries.
 pub(super) struct OneByOne {
     inner: Arc<dyn Settler>,
     open: Mutex<BTreeSet<DeliveryTag>>,
@@ -18,12 +18,12 @@ impl OneByOne {
         Self { inner, open: Mutex::default() }
     }
 
-    /// A delivery has come. Its owner learns of it afterwards.
+    /// Adds a delivery, before it is passed to the owner.
     pub(super) fn note(&self, tag: DeliveryTag) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(tag);
     }
 
-    /// Takes out `tag`, with `multiple` every earlier one before it.
+    /// Removes `tag`, with `multiple` also all earlier tags, and returns them in order.
     fn take(&self, tag: DeliveryTag, multiple: bool) -> Result<Vec<DeliveryTag>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.contains(&tag) {
@@ -56,12 +56,12 @@ impl Settler for OneByOne {
 mod tests {
     use super::*;
 
-    /// Writes down what is settled.
+    /// Records the settled tags.
     #[derive(Default)]
-    struct Written(Mutex<Vec<u64>>);
+    struct Recorder(Mutex<Vec<u64>>);
 
     #[async_trait]
-    impl Settler for Written {
+    impl Settler for Recorder {
         async fn settle(&self, tag: DeliveryTag, settlement: Settlement, multiple: bool) -> Result<()> {
             assert_eq!((settlement, multiple), (Settlement::Ack, false));
             self.0.lock().unwrap().push(tag.0);
@@ -74,18 +74,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_settlement_becomes_one_for_each_open_delivery() {
-        let written = Arc::new(Written::default());
-        let settler = OneByOne::new(Arc::clone(&written) as Arc<dyn Settler>);
+    async fn a_multiple_settlement_settles_each_open_delivery() {
+        let recorder = Arc::new(Recorder::default());
+        let settler = OneByOne::new(Arc::clone(&recorder) as Arc<dyn Settler>);
         (1..=6).for_each(|tag| settler.note(DeliveryTag(tag)));
         let settle = |tag, multiple| settler.settle(DeliveryTag(tag), Settlement::Ack, multiple);
         settle(2, false).await.unwrap();
         settle(4, true).await.unwrap();
-        assert_eq!(*written.0.lock().unwrap(), [2, 1, 3, 4]);
+        assert_eq!(*recorder.0.lock().unwrap(), [2, 1, 3, 4]);
         for tag in [2, 4, 7] {
             assert_eq!(settle(tag, true).await.unwrap_err().kind(), ErrorKind::Stale);
         }
         settle(6, true).await.unwrap();
-        assert_eq!(*written.0.lock().unwrap(), [2, 1, 3, 4, 5, 6]);
+        assert_eq!(*recorder.0.lock().unwrap(), [2, 1, 3, 4, 5, 6]);
     }
 }

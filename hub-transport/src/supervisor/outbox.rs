@@ -1,4 +1,4 @@
-//! Brings queued messages to whichever session there is, and outcomes back to whoever waits for them.
+//! Publishes queued messages on the current session, and forwards their outcomes.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::shared::Shared;
 use crate::{ErrorKind, Message, Outcome, Publisher, Receipt};
 
-/// What is queued, and who wants to know the outcome.
+/// Queued messages, with the senders of their outcomes.
 pub(super) enum Outgoing {
     One(Message, oneshot::Sender<Outcome>),
     Many(Vec<Message>, oneshot::Sender<Vec<Outcome>>),
 }
 
-/// What was handed over.
+/// Published messages.
 enum Sent {
     One(Receipt, oneshot::Sender<Outcome>),
     Many(Vec<Receipt>, oneshot::Sender<Vec<Outcome>>),
 }
 
-/// The publisher of the living session, if there is one.
-pub(super) type Current = Option<Arc<dyn Publisher>>;
+/// The publisher of the current session, if there is one.
+pub(super) type CurrentPublisher = Option<Arc<dyn Publisher>>;
 
-/// There will be no further session.
+/// The link is closed: there will be no further session.
 struct Closed;
 
 impl Outgoing {
-    /// How many messages it is.
+    /// The number of messages.
     pub(super) const fn count(&self) -> usize {
         match self {
             Self::One(..) => 1,
@@ -38,7 +38,7 @@ impl Outgoing {
 /// Publishes until the link is closed.
 pub(super) async fn run(
     mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    mut publisher: watch::Receiver<Current>,
+    mut publisher: watch::Receiver<CurrentPublisher>,
     shared: Arc<Shared>,
 ) {
     let (sent, to_forward) = mpsc::unbounded_channel();
@@ -60,13 +60,13 @@ pub(super) async fn run(
     }
 }
 
-async fn hand_over(outgoing: Outgoing, publisher: &mut watch::Receiver<Current>) -> Result<Sent, Closed> {
+async fn hand_over(outgoing: Outgoing, publisher: &mut watch::Receiver<CurrentPublisher>) -> Result<Sent, Closed> {
     match outgoing {
         Outgoing::One(message, outcome) => Ok(Sent::One(hand_over_one(&message, publisher).await?, outcome)),
         Outgoing::Many(messages, outcomes) => {
             let mut receipts = Vec::with_capacity(messages.len());
             for message in &messages {
-                // Where the link is closed meanwhile, those that went out still have their outcome.
+                // If the link is closed in between, the messages published before still have their outcomes.
                 let receipt = hand_over_one(message, publisher).await;
                 receipts.push(receipt.unwrap_or_else(|Closed| Receipt::known(Outcome::lost())));
             }
@@ -75,8 +75,11 @@ async fn hand_over(outgoing: Outgoing, publisher: &mut watch::Receiver<Current>)
     }
 }
 
-/// Hands one message to a session, to the next one if need be.
-async fn hand_over_one(message: &Message, publisher: &mut watch::Receiver<Current>) -> Result<Receipt, Closed> {
+/// Publishes one message on the current session, or on the next one if it has ended.
+async fn hand_over_one(
+    message: &Message,
+    publisher: &mut watch::Receiver<CurrentPublisher>,
+) -> Result<Receipt, Closed> {
     loop {
         let current = publisher.wait_for(Option::is_some).await.map_err(|_| Closed)?.clone();
         let Some(current) = current else { continue };
@@ -87,15 +90,15 @@ async fn hand_over_one(message: &Message, publisher: &mut watch::Receiver<Curren
             }
             Err(error) => {
                 tracing::debug!(%error, "a message waits for the next session");
-                // This session is over, whether its keeper knows or not: wait for another one.
-                let is_other = |next: &Current| next.as_ref().is_none_or(|next| !Arc::ptr_eq(next, &current));
+                // The session has ended, even if the supervisor has not replaced it yet: wait for the next one.
+                let is_other = |next: &CurrentPublisher| next.as_ref().is_none_or(|next| !Arc::ptr_eq(next, &current));
                 publisher.wait_for(is_other).await.map_err(|_| Closed)?;
             }
         }
     }
 }
 
-/// Outcomes come nearly in the order of the publishes, so they are awaited in that order: no task for each.
+/// Forwards outcomes. They arrive nearly in the order of the publishes, so one task awaits them in that order.
 async fn forward(mut sent: mpsc::UnboundedReceiver<Sent>, shared: Arc<Shared>) {
     while let Some(next) = sent.recv().await {
         match next {

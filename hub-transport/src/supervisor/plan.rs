@@ -1,44 +1,44 @@
-//! What a link keeps up, as its owner plans it.
+//! The settings of a link.
 
 use super::backoff::Backoff;
 use crate::{SubscribeOptions, Topology};
 
-/// What a link keeps up.
+/// The settings of a link: what it declares and consumes.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Declared before `topology` where it does not exist yet.
+    /// Declared before `topology` if it does not exist.
     pub foundation: Option<Foundation>,
-    /// Declared on every new session, and whenever a subscription has ended.
+    /// Declared on every new session, and again when a subscription has ended.
     pub topology: Topology,
-    /// Started on every new session; the position is the [`SubscriptionId`].
+    /// Started on every new session. The index is the [`SubscriptionId`].
     pub subscriptions: Vec<Subscribe>,
-    /// Whether there shall be a place for replies.
+    /// Whether to open a queue for replies.
     pub inbox: bool,
-    /// How many publishes may be without an outcome.
+    /// Maximum number of publishes without an outcome.
     pub window: usize,
-    /// How to wait between tries.
+    /// Delays between connection attempts.
     pub backoff: Backoff,
-    /// Decides the chance in the waits.
+    /// Seed of the jitter.
     pub seed: u64,
 }
 
-/// What several programs share, and not each of them may declare.
+/// A topology that several programs share, although only some of them may have permission to declare it.
 #[derive(Clone, Debug)]
 pub struct Foundation {
-    /// Where this queue exists, nothing is declared. To look for it needs no rights.
+    /// If this queue exists, nothing is declared. Checking for a queue needs no permissions.
     pub queue: String,
-    /// What is declared where it is missing.
+    /// The topology to declare if the queue is missing.
     pub topology: Topology,
 }
 
-/// A queue to be consumed.
+/// A queue to consume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribe {
     /// The queue.
     pub queue: String,
-    /// How.
+    /// The options.
     pub options: SubscribeOptions,
-    /// It does not flow before [`super::Link::resume`].
+    /// The subscription starts only with [`super::Link::resume`].
     pub paused: bool,
 }
 
@@ -49,18 +49,18 @@ impl Subscribe {
         Self { queue: queue.into(), options, paused: false }
     }
 
-    /// The same, but only once it is resumed.
+    /// Starts the subscription paused.
     #[must_use]
     pub fn paused(self) -> Self {
         Self { paused: true, ..self }
     }
 }
 
-/// A subscription of a plan, by its position.
+/// A subscription of a plan, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubscriptionId(pub usize);
 
 impl SubscriptionId {
-    /// The place for replies.
+    /// The queue for replies.
     pub const INBOX: Self = Self(usize::MAX);
 }

@@ -1,11 +1,11 @@
-//! The nodes of a broker that have failed one after the other. When all have, it is time to wait.
+//! The failures of a broker's nodes in one round. When all nodes have failed, the supervisor waits.
 
 use std::error::Error as _;
 use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Operation, Session};
 
-/// The failures since the last wait, or since the last session that lasted.
+/// The failures since the last delay, or since the last stable session.
 #[derive(Debug)]
 pub(super) struct Round {
     nodes: usize,
@@ -17,7 +17,7 @@ impl Round {
         Self { nodes, failures: Vec::new() }
     }
 
-    /// The node whose turn it was has failed.
+    /// Adds the failure of the current node.
     pub(super) fn add(&mut self, failure: Arc<Error>) {
         self.failures.push(failure);
     }
@@ -31,8 +31,8 @@ impl Round {
         self.failures.clear();
     }
 
-    /// What has failed in this round, each node with its cause. Another try can help where it can help with any of the nodes,
-    /// or with one that has not been tried.
+    /// The combined error of this round, with the cause of each node. It is retryable if the error of one of the nodes is, or if a node
+    /// has not been tried.
     pub(super) fn cause(&self) -> Arc<Error> {
         if let [only] = self.failures.as_slice()
             && self.nodes == 1
@@ -40,12 +40,12 @@ impl Round {
             return Arc::clone(only);
         }
         let count = self.failures.len();
-        let said: Vec<String> = self.failures.iter().map(|failure| in_words(failure)).collect();
+        let causes: Vec<String> = self.failures.iter().map(|failure| describe(failure)).collect();
         let message = match (self.is_complete(), self.nodes) {
-            (true, nodes) => format!("none of its {nodes} nodes can be used: {}", said.join("; ")),
-            (false, nodes) => format!("{count} of its {nodes} nodes cannot be used: {}", said.join("; ")),
+            (true, nodes) => format!("none of its {nodes} nodes can be used: {}", causes.join("; ")),
+            (false, nodes) => format!("{count} of its {nodes} nodes cannot be used: {}", causes.join("; ")),
         };
-        // That something is in use is said by nodes that serve: it counts more than that others are away.
+        // `InUse` comes from a working node, so it takes precedence over failures of other nodes.
         let in_use = self.failures.iter().find(|failure| failure.kind() == ErrorKind::InUse);
         let retryable = in_use.or_else(|| self.failures.iter().find(|failure| failure.is_retryable()));
         let (kind, operation) = match (retryable, self.failures.first()) {
@@ -57,7 +57,7 @@ impl Round {
     }
 }
 
-/// The same failure with the node that a session was connected to, where that is one of several.
+/// Adds the node of the session to the message, if there are several nodes.
 pub(super) fn on_node(failure: Arc<Error>, session: &dyn Session, nodes: usize) -> Arc<Error> {
     match session.node() {
         Some(node) if nodes > 1 => {
@@ -69,19 +69,19 @@ pub(super) fn on_node(failure: Arc<Error>, session: &dyn Session, nodes: usize) 
     }
 }
 
-/// A failure with what is at the bottom of it, each thing once.
-fn in_words(failure: &Error) -> String {
-    let said = failure.message();
+/// The message of a failure with its root cause, unless the message contains it.
+fn describe(failure: &Error) -> String {
+    let message = failure.message();
     let mut root = failure.source();
     while let Some(deeper) = root.and_then(std::error::Error::source) {
         root = Some(deeper);
     }
     match root.map(ToString::to_string) {
-        // An error of this crate repeats what its wrapper says.
-        Some(root) if !root.contains(said) && !root.split(": ").any(|part| said.ends_with(part)) => {
-            format!("{said}: {root}")
+        // An error of this crate may repeat the message of its wrapper.
+        Some(root) if !root.contains(message) && !root.split(": ").any(|part| message.ends_with(part)) => {
+            format!("{message}: {root}")
         }
-        _ => said.to_owned(),
+        _ => message.to_owned(),
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn another_try_can_help_until_it_can_help_with_none() {
+    fn a_round_is_retryable_unless_no_failure_is() {
         let mut round = Round::of(2);
         round.add(denied("r1"));
         assert!(round.cause().is_retryable(), "r2 has not been tried");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_in_use_is_known_whatever_happened_to_other_nodes() {
+    fn a_queue_in_use_takes_precedence_over_other_failures() {
         let mut round = Round::of(2);
         round.add(refused("r1"));
         round.add(Arc::new(failure(ErrorKind::InUse, "it is locked").with_queue(Some("q"))));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_of_the_only_node_stays_what_it_is() {
+    fn the_failure_of_the_only_node_is_unchanged() {
         let (mut round, only) = (Round::of(1), refused("broker"));
         round.add(Arc::clone(&only));
         assert!(round.is_complete() && Arc::ptr_eq(&round.cause(), &only));

@@ -1,4 +1,4 @@
-//! The state that a link, its keeper and its outbox share.
+//! The state that a link shares with its tasks.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use tokio::sync::watch;
 use super::event::LinkHealth;
 use crate::{Session, Settler};
 
-/// What a link, its keeper and its outbox share.
+/// The state that a link shares with its tasks.
 pub(super) struct Shared {
     pub(super) health: watch::Sender<LinkHealth>,
-    /// The living session, if there is one.
+    /// The current session, if there is one.
     pub(super) session: Mutex<Option<Arc<dyn Session>>>,
-    /// Settlers of the living session, by epoch.
+    /// Settlers of the current session, by epoch.
     pub(super) settlers: Mutex<HashMap<u64, Arc<dyn Settler>>>,
-    /// Publishes without an outcome.
+    /// Number of publishes without an outcome.
     pub(super) open: watch::Sender<usize>,
     pub(super) open_count: AtomicUsize,
 }
@@ -28,7 +28,7 @@ impl Shared {
         self.note_open(before, before + count);
     }
 
-    /// Removes publishes that have got their outcome.
+    /// Removes publishes with an outcome.
     pub(super) fn sub_open(&self, count: usize) {
         let before = self.open_count.fetch_sub(count, Ordering::SeqCst);
         self.note_open(before, before - count);

@@ -1,8 +1,7 @@
-//! A transport that injects faults, by a seed, within the contract.
+//! A transport that injects faults within the contract, controlled by a seed.
 //!
-//! Sessions die at any operation; a publish whose session dies may have gone through or not; dialling fails;
-//! deliveries of a dead session come again. What never happens is what the contract rules out: a confirm for
-//! a message that is lost, or a delivery that is lost.
+//! Sessions end at any operation, publishes of such sessions may or may not have been accepted, connecting fails, and deliveries of
+//! ended sessions are repeated. The faults never violate the contract: no confirmed message and no delivery is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +18,14 @@ use crate::{
     Settler, SubscribeOptions, Subscription, Topology, Transport,
 };
 
-/// The rates of faults: probabilities from 0 to 1.
+/// Probabilities of faults, from 0 to 1.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultRates {
-    /// That dialling fails.
+    /// Connecting fails.
     pub connect: f64,
-    /// That an operation finds its session dead, and has not been done.
+    /// The session ends before an operation.
     pub before: f64,
-    /// That an operation is done, and the session dead afterwards.
+    /// The session ends after an operation.
     pub after: f64,
 }
 
@@ -36,36 +35,36 @@ impl Default for FaultRates {
     }
 }
 
-/// Injects faults on the way to another transport.
+/// Wraps another transport and injects faults.
 pub struct ChaosTransport {
     inner: Arc<dyn Transport>,
-    dice: Arc<Dice>,
+    injector: Arc<Injector>,
 }
 
-struct Dice {
+struct Injector {
     random: Mutex<ChaCha8Rng>,
     rates: FaultRates,
-    calm: AtomicBool,
+    stopped: AtomicBool,
 }
 
-impl Dice {
-    fn falls(&self, probability: f64) -> bool {
-        !self.calm.load(Ordering::Relaxed)
+impl Injector {
+    fn draw(&self, probability: f64) -> bool {
+        !self.stopped.load(Ordering::Relaxed)
             && self.random.lock().unwrap_or_else(PoisonError::into_inner).random_bool(probability)
     }
 }
 
 impl ChaosTransport {
-    /// Faults that are decided by `seed`.
+    /// A transport whose faults are determined by `seed`.
     #[must_use]
     pub fn new(inner: Arc<dyn Transport>, seed: u64, rates: FaultRates) -> Arc<Self> {
         let random = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        Arc::new(Self { inner, dice: Arc::new(Dice { random, rates, calm: AtomicBool::new(false) }) })
+        Arc::new(Self { inner, injector: Arc::new(Injector { random, rates, stopped: AtomicBool::new(false) }) })
     }
 
-    /// Ends the faults.
-    pub fn calm(&self) {
-        self.dice.calm.store(true, Ordering::Relaxed);
+    /// Stops the faults.
+    pub fn stop_faults(&self) {
+        self.injector.stopped.store(true, Ordering::Relaxed);
     }
 }
 
@@ -84,36 +83,36 @@ impl Transport for ChaosTransport {
     }
 
     async fn connect(&self) -> Result<Arc<dyn Session>> {
-        if self.dice.falls(self.dice.rates.connect) {
+        if self.injector.draw(self.injector.rates.connect) {
             return Err(Error::new(ErrorKind::Unreachable, Operation::Connect, "an injected fault"));
         }
         let session = self.inner.connect().await?;
-        Ok(Arc::new(ChaosSession { inner: session, dice: Arc::clone(&self.dice) }))
+        Ok(Arc::new(ChaosSession { inner: session, injector: Arc::clone(&self.injector) }))
     }
 }
 
 #[derive(Clone)]
 struct ChaosSession {
     inner: Arc<dyn Session>,
-    dice: Arc<Dice>,
+    injector: Arc<Injector>,
 }
 
 impl ChaosSession {
-    /// Does something, or finds the session dead before or after it.
+    /// Runs an operation. The session may end before or after it.
     async fn with_faults<T>(&self, operation: Operation, work: impl Future<Output = Result<T>>) -> Result<T> {
-        if self.dice.falls(self.dice.rates.before) {
-            return Err(self.die(operation).await);
+        if self.injector.draw(self.injector.rates.before) {
+            return Err(self.end(operation).await);
         }
-        let done = work.await;
-        if self.dice.falls(self.dice.rates.after) {
-            return Err(self.die(operation).await);
+        let result = work.await;
+        if self.injector.draw(self.injector.rates.after) {
+            return Err(self.end(operation).await);
         }
-        done
+        result
     }
 
-    async fn die(&self, operation: Operation) -> Error {
+    async fn end(&self, operation: Operation) -> Error {
         let _ = self.inner.close(Duration::ZERO).await;
-        Error::new(ErrorKind::Closed, operation, "the session died of an injected fault")
+        Error::new(ErrorKind::Closed, operation, "an injected fault ended the session")
     }
 }
 
@@ -163,16 +162,16 @@ struct ChaosPublisher {
 #[async_trait]
 impl Publisher for ChaosPublisher {
     async fn publish(&self, message: Message) -> Result<Receipt> {
-        let dice = &self.session.dice;
-        if dice.falls(dice.rates.before) {
-            // Taken, and lost with the session.
-            self.session.die(Operation::Publish).await;
+        let injector = &self.session.injector;
+        if injector.draw(injector.rates.before) {
+            // The message is lost with the session.
+            self.session.end(Operation::Publish).await;
             return Ok(Receipt::new().1);
         }
         let receipt = self.inner.publish(message).await?;
-        if dice.falls(dice.rates.after) {
-            // It went through, and nobody learns of it.
-            self.session.die(Operation::Publish).await;
+        if injector.draw(injector.rates.after) {
+            // The broker has accepted the message, but the outcome is lost.
+            self.session.end(Operation::Publish).await;
             return Ok(Receipt::new().1);
         }
         Ok(receipt)

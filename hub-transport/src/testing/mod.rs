@@ -1,4 +1,4 @@
-//! For tests: the suite that every backend has to pass, and a transport that injects faults.
+//! Test support: the conformance suite for backends, and a transport that injects faults.
 
 pub mod chaos;
 pub mod conformance;

@@ -15,40 +15,40 @@ use super::workloads::{ALL, Workload};
 use super::{machine, plot, rounds, table};
 use crate::Client;
 
-/// Measures Hub beside what its broker alone can do. Progress goes to standard error, the tables to standard output.
+/// Benchmark Hub and compare it with its broker alone. Progress is printed to standard error, results to standard output
 #[derive(Debug, Parser)]
 #[command(name = "hub-bench", args_conflicts_with_subcommands = true)]
 struct Args {
-    /// Only these workloads [default: all that need nothing installed]
+    /// Workloads to run [default: all that need no further software]
     #[arg(value_name = "WORKLOAD", value_parser = workload_names())]
     workloads: Vec<String>,
-    /// How often everything is measured; medians count [default: 3]
+    /// Number of runs; the results are medians [default: 3, or 1 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
-    /// The AMQP client library of dispatcher, worker and client
+    /// AMQP client library of dispatcher, worker and client
     #[arg(long, value_name = "NAME", default_value = "lapin")]
     client: ClientName,
-    /// Write everything into this file
+    /// Write all results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Tiny sizes and one run: whether the benchmark works, not how fast Hub is
+    /// Use tiny sizes, to check that the benchmark works; the figures are meaningless
     #[arg(long)]
     quick: bool,
     #[command(subcommand)]
-    instead: Option<Instead>,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Instead {
-    /// Draw the plots of a result
+enum Command {
+    /// Draw plots of a result
     Plot {
-        /// What `--json` has written
+        /// File that `--json` has written
         json: PathBuf,
-        /// Where the plots go
+        /// Output directory of the plots
         #[arg(long, value_name = "DIR", default_value = "docs")]
         into: PathBuf,
     },
-    /// Measure one thing in this process
+    /// Run one measurement in this process
     #[command(hide = true)]
     Inside { part: Part, shape: Shape, tasks: usize },
 }
@@ -63,12 +63,12 @@ enum ClientName {
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let outcome = match args.instead {
-        Some(Instead::Inside { part, shape, tasks }) => {
+    let outcome = match args.command {
+        Some(Command::Inside { part, shape, tasks }) => {
             inside::print(part, shape, tasks);
             Ok(())
         }
-        Some(Instead::Plot { json, into }) => plot::draw(&json, &into),
+        Some(Command::Plot { json, into }) => plot::draw(&json, &into),
         None => measure(&args),
     };
     match outcome {
@@ -88,7 +88,7 @@ fn measure(args: &Args) -> Result<(), String> {
             named => named.iter().any(|name| name == workload.name),
         })
         .collect();
-    // What cannot be written at the end should be known at the beginning.
+    // Detect an unwritable file before the measurement.
     if let Some(path) = &args.json {
         write(path, "")?;
     }
@@ -112,7 +112,7 @@ fn measure(args: &Args) -> Result<(), String> {
     let report = Report::new(figures, &rounds);
     print!("{}", table::tables(&report));
     if args.quick {
-        eprintln!("hub-bench: it works. With sizes as small as these the figures mean nothing");
+        eprintln!("hub-bench: the benchmark works; the figures of --quick are meaningless");
     }
     if let Some(path) = &args.json {
         let settings: Value = json!({"runs": runs, "quick": args.quick, "disturbance": disturbance});

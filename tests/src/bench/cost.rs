@@ -1,10 +1,10 @@
-//! What a workload costs each of the programs.
+//! The cost of a workload for each of the programs.
 
 use std::collections::BTreeMap;
 
 use super::processes::{Scope, Usage, usage};
 
-/// A part in the play.
+/// The role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Role {
     Client,
@@ -36,24 +36,24 @@ impl Role {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProcessGroup(Vec<(Role, u32, Scope)>);
 
-/// What each role has used.
+/// The resource usage of each role.
 pub(super) type Used = BTreeMap<Role, Usage>;
 
 impl ProcessGroup {
-    /// The same with this process in this role.
+    /// Adds a process with this role.
     #[must_use]
     pub(super) fn with(mut self, role: Role, pid: u32, scope: Scope) -> Self {
         self.0.push((role, pid, scope));
         self
     }
 
-    /// What each has used so far.
+    /// The usage of each role so far.
     pub(super) fn used(&self) -> Used {
         self.0.iter().map(|(role, pid, scope)| (*role, usage(*pid, *scope))).collect()
     }
 }
 
-/// What was used in between; the peak is that of the whole life.
+/// The usage between two measurements. The peak is that of the whole lifetime.
 pub(super) fn between(before: &Used, after: &Used) -> Used {
     let since = |role: &Role, after: &Usage| {
         let before = before.get(role).copied().unwrap_or_default();
@@ -62,7 +62,7 @@ pub(super) fn between(before: &Used, after: &Used) -> Used {
     after.iter().map(|(role, after)| (*role, since(role, after))).collect()
 }
 
-/// Processor time of all together, in seconds.
+/// Total processor time, in seconds.
 pub(super) fn total_cpu(used: &Used) -> f64 {
     used.values().map(|usage| usage.cpu).sum()
 }

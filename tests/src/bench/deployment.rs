@@ -1,4 +1,4 @@
-//! A Hub to be measured: dispatcher, worker and client as they are used, on the broker of the benchmark.
+//! A Hub under measurement: dispatcher, worker and client on the benchmark's broker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,17 +20,17 @@ use super::run::Bench;
 use super::settle::settle;
 use crate::{Client, Daemon, Programs, root};
 
-/// How long the client waits for an answer, and for the end of a job: for ever, as measuring goes.
+/// Maximum time for a response, and for the end of a job. No measurement reaches it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
 /// The slots of the worker.
 pub(super) const SLOTS: &str = "2";
 /// A function whose cost grows with its argument, for tasks that compute.
 pub(super) const FIBONACCI: &str =
     "def fibonacci(n):\n    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n";
-/// So many tasks are run before anything is measured: Python children start with the first ones.
+/// Number of warm-up tasks, which start the Python processes.
 const WARM_UP: usize = 64;
 
-/// A dispatcher, a worker unless tasks are to wait, and a client.
+/// A dispatcher, a worker (unless tasks are to wait), and a client.
 pub(super) struct Deployment<'a> {
     pub(super) bench: &'a Bench,
     pub(super) hub: Arc<dyn Hub>,
@@ -51,7 +51,7 @@ impl<'a> Deployment<'a> {
         deployment
     }
 
-    /// A Hub whose tasks wait.
+    /// A Hub without a worker, whose tasks wait.
     pub(super) fn without_worker(bench: &'a Bench, client: Client, arguments: &[&str]) -> Self {
         static DEPLOYMENTS: AtomicUsize = AtomicUsize::new(1);
         let prefix = format!("bench{}", DEPLOYMENTS.fetch_add(1, Ordering::Relaxed));
@@ -64,12 +64,12 @@ impl<'a> Deployment<'a> {
         Self { bench, hub, programs, dispatcher, worker: None }
     }
 
-    /// Runs a job; how long that took from the submit until its record was here.
+    /// Runs a job. Returns the time from the submission to the arrival of its record.
     pub(super) fn run_job(&self, text: String) -> Duration {
         run_job(&self.bench.runtime, &*self.hub, text)
     }
 
-    /// Notes what `act` costs, which runs so many tasks. Nothing else is going on when it begins, and when it is over.
+    /// Measures the cost of `act`, which runs this number of tasks. Waits for an idle Hub before and after it.
     pub(super) fn measured<T>(
         &self,
         workload: &str,
@@ -85,12 +85,12 @@ impl<'a> Deployment<'a> {
         outcome
     }
 
-    /// Waits until nothing is going on, but for so many jobs that wait.
+    /// Waits until the Hub is idle, with `live` waiting jobs.
     pub(super) fn settle(&self, live: u64) {
         settle(&self.bench.runtime, &*self.hub, &self.processes(), live);
     }
 
-    /// The processes whose use is measured; this process is the client.
+    /// The measured processes. This process is the client.
     pub(super) fn processes(&self) -> ProcessGroup {
         let processes = ProcessGroup::default()
             .with(Role::Client, std::process::id(), Scope::Own)
@@ -104,14 +104,14 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Ends everything, and checks that nothing is left on the broker.
+    /// Ends all processes and checks that the queues are empty.
     pub(super) fn end(self) {
         self.settle(0);
         self.bench.broker().nothing_is_left(self.programs.prefix());
         self.abandon();
     }
 
-    /// Ends everything, with what still waits.
+    /// Ends all processes, including waiting jobs.
     pub(super) fn abandon(self) {
         let Self { bench, hub, programs, dispatcher, worker } = self;
         if let Some(worker) = worker {
@@ -143,7 +143,7 @@ pub(super) fn modules() -> Vec<(&'static str, String)> {
     vec![example("add.py"), example("multiply.py"), ("fibonacci.py", FIBONACCI.to_owned())]
 }
 
-/// Runs a job; how long that took from the submit until its record was here.
+/// Runs a job. Returns the time from the submission to the arrival of its record.
 pub(super) fn run_job(runtime: &Runtime, hub: &dyn Hub, text: String) -> Duration {
     let text: Arc<str> = text.into();
     let (took, record) = runtime.block_on(async {
@@ -155,7 +155,7 @@ pub(super) fn run_job(runtime: &Runtime, hub: &dyn Hub, text: String) -> Duratio
     took
 }
 
-/// As `hub-client submit --wait` does.
+/// Submits a job and waits for its end, as `hub-client submit --wait`.
 pub(super) async fn submit_and_wait(hub: &dyn Hub, text: Arc<str>) -> Json {
     let submitted = hub.submit_and_wait(Submission { text, id: None }, PATIENCE).await.expect("the job is taken");
     match submitted.record {
@@ -164,7 +164,7 @@ pub(super) async fn submit_and_wait(hub: &dyn Hub, text: Arc<str>) -> Json {
     }
 }
 
-/// What is measured has to be right. No more of the record is read than that takes: it may be a large one.
+/// Checks the status of a job. It reads only the beginning of the record, which may be large.
 pub(super) fn check(record: &Json) {
     #[derive(Deserialize)]
     struct Head {

@@ -1,18 +1,18 @@
-//! What is measured: its name, its unit, what it is compared with, and what it should be.
+//! A measured figure: its name, its unit, its reference and its target.
 
-/// A figure that every round yields once.
+/// A figure, measured once in each round.
 #[derive(Clone, Debug)]
 pub(super) struct Figure {
-    /// For programs; begins with the workload's name.
+    /// The key for programs, which begins with the name of the workload.
     pub(super) key: String,
-    /// For people.
+    /// The title for people.
     pub(super) title: String,
     pub(super) unit: Unit,
     pub(super) scale: Scale,
     pub(super) target: Option<Target>,
 }
 
-/// What a figure counts. Values are in seconds, bytes and pieces.
+/// The unit of a figure. Values are in seconds, bytes or counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     PerSecond,
@@ -22,22 +22,22 @@ pub(super) enum Unit {
     Percent,
 }
 
-/// What a figure is compared with, of the same round.
+/// The reference of a figure, from the same round.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scale {
-    /// Nothing: its target is absolute.
+    /// No reference: the target is absolute.
     Absolute,
-    /// The echoes a second that the broker alone does.
+    /// The echoes per second of the broker alone.
     Echoes,
-    /// So many idle round trips of the broker alone.
+    /// A number of idle round trips of the broker alone.
     RoundTrips(u32),
-    /// What it would be on a broker that does so many echoes a second.
+    /// Scaled to a broker with this number of echoes per second.
     AtEchoes(f64),
     /// Another figure.
     Figure(String),
 }
 
-/// What a figure, as compared, should be.
+/// The target of a figure relative to its reference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) at_least: f64,
@@ -51,7 +51,7 @@ pub(super) enum Better {
     Lower,
 }
 
-/// How a value stands to its target.
+/// The comparison of a value with its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Ideal,
@@ -64,24 +64,24 @@ impl Figure {
         Self { key: key.into(), title: title.into(), unit, scale: Scale::Absolute, target: None }
     }
 
-    /// Compared with this.
+    /// Sets the reference.
     pub(super) fn to(mut self, scale: Scale) -> Self {
         self.scale = scale;
         self
     }
 
-    /// Compared with another figure.
+    /// Sets another figure as the reference.
     pub(super) fn beside(self, key: &str) -> Self {
         self.to(Scale::Figure(key.to_owned()))
     }
 
-    /// The more the better.
+    /// Sets a target for a figure that should be high.
     pub(super) fn above(mut self, at_least: f64, ideal: f64) -> Self {
         self.target = Some(Target { at_least, ideal, better: Better::Higher });
         self
     }
 
-    /// The less the better.
+    /// Sets a target for a figure that should be low.
     pub(super) fn below(mut self, at_least: f64, ideal: f64) -> Self {
         self.target = Some(Target { at_least, ideal, better: Better::Lower });
         self
@@ -100,7 +100,7 @@ impl Unit {
         }
     }
 
-    /// What values are in, for programs.
+    /// The base unit of values, for programs.
     pub(super) const fn base(self) -> &'static str {
         match self {
             Self::PerSecond => "1/s",
@@ -135,7 +135,7 @@ impl Verdict {
     }
 }
 
-/// Three digits that count, all of those before the point, and no more.
+/// Formats a value with three significant digits.
 pub(super) fn digits(value: f64) -> String {
     let before = value.abs().max(1e-9).log10().floor() as i32;
     let after = usize::try_from((2 - before).clamp(0, 3)).unwrap_or_default();
@@ -152,7 +152,7 @@ pub(super) fn digits(value: f64) -> String {
     if fraction.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}.{fraction}") }
 }
 
-/// The value below which this part of all values is: 0.5 for the median. Between two values, the middle.
+/// A percentile: 0.5 is the median. Between two values, their mean.
 pub(super) fn percentile(values: &[f64], part: f64) -> f64 {
     assert!(!values.is_empty(), "there is nothing to take a percentile of");
     let mut sorted = values.to_vec();

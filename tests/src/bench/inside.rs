@@ -1,5 +1,5 @@
-//! What is measured without other processes: in one of its own, so that its memory and processor time are its alone.
-//! The benchmark starts itself for it, and reads what it prints.
+//! Measurements of code within one process. Each runs in a separate process, so that its memory and processor time can be
+//! measured. The benchmark starts itself for this and reads the output.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use super::deployment::run_job;
 use super::jobs::Shape;
 use super::processes::{Scope, Usage, usage};
 
-/// Small jobs are repeated until they are so many tasks, for what is timed to be much longer than a tick.
+/// Minimum number of tasks. Small jobs are repeated, so that the measured time is much longer than a clock tick.
 const ENOUGH: usize = 200_000;
-/// Less is a trial, and not repeated.
+/// Jobs with fewer tasks are trials and are not repeated.
 const TRIAL: usize = 1000;
 /// The slots of the worker.
 const SLOTS: u32 = 2;
 
-/// What is measured.
+/// The measured part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Part {
     /// Text to checked job
@@ -40,16 +40,16 @@ pub(super) enum Part {
     Hub,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Inside {
-    /// In all repetitions together.
+    /// Number of tasks in all repetitions.
     pub(super) tasks: usize,
-    /// How long that took, in seconds.
+    /// The duration, in seconds.
     pub(super) seconds: f64,
     /// Processor time, in seconds.
     pub(super) cpu: f64,
-    /// Memory at most, in bytes.
+    /// Peak memory, in bytes.
     pub(super) peak: f64,
 }
 
@@ -74,13 +74,13 @@ impl Part {
 }
 
 impl Inside {
-    /// The same as usage of a process.
+    /// The usage of the process.
     pub(super) const fn used(&self) -> Usage {
         Usage { cpu: self.cpu, peak: self.peak }
     }
 }
 
-/// Measures in a process of its own.
+/// Runs a measurement in a separate process.
 pub(super) fn spawn(part: Part, shape: Shape, tasks: usize) -> Inside {
     let own = std::env::current_exe().expect("a program has a path");
     let output = Command::new(own)
@@ -96,7 +96,7 @@ pub(super) fn spawn(part: Part, shape: Shape, tasks: usize) -> Inside {
     Inside { tasks, seconds: number("seconds"), cpu: number("cpu"), peak: number("peak") }
 }
 
-/// Measures here, and prints.
+/// Runs a measurement in this process and prints the result.
 pub(super) fn print(part: Part, shape: Shape, tasks: usize) {
     let text = shape.job(tasks);
     let times = if tasks < TRIAL { 1 } else { (ENOUGH / tasks).max(1) };
@@ -121,7 +121,7 @@ fn timed(run: impl Fn(String) + 'static) -> Box<dyn Fn(String) -> Duration> {
     })
 }
 
-/// No job is too large here.
+/// Limits that accept all jobs.
 fn limits() -> Limits {
     Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, ..Limits::default() }
 }
@@ -130,7 +130,7 @@ fn parse(text: &str) -> Job {
     Job::parse(text, &limits()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The state machine alone, on a job that is parsed already. What it wants kept and told is let go.
+/// The state machine alone, with a parsed job. Its actions are discarded.
 fn core(text: &str) -> impl Fn(String) + use<> {
     let job = Arc::new(parse(text));
     move |_| {
@@ -158,7 +158,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
     }
 }
 
-/// A whole Hub in this process, with everything but real tasks.
+/// A complete Hub in this process, without real tasks.
 fn hub() -> Box<dyn Fn(String) -> Duration> {
     let runtime = Runtime::new().expect("threads can be started");
     let (dispatcher, worker) = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The jobs of the workloads, as texts.
+//! The JSON texts of the workloads' jobs.
 
 use std::fmt::Write as _;
 
@@ -7,21 +7,21 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::examples::example;
 
-/// How many tasks a layer of the layered graph has at most.
+/// Maximum number of tasks in a layer of the layered graph.
 const LAYER: usize = 1000;
-/// On how many tasks of the layer before a task of the layered graph depends.
+/// Number of dependencies of a task in the layered graph, all in the previous layer.
 const EDGES: usize = 3;
-/// Decides the edges: the same in every run.
+/// Seed of the edges, the same in every run.
 const SEED: u64 = 11;
 
 /// A shape of a large job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Shape {
-    /// Tasks that depend on nothing
+    /// Independent tasks
     Flat,
-    /// Each task takes the value of the one before
+    /// Each task takes the value of the previous one
     Chain,
-    /// Each task depends on three of the layer before
+    /// Each task depends on three tasks of the previous layer
     Layered,
 }
 
@@ -50,12 +50,12 @@ pub(super) fn sum_product() -> String {
     example("sum_product.json")
 }
 
-/// So many tasks that depend on nothing.
+/// A job of independent tasks.
 pub(super) fn flat(tasks: usize) -> String {
     job((0..tasks).map(|at| task(at, "add", &format!("[{at},1]"), &[])))
 }
 
-/// Each takes the value of the one before.
+/// A chain, in which each task takes the value of the previous one.
 pub(super) fn chain(tasks: usize) -> String {
     job((0..tasks).map(|at| match at {
         0 => task(0, "add", "[0,1]", &[]),
@@ -63,7 +63,7 @@ pub(super) fn chain(tasks: usize) -> String {
     }))
 }
 
-/// One, then so many that take its value, then one that waits for them all.
+/// One task, then `width` tasks that take its value, then one task that depends on all of them.
 pub(super) fn fan(width: usize) -> String {
     let leaves: Vec<usize> = (1..=width).collect();
     let middle = leaves.iter().map(|at| task(*at, "add", r#"["_t0.data",1]"#, &[]));
@@ -71,12 +71,12 @@ pub(super) fn fan(width: usize) -> String {
     job(first.chain(middle).chain(std::iter::once(task(width + 1, "add", "[1,1]", &leaves))))
 }
 
-/// So many, one after the other, that compute a Fibonacci number.
+/// A chain of tasks that compute a Fibonacci number.
 pub(super) fn fibonacci_chain(tasks: usize, number: u32) -> String {
     job((0..tasks).map(|at| task(at, "fibonacci", &format!("[{number}]"), at.checked_sub(1).as_slice())))
 }
 
-/// Layers; each task depends on three, chosen by chance, of the layer before.
+/// Layers of tasks. Each task depends on three random tasks of the previous layer.
 pub(super) fn layered(tasks: usize) -> String {
     let mut chance = ChaCha8Rng::seed_from_u64(SEED);
     let width = (tasks / 10).clamp(1, LAYER);

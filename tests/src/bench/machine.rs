@@ -1,4 +1,4 @@
-//! Where and of what the figures are: machine, versions, revision.
+//! The environment of a measurement: machine, versions and revision.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::run::Bench;
 use crate::root;
 
-/// More than this of each processor is busy with something else: the figures mean little.
+/// Maximum load of the processors by other programs.
 const BUSY: f64 = 0.25;
 
 /// The facts, for the report.
@@ -31,13 +31,13 @@ pub(super) fn facts(bench: &Bench) -> Value {
     })
 }
 
-/// The profile that this program was built in, from its directory.
+/// The build profile of this program, from its directory.
 fn profile() -> Option<String> {
     let own = std::env::current_exe().ok()?;
     Some(own.parent()?.file_name()?.to_string_lossy().into_owned())
 }
 
-/// How busy this machine is with other things, where that is too much.
+/// A warning if the load by other programs is too high.
 pub(super) fn disturbance() -> Option<String> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     let load: f64 = text.split(' ').next()?.parse().ok()?;
@@ -72,7 +72,7 @@ fn line_of(file: &str, key: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// What a program says; `None` where it says nothing, or is not there.
+/// The output of a program. `None` if it is empty or the program is missing.
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -1,5 +1,5 @@
-//! The measure of Hub's speed: workloads on the real programs, beside what the broker alone can do. The method is
-//! explained in docs/performance.md.
+//! The benchmark: workloads on the real programs, compared with the broker without Hub. docs/performance.md explains the
+//! method.
 
 mod bound;
 mod command;

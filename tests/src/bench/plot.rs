@@ -11,12 +11,12 @@ use super::figure::digits;
 const SIZE: (f64, f64) = (640.0, 360.0);
 /// The space around its area: left, right, top, bottom.
 const MARGIN: (f64, f64, f64, f64) = (64.0, 70.0, 34.0, 46.0);
-/// From one line of text to the next.
+/// The line height of text.
 const LINE_HEIGHT: f64 = 14.0;
-/// The colours of its lines, in order: to be told apart on light and dark, and by those who see few colours.
+/// The colours of the lines, in order. They are suitable for light and dark backgrounds and for colour-blind readers.
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
-/// What a plot shows.
+/// The contents of a plot.
 struct Plot {
     name: &'static str,
     title: &'static str,
@@ -50,13 +50,13 @@ const PLOTS: [Plot; 2] = [
     },
 ];
 
-/// A number on an axis.
+/// Formats a number on an axis.
 fn short(value: f64) -> String {
     let text = digits(value);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// Draws every plot for which the result has points.
+/// Draws all plots for which the result contains points.
 pub(super) fn draw(json: &Path, into: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(json).map_err(|error| format!("cannot read {}: {error}", json.display()))?;
     let result: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", json.display()))?;
@@ -169,7 +169,7 @@ fn names(out: &mut String, mut ends: Vec<((f64, f64), &str, &str)>) {
     }
 }
 
-/// From values to places between 0 and 1.
+/// Maps values to positions from 0 to 1.
 struct Scale {
     least: f64,
     most: f64,

@@ -1,26 +1,26 @@
-//! What processes have used: processor time and memory, as `/proc` tells it.
+//! Processor time and memory of processes, read from `/proc`.
 
 use std::collections::HashMap;
 use std::fs;
 
-/// What Linux counts processor time in for programs, whatever its own clock does: a hundredth of a second.
+/// The unit of processor time in `/proc`: a hundredth of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What one or several processes have used so far.
+/// The resource usage of one or several processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usage {
     /// Processor time, in seconds.
     pub(super) cpu: f64,
-    /// The most memory at once, in bytes; of several processes, the sum of what each had at most.
+    /// Peak memory, in bytes. For several processes, the sum of their peaks.
     pub(super) peak: f64,
 }
 
-/// Whose usage is meant.
+/// The scope of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The process alone.
     Own,
-    /// All processes below it, those that have ended included.
+    /// All descendants, including those that have ended.
     Below,
     /// Both.
     Tree,
@@ -30,11 +30,11 @@ pub(super) enum Scope {
 struct Stat {
     parent: u32,
     cpu: f64,
-    /// Of children that have ended.
+    /// The processor time of ended children.
     reaped: f64,
 }
 
-/// What has been used. A process that is not there (any more) has used nothing.
+/// The usage of a process. A process that does not exist has used nothing.
 pub(super) fn usage(pid: u32, scope: Scope) -> Usage {
     let own = || stat(pid).map_or_else(Usage::default, |stat| Usage { cpu: stat.cpu, peak: peak(pid) });
     match scope {
@@ -47,12 +47,12 @@ pub(super) fn usage(pid: u32, scope: Scope) -> Usage {
     }
 }
 
-/// How much memory a process has at present, in bytes.
+/// The current memory of a process, in bytes.
 pub(super) fn resident(pid: u32) -> f64 {
     status(pid, "VmRSS:")
 }
 
-/// The processes that this one has started.
+/// The child processes of this process.
 pub(super) fn children() -> Vec<u32> {
     let own = std::process::id();
     pids().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own)).collect()
@@ -79,7 +79,7 @@ fn pids() -> impl Iterator<Item = u32> {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in parentheses, and may have some itself.
+    // The name is in parentheses and may contain parentheses.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some(Stat {

@@ -1,4 +1,4 @@
-//! From rounds to results: medians, ratios, verdicts; as JSON.
+//! Computes results from rounds: medians, ratios and verdicts, also as JSON.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::round::Round;
 /// The version of the JSON.
 const FORMAT: u32 = 1;
 
-/// What all rounds together say.
+/// The results of all rounds.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) bound: Option<BoundResult>,
@@ -21,7 +21,7 @@ pub(super) struct Report {
     pub(super) points: Vec<PointResult>,
 }
 
-/// What the broker alone did, as often as it was measured.
+/// All measurements of the broker alone.
 #[derive(Debug)]
 pub(super) struct BoundResult {
     pub(super) echoes_per_second: Vec<f64>,
@@ -32,21 +32,21 @@ pub(super) struct BoundResult {
 #[derive(Debug)]
 pub(super) struct FigureResult {
     pub(super) figure: Figure,
-    /// One for each round.
+    /// One value for each round.
     pub(super) values: Vec<f64>,
     /// The same, compared as the figure says. Empty where it is compared with nothing, or with what was not measured.
     pub(super) compared: Vec<f64>,
 }
 
-/// What a workload cost: the medians.
+/// The median cost of a workload.
 #[derive(Debug)]
 pub(super) struct CostResult {
     pub(super) workload: String,
-    /// Processor time of a task, and memory at most.
+    /// Processor time per task, and peak memory.
     pub(super) each: BTreeMap<Role, Usage>,
 }
 
-/// A point of a plot: the median.
+/// A point of a plot, as the median.
 #[derive(Debug)]
 pub(super) struct PointResult {
     plot: &'static str,
@@ -66,7 +66,7 @@ impl Report {
         Self { bound, results, costs: costs(rounds), points: points(rounds) }
     }
 
-    /// Everything, for programs.
+    /// The results as JSON.
     pub(super) fn to_json(&self, machine: &Value, settings: &Value) -> Value {
         json!({
             "format": FORMAT,
@@ -90,7 +90,7 @@ impl FigureResult {
         Self { figure, values, compared }
     }
 
-    /// How it stands to its target, if it has one and what it is compared with was measured.
+    /// The verdict, if the figure has a target and its reference was measured.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         let judged = if self.figure.scale == Scale::Absolute { &self.values } else { &self.compared };
         let target = self.figure.target.filter(|_| !judged.is_empty())?;
@@ -130,7 +130,7 @@ impl PointResult {
     }
 }
 
-/// A figure of a round, compared with what it is compared with.
+/// The figure of a round relative to its reference.
 fn compare(figure: &Figure, round: &Round) -> Option<f64> {
     let value = round.value(&figure.key)?;
     let bound = || round.bound_of(&figure.key);
@@ -139,7 +139,7 @@ fn compare(figure: &Figure, round: &Round) -> Option<f64> {
         Scale::Echoes => Some(value / bound()?.echoes_per_second),
         Scale::RoundTrips(count) => Some(value / (bound()?.round_trip.as_secs_f64() * f64::from(*count))),
         Scale::AtEchoes(echoes) => Some(value * bound()?.echoes_per_second / echoes),
-        // What took less than a tick is nothing to compare with.
+        // A value of less than one clock tick cannot be a reference.
         Scale::Figure(key) => Some(value / round.value(key).filter(|other| *other > 0.0)?),
     }
 }
@@ -177,7 +177,7 @@ fn points(rounds: &[Round]) -> Vec<PointResult> {
     results
 }
 
-/// Values with their median and ends.
+/// Values with their median, minimum and maximum.
 fn spread(values: &[f64]) -> Value {
     if values.is_empty() {
         return Value::Null;

@@ -1,4 +1,4 @@
-//! One run of the chosen workloads, with what it yielded.
+//! One run of the selected workloads, with its figures.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::bound::Bound;
 use super::cost::{Used, total_cpu};
 
-/// What one round yielded.
+/// The results of one round.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    /// What the broker alone did before and after each workload that needs one.
+    /// The measurements of the broker alone before and after each workload that needs a broker.
     pub(super) bounds: Vec<Bound>,
     /// Figures by key.
     values: BTreeMap<String, Value>,
@@ -20,15 +20,15 @@ pub(super) struct Round {
 #[derive(Clone, Copy, Debug)]
 struct Value {
     value: f64,
-    /// How many bounds had been measured.
+    /// Number of bounds measured before it.
     bounds: usize,
 }
 
-/// What a workload cost.
+/// The cost of a workload.
 #[derive(Clone, Debug)]
 pub(super) struct Cost {
     pub(super) workload: String,
-    /// How many tasks it was (echoes, for the bound).
+    /// Number of tasks (or echoes, for the bound).
     pub(super) tasks: usize,
     pub(super) used: Used,
 }
@@ -43,7 +43,7 @@ pub(super) struct Point {
 }
 
 impl Round {
-    /// Notes a figure.
+    /// Adds a figure.
     pub(super) fn note(&mut self, key: &str, value: f64) {
         let before = self.values.insert(key.to_owned(), Value { value, bounds: self.bounds.len() });
         assert!(before.is_none() && value.is_finite(), "{key} is {value}, and was {before:?}");
@@ -55,7 +55,7 @@ impl Round {
         self.values.get(key).map(|value| value.value)
     }
 
-    /// What the broker alone did around the time of a figure: the mean of before and after. `None` where none was measured.
+    /// The measurement of the broker alone for a figure: the mean of before and after. `None` if there is none.
     pub(super) fn bound_of(&self, key: &str) -> Option<Bound> {
         let Value { bounds, .. } = self.values.get(key)?;
         let around = [bounds.checked_sub(1), Some(*bounds)].into_iter().flatten();
@@ -67,13 +67,13 @@ impl Round {
         })
     }
 
-    /// Notes what a workload cost.
+    /// Adds the cost of a workload.
     pub(super) fn cost(&mut self, workload: &str, tasks: usize, used: Used) {
         eprintln!("    {workload} cpu {:.1} µs a task", total_cpu(&used) / tasks as f64 * 1e6);
         self.costs.push(Cost { workload: workload.to_owned(), tasks, used });
     }
 
-    /// Notes a point of a plot.
+    /// Adds a point of a plot.
     pub(super) fn point(&mut self, plot: &'static str, line: &'static str, x: f64, y: f64) {
         eprintln!("    {plot} {line} {x:.2} {y:.6}");
         self.points.push(Point { plot, line, x, y });

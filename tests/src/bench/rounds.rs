@@ -1,4 +1,4 @@
-//! Rounds: the bound, then each of the chosen workloads.
+//! Runs a round: the bound, then each of the selected workloads.
 
 use super::bound::{self, Bound};
 use super::cost::{ProcessGroup, Role, between};
@@ -26,7 +26,7 @@ pub(super) fn run(bench: &Bench, workloads: &[&Workload]) -> Round {
     round
 }
 
-/// Measures what the broker alone can do.
+/// Measures the broker alone.
 fn measure_bound(bench: &Bench, round: &mut Round) {
     let (echoes, round_trips) = (bench.size(20_000, 200), bench.size(400, 20));
     let address = bench.broker().address();

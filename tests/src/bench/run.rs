@@ -1,4 +1,4 @@
-//! What all workloads share: the broker, the runtimes, and how much is measured.
+//! The shared state of all workloads: the broker, the runtimes and the sizes.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::processes::children;
 use crate::{Broker, BrokerSettings, Client};
 
-/// The exit code after an interrupt, as shells have it.
+/// The exit code after an interrupt, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// What all workloads share.
+/// The shared state of all workloads.
 pub(super) struct Bench {
-    /// The client's: one thread, as in all of Hub's programs.
+    /// The runtime of the client, with one thread as in Hub's programs.
     pub(super) runtime: Runtime,
     /// The runtime of the bound's clients.
     pub(super) threads: Runtime,
@@ -52,18 +52,18 @@ impl Bench {
         self.broker.as_ref().map(|(broker, _)| broker.control(&["version"]).trim().to_owned())
     }
 
-    /// How much of something there is: a little where only the machinery is tried.
+    /// The size of a workload, which is small with `--quick`.
     pub(super) const fn size(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
-    /// How long something is watched.
+    /// The duration of a measurement, which is short with `--quick`.
     pub(super) const fn time(&self, full: Duration) -> Duration {
         if self.quick { Duration::from_millis(500) } else { full }
     }
 }
 
-/// Removes the broker, and ends the programs that use it, when the benchmark is interrupted.
+/// Removes the broker and ends its programs when the benchmark is interrupted.
 async fn remove_when_interrupted(container: String) {
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened for");
@@ -73,7 +73,7 @@ async fn remove_when_interrupted(container: String) {
     }
     eprintln!("hub-bench: interrupted: ending the programs and removing the broker");
     let _ = Command::new("docker").args(["rm", "--force", "--volumes", &container]).stdout(Stdio::null()).status();
-    // The last thing: until now the measuring went on, and may have started some.
+    // Last, because the measurement may have started further children until now.
     let children = children().into_iter().map(|child| child.to_string());
     let _ = Command::new("kill").args(children).stderr(Stdio::null()).status();
     std::process::exit(INTERRUPTED);

@@ -1,5 +1,4 @@
-//! Waiting until a Hub and its broker have nothing left to do: what they still do when the client has its answer
-//! belongs to what was asked.
+//! Waits until a Hub and its broker are idle. Their work after the client's response is part of the measured cost.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +8,15 @@ use tokio::runtime::Runtime;
 use super::cost::{ProcessGroup, total_cpu};
 use crate::eventually_within;
 
-/// Nothing takes so long to come to rest.
+/// Maximum time for a Hub to become idle.
 const LIMIT: Duration = Duration::from_secs(600);
-/// Maximum time to wait for quiet: on a machine that is busy with something else it may never come.
+/// Maximum time to wait for idle processes, which may never occur on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one look at the processor time lasts: many of its ticks.
+/// Duration of one measurement of the processor time.
 const LOOK: Duration = Duration::from_millis(250);
-/// Who has used less of one processor than this during a look does nothing but tick.
+/// Maximum share of one processor that idle processes use.
 const QUIET: f64 = 0.08;
-/// So many looks have to be quiet, one after the other: what waits for a timer or a disk is quiet for a moment too.
+/// Number of consecutive idle measurements. One is not sufficient, since processes also wait for timers and disks.
 const QUIET_LOOKS: u32 = 2;
 
 /// Waits until the dispatcher has no live jobs beyond `live`, and the processes are quiet.
@@ -30,7 +29,7 @@ pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, processes: &ProcessGroup,
     quiet(processes);
 }
 
-/// Waits until the processes are quiet. After [`PATIENCE`] it says so and goes on.
+/// Waits until the processes are idle. After [`PATIENCE`], prints a warning and continues.
 pub(super) fn quiet(processes: &ProcessGroup) {
     let begun = Instant::now();
     let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&processes.used()), 0);

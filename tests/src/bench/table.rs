@@ -1,4 +1,4 @@
-//! The results for people, as Markdown, so that they can go into a document as they are.
+//! Prints the results as Markdown tables.
 
 use comfy_table::{Table, presets};
 
@@ -68,7 +68,7 @@ fn target(result: &FigureResult) -> Option<String> {
     Some(format!("{sign} {} / {}", show(target.at_least), show(target.ideal)))
 }
 
-/// Processor time a task and memory at most, by process.
+/// Processor time per task and peak memory, by process.
 fn costs(report: &Report) -> Table {
     let headings: Vec<String> = Role::ALL.iter().map(|role| role.name().to_owned()).collect();
     let mut table = table(&["CPU µs a task / peak MB"]);

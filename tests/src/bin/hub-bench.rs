@@ -1,4 +1,4 @@
-//! `hub-bench`: the measure of Hub's speed. See docs/performance.md.
+//! `hub-bench`: the benchmark. See docs/performance.md.
 
 /// As in Hub's programs: what is measured within this process is to cost what it costs there.
 #[global_allocator]

@@ -1,14 +1,14 @@
-//! Chance that comes from a seed: the same seed, the same luck.
+//! A seeded generator of random choices.
 
 /// A generator of numbers (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// The luck of this seed.
+    /// A generator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        // Seeds that follow one another shall not give lives that do.
+        // Consecutive seeds must not produce similar sequences.
         let mut chance = Self(seed);
         Self(chance.number() ^ seed.rotate_left(32))
     }
@@ -33,20 +33,20 @@ impl Chance {
         low + self.number() % (high - low + 1)
     }
 
-    /// Whether this is the one time in so many.
+    /// True with a probability of one in `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of them.
+    /// A random element.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the slice is empty.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
-    /// Puts them into any order.
+    /// Shuffles the elements.
     pub fn shuffle<T>(&mut self, all: &mut [T]) {
         for at in (1..all.len()).rev() {
             all.swap(at, self.below(at + 1));

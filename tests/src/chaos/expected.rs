@@ -1,4 +1,5 @@
-//! What the random jobs must give: the evaluator, told what the modules of chaos do, and the comparison with a record.
+//! The expected results of random jobs: the evaluator with the behaviour of the chaos modules, and the comparison with a
+//! record.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::evaluator::{Expected, Function, Job, Outcome, Status, Table, TaskEnd, evaluate};
 
-/// Of each module: what it does. `modules.rs` has the same in Python.
+/// The behaviour of each module. `modules.rs` contains the same in Python.
 const MODULES: [(&str, Function); 11] = [
     ("total", |args, _| {
         let sum: i64 = args.as_array().into_iter().flatten().filter_map(Value::as_i64).sum();
@@ -22,7 +23,7 @@ const MODULES: [(&str, Function); 11] = [
     ("awaits", same),
     ("add", |args, _| returned(number(&args[0]) + number(&args[1]))),
     ("multiply", |args, _| returned(number(&args[0]) * number(&args[1]))),
-    // It returns its whole request, of which this is known.
+    // It returns its whole request. These parts of it are known.
     ("mirror", |args, kwargs| returned(json!({"args": args, "kwargs": kwargs}))),
     ("fails", |_, _| Outcome::Failed(Some("TASK_FAILED"))),
     ("dies", |_, _| Outcome::Failed(Some("CHILD_DIED"))),
@@ -40,15 +41,15 @@ fn number(value: &Value) -> i64 {
     value.as_i64().expect("a number")
 }
 
-/// What a job must give whose tasks have these ids, by name.
+/// The expected result of a job whose tasks have these ids, by name.
 pub(super) fn expected(job: &Value, ids: BTreeMap<String, String>) -> Expected {
     evaluate(&Job::of(job), &Table::new(&MODULES).with_ids(ids))
 }
 
-/// Compares the record of a job that has ended with what the job must give.
+/// Compares the record of an ended job with the expected result.
 ///
 /// # Errors
-/// What differs.
+/// A description of the differences.
 pub(super) fn compare(job: &Value, record: &Value) -> Result<(), String> {
     let tasks = record["tasks"].as_array().map_or(&[][..], Vec::as_slice);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -69,7 +70,7 @@ pub(super) fn compare(job: &Value, record: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a task has ended as it must.
+/// Whether a task has ended as expected.
 fn agrees(task: &Value, end: &TaskEnd) -> bool {
     let has_error = end.error.is_none_or(|kind| task["error"]["kind"] == kind);
     if task["status"] != end.status.as_str() || !has_error {

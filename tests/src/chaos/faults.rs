@@ -16,20 +16,20 @@ pub enum Fault {
     KillDispatcher,
     /// `kill -9` of one worker.
     KillWorker,
-    /// The broker is stopped and started, or killed and started.
+    /// The broker is stopped or killed, and started again.
     RestartBroker,
-    /// One connection is cut.
+    /// One connection is closed.
     CutOne,
-    /// All connections are cut.
+    /// All connections are closed.
     CutAll,
-    /// For some time nothing passes to and from the broker.
+    /// Connections to the broker are stalled for some time.
     Stall,
-    /// For some time the broker takes no messages.
+    /// The broker blocks publishing for some time.
     MemoryAlarm,
 }
 
 impl Fault {
-    /// Every fault, as often as it comes in a round.
+    /// All faults, as often as they occur in a round.
     #[must_use]
     pub fn all() -> Vec<Self> {
         vec![
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-/// A Hub of several programs, and the faults that are injected into it.
+/// A Hub of several programs, with fault injection.
 pub struct FaultInjector<'a> {
     broker: &'a Broker,
     relay: &'a Relay,
@@ -60,7 +60,7 @@ pub struct FaultInjector<'a> {
     began: Instant,
 }
 
-/// How many workers there are, each with [`SLOTS`].
+/// Number of workers, each with [`SLOTS`].
 const WORKERS: usize = 3;
 const SLOTS: &str = "3";
 
@@ -99,10 +99,10 @@ impl<'a> FaultInjector<'a> {
         }
     }
 
-    /// Injects this fault. When it returns, every program runs again or is starting.
+    /// Injects a fault. When it returns, all programs are running or starting.
     ///
     /// # Panics
-    /// Where a program has ended for another reason.
+    /// If a program has ended for another reason.
     pub fn inject(&mut self, fault: Fault) {
         self.check_programs();
         let began = self.began.elapsed();
@@ -138,7 +138,7 @@ impl<'a> FaultInjector<'a> {
         *self.done.entry(fault).or_default() += 1;
     }
 
-    /// Writes a line to a log beside those of the programs.
+    /// Writes a line to the log of faults.
     fn note(&self, line: &str) {
         let log = self.programs.directory().join("faults.log");
         let file = std::fs::File::options().create(true).append(true).open(log);

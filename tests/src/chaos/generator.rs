@@ -1,22 +1,21 @@
-//! Random jobs: graphs of any shape, references at any depth, tasks of every kind, and now and then one that
-//! fails.
+//! Random jobs: graphs of any shape, references at any depth, tasks of all kinds, and some tasks that fail.
 
 use serde_json::{Value, json};
 
 use super::Chance;
 
-/// What a value is, so that nobody is given what they cannot take.
+/// The kind of a value, so that tasks get only arguments that they support.
 #[derive(Clone, Debug)]
 enum Kind {
     Number,
     Text,
-    /// What `wrap` makes of such a value.
+    /// The result of `wrap` for such a value.
     Wrapped(Box<Kind>),
-    /// What `mirror` gives back of such an argument.
+    /// The result of `mirror` for such an argument.
     Mirrored(Box<Kind>),
 }
 
-/// A task that others may refer to.
+/// A task that other tasks may refer to.
 struct Known {
     name: String,
     kind: Kind,
@@ -24,7 +23,7 @@ struct Known {
 
 const WORDS: [&str; 6] = ["a", "", "zwölf", "__plain", "\u{1f980} crab", "tab\tand \"quote\" \\"];
 
-/// A job. `number` stands in its name; chance decides the rest.
+/// A random job with `number` in its name.
 #[must_use]
 pub fn generate(chance: &mut Chance, number: u64) -> Value {
     let count = if chance.one_in(20) { chance.between(20, 60) } else { chance.between(1, 9) };
@@ -47,7 +46,7 @@ pub fn generate(chance: &mut Chance, number: u64) -> Value {
         known.push(Known { name, kind });
     }
     let output: Vec<Value> = (0..chance.between(1, 3)).map(|_| any(chance, &known)).collect();
-    // Tasks may stand in any order.
+    // Tasks may be in any order.
     chance.shuffle(&mut tasks);
     let mut job = json!({"name": format!("chaos {number}"), "tasks": tasks, "output": {"of": output}});
     if chance.one_in(3) {
@@ -56,7 +55,7 @@ pub fn generate(chance: &mut Chance, number: u64) -> Value {
     job
 }
 
-/// Name, further dependencies and the like.
+/// Adds the name, further dependencies and other keys.
 fn finish(chance: &mut Chance, mut task: Value, name: &str, known: &[Known]) -> Value {
     task["name"] = json!(name);
     if !known.is_empty() && chance.one_in(4) {
@@ -95,7 +94,7 @@ fn task(chance: &mut Chance, known: &[Known]) -> (Value, Kind) {
     }
 }
 
-/// A task that fails, each in its way.
+/// A task that fails in one of several ways.
 fn fault(chance: &mut Chance, known: &[Known]) -> Value {
     let wrapped = known.iter().find(|task| matches!(task.kind, Kind::Wrapped(_)));
     match (chance.below(3), wrapped) {
@@ -133,7 +132,7 @@ fn any(chance: &mut Chance, known: &[Known]) -> Value {
         2 => json!([word(chance, known), true]),
         3 if !known.is_empty() => {
             let task = chance.pick(known);
-            // What is mirrored carries the number of the attempt: nobody refers to the whole of it.
+            // The result of `mirror` contains the number of the attempt, so no task refers to the whole result.
             let whole = if matches!(task.kind, Kind::Mirrored(_)) { "data.kwargs" } else { "data" };
             json!(format!("_{}.{}", task.name, chance.pick(&[whole, whole, "error"])))
         }
@@ -141,7 +140,7 @@ fn any(chance: &mut Chance, known: &[Known]) -> Value {
     }
 }
 
-/// A reference to a value of a kind that will do, if chance wants one and there is one.
+/// With some probability, a reference to a value of a suitable kind.
 fn refer(chance: &mut Chance, known: &[Known], will_do: fn(&Kind) -> bool) -> Option<Value> {
     if known.is_empty() || chance.one_in(3) {
         return None;

@@ -1,18 +1,18 @@
-//! Which processes are left of those that were started under a mark.
+//! Finds processes that were started with a mark and are still running.
 
 use std::path::Path;
 
 use crate::eventually;
 
-/// A variable in the environment of programs, which their children inherit.
+/// A variable in the environment of programs that child processes inherit.
 #[derive(Clone, Debug)]
 pub struct Mark(String);
 
 impl Mark {
-    /// The variable's name. (Those of Hub's own are hidden from tasks.)
+    /// The variable's name. (Hub hides its own variables from tasks.)
     pub const NAME: &'static str = "CHAOS_MARK";
 
-    /// A mark that no other test has.
+    /// A unique mark.
     #[must_use]
     pub fn new(test: &str) -> Self {
         Self(format!("{test}-{}", std::process::id()))
@@ -24,10 +24,10 @@ impl Mark {
         &self.0
     }
 
-    /// Waits until no process carries the mark any more.
+    /// Waits until no process has the mark.
     ///
     /// # Panics
-    /// Where some stay, with their command lines.
+    /// If processes remain after the deadline. The message contains their command lines.
     pub fn nobody_is_left(&self) {
         eventually("no process is left", || {
             let left = self.processes();
@@ -35,7 +35,7 @@ impl Mark {
         });
     }
 
-    /// The processes of this machine that carry the mark, with their command lines.
+    /// The processes of this machine with the mark, with their command lines.
     fn processes(&self) -> Vec<String> {
         let entry = format!("{}={}", Self::NAME, self.0).into_bytes();
         let carries = |process: &Path| {

@@ -1,4 +1,4 @@
-//! The task modules of random jobs, and what they write down: every run of a task leaves its id behind.
+//! The task modules of random jobs. They record the id of each run of a task.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use crate::Programs;
 
-/// The variable that names the file of runs. (Those of Hub's own are hidden from tasks.)
+/// The variable with the path of the file of runs. (Hub hides its own variables from tasks.)
 const RUNS: &str = "CHAOS_RUNS";
 
-/// What all modules share. One `write` of few bytes to a file opened for appending is never torn.
+/// Shared code of the modules. A small `write` to a file opened for appending is atomic.
 const NOTE: &str = r#"
 import os
 
@@ -19,7 +19,7 @@ def note(task_id):
     os.close(file)
 "#;
 
-/// Name, and the function after its `def`. `expected.rs` says what each returns.
+/// The name and the function after its `def`. `expected.rs` defines what each returns.
 const FUNCTIONS: [(&str, &str); 9] = [
     ("total", "total(*values):\n    note(total.state.id)\n    return sum(values) % 1000003"),
     (
@@ -36,7 +36,7 @@ const FUNCTIONS: [(&str, &str); 9] = [
     ("multiply", "multiply(a, b):\n    note(multiply.state.id)\n    return a * b"),
 ];
 
-/// A coroutine, many of which run in one process.
+/// A coroutine module.
 const AWAITS: &str = r#"
 import asyncio
 from hub.lib.api import task
@@ -49,7 +49,7 @@ async def awaits(value):
     return value
 "#;
 
-/// An executable: it gives back the request it was given.
+/// An executable that returns its request.
 const MIRROR: &str = r#"#!/bin/sh
 read -r request
 id=${request#*\"id\":\"}
@@ -57,10 +57,10 @@ echo "${id%%\"*}" >> "$CHAOS_RUNS"
 printf '%s\n' "$request"
 "#;
 
-/// Writes the modules into the programs' `tasks`; returns the programs with a file for runs.
+/// Writes the modules to the programs' directory `tasks`. Returns the programs with a file of runs.
 ///
 /// # Panics
-/// Where they cannot be written.
+/// If they cannot be written.
 #[must_use]
 pub fn write_task_modules(programs: Programs) -> (Programs, Runs) {
     let head = "import os, time\nfrom hub.lib.api import task\nfrom _note import note\n\n@task\ndef ";
@@ -74,11 +74,11 @@ pub fn write_task_modules(programs: Programs) -> (Programs, Runs) {
     (programs.with(RUNS, &runs.0.to_string_lossy()), runs)
 }
 
-/// The runs of tasks that have begun.
+/// The file with the started runs of tasks.
 pub struct Runs(PathBuf);
 
 impl Runs {
-    /// How often each task has begun.
+    /// Number of started runs of each task.
     #[must_use]
     pub fn count(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();

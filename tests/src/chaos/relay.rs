@@ -1,12 +1,11 @@
-//! A relay between programs and their broker, in this process: it can cut what passes through it, hold it up, and
-//! swallow it.
+//! A relay between programs and their broker, in this process. It can cut connections, stall them and discard their data.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Listens on a port of its own and passes every connection on. Gone when this goes.
+/// Listens on a separate port and forwards all connections, until it is dropped.
 pub struct Relay {
     listens_at: SocketAddr,
     shared: Arc<Shared>,
@@ -36,7 +35,7 @@ impl Relay {
     /// A relay to this address.
     ///
     /// # Panics
-    /// Where no port can be had.
+    /// If there is no free port.
     #[must_use]
     pub fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -54,19 +53,19 @@ impl Relay {
         Self { listens_at, shared }
     }
 
-    /// Where it listens, as clients write it.
+    /// Its address for clients.
     #[must_use]
     pub fn address(&self) -> String {
         self.listens_at.to_string()
     }
 
-    /// How many connections pass through it.
+    /// Number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.state().connections.len()
     }
 
-    /// Cuts one of the connections: which one, a number of any size decides.
+    /// Closes one of the connections, selected by `which` modulo their number.
     pub fn cut(&self, which: usize) {
         let mut state = self.shared.state();
         if !state.connections.is_empty() {
@@ -75,14 +74,14 @@ impl Relay {
         }
     }
 
-    /// Cuts all connections.
+    /// Closes all connections.
     pub fn cut_all(&self) {
         for connection in self.shared.state().connections.drain(..) {
             connection.cut();
         }
     }
 
-    /// Holds everything up, or lets it pass again. Nothing is lost; connections stay open, and are accepted.
+    /// Stalls or resumes all connections. No data is lost. Connections stay open and new ones are accepted.
     pub fn stall(&self, stalled: bool) {
         self.shared.state().stalled = stalled;
         self.shared.changed.notify_all();
@@ -100,7 +99,7 @@ impl Drop for Relay {
         self.shared.state().closed = true;
         self.stall(false);
         self.cut_all();
-        // The thread that accepts is told by a last connection.
+        // A last connection wakes the accepting thread.
         let _ = TcpStream::connect(self.listens_at);
     }
 }
@@ -111,7 +110,7 @@ impl Shared {
     }
 
     fn pass_on(self: &Arc<Self>, near: TcpStream) {
-        // Nobody there: the program sees its connection end, as it would without a relay.
+        // The target refuses the connection, so the program's connection is closed as well.
         let Ok(far) = TcpStream::connect(&self.to) else { return };
         for end in [&near, &far] {
             let _ = end.set_nodelay(true);
@@ -151,7 +150,7 @@ impl Shared {
         }
     }
 
-    /// One direction has ended: so does the other.
+    /// Closes the other direction when one has ended.
     fn forget(&self, id: u64) {
         let mut state = self.state();
         if let Some(at) = state.connections.iter().position(|connection| connection.id == id) {
@@ -175,7 +174,7 @@ mod tests {
     use super::*;
     use crate::eventually;
 
-    /// Sends back what it gets.
+    /// A server that returns its input.
     fn echo() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -1,17 +1,17 @@
-//! How long a torment lasts and which: from the environment, so that a failure can be repeated with one line.
+//! The duration and the seed of the test, from environment variables, so that a failure can be repeated with one command.
 
 use std::time::Duration;
 
-/// What `HUB_CHAOS_SECONDS` and `HUB_CHAOS_SEED` say.
+/// The settings `HUB_CHAOS_SECONDS` and `HUB_CHAOS_SEED`.
 #[derive(Clone, Copy, Debug)]
 pub struct ChaosSettings {
-    /// How long faults are injected, for each AMQP client.
+    /// Duration of the fault injection, for each AMQP client.
     pub time: Duration,
-    /// What decides the jobs and the faults.
+    /// The seed of the jobs and the faults.
     pub seed: u64,
 }
 
-/// As the gate runs it.
+/// Default duration, in seconds.
 const SECONDS: u64 = 35;
 const SEED: u64 = 1;
 
@@ -19,7 +19,7 @@ impl ChaosSettings {
     /// Reads the environment.
     ///
     /// # Panics
-    /// Where it says something else than numbers.
+    /// If a value is not a number.
     #[must_use]
     pub fn from_environment() -> Self {
         let number = |name: &str, default: u64| {
@@ -31,7 +31,7 @@ impl ChaosSettings {
         Self { time, seed: number("HUB_CHAOS_SEED", SEED) }
     }
 
-    /// Runs a test under these settings; says how to repeat it where it fails.
+    /// Runs a test with these settings. A failure prints how to repeat it.
     pub fn run<T>(&self, trial: &str, test: impl FnOnce() -> T) -> T {
         let told = TellHow { settings: *self, trial };
         let outcome = test();
@@ -40,7 +40,7 @@ impl ChaosSettings {
     }
 }
 
-/// Tells how to repeat what has failed, when a panic takes it along.
+/// Prints how to repeat a test if it is dropped by a panic.
 struct TellHow<'a> {
     settings: ChaosSettings,
     trial: &'a str,

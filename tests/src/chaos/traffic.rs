@@ -1,5 +1,5 @@
-//! Clients that submit random jobs one after the other, ask again when no answer comes, and compare what comes
-//! out with what must.
+//! Clients that submit random jobs in sequence, repeat requests without a response, and compare the results with the expected
+//! ones.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,12 +18,12 @@ use super::Chance;
 use super::expected::compare;
 use crate::{DEADLINE, breathe};
 
-/// How long one question may take before it is asked again.
+/// Maximum time of a request before it is repeated.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one question about a job's end waits for it.
+/// Maximum time that one request waits for the end of a job.
 const STEP: Duration = Duration::from_secs(10);
 
-/// A job that has ended as it should.
+/// A job that has ended as expected.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// Its id.
@@ -32,13 +32,13 @@ pub struct Ended {
     pub record: Value,
 }
 
-/// The job of a number. Chance decides what the number does not; the same number has the same luck.
+/// Generates the job with a number. The same number always gives the same job.
 pub type Source = fn(&mut Chance, u64) -> Value;
 
-/// Clients at work.
+/// Concurrent clients.
 pub struct Traffic {
     runtime: Runtime,
-    /// Until it is dropped.
+    /// `None` after the traffic has stopped.
     hub: Option<Arc<AmqpHub>>,
     shared: Arc<Shared>,
     lanes: Vec<JoinHandle<()>>,
@@ -47,9 +47,9 @@ pub struct Traffic {
 #[derive(Default)]
 struct Shared {
     over: AtomicBool,
-    /// Jobs from this number on are not submitted yet.
+    /// Jobs with this number or a higher one are not submitted yet.
     limit: AtomicU64,
-    /// Lanes give up here once nothing disturbs them any more and still nothing moves.
+    /// After the faults have stopped, lanes fail at this time.
     deadline: Mutex<Option<Instant>>,
     found: Mutex<Found>,
 }
@@ -62,10 +62,10 @@ struct Found {
 }
 
 impl Traffic {
-    /// So many lanes of jobs, each with one job at a time. They wait until they are allowed to submit.
+    /// Starts lanes of jobs. Each lane runs one job at a time, and waits until it is allowed to submit.
     ///
     /// # Panics
-    /// Where the broker does not answer.
+    /// If the broker does not answer.
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, prefix: &str, seed: u64, lanes: u64, source: Source) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
@@ -79,24 +79,24 @@ impl Traffic {
         Self { runtime, hub: Some(hub), shared, lanes }
     }
 
-    /// Lets jobs with a number below this be submitted.
+    /// Allows jobs with a number below `limit`.
     pub fn allow(&self, limit: u64) {
         self.shared.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// What is wrong, if something is by now.
+    /// The first failure, if there is one.
     #[must_use]
     pub fn wrong(&self) -> Option<String> {
         self.shared.found().wrong.clone()
     }
 
-    /// How many jobs have ended.
+    /// Number of ended jobs.
     #[must_use]
     pub fn ended(&self) -> usize {
         self.shared.found().ended.len()
     }
 
-    /// How many submissions and questions had to be repeated.
+    /// Number of repeated submissions and requests.
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.shared.found().repeated
@@ -106,7 +106,7 @@ impl Traffic {
     /// and there is no job that nobody submitted.
     ///
     /// # Panics
-    /// Where something did not end as it must.
+    /// If a job did not end as expected.
     #[must_use]
     pub fn finish(mut self) -> Vec<Ended> {
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + DEADLINE);
@@ -145,11 +145,11 @@ impl Drop for Traffic {
     fn drop(&mut self) {
         for lane in self.lanes.drain(..) {
             lane.abort();
-            // Its end is awaited, and its hold on the connection with it; what it says of it does not matter.
+            // Wait for the lane to release the connection. Its result does not matter here.
             let _ = self.runtime.block_on(lane);
         }
         if let Some(hub) = self.hub.take() {
-            // amqprs wants a runtime around it when its last handle goes.
+            // amqprs needs a runtime when its last handle is dropped.
             self.runtime.block_on(async {
                 hub.close().await;
                 drop(hub);
@@ -163,14 +163,14 @@ impl Shared {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is time to give up.
+    /// Whether the deadline has passed.
     fn is_late(&self) -> bool {
         let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         deadline.is_some_and(|deadline| Instant::now() > deadline)
     }
 }
 
-/// One job after the other.
+/// Runs jobs in sequence.
 struct Lane {
     hub: Arc<AmqpHub>,
     shared: Arc<Shared>,
@@ -201,7 +201,7 @@ impl Lane {
     async fn job(&self, number: u64) -> Result<Ended, String> {
         let mut chance = Chance::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
         let mut job = (self.source)(&mut chance, number);
-        // Either of the two makes a submit repeatable: an id of the client's own, or a key.
+        // A submission is idempotent with either an id or a key.
         let mut id = None;
         if chance.one_in(2) {
             job["key"] = json!(format!("key {number}"));
@@ -247,7 +247,7 @@ impl Lane {
         }
     }
 
-    /// After an answer that was none, asks again.
+    /// Handles a failed request, which is repeated.
     async fn go_on(&self, kind: RequestErrorKind, what: impl FnOnce() -> String) -> Result<(), String> {
         use RequestErrorKind::{TimedOut, Unavailable, Unreachable};
         if !matches!(kind, TimedOut | Unavailable | Unreachable) || self.shared.is_late() {

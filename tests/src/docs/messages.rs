@@ -1,4 +1,4 @@
-//! Produces the messages that `docs/troubleshooting.md` quotes, each by the fault that the page names as its cause.
+//! Produces the messages that `docs/troubleshooting.md` quotes, each by the cause that the page names.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::{Broker, Programs, eventually, root};
 const PAGE: &str = "docs/troubleshooting.md";
 /// The section whose messages need a broker.
 const WITH_A_BROKER: &str = "## With a broker";
-/// Task modules that fail, each in a way of its own; and one that does not.
+/// Task modules that fail in different ways, and one that succeeds.
 const MODULES: [(&str, &str); 10] = [
     ("add.py", "def add(a, b): return a + b\n"),
     ("order.py", "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(): pass\n"),
@@ -26,7 +26,7 @@ const MODULES: [(&str, &str); 10] = [
     ("holds.py", "import time\n\ndef holds(): time.sleep(600)\n"),
     ("noexec.sh", "#!/bin/sh\necho 1\n"),
 ];
-/// The same as programs.
+/// Executables that fail.
 const EXECUTABLES: [(&str, &str); 2] = [("exits.sh", "#!/bin/sh\nexit 3\n"), ("text.sh", "#!/bin/sh\necho hello\n")];
 
 /// The messages that the page quotes, without a broker or with one: the first text in backquotes at the beginning of one of the
@@ -51,14 +51,14 @@ fn quoted(with_a_broker: bool) -> Vec<String> {
     found
 }
 
-/// Compares what the page quotes with what was printed.
+/// Compares the quoted messages with the printed ones.
 #[track_caller]
 fn compare(quoted: &[String], printed: &str) {
     let missing: Vec<&String> = quoted.iter().filter(|message| !contains(message, printed)).collect();
     assert!(missing.is_empty(), "{PAGE} quotes what no program prints:\n{missing:#?}\nPrinted was:\n{printed}");
 }
 
-/// What the programs print.
+/// The output of the programs.
 struct Printed {
     programs: Programs,
     text: String,
@@ -88,7 +88,7 @@ impl Printed {
         self.add(&output);
     }
 
-    /// Runs a program that does not come up.
+    /// Runs a program that does not start.
     fn daemon(&mut self, program: &str, arguments: &[&str]) {
         let output = self.programs.run(program, arguments);
         assert!(!output.status.success(), "{program} {arguments:?} should fail");
@@ -99,7 +99,7 @@ impl Printed {
 /// Checks the messages that need no broker.
 ///
 /// # Panics
-/// Where the page quotes something that no program prints.
+/// If the page quotes a message that no program prints.
 pub fn check_without_a_broker() {
     let programs = Programs::alone();
     programs.write_modules(&EXECUTABLES);
@@ -141,7 +141,7 @@ fn waiting(printed: &mut Printed) {
         json!({ "name": "elsewhere", "task_name": "add", "args": [1, 2], "pool": "gpu" }),
         json!({ "name": "unknown" }),
     ];
-    // More than are on the broker at a time.
+    // More tasks than the window of issues on the broker.
     tasks.extend((0..100).map(|at| json!({ "name": format!("holds {at}"), "task_name": "holds" })));
     let job = json!({ "name": "waits", "tasks": tasks }).to_string();
     let id = printed.programs.submit(&job);
@@ -190,7 +190,7 @@ fn refusals(printed: &mut Printed) {
     printed.client_reading(&run, &job(r#"{"name": "add", "pool": "gpu"}"#));
 }
 
-/// What users of the client mistake.
+/// Mistakes of users of the client.
 fn mistakes(printed: &mut Printed) {
     let http = printed.programs.variable("HUB_BROKER").to_owned();
     let place = http.trim_start_matches("http://");
@@ -212,10 +212,10 @@ fn mistakes(printed: &mut Printed) {
     hub.stop();
 }
 
-/// Programs that do not start, or report at their start what they lack.
+/// Programs that do not start, or that report missing dependencies at their start.
 fn starts(printed: &mut Printed) {
     let http = printed.programs.variable("HUB_BROKER").trim_start_matches("http://").to_owned();
-    // No broker is there.
+    // There is no broker at this address.
     let nowhere = ["-b", "127.0.0.1:1"];
     let directory = printed.programs.directory();
     std::fs::write(directory.join("bad.conf"), "[HUB]\nbrokr=localhost\n").expect("a file");
@@ -243,7 +243,7 @@ fn starts(printed: &mut Printed) {
 /// Checks the messages about a broker.
 ///
 /// # Panics
-/// Where the page quotes something that no program prints.
+/// If the page quotes a message that no program prints.
 pub fn check_with_a_broker(broker: &Broker) {
     let address = broker.address();
     let mut printed = Printed::new(Programs::new(&address, "lapin", "messages"));

@@ -1,4 +1,4 @@
-//! Compares what a page shows with what a program printed.
+//! Compares the output on a page with the output of a program.
 
 /// Units of durations.
 const UNITS: [&str; 6] = ["ms", "s", "m", "h", "d", "µs"];
@@ -43,15 +43,15 @@ fn line_matches(shown: &str, printed: &str) -> bool {
     }
     match last {
         None => left.is_empty(),
-        // It may stand several times in the line.
+        // It may occur several times in the line.
         Some(part) => left.is_empty() || part.is_empty() || printed.ends_with(part),
     }
 }
 
-/// A line without what differs from run to run.
+/// A line with placeholders for the parts that differ between runs.
 fn normal(line: &str) -> String {
     let mut words: Vec<String> = Vec::new();
-    // A worker's name begins with that of its machine, which listings show too.
+    // The name of a worker begins with the host name, which listings show as well.
     let host = line.split_whitespace().find_map(host_of);
     for word in line.split_whitespace() {
         if Some(word) == host {
@@ -86,7 +86,7 @@ fn normal_word(word: &str) -> String {
     format!("{before}{}{after}", without_port(&word))
 }
 
-/// The machine in the name of a worker.
+/// The host name in the name of a worker.
 fn host_of(word: &str) -> Option<&str> {
     let (host, end) = word.rsplit_once('-')?;
     (!host.is_empty() && end.len() == 8 && is_hex(end)).then_some(host)

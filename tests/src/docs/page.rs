@@ -2,21 +2,21 @@
 
 use crate::root;
 
-/// Lines that begin so are not executed: they build Hub, concern Docker, or download something.
+/// Prefixes of lines that are not executed: they build Hub, use Docker, or download something.
 const LEFT_OUT: [&str; 5] = ["cargo build", "docker ", "export PATH=\"$PWD/target", "ci/", "venv/bin/pip"];
-/// How a page runs a program that was not built before.
+/// The command that pages use to run a program from the sources.
 const CARGO_RUN: &str = "cargo run --release --bin ";
 
-/// A page of the documentation, as far as it is executed.
+/// The executable steps of a page of the documentation.
 #[derive(Debug)]
 pub struct Page {
-    /// Its path from the project's directory.
+    /// Its path relative to the project's directory.
     pub path: String,
-    /// What it has the reader do, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// One thing that a page has the reader do.
+/// One step of a page.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write a file.
@@ -32,7 +32,7 @@ pub enum Step {
         line: usize,
         /// The commands.
         commands: String,
-        /// What they print, as far as the page shows it.
+        /// The output that the page shows.
         shown: Option<String>,
     },
     /// Start a program in another terminal.
@@ -41,10 +41,10 @@ pub enum Step {
         line: usize,
         /// The command.
         command: String,
-        /// What it prints until it is ready, as far as the page shows it.
+        /// The output that the page shows until the program is ready.
         shown: Option<String>,
     },
-    /// Interrupt what runs in other terminals.
+    /// Interrupt the programs in other terminals.
     Interrupt,
 }
 
@@ -52,7 +52,7 @@ impl Page {
     /// Reads a page of the project.
     ///
     /// # Panics
-    /// Where there is none, or nothing on it is executed.
+    /// If the page does not exist or has no steps.
     #[must_use]
     pub fn read(path: &str) -> Self {
         let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -61,10 +61,10 @@ impl Page {
         Self { path: path.to_owned(), steps }
     }
 
-    /// The same page up to the heading that contains `heading`: what follows needs a broker.
+    /// The page up to the heading that contains `heading`.
     ///
     /// # Panics
-    /// Where there is no such heading.
+    /// If there is no such heading.
     #[must_use]
     pub fn read_until(path: &str, heading: &str) -> Self {
         let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -75,12 +75,12 @@ impl Page {
     }
 }
 
-/// What a text has the reader do.
+/// The steps of a text.
 fn steps(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    // The paragraph before a block says what the block is.
+    // The paragraph before a block describes the block.
     let mut paragraph = String::new();
-    // Whether the block before was executed and nothing stands in between.
+    // Whether the previous block was executed and there is no text in between.
     let mut is_output = false;
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -121,7 +121,7 @@ fn is_announcement(paragraph: &str) -> bool {
     paragraph.trim_end().ends_with(':')
 }
 
-/// What a block has the reader do.
+/// The step of a block.
 fn step(line: usize, paragraph: &str, language: &str, text: String) -> Option<Step> {
     if let Some(path) = file_name(paragraph) {
         return Some(Step::Write { path: path.to_owned(), text });
@@ -146,14 +146,14 @@ fn file_name(paragraph: &str) -> Option<&str> {
     Some(rest)
 }
 
-/// A line as it is executed.
+/// The line to execute.
 fn executed(line: &str) -> Option<String> {
     if LEFT_OUT.iter().any(|start| line.starts_with(start)) {
         return None;
     }
     let line = match line.strip_prefix(CARGO_RUN) {
         Some(rest) => rest.replacen(" -- ", " ", 1),
-        // Python's installer is a package of its own on some systems.
+        // On some systems, pip is a separate package.
         None => line.replace("-m venv ", "-m venv --without-pip "),
     };
     Some(line + "\n")

@@ -1,4 +1,4 @@
-//! A reader's terminals: commands are executed as someone who follows a page would, in a directory of their own.
+//! Terminals of a reader: they execute the commands of a page in a separate directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use std::process::{Child, Command, Stdio};
 use super::{Page, Step, agrees};
 use crate::{Programs, eventually};
 
-/// Gives a command a terminal, and waits for its end.
+/// Runs a command with a terminal and waits for its end.
 const WITH_TERMINAL: &str = "import pty, sys\nsys.exit(0 if pty.spawn(sys.argv[1:]) == 0 else 1)";
-/// Where pages expect the HTTP API. A test's dispatcher takes a free port instead.
+/// The address of the HTTP API in pages. In tests, the dispatcher uses a free port.
 const HTTP: &str = "127.0.0.1:8420";
-/// Commands that only look: they are repeated until they print what the page shows, as a reader would.
+/// Read-only commands. They are repeated until they print what the page shows.
 const LOOKING: [&str; 6] =
     ["hub-client status", "hub-client list", "hub-client workers", "hub-client health", "cat ", "tail "];
 
-/// The terminals in which a page is followed.
+/// The terminals that execute a page.
 pub struct Terminal {
     programs: Programs,
-    /// What one block leaves for the next one: the directory and the variables.
+    /// The state between blocks: the current directory and the variables.
     state: tempfile::TempDir,
     /// The broker's address, for pages that say `localhost`.
     broker: Option<String>,
@@ -33,10 +33,10 @@ impl Terminal {
     /// Terminals in the directory of `programs`. Pages that say `localhost` reach the broker at this address.
     ///
     /// # Panics
-    /// Where no directory can be made.
+    /// If no directory can be made.
     #[must_use]
     pub fn new(programs: Programs, broker: Option<String>) -> Self {
-        // Tables in pages are of this width, and two slots are enough for every page.
+        // Tables in pages have this width, and two slots are sufficient.
         let variables = [("HUB_HTTP", "127.0.0.1:0"), ("HUB_SLOTS", "2"), ("COLUMNS", "110"), ("NO_COLOR", "1")];
         let programs = variables.into_iter().fold(programs, |programs, (name, value)| programs.with(name, value));
         let state = tempfile::tempdir().expect("a directory can be made");
@@ -45,10 +45,10 @@ impl Terminal {
         Self { programs, state, broker, http: None, started: Vec::new(), count: 0 }
     }
 
-    /// Follows a page.
+    /// Executes a page.
     ///
     /// # Panics
-    /// Where a command fails, or prints something else than the page shows.
+    /// If a command fails, or prints something else than the page shows.
     pub fn follow(&mut self, page: &Page) {
         for step in &page.steps {
             match step {
@@ -66,13 +66,13 @@ impl Terminal {
         std::fs::write(path, self.here(text)).expect("a file can be written");
     }
 
-    /// The directory that the reader is in.
+    /// The current directory.
     fn directory(&self) -> PathBuf {
         let text = std::fs::read_to_string(self.state.path().join("cwd")).expect("a file");
         PathBuf::from(text.trim_end())
     }
 
-    /// A text of the page with the addresses of this run.
+    /// Replaces the addresses in a text by those of this run.
     fn here(&self, text: &str) -> String {
         let mut text = text.to_owned();
         if let Some(http) = &self.http {
@@ -139,7 +139,7 @@ impl Terminal {
         self.http = address.map(str::to_owned).or(self.http.take());
     }
 
-    /// Interrupts what was started, and waits for its end.
+    /// Interrupts the started programs and waits for their end.
     fn interrupt(&mut self) {
         for mut child in self.started.drain(..) {
             let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -164,7 +164,7 @@ impl Drop for Terminal {
             let _ = child.kill();
             let _ = child.wait();
         }
-        // Daemons that a page has started, where it did not come to stop them.
+        // Stop daemons that a failed page has left running.
         for (folder, name) in [("", "dispatcher"), ("", "worker"), ("etc", "dispatcher"), ("etc", "worker")] {
             let configuration = self.directory().join(folder).join(format!("{name}.conf"));
             if configuration.exists() {
@@ -175,7 +175,7 @@ impl Drop for Terminal {
     }
 }
 
-/// A text that is shown with its line breaks.
+/// A text that `Debug` shows with its line breaks.
 struct Text(String);
 
 impl std::fmt::Debug for Text {
@@ -184,7 +184,7 @@ impl std::fmt::Debug for Text {
     }
 }
 
-/// The command with both its outputs in a file.
+/// Redirects both outputs of a command to a file.
 fn with_output<'a>(command: &'a mut Command, path: &Path) -> &'a mut Command {
     let file = File::create(path).expect("a file can be written");
     let same = file.try_clone().expect("a file has two handles");
@@ -195,7 +195,7 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// What stays on the screen: a progress bar is overwritten by what follows it.
+/// The text that remains on the screen, where a progress bar is overwritten.
 fn on_screen(printed: &str) -> String {
     let mut screen = String::new();
     for line in printed.split_terminator('\n') {

@@ -1,4 +1,4 @@
-//! Leads the tasks of a job through their gates.
+//! Passes the tasks of a job through their gates.
 
 use serde_json::Value;
 
@@ -9,16 +9,16 @@ use super::limits::Limits;
 use super::scenario::{Call, Outcome, Scenario};
 use super::trigger;
 
-/// How a job must end, under the default limits.
+/// The expected result of a job, with the default limits.
 ///
 /// # Panics
-/// Where the tasks wait for each other, or the scenario does not know a module.
+/// If the tasks wait for each other, or the scenario does not know a module.
 #[must_use]
 pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
     evaluate_within(job, scenario, Limits::default())
 }
 
-/// The same under these limits.
+/// The expected result of a job, with these limits.
 ///
 /// # Panics
 /// As [`evaluate`].
@@ -37,7 +37,7 @@ pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Ex
     }
 }
 
-/// One gate after the other. A gate that the task does not pass is its end.
+/// Passes a task through its gates. A gate that does not let it pass ends it.
 fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
     let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, |end| end.status);
     trigger::pass(task.upstream.iter().map(status))?;
@@ -66,7 +66,7 @@ fn result(data: Value, limits: Limits) -> Result<TaskEnd, TaskEnd> {
     Ok(TaskEnd::success(data))
 }
 
-/// The output; `null` where the job asks for none, `None` where it cannot be built.
+/// The output; `null` if the job has none, `None` if it cannot be built.
 fn output(known: &Known<'_>, limits: Limits) -> Option<Value> {
     let Some(template) = known.job.output() else { return Some(Value::Null) };
     known.fill(template).ok().filter(|output| limits.allow_output(output))

@@ -1,44 +1,44 @@
-//! What is expected of a job.
+//! The expected result of a job.
 
 use serde_json::Value;
 
-/// How a job must end.
+/// The expected result of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
     /// Its status.
     pub status: Status,
-    /// Its output; `null` where it fails or has none.
+    /// Its output; `null` if it fails or has none.
     pub output: Value,
-    /// How each task ends, in the order of the text.
+    /// The expected results of its tasks, in the order of the text.
     pub tasks: Vec<TaskEnd>,
 }
 
-/// How a task must end.
+/// The expected result of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskEnd {
     /// Its status.
     pub status: Status,
-    /// What it returned, where it succeeds.
+    /// Its result, if it succeeds.
     pub data: Option<Value>,
-    /// The kind of its error, where it fails and the kind is known.
+    /// The kind of its error, if it fails and the kind is known.
     pub error: Option<&'static str>,
-    /// What it is called with, `args` and `kwargs`, where it is called.
+    /// Its arguments, `args` and `kwargs`, if it is called.
     pub arguments: Option<(Value, Value)>,
 }
 
-/// How a job or a task ends.
+/// The final status of a job or a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It succeeded.
     Success,
     /// It failed.
     Failed,
-    /// It did not run, because a task that it depends on did not succeed. Only tasks end so.
+    /// It did not run, because a task that it depends on did not succeed. Only for tasks.
     UpstreamFailed,
 }
 
 impl Status {
-    /// As a record has it.
+    /// The status as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

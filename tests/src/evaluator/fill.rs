@@ -1,4 +1,4 @@
-//! Replaces the references in a template by the values that they stand for.
+//! Replaces the references in a template by their values.
 
 use serde_json::Value;
 
@@ -7,15 +7,15 @@ use super::job::Job;
 use super::reference::{Attribute, Reference, Text, walk};
 use super::scenario::Scenario;
 
-/// A path leads to nothing.
+/// A path without a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing;
 
-/// What is known when a template is filled.
+/// The values for references in a template.
 pub(super) struct Known<'a> {
     pub(super) job: &'a Job,
     pub(super) scenario: &'a dyn Scenario,
-    /// How tasks have ended, by position.
+    /// The results of ended tasks, by position.
     pub(super) ended: &'a [Option<TaskEnd>],
 }
 

@@ -1,4 +1,4 @@
-//! A job as the evaluator reads it: tasks, and which of them wait for which.
+//! The evaluator's representation of a job: tasks and their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,26 +25,26 @@ pub struct Task {
     pub module: String,
     /// The template of its positional arguments.
     pub args: Value,
-    /// The template of its named arguments.
+    /// The template of its keyword arguments.
     pub kwargs: Value,
-    /// The positions of the tasks that have to end before it: those in `depends`, and those that its arguments refer to.
+    /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
     pub upstream: BTreeSet<usize>,
 }
 
 impl Job {
-    /// Reads the text of a job.
+    /// Parses the text of a job.
     ///
     /// # Panics
-    /// Where it is not a job.
+    /// If it is not a job.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self::of(&serde_json::from_str(text).expect("a job is JSON"))
     }
 
-    /// Reads a job.
+    /// Parses a job.
     ///
     /// # Panics
-    /// Where it is not a job.
+    /// If it is not a job.
     #[must_use]
     pub fn of(job: &Value) -> Self {
         let all = job["tasks"].as_array().expect("a job has tasks");
@@ -60,10 +60,10 @@ impl Job {
         &self.tasks
     }
 
-    /// The task of this name.
+    /// The task with this name.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no such task.
     #[must_use]
     pub fn task(&self, name: &str) -> &Task {
         &self.tasks[*self.positions.get(name).unwrap_or_else(|| panic!("no task {name:?}"))]
@@ -73,10 +73,10 @@ impl Job {
         self.output.as_ref()
     }
 
-    /// The tasks in an order in which each comes after those that it waits for.
+    /// The tasks in topological order.
     ///
     /// # Panics
-    /// Where tasks wait for each other.
+    /// If dependencies form a cycle.
     #[must_use]
     pub fn in_order(&self) -> Vec<&Task> {
         let mut waits: Vec<usize> = self.tasks.iter().map(|task| task.upstream.len()).collect();
@@ -123,7 +123,7 @@ impl Task {
     }
 }
 
-/// Every text in a value. Keys of objects are not among them.
+/// Calls `see` for each text in a value, except the keys of objects.
 fn each_text<'v>(value: &'v Value, see: &mut impl FnMut(&'v str)) {
     match value {
         Value::String(text) => see(text),

@@ -1,13 +1,13 @@
-//! How large and how deep values may be. Sizes are those of JSON without spaces, so they are exact for a job that is written so.
+//! Limits for the size and depth of values. Sizes are those of JSON without spaces, so they are exact for jobs without spaces.
 
 use serde_json::Value;
 
-/// What values may be at most.
+/// Limits of values.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The arguments of a task, positional and named together, and the output, in bytes.
+    /// Maximum size of a task's arguments (positional and keyword arguments together), and of the output, in bytes.
     pub max_value_bytes: usize,
-    /// Arrays and objects within each other.
+    /// Maximum nesting depth of arrays and objects.
     pub max_depth: usize,
 }
 
@@ -18,7 +18,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether a task can be called with this; otherwise the kind of its error.
+    /// Checks the arguments of a task. Returns the kind of the error.
     pub(super) fn check_arguments(&self, args: &Value, kwargs: &Value) -> Result<(), &'static str> {
         if bytes(args) + bytes(kwargs) > self.max_value_bytes {
             return Err("ARGUMENTS_TOO_LARGE");
@@ -29,7 +29,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Whether a task can return this; otherwise the kind of its error.
+    /// Checks the result of a task. Returns the kind of the error.
     pub(super) fn check_result(&self, data: &Value) -> Result<(), &'static str> {
         if bytes(data) > self.max_value_bytes {
             return Err("RESULT_TOO_LARGE");
@@ -37,7 +37,7 @@ impl Limits {
         if is_deeper_than(data, self.max_depth) { Err("VALUE_TOO_DEEP") } else { Ok(()) }
     }
 
-    /// Whether this can be the output of a job.
+    /// Whether the output of a job is within the limits.
     pub(super) fn allow_output(&self, output: &Value) -> bool {
         bytes(output) <= self.max_value_bytes && !is_deeper_than(output, self.max_depth)
     }

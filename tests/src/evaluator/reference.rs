@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// What a string in a job stands for.
+/// The meaning of a string in a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text<'a> {
-    /// This text: an escaped underscore is already removed.
+    /// A text, without the escaping underscore.
     Literal(&'a str),
     /// A value of a task.
     Reference(Reference<'a>),
@@ -16,16 +16,16 @@ pub enum Text<'a> {
 pub struct Reference<'a> {
     /// The name of the task.
     pub task: &'a str,
-    /// What of the task.
+    /// The attribute of the task.
     pub attribute: Attribute,
-    /// The keys and indices that lead into the value.
+    /// The keys and indices of the path into the value.
     pub path: Vec<&'a str>,
 }
 
-/// What a reference takes of a task.
+/// The attribute of a task in a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {
-    /// What it returned.
+    /// Its result.
     Data,
     /// Its status.
     Status,
@@ -38,10 +38,10 @@ pub enum Attribute {
 }
 
 impl<'a> Text<'a> {
-    /// Reads a string of a job that was accepted.
+    /// Parses a string of an accepted job.
     ///
     /// # Panics
-    /// Where the string is none that a job may contain.
+    /// If the string is invalid in a job.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
         match text.strip_prefix('_') {
@@ -72,7 +72,7 @@ impl<'a> Reference<'a> {
 }
 
 impl Attribute {
-    /// Whether the task has to end before it is known.
+    /// Whether it is known only after the end of the task.
     #[must_use]
     pub const fn needs_end(self) -> bool {
         matches!(self, Self::Data | Self::Status | Self::Error)
@@ -82,7 +82,7 @@ impl Attribute {
 /// The value at the end of a path.
 ///
 /// # Errors
-/// The step that finds nothing.
+/// The index of the step without a value.
 pub fn walk<'v>(value: &'v Value, path: &[&str]) -> Result<&'v Value, usize> {
     path.iter().enumerate().try_fold(value, |here, (step, key)| {
         let found = match here {
@@ -94,7 +94,7 @@ pub fn walk<'v>(value: &'v Value, path: &[&str]) -> Result<&'v Value, usize> {
     })
 }
 
-/// A position in a list: digits without a leading zero.
+/// Parses an index: digits without a leading zero.
 fn index(key: &str) -> Option<usize> {
     let is_index = key == "0" || (!key.starts_with('0') && key.bytes().all(|byte| byte.is_ascii_digit()));
     key.parse().ok().filter(|_| is_index)

@@ -1,4 +1,4 @@
-//! What a job alone does not tell: how its modules behave, and the ids of its tasks.
+//! The inputs of the evaluator beside the job: the behaviour of its modules, and the ids of its tasks.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::job::Task;
 
-/// The surroundings of a job.
+/// The environment of a job.
 pub trait Scenario {
-    /// How a run of a task ends.
+    /// The outcome of a run of a task.
     fn run(&self, call: Call<'_>) -> Outcome;
 
     /// The id that the Hub has given to a task.
@@ -22,23 +22,23 @@ pub struct Call<'a> {
     pub task: &'a Task,
     /// The positional arguments, a list.
     pub args: &'a Value,
-    /// The named arguments, an object.
+    /// The keyword arguments, an object.
     pub kwargs: &'a Value,
 }
 
-/// How a run ends.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It returns this.
+    /// It returns this value.
     Success(Value),
-    /// It fails, with an error of this kind where that is known.
+    /// It fails, with the kind of its error if it is known.
     Failed(Option<&'static str>),
 }
 
-/// What a module does with `args` and `kwargs`.
+/// The behaviour of a module, as a function of `args` and `kwargs`.
 pub type Function = fn(&Value, &Value) -> Outcome;
 
-/// A scenario by a table: of each module by its name, what it does.
+/// A scenario with a table of modules.
 #[derive(Debug, Default)]
 pub struct Table {
     modules: BTreeMap<&'static str, Function>,
@@ -46,13 +46,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// These modules.
+    /// A scenario with these modules.
     #[must_use]
     pub fn new(modules: &[(&'static str, Function)]) -> Self {
         Self { modules: modules.iter().copied().collect(), ids: BTreeMap::new() }
     }
 
-    /// The same, with the ids of tasks by their names.
+    /// Sets the ids of tasks, by their names.
     #[must_use]
     pub fn with_ids(self, ids: BTreeMap<String, String>) -> Self {
         Self { ids, ..self }

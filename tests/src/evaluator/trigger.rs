@@ -1,4 +1,4 @@
-//! The first gate: whether a task runs, given how the tasks ended that it depends on.
+//! The first gate: whether a task runs, depending on the status of its dependencies.
 
 use super::expected::{Status, TaskEnd};
 

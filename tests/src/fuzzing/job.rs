@@ -1,4 +1,4 @@
-//! Any bytes as a job: accepted or refused, but never in between.
+//! Target: arbitrary bytes as a job, which is either accepted or refused.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::repeats::has_repeated_keys;
 use super::run::run;
 use crate::evaluator;
 
-/// Larger jobs are read, and not run.
+/// Maximum number of tasks of a job that is run.
 const MOST_TASKS_RUN: usize = 200;
-/// So many problems are described, and one more tells how many there are beyond.
+/// Maximum number of reported problems, including one that counts the remaining ones.
 const MOST_PROBLEMS: usize = 101;
 
-/// Reads the bytes as a job. Whether it was accepted.
+/// Parses the bytes as a job. Returns whether it was accepted.
 pub(super) fn check(bytes: &[u8]) -> bool {
     let limits = Limits { max_depth: Limits::MAX_DEPTH, ..Limits::default() };
     match (Job::parse_bytes(bytes, &limits), Job::parse_bytes(bytes, &limits)) {
@@ -53,7 +53,7 @@ fn check_same(one: &Job, other: &Job) {
     }
 }
 
-/// The job says what another reader of JSON finds in the same text.
+/// Compares the job with the result of another JSON parser.
 fn check_against_tree(job: &Job) {
     let tree: Value = serde_json::from_str(job.source()).expect("a job is JSON");
     assert_eq!(tree["name"], job.name());
@@ -80,7 +80,7 @@ fn check_against_tree(job: &Job) {
     }
 }
 
-/// `-0` is a whole number; the tree has it as a fraction.
+/// `-0` is an integer, but a float in the parsed tree.
 fn check_priority(tree: &Value, priority: Option<i32>) {
     assert_eq!(tree.as_f64(), priority.map(f64::from));
 }
@@ -103,15 +103,15 @@ fn check_extra(tree: &Value, extra: &[(String, Json)]) {
     }
 }
 
-/// Names are unique, what is waited for is there, and the tasks can be put in an order.
+/// Checks that names are unique, dependencies exist, and there is no cycle.
 fn check_graph(job: &Job) {
     let names: HashSet<&str> = job.tasks().iter().map(|task| &**task.name()).collect();
     assert_eq!(names.len(), job.tasks().len(), "names are unique");
     if has_repeated_keys(job.source()) {
-        // The other reader does not see references in the first of two values.
+        // The other parser does not see references in the first of two duplicate keys.
         return;
     }
-    // Another reader finds the same dependencies, and no task that waits for itself.
+    // The evaluator finds the same dependencies, and no task depends on itself.
     let expected = evaluator::Job::parse(job.source());
     assert_eq!(expected.in_order().len(), job.tasks().len());
     for (task, expected) in job.tasks().iter().zip(expected.tasks()) {
@@ -120,7 +120,7 @@ fn check_graph(job: &Job) {
     }
 }
 
-/// Problems name places that exist, in the order of the text.
+/// Checks that problems have existing positions, in the order of the text.
 fn check_problems(problems: &Problems, bytes: &[u8]) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -132,7 +132,7 @@ fn check_problems(problems: &Problems, bytes: &[u8]) {
     let mut last = (1, 1);
     for (at, problem) in all.iter().enumerate() {
         assert!(problem.path.starts_with('$') && !problem.message.is_empty(), "{problem:?}");
-        // Whatever was sent, each problem is a line on somebody's terminal.
+        // A problem must not contain control characters, since terminals show it.
         assert!(!problem.to_string().chars().any(char::is_control), "{problem:?}");
         if problem.code == ProblemCode::More {
             assert_eq!((at, problem.line, problem.column), (MOST_PROBLEMS - 1, None, None));
@@ -141,7 +141,7 @@ fn check_problems(problems: &Problems, bytes: &[u8]) {
         let place = (problem.line.expect("a line"), problem.column.expect("a column"));
         assert!(last <= place, "{problem:?} comes after {last:?}");
         let length = lines.get(place.0 as usize - 1).unwrap_or_else(|| panic!("no such line: {problem:?}"));
-        // The place behind the last character is where something is missing.
+        // The position after the last character is valid, for something that is missing.
         assert!((1..=length + 1).contains(&place.1), "no such column: {problem:?}");
         last = place;
         let written = serde_json::to_string(problem).expect("a problem can be written");

@@ -1,4 +1,4 @@
-//! What a store would hold, by the changes that a machine wants kept; and what must be true of it.
+//! A model of the store that applies the machine's changes, and the properties of its contents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use hub_core::machine::Machine;
 use hub_core::state::{JobSnapshot, JobState, TaskState};
 use hub_core::{JobId, TaskId, TaskStatus};
 
-/// Jobs as they were kept last.
+/// The stored jobs.
 #[derive(Clone, Default)]
 pub(super) struct Ledger(BTreeMap<JobId, JobSnapshot>);
 
 impl Ledger {
-    /// A job that was kept.
+    /// A stored job.
     pub(super) fn job(&self, id: JobId) -> Option<&JobSnapshot> {
         self.0.get(&id)
     }
 
-    /// The job that a task is part of, if it was kept.
+    /// The stored job of a task.
     pub(super) fn job_of(&self, task: TaskId) -> Option<&JobSnapshot> {
         self.0.values().find(|job| job.id.family() == task.family())
     }
@@ -28,7 +28,7 @@ impl Ledger {
         self.0.values().filter(|job| !job.state.status.is_terminal())
     }
 
-    /// Keeps a change.
+    /// Applies a change.
     pub(super) fn keep(&mut self, change: &Change) {
         match change {
             Change::JobAdded { id, job, submitted_at } => {
@@ -63,7 +63,7 @@ impl Ledger {
     fn change_job(&mut self, id: JobId, state: &JobState) {
         let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("{id:?} changed, which was not added"));
         let before = job.state.status;
-        // It may change in something else, too, such as the first of its tasks that failed.
+        // Other fields may change, such as the first failed task.
         let stays = before == state.status && !before.is_terminal();
         assert!(stays || before.may_become(state.status), "{id:?} went from {before} to {}", state.status);
         if state.status.is_terminal() {
@@ -73,7 +73,7 @@ impl Ledger {
         job.state = state.clone();
     }
 
-    /// All that the machine knows is kept, and all that is kept it knows: a crash at this moment loses nothing.
+    /// Checks that the machine and the store agree, so that a crash at this time loses nothing.
     pub(super) fn agree(&self, machine: &Machine) {
         assert_eq!(self.unfinished().count(), machine.jobs().count(), "jobs that have not ended");
         let (mut out, mut could_run, mut tasks) = (0, 0, 0);
@@ -92,7 +92,7 @@ impl Ledger {
         assert_eq!(stats.live_jobs, self.unfinished().count() as u64);
         assert_eq!(stats.live_tasks, tasks);
         assert_eq!(stats.in_flight, out, "issues on the broker or under a lease");
-        // A task that rests for a moment is in no queue.
+        // A task that is delayed is not in the ready queue.
         assert!(stats.ready <= could_run, "{} tasks are ready, {could_run} could run", stats.ready);
     }
 }

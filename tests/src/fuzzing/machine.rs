@@ -11,10 +11,10 @@ mod world;
 use super::choices::Choices;
 use world::World;
 
-/// Longer rows show nothing that shorter ones do not.
+/// Maximum number of events.
 const MOST_FACTS: usize = 300;
 
-/// Has everything happen that the bytes say, then all that is missing. Whether a job has ended.
+/// Applies the events of the bytes, then runs everything to its end. Returns whether a job has ended.
 pub(super) fn check(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let mut world = World::new();

@@ -10,30 +10,30 @@ use serde_json::{Value, json};
 
 use crate::evaluator::walk;
 
-/// The tasks of the job. One of them has a name that no reference can reach.
+/// The tasks of the job. References cannot use the name of one of them.
 const TASKS: [&str; 4] = ["a", "b_c", "_d", "ä"];
-/// The task in whose arguments the string stands. It is not referred to: that would be a cycle.
+/// The task whose arguments contain the string. A reference to it would be a cycle.
 const HOST: &str = "host";
-/// What a reference can take of a task.
+/// The attributes of a task that references can use.
 const ATTRIBUTES: [Attribute; 5] =
     [Attribute::Data, Attribute::Id, Attribute::Name, Attribute::Status, Attribute::Error];
-/// A path has at most so many steps.
+/// Maximum number of steps of a path.
 const MOST_STEPS: usize = 120;
-/// What the task has returned where the input does not say.
+/// The default result of the task.
 const RETURNED: &str = r#"{"x": [1, {"": null, "0": "zero"}, [[]]], "0": "_a.data", "é": true}"#;
 
-/// What a string means, by the documents.
+/// The documented meaning of a string.
 #[derive(Debug, PartialEq)]
 enum Meaning<'a> {
-    /// This text.
+    /// A text.
     Text(&'a str),
     /// A value of a task.
     Value(Form<'a>),
-    /// Nothing: it is refused.
+    /// Invalid: the job is refused.
     Refused,
 }
 
-/// A reference, taken apart.
+/// The parts of a reference.
 #[derive(Debug, PartialEq)]
 struct Form<'a> {
     task: u32,
@@ -41,14 +41,14 @@ struct Form<'a> {
     path: Vec<&'a str>,
 }
 
-/// Where the string stands, and how many of its characters are written as escapes.
+/// The place of the string, and the number of its characters that are written as escapes.
 #[derive(Clone, Copy)]
 struct Style {
     place: u8,
     escaped: usize,
 }
 
-/// Puts the string into a job. Whether that was accepted.
+/// Puts the string into a job. Returns whether the job was accepted.
 pub(super) fn check(bytes: &[u8]) -> bool {
     let Some((style, rest)) = bytes.split_first() else { return false };
     let style = Style { place: style & 3, escaped: usize::from(style >> 2 & 3) };
@@ -58,7 +58,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
         return false;
     }
     let returned = json_of(returned).or_else(|| json_of(RETURNED)).expect("it is JSON");
-    // Escaped once more it is a text and stays what it is, if it has to be escaped at all.
+    // Escaped once more, the string is a text.
     if string.starts_with('_') && form(string).is_none() {
         let escaped = format!("_{string}");
         assert_eq!(meaning(&escaped), Meaning::Text(string));
@@ -106,11 +106,11 @@ fn check_string(string: &str, style: Style, returned: &Json) -> bool {
     true
 }
 
-/// What the documents say of a string.
+/// The documented meaning of a string.
 fn meaning(string: &str) -> Meaning<'_> {
     match string.strip_prefix('_') {
         None => Meaning::Text(string),
-        // It could as well be meant as a reference to a task whose own name begins with an underscore.
+        // It is ambiguous: the name of a task may begin with an underscore.
         Some(rest) if rest.starts_with('_') && form(rest).is_some() => Meaning::Refused,
         Some(rest) if rest.starts_with('_') => Meaning::Text(rest),
         Some(rest) => form(rest).map_or(Meaning::Refused, Meaning::Value),
@@ -144,7 +144,7 @@ fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {
     }
 }
 
-/// JSON that can be compared as a tree, also a few levels further in.
+/// Parses JSON, if its nesting depth is within the limit of the parser.
 fn json_of(text: &str) -> Option<Json> {
     serde_json::from_str::<Value>(&format!("[[[[{text}]]]]")).ok()?;
     Json::parse(text).ok()
@@ -172,7 +172,7 @@ fn template_of(job: &Job, style: Style) -> &Template {
     template.expect("the job has it")
 }
 
-/// The tree of the template, with this value in the string's place.
+/// The parsed template, with this value instead of the string.
 fn around(value: &Value, style: Style) -> Value {
     match style.place {
         0 => value.clone(),

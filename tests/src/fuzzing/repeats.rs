@@ -1,11 +1,11 @@
-//! Whether a key stands twice in an object of a text. Readers of JSON differ in which of the two values they keep.
+//! Detects duplicate keys in an object. JSON parsers differ in which of the values they keep.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Whether a key stands twice in an object of this JSON text.
+/// Whether an object in this JSON text has a duplicate key.
 pub(super) fn has_repeated_keys(text: &str) -> bool {
     serde_json::from_str::<Repeats>(text).expect("it is JSON").0
 }

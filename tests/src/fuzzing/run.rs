@@ -1,4 +1,4 @@
-//! A job that was accepted can be run to its end.
+//! Runs an accepted job to its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::evaluator::{self, Call, Expected, Scenario, evaluate};
 const ID: JobId = JobId::new(Uuid::from_u128(7 << 64));
 const NOW: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(1_000_000) };
 
-/// Runs a job, each of whose tasks returns `null`, with as many rounds of messages as it has tasks at most.
+/// Runs a job whose tasks return `null`. The number of message rounds is at most the number of tasks.
 pub(super) fn run(job: &Arc<Job>) {
     let (mut machine, mut ledger) =
         (Machine::new(Settings { window_floor: 2, ..Settings::default() }), Ledger::default());
@@ -66,7 +66,7 @@ pub(super) fn run(job: &Arc<Job>) {
     check_record(ended);
 }
 
-/// Every task returns `null`. There is nothing inside it, so a reference that looks into it fails its task, or the job's output.
+/// A scenario in which every task returns `null`. A reference to a part of `null` fails its task, or the output of the job.
 struct AllReturnNull;
 
 impl Scenario for AllReturnNull {
@@ -79,7 +79,7 @@ impl Scenario for AllReturnNull {
     }
 }
 
-/// The job has ended as the evaluator says.
+/// Checks that the job has ended as the evaluator computes.
 fn check_end(ended: &JobSnapshot, expected: &Expected) {
     assert_eq!(ended.state.status.as_str(), expected.status.as_str(), "{:?}", ended.state);
     let output = ended.state.output.as_ref().map_or(Value::Null, Json::to_value);
@@ -89,7 +89,7 @@ fn check_end(ended: &JobSnapshot, expected: &Expected) {
     }
 }
 
-/// Whoever reads JSON can read the record of a job that was accepted, however deep its values are.
+/// Checks that JSON parsers can read the record of an accepted job with values of any depth.
 fn check_record(job: &JobSnapshot) {
     let record: Value = serde_json::from_str(job.record().get()).expect("a record is JSON");
     assert_eq!(record["status"], job.state.status.as_str());

@@ -4,13 +4,13 @@ use super::{job, machine, reference, wire};
 
 /// One fuzz target.
 pub struct Target {
-    /// What it is called, and the folder of its seeds in `tests/fuzz/corpus`.
+    /// Its name, which is also the folder of its inputs in `tests/fuzz/corpus`.
     pub name: &'static str,
-    /// Panics where a property does not hold; whether the input was understood, rather than refused, otherwise.
+    /// Checks an input. It panics if a property is violated. It returns whether the input was accepted.
     pub check: fn(&[u8]) -> bool,
 }
 
-/// Every fuzz target.
+/// All fuzz targets.
 pub const TARGETS: [Target; 4] = [
     Target { name: "job", check: job::check },
     Target { name: "machine", check: machine::check },
@@ -18,10 +18,10 @@ pub const TARGETS: [Target; 4] = [
     Target { name: "wire", check: wire::check },
 ];
 
-/// Tries one input on the target of this name.
+/// Runs the target with this name on one input.
 ///
 /// # Panics
-/// Where there is no such target, or a property does not hold.
+/// If there is no such target, or a property does not hold.
 pub fn check(name: &str, bytes: &[u8]) -> bool {
     let target = TARGETS.iter().find(|target| target.name == name);
     (target.unwrap_or_else(|| panic!("no target is called {name:?}")).check)(bytes)

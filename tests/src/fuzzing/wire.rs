@@ -1,4 +1,4 @@
-//! Any bytes as the body of any message: what is understood is written and understood the same again.
+//! Target: arbitrary bytes as the body of a message. An accepted message is unchanged when it is written and read again.
 
 use std::fmt::Debug;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Reads the bytes as each of the messages. Whether they were one.
+/// Parses the bytes as each kind of message. Returns whether one was accepted.
 pub(super) fn check(bytes: &[u8]) -> bool {
     let is_newer = is_newer(bytes);
     let understood = [
@@ -31,13 +31,13 @@ pub(super) fn check(bytes: &[u8]) -> bool {
     is_understood
 }
 
-/// Whether the body says that it is of a newer format. Of a key that stands twice no reader takes the first.
+/// Whether the body has a newer version. Of duplicate keys, all parsers use the last one.
 fn is_newer(bytes: &[u8]) -> bool {
     let tree: Option<Value> = serde_json::from_slice(bytes).ok();
     tree.is_some_and(|tree| tree["v"].as_u64().is_some_and(|version| version > u64::from(VERSION)))
 }
 
-/// The message, if it is one, after it was written and read again.
+/// Parses a message, and checks that it is unchanged when it is written and read again.
 fn same_again<T: Serialize + PartialEq + Debug>(decode: fn(&[u8]) -> Result<T, WireError>, bytes: &[u8]) -> Option<T> {
     let message = decode(bytes).map_err(|error| check_error(&error)).ok()?;
     let written = encode(&message);
@@ -56,7 +56,7 @@ fn check_task(task: &TaskMessage) -> bool {
     true
 }
 
-/// Jobs of one message are handed in as they came, each with what it came with.
+/// The jobs of a message are submitted in order, each with its properties.
 fn check_jobs(bytes: &[u8]) {
     let sent = |body: Vec<u8>| Message::new("hub", "jobs", body).with_header("jobs", "many");
     let jobs = match JobMessage::all_of(&sent(bytes.to_vec())) {
@@ -67,7 +67,7 @@ fn check_jobs(bytes: &[u8]) {
     assert_eq!(again.expect("jobs can be read again"), jobs);
 }
 
-/// Of the results queue there is no one form: it is written as what it is.
+/// The results queue has several kinds of messages, and each is written in its own form.
 fn check_result(bytes: &[u8]) -> bool {
     let message = match ResultMessage::decode(bytes) {
         Ok(message) => message,
@@ -114,7 +114,7 @@ fn check_request(bytes: &[u8]) -> bool {
     true
 }
 
-/// Whoever is answered gets the value, or the refusal, as it was given.
+/// A reply contains the unchanged value or refusal.
 fn check_reply(bytes: &[u8]) -> bool {
     let outcome: Result<Json, RequestError> = match Reply::decode(bytes) {
         Ok(outcome) => outcome,
@@ -128,7 +128,7 @@ fn check_reply(bytes: &[u8]) -> bool {
     true
 }
 
-/// The answers in it are others' business.
+/// The content of replies is not checked here.
 fn check_replies(bytes: &[u8]) -> bool {
     let replies = match Replies::decode(bytes) {
         Ok(replies) => replies,

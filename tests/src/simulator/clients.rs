@@ -1,4 +1,4 @@
-//! Those who submit jobs, cancel them, and post results. They ask again until they have an answer.
+//! Simulated clients that submit jobs, cancel them and post results. They repeat requests until they get a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::plans::Plan;
 use super::simulation::Simulation;
 use super::world::World;
 
-/// How long a client waits before it asks again.
+/// Delay before a client repeats a request.
 const AGAIN: Duration = Duration::from_millis(700);
-/// How long a client waits for an answer over the broker.
+/// Maximum time that a client waits for a reply over the broker.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Names the answer that a client waits for.
+/// The correlation id of the reply that a client waits for.
 const WANTED: &str = "wanted";
 
 /// The client of one job, from its submission to its cancellation.
@@ -56,12 +56,12 @@ async fn submit(simulation: &Simulation, plan: &Plan) {
     }
 }
 
-/// Once; `None` where it is to be tried again.
+/// One attempt. `None` if it has to be repeated.
 async fn submit_over_broker(world: &World, plan: &Plan) -> Option<()> {
     let names = Names::new("hub");
     let session = connect(world, &names).await?;
     let mut inbox = session.inbox().await.ok()?;
-    // Some want to be answered at the end, and soon.
+    // Some submissions wait for the end of the job.
     let tasks = plan.job["tasks"].as_array().map_or(0, Vec::len);
     let wait = tasks.is_multiple_of(2).then_some(Duration::from_millis(500));
     let job = |text: String, asked: &'static str| JobMessage {
@@ -71,7 +71,7 @@ async fn submit_over_broker(world: &World, plan: &Plan) -> Option<()> {
         wait,
     };
     let mut jobs = vec![job(plan.job.to_string(), WANTED)];
-    // Some have company: nonsense, and the same once more.
+    // Some messages contain an invalid job and a duplicate as well.
     if tasks.is_multiple_of(3) {
         jobs.extend([job("nonsense".to_owned(), "nonsense"), job(plan.job.to_string(), "again")]);
     }
@@ -85,7 +85,7 @@ async fn submit_over_broker(world: &World, plan: &Plan) -> Option<()> {
     Some(())
 }
 
-/// The answer to what was wanted, among others. `None` where the connection ends.
+/// Waits for the reply. `None` if the connection ends.
 async fn answer(inbox: &mut Subscription) -> Option<String> {
     loop {
         let message = inbox.deliveries.recv().await?.message;
@@ -108,7 +108,7 @@ async fn cancel(simulation: &Simulation, id: JobId) {
         if let Some((process, hub)) = simulation.hub() {
             match process.unless_killed(hub.cancel(id)).await {
                 Some(Ok(())) => return world.tell(Event::Cancelled(id)),
-                // It has ended, or was cancelled and the answer got lost.
+                // The job has ended, or it was cancelled and the reply was lost.
                 Some(Err(error)) if error.kind == RequestErrorKind::Conflict => return,
                 Some(Err(error)) if !is_passing(error.kind) => return world.refused("a cancel", &error),
                 Some(Err(_)) | None => {}
@@ -136,7 +136,7 @@ pub async fn end_outside(simulation: Arc<Simulation>, run: u64, task: TaskId, va
             let update = ResultUpdate { id: task, status: UpdateStatus::Success, data, msg: None, v: None };
             match process.unless_killed(hub.post_result(update)).await {
                 Some(Ok(())) => return world.tell(Event::Posted(run, task)),
-                // The whole job may come again, where its submission was not kept and not answered.
+                // If the submission was neither stored nor answered, the job is submitted again.
                 Some(Err(error)) if matches!(error.kind, RequestErrorKind::Conflict | RequestErrorKind::NotFound) => {
                     return;
                 }
@@ -167,7 +167,7 @@ async fn publish(session: &dyn Session, message: Message) -> Option<()> {
     matches!(receipt.await, Outcome::Confirmed).then_some(())
 }
 
-/// Whether the same may go well a moment later.
+/// Whether a retry can succeed.
 const fn is_passing(kind: RequestErrorKind) -> bool {
     matches!(kind, RequestErrorKind::Unavailable | RequestErrorKind::Internal)
 }

@@ -1,4 +1,4 @@
-//! A connection of a process to the broker. It breaks.
+//! The connection of a process to the broker, which can break.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use super::socket::Socket;
 
 /// A connection to the broker.
 pub struct Connection {
-    /// The process whose connection it is.
+    /// The process that owns the connection.
     pub process: Arc<Process>,
-    /// Its number, unique among all.
+    /// Its unique number.
     pub number: u64,
     socket: Arc<Socket>,
     health: watch::Receiver<Health>,
@@ -28,13 +28,13 @@ impl Connection {
         Arc::new(Self { process: Arc::clone(process), number: socket.number, socket, health })
     }
 
-    /// Whether it holds.
+    /// Whether it is intact.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.socket.session().is_some() && !matches!(&*self.health.borrow(), Health::Closed(_))
     }
 
-    /// Breaks it, if this probability wants it so.
+    /// Breaks it with the configured probability.
     pub fn may_break(&self) {
         if self.process.world().falls(self.process.world().weather.cut) {
             self.socket.cut();
@@ -44,18 +44,18 @@ impl Connection {
     /// Its session.
     ///
     /// # Errors
-    /// Where it is broken.
+    /// If it is broken.
     pub fn session(&self, operation: Operation) -> Result<Arc<dyn Session>> {
         self.socket.session().ok_or_else(|| Error::new(ErrorKind::Closed, operation, "the connection broke"))
     }
 
-    /// Its health, as the broker's side has it.
+    /// The health of the session.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
     }
 
-    /// Closes it in good order.
+    /// Closes it normally.
     pub fn close(&self) {
         drop(self.socket.take());
     }

@@ -1,4 +1,4 @@
-//! Keeps a dispatcher and some workers running: a process that dies or is stopped is replaced by a new one.
+//! Keeps a dispatcher and some workers running: a process that was killed or stopped is replaced by a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use super::store::SimStore;
 use super::transport::SimTransport;
 use super::world::World;
 
-/// A process that connects again waits only as long as the simulated network takes.
+/// No delay between connection attempts, except that of the simulated network.
 const AT_ONCE: Backoff = Backoff { first: Duration::ZERO, cap: Duration::ZERO };
-/// How far a clock may be ahead of another, in milliseconds.
+/// Maximum difference between clocks, in milliseconds.
 const CLOCKS_DIFFER_MS: u64 = 3_600_000;
 
 /// Keeps a dispatcher running until `close`; then stops it.
@@ -33,7 +33,7 @@ pub(super) async fn dispatchers(simulation: Arc<Simulation>, close: Cancellation
         let mut settings = DispatcherSettings::new("hub");
         settings.backoff = AT_ONCE;
         let starting = Dispatcher::start(SimTransport::new(&process), SimStore::new(&process), settings);
-        // One that cannot read its store ends, and is started again.
+        // A dispatcher that cannot read its store ends and is restarted.
         if let Some(Ok(dispatcher)) = process.unless_killed(starting).await {
             simulation.set_hub(Some((Arc::clone(&process), dispatcher.hub())));
             if wait_for_end(&process, &close).await {
@@ -71,7 +71,7 @@ pub(super) async fn workers(simulation: Arc<Simulation>, first: bool, close: Can
     }
 }
 
-/// Waits until a process dies or is to stop; whether it is to stop.
+/// Waits until a process is killed or asked to stop. Returns true if it is asked to stop.
 async fn wait_for_end(process: &Process, close: &CancellationToken) -> bool {
     tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! All chance of a simulation: one generator, seeded once.
+//! The random generator of a simulation, seeded once.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,41 +6,41 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Decides what is left to chance.
+/// The random generator of a simulation.
 pub struct Dice(Mutex<ChaCha8Rng>);
 
 impl Dice {
-    /// Chance that follows from `seed`.
+    /// A generator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
     }
 
-    /// Whether something happens that happens with this probability.
+    /// True with this probability.
     pub fn falls(&self, probability: f64) -> bool {
         probability > 0.0 && self.with(|random| random.random_bool(probability.min(1.0)))
     }
 
-    /// A number from `least` to `most`.
+    /// A random number from `least` to `most`.
     pub fn between(&self, least: u64, most: u64) -> u64 {
         self.with(|random| random.random_range(least..=most.max(least)))
     }
 
-    /// A time from `least` to `most` milliseconds.
+    /// A random duration from `least` to `most` milliseconds.
     pub fn millis(&self, least: u64, most: u64) -> Duration {
         Duration::from_millis(self.between(least, most))
     }
 
-    /// One of several.
+    /// A random element.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the slice is empty.
     pub fn pick<'a, T>(&self, all: &'a [T]) -> &'a T {
         assert!(!all.is_empty(), "one of none");
         &all[self.index(all.len())]
     }
 
-    /// A position in a list that is this long.
+    /// A random index of a list with this length.
     pub fn index(&self, length: usize) -> usize {
         self.with(|random| random.random_range(0..length))
     }

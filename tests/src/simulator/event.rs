@@ -1,4 +1,4 @@
-//! What happens in a simulation: what its trace says and its invariants see.
+//! The events of a simulation, for its trace and its invariants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,65 +10,65 @@ use serde_json::Value;
 
 use super::note::{Note, short};
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A process began.
+    /// A process started.
     Began(Arc<str>),
     /// A process was killed.
     Died(Arc<str>),
     /// A process was told to stop.
     Stopping(Arc<str>),
-    /// A process has ended by itself, with or without what it had begun.
+    /// A process has ended by itself.
     Stopped(Arc<str>),
-    /// A dispatcher has read the store, and knows what was kept until now.
+    /// A dispatcher has read the store.
     Loaded(Arc<str>),
-    /// A fault befell something else than a process.
+    /// A fault of another kind occurred.
     Fault(String),
-    /// The wall clocks were set: by so many milliseconds they are ahead of where they began.
+    /// The wall clocks were set. The value is their offset in milliseconds.
     Clock(i64),
     /// A connection of a process broke.
     Cut(Arc<str>, u64),
-    /// The broker has a message, which came over this connection.
+    /// The broker received a message over this connection.
     Took(Arc<str>, u64, Note),
-    /// A process learns that the broker has it.
+    /// A process received the confirm of a message.
     Confirmed(Arc<str>, Note),
-    /// The broker sends a message of a queue to a process.
+    /// A message of a queue was delivered to a process.
     Delivered(Arc<str>, String, Note),
-    /// A process settled these, which came from this queue.
+    /// A process settled messages of this queue.
     Settled(Arc<str>, String, Settlement, Vec<Note>),
-    /// The store has kept changes.
+    /// The store committed changes.
     Kept(Arc<str>, Arc<Vec<Change>>),
-    /// A worker begins a task.
+    /// A worker started a run.
     RunBegan(Run),
-    /// A run has ended, well or not.
+    /// A run ended, with success or failure.
     RunEnded(u64, TaskId, bool),
-    /// Outside there is a result now for a launched task, under the number of the run that launched it.
+    /// There is an external result for a launched task, with the number of the run that launched it.
     Outside(u64, TaskId),
-    /// A client knows that its job is safe.
+    /// A client received the answer to its submission.
     Submitted(JobId),
-    /// A client knows that its job was cancelled.
+    /// A client received the answer to its cancellation.
     Cancelled(JobId),
-    /// Somebody knows that the result that he posted counts.
+    /// A client received the answer to a posted result.
     Posted(u64, TaskId),
-    /// Faults are over.
+    /// The fault phase ended.
     Calm,
 }
 
 /// A run of a task by a worker.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its number, unique among all.
+    /// Its unique number.
     pub number: u64,
-    /// Who runs it.
+    /// The worker.
     pub worker: Arc<str>,
-    /// What.
+    /// The task.
     pub task: TaskId,
-    /// Which issue of it.
+    /// The number of the issue.
     pub issue: u32,
-    /// With which positional arguments.
+    /// The positional arguments.
     pub args: Value,
-    /// With which named arguments.
+    /// The keyword arguments.
     pub kwargs: Value,
 }
 

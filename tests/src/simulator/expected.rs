@@ -1,4 +1,4 @@
-//! What a job of the simulation must give: the evaluator, told what the modules do and what chance has decided.
+//! The expected results of a simulated job: the evaluator with the behaviour of the modules and the random choices.
 
 use uuid::Uuid;
 
@@ -6,11 +6,11 @@ use super::facts::Fact;
 use super::work::{self, Module};
 use crate::evaluator::{Call, Expected, Outcome, Scenario, Task, evaluate};
 
-/// What was left to chance, as the record has it.
+/// The random outcomes, as recorded.
 pub trait Chance {
     /// The run whose value counts for a task.
     fn run(&self, task: usize) -> Option<u64>;
-    /// Whether the workers of a task were lost so often that it failed.
+    /// Whether a task failed because of too many lost leases.
     fn lost(&self, task: usize) -> bool;
 }
 
@@ -38,7 +38,7 @@ impl Scenario for Simulated<'_> {
     }
 }
 
-/// What this job must give.
+/// The expected result of this job.
 #[must_use]
 pub fn expected(fact: &Fact, chance: &dyn Chance) -> Expected {
     evaluate(&fact.job, &Simulated { fact, chance })

@@ -1,4 +1,4 @@
-//! What the store has kept, as the oracle knows it: from the changes alone, with a book of its own.
+//! The oracle's own model of the store's contents, derived from the changes alone.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use hub_core::{JobId, TaskId};
 use super::plans::Plan;
 use crate::evaluator::Job;
 
-/// Everything that was kept.
+/// The contents of the store.
 pub struct Facts {
     jobs: BTreeMap<JobId, Fact>,
 }
 
-/// A planned job, and what was kept of it.
+/// A planned job and its stored state.
 pub struct Fact {
-    /// What was planned.
+    /// The plan.
     pub plan: Plan,
-    /// The planned job, as the evaluator reads it.
+    /// The planned job, parsed by the evaluator.
     pub job: Job,
-    /// Whether the store has it.
+    /// Whether it is in the store.
     pub added: bool,
-    /// How it stands, once it has changed since it was added.
+    /// Its stored state, if it has changed since it was added.
     pub state: Option<JobState>,
-    /// How its tasks stand.
+    /// The stored states of its tasks.
     pub tasks: Vec<TaskState>,
 }
 
 impl Facts {
-    /// Nothing is kept yet of these.
+    /// The planned jobs, before any of them is stored.
     #[must_use]
     pub fn new(plans: &[Plan]) -> Self {
         let fact = |plan: &Plan| Fact {
@@ -42,7 +42,7 @@ impl Facts {
         Self { jobs: plans.iter().map(|plan| (plan.id, fact(plan))).collect() }
     }
 
-    /// A change is kept.
+    /// Applies a stored change.
     pub fn keep(&mut self, change: &Change) {
         match change {
             Change::JobAdded { id, .. } => {
@@ -85,7 +85,7 @@ impl Facts {
         })
     }
 
-    /// How a task stands.
+    /// The state of a task.
     #[must_use]
     pub fn task(&self, task: TaskId) -> Option<&TaskState> {
         self.find(task).map(|(fact, index)| &fact.tasks[index])

@@ -1,4 +1,4 @@
-//! Faults from outside, while there are faults.
+//! Injects external faults during the fault phase.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::event::Event;
 use super::simulation::Simulation;
 use super::world::World;
 
-/// How far the wall clocks are set forward or back at most, in milliseconds.
+/// Maximum step of the wall clocks, in milliseconds.
 const CLOCK_STEP_MS: u64 = 2 * 3_600_000;
 
 /// Faults of the broker.
@@ -43,7 +43,7 @@ pub(super) async fn of_the_broker(world: Arc<World>) {
     }
 }
 
-/// Cuts a process off from the broker for some time; sometimes long enough to lose its leases.
+/// Disconnects a process from the broker for some time, sometimes longer than a lease.
 pub(super) async fn of_the_network(simulation: Arc<Simulation>) {
     let world = &simulation.world;
     let Some(most) = world.weather.partition_ms else { return };
@@ -59,7 +59,7 @@ pub(super) async fn of_the_network(simulation: Arc<Simulation>) {
     }
 }
 
-/// Sets the wall clocks forward or back. That is no fault: nothing may follow from it.
+/// Sets the wall clocks forward or back, which must have no effect.
 pub(super) async fn of_the_clock(world: Arc<World>) {
     let Some(most) = world.weather.clock_ms else { return };
     loop {
@@ -73,7 +73,7 @@ pub(super) async fn of_the_clock(world: Arc<World>) {
     }
 }
 
-/// Stops a process in good order.
+/// Stops a process normally.
 pub(super) async fn of_the_operators(simulation: Arc<Simulation>) {
     let world = &simulation.world;
     let Some(most) = world.weather.stop_ms else { return };

@@ -1,13 +1,13 @@
-//! What is left when everything has stopped.
+//! Checks what remains after everything has stopped.
 
 use std::collections::BTreeMap;
 
 use hub_engine::operations::HealthReport;
 
-/// What is left when everything has stopped in good order.
+/// The state after everything has stopped normally.
 pub struct Leftovers {
-    /// How many messages each queue has.
+    /// Number of messages in each queue.
     pub depths: BTreeMap<String, usize>,
-    /// The health that the dispatcher reported just before.
+    /// The last health report of the dispatcher.
     pub health: Option<HealthReport>,
 }

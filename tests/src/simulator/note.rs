@@ -1,4 +1,4 @@
-//! What a message says, as far as the simulation looks into it.
+//! The parts of a message that the simulation inspects.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use hub_transport::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// Jobs are submitted, of which these can be.
+    /// Submitted jobs. Only the valid ones are listed.
     Submission(Vec<JobId>),
-    /// An issue goes to the workers.
+    /// An issue for the workers.
     Task(IssueId),
-    /// A worker holds leases on these.
+    /// A worker reports leases.
     Started(Vec<IssueId>),
-    /// Issues have ended or were launched; with the runs that their values name.
+    /// Results of issues, with the runs in their values.
     Results(Vec<(IssueId, Option<u64>)>),
-    /// A worker gives an issue back.
+    /// A worker returns an issue.
     Returned(IssueId),
-    /// A result from outside.
+    /// An external result.
     Posted(TaskId),
-    /// A worker lives.
+    /// A heartbeat of a worker.
     Heartbeat,
-    /// Anything else.
+    /// Another message.
     Other,
 }
 
@@ -72,14 +72,14 @@ fn issue(body: &Value) -> Option<IssueId> {
     IssueId::deserialize(body).ok()
 }
 
-/// A task in few characters: its job's number and its own position.
+/// A short text for a task: the number of its job and its position.
 #[must_use]
 pub fn short(task: TaskId) -> String {
     let (job, low) = (task.uuid().as_u128() >> 64, task.uuid().as_u128() & 0xffff_ffff);
     format!("J{job}.{}", low.wrapping_sub(1))
 }
 
-/// An issue in few characters.
+/// A short text for an issue.
 #[must_use]
 pub fn short_issue(issue: &IssueId) -> String {
     format!("{}#{}.{}", short(issue.task), issue.number, issue.incarnation)

@@ -1,4 +1,4 @@
-//! Sees all that happens, and says when it should not have.
+//! Observes all events and reports violations.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use super::invariants::{self, Invariant};
 use super::leftovers::Leftovers;
 use super::plans::Plan;
 
-/// Holds a simulation to every invariant.
+/// Checks all invariants of a simulation.
 pub struct Oracle {
     facts: Facts,
     invariants: Vec<Box<dyn Invariant>>,
     violation: Option<Violation>,
 }
 
-/// Something that should not have happened.
+/// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which invariant says so.
+    /// The invariant.
     pub invariant: &'static str,
-    /// What happened.
+    /// A description.
     pub what: String,
 }
 
@@ -31,7 +31,7 @@ impl Oracle {
         Self { facts: Facts::new(plans), invariants: invariants::all(), violation: None }
     }
 
-    /// Something happened. Returns the violation, where it is the first.
+    /// Checks an event. Returns the violation if it is the first one.
     pub fn see(&mut self, event: &Event) -> Option<&Violation> {
         let before = self.violation.is_some();
         for invariant in &mut self.invariants {
@@ -45,7 +45,7 @@ impl Oracle {
         self.violation.as_ref().filter(|_| !before)
     }
 
-    /// Everything has stopped.
+    /// Checks the state after everything has stopped.
     pub fn end(&mut self, leftovers: &Leftovers) {
         for invariant in &mut self.invariants {
             if let Err(what) = invariant.end(&self.facts, leftovers) {
@@ -54,12 +54,12 @@ impl Oracle {
         }
     }
 
-    /// Something happened that no invariant sees.
+    /// Reports a violation that was detected elsewhere.
     pub fn accuse(&mut self, invariant: &'static str, what: String) {
         self.violation.get_or_insert(Violation { invariant, what });
     }
 
-    /// What was kept.
+    /// The state of the store.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts

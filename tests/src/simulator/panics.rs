@@ -1,4 +1,4 @@
-//! Notices panics in the tasks of a simulation: the runtime keeps them to itself.
+//! Detects panics in the tasks of a simulation, which the runtime does not report.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -9,7 +9,7 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// From now on panics on this thread are noted, not printed.
+/// Records panics of this thread instead of printing them.
 pub(super) fn watch() {
     HOOK.call_once(|| {
         let others = std::panic::take_hook();
@@ -29,7 +29,7 @@ pub(super) fn seen() -> Vec<String> {
     SEEN.with_borrow(|seen| seen.clone().unwrap_or_default())
 }
 
-/// From now on panics on this thread are like any others.
+/// Restores the normal handling of panics of this thread.
 pub(super) fn look_away() {
     SEEN.set(None);
 }

@@ -1,4 +1,4 @@
-//! Jobs by chance: their JSON, and how clients treat them.
+//! Random jobs: their JSON, and the actions of clients on them.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use uuid::Uuid;
 use super::dice::Dice;
 use super::work::Module;
 
-/// A job and what its client does with it.
+/// A job with the actions of its client.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Its id, chosen by the client.
     pub id: JobId,
-    /// What is submitted.
+    /// The job.
     pub job: Value,
-    /// When.
+    /// Delay before the submission.
     pub after: Duration,
-    /// Over the broker, or in the dispatcher's process as its HTTP API does.
+    /// Whether it is submitted over the broker, or in the dispatcher's process like the HTTP API.
     pub over_broker: bool,
-    /// How often it is submitted once more, though it need not be.
+    /// Number of additional submissions.
     pub again: u64,
-    /// When it is cancelled, if ever.
+    /// Delay before it is cancelled.
     pub cancel_after: Option<Duration>,
 }
 
@@ -38,10 +38,10 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The pools that tasks name, and workers serve.
+/// The pools of tasks and workers.
 pub const POOLS: [&str; 2] = ["default", "gpu"];
 
-/// The jobs of one simulation. All arrive before the faults are over.
+/// The jobs of a simulation. All are submitted during the fault phase.
 #[must_use]
 pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
     let most_tasks = *dice.pick(&[3, 6, 12]);
@@ -65,7 +65,7 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
 fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     let count = usize::try_from(dice.between(1, most_tasks)).unwrap_or(1);
     let mut tasks: Vec<Value> = (0..count).map(|at| task(dice, at)).collect();
-    // The order in which tasks stand in a job says nothing about the order in which they run.
+    // Shuffle the tasks, since their order in the job must not matter.
     for at in (1..count).rev() {
         tasks.swap(at, dice.index(at + 1));
     }
@@ -85,7 +85,7 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     Value::Object(job)
 }
 
-/// The task that `at` others may come before.
+/// A task that may depend on the first `at` tasks.
 fn task(dice: &Dice, at: usize) -> Value {
     let module = match dice.between(0, 99) {
         0..=2 => Module::Kill,

@@ -28,7 +28,7 @@ pub struct Process {
 
 #[derive(Default)]
 struct State {
-    /// How many steps it may still take.
+    /// Number of steps until it is killed.
     fuse: Option<u64>,
     cut_off_until: Option<Instant>,
     sockets: Vec<Weak<Socket>>,
@@ -53,12 +53,12 @@ impl Process {
         process
     }
 
-    /// The world it lives in.
+    /// Its world.
     pub fn world(&self) -> &Arc<World> {
         &self.world
     }
 
-    /// Between two steps: here the process may die, and a dead one never gets further.
+    /// A point between two steps, where the process may be killed. A killed process never continues.
     pub async fn step(&self) {
         if self.burn() {
             self.kill();
@@ -78,7 +78,7 @@ impl Process {
         }
     }
 
-    /// Kills it.
+    /// Kills the process.
     pub fn kill(&self) {
         if self.dead.is_cancelled() {
             return;
@@ -88,7 +88,7 @@ impl Process {
         self.cut();
     }
 
-    /// Tells it to stop in good order.
+    /// Asks it to stop normally.
     pub fn ask_to_stop(&self) {
         if !self.stopping.is_cancelled() && !self.is_dead() {
             self.world.tell(Event::Stopping(Arc::clone(&self.name)));
@@ -96,12 +96,12 @@ impl Process {
         }
     }
 
-    /// Waits until it is told to stop.
+    /// Waits until it is asked to stop.
     pub async fn is_asked_to_stop(&self) {
         self.stopping.cancelled().await;
     }
 
-    /// It has ended by itself: nothing of it is left.
+    /// Marks it as ended by itself.
     pub fn end(&self) {
         if !self.is_dead() {
             self.world.tell(Event::Stopped(Arc::clone(&self.name)));
@@ -121,7 +121,7 @@ impl Process {
         self.dead.cancelled().await;
     }
 
-    /// What `work` yields; `None` where the process dies before.
+    /// The result of `work`, or `None` if the process is killed first.
     pub async fn unless_killed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -136,27 +136,27 @@ impl Process {
         sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.cut());
     }
 
-    /// Cuts it off from the broker for this long.
+    /// Disconnects it from the broker for this time.
     pub fn cut_off(&self, time: Duration) {
         self.world.tell(Event::Fault(format!("{} is cut off for {} ms", self.name, time.as_millis())));
         self.state().cut_off_until = Some(Instant::now() + time);
         self.cut();
     }
 
-    /// Whether it is cut off from the broker.
+    /// Whether it is disconnected from the broker.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.state().cut_off_until.is_some_and(|until| until > Instant::now())
     }
 
-    /// Nothing befalls it any more.
+    /// Ends its faults.
     pub fn heal(&self) {
         let mut state = self.state();
         state.fuse = None;
         state.cut_off_until = None;
     }
 
-    /// It has one more connection.
+    /// Adds a connection.
     pub fn add_socket(&self, socket: &Arc<Socket>) {
         let mut state = self.state();
         state.sockets.retain(|other| other.strong_count() > 0);

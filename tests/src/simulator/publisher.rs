@@ -1,4 +1,4 @@
-//! The way of a message to the broker, and of its confirm back.
+//! The simulated path of messages to the broker, and of confirms back.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ pub struct SimPublisher {
     way: mpsc::UnboundedSender<Parcel>,
 }
 
-/// A message on its way.
+/// A message in transit.
 struct Parcel {
     arrives: Instant,
     message: Message,
     outcome: oneshot::Sender<Outcome>,
 }
 
-/// A confirm on its way.
+/// A confirm in transit.
 struct Answer {
     note: Note,
     receipt: Receipt,
@@ -33,7 +33,7 @@ struct Answer {
 }
 
 impl SimPublisher {
-    /// Opens a way to the broker.
+    /// Opens a publisher.
     pub fn start(connection: Arc<Connection>, inner: Arc<dyn Publisher>) -> Arc<Self> {
         let (way, parcels) = mpsc::unbounded_channel();
         let (back, answers) = mpsc::unbounded_channel();
@@ -56,14 +56,14 @@ impl Publisher for SimPublisher {
         let arrives = Instant::now() + process.world().latency();
         // A way that is gone drops the sender, and so the receipt resolves to `Unknown`.
         let _ = self.way.send(Parcel { arrives, message, outcome });
-        // So that the message may arrive before the process gets to its next step, and dies there.
+        // Let the message arrive before the next step of the process, where it may be killed.
         tokio::task::yield_now().await;
         process.step().await;
         Ok(receipt)
     }
 }
 
-/// Carries messages to the broker, in their order but for those that are overtaken.
+/// Delivers messages to the broker in order, except those that are overtaken.
 async fn carry(
     connection: Arc<Connection>,
     inner: Arc<dyn Publisher>,
@@ -86,7 +86,7 @@ async fn carry(
     }
 }
 
-/// A message arrives at the broker, unless its connection broke.
+/// Publishes a message, unless its connection is broken.
 async fn hand_over(
     connection: &Connection,
     inner: &dyn Publisher,
@@ -120,7 +120,7 @@ async fn hand_over(
     let _ = back.send(Answer { note, receipt, outcome });
 }
 
-/// Brings confirms back in their order.
+/// Delivers confirms to the process in order.
 async fn bring_back(connection: Arc<Connection>, mut answers: mpsc::UnboundedReceiver<Answer>) {
     let world = Arc::clone(connection.process.world());
     while let Some(Answer { note, receipt, outcome }) = answers.recv().await {

@@ -1,4 +1,4 @@
-//! One simulation from its seed to its verdict: first safety, with faults; then progress, without.
+//! One simulation of a seed: the safety phase with faults, then the progress phase without faults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,32 +15,32 @@ use super::trace::Trace;
 use super::world::World;
 use super::{clients, daemons, faults, panics};
 
-/// Longer than any simulation takes, once faults are over.
+/// Maximum simulated time of the progress phase.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(3600);
-/// Longer than any lease lasts and any task runs: where nothing happens for so long, nothing will.
+/// Time without events after which a simulation is stuck. It is longer than all leases and tasks.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// How often is looked whether everything has ended.
+/// Interval between two checks whether everything has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Longer than it takes to dial again, and to get an answer.
+/// Time for reconnecting and for pending replies.
 const REST: Duration = Duration::from_secs(30);
-/// Longer than everyone takes to stop.
+/// Maximum time for all processes to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Debug)]
 pub struct Verdict {
     /// Its seed.
     pub seed: u64,
-    /// What was broken, if anything.
+    /// The violation, if there is one.
     pub violation: Option<Violation>,
-    /// What happened, in order.
+    /// The trace of events.
     pub trace: Trace,
 }
 
-/// Runs the simulation that follows from `seed`. `whole_trace` keeps all of its trace instead of the end.
+/// Runs the simulation of `seed`. With `whole_trace`, the whole trace is kept, otherwise only its end.
 ///
 /// # Panics
-/// Where there can be no runtime.
+/// If there can be no runtime.
 #[must_use]
 pub fn run(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Verdict {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -93,7 +93,7 @@ async fn simulate(simulation: &Arc<Simulation>) {
             break;
         }
     }
-    // What is still on its way arrives.
+    // Let messages in transit arrive.
     world.pass(REST).await;
     if is_broken(world) {
         return;
@@ -118,7 +118,7 @@ fn is_broken(world: &World) -> bool {
     world.with_oracle(|oracle| oracle.violation().is_some()) || !panics::seen().is_empty()
 }
 
-/// Whether there is nothing left to do for anybody.
+/// Whether all processes and clients are idle.
 async fn is_over(simulation: &Simulation, clients: &[JoinHandle<()>]) -> bool {
     let world = &simulation.world;
     clients.iter().all(JoinHandle::is_finished)
@@ -132,7 +132,7 @@ async fn health(simulation: &Simulation) -> Option<hub_engine::operations::Healt
     process.unless_killed(hub.health()).await?.ok()
 }
 
-/// How many messages there are, but for those that only tell that somebody lives, or answer somebody.
+/// Number of messages in each queue, without heartbeats and replies.
 fn depths(world: &World) -> BTreeMap<String, usize> {
     let mut depths = world.broker.depths();
     let passing = ["hub.heartbeats.", "hub.control.", "inbox."];

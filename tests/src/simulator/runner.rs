@@ -1,4 +1,4 @@
-//! Runs tasks in no time but that of the simulation: see [`super::work`] for what they do.
+//! Runs tasks in simulated time. See [`super::work`] for their behaviour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct SimRunner {
 }
 
 impl SimRunner {
-    /// A runner that has every module, or every one but [`Module::Rare`].
+    /// A runner with all modules, or with all except [`Module::Rare`].
     #[must_use]
     pub fn new(simulation: &Arc<Simulation>, process: &Arc<Process>, has_rare: bool) -> Arc<Self> {
         let modules = Module::ALL.into_iter().filter(|module| has_rare || *module != Module::Rare);

@@ -1,34 +1,34 @@
-//! Breaks the protocol on purpose, around Hub's own code and never in it, to see that the invariants notice.
+//! Breaks the protocol around Hub's code, to test that the invariants detect it.
 
 use std::time::Duration;
 
 use hub_core::{Now, Steady};
 
-/// What is broken.
+/// The kind of sabotage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// The store says that it has kept what it has not: deliveries are acknowledged and clients answered too early.
+    /// The store reports commits before they are done, so deliveries are acknowledged and clients answered too early.
     AcknowledgeBeforeCommit,
-    /// Some issues go out twice.
+    /// Some issues are published twice.
     PublishTwice,
-    /// The store forgets which issues the broker has confirmed.
+    /// The store loses the confirms of issues.
     ForgetConfirmed,
-    /// A result of an earlier issue is taken for one of the current issue.
+    /// The result of an earlier issue is accepted as the result of the current one.
     AcceptStale,
-    /// The dispatcher does not learn which tasks a worker holds.
+    /// The dispatcher does not receive the leases of workers.
     SkipLease,
-    /// What the broker gives up is lost.
+    /// Dead letters are lost.
     LoseDeadLetter,
     /// The broker confirms a result that it has lost.
     LoseResult,
-    /// Every start of the dispatcher counts as the first.
+    /// The dispatcher does not count its incarnations.
     OneIncarnation,
-    /// Durations follow the wall clock.
+    /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
-    /// Every way.
+    /// All kinds.
     pub const ALL: [Self; 9] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
@@ -42,10 +42,10 @@ impl Sabotage {
     ];
 }
 
-/// By how much a commit comes too late.
+/// Delay of a late commit.
 pub(super) const LATE: Duration = Duration::from_millis(40);
 
-/// What a process reads from its clocks. `as_wall`: what a steady clock would show that follows the wall clock.
+/// The clocks of a process. `as_wall` is the value of a steady clock that follows the wall clock.
 pub(super) fn clock(sabotage: Option<Sabotage>, now: Now, as_wall: Steady) -> Now {
     match sabotage {
         Some(Sabotage::MeasureByWallClock) => Now { steady: as_wall, ..now },

@@ -1,4 +1,4 @@
-//! The processes of a simulation, and the world that they share.
+//! The processes of a simulation and their shared world.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,12 +7,12 @@ use hub_engine::operations::Hub;
 use super::process::Process;
 use super::world::World;
 
-/// A dispatcher, and the process that it runs in.
+/// A dispatcher with its process.
 type Dispatching = (Arc<Process>, Arc<dyn Hub>);
 
 /// A world with its processes.
 pub struct Simulation {
-    /// What the processes share.
+    /// The shared world of the processes.
     pub world: Arc<World>,
     processes: Mutex<Vec<Arc<Process>>>,
     hub: Mutex<Option<Dispatching>>,
@@ -35,20 +35,20 @@ impl Simulation {
         process
     }
 
-    /// The living processes, oldest first.
+    /// The running processes, oldest first.
     #[must_use]
     pub fn processes(&self) -> Vec<Arc<Process>> {
         self.lock().iter().filter(|process| !process.is_dead()).cloned().collect()
     }
 
-    /// The present dispatcher, as its own process sees it.
+    /// The current dispatcher, called from its own process.
     #[must_use]
     pub fn hub(&self) -> Option<(Arc<Process>, Arc<dyn Hub>)> {
         let hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner).clone();
         hub.filter(|(process, _)| !process.is_dead())
     }
 
-    /// A dispatcher is there, or gone.
+    /// Sets or removes the current dispatcher.
     pub fn set_hub(&self, hub: Option<(Arc<Process>, Arc<dyn Hub>)>) {
         *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub;
     }

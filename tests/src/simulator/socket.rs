@@ -1,4 +1,4 @@
-//! What a process and its connection share: the session, until the connection breaks.
+//! The session that a process and its connection share until the connection breaks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::world::World;
 pub struct Socket {
     /// The name of the process whose connection it is.
     pub process: Arc<str>,
-    /// The number of the connection, unique among all.
+    /// The unique number of the connection.
     pub number: u64,
     world: Arc<World>,
     session: Mutex<Option<Arc<dyn Session>>>,
@@ -29,9 +29,9 @@ impl Socket {
         })
     }
 
-    /// Breaks the connection. What is on its way is lost.
+    /// Breaks the connection. Messages in transit are lost.
     pub fn cut(&self) {
-        // The memory backend ends a session that is not held any more.
+        // The memory backend ends a session when it is dropped.
         if self.take().is_some() {
             self.world.tell(Event::Cut(Arc::clone(&self.process), self.number));
         }
@@ -43,7 +43,7 @@ impl Socket {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes the session out: the connection is closed.
+    /// Removes the session, for a normal close.
     pub fn take(&self) -> Option<Arc<dyn Session>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,4 +1,4 @@
-//! A store that takes its time, fails, and is read again after a crash: what a process has of it.
+//! The store of a process: it takes time, can fail, and can be read again after a crash.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::event::Event;
 use super::process::Process;
 use super::sabotage::{self, Sabotage};
 
-/// A process's way to what is kept.
+/// The store of a process.
 pub struct SimStore(Arc<Process>);
 
 impl SimStore {
-    /// The way of this process.
+    /// Creates it for this process.
     #[must_use]
     pub fn new(process: &Arc<Process>) -> Arc<Self> {
         Arc::new(Self(Arc::clone(process)))
@@ -31,7 +31,7 @@ impl SimStore {
         Ok(())
     }
 
-    /// Before every reading.
+    /// Delays a read, which may fail.
     async fn read(&self, operation: &'static str) -> Result<(), StoreError> {
         let world = self.0.world();
         self.0.step().await;
@@ -69,7 +69,7 @@ impl Store for SimStore {
             });
             return Ok(());
         }
-        // A process may be killed between the disk and the word that the disk has it, on either side of the wait.
+        // The process may be killed between the write and its confirmation, before or after the delay.
         let takes = world.dice.millis(0, world.weather.commit_ms);
         if world.falls(world.weather.commit_fails) {
             world.tell(Event::Fault(format!("a commit of {} fails", self.0.name)));
@@ -108,7 +108,7 @@ impl Store for SimStore {
     }
 
     async fn find_family(&self, family: Family) -> Result<Option<JobSnapshot>, StoreError> {
-        // What was found may be old when it is looked at.
+        // The result may be outdated when it is used.
         let found = self.0.world().kept.find_family(family).await;
         self.read("find").await?;
         found

@@ -1,4 +1,4 @@
-//! The way of deliveries from the broker, and of settlements back.
+//! The simulated path of deliveries from the broker, and of settlements back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use super::event::Event;
 use super::note::Note;
 use super::tamper;
 
-/// What was delivered and is not settled, as the process knows it.
+/// The unsettled deliveries of a process.
 type Open = Arc<Mutex<BTreeMap<DeliveryTag, Note>>>;
 
 /// Settles over a simulated connection.
@@ -25,7 +25,7 @@ struct SimSettler {
     way: mpsc::UnboundedSender<(Instant, DeliveryTag, Settlement, bool)>,
 }
 
-/// Leads a subscription over a connection.
+/// Passes a subscription through a simulated connection.
 pub fn lead(connection: &Arc<Connection>, queue: &str, inner: Subscription) -> Subscription {
     let Subscription { deliveries: from_broker, settler } = inner;
     let (to_process, deliveries) = mpsc::unbounded_channel();
@@ -114,7 +114,7 @@ impl SimSettler {
     }
 }
 
-/// Carries settlements to the broker. One whose connection breaks before it arrives is lost.
+/// Sends settlements to the broker. A settlement is lost if its connection breaks before it arrives.
 async fn settle_all(
     connection: Arc<Connection>,
     inner: Arc<dyn Settler>,
@@ -124,7 +124,7 @@ async fn settle_all(
         tokio::time::sleep_until(arrives).await;
         connection.may_break();
         if connection.holds() {
-            // The broker does not answer; what it does not know it ignores.
+            // Settlements are not confirmed, and unknown ones are ignored.
             let _ = inner.settle(tag, settlement, multiple).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Tampers with messages, as a sabotage wants it.
+//! Tampers with messages for a sabotage.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::process::Process;
 use super::sabotage::Sabotage;
 use super::world::World;
 
-/// What the broker gets of a message.
+/// The messages that the broker receives instead of a published message.
 pub(super) fn publish(world: &World, note: &Note, mut message: Message) -> Vec<Message> {
     match (world.sabotage, note) {
         (Some(Sabotage::PublishTwice), Note::Task(_)) if world.dice.falls(0.1) => vec![message.clone(), message],
@@ -24,7 +24,7 @@ pub(super) fn publish(world: &World, note: &Note, mut message: Message) -> Vec<M
     }
 }
 
-/// What a process gets of a delivery.
+/// The delivery that a process receives instead of this one.
 pub(super) fn delivery(world: &World, process: &Arc<Process>, queue: &str, mut delivery: Delivery) -> Option<Delivery> {
     match world.sabotage {
         Some(Sabotage::LoseDeadLetter) if process.is_dispatcher && queue == "hub.dead" => return None,

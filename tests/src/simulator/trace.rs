@@ -1,13 +1,12 @@
-//! What happened, in order: a fingerprint that two runs of a seed must share, and the text for whoever looks for
-//! the cause of a failure.
+//! The trace of a run: a fingerprint that is equal for two runs of a seed, and a text for the analysis of a failure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// So many of the latest lines are kept where not all are wanted.
+/// Number of the latest lines that are kept by default.
 const KEPT: usize = 400;
 
-/// What happened, in order.
+/// The trace of events.
 #[derive(Debug, Default)]
 pub struct Trace {
     hash: u64,
@@ -17,13 +16,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// An empty trace; `whole` keeps every line instead of the latest.
+    /// An empty trace. With `whole`, all lines are kept instead of the latest ones.
     #[must_use]
     pub fn new(whole: bool) -> Self {
         Self { hash: 0xcbf2_9ce4_8422_2325, whole, ..Self::default() }
     }
 
-    /// Adds what happened after so long.
+    /// Adds an event at this time.
     pub fn add(&mut self, after: Duration, what: impl std::fmt::Display) {
         let mut line = String::with_capacity(96);
         let _ = write!(line, "{:>9} ms  {what}", after.as_millis());
@@ -36,7 +35,7 @@ impl Trace {
         self.lines.push_back(line);
     }
 
-    /// What two runs of the same seed have in common, and hardly any others.
+    /// The fingerprint of the trace.
     #[must_use]
     pub const fn fingerprint(&self) -> (u64, u64) {
         (self.hash, self.length)

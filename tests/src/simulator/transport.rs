@@ -1,4 +1,4 @@
-//! The way between a process and the broker: messages take their time, and connections break.
+//! The simulated transport between a process and the broker: messages are delayed, and connections break.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::process::Process;
 use super::publisher::SimPublisher;
 use super::subscription;
 
-/// A process's way to the broker.
+/// The transport of a process.
 pub struct SimTransport {
     process: Arc<Process>,
     inner: Arc<dyn Transport>,
@@ -24,7 +24,7 @@ pub struct SimTransport {
 struct SimSession(Arc<Connection>);
 
 impl SimTransport {
-    /// The way of this process.
+    /// Creates it for this process.
     #[must_use]
     pub fn new(process: &Arc<Process>) -> Arc<Self> {
         Arc::new(Self { process: Arc::clone(process), inner: process.world().broker.transport() })
@@ -44,7 +44,7 @@ impl Transport for SimTransport {
     async fn connect(&self) -> Result<Arc<dyn Session>> {
         let world = self.process.world();
         self.process.step().await;
-        // Never at once: who dials again and again must let time pass.
+        // Connecting always takes time, so that a reconnect loop lets time pass.
         world.pass(world.dice.millis(1, 20)).await;
         if self.process.is_cut_off() || world.falls(world.weather.refuse) {
             world.pass(world.dice.millis(50, 2_000)).await;

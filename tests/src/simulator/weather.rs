@@ -1,5 +1,5 @@
-//! Which faults a simulation has, and how many: drawn once from its seed. Most seeds have some kinds of faults and
-//! lack the others, since a world that has everything at once hardly gets anywhere.
+//! The kinds and rates of faults of a simulation, drawn from its seed. Most seeds have only some kinds of faults, since all
+//! kinds at once would prevent progress.
 
 use std::time::Duration;
 
@@ -8,46 +8,46 @@ use super::dice::Dice;
 /// The faults of one simulation. Probabilities are per operation.
 #[derive(Clone, Debug, Default)]
 pub struct Weather {
-    /// How long faults go on; then progress is demanded.
+    /// Duration of the fault phase.
     pub lasts: Duration,
-    /// The longest way of a message, in milliseconds.
+    /// Maximum latency of a message, in milliseconds.
     pub latency_ms: u64,
-    /// The longest commit, in milliseconds.
+    /// Maximum duration of a commit, in milliseconds.
     pub commit_ms: u64,
-    /// A dispatcher dies within so many steps.
+    /// Maximum number of steps until a dispatcher is killed.
     pub dispatcher_steps: Option<u64>,
-    /// A worker dies within so many steps.
+    /// Maximum number of steps until a worker is killed.
     pub worker_steps: Option<u64>,
-    /// A connection breaks.
+    /// Probability that a connection breaks.
     pub cut: f64,
-    /// A connection does not come about.
+    /// Probability that a connection is refused.
     pub refuse: f64,
-    /// The broker takes a message twice.
+    /// Probability that a message is duplicated.
     pub duplicate: f64,
-    /// A message is overtaken by later ones.
+    /// Probability that a message is overtaken by later ones.
     pub overtaken: f64,
-    /// A commit fails, done or not.
+    /// Probability that a commit fails, applied or not.
     pub commit_fails: f64,
-    /// The store cannot be read.
+    /// Probability that a read of the store fails.
     pub read_fails: f64,
-    /// How often, at most, something befalls the broker, in milliseconds.
+    /// Minimum interval between faults of the broker, in milliseconds.
     pub broker_ms: Option<u64>,
-    /// How often, at most, a process is cut off for a while, in milliseconds.
+    /// Minimum interval between partitions, in milliseconds.
     pub partition_ms: Option<u64>,
-    /// How often, at most, somebody stops a process in good order, in milliseconds.
+    /// Minimum interval between normal stops of processes, in milliseconds.
     pub stop_ms: Option<u64>,
-    /// Whether a dispatcher that starts may find another time than the last one had.
+    /// Whether the clocks of successive dispatchers differ.
     pub clocks_differ: bool,
-    /// How often, at most, somebody sets the wall clocks forward or back, in milliseconds.
+    /// Minimum interval between changes of the wall clocks, in milliseconds.
     pub clock_ms: Option<u64>,
-    /// A worker's runner takes a task beyond its slots.
+    /// Probability that a runner takes a task in advance.
     pub ahead: f64,
-    /// A task that was handed over comes back without having begun.
+    /// Probability that a task is returned without having started.
     pub not_begun: f64,
 }
 
 impl Weather {
-    /// The weather that `dice` decide.
+    /// Random faults.
     #[must_use]
     pub fn draw(dice: &Dice) -> Self {
         let latency_ms = *dice.pick(&[1, 5, 50, 400]);

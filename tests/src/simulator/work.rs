@@ -1,5 +1,5 @@
-//! What the simulation's task modules do. A value says how much it weighs and which run made it, so that values of
-//! two runs of the same task can be told apart wherever they get to.
+//! The behaviour of the simulated task modules. A value contains its weight and the number of the run that made it, so that the
+//! values of two runs of a task can be distinguished everywhere.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 use super::dice::Dice;
 
-/// Weights stay below this.
+/// Upper bound of weights.
 const LARGEST: u64 = 1_000_003;
 
-/// What a module does with its worker and its task.
+/// The behaviour of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
-    /// Returns a value soon.
+    /// Returns a value after a short time.
     Sum,
-    /// Returns a value after long enough to need a lease.
+    /// Returns a value after a time that needs a lease.
     Slow,
-    /// Returns a value, on workers that have it; others lack it.
+    /// Returns a value. Only some workers have it.
     Rare,
-    /// Raises.
+    /// Raises an exception.
     Fail,
-    /// Starts something outside, whose result is posted.
+    /// Starts an external operation, whose result is posted.
     Launch,
     /// Kills its worker at once.
     Kill,
@@ -48,23 +48,23 @@ impl Module {
         }
     }
 
-    /// The module of this name.
+    /// The module with this name.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no such module.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let found = Self::ALL.into_iter().find(|module| module.name() == name);
         found.unwrap_or_else(|| panic!("no module {name:?}"))
     }
 
-    /// Whether every worker that runs it dies.
+    /// Whether it kills its worker.
     #[must_use]
     pub const fn kills(self) -> bool {
         matches!(self, Self::Kill | Self::KillSlow)
     }
 
-    /// How long a run of it takes.
+    /// The duration of a run.
     #[must_use]
     pub fn duration(self, dice: &Dice) -> Duration {
         match self {
@@ -75,14 +75,14 @@ impl Module {
     }
 }
 
-/// What a run returns for these arguments.
+/// The result of a run with these arguments.
 #[must_use]
 pub fn value(args: &Value, kwargs: &Value, run: u64) -> Value {
     let v = (weigh(args) + weigh(kwargs) + 1) % LARGEST;
     json!({"v": v, "run": run, "list": [v, {"deep": v}, null]})
 }
 
-/// How much a value weighs, whichever run made it.
+/// The weight of a value, independent of the run that made it.
 fn weigh(value: &Value) -> u64 {
     let sum = match value {
         Value::Null | Value::Bool(_) => 1,
@@ -96,7 +96,7 @@ fn weigh(value: &Value) -> u64 {
     sum % LARGEST
 }
 
-/// Every run whose value is in this one.
+/// All runs whose values are contained in this value.
 #[must_use]
 pub fn runs_in(value: &Value) -> Vec<u64> {
     match value {

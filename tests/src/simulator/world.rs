@@ -1,5 +1,4 @@
-//! Everything that the parts of a simulation share: chance, time, the broker, what the store has kept, and the
-//! oracle that is told of all that happens.
+//! The shared state of a simulation: random generator, time, broker, contents of the store, and the oracle.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -21,24 +20,24 @@ use super::sabotage::{self, Sabotage};
 use super::trace::Trace;
 use super::weather::Weather;
 
-/// When every simulation begins: 2026-01-01T00:00:00Z.
+/// Start of the wall clock: 2026-01-01T00:00:00Z.
 const BEGINNING_MS: u64 = 1_767_225_600_000;
-/// What the steady clock shows then.
+/// Start of the steady clock.
 const STEADY_BEGINNING_MS: u64 = 1_000_000_000;
 
-/// What the parts of a simulation share.
+/// The shared state of a simulation.
 pub struct World {
-    /// Chance.
+    /// The random generator.
     pub dice: Dice,
     /// The faults.
     pub weather: Weather,
-    /// What is broken on purpose, if anything.
+    /// The sabotage, if there is one.
     pub sabotage: Option<Sabotage>,
     /// The jobs.
     pub plans: Vec<Plan>,
-    /// The broker. It outlives everything.
+    /// The broker, which is never replaced.
     pub broker: MemoryBroker,
-    /// What the store has kept.
+    /// The contents of the store.
     pub kept: MemoryStore,
     began: Instant,
     clock_ahead_ms: Arc<AtomicI64>,
@@ -54,7 +53,7 @@ struct State {
 }
 
 impl World {
-    /// The world that follows from `seed`.
+    /// The world of `seed`.
     #[must_use]
     pub fn new(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Arc<Self> {
         let dice = Dice::new(seed);
@@ -80,7 +79,7 @@ impl World {
         })
     }
 
-    /// What time it is for everyone in this world.
+    /// The clock of this world.
     pub fn clock(&self) -> impl Fn() -> Now + use<> {
         let (began, ahead, sabotage) = (self.began, Arc::clone(&self.clock_ahead_ms), self.sabotage);
         move || {
@@ -97,12 +96,12 @@ impl World {
         }
     }
 
-    /// Sets everyone's wall clock so far ahead of where it began, or behind it.
+    /// Sets the offset of the wall clock.
     pub fn set_clock_ahead(&self, by_ms: i64) {
         self.clock_ahead_ms.store(by_ms, Ordering::Relaxed);
     }
 
-    /// How long the simulation has gone on.
+    /// The simulated time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
@@ -113,7 +112,7 @@ impl World {
         tokio::time::sleep_until(Instant::now() + time).await;
     }
 
-    /// Something has happened.
+    /// Reports an event.
     pub fn tell(&self, event: Event) {
         let mut state = self.state();
         let state = &mut *state;
@@ -126,56 +125,56 @@ impl World {
         }
     }
 
-    /// How much has happened.
+    /// Number of events.
     #[must_use]
     pub fn happened(&self) -> u64 {
         self.state().trace.fingerprint().1
     }
 
-    /// The issue of a task that went out last.
+    /// The latest published issue of a task.
     #[must_use]
     pub fn latest_issue(&self, task: TaskId) -> Option<Issue> {
         self.state().latest.get(&task).copied()
     }
 
-    /// Whether a fault of this probability happens now.
+    /// Whether a fault with this probability occurs now.
     pub fn falls(&self, probability: f64) -> bool {
         !self.is_calm() && self.dice.falls(probability)
     }
 
-    /// Whether faults are over.
+    /// Whether the fault phase has ended.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
 
-    /// No faults from now on.
+    /// Ends the fault phase.
     pub fn calm(&self) {
         self.calm.store(true, Ordering::Relaxed);
         self.tell(Event::Calm);
     }
 
-    /// How long a message takes this time. Often next to nothing.
+    /// A random latency of a message, often very small.
     pub fn latency(&self) -> Duration {
         if self.dice.falls(0.5) { Duration::ZERO } else { self.dice.millis(0, self.weather.latency_ms) }
     }
 
-    /// A number that nothing else has.
+    /// A unique number.
     pub fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// A client was refused what it may ask for.
+    /// Reports that a valid request of a client was refused.
     pub fn refused(&self, what: &str, error: &RequestError) {
         self.with_oracle(|oracle| oracle.accuse("nobody_is_refused", format!("{what} was refused: {error}")));
     }
 
-    /// Looks at the oracle.
+    /// Calls `look` with the oracle.
     pub fn with_oracle<T>(&self, look: impl FnOnce(&mut Oracle) -> T) -> T {
         look(&mut self.state().oracle)
     }
 
-    /// What happened, in order.
+    /// Takes the trace of events.
     pub fn take_trace(&self) -> Trace {
         std::mem::take(&mut self.state().trace)
     }

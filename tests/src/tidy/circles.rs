@@ -10,18 +10,18 @@ use std::fmt;
 use super::files::Files;
 use super::modules::{Crate, Named};
 
-/// Files that depend on each other.
+/// Files that depend on each other in a cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Circle {
-    /// All of them, sorted.
+    /// All files of the cycle, sorted.
     pub files: Vec<String>,
-    /// The shortest way from the first file back to it.
+    /// The shortest path from the first file back to itself.
     path: Vec<String>,
-    /// Every dependency between them.
+    /// All dependencies between them.
     edges: Vec<Edge>,
 }
 
-/// A file names what another one defines.
+/// A dependency of a file on the definition of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Edge {
     from: String,
@@ -33,7 +33,7 @@ struct Edge {
 /// The dependencies of a crate: from file, to file.
 type Edges = BTreeMap<(String, String), Edge>;
 
-/// All circles of all crates among these files.
+/// All cycles of all crates among these files.
 #[must_use]
 pub fn circles(files: &Files) -> Vec<Circle> {
     let roots = files.keys().filter(|path| path.ends_with("src/lib.rs") || path.contains("src/bin/"));
@@ -65,7 +65,7 @@ fn circles_among(edges: &Edges) -> Vec<Circle> {
     found
 }
 
-/// Every file that `from` depends on, over others too.
+/// All files that `from` depends on, directly or indirectly.
 fn reach<'a>(from: &str, next: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<&str> = next.get(from).cloned().unwrap_or_default();
@@ -77,7 +77,7 @@ fn reach<'a>(from: &str, next: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a
     reached
 }
 
-/// The shortest way from a file back to it.
+/// The shortest path from a file back to itself.
 fn shortest(file: &str, next: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
     let mut open = VecDeque::from([vec![file]]);
     let mut seen = BTreeSet::new();
@@ -94,17 +94,17 @@ fn shortest(file: &str, next: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
     Vec::new()
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// To a module.
+    /// A module.
     Module(usize),
-    /// To an item that this module defines, or to a part of that item.
+    /// An item of this module, or a part of that item.
     ItemOf(usize),
 }
 
 impl Crate {
-    /// Which file depends on which.
+    /// The dependencies between files.
     fn edges(&self) -> Edges {
         let mut edges = Edges::new();
         for (at, module) in self.modules.iter().enumerate() {
@@ -149,7 +149,7 @@ impl Crate {
         Some(place)
     }
 
-    /// What a name means in a module. A module and an item may have the same name: the last name of a path is the item's.
+    /// Resolves a name in a module. If a module and an item have the same name, the last name of a path is the item.
     fn look_up(&self, at: usize, name: &str, is_last: bool, seen: &mut Vec<(usize, String)>) -> Option<Place> {
         let module = &self.modules[at];
         let child = module.children.get(name).map(|child| Place::Module(*child));

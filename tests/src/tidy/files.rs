@@ -2,5 +2,5 @@
 
 use std::collections::BTreeMap;
 
-/// The text of each file, by its path from the project's directory.
+/// The text of each file, by its path relative to the project's directory.
 pub type Files = BTreeMap<String, String>;

@@ -4,7 +4,7 @@
 use super::files::Files;
 use super::modules::{attributes, is_test};
 
-/// What is logic in the indexes among these files: the file, the line, and what is there.
+/// The logic in the indexes among these files: file, line and kind of item.
 #[must_use]
 pub fn logic_in_indexes(files: &Files) -> Vec<(String, usize, &'static str)> {
     let mut found = Vec::new();
@@ -23,7 +23,7 @@ pub fn logic_in_indexes(files: &Files) -> Vec<(String, usize, &'static str)> {
     found
 }
 
-/// The line and kind of an item that is logic.
+/// The line and kind of an item, if it is logic.
 fn logic(item: &syn::Item) -> Option<(usize, &'static str)> {
     let (span, what) = match item {
         syn::Item::Fn(item) => (item.sig.fn_token.span, "a function"),

@@ -1,4 +1,4 @@
-//! Rules about the source tree that need its code read: which files of a crate depend on each other, and what an index holds.
+//! Rules about the source tree that need parsed code: cyclic dependencies between files, and the contents of an index.
 
 mod circles;
 mod files;

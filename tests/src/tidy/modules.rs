@@ -21,22 +21,22 @@ pub(super) struct Module {
     pub(super) file: String,
     pub(super) parent: Option<usize>,
     pub(super) children: BTreeMap<String, usize>,
-    /// The names of what it defines.
+    /// The names of its items.
     pub(super) items: BTreeSet<String>,
     pub(super) imports: Vec<Import>,
     pub(super) paths: Vec<Named>,
 }
 
-/// A name that a `use` brings into a module.
+/// A name that a `use` imports.
 #[derive(Debug)]
 pub(super) struct Import {
-    /// `None`: everything that is in the module at the end of the path.
+    /// `None` for a glob import.
     pub(super) name: Option<String>,
     pub(super) is_private: bool,
     pub(super) from: Named,
 }
 
-/// A path, as it is written.
+/// A path in the source.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) segments: Vec<String>,
@@ -70,7 +70,7 @@ impl Crate {
                     Some((_, items)) => self.add(file, below, Some(at), items, files),
                     None => match places.iter().find(|place| files.contains_key(*place)) {
                         Some(place) => self.read_file(place, below, Some(at), files),
-                        // It is in a place that an attribute names.
+                        // Its path is set by an attribute.
                         None => continue,
                     },
                 };

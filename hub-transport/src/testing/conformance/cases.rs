@@ -1,4 +1,4 @@
-//! The cases, and what a backend must be able to do for each.
+//! The list of cases, with the capabilities that each case needs.
 
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ use crate::{Capabilities, Capability};
 pub struct Case {
     /// Its name.
     pub name: &'static str,
-    /// What a backend must be able to do, so that the case applies to it.
+    /// The capabilities that a backend needs for this case.
     pub needs: &'static [Capability],
     run: Run,
 }
@@ -19,16 +19,16 @@ pub struct Case {
 type Run = for<'a> fn(&'a dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl Case {
-    /// What a backend lacks for this case. Where that is anything, the case is to be shown as ignored, not as passed.
+    /// The capabilities for this case that a backend lacks. If there are any, show the case as ignored, not as passed.
     #[must_use]
     pub fn missing(&self, capabilities: &Capabilities) -> Vec<Capability> {
         self.needs.iter().copied().filter(|need| !capabilities.has(*need)).collect()
     }
 
-    /// Runs it.
+    /// Runs the case.
     ///
     /// # Panics
-    /// Where the backend does not keep its promise, or lacks what the case needs.
+    /// If the backend violates the contract, or lacks a capability that the case needs.
     pub async fn run(&self, fixture: &dyn Fixture) {
         let missing = self.missing(&fixture.transport().capabilities());
         assert!(missing.is_empty(), "{} does not apply to a backend without {missing:?}", self.name);
@@ -52,39 +52,39 @@ macro_rules! cases {
 
 cases! {
     delivery:
-        what_is_published_is_confirmed_and_arrives_whole,
+        published_messages_are_confirmed_and_arrive_unchanged,
         messages_survive_a_restart_of_the_broker [Durable],
-        no_more_than_the_prefetch_is_unsettled,
-        unsettled_messages_come_again_after_a_dropped_session,
+        unsettled_deliveries_do_not_exceed_the_prefetch,
+        unsettled_messages_are_redelivered_after_a_dropped_session,
         order_is_kept,
-        one_acknowledgement_can_stand_for_many [AcknowledgesMany],
-        requeued_messages_come_again,
+        one_acknowledgement_can_cover_several_deliveries [AcknowledgesMany],
+        requeued_messages_are_redelivered,
         deliveries_are_counted [CountsDeliveries],
         settling_twice_or_late_is_stale;
     refusal:
         rejected_messages_are_dead_lettered_with_their_death [DeadLetters],
         messages_past_the_delivery_limit_are_dead_lettered [DeadLetters, LimitsDeliveries],
         a_mandatory_message_without_a_queue_is_unroutable [ReturnsUnroutable],
-        an_alternate_exchange_takes_what_finds_no_queue [AlternateExchanges],
-        a_message_that_is_too_large_is_refused_and_nothing_else_suffers [KnownMessageLimit],
-        a_blocked_broker_confirms_later_and_takes_acknowledgements,
-        a_blocked_broker_says_so [ReportsBlocked];
+        an_alternate_exchange_receives_unroutable_messages [AlternateExchanges],
+        a_message_that_is_too_large_is_refused_and_the_session_stays_usable [KnownMessageLimit],
+        a_blocked_broker_confirms_later_and_accepts_acknowledgements,
+        a_blocked_broker_is_reported [ReportsBlocked];
     session:
         a_deleted_queue_ends_its_subscription,
         waiting_messages_are_counted [Counts],
         replies_reach_the_inbox_of_their_session,
-        the_inbox_goes_with_its_session [ReturnsUnroutable],
-        a_closed_session_is_over,
-        what_a_session_held_is_free_when_it_is_closed_whatever_ended_it [Exclusive],
-        declaring_again_changes_nothing_and_otherwise_conflicts [Declares, LimitsDeliveries],
-        a_queue_that_may_be_adopted_is_used_as_it_is [Declares, LimitsDeliveries],
-        topics_and_fanouts_route,
-        a_queue_of_a_session_goes_with_it,
-        an_exclusive_queue_goes_with_its_session [Exclusive],
+        the_inbox_is_deleted_with_its_session [ReturnsUnroutable],
+        a_closed_session_refuses_operations,
+        exclusive_queues_are_released_when_a_session_is_closed_after_a_failure [Exclusive],
+        declaring_is_idempotent_and_other_properties_conflict [Declares, LimitsDeliveries],
+        a_queue_that_may_be_adopted_is_used_unchanged [Declares, LimitsDeliveries],
+        topic_and_fanout_exchanges_route,
+        a_queue_of_a_session_is_deleted_with_it,
+        an_exclusive_queue_is_refused_to_other_sessions [Exclusive],
         one_consumer_is_active_at_a_time [SingleActiveConsumer],
-        a_cancelled_subscription_gets_no_more;
+        a_cancelled_subscription_receives_no_further_messages;
     supervision:
-        the_supervisor_comes_back_with_everything,
+        the_supervisor_reconnects_and_subscribes_again,
         the_supervisor_subscribes_again_to_a_deleted_queue [Declares, ReturnsUnroutable],
-        the_supervisor_settles_many_with_one_call;
+        the_supervisor_settles_several_deliveries_with_one_call;
 }

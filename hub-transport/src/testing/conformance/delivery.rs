@@ -1,12 +1,12 @@
-//! How messages get through: whole, in order, bounded, and again after faults.
+//! Cases of delivery: content, order, prefetch and redelivery.
 
 use std::collections::BTreeSet;
 
 use super::fixture::Fixture;
-use super::steps::{DEADLINE, connect, next, over, publish, quorum, reconnect, soon, subscribe, text, to};
+use super::steps::{DEADLINE, connect, ended, next, publish, quorum, reconnect, subscribe, text, to, within_deadline};
 use crate::{ErrorKind, Settlement};
 
-pub(super) async fn what_is_published_is_confirmed_and_arrives_whole(fixture: &dyn Fixture) {
+pub(super) async fn published_messages_are_confirmed_and_arrive_unchanged(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "whole").await;
     let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
@@ -34,7 +34,7 @@ pub(super) async fn messages_survive_a_restart_of_the_broker(fixture: &dyn Fixtu
     let queue = quorum(fixture, &*session, "durable").await;
     publish(&*session, (0..50).map(|at| to(&queue, at.to_string()))).await;
     fixture.restart().await;
-    over(&*session).await;
+    ended(&*session).await;
     let session = reconnect(fixture).await;
     let mut subscription = subscribe(&*session, &queue, 100).await;
     for at in 0..50 {
@@ -42,7 +42,7 @@ pub(super) async fn messages_survive_a_restart_of_the_broker(fixture: &dyn Fixtu
     }
 }
 
-pub(super) async fn no_more_than_the_prefetch_is_unsettled(fixture: &dyn Fixture) {
+pub(super) async fn unsettled_deliveries_do_not_exceed_the_prefetch(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "prefetch").await;
     publish(&*session, (0..10).map(|at| to(&queue, at.to_string()))).await;
@@ -51,15 +51,15 @@ pub(super) async fn no_more_than_the_prefetch_is_unsettled(fixture: &dyn Fixture
     for _ in 0..3 {
         tags.push(next(&mut first).await.tag);
     }
-    // Whoever comes second gets the rest: the first consumer cannot have had more than its three.
+    // The second consumer receives the rest, so the first one has not received more than three.
     let mut second = subscribe(&*session, &queue, 100).await;
     for _ in 0..7 {
         next(&mut second).await;
     }
     assert!(first.deliveries.try_recv().is_err());
     first.settler.settle(tags[2], Settlement::Requeue, false).await.expect("it is open");
-    // There is room for one again, in either.
-    soon("the requeued one", async {
+    // Either consumer may receive it.
+    within_deadline("the requeued one", async {
         tokio::select! {
             Some(_) = first.deliveries.recv() => {}
             Some(_) = second.deliveries.recv() => {}
@@ -68,7 +68,7 @@ pub(super) async fn no_more_than_the_prefetch_is_unsettled(fixture: &dyn Fixture
     .await;
 }
 
-pub(super) async fn unsettled_messages_come_again_after_a_dropped_session(fixture: &dyn Fixture) {
+pub(super) async fn unsettled_messages_are_redelivered_after_a_dropped_session(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "redelivered").await;
     publish(&*session, (0..3).map(|at| to(&queue, at.to_string()))).await;
@@ -77,12 +77,12 @@ pub(super) async fn unsettled_messages_come_again_after_a_dropped_session(fixtur
     subscription.settler.settle(first.tag, Settlement::Ack, false).await.expect("it is open");
     next(&mut subscription).await;
     fixture.drop_connections().await;
-    over(&*session).await;
-    soon("the end", async { while subscription.deliveries.recv().await.is_some() {} }).await;
+    ended(&*session).await;
+    within_deadline("the end", async { while subscription.deliveries.recv().await.is_some() {} }).await;
     let session = reconnect(fixture).await;
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let mut seen = BTreeSet::new();
-    // The acknowledgement may have been lost with the session: then the first comes again, too.
+    // If the acknowledgement was lost with the session, the first message is redelivered as well.
     while !seen.contains("2") {
         let delivery = next(&mut subscription).await;
         if text(&delivery) == "1" {
@@ -105,7 +105,7 @@ pub(super) async fn order_is_kept(fixture: &dyn Fixture) {
     }
 }
 
-pub(super) async fn one_acknowledgement_can_stand_for_many(fixture: &dyn Fixture) {
+pub(super) async fn one_acknowledgement_can_cover_several_deliveries(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "multiple").await;
     publish(&*session, (0..10).map(|at| to(&queue, at.to_string()))).await;
@@ -124,7 +124,7 @@ pub(super) async fn one_acknowledgement_can_stand_for_many(fixture: &dyn Fixture
     assert_eq!(text(&next(&mut subscription).await), "5", "the first five are gone");
 }
 
-pub(super) async fn requeued_messages_come_again(fixture: &dyn Fixture) {
+pub(super) async fn requeued_messages_are_redelivered(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "requeue").await;
     publish(&*session, [to(&queue, "x")]).await;
@@ -144,7 +144,7 @@ pub(super) async fn deliveries_are_counted(fixture: &dyn Fixture) {
     let mut last = None;
     for _ in 0..3 {
         let delivery = next(&mut subscription).await;
-        // A message that never came before may have no count.
+        // The first delivery of a message may have no count.
         let count = delivery.delivery_count.unwrap_or_default();
         assert!(last.is_none_or(|last| count > last), "{count} after {last:?}");
         last = Some(count);

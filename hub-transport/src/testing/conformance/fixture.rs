@@ -1,4 +1,4 @@
-//! What a backend brings to its tests.
+//! The fixture that a backend implements for the suite.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use async_trait::async_trait;
 
 use crate::{Topology, Transport};
 
-/// A broker to be tested, and the means to disturb it.
+/// A broker under test, with operations that disturb it.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// A way to the broker.
+    /// A transport to the broker.
     fn transport(&self) -> Arc<dyn Transport>;
     /// Stops the broker and starts it again.
     async fn restart(&self);
-    /// Ends every connection from the broker's side.
+    /// Ends all connections from the broker's side.
     async fn drop_connections(&self);
-    /// Has the broker take no messages, as under a memory alarm.
+    /// Makes the broker block publishing, as under a memory alarm.
     async fn block(&self);
-    /// Has the broker take messages again.
+    /// Makes the broker accept messages again.
     async fn unblock(&self);
     /// Deletes a queue.
     async fn delete_queue(&self, name: &str);
-    /// Makes what is in `topology` exist, as the broker's operators do. Asked only of a backend that cannot declare.
+    /// Creates `topology` as the broker's operators would. Needed only for a backend without [`crate::Capabilities::declares`].
     async fn provide(&self, topology: &Topology) {
-        panic!("a fixture of a backend that cannot declare has to make {topology:?}");
+        panic!("the fixture of a backend that cannot declare must create {topology:?}");
     }
 }

@@ -1,10 +1,9 @@
-//! What every backend promises, as cases that anyone can run on theirs.
+//! The conformance suite: cases that test the contract on any backend.
 //!
-//! A [`Fixture`] brings a broker and the means to disturb it. Each case declares what it needs under names of
-//! its own, so that cases can share a broker. Nothing here sleeps: what is awaited has a deadline.
+//! A [`Fixture`] provides a broker and operations that disturb it. Each case declares queues with unique names, so cases can share a
+//! broker. The cases do not sleep. They wait for conditions with a deadline.
 //!
-//! A case that needs a capability ([`Case::needs`]) applies only to backends that have it: a test shows it as ignored for the
-//! others.
+//! A case that needs a capability ([`Case::needs`]) applies only to backends that have it. For the others, it is shown as ignored.
 
 mod cases;
 mod delivery;

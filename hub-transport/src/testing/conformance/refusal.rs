@@ -1,11 +1,11 @@
-//! What a broker does with what it cannot deliver, and with too much.
+//! Cases of messages that the broker cannot deliver or accept.
 
 use super::fixture::Fixture;
-use super::steps::{connect, exists, next, publish, quorum, soon, subscribe, text, to, unique};
+use super::steps::{connect, create, next, publish, quorum, subscribe, text, to, unique, within_deadline};
 use crate::topology::{DeadLetter, ExchangeKind, Queue, QueueKind};
 use crate::{ErrorKind, Health, Message, Outcome, Session, Settlement, Topology};
 
-/// A queue whose dead letters go to a second one; with a limit on deliveries.
+/// Creates a queue, optionally with a delivery limit, and a second queue for its dead letters.
 async fn with_dead_letters(fixture: &dyn Fixture, session: &dyn Session, limit: Option<u32>) -> (String, String) {
     let (queue, dead) = (unique("living"), unique("dead"));
     let letters = DeadLetter { exchange: dead.clone(), routing_key: None };
@@ -14,7 +14,7 @@ async fn with_dead_letters(fixture: &dyn Fixture, session: &dyn Session, limit: 
         .queue(Queue::new(&dead, QueueKind::Quorum))
         .queue(Queue { dead_letter: Some(letters), delivery_limit: limit, ..Queue::new(&queue, QueueKind::Quorum) })
         .bind(&dead, &dead, "");
-    exists(fixture, session, &topology).await;
+    create(fixture, session, &topology).await;
     (queue, dead)
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn messages_past_the_delivery_limit_are_dead_lettered(fixture: 
     let mut subscription = subscribe(&*session, &queue, 10).await;
     let mut letters = subscribe(&*session, &dead, 10).await;
     let mut deliveries = 0;
-    let letter = soon("the dead letter", async {
+    let letter = within_deadline("the dead letter", async {
         loop {
             tokio::select! {
                 Some(delivery) = subscription.deliveries.recv() => {
@@ -66,12 +66,12 @@ pub(super) async fn a_mandatory_message_without_a_queue_is_unroutable(fixture: &
         found.mandatory = true;
         let (lost, found) =
             (publisher.publish(lost).await.expect("sent"), publisher.publish(found).await.expect("sent"));
-        assert!(matches!(soon("a return", lost).await, Outcome::Unroutable), "{at}");
-        assert!(matches!(soon("a confirm", found).await, Outcome::Confirmed), "{at}");
+        assert!(matches!(within_deadline("a return", lost).await, Outcome::Unroutable), "{at}");
+        assert!(matches!(within_deadline("a confirm", found).await, Outcome::Confirmed), "{at}");
     }
 }
 
-pub(super) async fn an_alternate_exchange_takes_what_finds_no_queue(fixture: &dyn Fixture) {
+pub(super) async fn an_alternate_exchange_receives_unroutable_messages(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let (exchange, alternate) = (unique("exchange"), unique("alternate"));
     let topology = Topology::default()
@@ -79,14 +79,14 @@ pub(super) async fn an_alternate_exchange_takes_what_finds_no_queue(fixture: &dy
         .exchange(&exchange, ExchangeKind::Direct, Some(&alternate))
         .queue(Queue::new(&alternate, QueueKind::Quorum))
         .bind(&alternate, &alternate, "");
-    exists(fixture, &*session, &topology).await;
+    create(fixture, &*session, &topology).await;
     publish(&*session, [Message::new(&exchange, "nobody", "stray")]).await;
     let mut subscription = subscribe(&*session, &alternate, 10).await;
     let delivery = next(&mut subscription).await;
     assert_eq!((text(&delivery), &*delivery.message.routing_key), ("stray".to_owned(), "nobody"));
 }
 
-pub(super) async fn a_message_that_is_too_large_is_refused_and_nothing_else_suffers(fixture: &dyn Fixture) {
+pub(super) async fn a_message_that_is_too_large_is_refused_and_the_session_stays_usable(fixture: &dyn Fixture) {
     let transport = fixture.transport();
     let limit = transport.capabilities().max_message_bytes.expect("the case needs a limit");
     let session = connect(fixture).await;
@@ -95,10 +95,10 @@ pub(super) async fn a_message_that_is_too_large_is_refused_and_nothing_else_suff
     let refused = publisher.publish(to(&queue, vec![0; limit + 1])).await.expect_err("it is too large");
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     let receipt = publisher.publish(to(&queue, "small")).await.expect("the session lives");
-    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+    assert!(matches!(within_deadline("a confirm", receipt).await, Outcome::Confirmed));
 }
 
-pub(super) async fn a_blocked_broker_confirms_later_and_takes_acknowledgements(fixture: &dyn Fixture) {
+pub(super) async fn a_blocked_broker_confirms_later_and_accepts_acknowledgements(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "blocked").await;
     publish(&*session, [to(&queue, "before")]).await;
@@ -109,12 +109,12 @@ pub(super) async fn a_blocked_broker_confirms_later_and_takes_acknowledgements(f
     let receipt = publisher.publish(to(&queue, "during")).await.expect("it is taken");
     subscription.settler.settle(before.tag, Settlement::Ack, false).await.expect("it is open");
     fixture.unblock().await;
-    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+    assert!(matches!(within_deadline("a confirm", receipt).await, Outcome::Confirmed));
     assert_eq!(text(&next(&mut subscription).await), "during");
     assert!(matches!(&*session.health().borrow(), Health::Up | Health::Blocked(_)));
 }
 
-pub(super) async fn a_blocked_broker_says_so(fixture: &dyn Fixture) {
+pub(super) async fn a_blocked_broker_is_reported(fixture: &dyn Fixture) {
     let session = connect(fixture).await;
     let queue = quorum(fixture, &*session, "says so").await;
     publish(&*session, [to(&queue, "before")]).await;
@@ -123,9 +123,9 @@ pub(super) async fn a_blocked_broker_says_so(fixture: &dyn Fixture) {
     let receipt = publisher.publish(to(&queue, "during")).await.expect("it is taken");
     let mut health = session.health();
     let blocked = async { health.wait_for(|health| matches!(health, Health::Blocked(_))).await.is_ok() };
-    assert!(soon("the session says so", blocked).await, "the session lives");
+    assert!(within_deadline("the session says so", blocked).await, "the session lives");
     fixture.unblock().await;
-    assert!(matches!(soon("a confirm", receipt).await, Outcome::Confirmed));
+    assert!(matches!(within_deadline("a confirm", receipt).await, Outcome::Confirmed));
     let up = async { health.wait_for(|health| matches!(health, Health::Up)).await.is_ok() };
-    assert!(soon("and that it is over", up).await, "the session lives");
+    assert!(within_deadline("and that it is over", up).await, "the session lives");
 }

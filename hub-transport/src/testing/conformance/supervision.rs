@@ -1,18 +1,18 @@
-//! What the supervisor makes of a session that died.
+//! Cases of the supervisor.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::fixture::Fixture;
-use super::steps::{DEADLINE, soon, text, to, unique};
+use super::steps::{DEADLINE, text, to, unique, within_deadline};
 use crate::supervisor::{Backoff, Link, LinkEvent, Plan, Subscribe, SubscriptionId};
 use crate::topology::{Queue, QueueKind};
 use crate::{Outcome, Settlement, SubscribeOptions, Topology};
 
-/// How many publishes may be without an outcome.
+/// Maximum number of publishes without an outcome.
 const WINDOW: usize = 100;
 
-/// The plan of a link with one queue. What the link cannot declare exists already.
+/// The plan of a link with one queue. If the link cannot declare the queue, it is created first.
 async fn plan(fixture: &dyn Fixture, queue: &str) -> Plan {
     let topology = Topology::default().queue(Queue::new(queue, QueueKind::Quorum));
     if !fixture.transport().capabilities().declares {
@@ -29,17 +29,17 @@ async fn plan(fixture: &dyn Fixture, queue: &str) -> Plan {
     }
 }
 
-pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixture) {
+pub(super) async fn the_supervisor_reconnects_and_subscribes_again(fixture: &dyn Fixture) {
     const COUNT: usize = 2000;
     let queue = unique("supervised");
     let (link, mut events) = Link::start(fixture.transport(), plan(fixture, &queue).await);
     let publishing = async {
         let mut texts: Vec<String> = (0..COUNT).map(|at| at.to_string()).collect();
         while !texts.is_empty() {
-            // More than the window holds. What the session took with it goes out again, as the engine does it.
+            // More messages than the window. Unknown outcomes are published again, as in the engine.
             let batch: Vec<String> = texts.drain(..texts.len().min(WINDOW * 5 / 2)).collect();
             let messages = batch.iter().map(|text| to(&queue, text.clone())).collect();
-            let outcomes = soon("the outcomes", link.publish_all(messages)).await;
+            let outcomes = within_deadline("the outcomes", link.publish_all(messages)).await;
             assert_eq!(outcomes.len(), batch.len());
             let lost = batch.into_iter().zip(outcomes).filter(|(_, outcome)| !matches!(outcome, Outcome::Confirmed));
             texts.extend(lost.map(|(text, _)| text));
@@ -48,7 +48,7 @@ pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixt
     let consuming = async {
         let (mut seen, mut inboxes) = (BTreeSet::new(), BTreeSet::new());
         while seen.len() < COUNT {
-            match soon("an event", events.next()).await.expect("the link lives") {
+            match within_deadline("an event", events.next()).await.expect("the link lives") {
                 LinkEvent::Up { inbox, .. } => drop(inboxes.insert(inbox.expect("it was planned"))),
                 LinkEvent::Delivery(SubscriptionId(0), at, delivery) => {
                     seen.insert(text(&delivery));
@@ -63,7 +63,7 @@ pub(super) async fn the_supervisor_comes_back_with_everything(fixture: &dyn Fixt
         inboxes.len()
     };
     let ((), sessions) = tokio::join!(publishing, consuming);
-    assert!(sessions >= 2, "the connections were dropped, and there was a place for replies on each");
+    assert!(sessions >= 2, "the connections were dropped, and each session has a queue for replies");
     link.close(DEADLINE).await.expect("everything has its outcome");
     assert!(link.is_closed());
 }
@@ -72,7 +72,7 @@ pub(super) async fn the_supervisor_subscribes_again_to_a_deleted_queue(fixture: 
     let queue = unique("never deaf");
     let (link, mut events) = Link::start(fixture.transport(), plan(fixture, &queue).await);
     let mut receive = async |expected: &str| {
-        soon(expected, async {
+        within_deadline(expected, async {
             loop {
                 if let Some(LinkEvent::Delivery(_, at, delivery)) = events.next().await {
                     let _ = link.settle(at, Settlement::Ack, false).await;
@@ -84,38 +84,43 @@ pub(super) async fn the_supervisor_subscribes_again_to_a_deleted_queue(fixture: 
         })
         .await;
     };
-    while !matches!(soon("an outcome", link.publish(to(&queue, "before"))).await, Outcome::Confirmed) {}
+    while !matches!(within_deadline("an outcome", link.publish(to(&queue, "before"))).await, Outcome::Confirmed) {}
     receive("before").await;
     fixture.delete_queue(&queue).await;
     let mut again = to(&queue, "after");
     again.mandatory = true;
-    soon("the queue is back", async { while !matches!(link.publish(again.clone()).await, Outcome::Confirmed) {} })
-        .await;
+    within_deadline("the queue is back", async {
+        while !matches!(link.publish(again.clone()).await, Outcome::Confirmed) {}
+    })
+    .await;
     receive("after").await;
     link.close(DEADLINE).await.expect("everything has its outcome");
 }
 
-pub(super) async fn the_supervisor_settles_many_with_one_call(fixture: &dyn Fixture) {
+pub(super) async fn the_supervisor_settles_several_deliveries_with_one_call(fixture: &dyn Fixture) {
     let queue = unique("many");
     let plan = plan(fixture, &queue).await;
     let (link, mut events) = Link::start(fixture.transport(), plan.clone());
     let messages = (0..10).map(|at| to(&queue, at.to_string())).collect();
-    let outcomes = soon("the outcomes", link.publish_all(messages)).await;
+    let outcomes = within_deadline("the outcomes", link.publish_all(messages)).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Confirmed)), "{outcomes:?}");
     let mut delivered = Vec::new();
     while delivered.len() < 10 {
-        if let LinkEvent::Delivery(_, at, _) = soon("an event", events.next()).await.expect("the link lives") {
+        if let LinkEvent::Delivery(_, at, _) = within_deadline("an event", events.next()).await.expect("the link lives")
+        {
             delivered.push(at);
         }
     }
     link.settle(delivered[2], Settlement::Ack, false).await.expect("it is open");
     link.settle(delivered[6], Settlement::Ack, true).await.expect("it is open");
     link.close(DEADLINE).await.expect("everything has its outcome");
-    // The rest comes to the next one.
+    // The remaining messages are delivered to the next link.
     let (link, mut events) = Link::start(fixture.transport(), plan);
     let mut again = BTreeSet::new();
     while again.len() < 3 {
-        if let LinkEvent::Delivery(_, at, delivery) = soon("an event", events.next()).await.expect("the link lives") {
+        if let LinkEvent::Delivery(_, at, delivery) =
+            within_deadline("an event", events.next()).await.expect("the link lives")
+        {
             again.insert(text(&delivery));
             link.settle(at, Settlement::Ack, false).await.expect("it is open");
         }

@@ -1,4 +1,4 @@
-//! Connections of the raw client, and its queues.
+//! Connections and queues of the raw client.
 
 use lapin::options::{
     BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
@@ -9,9 +9,9 @@ use lapin::{Channel, Connection, ConnectionProperties, Consumer, Result};
 
 use super::load::WINDOW;
 
-/// From those who ask.
+/// The queue of requests.
 pub(super) const THERE: &str = "bound.there";
-/// To those who asked.
+/// The queue of answers.
 pub(super) const BACK: &str = "bound.back";
 
 /// A connection that consumes one of the queues and publishes to the other.
@@ -23,7 +23,7 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Connects. Both queues are there and empty then.
+    /// Connects. Both queues then exist and are empty.
     pub(super) async fn open(address: &str, consumes: &str) -> Result<Self> {
         let connection = connect(address).await?;
         let (publishing, consuming) = (connection.create_channel().await?, connection.create_channel().await?);
@@ -42,13 +42,13 @@ impl Side {
         Ok(Self { publishing, consuming, consumer, connection })
     }
 
-    /// Says goodbye, after everything that was said before.
+    /// Closes the connection after all pending messages.
     pub(super) async fn close(self) -> Result<()> {
         self.connection.close(200, "".into()).await
     }
 }
 
-/// Deletes queues that nobody needs any more: those that stay would cost every later run something.
+/// Deletes queues, which would slow down later runs.
 pub(in crate::bench) async fn delete_queues(address: &str, queues: &[String]) -> Result<()> {
     let connection = connect(address).await?;
     let channel = connection.create_channel().await?;

@@ -1,4 +1,4 @@
-//! Publishes of the raw client: many on their way, their confirms read in order.
+//! The publisher of the raw client: it pipelines publishes and reads their confirms in order.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use super::load::BODY;
 
 type Confirming = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// Publishes to one queue. `T` is what is remembered of a message until it is confirmed.
+/// Publishes to one queue. `T` is kept for each message until its confirm.
 pub(super) struct Desk<T> {
     channel: Channel,
     queue: &'static str,
@@ -24,12 +24,12 @@ impl<T> Desk<T> {
         Self { channel, queue, open: VecDeque::new() }
     }
 
-    /// How many messages are without a confirm.
+    /// Number of messages without a confirm.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// Starts to publish a message. It is on its way when this returns; what was started together leaves together.
+    /// Starts to publish a message. Messages that are started together are sent together.
     pub(super) fn send(&mut self, note: T) {
         let (channel, queue) = (self.channel.clone(), self.queue);
         let mut confirming: Confirming = Box::pin(async move {

@@ -1,4 +1,4 @@
-//! As many echoes as the broker carries.
+//! Measures the maximum throughput of echoes through the broker.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::load::WINDOW;
 /// All deliveries up to this one.
 const UP_TO: BasicAckOptions = BasicAckOptions { multiple: true };
 
-/// Sends `count` messages, has all answered, and returns how many that were a second.
+/// Sends `count` messages, waits for all answers, and returns the rate per second.
 pub(super) async fn rate(address: &str, count: usize) -> Result<f64> {
     let (mut asking, answering) = (Side::open(address, BACK).await?, Side::open(address, THERE).await?);
     let answers = tokio::spawn(answer(answering, count));
@@ -25,7 +25,7 @@ pub(super) async fn rate(address: &str, count: usize) -> Result<f64> {
     Ok(rate)
 }
 
-/// Sends with a window of confirms, until all answers are here.
+/// Sends messages with a window of confirms and waits for all answers.
 async fn ask(side: &mut Side, count: usize) -> Result<()> {
     let mut desk = Desk::new(side.publishing.clone(), THERE);
     let (mut sent, mut answered) = (0, 0);
@@ -46,7 +46,7 @@ async fn ask(side: &mut Side, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Answers whatever comes, and acknowledges it when its answer is confirmed.
+/// Answers all messages. A message is acknowledged when its answer is confirmed.
 async fn answer(mut side: Side, count: usize) -> Result<()> {
     let mut desk = Desk::new(side.publishing.clone(), BACK);
     let mut begun = 0;
@@ -63,7 +63,7 @@ async fn answer(mut side: Side, count: usize) -> Result<()> {
     side.close().await
 }
 
-/// Waits for a delivery, and takes with it those that are there already.
+/// Waits for a delivery, and takes further ones that have already arrived.
 async fn take(consumer: &mut Consumer) -> Result<Vec<u64>> {
     let first = consumer.next().await.expect("the queue stays")?;
     let mut tags = vec![first.delivery_tag];

@@ -1,4 +1,4 @@
-//! Measures what the broker alone can do.
+//! Measures the broker without Hub.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use tokio::runtime::Runtime;
 use super::echo;
 use super::round_trip::median;
 
-/// What the broker did.
+/// The figures of the broker alone.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::bench) struct Bound {
-    /// Messages sent and answered, a second.
+    /// Messages sent and answered per second.
     pub(in crate::bench) echoes_per_second: f64,
-    /// From a send to its answer, one at a time: the median.
+    /// Median time from a message to its answer, with one message at a time.
     pub(in crate::bench) round_trip: Duration,
 }
 
-/// Measures `count` echoes, as many at a time as the broker carries.
+/// Measures the throughput of `count` echoes.
 pub(in crate::bench) fn echoes_per_second(runtime: &Runtime, address: &str, count: usize) -> f64 {
     runtime.block_on(echo::rate(address, count)).expect("the broker takes and gives messages")
 }

@@ -1,6 +1,6 @@
-//! What the broker alone can do: a client of lapin sends small persistent messages to one quorum queue, and a second
-//! connection answers each on another. Two messages with confirms and acknowledgements is what a task costs at least,
-//! so what Hub does is told as a ratio to this.
+//! Measures the broker without Hub. A lapin client sends small persistent messages to a quorum queue, and a second connection
+//! answers each of them on another queue. Two messages with confirms and acknowledgements are the minimum cost of a task, so
+//! Hub's results are reported as a ratio to this bound.
 
 mod connection;
 mod desk;

@@ -1,4 +1,4 @@
-//! One message at a time, on a broker that has nothing else to do.
+//! Measures the round trip of one message at a time on an idle broker.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::connection::{BACK, Side, THERE};
 use super::desk::Desk;
 use crate::bench::figure::percentile;
 
-/// So many are not counted: everything is used for the first time then.
+/// Number of warm-up messages that are not measured.
 const WARM_UP: usize = 20;
 
 /// Sends a message, waits for its answer, and so on; the median of the times. Confirms and acknowledgements go beside,

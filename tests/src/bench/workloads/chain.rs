@@ -1,4 +1,4 @@
-//! W2: a chain, where each task takes the value of the one before.
+//! W2: a chain in which each task takes the value of the previous one.
 
 use super::Workload;
 use crate::bench::deployment::Deployment;

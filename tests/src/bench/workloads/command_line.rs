@@ -1,4 +1,4 @@
-//! `hub-client run`: from nothing to a job's record and back to nothing.
+//! `hub-client run`: the whole process, from its start to its end.
 
 use std::process::Command;
 use std::time::Instant;
@@ -33,7 +33,7 @@ fn run(bench: &Bench, round: &mut Round) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         took
     };
-    // The first one reads everything from the disk.
+    // The first run reads all files from the disk.
     once();
     let times: Vec<f64> = (0..bench.size(20, 2)).map(|_| once()).collect();
     round.note("run.process", median(&times));

@@ -1,4 +1,4 @@
-//! Other task queues on the same broker, as safe as they can be made: see `tests/compare/`.
+//! Other task queues on the same broker, configured as safely as possible: see `tests/compare/`.
 
 use std::process::{Command, Stdio};
 
@@ -10,9 +10,9 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::root;
 
-/// The virtual host for them: it goes with everything that they leave on it.
+/// The virtual host of the other task queues. It is deleted with its contents.
 const VHOST: &str = "compare";
-/// Those that are measured.
+/// The other task queues.
 const OTHERS: [&str; 2] = ["celery", "dramatiq"];
 
 pub(super) const WORKLOAD: Workload = Workload {

@@ -1,4 +1,4 @@
-//! W3: one task, then very many, then one.
+//! W3: one task, then many parallel tasks, then one task.
 
 use super::Workload;
 use crate::bench::deployment::Deployment;

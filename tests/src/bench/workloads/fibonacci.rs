@@ -1,4 +1,4 @@
-//! W5: chains of tasks that compute: little, where Hub's own time shows, and much, where it should not.
+//! W5: chains of computing tasks: short ones, where Hub's overhead is visible, and long ones, where it should not be.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 
-/// Times a chain's computing, in plain Python.
+/// Measures the computation of a chain in plain Python.
 const PLAIN: &str = "import sys, time\nnumber, times = int(sys.argv[1]), int(sys.argv[2])\nbegun = time.perf_counter()\n\
     for _ in range(times):\n    fibonacci(number)\nprint(time.perf_counter() - begun)\n";
 

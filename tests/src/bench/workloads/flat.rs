@@ -1,4 +1,4 @@
-//! W1: one job of many independent tasks.
+//! W1: one job with many independent tasks.
 
 use super::Workload;
 use crate::bench::cost::Role;

@@ -1,4 +1,4 @@
-//! A Hub that has nothing to do.
+//! An idle Hub.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::bench::round::Round;
 use crate::bench::run::Bench;
 use crate::rest;
 
-/// How long it is watched: some heartbeats, and many ticks of the processor's clock.
+/// Duration of the measurement: several heartbeats, and many ticks of the processor time.
 const WATCHED: Duration = Duration::from_secs(30);
 
 pub(super) const WORKLOAD: Workload = Workload {

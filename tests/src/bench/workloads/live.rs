@@ -1,4 +1,4 @@
-//! The dispatcher's memory: at rest, with one job of a million tasks, with a hundred thousand jobs that wait.
+//! The memory of the dispatcher: idle, with one job of a million tasks, and with a hundred thousand waiting jobs.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::bench::processes::resident;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 
-/// How many submits are on their way at once.
+/// Number of concurrent submissions.
 const AT_ONCE: usize = 1000;
 
 pub(super) const WORKLOAD: Workload =
@@ -37,7 +37,7 @@ fn run(bench: &Bench, round: &mut Round) {
 
 fn large(bench: &Bench, round: &mut Round) {
     let tasks = bench.size(1_000_000, 1000);
-    // Larger than a message of the broker may be, so it comes over HTTP.
+    // The job exceeds the maximum size of a message, so it is submitted over HTTP.
     let deployment =
         Deployment::without_worker(bench, bench.client, &["--http", "127.0.0.1:0", "--max-job-bytes", "1000000000"]);
     deployment.settle(0);

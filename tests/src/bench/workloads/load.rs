@@ -1,4 +1,4 @@
-//! Latency against load, for a plot: small jobs come at a steady rate, whether those before have ended or not.
+//! Latency as a function of load, for a plot: small jobs are submitted at a constant rate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::bench::jobs;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 
-/// The loads, as parts of what the Hub does at most.
+/// The loads, relative to the maximum throughput.
 const LOADS: [f64; 6] = [0.05, 0.2, 0.4, 0.6, 0.8, 0.9];
-/// How long each lasts.
+/// Duration of each load.
 const LASTS: Duration = Duration::from_secs(10);
 
 pub(super) const WORKLOAD: Workload = Workload {

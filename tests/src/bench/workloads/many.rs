@@ -1,4 +1,4 @@
-//! W4: very many small jobs at once.
+//! W4: many small jobs at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ fn run(bench: &Bench, round: &mut Round) {
     }
 }
 
-/// Submits so many jobs, none of which waits for another, and waits for all of their records.
+/// Submits `count` jobs concurrently and waits for their records.
 pub(super) fn all_at_once(deployment: &Deployment<'_>, count: usize) -> Duration {
     let text: Arc<str> = jobs::sum_product().into();
     let (took, records) = deployment.bench.runtime.block_on(async {

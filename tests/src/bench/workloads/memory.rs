@@ -40,7 +40,7 @@ fn run(bench: &Bench, round: &mut Round) {
     round.note("w7.noop", noop.tasks as f64 / noop.seconds);
 }
 
-/// The real program, asked over HTTP.
+/// The real program, over HTTP.
 fn python(bench: &Bench, tasks: usize, round: &mut Round) {
     let modules = modules();
     let texts: Vec<(&str, &str)> = modules.iter().map(|(name, text)| (*name, text.as_str())).collect();

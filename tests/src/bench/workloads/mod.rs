@@ -1,4 +1,4 @@
-//! The workloads, one to a file, each with its figures and their targets.
+//! The workloads, one per file, with their figures and targets.
 
 mod all;
 mod chain;

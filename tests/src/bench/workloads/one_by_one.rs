@@ -1,4 +1,4 @@
-//! W6: a small job at a time, on a Hub that has nothing else to do.
+//! W6: one small job at a time on an idle Hub.
 
 use super::Workload;
 use crate::bench::deployment::Deployment;

@@ -1,4 +1,4 @@
-//! W8: what a task costs in a job of ten thousand and in one of a million.
+//! W8: the cost of a task in a job of ten thousand tasks and in a job of a million tasks.
 
 use super::Workload;
 use crate::bench::cost::{Role, Used};
@@ -8,7 +8,7 @@ use crate::bench::jobs::Shape;
 use crate::bench::round::Round;
 use crate::bench::run::Bench;
 
-/// How many tasks, with how many that are for a trial.
+/// Numbers of tasks, each with the number for `--quick`.
 const SIZES: [(usize, usize); 3] = [(10_000, 100), (100_000, 200), (1_000_000, 400)];
 
 pub(super) const WORKLOAD: Workload = Workload {

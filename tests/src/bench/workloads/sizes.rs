@@ -1,4 +1,4 @@
-//! Throughput against the size of a job, for a plot.
+//! Throughput as a function of the size of a job, for a plot.
 
 use super::Workload;
 use crate::bench::deployment::Deployment;

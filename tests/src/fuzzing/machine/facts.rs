@@ -1,4 +1,4 @@
-//! The facts that can happen, and what the machine has to say to each.
+//! The events of the target `machine`, and the expected response of the machine to each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::world::World;
 use crate::fuzzing::choices::Choices;
 
 const WORKERS: [&str; 3] = ["w0", "w1", "w2"];
-/// What tasks return.
+/// Results of tasks.
 const VALUES: [&str; 4] = ["null", r#"{"x": 1.0}"#, "[123456789012345678901234567890]", r#""_t0.data""#];
 const PAUSES: [Duration; 6] = [
     Duration::ZERO,
@@ -28,7 +28,7 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(3600),
 ];
 
-/// One fact, by the next choices.
+/// Applies one event, selected by the next choices.
 pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
     let kind = choices.bits() % 20;
     match kind {
@@ -50,7 +50,7 @@ pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
     }
 }
 
-/// One of four jobs; the second half of each byte decides whether the id is one that is only near.
+/// One of four jobs. The second half of each byte selects the id or a similar one.
 fn id(choices: &mut Choices<'_>) -> JobId {
     let number = choices.bits();
     JobId::new(Uuid::from_u128((1 + u128::from(number & 3)) << 64 | u128::from(number >> 7)))
@@ -60,11 +60,11 @@ fn worker(choices: &mut Choices<'_>) -> WorkerId {
     Arc::from(*choices.of(&WORKERS))
 }
 
-/// Something that was handed out, or what nobody has ever handed out in its place.
+/// An issue that was published, or an invalid variant of it.
 fn issue(world: &World, choices: &mut Choices<'_>) -> Option<Assignment> {
     let mut task = choices.latest(&world.issued)?.clone();
     match choices.bits() {
-        // Rarely: a byte that is changed at random is to name an issue that exists.
+        // Rare, because a random byte should usually select an existing issue.
         250 => task.issue.number = u32::MAX,
         251 => task.issue.incarnation = u64::MAX,
         252 => task.issue.task = task.job.task(99),
@@ -74,7 +74,7 @@ fn issue(world: &World, choices: &mut Choices<'_>) -> Option<Assignment> {
     Some(task)
 }
 
-/// What has to be said to a report of an issue.
+/// The expected verdict on a report of an issue.
 fn verdict(world: &World, task: &Assignment) -> Verdict {
     if world.live_task(task.issue.task).is_none() {
         Verdict::Unknown
@@ -85,11 +85,11 @@ fn verdict(world: &World, task: &Assignment) -> Verdict {
     }
 }
 
-/// Reports of an issue. What does not count changes nothing, and what counts does so once.
+/// Applies a report of an issue. A report that does not count has no effect, and one that counts has an effect only once.
 fn report(world: &mut World, task: &Assignment, say: impl Fn(&mut World) -> Verdict) -> bool {
     let mut expected = verdict(world, task);
     if expected != Verdict::Applied {
-        // Whatever is still to be done is done before, and may end the job.
+        // Pending work is done first and may end the job.
         world.turn();
         expected = verdict(world, task);
     }
@@ -108,7 +108,7 @@ fn submit(world: &mut World, choices: &mut Choices<'_>) {
     let job = plan::job(choices);
     if !world.machine.is_live(id) {
         world.turn();
-        // The dispatcher finds what has ended in its store, and does not ask the machine.
+        // The dispatcher answers requests about ended jobs from its store, without the machine.
         if world.ledger.job_of(id.task(0)).is_some_and(|kept| kept.state.status.is_terminal()) {
             return;
         }
@@ -134,7 +134,7 @@ fn result(world: &mut World, choices: &mut Choices<'_>) {
         1 => (TaskStatus::Running, Outcome::Launched { data: data.clone() }),
         _ => (TaskStatus::Success, Outcome::Success { data: data.clone() }),
     };
-    // Workers say of it what they like.
+    // Workers may report any value.
     let times = [Duration::ZERO, Duration::from_secs(3600), Duration::MAX];
     let took = (*choices.of(&times)).saturating_sub(*choices.of(&times));
     let result = World::result(&task, outcome, &worker, took);
@@ -163,7 +163,7 @@ fn dead_letter(world: &mut World, choices: &mut Choices<'_>) {
     }
 }
 
-/// Some of what was handed out lately.
+/// Some recently published issues.
 fn some_issues(world: &World, choices: &mut Choices<'_>) -> Vec<IssueId> {
     let wanted = choices.bits();
     let lately = world.issued.iter().rev().take(8).enumerate();
@@ -183,7 +183,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
         id,
         host: "here".into(),
         pid: 1,
-        // A pool may be named twice.
+        // A pool may occur twice.
         pools: (0..4).filter(chosen(serves)).map(|at| Arc::from(POOLS[at % 2])).collect(),
         slots: [1, 0, 3, u32::MAX][usize::from(serves >> 4 & 3)],
         running: 0,

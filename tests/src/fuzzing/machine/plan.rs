@@ -1,4 +1,4 @@
-//! Small jobs, drawn from choices.
+//! Small jobs, generated from choices.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::fuzzing::choices::Choices;
 
-/// The pools that tasks and workers draw from.
+/// The pools of tasks and workers.
 pub(super) const POOLS: [&str; 2] = ["default", "gpu"];
 /// The task modules.
 pub(super) const MODULES: [&str; 3] = ["m0", "m1", "m2"];
-/// A job has at most so many tasks.
+/// Maximum number of tasks of a job.
 const MOST_TASKS: u8 = 6;
 
-/// A job whose tasks wait for earlier ones: by `depends`, or by a reference to this of them.
+/// A job whose tasks depend on earlier ones, by `depends` or by references.
 pub(super) fn job(choices: &mut Choices<'_>) -> Arc<Job> {
     let count = 1 + choices.bits() % MOST_TASKS;
     let tasks: Vec<Value> = (0..count).map(|index| task(index, choices)).collect();

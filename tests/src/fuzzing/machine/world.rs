@@ -1,4 +1,4 @@
-//! A machine, its clock, what it has handed out, and a store that keeps what it says.
+//! A machine with its clock, its issues, and a model of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,29 +14,29 @@ use crate::fuzzing::ledger::{Ledger, is_out};
 
 /// The start of the clock.
 const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(10_000_000) };
-/// So many rounds are enough for everything that a row of facts has begun: each ends a task at least.
+/// Maximum number of rounds to end everything. Each round ends at least one task.
 const MOST_ROUNDS: usize = 500;
 
 /// A machine and what is around it.
 pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) now: Now,
-    /// Everything that was ever handed out, in its order.
+    /// All issues that were ever published, in order.
     pub(super) issued: Vec<Assignment>,
     pub(super) ledger: Ledger,
-    /// The ledger before the last turn, whose changes may not have been kept when the process dies.
+    /// The ledger before the last turn. A crash can lose the changes of that turn.
     before: Ledger,
     settings: Settings,
-    /// What was published in this incarnation.
+    /// The issues published in this incarnation.
     published: BTreeSet<IssueId>,
-    /// Results that the machine said it has taken, and that are to be found in the next turn's changes.
+    /// Results that the machine has accepted. They must be in the changes of the next turn.
     taken: BTreeMap<TaskId, (TaskStatus, Option<Json>)>,
     has_ended: bool,
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        // Small enough that every limit is reached.
+        // Small values, so that every limit is reached.
         let settings = Settings { window_floor: 2, window_factor: 1, crash_limit: 2, ..Settings::default() };
         let machine = Machine::new(settings.clone());
         let (ledger, before) = (Ledger::default(), Ledger::default());
@@ -55,7 +55,7 @@ impl World {
         world
     }
 
-    /// The live job that has this task, and the task's state.
+    /// The live job of a task, and the task's state.
     pub(super) fn live_task(&self, task: TaskId) -> Option<(JobSnapshot, Arc<TaskState>)> {
         let id = self.machine.jobs().map(|job| job.id).find(|id| id.family() == task.family())?;
         let snapshot = self.machine.job(id)?;
@@ -63,17 +63,17 @@ impl World {
         Some((snapshot, state))
     }
 
-    /// Whether a report of this issue is awaited.
+    /// Whether a report of this issue is expected.
     pub(super) fn is_awaited(&self, issue: IssueId) -> bool {
         self.live_task(issue.task).is_some_and(|(_, state)| is_out(&state) && state.issue == Some(issue.issue()))
     }
 
-    /// The machine has said that it took this result.
+    /// Adds a result that the machine has accepted.
     pub(super) fn expect(&mut self, task: TaskId, status: TaskStatus, data: Option<Json>) {
         self.taken.insert(task, (status, data));
     }
 
-    /// Everything that is to be done is looked at and done. How many changes and publishes there were.
+    /// Executes and checks all actions of the machine. Returns the number of changes and publishes.
     pub(super) fn turn(&mut self) -> usize {
         let mut actions = Vec::new();
         self.machine.poll_actions(self.now, &mut actions);
@@ -91,7 +91,7 @@ impl World {
         for (task, (status, data)) in std::mem::take(&mut self.taken) {
             let job = self.ledger.job_of(task).unwrap_or_else(|| panic!("the job of {task:?} is not kept"));
             let state = &job.tasks[task.index_in(job.id).expect("a task of that job") as usize];
-            // What was launched may have been ended since.
+            // A launched task may have ended in the meantime.
             let is_overtaken = !status.is_terminal() && state.status.is_terminal();
             let is_as_reported = (state.status, &state.data) == (status, &data);
             assert!(is_overtaken || is_as_reported, "{task:?} is not as was reported, {status} {data:?}: {state:?}");
@@ -118,7 +118,7 @@ impl World {
         assert!(!self.is_awaited(issue), "{issue:?} is to be stopped, and its result is awaited");
     }
 
-    /// Time passes. Where it is asked for too early, nothing is to be done.
+    /// Advances the time. Before the next timer, the machine must have nothing to do.
     pub(super) fn pass(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
         self.machine.handle_timeout(self.now);
@@ -127,7 +127,7 @@ impl World {
         assert!(next.is_none_or(|next| next > self.now.steady), "{next:?} was to be handled at {:?}", self.now);
     }
 
-    /// The process dies and another one takes over. What the last turn wanted kept may be lost with it.
+    /// Replaces the process after a crash, which may lose the changes of the last turn.
     pub(super) fn crash(&mut self, loses_last_turn: bool) {
         if loses_last_turn {
             self.ledger = self.before.clone();
@@ -143,12 +143,12 @@ impl World {
         self.machine.handle_link(true, self.now);
     }
 
-    /// How an issue ends on a worker.
+    /// The outcome of an issue on a worker.
     pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
         TaskResult { issue: task.issue, outcome, log: None, worker: Arc::clone(worker), took }
     }
 
-    /// From now on all goes well: then everything ends, and nothing is left. Whether there was anything.
+    /// Runs without faults until all jobs have ended. Returns whether there was a job.
     pub(super) fn conclude(mut self) -> bool {
         self.machine.handle_link(true, self.now);
         for _ in 0..MOST_ROUNDS {
@@ -158,7 +158,7 @@ impl World {
                 break;
             }
             self.end_what_runs();
-            // Longer than a task rests, and shorter than a lease.
+            // Longer than the delay of a task, and shorter than a lease.
             self.pass(Duration::from_secs(5));
         }
         let left: Vec<JobSnapshot> = self.machine.jobs().filter_map(|job| self.machine.job(job.id)).collect();
@@ -175,7 +175,7 @@ impl World {
         self.has_ended
     }
 
-    /// Whatever is out succeeds, and whatever was launched gets its result.
+    /// Lets all published issues succeed and posts the results of all launched tasks.
     fn end_what_runs(&mut self) {
         let ids: Vec<JobId> = self.machine.jobs().map(|job| job.id).collect();
         for task in self.issued.clone() {
@@ -199,7 +199,7 @@ impl World {
     }
 }
 
-/// A worker that can do everything.
+/// A worker with all pools and modules.
 fn helper() -> WorkerReport {
     WorkerReport {
         id: "helper".into(),

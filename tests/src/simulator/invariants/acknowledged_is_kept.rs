@@ -1,4 +1,4 @@
-//! The dispatcher acknowledges a message only when what it caused is in the store.
+//! The dispatcher acknowledges a message only after its effects are in the store.
 
 use hub_core::{IssueId, TaskStatus};
 use hub_transport::Settlement;
@@ -33,7 +33,7 @@ impl Invariant for AcknowledgedIsKept {
                     }
                 }
                 Note::Returned(issue) => is_over(issue, false, note, facts)?,
-                // A task that was found in another place than its pool's queue.
+                // A task that was not in the queue of its pool.
                 Note::Task(issue) => is_over(issue, queue != "hub.dead", note, facts)?,
                 Note::Started(issues) => {
                     for issue in issues {
@@ -47,7 +47,7 @@ impl Invariant for AcknowledgedIsKept {
     }
 }
 
-/// Whether the store knows better than that this issue is out; with `may_run`, that it runs is better.
+/// Checks that the stored state of the issue is later than "published"; with `may_run`, "running" is sufficient.
 fn is_over(issue: &IssueId, may_run: bool, note: &Note, facts: &Facts) -> Result<(), String> {
     let Some(task) = facts.task(issue.task) else { return Ok(()) };
     let is_out = match task.status {

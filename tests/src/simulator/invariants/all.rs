@@ -7,7 +7,7 @@ use super::{
     repeated_for_a_reason,
 };
 
-/// Every invariant. Where one event breaks several, the first of them is named.
+/// All invariants. If an event violates several, the first one is reported.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![

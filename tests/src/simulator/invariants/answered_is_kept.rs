@@ -1,4 +1,4 @@
-//! What a client was told is in the store: that its job is safe, that it is cancelled, that its result counts.
+//! Every answer to a client is in the store: an accepted job, a cancellation, a posted result.
 
 use hub_core::JobStatus;
 

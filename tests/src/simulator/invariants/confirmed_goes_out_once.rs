@@ -1,5 +1,5 @@
-//! An issue that the dispatcher knows to be on the broker does not go there again: not over the same connection, not
-//! after its confirm, and not after a restart where the confirm was kept.
+//! An issue that the dispatcher knows to be on the broker is not published again: not over the same connection, not after its
+//! confirm, and not after a restart if the confirm was stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::simulator::note::{Note, short_issue};
 
 #[derive(Default)]
 pub(super) struct ConfirmedGoesOutOnce {
-    /// Connections that an issue went over.
+    /// The connections over which each issue was published.
     over: BTreeSet<(IssueId, u64)>,
-    /// Dispatchers that know an issue to be on the broker.
+    /// The dispatchers that know that an issue is on the broker.
     knows: BTreeSet<(IssueId, Arc<str>)>,
-    /// Issues whose confirm was kept.
+    /// Issues whose confirm is in the store.
     kept: BTreeSet<IssueId>,
-    /// What a dispatcher found kept when it started.
+    /// The confirmed issues that a dispatcher read at its start.
     found: BTreeMap<Arc<str>, BTreeSet<IssueId>>,
 }
 

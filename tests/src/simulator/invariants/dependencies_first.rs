@@ -1,4 +1,4 @@
-//! No task starts before every task that it waits for has ended well.
+//! No task starts before all its dependencies have succeeded.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What has ended never changes: neither a task nor a job.
+//! A task or a job that has ended never changes.
 
 use std::collections::BTreeMap;
 

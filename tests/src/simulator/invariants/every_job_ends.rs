@@ -1,4 +1,4 @@
-//! Progress: once there are no more faults, every job comes to its end, and with it every one of its tasks.
+//! Progress: after the faults have stopped, every job and every task ends.
 
 use super::invariant::{Invariant, check};
 use crate::simulator::facts::Facts;

@@ -1,32 +1,32 @@
-//! What an invariant is.
+//! The definition of an invariant.
 
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::leftovers::Leftovers;
 
-/// Something that must hold.
+/// An invariant.
 pub trait Invariant: Send {
-    /// What it is called.
+    /// Its name.
     fn name(&self) -> &'static str;
 
-    /// Something happened. `facts` are what was kept before.
+    /// Checks an event. `facts` is the state of the store before it.
     ///
     /// # Errors
-    /// Where it should not have happened.
+    /// If the event violates the invariant.
     fn see(&mut self, _event: &Event, _facts: &Facts) -> Result<(), String> {
         Ok(())
     }
 
-    /// Everything has stopped.
+    /// Checks the state after everything has stopped.
     ///
     /// # Errors
-    /// Where it should not have come to this.
+    /// If the final state violates the invariant.
     fn end(&mut self, _facts: &Facts, _leftovers: &Leftovers) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// `Err` with what `say` says, unless `holds`.
+/// Returns an error with the message of `say`, unless `holds`.
 pub(super) fn check(holds: bool, say: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(say()) }
 }

@@ -1,5 +1,5 @@
-//! A task that takes its workers down with it does not do so for ever: once faults are over, each of its issues is delivered
-//! as often as the broker's delivery limit allows at most, and a lease is lost as often as the crash limit allows.
+//! A task that crashes its workers is stopped. After the faults have stopped, each of its issues is delivered at most as often
+//! as the broker's delivery limit allows, and a lease is lost at most as often as the crash limit allows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::short;
 
-/// Maximum number of workers that die with an issue before the broker gives it up, the first delivery included.
+/// Maximum number of deliveries of an issue before the broker dead-letters it, including the first one.
 const DELIVERIES: u32 = 20 + 1;
 /// Maximum number of leases that are lost before a task fails.
 const CRASH_LIMIT: u32 = 5;
@@ -19,9 +19,9 @@ const CRASH_LIMIT: u32 = 5;
 #[derive(Default)]
 pub(super) struct KillersAreStopped {
     calm: bool,
-    /// What is at work: by the number of the run, its worker and its task.
+    /// The running tasks: worker and task by the number of the run.
     at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
-    /// How many workers died at a task since faults were over.
+    /// Number of workers that each task has killed since the end of the fault phase.
     deaths: BTreeMap<TaskId, u32>,
 }
 

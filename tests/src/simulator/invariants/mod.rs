@@ -1,4 +1,4 @@
-//! What must hold in every simulation, one invariant to a file.
+//! The invariants of every simulation, one per file.
 
 mod acknowledged_is_kept;
 mod all;

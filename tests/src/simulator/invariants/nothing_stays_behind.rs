@@ -1,4 +1,4 @@
-//! When every job has ended, no queue has a message, delivered or not, and the dispatcher has nothing in memory.
+//! When all jobs have ended, no queue contains a message, and the dispatcher's memory contains no job.
 
 use super::invariant::{Invariant, check};
 use crate::simulator::facts::Facts;

@@ -1,5 +1,5 @@
-//! Of two runs of a task only one leaves traces: the value that is kept is of the issue that is kept, and every
-//! later task whose value counts, and is not from outside, was given that same value.
+//! Only one of several runs of a task has effects: the stored value belongs to the stored issue, and all later tasks received
+//! this value, except for values from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::simulator::work::runs_in;
 #[derive(Default)]
 pub(super) struct OneRunCounts {
     runs: BTreeMap<u64, Run>,
-    /// The issue that a run was reported as.
+    /// The issue of each reported run.
     issues: BTreeMap<u64, IssueId>,
     /// Runs whose result came from outside.
     outside: BTreeSet<u64>,

@@ -1,4 +1,4 @@
-//! Every job and every task ends as the evaluator works out from the job's JSON.
+//! Every job and every task ends as computed by the evaluator from the JSON of the job.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
 use crate::simulator::note::{Note, run_of};
 
-/// A task that came to workers so often may have lost them all, though it kills none itself.
+/// Number of deliveries after which a task may fail because of lost workers, even if it does not kill them.
 const OFTEN: u32 = 5;
 
 #[derive(Default)]
 pub(super) struct OutputsAsEvaluated {
-    /// How often a task came to a worker.
+    /// Number of deliveries of each task.
     deliveries: BTreeMap<TaskId, u32>,
 }
 
-/// What chance has decided about a job, by its record.
+/// The random outcomes of a job, from its record.
 struct Recorded<'a> {
     fact: &'a Fact,
     deliveries: &'a BTreeMap<TaskId, u32>,

@@ -1,6 +1,6 @@
-//! A task is run once, but for faults: each further run of it has a fault that happened since it first went out. (Where a
-//! dispatcher has died before its commits, several issues of a task can be at work on one worker: its death is a reason
-//! for each of them.)
+//! A task runs once, except after faults: each further run has a fault that happened after the first publish. (If a dispatcher
+//! was killed before its commits, several issues of a task can be on one worker. The worker's death is a reason for each of
+//! them.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::simulator::note::{Note, short};
 #[derive(Default)]
 pub(super) struct RepeatedForAReason {
     faults: u64,
-    /// How many faults there were when a task first went out, and how often it has been run.
+    /// For each task, the number of faults before its first publish, and the number of its runs.
     tasks: BTreeMap<TaskId, (u64, u64)>,
-    /// What is at work: by the number of the run, its worker and its task.
+    /// The running tasks: worker and task by the number of the run.
     at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
 }
 
 impl RepeatedForAReason {
-    /// All that was at work on a worker died with it: that is a reason for each run of it.
+    /// Handles the death of a worker, which is a reason to repeat each of its runs.
     fn lose(&mut self, worker: &str) {
         let mut lost = BTreeMap::<TaskId, u64>::new();
         self.at_work.retain(|_, (on, task)| {
@@ -34,7 +34,7 @@ impl RepeatedForAReason {
         });
         for (task, count) in lost {
             if let Some((before, _)) = self.tasks.get_mut(&task) {
-                // One of them has the death itself for a reason.
+                // The death itself is the reason for one of the runs.
                 *before = before.wrapping_sub(count - 1);
             }
         }

@@ -1,4 +1,4 @@
-//! The task that keeps a link up.
+//! The task that keeps a link connected.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -9,49 +9,49 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::abilities;
-use super::backoff::Waits;
+use super::backoff::Delays;
 use super::declare::{Conflict, declare};
 use super::event::{DeliveryRef, LinkEvent, LinkHealth};
 use super::one_by_one::OneByOne;
-use super::outbox::Current;
+use super::outbox::CurrentPublisher;
 use super::plan::{Foundation, Plan, Subscribe, SubscriptionId};
 use super::round::{Round, on_node};
 use super::shared::Shared;
 use crate::topology::QueueKind;
 use crate::{Capabilities, Error, ErrorKind, Health, Operation, Result, Session, Settler, Subscription, Transport};
 
-/// A session that lived so long was a success: the waits begin anew.
-const STEADY: Duration = Duration::from_secs(5);
-/// Declaring and subscribing take at most so long; a session that does not answer is given up.
-const SETUP_LIMIT: Duration = Duration::from_secs(60);
-/// A session that is given up may take so long to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// Minimum duration of a session after which the backoff is reset.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// Maximum time for declaring and subscribing. After it, the session is closed.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum time to close a session.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Commands of the owner of a link to its keeper.
+/// Commands from the owner of a link.
 pub(super) enum Command {
     Pause(SubscriptionId, oneshot::Sender<()>),
     Resume(SubscriptionId, oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
-/// Keeps a link up.
-pub(super) struct Keeper {
+/// Keeps a link connected.
+pub(super) struct Supervisor {
     transport: Arc<dyn Transport>,
     capabilities: Capabilities,
     plan: Plan,
     shared: Arc<Shared>,
-    publisher: watch::Sender<Current>,
+    publisher: watch::Sender<CurrentPublisher>,
     events: mpsc::UnboundedSender<LinkEvent>,
     ended: mpsc::UnboundedSender<Ended>,
     from_ended: mpsc::UnboundedReceiver<Ended>,
     paused: HashSet<SubscriptionId>,
-    /// The epoch of each subscription that flows.
-    flowing: HashMap<SubscriptionId, u64>,
+    /// The epoch of each active subscription.
+    active: HashMap<SubscriptionId, u64>,
     sessions: u64,
     epochs: u64,
-    /// Queues that exist with other properties, as far as that was logged.
+    /// Conflicting queues that have been logged.
     conflicts: HashSet<Conflict>,
-    /// What was last reported to keep the link down. The same cause again is not news.
+    /// The last logged cause of a failure. The same cause is not logged as a warning again.
     reported: Option<String>,
     is_down: bool,
 }
@@ -62,18 +62,18 @@ struct Ended {
     epoch: u64,
 }
 
-/// Why a session is over.
-enum Over {
-    Died(Arc<Error>),
+/// Why a session has ended.
+enum SessionEnd {
+    Failed(Arc<Error>),
     Closed(oneshot::Sender<()>),
 }
 
-impl Keeper {
+impl Supervisor {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         plan: Plan,
         shared: Arc<Shared>,
-        publisher: watch::Sender<Current>,
+        publisher: watch::Sender<CurrentPublisher>,
         events: mpsc::UnboundedSender<LinkEvent>,
     ) -> Self {
         let (ended, from_ended) = mpsc::unbounded_channel();
@@ -90,7 +90,7 @@ impl Keeper {
             events,
             ended,
             from_ended,
-            flowing: HashMap::new(),
+            active: HashMap::new(),
             sessions: 0,
             epochs: 0,
             conflicts: HashSet::new(),
@@ -99,9 +99,9 @@ impl Keeper {
         }
     }
 
-    /// Connects, serves, and connects again, until the link is closed.
+    /// Connects and reconnects until the link is closed.
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut waits = Waits::new(self.plan.backoff.clone(), self.plan.seed);
+        let mut delays = Delays::new(self.plan.backoff.clone(), self.plan.seed);
         let nodes = self.transport.nodes().max(1);
         let mut round = Round::of(nodes);
         loop {
@@ -109,17 +109,17 @@ impl Keeper {
                 Ok(session) => {
                     let since = Instant::now();
                     *self.shared.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
-                    let over = self.serve(&*session, &mut commands).await;
-                    self.take_down();
-                    let _ = session.close(GOODBYE).await;
-                    if since.elapsed() >= STEADY {
-                        waits.reset();
+                    let end = self.run_session(&*session, &mut commands).await;
+                    self.clear_session();
+                    let _ = session.close(CLOSE_TIMEOUT).await;
+                    if since.elapsed() >= STABLE_AFTER {
+                        delays.reset();
                         round.clear();
                         self.reported = None;
                     }
-                    match over {
-                        Over::Died(cause) => round.add(on_node(cause, &*session, nodes)),
-                        Over::Closed(done) => return self.close(done),
+                    match end {
+                        SessionEnd::Failed(cause) => round.add(on_node(cause, &*session, nodes)),
+                        SessionEnd::Closed(done) => return self.close(done),
                     }
                     true
                 }
@@ -129,13 +129,13 @@ impl Keeper {
                 }
             };
             let (cause, all_failed) = (round.cause(), round.is_complete());
-            let retry_in = if all_failed { waits.next() } else { Duration::ZERO };
+            let retry_in = if all_failed { delays.next() } else { Duration::ZERO };
             self.is_down = true;
             self.shared.health.send_replace(LinkHealth::Down(Some(Arc::clone(&cause))));
-            // One line for each round of all nodes, not one for each node.
+            // One log line for each round of all nodes, not for each node.
             if was_up || all_failed {
                 self.report(&cause, retry_in);
-                let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: waits.attempt() });
+                let _ = self.events.send(LinkEvent::Down { cause, retry_in, attempt: delays.attempt() });
             }
             if all_failed {
                 round.clear();
@@ -146,12 +146,12 @@ impl Keeper {
         }
     }
 
-    /// Logs why the link is down, once for each cause in a row.
+    /// Logs why the link is down. A repeated cause is logged at debug level.
     fn report(&mut self, cause: &Error, retry_in: Duration) {
         let (broker, retry_in_ms) = (self.transport.describe(), retry_in.as_millis());
         let text = cause.to_string();
         let queues = &self.plan.topology.queues;
-        // Another program of the owner's kind holds the owner's own queue. The owner knows what that means, and says it.
+        // If another program holds the owner's exclusive queue, the owner logs a more specific message.
         let is_for_owner =
             queues.iter().any(|queue| queue.kind == QueueKind::Exclusive && cause.is_in_use(&queue.name));
         if is_for_owner || self.reported.as_ref() == Some(&text) {
@@ -167,36 +167,36 @@ impl Keeper {
         self.reported = Some(text);
     }
 
-    /// Opens a session and brings everything up on it.
+    /// Opens a session, declares the topology and subscribes.
     async fn open(&mut self, nodes: usize) -> Result<Arc<dyn Session>, Arc<Error>> {
         let session = self.transport.connect().await?;
         let silent = || Error::new(ErrorKind::Timeout, Operation::Declare, "the broker does not answer");
-        let set_up = tokio::time::timeout(SETUP_LIMIT, self.set_up(&*session)).await;
+        let set_up = tokio::time::timeout(SETUP_TIMEOUT, self.set_up(&*session)).await;
         match set_up.unwrap_or_else(|_| Err(silent())) {
             Ok(()) => Ok(session),
             Err(error) => {
-                self.take_down();
-                let _ = session.close(GOODBYE).await;
+                self.clear_session();
+                let _ = session.close(CLOSE_TIMEOUT).await;
                 Err(on_node(Arc::new(error), &*session, nodes))
             }
         }
     }
 
-    /// Declares what is missing of the foundation.
-    async fn lay_foundation(&self, session: &dyn Session) -> Result<()> {
+    /// Declares the foundation if it does not exist.
+    async fn declare_foundation(&self, session: &dyn Session) -> Result<()> {
         if let Some(Foundation { queue, topology }) = &self.plan.foundation {
-            let missing = || Error::new(ErrorKind::NotFound, Operation::Inspect, "it cannot be looked for");
+            let missing = || Error::new(ErrorKind::NotFound, Operation::Inspect, "queues cannot be inspected");
             let found = if self.capabilities.counts { session.ready(queue).await } else { Err(missing()) };
             match found {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     session.declare(topology).await.map_err(|error| match error.kind() {
-                        // Somebody else may declare it: waiting can help.
+                        // Another program may declare it, so a retry can help.
                         ErrorKind::AccessRefused => Error::new(
                             ErrorKind::Unreachable,
                             Operation::Declare,
                             format!(
-                                "there is no queue {queue:?}, and this user has no right to declare it: start the \
+                                "there is no queue {queue:?}, and this user has no permission to declare it: start the \
                                  dispatcher first, or check the prefix"
                             ),
                         )
@@ -226,13 +226,12 @@ impl Keeper {
             }
         }
         self.sessions += 1;
-        // The owner hears that the link is up when everything is, and before the first delivery: deliveries
-        // pass through the same channel, behind it.
+        // The event `Up` is sent when everything is set up, and before the first delivery, which uses the same channel.
         self.shared.health.send_replace(LinkHealth::Up);
         self.publisher.send_replace(Some(publisher));
         let _ = self.events.send(LinkEvent::Up { session: self.sessions, inbox });
         for (id, subscription) in subscriptions {
-            self.flow(id, subscription);
+            self.forward(id, subscription);
         }
         let (broker, node) = (self.transport.describe(), session.node());
         if std::mem::take(&mut self.is_down) {
@@ -243,20 +242,20 @@ impl Keeper {
         Ok(())
     }
 
-    /// Declares the topology, and says once of each queue that it is another than it should be.
+    /// Declares the topology, and logs each conflicting queue once.
     async fn declare(&mut self, session: &dyn Session) -> Result<()> {
         if !self.capabilities.declares {
             return abilities::use_existing(session, &self.plan, &self.capabilities).await;
         }
-        self.lay_foundation(session).await?;
+        self.declare_foundation(session).await?;
         for conflict in declare(session, &self.plan.topology).await? {
             if self.conflicts.insert(conflict.clone()) {
                 tracing::error!(
                     queue = conflict.queue,
                     reason = conflict.reason,
-                    "this queue exists with other properties than Hub gives it, and is used as it is: what it loses or \
-                     cannot deliver is noticed later or not at all. Stop the programs of this Hub, delete the queue when it \
-                     is empty, and start them again"
+                    "this queue exists with other properties than Hub declares, and is used unchanged: messages that it loses \
+                     or cannot deliver are detected late or never. Stop the programs of this Hub, delete the queue when it is \
+                     empty, and start them again"
                 );
             }
         }
@@ -266,7 +265,7 @@ impl Keeper {
     async fn subscribe(&mut self, session: &dyn Session, id: SubscriptionId) -> Result<()> {
         let Some(wanted) = self.plan.subscriptions.get(id.0) else { return Ok(()) };
         let subscription = self.start(session, wanted).await?;
-        self.flow(id, subscription);
+        self.forward(id, subscription);
         Ok(())
     }
 
@@ -277,15 +276,15 @@ impl Keeper {
         }
     }
 
-    /// Leads a subscription's deliveries into the link's events.
-    fn flow(&mut self, id: SubscriptionId, subscription: Subscription) {
+    /// Forwards the deliveries of a subscription to the link's events.
+    fn forward(&mut self, id: SubscriptionId, subscription: Subscription) {
         self.epochs += 1;
         let epoch = self.epochs;
         let Subscription { mut deliveries, settler } = subscription;
         let one_by_one = (!self.capabilities.acknowledges_many).then(|| Arc::new(OneByOne::new(Arc::clone(&settler))));
         let settler = one_by_one.clone().map_or(settler, |one_by_one| one_by_one as Arc<dyn Settler>);
         self.shared.settlers.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch, settler);
-        self.flowing.insert(id, epoch);
+        self.active.insert(id, epoch);
         let (events, ended) = (self.events.clone(), self.ended.clone());
         tokio::spawn(async move {
             while let Some(delivery) = deliveries.recv().await {
@@ -301,28 +300,32 @@ impl Keeper {
         });
     }
 
-    /// Serves a session until it is over.
-    async fn serve(&mut self, session: &dyn Session, commands: &mut mpsc::UnboundedReceiver<Command>) -> Over {
+    /// Runs a session until it ends.
+    async fn run_session(
+        &mut self,
+        session: &dyn Session,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+    ) -> SessionEnd {
         let mut health = session.health();
         loop {
             let now = health.borrow_and_update().clone();
             if let Some(cause) = self.note_health(now) {
-                return Over::Died(cause);
+                return SessionEnd::Failed(cause);
             }
             tokio::select! {
                 biased;
                 changed = health.changed() => if changed.is_err() {
-                    return Over::Died(Arc::new(closed("the session was dropped")));
+                    return SessionEnd::Failed(Arc::new(closed("the session was dropped")));
                 },
                 Some(ended) = self.from_ended.recv() => {
-                    if self.flowing.get(&ended.subscription) == Some(&ended.epoch)
-                        && let Err(error) = self.restart_flow(session, ended.subscription).await
+                    if self.active.get(&ended.subscription) == Some(&ended.epoch)
+                        && let Err(error) = self.restart_subscription(session, ended.subscription).await
                     {
-                        return Over::Died(Arc::new(error));
+                        return SessionEnd::Failed(Arc::new(error));
                     }
                 }
                 command = commands.recv() => match command {
-                    Some(Command::Close(done)) => return Over::Closed(done),
+                    Some(Command::Close(done)) => return SessionEnd::Closed(done),
                     Some(Command::Pause(id, done)) => {
                         self.pause(id).await;
                         let _ = done.send(());
@@ -331,29 +334,29 @@ impl Keeper {
                         let resumed = self.resume(session, id).await;
                         let _ = done.send(());
                         if let Err(error) = resumed {
-                            return Over::Died(Arc::new(error));
+                            return SessionEnd::Failed(Arc::new(error));
                         }
                     }
-                    // Every handle is gone.
-                    None => return Over::Closed(oneshot::channel().0),
+                    // All handles were dropped.
+                    None => return SessionEnd::Closed(oneshot::channel().0),
                 },
             }
         }
     }
 
-    /// Tells the owner of a change; returns the cause where the session is over.
+    /// Reports a change to the owner. Returns the cause if the session has ended.
     fn note_health(&self, health: Health) -> Option<Arc<Error>> {
         match health {
             Health::Up => {
                 let was = self.shared.health.send_replace(LinkHealth::Up);
                 if matches!(was, LinkHealth::Blocked(_)) {
-                    tracing::info!("the broker takes messages again");
+                    tracing::info!("the broker accepts messages again");
                     let _ = self.events.send(LinkEvent::Unblocked);
                 }
                 None
             }
             Health::Blocked(reason) => {
-                tracing::warn!(reason, "the broker takes no messages at present");
+                tracing::warn!(reason, "the broker blocks publishing");
                 self.shared.health.send_replace(LinkHealth::Blocked(reason.clone()));
                 let _ = self.events.send(LinkEvent::Blocked(reason));
                 None
@@ -362,42 +365,43 @@ impl Keeper {
         }
     }
 
-    /// A subscription ended under a living session: its queue may be gone, and everything else with it.
-    async fn restart_flow(&mut self, session: &dyn Session, id: SubscriptionId) -> Result<()> {
-        self.flowing.remove(&id);
-        // Where the session is dying too, its health says so in a moment; starting again fails then.
+    /// Declares the topology and subscribes again after a subscription ended within a live session, since queues may have been
+    /// deleted.
+    async fn restart_subscription(&mut self, session: &dyn Session, id: SubscriptionId) -> Result<()> {
+        self.active.remove(&id);
+        // If the session is ending as well, this fails.
         tracing::warn!(?id, "a subscription ended: declaring and subscribing again");
         if id == SubscriptionId::INBOX {
-            return Err(closed("the place for replies is gone"));
+            return Err(closed("the queue for replies was deleted"));
         }
         let again = async {
             self.declare(session).await?;
             self.subscribe(session, id).await
         };
         let timeout = Error::new(ErrorKind::Timeout, Operation::Subscribe, "the broker does not answer");
-        tokio::time::timeout(SETUP_LIMIT, again).await.map_err(|_| timeout)?
+        tokio::time::timeout(SETUP_TIMEOUT, again).await.map_err(|_| timeout)?
     }
 
     async fn pause(&mut self, id: SubscriptionId) {
         self.paused.insert(id);
-        if let Some(epoch) = self.flowing.remove(&id) {
+        if let Some(epoch) = self.active.remove(&id) {
             let settler = self.shared.settlers.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned();
             if let Some(settler) = settler
                 && let Err(error) = settler.cancel().await
             {
-                tracing::debug!(%error, "a subscription could not be cancelled: its session is ending");
+                tracing::debug!(%error, "cannot cancel a subscription, because its session is ending");
             }
         }
     }
 
     async fn resume(&mut self, session: &dyn Session, id: SubscriptionId) -> Result<()> {
-        if self.paused.remove(&id) && !self.flowing.contains_key(&id) {
+        if self.paused.remove(&id) && !self.active.contains_key(&id) {
             self.subscribe(session, id).await?;
         }
         Ok(())
     }
 
-    /// Between sessions: waits, and heeds commands. Returns the close command's answer, if there was one.
+    /// Delays between sessions and processes commands. Returns the reply channel of a close command.
     async fn wait(
         &mut self,
         duration: Duration,
@@ -407,7 +411,7 @@ impl Keeper {
         tokio::pin!(until);
         loop {
             tokio::select! {
-                // Commands first: between two nodes there is no wait in which they could be heeded.
+                // Commands first, because the delay between two nodes is zero.
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Close(done)) => return Some(done),
@@ -426,11 +430,11 @@ impl Keeper {
         }
     }
 
-    /// Nothing of a session is used any more.
-    fn take_down(&mut self) {
+    /// Removes all references to the session.
+    fn clear_session(&mut self) {
         self.publisher.send_replace(None);
         self.shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.flowing.clear();
+        self.active.clear();
         self.shared.settlers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

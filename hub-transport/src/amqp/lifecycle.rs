@@ -1,4 +1,4 @@
-//! The end of a session: it comes once, from whichever side.
+//! The lifecycle of a session, which ends exactly once.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use tokio::sync::watch;
 
 use crate::{Error, ErrorKind, Health, Operation};
 
-/// Ends a session, and knows whether it has ended.
+/// The health of a session, until it ends.
 #[derive(Clone, Debug)]
-pub struct End(watch::Sender<Health>);
+pub struct Lifecycle(watch::Sender<Health>);
 
-impl Default for End {
+impl Default for Lifecycle {
     fn default() -> Self {
         Self(watch::channel(Health::Up).0)
     }
 }
 
-impl End {
-    /// The session is over. Later causes than the first one are consequences of it.
-    pub fn come(&self, cause: Option<Arc<Error>>) {
+impl Lifecycle {
+    /// Ends the session. Only the first cause is kept, since later ones are its consequences.
+    pub fn end(&self, cause: Option<Arc<Error>>) {
         self.set(Health::Closed(cause));
     }
 
-    /// Sets the health of a session that is not over.
+    /// Sets the health of a session that has not ended.
     pub fn set(&self, next: Health) {
         self.0.send_if_modified(|health| {
             let alive = !matches!(health, Health::Closed(_));
@@ -34,16 +34,16 @@ impl End {
     }
 
     /// Whether the session has ended.
-    pub fn has_come(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         matches!(&*self.0.borrow(), Health::Closed(_))
     }
 
-    /// How the session is, now and from now on.
+    /// The current health and its changes.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.0.subscribe()
     }
 
-    /// What ended it, also for callers that were not asked to end it.
+    /// The cause of the end. If the session was closed on request, a general error.
     pub fn cause(&self) -> Arc<Error> {
         match &*self.0.borrow() {
             Health::Closed(Some(cause)) => Arc::clone(cause),
@@ -51,17 +51,16 @@ impl End {
         }
     }
 
-    /// The broker has not answered within the limit: the session is over, since a node that lives and does not answer is of
-    /// no use.
+    /// Ends the session because the broker has not answered within the limit. Returns the error of the call.
     pub fn unanswered(&self, operation: Operation) -> Error {
         let silent = || Error::new(ErrorKind::Timeout, operation, "the broker does not answer");
-        self.come(Some(Arc::new(silent())));
+        self.end(Some(Arc::new(silent())));
         silent()
     }
 }
 
-/// Waits for the end of a session. Returns whether it was asked for here.
-pub async fn asked_for_end(health: &mut watch::Receiver<Health>) -> bool {
+/// Waits for the end of a session. Returns whether this program requested it.
+pub async fn ended_on_request(health: &mut watch::Receiver<Health>) -> bool {
     let ended = health.wait_for(|health| matches!(health, Health::Closed(_))).await;
     matches!(ended.as_deref(), Ok(Health::Closed(None)) | Err(_))
 }
