@@ -67,6 +67,9 @@ struct Args {
     daemon: DaemonArgs,
 }
 
+// Why there is no key for `DispatcherSettings::only_dispatcher`.
+const _: () = assert!(hub_transport::amqp::RABBITMQ.exclusive, "a transport that cannot exclude a second dispatcher");
+
 /// The command line of the program.
 pub(crate) fn command() -> clap::Command {
     Args::command()

@@ -34,7 +34,8 @@ pub struct Capabilities {
     /// [`crate::Session::ready`] counts the messages of a queue.
     ///
     /// Without it, a dispatcher does not detect that the broker has lost a task or its result. The job then does not end until it is
-    /// cancelled.
+    /// cancelled. Workers and clients cannot check whether shared queues exist, and leave it to the dispatcher to declare them: they do
+    /// not connect before the first dispatcher has started.
     pub counts: bool,
     /// A queue or a subscription can belong to one session. Other sessions are refused (`InUse`).
     ///

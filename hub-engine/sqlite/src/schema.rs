@@ -12,23 +12,17 @@ use super::error::SqliteError;
 use super::failure::{failed, meaning};
 use super::log;
 use super::log_path::{LOG_BYTES, log_path};
+use super::migrations::{MIGRATIONS, current_version};
 use hub_engine::store::StoreError;
 
 /// The beginning of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Marks a file as one of Hub's stores: "hub1".
 const APPLICATION_ID: i32 = 0x6875_6231;
-/// The migrations from version n to n + 1, beginning with the empty file. A released migration must not be changed.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), "ALTER TABLE tasks RENAME COLUMN attempt TO issue;"];
 /// Maximum time to wait for a lock of another program, such as the `sqlite3` shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of pages of 4 KiB in the log at which it is checkpointed.
 const CHECKPOINT_PAGES: u32 = 4000;
-
-/// The version that this program writes.
-const fn current_version() -> usize {
-    MIGRATIONS.len()
-}
 
 /// Opens the file for the writer. Creates or migrates it if necessary.
 pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
@@ -45,10 +39,10 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
         let page: u64 = connection
             .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
             .map(i64::unsigned_abs)
-            .map_err(failed("open the file"))?;
+            .map_err(|error| meaning("open the file", path, error))?;
         connection
             .query_row(&format!("PRAGMA max_page_count = {}", (limit / page.max(1)).max(1)), [], |_| Ok(()))
-            .map_err(failed("open the file"))?;
+            .map_err(|error| meaning("open the file", path, error))?;
     }
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -113,20 +113,21 @@ impl AmqpHub {
     }
 
     /// Submits a job under an id, so that it can safely be sent again, and waits for the answer.
-    async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Answer, RequestError> {
+    async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
         let (id, wait) = (id_of(&submission), wait.map(|wait| wait.min(MAXIMUM_STEP)));
         let outgoing = Outgoing::Job(job_message(id, &submission, wait));
         let is_new = submission.id.is_none();
-        let request = Request::Submit { submission: Submission { id: Some(id), ..submission }, wait };
-        match self.exchange(&request, &outgoing).await {
-            Ok(answer) => Ok(answer),
+        // Repeated submissions under one id are one job.
+        let may_repeat = true;
+        match self.exchange(&outgoing, wait, may_repeat, |text| serde_json::from_str(text)).await {
+            Ok(submitted) => Ok(submitted),
             // The dispatcher may have stored the job and ended before it answered. Then the next dispatcher knows it.
             // (An id that is not new may belong to another job.)
             Err(Unanswered::NoAnswer(why)) if wait.is_some() && is_new => match self.summary(id, None).await {
                 Ok(summary) if summary.status.is_terminal() => {
-                    Ok(Answer::Submitted(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) }))
+                    Ok(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) })
                 }
-                Ok(_) => Ok(Answer::Submitted(Submitted::new(id))),
+                Ok(_) => Ok(Submitted::new(id)),
                 Err(_) => Err(unanswered(id, Unanswered::NoAnswer(why))),
             },
             Err(why) => Err(unanswered(id, why)),
@@ -152,7 +153,9 @@ impl AmqpHub {
         let mut message = Message::new(self.names.requests(), self.names.request_key(), body).transient();
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
-        self.exchange(request, &Outgoing::Request(message)).await.map_err(|unanswered| match unanswered {
+        let (wait, read) = (request.wait(), |text: &str| Answer::read(request, text));
+        let answer = self.exchange(&Outgoing::Request(message), wait, request.may_repeat(), read).await;
+        answer.map_err(|unanswered| match unanswered {
             Unanswered::NotDelivered(error) | Unanswered::NoAnswer(error) | Unanswered::Refused(error) => error,
         })
     }
@@ -175,10 +178,16 @@ impl AmqpHub {
         Ok(pieces.whole())
     }
 
-    /// Sends a request and waits for the reply. The address for replies ends with its session. A request that may be
-    /// repeated is then sent again in the next session.
-    async fn exchange(&self, request: &Request, outgoing: &Outgoing) -> Result<Answer, Unanswered> {
-        let deadline = self.deadline(request.wait().unwrap_or_default());
+    /// Sends a message and waits for the reply, which may be delayed by `wait`. The address for replies ends with its session. A
+    /// message that may be repeated is then sent again in the next session.
+    async fn exchange<T>(
+        &self,
+        outgoing: &Outgoing,
+        wait: Option<Duration>,
+        may_repeat: bool,
+        read: impl Fn(&str) -> serde_json::Result<T>,
+    ) -> Result<T, Unanswered> {
+        let deadline = self.deadline(wait.unwrap_or_default());
         let mut inbox = self.inbox.clone();
         loop {
             let address = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
@@ -194,14 +203,14 @@ impl AmqpHub {
             if delivered {
                 tokio::select! {
                     biased;
-                    Ok(body) = &mut awaited.body => return read_reply(request, &body),
+                    Ok(body) = &mut awaited.body => return read_reply(&body, read),
                     _ = inbox.changed() => {}
                     () = tokio::time::sleep_until(deadline) => {
                         return Err(Unanswered::NoAnswer(self.timed_out("the dispatcher")));
                     }
                 }
             }
-            if !request.may_repeat() {
+            if !may_repeat {
                 let message = format!(
                     "the connection to {} was lost before the answer arrived: the request may have been executed nevertheless",
                     self.address
@@ -318,8 +327,8 @@ fn unanswered(id: JobId, why: Unanswered) -> RequestError {
     RequestError::new(error.kind, format!("{}. {advice}", error.message))
 }
 
-fn read_reply(request: &Request, body: &[u8]) -> Result<Answer, Unanswered> {
-    let answer = Reply::decode_with(body, |text| Answer::read(request, text));
+fn read_reply<T>(body: &[u8], read: impl Fn(&str) -> serde_json::Result<T>) -> Result<T, Unanswered> {
+    let answer = Reply::decode_with(body, read);
     answer.unwrap_or_else(|error| Err(unreadable(&error))).map_err(Unanswered::Refused)
 }
 
@@ -339,9 +348,10 @@ fn lost_connection(address: &str, link: &Link) -> RequestError {
 #[async_trait]
 impl Hub for AmqpHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
-        match request {
-            Request::Submit { submission, wait } => self.submit_job(submission, wait).await,
-            request => carry_out(request, self.timeout, |request| self.ask(request)).await,
-        }
+        carry_out(request, self.timeout, |request| self.ask(request)).await
+    }
+
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        self.submit_job(submission, wait).await
     }
 }

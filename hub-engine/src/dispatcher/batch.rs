@@ -38,9 +38,9 @@ pub(super) struct Batch {
     /// Issues that workers must stop, sent after the commit.
     pub(super) deferred_stops: Vec<IssueId>,
     /// Answers to waiting clients, sent after the commit.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<PendingAnswer>,
     /// Answers that do not shorten the delay, sent after the commit.
-    pub(super) idle_answers: Vec<Answer>,
+    pub(super) idle_answers: Vec<PendingAnswer>,
     /// Events for watchers. Empty if there are no watchers.
     pub(super) notices: Vec<Notice>,
     /// Whether changes are missing in `notices`, so that watchers have to start again.
@@ -55,7 +55,7 @@ pub(super) struct Batch {
 }
 
 /// An answer that is sent after the commit.
-pub(super) enum Answer {
+pub(super) enum PendingAnswer {
     /// The answer to a submission.
     Submission(oneshot::Sender<Admission>, Admission),
     /// Any other answer.
@@ -129,7 +129,7 @@ impl Batch {
     }
 }
 
-impl Answer {
+impl PendingAnswer {
     pub(super) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
         Self::Other(Box::new(tell))
     }
@@ -152,9 +152,9 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for PendingAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Answer")
+        f.write_str("PendingAnswer")
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn with_an_answer() -> Batch {
-        Batch { answers: vec![Answer::new(|| {})], ..with_a_change() }
+        Batch { answers: vec![PendingAnswer::new(|| {})], ..with_a_change() }
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let mut batch = with_a_change();
         batch.hurry(now);
         assert!(!batch.is_due(now, None));
-        batch.idle_answers.push(Answer::new(|| {}));
+        batch.idle_answers.push(PendingAnswer::new(|| {}));
         assert!(!batch.is_due(now, None), "these answers do not shorten the delay");
         assert_eq!((batch.due, batch.is_due(now + MAXIMUM_DELAY, None)), (Some(now + MAXIMUM_DELAY), true));
         let mut bare = with_a_change();

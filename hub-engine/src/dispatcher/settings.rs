@@ -52,8 +52,11 @@ pub struct DispatcherSettings {
     /// Whether the queues of the broker end with this process, as with the memory backend. If so, issues that are
     /// stored as confirmed are published again at the start.
     pub broker_forgets: bool,
-    /// Whether the operator ensures that no second dispatcher serves this Hub. Required only for a transport that
-    /// cannot exclude a second one ([`Capabilities::exclusive`]).
+    /// Whether the operator ensures that no second dispatcher serves this Hub. It has an effect only on a transport that cannot
+    /// exclude a second one ([`Capabilities::exclusive`]).
+    ///
+    /// The programs have no key for it: every transport that they offer excludes a second dispatcher, so the key would have no
+    /// effect, and look like a permission for two dispatchers.
     pub only_dispatcher: bool,
     /// The delays between attempts to connect to the broker.
     pub backoff: Backoff,

@@ -16,8 +16,8 @@ use super::record::Record;
 use super::request::Request;
 use crate::events::Events;
 
-/// A Hub in the same process, over the broker or over HTTP. Only [`Hub::call`] has to be implemented; the other
-/// operations build a [`Request`] and unpack its [`Answer`].
+/// A Hub in the same process, over the broker or over HTTP. Only [`Hub::call`] and [`Hub::submit_with`] have to be implemented; the
+/// other operations build a [`Request`] and unpack its [`Answer`].
 #[async_trait]
 pub trait Hub: Send + Sync + 'static {
     /// Executes a request.
@@ -25,6 +25,13 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// The errors of the methods below, and errors of the connection.
     async fn call(&self, request: Request) -> Result<Answer, RequestError>;
+
+    /// Submits a job, and answers when the dispatcher has stored it. With `wait` it answers when the job has ended or that time has
+    /// passed, with the record if the job has ended and the record is small. A connection can limit the time.
+    ///
+    /// # Errors
+    /// Those of [`Hub::submit`].
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError>;
 
     /// The events, if the dispatcher is in this process.
     fn events(&self) -> Option<Events> {
@@ -44,7 +51,7 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// The errors of [`Hub::submit`].
     async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
-        submitted(self.call(Request::Submit { submission, wait: None }).await?)
+        self.submit_with(submission, None).await
     }
 
     /// Submits a job, and also returns its record if it ends within `wait`. The connection to the Hub may reduce
@@ -53,7 +60,7 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// The errors of [`Hub::submit`].
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        submitted(self.call(Request::Submit { submission, wait: Some(wait) }).await?)
+        self.submit_with(submission, Some(wait)).await
     }
 
     /// The parts of a job's status record that `view` selects. With `wait`, the answer is delayed until the job ends or
@@ -154,12 +161,5 @@ pub trait Hub: Send + Sync + 'static {
             Answer::Health(report) => Ok(report),
             _ => Err(Answer::unexpected()),
         }
-    }
-}
-
-fn submitted(answer: Answer) -> Result<Submitted, RequestError> {
-    match answer {
-        Answer::Submitted(submitted) => Ok(submitted),
-        _ => Err(Answer::unexpected()),
     }
 }

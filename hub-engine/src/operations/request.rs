@@ -6,22 +6,14 @@ use hub_core::JobId;
 use hub_core::record::View;
 use serde::{Serialize, Serializer};
 
-use super::jobs::{JobFilter, Submission, TaskQuery};
+use super::jobs::{JobFilter, TaskQuery};
 use super::posted::ResultUpdate;
 
-/// A request. Its JSON is used in the queue of requests. A submission is not sent to that queue and has no JSON.
+/// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
+/// before there is a dispatcher ([`super::Hub::submit_with`]).
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
-    /// Submit a job. It is answered when the dispatcher has stored the job. With `wait`, it is answered when the job
-    /// has ended or that time has passed, and the answer may contain the record.
-    #[serde(skip)]
-    Submit {
-        /// The job.
-        submission: Submission,
-        /// Maximum time to wait for its end.
-        wait: Option<Duration>,
-    },
     /// The status record of a job. With `wait`, it is answered when the job has ended or that time has passed.
     Job {
         /// The job.
@@ -80,8 +72,6 @@ impl Request {
     #[must_use]
     pub const fn may_repeat(&self) -> bool {
         match self {
-            // Repeated submissions under one id are one job.
-            Self::Submit { submission, .. } => submission.id.is_some(),
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -99,7 +89,7 @@ impl Request {
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         match self {
-            Self::Submit { .. } | Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
+            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -113,7 +103,7 @@ impl Request {
     #[must_use]
     pub const fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Submit { wait, .. } | Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
+            Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }
@@ -128,7 +118,7 @@ impl Request {
     #[must_use]
     pub fn with_wait(mut self, other: Option<Duration>) -> Self {
         match &mut self {
-            Self::Submit { wait, .. } | Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
+            Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::pace::Paces;
-use super::protocol::{self, Answer, Keys};
+use super::protocol::{self, ChildAnswer, Keys};
 use super::python_process::{ProcessEnd, PythonProcess};
 use super::{NoOutcome, TaskReport};
 
@@ -221,7 +221,7 @@ impl Work {
         }
     }
 
-    fn handle_answer(&mut self, answer: Answer) -> Result<(), End> {
+    fn handle_answer(&mut self, answer: ChildAnswer) -> Result<(), End> {
         let found = self.tasks.iter().position(|task| task.key == answer.key);
         let Some((at, task)) = found.and_then(|at| Some((at, self.tasks.get(at)?))) else { return Ok(()) };
         // Only the running task may answer, and only requested withdrawals may be confirmed. Any other answer is forged

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::TaskReport;
 use super::environment::{self, Group};
-use super::protocol::{self, Answer, ChildSettings};
+use super::protocol::{self, ChildAnswer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
 use super::settings::RunnerSettings;
 
@@ -94,7 +94,7 @@ impl PythonProcess {
     ///
     /// The process reads in a separate thread, so that full pipes cannot cause a deadlock. The end of the process is
     /// noticed even if another process keeps its pipes open.
-    pub(super) async fn receive(&mut self) -> Result<Vec<Answer>, ProcessEnd> {
+    pub(super) async fn receive(&mut self) -> Result<Vec<ChildAnswer>, ProcessEnd> {
         // The data after the answers of the last read may be invalid.
         let answers = self.take_answers()?;
         if !answers.is_empty() {
@@ -135,7 +135,7 @@ impl PythonProcess {
 
     /// Removes and returns the complete answers that were read. Answers before invalid data are valid. The invalid data
     /// stays in the buffer, and is an error when it comes first.
-    fn take_answers(&mut self) -> Result<Vec<Answer>, ProcessEnd> {
+    fn take_answers(&mut self) -> Result<Vec<ChildAnswer>, ProcessEnd> {
         let mut answers = Vec::new();
         while let Some((length, key)) = protocol::answer_head(&self.unread) {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -150,7 +150,7 @@ impl PythonProcess {
                 break;
             }
             self.unread.advance(protocol::ANSWER_HEAD);
-            answers.push(Answer::read(key, &self.unread[..length]));
+            answers.push(ChildAnswer::read(key, &self.unread[..length]));
             self.unread.advance(length);
             self.open_requests.remove(&key);
         }

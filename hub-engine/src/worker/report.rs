@@ -40,7 +40,7 @@ impl Reporter {
     pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
         let report = self.results(results);
         if let [first, _, ..] = &*report.results {
-            let Err(Undelivered::Refused(_)) = self.deliver(first.issue_id(), "results", report.encode()).await else {
+            let Err(Undelivered::Refused(_)) = self.deliver(first.issue(), "results", report.encode()).await else {
                 return;
             };
             // It is unknown which result the broker refuses, so each is reported in its own message.
@@ -49,7 +49,7 @@ impl Reporter {
     }
 
     async fn ended_alone(&self, ended: TaskEnded) {
-        let (id, span) = (ended.issue_id(), ended.span());
+        let (id, span) = (ended.issue(), ended.span());
         let report = self.results(vec![ended]);
         let Err(Undelivered::Refused(reason)) = self.deliver(id, "result", report.encode()).await else { return };
         // A refused result must not be lost silently: the task fails with the reason.

@@ -25,7 +25,8 @@ pub struct Plan {
 /// A topology that several programs share, although only some of them may have permission to declare it.
 #[derive(Clone, Debug)]
 pub struct Foundation {
-    /// If this queue exists, nothing is declared. Checking for a queue needs no permissions.
+    /// If this queue exists, nothing is declared. Checking for a queue needs no permissions. If queues cannot be checked, nothing is
+    /// declared either.
     pub queue: String,
     /// The topology to declare if the queue is missing.
     pub topology: Topology,

@@ -182,32 +182,33 @@ impl Supervisor {
         }
     }
 
-    /// Declares the foundation if it does not exist.
+    /// Declares the foundation if it does not exist. Without the capability `counts` this cannot be checked, and not every user may
+    /// declare it: then it is left to the program whose topology contains it.
     async fn declare_foundation(&self, session: &dyn Session) -> Result<()> {
-        if let Some(Foundation { queue, topology }) = &self.plan.foundation {
-            let missing = || Error::new(ErrorKind::NotFound, Operation::Inspect, "queues cannot be inspected");
-            let found = if self.capabilities.counts { session.ready(queue).await } else { Err(missing()) };
-            match found {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    session.declare(topology).await.map_err(|error| match error.kind() {
-                        // Another program may declare it, so a retry can help.
-                        ErrorKind::AccessRefused => Error::new(
-                            ErrorKind::Unreachable,
-                            Operation::Declare,
-                            format!(
-                                "there is no queue {queue:?}, and this user has no permission to declare it: start the \
-                                 dispatcher first, or check the prefix"
-                            ),
-                        )
-                        .with_source(error),
-                        _ => error,
-                    })?;
+        let foundation = self.plan.foundation.as_ref().filter(|_| self.capabilities.counts);
+        let Some(Foundation { queue, topology }) = foundation else { return Ok(()) };
+        match session.ready(queue).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => session.declare(topology).await.map_err(|error| {
+                let is_refused = error.kind() == ErrorKind::AccessRefused;
+                if is_refused {
+                    without_foundation(queue, "this user has no permission to declare it", error)
+                } else {
+                    error
                 }
-                Err(error) => return Err(error),
-            }
+            }),
+            found => found.map(drop),
         }
-        Ok(())
+    }
+
+    /// Declares the topology. Returns the queues that exist with other properties.
+    async fn declare_topology(&self, session: &dyn Session) -> Result<Vec<Conflict>> {
+        let declared = declare(session, &self.plan.topology).await;
+        declared.map_err(|error| match &self.plan.foundation {
+            Some(foundation) if !self.capabilities.counts && error.kind() == ErrorKind::NotFound => {
+                without_foundation(&foundation.queue, "this program does not declare it", error)
+            }
+            _ => error,
+        })
     }
 
     async fn set_up(&mut self, session: &dyn Session) -> Result<()> {
@@ -248,7 +249,7 @@ impl Supervisor {
             return abilities::use_existing(session, &self.plan, &self.capabilities).await;
         }
         self.declare_foundation(session).await?;
-        for conflict in declare(session, &self.plan.topology).await? {
+        for conflict in self.declare_topology(session).await? {
             if self.conflicts.insert(conflict.clone()) {
                 tracing::error!(
                     queue = conflict.queue,
@@ -442,6 +443,12 @@ impl Supervisor {
         self.shared.health.send_replace(LinkHealth::Closed);
         let _ = done.send(());
     }
+}
+
+/// Something is missing that another program declares: waiting can help.
+fn without_foundation(queue: &str, why: &str, error: Error) -> Error {
+    let message = format!("there is no queue {queue:?}, and {why}: start the dispatcher first, or check the prefix");
+    Error::new(ErrorKind::Unreachable, Operation::Declare, message).with_source(error)
 }
 
 fn closed(message: &str) -> Error {

@@ -43,7 +43,7 @@ impl Machine {
     pub(super) fn fill_windows(&mut self, now: Now) {
         let mut budget = TurnBudget { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES };
         self.publish_again(&mut budget, now);
-        // One pass is sufficient: handing out can fail tasks, but does not make tasks ready.
+        // One pass is sufficient: tasks that become ready because handing out another one has failed it wait for the next turn.
         for name in self.pools.waiting() {
             self.fill_window(&name, &mut budget, now);
         }

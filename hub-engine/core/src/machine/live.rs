@@ -34,8 +34,9 @@ pub(super) struct LiveJob {
 pub(super) struct LiveTask {
     /// `None` until the state changes for the first time.
     state: Option<Arc<TaskState>>,
-    /// The ends of its dependencies.
+    /// The ends of its dependencies, and what follows from them.
     pub(super) upstream: Upstream,
+    pub(super) rule: Rule,
     pub(super) place: Place,
 }
 
@@ -65,7 +66,7 @@ impl LiveTask {
 
     /// What follows for the task from the ends of its dependencies.
     pub(super) const fn decision(&self) -> Decision {
-        self.upstream.decide(Rule::AllSuccess)
+        self.upstream.decide(self.rule)
     }
 
     /// The approximate memory of the result.
@@ -79,7 +80,7 @@ impl LiveTask {
 
     fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule: Rule::AllSuccess, place }
     }
 }
 
@@ -90,6 +91,7 @@ impl LiveJob {
         let untouched = |task: &Task| LiveTask {
             state: None,
             upstream: Upstream::of(task.upstream().len()),
+            rule: Rule::AllSuccess,
             place: Place::Blocked,
         };
         let tasks = job.tasks().iter().map(untouched).collect();

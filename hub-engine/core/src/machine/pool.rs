@@ -81,6 +81,19 @@ impl Ring {
         Some((job, index))
     }
 
+    /// Takes out one task. Returns whether it was there.
+    fn take(&mut self, job: JobId, index: u32) -> bool {
+        let Some(tasks) = self.tasks.get_mut(&job) else { return false };
+        // Near the front as a rule: tasks are taken out in their order.
+        let found = tasks.iter().position(|task| *task == index);
+        let was_there = found.and_then(|at| tasks.remove(at)).is_some();
+        if tasks.is_empty() {
+            self.forget(job);
+        }
+        was_there
+    }
+
+    /// Takes out all tasks of a job. Returns their number.
     fn forget(&mut self, job: JobId) -> usize {
         let Some(tasks) = self.tasks.remove(&job) else {
             return 0;
@@ -168,6 +181,20 @@ impl Pool {
         popped
     }
 
+    /// Removes one task from its queue.
+    ///
+    /// # Panics
+    /// If it is not there: that is a bug of the machine.
+    pub(super) fn take(&mut self, priority: i32, job: JobId, index: u32) {
+        let mut ring = self.queues.get_mut(&Reverse(priority));
+        let was_there = ring.as_mut().is_some_and(|ring| ring.take(job, index));
+        assert!(was_there, "{:?} leaves a queue that it is not in", job.task(index));
+        self.queued -= 1;
+        if ring.is_some_and(|ring| ring.turns.is_empty()) {
+            self.queues.remove(&Reverse(priority));
+        }
+    }
+
     /// Removes the tasks of a job with this priority.
     pub(super) fn forget(&mut self, priority: i32, job: JobId) {
         let Some(ring) = self.queues.get_mut(&Reverse(priority)) else {
@@ -252,13 +279,24 @@ impl Pool {
         jobs
     }
 
-    /// Removes the tasks of a job that wait for this module.
-    pub(super) fn forget_parked(&mut self, module: &str, job: JobId) {
-        let Some(jobs) = self.parked.get_mut(module) else {
-            return;
-        };
-        self.parked_count -= jobs.remove(&job).map_or(0, |tasks| tasks.len() as u64);
-        if jobs.is_empty() {
+    /// Removes one task that waits for this module.
+    ///
+    /// # Panics
+    /// If it is not there: that is a bug of the machine.
+    pub(super) fn take_parked(&mut self, module: &str, job: JobId, index: u32) {
+        let (mut was_there, mut jobs) = (false, self.parked.get_mut(module));
+        if let Some(jobs) = &mut jobs
+            && let Some(tasks) = jobs.get_mut(&job)
+        {
+            let found = tasks.iter().position(|task| *task == index);
+            was_there = found.map(|at| tasks.remove(at)).is_some();
+            if tasks.is_empty() {
+                jobs.remove(&job);
+            }
+        }
+        assert!(was_there, "{:?} is not among the parked tasks", job.task(index));
+        self.parked_count -= 1;
+        if jobs.is_some_and(|jobs| jobs.is_empty()) {
             self.parked.remove(module);
         }
     }
@@ -291,6 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn removing_a_task_keeps_the_others() {
+        let mut pool = filled();
+        pool.take(0, job(1), 2);
+        pool.take(0, job(1), 0);
+        pool.take(5, job(3), 0);
+        pool.take(0, job(2), 0);
+        pool.take(0, job(2), 1);
+        pool.push(0, job(1), 0);
+        let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
+        assert_eq!(order, [(job(1), 1), (job(1), 3), (job(1), 0)]);
+        assert!(pool.queues.is_empty() && pool.queued == 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a queue that it is not in")]
+    fn removing_a_task_that_is_not_queued_panics() {
+        filled().take(0, job(3), 0);
+    }
+
+    #[test]
     fn forgetting_a_job_removes_all_its_tasks() {
         let mut pool = filled();
         pool.forget(0, job(1));
@@ -303,10 +361,10 @@ mod tests {
         pool.park(&x, job(1), 0);
         pool.park(&y, job(1), 1);
         pool.park(&y, job(2), 0);
-        pool.forget_parked("y", job(1));
+        pool.take_parked("y", job(1), 1);
         assert_eq!(pool.unpark([&y].into_iter()), [(job(2), vec![0])]);
         assert_eq!(pool.parked_count, 1);
-        pool.forget_parked("x", job(1));
+        pool.take_parked("x", job(1), 0);
         assert!(pool.parked.is_empty() && pool.parked_count == 0);
     }
 }
