@@ -149,6 +149,11 @@ fn counting_no_incarnations_is_noticed() {
 }
 
 #[test]
+fn forgotten_failures_are_noticed() {
+    noticed(Sabotage::ForgetFailures, &["attempts_within_maximum"]);
+}
+
+#[test]
 fn measuring_durations_by_the_wall_clock_is_noticed() {
     noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
 }

@@ -5,55 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::details::TaskDetails;
+pub use crate::failure::{ErrorKind, RetryAdvice, TaskError};
 use crate::job::Job;
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
-
-/// Why a task failed, in a form that programs can tell apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskError {
-    /// Who or what is at fault.
-    pub kind: ErrorKind,
-    /// The exception's type, where the task raised one (`ZeroDivisionError`); `panic` where it is Rust and panicked.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub type_name: Option<Arc<str>>,
-    /// The traceback, or the end of what the program wrote to its error output.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceback: Option<Arc<str>>,
-}
-
-/// Who or what is at fault when a task fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ErrorKind {
-    /// The task's code raised an exception or ended with a non-zero exit code.
-    TaskFailed,
-    /// The task was called with arguments that it does not take.
-    BadArguments,
-    /// What the task returned cannot be written as JSON.
-    BadResult,
-    /// The result is larger than the limit.
-    ResultTooLarge,
-    /// The arguments are larger than the limit once their references are replaced.
-    ArgumentsTooLarge,
-    /// A value (the result, or the arguments once their references are replaced) is nested more than
-    /// [`Json::MAX_DEPTH`] levels deep.
-    ValueTooDeep,
-    /// The process that ran the task died under it.
-    ChildDied,
-    /// The module could not be loaded.
-    BrokenModule,
-    /// The task ran longer than it may.
-    TimedOut,
-    /// A reference in the arguments found nothing at its path.
-    MissingValue,
-    /// The task took its workers down with it, `crash_limit` times.
-    WorkerLost,
-    /// The broker would not carry the task (too large, refused).
-    Undeliverable,
-    /// Someone outside posted the failure.
-    Posted,
-}
 
 /// Everything that changes about one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +40,9 @@ pub struct TaskState {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What only tasks with special options have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<TaskDetails>>,
 }
 
 impl TaskState {
@@ -104,6 +63,7 @@ impl TaskState {
             submitted_at: None,
             started_at: None,
             ended_at: None,
+            details: None,
         }
     }
 
@@ -112,6 +72,26 @@ impl TaskState {
     pub fn all_pending(tasks: usize) -> Vec<Arc<Self>> {
         let pending = Arc::new(Self::pending());
         vec![pending; tasks]
+    }
+
+    /// The number of its current attempt, from 1. An attempt that did not fail, since its worker was lost, is repeated under
+    /// the same number.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        let failures = self.details.as_ref().map_or(0, |details| details.failures);
+        if self.status == TaskStatus::Failed { failures.max(1) } else { failures.saturating_add(1) }
+    }
+
+    /// Whether it waits for its next attempt, or for an operator.
+    #[must_use]
+    pub fn is_between_attempts(&self) -> bool {
+        let waits = |details: &TaskDetails| details.retry_at.is_some() || details.held_until.is_some();
+        self.status == TaskStatus::Pending && self.details.as_deref().is_some_and(waits)
+    }
+
+    /// Its details, to set one of them.
+    pub fn details_mut(&mut self) -> &mut TaskDetails {
+        self.details.get_or_insert_default()
     }
 }
 
@@ -271,7 +251,8 @@ where
         let task = task.borrow();
         let returned = task.data.as_ref().map_or(0, |data| data.get().len());
         let trace = task.error.as_ref().map_or(0, |error| text(&error.traceback));
-        let values = if data { returned + trace + text(&task.log) } else { 0 };
+        let details = task.details.as_ref().map_or(0, |details| details.weight());
+        let values = if data { returned + trace + text(&task.log) + details } else { 0 };
         TASK_WEIGHT + values + text(&task.msg)
     });
     job.source().len() + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()

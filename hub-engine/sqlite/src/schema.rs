@@ -19,7 +19,11 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Marks a file as one of Hub's stores: "hub1".
 const APPLICATION_ID: i32 = 0x6875_6231;
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), "ALTER TABLE tasks RENAME COLUMN attempt TO issue;"];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema.sql"),
+    "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
+    "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
+];
 /// How long someone with the `sqlite3` shell may hold the file before it counts as failing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of pages of 4 KiB at which the log is folded into the file.

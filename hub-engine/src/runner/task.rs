@@ -22,8 +22,10 @@ pub struct TaskRequest {
     pub args: Json,
     /// Named arguments: a JSON object.
     pub kwargs: Json,
-    /// Which issue of the task this is, from 1.
+    /// Which attempt of the task this is, from 1.
     pub attempt: u32,
+    /// Which issue of the task this is, from 1: more than the attempt where workers were lost.
+    pub issue: u32,
     /// The worker that runs it.
     pub worker: Arc<str>,
 }

@@ -40,8 +40,8 @@ fn with_short_traceback(error: Arc<TaskError>) -> Arc<TaskError> {
     if error.traceback.as_ref().is_none_or(|text| text.len() <= TRACEBACK) {
         return error;
     }
-    let TaskError { kind, type_name, traceback } = Arc::unwrap_or_clone(error);
-    Arc::new(TaskError { kind, type_name, traceback: traceback.map(|text| cut(text, TRACEBACK)) })
+    let error = Arc::unwrap_or_clone(error);
+    Arc::new(TaskError { traceback: error.traceback.map(|text| cut(text, TRACEBACK)), ..error })
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn long_texts_keep_their_beginning_and_their_end() {
         let text = format!("first{}last", "\u{1f600}".repeat(TRACEBACK));
-        let error = TaskError { kind: ErrorKind::TaskFailed, type_name: None, traceback: Some(text.as_str().into()) };
+        let error = TaskError { traceback: Some(text.as_str().into()), ..TaskError::new(ErrorKind::TaskFailed) };
         let report = hold(TaskReport::silent(Outcome::Failed { msg: text.into(), error: Some(error.into()) }), false);
         let Ok(Outcome::Failed { msg, error: Some(error) }) = report.outcome else { panic!("{:?}", report.outcome) };
         for (text, limit) in [(&*msg, MESSAGE), (error.traceback.as_deref().unwrap(), TRACEBACK)] {

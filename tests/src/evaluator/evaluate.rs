@@ -9,6 +9,18 @@ use super::limits::Limits;
 use super::scenario::{Call, Outcome, Scenario};
 use super::trigger;
 
+/// Errors after which there is no other attempt.
+const PERMANENT: [&str; 8] = [
+    "BAD_ARGUMENTS",
+    "BAD_RESULT",
+    "MISSING_VALUE",
+    "RESULT_TOO_LARGE",
+    "ARGUMENTS_TOO_LARGE",
+    "VALUE_TOO_DEEP",
+    "UNDELIVERABLE",
+    "WORKER_LOST",
+];
+
 /// How a job must end, under the default limits.
 ///
 /// # Panics
@@ -42,8 +54,7 @@ fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskE
     let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, |end| end.status);
     trigger::pass(task.upstream.iter().map(status))?;
     let (args, kwargs) = arguments(task, known, limits)?;
-    let data = run(Call { task, args: &args, kwargs: &kwargs }, known.scenario);
-    let end = data.and_then(|data| result(data, limits)).unwrap_or_else(|end| end);
+    let end = attempts(task, &args, &kwargs, known.scenario, limits);
     Ok(end.called_with(args, kwargs))
 }
 
@@ -52,6 +63,21 @@ fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, V
     let (args, kwargs) = (fill(&task.args)?, fill(&task.kwargs)?);
     limits.check_arguments(&args, &kwargs).map_err(|kind| TaskEnd::failed(Some(kind)))?;
     Ok((args, kwargs))
+}
+
+/// One attempt after the other, until one succeeds or fails with an error that would come again.
+fn attempts(task: &Task, args: &Value, kwargs: &Value, scenario: &dyn Scenario, limits: Limits) -> TaskEnd {
+    let mut attempt = 1;
+    loop {
+        let data = run(Call { task, attempt, args, kwargs }, scenario);
+        match data.and_then(|data| result(data, limits)) {
+            Ok(end) => return end,
+            Err(end) if attempt == task.attempts || end.error.is_some_and(|kind| PERMANENT.contains(&kind)) => {
+                return end;
+            }
+            Err(_) => attempt += 1,
+        }
+    }
 }
 
 fn run(call: Call<'_>, scenario: &dyn Scenario) -> Result<Value, TaskEnd> {

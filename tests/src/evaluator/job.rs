@@ -27,6 +27,8 @@ pub struct Task {
     pub args: Value,
     /// The template of its named arguments.
     pub kwargs: Value,
+    /// How many attempts it has.
+    pub attempts: u32,
     /// The positions of the tasks that have to end before it: those in `depends`, and those that its arguments refer to.
     pub upstream: BTreeSet<usize>,
 }
@@ -50,7 +52,11 @@ impl Job {
         let all = job["tasks"].as_array().expect("a job has tasks");
         let name = |task: &Value| task["name"].as_str().expect("a task has a name").to_owned();
         let positions = all.iter().enumerate().map(|(position, task)| (name(task), position)).collect();
-        let tasks = all.iter().enumerate().map(|(position, task)| Task::of(task, position, &positions)).collect();
+        let tasks = all
+            .iter()
+            .enumerate()
+            .map(|(position, task)| Task::of(task, position, &positions, attempts(&job["retry"])))
+            .collect();
         Self { tasks, output: job.get("output").cloned(), positions }
     }
 
@@ -101,7 +107,7 @@ impl Job {
 }
 
 impl Task {
-    fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>) -> Self {
+    fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>, attempts_of_job: Option<u32>) -> Self {
         let name = task["name"].as_str().expect("a task has a name");
         let module = task["task_name"].as_str().unwrap_or(name);
         let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
@@ -119,7 +125,18 @@ impl Task {
                 }
             });
         }
-        Self { position, name: name.to_owned(), module: module.to_owned(), args, kwargs, upstream }
+        let attempts = attempts(&task["retry"]).or(attempts_of_job).unwrap_or(1);
+        Self { position, name: name.to_owned(), module: module.to_owned(), args, kwargs, attempts, upstream }
+    }
+}
+
+/// How many attempts a retry policy allows; `None` where there is none.
+fn attempts(policy: &Value) -> Option<u32> {
+    let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
+    match policy {
+        Value::Null => None,
+        Value::Object(policy) => Some(policy.get("maximum_attempts").and_then(number).unwrap_or(3)),
+        short => number(short),
     }
 }
 

@@ -12,10 +12,10 @@
 //! |---|---|---|
 //! | trigger rule | `trigger.rs` | `UPSTREAM_FAILED` |
 //! | arguments | `fill.rs`, `limits.rs` | `FAILED`: `MISSING_VALUE`, `ARGUMENTS_TOO_LARGE`, `VALUE_TOO_DEEP` |
-//! | run | `evaluate.rs`, the scenario | `SUCCESS`, or `FAILED` with what the scenario says |
+//! | attempts | `evaluate.rs`, the scenario | `SUCCESS`, or `FAILED` with what the scenario says |
 //! | result | `limits.rs` | `FAILED`: `RESULT_TOO_LARGE`, `VALUE_TOO_DEEP` |
 //!
-//! Conditions and delays come between the trigger rule and the arguments, retries around the run, and a `for_each` leads its
+//! Conditions and delays come between the trigger rule and the arguments, and a `for_each` leads its
 //! items through the gates from the arguments on.
 
 mod evaluate;

@@ -66,6 +66,8 @@ pub struct Run {
     pub task: TaskId,
     /// Which issue of it.
     pub issue: u32,
+    /// Which attempt of it.
+    pub attempt: u32,
     /// With which positional arguments.
     pub args: Value,
     /// With which named arguments.
@@ -96,7 +98,8 @@ impl fmt::Display for Event {
             }
             Self::RunBegan(run) => {
                 let (task, args) = (short(run.task), &run.args);
-                write!(f, "{} begins run {}: {task}#{} with {args}", run.worker, run.number, run.issue)
+                let (issue, attempt) = (run.issue, run.attempt);
+                write!(f, "{} begins run {}: {task}#{issue}, attempt {attempt}, with {args}", run.worker, run.number)
             }
             Self::RunEnded(run, task, well) => write!(f, "run {run} of {} ends, well: {well}", short(*task)),
             Self::Outside(run, task) => write!(f, "outside: the result of run {run} for {}", short(*task)),

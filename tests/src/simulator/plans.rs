@@ -80,6 +80,9 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
         job.insert("priority".to_owned(), json!(dice.between(0, 5)));
     }
     if dice.falls(0.2) {
+        job.insert("retry".to_owned(), retry(dice));
+    }
+    if dice.falls(0.2) {
         job.insert("key".to_owned(), json!(format!("key of J{number}")));
     }
     Value::Object(job)
@@ -91,7 +94,8 @@ fn task(dice: &Dice, at: usize) -> Value {
         0..=2 => Module::Kill,
         3..=4 => Module::KillSlow,
         5..=8 => Module::Fail,
-        9..=18 => Module::Launch,
+        9..=13 => Module::Flaky,
+        14..=18 => Module::Launch,
         19..=30 => Module::Slow,
         31..=37 => Module::Rare,
         _ => Module::Sum,
@@ -107,10 +111,27 @@ fn task(dice: &Dice, at: usize) -> Value {
     if at > 0 && dice.falls(0.3) {
         task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
     }
+    if dice.falls(if module == Module::Flaky { 0.8 } else { 0.2 }) {
+        task.insert("retry".to_owned(), retry(dice));
+    }
     if dice.falls(0.2) {
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
     }
     Value::Object(task)
+}
+
+/// A retry policy with one to four attempts.
+fn retry(dice: &Dice) -> Value {
+    let attempts = dice.between(1, 4);
+    if dice.falls(0.3) {
+        return json!(attempts);
+    }
+    json!({
+        "maximum_attempts": attempts,
+        "initial_interval": format!("{}ms", dice.between(1, 3_000)),
+        "backoff_coefficient": dice.pick(&[1.0, 1.5, 2.0, 10.0]),
+        "jitter": dice.pick(&[0.0, 0.2, 1.0])
+    })
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.

@@ -23,13 +23,15 @@ pub enum Sabotage {
     LoseResult,
     /// Every start of the dispatcher counts as the first.
     OneIncarnation,
+    /// The store forgets how often tasks have failed.
+    ForgetFailures,
     /// Durations follow the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// Every way.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -38,6 +40,7 @@ impl Sabotage {
         Self::LoseDeadLetter,
         Self::LoseResult,
         Self::OneIncarnation,
+        Self::ForgetFailures,
         Self::MeasureByWallClock,
     ];
 }

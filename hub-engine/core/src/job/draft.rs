@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::model::Task;
+use super::retry::RetryPolicy;
 use super::value::Value;
 use crate::Json;
 
@@ -12,6 +13,7 @@ pub(super) struct JobDraft<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) key: Option<Cow<'a, str>>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
     pub(super) tasks: Tasks<'a>,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,

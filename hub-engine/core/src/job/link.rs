@@ -42,6 +42,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         name: draft.name?.into_owned(),
         key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
+        retry: draft.retry,
         tasks,
         output,
         places,

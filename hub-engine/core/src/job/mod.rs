@@ -11,6 +11,7 @@
 
 mod cycle;
 mod draft;
+mod duration;
 mod fill;
 mod format;
 mod habits;
@@ -29,6 +30,7 @@ mod quoted;
 mod reader;
 mod reference;
 mod report;
+mod retry;
 mod roster;
 mod rules;
 mod suggest;
@@ -44,6 +46,7 @@ pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};
 pub use problem::{Problem, ProblemCode, Problems};
 pub use reference::{Attribute, Reference};
+pub use retry::{Exhausted, RetryPolicy};
 pub use suggest::nearest;
 pub use template::Template;
 pub use walk::ResolveError;

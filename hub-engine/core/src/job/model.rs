@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::places::Places;
+use super::retry::RetryPolicy;
 use super::template::Template;
 use crate::Json;
 
@@ -16,6 +17,7 @@ pub struct Job {
     pub(super) name: String,
     pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     /// The places in values that its templates refer to.
@@ -42,6 +44,7 @@ pub(super) struct Rare {
     /// `None` for [`DEFAULT_POOL`].
     pub(super) pool: Option<Arc<str>>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -73,6 +76,12 @@ impl Job {
         self.priority
     }
 
+    /// The retry policy of tasks that have none.
+    #[must_use]
+    pub const fn retry(&self) -> Option<&RetryPolicy> {
+        self.retry.as_ref()
+    }
+
     /// Its tasks, in the order of the text.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
@@ -86,6 +95,12 @@ impl Job {
     #[must_use]
     pub fn spec(&self, position: u32) -> &Task {
         &self.tasks[position as usize]
+    }
+
+    /// The retry policy of the task at `position`: its own, else the job's.
+    #[must_use]
+    pub fn retry_policy(&self, position: u32) -> Option<&RetryPolicy> {
+        self.spec(position).retry().or(self.retry.as_ref())
     }
 
     /// What it puts out when it has succeeded.
@@ -167,6 +182,12 @@ impl Task {
     #[must_use]
     pub const fn priority(&self) -> i32 {
         self.effective_priority
+    }
+
+    /// Its own retry policy.
+    #[must_use]
+    pub fn retry(&self) -> Option<&RetryPolicy> {
+        self.rare.as_ref()?.retry.as_ref()
     }
 
     /// The user's own keys: `meta`, and those that begin with `x-`.

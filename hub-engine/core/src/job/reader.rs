@@ -63,6 +63,17 @@ impl Reader {
         Some(digits)
     }
 
+    /// The number that `value` has to be.
+    pub(super) fn number(&mut self, value: Value<'_>, path: Path<'_>, what: &str) -> Option<f64> {
+        let kind = value.kind();
+        if kind == Kind::Number {
+            return Some(value.text.parse().unwrap_or(f64::INFINITY));
+        }
+        let message = format!("{what} must be a number, not {}", name(kind));
+        self.report.add(ProblemCode::WrongType, path, value.at, message, None);
+        None
+    }
+
     fn of_kind<'a>(&mut self, wanted: Kind, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
         let kind = value.kind();
         if kind == wanted {

@@ -84,6 +84,11 @@ impl LiveTask {
         (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
+    /// The same of its details.
+    fn details_bytes(&self) -> u64 {
+        self.state().details.as_ref().map_or(0, |details| details.weight() as u64)
+    }
+
     fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
         Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
@@ -125,7 +130,7 @@ impl LiveJob {
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Ended).count() as u32;
         let downstream = Downstream::new(&job);
-        let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
+        let results: u64 = tasks.iter().map(|task| task.bytes() + task.details_bytes()).sum();
         Self {
             id,
             downstream,
@@ -167,6 +172,11 @@ impl LiveJob {
     /// How much memory the job takes, about: its text, its tasks, and what has come of them.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What is kept of one of its tasks takes `after` bytes and no more `before`.
+    pub(super) const fn resize(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes + after as u64 - before as u64;
     }
 
     /// Whether every task has ended.

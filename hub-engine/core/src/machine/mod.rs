@@ -19,6 +19,7 @@ mod remainder;
 mod reports;
 mod requests;
 mod restore;
+mod retry;
 mod sweep;
 mod texts;
 mod throughput;

@@ -87,7 +87,7 @@ impl Machine {
         if !is_success {
             let msg = update.msg.map(|msg| cut(msg, texts::MAXIMUM_MESSAGE));
             state.msg = Some(msg.unwrap_or_else(|| "failed, as was posted from outside".into()));
-            let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
+            let error = TaskError::new(ErrorKind::Posted);
             state.error = Some(Arc::new(error));
         }
         let issue = state.issue;
@@ -95,7 +95,11 @@ impl Machine {
         if let Some(issue) = issue.filter(|_| is_out) {
             self.actions.push(Action::Stop(issue.of(task)));
         }
-        self.end(id, index, update.status, now.wall);
+        if is_success {
+            self.end(id, index, TaskStatus::Success, now.wall);
+        } else {
+            self.end_attempt(id, index, now);
+        }
         Ok(Posted::Applied)
     }
 }

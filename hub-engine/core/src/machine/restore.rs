@@ -40,6 +40,7 @@ impl Machine {
         let state = task.state();
         let issue = state.issue;
         match state.status {
+            TaskStatus::Pending if state.is_between_attempts() => self.wait_between_attempts(id, index, now),
             TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
@@ -90,7 +91,7 @@ impl Machine {
             }
             Err(error) => {
                 self.withdraw(id, index);
-                self.fail_unfilled(id, index, &error, now.wall);
+                self.fail_unfilled(id, index, &error, now);
                 FAILED_BYTES
             }
         }

@@ -12,7 +12,7 @@ use crate::{JobId, Steady};
 /// What the machine does by the clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// The rest of a task is over: its job and position.
+    /// The rest of a task is over, or the time for which it was held: its job and position.
     Rest(JobId, u32),
     /// The queue of this pool is to be looked into.
     Probe(Arc<str>),

@@ -9,6 +9,7 @@ use super::live::{LiveJob, LiveTask};
 use super::place::Place;
 use super::trigger::Decision;
 use crate::job::{Task, nearest};
+use crate::state::TaskState;
 use crate::{Now, TaskStatus};
 
 /// How many tasks of a job get a reason.
@@ -56,6 +57,9 @@ impl Machine {
         if live.place == Place::Launched {
             return Some("waits for its result from outside: post it with hub-client result".to_owned());
         }
+        if let Some(reason) = reason_between_attempts(live.state()) {
+            return Some(reason);
+        }
         if live.place == Place::Removed {
             let pool = spec.pool();
             return Some(format!(
@@ -86,6 +90,19 @@ impl Machine {
         }
         let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
         is_pending.then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} are handed out before it"))
+    }
+}
+
+/// Why a task waits one of whose attempts has failed.
+fn reason_between_attempts(state: &TaskState) -> Option<String> {
+    let details = state.details.as_deref()?;
+    let failures = details.failures;
+    match (details.retry_at, details.held_until) {
+        (Some(at), _) => Some(format!("attempt {failures} failed; the next one begins at {at}")),
+        (None, Some(until)) => Some(format!(
+            "attempt {failures} failed, and it was the last one: retry, skip or fail the task; it fails at {until}"
+        )),
+        (None, None) => None,
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn withdraw(
             assert!(job.cancelled, "{task:?} is taken from the parked ones, and its job goes on");
             pools.get_mut(spec.pool()).forget_parked(spec.module(), id);
         }
-        Place::Resting => timers.stop(Timer::Rest(id, index)),
+        Place::Resting | Place::Held => timers.stop(Timer::Rest(id, index)),
         Place::Removed => {
             timers.stop(Timer::Rest(id, index));
             pools.get_mut(spec.pool()).take_back();

@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// Keys of a job and of its tasks, as a record has them. Those of users (`x-…`) can be asked for too.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 28] = [
     "args",
     "attempt",
+    "attempts",
     "data",
     "depends",
     "ended_at",
     "error",
+    "held_until",
     "id",
+    "issue",
     "key",
     "kwargs",
     "log",
@@ -21,6 +24,7 @@ const FIELDS: [&str; 24] = [
     "parent_id",
     "pool",
     "priority",
+    "retry_at",
     "started_at",
     "status",
     "submitted_at",
@@ -30,7 +34,7 @@ const FIELDS: [&str; 24] = [
     "worker",
 ];
 /// Keys whose values come from users and tasks, and are as large as those make them.
-const VALUES: [&str; 7] = ["args", "data", "error", "kwargs", "log", "meta", "output"];
+const VALUES: [&str; 8] = ["args", "attempts", "data", "error", "kwargs", "log", "meta", "output"];
 
 /// Which parts of a record are wanted: all of it, unless something is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

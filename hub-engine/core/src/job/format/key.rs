@@ -14,8 +14,13 @@ pub(super) trait Object: Sized + 'static {
     /// What its keys are read into.
     type Draft<'a>;
 
-    /// Where the user's own keys are kept.
-    fn extra<'d>(draft: &'d mut Self::Draft<'_>) -> &'d mut Vec<(String, Json)>;
+    /// Whether it may have keys of the user's.
+    const HAS_OWN_KEYS: bool = false;
+
+    /// Where the user's own keys are kept, where it may have some.
+    fn extra<'d>(_draft: &'d mut Self::Draft<'_>) -> Option<&'d mut Vec<(String, Json)>> {
+        None
+    }
 }
 
 /// Reads the value of a key into the draft of its object, and notes what is wrong with it. The value is not `null`:
@@ -112,12 +117,16 @@ impl<O: Object> Outline for Table<O> {
         let mut schema = json!({
             "type": "object",
             "description": self.about,
-            "$comment": format!("Planned, and refused so far: {}.", self.planned.join(", ")),
             "required": required.collect::<Vec<_>>(),
             "properties": properties,
-            "patternProperties": { format!("^{OWN}"): { "description": ABOUT_OWN } },
             "additionalProperties": false
         });
+        if O::HAS_OWN_KEYS {
+            schema["patternProperties"] = json!({ format!("^{OWN}"): { "description": ABOUT_OWN } });
+        }
+        if !self.planned.is_empty() {
+            schema["$comment"] = format!("Planned, and refused so far: {}.", self.planned.join(", ")).into();
+        }
         if let Some(beside) = self.beside {
             schema["allOf"] = json!([beside()]);
         }

@@ -5,7 +5,7 @@
 //! from the tables.
 //!
 //! ```text
-//!   values, shapes ──► task ──► job ──► objects ──► schema
+//!   values, shapes ──► retry ──► task ──► job ──► objects ──► schema
 //!                        ▲       ▲
 //!   key ──► object ──────┴───────┘
 //! ```
@@ -14,6 +14,7 @@ mod job;
 mod key;
 mod object;
 mod objects;
+mod retry;
 mod schema;
 mod shapes;
 mod task;

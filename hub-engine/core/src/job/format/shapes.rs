@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MOST_STEPS};
+use crate::job::retry::RetryPolicy;
 use crate::job::rules::{LARGEST_PRIORITY, LONGEST_NAME, LONGEST_POOL};
 
 /// Control characters, as part of a character class.
@@ -77,6 +78,47 @@ pub(super) fn job_priority() -> Value {
     let mut priority = priority();
     priority["default"] = 0.into();
     priority
+}
+
+/// A retry policy, or its number of attempts.
+pub(super) fn retry() -> Value {
+    json!({ "anyOf": [attempts(), { "$ref": "#/$defs/Retry" }, { "type": "null" }] })
+}
+
+/// A number of attempts.
+pub(super) fn attempts() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": RetryPolicy::MOST_ATTEMPTS })
+}
+
+/// A backoff coefficient.
+pub(super) fn backoff() -> Value {
+    json!({ "type": "number", "minimum": 1, "maximum": 1000 })
+}
+
+/// A part of a whole.
+pub(super) fn fraction() -> Value {
+    json!({ "type": "number", "minimum": 0, "maximum": 1 })
+}
+
+/// What happens after the last attempt.
+pub(super) fn exhausted() -> Value {
+    json!({ "type": "string", "enum": ["fail", "hold", null] })
+}
+
+/// Names of errors.
+pub(super) fn error_names() -> Value {
+    json!({ "type": "array", "items": name() })
+}
+
+/// A duration. What it must not exceed is checked by the parser.
+pub(super) fn duration() -> Value {
+    json!({
+        "anyOf": [
+            { "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$" },
+            { "type": "number", "exclusiveMinimum": 0, "maximum": 366 * 86400 },
+            { "type": "null" }
+        ]
+    })
 }
 
 /// Any value with references in it.

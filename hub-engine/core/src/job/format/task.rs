@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{object, shapes, values};
+use super::{object, retry, shapes, values};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -43,9 +43,10 @@ pub(super) static TASK: Table<TaskObject> = Table {
             shapes::priority,
             "The priority, from -1000 to 1000; default: the job's.",
         ),
+        Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure."),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["retry", "timeout", "trigger_rule", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["timeout", "trigger_rule", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -55,6 +56,10 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "error",
         "log",
         "attempt",
+        "attempts",
+        "held_until",
+        "issue",
+        "retry_at",
         "worker",
         "waiting_reason",
         "submitted_at",
@@ -75,10 +80,12 @@ pub(super) struct Parts<'a> {
 }
 
 impl Object for TaskObject {
+    const HAS_OWN_KEYS: bool = true;
+
     type Draft<'a> = Parts<'a>;
 
-    fn extra<'d>(parts: &'d mut Parts<'_>) -> &'d mut Vec<(String, Json)> {
-        &mut parts.task.rare_mut().extra
+    fn extra<'d>(parts: &'d mut Parts<'_>) -> Option<&'d mut Vec<(String, Json)>> {
+        Some(&mut parts.task.rare_mut().extra)
     }
 }
 
@@ -140,6 +147,10 @@ fn priority(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: 
     if let Some(priority) = values::priority(reader, value, path) {
         parts.task.rare_mut().priority = Some(priority);
     }
+}
+
+fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.task.rare_mut().retry = retry::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
