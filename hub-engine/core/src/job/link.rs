@@ -73,7 +73,26 @@ impl Linker<'_> {
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
+        self.trigger_rule(task, draft, path);
         task.effective_priority = task.own_priority().or(self.job_priority).unwrap_or(0);
+    }
+
+    /// A rule that nothing can meet, or whose task would refer to what is not there yet.
+    fn trigger_rule(&mut self, task: &Task, draft: &TaskDraft<'_>, path: Path<'_>) {
+        let (rule, at) = (task.trigger_rule(), draft.trigger_rule_at);
+        let (word, path) = (rule.as_str(), path.key("trigger_rule"));
+        let report = &mut self.reader.report;
+        if rule.needs_upstream() && task.upstream.is_empty() {
+            let message = format!("the trigger rule {word} needs an upstream task, and this task has none");
+            let suggestion = Some("name the upstream tasks in \"depends\"".to_owned());
+            report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
+        }
+        let mut references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+        if rule.runs_early() && references.any(|reference| reference.attribute.needs_end()) {
+            let message = format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
+            let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
+            report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
+        }
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {

@@ -36,6 +36,7 @@ mod rules;
 mod suggest;
 mod syntax;
 mod template;
+mod trigger_rule;
 mod value;
 mod walk;
 
@@ -49,4 +50,5 @@ pub use reference::{Attribute, Reference};
 pub use retry::{Exhausted, RetryPolicy};
 pub use suggest::nearest;
 pub use template::Template;
+pub use trigger_rule::TriggerRule;
 pub use walk::ResolveError;

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use super::places::Places;
 use super::retry::RetryPolicy;
 use super::template::Template;
+use super::trigger_rule::TriggerRule;
 use crate::Json;
 
 /// The pool of tasks that name none.
@@ -45,6 +46,7 @@ pub(super) struct Rare {
     pub(super) pool: Option<Arc<str>>,
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) trigger_rule: TriggerRule,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -182,6 +184,12 @@ impl Task {
     #[must_use]
     pub const fn priority(&self) -> i32 {
         self.effective_priority
+    }
+
+    /// When it runs, by how its upstream tasks end.
+    #[must_use]
+    pub fn trigger_rule(&self) -> TriggerRule {
+        self.rare.as_ref().map_or(TriggerRule::AllSuccess, |rare| rare.trigger_rule)
     }
 
     /// Its own retry policy.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::downstream::Downstream;
 use super::place::Place;
 use super::remainder::Remainder;
-use super::trigger::{Decision, Rule, Upstream};
+use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
@@ -68,11 +68,6 @@ impl LiveTask {
     /// Where it stands, to be changed in everything but its status: that is [`LiveJob::set_status`]'s.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
-    }
-
-    /// What becomes of it, as far as the tasks that it depends on decide that.
-    pub(super) const fn decision(&self) -> Decision {
-        self.upstream.decide(Rule::AllSuccess)
     }
 
     /// How much memory what has come of it takes, about.
@@ -169,6 +164,11 @@ impl LiveJob {
         &mut self.tasks[index as usize]
     }
 
+    /// What becomes of a task, as far as its upstream tasks decide that.
+    pub(super) fn decision(&self, index: u32) -> Decision {
+        self.task(index).upstream.decide(self.spec(index).trigger_rule())
+    }
+
     /// How much memory the job takes, about: its text, its tasks, and what has come of them.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
@@ -254,7 +254,7 @@ impl LiveJob {
         let task = &mut self.tasks[index as usize];
         task.upstream.count(status);
         let is_open = task.place == Place::Blocked && !self.cancelled;
-        if is_open { task.decision() } else { Decision::Wait }
+        if is_open { self.decision(index) } else { Decision::Wait }
     }
 
     /// Ends a task that is in no place any more.

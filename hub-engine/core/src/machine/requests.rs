@@ -26,13 +26,8 @@ impl Machine {
         self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
         let live = LiveJob::new(id, job, now.wall);
-        let ready: Vec<u32> = live
-            .tasks
-            .iter()
-            .zip(0..)
-            .filter(|(task, _)| task.decision() == Decision::Run)
-            .map(|(_, index)| index)
-            .collect();
+        let count = live.tasks.len() as u32;
+        let ready: Vec<u32> = (0..count).filter(|index| live.decision(*index) == Decision::Run).collect();
         self.insert(live);
         self.enqueue_all(id, &ready);
         Ok(Submitted::New)

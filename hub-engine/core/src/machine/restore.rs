@@ -41,7 +41,12 @@ impl Machine {
         let issue = state.issue;
         match state.status {
             TaskStatus::Pending if state.is_between_attempts() => self.wait_between_attempts(id, index, now),
-            TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
+            TaskStatus::Pending => match job.decision(index) {
+                Decision::Run => self.enqueue(id, index),
+                Decision::Skip => job.skip(index),
+                // What fails a task is counted when the job is resumed.
+                Decision::Wait | Decision::UpstreamFailed => {}
+            },
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
                 // Without a name there is still a lease that can expire.

@@ -4,13 +4,7 @@
 //! end could change it.
 
 use crate::TaskStatus;
-
-/// When a task runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// After all upstream tasks have succeeded.
-    AllSuccess,
-}
+use crate::job::TriggerRule;
 
 /// What becomes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +56,34 @@ impl Upstream {
         self.0 = (self.0 - 1) | way;
     }
 
-    /// What follows by this rule.
-    pub(super) const fn decide(self, rule: Rule) -> Decision {
+    /// What follows by this rule. With a rule that runs early, it may say so again when more upstream tasks have ended.
+    pub(super) const fn decide(self, rule: TriggerRule) -> Decision {
+        let (succeeded, failed, skipped) = (self.any(SUCCEEDED), self.any(FAILED), self.any(SKIPPED));
+        let all_ended = self.open() == 0;
+        // What becomes of a task that could have run after successes.
+        let otherwise = if failed { Decision::UpstreamFailed } else { Decision::Skip };
         match rule {
-            Rule::AllSuccess if self.any(FAILED) => Decision::UpstreamFailed,
-            Rule::AllSuccess if self.open() > 0 => Decision::Wait,
-            Rule::AllSuccess if self.any(SKIPPED) => Decision::Skip,
-            Rule::AllSuccess => Decision::Run,
+            TriggerRule::AllSuccess | TriggerRule::NoneFailed | TriggerRule::NoneFailedMinOneSuccess if failed => otherwise,
+            TriggerRule::AllFailed if succeeded || skipped => Decision::Skip,
+            TriggerRule::AllSkipped if succeeded || failed => Decision::Skip,
+            TriggerRule::NoneSkipped if skipped => Decision::Skip,
+            TriggerRule::OneSuccess if succeeded => Decision::Run,
+            TriggerRule::OneFailed if failed => Decision::Run,
+            TriggerRule::OneDone if succeeded || failed => Decision::Run,
+            TriggerRule::Always => Decision::Run,
+            _ if !all_ended => Decision::Wait,
+            TriggerRule::AllSuccess if skipped => Decision::Skip,
+            TriggerRule::AllDoneMinOneSuccess | TriggerRule::NoneFailedMinOneSuccess if !succeeded => otherwise,
+            TriggerRule::OneSuccess => otherwise,
+            TriggerRule::OneFailed | TriggerRule::OneDone => Decision::Skip,
+            TriggerRule::AllSuccess
+            | TriggerRule::AllDone
+            | TriggerRule::AllDoneMinOneSuccess
+            | TriggerRule::NoneFailed
+            | TriggerRule::NoneFailedMinOneSuccess
+            | TriggerRule::AllFailed
+            | TriggerRule::AllSkipped
+            | TriggerRule::NoneSkipped => Decision::Run,
         }
     }
 
@@ -96,16 +111,25 @@ mod tests {
         TaskStatus::Skipped,
     ];
 
-    /// The table of the rules, by counts.
-    fn expected(rule: Rule, ends: &[TaskStatus]) -> Decision {
+    /// The table of the rules, by counts, for tasks that have all ended.
+    fn expected(rule: TriggerRule, ends: &[TaskStatus]) -> Decision {
         let count = |status: TaskStatus| ends.iter().filter(|end| **end == status).count();
-        let (succeeded, skipped) = (count(TaskStatus::Success), count(TaskStatus::Skipped));
-        let failed = ends.len() - succeeded - skipped;
-        let otherwise = if failed > 0 { Decision::UpstreamFailed } else { Decision::Skip };
-        match rule {
-            Rule::AllSuccess if succeeded == ends.len() => Decision::Run,
-            Rule::AllSuccess => otherwise,
-        }
+        let (n, s, k) = (ends.len(), count(TaskStatus::Success), count(TaskStatus::Skipped));
+        let f = n - s - k;
+        let e = if f > 0 { Decision::UpstreamFailed } else { Decision::Skip };
+        let (runs, otherwise) = match rule {
+            TriggerRule::AllSuccess => (s == n, e),
+            TriggerRule::AllDone | TriggerRule::Always => (true, e),
+            TriggerRule::AllDoneMinOneSuccess | TriggerRule::OneSuccess => (s >= 1, e),
+            TriggerRule::NoneFailed => (f == 0, e),
+            TriggerRule::NoneFailedMinOneSuccess => (f == 0 && s >= 1, e),
+            TriggerRule::AllFailed => (f == n, Decision::Skip),
+            TriggerRule::AllSkipped => (k == n, Decision::Skip),
+            TriggerRule::NoneSkipped => (k == 0, Decision::Skip),
+            TriggerRule::OneFailed => (f >= 1, Decision::Skip),
+            TriggerRule::OneDone => (s + f >= 1, Decision::Skip),
+        };
+        if runs { Decision::Run } else { otherwise }
     }
 
     /// Every list of ends of this length.
@@ -120,36 +144,41 @@ mod tests {
 
     #[test]
     fn every_multiset_of_ends_decides_the_same_in_every_order() {
-        for ends in (0..6).flat_map(lists) {
+        for (rule, ends) in TriggerRule::ALL.into_iter().flat_map(|rule| (0..6).flat_map(lists).map(move |it| (rule, it))) {
+            if ends.is_empty() && rule.needs_upstream() {
+                continue;
+            }
             let mut upstream = Upstream::of(ends.len());
-            let mut decisions = vec![upstream.decide(Rule::AllSuccess)];
+            let mut decisions = vec![upstream.decide(rule)];
             for end in &ends {
                 upstream.count(*end);
-                decisions.push(upstream.decide(Rule::AllSuccess));
+                decisions.push(upstream.decide(rule));
             }
             let made: Vec<Decision> = decisions.into_iter().skip_while(|made| *made == Decision::Wait).collect();
-            let expected = expected(Rule::AllSuccess, &ends);
-            assert!(!made.is_empty() && made.iter().all(|made| *made == expected), "{ends:?}: {made:?}");
+            let expected = expected(rule, &ends);
+            assert!(!made.is_empty() && made.iter().all(|made| *made == expected), "{rule:?} {ends:?}: {made:?}");
         }
     }
 
     #[test]
     fn a_decision_is_made_as_soon_as_no_end_can_change_it() {
-        // By the tasks that have ended: what the possible ends of the others decide.
-        let mut open: BTreeMap<Vec<usize>, Vec<Decision>> = BTreeMap::new();
-        for ends in lists(4) {
-            let decision = expected(Rule::AllSuccess, &ends);
-            let number = |end: &TaskStatus| ENDS.iter().position(|known| known == end).unwrap();
-            for known in 0..=ends.len() {
-                open.entry(ends[..known].iter().map(number).collect()).or_default().push(decision);
+        for rule in TriggerRule::ALL {
+            // By the tasks that have ended: what the possible ends of the others decide.
+            let mut open: BTreeMap<Vec<usize>, Vec<Decision>> = BTreeMap::new();
+            for ends in lists(4) {
+                let decision = expected(rule, &ends);
+                let number = |end: &TaskStatus| ENDS.iter().position(|known| known == end).unwrap();
+                for known in 0..=ends.len() {
+                    open.entry(ends[..known].iter().map(number).collect()).or_default().push(decision);
+                }
             }
-        }
-        for (known, possible) in open {
-            let mut upstream = Upstream::of(4);
-            known.iter().for_each(|end| upstream.count(ENDS[*end]));
-            let is_sure = possible.iter().all(|decision| *decision == possible[0]);
-            let expected = if is_sure { possible[0] } else { Decision::Wait };
-            assert_eq!(upstream.decide(Rule::AllSuccess), expected, "{known:?}");
+            for (known, possible) in open {
+                let mut upstream = Upstream::of(4);
+                known.iter().for_each(|end| upstream.count(ENDS[*end]));
+                let is_sure = possible.iter().all(|decision| *decision == possible[0]);
+                let expected = if is_sure { possible[0] } else { Decision::Wait };
+                assert_eq!(upstream.decide(rule), expected, "{rule:?} {known:?}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ impl Machine {
         let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
         let waits =
             tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
-        let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, live, spec, &mut known)?)));
+        let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, index, spec, &mut known)?)));
         reasons.take(EXPLAINED).collect()
     }
 
@@ -49,8 +49,9 @@ impl Machine {
         reasons
     }
 
-    fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
-        if live.decision() == Decision::Wait {
+    fn reason<'a>(&self, job: &LiveJob, index: u32, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
+        let live = job.task(index);
+        if live.place == Place::Blocked && job.decision(index) == Decision::Wait {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }

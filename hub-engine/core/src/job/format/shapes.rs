@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MOST_STEPS};
 use crate::job::retry::RetryPolicy;
+use crate::job::trigger_rule::TriggerRule;
 use crate::job::rules::{LARGEST_PRIORITY, LONGEST_NAME, LONGEST_POOL};
 
 /// Control characters, as part of a character class.
@@ -78,6 +79,13 @@ pub(super) fn job_priority() -> Value {
     let mut priority = priority();
     priority["default"] = 0.into();
     priority
+}
+
+/// The name of a trigger rule.
+pub(super) fn trigger_rule() -> Value {
+    let words = TriggerRule::ALL.map(|rule| Value::from(rule.as_str()));
+    let words: Vec<Value> = words.into_iter().chain([Value::Null]).collect();
+    json!({ "type": "string", "enum": words, "default": TriggerRule::AllSuccess.as_str() })
 }
 
 /// A retry policy, or its number of attempts.

@@ -9,9 +9,11 @@ use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
+use crate::job::quoted::quoted;
 use crate::job::reader::Reader;
 use crate::job::rules;
 use crate::job::template::Template;
+use crate::job::trigger_rule::TriggerRule;
 use crate::job::value::Value;
 
 type Key = key::Key<TaskObject>;
@@ -43,10 +45,17 @@ pub(super) static TASK: Table<TaskObject> = Table {
             shapes::priority,
             "The priority, from -1000 to 1000; default: the job's.",
         ),
+        Key::new(
+            "trigger_rule",
+            "0.2.0",
+            trigger_rule,
+            shapes::trigger_rule,
+            "When the task runs, by how its upstream tasks end; default all_success.",
+        ),
         Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure."),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["timeout", "trigger_rule", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["timeout", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -146,6 +155,23 @@ fn pool(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path
 fn priority(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     if let Some(priority) = values::priority(reader, value, path) {
         parts.task.rare_mut().priority = Some(priority);
+    }
+}
+
+fn trigger_rule(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(word) = reader.string(value, path, "\"trigger_rule\"") else { return };
+    let words = TriggerRule::ALL.map(TriggerRule::as_str);
+    match TriggerRule::ALL.into_iter().find(|rule| rule.as_str() == word) {
+        Some(rule) => {
+            parts.draft.trigger_rule_at = value.at;
+            parts.task.rare_mut().trigger_rule = rule;
+        }
+        None => {
+            let near = reader.report.did_you_mean(&word, words);
+            let message = format!("there is no trigger rule {}", quoted(&word));
+            let known = || format!("the trigger rules are {}", words.join(", "));
+            reader.report.add(ProblemCode::OutOfRange, path, value.at, message, Some(near.unwrap_or_else(known)));
+        }
     }
 }
 
