@@ -200,7 +200,7 @@ async fn a_task_whose_pool_has_no_queue_waits_for_a_worker() {
         let came_back = async {
             loop {
                 let record: Value = serde_json::from_str(hub.job(id, None).await.unwrap().get()).unwrap();
-                if record["tasks"][0]["issue"] == 1 && record["tasks"][0]["status"] == "PENDING" {
+                if record["tasks"][0]["attempt"] == 1 && record["tasks"][0]["status"] == "PENDING" {
                     return;
                 }
                 tokio::task::yield_now().await;

@@ -24,6 +24,9 @@ pub struct TaskDetails {
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+    /// The task waits until then, though it could run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed_until: Option<Timestamp>,
     /// The task waits for an operator's decision, until then at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,

@@ -72,6 +72,8 @@ pub enum ErrorKind {
     BrokenModule,
     /// The task ran longer than it may.
     TimedOut,
+    /// The condition compared values of types that it cannot compare, or was no truth value.
+    BadCondition,
     /// A reference in the arguments found nothing at its path.
     MissingValue,
     /// The task took its workers down with it, `crash_limit` times.
@@ -96,6 +98,7 @@ impl ErrorKind {
             Self::ChildDied => "CHILD_DIED",
             Self::BrokenModule => "BROKEN_MODULE",
             Self::TimedOut => "TIMED_OUT",
+            Self::BadCondition => "BAD_CONDITION",
             Self::MissingValue => "MISSING_VALUE",
             Self::WorkerLost => "WORKER_LOST",
             Self::Undeliverable => "UNDELIVERABLE",

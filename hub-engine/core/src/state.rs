@@ -82,10 +82,12 @@ impl TaskState {
         if self.status == TaskStatus::Failed { failures.max(1) } else { failures.saturating_add(1) }
     }
 
-    /// Whether it waits for its next attempt, or for an operator.
+    /// Whether it waits for its next attempt, for the end of its delay, or for an operator.
     #[must_use]
-    pub fn is_between_attempts(&self) -> bool {
-        let waits = |details: &TaskDetails| details.retry_at.is_some() || details.held_until.is_some();
+    pub fn waits_for_a_time(&self) -> bool {
+        let waits = |details: &TaskDetails| {
+            details.retry_at.is_some() || details.held_until.is_some() || details.delayed_until.is_some()
+        };
         self.status == TaskStatus::Pending && self.details.as_deref().is_some_and(waits)
     }
 

@@ -72,7 +72,7 @@ fn a_task_that_fails_is_tried_again_and_its_record_tells_of_it() {
     let record = ended.record();
     let record: serde_json::Value = serde_json::from_str(record.get()).unwrap();
     let task = &record["tasks"][0];
-    assert_eq!((&task["attempt"], &task["issue"]), (&2.into(), &2.into()), "{task:#}");
+    assert_eq!(task["attempt"], 2, "{task:#}");
     let attempts = task["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 1);
     assert_eq!((&attempts[0]["number"], &attempts[0]["error"]["type"]), (&1.into(), &"E1".into()), "{task:#}");
@@ -189,7 +189,8 @@ fn a_wait_goes_on_after_a_crash_and_ends_when_it_would_have_ended() {
     assert_eq!(state(&hub, job).details.as_ref().unwrap().failures, 1, "the first issue is not the current one");
     hub.crash();
     assert_eq!(hub.next_due().filter(|due| *due < WAIT), None);
-    assert_eq!(hub.handed_out(), [], "it is out, and the broker had confirmed nothing of it");
+    let again = hub.handed_out();
+    assert_eq!((again.len(), again[0].attempt), (1, 2), "the same attempt, since the broker had not confirmed it");
 }
 
 #[test]

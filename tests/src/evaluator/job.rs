@@ -27,6 +27,10 @@ pub struct Task {
     pub args: Value,
     /// The template of its named arguments.
     pub kwargs: Value,
+    /// Its trigger rule.
+    pub trigger_rule: String,
+    /// Its condition.
+    pub when: Option<Value>,
     /// How many attempts it has.
     pub attempts: u32,
     /// The positions of the tasks that have to end before it: those in `depends`, and those that its arguments refer to.
@@ -116,7 +120,8 @@ impl Task {
         let depends = task["depends"].as_array().into_iter().flatten();
         let mut upstream: BTreeSet<usize> =
             depends.map(|name| position_of(name.as_str().expect("a name is a text"))).collect();
-        for template in [&args, &kwargs] {
+        let when = task.get("when").filter(|when| !when.is_null()).cloned();
+        for template in [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay")].into_iter().flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
                     && reference.attribute.needs_end()
@@ -125,8 +130,19 @@ impl Task {
                 }
             });
         }
+        let trigger_rule = task["trigger_rule"].as_str().unwrap_or("all_success").to_owned();
         let attempts = attempts(&task["retry"]).or(attempts_of_job).unwrap_or(1);
-        Self { position, name: name.to_owned(), module: module.to_owned(), args, kwargs, attempts, upstream }
+        Self {
+            position,
+            name: name.to_owned(),
+            module: module.to_owned(),
+            args,
+            kwargs,
+            trigger_rule,
+            when,
+            attempts,
+            upstream,
+        }
     }
 }
 

@@ -50,8 +50,7 @@ impl SimRunner {
             self.process.kill();
         }
         self.process.step().await;
-        world.tell(Event::RunEnded(number, task, matches!(module, Module::Sum | Module::Slow | Module::Rare)));
-        TaskReport::silent(match module {
+        let outcome = match module {
             Module::Fail => Outcome::failed(ErrorKind::TaskFailed, "as planned"),
             Module::Flaky if attempt <= work::FLAKY_FAILURES => {
                 Outcome::failed(ErrorKind::TaskFailed, "as planned, at this attempt")
@@ -61,7 +60,9 @@ impl SimRunner {
                 Outcome::Launched { data: json!({"launched": number}).into() }
             }
             _ => Outcome::Success { data: Json::from(value) },
-        })
+        };
+        world.tell(Event::RunEnded(number, task, matches!(outcome, Outcome::Success { .. })));
+        TaskReport::silent(outcome)
     }
 }
 

@@ -40,11 +40,23 @@ pub(super) struct TaskDraft<'a> {
     pub(super) kwargs_at: usize,
     pub(super) trigger_rule_at: usize,
     pub(super) depends: Option<Value<'a>>,
+    pub(super) when: Option<Value<'a>>,
+    pub(super) delay: Option<Value<'a>>,
 }
 
 impl TaskDraft<'_> {
     /// A task at a byte offset, of which nothing was read.
     pub(super) fn at(at: usize) -> Self {
-        Self { at, name: Cow::default(), name_at: at, args_at: at, kwargs_at: at, trigger_rule_at: at, depends: None }
+        Self {
+            at,
+            name: Cow::default(),
+            name_at: at,
+            args_at: at,
+            kwargs_at: at,
+            trigger_rule_at: at,
+            depends: None,
+            when: None,
+            delay: None,
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::condition_reader::ConditionReader;
 use super::cycle;
+use super::delay::Delay;
 use super::draft::{JobDraft, TaskDraft, Tasks};
+use super::format;
 use super::holes::Holes;
 use super::model::{Job, Task};
 use super::path::Path;
@@ -14,7 +17,7 @@ use super::reader::Reader;
 use super::report::Report;
 use super::roster::Roster;
 use super::template::{Hole, Template};
-use super::value::Value;
+use super::value::{Kind, Value};
 
 /// Cycles with more tasks are shown with some left out.
 const SHOWN: usize = 12;
@@ -71,6 +74,13 @@ impl Linker<'_> {
         if let Some(kwargs) = &mut task.kwargs {
             self.holes(&draft.name).punch(kwargs, draft.kwargs_at, path.key("kwargs"));
         }
+        if let Some(when) = draft.when {
+            let mut holes = self.holes(&draft.name);
+            task.rare_mut().when = ConditionReader::new(&mut holes).read(when, path.key("when"));
+        }
+        if let Some(delay) = draft.delay {
+            task.rare_mut().delay = self.delay(delay, path.key("delay"), &draft.name);
+        }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
         self.trigger_rule(task, draft, path);
@@ -87,12 +97,24 @@ impl Linker<'_> {
             let suggestion = Some("name the upstream tasks in \"depends\"".to_owned());
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
-        let mut references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+        let arguments = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+        let mut references = arguments.chain(task.references_of_gates());
         if rule.runs_early() && references.any(|reference| reference.attribute.needs_end()) {
-            let message = format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
+            let message =
+                format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
             let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
+    }
+
+    /// A duration, or a reference to one.
+    fn delay(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Delay> {
+        if value.kind() == Kind::String && value.meant().starts_with('_') {
+            let mut template = Template::literal(value.text);
+            self.holes(own).punch(&mut template, value.at, path);
+            return Some(Delay::Of(template));
+        }
+        format::duration_or_zero(self.reader, value, path).map(Delay::Fixed)
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {
@@ -130,7 +152,10 @@ impl Linker<'_> {
     /// been noted where it was read, and is not among it.
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
         let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
-        let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
+        let implied = references
+            .chain(task.references_of_gates())
+            .filter(|reference| reference.attribute.needs_end())
+            .map(|reference| reference.task);
         self.upstream.clear();
         self.upstream.extend(implied.chain(task.depends.iter().flatten().copied()));
         self.upstream.sort_unstable();

@@ -9,7 +9,11 @@
 //!              └─────────────────┴── report ──────┴───────────────┘──► Problems
 //! ```
 
+mod comparison;
+mod condition;
+mod condition_reader;
 mod cycle;
+mod delay;
 mod draft;
 mod duration;
 mod fill;
@@ -40,6 +44,8 @@ mod trigger_rule;
 mod value;
 mod walk;
 
+pub use condition::{Condition, ConditionError, Operator};
+pub use delay::Delay;
 pub use fill::{FillError, Values};
 pub use format::{definitions, schema};
 pub use habits::encoding_advice;

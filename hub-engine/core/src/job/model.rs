@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::condition::Condition;
+use super::delay::Delay;
 use super::places::Places;
+use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::template::Template;
 use super::trigger_rule::TriggerRule;
@@ -47,6 +50,8 @@ pub(super) struct Rare {
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) trigger_rule: TriggerRule,
+    pub(super) when: Option<Condition>,
+    pub(super) delay: Option<Delay>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -190,6 +195,33 @@ impl Task {
     #[must_use]
     pub fn trigger_rule(&self) -> TriggerRule {
         self.rare.as_ref().map_or(TriggerRule::AllSuccess, |rare| rare.trigger_rule)
+    }
+
+    /// The condition under which it runs.
+    #[must_use]
+    pub fn when(&self) -> Option<&Condition> {
+        self.rare.as_ref()?.when.as_ref()
+    }
+
+    /// How long it waits when it could run.
+    #[must_use]
+    pub fn delay(&self) -> Option<&Delay> {
+        self.rare.as_ref()?.delay.as_ref()
+    }
+
+    /// Whether more than its upstream tasks and its pool decide when it runs.
+    #[must_use]
+    pub fn has_gates(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some())
+    }
+
+    /// The templates in its options, `args` and `kwargs` excluded.
+    pub(super) fn references_of_gates(&self) -> Vec<&Reference> {
+        let delay = match self.delay() {
+            Some(Delay::Of(template)) => template.references().collect(),
+            _ => Vec::new(),
+        };
+        self.when().map(Condition::references).unwrap_or_default().into_iter().chain(delay).collect()
     }
 
     /// Its own retry policy.

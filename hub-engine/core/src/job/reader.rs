@@ -69,7 +69,7 @@ impl Reader {
         if kind == Kind::Number {
             return Some(value.text.parse().unwrap_or(f64::INFINITY));
         }
-        let message = format!("{what} must be a number, not {}", name(kind));
+        let message = format!("{what} must be a number, not {}", kind.name());
         self.report.add(ProblemCode::WrongType, path, value.at, message, None);
         None
     }
@@ -81,8 +81,8 @@ impl Reader {
         }
         let alone = matches!(kind, Kind::String | Kind::Number);
         let suggestion = (wanted == Kind::List && alone).then(|| "put it in brackets: [ ]".to_owned());
-        let whole = if wanted == Kind::Number { "a whole number" } else { name(wanted) };
-        let message = format!("{what} must be {whole}, not {}", name(kind));
+        let whole = if wanted == Kind::Number { "a whole number" } else { wanted.name() };
+        let message = format!("{what} must be {whole}, not {}", kind.name());
         self.report.add(ProblemCode::WrongType, path, value.at, message, suggestion);
         None
     }
@@ -130,17 +130,5 @@ impl<'a> Seen<'a> {
             self.few.push(key);
         }
         is_new
-    }
-}
-
-/// What a value is, with its article.
-const fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::String => "a string",
-        Kind::Number => "a number",
-        Kind::Truth => "a truth value",
-        Kind::Object => "an object",
-        Kind::List => "a list",
-        Kind::Null => "null",
     }
 }

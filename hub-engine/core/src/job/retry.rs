@@ -36,7 +36,8 @@ pub enum Exhausted {
 }
 
 /// Errors that come again however often the task runs.
-const PERMANENT: [ErrorKind; 7] = [
+const PERMANENT: [ErrorKind; 8] = [
+    ErrorKind::BadCondition,
     ErrorKind::BadArguments,
     ErrorKind::BadResult,
     ErrorKind::MissingValue,
@@ -82,7 +83,9 @@ impl RetryPolicy {
     pub fn interval(&self, failures: u32, chance: f64) -> Duration {
         let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let longest = self.maximum_interval.as_secs_f64();
-        let grown = self.initial_interval.as_secs_f64() * self.backoff_coefficient.powi(exponent);
+        // Finite, so that zero times it is zero.
+        let growth = self.backoff_coefficient.powi(exponent).min(f64::MAX);
+        let grown = self.initial_interval.as_secs_f64() * growth;
         let seconds = grown.min(longest) * self.jitter.mul_add(-chance, 1.0);
         Duration::from_millis((seconds * 1000.0).round() as u64)
     }

@@ -28,6 +28,18 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What it is, with its article.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Truth => "a truth value",
+            Self::Object => "an object",
+            Self::List => "a list",
+            Self::Null => "null",
+        }
+    }
+
     /// What begins with this byte.
     const fn of(first: Option<&u8>) -> Self {
         match first {

@@ -125,7 +125,7 @@ impl Machine {
         state.submitted_at = Some(now.wall);
         state.started_at = None;
         if let Some(details) = &mut state.details {
-            details.retry_at = None;
+            (details.retry_at, details.delayed_until) = (None, None);
             (state.msg, state.error, state.log) = (None, None, None);
         }
         job.task_mut(index).place = Place::Window;
@@ -186,12 +186,12 @@ impl Machine {
     }
 
     /// Ends a task whose result is in its state, queues what has become ready, and ends the job with its last task.
-    pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Timestamp) {
+    pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Now) {
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
-        let ripple = job.end_task(index, status, now, &mut self.actions);
+        let ripple = job.end_task(index, status, now.wall, &mut self.actions);
         self.live_bytes += job.bytes() - before;
-        self.enqueue_all(id, &ripple.ready);
+        self.make_ready(id, &ripple.ready, now);
         self.sweep(id, now);
     }
 

@@ -7,7 +7,7 @@ use super::place::Place;
 use super::remainder::Remainder;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, Job, Task, Template, Values};
+use crate::job::{Attribute, FillError, Job, Task, Template, TriggerRule, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -34,8 +34,9 @@ pub(super) struct LiveJob {
 pub(super) struct LiveTask {
     /// `None` as long as nothing has happened to it.
     state: Option<Arc<TaskState>>,
-    /// How the tasks stand that it depends on.
+    /// How the tasks stand that it depends on, and what follows from that.
     pub(super) upstream: Upstream,
+    pub(super) rule: TriggerRule,
     pub(super) place: Place,
 }
 
@@ -70,6 +71,11 @@ impl LiveTask {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
+    /// What becomes of it, as far as its upstream tasks decide that.
+    pub(super) const fn decision(&self) -> Decision {
+        self.upstream.decide(self.rule)
+    }
+
     /// How much memory what has come of it takes, about.
     fn bytes(&self) -> u64 {
         let state = self.state();
@@ -84,9 +90,9 @@ impl LiveTask {
         self.state().details.as_ref().map_or(0, |details| details.weight() as u64)
     }
 
-    fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
+    fn with_state(state: Arc<TaskState>, upstream: Upstream, rule: TriggerRule) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule, place }
     }
 }
 
@@ -97,6 +103,7 @@ impl LiveJob {
         let untouched = |task: &Task| LiveTask {
             state: None,
             upstream: Upstream::of(task.upstream().len()),
+            rule: task.trigger_rule(),
             place: Place::Blocked,
         };
         let tasks = job.tasks().iter().map(untouched).collect();
@@ -118,7 +125,8 @@ impl LiveJob {
             upstream
         };
         let tasks = states.into_iter().zip(job.tasks());
-        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task))).collect();
+        let tasks =
+            tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task), task.trigger_rule())).collect();
         Self::with_tasks(id, job, state, tasks)
     }
 
@@ -162,11 +170,6 @@ impl LiveJob {
 
     pub(super) fn task_mut(&mut self, index: u32) -> &mut LiveTask {
         &mut self.tasks[index as usize]
-    }
-
-    /// What becomes of a task, as far as its upstream tasks decide that.
-    pub(super) fn decision(&self, index: u32) -> Decision {
-        self.task(index).upstream.decide(self.spec(index).trigger_rule())
     }
 
     /// How much memory the job takes, about: its text, its tasks, and what has come of them.
@@ -239,14 +242,21 @@ impl LiveJob {
         } else if !self.cancelled {
             self.look_downstream(index);
         }
-        if status == TaskStatus::Failed && self.state.first_failure.is_none() {
+        if status == TaskStatus::Failed {
+            self.note_failure(index, actions);
+        }
+        ripple
+    }
+
+    /// This task has failed; it may be the first one.
+    pub(super) fn note_failure(&mut self, index: u32, actions: &mut Vec<Action>) {
+        if self.state.first_failure.is_none() {
             self.state.first_failure = Some(Arc::new(self.failure_of(index)));
             // Where nothing is left to do, the job ends at once, and its end is kept with this.
             if self.open > 0 {
                 self.persist_job(actions);
             }
         }
-        ripple
     }
 
     /// A task that this one depends on has ended. Returns what follows, where that is not decided already.
@@ -254,7 +264,7 @@ impl LiveJob {
         let task = &mut self.tasks[index as usize];
         task.upstream.count(status);
         let is_open = task.place == Place::Blocked && !self.cancelled;
-        if is_open { self.decision(index) } else { Decision::Wait }
+        if is_open { task.decision() } else { Decision::Wait }
     }
 
     /// Ends a task that is in no place any more.

@@ -9,6 +9,7 @@ mod catalogue;
 mod delay;
 mod downstream;
 mod finish;
+mod gates;
 mod hand_out;
 mod jobs;
 mod leases;
@@ -170,7 +171,7 @@ impl Machine {
     /// Hands out tasks as far as there is room for them, and moves everything that is to be done into `into`. One call
     /// does a bounded part of what there is: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
-        self.sweep_on(now.wall);
+        self.sweep_on(now);
         self.is_filling = false;
         if !self.is_held_back {
             self.fill_windows(now);

@@ -28,7 +28,7 @@ impl Machine {
         match texts::bounded(within(result.outcome, self.settings.max_value_bytes)) {
             Outcome::Success { data } => {
                 state.data = Some(data);
-                self.end(id, index, TaskStatus::Success, now.wall);
+                self.end(id, index, TaskStatus::Success, now);
             }
             Outcome::Failed { msg, error } => {
                 state.msg = Some(msg);

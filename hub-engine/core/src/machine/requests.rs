@@ -27,9 +27,11 @@ impl Machine {
         self.actions.push(Action::Notify(Notice::Job { id, name: job.name().into(), status: JobStatus::Pending }));
         let live = LiveJob::new(id, job, now.wall);
         let count = live.tasks.len() as u32;
-        let ready: Vec<u32> = (0..count).filter(|index| live.decision(*index) == Decision::Run).collect();
+        let ready: Vec<u32> = (0..count).filter(|index| live.task(*index).decision() == Decision::Run).collect();
         self.insert(live);
-        self.enqueue_all(id, &ready);
+        self.make_ready(id, &ready, now);
+        // Conditions may have ended tasks.
+        self.sweep(id, now);
         Ok(Submitted::New)
     }
 
@@ -40,7 +42,7 @@ impl Machine {
     /// Where no job that has not ended has this id.
     pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
         self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.begin_cancel();
-        self.sweep(id, now.wall);
+        self.sweep(id, now);
         Ok(())
     }
 
@@ -91,7 +93,7 @@ impl Machine {
             self.actions.push(Action::Stop(issue.of(task)));
         }
         if is_success {
-            self.end(id, index, TaskStatus::Success, now.wall);
+            self.end(id, index, TaskStatus::Success, now);
         } else {
             self.end_attempt(id, index, now);
         }

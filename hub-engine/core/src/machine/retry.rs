@@ -12,7 +12,7 @@ use crate::action::Action;
 use crate::chance::chance;
 use crate::details::Attempt;
 use crate::job::{Exhausted, RetryPolicy};
-use crate::state::{RetryAdvice, TaskError, TaskState};
+use crate::state::{RetryAdvice, TaskState};
 use crate::text::cut;
 use crate::{JobId, Now, TaskStatus, Timestamp};
 
@@ -36,7 +36,7 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
         let Some(policy) = checked.retry_policy(index) else {
-            return self.end(id, index, TaskStatus::Failed, now.wall);
+            return self.end(id, index, TaskStatus::Failed, now);
         };
         let before = job.bytes();
         job.keep_attempt(index, now.wall);
@@ -46,16 +46,16 @@ impl Machine {
         }
         self.live_bytes = self.live_bytes + job.bytes() - before;
         match next {
-            Next::Fail => self.end(id, index, TaskStatus::Failed, now.wall),
-            Next::Retry(_) | Next::Hold(_) => self.wait_between_attempts(id, index, now),
+            Next::Fail => self.end(id, index, TaskStatus::Failed, now),
+            Next::Retry(_) | Next::Hold(_) => self.wait_for_its_time(id, index, now),
         }
     }
 
-    /// Has a task that waits for its next attempt, or for an operator, wait until the time in its state.
-    pub(super) fn wait_between_attempts(&mut self, id: JobId, index: u32, now: Now) {
+    /// Has a task wait until the time in its state: of its next attempt, the end of its delay, or the end of its hold.
+    pub(super) fn wait_for_its_time(&mut self, id: JobId, index: u32, now: Now) {
         let task = self.jobs.job_mut(id).task_mut(index);
-        let details = task.state().details.as_deref().expect("a task between attempts has details");
-        let (place, until) = match (details.retry_at, details.held_until) {
+        let details = task.state().details.as_deref().expect("a task that waits for a time has details");
+        let (place, until) = match (details.retry_at.or(details.delayed_until), details.held_until) {
             (Some(at), _) => (Place::Resting, at),
             (None, Some(until)) => (Place::Held, until),
             (None, None) => panic!("{:?} waits for nothing", id.task(index)),
@@ -68,7 +68,7 @@ impl Machine {
     pub(super) fn end_hold(&mut self, id: JobId, index: u32, now: Now) {
         self.withdraw(id, index);
         self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().held_until = None;
-        self.end(id, index, TaskStatus::Failed, now.wall);
+        self.end(id, index, TaskStatus::Failed, now);
     }
 }
 

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remainder::{Behind, Remainder};
+use super::remainder::{Behind, Remainder, Shut};
 use super::trigger::Decision;
 use super::withdraw::withdraw;
 use crate::action::Action;
-use crate::{JobId, TaskStatus, Timestamp};
+use crate::job::TriggerRule;
+use crate::state::TaskError;
+use crate::{JobId, Now, TaskStatus, Timestamp};
 
 impl LiveJob {
     /// This task ended without success: what depends on it will be looked at.
@@ -28,9 +30,21 @@ impl LiveJob {
         }
     }
 
-    /// This task will be skipped.
+    /// This task will be skipped, since its trigger rule cannot be met.
     pub(super) fn skip(&mut self, index: u32) {
-        self.sweep.skipped.push(index);
+        let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
+        let rule = self.task(index).rule;
+        let cause = self.spec(index).upstream().iter().find(is_skipped).filter(|_| rule == TriggerRule::AllSuccess);
+        let msg = match cause {
+            Some(cause) => self.why_not_run(*cause),
+            None => format!("did not run, because its trigger rule {} cannot be met any more", rule.as_str()).into(),
+        };
+        self.shut(index, msg, None);
+    }
+
+    /// This task will end without having run: skipped, or failed with this error.
+    pub(super) fn shut(&mut self, task: u32, msg: Arc<str>, error: Option<Arc<TaskError>>) {
+        self.sweep.shut.push(Shut { task, msg, error });
     }
 
     /// The message of a task that does not run because of this one.
@@ -52,23 +66,31 @@ impl LiveJob {
         !self.sweep.is_over()
     }
 
-    /// Looks at what depends on tasks that ended without success. A list instead of recursion: chains are long.
-    fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Ends tasks whose gates are shut, and looks at what depends on tasks that ended without success. Returns the tasks that
+    /// have become ready. A list instead of recursion: chains are long.
+    fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<u32> {
+        let mut ready = Vec::new();
         while *effort > 0
-            && let Some(index) = self.sweep.skipped.pop()
+            && let Some(Shut { task, msg, error }) = self.sweep.shut.pop()
         {
             *effort -= 1;
-            let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
-            let cause = self.spec(index).upstream().iter().find(is_skipped).copied();
-            let msg = self.why_not_run(cause.expect("a task before it was skipped"));
-            self.close_unrun(index, TaskStatus::Skipped, msg, now, actions);
+            // Its end may have been decided twice.
+            if self.task(task).place != Place::Blocked {
+                continue;
+            }
+            let status = if error.is_some() { TaskStatus::Failed } else { TaskStatus::Skipped };
+            self.task_mut(task).state_mut().error = error;
+            self.close_unrun(task, status, msg, now, actions);
+            if status == TaskStatus::Failed {
+                self.note_failure(task, actions);
+            }
         }
         while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.behind.pop()) {
             let status = self.task(ended.task).state().status;
             while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
                 if *effort == 0 {
                     self.sweep.current = Some(ended);
-                    return;
+                    return ready;
                 }
                 *effort -= 1;
                 ended.done += 1;
@@ -76,11 +98,17 @@ impl LiveJob {
                     Decision::Wait => continue,
                     Decision::UpstreamFailed => TaskStatus::UpstreamFailed,
                     Decision::Skip => TaskStatus::Skipped,
-                    Decision::Run => panic!("{:?} runs after a failure", self.id.task(next)),
+                    Decision::Run => {
+                        // So that no other end has it run again.
+                        self.task_mut(next).place = Place::Queued;
+                        ready.push(next);
+                        continue;
+                    }
                 };
                 self.close_unrun(next, status, Arc::clone(&ended.msg), now, actions);
             }
         }
+        ready
     }
 
     /// Ends a task that does not run. What depends on it will be looked at.
@@ -134,7 +162,7 @@ impl Machine {
     }
 
     /// Goes on with what earlier turns have left.
-    pub(super) fn sweep_on(&mut self, now: Timestamp) {
+    pub(super) fn sweep_on(&mut self, now: Now) {
         for id in std::mem::take(&mut self.sweeping) {
             // It may have ended meanwhile.
             if self.is_live(id) {
@@ -145,21 +173,26 @@ impl Machine {
 
     /// Does what is to be done about the tasks of a job, as far as this turn's effort lasts, and ends the job where
     /// no task is left.
-    pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
+    pub(super) fn sweep(&mut self, id: JobId, now: Now) {
+        let ready = self.jobs.job_mut(id).sweep_behind(&mut self.effort, now.wall, &mut self.actions);
+        if !ready.is_empty() {
+            self.make_ready(id, &ready, now);
+            // The window of their pool may have been filled already in this turn.
+            self.is_filling = true;
+        }
         let job = self.jobs.job_mut(id);
-        job.sweep_behind(&mut self.effort, now, &mut self.actions);
         let mut stopped = Vec::new();
         while let Some(index) = job.next_to_cancel(&mut self.effort) {
             let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
             if place.is_out() {
                 stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }
-            job.close_task(index, TaskStatus::Cancelled, now, &mut self.actions);
+            job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
         }
         self.actions.append(&mut stopped);
         if job.has_to_sweep() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
-        self.settle_job(id, now);
+        self.settle_job(id, now.wall);
     }
 }

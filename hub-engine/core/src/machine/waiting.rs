@@ -29,7 +29,7 @@ impl Machine {
         let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
         let waits =
             tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
-        let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, index, spec, &mut known)?)));
+        let reasons = waits.filter_map(|(index, _, spec)| Some((index, self.reason(job, index, spec, &mut known)?)));
         reasons.take(EXPLAINED).collect()
     }
 
@@ -51,7 +51,7 @@ impl Machine {
 
     fn reason<'a>(&self, job: &LiveJob, index: u32, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
         let live = job.task(index);
-        if live.place == Place::Blocked && job.decision(index) == Decision::Wait {
+        if live.place == Place::Blocked && live.decision() == Decision::Wait {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
@@ -100,10 +100,10 @@ fn reason_between_attempts(state: &TaskState) -> Option<String> {
     let failures = details.failures;
     match (details.retry_at, details.held_until) {
         (Some(at), _) => Some(format!("attempt {failures} failed; the next one begins at {at}")),
+        (None, None) => details.delayed_until.map(|until| format!("waits until {until}, since it has a delay")),
         (None, Some(until)) => Some(format!(
             "attempt {failures} failed, and it was the last one: retry, skip or fail the task; it fails at {until}"
         )),
-        (None, None) => None,
     }
 }
 

@@ -260,7 +260,8 @@ impl JobSnapshot {
             if view.shows("attempt") {
                 object.raw("attempt", &state.attempt().to_string());
             }
-            if view.shows("issue") {
+            // They differ where an attempt was handed out again, since its worker was lost for one.
+            if issue.number != state.attempt() && view.shows("issue") {
                 object.raw("issue", &issue.number.to_string());
             }
         }

@@ -125,6 +125,7 @@ fn task_details() -> TaskDetails {
     TaskDetails {
         failures: 1,
         grants: 1,
+        delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),
         attempts: vec![attempt],

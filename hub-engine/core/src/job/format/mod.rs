@@ -23,3 +23,4 @@ mod values;
 pub(super) use job::read;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
+pub(super) use values::duration_or_zero;

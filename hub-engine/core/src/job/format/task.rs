@@ -52,10 +52,18 @@ pub(super) static TASK: Table<TaskObject> = Table {
             shapes::trigger_rule,
             "When the task runs, by how its upstream tasks end; default all_success.",
         ),
+        Key::new(
+            "when",
+            "0.2.0",
+            when,
+            shapes::condition,
+            "The condition under which the task runs; it is skipped otherwise.",
+        ),
+        Key::new("delay", "0.2.0", delay, shapes::delay, "How long the task waits when it could run: a duration."),
         Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure."),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["timeout", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["timeout", "for_each", "job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -173,6 +181,14 @@ fn trigger_rule(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, pa
             reader.report.add(ProblemCode::OutOfRange, path, value.at, message, Some(near.unwrap_or_else(known)));
         }
     }
+}
+
+fn when<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.when = Some(value);
+}
+
+fn delay<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.delay = Some(value);
 }
 
 fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

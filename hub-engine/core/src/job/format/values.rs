@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::Json;
-use crate::job::duration;
+use crate::job::delay::Delay;
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
 use crate::job::reader::Reader;
@@ -38,12 +38,11 @@ pub(super) fn duration(reader: &mut Reader, value: Value<'_>, path: Path<'_>) ->
 }
 
 /// A duration.
-pub(super) fn duration_or_zero(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Duration> {
-    let rule = match value.kind() {
-        Kind::Number => duration::from_seconds(value.text.parse().unwrap_or(f64::INFINITY)),
-        _ => duration::from_text(&reader.string(value, path, "a duration")?),
-    };
-    reader.obey(rule, ProblemCode::OutOfRange, path, value.at)
+pub(in crate::job) fn duration_or_zero(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Duration> {
+    if value.kind() != Kind::Number {
+        reader.string(value, path, "a duration")?;
+    }
+    reader.obey(Delay::read(&Json::from_checked(value.text)), ProblemCode::OutOfRange, path, value.at)
 }
 
 /// A number, whole or not.
