@@ -64,6 +64,7 @@ impl Bench {
             args: Json::parse(&args).unwrap(),
             kwargs: Json::from_checked("{}"),
             attempt: 1,
+            issue: 1,
             worker: "w".into(),
         };
         let (runner, stop) = (Arc::clone(&self.runner), stop.clone());

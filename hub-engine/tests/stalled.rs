@@ -49,7 +49,10 @@ async fn status(hub: &dyn Hub, id: hub_core::JobId) -> (String, u64) {
     let record = hub.job(id, None).await.unwrap();
     let record: serde_json::Value = serde_json::from_str(record.get()).unwrap();
     let task = &record["tasks"][0];
-    (task["status"].as_str().unwrap_or_default().to_owned(), task["attempt"].as_u64().unwrap_or_default())
+    (
+        task["status"].as_str().unwrap_or_default().to_owned(),
+        task["issue"].as_u64().or(task["attempt"].as_u64()).unwrap_or_default(),
+    )
 }
 
 #[tokio::test]

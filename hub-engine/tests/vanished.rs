@@ -41,7 +41,7 @@ async fn survives(lose: impl AsyncFnOnce(&MemoryBroker)) {
     let record = hub.job(id, Some(DEADLINE)).await.unwrap();
     let record: Value = serde_json::from_str(record.get()).unwrap();
     assert_eq!((&record["status"], &record["output"]), (&"SUCCESS".into(), &serde_json::json!([[1]])), "{record:#}");
-    assert!(record["tasks"][0]["attempt"].as_u64() >= Some(2), "{record:#}");
+    assert!(record["tasks"][0]["issue"].as_u64() >= Some(2), "{record:#}");
     worker.stop(Duration::from_secs(1)).await;
     dispatcher.stop(Duration::from_secs(1)).await;
     assert_eq!(broker.depths().values().sum::<usize>(), 0, "{:?}", broker.depths());

@@ -213,7 +213,7 @@ async fn a_task_whose_pool_has_no_queue_waits_for_a_worker() {
         let worker = worker(&broker, "gpu").await;
         let record = tokio::time::timeout(DEADLINE, hub.job(id, Some(DEADLINE))).await.expect("the job ends").unwrap();
         let record: Value = serde_json::from_str(record.get()).unwrap();
-        let ended = (&record["status"], &record["tasks"][0]["attempt"]);
+        let ended = (&record["status"], &record["tasks"][0]["issue"]);
         assert_eq!(ended, (&json!("SUCCESS"), &json!(2)), "{capabilities:?}: {record:#}");
         stop(&broker, dispatcher, worker).await;
     }

@@ -149,6 +149,11 @@ fn not_counting_incarnations_is_detected() {
 }
 
 #[test]
+fn forgetting_failures_is_detected() {
+    noticed(Sabotage::ForgetFailures, &["attempts_within_maximum"]);
+}
+
+#[test]
 fn measuring_durations_by_the_wall_clock_is_detected() {
     noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
 }

@@ -108,7 +108,7 @@ impl Stage {
         std::fs::write(&self.end, "").expect("a file can be written");
         let record = self.programs.ended(id);
         let task = &record["tasks"][0];
-        assert_eq!((&record["status"], &task["attempt"]), (&json!("SUCCESS"), &json!(1)), "{record:#}");
+        assert_eq!((&record["status"], &task["issue"]), (&json!("SUCCESS"), &json!(null)), "{record:#}");
         assert!(!self.dispatcher.log().contains("given up"), "{}", self.dispatcher.log_end());
     }
 
@@ -173,7 +173,7 @@ fn removed_by(broker: &Broker, client: &str, policy: &str, definition: &str, rea
     broker.control(&["set_policy", &prefix, &pattern, definition, "--apply-to", "queues"]);
     let stage = Stage::set(Programs::new(&broker.address(), client, &prefix));
     let record = stage.run_short_tasks(80, "short");
-    let again = |task: &&Value| task["attempt"].as_u64() > Some(1);
+    let again = |task: &&Value| task["issue"].as_u64() > Some(1);
     let repeated = record["tasks"].as_array().into_iter().flatten().filter(again).count();
     assert!(repeated > 0, "the policy has removed nothing, so this proves nothing");
     stage.nothing_was_repeated();

@@ -84,6 +84,7 @@ async fn try_values(module: &str, seed: u64) {
                 args: Json::parse(args.write(&mut chance).trim()).unwrap(),
                 kwargs: Json::parse(kwargs.write(&mut chance).trim()).unwrap(),
                 attempt: 1,
+                issue: 1,
                 worker: "w".into(),
             };
             let runner = Arc::clone(&runner);

@@ -70,6 +70,8 @@ pub struct Assignment {
     pub name: Arc<str>,
     /// The task module to run.
     pub task_name: Arc<str>,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
     /// The pool whose workers may take it.
     pub pool: Arc<str>,
     /// The positional arguments with references replaced: a JSON array.

@@ -20,6 +20,9 @@
 //! `ARCHITECTURE.md`.
 
 pub mod action;
+mod chance;
+pub mod details;
+mod failure;
 pub mod id;
 pub mod job;
 mod json;

@@ -5,55 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::details::TaskDetails;
+pub use crate::failure::{ErrorKind, RetryAdvice, TaskError};
 use crate::job::Job;
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
-
-/// Why a task failed, for programs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskError {
-    /// The kind of error.
-    pub kind: ErrorKind,
-    /// The type of the exception that the task raised (`ZeroDivisionError`); `panic` for a panic in Rust.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub type_name: Option<Arc<str>>,
-    /// The traceback, or the end of the program's standard error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceback: Option<Arc<str>>,
-}
-
-/// The kind of error when a task fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ErrorKind {
-    /// The task's code raised an exception or ended with a non-zero exit code.
-    TaskFailed,
-    /// The arguments do not match the task's parameters.
-    BadArguments,
-    /// The return value cannot be serialised as JSON.
-    BadResult,
-    /// The result is larger than the limit.
-    ResultTooLarge,
-    /// The arguments are larger than the limit after their references are replaced.
-    ArgumentsTooLarge,
-    /// A value (the result, or the arguments after their references are replaced) is nested more than
-    /// [`Json::MAX_DEPTH`] levels deep.
-    ValueTooDeep,
-    /// The process that ran the task died.
-    ChildDied,
-    /// The module could not be loaded.
-    BrokenModule,
-    /// The task exceeded its time limit.
-    TimedOut,
-    /// The path of a reference in the arguments leads to no value.
-    MissingValue,
-    /// `crash_limit` workers were lost while they ran the task.
-    WorkerLost,
-    /// The broker rejected the task, for example because it is too large.
-    Undeliverable,
-    /// A failure was posted from outside.
-    Posted,
-}
 
 /// The state of one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +40,9 @@ pub struct TaskState {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What only tasks with special options have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<TaskDetails>>,
 }
 
 impl TaskState {
@@ -104,6 +63,7 @@ impl TaskState {
             submitted_at: None,
             started_at: None,
             ended_at: None,
+            details: None,
         }
     }
 
@@ -112,6 +72,28 @@ impl TaskState {
     pub fn all_pending(tasks: usize) -> Vec<Arc<Self>> {
         let pending = Arc::new(Self::pending());
         vec![pending; tasks]
+    }
+
+    /// The number of its current attempt, from 1. An attempt that did not fail, since its worker was lost, is repeated under
+    /// the same number.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        let failures = self.details.as_ref().map_or(0, |details| details.failures);
+        if self.status == TaskStatus::Failed { failures.max(1) } else { failures.saturating_add(1) }
+    }
+
+    /// Whether it waits for its next attempt, for the end of its delay, or for an operator.
+    #[must_use]
+    pub fn waits_for_a_time(&self) -> bool {
+        let waits = |details: &TaskDetails| {
+            details.retry_at.is_some() || details.held_until.is_some() || details.delayed_until.is_some()
+        };
+        self.status == TaskStatus::Pending && self.details.as_deref().is_some_and(waits)
+    }
+
+    /// Its details, to set one of them.
+    pub fn details_mut(&mut self) -> &mut TaskDetails {
+        self.details.get_or_insert_default()
     }
 }
 
@@ -272,7 +254,8 @@ where
         let task = task.borrow();
         let returned = task.data.as_ref().map_or(0, |data| data.get().len());
         let trace = task.error.as_ref().map_or(0, |error| text(&error.traceback));
-        let values = if data { returned + trace + text(&task.log) } else { 0 };
+        let details = task.details.as_ref().map_or(0, |details| details.weight());
+        let values = if data { returned + trace + text(&task.log) + details } else { 0 };
         TASK_WEIGHT + values + text(&task.msg)
     });
     job.source().len() + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()

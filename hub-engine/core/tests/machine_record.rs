@@ -60,9 +60,9 @@ fn a_failure_shows_its_reason_and_no_data() {
     let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "args": ["_a.data"]}]}"#);
     let task = hub.handed_out().remove(0);
     let error = TaskError {
-        kind: ErrorKind::TaskFailed,
         type_name: Some("ValueError".into()),
         traceback: Some("Traceback …\n  \"here\"".into()),
+        ..TaskError::new(ErrorKind::TaskFailed)
     };
     let result = TaskResult {
         issue: task.issue,
@@ -161,7 +161,7 @@ fn the_message_of_a_failed_job_counts_failures_and_names_the_first() {
 fn the_first_failure_names_the_exception_once() {
     let error = |name: &str| {
         let kind = ErrorKind::TaskFailed;
-        Some(Arc::new(TaskError { kind, type_name: Some(name.into()), traceback: None }))
+        Some(Arc::new(TaskError { type_name: Some(name.into()), ..TaskError::new(kind) }))
     };
     for (name, msg, shown) in [
         ("KeyError", "'nokey'", "KeyError: 'nokey'"),

@@ -161,9 +161,9 @@ fn the_message_of_a_failed_task_is_counted_and_bounded() {
     );
     let long = format!("first{}last", "\u{1f600}".repeat(100_000));
     let error = TaskError {
-        kind: ErrorKind::TaskFailed,
         type_name: Some(long.as_str().into()),
         traceback: Some(long.as_str().into()),
+        ..TaskError::new(ErrorKind::TaskFailed)
     };
     let log = format!("first{}last", "x".repeat(9_000_000));
     let result = TaskResult {

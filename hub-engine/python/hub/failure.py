@@ -3,6 +3,8 @@
 import os
 import traceback
 
+from hub.lib.api import Fatal, Retry
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The file name of the import system's frames, which are omitted from tracebacks.
 IMPORT_SYSTEM = "<frozen importlib"
@@ -11,6 +13,9 @@ IMPORT_SYSTEM = "<frozen importlib"
 MESSAGE = (6000, 2000)
 TRACEBACK = (8000, 24000)
 NAME = (150, 50)
+
+# Maximum number of base classes of an exception that are reported.
+MOST_BASES = 20
 
 # Reads the name of a class independently of its metaclass.
 _name_of = type.__dict__["__name__"].__get__
@@ -22,6 +27,18 @@ class Failure(Exception):
     def __init__(self, kind, msg, type_name=None, trace=None):
         super().__init__(msg)
         self.answer = {"status": "failed", "kind": kind, "msg": msg, "type": type_name, "traceback": trace}
+
+    def from_exception(self, error):
+        """Adds what decides whether there is another attempt."""
+        bases = [_name_of(base) for base in type(error).__mro__[1:] if base not in (BaseException, object)]
+        if bases:
+            self.answer["bases"] = [clean(shorten(name, NAME)) for name in bases[:MOST_BASES]]
+        if isinstance(error, Fatal):
+            self.answer["retry"] = "never"
+        elif isinstance(error, Retry):
+            after = error.after
+            self.answer["retry"] = "again" if after is None else {"after_ms": int(after * 1000)}
+        return self
 
 
 def clean(text):
@@ -75,4 +92,4 @@ def describe(error, kind="TASK_FAILED"):
         TRACEBACK,
         "the traceback is not available: formatting it raised %s",
     )
-    return Failure(kind, msg or name, name, trace), frames
+    return Failure(kind, msg or name, name, trace).from_exception(error), frames

@@ -3,11 +3,14 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use hub_core::details::TaskDetails;
 use hub_core::job::{Job, Limits};
 use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// The columns of [`Head::read`], in order.
 pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
@@ -16,15 +19,15 @@ pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.ou
 pub(super) const DOCUMENT: usize = 10;
 /// The columns of [`read_task`], in order.
 pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
-     submitted_at, started_at, ended_at, msg, error, log, data";
+     submitted_at, started_at, ended_at, msg, error, log, data, details";
 /// [`TASK_COLUMNS`] without values, which may be large.
 pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, issue, incarnation, confirmed, launched, deaths, \
-     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL";
+     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL, NULL";
 
 /// The statement of [`write_task`], with the columns of [`TASK_COLUMNS`].
 pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, issue, incarnation, confirmed, launched, \
-     deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+     deaths, worker, submitted_at, started_at, ended_at, msg, error, log, data, details) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// The row of a job.
 pub(super) struct Head {
@@ -70,10 +73,6 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
         (Some(number), Some(incarnation)) => Some(Issue { number, incarnation: incarnation.cast_unsigned() }),
         _ => None,
     };
-    let error: Option<TaskError> = match text(row, 12)? {
-        Some(text) => Some(serde_json::from_str(&text).map_err(|error| malformed(12, error))?),
-        None => None,
-    };
     let state = TaskState {
         status: parsed(row, 1)?,
         issue,
@@ -85,9 +84,10 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
         started_at: time(row, 9)?,
         ended_at: time(row, 10)?,
         msg: text(row, 11)?,
-        error: error.map(Arc::new),
+        error: object::<TaskError>(row, 12)?.map(Arc::new),
         log: text(row, 13)?,
         data: json(row, 14)?,
+        details: object::<TaskDetails>(row, 15)?.map(Box::new),
     };
     Ok((row.get::<_, u32>(0)? as usize, state))
 }
@@ -99,11 +99,9 @@ pub(super) fn write_task(
     index: u32,
     state: &TaskState,
 ) -> rusqlite::Result<usize> {
-    let error = match &state.error {
-        Some(error) => Some(serde_json::to_string(error).map_err(|error| malformed(12, error))?),
-        None => None,
-    };
-    let values: [&dyn ToSql; 16] = [
+    let error = written(state.error.as_deref(), 12)?;
+    let details = written(state.details.as_deref(), 15)?;
+    let values: [&dyn ToSql; 17] = [
         &serial,
         &index,
         &task_word(state.status),
@@ -120,6 +118,7 @@ pub(super) fn write_task(
         &error,
         &state.log.as_deref(),
         &state.data.as_ref().map(Json::get),
+        &details,
     ];
     statement.execute(values.as_slice())
 }
@@ -176,6 +175,17 @@ fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
 fn json(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Json>> {
     // This store has written it from a checked value.
     Ok(text(row, at)?.map(Json::from_checked))
+}
+
+/// An object that is kept as JSON text.
+fn object<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<T>> {
+    let text = row.get_ref(at)?.as_str_or_null()?;
+    text.map(|text| serde_json::from_str(text).map_err(|error| malformed(at, error))).transpose()
+}
+
+/// The text of such an object.
+fn written<T: Serialize>(object: Option<&T>, at: usize) -> rusqlite::Result<Option<String>> {
+    object.map(|object| serde_json::to_string(object).map_err(|error| malformed(at, error))).transpose()
 }
 
 fn parsed<T: FromStr>(row: &Row<'_>, at: usize) -> rusqlite::Result<T>

@@ -182,7 +182,7 @@ fn read_value(output: &[u8]) -> Outcome {
 
 fn failed(kind: ErrorKind, msg: String, traceback: Option<&str>) -> Outcome {
     let traceback = traceback.filter(|text| !text.is_empty()).map(Into::into);
-    let error = TaskError { kind, type_name: None, traceback };
+    let error = TaskError { traceback, ..TaskError::new(kind) };
     Outcome::Failed { msg: msg.into(), error: Some(error.into()) }
 }
 

@@ -103,6 +103,10 @@ struct Body {
     #[serde(rename = "type", default)]
     type_name: Option<String>,
     #[serde(default)]
+    bases: Vec<String>,
+    #[serde(default)]
+    retry: Option<RetryAdvice>,
+    #[serde(default)]
     traceback: Option<String>,
     /// The duration of the task.
     #[serde(default)]
@@ -203,6 +207,8 @@ impl ChildAnswer {
             kind: None,
             msg: Some(format!("the answer of the process that ran the task cannot be read: {error}")),
             type_name: None,
+            bases: Vec::new(),
+            retry: None,
             traceback: None,
             us: None,
             last: true,
@@ -228,7 +234,7 @@ impl ChildAnswer {
     /// Converts the answer to a report.
     pub(super) fn report(self) -> TaskReport {
         let took = self.took();
-        let Body { status, data, log, kind, msg, type_name, traceback, .. } = self.body;
+        let Body { status, data, log, kind, msg, type_name, bases, retry, traceback, .. } = self.body;
         let data = data.map_or_else(Json::null, Json::from);
         let outcome = match status {
             Status::Success => Ok(Outcome::Success { data }),
@@ -239,9 +245,11 @@ impl ChildAnswer {
             Status::Failed => {
                 let kind = serde_json::from_value(kind.unwrap_or_default().into());
                 let error = TaskError {
-                    kind: kind.unwrap_or(ErrorKind::TaskFailed),
                     type_name: type_name.map(Into::into),
+                    bases: bases.into_iter().map(Into::into).collect(),
+                    retry,
                     traceback: traceback.map(Into::into),
+                    ..TaskError::new(kind.unwrap_or(ErrorKind::TaskFailed))
                 };
                 Ok(Outcome::Failed { msg: msg.unwrap_or_default().into(), error: Some(error.into()) })
             }
@@ -260,7 +268,7 @@ pub(super) async fn end_report(child: &mut Child, why: Option<String>, printed: 
     let traceback = printed
         .as_deref()
         .map(|text| text[text.ceil_char_boundary(text.len().saturating_sub(MAXIMUM_TRACEBACK))..].into());
-    let error = TaskError { kind: ErrorKind::ChildDied, type_name: None, traceback };
+    let error = TaskError { traceback, ..TaskError::new(ErrorKind::ChildDied) };
     let outcome = Outcome::Failed { msg: msg.into(), error: Some(error.into()) };
     TaskReport { log: printed, ..TaskReport::silent(outcome) }
 }

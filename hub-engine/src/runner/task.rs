@@ -22,8 +22,10 @@ pub struct TaskRequest {
     pub args: Json,
     /// The keyword arguments: a JSON object.
     pub kwargs: Json,
-    /// The number of the task's issue, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
+    /// The number of the issue, from 1. It is larger than the attempt if workers were lost.
+    pub issue: u32,
     /// The worker that runs it.
     pub worker: Arc<str>,
 }

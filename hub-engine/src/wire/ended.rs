@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::machine::{Outcome, TaskResult};
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
 use hub_core::{IssueId, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -151,12 +151,16 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<A
         #[serde(rename = "type", default)]
         type_name: Option<Arc<str>>,
         #[serde(default)]
+        bases: Vec<Arc<str>>,
+        #[serde(default)]
+        retry: Option<RetryAdvice>,
+        #[serde(default)]
         traceback: Option<Arc<str>>,
     }
     let reported: Option<Reported> = object::optional(deserializer)?;
-    Ok(reported.map(|Reported { kind, type_name, traceback }| {
+    Ok(reported.map(|Reported { kind, type_name, bases, retry, traceback }| {
         let kind = kind.and_then(|kind| ErrorKind::deserialize(kind).ok()).unwrap_or(ErrorKind::TaskFailed);
-        Arc::new(TaskError { kind, type_name, traceback })
+        Arc::new(TaskError { kind, type_name, bases, retry, traceback })
     }))
 }
 
@@ -174,7 +178,7 @@ mod tests {
     fn an_outcome_survives_a_round_trip() {
         let issue = read(r#","status":"SUCCESS""#).issue();
         let at = |millis| Timestamp::from_millis(millis);
-        let error = TaskError { kind: ErrorKind::BadArguments, type_name: Some("T".into()), traceback: None };
+        let error = TaskError { type_name: Some("T".into()), ..TaskError::new(ErrorKind::BadArguments) };
         for outcome in [
             Outcome::Success { data: Json::from_checked("[1]") },
             Outcome::Launched { data: Json::null() },

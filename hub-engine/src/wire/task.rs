@@ -25,12 +25,24 @@ pub struct TaskMessage {
     pub name: Arc<str>,
     /// The task module to run.
     pub task_name: Arc<str>,
+    /// The number of the attempt, from 1.
+    #[serde(default = "first_attempt", skip_serializing_if = "is_first_attempt")]
+    pub attempt: u32,
     /// The pool that it was published to, for diagnosis.
     pub pool: Arc<str>,
     /// The positional arguments: a JSON array.
     pub args: Json,
     /// The keyword arguments: a JSON object.
     pub kwargs: Json,
+}
+
+const fn first_attempt() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first_attempt(attempt: &u32) -> bool {
+    *attempt == 1
 }
 
 impl TaskMessage {
@@ -49,6 +61,7 @@ impl TaskMessage {
             name: Cow<'a, str>,
             #[serde(borrow)]
             task_name: Cow<'a, str>,
+            attempt: Option<u32>,
             #[serde(borrow)]
             pool: Cow<'a, str>,
             #[serde(borrow)]
@@ -72,6 +85,7 @@ impl TaskMessage {
             parent_id: body.parent_id,
             name: body.name.into(),
             task_name: body.task_name.into(),
+            attempt: body.attempt.unwrap_or(1),
             pool: body.pool.into(),
             args: body.args.into(),
             kwargs: body.kwargs.into(),
@@ -93,6 +107,7 @@ impl From<Assignment> for TaskMessage {
             parent_id: assignment.job,
             name: assignment.name,
             task_name: assignment.task_name,
+            attempt: assignment.attempt,
             pool: assignment.pool,
             args: assignment.args,
             kwargs: assignment.kwargs,

@@ -39,8 +39,8 @@ fn with_short_traceback(error: Arc<TaskError>) -> Arc<TaskError> {
     if error.traceback.as_ref().is_none_or(|text| text.len() <= MAXIMUM_TRACEBACK) {
         return error;
     }
-    let TaskError { kind, type_name, traceback } = Arc::unwrap_or_clone(error);
-    Arc::new(TaskError { kind, type_name, traceback: traceback.map(|text| cut(text, MAXIMUM_TRACEBACK)) })
+    let error = Arc::unwrap_or_clone(error);
+    Arc::new(TaskError { traceback: error.traceback.map(|text| cut(text, MAXIMUM_TRACEBACK)), ..error })
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn long_texts_keep_their_beginning_and_their_end() {
         let text = format!("first{}last", "\u{1f600}".repeat(MAXIMUM_TRACEBACK));
-        let error = TaskError { kind: ErrorKind::TaskFailed, type_name: None, traceback: Some(text.as_str().into()) };
+        let error = TaskError { traceback: Some(text.as_str().into()), ..TaskError::new(ErrorKind::TaskFailed) };
         let report = apply(TaskReport::silent(Outcome::Failed { msg: text.into(), error: Some(error.into()) }), false);
         let Ok(Outcome::Failed { msg, error: Some(error) }) = report.outcome else { panic!("{:?}", report.outcome) };
         for (text, limit) in [(&*msg, MAXIMUM_MESSAGE), (error.traceback.as_deref().unwrap(), MAXIMUM_TRACEBACK)] {

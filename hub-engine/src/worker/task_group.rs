@@ -92,7 +92,8 @@ impl TaskGroup {
             task_name: Arc::clone(&task.task_name),
             args: task.args.clone(),
             kwargs: task.kwargs.clone(),
-            attempt: task.issue.number,
+            attempt: task.attempt,
+            issue: task.issue.number,
             worker: Arc::clone(&self.worker),
         }
     }
@@ -100,7 +101,7 @@ impl TaskGroup {
 
 /// The failure of a task that panicked.
 fn panicked(msg: &str) -> TaskReport {
-    let error = TaskError { kind: ErrorKind::TaskFailed, type_name: Some("panic".into()), traceback: None };
+    let error = TaskError { type_name: Some("panic".into()), ..TaskError::new(ErrorKind::TaskFailed) };
     let msg = format!("the task panicked: {msg}").into();
     TaskReport::silent(Outcome::Failed { msg, error: Some(error.into()) })
 }

@@ -73,6 +73,7 @@ pub(crate) fn request(module: &str, args: &str) -> TaskRequest {
         args: Json::parse(args).unwrap(),
         kwargs: Json::from_checked("{}"),
         attempt: 1,
+        issue: 1,
         worker: "w".into(),
     }
 }

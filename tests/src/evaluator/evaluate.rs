@@ -2,12 +2,25 @@
 
 use serde_json::Value;
 
+use super::condition;
 use super::expected::{Expected, Status, TaskEnd};
 use super::fill::{Known, Missing};
 use super::job::{Job, Task};
 use super::limits::Limits;
 use super::scenario::{Call, Outcome, Scenario};
 use super::trigger;
+
+/// Errors after which there is no other attempt.
+const PERMANENT: [&str; 8] = [
+    "BAD_ARGUMENTS",
+    "BAD_RESULT",
+    "MISSING_VALUE",
+    "RESULT_TOO_LARGE",
+    "ARGUMENTS_TOO_LARGE",
+    "VALUE_TOO_DEEP",
+    "UNDELIVERABLE",
+    "WORKER_LOST",
+];
 
 /// The expected result of a job, with the default limits.
 ///
@@ -31,7 +44,7 @@ pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Ex
     }
     let output = output(&Known { job, scenario, ended: &ended }, limits);
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
-    match output.filter(|_| tasks.iter().all(|task| task.status == Status::Success)) {
+    match output.filter(|_| tasks.iter().all(|task| matches!(task.status, Status::Success | Status::Skipped))) {
         Some(output) => Expected { status: Status::Success, output, tasks },
         None => Expected { status: Status::Failed, output: Value::Null, tasks },
     }
@@ -40,10 +53,14 @@ pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Ex
 /// Passes a task through its gates. A gate that does not let it pass ends it.
 fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
     let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, |end| end.status);
-    trigger::pass(task.upstream.iter().map(status))?;
+    trigger::pass(&task.trigger_rule, task.upstream.iter().map(status))?;
+    if let Some(when) = &task.when
+        && !condition::holds(when, known).map_err(|kind| TaskEnd::failed(Some(kind)))?
+    {
+        return Err(TaskEnd::unrun(Status::Skipped));
+    }
     let (args, kwargs) = arguments(task, known, limits)?;
-    let data = run(Call { task, args: &args, kwargs: &kwargs }, known.scenario);
-    let end = data.and_then(|data| result(data, limits)).unwrap_or_else(|end| end);
+    let end = attempts(task, &args, &kwargs, known.scenario, limits);
     Ok(end.called_with(args, kwargs))
 }
 
@@ -52,6 +69,21 @@ fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, V
     let (args, kwargs) = (fill(&task.args)?, fill(&task.kwargs)?);
     limits.check_arguments(&args, &kwargs).map_err(|kind| TaskEnd::failed(Some(kind)))?;
     Ok((args, kwargs))
+}
+
+/// One attempt after the other, until one succeeds or fails with an error that would come again.
+fn attempts(task: &Task, args: &Value, kwargs: &Value, scenario: &dyn Scenario, limits: Limits) -> TaskEnd {
+    let mut attempt = 1;
+    loop {
+        let data = run(Call { task, attempt, args, kwargs }, scenario);
+        match data.and_then(|data| result(data, limits)) {
+            Ok(end) => return end,
+            Err(end) if attempt == task.attempts || end.error.is_some_and(|kind| PERMANENT.contains(&kind)) => {
+                return end;
+            }
+            Err(_) => attempt += 1,
+        }
+    }
 }
 
 fn run(call: Call<'_>, scenario: &dyn Scenario) -> Result<Value, TaskEnd> {

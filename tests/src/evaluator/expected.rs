@@ -35,6 +35,8 @@ pub enum Status {
     Failed,
     /// It did not run, because a task that it depends on did not succeed. Only for tasks.
     UpstreamFailed,
+    /// It did not run, because its condition or its trigger rule said so. Only tasks end so.
+    Skipped,
 }
 
 impl Status {
@@ -45,6 +47,7 @@ impl Status {
             Self::Success => "SUCCESS",
             Self::Failed => "FAILED",
             Self::UpstreamFailed => "UPSTREAM_FAILED",
+            Self::Skipped => "SKIPPED",
         }
     }
 }
@@ -58,8 +61,9 @@ impl TaskEnd {
         Self { status: Status::Failed, data: None, error, arguments: None }
     }
 
-    pub(super) const fn upstream_failed() -> Self {
-        Self { status: Status::UpstreamFailed, data: None, error: None, arguments: None }
+    /// It does not run, for this reason.
+    pub(super) const fn unrun(status: Status) -> Self {
+        Self { status, data: None, error: None, arguments: None }
     }
 
     pub(super) fn called_with(self, args: Value, kwargs: Value) -> Self {

@@ -1,6 +1,6 @@
 //! Replaces the references in a template by their values.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::expected::TaskEnd;
 use super::job::Job;
@@ -45,9 +45,8 @@ impl Known<'_> {
                 let end = self.ended[task.position].as_ref().expect("what is referred to has ended");
                 match attribute {
                     Attribute::Status => Value::from(end.status.as_str()),
-                    // A reference to a task that did not succeed is never filled.
-                    Attribute::Error => Value::Null,
-                    _ => return walk(end.data.as_ref().ok_or(Missing)?, &reference.path).cloned().map_err(|_| Missing),
+                    Attribute::Error => end.error.map_or(Value::Null, |kind| json!({ "kind": kind })),
+                    _ => end.data.clone().unwrap_or_default(),
                 }
             }
         };

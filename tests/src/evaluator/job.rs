@@ -27,6 +27,12 @@ pub struct Task {
     pub args: Value,
     /// The template of its keyword arguments.
     pub kwargs: Value,
+    /// Its trigger rule.
+    pub trigger_rule: String,
+    /// Its condition.
+    pub when: Option<Value>,
+    /// How many attempts it has.
+    pub attempts: u32,
     /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
     pub upstream: BTreeSet<usize>,
 }
@@ -50,7 +56,11 @@ impl Job {
         let all = job["tasks"].as_array().expect("a job has tasks");
         let name = |task: &Value| task["name"].as_str().expect("a task has a name").to_owned();
         let positions = all.iter().enumerate().map(|(position, task)| (name(task), position)).collect();
-        let tasks = all.iter().enumerate().map(|(position, task)| Task::of(task, position, &positions)).collect();
+        let tasks = all
+            .iter()
+            .enumerate()
+            .map(|(position, task)| Task::of(task, position, &positions, attempts(&job["retry"])))
+            .collect();
         Self { tasks, output: job.get("output").cloned(), positions }
     }
 
@@ -101,7 +111,7 @@ impl Job {
 }
 
 impl Task {
-    fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>) -> Self {
+    fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>, attempts_of_job: Option<u32>) -> Self {
         let name = task["name"].as_str().expect("a task has a name");
         let module = task["task_name"].as_str().unwrap_or(name);
         let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
@@ -110,7 +120,8 @@ impl Task {
         let depends = task["depends"].as_array().into_iter().flatten();
         let mut upstream: BTreeSet<usize> =
             depends.map(|name| position_of(name.as_str().expect("a name is a text"))).collect();
-        for template in [&args, &kwargs] {
+        let when = task.get("when").filter(|when| !when.is_null()).cloned();
+        for template in [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay")].into_iter().flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
                     && reference.attribute.needs_end()
@@ -119,7 +130,29 @@ impl Task {
                 }
             });
         }
-        Self { position, name: name.to_owned(), module: module.to_owned(), args, kwargs, upstream }
+        let trigger_rule = task["trigger_rule"].as_str().unwrap_or("all_success").to_owned();
+        let attempts = attempts(&task["retry"]).or(attempts_of_job).unwrap_or(1);
+        Self {
+            position,
+            name: name.to_owned(),
+            module: module.to_owned(),
+            args,
+            kwargs,
+            trigger_rule,
+            when,
+            attempts,
+            upstream,
+        }
+    }
+}
+
+/// How many attempts a retry policy allows; `None` where there is none.
+fn attempts(policy: &Value) -> Option<u32> {
+    let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
+    match policy {
+        Value::Null => None,
+        Value::Object(policy) => Some(policy.get("maximum_attempts").and_then(number).unwrap_or(3)),
+        short => number(short),
     }
 }
 

@@ -10,14 +10,16 @@
 //!
 //! | gate | file | ends a task as |
 //! |---|---|---|
-//! | trigger rule | `trigger.rs` | `UPSTREAM_FAILED` |
+//! | trigger rule | `trigger.rs` | `UPSTREAM_FAILED`, `SKIPPED` |
+//! | condition | `condition.rs` | `SKIPPED`; `FAILED`: `BAD_CONDITION`, `MISSING_VALUE` |
 //! | arguments | `fill.rs`, `limits.rs` | `FAILED`: `MISSING_VALUE`, `ARGUMENTS_TOO_LARGE`, `VALUE_TOO_DEEP` |
-//! | run | `evaluate.rs`, the scenario | `SUCCESS`, or `FAILED` with what the scenario says |
+//! | attempts | `evaluate.rs`, the scenario | `SUCCESS`, or `FAILED` with what the scenario says |
 //! | result | `limits.rs` | `FAILED`: `RESULT_TOO_LARGE`, `VALUE_TOO_DEEP` |
 //!
-//! Conditions and delays come between the trigger rule and the arguments, retries around the run, and a `for_each` leads its
+//! A delay changes nothing of how a job ends. A `for_each` will lead its
 //! items through the gates from the arguments on.
 
+mod condition;
 mod evaluate;
 mod expected;
 mod fill;

@@ -66,6 +66,8 @@ pub struct Run {
     pub task: TaskId,
     /// The number of the issue.
     pub issue: u32,
+    /// The number of the attempt.
+    pub attempt: u32,
     /// The positional arguments.
     pub args: Value,
     /// The keyword arguments.
@@ -96,7 +98,8 @@ impl fmt::Display for Event {
             }
             Self::RunBegan(run) => {
                 let (task, args) = (short(run.task), &run.args);
-                write!(f, "{} begins run {}: {task}#{} with {args}", run.worker, run.number, run.issue)
+                let (issue, attempt) = (run.issue, run.attempt);
+                write!(f, "{} begins run {}: {task}#{issue}, attempt {attempt}, with {args}", run.worker, run.number)
             }
             Self::RunEnded(run, task, well) => write!(f, "run {run} of {} ends, well: {well}", short(*task)),
             Self::Outside(run, task) => write!(f, "outside: the result of run {run} for {}", short(*task)),

@@ -1,5 +1,6 @@
 //! Random jobs: their JSON, and the actions of clients on them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +38,25 @@ impl fmt::Display for Plan {
         write!(f, ": {}", self.job)
     }
 }
+
+/// Trigger rules, some more frequent.
+const RULES: [&str; 13] = [
+    "all_done",
+    "all_done",
+    "all_done_min_one_success",
+    "none_failed",
+    "none_failed_min_one_success",
+    "all_failed",
+    "all_skipped",
+    "none_skipped",
+    "one_success",
+    "one_failed",
+    "one_done",
+    "always",
+    "all_success",
+];
+/// Those that do not wait for all upstream tasks.
+const EARLY: [&str; 4] = ["one_success", "one_failed", "one_done", "always"];
 
 /// The pools of tasks and workers.
 pub const POOLS: [&str; 2] = ["default", "gpu"];
@@ -80,6 +100,9 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
         job.insert("priority".to_owned(), json!(dice.between(0, 5)));
     }
     if dice.falls(0.2) {
+        job.insert("retry".to_owned(), retry(dice));
+    }
+    if dice.falls(0.2) {
         job.insert("key".to_owned(), json!(format!("key of J{number}")));
     }
     Value::Object(job)
@@ -91,7 +114,8 @@ fn task(dice: &Dice, at: usize) -> Value {
         0..=2 => Module::Kill,
         3..=4 => Module::KillSlow,
         5..=8 => Module::Fail,
-        9..=18 => Module::Launch,
+        9..=13 => Module::Flaky,
+        14..=18 => Module::Launch,
         19..=30 => Module::Slow,
         31..=37 => Module::Rare,
         _ => Module::Sum,
@@ -99,18 +123,82 @@ fn task(dice: &Dice, at: usize) -> Value {
     let mut task = Map::new();
     task.insert("name".to_owned(), json!(format!("t{at}")));
     task.insert("task_name".to_owned(), json!(module.name()));
+    let rule = if at > 0 && dice.falls(0.3) { *dice.pick(&RULES) } else { "all_success" };
+    if EARLY.contains(&rule) {
+        // Such a task cannot refer to what may not be there yet.
+        let before: BTreeSet<String> = (0..dice.between(1, 3)).map(|_| format!("t{}", dice.index(at))).collect();
+        task.insert("depends".to_owned(), json!(before));
+        task.insert("trigger_rule".to_owned(), json!(rule));
+        return with_options(dice, module, task);
+    }
     let args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
     task.insert("args".to_owned(), Value::Array(args));
+    if rule != "all_success" || dice.falls(0.1) {
+        let before: BTreeSet<String> =
+            (0..dice.between(1, 3).min(at as u64)).map(|_| format!("t{}", dice.index(at))).collect();
+        task.insert("depends".to_owned(), json!(before));
+        task.insert("trigger_rule".to_owned(), json!(rule));
+    }
+    if at > 0 && dice.falls(0.15) {
+        task.insert("when".to_owned(), condition(dice, at, 0));
+    }
     if dice.falls(0.3) {
         task.insert("kwargs".to_owned(), json!({"with": part(dice, at, 0)}));
     }
-    if at > 0 && dice.falls(0.3) {
+    if at > 0 && !task.contains_key("depends") && dice.falls(0.3) {
         task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
+    }
+    with_options(dice, module, task)
+}
+
+/// The same task with options that do not depend on other tasks.
+fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>) -> Value {
+    if dice.falls(0.05) {
+        task.insert("delay".to_owned(), json!(format!("{}ms", dice.between(0, 5_000))));
+    }
+    if dice.falls(if module == Module::Flaky { 0.8 } else { 0.2 }) {
+        task.insert("retry".to_owned(), retry(dice));
     }
     if dice.falls(0.2) {
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
     }
     Value::Object(task)
+}
+
+/// A condition on the first `before` tasks.
+fn condition(dice: &Dice, before: usize, depth: u32) -> Value {
+    let task = format!("_t{}", dice.index(before));
+    match dice.between(0, if depth < 2 { 11 } else { 7 }) {
+        0 => json!(dice.falls(0.5)),
+        1 => json!({"eq": [format!("{task}.status"), dice.pick(&["SUCCESS", "FAILED", "SKIPPED"])]}),
+        2 => {
+            json!({dice.pick(&["lt", "le", "gt", "ge"]).to_string(): [format!("{task}.data.v"), dice.between(0, 300)]})
+        }
+        3 => json!({"exists": format!("{task}.data.{}", dice.pick(&["v", "nowhere", "list.2"]))}),
+        4 => json!({"empty": format!("{task}.{}", dice.pick(&["data", "error", "data.list"]))}),
+        5 => json!({"in": [null, format!("{task}.data.list")]}),
+        6 => json!({"ne": [format!("{task}.error"), null]}),
+        7 => json!(format!("{task}.data.v")),
+        8 => json!({"not": condition(dice, before, depth + 1)}),
+        word => {
+            let parts: Vec<Value> = (0..dice.between(1, 3)).map(|_| condition(dice, before, depth + 1)).collect();
+            json!({if word == 9 { "all" } else { "any" }: parts})
+        }
+    }
+}
+
+/// A retry policy with one to four attempts.
+fn retry(dice: &Dice) -> Value {
+    let attempts = dice.between(1, 4);
+    if dice.falls(0.3) {
+        return json!(attempts);
+    }
+    json!({
+        "maximum_attempts": attempts,
+        "initial_interval": format!("{}ms", dice.between(1, 3_000)),
+        "backoff_coefficient": dice.pick(&[1.0, 1.5, 2.0, 10.0]),
+        "jitter": dice.pick(&[0.0, 0.2, 1.0])
+    })
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.

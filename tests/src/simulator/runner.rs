@@ -39,7 +39,7 @@ impl SimRunner {
         let world = self.process.world();
         let takes = module.duration(&world.dice);
         let value = work::value(&run.args, &run.kwargs, run.number);
-        let (number, task) = (run.number, run.task);
+        let (number, task, attempt) = (run.number, run.task, run.attempt);
         world.tell(Event::RunBegan(run));
         tokio::select! {
             biased;
@@ -50,15 +50,19 @@ impl SimRunner {
             self.process.kill();
         }
         self.process.step().await;
-        world.tell(Event::RunEnded(number, task, matches!(module, Module::Sum | Module::Slow | Module::Rare)));
-        TaskReport::silent(match module {
+        let outcome = match module {
             Module::Fail => Outcome::failed(ErrorKind::TaskFailed, "as planned"),
+            Module::Flaky if attempt <= work::FLAKY_FAILURES => {
+                Outcome::failed(ErrorKind::TaskFailed, "as planned, at this attempt")
+            }
             Module::Launch => {
                 tokio::spawn(clients::end_outside(Arc::clone(&self.simulation), number, task, value));
                 Outcome::Launched { data: json!({"launched": number}).into() }
             }
             _ => Outcome::Success { data: Json::from(value) },
-        })
+        };
+        world.tell(Event::RunEnded(number, task, matches!(outcome, Outcome::Success { .. })));
+        TaskReport::silent(outcome)
     }
 }
 
@@ -78,7 +82,8 @@ impl Runner for SimRunner {
             number: self.process.world().number(),
             worker: Arc::clone(&self.process.name),
             task: request.id,
-            issue: request.attempt,
+            issue: request.issue,
+            attempt: request.attempt,
             args: request.args.to_value(),
             kwargs: request.kwargs.to_value(),
         };

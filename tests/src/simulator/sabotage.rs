@@ -23,13 +23,15 @@ pub enum Sabotage {
     LoseResult,
     /// The dispatcher does not count its incarnations.
     OneIncarnation,
+    /// The store forgets the number of failures of tasks.
+    ForgetFailures,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -38,6 +40,7 @@ impl Sabotage {
         Self::LoseDeadLetter,
         Self::LoseResult,
         Self::OneIncarnation,
+        Self::ForgetFailures,
         Self::MeasureByWallClock,
     ];
 }

@@ -99,6 +99,11 @@ impl Store for SimStore {
         if self.0.world().sabotage == Some(Sabotage::ForgetConfirmed) {
             jobs.iter_mut().flat_map(|job| &mut job.tasks).for_each(|task| Arc::make_mut(task).confirmed = false);
         }
+        if self.0.world().sabotage == Some(Sabotage::ForgetFailures) {
+            for task in jobs.iter_mut().flat_map(|job| &mut job.tasks).filter(|task| task.details.is_some()) {
+                Arc::make_mut(task).details_mut().failures = 0;
+            }
+        }
         Ok(jobs)
     }
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::dice::Dice;
 
+/// Number of attempts at which [`Module::Flaky`] fails.
+pub const FLAKY_FAILURES: u32 = 2;
 /// Upper bound of weights.
 const LARGEST: u64 = 1_000_003;
 
@@ -21,6 +23,8 @@ pub enum Module {
     Rare,
     /// Raises an exception.
     Fail,
+    /// Fails at its first [`FLAKY_FAILURES`] attempts.
+    Flaky,
     /// Starts an external operation, whose result is posted.
     Launch,
     /// Kills its worker at once.
@@ -31,8 +35,8 @@ pub enum Module {
 
 impl Module {
     /// Every module.
-    pub const ALL: [Self; 7] =
-        [Self::Sum, Self::Slow, Self::Rare, Self::Fail, Self::Launch, Self::Kill, Self::KillSlow];
+    pub const ALL: [Self; 8] =
+        [Self::Sum, Self::Slow, Self::Rare, Self::Fail, Self::Flaky, Self::Launch, Self::Kill, Self::KillSlow];
 
     /// Its name in jobs.
     #[must_use]
@@ -42,6 +46,7 @@ impl Module {
             Self::Slow => "slow",
             Self::Rare => "rare",
             Self::Fail => "fail",
+            Self::Flaky => "flaky",
             Self::Launch => "launch",
             Self::Kill => "kill",
             Self::KillSlow => "kill_slow",

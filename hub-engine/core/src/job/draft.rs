@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::model::Task;
+use super::retry::RetryPolicy;
 use super::value::Value;
 use crate::Json;
 
@@ -12,6 +13,7 @@ pub(super) struct JobDraft<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) key: Option<Cow<'a, str>>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
     pub(super) tasks: Tasks<'a>,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,
@@ -36,12 +38,25 @@ pub(super) struct TaskDraft<'a> {
     pub(super) name_at: usize,
     pub(super) args_at: usize,
     pub(super) kwargs_at: usize,
+    pub(super) trigger_rule_at: usize,
     pub(super) depends: Option<Value<'a>>,
+    pub(super) when: Option<Value<'a>>,
+    pub(super) delay: Option<Value<'a>>,
 }
 
 impl TaskDraft<'_> {
     /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
-        Self { at, name: Cow::default(), name_at: at, args_at: at, kwargs_at: at, depends: None }
+        Self {
+            at,
+            name: Cow::default(),
+            name_at: at,
+            args_at: at,
+            kwargs_at: at,
+            trigger_rule_at: at,
+            depends: None,
+            when: None,
+            delay: None,
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::condition_reader::ConditionReader;
 use super::cycle;
+use super::delay::Delay;
 use super::draft::{JobDraft, TaskDraft, Tasks};
+use super::format;
 use super::model::{Job, Task};
 use super::path::Path;
 use super::placeholders::PlaceholderFinder;
@@ -14,7 +17,7 @@ use super::reader::Reader;
 use super::report::Report;
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
-use super::value::Value;
+use super::value::{Kind, Value};
 
 /// Maximum number of tasks of a cycle that a message names.
 const MAX_SHOWN_TASKS: usize = 12;
@@ -43,6 +46,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         name: draft.name?.into(),
         key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
+        retry: draft.retry,
         tasks,
         output,
         places,
@@ -71,9 +75,47 @@ impl Linker<'_> {
         if let Some(kwargs) = &mut task.kwargs {
             self.placeholders(&draft.name).set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
         }
+        if let Some(when) = draft.when {
+            let mut finder = self.placeholders(&draft.name);
+            task.rare_mut().when = ConditionReader::new(&mut finder).read(when, path.key("when"));
+        }
+        if let Some(delay) = draft.delay {
+            task.rare_mut().delay = self.delay(delay, path.key("delay"), &draft.name);
+        }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
+        self.trigger_rule(task, draft, path);
         task.effective_priority = task.own_priority().or(self.job_priority).unwrap_or(0);
+    }
+
+    /// A rule that nothing can meet, or whose task would refer to what is not there yet.
+    fn trigger_rule(&mut self, task: &Task, draft: &TaskDraft<'_>, path: Path<'_>) {
+        let (rule, at) = (task.trigger_rule(), draft.trigger_rule_at);
+        let (word, path) = (rule.as_str(), path.key("trigger_rule"));
+        let report = &mut self.reader.report;
+        if rule.needs_upstream() && task.upstream.is_empty() {
+            let message = format!("the trigger rule {word} needs an upstream task, and this task has none");
+            let suggestion = Some("name the upstream tasks in \"depends\"".to_owned());
+            report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
+        }
+        let arguments = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+        let mut references = arguments.chain(task.references_of_gates());
+        if rule.runs_early() && references.any(|reference| reference.attribute.needs_end()) {
+            let message =
+                format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
+            let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
+            report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
+        }
+    }
+
+    /// A duration, or a reference to one.
+    fn delay(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Delay> {
+        if value.kind() == Kind::String && value.decoded().starts_with('_') {
+            let mut template = Template::literal(value.text);
+            self.placeholders(own).set_placeholders(&mut template, value.at, path);
+            return Some(Delay::Of(template));
+        }
+        format::duration_or_zero(self.reader, value, path).map(Delay::Fixed)
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {
@@ -117,7 +159,10 @@ impl Linker<'_> {
     /// itself is reported where it is read, and is not included.
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
         let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
-        let implied = references.filter(|reference| reference.attribute.needs_end()).map(|reference| reference.task);
+        let implied = references
+            .chain(task.references_of_gates())
+            .filter(|reference| reference.attribute.needs_end())
+            .map(|reference| reference.task);
         self.upstream.clear();
         self.upstream.extend(implied.chain(task.depends.iter().flatten().copied()));
         self.upstream.sort_unstable();

@@ -9,8 +9,13 @@
 //!              └─────────────────┴── report ──────┴───────────────┘──► Problems
 //! ```
 
+mod comparison;
+mod condition;
+mod condition_reader;
 mod cycle;
+mod delay;
 mod draft;
+mod duration;
 mod fill;
 mod format;
 mod interner;
@@ -29,14 +34,18 @@ mod quoted;
 mod reader;
 mod reference;
 mod report;
+mod retry;
 mod rules;
 mod suggest;
 mod syntax;
 mod task_names;
 mod template;
+mod trigger_rule;
 mod value;
 mod walk;
 
+pub use condition::{Condition, ConditionError, Operator};
+pub use delay::Delay;
 pub use fill::{FillError, Values};
 pub use format::{definitions, schema};
 pub use limits::Limits;
@@ -44,6 +53,8 @@ pub use model::{DEFAULT_POOL, Job, Task};
 pub use other_formats::encoding_advice;
 pub use problem::{Problem, ProblemCode, Problems};
 pub use reference::{Attribute, Reference};
+pub use retry::{Exhausted, RetryPolicy};
 pub use suggest::nearest;
 pub use template::Template;
+pub use trigger_rule::TriggerRule;
 pub use walk::ResolveError;

@@ -2,8 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::condition::Condition;
+use super::delay::Delay;
 use super::places::Places;
+use super::reference::Reference;
+use super::retry::RetryPolicy;
 use super::template::Template;
+use super::trigger_rule::TriggerRule;
 use crate::Json;
 
 /// The pool of tasks without the key `pool`.
@@ -16,6 +21,7 @@ pub struct Job {
     pub(super) name: Arc<str>,
     pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
@@ -42,6 +48,10 @@ pub(super) struct Rare {
     /// `None` for [`DEFAULT_POOL`].
     pub(super) pool: Option<Arc<str>>,
     pub(super) priority: Option<i32>,
+    pub(super) retry: Option<RetryPolicy>,
+    pub(super) trigger_rule: TriggerRule,
+    pub(super) when: Option<Condition>,
+    pub(super) delay: Option<Delay>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -79,6 +89,12 @@ impl Job {
         self.priority
     }
 
+    /// The retry policy of tasks that have none.
+    #[must_use]
+    pub const fn retry(&self) -> Option<&RetryPolicy> {
+        self.retry.as_ref()
+    }
+
     /// The tasks in the order of the text.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
@@ -92,6 +108,12 @@ impl Job {
     #[must_use]
     pub fn spec(&self, position: u32) -> &Task {
         &self.tasks[position as usize]
+    }
+
+    /// The retry policy of the task at `position`: its own, or the one of the job.
+    #[must_use]
+    pub fn retry_policy(&self, position: u32) -> Option<&RetryPolicy> {
+        self.spec(position).retry().or(self.retry.as_ref())
     }
 
     /// The output of the job after it has succeeded.
@@ -173,6 +195,45 @@ impl Task {
     #[must_use]
     pub const fn priority(&self) -> i32 {
         self.effective_priority
+    }
+
+    /// When it runs, by how its upstream tasks end.
+    #[must_use]
+    pub fn trigger_rule(&self) -> TriggerRule {
+        self.rare.as_ref().map_or(TriggerRule::AllSuccess, |rare| rare.trigger_rule)
+    }
+
+    /// The condition under which it runs.
+    #[must_use]
+    pub fn when(&self) -> Option<&Condition> {
+        self.rare.as_ref()?.when.as_ref()
+    }
+
+    /// How long it waits when it could run.
+    #[must_use]
+    pub fn delay(&self) -> Option<&Delay> {
+        self.rare.as_ref()?.delay.as_ref()
+    }
+
+    /// Whether more than its upstream tasks and its pool decide when it runs.
+    #[must_use]
+    pub fn has_gates(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some())
+    }
+
+    /// The templates in its options, `args` and `kwargs` excluded.
+    pub(super) fn references_of_gates(&self) -> Vec<&Reference> {
+        let delay = match self.delay() {
+            Some(Delay::Of(template)) => template.references().collect(),
+            _ => Vec::new(),
+        };
+        self.when().map(Condition::references).unwrap_or_default().into_iter().chain(delay).collect()
+    }
+
+    /// Its own retry policy.
+    #[must_use]
+    pub fn retry(&self) -> Option<&RetryPolicy> {
+        self.rare.as_ref()?.retry.as_ref()
     }
 
     /// The user's own keys: `meta`, and those that begin with `x-`.

@@ -63,6 +63,17 @@ impl Reader {
         Some(digits)
     }
 
+    /// The number that `value` has to be.
+    pub(super) fn number(&mut self, value: Value<'_>, path: Path<'_>, what: &str) -> Option<f64> {
+        let kind = value.kind();
+        if kind == Kind::Number {
+            return Some(value.text.parse().unwrap_or(f64::INFINITY));
+        }
+        let message = format!("{what} must be a number, not {}", kind.name());
+        self.report.add(ProblemCode::WrongType, path, value.at, message, None);
+        None
+    }
+
     fn of_kind<'a>(&mut self, wanted: Kind, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Value<'a>> {
         let kind = value.kind();
         if kind == wanted {
@@ -70,8 +81,8 @@ impl Reader {
         }
         let alone = matches!(kind, Kind::String | Kind::Number);
         let suggestion = (wanted == Kind::List && alone).then(|| "put it in brackets: [ ]".to_owned());
-        let whole = if wanted == Kind::Number { "a whole number" } else { name(wanted) };
-        let message = format!("{what} must be {whole}, not {}", name(kind));
+        let whole = if wanted == Kind::Number { "a whole number" } else { wanted.name() };
+        let message = format!("{what} must be {whole}, not {}", kind.name());
         self.report.add(ProblemCode::WrongType, path, value.at, message, suggestion);
         None
     }
@@ -119,17 +130,5 @@ impl<'a> Seen<'a> {
             self.few.push(key);
         }
         is_new
-    }
-}
-
-/// The name of a kind of value, with its article.
-const fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::String => "a string",
-        Kind::Number => "a number",
-        Kind::Boolean => "a boolean",
-        Kind::Object => "an object",
-        Kind::List => "a list",
-        Kind::Null => "null",
     }
 }

@@ -124,6 +124,6 @@ mod tests {
     }
 
     fn draft(name: String) -> TaskDraft<'static> {
-        TaskDraft { at: 0, name: name.into(), name_at: 0, args_at: 0, kwargs_at: 0, depends: None }
+        TaskDraft { name: name.into(), ..TaskDraft::at(0) }
     }
 }

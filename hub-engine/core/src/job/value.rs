@@ -28,6 +28,18 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The name of the kind, with its article.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Boolean => "a boolean",
+            Self::Object => "an object",
+            Self::List => "a list",
+            Self::Null => "null",
+        }
+    }
+
     /// The kind of the value that begins with this byte.
     const fn of(first: Option<&u8>) -> Self {
         match first {

@@ -112,7 +112,7 @@ impl Machine {
         let (args, kwargs) = match filled {
             Ok(arguments) => arguments,
             Err(error) => {
-                self.fail_unfilled(id, index, &error, now.wall);
+                self.fail_unfilled(id, index, &error, now);
                 return walked + FAILED_BYTES;
             }
         };
@@ -125,6 +125,10 @@ impl Machine {
         state.confirmed = false;
         state.submitted_at = Some(now.wall);
         state.started_at = None;
+        if let Some(details) = &mut state.details {
+            (details.retry_at, details.delayed_until) = (None, None);
+            (state.msg, state.error, state.log) = (None, None, None);
+        }
         job.task_mut(index).place = Place::Window;
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
@@ -159,7 +163,7 @@ impl Machine {
     }
 
     /// Fails a task whose arguments cannot be filled.
-    pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Timestamp) {
+    pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Now) {
         let job = self.jobs.job(id);
         let (kind, msg) = match why {
             FillError::Missing(missing) => {
@@ -169,27 +173,27 @@ impl Machine {
             FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("the arguments would have {why}")),
             FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("the arguments would be {why}")),
         };
-        self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
+        self.fail_with(id, index, TaskError::new(kind), msg, now);
     }
 
     /// Fails a task that has been withdrawn.
-    pub(super) fn fail_with(&mut self, id: JobId, index: u32, error: TaskError, msg: String, now: Timestamp) {
+    pub(super) fn fail_with(&mut self, id: JobId, index: u32, error: TaskError, msg: String, now: Now) {
         let job = self.jobs.job_mut(id);
         let state = job.task_mut(index).state_mut();
         state.msg = Some(msg.into());
         state.error = Some(Arc::new(error));
         state.data = None;
-        self.end(id, index, TaskStatus::Failed, now);
+        self.end_attempt(id, index, now);
     }
 
     /// Ends a task whose result is in its state, queues the tasks that have become ready, and ends the job after its
     /// last task.
-    pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Timestamp) {
+    pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Now) {
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
-        let ready = job.end_task(index, status, now, &mut self.actions);
+        let ready = job.end_task(index, status, now.wall, &mut self.actions);
         self.live_bytes += job.bytes() - before;
-        self.enqueue_all(id, &ready);
+        self.make_ready(id, &ready, now);
         self.sweep(id, now);
     }
 
@@ -234,6 +238,7 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kw
         job: job.id,
         name: Arc::clone(spec.name()),
         task_name: Arc::clone(spec.module()),
+        attempt: job.task(index).state().attempt(),
         pool: Arc::clone(spec.pool()),
         args,
         kwargs,

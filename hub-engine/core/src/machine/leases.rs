@@ -122,18 +122,21 @@ impl Machine {
     pub fn handle_timeout(&mut self, now: Now) {
         for timer in self.timers.take_due(now.steady) {
             match timer {
-                Timer::Rest(id, index) => self.end_rest(id, index),
+                Timer::Rest(id, index) => self.end_rest(id, index, now),
                 Timer::Probe(pool) => self.probe(&pool, now.steady),
             }
         }
     }
 
-    /// The delay of a task is over: it becomes ready again.
-    fn end_rest(&mut self, id: JobId, index: u32) {
-        let place = self.jobs.find(id).map(|job| job.task(index).place);
-        if matches!(place, Some(Place::Resting | Place::Removed)) {
-            self.withdraw(id, index);
-            self.enqueue(id, index);
+    /// The delay of a task is over: it becomes ready again. Or its hold is over, and it fails.
+    fn end_rest(&mut self, id: JobId, index: u32, now: Now) {
+        match self.jobs.find(id).map(|job| job.task(index).place) {
+            Some(Place::Resting | Place::Removed) => {
+                self.withdraw(id, index);
+                self.enqueue(id, index);
+            }
+            Some(Place::Held) => self.end_hold(id, index, now),
+            _ => {}
         }
     }
 
@@ -149,7 +152,7 @@ impl Machine {
         let deaths = state.deaths;
         if deaths >= self.settings.crash_limit {
             let msg = format!("{deaths} workers were lost while they ran the task");
-            return self.fail(id, index, ErrorKind::WorkerLost, msg, now.wall);
+            return self.fail(id, index, ErrorKind::WorkerLost, msg, now);
         }
         if let Some(successor) = successor {
             self.workers.hold(&successor, issue, now);

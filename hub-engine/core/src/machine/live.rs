@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::downstream::Downstream;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
-use super::trigger::{Decision, Rule, Upstream};
+use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, Job, Task, Template, Values};
+use crate::job::{Attribute, FillError, Job, Task, Template, TriggerRule, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -36,7 +36,7 @@ pub(super) struct LiveTask {
     state: Option<Arc<TaskState>>,
     /// The ends of its dependencies, and what follows from them.
     pub(super) upstream: Upstream,
-    pub(super) rule: Rule,
+    pub(super) rule: TriggerRule,
     pub(super) place: Place,
 }
 
@@ -78,9 +78,14 @@ impl LiveTask {
         (data + traceback + text(&state.msg) + text(&state.log)) as u64
     }
 
-    fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
+    /// The same of its details.
+    fn details_bytes(&self) -> u64 {
+        self.state().details.as_ref().map_or(0, |details| details.weight() as u64)
+    }
+
+    fn with_state(state: Arc<TaskState>, upstream: Upstream, rule: TriggerRule) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule: Rule::AllSuccess, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule, place }
     }
 }
 
@@ -91,7 +96,7 @@ impl LiveJob {
         let untouched = |task: &Task| LiveTask {
             state: None,
             upstream: Upstream::of(task.upstream().len()),
-            rule: Rule::AllSuccess,
+            rule: task.trigger_rule(),
             place: Place::Blocked,
         };
         let tasks = job.tasks().iter().map(untouched).collect();
@@ -113,14 +118,15 @@ impl LiveJob {
             upstream
         };
         let tasks = states.into_iter().zip(job.tasks());
-        let tasks = tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task))).collect();
+        let tasks =
+            tasks.map(|(state, task)| LiveTask::with_state(state, upstream(task), task.trigger_rule())).collect();
         Self::with_tasks(id, job, state, tasks)
     }
 
     fn with_tasks(id: JobId, job: Arc<Job>, state: JobState, tasks: Vec<LiveTask>) -> Self {
         let open = tasks.iter().filter(|task| task.place != Place::Ended).count() as u32;
         let downstream = Downstream::new(&job);
-        let results: u64 = tasks.iter().map(LiveTask::bytes).sum();
+        let results: u64 = tasks.iter().map(|task| task.bytes() + task.details_bytes()).sum();
         Self {
             id,
             downstream,
@@ -162,6 +168,11 @@ impl LiveJob {
     /// The approximate memory of the job in bytes: its text, its tasks and their results.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What is kept of one of its tasks takes `after` bytes and no more `before`.
+    pub(super) const fn resize(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes + after as u64 - before as u64;
     }
 
     /// Whether every task has ended.
@@ -225,14 +236,21 @@ impl LiveJob {
         } else if !self.cancelled {
             self.look_downstream(index);
         }
-        if status == TaskStatus::Failed && self.state.first_failure.is_none() {
+        if status == TaskStatus::Failed {
+            self.note_failure(index, actions);
+        }
+        ready
+    }
+
+    /// This task has failed; it may be the first one.
+    pub(super) fn note_failure(&mut self, index: u32, actions: &mut Vec<Action>) {
+        if self.state.first_failure.is_none() {
             self.state.first_failure = Some(Arc::new(self.failure_of(index)));
             // If this was the last open task, the job ends in this turn, and its end is stored with the failure.
             if self.open > 0 {
                 self.persist_job(actions);
             }
         }
-        ready
     }
 
     /// Counts the end of a dependency. Returns what follows for the task, unless that was decided before.

@@ -9,6 +9,7 @@ mod catalogue;
 mod delay;
 mod downstream;
 mod finish;
+mod gates;
 mod hand_out;
 mod jobs;
 mod leases;
@@ -19,6 +20,7 @@ mod remaining_work;
 mod reports;
 mod requests;
 mod restore;
+mod retry;
 mod sweep;
 #[cfg(test)]
 mod testing;
@@ -171,7 +173,7 @@ impl Machine {
     /// Hands out tasks within the windows, and moves all pending actions to `into`. One call does a bounded amount of
     /// work: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
-        self.sweep_on(now.wall);
+        self.sweep_on(now);
         self.is_filling = false;
         if !self.is_held_back {
             self.fill_windows(now);

@@ -13,6 +13,8 @@ pub(super) enum Place {
     Resting,
     /// Delayed because a policy of the broker has removed its message.
     Removed,
+    /// Waits for an operator, since its attempts have failed.
+    Held,
     /// On the broker or with a worker, in its pool's window.
     Window,
     /// Held by the lease of the worker that its state names.

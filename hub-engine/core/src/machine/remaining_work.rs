@@ -2,20 +2,30 @@
 
 use std::sync::Arc;
 
+use crate::state::TaskError;
+
 /// Maximum number of tasks that one turn processes.
 pub(super) const MAXIMUM_TASKS_PER_TURN: u32 = 10_000;
 
 /// Remaining work on the tasks of a job.
 #[derive(Debug, Default)]
 pub(super) struct RemainingWork {
-    /// Tasks to skip. This follows from the success of their last open dependency.
-    pub(super) skipped: Vec<u32>,
+    /// Tasks that end without having run.
+    pub(super) unrun: Vec<UnrunTask>,
     /// Unsuccessful tasks whose dependent tasks have not been processed yet.
     pub(super) unsuccessful: Vec<UnsuccessfulTask>,
     /// The unsuccessful task whose dependent tasks are being processed.
     pub(super) current: Option<UnsuccessfulTask>,
     /// The next task to cancel.
     pub(super) cancel: Option<u32>,
+}
+
+/// A task that ends without having run: it is skipped, or fails with the error.
+#[derive(Debug)]
+pub(super) struct UnrunTask {
+    pub(super) task: u32,
+    pub(super) msg: Arc<str>,
+    pub(super) error: Option<Arc<TaskError>>,
 }
 
 /// A task that ended without success.
@@ -30,6 +40,6 @@ pub(super) struct UnsuccessfulTask {
 
 impl RemainingWork {
     pub(super) fn is_over(&self) -> bool {
-        self.skipped.is_empty() && self.unsuccessful.is_empty() && self.current.is_none() && self.cancel.is_none()
+        self.unrun.is_empty() && self.unsuccessful.is_empty() && self.current.is_none() && self.cancel.is_none()
     }
 }

@@ -8,7 +8,7 @@ use super::types::{DeadLetter, OutOfBounds, Outcome, Published, Returned, TaskRe
 use super::{Machine, delay, texts};
 use crate::state::{ErrorKind, TaskError};
 use crate::text::cut;
-use crate::{IssueId, JobId, Now, Steady, TaskStatus, Timestamp};
+use crate::{IssueId, JobId, Now, Steady, TaskStatus};
 
 impl Machine {
     /// An issue has ended on its worker, or its task was launched.
@@ -28,12 +28,12 @@ impl Machine {
         match texts::bounded(within(result.outcome, self.settings.max_value_bytes)) {
             Outcome::Success { data } => {
                 state.data = Some(data);
-                self.end(id, index, TaskStatus::Success, now.wall);
+                self.end(id, index, TaskStatus::Success, now);
             }
             Outcome::Failed { msg, error } => {
                 state.msg = Some(msg);
                 state.error = error;
-                self.end(id, index, TaskStatus::Failed, now.wall);
+                self.end_attempt(id, index, now);
             }
             Outcome::Launched { data } => {
                 state.data = Some(data);
@@ -98,7 +98,7 @@ impl Machine {
             Published::Refused => drop(self.remove(id, index, issue, now)),
             Published::Rejected(reason) => {
                 let msg = format!("the broker rejected the task: {reason}");
-                self.fail(id, index, ErrorKind::Undeliverable, msg, now.wall);
+                self.fail(id, index, ErrorKind::Undeliverable, msg, now);
             }
         }
     }
@@ -114,7 +114,7 @@ impl Machine {
         match why {
             DeadLetter::DeliveryLimit => {
                 let msg = "the task reached the delivery limit of its queue: every worker that received it was lost";
-                self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now.wall);
+                self.fail(id, index, ErrorKind::WorkerLost, msg.to_owned(), now);
             }
             DeadLetter::Policy => return self.remove(id, index, issue, now),
         }
@@ -177,9 +177,9 @@ impl Machine {
     }
 
     /// Fails a task that was handed out.
-    pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Timestamp) {
+    pub(super) fn fail(&mut self, id: JobId, index: u32, kind: ErrorKind, msg: String, now: Now) {
         self.withdraw(id, index);
-        self.fail_with(id, index, TaskError { kind, type_name: None, traceback: None }, msg, now);
+        self.fail_with(id, index, TaskError::new(kind), msg, now);
     }
 }
 

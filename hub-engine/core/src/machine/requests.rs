@@ -30,15 +30,12 @@ impl Machine {
             status: JobStatus::Pending,
         }));
         let live = LiveJob::new(id, job, now.wall);
-        let ready: Vec<u32> = live
-            .tasks
-            .iter()
-            .zip(0..)
-            .filter(|(task, _)| task.decision() == Decision::Run)
-            .map(|(_, index)| index)
-            .collect();
+        let count = live.tasks.len() as u32;
+        let ready: Vec<u32> = (0..count).filter(|index| live.task(*index).decision() == Decision::Run).collect();
         self.insert(live);
-        self.enqueue_all(id, &ready);
+        self.make_ready(id, &ready, now);
+        // Conditions may have ended tasks.
+        self.sweep(id, now);
         Ok(Submitted::New)
     }
 
@@ -49,7 +46,7 @@ impl Machine {
     /// If no live job has this id.
     pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
         self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.begin_cancel();
-        self.sweep(id, now.wall);
+        self.sweep(id, now);
         Ok(())
     }
 
@@ -89,7 +86,7 @@ impl Machine {
         if !is_success {
             let msg = update.msg.map(|msg| cut(msg, texts::MAXIMUM_MESSAGE));
             state.msg = Some(msg.unwrap_or_else(|| "failed by a posted result".into()));
-            let error = TaskError { kind: ErrorKind::Posted, type_name: None, traceback: None };
+            let error = TaskError::new(ErrorKind::Posted);
             state.error = Some(Arc::new(error));
         }
         let issue = state.issue;
@@ -97,7 +94,11 @@ impl Machine {
         if let Some(issue) = issue.filter(|_| is_out) {
             self.actions.push(Action::Stop(issue.of(task)));
         }
-        self.end(id, index, update.status, now.wall);
+        if is_success {
+            self.end(id, index, TaskStatus::Success, now);
+        } else {
+            self.end_attempt(id, index, now);
+        }
         Ok(Posted::Applied)
     }
 }

@@ -31,7 +31,7 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         job.restore_first_failure();
         job.resume();
-        self.sweep(id, now.wall);
+        self.sweep(id, now);
     }
 
     fn restore_task(&mut self, id: JobId, index: u32, now: Now) {
@@ -40,7 +40,13 @@ impl Machine {
         let state = task.state();
         let issue = state.issue;
         match state.status {
-            TaskStatus::Pending if task.decision() == Decision::Run => self.enqueue(id, index),
+            TaskStatus::Pending if state.waits_for_a_time() => self.wait_for_its_time(id, index, now),
+            TaskStatus::Pending => match task.decision() {
+                Decision::Run => self.make_ready(id, &[index], now),
+                Decision::Skip => job.skip(index),
+                // What fails a task is counted when the job is resumed.
+                Decision::Wait | Decision::UpstreamFailed => {}
+            },
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running => {
                 // The lease can expire also if the worker is unknown.
@@ -90,7 +96,7 @@ impl Machine {
             }
             Err(error) => {
                 self.withdraw(id, index);
-                self.fail_unfilled(id, index, &error, now.wall);
+                self.fail_unfilled(id, index, &error, now);
                 FAILED_BYTES
             }
         }

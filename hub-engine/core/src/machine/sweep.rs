@@ -13,11 +13,13 @@ use std::sync::Arc;
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remaining_work::{RemainingWork, UnsuccessfulTask};
+use super::remaining_work::{RemainingWork, UnrunTask, UnsuccessfulTask};
 use super::trigger::Decision;
 use super::withdraw::withdraw;
 use crate::action::Action;
-use crate::{JobId, TaskStatus, Timestamp};
+use crate::job::TriggerRule;
+use crate::state::TaskError;
+use crate::{JobId, Now, TaskStatus, Timestamp};
 
 impl LiveJob {
     /// Schedules the processing of the tasks that depend on a task that ended without success.
@@ -28,9 +30,21 @@ impl LiveJob {
         }
     }
 
-    /// Schedules skipping a task.
+    /// Schedules skipping a task whose trigger rule cannot be met.
     pub(super) fn skip(&mut self, index: u32) {
-        self.sweep.skipped.push(index);
+        let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
+        let rule = self.task(index).rule;
+        let cause = self.spec(index).upstream().iter().find(is_skipped).filter(|_| rule == TriggerRule::AllSuccess);
+        let msg = match cause {
+            Some(cause) => self.why_not_run(*cause),
+            None => format!("did not run, because its trigger rule {} cannot be met any more", rule.as_str()).into(),
+        };
+        self.end_unrun(index, msg, None);
+    }
+
+    /// Schedules the end of a task that does not run: it is skipped, or fails with this error.
+    pub(super) fn end_unrun(&mut self, task: u32, msg: Arc<str>, error: Option<Arc<TaskError>>) {
+        self.sweep.unrun.push(UnrunTask { task, msg, error });
     }
 
     /// The message of the tasks that do not run because of this task.
@@ -52,18 +66,24 @@ impl LiveJob {
         !self.sweep.is_over()
     }
 
-    /// Processes the tasks that depend on unsuccessful ones. Returns the tasks that have become ready. Uses a list instead of
-    /// recursion, because chains can be long.
+    /// Ends tasks that were stopped by a gate, and processes the tasks that depend on unsuccessful ones. Returns the tasks that have
+    /// become ready. Uses a list instead of recursion, because chains can be long.
     fn sweep_downstream(&mut self, budget: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<u32> {
         let mut ready = Vec::new();
         while *budget > 0
-            && let Some(index) = self.sweep.skipped.pop()
+            && let Some(UnrunTask { task, msg, error }) = self.sweep.unrun.pop()
         {
             *budget -= 1;
-            let is_skipped = |before: &&u32| self.task(**before).state().status == TaskStatus::Skipped;
-            let cause = self.spec(index).upstream().iter().find(is_skipped).copied();
-            let msg = self.why_not_run(cause.expect("a dependency was skipped"));
-            self.close_unrun(index, TaskStatus::Skipped, msg, now, actions);
+            // Its end may have been decided twice.
+            if self.task(task).place != Place::Blocked {
+                continue;
+            }
+            let status = if error.is_some() { TaskStatus::Failed } else { TaskStatus::Skipped };
+            self.task_mut(task).state_mut().error = error;
+            self.close_unrun(task, status, msg, now, actions);
+            if status == TaskStatus::Failed {
+                self.note_failure(task, actions);
+            }
         }
         while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.unsuccessful.pop()) {
             let status = self.task(ended.task).state().status;
@@ -79,6 +99,8 @@ impl LiveJob {
                     Decision::UpstreamFailed => TaskStatus::UpstreamFailed,
                     Decision::Skip => TaskStatus::Skipped,
                     Decision::Run => {
+                        // So that no other end decides this again.
+                        self.task_mut(next).place = Place::Queued;
                         ready.push(next);
                         continue;
                     }
@@ -139,7 +161,7 @@ impl Machine {
     }
 
     /// Continues the work of earlier turns.
-    pub(super) fn sweep_on(&mut self, now: Timestamp) {
+    pub(super) fn sweep_on(&mut self, now: Now) {
         for id in std::mem::take(&mut self.sweeping) {
             // The job may have ended.
             if self.is_live(id) {
@@ -149,10 +171,10 @@ impl Machine {
     }
 
     /// Ends tasks of a job within the budget of this turn, and ends the job if no open task is left.
-    pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
-        let ready = self.jobs.job_mut(id).sweep_downstream(&mut self.budget, now, &mut self.actions);
+    pub(super) fn sweep(&mut self, id: JobId, now: Now) {
+        let ready = self.jobs.job_mut(id).sweep_downstream(&mut self.budget, now.wall, &mut self.actions);
         if !ready.is_empty() {
-            self.enqueue_all(id, &ready);
+            self.make_ready(id, &ready, now);
             // The window of their pool may have been filled already in this turn.
             self.is_filling = true;
         }
@@ -163,20 +185,19 @@ impl Machine {
             if place.is_out() {
                 stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }
-            job.close_task(index, TaskStatus::Cancelled, now, &mut self.actions);
+            job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
         }
         self.actions.append(&mut stopped);
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
-        self.settle_job(id, now);
+        self.settle_job(id, now.wall);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{handed_out, run, with_job};
-    use super::super::trigger::Rule;
     use super::super::{Outcome, Settings};
     use super::*;
     use crate::{JobStatus, Json};
@@ -197,7 +218,7 @@ mod tests {
     fn a_task_whose_rule_is_met_by_failures_is_handed_out() {
         let width = 3;
         let (mut machine, id) = with_job(Settings::default(), &fan(width));
-        machine.jobs.job_mut(id).task_mut(width as u32).rule = Rule::AllDone;
+        machine.jobs.job_mut(id).task_mut(width as u32).rule = TriggerRule::AllDone;
         let out = handed_out(&mut machine);
         for task in &out {
             assert_eq!(machine.jobs.job(id).task(width as u32).place, Place::Blocked);
@@ -218,7 +239,7 @@ mod tests {
             {"name": "unfilled", "pool": "default", "args": ["_x.data.missing"]},
             {"name": "after", "task_name": "x", "pool": "a", "depends": ["unfilled"]}]}"#;
         let (mut machine, id) = with_job(Settings::default(), text);
-        machine.jobs.job_mut(id).task_mut(2).rule = Rule::AllDone;
+        machine.jobs.job_mut(id).task_mut(2).rule = TriggerRule::AllDone;
         let report = super::super::WorkerReport {
             id: "w1".into(),
             host: "here".into(),
@@ -241,12 +262,12 @@ mod tests {
 
     #[test]
     fn ready_tasks_behind_failures_come_over_several_turns() {
-        let width = super::super::remainder::TASKS as usize + 10;
+        let width = super::super::remaining_work::MAXIMUM_TASKS_PER_TURN as usize + 10;
         let behind = (0..width).map(|at| serde_json::json!({"name": format!("t{at}"), "depends": ["a"]}));
         let tasks: Vec<_> = std::iter::once(serde_json::json!({"name": "a"})).chain(behind).collect();
         let text = serde_json::json!({"name": "j", "tasks": tasks});
         let (mut machine, id) = with_job(Settings::default(), &text.to_string());
-        (1..=width as u32).for_each(|index| machine.jobs.job_mut(id).task_mut(index).rule = Rule::AllDone);
+        (1..=width as u32).for_each(|index| machine.jobs.job_mut(id).task_mut(index).rule = TriggerRule::AllDone);
         let a = handed_out(&mut machine).remove(0);
         run(&mut machine, &a, failed());
         handed_out(&mut machine);

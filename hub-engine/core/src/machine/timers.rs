@@ -12,7 +12,7 @@ use crate::{JobId, Steady};
 /// The timers of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// The delay of a task ends: its job and position.
+    /// The delay of a task ends, or the time for which it is held: its job and position.
     Rest(JobId, u32),
     /// The depth of this pool's queue has to be queried.
     Probe(Arc<str>),

@@ -4,16 +4,7 @@
 //! end can change it.
 
 use crate::TaskStatus;
-
-/// The condition under which a task runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// After all upstream tasks have succeeded.
-    AllSuccess,
-    /// After all upstream tasks have ended. Only tests have it as yet.
-    #[cfg(test)]
-    AllDone,
-}
+use crate::job::TriggerRule;
 
 /// What follows for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,17 +59,36 @@ impl Upstream {
         self.0 = (self.0 - 1) | way;
     }
 
-    /// Applies a rule.
-    pub(super) const fn decide(self, rule: Rule) -> Decision {
+    /// Applies a rule. A rule that runs early may say `Run` again when more upstream tasks have ended.
+    pub(super) const fn decide(self, rule: TriggerRule) -> Decision {
+        let (succeeded, failed, skipped) = (self.any(SUCCEEDED), self.any(FAILED), self.any(SKIPPED));
+        let all_ended = self.open() == 0;
+        // What becomes of a task that could have run after successes.
+        let otherwise = if failed { Decision::UpstreamFailed } else { Decision::Skip };
         match rule {
-            Rule::AllSuccess if self.any(FAILED) => Decision::UpstreamFailed,
-            Rule::AllSuccess if self.open() > 0 => Decision::Wait,
-            Rule::AllSuccess if self.any(SKIPPED) => Decision::Skip,
-            Rule::AllSuccess => Decision::Run,
-            #[cfg(test)]
-            Rule::AllDone if self.open() > 0 => Decision::Wait,
-            #[cfg(test)]
-            Rule::AllDone => Decision::Run,
+            TriggerRule::AllSuccess | TriggerRule::NoneFailed | TriggerRule::NoneFailedMinOneSuccess if failed => {
+                otherwise
+            }
+            TriggerRule::AllFailed if succeeded || skipped => Decision::Skip,
+            TriggerRule::AllSkipped if succeeded || failed => Decision::Skip,
+            TriggerRule::NoneSkipped if skipped => Decision::Skip,
+            TriggerRule::OneSuccess if succeeded => Decision::Run,
+            TriggerRule::OneFailed if failed => Decision::Run,
+            TriggerRule::OneDone if succeeded || failed => Decision::Run,
+            TriggerRule::Always => Decision::Run,
+            _ if !all_ended => Decision::Wait,
+            TriggerRule::AllSuccess if skipped => Decision::Skip,
+            TriggerRule::AllDoneMinOneSuccess | TriggerRule::NoneFailedMinOneSuccess if !succeeded => otherwise,
+            TriggerRule::OneSuccess => otherwise,
+            TriggerRule::OneFailed | TriggerRule::OneDone => Decision::Skip,
+            TriggerRule::AllSuccess
+            | TriggerRule::AllDone
+            | TriggerRule::AllDoneMinOneSuccess
+            | TriggerRule::NoneFailed
+            | TriggerRule::NoneFailedMinOneSuccess
+            | TriggerRule::AllFailed
+            | TriggerRule::AllSkipped
+            | TriggerRule::NoneSkipped => Decision::Run,
         }
     }
 
@@ -98,8 +108,6 @@ mod tests {
 
     use super::*;
 
-    const RULES: [Rule; 2] = [Rule::AllSuccess, Rule::AllDone];
-
     const ENDS: [TaskStatus; 5] = [
         TaskStatus::Success,
         TaskStatus::Failed,
@@ -108,17 +116,25 @@ mod tests {
         TaskStatus::Skipped,
     ];
 
-    /// The table of the rules, computed from counts.
-    fn expected(rule: Rule, ends: &[TaskStatus]) -> Decision {
+    /// The table of the rules, by counts, for tasks that have all ended.
+    fn expected(rule: TriggerRule, ends: &[TaskStatus]) -> Decision {
         let count = |status: TaskStatus| ends.iter().filter(|end| **end == status).count();
-        let (succeeded, skipped) = (count(TaskStatus::Success), count(TaskStatus::Skipped));
-        let failed = ends.len() - succeeded - skipped;
-        let otherwise = if failed > 0 { Decision::UpstreamFailed } else { Decision::Skip };
-        match rule {
-            Rule::AllSuccess if succeeded == ends.len() => Decision::Run,
-            Rule::AllSuccess => otherwise,
-            Rule::AllDone => Decision::Run,
-        }
+        let (n, s, k) = (ends.len(), count(TaskStatus::Success), count(TaskStatus::Skipped));
+        let f = n - s - k;
+        let e = if f > 0 { Decision::UpstreamFailed } else { Decision::Skip };
+        let (runs, otherwise) = match rule {
+            TriggerRule::AllSuccess => (s == n, e),
+            TriggerRule::AllDone | TriggerRule::Always => (true, e),
+            TriggerRule::AllDoneMinOneSuccess | TriggerRule::OneSuccess => (s >= 1, e),
+            TriggerRule::NoneFailed => (f == 0, e),
+            TriggerRule::NoneFailedMinOneSuccess => (f == 0 && s >= 1, e),
+            TriggerRule::AllFailed => (f == n, Decision::Skip),
+            TriggerRule::AllSkipped => (k == n, Decision::Skip),
+            TriggerRule::NoneSkipped => (k == 0, Decision::Skip),
+            TriggerRule::OneFailed => (f >= 1, Decision::Skip),
+            TriggerRule::OneDone => (s + f >= 1, Decision::Skip),
+        };
+        if runs { Decision::Run } else { otherwise }
     }
 
     /// All lists of ends of this length.
@@ -133,7 +149,12 @@ mod tests {
 
     #[test]
     fn every_multiset_of_ends_decides_the_same_in_every_order() {
-        for (ends, rule) in (0..6).flat_map(lists).flat_map(|ends| RULES.map(|rule| (ends.clone(), rule))) {
+        for (rule, ends) in
+            TriggerRule::ALL.into_iter().flat_map(|rule| (0..6).flat_map(lists).map(move |it| (rule, it)))
+        {
+            if ends.is_empty() && rule.needs_upstream() {
+                continue;
+            }
             let mut upstream = Upstream::of(ends.len());
             let mut decisions = vec![upstream.decide(rule)];
             for end in &ends {
@@ -148,21 +169,26 @@ mod tests {
 
     #[test]
     fn a_decision_is_made_as_soon_as_no_end_can_change_it() {
-        // By known ends: the decisions for all possible ends of the other tasks.
-        let mut open: BTreeMap<Vec<usize>, Vec<Decision>> = BTreeMap::new();
-        for ends in lists(4) {
-            let decision = expected(Rule::AllSuccess, &ends);
-            let number = |end: &TaskStatus| ENDS.iter().position(|known| known == end).unwrap();
-            for known in 0..=ends.len() {
-                open.entry(ends[..known].iter().map(number).collect()).or_default().push(decision);
+        for rule in TriggerRule::ALL {
+            // By the tasks that have ended: what the possible ends of the others decide.
+            let mut open: BTreeMap<Vec<usize>, Vec<Decision>> = BTreeMap::new();
+            for ends in lists(4) {
+                let decision = expected(rule, &ends);
+                let number = |end: &TaskStatus| ENDS.iter().position(|known| known == end).unwrap();
+                for known in 0..=ends.len() {
+                    open.entry(ends[..known].iter().map(number).collect()).or_default().push(decision);
+                }
             }
-        }
-        for (known, possible) in open {
-            let mut upstream = Upstream::of(4);
-            known.iter().for_each(|end| upstream.count(ENDS[*end]));
-            let is_sure = possible.iter().all(|decision| *decision == possible[0]);
-            let expected = if is_sure { possible[0] } else { Decision::Wait };
-            assert_eq!(upstream.decide(Rule::AllSuccess), expected, "{known:?}");
+            for (known, possible) in open {
+                let mut upstream = Upstream::of(4);
+                known.iter().for_each(|end| upstream.count(ENDS[*end]));
+                // A rule that waits for all upstream tasks does so even if it will be met however they end.
+                let may_run = rule.runs_early() || known.len() == 4;
+                let is_sure = possible.iter().all(|decision| *decision == possible[0])
+                    && (may_run || possible[0] != Decision::Run);
+                let expected = if is_sure { possible[0] } else { Decision::Wait };
+                assert_eq!(upstream.decide(rule), expected, "{rule:?} {known:?}");
+            }
         }
     }
 

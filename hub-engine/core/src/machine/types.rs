@@ -213,7 +213,7 @@ impl Outcome {
     /// A failure of this kind with a message and without details.
     #[must_use]
     pub fn failed(kind: ErrorKind, msg: impl Into<Arc<str>>) -> Self {
-        let error = TaskError { kind, type_name: None, traceback: None };
+        let error = TaskError::new(kind);
         Self::Failed { msg: msg.into(), error: Some(Arc::new(error)) }
     }
 }

@@ -9,6 +9,7 @@ use super::live::{LiveJob, LiveTask};
 use super::place::Place;
 use super::trigger::Decision;
 use crate::job::{Task, nearest};
+use crate::state::TaskState;
 use crate::{Now, TaskStatus};
 
 /// Maximum number of tasks of a job with a reason.
@@ -28,7 +29,7 @@ impl Machine {
         let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
         let waits =
             tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
-        let reasons = waits.filter_map(|(index, live, spec)| Some((index, self.reason(job, live, spec, &mut known)?)));
+        let reasons = waits.filter_map(|(index, _, spec)| Some((index, self.reason(job, index, spec, &mut known)?)));
         reasons.take(MAXIMUM_EXPLAINED_TASKS).collect()
     }
 
@@ -49,13 +50,17 @@ impl Machine {
         reasons
     }
 
-    fn reason<'a>(&self, job: &LiveJob, live: &LiveTask, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
-        if live.decision() == Decision::Wait {
+    fn reason<'a>(&self, job: &LiveJob, index: u32, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
+        let live = job.task(index);
+        if live.place == Place::Blocked && live.decision() == Decision::Wait {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
         if live.place == Place::Launched {
             return Some("waits for its result from outside: post it with hub-client result".to_owned());
+        }
+        if let Some(reason) = reason_between_attempts(live.state()) {
+            return Some(reason);
         }
         if live.place == Place::Removed {
             let pool = spec.pool();
@@ -88,6 +93,19 @@ impl Machine {
         let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
         is_pending
             .then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} tasks are handed out before it"))
+    }
+}
+
+/// Why a task waits one of whose attempts has failed.
+fn reason_between_attempts(state: &TaskState) -> Option<String> {
+    let details = state.details.as_deref()?;
+    let failures = details.failures;
+    match (details.retry_at, details.held_until) {
+        (Some(at), _) => Some(format!("attempt {failures} failed; the next one begins at {at}")),
+        (None, None) => details.delayed_until.map(|until| format!("waits until {until}, since it has a delay")),
+        (None, Some(until)) => Some(format!(
+            "attempt {failures} failed, and it was the last one: retry, skip or fail the task; it fails at {until}"
+        )),
     }
 }
 

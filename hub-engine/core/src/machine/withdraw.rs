@@ -40,7 +40,7 @@ pub(super) fn withdraw(
             }
         }
         Place::Parked => pools.get_mut(spec.pool()).take_parked(spec.module(), id, index),
-        Place::Resting => timers.stop(Timer::Rest(id, index)),
+        Place::Resting | Place::Held => timers.stop(Timer::Rest(id, index)),
         Place::Removed => {
             timers.stop(Timer::Rest(id, index));
             pools.get_mut(spec.pool()).take_back();
@@ -69,7 +69,7 @@ mod tests {
 
     /// The reasons for which one task ends while its job goes on: the caller fails it where it is.
     fn end(machine: &mut Machine, id: JobId, index: u32) {
-        machine.fail(id, index, ErrorKind::Posted, "not wanted".to_owned(), NOW.wall);
+        machine.fail(id, index, ErrorKind::Posted, "not wanted".to_owned(), NOW);
     }
 
     fn succeed(machine: &mut Machine, task: &crate::action::Assignment) {

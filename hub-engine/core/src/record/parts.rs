@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::object::Object;
 use super::view::View;
 use crate::Json;
+use crate::details::TaskDetails;
 use crate::job::{Limits, Template, Values};
 use crate::machine::value_of;
 use crate::state::{JobSnapshot, TaskState};
@@ -256,8 +257,17 @@ impl JobSnapshot {
         if let Some(reason) = self.waiting_reason(index).filter(|_| view.shows("waiting_reason")) {
             object.string("waiting_reason", reason);
         }
-        if let Some(issue) = state.issue.filter(|_| view.shows("attempt")) {
-            object.raw("attempt", &issue.number.to_string());
+        if let Some(issue) = state.issue {
+            if view.shows("attempt") {
+                object.raw("attempt", &state.attempt().to_string());
+            }
+            // They differ where an attempt was handed out again, since its worker was lost for one.
+            if issue.number != state.attempt() && view.shows("issue") {
+                object.raw("issue", &issue.number.to_string());
+            }
+        }
+        if let Some(details) = state.details.as_deref() {
+            write_details(&mut object, details, view);
         }
         if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
             object.string("worker", worker);
@@ -301,5 +311,18 @@ impl JobSnapshot {
         // The arguments were within the limit of the dispatcher that handed them out.
         let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, values, lookup);
         Some(filled.unwrap_or_else(|_| template.text()))
+    }
+}
+
+/// Writes what only tasks with special options have.
+fn write_details(object: &mut Object, details: &TaskDetails, view: &View) {
+    if view.shows("retry_at") {
+        object.time("retry_at", details.retry_at);
+    }
+    if view.shows("held_until") {
+        object.time("held_until", details.held_until);
+    }
+    if !details.attempts.is_empty() && view.shows("attempts") {
+        object.raw("attempts", &serde_json::to_string(&details.attempts).unwrap_or_else(|_| "[]".to_owned()));
     }
 }

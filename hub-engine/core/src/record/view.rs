@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 28] = [
     "args",
     "attempt",
+    "attempts",
     "data",
     "depends",
     "ended_at",
     "error",
+    "held_until",
     "id",
+    "issue",
     "key",
     "kwargs",
     "log",
@@ -21,6 +24,7 @@ const FIELDS: [&str; 24] = [
     "parent_id",
     "pool",
     "priority",
+    "retry_at",
     "started_at",
     "status",
     "submitted_at",
@@ -30,7 +34,7 @@ const FIELDS: [&str; 24] = [
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.
-const VALUES: [&str; 7] = ["args", "data", "error", "kwargs", "log", "meta", "output"];
+const VALUES: [&str; 8] = ["args", "attempts", "data", "error", "kwargs", "log", "meta", "output"];
 
 /// Selects parts of a record. The default is the complete record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -67,6 +67,7 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
         job,
         name: spec.name().clone(),
         task_name: spec.module().clone(),
+        attempt: stored.tasks[index as usize].attempt(),
         pool: spec.pool().clone(),
         args: json("[]"),
         kwargs: json("{}"),

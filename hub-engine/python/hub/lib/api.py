@@ -10,15 +10,39 @@ While the function runs, ``add.state`` describes the current task.
 """
 
 import contextvars
+import datetime
 import functools
 import inspect
 import types
 
-__all__ = ["State", "Task", "task"]
+__all__ = ["Fatal", "Retry", "State", "Task", "task"]
 
 _current = contextvars.ContextVar("hub_task_state", default=None)
 # Threads that a task starts have no context, and belong to the running task.
 _running = None
+
+
+# The longest wait between two attempts, in seconds.
+LONGEST_WAIT = 366 * 24 * 60 * 60
+
+
+class Retry(Exception):
+    """Raised by a task: this attempt has failed, and another one may succeed.
+
+    after: the wait before it, in seconds or as a timedelta; by default the interval of the retry policy. There is another
+    attempt only if the task has a retry policy with attempts left.
+    """
+
+    def __init__(self, *args, after=None):
+        super().__init__(*args)
+        seconds = after.total_seconds() if isinstance(after, datetime.timedelta) else after
+        if seconds is not None and not 0 <= seconds <= LONGEST_WAIT:
+            raise ValueError("after is from 0 to %d seconds (366 days), not %r" % (LONGEST_WAIT, after))
+        self.after = seconds
+
+
+class Fatal(Exception):
+    """Raised by a task: it has failed, and another attempt would fail too. There is none, whatever the retry policy says."""
 
 
 class State:

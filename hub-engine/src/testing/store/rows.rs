@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::details::{Attempt, TaskDetails};
 use hub_core::job::{Job, Limits};
-use hub_core::state::{ErrorKind, FirstFailure, JobState, TaskError, TaskState};
+use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
@@ -86,9 +87,11 @@ pub fn ended(status: JobStatus) -> JobState {
 #[must_use]
 pub fn task_state(status: TaskStatus) -> TaskState {
     let error = TaskError {
-        kind: ErrorKind::TaskFailed,
         type_name: Some("ValueError".into()),
+        bases: vec!["Exception".into()],
+        retry: Some(RetryAdvice::AfterMs(5)),
         traceback: Some("File \"x\"\n".into()),
+        ..TaskError::new(ErrorKind::TaskFailed)
     };
     TaskState {
         status,
@@ -104,6 +107,28 @@ pub fn task_state(status: TaskStatus) -> TaskState {
         submitted_at: Some(Timestamp::from_millis(1)),
         started_at: Some(Timestamp::from_millis(2)),
         ended_at: status.is_terminal().then(|| Timestamp::from_millis(3)),
+        details: Some(Box::new(task_details())),
+    }
+}
+
+/// Details of a task, with every field filled.
+fn task_details() -> TaskDetails {
+    let attempt = Attempt {
+        number: 1,
+        started_at: Some(Timestamp::from_millis(1)),
+        ended_at: Timestamp::from_millis(2),
+        worker: Some("host-2".into()),
+        msg: "no\n".into(),
+        error: Some(Arc::new(TaskError::new(ErrorKind::TimedOut))),
+        log: Some("\u{1f600}".into()),
+    };
+    TaskDetails {
+        failures: 1,
+        grants: 1,
+        delayed_until: Some(Timestamp::from_millis(6)),
+        retry_at: Some(Timestamp::from_millis(4)),
+        held_until: Some(Timestamp::from_millis(5)),
+        attempts: vec![attempt],
     }
 }
 

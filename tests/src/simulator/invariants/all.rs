@@ -2,8 +2,8 @@
 
 use super::invariant::Invariant;
 use super::{
-    acknowledged_is_kept, answered_is_kept, confirmed_goes_out_once, dependencies_first, ends_are_final,
-    every_job_ends, killers_are_stopped, nothing_stays_behind, one_run_counts, outputs_as_evaluated,
+    acknowledged_is_kept, answered_is_kept, attempts_within_maximum, confirmed_goes_out_once, dependencies_first,
+    ends_are_final, every_job_ends, killers_are_stopped, nothing_stays_behind, one_run_counts, outputs_as_evaluated,
     repeated_for_a_reason,
 };
 
@@ -19,6 +19,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(one_run_counts::OneRunCounts::default()),
         Box::new(repeated_for_a_reason::RepeatedForAReason::default()),
         Box::new(killers_are_stopped::KillersAreStopped::default()),
+        Box::new(attempts_within_maximum::AttemptsWithinMaximum),
         Box::new(every_job_ends::EveryJobEnds),
         Box::new(outputs_as_evaluated::OutputsAsEvaluated::default()),
         Box::new(nothing_stays_behind::NothingStaysBehind),

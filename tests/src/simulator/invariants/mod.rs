@@ -3,6 +3,7 @@
 mod acknowledged_is_kept;
 mod all;
 mod answered_is_kept;
+mod attempts_within_maximum;
 mod confirmed_goes_out_once;
 mod dependencies_first;
 mod ends_are_final;

@@ -97,5 +97,6 @@ fn agrees(task: &TaskState, end: &TaskEnd) -> bool {
         Status::Success => task.status == TaskStatus::Success && data() == end.data,
         Status::Failed => task.status == TaskStatus::Failed && kind() == end.error.map(Value::from),
         Status::UpstreamFailed => task.status == TaskStatus::UpstreamFailed,
+        Status::Skipped => task.status == TaskStatus::Skipped,
     }
 }

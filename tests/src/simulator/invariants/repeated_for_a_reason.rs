@@ -1,4 +1,4 @@
-//! A task runs once, except after faults: each further run has a fault that happened after the first publish. (If a dispatcher
+//! An attempt runs once, except after faults: each further run has a fault that happened after the first publish. (If a dispatcher
 //! was killed before its commits, several issues of a task can be on one worker. The worker's death is a reason for each of
 //! them.)
 
@@ -64,8 +64,9 @@ impl Invariant for RepeatedForAReason {
                 *runs += 1;
                 self.at_work.insert(run.number, (Arc::clone(&run.worker), run.task));
                 let since = faults.wrapping_sub(*before);
-                check(*runs <= 1 + since, || {
-                    format!("run {runs} of {} with {since} faults since it first went out", short(run.task))
+                check(*runs <= u64::from(run.attempt) + since, || {
+                    let (task, attempt) = (short(run.task), run.attempt);
+                    format!("run {runs} of {task} at attempt {attempt} with {since} faults since it first went out")
                 })?;
             }
             Event::RunEnded(number, ..) => drop(self.at_work.remove(number)),

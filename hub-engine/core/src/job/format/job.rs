@@ -1,7 +1,7 @@
 //! The keys of a job.
 
 use super::key::{self, Object, Table};
-use super::{object, shapes, task, values};
+use super::{object, retry, shapes, task, values};
 use crate::Json;
 use crate::job::draft::{JobDraft, Tasks};
 use crate::job::path::Path;
@@ -45,10 +45,11 @@ pub(super) static JOB: Table<JobObject> = Table {
             "The priority of tasks without a priority, 
             from -1000 to 1000; default 0. Higher priorities run first.",
         ),
+        Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none."),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs", "retry", "timeout"],
+    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs", "timeout"],
     reserved: &[
         "id",
         "status",
@@ -68,10 +69,12 @@ pub(super) static JOB: Table<JobObject> = Table {
 pub(super) struct JobObject;
 
 impl Object for JobObject {
+    const HAS_OWN_KEYS: bool = true;
+
     type Draft<'a> = JobDraft<'a>;
 
-    fn extra<'d>(draft: &'d mut JobDraft<'_>) -> &'d mut Vec<(String, Json)> {
-        &mut draft.extra
+    fn extra<'d>(draft: &'d mut JobDraft<'_>) -> Option<&'d mut Vec<(String, Json)>> {
+        Some(&mut draft.extra)
     }
 }
 
@@ -118,6 +121,10 @@ fn key<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: 
 
 fn priority(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
     job.priority = values::priority(reader, value, path);
+}
+
+fn retry(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.retry = retry::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {

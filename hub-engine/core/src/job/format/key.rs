@@ -14,8 +14,13 @@ pub(super) trait Object: Sized + 'static {
     /// The draft that its keys are read into.
     type Draft<'a>;
 
-    /// The list of the user's own keys.
-    fn extra<'d>(draft: &'d mut Self::Draft<'_>) -> &'d mut Vec<(String, Json)>;
+    /// Whether the object may contain the user's own keys.
+    const HAS_OWN_KEYS: bool = false;
+
+    /// The list of the user's own keys, if the object may contain some.
+    fn extra<'d>(_draft: &'d mut Self::Draft<'_>) -> Option<&'d mut Vec<(String, Json)>> {
+        None
+    }
 }
 
 /// Reads the value of a key into the draft of its object, and reports problems. The value is never `null`: a key with
@@ -111,12 +116,16 @@ impl<O: Object> Outline for Table<O> {
         let mut schema = json!({
             "type": "object",
             "description": self.about,
-            "$comment": format!("Planned keys, refused in this version: {}.", self.planned.join(", ")),
             "required": required.collect::<Vec<_>>(),
             "properties": properties,
-            "patternProperties": { format!("^{USER_KEY_PREFIX}"): { "description": ABOUT_USER_KEYS } },
             "additionalProperties": false
         });
+        if O::HAS_OWN_KEYS {
+            schema["patternProperties"] = json!({ format!("^{USER_KEY_PREFIX}"): { "description": ABOUT_USER_KEYS } });
+        }
+        if !self.planned.is_empty() {
+            schema["$comment"] = format!("Planned keys, refused in this version: {}.", self.planned.join(", ")).into();
+        }
         if let Some(beside) = self.beside {
             schema["allOf"] = json!([beside()]);
         }

@@ -5,7 +5,7 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► task ──► job ──► objects ──► schema
+//!   values, shapes ──► retry ──► task ──► job ──► objects ──► schema
 //!                        ▲       ▲
 //!   key ──► object ──────┴───────┘
 //! ```
@@ -14,6 +14,7 @@ mod job;
 mod key;
 mod object;
 mod objects;
+mod retry;
 mod schema;
 mod shapes;
 mod task;
@@ -22,3 +23,4 @@ mod values;
 pub(super) use job::read;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
+pub(super) use values::duration_or_zero;

@@ -25,8 +25,8 @@ pub(super) fn read<'a, O: Object>(
         let Some(at) = table.keys.iter().position(|known| known.name == name) else {
             if !others.is_new(name.clone()) {
                 reader.report_duplicate_key(&name, key.at, path);
-            } else if name.starts_with(USER_KEY_PREFIX) {
-                O::extra(draft).push((name.into_owned(), Json::from_checked(value.text)));
+            } else if let Some(extra) = O::extra(draft).filter(|_| name.starts_with(USER_KEY_PREFIX)) {
+                extra.push((name.into_owned(), Json::from_checked(value.text)));
             } else {
                 foreign_key(reader, table, &name, key.at, path);
             }
@@ -61,8 +61,11 @@ fn foreign_key<O: Object>(reader: &mut Reader, table: &Table<O>, key: &str, at: 
         (ProblemCode::UnknownKey, format!("{word} is not a key of this object"), other.place().to_owned())
     } else {
         let near = reader.report.did_you_mean(key, table.keys.iter().map(|known| known.name));
-        let own = || format!("put your own keys in \"meta\", or begin them with \"{USER_KEY_PREFIX}\"");
-        (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(own))
+        let other = || match table.keys.iter().map(|known| known.name).collect::<Vec<_>>() {
+            _ if O::HAS_OWN_KEYS => format!("put your own keys in \"meta\", or begin them with \"{USER_KEY_PREFIX}\""),
+            known => format!("the keys of {} are {}", table.noun, known.join(", ")),
+        };
+        (ProblemCode::UnknownKey, format!("unknown key {word}"), near.unwrap_or_else(other))
     };
     reader.report.add(code, path.key(key), at, message, Some(suggestion));
 }

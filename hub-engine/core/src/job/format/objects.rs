@@ -1,8 +1,9 @@
 //! The objects of the format.
 
 use super::job::JOB;
+use super::retry::RETRY;
 use super::task::TASK;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 2] = [&JOB, &TASK];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 3] = [&JOB, &TASK, &RETRY];

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::job::condition::Operator;
 use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MAX_STEPS};
+use crate::job::retry::RetryPolicy;
 use crate::job::rules::{MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY};
+use crate::job::trigger_rule::TriggerRule;
 
 /// Control characters, as part of a character class.
 const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
@@ -77,6 +80,92 @@ pub(super) fn job_priority() -> Value {
     let mut priority = priority();
     priority["default"] = 0.into();
     priority
+}
+
+/// The name of a trigger rule.
+pub(super) fn trigger_rule() -> Value {
+    let words = TriggerRule::ALL.map(|rule| Value::from(rule.as_str()));
+    let words: Vec<Value> = words.into_iter().chain([Value::Null]).collect();
+    json!({ "type": "string", "enum": words, "default": TriggerRule::AllSuccess.as_str() })
+}
+
+/// A condition.
+pub(super) fn condition() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Condition" }, { "type": "null" }] })
+}
+
+/// What a condition is.
+pub(super) fn condition_definition() -> Value {
+    let one = |key: &str, value: Value| json!({ "type": "object", "required": [key], "properties": { key: value }, "additionalProperties": false });
+    let condition = || json!({ "$ref": "#/$defs/Condition" });
+    let list = || json!({ "type": "array", "minItems": 1, "items": condition() });
+    let two = || json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": template() });
+    let reference = || json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] });
+    let comparisons = Operator::ALL.map(|operator| one(operator.as_str(), two()));
+    let forms: Vec<Value> = [
+        json!({ "type": "boolean" }),
+        reference(),
+        one("all", list()),
+        one("any", list()),
+        one("not", condition()),
+        one("exists", reference()),
+        one("empty", template()),
+    ]
+    .into_iter()
+    .chain(comparisons)
+    .collect();
+    json!({ "description": "A condition: true, false, a reference to one of them, or an operator.", "anyOf": forms })
+}
+
+/// A retry policy, or its number of attempts.
+pub(super) fn retry() -> Value {
+    json!({ "anyOf": [attempts(), { "$ref": "#/$defs/Retry" }, { "type": "null" }] })
+}
+
+/// A number of attempts.
+pub(super) fn attempts() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": RetryPolicy::MOST_ATTEMPTS })
+}
+
+/// A backoff coefficient.
+pub(super) fn backoff() -> Value {
+    json!({ "type": "number", "minimum": 1, "maximum": 1000 })
+}
+
+/// A part of a whole.
+pub(super) fn fraction() -> Value {
+    json!({ "type": "number", "minimum": 0, "maximum": 1 })
+}
+
+/// What happens after the last attempt.
+pub(super) fn exhausted() -> Value {
+    json!({ "type": "string", "enum": ["fail", "hold", null] })
+}
+
+/// Names of errors.
+pub(super) fn error_names() -> Value {
+    json!({ "type": "array", "items": name() })
+}
+
+/// A duration. What it must not exceed is checked by the parser.
+pub(super) fn duration() -> Value {
+    json!({
+        "anyOf": [
+            { "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$" },
+            { "type": "number", "exclusiveMinimum": 0, "maximum": 366 * 86400 },
+            { "type": "null" }
+        ]
+    })
+}
+
+/// A duration, zero included, or a reference to one.
+pub(super) fn delay() -> Value {
+    let mut forms = duration();
+    forms["anyOf"][1] = json!({ "type": "number", "minimum": 0, "maximum": 366 * 86400 });
+    if let Some(forms) = forms["anyOf"].as_array_mut() {
+        forms.push(json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] }));
+    }
+    forms
 }
 
 /// Any value with references in it.

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{object, shapes, values};
+use super::{object, retry, shapes, values};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
+use crate::job::quoted::quoted;
 use crate::job::reader::Reader;
 use crate::job::rules;
 use crate::job::template::Template;
+use crate::job::trigger_rule::TriggerRule;
 use crate::job::value::Value;
 
 type Key = key::Key<TaskObject>;
@@ -49,9 +51,25 @@ pub(super) static TASK: Table<TaskObject> = Table {
             shapes::priority,
             "The priority, from -1000 to 1000. Default: the priority of the job.",
         ),
+        Key::new(
+            "trigger_rule",
+            "0.2.0",
+            trigger_rule,
+            shapes::trigger_rule,
+            "When the task runs, by how its upstream tasks end; default all_success.",
+        ),
+        Key::new(
+            "when",
+            "0.2.0",
+            when,
+            shapes::condition,
+            "The condition under which the task runs; it is skipped otherwise.",
+        ),
+        Key::new("delay", "0.2.0", delay, shapes::delay, "How long the task waits when it could run: a duration."),
+        Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure."),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["retry", "timeout", "trigger_rule", "when", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["timeout", "for_each", "job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -61,6 +79,10 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "error",
         "log",
         "attempt",
+        "attempts",
+        "held_until",
+        "issue",
+        "retry_at",
         "worker",
         "waiting_reason",
         "submitted_at",
@@ -81,10 +103,12 @@ pub(super) struct Parts<'a> {
 }
 
 impl Object for TaskObject {
+    const HAS_OWN_KEYS: bool = true;
+
     type Draft<'a> = Parts<'a>;
 
-    fn extra<'d>(parts: &'d mut Parts<'_>) -> &'d mut Vec<(String, Json)> {
-        &mut parts.task.rare_mut().extra
+    fn extra<'d>(parts: &'d mut Parts<'_>) -> Option<&'d mut Vec<(String, Json)>> {
+        Some(&mut parts.task.rare_mut().extra)
     }
 }
 
@@ -146,6 +170,35 @@ fn priority(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: 
     if let Some(priority) = values::priority(reader, value, path) {
         parts.task.rare_mut().priority = Some(priority);
     }
+}
+
+fn trigger_rule(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(word) = reader.string(value, path, "\"trigger_rule\"") else { return };
+    let words = TriggerRule::ALL.map(TriggerRule::as_str);
+    match TriggerRule::ALL.into_iter().find(|rule| rule.as_str() == word) {
+        Some(rule) => {
+            parts.draft.trigger_rule_at = value.at;
+            parts.task.rare_mut().trigger_rule = rule;
+        }
+        None => {
+            let near = reader.report.did_you_mean(&word, words);
+            let message = format!("there is no trigger rule {}", quoted(&word));
+            let known = || format!("the trigger rules are {}", words.join(", "));
+            reader.report.add(ProblemCode::OutOfRange, path, value.at, message, Some(near.unwrap_or_else(known)));
+        }
+    }
+}
+
+fn when<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.when = Some(value);
+}
+
+fn delay<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.delay = Some(value);
+}
+
+fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.task.rare_mut().retry = retry::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

@@ -1,13 +1,16 @@
 //! Readers of values that several objects share.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::Json;
+use crate::job::delay::Delay;
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
 use crate::job::reader::Reader;
 use crate::job::rules;
-use crate::job::value::Value;
+use crate::job::value::{Kind, Value};
 
 /// A name of any kind. Messages begin with `what`.
 pub(super) fn name<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>, what: &str) -> Option<Cow<'a, str>> {
@@ -25,4 +28,28 @@ pub(super) fn priority(reader: &mut Reader, value: Value<'_>, path: Path<'_>) ->
 pub(super) fn meta(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<(String, Json)> {
     let object = reader.object(value, path, "\"meta\"")?;
     Some(("meta".to_owned(), Json::from_checked(object.text)))
+}
+
+/// A duration that is not zero.
+pub(super) fn duration(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Duration> {
+    let duration = duration_or_zero(reader, value, path)?;
+    let rule = if duration.is_zero() { Err("a duration is at least 1 ms".to_owned()) } else { Ok(duration) };
+    reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at)
+}
+
+/// A duration.
+pub(in crate::job) fn duration_or_zero(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Duration> {
+    if value.kind() != Kind::Number {
+        reader.string(value, path, "a duration")?;
+    }
+    reader.check_rule(Delay::read(&Json::from_checked(value.text)), ProblemCode::OutOfRange, path, value.at)
+}
+
+/// A number, whole or not.
+pub(super) fn number(reader: &mut Reader, value: Value<'_>, path: Path<'_>, range: RangeInclusive<f64>) -> Option<f64> {
+    let number = reader.number(value, path, "it")?;
+    let number = Some(number).filter(|number| range.contains(number));
+    let rule =
+        number.ok_or_else(|| format!("it must be from {} to {}, not {}", range.start(), range.end(), value.text));
+    reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at)
 }

@@ -1,0 +1,128 @@
+//! Why a task failed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a task failed, for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// The kind of error.
+    pub kind: ErrorKind,
+    /// The type of the exception that the task raised (`ZeroDivisionError`); `panic` for a panic in Rust.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<Arc<str>>,
+    /// The names of the classes that the exception's type is derived from, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<Arc<str>>,
+    /// What the task itself says of another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryAdvice>,
+    /// The traceback, or the end of the program's standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<Arc<str>>,
+}
+
+/// What a task that failed says of another attempt. It decides for this failure, within the number of attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAdvice {
+    /// Another attempt is of no use.
+    Never,
+    /// Another attempt may succeed, after the interval of the retry policy.
+    Again,
+    /// Another attempt may succeed, after this number of milliseconds.
+    AfterMs(u64),
+}
+
+impl TaskError {
+    /// An error of this kind, of which nothing more is known.
+    #[must_use]
+    pub const fn new(kind: ErrorKind) -> Self {
+        Self { kind, type_name: None, bases: Vec::new(), retry: None, traceback: None }
+    }
+
+    /// Whether this is its kind, its type, or a class that its type is derived from.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.kind.as_str() == name || self.type_name.iter().chain(&self.bases).any(|known| **known == *name)
+    }
+}
+
+/// The kind of error when a task fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorKind {
+    /// The task's code raised an exception or ended with a non-zero exit code.
+    TaskFailed,
+    /// The arguments do not match the task's parameters.
+    BadArguments,
+    /// The return value cannot be serialised as JSON.
+    BadResult,
+    /// The result is larger than the limit.
+    ResultTooLarge,
+    /// The arguments are larger than the limit after their references are replaced.
+    ArgumentsTooLarge,
+    /// A value (the result, or the arguments after their references are replaced) is nested more than
+    /// [`Json::MAX_DEPTH`](crate::Json::MAX_DEPTH) levels deep.
+    ValueTooDeep,
+    /// The process that ran the task died.
+    ChildDied,
+    /// The module could not be loaded.
+    BrokenModule,
+    /// The task exceeded its time limit.
+    TimedOut,
+    /// The condition compared values of types that it cannot compare, or was not a boolean.
+    BadCondition,
+    /// The path of a reference leads to no value.
+    MissingValue,
+    /// `crash_limit` workers were lost while they ran the task.
+    WorkerLost,
+    /// The broker rejected the task, for example because it is too large.
+    Undeliverable,
+    /// A failure was posted from outside.
+    Posted,
+}
+
+impl ErrorKind {
+    /// The word as it stands in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TaskFailed => "TASK_FAILED",
+            Self::BadArguments => "BAD_ARGUMENTS",
+            Self::BadResult => "BAD_RESULT",
+            Self::ResultTooLarge => "RESULT_TOO_LARGE",
+            Self::ArgumentsTooLarge => "ARGUMENTS_TOO_LARGE",
+            Self::ValueTooDeep => "VALUE_TOO_DEEP",
+            Self::ChildDied => "CHILD_DIED",
+            Self::BrokenModule => "BROKEN_MODULE",
+            Self::TimedOut => "TIMED_OUT",
+            Self::BadCondition => "BAD_CONDITION",
+            Self::MissingValue => "MISSING_VALUE",
+            Self::WorkerLost => "WORKER_LOST",
+            Self::Undeliverable => "UNDELIVERABLE",
+            Self::Posted => "POSTED",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_called_by_its_kind_its_type_and_the_bases_of_that() {
+        let error = TaskError {
+            type_name: Some("ConnectionResetError".into()),
+            bases: vec!["ConnectionError".into(), "OSError".into()],
+            ..TaskError::new(ErrorKind::TaskFailed)
+        };
+        for name in ["TASK_FAILED", "ConnectionResetError", "ConnectionError", "OSError"] {
+            assert!(error.is_called(name), "{name}");
+        }
+        assert!(!error.is_called("Error") && !error.is_called("TaskFailed") && !error.is_called(""));
+        let written = serde_json::to_value(error.kind).unwrap();
+        assert_eq!(written, error.kind.as_str());
+    }
+}

@@ -1,0 +1,105 @@
+//! The gates between a task whose trigger rule is met and its pool: its condition, then its delay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Machine;
+use super::live::LiveJob;
+use super::place::Place;
+use crate::job::{ConditionError, Delay, FillError};
+use crate::state::{ErrorKind, TaskError};
+use crate::{JobId, Now};
+
+/// What the gates of a task say.
+enum Gate {
+    /// It can run.
+    Open,
+    /// It can run after this time.
+    OpenAfter(Duration),
+    /// It ends without having run.
+    Closed,
+}
+
+impl Machine {
+    /// The trigger rules of these tasks are met: they go to their pools as far as their other gates let them pass. Those that
+    /// end at a gate are left to [`Machine::sweep`].
+    pub(super) fn make_ready(&mut self, id: JobId, tasks: &[u32], now: Now) {
+        let job = self.jobs.job_mut(id);
+        let checked = Arc::clone(&job.job);
+        if !tasks.iter().any(|index| checked.spec(*index).has_gates()) {
+            return self.enqueue_all(id, tasks);
+        }
+        let limit = self.settings.max_value_bytes;
+        let (mut open, mut delayed) = (Vec::with_capacity(tasks.len()), Vec::new());
+        for index in tasks.iter().copied() {
+            match job.gate(index, limit) {
+                Gate::Open => open.push(index),
+                Gate::OpenAfter(delay) => {
+                    job.task_mut(index).state_mut().details_mut().delayed_until = Some(now.wall.after(delay));
+                    job.persist_task(index, &mut self.actions);
+                    delayed.push(index);
+                }
+                Gate::Closed => job.task_mut(index).place = Place::Blocked,
+            }
+        }
+        self.enqueue_all(id, &open);
+        delayed.into_iter().for_each(|index| self.wait_for_its_time(id, index, now));
+    }
+}
+
+impl LiveJob {
+    /// Looks at the gates of a task. Notes how it ends, if one is closed.
+    fn gate(&mut self, index: u32, limit: usize) -> Gate {
+        let checked = Arc::clone(&self.job);
+        let spec = checked.spec(index);
+        if let Some(condition) = spec.when() {
+            match condition.holds(&mut |template| self.fill(template, limit)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.end_unrun(index, "was skipped, because its condition (when) is false".into(), None);
+                    return Gate::Closed;
+                }
+                Err(ConditionError::Fill(error)) => {
+                    return self.fail_unfilled_gate(index, "its condition (when)", &error);
+                }
+                Err(ConditionError::WrongType(why)) => {
+                    return self.fail_at_gate(index, ErrorKind::BadCondition, format!("its condition (when): {why}"));
+                }
+            }
+        }
+        let delay = match spec.delay() {
+            None => return Gate::Open,
+            Some(Delay::Fixed(delay)) => *delay,
+            Some(Delay::Of(template)) => match self.fill(template, limit) {
+                Ok(value) => match Delay::read(&value) {
+                    Ok(delay) => delay,
+                    Err(why) => return self.fail_at_gate(index, ErrorKind::BadArguments, format!("its delay: {why}")),
+                },
+                Err(error) => return self.fail_unfilled_gate(index, "its delay", &error),
+            },
+        };
+        if delay.is_zero() { Gate::Open } else { Gate::OpenAfter(delay) }
+    }
+
+    fn fail_unfilled_gate(&mut self, index: u32, what: &str, error: &FillError) -> Gate {
+        let (kind, why) = self.why_unfilled(what, error);
+        self.fail_at_gate(index, kind, why)
+    }
+
+    fn fail_at_gate(&mut self, index: u32, kind: ErrorKind, msg: String) -> Gate {
+        self.end_unrun(index, msg.into(), Some(Arc::new(TaskError::new(kind))));
+        Gate::Closed
+    }
+
+    /// Why a template of a task cannot be filled: for programs and for people.
+    fn why_unfilled(&self, what: &str, error: &FillError) -> (ErrorKind, String) {
+        match error {
+            FillError::Missing(missing) => {
+                let from = self.spec(missing.task).name();
+                (ErrorKind::MissingValue, format!("{what} cannot be filled from the task {from:?}: {missing}"))
+            }
+            FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("{what} would have {error}")),
+            FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("{what} would be {error}")),
+        }
+    }
+}
