@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use hub_core::Json;
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};

@@ -85,7 +85,7 @@ pub(super) static RETRY: Table<RetryObject> = Table {
             "hold_for",
             "0.2.0",
             |reader, draft, value, path| {
-                draft.hold_for = values::duration(reader, value, path).map(|it| (it, value.at))
+                draft.hold_for = values::duration(reader, value, path).map(|it| (it, value.at));
             },
             shapes::duration,
             "How long a task waits for an operator before it fails; default 7d.",
