@@ -13,11 +13,11 @@ from celery.result import ResultSet  # noqa: E402
 
 from celery_tasks import add, multiply  # noqa: E402
 
-PATIENCE = 1800
+TIMEOUT = 1800
 
 
 def wait_for(results, expected):
-    values = ResultSet(results).get(timeout=PATIENCE)
+    values = ResultSet(results).get(timeout=TIMEOUT)
     assert values == expected, f"Celery has computed something else: {values[:10]}"
 
 

@@ -18,10 +18,10 @@ from dramatiq import pipeline  # noqa: E402 (the tasks read the broker's address
 
 from dramatiq_tasks import add, multiply  # noqa: E402
 
-PATIENCE = 1800
+TIMEOUT = 1800
 
 ended = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-ended.settimeout(PATIENCE)
+ended.settimeout(TIMEOUT)
 ended.bind(address)
 
 

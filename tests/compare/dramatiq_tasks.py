@@ -28,7 +28,7 @@ class Tell(dramatiq.Middleware):
             self.socket.sendto(text.encode(), self.address)
 
 
-# It would warn at every task that nobody keeps its result, which costs time.
+# Dramatiq would log a warning for each task without a result backend, which costs time.
 logging.getLogger("dramatiq").setLevel(logging.ERROR)
 # What is not used here is left out: every middleware costs a call for each task.
 wanted = [dramatiq.middleware.Retries(), dramatiq.middleware.Pipelines()]

@@ -162,7 +162,7 @@ impl Broker {
     ///
     /// # Panics
     /// If queues still contain messages after the deadline.
-    pub fn nothing_is_left(&self, prefix: &str) {
+    pub fn wait_until_queues_are_empty(&self, prefix: &str) {
         eventually("all queues are empty", || {
             let listed = self.control(&["list_queues", "--no-table-headers", "name", "messages"]);
             let own = listed.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned);

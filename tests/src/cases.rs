@@ -1,6 +1,6 @@
-//! Jobs that users and attackers have sent, each with what must come of it on any Hub: the files in `tests/cases`.
+//! Jobs of users and attackers, with their expected results on any Hub: the files in `tests/cases`.
 //!
-//! A new case is a new file there, with its task modules in `tests/cases/tasks`; no code is needed.
+//! A new case is a new file there, with its task modules in `tests/cases/tasks`. It needs no code.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -53,7 +53,7 @@ impl ClientPool {
             let submissions: Vec<_> = jobs.into_iter().map(submit).collect();
             let mut ids = Vec::with_capacity(submissions.len());
             for submission in submissions {
-                let id = submission.await.expect("nobody panics").expect("the broker takes the job");
+                let id = submission.await.expect("no task panics").expect("the broker takes the job");
                 ids.push(id.to_string());
             }
             ids

@@ -1,6 +1,6 @@
-//! A real RabbitMQ cluster of three nodes in containers on a network of their own, whose nodes can be killed and cut off.
+//! A real RabbitMQ cluster of three nodes in containers on a separate network. Nodes can be killed and disconnected.
 //!
-//! Programs reach the nodes by their addresses on that network: a port proxy would still answer for a node that is cut off.
+//! Programs use the addresses of the nodes on that network, since a port proxy would still answer for a disconnected node.
 
 use std::fs;
 use std::process::Command;
@@ -151,7 +151,7 @@ impl Cluster {
     ///
     /// # Panics
     /// If queues still contain messages after the deadline.
-    pub fn nothing_is_left(&self, prefix: &str) {
+    pub fn wait_until_queues_are_empty(&self, prefix: &str) {
         let names = Names::new(prefix);
         let pool = names.pool_queue(hub_core::job::DEFAULT_POOL);
         let queues = [names.jobs_queue(), names.results_queue(), names.unrouted(), names.dead(), pool];

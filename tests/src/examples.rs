@@ -55,7 +55,7 @@ pub fn check_example(name: &str, record: &Value) {
             assert_eq!(task("delete_vm")["data"]["deleted"], task("get_uuid")["data"]);
             assert_eq!(record["output"], json!({"host": task("create_host")["data"], "state": "on"}));
         }
-        other => panic!("nobody has said what comes out of {other}"),
+        other => panic!("there is no expected result for {other}"),
     }
 }
 

@@ -33,4 +33,4 @@ pub use failures::{fails, said};
 pub use programs::{Daemon, Programs, root};
 pub use raw_client::RawClient;
 pub use trials::{BrokerTest, BrokerTrial, PlainTest, broker_tests, trials_beside, trials_on};
-pub use wait::{DEADLINE, breathe, eventually, eventually_within, rest};
+pub use wait::{DEADLINE, eventually, eventually_within, poll_delay, rest};

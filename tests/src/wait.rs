@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Maximum time to wait for a condition, even on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 /// Interval between two checks of a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Calls `look` until it returns `Ok`, and returns the value.
 ///
@@ -26,7 +26,7 @@ pub fn eventually_within<T, E: Debug>(limit: Duration, what: &str, mut look: imp
         match look() {
             Ok(value) => return value,
             Err(state) if Instant::now() >= deadline => panic!("{what}: not within {limit:?}; last state: {state:?}"),
-            Err(_) => std::thread::sleep(LOOK_EVERY),
+            Err(_) => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
@@ -37,6 +37,6 @@ pub fn rest(time: Duration) {
 }
 
 /// The interval between two checks of a condition in asynchronous code.
-pub async fn breathe() {
-    tokio::time::sleep(LOOK_EVERY).await;
+pub async fn poll_delay() {
+    tokio::time::sleep(POLL_INTERVAL).await;
 }

@@ -39,7 +39,7 @@ fn failed_writes_have_an_exit_code_and_keep_the_id() {
     for command in ["list", "workers", "health", "--help", "--version", "man"] {
         let output = into_full(&programs, &[command, "-q"]);
         assert_eq!(output.status.code(), Some(7), "{command}: {output:?}");
-        assert!(text(&output.stderr).starts_with("error: failed to write"), "{output:?}");
+        assert!(text(&output.stderr).starts_with("error: cannot write"), "{output:?}");
     }
     for (digit, more) in [&[][..], &["--wait"], &["-o", "json"], &["--wait", "-o", "table"]].into_iter().enumerate() {
         let id = format!("{digit}0000000-0000-4000-8000-000000000000");

@@ -105,7 +105,7 @@ fn a_missing_module_is_reported_with_a_suggestion() {
     programs.write_modules(&[("resize_image.py", "def resize_image(): pass\n"), ("unload.py", "def unload(): pass\n")]);
     let job = r#"{"name": "j", "tasks": [{"name": "resize_imgae"}, {"name": "unload"}, {"name": "zzz"}]}"#;
     let output = programs.run_reading("hub-client", &["run", "-", "--tasks-dir", "tasks"], job);
-    fails(&output, 2, &["tasks: resize_imgae (did you mean resize_image?), zzz. Each"]);
+    fails(&output, 2, &["tasks: resize_imgae (did you mean resize_image?), zzz. A task module"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_failure_contains_its_exception_and_each_text_once() {
 fn a_hub_without_task_modules_does_not_start() {
     let programs = Programs::alone();
     let output = programs.run("hub-dispatcher", &["--transport", "memory", "--http", "none"]);
-    fails(&output, 2, &["no task can run", "--tasks-dir", "tasks_dir"]);
+    fails(&output, 2, &["needs a directory of task modules", "--tasks-dir", "tasks_dir"]);
 }
 
 #[test]

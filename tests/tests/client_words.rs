@@ -73,7 +73,7 @@ fn ids_of_jobs_and_tasks_are_distinguished() {
     assert!(posted.status.success(), "{posted:?}");
     assert_eq!(programs.ended(&id)["output"], json!([1]));
     fails(&programs.run("hub-client", &["result", &id]), 3, &["is the id of a job", "None of its tasks waits"]);
-    fails(&programs.run("hub-client", &["result", &task, "--data", "done"]), 2, &["not JSON", "double quotes"]);
+    fails(&programs.run("hub-client", &["result", &task, "--data", "done"]), 2, &["not valid JSON", "double quotes"]);
     hub.stop();
 }
 
@@ -190,7 +190,11 @@ fn a_configuration_file_may_have_comments_and_quotes_but_no_duplicate_keys() {
     std::fs::write(&file, format!("[HUB]  # the hub\nbroker = \"{web}\" ; not a broker\n")).unwrap();
     fails(&programs.run("hub-client", &["-c", "c", "list"]), 4, &[&web, "is an HTTP server"]);
     std::fs::write(&file, "[HUB]\nbroker=a\nslots = \"2\nBroker=b\n").unwrap();
-    fails(&programs.run("hub-client", &["-c", "c", "list"]), 2, &["c:3: slots", "c:4: broker", "first in line 2"]);
+    fails(
+        &programs.run("hub-client", &["-c", "c", "list"]),
+        2,
+        &["c:3: slots", "c:4: duplicate key broker", "first in line 2"],
+    );
     std::fs::write(&file, b"[HUB]\nbroker=caf\xe9\n").unwrap();
     fails(&programs.run("hub-client", &["-c", "c", "list"]), 2, &["line 2", "iconv"]);
 }

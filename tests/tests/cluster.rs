@@ -128,5 +128,5 @@ fn survive(cluster: &Cluster, name: &str, clients: Clients, losses: &[(Loss, Pro
     assert!(dispatcher.is_alive());
     workers.into_iter().for_each(Daemon::stop);
     dispatcher.stop();
-    cluster.nothing_is_left(dispatching.prefix());
+    cluster.wait_until_queues_are_empty(dispatching.prefix());
 }

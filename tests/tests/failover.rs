@@ -17,13 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let tests: [(&str, NodeTest); 7] = [
-        ("silence_is_noticed_by_heartbeats", silence),
-        ("a_busy_program_is_not_given_up", busy),
+        ("a_silent_connection_is_detected_by_heartbeats", silence),
+        ("the_connection_of_a_busy_program_is_kept", busy),
         ("nodes_are_tried_in_turn", turns),
-        ("a_node_that_does_not_answer_is_left", no_answer),
-        ("a_node_that_does_not_confirm_is_left", no_confirm),
-        ("a_blocked_broker_is_not_left", blocked),
-        ("where_all_nodes_fail_each_is_named_with_its_cause", all_fail),
+        ("the_session_with_an_unresponsive_node_is_ended", no_answer),
+        ("the_session_with_a_node_that_does_not_confirm_is_ended", no_confirm),
+        ("the_session_with_a_blocked_broker_is_kept", blocked),
+        ("if_all_nodes_fail_each_is_named_with_its_cause", all_fail),
     ];
     let mut trials = Vec::new();
     for client in [Client::Lapin, Client::Amqprs] {

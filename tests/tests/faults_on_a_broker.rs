@@ -62,7 +62,7 @@ fn restarts(broker: &Broker, client: &str) {
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive() && worker.is_alive());
-    broker.nothing_is_left(programs.prefix());
+    broker.wait_until_queues_are_empty(programs.prefix());
     worker.stop();
     dispatcher.stop();
 }
@@ -83,7 +83,7 @@ fn burst(broker: &Broker) {
         assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(at)), "{record:#}");
     }
     assert!(dispatcher.is_alive());
-    broker.nothing_is_left(programs.prefix());
+    broker.wait_until_queues_are_empty(programs.prefix());
     worker.stop();
     dispatcher.stop();
 }
@@ -125,7 +125,7 @@ fn killed_workers(broker: &Broker) {
     for (at, task) in record["tasks"].as_array().unwrap()[1..].iter().enumerate() {
         assert_eq!((&task["status"], &task["data"]), (&json!("SUCCESS"), &json!(at)), "{task:#}");
     }
-    broker.nothing_is_left(programs.prefix());
+    broker.wait_until_queues_are_empty(programs.prefix());
     worker.stop();
     dispatcher.stop();
 }
@@ -176,9 +176,9 @@ fn malformed_messages(broker: &Broker, client: &str) {
         raw.send(Message::new(&*prefix, "nowhere", body));
         raw.send(Message::new(format!("{prefix}.tasks"), "no-such-pool", body));
     }
-    serves("messages that nobody expects");
+    serves("unexpected messages");
     assert!(dispatcher.is_alive() && worker.is_alive());
-    broker.nothing_is_left(&prefix);
+    broker.wait_until_queues_are_empty(&prefix);
     worker.stop();
     dispatcher.stop();
 }

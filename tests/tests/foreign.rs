@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         ("a_foreign_worker_runs_tasks_with_amqprs", |broker| worker(broker, "amqprs")),
         ("a_foreign_worker_that_is_killed_loses_nothing", killed),
         ("a_foreign_client_submits_once_and_waits", client),
-        ("a_pool_queue_of_somebody_elses_is_used_and_reported", adopted),
+        ("a_conflicting_pool_queue_is_used_and_reported", adopted),
     ])
 }
 

@@ -65,7 +65,7 @@ fn a_job_with_missing_modules_does_not_wait_for_them() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("tasks: fial. ") && said.contains("fial.py"), "{said}");
-    assert!(!said.contains("broken"), "nobody asked for that module: {said}");
+    assert!(!said.contains("broken"), "the job does not use that module: {said}");
 }
 
 /// JSON parsers have a depth limit (serde_json: 128). It must not prevent the client from detecting the end of a job.

@@ -82,9 +82,9 @@ fn amid(broker: &Broker, client: Client, fault: Fault, times: u64) {
          most {} of one task; {repeated} questions repeated; {injector}",
         runs.values().max().unwrap_or(&0)
     );
-    broker.nothing_is_left(programs.prefix());
+    broker.wait_until_queues_are_empty(programs.prefix());
     injector.end();
-    mark.nobody_is_left();
+    mark.wait_until_no_process_remains();
 }
 
 /// A long task, and a broker with a short consumer timeout.
@@ -156,7 +156,7 @@ fn long_task(client: Client, patience: &Patience) {
     assert_eq!(runs[long], 1, "the long task ran more than once: {runs:?}");
     assert_eq!(runs.len(), 11, "{runs:?}");
     println!("a task of {:?}, a timeout of {:?}: one execution", patience.task, patience.consumer_timeout);
-    broker.nothing_is_left("patient");
+    broker.wait_until_queues_are_empty("patient");
     worker.stop();
     dispatcher.stop();
 }

@@ -147,7 +147,7 @@ fn works(broker: &Broker, client: Client) {
     assert!(programs.run("hub-client", &["cancel", &cancelled]).status.success());
     assert_eq!(programs.ended(&cancelled)["status"], "CANCELLED");
     hub.is_unharmed(&waiting);
-    broker.nothing_is_left("hub.");
+    broker.wait_until_queues_are_empty("hub.");
     hub.stop();
 }
 
@@ -362,7 +362,7 @@ fn forge(broker: &Broker) {
     let as_worker = plain().with_user_id("hub-worker".into());
     assert_eq!(attacker.publish("hub", "jobs.3", &result, as_worker), Err(406), "a name that is not its own");
     hub.is_unharmed(&waiting);
-    broker.nothing_is_left("hub.");
+    broker.wait_until_queues_are_empty("hub.");
     hub.stop();
 }
 
@@ -421,8 +421,8 @@ fn reply(broker: &Broker) {
     hub.dispatcher.wait_for("answers go only to queues that the broker has named");
     assert_eq!(hub.dispatcher.log().matches("answers go only to").count(), 1, "logged once");
     hub.is_unharmed(&waiting);
-    broker.nothing_is_left("hub.");
-    broker.nothing_is_left("victim");
+    broker.wait_until_queues_are_empty("hub.");
+    broker.wait_until_queues_are_empty("victim");
     let deleted = attacker.outcome(async |channel| channel.queue_delete(own, QueueDeleteOptions::default()).await);
     assert!(deleted.is_ok());
     hub.stop();

@@ -123,7 +123,7 @@ impl Stage {
     }
 
     fn close(self, broker: &Broker) {
-        broker.nothing_is_left(self.programs.prefix());
+        broker.wait_until_queues_are_empty(self.programs.prefix());
         self.worker.stop();
         self.dispatcher.stop();
     }

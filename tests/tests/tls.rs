@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         ("a_name_that_is_not_the_brokers_is_refused", wrong_name),
         ("a_client_with_a_certificate_gets_in_where_one_is_wanted", client_certificate),
         ("a_client_without_a_certificate_does_not", no_certificate),
-        ("a_client_with_somebody_elses_certificate_does_not", strange_certificate),
+        ("a_client_with_a_certificate_of_another_authority_is_refused", strange_certificate),
         ("a_wrong_password_is_refused", wrong_password),
     ];
     let mut trials = Vec::new();

@@ -100,7 +100,7 @@ fn no_secret_is_on_a_command_line() {
     for (name, _) in UNITS {
         let unit = Unit::read(name);
         for secret in ["--broker", "-b", "amqp", "token"] {
-            assert!(!unit.one("ExecStart").contains(secret), "{name}: a command line is for everybody to read");
+            assert!(!unit.one("ExecStart").contains(secret), "{name}: all users can read a command line");
         }
         assert!(unit.one("EnvironmentFile").starts_with('-'), "{name}: it starts without the file, too");
     }

@@ -1,6 +1,6 @@
 //! Any JSON value goes to a Python process, to a coroutine and to an executable, and comes back the same.
 //!
-//! Some thousands of values here; `HUB_TEST_VALUES=100000` makes it so many for each of the three.
+//! By default, it uses some thousands of values. `HUB_TEST_VALUES=100000` uses 100,000 for each of the three kinds.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// Default number of values for each kind of task.
 const VALUES: usize = 3000;
 /// Number of values for one task.
-const MOST_TOGETHER: usize = 20;
+const MAX_TOGETHER: usize = 20;
 /// Two levels are used by the array of arguments and the array of results.
 const DEPTH: usize = Json::MAX_DEPTH - 2;
 /// Maximum time of a task, even on a busy machine.
@@ -72,7 +72,7 @@ async fn try_values(module: &str, seed: u64) {
     while made < count || !running.is_empty() {
         if made < count && running.len() < AT_A_TIME {
             // One process for each value would take too long.
-            let together = if module == "echo" { MOST_TOGETHER } else { chance.random_range(1..3) };
+            let together = if module == "echo" { MAX_TOGETHER } else { chance.random_range(1..3) };
             let args = Value::List((0..together).map(|_| Value::random(&mut chance, DEPTH - 1)).collect());
             made += together;
             let kwargs = Value::Object(vec![("named".encode_utf16().collect(), Value::random(&mut chance, DEPTH - 1))]);

@@ -21,7 +21,7 @@ use super::settle::settle;
 use crate::{Client, Daemon, Programs, root};
 
 /// Maximum time for a response, and for the end of a job. No measurement reaches it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(1800);
 /// The slots of the worker.
 pub(super) const SLOTS: &str = "2";
 /// A function whose cost grows with its argument, for tasks that compute.
@@ -59,7 +59,7 @@ impl<'a> Deployment<'a> {
         let programs = Programs::new(&address, client.name(), &prefix).quietly();
         let dispatcher = programs.start("hub-dispatcher", arguments);
         dispatcher.wait_for("listening for jobs and results");
-        let connected = bench.runtime.block_on(AmqpHub::connect(client.transport(&address), &prefix, PATIENCE));
+        let connected = bench.runtime.block_on(AmqpHub::connect(client.transport(&address), &prefix, TIMEOUT));
         let hub: Arc<dyn Hub> = Arc::new(connected.expect("the client connects"));
         Self { bench, hub, programs, dispatcher, worker: None }
     }
@@ -107,7 +107,7 @@ impl<'a> Deployment<'a> {
     /// Ends all processes and checks that the queues are empty.
     pub(super) fn end(self) {
         self.settle(0);
-        self.bench.broker().nothing_is_left(self.programs.prefix());
+        self.bench.broker().wait_until_queues_are_empty(self.programs.prefix());
         self.abandon();
     }
 
@@ -157,10 +157,10 @@ pub(super) fn run_job(runtime: &Runtime, hub: &dyn Hub, text: String) -> Duratio
 
 /// Submits a job and waits for its end, as `hub-client submit --wait`.
 pub(super) async fn submit_and_wait(hub: &dyn Hub, text: Arc<str>) -> Json {
-    let submitted = hub.submit_and_wait(Submission { text, id: None }, PATIENCE).await.expect("the job is taken");
+    let submitted = hub.submit_and_wait(Submission { text, id: None }, TIMEOUT).await.expect("the job is taken");
     match submitted.record {
         Some(record) => record,
-        None => hub.job(submitted.id, Some(PATIENCE)).await.expect("the job's record comes"),
+        None => hub.job(submitted.id, Some(TIMEOUT)).await.expect("the job's record comes"),
     }
 }
 

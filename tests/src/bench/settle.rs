@@ -11,13 +11,13 @@ use crate::eventually_within;
 /// Maximum time for a Hub to become idle.
 const LIMIT: Duration = Duration::from_secs(600);
 /// Maximum time to wait for idle processes, which may never occur on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Duration of one measurement of the processor time.
-const LOOK: Duration = Duration::from_millis(250);
+const SAMPLE: Duration = Duration::from_millis(250);
 /// Maximum share of one processor that idle processes use.
-const QUIET: f64 = 0.08;
+const IDLE_SHARE: f64 = 0.08;
 /// Number of consecutive idle measurements. One is not sufficient, since processes also wait for timers and disks.
-const QUIET_LOOKS: u32 = 2;
+const IDLE_SAMPLES: u32 = 2;
 
 /// Waits until the dispatcher has no live jobs beyond `live`, and the processes are quiet.
 pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, processes: &ProcessGroup, live: u64) {
@@ -29,23 +29,23 @@ pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, processes: &ProcessGroup,
     quiet(processes);
 }
 
-/// Waits until the processes are idle. After [`PATIENCE`], prints a warning and continues.
+/// Waits until the processes are idle. After [`IDLE_TIMEOUT`], prints a warning and continues.
 pub(super) fn quiet(processes: &ProcessGroup) {
     let begun = Instant::now();
     let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&processes.used()), 0);
     eventually_within(LIMIT, "everything is quiet", || {
         let passed = since.elapsed();
-        if passed < LOOK {
+        if passed < SAMPLE {
             return Err("still looking".to_owned());
         }
         let now = total_cpu(&processes.used());
         let busy = (now - before) / passed.as_secs_f64();
         (since, before) = (Instant::now(), now);
-        looks = if busy < QUIET { looks + 1 } else { 0 };
-        if looks < QUIET_LOOKS && begun.elapsed() >= PATIENCE {
-            eprintln!("hub-bench: not quiet within {PATIENCE:?}: the figures that follow include what still runs");
+        looks = if busy < IDLE_SHARE { looks + 1 } else { 0 };
+        if looks < IDLE_SAMPLES && begun.elapsed() >= IDLE_TIMEOUT {
+            eprintln!("hub-bench: not quiet within {IDLE_TIMEOUT:?}: the figures that follow include what still runs");
             return Ok(());
         }
-        if looks == QUIET_LOOKS { Ok(()) } else { Err(format!("{:.0} % of a processor", busy * 100.0)) }
+        if looks == IDLE_SAMPLES { Ok(()) } else { Err(format!("{:.0} % of a processor", busy * 100.0)) }
     });
 }

@@ -28,7 +28,7 @@ impl Mark {
     ///
     /// # Panics
     /// If processes remain after the deadline. The message contains their command lines.
-    pub fn nobody_is_left(&self) {
+    pub fn wait_until_no_process_remains(&self) {
         eventually("no process is left", || {
             let left = self.processes();
             if left.is_empty() { Ok(()) } else { Err(left) }

@@ -87,8 +87,8 @@ impl Relay {
         self.shared.changed.notify_all();
     }
 
-    /// From now on whatever comes is lost without a trace, as on the way to a node that is cut off. Connections stay open,
-    /// and are accepted. What passed through it before cannot pass on, so this does not end.
+    /// Discards all data from now on, as on the path to a disconnected node. Connections stay open and new ones are accepted. This
+    /// cannot be undone, since connections cannot continue after lost data.
     pub fn swallow(&self) {
         self.shared.state().swallows = true;
     }

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 
 use super::Chance;
 use super::expected::compare;
-use crate::{DEADLINE, breathe};
+use crate::{DEADLINE, poll_delay};
 
 /// Maximum time of a request before it is repeated.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time that one request waits for the end of a job.
 const STEP: Duration = Duration::from_secs(10);
 
@@ -69,7 +69,7 @@ impl Traffic {
     #[must_use]
     pub fn start(transport: Arc<dyn Transport>, prefix: &str, seed: u64, lanes: u64, source: Source) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
-        let hub = runtime.block_on(AmqpHub::connect(transport, prefix, PATIENCE)).expect("the broker answers");
+        let hub = runtime.block_on(AmqpHub::connect(transport, prefix, RESPONSE_TIMEOUT)).expect("the broker answers");
         let (hub, shared) = (Arc::new(hub), Arc::new(Shared::default()));
         let lane = |next: u64| {
             let (hub, shared) = (Arc::clone(&hub), Arc::clone(&shared));
@@ -102,8 +102,8 @@ impl Traffic {
         self.shared.found().repeated
     }
 
-    /// Submits no more, waits for the end of what runs, and asks for everything once more: nothing has changed,
-    /// and there is no job that nobody submitted.
+    /// Stops submitting, waits for the end of all jobs, requests all records again, and checks that they are unchanged and that there
+    /// are no other jobs.
     ///
     /// # Panics
     /// If a job did not end as expected.
@@ -112,7 +112,7 @@ impl Traffic {
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + DEADLINE);
         self.shared.over.store(true, Ordering::Relaxed);
         for lane in std::mem::take(&mut self.lanes) {
-            self.runtime.block_on(lane).expect("nobody panics");
+            self.runtime.block_on(lane).expect("no task panics");
         }
         let found = std::mem::take(&mut *self.shared.found());
         if let Some(wrong) = found.wrong {
@@ -135,7 +135,7 @@ impl Traffic {
             for Ended { id, .. } in &found.ended {
                 assert!(known.remove(&id.to_string()).is_some(), "job {id} is not listed");
             }
-            assert!(known.is_empty(), "jobs that nobody knows of, or that came twice: {known:?}");
+            assert!(known.is_empty(), "unknown or duplicate jobs: {known:?}");
         });
         found.ended
     }
@@ -185,7 +185,7 @@ impl Lane {
         while !self.shared.over.load(Ordering::Relaxed) && self.shared.found().wrong.is_none() {
             let number = self.next;
             if number >= self.shared.limit.load(Ordering::Relaxed) {
-                breathe().await;
+                poll_delay().await;
                 continue;
             }
             self.next += self.step;
@@ -254,7 +254,7 @@ impl Lane {
             return Err(what());
         }
         self.shared.found().repeated += 1;
-        breathe().await;
+        poll_delay().await;
         Ok(())
     }
 }

@@ -12,9 +12,9 @@ use super::run::run;
 use crate::evaluator;
 
 /// Maximum number of tasks of a job that is run.
-const MOST_TASKS_RUN: usize = 200;
+const MAX_TASKS_RUN: usize = 200;
 /// Maximum number of reported problems, including one that counts the remaining ones.
-const MOST_PROBLEMS: usize = 101;
+const MAX_PROBLEMS: usize = 101;
 
 /// Parses the bytes as a job. Returns whether it was accepted.
 pub(super) fn check(bytes: &[u8]) -> bool {
@@ -26,7 +26,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
             check_same(&job, &Job::parse(job.source(), &limits).expect("its own source is a job"));
             check_against_tree(&job);
             check_graph(&job);
-            if job.tasks().len() <= MOST_TASKS_RUN {
+            if job.tasks().len() <= MAX_TASKS_RUN {
                 run(&Arc::new(job));
             }
             true
@@ -128,14 +128,14 @@ fn check_problems(problems: &Problems, bytes: &[u8]) {
     };
     let lines: Vec<u32> = text.split('\n').map(|line| line.chars().count() as u32).collect();
     let all: Vec<&Problem> = problems.iter().collect();
-    assert!((1..=MOST_PROBLEMS).contains(&all.len()), "{} problems", all.len());
+    assert!((1..=MAX_PROBLEMS).contains(&all.len()), "{} problems", all.len());
     let mut last = (1, 1);
     for (at, problem) in all.iter().enumerate() {
         assert!(problem.path.starts_with('$') && !problem.message.is_empty(), "{problem:?}");
         // A problem must not contain control characters, since terminals show it.
         assert!(!problem.to_string().chars().any(char::is_control), "{problem:?}");
         if problem.code == ProblemCode::More {
-            assert_eq!((at, problem.line, problem.column), (MOST_PROBLEMS - 1, None, None));
+            assert_eq!((at, problem.line, problem.column), (MAX_PROBLEMS - 1, None, None));
             continue;
         }
         let place = (problem.line.expect("a line"), problem.column.expect("a column"));

@@ -39,7 +39,7 @@ impl Ledger {
             }
             Change::TaskChanged { job, index, state } => self.change_task(*job, *index, state),
             Change::JobChanged { id, state } => self.change_job(*id, state),
-            Change::JobRemoved { id } => panic!("{id:?} was removed, and nobody asked for that"),
+            Change::JobRemoved { id } => panic!("{id:?} was removed without a request"),
         }
     }
 

@@ -1,8 +1,7 @@
-//! Any bytes as a row of facts for the machine: whatever happens, in whatever order, it stays in order itself, and
-//! when all goes well again everything comes to its end.
+//! Target: arbitrary bytes as a sequence of events for the machine. After any sequence the machine is consistent, and without further
+//! faults everything ends.
 //!
-//! What happened and what is expected of it is here; what must be true after every turn is the world's and the
-//! ledger's.
+//! This file contains the events and their expected effects. The properties after each turn are in `world` and `ledger`.
 
 mod facts;
 mod plan;
@@ -12,13 +11,13 @@ use super::choices::Choices;
 use world::World;
 
 /// Maximum number of events.
-const MOST_FACTS: usize = 300;
+const MAX_FACTS: usize = 300;
 
 /// Applies the events of the bytes, then runs everything to its end. Returns whether a job has ended.
 pub(super) fn check(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let mut world = World::new();
-    for _ in 0..MOST_FACTS {
+    for _ in 0..MAX_FACTS {
         if choices.is_over() {
             break;
         }

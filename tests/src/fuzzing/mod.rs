@@ -1,8 +1,8 @@
-//! What must hold for any bytes at all: the properties that `tests/fuzz` tries with inputs that a fuzzer thinks of,
-//! and `tests/tests/corpus.rs` with those that are kept.
+//! Properties that hold for arbitrary bytes. `tests/fuzz` tests them with generated inputs, and `tests/tests/corpus.rs` with the inputs
+//! in the repository.
 //!
-//! It must not know of processes and brokers, nor of the rest of this crate but the evaluator: the fuzz targets take both in as they
-//! are.
+//! This module must not depend on processes, brokers, or the rest of this crate except the evaluator, since the fuzz programs include
+//! its sources.
 
 mod choices;
 mod job;

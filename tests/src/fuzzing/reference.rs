@@ -1,8 +1,8 @@
-//! Any text as a string in a job: a reference, an escaped text, or neither, as the documents say; and what comes of
-//! it when it is replaced.
+//! Target: an arbitrary text as a string in a job. It is a reference, an escaped text or invalid, as documented, and is replaced
+//! accordingly.
 //!
-//! The input's first byte says where the string stands and how it is written, its first line is the string, and
-//! what follows is what the task has returned, as JSON.
+//! The first byte of the input selects the place of the string and its escapes. The rest of the first line is the string. The
+//! following lines are the result of the task, as JSON.
 
 use hub_core::Json;
 use hub_core::job::{Attribute, FillError, Job, Limits, ProblemCode, Template, Values};
@@ -18,7 +18,7 @@ const HOST: &str = "host";
 const ATTRIBUTES: [Attribute; 5] =
     [Attribute::Data, Attribute::Id, Attribute::Name, Attribute::Status, Attribute::Error];
 /// Maximum number of steps of a path.
-const MOST_STEPS: usize = 120;
+const MAX_STEPS: usize = 120;
 /// The default result of the task.
 const RETURNED: &str = r#"{"x": [1, {"": null, "0": "zero"}, [[]]], "0": "_a.data", "é": true}"#;
 
@@ -124,7 +124,7 @@ fn form(text: &str) -> Option<Form<'_>> {
     let task = TASKS.iter().position(|task| *task == name)?;
     let attribute = ATTRIBUTES.into_iter().find(|attribute| attribute.as_str() == word)?;
     let has_inside = matches!(attribute, Attribute::Data | Attribute::Error);
-    let is_path = path.len() <= MOST_STEPS && path.iter().all(|step| !step.is_empty());
+    let is_path = path.len() <= MAX_STEPS && path.iter().all(|step| !step.is_empty());
     let is_form = is_path && (has_inside || path.is_empty());
     is_form.then(|| Form { task: task as u32, attribute, path: path.to_vec() })
 }

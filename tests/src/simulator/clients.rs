@@ -17,7 +17,7 @@ use super::world::World;
 /// Delay before a client repeats a request.
 const AGAIN: Duration = Duration::from_millis(700);
 /// Maximum time that a client waits for a reply over the broker.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The correlation id of the reply that a client waits for.
 const WANTED: &str = "wanted";
 
@@ -76,7 +76,7 @@ async fn submit_over_broker(world: &World, plan: &Plan) -> Option<()> {
         jobs.extend([job("nonsense".to_owned(), "nonsense"), job(plan.job.to_string(), "again")]);
     }
     publish(&*session, JobMessage::message(jobs, &names, Some(inbox.address.into()))).await?;
-    let answer = tokio::time::timeout(PATIENCE, answer(&mut inbox.subscription)).await.ok()??;
+    let answer = tokio::time::timeout(RESPONSE_TIMEOUT, answer(&mut inbox.subscription)).await.ok()??;
     match Reply::decode::<Value>(answer.as_bytes()).ok()? {
         Ok(_) => {}
         Err(error) if is_passing(error.kind) => return None,
@@ -118,8 +118,8 @@ async fn cancel(simulation: &Simulation, id: JobId) {
     }
 }
 
-/// What a task has launched comes to its end, and says so. Where the task waits for another run of it, nobody
-/// wants this one: that run launches it again.
+/// Posts the external result of a launched task. If the task waits for another run, the result is not posted, since that run launches
+/// it again.
 pub async fn end_outside(simulation: Arc<Simulation>, run: u64, task: TaskId, value: Value) {
     let world = &simulation.world;
     world.pass(world.dice.millis(0, 20_000)).await;

@@ -1,10 +1,10 @@
-//! The simulator: a whole Hub in one thread and no time, under faults that follow from one seed.
+//! The simulator: a complete Hub in one thread and in simulated time, with faults determined by one seed.
 //!
-//! The dispatchers and workers are the real ones. Around them everything is simulated: the clock, the way to the
-//! broker, the disk under the store, what tasks do, and the clients. A process dies between any two of its steps;
-//! connections break, messages are late, doubled and overtaken, commits and readings fail, the broker goes away.
-//! An oracle sees all that happens and holds it to the [`invariants`]; the [evaluator](crate::evaluator) computes what every job must
-//! give. When the faults are over, progress is demanded.
+//! The dispatchers and workers are the real ones. Everything else is simulated: the clock, the connections to the broker, the disk of
+//! the store, the tasks, and the clients. Processes are killed between any two of their steps, connections break, messages are
+//! delayed, duplicated and reordered, commits and reads fail, and the broker becomes unavailable. An oracle checks all events against
+//! the [`invariants`], and the [evaluator](crate::evaluator) computes the expected results of all jobs. After the fault phase, all
+//! jobs must end.
 
 pub mod clients;
 pub mod connection;

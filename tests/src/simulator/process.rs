@@ -1,8 +1,8 @@
 //! A process of the simulation: it can be killed between any two of its steps.
 //!
-//! A step is whatever the world can see of a process: a word to the broker, a commit, the begin or end of a run. A
-//! killed process is cut off from all of that for ever: its connections are gone, and every further step of it
-//! never returns. So a kill at every step is a kill at every moment that makes a difference.
+//! A step is an externally visible action of a process: a message to the broker, a commit, the start or the end of a run. After a
+//! kill, the connections of the process are closed, and its next step never returns. So kills between steps cover all relevant
+//! times of a crash.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

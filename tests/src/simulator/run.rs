@@ -20,7 +20,7 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(3600);
 /// Time without events after which a simulation is stuck. It is longer than all leases and tasks.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
 /// Interval between two checks whether everything has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Time for reconnecting and for pending replies.
 const REST: Duration = Duration::from_secs(30);
 /// Maximum time for all processes to stop.
@@ -78,15 +78,15 @@ async fn simulate(simulation: &Arc<Simulation>) {
         plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(simulation), plan))).collect();
 
     while world.elapsed() < world.weather.lasts && !is_broken(world) {
-        world.pass(LOOK_EVERY).await;
+        world.pass(POLL_INTERVAL).await;
     }
-    simulation.calm();
+    simulation.end_faults();
     world.broker.come_back();
     world.broker.unblock();
     let deadline = world.elapsed() + PROGRESS_WITHIN;
     let (mut happened, mut at) = (world.happened(), world.elapsed());
     while world.elapsed() < deadline && !is_broken(world) && !is_over(simulation, &clients).await {
-        world.pass(LOOK_EVERY).await;
+        world.pass(POLL_INTERVAL).await;
         if world.happened() != happened {
             (happened, at) = (world.happened(), world.elapsed());
         } else if world.elapsed() > at + STUCK_AFTER {

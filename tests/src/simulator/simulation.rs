@@ -54,8 +54,8 @@ impl Simulation {
     }
 
     /// Ends the faults.
-    pub fn calm(&self) {
-        self.world.calm();
+    pub fn end_faults(&self) {
+        self.world.end_faults();
         self.processes().iter().for_each(|process| process.heal());
     }
 

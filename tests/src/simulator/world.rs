@@ -41,7 +41,7 @@ pub struct World {
     pub kept: MemoryStore,
     began: Instant,
     clock_ahead_ms: Arc<AtomicI64>,
-    calm: AtomicBool,
+    has_no_faults: AtomicBool,
     numbers: AtomicU64,
     state: Mutex<State>,
 }
@@ -73,7 +73,7 @@ impl World {
             kept: MemoryStore::new(),
             began: Instant::now(),
             clock_ahead_ms: Arc::default(),
-            calm: AtomicBool::new(false),
+            has_no_faults: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
             state: Mutex::new(state),
         })
@@ -145,12 +145,12 @@ impl World {
     /// Whether the fault phase has ended.
     #[must_use]
     pub fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Relaxed)
+        self.has_no_faults.load(Ordering::Relaxed)
     }
 
     /// Ends the fault phase.
-    pub fn calm(&self) {
-        self.calm.store(true, Ordering::Relaxed);
+    pub fn end_faults(&self) {
+        self.has_no_faults.store(true, Ordering::Relaxed);
         self.tell(Event::Calm);
     }
 
@@ -166,7 +166,7 @@ impl World {
 
     /// Reports that a valid request of a client was refused.
     pub fn refused(&self, what: &str, error: &RequestError) {
-        self.with_oracle(|oracle| oracle.accuse("nobody_is_refused", format!("{what} was refused: {error}")));
+        self.with_oracle(|oracle| oracle.accuse("valid_requests_are_accepted", format!("{what} was refused: {error}")));
     }
 
     /// Calls `look` with the oracle.

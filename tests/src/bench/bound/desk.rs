@@ -44,8 +44,8 @@ impl<T> Desk<T> {
         self.open.push_back((confirming, note));
     }
 
-    /// Waits for the confirm of the oldest message, takes those that are there already, and returns the note of the
-    /// last. Waits for ever where no message is open.
+    /// Waits for the confirm of the oldest message, takes further confirms that have arrived, and returns the note of the last one. Waits
+    /// without a limit if no message is open.
     pub(super) async fn confirmed(&mut self) -> Result<T> {
         let mut last = poll_fn(|context| self.poll_first(context)).await?;
         let mut context = Context::from_waker(Waker::noop());

@@ -20,7 +20,7 @@ pub(super) async fn rate(address: &str, count: usize) -> Result<f64> {
     let begun = Instant::now();
     ask(&mut asking, count).await?;
     let rate = count as f64 / begun.elapsed().as_secs_f64();
-    answers.await.expect("whoever answers goes on to the end")?;
+    answers.await.expect("the answering task does not panic")?;
     asking.close().await?;
     Ok(rate)
 }

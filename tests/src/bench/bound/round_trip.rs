@@ -35,7 +35,7 @@ pub(super) async fn median(address: &str, count: usize) -> Result<Duration> {
         }
         delivery.ack(BasicAckOptions::default()).await?;
     }
-    answers.await.expect("whoever answers goes on to the end")?;
+    answers.await.expect("the answering task does not panic")?;
     asking.close().await?;
     Ok(Duration::from_secs_f64(percentile(&times, 0.5)))
 }

@@ -8,7 +8,7 @@ use hub_engine::operations::{Hub, Submission};
 
 use super::Workload;
 use crate::bench::cost::Role;
-use crate::bench::deployment::{Deployment, PATIENCE};
+use crate::bench::deployment::{Deployment, TIMEOUT};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::jobs;
 use crate::bench::processes::resident;
@@ -44,7 +44,7 @@ fn large(bench: &Bench, round: &mut Round) {
     round.note("live.idle", resident(deployment.dispatcher.pid()));
     let log = deployment.dispatcher.log();
     let address = log.split("HTTP API at ").nth(1).and_then(|rest| rest.split("/api/v1").next());
-    let http = HttpHub::new(address.expect("the log names it"), None, PATIENCE).expect("an address");
+    let http = HttpHub::new(address.expect("the log names it"), None, TIMEOUT).expect("an address");
     let text = jobs::flat(tasks).into();
     bench.runtime.block_on(http.submit(Submission { text, id: None })).expect("the job is taken");
     peak(deployment, 1, "live.large", round);

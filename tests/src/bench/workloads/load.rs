@@ -42,8 +42,8 @@ fn run(bench: &Bench, round: &mut Round) {
     deployment.end();
 }
 
-/// Submits so many jobs a second, and returns how long each took from when it was due: a Hub that is slow must not
-/// slow down those who ask.
+/// Submits jobs at a constant rate and returns the latency of each, measured from its scheduled time, so that a slow Hub does not reduce
+/// the rate.
 fn steadily(deployment: &Deployment<'_>, per_second: f64, lasts: Duration) -> Vec<f64> {
     let text: Arc<str> = jobs::sum_product().into();
     let count = ((lasts.as_secs_f64() * per_second) as usize).max(1);

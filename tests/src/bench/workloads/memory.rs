@@ -8,7 +8,7 @@ use hub_engine::operations::Hub;
 use super::Workload;
 use crate::Programs;
 use crate::bench::cost::{ProcessGroup, Role, between};
-use crate::bench::deployment::{PATIENCE, SLOTS, modules, run_job};
+use crate::bench::deployment::{SLOTS, TIMEOUT, modules, run_job};
 use crate::bench::figure::{Figure, Unit};
 use crate::bench::inside::{self, Part};
 use crate::bench::jobs::{self, Shape};
@@ -46,7 +46,7 @@ fn python(bench: &Bench, tasks: usize, round: &mut Round) {
     let texts: Vec<(&str, &str)> = modules.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let (programs, dispatcher) = Programs::alone().quietly().start_in_memory(&texts, &["--slots", SLOTS]);
     let address = programs.variable("HUB_BROKER");
-    let hub: Arc<dyn Hub> = Arc::new(HttpHub::new(address, None, PATIENCE).expect("an address"));
+    let hub: Arc<dyn Hub> = Arc::new(HttpHub::new(address, None, TIMEOUT).expect("an address"));
     let processes = ProcessGroup::default()
         .with(Role::Client, std::process::id(), Scope::Own)
         .with(Role::Dispatcher, dispatcher.pid(), Scope::Own)

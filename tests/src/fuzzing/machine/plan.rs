@@ -12,11 +12,11 @@ pub(super) const POOLS: [&str; 2] = ["default", "gpu"];
 /// The task modules.
 pub(super) const MODULES: [&str; 3] = ["m0", "m1", "m2"];
 /// Maximum number of tasks of a job.
-const MOST_TASKS: u8 = 6;
+const MAX_TASKS: u8 = 6;
 
 /// A job whose tasks depend on earlier ones, by `depends` or by references.
 pub(super) fn job(choices: &mut Choices<'_>) -> Arc<Job> {
-    let count = 1 + choices.bits() % MOST_TASKS;
+    let count = 1 + choices.bits() % MAX_TASKS;
     let tasks: Vec<Value> = (0..count).map(|index| task(index, choices)).collect();
     let mut job = json!({"name": "plan", "tasks": tasks});
     match choices.bits() % 3 {

@@ -15,7 +15,7 @@ use crate::fuzzing::ledger::{Ledger, is_out};
 /// The start of the clock.
 const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(10_000_000) };
 /// Maximum number of rounds to end everything. Each round ends at least one task.
-const MOST_ROUNDS: usize = 500;
+const MAX_ROUNDS: usize = 500;
 
 /// A machine and what is around it.
 pub(super) struct World {
@@ -151,7 +151,7 @@ impl World {
     /// Runs without faults until all jobs have ended. Returns whether there was a job.
     pub(super) fn conclude(mut self) -> bool {
         self.machine.handle_link(true, self.now);
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             self.machine.handle_heartbeat(helper(), self.now);
             self.turn();
             if self.machine.jobs().next().is_none() {

@@ -18,7 +18,7 @@ const CRASH_LIMIT: u32 = 5;
 
 #[derive(Default)]
 pub(super) struct KillersAreStopped {
-    calm: bool,
+    has_no_faults: bool,
     /// The running tasks: worker and task by the number of the run.
     at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
     /// Number of workers that each task has killed since the end of the fault phase.
@@ -32,13 +32,13 @@ impl Invariant for KillersAreStopped {
 
     fn see(&mut self, event: &Event, _facts: &Facts) -> Result<(), String> {
         match event {
-            Event::Calm => self.calm = true,
+            Event::Calm => self.has_no_faults = true,
             Event::RunBegan(run) => drop(self.at_work.insert(run.number, (Arc::clone(&run.worker), run.task))),
             Event::RunEnded(number, ..) => drop(self.at_work.remove(number)),
             Event::Died(process) => {
                 for (_, (_, task)) in self.at_work.extract_if(.., |_, (on, _)| on == process) {
                     let deaths = self.deaths.entry(task).or_default();
-                    *deaths += u32::from(self.calm);
+                    *deaths += u32::from(self.has_no_faults);
                     let deaths = *deaths;
                     check(deaths <= DELIVERIES * CRASH_LIMIT, || format!("{deaths} workers died at {}", short(task)))?;
                 }
