@@ -112,6 +112,7 @@ impl Scene {
 fn task(index: u32, argument: &str) -> TaskMessage {
     let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
     TaskMessage {
+        attempt: 1,
         v: wire::VERSION,
         issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
         parent_id: job,

@@ -85,7 +85,7 @@ const LISTS: &[&str] = &[
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
-const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "retry", "deadline", "id", "status", ""];
+const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeout", "deadline", "id", "status", ""];
 /// Valid user-defined keys.
 const OWN_KEYS: [&str; 3] = ["x-", "x-a", "x-ä.b"];
 

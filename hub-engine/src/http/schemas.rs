@@ -39,7 +39,26 @@ fn shapes_of_answers() -> Value {
         "TaskError": {
             "type": "object",
             "required": ["kind"],
-            "properties": {"kind": text(), "type": text(), "traceback": text()}
+            "properties": {
+                "kind": text(),
+                "type": {"type": "string", "description": "The name of the exception's class."},
+                "bases": {"type": "array", "items": text(), "description": "The base classes of the exception."},
+                "retry": {"description": "What the task said of another attempt: \"never\", \"again\" or {\"after_ms\": …}."},
+                "traceback": text()
+            }
+        },
+        "Attempt": {
+            "type": "object",
+            "required": ["number", "ended_at", "msg"],
+            "properties": {
+                "number": {"type": "integer", "minimum": 1},
+                "started_at": time(),
+                "ended_at": time(),
+                "worker": text(),
+                "msg": text(),
+                "error": reference("TaskError"),
+                "log": {"type": "string", "description": "The last 16 KiB of the output."}
+            }
         },
         "Result": {
             "type": "object",
@@ -137,6 +156,7 @@ fn job_record() -> Value {
             "ended_at": time(),
             "key": {"type": "string", "description": "As it was submitted."},
             "priority": {"type": "integer", "description": "As it was submitted."},
+            "retry": {"description": "The retry policy as it was submitted."},
             "meta": {"type": "object", "description": "As it was submitted."},
             "tasks": {"type": "array", "items": reference("TaskRecord")}
         }
@@ -161,13 +181,26 @@ fn task_record() -> Value {
             "error": reference("TaskError"),
             "log": {"type": "string", "description": "The output that the task printed. Long output is truncated."},
             "waiting_reason": {"type": "string", "description": "The reason why the task waits."},
-            "attempt": {"type": "integer", "minimum": 1},
+            "attempt": {"type": "integer", "minimum": 1, "description": "The number of the attempt."},
+            "issue": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How often the task was handed out, if that differs from the attempt."
+            },
+            "attempts": {"type": "array", "items": reference("Attempt"), "description": "The newest failed attempts."},
+            "retry_at": {"type": "string", "format": "date-time", "description": "The start of the next attempt."},
+            "held_until": {"type": "string", "format": "date-time", "description": "The end of the wait for an operator."},
+            "delayed_until": {"type": "string", "format": "date-time", "description": "The end of the delay."},
             "worker": text(),
             "submitted_at": time(),
             "started_at": time(),
             "ended_at": time(),
             "pool": {"type": "string", "description": "Absent for the pool \"default\"."},
             "priority": {"type": "integer", "description": "As it was submitted for this task."},
+            "trigger_rule": {"type": "string", "description": "As it was submitted."},
+            "when": {"description": "The condition as it was submitted."},
+            "delay": {"description": "As it was submitted."},
+            "retry": {"description": "The retry policy as it was submitted for this task."},
             "meta": {"type": "object", "description": "As it was submitted."}
         }
     })

@@ -311,6 +311,7 @@ mod tests {
     fn task() -> TaskMessage {
         TaskMessage {
             v: crate::wire::VERSION,
+            attempt: 1,
             issue: issue(0),
             parent_id: job(),
             name: "t".into(),

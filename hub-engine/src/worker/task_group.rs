@@ -124,6 +124,7 @@ mod tests {
         let job = JobId::new(Uuid::from_u128(1 << 64));
         let task = TaskMessage {
             v: crate::wire::VERSION,
+            attempt: 1,
             issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
             parent_id: job,
             name: "t".into(),

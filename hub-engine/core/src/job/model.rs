@@ -122,7 +122,7 @@ impl Job {
         self.output.as_ref()
     }
 
-    /// The user's own keys: `meta`, and those that begin with `x-`.
+    /// Keys that records repeat as they were submitted: the user's own (`meta`, `x-…`) and options.
     #[must_use]
     pub fn extra(&self) -> &[(String, Json)] {
         &self.extra
@@ -236,7 +236,7 @@ impl Task {
         self.rare.as_ref()?.retry.as_ref()
     }
 
-    /// The user's own keys: `meta`, and those that begin with `x-`.
+    /// Keys that records repeat as they were submitted: the user's own (`meta`, `x-…`) and options.
     #[must_use]
     pub fn extra(&self) -> &[(String, Json)] {
         self.rare.as_ref().map_or(&[], |rare| &rare.extra)

@@ -319,6 +319,9 @@ fn write_details(object: &mut Object, details: &TaskDetails, view: &View) {
     if view.shows("retry_at") {
         object.time("retry_at", details.retry_at);
     }
+    if view.shows("delayed_until") {
+        object.time("delayed_until", details.delayed_until);
+    }
     if view.shows("held_until") {
         object.time("held_until", details.held_until);
     }

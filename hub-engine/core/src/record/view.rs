@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 33] = [
     "args",
     "attempt",
     "attempts",
     "data",
+    "delay",
+    "delayed_until",
     "depends",
     "ended_at",
     "error",
@@ -24,13 +26,16 @@ const FIELDS: [&str; 28] = [
     "parent_id",
     "pool",
     "priority",
+    "retry",
     "retry_at",
     "started_at",
     "status",
     "submitted_at",
     "task_name",
     "tasks",
+    "trigger_rule",
     "waiting_reason",
+    "when",
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.

@@ -45,7 +45,7 @@ pub(super) static JOB: Table<JobObject> = Table {
             "The priority of tasks without a priority, 
             from -1000 to 1000; default 0. Higher priorities run first.",
         ),
-        Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none."),
+        Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none.").repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],

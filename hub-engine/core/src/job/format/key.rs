@@ -39,6 +39,8 @@ pub(super) struct Key<O: Object> {
     about: &'static str,
     /// For a required key, the problem that its absence is.
     pub(super) missing: Option<ProblemCode>,
+    /// Whether records repeat the value as it was submitted.
+    pub(super) is_repeated: bool,
 }
 
 /// All keys of an object.
@@ -75,12 +77,18 @@ impl<O: Object> Key<O> {
         shape: fn() -> Tree,
         about: &'static str,
     ) -> Self {
-        Self { name, since, read, shape, about, missing: None }
+        Self { name, since, read, shape, about, missing: None, is_repeated: false }
     }
 
     /// Makes the key required. Its absence is the given problem.
     pub(super) const fn required(mut self, missing: ProblemCode) -> Self {
         self.missing = Some(missing);
+        self
+    }
+
+    /// The same key, whose value records repeat as it was submitted.
+    pub(super) const fn repeated(mut self) -> Self {
+        self.is_repeated = true;
         self
     }
 

@@ -38,6 +38,9 @@ pub(super) fn read<'a, O: Object>(
         } else if value.kind() != Kind::Null {
             present |= bit;
             (table.keys[at].read)(reader, draft, value, path.key(&name));
+            if let Some(extra) = O::extra(draft).filter(|_| table.keys[at].is_repeated) {
+                extra.push((name.into_owned(), Json::from_checked(value.text)));
+            }
         }
         seen |= bit;
     }

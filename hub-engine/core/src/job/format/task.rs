@@ -57,16 +57,20 @@ pub(super) static TASK: Table<TaskObject> = Table {
             trigger_rule,
             shapes::trigger_rule,
             "When the task runs, by how its upstream tasks end; default all_success.",
-        ),
+        )
+        .repeated(),
         Key::new(
             "when",
             "0.2.0",
             when,
             shapes::condition,
             "The condition under which the task runs; it is skipped otherwise.",
-        ),
-        Key::new("delay", "0.2.0", delay, shapes::delay, "How long the task waits when it could run: a duration."),
-        Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure."),
+        )
+        .repeated(),
+        Key::new("delay", "0.2.0", delay, shapes::delay, "How long the task waits when it could run: a duration.")
+            .repeated(),
+        Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure.")
+            .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["timeout", "for_each", "job", "on_failure", "deadline", "concurrency"],
@@ -80,6 +84,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "log",
         "attempt",
         "attempts",
+        "delayed_until",
         "held_until",
         "issue",
         "retry_at",
