@@ -42,7 +42,7 @@ impl Machine {
     pub(super) fn fill_windows(&mut self, now: Now) {
         let mut room = Room { tasks: remainder::TASKS, bytes: FILLED_BYTES };
         self.publish_again(&mut room, now);
-        // One pass is enough: handing out can fail a task, and with it others, but makes none ready.
+        // One pass is enough: tasks that become ready since handing out another one has failed it are left to the next turn.
         for name in self.pools.waiting() {
             self.fill_window(&name, &mut room, now);
         }

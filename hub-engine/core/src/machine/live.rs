@@ -34,8 +34,9 @@ pub(super) struct LiveJob {
 pub(super) struct LiveTask {
     /// `None` as long as nothing has happened to it.
     state: Option<Arc<TaskState>>,
-    /// How the tasks stand that it depends on.
+    /// How the tasks stand that it depends on, and what follows from that.
     pub(super) upstream: Upstream,
+    pub(super) rule: Rule,
     pub(super) place: Place,
 }
 
@@ -72,7 +73,7 @@ impl LiveTask {
 
     /// What becomes of it, as far as the tasks that it depends on decide that.
     pub(super) const fn decision(&self) -> Decision {
-        self.upstream.decide(Rule::AllSuccess)
+        self.upstream.decide(self.rule)
     }
 
     /// How much memory what has come of it takes, about.
@@ -86,7 +87,7 @@ impl LiveTask {
 
     fn with_state(state: Arc<TaskState>, upstream: Upstream) -> Self {
         let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), upstream, place }
+        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule: Rule::AllSuccess, place }
     }
 }
 
@@ -97,6 +98,7 @@ impl LiveJob {
         let untouched = |task: &Task| LiveTask {
             state: None,
             upstream: Upstream::of(task.upstream().len()),
+            rule: Rule::AllSuccess,
             place: Place::Blocked,
         };
         let tasks = job.tasks().iter().map(untouched).collect();

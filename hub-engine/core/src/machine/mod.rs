@@ -20,6 +20,8 @@ mod reports;
 mod requests;
 mod restore;
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod texts;
 mod throughput;
 mod timers;

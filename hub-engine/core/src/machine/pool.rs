@@ -1,7 +1,7 @@
 //! The tasks that could run, by pool: strictly by priority, then fairly between jobs, then in the job's order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::allowance::Allowance;
@@ -22,7 +22,7 @@ pub(super) struct Pool {
     /// How many tasks the queues have.
     queued: u64,
     /// Tasks without a worker that has their module, by module and job.
-    parked: BTreeMap<Arc<str>, BTreeMap<JobId, Vec<u32>>>,
+    parked: BTreeMap<Arc<str>, BTreeMap<JobId, BTreeSet<u32>>>,
     /// How many of them there are.
     parked_count: u64,
     /// Issues on the broker that no worker has reported on.
@@ -56,7 +56,7 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Ring {
     turns: VecDeque<JobId>,
-    tasks: HashMap<JobId, VecDeque<u32>>,
+    tasks: HashMap<JobId, BTreeSet<u32>>,
 }
 
 impl Ring {
@@ -71,7 +71,7 @@ impl Ring {
     fn pop(&mut self) -> Option<(JobId, u32)> {
         let job = self.turns.pop_front()?;
         let tasks = self.tasks.get_mut(&job)?;
-        let index = tasks.pop_front()?;
+        let index = tasks.pop_first()?;
         if tasks.is_empty() {
             self.tasks.remove(&job);
         } else {
@@ -80,6 +80,17 @@ impl Ring {
         Some((job, index))
     }
 
+    /// Takes out one task. Returns whether it was there.
+    fn take(&mut self, job: JobId, index: u32) -> bool {
+        let Some(tasks) = self.tasks.get_mut(&job) else { return false };
+        let was_there = tasks.remove(&index);
+        if tasks.is_empty() {
+            self.forget(job);
+        }
+        was_there
+    }
+
+    /// Takes out all tasks of a job. Returns their number.
     fn forget(&mut self, job: JobId) -> usize {
         let Some(tasks) = self.tasks.remove(&job) else {
             return 0;
@@ -167,6 +178,20 @@ impl Pool {
         popped
     }
 
+    /// Takes one task out of the queue.
+    ///
+    /// # Panics
+    /// Where it is not there: that is a bug of the machine's.
+    pub(super) fn take(&mut self, priority: i32, job: JobId, index: u32) {
+        let mut ring = self.queues.get_mut(&Reverse(priority));
+        let was_there = ring.as_mut().is_some_and(|ring| ring.take(job, index));
+        assert!(was_there, "{:?} leaves a queue that it is not in", job.task(index));
+        self.queued -= 1;
+        if ring.is_some_and(|ring| ring.turns.is_empty()) {
+            self.queues.remove(&Reverse(priority));
+        }
+    }
+
     /// Takes out a job's tasks of one priority.
     pub(super) fn forget(&mut self, priority: i32, job: JobId) {
         let Some(ring) = self.queues.get_mut(&Reverse(priority)) else {
@@ -236,7 +261,7 @@ impl Pool {
     }
 
     pub(super) fn park(&mut self, module: &Arc<str>, job: JobId, index: u32) {
-        self.parked.entry(Arc::clone(module)).or_default().entry(job).or_default().push(index);
+        self.parked.entry(Arc::clone(module)).or_default().entry(job).or_default().insert(index);
         self.parked_count += 1;
     }
 
@@ -246,18 +271,28 @@ impl Pool {
             return Vec::new();
         }
         let jobs = modules.filter_map(|module| self.parked.remove(module)).flatten();
-        let jobs: Vec<(JobId, Vec<u32>)> = jobs.collect();
+        let jobs: Vec<(JobId, Vec<u32>)> = jobs.map(|(job, tasks)| (job, tasks.into_iter().collect())).collect();
         self.parked_count -= jobs.iter().map(|(_, tasks)| tasks.len() as u64).sum::<u64>();
         jobs
     }
 
-    /// Takes out a job's tasks that wait for this module.
-    pub(super) fn forget_parked(&mut self, module: &str, job: JobId) {
-        let Some(jobs) = self.parked.get_mut(module) else {
-            return;
-        };
-        self.parked_count -= jobs.remove(&job).map_or(0, |tasks| tasks.len() as u64);
-        if jobs.is_empty() {
+    /// Takes out one task that waits for this module.
+    ///
+    /// # Panics
+    /// Where it is not there: that is a bug of the machine's.
+    pub(super) fn take_parked(&mut self, module: &str, job: JobId, index: u32) {
+        let (mut was_there, mut jobs) = (false, self.parked.get_mut(module));
+        if let Some(jobs) = &mut jobs
+            && let Some(tasks) = jobs.get_mut(&job)
+        {
+            was_there = tasks.remove(&index);
+            if tasks.is_empty() {
+                jobs.remove(&job);
+            }
+        }
+        assert!(was_there, "{:?} is not among the parked tasks", job.task(index));
+        self.parked_count -= 1;
+        if jobs.is_some_and(|jobs| jobs.is_empty()) {
             self.parked.remove(module);
         }
     }
@@ -290,6 +325,26 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_is_taken_out_leaves_the_others_in_the_jobs_order() {
+        let mut pool = filled();
+        pool.take(0, job(1), 2);
+        pool.take(0, job(1), 0);
+        pool.take(5, job(3), 0);
+        pool.take(0, job(2), 0);
+        pool.take(0, job(2), 1);
+        pool.push(0, job(1), 0);
+        let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
+        assert_eq!(order, [(job(1), 0), (job(1), 1), (job(1), 3)]);
+        assert!(pool.queues.is_empty() && pool.queued == 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a queue that it is not in")]
+    fn a_task_that_is_not_queued_is_not_taken_out() {
+        filled().take(0, job(3), 0);
+    }
+
+    #[test]
     fn a_forgotten_job_leaves_nothing() {
         let mut pool = filled();
         pool.forget(0, job(1));
@@ -302,10 +357,10 @@ mod tests {
         pool.park(&x, job(1), 0);
         pool.park(&y, job(1), 1);
         pool.park(&y, job(2), 0);
-        pool.forget_parked("y", job(1));
+        pool.take_parked("y", job(1), 1);
         assert_eq!(pool.unpark([&y].into_iter()), [(job(2), vec![0])]);
         assert_eq!(pool.parked_count, 1);
-        pool.forget_parked("x", job(1));
+        pool.take_parked("x", job(1), 0);
         assert!(pool.parked.is_empty() && pool.parked_count == 0);
     }
 }

@@ -52,8 +52,10 @@ impl LiveJob {
         !self.sweep.is_over()
     }
 
-    /// Looks at what depends on tasks that ended without success. A list instead of recursion: chains are long.
-    fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Looks at what depends on tasks that ended without success. Returns the tasks that have become ready. A list instead
+    /// of recursion: chains are long.
+    fn sweep_behind(&mut self, effort: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<u32> {
+        let mut ready = Vec::new();
         while *effort > 0
             && let Some(index) = self.sweep.skipped.pop()
         {
@@ -68,7 +70,7 @@ impl LiveJob {
             while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
                 if *effort == 0 {
                     self.sweep.current = Some(ended);
-                    return;
+                    return ready;
                 }
                 *effort -= 1;
                 ended.done += 1;
@@ -76,11 +78,15 @@ impl LiveJob {
                     Decision::Wait => continue,
                     Decision::UpstreamFailed => TaskStatus::UpstreamFailed,
                     Decision::Skip => TaskStatus::Skipped,
-                    Decision::Run => panic!("{:?} runs after a failure", self.id.task(next)),
+                    Decision::Run => {
+                        ready.push(next);
+                        continue;
+                    }
                 };
                 self.close_unrun(next, status, Arc::clone(&ended.msg), now, actions);
             }
         }
+        ready
     }
 
     /// Ends a task that does not run. What depends on it will be looked at.
@@ -146,8 +152,13 @@ impl Machine {
     /// Does what is to be done about the tasks of a job, as far as this turn's effort lasts, and ends the job where
     /// no task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Timestamp) {
+        let ready = self.jobs.job_mut(id).sweep_behind(&mut self.effort, now, &mut self.actions);
+        if !ready.is_empty() {
+            self.enqueue_all(id, &ready);
+            // The window of their pool may have been filled already in this turn.
+            self.is_filling = true;
+        }
         let job = self.jobs.job_mut(id);
-        job.sweep_behind(&mut self.effort, now, &mut self.actions);
         let mut stopped = Vec::new();
         while let Some(index) = job.next_to_cancel(&mut self.effort) {
             let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
@@ -161,5 +172,87 @@ impl Machine {
             self.sweeping.push(id);
         }
         self.settle_job(id, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{handed_out, run, with_job};
+    use super::super::trigger::Rule;
+    use super::super::{Outcome, Settings};
+    use super::*;
+    use crate::{JobStatus, Json};
+
+    fn failed() -> Outcome {
+        Outcome::Failed { msg: "no".into(), error: None }
+    }
+
+    /// A fan of tasks, and one behind them all.
+    fn fan(width: usize) -> String {
+        let upstream: Vec<String> = (0..width).map(|at| format!("t{at}")).collect();
+        let mut tasks: Vec<_> = upstream.iter().map(|name| serde_json::json!({"name": name})).collect();
+        tasks.push(serde_json::json!({"name": "last", "depends": upstream}));
+        serde_json::json!({"name": "j", "tasks": tasks}).to_string()
+    }
+
+    #[test]
+    fn a_task_whose_rule_is_met_by_failures_is_handed_out() {
+        let width = 3;
+        let (mut machine, id) = with_job(Settings::default(), &fan(width));
+        machine.jobs.job_mut(id).task_mut(width as u32).rule = Rule::AllDone;
+        let out = handed_out(&mut machine);
+        for task in &out {
+            assert_eq!(machine.jobs.job(id).task(width as u32).place, Place::Blocked);
+            run(&mut machine, task, failed());
+        }
+        assert_eq!(machine.stats().ready, 1);
+        let last = handed_out(&mut machine);
+        assert_eq!(last.iter().map(|task| &*task.name).collect::<Vec<_>>(), ["last"]);
+        run(&mut machine, &last[0], Outcome::Success { data: Json::null() });
+        let ended = machine.poll_ended().remove(0).into_snapshot();
+        assert_eq!((ended.state.status, ended.tasks[width].status), (JobStatus::Failed, TaskStatus::Success));
+    }
+
+    /// The pool `a` is looked at before the pool `b`, and is not asked for again by any input.
+    #[test]
+    fn a_task_that_becomes_ready_while_tasks_are_handed_out_is_handed_out_too() {
+        let text = r#"{"name": "j", "tasks": [{"name": "x"},
+            {"name": "unfilled", "pool": "default", "args": ["_x.data.missing"]},
+            {"name": "after", "task_name": "x", "pool": "a", "depends": ["unfilled"]}]}"#;
+        let (mut machine, id) = with_job(Settings::default(), text);
+        machine.jobs.job_mut(id).task_mut(2).rule = Rule::AllDone;
+        let report = super::super::WorkerReport {
+            id: "w1".into(),
+            host: "here".into(),
+            pid: 1,
+            pools: vec!["a".into(), "default".into()],
+            slots: 2,
+            running: 0,
+            tasks: [("x".into(), None), ("unfilled".into(), None)].into(),
+            broken: [].into(),
+            shortage: None,
+            held: Vec::new(),
+            present: Vec::new(),
+        };
+        machine.handle_heartbeat(report, super::super::testing::NOW);
+        let x = handed_out(&mut machine).remove(0);
+        run(&mut machine, &x, Outcome::Success { data: Json::null() });
+        let out = handed_out(&mut machine);
+        assert_eq!(out.iter().map(|task| &*task.name).collect::<Vec<_>>(), ["after"]);
+    }
+
+    #[test]
+    fn ready_tasks_behind_failures_come_over_several_turns() {
+        let width = super::super::remainder::TASKS as usize + 10;
+        let behind = (0..width).map(|at| serde_json::json!({"name": format!("t{at}"), "depends": ["a"]}));
+        let tasks: Vec<_> = std::iter::once(serde_json::json!({"name": "a"})).chain(behind).collect();
+        let text = serde_json::json!({"name": "j", "tasks": tasks});
+        let (mut machine, id) = with_job(Settings::default(), &text.to_string());
+        (1..=width as u32).for_each(|index| machine.jobs.job_mut(id).task_mut(index).rule = Rule::AllDone);
+        let a = handed_out(&mut machine).remove(0);
+        run(&mut machine, &a, failed());
+        handed_out(&mut machine);
+        let stats = machine.stats();
+        assert_eq!((stats.ready + stats.in_flight) as usize, width);
     }
 }

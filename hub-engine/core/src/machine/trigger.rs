@@ -10,6 +10,9 @@ use crate::TaskStatus;
 pub(super) enum Rule {
     /// After all upstream tasks have succeeded.
     AllSuccess,
+    /// After all upstream tasks have ended. Only tests have it as yet.
+    #[cfg(test)]
+    AllDone,
 }
 
 /// What becomes of a task.
@@ -69,6 +72,10 @@ impl Upstream {
             Rule::AllSuccess if self.open() > 0 => Decision::Wait,
             Rule::AllSuccess if self.any(SKIPPED) => Decision::Skip,
             Rule::AllSuccess => Decision::Run,
+            #[cfg(test)]
+            Rule::AllDone if self.open() > 0 => Decision::Wait,
+            #[cfg(test)]
+            Rule::AllDone => Decision::Run,
         }
     }
 
@@ -88,6 +95,8 @@ mod tests {
 
     use super::*;
 
+    const RULES: [Rule; 2] = [Rule::AllSuccess, Rule::AllDone];
+
     const ENDS: [TaskStatus; 5] = [
         TaskStatus::Success,
         TaskStatus::Failed,
@@ -105,6 +114,7 @@ mod tests {
         match rule {
             Rule::AllSuccess if succeeded == ends.len() => Decision::Run,
             Rule::AllSuccess => otherwise,
+            Rule::AllDone => Decision::Run,
         }
     }
 
@@ -120,16 +130,16 @@ mod tests {
 
     #[test]
     fn every_multiset_of_ends_decides_the_same_in_every_order() {
-        for ends in (0..6).flat_map(lists) {
+        for (ends, rule) in (0..6).flat_map(lists).flat_map(|ends| RULES.map(|rule| (ends.clone(), rule))) {
             let mut upstream = Upstream::of(ends.len());
-            let mut decisions = vec![upstream.decide(Rule::AllSuccess)];
+            let mut decisions = vec![upstream.decide(rule)];
             for end in &ends {
                 upstream.count(*end);
-                decisions.push(upstream.decide(Rule::AllSuccess));
+                decisions.push(upstream.decide(rule));
             }
             let made: Vec<Decision> = decisions.into_iter().skip_while(|made| *made == Decision::Wait).collect();
-            let expected = expected(Rule::AllSuccess, &ends);
-            assert!(!made.is_empty() && made.iter().all(|made| *made == expected), "{ends:?}: {made:?}");
+            let expected = expected(rule, &ends);
+            assert!(!made.is_empty() && made.iter().all(|made| *made == expected), "{rule:?} {ends:?}: {made:?}");
         }
     }
 
