@@ -72,6 +72,11 @@ pub enum SqliteError {
     },
 }
 
+/// An error of SQLite's that neither the file nor the disk explains.
+#[derive(Debug, thiserror::Error)]
+#[error("this is a bug of Hub's, or something was added to the file: report it with the cause that follows")]
+pub(super) struct Unexpected(#[source] pub(super) rusqlite::Error);
+
 impl SqliteError {
     /// The log beside the store at `path` is damaged.
     pub(super) fn damaged_log(path: &Path, found: impl Into<Cause>) -> Self {

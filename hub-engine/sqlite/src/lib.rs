@@ -13,6 +13,7 @@ mod known;
 mod lock;
 mod log;
 mod log_path;
+mod migrations;
 mod read;
 mod readers;
 mod removal;

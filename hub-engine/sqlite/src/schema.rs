@@ -12,23 +12,17 @@ use super::error::SqliteError;
 use super::failure::{failed, meaning};
 use super::log;
 use super::log_path::{LOG_BYTES, log_path};
+use super::migrations::{MIGRATIONS, current_version};
 use hub_engine::store::StoreError;
 
 /// What every file of SQLite's begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Marks a file as one of Hub's stores: "hub1".
 const APPLICATION_ID: i32 = 0x6875_6231;
-/// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), "ALTER TABLE tasks RENAME COLUMN attempt TO issue;"];
 /// How long someone with the `sqlite3` shell may hold the file before it counts as failing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of pages of 4 KiB at which the log is folded into the file.
 const CHECKPOINT_PAGES: u32 = 4000;
-
-/// The version that this program writes.
-const fn current_version() -> usize {
-    MIGRATIONS.len()
-}
 
 /// Opens the file for the writer; creates it, or brings it to the current version.
 pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
@@ -45,10 +39,10 @@ pub(super) fn open_to_write(path: &Path, max_bytes: Option<u64>) -> Result<Conne
         let page: u64 = connection
             .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
             .map(i64::unsigned_abs)
-            .map_err(failed("open the file"))?;
+            .map_err(|error| meaning("open the file", path, error))?;
         connection
             .query_row(&format!("PRAGMA max_page_count = {}", (limit / page.max(1)).max(1)), [], |_| Ok(()))
-            .map_err(failed("open the file"))?;
+            .map_err(|error| meaning("open the file", path, error))?;
     }
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

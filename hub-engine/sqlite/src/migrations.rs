@@ -1,0 +1,40 @@
+//! The versions of the file, and whether a file still has the tables of its version.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
+pub(super) const MIGRATIONS: [&str; 2] =
+    [include_str!("schema.sql"), "ALTER TABLE tasks RENAME COLUMN attempt TO issue;"];
+
+/// The version that this program writes.
+pub(super) const fn current_version() -> usize {
+    MIGRATIONS.len()
+}
+
+/// A column of Hub's that the file at `path` does not have, as `table.column`: somebody has altered its tables. `None` where all
+/// are there, or the file cannot be read.
+pub(super) fn missing_column(path: &Path) -> Option<String> {
+    let missing = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = Connection::open_with_flags(path, flags)?;
+        let version: i64 = file.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let expected = Connection::open_in_memory()?;
+        MIGRATIONS
+            .iter()
+            .take(usize::try_from(version).unwrap_or(0))
+            .try_for_each(|step| expected.execute_batch(step))?;
+        let present = columns(&file)?;
+        rusqlite::Result::Ok(columns(&expected)?.difference(&present).next().cloned())
+    };
+    missing().ok().flatten()
+}
+
+/// The columns of every table, as `table.column`.
+fn columns(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let columns = "SELECT tables.name || '.' || columns.name \
+         FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'";
+    connection.prepare(columns)?.query_map([], |row| row.get(0))?.collect()
+}
