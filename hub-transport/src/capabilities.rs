@@ -37,7 +37,8 @@ pub struct Capabilities {
     /// [`crate::Session::ready`] counts the messages of a queue.
     ///
     /// Without it a dispatcher does not notice that the broker has lost a task or its result: the job does not end until it is
-    /// cancelled.
+    /// cancelled. Workers and clients cannot see whether the queues that they share exist, and leave it to the dispatcher to declare
+    /// them: before the first dispatcher has started, they do not come up.
     pub counts: bool,
     /// A queue or a subscription can belong to one session alone, and others are told so (`InUse`).
     ///

@@ -2,15 +2,21 @@
 
 mod memory_support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hub_transport::memory::MemoryBroker;
 use hub_transport::supervisor::{Backoff, Foundation, Link, LinkEvent, LinkEvents, Plan, Subscribe};
 use hub_transport::testing::chaos::{ChaosTransport, FaultRates};
 use hub_transport::testing::conformance::cases;
 use hub_transport::topology::{ExchangeKind, Queue, QueueKind};
-use hub_transport::{Capabilities, Capability, Error, ErrorKind, Message, Outcome, SubscribeOptions, Topology};
+use hub_transport::{
+    Capabilities, Capability, Error, ErrorKind, Health, Inbox, Message, Operation, Outcome, Publisher, Session,
+    SubscribeOptions, Subscription, Topology, Transport,
+};
 use memory_support::Memory;
+use tokio::sync::watch;
 
 /// Under a clock that jumps whenever nothing is to be done, so that no wait takes any time.
 #[tokio::test(start_paused = true)]
@@ -106,4 +112,86 @@ async fn a_fixed_topology_that_cannot_be_looked_into_is_used() {
     let said = said.expect("the queue was missing");
     assert!(said.contains("\"work.queue\"") && said.contains("operators"), "{said}");
     drop(link);
+}
+
+/// A user who may declare only what goes with the session.
+struct Restricted(Arc<dyn Transport>);
+
+struct RestrictedSession(Arc<dyn Session>);
+
+#[async_trait]
+impl Transport for Restricted {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn connect(&self) -> hub_transport::Result<Arc<dyn Session>> {
+        Ok(Arc::new(RestrictedSession(self.0.connect().await?)))
+    }
+}
+
+#[async_trait]
+impl Session for RestrictedSession {
+    async fn declare(&self, topology: &Topology) -> hub_transport::Result<()> {
+        let lasts = |queue: &Queue| queue.kind != QueueKind::Exclusive;
+        if !topology.exchanges.is_empty() || topology.queues.iter().any(lasts) {
+            return Err(Error::new(ErrorKind::AccessRefused, Operation::Declare, "no right to declare"));
+        }
+        self.0.declare(topology).await
+    }
+
+    async fn publisher(&self, window: usize) -> hub_transport::Result<Arc<dyn Publisher>> {
+        self.0.publisher(window).await
+    }
+
+    async fn subscribe(&self, queue: &str, options: SubscribeOptions) -> hub_transport::Result<Subscription> {
+        self.0.subscribe(queue, options).await
+    }
+
+    async fn ready(&self, queue: &str) -> hub_transport::Result<u64> {
+        self.0.ready(queue).await
+    }
+
+    async fn inbox(&self) -> hub_transport::Result<Inbox> {
+        self.0.inbox().await
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.health()
+    }
+
+    async fn close(&self, deadline: Duration) -> hub_transport::Result<()> {
+        self.0.close(deadline).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foundation_that_exists_needs_no_right_to_declare_it() {
+    for capabilities in [Capabilities::all(), Capabilities::all().without(Capability::Counts)] {
+        let broker = MemoryBroker::with_capabilities(capabilities);
+        broker.transport().connect().await.unwrap().declare(&fixed()).await.unwrap();
+        let own = Topology::default().queue(Queue::new("own", QueueKind::Exclusive)).bind("work", "own", "own");
+        let (link, mut events) =
+            Link::start(Arc::new(Restricted(broker.transport())), Plan { topology: own, ..plan() });
+        assert_eq!(until_up(&mut events, || {}).await, None, "{capabilities:?}");
+        assert!(matches!(link.publish(Message::new("work", "key", "")).await, Outcome::Confirmed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foundation_that_is_missing_and_cannot_be_declared_is_waited_for() {
+    for capabilities in [Capabilities::all(), Capabilities::all().without(Capability::Counts)] {
+        let broker = MemoryBroker::with_capabilities(capabilities);
+        let own = Topology::default().queue(Queue::new("own", QueueKind::Exclusive)).bind("work", "own", "own");
+        let (_link, mut events) =
+            Link::start(Arc::new(Restricted(broker.transport())), Plan { topology: own, ..plan() });
+        let Some(LinkEvent::Down { cause, .. }) = events.next().await else { panic!("nothing is there") };
+        assert!(cause.to_string().contains("start the dispatcher first"), "{cause}");
+        broker.transport().connect().await.unwrap().declare(&fixed()).await.unwrap();
+        while !matches!(events.next().await.expect("the link lives"), LinkEvent::Up { .. }) {}
+    }
 }

@@ -182,32 +182,33 @@ impl Keeper {
         }
     }
 
-    /// Declares what is missing of the foundation.
+    /// Declares what is missing of the foundation. Without `counts` it cannot be looked for, and not every user has the right to
+    /// declare it: then it is left to the program whose topology it is a part of.
     async fn lay_foundation(&self, session: &dyn Session) -> Result<()> {
-        if let Some(Foundation { queue, topology }) = &self.plan.foundation {
-            let missing = || Error::new(ErrorKind::NotFound, Operation::Inspect, "it cannot be looked for");
-            let found = if self.capabilities.counts { session.ready(queue).await } else { Err(missing()) };
-            match found {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    session.declare(topology).await.map_err(|error| match error.kind() {
-                        // Somebody else may declare it: waiting can help.
-                        ErrorKind::AccessRefused => Error::new(
-                            ErrorKind::Unreachable,
-                            Operation::Declare,
-                            format!(
-                                "there is no queue {queue:?}, and this user has no right to declare it: start the \
-                                 dispatcher first, or check the prefix"
-                            ),
-                        )
-                        .with_source(error),
-                        _ => error,
-                    })?;
+        let foundation = self.plan.foundation.as_ref().filter(|_| self.capabilities.counts);
+        let Some(Foundation { queue, topology }) = foundation else { return Ok(()) };
+        match session.ready(queue).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => session.declare(topology).await.map_err(|error| {
+                let is_refused = error.kind() == ErrorKind::AccessRefused;
+                if is_refused {
+                    without_foundation(queue, "this user has no right to declare it", error)
+                } else {
+                    error
                 }
-                Err(error) => return Err(error),
-            }
+            }),
+            found => found.map(drop),
         }
-        Ok(())
+    }
+
+    /// Declares the topology. Returns the queues that exist with other properties.
+    async fn declare_topology(&self, session: &dyn Session) -> Result<Vec<Conflict>> {
+        let declared = declare(session, &self.plan.topology).await;
+        declared.map_err(|error| match &self.plan.foundation {
+            Some(foundation) if !self.capabilities.counts && error.kind() == ErrorKind::NotFound => {
+                without_foundation(&foundation.queue, "this program does not declare it", error)
+            }
+            _ => error,
+        })
     }
 
     async fn set_up(&mut self, session: &dyn Session) -> Result<()> {
@@ -249,7 +250,7 @@ impl Keeper {
             return abilities::use_existing(session, &self.plan, &self.capabilities).await;
         }
         self.lay_foundation(session).await?;
-        for conflict in declare(session, &self.plan.topology).await? {
+        for conflict in self.declare_topology(session).await? {
             if self.conflicts.insert(conflict.clone()) {
                 tracing::error!(
                     queue = conflict.queue,
@@ -438,6 +439,12 @@ impl Keeper {
         self.shared.health.send_replace(LinkHealth::Closed);
         let _ = done.send(());
     }
+}
+
+/// Something is missing that another program declares: waiting can help.
+fn without_foundation(queue: &str, why: &str, error: Error) -> Error {
+    let message = format!("there is no queue {queue:?}, and {why}: start the dispatcher first, or check the prefix");
+    Error::new(ErrorKind::Unreachable, Operation::Declare, message).with_source(error)
 }
 
 fn closed(message: &str) -> Error {

@@ -25,7 +25,8 @@ pub struct Plan {
 /// What several programs share, and not each of them may declare.
 #[derive(Clone, Debug)]
 pub struct Foundation {
-    /// Where this queue exists, nothing is declared. To look for it needs no rights.
+    /// Where this queue exists, nothing is declared. To look for it needs no rights. Where it cannot be looked for, nothing is declared
+    /// either.
     pub queue: String,
     /// What is declared where it is missing.
     pub topology: Topology,
