@@ -113,20 +113,21 @@ impl AmqpHub {
     }
 
     /// Submits a job under an id, which makes it safe to send it again, and waits for its answer.
-    async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Answer, RequestError> {
+    async fn submit_job(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
         let (id, wait) = (id_of(&submission), wait.map(|wait| wait.min(STEP)));
         let outgoing = Outgoing::Job(job_message(id, &submission, wait));
         let is_new = submission.id.is_none();
-        let request = Request::Submit { submission: Submission { id: Some(id), ..submission }, wait };
-        match self.exchange(&request, &outgoing).await {
-            Ok(answer) => Ok(answer),
+        // Under one id a job is one job, however often it arrives.
+        let may_repeat = true;
+        match self.exchange(&outgoing, wait, may_repeat, |text| serde_json::from_str(text)).await {
+            Ok(submitted) => Ok(submitted),
             // The dispatcher that was to answer may have ended, with the job in its store: another one knows it. (Under an
             // id that is not new it may know another job.)
             Err(Unanswered::Silence(why)) if wait.is_some() && is_new => match self.summary(id, None).await {
                 Ok(summary) if summary.status.is_terminal() => {
-                    Ok(Answer::Submitted(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) }))
+                    Ok(Submitted { record: self.job(id, None).await.ok(), ..Submitted::new(id) })
                 }
-                Ok(_) => Ok(Answer::Submitted(Submitted::new(id))),
+                Ok(_) => Ok(Submitted::new(id)),
                 Err(_) => Err(unanswered(id, Unanswered::Silence(why))),
             },
             Err(why) => Err(unanswered(id, why)),
@@ -152,7 +153,9 @@ impl AmqpHub {
         let mut message = Message::new(self.names.requests(), self.names.request_key(), body).transient();
         message.mandatory = true;
         message.content_type = Some(wire::JSON);
-        self.exchange(request, &Outgoing::Request(message)).await.map_err(|unanswered| match unanswered {
+        let (wait, read) = (request.wait(), |text: &str| Answer::read(request, text));
+        let answer = self.exchange(&Outgoing::Request(message), wait, request.may_repeat(), read).await;
+        answer.map_err(|unanswered| match unanswered {
             Unanswered::NotDelivered(error) | Unanswered::Silence(error) | Unanswered::Refused(error) => error,
         })
     }
@@ -175,10 +178,16 @@ impl AmqpHub {
         Ok(pieces.whole())
     }
 
-    /// Sends a request and waits for the reply. The address for replies ends with its session: a request that may be
-    /// repeated is then sent again from the next one.
-    async fn exchange(&self, request: &Request, outgoing: &Outgoing) -> Result<Answer, Unanswered> {
-        let deadline = self.deadline(request.wait().unwrap_or_default());
+    /// Sends something and waits for the reply, which may be held back for `wait`. The address for replies ends with its session:
+    /// what may be repeated is then sent again from the next one.
+    async fn exchange<T>(
+        &self,
+        outgoing: &Outgoing,
+        wait: Option<Duration>,
+        may_repeat: bool,
+        read: impl Fn(&str) -> serde_json::Result<T>,
+    ) -> Result<T, Unanswered> {
+        let deadline = self.deadline(wait.unwrap_or_default());
         let mut inbox = self.inbox.clone();
         loop {
             let address = match tokio::time::timeout_at(deadline, inbox.wait_for(Option::is_some)).await {
@@ -194,14 +203,14 @@ impl AmqpHub {
             if delivered {
                 tokio::select! {
                     biased;
-                    Ok(body) = &mut awaited.body => return read_reply(request, &body),
+                    Ok(body) = &mut awaited.body => return read_reply(&body, read),
                     _ = inbox.changed() => {}
                     () = tokio::time::sleep_until(deadline) => {
                         return Err(Unanswered::Silence(self.silent("the dispatcher")));
                     }
                 }
             }
-            if !request.may_repeat() {
+            if !may_repeat {
                 let message = format!(
                     "the connection to {} was lost before the answer came: it may have been done all the same",
                     self.address
@@ -318,8 +327,8 @@ fn unanswered(id: JobId, why: Unanswered) -> RequestError {
     RequestError::new(error.kind, format!("{}. {advice}", error.message))
 }
 
-fn read_reply(request: &Request, body: &[u8]) -> Result<Answer, Unanswered> {
-    let answer = Reply::decode_with(body, |text| Answer::read(request, text));
+fn read_reply<T>(body: &[u8], read: impl Fn(&str) -> serde_json::Result<T>) -> Result<T, Unanswered> {
+    let answer = Reply::decode_with(body, read);
     answer.unwrap_or_else(|error| Err(unclear(&error))).map_err(Unanswered::Refused)
 }
 
@@ -339,9 +348,10 @@ fn lost_connection(address: &str, link: &Link) -> RequestError {
 #[async_trait]
 impl Hub for AmqpHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
-        match request {
-            Request::Submit { submission, wait } => self.submit_job(submission, wait).await,
-            request => carry_out(request, self.timeout, |request| self.ask(request)).await,
-        }
+        carry_out(request, self.timeout, |request| self.ask(request)).await
+    }
+
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        self.submit_job(submission, wait).await
     }
 }

@@ -10,7 +10,9 @@ use url::Url;
 use uuid::Uuid;
 
 use super::follow::{STEP, carry_out};
-use crate::operations::{Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, TaskQuery, View};
+use crate::operations::{
+    Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View,
+};
 
 /// Connections that lie idle are given up before the server does so, since a request must not meet its goodbye.
 const IDLE: Duration = Duration::from_secs(15);
@@ -68,11 +70,6 @@ impl HttpHub {
     fn build(&self, request: &Request) -> Result<RequestBuilder, RequestError> {
         let (get, post) = (|path: &str| self.request(Method::GET, path), |path: &str| self.request(Method::POST, path));
         let built = match request {
-            Request::Submit { submission: Submission { text, id }, .. } => {
-                let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
-                let submission = post("jobs")?.query(&[("id", id.to_string())]);
-                submission.header(CONTENT_TYPE, "application/json").body(text.to_string())
-            }
             Request::Job { id, view, .. } => get(&format!("jobs/{id}"))?.query(&view_query(view)),
             Request::Summary { id, .. } => get(&format!("jobs/{id}/summary"))?,
             Request::Tasks { id, query } => get(&format!("jobs/{id}/tasks"))?.query(&task_query(query)),
@@ -83,17 +80,27 @@ impl HttpHub {
             Request::Workers => get("workers")?,
             Request::Health => get("health")?,
         };
-        Ok(match request.wait() {
-            Some(wait) => built.query(&[("wait", wait.as_secs_f64().to_string())]),
-            None => built,
-        })
+        Ok(built)
     }
 
     /// Asks once.
     async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
-        let begins = self.timeout + request.wait().unwrap_or_default();
-        let text = self.send_within(self.build(&request)?, begins).await?;
-        Answer::read(&request, &text).map_err(|error| {
+        self.exchange(self.build(&request)?, request.wait(), |text| Answer::read(&request, text)).await
+    }
+
+    /// Sends a request whose answer may be held back for `wait`, and reads the answer.
+    async fn exchange<T>(
+        &self,
+        request: RequestBuilder,
+        wait: Option<Duration>,
+        read: impl FnOnce(&str) -> serde_json::Result<T>,
+    ) -> Result<T, RequestError> {
+        let request = match wait {
+            Some(wait) => request.query(&[("wait", wait.as_secs_f64().to_string())]),
+            None => request,
+        };
+        let text = self.send_within(request, self.timeout + wait.unwrap_or_default()).await?;
+        read(&text).map_err(|error| {
             let message = format!("the answer of {} is unclear: {error}", self.base);
             RequestError::new(RequestErrorKind::Internal, message)
         })
@@ -183,11 +190,14 @@ fn invalid(message: String) -> RequestError {
 #[async_trait]
 impl Hub for HttpHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
-        match request {
-            Request::Submit { submission, wait } => {
-                self.ask(Request::Submit { submission, wait: wait.map(|wait| wait.min(STEP)) }).await
-            }
-            request => carry_out(request, self.timeout, |request| self.ask(request)).await,
-        }
+        carry_out(request, self.timeout, |request| self.ask(request)).await
+    }
+
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        let Submission { text, id } = submission;
+        let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
+        let request = self.request(Method::POST, "jobs")?.query(&[("id", id.to_string())]);
+        let request = request.header(CONTENT_TYPE, "application/json").body(text.to_string());
+        self.exchange(request, wait.map(|wait| wait.min(STEP)), |text| serde_json::from_str(text)).await
     }
 }

@@ -1,5 +1,7 @@
 //! The Hub as its own process sees it: questions go to the loop, jobs that have ended are read from the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::LinkHealth;
@@ -11,7 +13,7 @@ use super::open_answers::OpenAnswers;
 use crate::events::Events;
 use crate::operations::{
     Answer, BrokerHealth, HealthReport, Hub, JobFilter, JobPage, Request, RequestError, RequestErrorKind, ResultUpdate,
-    WorkerInfo,
+    Submission, Submitted, WorkerInfo,
 };
 use crate::store::Part;
 
@@ -31,7 +33,6 @@ pub(super) struct LocalHub {
 impl Hub for LocalHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
         Ok(match request {
-            Request::Submit { submission, wait } => Answer::Submitted(self.submit_here(submission, wait).await?),
             Request::Job { id, wait, view } => Answer::Job(Box::new(self.record_of(id, view, wait).await?)),
             Request::Summary { id, wait } => Answer::Summary(self.summary_of(id, wait).await?),
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
@@ -42,6 +43,10 @@ impl Hub for LocalHub {
             Request::Workers => Answer::Workers(self.live_workers().await?),
             Request::Health => Answer::Health(self.report().await?),
         })
+    }
+
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        self.submit_here(submission, wait).await
     }
 
     fn events(&self) -> Option<Events> {

@@ -6,15 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
-use super::jobs::{JobPage, Submitted};
+use super::jobs::JobPage;
 use super::record::Record;
 use super::request::Request;
 
 /// The answer to the [`Request`] of the same name.
 #[derive(Debug)]
 pub enum Answer {
-    /// The job was taken.
-    Submitted(Submitted),
     /// The status record of a job.
     Job(Box<Record>),
     /// A job's line in a listing.
@@ -48,7 +46,6 @@ impl Answer {
     /// The record.
     pub fn into_json(self) -> Result<Json, Box<Record>> {
         Ok(match self {
-            Self::Submitted(submitted) => json(&submitted),
             Self::Job(record) => return Err(record),
             Self::Summary(summary) => json(&summary),
             Self::Tasks(page) => page,
@@ -67,7 +64,6 @@ impl Answer {
     pub fn read(request: &Request, text: &str) -> serde_json::Result<Self> {
         let id = |text| serde_json::from_str(text).map(|Id { id }| id);
         Ok(match request {
-            Request::Submit { .. } => Self::Submitted(serde_json::from_str(text)?),
             Request::Job { .. } => Self::Job(Box::new(serde_json::from_str::<Json>(text)?.into())),
             Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
             Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
@@ -94,16 +90,14 @@ fn json<T: Serialize>(value: &T) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operations::{JobFilter, ResultUpdate, Submission, TaskQuery, UpdateStatus, View};
+    use crate::operations::{JobFilter, ResultUpdate, TaskQuery, UpdateStatus, View};
 
     #[test]
     fn every_answer_that_is_no_record_is_read_as_it_was_written() {
         let id: JobId = "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap();
         let task = id.task(0);
-        let submission = Submission { text: "{}".into(), id: None };
         let result = ResultUpdate { id: task, status: UpdateStatus::Success, data: None, msg: None, v: None };
         let pairs = [
-            (Request::Submit { submission, wait: None }, Answer::Submitted(Submitted::new(id))),
             (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
             (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
             (Request::Cancel { id }, Answer::Cancelled(id)),

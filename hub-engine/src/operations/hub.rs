@@ -16,8 +16,8 @@ use super::record::Record;
 use super::request::Request;
 use crate::events::Events;
 
-/// A Hub that can be asked: in the same process, over the broker or over HTTP. [`Hub::call`] is all that one has to
-/// implement; the other operations make a [`Request`] and take its [`Answer`] apart.
+/// A Hub that can be asked: in the same process, over the broker or over HTTP. [`Hub::call`] and [`Hub::submit_with`] are all that
+/// one has to implement; the other operations make a [`Request`] and take its [`Answer`] apart.
 #[async_trait]
 pub trait Hub: Send + Sync + 'static {
     /// Carries a request out.
@@ -25,6 +25,14 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// Those of the methods below, and those of reaching the Hub.
     async fn call(&self, request: Request) -> Result<Answer, RequestError>;
+
+    /// Submits a job, and answers once the dispatcher has stored it. With `wait` it answers when the job has ended or that time is
+    /// over, with the job's record if it has ended and the record is small. Less time where the connection to the Hub does not allow
+    /// so long a wait.
+    ///
+    /// # Errors
+    /// Those of [`Hub::submit`].
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError>;
 
     /// What changes, where the dispatcher is in this process.
     fn events(&self) -> Option<Events> {
@@ -44,7 +52,7 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// Those of [`Hub::submit`].
     async fn submit_and_report(&self, submission: Submission) -> Result<Submitted, RequestError> {
-        submitted(self.call(Request::Submit { submission, wait: None }).await?)
+        self.submit_with(submission, None).await
     }
 
     /// Submits a job, and returns its record too if it ends soon: within `wait`, or less where the connection to the Hub
@@ -53,7 +61,7 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// Those of [`Hub::submit`].
     async fn submit_and_wait(&self, submission: Submission, wait: Duration) -> Result<Submitted, RequestError> {
-        submitted(self.call(Request::Submit { submission, wait: Some(wait) }).await?)
+        self.submit_with(submission, Some(wait)).await
     }
 
     /// The status record of a job, as far as `view` shows it. With `wait`, answers when the job has ended or that time is
@@ -154,12 +162,5 @@ pub trait Hub: Send + Sync + 'static {
             Answer::Health(report) => Ok(report),
             _ => Err(Answer::unexpected()),
         }
-    }
-}
-
-fn submitted(answer: Answer) -> Result<Submitted, RequestError> {
-    match answer {
-        Answer::Submitted(submitted) => Ok(submitted),
-        _ => Err(Answer::unexpected()),
     }
 }

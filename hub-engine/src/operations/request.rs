@@ -6,22 +6,14 @@ use hub_core::JobId;
 use hub_core::record::View;
 use serde::{Serialize, Serializer};
 
-use super::jobs::{JobFilter, Submission, TaskQuery};
+use super::jobs::{JobFilter, TaskQuery};
 use super::posted::ResultUpdate;
 
-/// A request. Its JSON is that of the request queue; a submission is not sent by that queue and has none.
+/// A request. Its JSON is that of the request queue. A submission is none: it has a queue of its own, which takes it before there is a
+/// dispatcher ([`super::Hub::submit_with`]).
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
-    /// Submit a job. The answer comes once the dispatcher has stored it. With `wait` it may have the job's record: it
-    /// comes when the job has ended or that time is over.
-    #[serde(skip)]
-    Submit {
-        /// The job.
-        submission: Submission,
-        /// How long to wait for its end.
-        wait: Option<Duration>,
-    },
     /// The status record of a job. With `wait`, the answer comes when the job has ended or that time is over.
     Job {
         /// The job.
@@ -80,8 +72,6 @@ impl Request {
     #[must_use]
     pub const fn may_repeat(&self) -> bool {
         match self {
-            // Under one id a job is one job, however often it arrives.
-            Self::Submit { submission, .. } => submission.id.is_some(),
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -99,7 +89,7 @@ impl Request {
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         match self {
-            Self::Submit { .. } | Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
+            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -113,7 +103,7 @@ impl Request {
     #[must_use]
     pub const fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Submit { wait, .. } | Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
+            Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }
@@ -128,7 +118,7 @@ impl Request {
     #[must_use]
     pub fn with_wait(mut self, other: Option<Duration>) -> Self {
         match &mut self {
-            Self::Submit { wait, .. } | Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
+            Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }

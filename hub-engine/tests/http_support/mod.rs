@@ -46,6 +46,12 @@ impl FakeHub {
         }
     }
 
+    async fn wait_for_end(&self, is_wanted: bool) {
+        if let (Some(ended), true) = (&self.ended, is_wanted) {
+            ended.cancelled().await;
+        }
+    }
+
     /// Refuses everything from now on.
     pub(crate) fn refuse(&self, kind: RequestErrorKind) {
         *self.refusal.lock().unwrap() = Some(RequestError::new(kind, "no, and here is what to do"));
@@ -112,13 +118,6 @@ impl Hub for FakeHub {
         let shown = |view: &View| serde_json::to_string(view).unwrap();
         let record = self.record.lock().unwrap().clone();
         let (call, answer) = match request {
-            Request::Submit { submission: Submission { id, text }, wait } => {
-                let given = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-                let (id, record) = (id.unwrap_or_else(some_id), record.filter(|_| waits));
-                let waiting = wait.map_or_else(String::new, |wait| format!(" and wait {wait:?}"));
-                let submitted = Submitted { record, ..Submitted::new(id) };
-                (format!("submit {given} {text}{waiting}"), Answer::Submitted(submitted))
-            }
             Request::Job { id, wait, view } => {
                 let shown = if view.is_whole() { String::new() } else { format!(" {}", shown(&view)) };
                 let record = record.unwrap_or_else(Json::null);
@@ -145,9 +144,18 @@ impl Hub for FakeHub {
             }
         };
         let answer = self.note(call, answer);
-        if let (Some(ended), true) = (&self.ended, waits) {
-            ended.cancelled().await;
-        }
+        self.wait_for_end(waits).await;
+        answer
+    }
+
+    async fn submit_with(&self, submission: Submission, wait: Option<Duration>) -> Result<Submitted, RequestError> {
+        let Submission { id, text } = submission;
+        let given = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let waiting = wait.map_or_else(String::new, |wait| format!(" and wait {wait:?}"));
+        let record = self.record.lock().unwrap().clone().filter(|_| wait.is_some());
+        let submitted = Submitted { record, ..Submitted::new(id.unwrap_or_else(some_id)) };
+        let answer = self.note(format!("submit {given} {text}{waiting}"), submitted);
+        self.wait_for_end(wait.is_some()).await;
         answer
     }
 }
