@@ -67,6 +67,9 @@ struct Args {
     daemon: DaemonArgs,
 }
 
+// Why there is no key for `DispatcherSettings::only_dispatcher`.
+const _: () = assert!(hub_transport::amqp::RABBITMQ.exclusive, "a transport that cannot keep a second dispatcher out");
+
 /// The arguments of the program.
 pub(crate) fn command() -> clap::Command {
     Args::command()

@@ -52,8 +52,11 @@ pub struct DispatcherSettings {
     /// Whether the broker's queues end with this process, as those in memory do: what the store has as confirmed is
     /// published again at the start.
     pub broker_forgets: bool,
-    /// Whether the operator ensures that no second dispatcher serves this Hub. Only a transport that cannot keep a second one
-    /// out ([`Capabilities::exclusive`]) asks for it.
+    /// Whether the operator ensures that no second dispatcher serves this Hub. It has an effect only on a transport that cannot keep a
+    /// second one out ([`Capabilities::exclusive`]).
+    ///
+    /// Hub's programs have no key for it: every transport that they offer keeps a second dispatcher out, so a key would have no
+    /// effect, and look like a permission for two dispatchers.
     pub only_dispatcher: bool,
     /// How to wait between attempts to reach the broker.
     pub backoff: Backoff,
