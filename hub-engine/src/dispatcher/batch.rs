@@ -37,9 +37,9 @@ pub(super) struct Batch {
     /// Issues that workers shall stop, likewise.
     pub(super) deferred_stops: Vec<IssueId>,
     /// What is to be told once the batch is committed, to somebody who waits for it.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<PendingAnswer>,
     /// The same where nobody is in a hurry.
-    pub(super) idle_answers: Vec<Answer>,
+    pub(super) idle_answers: Vec<PendingAnswer>,
     /// What changed, for watchers; empty if there are none.
     pub(super) notices: Vec<Notice>,
     /// Not everything that changed is in `notices`: watchers have to start again.
@@ -52,8 +52,8 @@ pub(super) struct Batch {
     pub(super) commit_first: bool,
 }
 
-/// Something to be told after the commit.
-pub(super) enum Answer {
+/// An answer that is given after the commit.
+pub(super) enum PendingAnswer {
     /// What becomes of a submission.
     Submission(oneshot::Sender<Admission>, Admission),
     /// Anything else.
@@ -127,7 +127,7 @@ impl Batch {
     }
 }
 
-impl Answer {
+impl PendingAnswer {
     pub(super) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
         Self::Other(Box::new(tell))
     }
@@ -150,9 +150,9 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for PendingAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Answer")
+        f.write_str("PendingAnswer")
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn with_an_answer() -> Batch {
-        Batch { answers: vec![Answer::new(|| {})], ..with_a_change() }
+        Batch { answers: vec![PendingAnswer::new(|| {})], ..with_a_change() }
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let mut batch = with_a_change();
         batch.hurry(now);
         assert!(!batch.is_due(now, None));
-        batch.idle_answers.push(Answer::new(|| {}));
+        batch.idle_answers.push(PendingAnswer::new(|| {}));
         assert!(!batch.is_due(now, None), "nobody is in a hurry for these");
         assert_eq!((batch.due, batch.is_due(now + LINGER, None)), (Some(now + LINGER), true));
         let mut bare = with_a_change();

@@ -7,7 +7,6 @@ use std::time::Duration;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use hub_transport::{Delivery, Message};
-use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::inputs::{Input, Submit};
@@ -15,21 +14,21 @@ use super::intake::Arrival;
 use super::local::LocalHub;
 use super::replies::{Replier, ReplyTo, too_large};
 use super::settings::OPEN_REQUESTS;
-use super::submissions::Admission;
+use super::submissions::PendingSubmission;
 use crate::operations::{Hub, Request, RequestError, RequestErrorKind, ResultUpdate, Submitted};
 use crate::wire::{JobMessage, RequestMessage};
 
-/// Maximum time for which an answer is held back until a job's end.
+/// Maximum time for which the answer to a request is delayed until a job has ended.
 const MAXIMUM_WAIT: Duration = Duration::from_secs(60);
 
-/// The same where [`MAXIMUM_WAITS`] are held back already.
-const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// The same while [`MAXIMUM_WAITING_REQUESTS`] answers are delayed already.
+const MAXIMUM_WAIT_UNDER_LOAD: Duration = Duration::from_secs(1);
 
-/// Maximum number of requests whose answers are held back at a time.
-const MAXIMUM_WAITS: usize = OPEN_REQUESTS as usize / 4 * 3;
+/// Maximum number of requests whose answers are delayed at a time.
+const MAXIMUM_WAITING_REQUESTS: usize = OPEN_REQUESTS as usize / 4 * 3;
 
-/// Number of bytes of jobs after which other tasks of this thread have a turn.
-const BREATH: usize = 64 * 1024;
+/// Number of bytes of jobs that are checked before other tasks of this thread run.
+const BYTES_BETWEEN_YIELDS: usize = 64 * 1024;
 
 /// Delay before a job is looked up in the store again after a failure.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -44,14 +43,8 @@ pub(super) struct FrontDesk {
     waits: Semaphore,
 }
 
-/// An answer that is an id.
-#[derive(Serialize)]
-struct Id<T> {
-    id: T,
-}
-
 /// A job before the loop, or why it does not come so far.
-type Checked = Result<(Submit, Admission), RequestError>;
+type Checked = Result<(Submit, PendingSubmission), RequestError>;
 
 /// A request that is not acknowledged yet. It will be when this is dropped, however the answering ends.
 struct Open<'d> {
@@ -67,7 +60,7 @@ impl Drop for Open<'_> {
 
 impl FrontDesk {
     pub(super) fn new(hub: Arc<LocalHub>, replier: Replier, inputs: mpsc::UnboundedSender<Input>) -> Arc<Self> {
-        Arc::new(Self { hub, replier, inputs, waits: Semaphore::new(MAXIMUM_WAITS) })
+        Arc::new(Self { hub, replier, inputs, waits: Semaphore::new(MAXIMUM_WAITING_REQUESTS) })
     }
 
     /// Takes in the jobs of a message. They come before the loop together, as one input.
@@ -140,13 +133,13 @@ impl FrontDesk {
                 None => tokio::time::sleep(RETRY_DELAY).await,
             }
         };
-        let (mut checked, mut admissions) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        let (mut checked, mut pending) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for (JobMessage { id, correlation_id, .. }, outcome) in jobs.into_iter().zip(outcomes) {
             let reply = asker.about(correlation_id);
             match outcome {
-                Ok((job, admission)) => {
+                Ok((job, submission)) => {
                     checked.push(job);
-                    admissions.push((id, reply, admission));
+                    pending.push((id, reply, submission));
                 }
                 Err(error) => self.refuse_job(&reply, id, error),
             }
@@ -159,9 +152,9 @@ impl FrontDesk {
             // Not acknowledged: it is delivered again, to the dispatcher that takes over.
             return;
         }
-        for (id, reply, admission) in admissions {
+        for (id, reply, submission) in pending {
             let desk = Arc::clone(self);
-            tokio::spawn(async move { desk.tell(id, &reply, admission).await });
+            tokio::spawn(async move { desk.tell(id, &reply, submission).await });
         }
     }
 
@@ -177,7 +170,7 @@ impl FrontDesk {
             }
             checked.push(outcome);
             bytes += job.text.len();
-            if bytes > BREATH {
+            if bytes > BYTES_BETWEEN_YIELDS {
                 bytes = 0;
                 tokio::task::yield_now().await;
             }
@@ -186,8 +179,8 @@ impl FrontDesk {
     }
 
     /// Answers a submission.
-    async fn tell(&self, id: Option<JobId>, reply: &ReplyTo, admission: Admission) {
-        match self.hub.outcome(admission).await {
+    async fn tell(&self, id: Option<JobId>, reply: &ReplyTo, submission: PendingSubmission) {
+        match self.hub.outcome(submission).await {
             Ok(submitted) => self.replier.send(reply, Ok(submitted)),
             // The dispatcher stops, and the job is delivered again.
             Err(error) if error.kind == RequestErrorKind::Unavailable => {}
@@ -199,7 +192,7 @@ impl FrontDesk {
         if let Err(error) = &outcome {
             tracing::warn!(task = %id, %error, "refused a result from outside");
         }
-        self.replier.send(reply, outcome.map(|()| Id { id }));
+        self.replier.send(reply, outcome.map(|()| serde_json::json!({ "id": id })));
     }
 
     fn refuse_job(&self, reply: &ReplyTo, id: Option<JobId>, error: RequestError) {
@@ -215,7 +208,7 @@ impl FrontDesk {
             Ok(RequestMessage { request, .. }) => {
                 // Where too many wait already, a client is answered soon, and asks again.
                 let place = request.wait().and_then(|_| self.waits.try_acquire().ok());
-                let maximum = if place.is_some() { MAXIMUM_WAIT } else { SHORT_WAIT };
+                let maximum = if place.is_some() { MAXIMUM_WAIT } else { MAXIMUM_WAIT_UNDER_LOAD };
                 let wait = request.wait().map(|wait| wait.min(maximum));
                 self.replier.send(&reply, self.carry_out(request.with_wait(wait)).await);
             }

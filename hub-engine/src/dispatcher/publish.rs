@@ -13,7 +13,7 @@ use crate::wire::{self, Control, ControlMessage, Names, TaskMessage};
 
 /// An issue of a task as it goes out.
 #[derive(Clone, Debug)]
-pub(super) struct Issue {
+pub(super) struct OutgoingIssue {
     pub(super) id: IssueId,
     message: Message,
 }
@@ -30,7 +30,7 @@ pub(super) enum FinalOutcome {
     /// No queue takes it.
     Unroutable,
     /// The session died first: the broker may have it or not.
-    Unknown(Box<Issue>),
+    Unknown(Box<OutgoingIssue>),
 }
 
 /// How several publishes ended.
@@ -47,7 +47,7 @@ pub(super) struct Depth {
     pub(super) asked: Steady,
 }
 
-impl Issue {
+impl OutgoingIssue {
     /// How large its message is.
     pub(super) fn bytes(&self) -> usize {
         self.message.body.len()
@@ -61,7 +61,7 @@ impl Issue {
 }
 
 /// Publishes `issues` in their order, and reports when the outcome of each is known.
-pub(super) fn issues(link: &Link, issues: Vec<Issue>, report: impl FnOnce(Outcomes) + Send + 'static) {
+pub(super) fn issues(link: &Link, issues: Vec<OutgoingIssue>, report: impl FnOnce(Outcomes) + Send + 'static) {
     let receipts = link.publish_all(issues.iter().map(|issue| issue.message.clone()).collect());
     let link = link.clone();
     tokio::spawn(async move {

@@ -15,9 +15,9 @@ use crate::operations::{Record, RequestError, Submission, Submitted};
 /// Maximum size of a record that is sent along with the answer to a submission, in bytes.
 const MAXIMUM_RECORD: usize = 4 * 1024 * 1024;
 
-/// A submission that comes before the loop.
+/// A submission that the loop has not answered yet.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct PendingSubmission {
     answered: Answered,
     wait: Option<Duration>,
     ended: oneshot::Receiver<Ended>,
@@ -38,9 +38,9 @@ impl LocalHub {
         if self.intake.room.is_full() {
             return Err(full());
         }
-        let (job, admission) = self.check(submission.into(), wait).await?;
+        let (job, pending) = self.check(submission.into(), wait).await?;
         self.intake.submit(vec![job], permit, None)?;
-        self.outcome(admission).await
+        self.outcome(pending).await
     }
 
     /// Checks what has arrived. With `wait` [`LocalHub::outcome`] waits for the job's end, for at most this time.
@@ -51,15 +51,15 @@ impl LocalHub {
         &self,
         arrival: Arrival,
         wait: Option<Duration>,
-    ) -> Result<(Submit, Admission), RequestError> {
+    ) -> Result<(Submit, PendingSubmission), RequestError> {
         let (tell, ended) = oneshot::channel();
         let (job, answered) = self.intake.check(arrival, wait.is_some().then_some(tell)).await?;
-        Ok((job, Admission { answered, wait, ended }))
+        Ok((job, PendingSubmission { answered, wait, ended }))
     }
 
     /// The answer to a submission.
-    pub(super) async fn outcome(&self, admission: Admission) -> Result<Submitted, RequestError> {
-        let Admission { answered, wait, ended } = admission;
+    pub(super) async fn outcome(&self, pending: PendingSubmission) -> Result<Submitted, RequestError> {
+        let PendingSubmission { answered, wait, ended } = pending;
         let Some(wait) = wait else { return Ok(answered.admitted().await?.into()) };
         let id = match tokio::time::timeout(wait, ended).await {
             Ok(Ok(Some(ended))) => return Ok(self.submitted(ended).await),

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::TaskReport;
 use super::environment::{self, Group};
-use super::protocol::{self, Answer, ChildSettings};
+use super::protocol::{self, ChildAnswer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
 use super::settings::RunnerSettings;
 
@@ -93,7 +93,7 @@ impl Conversation {
     ///
     /// The process reads in a thread of its own, so that neither side waits for the other with full pipes. That it has
     /// ended is noticed even where something that it started keeps its pipes open.
-    pub(super) async fn listen(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
+    pub(super) async fn listen(&mut self) -> Result<Vec<ChildAnswer>, EndOfAnswers> {
         // Behind the answers of the last read there may be something that is no answer.
         let answers = self.take_answers()?;
         if !answers.is_empty() {
@@ -130,7 +130,7 @@ impl Conversation {
 
     /// Takes the complete answers out of what was read. The answers before a text that is no answer are valid: the text
     /// stays, and is an error once it comes first.
-    fn take_answers(&mut self) -> Result<Vec<Answer>, EndOfAnswers> {
+    fn take_answers(&mut self) -> Result<Vec<ChildAnswer>, EndOfAnswers> {
         let mut answers = Vec::new();
         while let Some((length, key)) = protocol::answer_head(&self.unread) {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -145,7 +145,7 @@ impl Conversation {
                 break;
             }
             self.unread.advance(protocol::ANSWER_HEAD);
-            answers.push(Answer::read(key, &self.unread[..length]));
+            answers.push(ChildAnswer::read(key, &self.unread[..length]));
             self.unread.advance(length);
             self.asked.remove(&key);
         }

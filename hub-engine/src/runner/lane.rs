@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::conversation::{Conversation, EndOfAnswers};
 use super::pace::Paces;
-use super::protocol::{self, Answer, Keys};
+use super::protocol::{self, ChildAnswer, Keys};
 use super::{NoOutcome, TaskReport};
 
 /// Maximum time a task may block the tasks behind it before they are taken back.
@@ -221,7 +221,7 @@ impl Work {
         }
     }
 
-    fn handle_answer(&mut self, answer: Answer) -> Result<(), End> {
+    fn handle_answer(&mut self, answer: ChildAnswer) -> Result<(), End> {
         let found = self.tasks.iter().position(|task| task.key == answer.key);
         let Some((at, task)) = found.and_then(|at| Some((at, self.tasks.get(at)?))) else { return Ok(()) };
         // Only the first one runs, and only what was asked for comes back: anything else is a task that speaks for another.

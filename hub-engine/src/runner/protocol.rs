@@ -84,7 +84,7 @@ struct Request<'a> {
 
 /// A child's answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ChildAnswer {
     pub(super) key: u64,
     body: Body,
 }
@@ -193,7 +193,7 @@ pub(super) const fn answer_limit(settings: &RunnerSettings) -> usize {
     settings.result_limit_bytes.saturating_add(log).saturating_add(REST)
 }
 
-impl Answer {
+impl ChildAnswer {
     /// Reads an answer's body. One that cannot be read is a failure of its task.
     pub(super) fn read(key: u64, body: &[u8]) -> Self {
         let body = serde_json::from_slice(body).unwrap_or_else(|error| Body {

@@ -16,9 +16,10 @@ use crate::clock::wall;
 pub struct TaskEnded {
     /// The task.
     pub id: TaskId,
-    /// Which issue: counted per task.
-    pub issue: u32,
-    /// Which issue: the dispatcher's start.
+    /// The number of the issue.
+    #[serde(rename = "issue")]
+    pub number: u32,
+    /// The start of the dispatcher that issued it.
     pub incarnation: u64,
     /// How it ended.
     pub status: ResultStatus,
@@ -74,20 +75,20 @@ impl TaskEnded {
     /// What a worker reports of an issue that ended with `outcome`.
     #[must_use]
     pub fn new(issue: IssueId, outcome: Outcome, log: Option<String>, span: Span) -> Self {
-        let IssueId { task: id, number: issue, incarnation } = issue;
+        let IssueId { task: id, number, incarnation } = issue;
         let (status, data, msg, error) = match outcome {
             Outcome::Success { data } => (ResultStatus::Success, Some(data), None, None),
             Outcome::Launched { data } => (ResultStatus::Running, Some(data), None, None),
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
         };
         let Span { started_at, ended_at } = span;
-        Self { id, issue, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
+        Self { id, number, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
     }
 
     /// What the machine takes of it.
     #[must_use]
     pub fn into_result(self, worker: &Arc<str>) -> TaskResult {
-        let (issue, took) = (self.issue_id(), self.span().took());
+        let (issue, took) = (self.issue(), self.span().took());
         let outcome = match self.status {
             ResultStatus::Success => Outcome::Success { data: self.data.unwrap_or_else(Json::null) },
             ResultStatus::Running => Outcome::Launched { data: self.data.unwrap_or_else(Json::null) },
@@ -107,8 +108,8 @@ impl TaskEnded {
 
     /// The issue that has ended.
     #[must_use]
-    pub const fn issue_id(&self) -> IssueId {
-        IssueId { task: self.id, number: self.issue, incarnation: self.incarnation }
+    pub const fn issue(&self) -> IssueId {
+        IssueId { task: self.id, number: self.number, incarnation: self.incarnation }
     }
 
     /// Reads one. A result that names its issue and is wrong otherwise is a failure of that task, with the reason: an
@@ -136,7 +137,7 @@ impl TaskEnded {
         if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
             return self;
         }
-        Self::unreadable(self.issue_id(), worker, "its data has NaN or Infinity, which JSON does not have")
+        Self::unreadable(self.issue(), worker, "its data has NaN or Infinity, which JSON does not have")
     }
 }
 
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_outcome_reaches_the_machine_as_the_runner_made_it() {
-        let issue = read(r#","status":"SUCCESS""#).issue_id();
+        let issue = read(r#","status":"SUCCESS""#).issue();
         let at = |millis| Timestamp::from_millis(millis);
         let error = TaskError { kind: ErrorKind::BadArguments, type_name: Some("T".into()), traceback: None };
         for outcome in [
@@ -192,7 +193,7 @@ mod tests {
     fn what_may_be_absent_may_be_absent() {
         let ended = read(r#","status":"SUCCESS""#);
         assert_eq!((ended.status, ended.data, ended.error), (ResultStatus::Success, None, None));
-        assert_eq!(ended.issue, 1);
+        assert_eq!(ended.number, 1);
     }
 
     #[test]

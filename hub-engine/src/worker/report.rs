@@ -40,7 +40,7 @@ impl Reporter {
     pub(super) async fn ended(&self, results: Vec<TaskEnded>) {
         let report = self.results(results);
         if let [first, _, ..] = &*report.results {
-            let Err(Undelivered::Refused(_)) = self.deliver(first.issue_id(), "results", report.encode()).await else {
+            let Err(Undelivered::Refused(_)) = self.deliver(first.issue(), "results", report.encode()).await else {
                 return;
             };
             // Nobody knows which of them it is that the broker does not take.
@@ -49,7 +49,7 @@ impl Reporter {
     }
 
     async fn ended_alone(&self, ended: TaskEnded) {
-        let (id, span) = (ended.issue_id(), ended.span());
+        let (id, span) = (ended.issue(), ended.span());
         let report = self.results(vec![ended]);
         let Err(Undelivered::Refused(reason)) = self.deliver(id, "result", report.encode()).await else { return };
         // What the broker will never take must not vanish: the task fails, and says why.

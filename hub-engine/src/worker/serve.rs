@@ -264,7 +264,7 @@ impl Serve {
     fn report_results(&mut self) {
         for results in self.results.take() {
             let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
-            let ids = results.iter().map(TaskEnded::issue_id).collect();
+            let ids = results.iter().map(TaskEnded::issue).collect();
             tokio::spawn(async move {
                 reporter.ended(results).await;
                 let _ = internal.send(Internal::Finished(ids));

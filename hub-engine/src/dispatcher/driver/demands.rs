@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::clock::now;
-use crate::dispatcher::batch::Answer;
+use crate::dispatcher::batch::PendingAnswer;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::ParsePermit;
@@ -42,9 +42,9 @@ impl Driver {
         match (ended, &outcome) {
             (Some(ended), Ok(Admitted { id, .. })) if self.machine.is_live(*id) => {
                 self.tell_of_end(*id, ended);
-                self.pending.idle_answers.push(Answer::Submission(answer, outcome));
+                self.pending.idle_answers.push(PendingAnswer::Submission(answer, outcome));
             }
-            _ => self.pending.answers.push(Answer::Submission(answer, outcome)),
+            _ => self.pending.answers.push(PendingAnswer::Submission(answer, outcome)),
         }
     }
 
@@ -161,7 +161,7 @@ impl Driver {
 
     /// Answers when everything handled so far is in the store.
     pub(super) fn answer_later<T: Send + 'static>(&mut self, answer: oneshot::Sender<T>, value: T) {
-        self.pending.answers.push(Answer::new(move || drop(answer.send(value))));
+        self.pending.answers.push(PendingAnswer::new(move || drop(answer.send(value))));
     }
 }
 

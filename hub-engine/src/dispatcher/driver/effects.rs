@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::{Driver, End, sleep_until_instant};
 use crate::clock::now;
-use crate::dispatcher::batch::{Answer, Batch};
+use crate::dispatcher::batch::{Batch, PendingAnswer};
 use crate::dispatcher::discard::{LARGE, discard};
 use crate::dispatcher::inputs::{Ended, Input};
-use crate::dispatcher::publish::{self, FinalOutcome, Issue, Outcomes};
+use crate::dispatcher::publish::{self, FinalOutcome, Outcomes, OutgoingIssue};
 use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 
@@ -91,8 +91,10 @@ impl Driver {
             let exchange = self.settings.names.tasks().into();
             // Without an alternate exchange a task that no queue takes has to come back another way.
             let mandatory = !self.capabilities.alternate_exchanges;
-            let issues =
-                assignments.into_iter().map(|assignment| Issue::new(&exchange, assignment, mandatory)).collect();
+            let issues = assignments
+                .into_iter()
+                .map(|assignment| OutgoingIssue::new(&exchange, assignment, mandatory))
+                .collect();
             self.publish_issues(batch, issues);
         }
         if !stops.is_empty() {
@@ -100,10 +102,10 @@ impl Driver {
         }
     }
 
-    fn publish_issues(&mut self, batch: u64, issues: Vec<Issue>) {
+    fn publish_issues(&mut self, batch: u64, issues: Vec<OutgoingIssue>) {
         if !issues.is_empty() {
             self.batches.publishing(batch);
-            let bytes = issues.iter().map(Issue::bytes).sum::<usize>();
+            let bytes = issues.iter().map(OutgoingIssue::bytes).sum::<usize>();
             self.publishing_bytes += bytes;
             let inputs = self.inputs.clone();
             publish::issues(&self.link, issues, move |outcomes| {
@@ -186,7 +188,7 @@ impl Driver {
     pub(super) fn handle_committed(&mut self, number: u64) {
         let Some(batch) = self.committing.take_if(|batch| batch.number == number) else { return };
         self.events.publish(batch.notices, batch.lacks_notices);
-        batch.answers.into_iter().chain(batch.idle_answers).for_each(Answer::give);
+        batch.answers.into_iter().chain(batch.idle_answers).for_each(PendingAnswer::give);
         self.ended_since_prune += batch.ended.len() as u64;
         for (id, ended) in batch.ended {
             self.lately.keep(id);

@@ -7,7 +7,7 @@ use hub_transport::{Death, Delivery, Message};
 
 use super::Driver;
 use crate::clock::{now, steady};
-use crate::dispatcher::batch::Answer;
+use crate::dispatcher::batch::PendingAnswer;
 use crate::dispatcher::publish;
 use crate::operations::{RequestError, RequestErrorKind, ResultUpdate};
 use crate::wire::{FromWorker, Heartbeat, ResultMessage, Results};
@@ -49,8 +49,8 @@ impl Driver {
     /// A result from outside, from the results queue.
     fn handle_posted(&mut self, update: ResultUpdate, message: &Message) {
         let answer = match self.post(update.id, update.to_update()) {
-            Some(outcome) => Answer::new(self.desk.posted(message, update.id, outcome)),
-            None => Answer::new(self.desk.posted_late(message, update)),
+            Some(outcome) => PendingAnswer::new(self.desk.posted(message, update.id, outcome)),
+            None => PendingAnswer::new(self.desk.posted_late(message, update)),
         };
         self.pending.answers.push(answer);
     }
