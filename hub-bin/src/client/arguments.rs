@@ -178,6 +178,27 @@ pub(super) enum Command {
         #[arg(long, value_name = "MESSAGE")]
         failed: Option<String>,
     },
+    /// Start the next attempt of a task now: a held task, or one that waits for it
+    #[command(after_help = help_texts::REPAIR)]
+    Retry {
+        #[command(flatten)]
+        repair: RepairArgs,
+    },
+    /// End a task that waits, without running it
+    #[command(after_help = help_texts::REPAIR)]
+    Skip {
+        #[command(flatten)]
+        repair: RepairArgs,
+        /// Result of the task, as JSON: it ends as SUCCESS [default: it ends as SKIPPED]
+        #[arg(long, value_name = "JSON")]
+        data: Option<String>,
+    },
+    /// Fail a task that is held, or that waits for its next attempt
+    #[command(after_help = help_texts::REPAIR)]
+    Fail {
+        #[command(flatten)]
+        repair: RepairArgs,
+    },
     /// List the connected workers
     Workers,
     /// Show the state of the dispatcher
@@ -250,6 +271,20 @@ pub(super) struct RunArgs {
     /// Cancel the job after this time and exit with 6 [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) wait_limit: Option<f64>,
+}
+
+/// Arguments of the commands that repair a task.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RepairArgs {
+    /// Id of the task, or its last digits
+    #[arg(value_name = "TASK")]
+    pub(super) id: TaskRef,
+    /// The reason, for the record of the task
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Who repairs it, for the record of the task [default: the user of this process]
+    #[arg(long, value_name = "NAME")]
+    pub(super) by: Option<String>,
 }
 
 /// Parses a duration in seconds.

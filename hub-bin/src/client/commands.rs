@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use hub_core::Json;
+use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus, View,
+    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskRepair, UpdateStatus, View,
 };
 
-use super::arguments::{Args, Command};
+use super::arguments::{Args, Command, RepairArgs};
 use super::identity::{self, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
@@ -63,17 +64,16 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
                 Some(name) if name == "-" => Some(input::read_text(Path::new("-"), "the result", output)?),
                 data => data,
             };
-            let data = data.as_deref().map(Json::parse).transpose().map_err(|error| {
-                Failure::new(Exit::Usage, "--data is not valid JSON")
-                    .because(error)
-                    .advise("a JSON string needs double quotes: --data '\"done\"'")
-            })?;
+            let data = json_argument(data.as_deref())?;
             let status = if failed.is_some() { UpdateStatus::Failed } else { UpdateStatus::Success };
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
             post(&*hub, ResultUpdate { id, status, data, msg: failed, v: None }).await?;
             output.done(id, &format!("posted the result of task {id}"))?;
         }
+        Command::Retry { repair } => repair_task(args, repair, RepairAction::Retry, None, output).await?,
+        Command::Skip { repair, data } => repair_task(args, repair, RepairAction::Skip, data, output).await?,
+        Command::Fail { repair } => repair_task(args, repair, RepairAction::Fail, None, output).await?,
         Command::Workers => output.workers(&args.reach().await?.hub.workers().await?)?,
         Command::Health => output.health(&args.reach().await?.hub.health().await?)?,
         Command::Run(_)
@@ -83,6 +83,43 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         | Command::Man { .. } => {}
     }
     Ok(Exit::Success)
+}
+
+/// The value of `--data`.
+fn json_argument(data: Option<&str>) -> Result<Option<Json>, Failure> {
+    data.map(Json::parse).transpose().map_err(|error| {
+        Failure::new(Exit::Usage, "--data is not valid JSON")
+            .because(error)
+            .advise("a JSON string needs double quotes: --data '\"done\"'")
+    })
+}
+
+/// Repairs a task.
+async fn repair_task(
+    args: &Args,
+    RepairArgs { id, reason, by }: RepairArgs,
+    action: RepairAction,
+    data: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let data = json_argument(data.as_deref())?;
+    let by = by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()));
+    let hub = args.reach().await?.hub;
+    let id = id.resolve(&*hub).await?;
+    match hub.repair(TaskRepair { id, action, data, by, reason }).await {
+        Err(error) if error.kind == RequestErrorKind::NotFound => {
+            Err(identity::unknown_task(&*hub, id, error.into()).await)
+        }
+        outcome => {
+            outcome?;
+            let done = match action {
+                RepairAction::Retry => "retried",
+                RepairAction::Skip => "skipped",
+                RepairAction::Fail => "failed",
+            };
+            output.done(id, &format!("{done} task {id}"))
+        }
+    }
 }
 
 /// The failure for a refused submission. Problems of the job are shown with the lines of the file.

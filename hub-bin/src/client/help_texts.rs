@@ -54,6 +54,12 @@ Examples:
   hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'
   hub-client result 05e04509e7b1 --failed 'the supplier did not answer'";
 
+pub(super) const REPAIR: &str = "\
+Examples:
+  hub-client retry 05e04509e7b1 --reason 'the database is back'
+  hub-client skip 05e04509e7b1 --data '{\"rows\": 0}'
+  hub-client fail 05e04509e7b1";
+
 pub(super) const VALIDATE: &str = "\
 Examples:
   hub-client validate job.json

@@ -30,9 +30,55 @@ pub struct TaskDetails {
     /// The task waits for an operator's decision, until then at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<RepairRecord>,
     /// The newest attempts that failed, at most [`KEPT_ATTEMPTS`], in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+/// What an operator did with a task that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairRecord {
+    /// What was done.
+    pub action: RepairAction,
+    /// When.
+    #[serde(with = "crate::time::rfc3339")]
+    pub at: Timestamp,
+    /// Who did it, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+    /// Why, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+}
+
+/// What operators can do with a task that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairAction {
+    /// Start the next attempt now. A held task gets as many attempts again as its policy allows.
+    Retry,
+    /// End a task that waits, without running it: `SKIPPED`, or `SUCCESS` with data.
+    Skip,
+    /// Fail a task that waits for its next attempt or for an operator.
+    Fail,
+}
+
+impl RepairAction {
+    /// Every action.
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Skip, Self::Fail];
+
+    /// The word as it stands in requests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// An attempt that failed.
@@ -68,6 +114,14 @@ impl TaskDetails {
         self.attempts.push(attempt);
     }
 
+    /// Adds a repair, and drops the oldest one if there are too many.
+    pub fn keep_repair(&mut self, repair: RepairRecord) {
+        if self.repairs.len() == KEPT_ATTEMPTS {
+            self.repairs.remove(0);
+        }
+        self.repairs.push(repair);
+    }
+
     /// About how many bytes of memory it takes.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -76,7 +130,9 @@ impl TaskDetails {
             let trace = attempt.error.as_ref().map_or(0, |error| text(&error.traceback));
             size_of::<Attempt>() + attempt.msg.len() + trace + text(&attempt.log)
         });
-        size_of::<Self>() + attempts.sum::<usize>()
+        let repairs =
+            self.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
+        size_of::<Self>() + attempts.sum::<usize>() + repairs.sum::<usize>()
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::action::Assignment;
-use hub_core::machine::{DeadLetter, Outcome, Posted, Settings, TaskResult, Update};
+use hub_core::details::RepairAction;
+use hub_core::machine::{DeadLetter, Outcome, Posted, Repair, RepairError, Settings, TaskResult, Update};
 use hub_core::state::{ErrorKind, RetryAdvice, TaskError, TaskState};
 use hub_core::{JobId, JobStatus, Json, TaskStatus};
 use support::Hub;
@@ -255,4 +256,112 @@ fn the_newest_attempts_are_kept_and_all_are_counted() {
     hub.succeed(&task, "1");
     hub.actions();
     assert_eq!((hub.stored(job).state.status, hub.machine.live()), (JobStatus::Success, (0, 0)));
+}
+
+fn repair(action: RepairAction) -> Repair {
+    Repair { action, data: None, by: Some("ops".into()), reason: Some("because".into()) }
+}
+
+/// A job whose only task is held after two attempts, and one behind it.
+fn held() -> (Hub, JobId) {
+    let mut hub = Hub::new();
+    let policy = r#"{"maximum_attempts": 2, "initial_interval": "1s", "exhausted": "hold"}"#;
+    let tasks = format!(r#"[{{"name": "a", "retry": {policy}}}, {{"name": "b", "args": ["_a.data"]}}]"#);
+    let job = hub.submit(1, &format!(r#"{{"name": "j", "tasks": {tasks}, "output": "_b.data"}}"#));
+    let first = hub.handed_out().remove(0);
+    fail(&mut hub, &first, error("E"));
+    let second = next_attempt(&mut hub);
+    fail(&mut hub, &second, error("E"));
+    assert!(hub.handed_out().is_empty());
+    (hub, job)
+}
+
+#[test]
+fn a_held_task_that_is_retried_gets_all_attempts_again() {
+    let (mut hub, job) = held();
+    hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
+    let third = hub.handed_out().remove(0);
+    assert_eq!((third.attempt, hub.next_due()), (3, None));
+    hub.crash();
+    assert_eq!(hub.handed_out().remove(0).attempt, 3);
+    fail(&mut hub, &third, error("E"));
+    let third = hub.stored(job).tasks[0].issue.unwrap().of(job.task(0));
+    assert_eq!(third.number, 3);
+    let fourth = next_attempt(&mut hub);
+    assert_eq!(fourth.attempt, 4);
+    fail(&mut hub, &fourth, error("E"));
+    hub.actions();
+    assert!(state(&hub, job).details.as_ref().unwrap().held_until.is_some(), "held again after two more attempts");
+    hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
+    let fifth = hub.handed_out().remove(0);
+    hub.succeed(&fifth, "5");
+    let b = hub.handed_out().remove(0);
+    hub.succeed(&b, "6");
+    hub.actions();
+    let ended = hub.stored(job);
+    assert_eq!(ended.state.status, JobStatus::Success);
+    let repairs = &ended.tasks[0].details.as_ref().unwrap().repairs;
+    assert_eq!((repairs.len(), repairs[0].by.as_deref()), (2, Some("ops")));
+    assert!(ended.record().get().contains(r#""repairs": [{"action":"retry","at":"#), "{}", ended.record().get());
+}
+
+#[test]
+fn a_task_that_waits_can_be_skipped_with_data_or_without() {
+    let (mut hub, job) = held();
+    let with_data = Repair { data: Some(Json::parse("[7]").unwrap()), ..repair(RepairAction::Skip) };
+    hub.machine.repair(job.task(0), with_data, hub.now).unwrap();
+    let b = hub.handed_out().remove(0);
+    assert_eq!(b.args.get(), "[[7]]");
+    hub.succeed(&b, "1");
+    hub.actions();
+    assert_eq!(hub.statuses(job), [TaskStatus::Success, TaskStatus::Success]);
+
+    let (mut hub, job) = held();
+    // The one behind it waits for it.
+    hub.machine.repair(job.task(1), repair(RepairAction::Skip), hub.now).unwrap();
+    hub.crash();
+    hub.machine.repair(job.task(0), repair(RepairAction::Skip), hub.now).unwrap();
+    hub.actions();
+    assert_eq!(hub.statuses(job), [TaskStatus::Skipped, TaskStatus::Skipped]);
+    let ended = hub.stored(job);
+    assert_eq!(ended.tasks[0].msg.as_deref(), Some("was skipped by an operator (ops)"));
+    assert_eq!((ended.state.status, hub.next_due()), (JobStatus::Success, None));
+}
+
+#[test]
+fn a_held_task_can_be_failed() {
+    let (mut hub, job) = held();
+    hub.machine.repair(job.task(0), repair(RepairAction::Fail), hub.now).unwrap();
+    hub.actions();
+    assert_eq!(hub.statuses(job), [TaskStatus::Failed, TaskStatus::UpstreamFailed]);
+    assert_eq!(state(&hub, job).msg.as_deref(), Some("no"), "its last error stays");
+}
+
+#[test]
+fn a_task_that_waits_for_its_next_attempt_can_begin_it_now() {
+    let mut hub = Hub::new();
+    let job = hub.submit(1, FLAKY);
+    let first = hub.handed_out().remove(0);
+    fail(&mut hub, &first, error("E"));
+    hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
+    assert_eq!(hub.handed_out().remove(0).attempt, 2);
+    assert_eq!((hub.next_due(), state(&hub, job).details.as_ref().unwrap().grants), (None, 0));
+}
+
+#[test]
+fn repairs_of_tasks_that_do_not_wait_for_them_are_refused() {
+    let (mut hub, job) = held();
+    let ask = |hub: &mut Hub, index, action| hub.machine.repair(job.task(index), repair(action), hub.now);
+    assert_eq!(ask(&mut hub, 1, RepairAction::Retry), Err(RepairError::NotBetweenAttempts));
+    assert_eq!(ask(&mut hub, 1, RepairAction::Fail), Err(RepairError::NotBetweenAttempts));
+    assert_eq!(ask(&mut hub, 2, RepairAction::Skip), Err(RepairError::UnknownTask));
+    ask(&mut hub, 0, RepairAction::Retry).unwrap();
+    hub.actions();
+    for action in RepairAction::ALL {
+        assert_eq!(ask(&mut hub, 0, action), Err(RepairError::Running));
+    }
+    let large = Repair { data: Some(Json::string(&"x".repeat(13_000_000))), ..repair(RepairAction::Skip) };
+    assert!(matches!(hub.machine.repair(job.task(1), large, hub.now), Err(RepairError::OutOfBounds(_))));
+    hub.machine.cancel(job, hub.now).unwrap();
+    assert_eq!(ask(&mut hub, 0, RepairAction::Skip), Err(RepairError::UnknownTask));
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::follow::{MAXIMUM_STEP, carry_out};
 use crate::operations::{
-    Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View,
+    Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, TaskRepair, View,
 };
 
 /// Maximum idle time of a connection. It is shorter than the server's, so that a request does not meet a closing
@@ -79,6 +79,9 @@ impl HttpHub {
             Request::Cancel { id } => post(&format!("jobs/{id}/cancel"))?,
             Request::Remove { id } => self.request(Method::DELETE, &format!("jobs/{id}"))?,
             Request::Result { result } => post(&format!("tasks/{}/result", result.id))?.json(result),
+            Request::Repair { repair } => {
+                post(&format!("tasks/{}/{}", repair.id, repair.action.as_str()))?.json(&repair_body(repair))
+            }
             Request::Workers => get("workers")?,
             Request::Health => get("health")?,
         };
@@ -202,4 +205,10 @@ impl Hub for HttpHub {
         let request = request.header(CONTENT_TYPE, "application/json").body(text.to_string());
         self.exchange(request, wait.map(|wait| wait.min(MAXIMUM_STEP)), |text| serde_json::from_str(text)).await
     }
+}
+/// The body of a repair: what the path does not contain.
+fn repair_body(TaskRepair { data, by, reason, .. }: &TaskRepair) -> serde_json::Value {
+    let data = data.as_ref().map(hub_core::Json::to_value);
+    let all = [("data", data), ("by", by.clone().map(Into::into)), ("reason", reason.clone().map(Into::into))];
+    all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<serde_json::Map<_, _>>().into()
 }

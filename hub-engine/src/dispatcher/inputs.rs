@@ -7,7 +7,7 @@ use std::time::Duration;
 use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::job::Job;
-use hub_core::machine::{LiveView, Stats, Update, WorkerReport};
+use hub_core::machine::{LiveView, Repair, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -150,6 +150,8 @@ pub(super) enum Ask {
     Remove(JobId, oneshot::Sender<bool>),
     /// End a task with a result from outside. `None`: its job is not live.
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Repair a task. `None`: its job is not live.
+    Repair(TaskId, Repair, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
     /// Statistics and the health of the store.

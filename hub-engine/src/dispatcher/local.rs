@@ -14,7 +14,7 @@ use super::open_answers::OpenAnswers;
 use crate::events::Events;
 use crate::operations::{
     Answer, BrokerHealth, HealthReport, Hub, JobFilter, JobPage, Request, RequestError, RequestErrorKind, ResultUpdate,
-    Submission, Submitted, WorkerInfo,
+    Submission, Submitted, TaskRepair, WorkerInfo,
 };
 use crate::store::Part;
 
@@ -39,6 +39,7 @@ impl Hub for LocalHub {
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
             Request::Jobs { filter } => Answer::Jobs(self.page_of(filter).await?),
             Request::Cancel { id } => Answer::Cancelled(self.cancel_job(id).await?),
+            Request::Repair { repair } => Answer::Repaired(self.repair_task(repair).await?),
             Request::Remove { id } => Answer::Removed(self.remove_job(id).await?),
             Request::Result { result } => Answer::Posted(self.post(result).await?),
             Request::Workers => Answer::Workers(self.live_workers().await?),
@@ -88,6 +89,26 @@ impl LocalHub {
                     RequestErrorKind::Conflict,
                     format!("job {id} has ended already ({status}): it can be removed, not cancelled"),
                 ))
+            }
+        }
+    }
+
+    async fn repair_task(&self, repair: TaskRepair) -> Result<TaskId, RequestError> {
+        let task = repair.id;
+        match self.ask(|answer| Ask::Repair(task, repair.into(), answer)).await? {
+            Some(outcome) => outcome.map(|()| task),
+            None => {
+                let family = task.family();
+                let stored =
+                    self.intake.store.find_family(family).await.map_err(|error| self.intake.store_failed(error))?;
+                let known =
+                    stored.filter(|job| task.index_in(job.id).is_some_and(|at| (at as usize) < job.tasks.len()));
+                let job = known.ok_or_else(|| unknown_task(task))?;
+                let message = format!(
+                    "the job of task {task} has ended already ({}): finished tasks do not change",
+                    job.state.status
+                );
+                Err(RequestError::new(RequestErrorKind::Conflict, message))
             }
         }
     }

@@ -142,6 +142,21 @@ fn operations() -> Vec<Operation> {
                 reference("Id"),
             )
         },
+        repair(
+            "/api/v1/tasks/{id}/retry",
+            "retryTask",
+            "Starts the next attempt of a task that waits for it, or that is held, now.",
+        ),
+        repair(
+            "/api/v1/tasks/{id}/skip",
+            "skipTask",
+            "Ends a task that waits, without running it: SKIPPED, or SUCCESS with the given data.",
+        ),
+        repair(
+            "/api/v1/tasks/{id}/fail",
+            "failTask",
+            "Fails a task that waits for its next attempt or for an operator.",
+        ),
         Operation {
             method: "post",
             parameters: vec![in_path("task")],
@@ -187,6 +202,17 @@ fn operations() -> Vec<Operation> {
         ),
         get("/api/v1/openapi.json", "getDocument", "This document. Needs no token.", json!({"type": "object"})),
     ]
+}
+
+/// A repair of a task.
+fn repair(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        method: "post",
+        parameters: vec![in_path("task")],
+        body: Some("Repair"),
+        refusals: &["400", "404", "408", "409", "413"],
+        ..get(path, id, summary, reference("Id"))
+    }
 }
 
 /// A GET operation without parameters.

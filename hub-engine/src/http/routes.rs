@@ -12,6 +12,7 @@ use axum::extract::{MatchedPath, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post};
+use hub_core::details::RepairAction;
 use hub_core::{JobId, TaskId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +23,8 @@ use super::api::Api;
 use super::query::{Query, parse};
 use super::{body, document, events, guard};
 use crate::operations::{
-    JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+    JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair, UpdateStatus,
+    View,
 };
 
 /// Maximum time that an answer is delayed until the end of a job.
@@ -52,6 +54,9 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),
+        route("/api/v1/tasks/{id}/retry", "post", post(retry_task)),
+        route("/api/v1/tasks/{id}/skip", "post", post(skip_task)),
+        route("/api/v1/tasks/{id}/fail", "post", post(fail_task)),
         route("/api/v1/events", "get", get(events::watch)),
         route("/api/v1/workers", "get", get(workers)),
         route("/api/v1/health", "get", get(health)),
@@ -225,6 +230,42 @@ async fn post_result(State(api): State<Api>, id: PathId, body: Body) -> Reply {
         return Err(Refused::bad(format!("this Hub supports results up to version {}, not {v}", crate::wire::VERSION)));
     }
     api.ask(Request::Result { result: ResultUpdate { id, status, data, msg, v } }).await
+}
+
+/// The optional body of a repair. The path already contains the task and the action.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RepairBody {
+    data: Option<hub_core::Json>,
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+async fn retry_task(State(api): State<Api>, id: PathId, body: Body) -> Reply {
+    repair(&api, id, body, RepairAction::Retry).await
+}
+
+async fn skip_task(State(api): State<Api>, id: PathId, body: Body) -> Reply {
+    repair(&api, id, body, RepairAction::Skip).await
+}
+
+async fn fail_task(State(api): State<Api>, id: PathId, body: Body) -> Reply {
+    repair(&api, id, body, RepairAction::Fail).await
+}
+
+async fn repair(api: &Api, id: PathId, body: Body, action: RepairAction) -> Reply {
+    let id: TaskId = read_id("a task's id", id)?;
+    let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
+    let RepairBody { data, by, reason } = if held.bytes.trim_ascii().is_empty() {
+        RepairBody::default()
+    } else {
+        crate::wire::object::from_slice(&held.bytes)
+            .map_err(|error| Refused::bad(format!("the body is not a repair: {error}")))?
+    };
+    if data.is_some() && action != RepairAction::Skip {
+        return Err(Refused::bad("only skip takes data".to_owned()));
+    }
+    api.ask(Request::Repair { repair: TaskRepair { id, action, data, by, reason } }).await
 }
 
 async fn workers(State(api): State<Api>) -> Reply {

@@ -60,6 +60,26 @@ fn shapes_of_answers() -> Value {
                 "log": {"type": "string", "description": "The last 16 KiB of the output."}
             }
         },
+        "Repair": {
+            "type": "object",
+            "description": "The circumstances of a repair. The body may be empty.",
+            "properties": {
+                "data": {"description": "For skip: the data of the task, which then ends as SUCCESS."},
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "RepairRecord": {
+            "type": "object",
+            "required": ["action", "at"],
+            "properties": {
+                "action": words(&["retry", "skip", "fail"]),
+                "at": time(),
+                "by": text(),
+                "reason": text()
+            }
+        },
         "Result": {
             "type": "object",
             "description": "The result of a task.",
@@ -188,6 +208,7 @@ fn task_record() -> Value {
                 "description": "How often the task was handed out, if that differs from the attempt."
             },
             "attempts": {"type": "array", "items": reference("Attempt"), "description": "The newest failed attempts."},
+            "repairs": {"type": "array", "items": reference("RepairRecord"), "description": "What operators have done."},
             "retry_at": {"type": "string", "format": "date-time", "description": "The start of the next attempt."},
             "held_until": {"type": "string", "format": "date-time", "description": "The end of the wait for an operator."},
             "delayed_until": {"type": "string", "format": "date-time", "description": "The end of the delay."},

@@ -27,6 +27,8 @@ pub enum Answer {
     Removed(JobId),
     /// The task has ended with the result.
     Posted(TaskId),
+    /// The task was repaired.
+    Repaired(TaskId),
     /// The live workers.
     Workers(Vec<WorkerInfo>),
     /// The health of the dispatcher.
@@ -51,7 +53,7 @@ impl Answer {
             Self::Tasks(page) => page,
             Self::Jobs(page) => json(&page),
             Self::Cancelled(id) | Self::Removed(id) => json(&Id { id }),
-            Self::Posted(id) => json(&Id { id }),
+            Self::Posted(id) | Self::Repaired(id) => json(&Id { id }),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
         })
@@ -71,6 +73,7 @@ impl Answer {
             Request::Cancel { .. } => Self::Cancelled(id(text)?),
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(serde_json::from_str(text).map(|Id { id }| id)?),
+            Request::Repair { .. } => Self::Repaired(serde_json::from_str(text).map(|Id { id }| id)?),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
             Request::Health => Self::Health(serde_json::from_str(text)?),
         })
@@ -90,7 +93,9 @@ fn json<T: Serialize>(value: &T) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operations::{JobFilter, ResultUpdate, TaskQuery, UpdateStatus, View};
+    use hub_core::details::RepairAction;
+
+    use crate::operations::{JobFilter, ResultUpdate, TaskQuery, TaskRepair, UpdateStatus, View};
 
     #[test]
     fn answers_without_records_survive_a_round_trip() {
@@ -103,6 +108,7 @@ mod tests {
             (Request::Cancel { id }, Answer::Cancelled(id)),
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),
+            (Request::Repair { repair: TaskRepair::new(task, RepairAction::Retry) }, Answer::Repaired(task)),
             (Request::Workers, Answer::Workers(Vec::new())),
         ];
         for (request, answer) in pairs {

@@ -13,6 +13,7 @@ use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 use super::posted::ResultUpdate;
 use super::record::Record;
+use super::repair::TaskRepair;
 use super::request::Request;
 use crate::events::Events;
 
@@ -123,6 +124,15 @@ pub trait Hub: Send + Sync + 'static {
     /// `NotFound`; `Conflict` if the job has already ended.
     async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
         self.call(Request::Cancel { id }).await.map(drop)
+    }
+
+    /// Repairs a task that waits: starts its next attempt, skips it or fails it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the task runs, has ended, or does not wait for what the repair is about; `TooLarge` for
+    /// data beyond the limits.
+    async fn repair(&self, repair: TaskRepair) -> Result<(), RequestError> {
+        self.call(Request::Repair { repair }).await.map(drop)
     }
 
     /// Removes a job that has ended.

@@ -8,6 +8,7 @@ mod hub;
 mod jobs;
 mod posted;
 mod record;
+mod repair;
 mod request;
 
 pub use answer::Answer;
@@ -18,4 +19,5 @@ pub use hub_core::record::View;
 pub use jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 pub use posted::{ResultUpdate, UpdateStatus};
 pub use record::Record;
+pub use repair::TaskRepair;
 pub use request::Request;

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::jobs::{JobFilter, TaskQuery};
 use super::posted::ResultUpdate;
+use super::repair::TaskRepair;
 
 /// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
 /// before there is a dispatcher ([`super::Hub::submit_with`]).
@@ -61,6 +62,11 @@ pub enum Request {
         /// The result.
         result: ResultUpdate,
     },
+    /// Start the next attempt of a task that waits, skip it or fail it.
+    Repair {
+        /// The repair.
+        repair: TaskRepair,
+    },
     /// The live workers.
     Workers,
     /// The health of the dispatcher.
@@ -81,7 +87,7 @@ impl Request {
             // The same result is accepted again.
             Self::Result { .. } => true,
             // The second answer would be a refusal, although the first request was executed.
-            Self::Cancel { .. } | Self::Remove { .. } => false,
+            Self::Cancel { .. } | Self::Remove { .. } | Self::Repair { .. } => false,
         }
     }
 
@@ -89,7 +95,7 @@ impl Request {
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         match self {
-            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } => true,
+            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } | Self::Repair { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -109,6 +115,7 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
+            | Self::Repair { .. }
             | Self::Workers
             | Self::Health => None,
         }
@@ -124,6 +131,7 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
+            | Self::Repair { .. }
             | Self::Workers
             | Self::Health => {}
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
-use crate::operations::{JobFilter, Request, RequestError, ResultUpdate, TaskQuery, View};
+use crate::operations::{JobFilter, Request, RequestError, ResultUpdate, TaskQuery, TaskRepair, View};
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
@@ -91,6 +91,8 @@ impl RequestMessage {
             filter: Option<JobFilter>,
             #[serde(default, deserialize_with = "object::optional")]
             result: Option<ResultUpdate>,
+            #[serde(default, deserialize_with = "object::optional")]
+            repair: Option<TaskRepair>,
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
@@ -107,11 +109,14 @@ impl RequestMessage {
             "result" => Request::Result {
                 result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
             },
+            "repair" => Request::Repair {
+                repair: body.repair.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("repair")))?,
+            },
             "workers" => Request::Workers,
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, remove, result, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, remove, result, repair, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

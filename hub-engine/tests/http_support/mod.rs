@@ -137,6 +137,7 @@ impl Hub for FakeHub {
             Request::Result { result } => {
                 (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))
             }
+            Request::Repair { repair } => (format!("{repair:?}"), Answer::Repaired(repair.id)),
             Request::Workers => ("workers".to_owned(), Answer::Workers(vec![worker()])),
             Request::Health => {
                 let broker = self.broker.lock().unwrap().unwrap_or(BrokerHealth::Up);

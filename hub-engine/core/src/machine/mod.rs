@@ -17,6 +17,7 @@ mod live;
 mod place;
 mod pool;
 mod remaining_work;
+mod repair;
 mod reports;
 mod requests;
 mod restore;
@@ -50,6 +51,7 @@ use timers::{Timer, Timers};
 use workers::Workers;
 
 pub(crate) use live::value_of;
+pub use repair::{Repair, RepairError};
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
     Submitted, TaskResult, Update, Verdict, WorkerId, WorkerReport,

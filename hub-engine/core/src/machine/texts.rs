@@ -13,6 +13,8 @@ pub(super) const MAXIMUM_MESSAGE: usize = 33 * 1024;
 const MAXIMUM_TRACEBACK: usize = 129 * 1024;
 /// Maximum length of a task's output in bytes. Hub's workers send up to `max_log_bytes`, which is not larger.
 pub(super) const MAXIMUM_LOG: usize = 1024 * 1024;
+/// Maximum length of the reason of a repair, and of the name of who did it, in bytes.
+pub(super) const MAXIMUM_REASON: usize = 1000;
 /// Maximum size of what each kept attempt printed, and of its traceback, in bytes.
 pub(super) const MAXIMUM_ATTEMPT_LOG: usize = 16 * 1024;
 /// Maximum number of classes that an exception's type is derived from.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 33] = [
+const FIELDS: [&str; 34] = [
     "args",
     "attempt",
     "attempts",
@@ -26,6 +26,7 @@ const FIELDS: [&str; 33] = [
     "parent_id",
     "pool",
     "priority",
+    "repairs",
     "retry",
     "retry_at",
     "started_at",

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use hub_core::action::Change;
 use hub_core::job::Job;
-use hub_core::machine::{ControlError, PostError, Refused, Update};
+use hub_core::machine::{ControlError, PostError, Refused, RepairError, Update};
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
@@ -119,6 +119,19 @@ impl Driver {
             }
             Ask::Post(task, update, answer) => {
                 let outcome = self.post(task, update);
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
+            }
+            Ask::Repair(task, repair, answer) => {
+                let outcome = match self.machine.repair(task, repair, now()) {
+                    Ok(()) => Some(Ok(())),
+                    Err(RepairError::UnknownTask) if self.machine.find_task(task).is_none() => None,
+                    Err(RepairError::UnknownTask) => Some(Err(unknown_task(task))),
+                    Err(error @ RepairError::OutOfBounds(_)) => {
+                        Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("task {task}: {error}"))))
+                    }
+                    Err(error) => Some(Err(conflict(format!("task {task}: {error}")))),
+                };
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
             }

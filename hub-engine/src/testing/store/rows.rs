@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
-use hub_core::details::{Attempt, TaskDetails};
+use hub_core::details::{Attempt, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -128,6 +128,12 @@ fn task_details() -> TaskDetails {
         delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),
+        repairs: vec![RepairRecord {
+            action: RepairAction::Retry,
+            at: Timestamp::from_millis(7),
+            by: Some("ops".into()),
+            reason: Some("the server is back".into()),
+        }],
         attempts: vec![attempt],
     }
 }

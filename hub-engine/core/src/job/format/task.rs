@@ -87,6 +87,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "delayed_until",
         "held_until",
         "issue",
+        "repairs",
         "retry_at",
         "worker",
         "waiting_reason",
