@@ -247,7 +247,7 @@ async fn the_document_has_the_parameters_and_headers_that_are_read() {
             let here = served.url(&path.replace("{id}", &http_support::some_id().to_string()));
             let ask = |here: &str| client().request(method.to_ascii_uppercase().parse().unwrap(), here);
             let (_, refused) = answer(ask(&format!("{here}?nonsense=1"))).await;
-            let known = refused["message"].as_str().and_then(|message| message.split_once("known here are "));
+            let known = refused["message"].as_str().and_then(|message| message.split_once("known parameters: "));
             let known = known.map(|(_, known)| known.split(", ").collect()).unwrap_or_default();
             assert_eq!(parameters(operation, "query"), known, "{method} {path}");
             let mut read = BTreeSet::new();

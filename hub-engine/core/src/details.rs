@@ -122,7 +122,13 @@ impl TaskDetails {
         self.repairs.push(repair);
     }
 
-    /// About how many bytes of memory it takes.
+    /// The details without values of users and tasks.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        Self { attempts: Vec::new(), repairs: Vec::new(), ..self.clone() }
+    }
+
+    /// About how many bytes of memory its lists take.
     #[must_use]
     pub fn weight(&self) -> usize {
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
@@ -132,7 +138,7 @@ impl TaskDetails {
         });
         let repairs =
             self.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
-        size_of::<Self>() + attempts.sum::<usize>() + repairs.sum::<usize>()
+        attempts.sum::<usize>() + repairs.sum::<usize>()
     }
 }
 

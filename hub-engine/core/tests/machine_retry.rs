@@ -281,7 +281,7 @@ fn a_held_task_that_is_retried_gets_all_attempts_again() {
     let (mut hub, job) = held();
     hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
     let third = hub.handed_out().remove(0);
-    assert_eq!((third.attempt, hub.next_due()), (3, None));
+    assert_eq!((third.attempt, hub.next_due().filter(|due| *due < WAIT)), (3, None));
     hub.crash();
     assert_eq!(hub.handed_out().remove(0).attempt, 3);
     fail(&mut hub, &third, error("E"));
@@ -345,7 +345,8 @@ fn a_task_that_waits_for_its_next_attempt_can_begin_it_now() {
     fail(&mut hub, &first, error("E"));
     hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
     assert_eq!(hub.handed_out().remove(0).attempt, 2);
-    assert_eq!((hub.next_due(), state(&hub, job).details.as_ref().unwrap().grants), (None, 0));
+    assert_eq!(hub.next_due().filter(|due| *due < WAIT), None);
+    assert_eq!(state(&hub, job).details.as_ref().unwrap().grants, 0);
 }
 
 #[test]

@@ -93,7 +93,10 @@ mod tests {
         assert!(matches!(error, StoreError::Failed { operation: "list jobs", .. }), "{error:?}");
         assert!(text(&error).contains("bug") && text(&error).contains("no_such_column"), "{}", text(&error));
         // The same statement in a file whose tables are not Hub's.
-        Connection::open(&path).unwrap().execute_batch("ALTER TABLE documents DROP COLUMN document").unwrap();
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("DROP VIEW task_list; ALTER TABLE documents DROP COLUMN document")
+            .unwrap();
         let error = wrong(&path);
         assert!(matches!(SqliteError::of(&error), Some(SqliteError::Damaged { .. })), "{error:?}");
         assert!(text(&error).contains("documents.document"), "{}", text(&error));

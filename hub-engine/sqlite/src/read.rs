@@ -101,7 +101,7 @@ pub(super) fn summary(connection: &mut Connection, id: JobId) -> rusqlite::Resul
 /// The approximate memory of this job in bytes, with or without the values of its tasks. The lengths are stored in the
 /// headers of the rows, so no value is read.
 pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusqlite::Result<Option<usize>> {
-    let columns: &[&str] = if data { &["msg", "data", "log", "error"] } else { &["msg"] };
+    let columns: &[&str] = if data { &["msg", "data", "log", "error", "details"] } else { &["msg"] };
     let lengths: Vec<String> = columns.iter().map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT}

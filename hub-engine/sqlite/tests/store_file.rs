@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::state::TaskState;
 use hub_core::{JobStatus, TaskStatus};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{Store, StoreError};
@@ -109,13 +110,19 @@ async fn a_store_of_an_older_version_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     add(&store, 1, "j", 2).await;
-    commit(&store, vec![task_changed(1, 1, task_state(TaskStatus::Running))]).await;
+    let state = TaskState { details: None, ..task_state(TaskStatus::Running) };
+    commit(&store, vec![task_changed(1, 1, state)]).await;
     let before = store.load_unfinished().await.unwrap();
     store.close().await;
     drop(store);
-    // In version 1 the column of the issue had another name.
+    // Version 2 had no details. In version 1 the column of the issue had another name.
     let shell = Connection::open(file(directory.path())).unwrap();
-    shell.execute_batch("ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;").unwrap();
+    shell
+        .execute_batch(
+            "ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
+             ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",
+        )
+        .unwrap();
     drop(shell);
     let opened = open(directory.path());
     let after = opened.load_unfinished().await.unwrap();

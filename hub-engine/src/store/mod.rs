@@ -97,6 +97,9 @@ pub trait Store: Send + Sync + 'static {
         if !part.data {
             for task in job.tasks.iter_mut().map(Arc::make_mut) {
                 (task.data, task.log, task.error) = (None, None, None);
+                if let Some(details) = &mut task.details {
+                    **details = details.without_values();
+                }
             }
         }
         Ok(Some(JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))

@@ -41,6 +41,11 @@ impl<'h, 'r> ConditionReader<'h, 'r> {
             Kind::Boolean => Some(Condition::Value(Template::literal(value.text))),
             Kind::String => {
                 let template = self.template(value, path);
+                // What is wrong with a reference was reported.
+                let word = value.decoded();
+                if template.is_literal() && word.starts_with('_') && !word.starts_with("__") {
+                    return None;
+                }
                 if template.is_literal() {
                     let suggestion =
                         Some("a condition is true, false, a reference, or an object such as {\"eq\": [a, b]}");

@@ -91,7 +91,8 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
 /// A task's state without what can be large.
 fn without_values(state: &TaskState, msg: &Arc<str>) -> TaskState {
     let status = if state.status == TaskStatus::Success { TaskStatus::Failed } else { state.status };
-    TaskState { status, data: None, log: None, error: None, msg: Some(Arc::clone(msg)), ..state.clone() }
+    let details = state.details.as_ref().map(|details| Box::new(details.without_values()));
+    TaskState { status, data: None, log: None, error: None, msg: Some(Arc::clone(msg)), details, ..state.clone() }
 }
 
 /// How a job stands that has ended, but for what cannot be kept. One that goes on does so.

@@ -25,7 +25,9 @@ pub(super) fn read<'a, O: Object>(
         let Some(at) = table.keys.iter().position(|known| known.name == name) else {
             if !others.is_new(name.clone()) {
                 reader.report_duplicate_key(&name, key.at, path);
-            } else if let Some(extra) = O::extra(draft).filter(|_| name.starts_with(USER_KEY_PREFIX)) {
+            } else if name.starts_with(USER_KEY_PREFIX)
+                && let Some(extra) = O::extra(draft)
+            {
                 extra.push((name.into_owned(), Json::from_checked(value.text)));
             } else {
                 foreign_key(reader, table, &name, key.at, path);
@@ -38,7 +40,9 @@ pub(super) fn read<'a, O: Object>(
         } else if value.kind() != Kind::Null {
             present |= bit;
             (table.keys[at].read)(reader, draft, value, path.key(&name));
-            if let Some(extra) = O::extra(draft).filter(|_| table.keys[at].is_repeated) {
+            if table.keys[at].is_repeated
+                && let Some(extra) = O::extra(draft)
+            {
                 extra.push((name.into_owned(), Json::from_checked(value.text)));
             }
         }
