@@ -413,7 +413,7 @@ async fn requests_that_are_not_idempotent_are_not_repeated() {
         let question = async { if remove { hub.remove(some_id()).await } else { hub.cancel(some_id()).await } };
         let error = asked(question, script).await.unwrap_err();
         assert_eq!(error.kind, RequestErrorKind::TimedOut);
-        assert!(error.message.contains("may have been done"), "{error}");
+        assert!(error.message.contains("may have been executed"), "{error}");
         // The next message is the next request.
         let script = async {
             let message = scripted.request().await;

@@ -171,9 +171,9 @@ async fn another_program_at_the_address_is_recognised() {
             RequestErrorKind::Unreachable,
             "302",
         ),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", RequestErrorKind::Internal, "unclear"),
-        ("SSH-2.0-OpenSSH_9.9\r\n", RequestErrorKind::Unreachable, "broke"),
-        ("", RequestErrorKind::Unreachable, "may have been done"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", RequestErrorKind::Internal, "cannot be read"),
+        ("SSH-2.0-OpenSSH_9.9\r\n", RequestErrorKind::Unreachable, "was lost"),
+        ("", RequestErrorKind::Unreachable, "may have been executed"),
     ];
     for (answer, kind, words) in cases {
         let (url, served) = answer_once(answer).await;

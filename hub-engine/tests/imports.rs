@@ -130,7 +130,7 @@ async fn an_unusable_python_is_reported_with_a_reason_and_a_remedy() {
         (tasks.path("."), "cannot be started: it is a directory"),
         (tasks.path("plain"), "cannot be started: it is not executable"),
         (tasks.path("old"), "it is Python 2.7, and Hub needs 3.8 or later"),
-        (tasks.path("broken"), "it says \"libpython3.so: cannot open shared object file\""),
+        (tasks.path("broken"), "it prints \"libpython3.so: cannot open shared object file\""),
         (tasks.path("mute"), "it does not behave like Python"),
         (tasks.path("odd"), "it is Python 3.11, but it exited with code 3"),
     ];

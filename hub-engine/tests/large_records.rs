@@ -126,7 +126,7 @@ async fn a_task_that_exceeds_a_message_is_an_error_with_advice() {
     assert_eq!(refused.kind, RequestErrorKind::TooLarge);
     let message = &refused.message;
     assert!(
-        ["--no-data", "HTTP", &format!("{} at most", LIMIT - 256)].iter().all(|part| message.contains(part)),
+        ["--no-data", "HTTP", &format!("at most {}", LIMIT - 256)].iter().all(|part| message.contains(part)),
         "{message}"
     );
     assert!(hub.record(id, View::without_data(), None).await.is_ok());
