@@ -14,17 +14,18 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 6] = [
+const JOB: [Key; 7] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
     Key { name: "priority", right: PRIORITIES, wrong: BAD_PRIORITIES },
     Key { name: "meta", right: &["{}", r#"{"a": "_a", "b": null}"#, "null"], wrong: &["[]", "1", "\"a\""] },
+    Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 7] = [
+const TASK: [Key; 11] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -51,7 +52,69 @@ const TASK: [Key; 7] = [
         wrong: &["\"\"", "\"a b\"", "\"ä\"", "\"a\\n\"", "\"@a\"", "1", "[]"],
     },
     Key { name: "priority", right: PRIORITIES, wrong: BAD_PRIORITIES },
+    Key {
+        name: "trigger_rule",
+        right: &["\"all_success\"", "\"all_done\"", "\"none_failed\"", "\"none_skipped\"", "null"],
+        wrong: &["\"\"", "\"all_sucess\"", "\"ALL_DONE\"", "1", "[]", "{}"],
+    },
+    Key {
+        name: "when",
+        right: &[
+            "true",
+            "null",
+            "\"_@T.data\"",
+            r#"{"eq": ["_@T.data.a", 1]}"#,
+            r#"{"all": [{"not": false}, {"any": [{"exists": "_@T.data.a"}, {"empty": []}]}, {"in": [1, [1]]}]}"#,
+        ],
+        wrong: &[
+            "1",
+            "[]",
+            "{}",
+            "\"a\"",
+            "\"__a\"",
+            r#"{"eq": [1]}"#,
+            r#"{"eq": [1, 2], "ne": [1, 2]}"#,
+            r#"{"equal": [1, 2]}"#,
+            r#"{"all": []}"#,
+            r#"{"not": [true]}"#,
+            r#"{"exists": "a"}"#,
+            r#"{"lt": ["_@T", 1]}"#,
+        ],
+    },
+    Key {
+        name: "delay",
+        right: &["0", "1.5", "\"0s\"", "\"1h30m\"", "\"_@T.data\"", "null"],
+        wrong: &["-1", "\"soon\"", "\"\"", "\"1 s\"", "31622401", "[]", "true", "\"__a\""],
+    },
+    Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
+];
+
+const RETRIES: &[&str] = &[
+    "1",
+    "1000",
+    "{}",
+    "null",
+    r#"{"maximum_attempts": 5, "initial_interval": "250ms", "backoff_coefficient": 1.5, "maximum_interval": 60}"#,
+    r#"{"jitter": 0, "retry_on": ["OSError", "TIMED_OUT"], "non_retryable": [], "exhausted": "hold", "hold_for": "2d"}"#,
+];
+const BAD_RETRIES: &[&str] = &[
+    "0",
+    "1001",
+    "1.5",
+    "\"3\"",
+    "true",
+    "[]",
+    r#"{"attempts": 3}"#,
+    r#"{"x-a": 3}"#,
+    r#"{"maximum_attempts": 0}"#,
+    r#"{"initial_interval": 0}"#,
+    r#"{"initial_interval": "soon"}"#,
+    r#"{"backoff_coefficient": 0.9}"#,
+    r#"{"jitter": 1.1}"#,
+    r#"{"retry_on": "OSError"}"#,
+    r#"{"retry_on": [""]}"#,
+    r#"{"exhausted": "wait"}"#,
 ];
 
 const NAMES: &[&str] = &["\"j\"", "\"a b\"", "\"ä.b/c\\\\d\"", "\"\\u0041\"", "\"@a\"", "\"_\""];

@@ -64,8 +64,22 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 fn every_flag_exists() {
     let programs = Programs::alone();
     let mut helps = String::new();
-    let commands =
-        ["run", "submit", "status", "list", "watch", "cancel", "remove", "result", "validate", "schema", "completions"];
+    let commands = [
+        "run",
+        "submit",
+        "status",
+        "list",
+        "watch",
+        "cancel",
+        "remove",
+        "result",
+        "retry",
+        "skip",
+        "fail",
+        "validate",
+        "schema",
+        "completions",
+    ];
     for program in PROGRAMS {
         helps += &String::from_utf8(programs.run(program, &["--help"]).stdout).unwrap();
     }

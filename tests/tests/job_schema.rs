@@ -77,6 +77,11 @@ fn beyond_schema(problem: &Problem) -> Option<&'static str> {
         ProblemCode::BadReference if message.contains("may be the text after its first underscore") => {
             Some("escaped texts that name a task")
         }
+        ProblemCode::OutOfRange if message.contains("trigger rule") => Some("trigger rules without upstream tasks"),
+        ProblemCode::OutOfRange if message.contains("duration") => Some("limits of durations"),
+        ProblemCode::OutOfRange if message.contains("_interval (") || message.starts_with("hold_for") => {
+            Some("keys of a retry policy that do not fit together")
+        }
         ProblemCode::LimitExceeded => Some("limits"),
         _ => None,
     }

@@ -2,6 +2,7 @@
 //! box, in the store in one column.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,10 @@ pub struct TaskDetails {
     /// The task waits for an operator's decision, until then at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// How long the wait until one of these times was meant to be, in milliseconds. After a restart the task waits no longer than
+    /// that, even if the wall clock was set back meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
     /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<RepairRecord>,
@@ -112,6 +117,23 @@ impl TaskDetails {
             self.attempts.remove(0);
         }
         self.attempts.push(attempt);
+    }
+
+    /// Notes a wait until one of the times: `field` selects it.
+    pub fn wait_until(
+        &mut self,
+        field: impl FnOnce(&mut Self) -> &mut Option<Timestamp>,
+        now: Timestamp,
+        wait: Duration,
+    ) {
+        self.end_wait();
+        *field(self) = Some(now.after(wait));
+        self.wait_ms = u64::try_from(wait.as_millis()).ok();
+    }
+
+    /// The task does not wait for a time any more.
+    pub const fn end_wait(&mut self) {
+        (self.retry_at, self.held_until, self.delayed_until, self.wait_ms) = (None, None, None, None);
     }
 
     /// Adds a repair, and drops the oldest one if there are too many.

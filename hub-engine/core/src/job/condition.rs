@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::comparison;
-use super::fill::FillError;
+use super::fill_error::FillError;
 use super::reference::Reference;
 use super::template::Template;
 use super::value::{Kind, Value};

@@ -4,10 +4,9 @@
 //! and a template that exceeds the limit takes no memory.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 
-use super::limits::Limits;
+use super::fill_error::FillError;
 use super::model::Job;
 use super::reference::{Attribute, Reference};
 use super::template::{Replacement, Template};
@@ -29,22 +28,6 @@ struct Known {
     value: Json,
     /// `None` until a path leads into it.
     located: Option<Located>,
-}
-
-/// Why a template cannot be filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FillError {
-    /// A path leads to no value.
-    Missing(ResolveError),
-    /// The result would exceed the limit.
-    TooLarge {
-        /// The size of the result in bytes.
-        bytes: u64,
-        /// The maximum size in bytes.
-        limit: usize,
-    },
-    /// The result would be nested more than [`Json::MAX_DEPTH`] levels deep.
-    TooDeep,
 }
 
 /// A value or a part of a value.
@@ -152,20 +135,3 @@ impl Piece {
         &self.value.get()[self.range.clone()]
     }
 }
-
-impl fmt::Display for FillError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(missing) => missing.fmt(f),
-            Self::TooLarge { bytes, limit } => {
-                let name = Limits::VALUE_BYTES;
-                write!(f, "{bytes} bytes once the references are replaced, the limit {name} is {limit}")
-            }
-            Self::TooDeep => {
-                write!(f, "nested more than {} levels deep once the references are replaced", Json::MAX_DEPTH)
-            }
-        }
-    }
-}
-
-impl std::error::Error for FillError {}

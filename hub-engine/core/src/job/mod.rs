@@ -17,6 +17,7 @@ mod delay;
 mod draft;
 mod duration;
 mod fill;
+mod fill_error;
 mod format;
 mod interner;
 mod limits;
@@ -46,7 +47,8 @@ mod walk;
 
 pub use condition::{Condition, ConditionError, Operator};
 pub use delay::Delay;
-pub use fill::{FillError, Values};
+pub use fill::Values;
+pub use fill_error::FillError;
 pub use format::{definitions, schema};
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, Job, Task};

@@ -35,7 +35,8 @@ impl Machine {
             match job.gate(index, limit) {
                 Gate::Open => open.push(index),
                 Gate::OpenAfter(delay) => {
-                    job.task_mut(index).state_mut().details_mut().delayed_until = Some(now.wall.after(delay));
+                    let details = job.task_mut(index).state_mut().details_mut();
+                    details.wait_until(|details| &mut details.delayed_until, now.wall, delay);
                     job.persist_task(index, &mut self.actions);
                     delayed.push(index);
                 }

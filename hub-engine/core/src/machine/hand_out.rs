@@ -126,7 +126,7 @@ impl Machine {
         state.submitted_at = Some(now.wall);
         state.started_at = None;
         if let Some(details) = &mut state.details {
-            (details.retry_at, details.delayed_until) = (None, None);
+            details.end_wait();
             (state.msg, state.error, state.log) = (None, None, None);
         }
         job.task_mut(index).place = Place::Window;

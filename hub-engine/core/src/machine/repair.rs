@@ -101,7 +101,7 @@ impl super::live::LiveJob {
         if is_held && repair.action == RepairAction::Retry {
             details.grants = details.grants.saturating_add(1);
         }
-        (details.retry_at, details.held_until, details.delayed_until) = (None, None, None);
+        details.end_wait();
         let short = |text: &Option<Arc<str>>| text.clone().map(|text| cut(text, texts::MAXIMUM_REASON));
         let (by, reason) = (short(&repair.by), short(&repair.reason));
         details.keep_repair(RepairRecord { action: repair.action, at: now, by, reason });

@@ -24,10 +24,10 @@ const LONGEST_ADVICE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 enum Next {
     /// It fails.
     Fail,
-    /// It is tried again at this time.
-    Retry(Timestamp),
-    /// It waits for an operator, until this time at most.
-    Hold(Timestamp),
+    /// It is tried again after this time.
+    Retry(Duration),
+    /// It waits for an operator, for this time at most.
+    Hold(Duration),
 }
 
 impl Machine {
@@ -40,9 +40,9 @@ impl Machine {
         };
         let before = job.bytes();
         job.keep_attempt(index, now.wall);
-        let next = next(policy, job, index, now.wall);
+        let next = next(policy, job, index);
         if next != Next::Fail {
-            job.prepare_attempt(index, next, &mut self.actions);
+            job.prepare_attempt(index, next, now.wall, &mut self.actions);
         }
         self.live_bytes = self.live_bytes + job.bytes() - before;
         match next {
@@ -60,20 +60,22 @@ impl Machine {
             (None, Some(until)) => (Place::Held, until),
             (None, None) => panic!("{:?} waits for nothing", id.task(index)),
         };
+        let longest = details.wait_ms.map_or(Duration::MAX, Duration::from_millis);
+        let wait = until.since(now.wall).min(longest);
         task.place = place;
-        self.timers.set(Timer::Rest(id, index), now.steady.after(until.since(now.wall)));
+        self.timers.set(Timer::Rest(id, index), now.steady.after(wait));
     }
 
     /// A held task was not looked after in time.
     pub(super) fn end_hold(&mut self, id: JobId, index: u32, now: Now) {
         self.withdraw(id, index);
-        self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().held_until = None;
+        self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().end_wait();
         self.end(id, index, TaskStatus::Failed, now);
     }
 }
 
 /// What becomes of a task whose newest attempt was kept.
-fn next(policy: &RetryPolicy, job: &LiveJob, index: u32, now: Timestamp) -> Next {
+fn next(policy: &RetryPolicy, job: &LiveJob, index: u32) -> Next {
     let state = job.task(index).state();
     let details = state.details.as_deref().expect("its attempt was kept");
     let error = state.error.as_deref();
@@ -89,11 +91,11 @@ fn next(policy: &RetryPolicy, job: &LiveJob, index: u32, now: Timestamp) -> Next
             Some(RetryAdvice::AfterMs(millis)) => Duration::from_millis(millis).min(LONGEST_ADVICE),
             _ => policy.interval(details.failures, chance(job.id.task(index), details.failures, "retry")),
         };
-        return Next::Retry(now.after(wait));
+        return Next::Retry(wait);
     }
     match policy.exhausted {
         Exhausted::Fail => Next::Fail,
-        Exhausted::Hold(time) => Next::Hold(now.after(time)),
+        Exhausted::Hold(time) => Next::Hold(time),
     }
 }
 
@@ -112,7 +114,7 @@ impl LiveJob {
     }
 
     /// Makes a task whose attempt has failed one that waits. Its last error stays until the next attempt begins.
-    fn prepare_attempt(&mut self, index: u32, next: Next, actions: &mut Vec<Action>) {
+    fn prepare_attempt(&mut self, index: u32, next: Next, now: Timestamp, actions: &mut Vec<Action>) {
         if self.task(index).state().status != TaskStatus::Pending {
             self.set_status(index, TaskStatus::Pending, actions);
         }
@@ -122,11 +124,11 @@ impl LiveJob {
         state.launched = false;
         state.data = None;
         let details = state.details_mut();
-        (details.retry_at, details.held_until) = match next {
-            Next::Retry(at) => (Some(at), None),
-            Next::Hold(until) => (None, Some(until)),
-            Next::Fail => (None, None),
-        };
+        match next {
+            Next::Retry(wait) => details.wait_until(|details| &mut details.retry_at, now, wait),
+            Next::Hold(wait) => details.wait_until(|details| &mut details.held_until, now, wait),
+            Next::Fail => {}
+        }
         self.persist_task(index, actions);
     }
 }

@@ -128,6 +128,7 @@ fn task_details() -> TaskDetails {
         delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),
+        wait_ms: Some(8),
         repairs: vec![RepairRecord {
             action: RepairAction::Retry,
             at: Timestamp::from_millis(7),
