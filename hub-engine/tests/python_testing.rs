@@ -21,18 +21,36 @@ print(json.dumps([dataclasses.asdict(outcome) for outcome in outcomes]))
 ";
 
 const MODULES: &[(&str, &str)] = &[
-    ("add.py", "import os\ndef add(a, b):\n    print('adds')\n    os.system('echo a subprocess')\n    return a, b, a + b\n"),
-    ("asynchronous.py", "from hub.lib.api import task\n@task(asynchronous=True)\ndef asynchronous(a):\n    return {1: a}\n"),
-    ("coroutine.py", "import asyncio, os\nfrom hub.lib.api import task\n@task\nasync def coroutine(a):\n    print('begins')\n    await asyncio.sleep(0)\n    os.system('echo a subprocess')\n    return coroutine.state.args + [coroutine.state.attempt]\n"),
-    ("coroutine_fails.py", "import asyncio\nasync def coroutine_fails(a):\n    await asyncio.sleep(0)\n    return {}[a]\n"),
-    ("exits.py", "import asyncio, sys\nasync def exits():\n    async def inner():\n        sys.exit(3)\n    await asyncio.create_task(inner())\n"),
+    (
+        "add.py",
+        "import os\ndef add(a, b):\n    print('adds')\n    os.system('echo a subprocess')\n    return a, b, a + b\n",
+    ),
+    (
+        "asynchronous.py",
+        "from hub.lib.api import task\n@task(asynchronous=True)\ndef asynchronous(a):\n    return {1: a}\n",
+    ),
+    (
+        "coroutine.py",
+        "import asyncio, os\nfrom hub.lib.api import task\n@task\nasync def coroutine(a):\n    print('begins')\n    await asyncio.sleep(0)\n    os.system('echo a subprocess')\n    return coroutine.state.args + [coroutine.state.attempt]\n",
+    ),
+    (
+        "coroutine_fails.py",
+        "import asyncio\nasync def coroutine_fails(a):\n    await asyncio.sleep(0)\n    return {}[a]\n",
+    ),
+    (
+        "exits.py",
+        "import asyncio, sys\nasync def exits():\n    async def inner():\n        sys.exit(3)\n    await asyncio.create_task(inner())\n",
+    ),
     ("fails.py", "def fails(a):\n    print('fails')\n    return {}[a]\n"),
     ("fatal.py", "from hub.lib.api import Fatal, task\n@task\ndef fatal():\n    raise Fatal('no such page')\n"),
     ("forks.py", "import os\ndef forks():\n    if os.fork():\n        os.wait()\n    return 'once'\n"),
     ("ill.py", "class Ill(Exception):\n    def __str__(self):\n        return 1\ndef ill():\n    raise Ill\n"),
     ("inner.py", "def _one():\n    pass\ndef inner():\n    _one(1)\n"),
     ("prints.py", "def prints():\n    print('x' * 100_000)\n    return input()\n"),
-    ("retry.py", "from hub.lib.api import Retry, task\n@task()\ndef retry(after):\n    raise Retry('busy', after=after)\n"),
+    (
+        "retry.py",
+        "from hub.lib.api import Retry, task\n@task()\ndef retry(after):\n    raise Retry('busy', after=after)\n",
+    ),
     ("returns_a_set.py", "def returns_a_set():\n    return {'a': [1, {2}]}\n"),
     ("wrapped.py", "async def _inner(a):\n    return 1 / a\ndef wrapped(a):\n    return _inner(a)\n"),
 ];
@@ -123,7 +141,11 @@ print(json.dumps([
     refusal(nested, {1}), refusal(nested, depth='\\ud800'), refusal(int)]))
 ";
     let expected = json!([
-        null, "VALUE_TOO_DEEP", "VALUE_TOO_DEEP", "BAD_RESULT", "RESULT_TOO_LARGE",
+        null,
+        "VALUE_TOO_DEEP",
+        "VALUE_TOO_DEEP",
+        "BAD_RESULT",
+        "RESULT_TOO_LARGE",
         "a job cannot have these arguments: args[0] is a set",
         "a job cannot have these arguments: kwargs['depth'] has a lone surrogate: '\\ud800'",
         "run() takes a task or a function, not <class 'int'>"
