@@ -49,7 +49,8 @@ async def main() -> None:
 
 #[test]
 fn the_page_works_with_the_installed_package() {
-    let programs = Programs::alone();
+    // mypy prints colours if the terminal has them.
+    let programs = Programs::alone().with("TERM", "dumb");
     let python = install(programs.directory());
     std::fs::write(programs.directory().join("wrong.py"), WRONG).unwrap();
     let (_, output) = run(programs.directory(), &python, &["-m", "mypy", "--strict", "wrong.py"]);
