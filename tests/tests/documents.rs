@@ -9,7 +9,7 @@ use hub_tests::{Programs, root};
 
 const PROGRAMS: [&str; 5] = ["hub-client", "hub-dispatcher", "hub-worker", "ctrl-hub-dispatcher", "ctrl-hub-worker"];
 /// Flags of other programs in the documentation.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "--workspace",
     "--all-features",
     "--release",
@@ -23,6 +23,7 @@ const OTHERS: [&str; 13] = [
     "--request",
     "--concurrency",
     "--nocapture",
+    "--strict",
 ];
 /// The locations of the documents.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/how-to"];

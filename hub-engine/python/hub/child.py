@@ -203,6 +203,10 @@ class Child:
             answer["log"] = log
         self.talk.answer(key, json.dumps(answer))
 
+    def end_group(self):
+        """Ends this process, because it can no longer answer."""
+        channel.end_group()
+
     def leave_if_forked(self):
         """A task that forks may return twice. Only the original process answers."""
         if os.getpid() != self.pid:
@@ -315,6 +319,7 @@ def main():
     is_for_coroutines = settings.get("coroutines", False)
     stream = output.Routed if is_for_coroutines else output.io.TextIOWrapper
     capture = output.Capture(settings["output"], settings["log_limit"], stream)
+    os.register_at_fork(before=capture.flush)
     if "scan" in settings:
         keep_bytecode()
         scan(talk, settings, settings["scan"])

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from hub import channel, output
+from hub import output
 from hub.lib import api
 
 
@@ -25,7 +25,7 @@ class Coroutines:
                 self.loop.run_forever()
             except Exception:
                 # A task has closed the loop or its descriptors, so no task of this process can continue.
-                channel.end_group()
+                self.child.end_group()
             except BaseException:
                 pass
 
@@ -73,7 +73,7 @@ class Coroutines:
             self.finish(key, answer, log, began)
         except BaseException:
             # Without an answer the task would run for ever. The worker notices the end of the process.
-            channel.end_group()
+            self.child.end_group()
 
     def finish(self, key, answer, log, began):
         capture = self.child.capture

@@ -5,7 +5,8 @@ import traceback
 
 from hub.lib.api import Fatal, Retry
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+# Beginning of the paths of Hub's own modules.
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 # The file name of the import system's frames, which are omitted from tracebacks.
 IMPORT_SYSTEM = "<frozen importlib"
 
@@ -74,7 +75,7 @@ def own_frames(error):
     frames = error.__traceback__
     while frames is not None:
         path = frames.tb_frame.f_code.co_filename
-        if os.path.dirname(path) != HERE and not path.startswith(IMPORT_SYSTEM):
+        if not path.startswith((HERE, IMPORT_SYSTEM)):
             break
         frames = frames.tb_next
     return frames

@@ -36,6 +36,17 @@ def is_asynchronous(function):
     return False
 
 
+def as_task(found, name):
+    """The task that an object is. None if it cannot be one. `name` is used if the object has none."""
+    if callable(found) and not isinstance(found, (Task, type)):
+        found = Task(found, is_asynchronous(found))
+    if not isinstance(found, Task):
+        return None
+    # Objects and partial functions have no name.
+    found.__dict__.setdefault("__name__", name)
+    return found
+
+
 def stamp(path):
     info = os.stat(path)
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_dev)
@@ -151,12 +162,9 @@ class Modules:
 
     def _find(self, name, module):
         found = getattr(module, name, None)
-        if callable(found) and not isinstance(found, (Task, type)):
-            found = Task(found, is_asynchronous(found))
-        if isinstance(found, Task):
-            # Objects and partial functions have no name.
-            found.__dict__.setdefault("__name__", name)
-            return found
+        task = as_task(found, name)
+        if task is not None:
+            return task
         others = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
         hint = "; it has %s: the function must have the name of the file" % ", ".join(others) if others else ""
         what = "defines no function %s" % name

@@ -101,8 +101,6 @@ class Capture:
             self.lose(error)
         self._open_input()
         self._open()
-        # Prevents a fork from printing buffered output a second time.
-        os.register_at_fork(before=self._flush)
 
     def _take_descriptors(self):
         """Redirects standard output and standard error to the file, and standard input to the null device."""
@@ -234,7 +232,8 @@ class Capture:
             pass
         self._open()
 
-    def _flush(self):
+    def flush(self):
+        """Writes buffered output. Called before a fork, which would print it a second time."""
         try:
             self.stdout.flush()
             self.stderr.flush()

@@ -197,6 +197,25 @@ fn open_directory(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    /// The package has further files, for type checkers and for tests.
+    #[test]
+    fn no_file_is_forgotten() {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("python/hub")];
+        let mut left_out = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "py")
+                    && !FILES.iter().any(|(file, _)| path.ends_with(file))
+                {
+                    left_out.push(path.file_name().unwrap().to_owned());
+                }
+            }
+        }
+        assert_eq!(left_out, ["testing.py"]);
+    }
+
     #[test]
     fn removed_files_are_restored_but_not_into_a_foreign_directory() {
         let sdk = Sdk::write(Path::new("/tasks")).unwrap();
