@@ -34,7 +34,7 @@ pub(super) static JOB: Table<JobObject> = Table {
             "0.1.0",
             key,
             shapes::name,
-            "Makes a submission idempotent: the same key with the same text returns the same job. 
+            "Makes a submission idempotent: the same key with the same text returns the same job. \
             The same key with another text is refused.",
         ),
         Key::new(
@@ -42,7 +42,7 @@ pub(super) static JOB: Table<JobObject> = Table {
             "0.1.0",
             priority,
             shapes::job_priority,
-            "The priority of tasks without a priority, 
+            "The priority of tasks without a priority, \
             from -1000 to 1000; default 0. Higher priorities run first.",
         ),
         Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none.").repeated(),

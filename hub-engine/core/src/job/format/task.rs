@@ -41,7 +41,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "0.1.0",
             depends,
             shapes::depends,
-            "The names of the tasks that must succeed before this one starts.",
+            "The names of the tasks that must succeed before this one starts, or end as the trigger_rule says.",
         ),
         Key::new("pool", "0.1.0", pool, shapes::pool, "The pool whose workers may run the task. Default: default."),
         Key::new(
@@ -56,7 +56,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "0.2.0",
             trigger_rule,
             shapes::trigger_rule,
-            "When the task runs, by how its upstream tasks end; default all_success.",
+            "When the task runs, by how its upstream tasks end: a trigger rule. Default: all_success.",
         )
         .repeated(),
         Key::new(
@@ -64,13 +64,25 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "0.2.0",
             when,
             shapes::condition,
-            "The condition under which the task runs; it is skipped otherwise.",
+            "The condition under which the task runs. It is skipped otherwise.",
         )
         .repeated(),
-        Key::new("delay", "0.2.0", delay, shapes::delay, "How long the task waits when it could run: a duration.")
-            .repeated(),
-        Key::new("retry", "0.2.0", retry, shapes::retry, "Whether and when it is tried again after a failure.")
-            .repeated(),
+        Key::new(
+            "delay",
+            "0.2.0",
+            delay,
+            shapes::delay,
+            "How long the task waits when it could run: a duration, or a reference to one.",
+        )
+        .repeated(),
+        Key::new(
+            "retry",
+            "0.2.0",
+            retry,
+            shapes::retry,
+            "Whether and when the task is tried again after a failure: a number of attempts or a retry policy.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["timeout", "for_each", "job", "on_failure", "deadline", "concurrency"],
