@@ -172,7 +172,7 @@ fn refusals(printed: &mut Printed) {
     let job = |tasks: &str| format!(r#"{{"name": "j", "tasks": [{tasks}]}}"#);
     for tasks in [
         r#"{"name": "a", "arg": [1]}"#,
-        r#"{"name": "a", "retry": 3}"#,
+        r#"{"name": "a", "timeout": 3}"#,
         r#"{"name": "a", "args": ["_x"]}"#,
         r#"{"name": "a", "args": ["_x.data"]}"#,
         r#"{"name": "a", "depends": ["b"]}, {"name": "b", "depends": ["a"]}"#,

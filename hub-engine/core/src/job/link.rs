@@ -110,7 +110,8 @@ impl Linker<'_> {
 
     /// A duration, or a reference to one.
     fn delay(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Delay> {
-        if value.kind() == Kind::String && value.decoded().starts_with('_') {
+        let is_reference = |text: &str| text.starts_with('_') && !text.starts_with("__");
+        if value.kind() == Kind::String && is_reference(&value.decoded()) {
             let mut template = Template::literal(value.text);
             self.placeholders(own).set_placeholders(&mut template, value.at, path);
             return Some(Delay::Of(template));
