@@ -183,5 +183,5 @@ fn conflict(message: String) -> RequestError {
 }
 
 fn id_taken(id: JobId) -> RequestError {
-    conflict(format!("the id {id} belongs to another job, or is too near to one: submit under a new UUID"))
+    conflict(format!("the id {id} belongs to another job, or is too close to its id: submit under a new UUID"))
 }
