@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_support::{DEADLINE, Served};
-use hub_core::JobStatus;
+use hub_core::details::RepairAction;
+use hub_core::{JobStatus, Json};
 use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, TaskRepair, UpdateStatus};
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
 use hub_transport::memory::MemoryBroker;
@@ -81,10 +82,44 @@ async fn run_scenario(hub: &dyn Hub) {
     let submitted = hub.submit_and_wait(again(), waited).await.unwrap();
     assert_eq!(record(submitted.record.unwrap()), job, "it has ended before");
     assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    run_repairs(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
         assert_eq!(error.expect("it is gone").kind, RequestErrorKind::NotFound);
     }
+}
+
+/// Repairs tasks that wait.
+async fn run_repairs(hub: &dyn Hub) {
+    let text = json!({"name": "repairs", "tasks": [
+        {"name": "a", "delay": "1h"}, {"name": "b", "depends": ["a"]}, {"name": "c", "delay": "1h"}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let ask = |index, action| hub.repair(TaskRepair::new(id.task(index), action));
+    assert_eq!(ask(1, RepairAction::Retry).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    assert_eq!(ask(3, RepairAction::Skip).await.unwrap_err().kind, RequestErrorKind::NotFound);
+    let skip = TaskRepair {
+        data: Some(Json::parse("[1]").unwrap()),
+        by: Some("ops".into()),
+        reason: Some("because".into()),
+        ..TaskRepair::new(id.task(0), RepairAction::Skip)
+    };
+    hub.repair(skip).await.unwrap();
+    ask(2, RepairAction::Fail).await.unwrap();
+    // Without a worker, it waits on the broker.
+    assert_eq!(ask(1, RepairAction::Skip).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    hub.cancel(id).await.unwrap();
+    let job: Value = serde_json::from_str(hub.job(id, Some(DEADLINE)).await.unwrap().get()).unwrap();
+    let task = |index: usize| &job["tasks"][index];
+    assert_eq!((&task(0)["status"], &task(0)["data"]), (&json!("SUCCESS"), &json!([1])), "{job:#}");
+    let repair = &task(0)["repairs"][0];
+    assert_eq!(
+        (&repair["action"], &repair["by"], &repair["reason"]),
+        (&json!("skip"), &json!("ops"), &json!("because"))
+    );
+    assert_eq!((&task(2)["status"], &task(2)["msg"]), (&json!("FAILED"), &json!("failed by an operator")), "{job:#}");
+    let late = ask(0, RepairAction::Retry).await.unwrap_err();
+    assert!(late.kind == RequestErrorKind::Conflict && late.message.contains("CANCELLED"), "{late}");
+    hub.remove(id).await.unwrap();
 }
 
 #[tokio::test]

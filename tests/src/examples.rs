@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::{Programs, eventually, root};
 
 /// The examples without asynchronous tasks.
-pub const UNATTENDED: [&str; 4] = ["fan_out.json", "polyglot.json", "provision.json", "sum_product.json"];
+pub const UNATTENDED: [&str; 6] =
+    ["branches.json", "fan_out.json", "flaky.json", "polyglot.json", "provision.json", "sum_product.json"];
 /// The example with an asynchronous task.
 pub const ASYNCHRONOUS: &str = "asynchronous.json";
 
@@ -41,6 +42,16 @@ pub fn check_example(name: &str, record: &Value) {
     };
     match name {
         "sum_product.json" => check_manual_record(record),
+        "branches.json" => {
+            assert_eq!(record["output"], json!({"large": "SKIPPED", "small": 43}));
+            assert_eq!(task("large")["msg"], "was skipped, because its condition (when) is false");
+        }
+        "flaky.json" => {
+            assert_eq!(record["output"], json!("succeeded at attempt 3"));
+            let attempts = task("fetch")["attempts"].as_array().expect("two attempts have failed");
+            let types: Vec<&Value> = attempts.iter().map(|attempt| &attempt["error"]["type"]).collect();
+            assert_eq!((types, &task("fetch")["attempt"]), (vec![&json!("ConnectionError"); 2], &json!(3)));
+        }
         "fan_out.json" => assert_eq!(record["output"], json!({"sum_of_squares": 91})),
         "polyglot.json" => {
             assert_eq!(record["output"], json!(["hello, world", 2, 4]));

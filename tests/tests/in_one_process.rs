@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use hub_tests::{ASYNCHRONOUS, Programs, UNATTENDED, check_example, root, run_examples};
+use hub_tests::{ASYNCHRONOUS, Programs, UNATTENDED, check_example, eventually, root, run_examples};
 use serde_json::Value;
 
 fn etc(path: &str) -> String {
@@ -42,6 +42,36 @@ fn one_process_is_a_complete_hub() {
     run_examples(&programs);
     let health: Value = record(&programs.run("hub-client", &["health"]));
     assert_eq!((&health["broker"], &health["live_jobs"], &health["workers"]), (&"up".into(), &0.into(), &1.into()));
+    hub.stop();
+}
+
+#[test]
+fn a_held_task_is_found_and_repaired() {
+    let (programs, hub) = Programs::in_memory(&[], &["--tasks-dir", &etc("tasks")]);
+    let held = r#"{"maximum_attempts": 1, "exhausted": "hold"}"#;
+    let id = programs.submit(&format!(
+        r#"{{"name": "j", "tasks": [{{"name": "flaky", "args": [2], "retry": {held}}}], "output": "_flaky.data"}}"#
+    ));
+    let wait_until_held = |attempt: u64| {
+        eventually("the task is held", || {
+            let task = programs.record(&id)["tasks"][0].clone();
+            let is_held = task["held_until"].is_string() && task["attempts"][0]["number"] == 1;
+            if is_held && task["attempt"] == attempt + 1 { Ok(task) } else { Err(task) }
+        })
+    };
+    for attempt in [1, 2] {
+        let task = wait_until_held(attempt);
+        assert!(task["waiting_reason"].as_str().unwrap().contains("retry, skip or fail the task"), "{task:#}");
+        let task = task["id"].as_str().unwrap().to_owned();
+        let output = programs.run("hub-client", &["retry", &task, "--reason", "a test", "--by", "tests"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let record = programs.ended(&id);
+    assert_eq!(record["output"], "succeeded at attempt 3", "{record:#}");
+    let repairs = record["tasks"][0]["repairs"].as_array().unwrap();
+    assert!(repairs.len() == 2 && repairs[0]["reason"] == "a test", "{record:#}");
+    let late = programs.run("hub-client", &["skip", record["tasks"][0]["id"].as_str().unwrap()]);
+    assert_eq!(late.status.code(), Some(5), "what has ended never changes: {late:?}");
     hub.stop();
 }
 
