@@ -1,6 +1,10 @@
 //! A task has no more attempts than its retry policy allows, they are counted one by one, and each begins only after the one
 //! before has failed.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hub_core::TaskId;
 use hub_core::action::Change;
 use hub_core::state::TaskState;
 
@@ -26,16 +30,22 @@ impl Invariant for AttemptsWithinMaximum {
                     format!("attempt {} of {task} begins, {kept} failures are kept, {most} may be", run.attempt)
                 })
             }
-            Event::Kept(_, changes) => changes.iter().try_for_each(|change| {
-                let Change::TaskChanged { job, index, state } = change else { return Ok(()) };
-                let task = job.task(*index);
-                let Some((fact, index)) = facts.find(task) else { return Ok(()) };
-                let (most, before, now) =
-                    (fact.job.tasks()[index].attempts, failures(&fact.tasks[index]), failures(state));
-                check(now <= most && now >= before, || {
-                    format!("{} is kept with {now} failures after {before}, {most} may be", short(task))
+            Event::Kept(_, changes) => {
+                // What counts is the last state of each task: a batch whose commit seemed to fail is committed again as a whole.
+                let changed = changes.iter().filter_map(|change| match change {
+                    Change::TaskChanged { job, index, state } => Some((job.task(*index), state)),
+                    _ => None,
+                });
+                let last: BTreeMap<TaskId, &Arc<TaskState>> = changed.collect();
+                last.into_iter().try_for_each(|(task, state)| {
+                    let Some((fact, index)) = facts.find(task) else { return Ok(()) };
+                    let (before, now) = (failures(&fact.tasks[index]), failures(state));
+                    let most = fact.job.tasks()[index].attempts;
+                    check(now <= most && now >= before, || {
+                        format!("{} is kept with {now} failures after {before}, {most} may be", short(task))
+                    })
                 })
-            }),
+            }
             _ => Ok(()),
         }
     }
