@@ -146,7 +146,7 @@ channel.queue_declare("foreign-adopted.tasks.default", durable=True, arguments={
         let (programs, daemons) = hub(broker, client, "foreign-adopted");
         for daemon in &daemons {
             daemon.wait_for("foreign-adopted.tasks.default");
-            daemon.wait_for("exists with other properties than Hub gives it");
+            daemon.wait_for("exists with other properties than Hub declares");
         }
         let job = json!({ "name": "sum", "tasks": [{ "name": "add", "args": [1, 2] }], "output": ["_add.data"] });
         assert_eq!(programs.ended(&programs.submit(&job.to_string()))["output"], json!([3]));
