@@ -7,7 +7,9 @@ use hub_tests::{ASYNCHRONOUS, UNATTENDED, example};
 use serde_json::{Value, json};
 
 /// The behaviour of the modules in `etc/tasks`, with fixed values instead of random ones.
-const EXAMPLES: [(&str, Function); 17] = [
+const EXAMPLES: [(&str, Function); 18] = [
+    // The last of its attempts.
+    ("flaky", |_, _| text("succeeded at attempt 3")),
     ("add", |args, _| whole(number(&args[0]) + number(&args[1]))),
     ("multiply", |args, _| whole(number(&args[0]) * number(&args[1]))),
     ("numbers", |args, _| Outcome::Success((1..=number(&args[0])).collect())),
@@ -75,7 +77,9 @@ fn ends(expected: &Expected) -> Vec<(Status, Option<&'static str>)> {
 #[test]
 fn the_examples() {
     let outputs = [
+        ("branches.json", json!({"large": "SKIPPED", "small": 43})),
         ("fan_out.json", json!({"sum_of_squares": 91})),
+        ("flaky.json", json!("succeeded at attempt 3")),
         ("polyglot.json", json!(["hello, world", 2, 4])),
         (
             "provision.json",
