@@ -51,7 +51,7 @@ impl Plan {
         values
     }
 
-    /// The result that a worker, or whoever posts a result, computes from these arguments.
+    /// The result that a worker, or a client that posts a result, computes from these arguments.
     fn run(&self, index: usize, args: &serde_json::Value) -> u64 {
         let own = self.tasks[index].0;
         assert_eq!(args[0], own);

@@ -32,7 +32,7 @@ pub(super) fn from_text(text: &str) -> Result<Duration, String> {
     if seen.is_empty() { Err(no_duration(text)) } else { from_seconds(seconds) }
 }
 
-/// A duration of so many seconds.
+/// The duration of this number of seconds.
 pub(super) fn from_seconds(seconds: f64) -> Result<Duration, String> {
     if seconds < 0.0 {
         return Err("a duration must not be negative".to_owned());

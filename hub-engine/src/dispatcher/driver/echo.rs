@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dispatcher_that_was_held_up_blames_nobody() {
+    fn a_delayed_dispatcher_expires_no_lease() {
         let mut echo = Echo::new(INTERVAL);
         echo.connected(at(100));
         echo.send(at(100));

@@ -29,7 +29,7 @@ const PUBLISHING_BYTES: usize = 64 * 1024 * 1024;
 /// Maximum number of issues that are published and not committed. After a `kill -9` at most these are handed out a second
 /// time, however long a commit takes.
 const MAXIMUM_UNCOMMITTED: usize = 4096;
-/// Finished jobs are forgotten when so many have ended since the last time, at the latest.
+/// Finished jobs are forgotten at the latest when this number of them has ended since the last time.
 const PRUNE_STEP: u64 = 1000;
 
 impl Driver {
@@ -209,7 +209,7 @@ impl Driver {
         }
     }
 
-    /// The same at once: what the store holds counts, whoever has put it there.
+    /// The same at once: what the store holds counts, whichever dispatcher stored it.
     pub(super) fn prune_now(&mut self) {
         self.ended_since_prune = 0;
         self.acks.hurry();
@@ -254,7 +254,7 @@ impl Driver {
         self.room.set_full(is_full);
     }
 
-    /// Ends without another word to the store: what is not acknowledged is delivered again, to whoever takes over.
+    /// Ends without another word to the store: what is not acknowledged is delivered again, to the dispatcher that takes over.
     pub(super) async fn give_up(mut self, error: StoreError) {
         tracing::error!(error = &error as &dyn std::error::Error, "stopping: the store cannot be used");
         self.waiters.clear();

@@ -37,7 +37,7 @@ impl Driver {
         }
     }
 
-    /// A message came by a way that its kind does not take: whoever sent it may lack the right to take that way.
+    /// A message came by a way that its kind does not take: its sender may lack the right to take that way.
     fn refuse_way(&self, delivery: &Delivery, what: &str) {
         let Message { exchange, routing_key: key, .. } = &delivery.message;
         tracing::warn!(%exchange, %key, "refused {what}: it came by another exchange or under another key than it must");
