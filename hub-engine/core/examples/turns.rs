@@ -104,13 +104,20 @@ impl Bench {
             Some(data) => Outcome::Success { data: Json::parse(data).unwrap() },
             None => Outcome::Failed { msg: "no".into(), error: None },
         };
-        let result =
-            TaskResult { issue: assignment.issue, outcome, log: None, worker: "w".into(), took: Duration::ZERO };
+        let result = TaskResult {
+            progress: None,
+            issue: assignment.issue,
+            outcome,
+            log: None,
+            worker: "w".into(),
+            took: Duration::ZERO,
+        };
         self.time(call, |machine| machine.handle_result(result, NOW));
     }
 
     fn worker(&mut self, module: &str) {
         let report = WorkerReport {
+            progress: Vec::new(),
             id: "w".into(),
             host: "h".into(),
             pid: 1,

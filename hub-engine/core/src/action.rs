@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::Job;
+use crate::job::{AttemptLimits, Job};
 use crate::state::{JobState, TaskState};
 use crate::{IssueId, JobId, Json, TaskId, Timestamp};
 
@@ -72,6 +72,10 @@ pub struct Assignment {
     pub task_name: Arc<str>,
     /// The number of the attempt, from 1.
     pub attempt: u32,
+    /// The time limits of the attempt, if it has any.
+    pub limits: Option<AttemptLimits>,
+    /// The newest progress that an earlier attempt reported.
+    pub last_progress: Option<Json>,
     /// The pool whose workers may take it.
     pub pool: Arc<str>,
     /// The positional arguments with references replaced: a JSON array.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::Timeout;
+
 /// Why a task failed, for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
@@ -21,6 +23,9 @@ pub struct TaskError {
     /// The traceback, or the end of the program's standard error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<Arc<str>>,
+    /// The time limit that was exceeded, if the kind is `TIMED_OUT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub which: Option<Timeout>,
 }
 
 /// What a task that failed says of another attempt. It decides for this failure, within the number of attempts.
@@ -39,7 +44,7 @@ impl TaskError {
     /// An error of this kind, of which nothing more is known.
     #[must_use]
     pub const fn new(kind: ErrorKind) -> Self {
-        Self { kind, type_name: None, bases: Vec::new(), retry: None, traceback: None }
+        Self { kind, type_name: None, bases: Vec::new(), retry: None, traceback: None, which: None }
     }
 
     /// Whether this is its kind, its type, or a class that its type is derived from.

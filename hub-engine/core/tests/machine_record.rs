@@ -65,6 +65,7 @@ fn a_failure_shows_its_reason_and_no_data() {
         ..TaskError::new(ErrorKind::TaskFailed)
     };
     let result = TaskResult {
+        progress: None,
         issue: task.issue,
         outcome: Outcome::Failed { msg: "bäd \"value\"".into(), error: Some(Arc::new(error)) },
         log: Some("said\n\u{1}".into()),

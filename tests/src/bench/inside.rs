@@ -146,6 +146,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
                 let Action::Publish(assignment) = action else { continue };
                 machine.handle_published(assignment.issue, Published::Confirmed, now);
                 let result = TaskResult {
+                    progress: None,
                     issue: assignment.issue,
                     outcome: Outcome::Success { data: one.clone() },
                     log: None,

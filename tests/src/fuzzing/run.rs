@@ -35,6 +35,7 @@ pub(super) fn run(job: &Arc<Job>) {
                 Action::Publish(task) => {
                     assert!(issued.insert(task.issue.task), "{:?} goes out twice", task.issue);
                     let result = TaskResult {
+                        progress: None,
                         issue: task.issue,
                         outcome: Outcome::Success { data: Json::null() },
                         log: None,
@@ -104,6 +105,7 @@ fn check_record(job: &JobSnapshot) {
 fn worker_of_everything(job: &Job) -> WorkerReport {
     let pools: BTreeSet<_> = job.tasks().iter().map(Task::pool).cloned().collect();
     WorkerReport {
+        progress: Vec::new(),
         id: "w".into(),
         host: "here".into(),
         pid: 1,

@@ -95,6 +95,7 @@ mod tests {
 
     fn report(pools: &[&str], slots: u32, working: &[&str], broken: &[&str]) -> WorkerReport {
         WorkerReport {
+            progress: Vec::new(),
             id: "w".into(),
             host: "here".into(),
             pid: 1,

@@ -239,6 +239,8 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kw
         name: Arc::clone(spec.name()),
         task_name: Arc::clone(spec.module()),
         attempt: job.task(index).state().attempt(),
+        limits: None,
+        last_progress: None,
         pool: Arc::clone(spec.pool()),
         args,
         kwargs,

@@ -241,6 +241,7 @@ mod tests {
         let (mut machine, id) = with_job(Settings::default(), text);
         machine.jobs.job_mut(id).task_mut(2).rule = TriggerRule::AllDone;
         let report = super::super::WorkerReport {
+            progress: Vec::new(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

@@ -181,6 +181,8 @@ pub struct TaskResult {
     pub outcome: Outcome,
     /// The output that the task printed.
     pub log: Option<Arc<str>>,
+    /// The newest progress that the task reported.
+    pub progress: Option<Json>,
     /// The worker that ran it.
     pub worker: WorkerId,
     /// The duration of the run. The time of the start is computed from it, because the clocks of two machines differ.
@@ -218,7 +220,7 @@ impl Outcome {
     }
 }
 
-/// Why a worker returns an issue without having run it.
+/// Why a worker returns an issue without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Returned {
@@ -229,6 +231,8 @@ pub enum Returned {
     Busy,
     /// The worker is stopping.
     Draining,
+    /// The issue was stopped on request. No process of it is left.
+    Stopped,
 }
 
 /// How the publish of an issue ended.
@@ -278,6 +282,8 @@ pub struct WorkerReport {
     pub held: Vec<IssueId>,
     /// The other issues that it has received and not acknowledged.
     pub present: Vec<IssueId>,
+    /// The newest progress of issues that it runs, where it has changed.
+    pub progress: Vec<(IssueId, Json)>,
 }
 
 impl WorkerReport {

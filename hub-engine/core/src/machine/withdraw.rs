@@ -79,6 +79,7 @@ mod tests {
     /// A worker of the default pool with these modules.
     fn worker(machine: &mut Machine, modules: &[&str]) {
         let report = WorkerReport {
+            progress: Vec::new(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

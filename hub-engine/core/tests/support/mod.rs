@@ -68,6 +68,8 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
         name: spec.name().clone(),
         task_name: spec.module().clone(),
         attempt: stored.tasks[index as usize].attempt(),
+        limits: None,
+        last_progress: None,
         pool: spec.pool().clone(),
         args: json("[]"),
         kwargs: json("{}"),
@@ -141,8 +143,14 @@ impl Hub {
     }
 
     pub fn result(&mut self, assignment: &Assignment, outcome: Outcome) -> Verdict {
-        let result =
-            TaskResult { issue: assignment.issue, outcome, log: None, worker: "w1".into(), took: Duration::ZERO };
+        let result = TaskResult {
+            progress: None,
+            issue: assignment.issue,
+            outcome,
+            log: None,
+            worker: "w1".into(),
+            took: Duration::ZERO,
+        };
         self.machine.handle_result(result, self.now)
     }
 
@@ -156,6 +164,7 @@ impl Hub {
 
     pub fn worker(&mut self, name: &str, modules: &[&str]) -> WorkerReport {
         let report = WorkerReport {
+            progress: Vec::new(),
             id: name.into(),
             host: "here".into(),
             pid: 1,

@@ -160,6 +160,7 @@ fn note(verdict: Verdict) {
 
 fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
     WorkerReport {
+        progress: Vec::new(),
         id: heartbeat.worker,
         host: heartbeat.host,
         pid: heartbeat.pid,

@@ -180,6 +180,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
     let chosen = |bits: u8| move |at: &usize| bits >> at & 1 == 1;
     let module = |at: usize| Arc::from(MODULES[at]);
     let report = WorkerReport {
+        progress: Vec::new(),
         id,
         host: "here".into(),
         pid: 1,

@@ -145,7 +145,7 @@ impl World {
 
     /// The outcome of an issue on a worker.
     pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
-        TaskResult { issue: task.issue, outcome, log: None, worker: Arc::clone(worker), took }
+        TaskResult { progress: None, issue: task.issue, outcome, log: None, worker: Arc::clone(worker), took }
     }
 
     /// Runs without faults until all jobs have ended. Returns whether there was a job.
@@ -202,6 +202,7 @@ impl World {
 /// A worker with all pools and modules.
 fn helper() -> WorkerReport {
     WorkerReport {
+        progress: Vec::new(),
         id: "helper".into(),
         host: "here".into(),
         pid: 1,
