@@ -188,11 +188,11 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "retry": 2, "x-own": 2,
+        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "x-own": 2,
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
-             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}}
+             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}, "timeout": {"heartbeat": 60}}
         ],
         "output": ["_b.data"]
     });

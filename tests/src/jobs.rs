@@ -21,6 +21,7 @@ const JOB: [Key; 7] = [
     Key { name: "priority", right: PRIORITIES, wrong: BAD_PRIORITIES },
     Key { name: "meta", right: &["{}", r#"{"a": "_a", "b": null}"#, "null"], wrong: &["[]", "1", "\"a\""] },
     Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
+    Key { name: "timeout", right: TIMEOUTS, wrong: BAD_TIMEOUTS },
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 
@@ -87,6 +88,7 @@ const TASK: [Key; 11] = [
         wrong: &["-1", "\"soon\"", "\"\"", "\"1 s\"", "31622401", "[]", "true", "\"__a\""],
     },
     Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
+    Key { name: "timeout", right: TIMEOUTS, wrong: BAD_TIMEOUTS },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
 
@@ -115,6 +117,29 @@ const BAD_RETRIES: &[&str] = &[
     r#"{"retry_on": "OSError"}"#,
     r#"{"retry_on": [""]}"#,
     r#"{"exhausted": "wait"}"#,
+];
+
+const TIMEOUTS: &[&str] = &[
+    "1",
+    "0.5",
+    "\"10m\"",
+    "{}",
+    "null",
+    r#"{"start_to_close": "10m", "schedule_to_start": "1h", "schedule_to_close": "2h", "heartbeat": 30, "grace": "1s"}"#,
+];
+const BAD_TIMEOUTS: &[&str] = &[
+    "0",
+    "-1",
+    "31622401",
+    "\"\"",
+    "\"soon\"",
+    "true",
+    "[]",
+    r#"{"start_to_finish": "1m"}"#,
+    r#"{"x-a": 3}"#,
+    r#"{"heartbeat": 0}"#,
+    r#"{"grace": "never"}"#,
+    r#"{"schedule_to_close": []}"#,
 ];
 
 const NAMES: &[&str] = &["\"j\"", "\"a b\"", "\"ä.b/c\\\\d\"", "\"\\u0041\"", "\"@a\"", "\"_\""];
@@ -148,7 +173,7 @@ const LISTS: &[&str] = &[
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
-const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeout", "deadline", "id", "status", ""];
+const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "deadline", "id", "status", ""];
 /// Valid user-defined keys.
 const OWN_KEYS: [&str; 3] = ["x-", "x-a", "x-ä.b"];
 

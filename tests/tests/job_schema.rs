@@ -82,6 +82,9 @@ fn beyond_schema(problem: &Problem) -> Option<&'static str> {
         ProblemCode::OutOfRange if message.contains("_interval (") || message.starts_with("hold_for") => {
             Some("keys of a retry policy that do not fit together")
         }
+        ProblemCode::OutOfRange if message.contains("so it has no effect") => {
+            Some("time limits that do not fit together")
+        }
         ProblemCode::LimitExceeded => Some("limits"),
         _ => None,
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::failure::TaskError;
+use crate::{Json, Timestamp};
 
 /// Maximum number of attempts that are kept of a task: the newest ones.
 pub const KEPT_ATTEMPTS: usize = 20;
@@ -35,6 +35,15 @@ pub struct TaskDetails {
     /// that, even if the wall clock was set back meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// When the task had passed all gates before its pool. Only tasks with a limit that begins then have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
+    /// Whether its limit `schedule_to_start` is over: it has started, or it did not start in time.
+    #[serde(skip_serializing_if = "is_false")]
+    pub has_started: bool,
+    /// What the task has reported of its progress, in this attempt or an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Json>,
     /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<RepairRecord>,
@@ -136,6 +145,13 @@ impl TaskDetails {
         (self.retry_at, self.held_until, self.delayed_until, self.wait_ms) = (None, None, None, None);
     }
 
+    /// How long it has been held until `now`, if it is held.
+    #[must_use]
+    pub fn held_for(&self, now: Timestamp) -> Option<Duration> {
+        let whole = Duration::from_millis(self.wait_ms?);
+        Some(whole.saturating_sub(self.held_until?.since(now)))
+    }
+
     /// Adds a repair, and drops the oldest one if there are too many.
     pub fn keep_repair(&mut self, repair: RepairRecord) {
         if self.repairs.len() == KEPT_ATTEMPTS {
@@ -147,7 +163,7 @@ impl TaskDetails {
     /// The details without values of users and tasks.
     #[must_use]
     pub fn without_values(&self) -> Self {
-        Self { attempts: Vec::new(), repairs: Vec::new(), ..self.clone() }
+        Self { attempts: Vec::new(), repairs: Vec::new(), progress: None, ..self.clone() }
     }
 
     /// About how many bytes of memory its lists take.
@@ -160,11 +176,17 @@ impl TaskDetails {
         });
         let repairs =
             self.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
-        attempts.sum::<usize>() + repairs.sum::<usize>()
+        let progress = self.progress.as_ref().map_or(0, |progress| progress.get().len());
+        attempts.sum::<usize>() + repairs.sum::<usize>() + progress
     }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -26,6 +26,21 @@ pub struct TaskError {
     /// The time limit that was exceeded, if the kind is `TIMED_OUT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub which: Option<Timeout>,
+    /// The failure of the attempt before, if the kind is `TIMED_OUT` and an attempt had failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<Cause>>,
+}
+
+/// The failure of an earlier attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The kind of its error.
+    pub kind: ErrorKind,
+    /// The type of the exception.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<Arc<str>>,
+    /// Its message.
+    pub msg: Arc<str>,
 }
 
 /// What a task that failed says of another attempt. It decides for this failure, within the number of attempts.
@@ -44,7 +59,7 @@ impl TaskError {
     /// An error of this kind, of which nothing more is known.
     #[must_use]
     pub const fn new(kind: ErrorKind) -> Self {
-        Self { kind, type_name: None, bases: Vec::new(), retry: None, traceback: None, which: None }
+        Self { kind, type_name: None, bases: Vec::new(), retry: None, traceback: None, which: None, cause: None }
     }
 
     /// Whether this is its kind, its type, or a class that its type is derived from.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::details::TaskDetails;
-pub use crate::failure::{ErrorKind, RetryAdvice, TaskError};
+pub use crate::failure::{Cause, ErrorKind, RetryAdvice, TaskError};
 use crate::job::Job;
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
@@ -89,6 +89,13 @@ impl TaskState {
             details.retry_at.is_some() || details.held_until.is_some() || details.delayed_until.is_some()
         };
         self.status == TaskStatus::Pending && self.details.as_deref().is_some_and(waits)
+    }
+
+    /// Whether it has passed the gates before its pool already: it was ready, was handed out, or an operator sent it on.
+    #[must_use]
+    pub fn has_passed_gates(&self) -> bool {
+        let was_ready = |details: &TaskDetails| details.ready_at.is_some() || !details.repairs.is_empty();
+        self.issue.is_some() || self.details.as_deref().is_some_and(was_ready)
     }
 
     /// Its details, to set one of them.

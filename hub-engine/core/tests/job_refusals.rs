@@ -142,12 +142,33 @@ const TASK: &[Row] = &[
         ],
     ),
     (
-        r#""name": "a", "timeout": {}, "for_each": [], "job": {}"#,
+        r#""name": "a", "on_failure": {}, "for_each": [], "job": {}"#,
         &[
-            "unsupported_key $.tasks[0].timeout",
+            "unsupported_key $.tasks[0].on_failure",
             "unsupported_key $.tasks[0].for_each",
             "unsupported_key $.tasks[0].job",
         ],
+    ),
+    // Time limits.
+    (r#""name": "a", "timeout": 0"#, &["out_of_range $.tasks[0].timeout @1:49"]),
+    (r#""name": "a", "timeout": "never""#, &["out_of_range $.tasks[0].timeout"]),
+    (r#""name": "a", "timeout": -1"#, &["out_of_range $.tasks[0].timeout"]),
+    (r#""name": "a", "timeout": true"#, &["wrong_type $.tasks[0].timeout"]),
+    (r#""name": "a", "timeout": ["1s"]"#, &["wrong_type $.tasks[0].timeout"]),
+    (r#""name": "a", "timeout": {"start_to_end": 1}"#, &["unknown_key $.tasks[0].timeout.start_to_end"]),
+    (r#""name": "a", "timeout": {"grace": "0s"}"#, &["out_of_range $.tasks[0].timeout.grace"]),
+    (r#""name": "a", "timeout": {"heartbeat": "367d"}"#, &["out_of_range $.tasks[0].timeout.heartbeat"]),
+    (
+        r#""name": "a", "timeout": {"start_to_close": "2m", "schedule_to_close": "1m"}"#,
+        &["out_of_range $.tasks[0].timeout.start_to_close @1:68"],
+    ),
+    (
+        r#""name": "a", "timeout": {"start_to_close": "1m", "heartbeat": "2m", "schedule_to_start": 3, "schedule_to_close": "70s"}"#,
+        &["out_of_range $.tasks[0].timeout.heartbeat"],
+    ),
+    (
+        r#""name": "a", "timeout": {"schedule_to_close": "1m", "schedule_to_start": "61s"}"#,
+        &["out_of_range $.tasks[0].timeout.schedule_to_start"],
     ),
     // Retry policies.
     (r#""name": "a", "retry": 0"#, &["out_of_range $.tasks[0].retry @1:47"]),

@@ -44,7 +44,18 @@ fn shapes_of_answers() -> Value {
                 "type": {"type": "string", "description": "The name of the exception's class."},
                 "bases": {"type": "array", "items": text(), "description": "The base classes of the exception."},
                 "retry": {"description": "What the task said of another attempt: \"never\", \"again\" or {\"after_ms\": …}."},
-                "traceback": text()
+                "traceback": text(),
+                "which": {
+                    "description": "The time limit that was exceeded, if the kind is TIMED_OUT.",
+                    "type": "string",
+                    "enum": ["start_to_close", "schedule_to_start", "schedule_to_close", "heartbeat"]
+                },
+                "cause": {
+                    "type": "object",
+                    "description": "The failure of the attempt before, if the kind is TIMED_OUT and an attempt had failed.",
+                    "required": ["kind", "msg"],
+                    "properties": {"kind": text(), "type": text(), "msg": text()}
+                }
             }
         },
         "Attempt": {
@@ -177,6 +188,7 @@ fn job_record() -> Value {
             "key": {"type": "string", "description": "As it was submitted."},
             "priority": {"type": "integer", "description": "As it was submitted."},
             "retry": {"description": "The retry policy as it was submitted."},
+            "timeout": {"description": "The time limits as they were submitted."},
             "meta": {"type": "object", "description": "As it was submitted."},
             "tasks": {"type": "array", "items": reference("TaskRecord")}
         }
@@ -222,6 +234,8 @@ fn task_record() -> Value {
             "when": {"description": "The condition as it was submitted."},
             "delay": {"description": "As it was submitted."},
             "retry": {"description": "The retry policy as it was submitted for this task."},
+            "timeout": {"description": "The time limits as they were submitted for this task."},
+            "progress": {"description": "What the task has reported of its progress, in this attempt or an earlier one."},
             "meta": {"type": "object", "description": "As it was submitted."}
         }
     })

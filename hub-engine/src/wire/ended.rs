@@ -160,7 +160,7 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<A
     let reported: Option<Reported> = object::optional(deserializer)?;
     Ok(reported.map(|Reported { kind, type_name, bases, retry, traceback }| {
         let kind = kind.and_then(|kind| ErrorKind::deserialize(kind).ok()).unwrap_or(ErrorKind::TaskFailed);
-        Arc::new(TaskError { kind, type_name, bases, retry, traceback, which: None })
+        Arc::new(TaskError { kind, type_name, bases, retry, traceback, which: None, cause: None })
     }))
 }
 

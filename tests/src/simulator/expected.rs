@@ -29,6 +29,7 @@ impl Scenario for Simulated<'_> {
         match module {
             Module::Fail => Outcome::Failed(Some("TASK_FAILED")),
             Module::Flaky if call.attempt <= work::FLAKY_FAILURES => Outcome::Failed(Some("TASK_FAILED")),
+            Module::Abandon => Outcome::Failed(Some("TIMED_OUT")),
             _ => Outcome::Success(work::value(call.args, call.kwargs, self.chance.run(position).unwrap_or_default())),
         }
     }

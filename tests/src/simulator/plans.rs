@@ -115,7 +115,8 @@ fn task(dice: &Dice, at: usize) -> Value {
         3..=4 => Module::KillSlow,
         5..=8 => Module::Fail,
         9..=13 => Module::Flaky,
-        14..=18 => Module::Launch,
+        14..=17 => Module::Launch,
+        18 => Module::Abandon,
         19..=30 => Module::Slow,
         31..=37 => Module::Rare,
         _ => Module::Sum,
@@ -159,6 +160,12 @@ fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>) -> Va
     if dice.falls(if module == Module::Flaky { 0.8 } else { 0.2 }) {
         task.insert("retry".to_owned(), retry(dice));
     }
+    if module == Module::Abandon {
+        let limit = dice.pick(&["start_to_close", "heartbeat"]);
+        task.insert("timeout".to_owned(), json!({*limit: format!("{}ms", dice.between(1, 20_000))}));
+    } else if dice.falls(0.1) {
+        task.insert("timeout".to_owned(), generous_timeout(dice));
+    }
     if dice.falls(0.2) {
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
     }
@@ -199,6 +206,12 @@ fn retry(dice: &Dice) -> Value {
         "backoff_coefficient": dice.pick(&[1.0, 1.5, 2.0, 10.0]),
         "jitter": dice.pick(&[0.0, 0.2, 1.0])
     })
+}
+
+/// Time limits that no run of the simulation reaches.
+fn generous_timeout(dice: &Dice) -> Value {
+    let limits = ["start_to_close", "schedule_to_start", "schedule_to_close"].into_iter().filter(|_| dice.falls(0.7));
+    limits.map(|limit| (limit.to_owned(), json!("30d"))).collect::<Map<_, _>>().into()
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.

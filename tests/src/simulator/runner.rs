@@ -59,6 +59,7 @@ impl SimRunner {
                 tokio::spawn(clients::end_outside(Arc::clone(&self.simulation), number, task, value));
                 Outcome::Launched { data: json!({"launched": number}).into() }
             }
+            Module::Abandon => Outcome::Launched { data: json!({"launched": number}).into() },
             _ => Outcome::Success { data: Json::from(value) },
         };
         world.tell(Event::RunEnded(number, task, matches!(outcome, Outcome::Success { .. })));

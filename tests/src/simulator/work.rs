@@ -27,6 +27,8 @@ pub enum Module {
     Flaky,
     /// Starts an external operation, whose result is posted.
     Launch,
+    /// Starts an external operation, whose result is never posted. Only its time limit ends it.
+    Abandon,
     /// Kills its worker at once.
     Kill,
     /// Kills its worker while a lease holds it.
@@ -35,8 +37,17 @@ pub enum Module {
 
 impl Module {
     /// Every module.
-    pub const ALL: [Self; 8] =
-        [Self::Sum, Self::Slow, Self::Rare, Self::Fail, Self::Flaky, Self::Launch, Self::Kill, Self::KillSlow];
+    pub const ALL: [Self; 9] = [
+        Self::Sum,
+        Self::Slow,
+        Self::Rare,
+        Self::Fail,
+        Self::Flaky,
+        Self::Launch,
+        Self::Abandon,
+        Self::Kill,
+        Self::KillSlow,
+    ];
 
     /// Its name in jobs.
     #[must_use]
@@ -48,6 +59,7 @@ impl Module {
             Self::Fail => "fail",
             Self::Flaky => "flaky",
             Self::Launch => "launch",
+            Self::Abandon => "abandon",
             Self::Kill => "kill",
             Self::KillSlow => "kill_slow",
         }

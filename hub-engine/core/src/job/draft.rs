@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::model::Task;
 use super::retry::RetryPolicy;
+use super::timeouts::Timeouts;
 use super::value::Value;
 use crate::Json;
 
@@ -14,6 +15,7 @@ pub(super) struct JobDraft<'a> {
     pub(super) key: Option<Cow<'a, str>>,
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) timeouts: Option<Timeouts>,
     pub(super) tasks: Tasks<'a>,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,

@@ -47,6 +47,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         key: draft.key.map(Cow::into_owned),
         priority: draft.priority,
         retry: draft.retry,
+        timeouts: draft.timeouts,
         tasks,
         output,
         places,

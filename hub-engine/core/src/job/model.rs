@@ -8,6 +8,7 @@ use super::places::Places;
 use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::template::Template;
+use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
 use crate::Json;
 
@@ -22,6 +23,7 @@ pub struct Job {
     pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) timeouts: Option<Timeouts>,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
@@ -49,6 +51,7 @@ pub(super) struct Rare {
     pub(super) pool: Option<Arc<str>>,
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) timeouts: Option<Timeouts>,
     pub(super) trigger_rule: TriggerRule,
     pub(super) when: Option<Condition>,
     pub(super) delay: Option<Delay>,
@@ -114,6 +117,13 @@ impl Job {
     #[must_use]
     pub fn retry_policy(&self, position: u32) -> Option<&RetryPolicy> {
         self.spec(position).retry().or(self.retry.as_ref())
+    }
+
+    /// The time limits of the task at `position`: its own, or those of the job.
+    #[must_use]
+    pub fn timeouts(&self, position: u32) -> Option<&Timeouts> {
+        let own = self.spec(position).rare.as_ref().and_then(|rare| rare.timeouts.as_ref());
+        own.or(self.timeouts.as_ref())
     }
 
     /// The output of the job after it has succeeded.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::timeouts::Timeout;
 use crate::failure::{ErrorKind, TaskError};
 
 /// How often and when a task is tried again. `docs/jobs.md` describes the keys.
@@ -75,7 +76,8 @@ impl RetryPolicy {
         if error.kind == ErrorKind::WorkerLost || is_named(&self.non_retryable) {
             return false;
         }
-        if self.retry_on.is_empty() { !PERMANENT.contains(&error.kind) } else { is_named(&self.retry_on) }
+        let is_permanent = PERMANENT.contains(&error.kind) || error.which == Some(Timeout::ScheduleToStart);
+        if self.retry_on.is_empty() { !is_permanent } else { is_named(&self.retry_on) }
     }
 
     /// How long the task waits after its failure number `failures`, counted from 1. `chance` is from 0 to 1, excluding 1.

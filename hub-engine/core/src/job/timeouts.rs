@@ -56,6 +56,20 @@ impl Timeouts {
         is_limited.then(|| AttemptLimits { start_to_close, heartbeat, grace: self.grace() })
     }
 
+    /// Whether a limit begins when the task is ready.
+    #[must_use]
+    pub const fn begins_when_ready(&self) -> bool {
+        self.schedule_to_start.is_some() || self.schedule_to_close.is_some()
+    }
+
+    /// The limit of an attempt that ends first if the task reports no progress.
+    #[must_use]
+    pub fn first_of_attempt(&self) -> Option<(Timeout, Duration)> {
+        let heartbeat = self.heartbeat.map(|limit| (Timeout::Heartbeat, limit));
+        let start_to_close = self.start_to_close.map(|limit| (Timeout::StartToClose, limit));
+        heartbeat.into_iter().chain(start_to_close).min_by_key(|(_, limit)| *limit)
+    }
+
     /// The grace of the task.
     #[must_use]
     pub fn grace(&self) -> Duration {

@@ -27,6 +27,7 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
         if !tasks.iter().any(|index| checked.spec(*index).has_gates()) {
+            self.begin_schedules(id, tasks, now);
             return self.enqueue_all(id, tasks);
         }
         let limit = self.settings.max_value_bytes;
@@ -43,6 +44,7 @@ impl Machine {
                 Gate::Closed => job.task_mut(index).place = Place::Blocked,
             }
         }
+        self.begin_schedules(id, &open, now);
         self.enqueue_all(id, &open);
         delayed.into_iter().for_each(|index| self.wait_for_its_time(id, index, now));
     }
@@ -53,6 +55,9 @@ impl LiveJob {
     fn gate(&mut self, index: u32, limit: usize) -> Gate {
         let checked = Arc::clone(&self.job);
         let spec = checked.spec(index);
+        if self.task(index).state().has_passed_gates() {
+            return Gate::Open;
+        }
         if let Some(condition) = spec.when() {
             match condition.holds(&mut |template| self.fill(template, limit)) {
                 Ok(true) => {}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::live::LiveJob;
 use super::place::Place;
-use super::{EndedJob, Machine, remaining_work};
+use super::{EndedJob, Machine, remaining_work, timeouts};
 use crate::action::{Action, Assignment};
-use crate::job::{DEFAULT_POOL, FillError, Template};
+use crate::job::{DEFAULT_POOL, FillError, Template, Timeouts};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -192,6 +192,7 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
         let ready = job.end_task(index, status, now.wall, &mut self.actions);
+        timeouts::stop_clocks(job, index, &mut self.timers);
         self.live_bytes += job.bytes() - before;
         self.make_ready(id, &ready, now);
         self.sweep(id, now);
@@ -239,8 +240,8 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kw
         name: Arc::clone(spec.name()),
         task_name: Arc::clone(spec.module()),
         attempt: job.task(index).state().attempt(),
-        limits: None,
-        last_progress: None,
+        limits: job.job.timeouts(index).and_then(Timeouts::of_attempt),
+        last_progress: job.task(index).state().details.as_ref().and_then(|details| details.progress.clone()),
         pool: Arc::clone(spec.pool()),
         args,
         kwargs,

@@ -40,13 +40,17 @@ impl Machine {
         let state = live.state_mut();
         state.worker = Some(Arc::clone(worker));
         state.started_at = Some(now.wall.before(ran)).max(state.submitted_at);
+        let began = state.started_at.unwrap_or(now.wall);
         job.set_status(index, TaskStatus::Running, &mut self.actions);
-        job.persist_task(index, &mut self.actions);
+        self.note_started(id, index);
+        self.jobs.job(id).persist_task(index, &mut self.actions);
+        self.watch_attempt(id, index, began, now);
     }
 
     /// A heartbeat with the modules of a worker, the issues that it holds, and those that it has received.
-    pub fn handle_heartbeat(&mut self, report: WorkerReport, now: Now) -> Heard {
+    pub fn handle_heartbeat(&mut self, mut report: WorkerReport, now: Now) -> Heard {
         let (worker, pools) = (Arc::clone(&report.id), report.pools.clone());
+        let progress = std::mem::take(&mut report.progress);
         let (held, present) = (report.held.clone(), report.present.clone());
         let heard = self.workers.report(report, now);
         if heard != Heard::Taken {
@@ -61,6 +65,7 @@ impl Machine {
                 Err(_) => self.actions.push(Action::Stop(issue)),
             }
         }
+        self.note_progress(&worker, progress);
         for issue in present {
             if let Ok((id, index)) = self.awaited(issue) {
                 self.pools.get_mut(self.jobs.job(id).spec(index).pool()).mark_seen(issue.task, now.steady);
@@ -123,6 +128,10 @@ impl Machine {
         for timer in self.timers.take_due(now.steady) {
             match timer {
                 Timer::Rest(id, index) => self.end_rest(id, index, now),
+                Timer::ToStart(id, index) => self.end_wait_for_start(id, index, now),
+                Timer::Recall(id, index) => self.fail_unstarted(id, index, now),
+                Timer::ToClose(id, index) => self.end_schedule(id, index, now),
+                Timer::Attempt(id, index) => self.end_long_attempt(id, index, now),
                 Timer::Probe(pool) => self.probe(&pool, now.steady),
             }
         }
@@ -133,6 +142,7 @@ impl Machine {
         match self.jobs.find(id).map(|job| job.task(index).place) {
             Some(Place::Resting | Place::Removed) => {
                 self.withdraw(id, index);
+                self.begin_schedules(id, &[index], now);
                 self.enqueue(id, index);
             }
             Some(Place::Held) => self.end_hold(id, index, now),
@@ -158,6 +168,7 @@ impl Machine {
             self.workers.hold(&successor, issue, now);
             state.worker = Some(successor);
             job.persist_task(index, &mut self.actions);
+            self.watch_attempt(id, index, now.wall, now);
         } else {
             self.put_back(id, index);
             self.enqueue(id, index);

@@ -27,6 +27,7 @@ mod sweep;
 mod testing;
 mod texts;
 mod throughput;
+mod timeouts;
 mod timers;
 mod trigger;
 mod types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::place::Place;
 use super::types::OutOfBounds;
-use super::{Machine, texts};
+use super::{Machine, texts, timeouts};
 use crate::details::{RepairAction, RepairRecord};
 use crate::text::cut;
 use crate::{Json, Now, TaskId, TaskStatus};
@@ -64,12 +64,15 @@ impl Machine {
         }
         self.withdraw(id, index);
         let job = self.jobs.job_mut(id);
+        let held_for = job.task(index).state().details.as_deref().and_then(|details| details.held_for(now.wall));
         let before = job.bytes();
         job.note_repair(index, &repair, place == Place::Held, now.wall);
         self.live_bytes = self.live_bytes + job.bytes() - before;
         match (repair.action, repair.data) {
             (RepairAction::Retry, _) => {
+                job.shift_schedule(index, held_for.unwrap_or_default());
                 job.persist_task(index, &mut self.actions);
+                self.begin_schedules(id, &[index], now);
                 self.enqueue(id, index);
             }
             (RepairAction::Fail, _) => {
@@ -86,6 +89,7 @@ impl Machine {
                 job.task_mut(index).state_mut().error = None;
                 let who = repair.by.as_deref().map_or_else(String::new, |by| format!(" ({by})"));
                 job.end_unrun(index, format!("was skipped by an operator{who}").into(), None);
+                timeouts::stop_clocks(job, index, &mut self.timers);
                 self.sweep(id, now);
             }
         }

@@ -18,8 +18,14 @@ impl Machine {
             Err(verdict) => return self.count_stale(verdict),
         };
         self.withdraw(id, index);
+        self.note_started(id, index);
         let job = self.jobs.job_mut(id);
         self.pools.get_mut(job.spec(index).pool()).throughput.count(now.steady);
+        if let Some(progress) = result.progress {
+            let before = job.bytes();
+            job.set_progress(index, progress);
+            self.live_bytes = self.live_bytes + job.bytes() - before;
+        }
         let state = job.task_mut(index).state_mut();
         let began = now.wall.before(result.took);
         state.started_at = Some(began).max(state.submitted_at);
@@ -44,6 +50,7 @@ impl Machine {
                     job.set_status(index, TaskStatus::Running, &mut self.actions);
                 }
                 job.persist_task(index, &mut self.actions);
+                self.watch_attempt(id, index, began, now);
             }
         }
         Verdict::Applied

@@ -66,6 +66,19 @@ impl Machine {
             }
             _ => {}
         }
+        self.watch_again(id, index, now);
+    }
+
+    /// Sets the timers of the limits of a task that has been restored.
+    fn watch_again(&mut self, id: JobId, index: u32, now: Now) {
+        let task = self.jobs.job(id).task(index);
+        let (place, began) = (task.place, task.state().started_at);
+        if let Some(began) = began.filter(|_| matches!(place, Place::Leased | Place::Launched)) {
+            self.watch_attempt(id, index, began, now);
+        }
+        if place != Place::Ended {
+            self.watch_schedule(id, index, now);
+        }
     }
 
     /// Publishes issues of earlier incarnations again, within the budget of this turn.

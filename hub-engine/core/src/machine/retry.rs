@@ -34,6 +34,7 @@ impl Machine {
     /// An attempt has failed. The task is in no place any more, and its state has the message and the error.
     pub(super) fn end_attempt(&mut self, id: JobId, index: u32, now: Now) {
         let job = self.jobs.job_mut(id);
+        job.note_cause(index);
         let checked = Arc::clone(&job.job);
         let Some(policy) = checked.retry_policy(index) else {
             return self.end(id, index, TaskStatus::Failed, now);
@@ -63,6 +64,10 @@ impl Machine {
         let longest = details.wait_ms.map_or(Duration::MAX, Duration::from_millis);
         let wait = until.since(now.wall).min(longest);
         task.place = place;
+        if place == Place::Held {
+            // Its time to the end stands still.
+            self.timers.stop(Timer::ToClose(id, index));
+        }
         self.timers.set(Timer::Rest(id, index), now.steady.after(wait));
     }
 
@@ -101,7 +106,7 @@ fn next(policy: &RetryPolicy, job: &LiveJob, index: u32) -> Next {
 
 impl LiveJob {
     /// Keeps the attempt that has just failed in the task's details.
-    fn keep_attempt(&mut self, index: u32, now: Timestamp) {
+    pub(super) fn keep_attempt(&mut self, index: u32, now: Timestamp) {
         let state = self.task_mut(index).state_mut();
         let before = state.details.as_ref().map_or(0, |details| details.weight());
         let mut attempt = attempt_of(state, now);

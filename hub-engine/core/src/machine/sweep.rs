@@ -14,6 +14,7 @@ use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
 use super::remaining_work::{RemainingWork, UnrunTask, UnsuccessfulTask};
+use super::timeouts;
 use super::trigger::Decision;
 use super::withdraw::withdraw;
 use crate::action::Action;
@@ -186,6 +187,7 @@ impl Machine {
                 stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
             }
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
+            timeouts::stop_clocks(job, index, &mut self.timers);
         }
         self.actions.append(&mut stopped);
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {

@@ -14,6 +14,14 @@ use crate::{JobId, Steady};
 pub(super) enum Timer {
     /// The delay of a task ends, or the time for which it is held: its job and position.
     Rest(JobId, u32),
+    /// A task has not started in time.
+    ToStart(JobId, u32),
+    /// The same task, if the broker or a worker had it then: a worker has had time to say that it runs it.
+    Recall(JobId, u32),
+    /// A task has not ended in time.
+    ToClose(JobId, u32),
+    /// An attempt has not ended in time.
+    Attempt(JobId, u32),
     /// The depth of this pool's queue has to be queried.
     Probe(Arc<str>),
 }

@@ -28,7 +28,7 @@ pub(super) fn withdraw(
     let place = std::mem::replace(&mut job.task_mut(index).place, Place::Blocked);
     let spec = job.spec(index);
     match place {
-        Place::Blocked | Place::Launched => {}
+        Place::Blocked => {}
         Place::Queued => {
             let pool = pools.get_mut(spec.pool());
             if job.cancelled {
@@ -46,13 +46,21 @@ pub(super) fn withdraw(
             pools.get_mut(spec.pool()).take_back();
         }
         Place::Window => pools.get_mut(spec.pool()).leave_window(task),
+        Place::Launched => stop_attempt(job, index, timers),
         Place::Leased => {
+            stop_attempt(job, index, timers);
             let worker = job.task(index).state().worker.as_ref();
             workers.release(worker.expect("a lease is a worker's"), task);
         }
         Place::Ended => panic!("{task:?} is taken out of its end"),
     }
     place
+}
+
+fn stop_attempt(job: &LiveJob, index: u32, timers: &mut Timers<Timer>) {
+    if job.job.timeouts(index).is_some() {
+        timers.stop(Timer::Attempt(job.id, index));
+    }
 }
 
 #[cfg(test)]

@@ -325,6 +325,9 @@ fn write_details(object: &mut Object, details: &TaskDetails, view: &View) {
     if view.shows("held_until") {
         object.time("held_until", details.held_until);
     }
+    if let Some(progress) = details.progress.as_ref().filter(|_| view.shows("progress")) {
+        object.raw("progress", progress.get());
+    }
     if !details.repairs.is_empty() && view.shows("repairs") {
         object.raw("repairs", &serde_json::to_string(&details.repairs).unwrap_or_else(|_| "[]".to_owned()));
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 34] = [
+const FIELDS: [&str; 36] = [
     "args",
     "attempt",
     "attempts",
@@ -26,6 +26,7 @@ const FIELDS: [&str; 34] = [
     "parent_id",
     "pool",
     "priority",
+    "progress",
     "repairs",
     "retry",
     "retry_at",
@@ -34,13 +35,14 @@ const FIELDS: [&str; 34] = [
     "submitted_at",
     "task_name",
     "tasks",
+    "timeout",
     "trigger_rule",
     "waiting_reason",
     "when",
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.
-const VALUES: [&str; 8] = ["args", "attempts", "data", "error", "kwargs", "log", "meta", "output"];
+const VALUES: [&str; 9] = ["args", "attempts", "data", "error", "kwargs", "log", "meta", "output", "progress"];
 
 /// Selects parts of a record. The default is the complete record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

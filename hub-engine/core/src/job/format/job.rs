@@ -1,7 +1,7 @@
 //! The keys of a job.
 
 use super::key::{self, Object, Table};
-use super::{object, retry, shapes, task, values};
+use super::{object, retry, shapes, task, timeout, values};
 use crate::Json;
 use crate::job::draft::{JobDraft, Tasks};
 use crate::job::path::Path;
@@ -46,10 +46,11 @@ pub(super) static JOB: Table<JobObject> = Table {
             from -1000 to 1000; default 0. Higher priorities run first.",
         ),
         Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none.").repeated(),
+        Key::new("timeout", "0.2.0", timeout, shapes::timeout, "The time limits of tasks that have none.").repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs", "timeout"],
+    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs"],
     reserved: &[
         "id",
         "status",
@@ -125,6 +126,10 @@ fn priority(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path:
 
 fn retry(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
     job.retry = retry::read(reader, value, path);
+}
+
+fn timeout(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.timeouts = timeout::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {

@@ -5,9 +5,9 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry ──► task ──► job ──► objects ──► schema
-//!                        ▲       ▲
-//!   key ──► object ──────┴───────┘
+//!   values, shapes ──► retry, timeout ──► task ──► job ──► objects ──► schema
+//!                            ▲             ▲
+//!   key ──► object ──────────┴─────────────┘
 //! ```
 
 mod job;
@@ -18,6 +18,7 @@ mod retry;
 mod schema;
 mod shapes;
 mod task;
+mod timeout;
 mod values;
 
 pub(super) use job::read;

@@ -3,7 +3,8 @@
 use super::job::JOB;
 use super::retry::RETRY;
 use super::task::TASK;
+use super::timeout::TIMEOUT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 3] = [&JOB, &TASK, &RETRY];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 4] = [&JOB, &TASK, &RETRY, &TIMEOUT];

@@ -122,6 +122,15 @@ pub(super) fn retry() -> Value {
     json!({ "anyOf": [attempts(), { "$ref": "#/$defs/Retry" }, { "type": "null" }] })
 }
 
+/// Time limits, or the longest run of an attempt.
+pub(super) fn timeout() -> Value {
+    let mut forms = duration();
+    if let Some(forms) = forms["anyOf"].as_array_mut() {
+        forms.push(json!({ "$ref": "#/$defs/Timeout" }));
+    }
+    forms
+}
+
 /// A number of attempts.
 pub(super) fn attempts() -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": RetryPolicy::MOST_ATTEMPTS })

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{object, retry, shapes, values};
+use super::{object, retry, shapes, timeout, values};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -83,9 +83,17 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "Whether and when the task is tried again after a failure: a number of attempts or a retry policy.",
         )
         .repeated(),
+        Key::new(
+            "timeout",
+            "0.2.0",
+            timeout,
+            shapes::timeout,
+            "How long the task may take: the longest run of an attempt, or an object of time limits.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["timeout", "for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["for_each", "job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -99,6 +107,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "delayed_until",
         "held_until",
         "issue",
+        "progress",
         "repairs",
         "retry_at",
         "worker",
@@ -217,6 +226,10 @@ fn delay<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_
 
 fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     parts.task.rare_mut().retry = retry::read(reader, value, path);
+}
+
+fn timeout(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.task.rare_mut().timeouts = timeout::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
