@@ -9,7 +9,7 @@ use hub_tests::{Broker, BrokerTrial, Programs, root, trials_beside};
 use libtest_mimic::Trial;
 
 /// The pages without a broker, each with the heading of its first section that needs one.
-const PAGES: [(&str, Option<&str>); 8] = [
+const PAGES: [(&str, Option<&str>); 9] = [
     ("README.md", Some("On a broker")),
     ("docs/jobs.md", None),
     ("docs/tutorial.md", Some("On RabbitMQ")),
@@ -18,6 +18,7 @@ const PAGES: [(&str, Option<&str>); 8] = [
     ("docs/how-to/from-celery.md", None),
     ("docs/how-to/nightly-etl.md", None),
     ("docs/how-to/parameter-sweep.md", None),
+    ("docs/how-to/when-things-fail.md", None),
 ];
 /// The pages that need a broker, with the AMQP client to use.
 const PAGES_ON_A_BROKER: [(&str, &str); 2] = [("README.md", "lapin"), ("docs/tutorial.md", "amqprs")];

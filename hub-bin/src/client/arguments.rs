@@ -168,7 +168,7 @@ pub(super) enum Command {
     /// Post the result of an asynchronous task
     #[command(after_help = help_texts::RESULT)]
     Result {
-        /// Id of the task, or its last digits
+        /// The task: JOB.TASK, such as last.load, its id, or the last digits of its id
         #[arg(value_name = "TASK")]
         id: TaskRef,
         /// Result of the task, as JSON; "-" reads it from standard input [default: null]
@@ -276,7 +276,7 @@ pub(super) struct RunArgs {
 /// Arguments of the commands that repair a task.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RepairArgs {
-    /// Id of the task, or its last digits
+    /// The task: JOB.TASK, such as last.load, its id, or the last digits of its id
     #[arg(value_name = "TASK")]
     pub(super) id: TaskRef,
     /// The reason, for the record of the task

@@ -56,7 +56,7 @@ Examples:
 
 pub(super) const REPAIR: &str = "\
 Examples:
-  hub-client retry 05e04509e7b1 --reason 'the database is back'
+  hub-client retry last.load --reason 'the database is back'
   hub-client skip 05e04509e7b1 --data '{\"rows\": 0}'
   hub-client fail 05e04509e7b1";
 

@@ -1,4 +1,5 @@
-//! Ids on the command line: a complete id, its beginning or its end, or `last`.
+//! Ids on the command line: a complete id, its beginning or its end, or `last`; for a task also `JOB.TASK`, the job and the
+//! name of the task.
 //!
 //! Ids are UUIDs that begin with the time, so the end distinguishes jobs; narrow tables show only the end. A partial id is
 //! searched for in the list of jobs, which is available over AMQP and HTTP. The cost grows with the number of jobs, so only the
@@ -6,10 +7,11 @@
 
 use std::str::FromStr;
 
+use hub_core::job::nearest;
 use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use hub_core::{JobId, JobStatus, TaskId};
-use hub_engine::operations::{Hub, JobFilter};
+use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, TaskQuery, View};
 use uuid::Uuid;
 
 use super::record::Record;
@@ -40,6 +42,8 @@ pub(super) enum JobRef {
 pub(super) enum TaskRef {
     Id(TaskId),
     Part(PartialId),
+    /// The task with this name of a job.
+    Named(JobRef, String),
 }
 
 /// The beginning or end of an id: its hexadecimal digits, in lower case.
@@ -71,8 +75,12 @@ impl FromStr for TaskRef {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(Self::Id(TaskId::new(id)));
         }
+        // Neither ids nor the names of tasks have dots.
+        if let Some((job, name)) = text.split_once('.').filter(|(_, name)| !name.is_empty()) {
+            return Ok(Self::Named(job.parse()?, name.to_owned()));
+        }
         PartialId::parse(text).map(Self::Part).map_err(|why| {
-            format!("{why}. Give the id of a task or its last digits (at least {MIN_DIGITS}); hub-client status JOB shows ids")
+            format!("{why}. Give JOB.TASK, such as last.load, or the id of a task or its last digits (at least {MIN_DIGITS})")
         })
     }
 }
@@ -141,6 +149,7 @@ impl TaskRef {
     pub(super) async fn resolve(&self, hub: &dyn Hub) -> Result<TaskId, Failure> {
         let part = match self {
             Self::Id(id) => return Ok(*id),
+            Self::Named(job, name) => return named(hub, job.resolve(hub).await?, name).await,
             Self::Part(part) => part,
         };
         // A result can be posted only to a job that has not ended.
@@ -160,6 +169,44 @@ impl TaskRef {
                 let lines = several.iter().map(|(job, task)| format!("{task}  a task of job {}", Shown(&job.name)));
                 Err(ambiguous(part, lines.collect()))
             }
+        }
+    }
+}
+
+/// The task with this name of a job.
+async fn named(hub: &dyn Hub, id: JobId, name: &str) -> Result<TaskId, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        tasks: Vec<Named>,
+        next: Option<u32>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: TaskId,
+        name: String,
+    }
+    let view = View::whole().with_fields("id,name");
+    let mut query = TaskQuery { after: None, limit: Some(TaskQuery::MAX_PAGE), view };
+    let mut names = Vec::new();
+    loop {
+        let page = match hub.tasks(id, query.clone()).await {
+            Err(error) if error.kind == RequestErrorKind::NotFound => return Err(unknown_job(hub, id, error.into()).await),
+            page => page?,
+        };
+        let page: Page = serde_json::from_str(page.get()).map_err(|error| {
+            Failure::new(Exit::Unreachable, "the list of tasks that the Hub sent cannot be read").because(error)
+        })?;
+        for task in page.tasks {
+            if task.name == name {
+                return Ok(task.id);
+            }
+            names.push(task.name);
+        }
+        query.after = page.next;
+        if page.next.is_none() {
+            let near = nearest(name, names.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean {}?", Shown(near))).unwrap_or_default();
+            return Err(not_found(format!("the job {id} has no task named {}{near}", Shown(name))));
         }
     }
 }
@@ -201,7 +248,7 @@ pub(super) async fn unknown_task(hub: &dyn Hub, id: TaskId, failure: Failure) ->
 
 /// The failure for the id of a job where the id of a task is needed.
 async fn is_a_job(hub: &dyn Hub, id: JobId, given: String) -> Failure {
-    let mut message = format!("{given} is the id of a job; a result needs the id of a task");
+    let mut message = format!("{given} is the id of a job; a result needs a task: its id, or JOB.TASK");
     let record = hub.job(id, None).await.ok();
     let waiting: Vec<(String, String)> = record
         .as_ref()
@@ -274,6 +321,17 @@ mod tests {
         assert_eq!("LAST".parse(), Ok(JobRef::Last));
         for text in ["", "abc", "sum_product", "01a20aef-b8a3-72fb-9946-05e04509e7b0a", "…", "*"] {
             assert!(text.parse::<JobRef>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_named_by_its_job_and_its_name() {
+        let job = |text: &str| text.parse::<JobRef>().unwrap();
+        for (text, of, name) in [("last.load", "last", "load"), ("e7b0.größe 2", "e7b0", "größe 2"), (&format!("{ID}.a"), ID, "a")] {
+            assert_eq!(text.parse(), Ok(TaskRef::Named(job(of), name.to_owned())), "{text}");
+        }
+        for text in ["last", "last.", "nightly.load", ".load"] {
+            assert!(text.parse::<TaskRef>().is_err(), "{text}");
         }
     }
 
