@@ -190,7 +190,9 @@ async fn named(hub: &dyn Hub, id: JobId, name: &str) -> Result<TaskId, Failure> 
     let mut names = Vec::new();
     loop {
         let page = match hub.tasks(id, query.clone()).await {
-            Err(error) if error.kind == RequestErrorKind::NotFound => return Err(unknown_job(hub, id, error.into()).await),
+            Err(error) if error.kind == RequestErrorKind::NotFound => {
+                return Err(unknown_job(hub, id, error.into()).await);
+            }
             page => page?,
         };
         let page: Page = serde_json::from_str(page.get()).map_err(|error| {
@@ -327,7 +329,9 @@ mod tests {
     #[test]
     fn a_task_is_named_by_its_job_and_its_name() {
         let job = |text: &str| text.parse::<JobRef>().unwrap();
-        for (text, of, name) in [("last.load", "last", "load"), ("e7b0.größe 2", "e7b0", "größe 2"), (&format!("{ID}.a"), ID, "a")] {
+        for (text, of, name) in
+            [("last.load", "last", "load"), ("e7b0.größe 2", "e7b0", "größe 2"), (&format!("{ID}.a"), ID, "a")]
+        {
             assert_eq!(text.parse(), Ok(TaskRef::Named(job(of), name.to_owned())), "{text}");
         }
         for text in ["last", "last.", "nightly.load", ".load"] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::TaskError;
-use crate::{Json, Timestamp};
+use crate::{Json, TaskStatus, Timestamp};
 
 /// Maximum number of attempts that are kept of a task: the newest ones.
 pub const KEPT_ATTEMPTS: usize = 20;
@@ -44,12 +44,47 @@ pub struct TaskDetails {
     /// What the task has reported of its progress, in this attempt or an earlier one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Json>,
+    /// How its items do, if it runs for several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemCounts>,
     /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<RepairRecord>,
     /// The newest attempts that failed, at most [`KEPT_ATTEMPTS`], in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+/// The number of a task's items, and how those have ended that have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemCounts {
+    /// All items.
+    pub total: u32,
+    /// Those that succeeded.
+    pub success: u32,
+    /// Those that failed.
+    pub failed: u32,
+    /// Those that were skipped.
+    pub skipped: u32,
+    /// Those that were stopped.
+    pub cancelled: u32,
+    /// The size of the list of results in bytes, if it is larger than a value may be. No task can refer to it then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
+}
+
+impl ItemCounts {
+    /// Counts an item that has ended in this way.
+    pub const fn count(&mut self, status: TaskStatus) {
+        match status {
+            TaskStatus::Success => self.success += 1,
+            TaskStatus::Failed | TaskStatus::UpstreamFailed => self.failed += 1,
+            TaskStatus::Skipped => self.skipped += 1,
+            TaskStatus::Cancelled => self.cancelled += 1,
+            TaskStatus::Pending | TaskStatus::Submitted | TaskStatus::Running => {}
+        }
+    }
 }
 
 /// What an operator did with a task that has not ended.

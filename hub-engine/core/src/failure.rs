@@ -102,6 +102,10 @@ pub enum ErrorKind {
     Undeliverable,
     /// A failure was posted from outside.
     Posted,
+    /// More items failed than are tolerated.
+    ItemsFailed,
+    /// There are more items than a task can have.
+    TooManyItems,
 }
 
 impl ErrorKind {
@@ -123,6 +127,8 @@ impl ErrorKind {
             Self::WorkerLost => "WORKER_LOST",
             Self::Undeliverable => "UNDELIVERABLE",
             Self::Posted => "POSTED",
+            Self::ItemsFailed => "ITEMS_FAILED",
+            Self::TooManyItems => "TOO_MANY_ITEMS",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The states of jobs and tasks, as stored and as shown in status records.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,8 @@ pub struct JobSnapshot {
     pub state: JobState,
     /// The states of the tasks, in the order of the job.
     pub tasks: Vec<Arc<TaskState>>,
+    /// The states of items, by their positions. An item that is not here is pending, or was not read.
+    pub items: BTreeMap<u32, Arc<TaskState>>,
     /// The positions of waiting tasks and the reasons why they wait. Known only for live jobs.
     pub waiting: Vec<(u32, String)>,
 }
@@ -235,6 +238,22 @@ impl JobSnapshot {
     #[must_use]
     pub fn task_id(&self, index: u32) -> TaskId {
         self.id.task(index)
+    }
+
+    /// The state of the task or the item at `position`. An item that is not there is pending.
+    #[must_use]
+    pub fn state_of(&self, position: u32) -> &TaskState {
+        static PENDING: TaskState = TaskState::pending();
+        let task = self.tasks.get(position as usize).or_else(|| self.items.get(&position));
+        task.map_or(&PENDING, |state| state)
+    }
+
+    /// The position after the last task of the text; after the last item, if `start` is the position of one.
+    #[must_use]
+    pub fn end_of(&self, start: u32) -> u32 {
+        let Some(place) = self.job.item(start) else { return self.tasks.len() as u32 };
+        let counts = self.tasks[place.task as usize].details.as_ref().and_then(|details| details.items);
+        start - place.item + counts.map_or(0, |counts| counts.total)
     }
 
     /// The summary of this job.

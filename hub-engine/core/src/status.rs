@@ -72,7 +72,7 @@ impl TaskStatus {
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};
         match self {
-            Pending => matches!(next, Submitted | Success | Failed | Cancelled | UpstreamFailed | Skipped),
+            Pending => matches!(next, Submitted | Running | Success | Failed | Cancelled | UpstreamFailed | Skipped),
             Submitted => matches!(next, Pending | Running | Success | Failed | Cancelled),
             Running => matches!(next, Pending | Success | Failed | Cancelled),
             Success | Failed | Cancelled | UpstreamFailed | Skipped => false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hub_core::JobId;
 use hub_core::id::Family;
+use hub_core::job::ItemPlace;
 use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
 
@@ -28,7 +29,7 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
         let head = Head::read(row)?;
         let serial = head.serial;
         let job = head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?;
-        found.push(with_tasks(&connection, serial, job)?);
+        found.push(with_tasks(&connection, serial, job, true)?);
     }
     Ok(found)
 }
@@ -38,7 +39,7 @@ pub(super) fn by_id(connection: &mut Connection, id: JobId) -> rusqlite::Result<
     // One transaction, so that the job and its tasks are consistent.
     let transaction = connection.transaction()?;
     let found = head(&transaction, "id = ?1", [id.to_string()])?;
-    found.map(|(serial, job)| with_tasks(&transaction, serial, job)).transpose()
+    found.map(|(serial, job)| with_tasks(&transaction, serial, job, false)).transpose()
 }
 
 /// The job whose id has these bytes, without the states of its tasks.
@@ -105,7 +106,7 @@ pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusq
     let lengths: Vec<String> = columns.iter().map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT octet_length(document) + coalesce(octet_length(output), 0) + tasks * {TASK_WEIGHT}
-             + coalesce((SELECT sum({}) FROM tasks WHERE job = serial), 0)
+             + coalesce((SELECT sum({}) FROM tasks WHERE job = serial AND position < jobs.tasks), 0)
          FROM jobs JOIN documents ON documents.job = jobs.serial WHERE id = ?1",
         lengths.join(" + ")
     ))?;
@@ -117,7 +118,15 @@ pub(super) fn weight(connection: &mut Connection, id: JobId, data: bool) -> rusq
 pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusqlite::Result<Option<JobPart>> {
     let transaction = connection.transaction()?;
     let Some((serial, mut job)) = head(&transaction, "id = ?1", [id.to_string()])? else { return Ok(None) };
-    let end = part.tasks.end.min(job.tasks.len() as u32);
+    let spec = Arc::clone(&job.job);
+    if let Some(ItemPlace { task, .. }) = spec.item(part.tasks.start) {
+        // It has the number of its items.
+        let mut statement = transaction.prepare_cached(&format!(
+            "SELECT {TASK_COLUMNS_WITHOUT_DATA} FROM tasks WHERE job = ?1 AND position = ?2"
+        ))?;
+        take_in(&mut job, statement.query((serial, task))?)?;
+    }
+    let end = part.tasks.end.min(job.end_of(part.tasks.start));
     if !part.data {
         let mut statement = transaction.prepare_cached(&format!(
             "SELECT {TASK_COLUMNS_WITHOUT_DATA} FROM tasks WHERE job = ?1 AND position >= ?2 AND position < ?3"
@@ -127,13 +136,12 @@ pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusql
     }
     let mut statement =
         transaction.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1 AND position = ?2"))?;
-    let spec = Arc::clone(&job.job);
     let (mut read, mut bytes) = (HashSet::new(), 0);
     for index in part.tasks.start..end {
-        for wanted in std::iter::once(index).chain(spec.tasks()[index as usize].upstream().iter().copied()) {
+        for wanted in std::iter::once(index).chain(spec.spec(index).upstream().iter().copied()) {
             if read.insert(wanted) {
                 take_in(&mut job, statement.query((serial, wanted))?)?;
-                bytes += job.tasks[wanted as usize].data.as_ref().map_or(0, |data| data.get().len());
+                bytes += job.state_of(wanted).data.as_ref().map_or(0, |data| data.get().len());
             }
         }
         if bytes > part.bytes {
@@ -157,9 +165,17 @@ fn head(connection: &Connection, condition: &str, values: impl Params) -> rusqli
         .optional()
 }
 
-fn with_tasks(connection: &Connection, serial: i64, mut job: JobSnapshot) -> rusqlite::Result<JobSnapshot> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1"))?;
-    take_in(&mut job, statement.query([serial])?)?;
+/// The job with the states of its tasks, and of its items if `items` is set.
+fn with_tasks(
+    connection: &Connection,
+    serial: i64,
+    mut job: JobSnapshot,
+    items: bool,
+) -> rusqlite::Result<JobSnapshot> {
+    let end = if items { u32::MAX } else { job.tasks.len() as u32 };
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1 AND position < ?2"))?;
+    take_in(&mut job, statement.query((serial, end))?)?;
     Ok(job)
 }
 
@@ -167,8 +183,10 @@ fn with_tasks(connection: &Connection, serial: i64, mut job: JobSnapshot) -> rus
 fn take_in(job: &mut JobSnapshot, mut rows: Rows<'_>) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let (index, state) = read_task(row)?;
-        if let Some(task) = job.tasks.get_mut(index) {
+        if let Some(task) = job.tasks.get_mut(index as usize) {
             *task = Arc::new(state);
+        } else {
+            job.items.insert(index, Arc::new(state));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Conversion between rows and states.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -63,12 +64,19 @@ impl Head {
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;
         let tasks = TaskState::all_pending(job.tasks().len());
-        Ok(JobSnapshot { id: self.id, job: Arc::new(job), state: self.state, tasks, waiting: Vec::new() })
+        Ok(JobSnapshot {
+            id: self.id,
+            job: Arc::new(job),
+            state: self.state,
+            tasks,
+            items: BTreeMap::new(),
+            waiting: Vec::new(),
+        })
     }
 }
 
 /// Reads the row of a task: its position and state.
-pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
+pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(u32, TaskState)> {
     let issue = match (row.get::<_, Option<u32>>(2)?, row.get::<_, Option<i64>>(3)?) {
         (Some(number), Some(incarnation)) => Some(Issue { number, incarnation: incarnation.cast_unsigned() }),
         _ => None,
@@ -89,7 +97,7 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<(usize, TaskState)> {
         data: json(row, 14)?,
         details: object::<TaskDetails>(row, 15)?.map(Box::new),
     };
-    Ok((row.get::<_, u32>(0)? as usize, state))
+    Ok((row.get(0)?, state))
 }
 
 /// Writes the row of a task: `job` and [`TASK_COLUMNS`].
@@ -125,7 +133,7 @@ pub(super) fn write_task(
 
 /// The columns of [`read_summary`], in order.
 pub(super) const SUMMARY_COLUMNS: &str = "serial, id, name, status, tasks, \
-     iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND ended_at IS NOT NULL), tasks), \
+     iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND position < jobs.tasks AND ended_at IS NOT NULL), tasks), \
      submitted_at, ended_at, msg, failed_task, failed_msg";
 
 /// Reads the summary and the serial of a job.

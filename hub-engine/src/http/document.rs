@@ -297,7 +297,8 @@ fn fields() -> Value {
 }
 
 fn data() -> Value {
-    let description = "false: omits values of users and tasks (args, kwargs, data, output, error, log, progress, meta, x-…).";
+    let description =
+        "false: omits values of users and tasks (args, kwargs, data, output, error, log, progress, meta, x-…).";
     in_query("data", description, json!({"type": "boolean", "default": true}))
 }
 

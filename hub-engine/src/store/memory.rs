@@ -37,6 +37,8 @@ struct Row {
     state: JobState,
     /// Tasks in the initial state share it.
     tasks: Vec<Arc<TaskState>>,
+    /// Items whose state has changed, by their positions.
+    items: BTreeMap<u32, Arc<TaskState>>,
 }
 
 impl MemoryStore {
@@ -138,9 +140,11 @@ impl State {
                 }
             }
             Write::SetTask { job, index, state } => {
-                let tasks = self.jobs.get_mut(&job).map(|row| &mut row.tasks);
-                if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(index as usize)) {
+                let Some(row) = self.jobs.get_mut(&job) else { return };
+                if let Some(task) = row.tasks.get_mut(index as usize) {
                     *task = Arc::clone(state);
+                } else if row.job.item(index).is_some() {
+                    row.items.insert(index, Arc::clone(state));
                 }
             }
         }
@@ -159,7 +163,7 @@ impl State {
         }
         let tasks = TaskState::all_pending(job.tasks().len());
         let state = state.cloned().unwrap_or_else(|| JobState::pending(submitted_at));
-        self.jobs.insert(id, Row { serial: self.added, job: Arc::clone(job), state, tasks });
+        self.jobs.insert(id, Row { serial: self.added, job: Arc::clone(job), state, tasks, items: BTreeMap::new() });
     }
 
     fn remove(&mut self, id: JobId) {
@@ -173,7 +177,7 @@ impl State {
 
     fn snapshot(&self, id: JobId) -> Option<JobSnapshot> {
         let row = self.jobs.get(&id)?;
-        Some(row.with_tasks(id, row.tasks.clone()))
+        Some(JobSnapshot { items: row.items.clone(), ..row.with_tasks(id, row.tasks.clone()) })
     }
 
     /// The job without the states of its tasks.
@@ -185,7 +189,14 @@ impl State {
 
 impl Row {
     fn with_tasks(&self, id: JobId, tasks: Vec<Arc<TaskState>>) -> JobSnapshot {
-        JobSnapshot { id, job: Arc::clone(&self.job), state: self.state.clone(), tasks, waiting: Vec::new() }
+        JobSnapshot {
+            id,
+            job: Arc::clone(&self.job),
+            state: self.state.clone(),
+            tasks,
+            items: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
     }
 
     fn weight(&self, data: bool) -> usize {

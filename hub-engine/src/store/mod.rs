@@ -95,14 +95,14 @@ pub trait Store: Send + Sync + 'static {
     async fn get_part(&self, id: JobId, part: Part) -> Result<Option<JobPart>, StoreError> {
         let Some(mut job) = self.get(id).await? else { return Ok(None) };
         if !part.data {
-            for task in job.tasks.iter_mut().map(Arc::make_mut) {
+            for task in job.tasks.iter_mut().chain(job.items.values_mut()).map(Arc::make_mut) {
                 (task.data, task.log, task.error) = (None, None, None);
                 if let Some(details) = &mut task.details {
                     **details = details.without_values();
                 }
             }
         }
-        Ok(Some(JobPart { end: part.tasks.end.min(job.tasks.len() as u32), job }))
+        Ok(Some(JobPart { end: part.tasks.end.min(job.end_of(part.tasks.start)), job }))
     }
 
     /// A page of the jobs that match `filter`, newest first.

@@ -126,7 +126,8 @@ fn failures(printed: &mut Printed) {
     tasks.push(json!({ "name": "few", "task_name": "add", "args": [1] }));
     tasks.push(json!({ "name": "add", "args": [1, 2] }));
     tasks.push(json!({ "name": "path", "task_name": "add", "args": ["_add.data.x", 1] }));
-    tasks.push(json!({ "name": "late", "task_name": "add", "pool": "empty", "timeout": { "schedule_to_start": "1s" } }));
+    tasks
+        .push(json!({ "name": "late", "task_name": "add", "pool": "empty", "timeout": { "schedule_to_start": "1s" } }));
     let job = json!({ "name": "failures", "tasks": tasks }).to_string();
     let record = printed.programs.ended(&printed.programs.submit(&job));
     for task in record["tasks"].as_array().expect("a record has tasks") {

@@ -34,7 +34,14 @@ impl Ledger {
             Change::JobAdded { id, job, submitted_at } => {
                 let state = JobState::pending(*submitted_at);
                 let tasks = TaskState::all_pending(job.tasks().len());
-                let snapshot = JobSnapshot { id: *id, job: Arc::clone(job), state, tasks, waiting: Vec::new() };
+                let snapshot = JobSnapshot {
+                    id: *id,
+                    job: Arc::clone(job),
+                    state,
+                    tasks,
+                    items: BTreeMap::new(),
+                    waiting: Vec::new(),
+                };
                 assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");
             }
             Change::TaskChanged { job, index, state } => self.change_task(*job, *index, state),

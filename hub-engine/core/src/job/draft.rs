@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::for_each::Tolerance;
 use super::model::Task;
 use super::retry::RetryPolicy;
 use super::timeouts::Timeouts;
@@ -44,6 +45,24 @@ pub(super) struct TaskDraft<'a> {
     pub(super) depends: Option<Value<'a>>,
     pub(super) when: Option<Value<'a>>,
     pub(super) delay: Option<Value<'a>>,
+    pub(super) for_each: Option<ForEachDraft<'a>>,
+}
+
+/// The valid parts of `for_each`.
+pub(super) struct ForEachDraft<'a> {
+    pub(super) source: Option<Value<'a>>,
+    pub(super) when: Option<Value<'a>>,
+    pub(super) parallel: Option<u32>,
+    pub(super) tolerated: Tolerance,
+    pub(super) fail_fast: bool,
+    pub(super) batch: u32,
+}
+
+impl<'a> ForEachDraft<'a> {
+    /// The draft with what is iterated over, and the default of every other key.
+    pub(super) const fn of(source: Option<Value<'a>>) -> Self {
+        Self { source, when: None, parallel: None, tolerated: Tolerance::Count(0), fail_fast: false, batch: 1 }
+    }
 }
 
 impl TaskDraft<'_> {
@@ -59,6 +78,7 @@ impl TaskDraft<'_> {
             depends: None,
             when: None,
             delay: None,
+            for_each: None,
         }
     }
 }

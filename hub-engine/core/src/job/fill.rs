@@ -93,6 +93,13 @@ impl Values {
         self.walked
     }
 
+    /// Forgets the item of this task: the next template is filled for another one.
+    pub(crate) fn forget_item(&mut self, task: u32) {
+        for attribute in [Attribute::Item, Attribute::Index] {
+            self.known.remove(&(task, attribute));
+        }
+    }
+
     /// The value that a reference stands for.
     fn piece(
         &mut self,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::condition_reader::ConditionReader;
 use super::cycle;
 use super::delay::Delay;
-use super::draft::{JobDraft, TaskDraft, Tasks};
+use super::draft::{ForEachDraft, JobDraft, TaskDraft, Tasks};
+use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, Task};
 use super::path::Path;
@@ -40,6 +41,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     }
     let output = draft.output.map(|value| linker.output(value));
     let places = linker.places;
+    let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts);
     Some(Job {
         source: text.into(),
@@ -51,6 +53,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         tasks,
         output,
         places,
+        for_each,
         extra: draft.extra,
     })
 }
@@ -70,14 +73,21 @@ impl Linker<'_> {
         let root = Path::Root;
         let tasks = root.key("tasks");
         let path = tasks.index(index);
+        let items_of = draft.for_each.as_ref().map(|_| index as u32);
         if let Some(args) = &mut task.args {
-            self.placeholders(&draft.name).set_placeholders(args, draft.args_at, path.key("args"));
+            let mut finder = self.placeholders(&draft.name, items_of);
+            finder.set_placeholders(args, draft.args_at, path.key("args"));
         }
         if let Some(kwargs) = &mut task.kwargs {
-            self.placeholders(&draft.name).set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
+            let mut finder = self.placeholders(&draft.name, items_of);
+            finder.set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
+        }
+        if let Some(for_each) = &draft.for_each {
+            task.rare_mut().for_each =
+                self.for_each(for_each, path.key("for_each"), &draft.name, items_of).map(Box::new);
         }
         if let Some(when) = draft.when {
-            let mut finder = self.placeholders(&draft.name);
+            let mut finder = self.placeholders(&draft.name, None);
             task.rare_mut().when = ConditionReader::new(&mut finder).read(when, path.key("when"));
         }
         if let Some(delay) = draft.delay {
@@ -114,23 +124,51 @@ impl Linker<'_> {
         let is_reference = |text: &str| text.starts_with('_') && !text.starts_with("__");
         if value.kind() == Kind::String && is_reference(&value.decoded()) {
             let mut template = Template::literal(value.text);
-            self.placeholders(own).set_placeholders(&mut template, value.at, path);
+            self.placeholders(own, None).set_placeholders(&mut template, value.at, path);
             return Some(Delay::Of(template));
         }
         format::duration_or_zero(self.reader, value, path).map(Delay::Fixed)
     }
 
+    /// What the task iterates over, and for which items it runs.
+    fn for_each(
+        &mut self,
+        draft: &ForEachDraft<'_>,
+        path: Path<'_>,
+        own: &str,
+        items_of: Option<u32>,
+    ) -> Option<ForEach> {
+        let value = draft.source?;
+        let mut source = Template::literal(value.text);
+        self.placeholders(own, None).set_placeholders(&mut source, value.at, path);
+        if source.is_literal()
+            && let Err(error) = Items::of(&source.text(), draft.batch)
+        {
+            let message = format!("\"for_each\" has no items: {error}");
+            let suggestion = Some("write a list, an object, a whole number, or a reference to one of them".to_owned());
+            self.reader.report.add(ProblemCode::OutOfRange, path, value.at, message, suggestion);
+        }
+        let when = draft.when.and_then(|when| {
+            let mut finder = self.placeholders(own, items_of);
+            ConditionReader::new(&mut finder).read(when, path.key("when"))
+        });
+        let ForEachDraft { parallel, tolerated, fail_fast, batch, .. } = *draft;
+        Some(ForEach { source, when, parallel, tolerated, fail_fast, batch })
+    }
+
     fn output(&mut self, value: Value<'_>) -> Template {
         let mut output = Template::literal(value.text);
-        self.placeholders("").set_placeholders(&mut output, value.at, Path::Root.key("output"));
+        self.placeholders("", None).set_placeholders(&mut output, value.at, Path::Root.key("output"));
         output
     }
 
-    fn placeholders<'l>(&'l mut self, own: &'l str) -> PlaceholderFinder<'l> {
+    /// `items_of` is the position of the task if its items are known where the references stand.
+    fn placeholders<'l>(&'l mut self, own: &'l str, items_of: Option<u32>) -> PlaceholderFinder<'l> {
         PlaceholderFinder {
             reader: self.reader,
             task_names: self.task_names,
             own,
+            items_of,
             places: &mut self.places,
             found: &mut self.placeholders,
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::condition::Condition;
 use super::delay::Delay;
+use super::for_each::ForEach;
 use super::places::Places;
 use super::reference::Reference;
 use super::retry::RetryPolicy;
@@ -28,6 +29,8 @@ pub struct Job {
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
     pub(super) places: Places,
+    /// The positions of the tasks that run for items.
+    pub(super) for_each: Box<[u32]>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -44,6 +47,18 @@ pub struct Task {
     rare: Option<Box<Rare>>,
 }
 
+/// An item of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemPlace {
+    /// The position of the task.
+    pub task: u32,
+    /// The number of the item, from 0.
+    pub item: u32,
+}
+
+/// Number of positions for the items of a task. It must never change, because ids follow from it.
+const ITEM_POSITIONS: u32 = 131_072;
+
 /// Options that few tasks set.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
@@ -55,6 +70,7 @@ pub(super) struct Rare {
     pub(super) trigger_rule: TriggerRule,
     pub(super) when: Option<Condition>,
     pub(super) delay: Option<Delay>,
+    pub(super) for_each: Option<Box<ForEach>>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -104,13 +120,49 @@ impl Job {
         &self.tasks
     }
 
-    /// The specification of the task at `position`. Only this function maps positions to tasks.
+    /// The specification of the task at `position`; of an item, the task that it belongs to.
     ///
     /// # Panics
     /// If the job has no task at this position.
     #[must_use]
     pub fn spec(&self, position: u32) -> &Task {
-        &self.tasks[position as usize]
+        if let Some(task) = self.tasks.get(position as usize) {
+            return task;
+        }
+        let item = self.item(position).unwrap_or_else(|| panic!("no task has the position {position}"));
+        &self.tasks[item.task as usize]
+    }
+
+    /// The item at `position`, which is no task of the text. The items of the first task with `for_each` follow the tasks of the
+    /// text, those of the second one follow 131,072 positions later, and so on.
+    #[must_use]
+    pub fn item(&self, position: u32) -> Option<ItemPlace> {
+        let beyond = position.checked_sub(self.tasks.len() as u32)?;
+        let task = *self.for_each.get((beyond / ITEM_POSITIONS) as usize)?;
+        Some(ItemPlace { task, item: beyond % ITEM_POSITIONS })
+    }
+
+    /// The position of the first item of the task at `task`, if it has `for_each`.
+    #[must_use]
+    pub fn first_item(&self, task: u32) -> Option<u32> {
+        let at = self.for_each.binary_search(&task).ok()?;
+        Some(self.tasks.len() as u32 + at as u32 * ITEM_POSITIONS)
+    }
+
+    /// Whether a task has `for_each`.
+    #[must_use]
+    pub fn has_items(&self) -> bool {
+        !self.for_each.is_empty()
+    }
+
+    /// The name of the task at `position`; of an item, with its number: `parse[3]`.
+    #[must_use]
+    pub fn name_of(&self, position: u32) -> Arc<str> {
+        let name = self.spec(position).name();
+        match self.item(position) {
+            Some(ItemPlace { item, .. }) => format!("{name}[{item}]").into(),
+            None => Arc::clone(name),
+        }
     }
 
     /// The retry policy of the task at `position`: its own, or the one of the job.
@@ -225,10 +277,16 @@ impl Task {
         self.rare.as_ref()?.delay.as_ref()
     }
 
+    /// The items that it runs for.
+    #[must_use]
+    pub fn for_each(&self) -> Option<&ForEach> {
+        self.rare.as_ref()?.for_each.as_deref()
+    }
+
     /// Whether more than its upstream tasks and its pool decide when it runs.
     #[must_use]
     pub fn has_gates(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some())
+        self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some() || rare.for_each.is_some())
     }
 
     /// The templates in its options, `args` and `kwargs` excluded.
@@ -237,7 +295,9 @@ impl Task {
             Some(Delay::Of(template)) => template.references().collect(),
             _ => Vec::new(),
         };
-        self.when().map(Condition::references).unwrap_or_default().into_iter().chain(delay).collect()
+        let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
+        let items = self.for_each().into_iter().flat_map(|for_each| for_each.source().references());
+        when.flat_map(Condition::references).chain(delay).chain(items).collect()
     }
 
     /// Its own retry policy.

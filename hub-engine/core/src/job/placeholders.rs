@@ -16,6 +16,8 @@ pub(super) struct PlaceholderFinder<'r> {
     pub(super) task_names: &'r TaskNames<'r>,
     /// The name of the task that the arguments belong to; empty for the job's output.
     pub(super) own: &'r str,
+    /// The position of that task, if `_.item` and `_.index` may stand here.
+    pub(super) items_of: Option<u32>,
     /// The places in values that references lead to.
     pub(super) places: &'r mut Places,
     /// The placeholders of the current template.
@@ -79,6 +81,9 @@ impl PlaceholderFinder<'_> {
     }
 
     fn reference(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
+        if let Some(rest) = rest.strip_prefix('.') {
+            return self.reference_of_hub(rest, path, at);
+        }
         let written = match reference::parse(rest) {
             Ok(written) => written,
             Err(malformed) => {
@@ -100,6 +105,38 @@ impl PlaceholderFinder<'_> {
         let ParsedReference { attribute, path, .. } = written;
         let place = self.places.add(task, attribute, &path);
         Some(Reference { task, attribute, path: path.into_iter().map(Into::into).collect(), place })
+    }
+
+    /// A reference to what Hub itself knows.
+    fn reference_of_hub(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
+        let shown = quoted(&format!("_.{rest}"));
+        let report = &mut self.reader.report;
+        let written = match reference::parse_of_hub(rest) {
+            Ok(written) => written,
+            Err(Malformed::UnknownAttribute(_)) => {
+                let known = Attribute::OF_HUB.map(|attribute| format!("_.{}", attribute.as_str()));
+                let message = format!("there is nothing named {shown}; there are {}", known.join(", "));
+                let near = report.did_you_mean(&format!("_.{rest}"), known.iter().map(String::as_str));
+                let suggestion = near.unwrap_or_else(|| literal(&format!(".{rest}")));
+                report.add(ProblemCode::BadReference, path, at, message, Some(suggestion));
+                return None;
+            }
+            Err(malformed) => {
+                let (message, suggestion) = self.explain(&format!(".{rest}"), &malformed);
+                self.reader.report.add(ProblemCode::BadReference, path, at, message, Some(suggestion));
+                return None;
+            }
+        };
+        let ParsedReference { attribute, path: steps, .. } = written;
+        let Some(task) = self.items_of.or_else(|| (!attribute.needs_item()).then_some(0)) else {
+            let message =
+                format!("{shown}: there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\"");
+            report.add(ProblemCode::BadReference, path, at, message, None);
+            return None;
+        };
+        let task = if attribute.needs_item() { task } else { 0 };
+        let place = self.places.add(task, attribute, &steps);
+        Some(Reference { task, attribute, path: steps.into_iter().map(Into::into).collect(), place })
     }
 
     /// An escaped string may be intended as a reference to a task whose name begins with an underscore. References

@@ -63,6 +63,11 @@ impl Reader {
         Some(digits)
     }
 
+    /// The boolean that `value` has to be.
+    pub(super) fn boolean(&mut self, value: Value<'_>, path: Path<'_>, what: &str) -> Option<bool> {
+        self.of_kind(Kind::Boolean, value, path, what).map(|value| value.text == "true")
+    }
+
     /// The number that `value` has to be.
     pub(super) fn number(&mut self, value: Value<'_>, path: Path<'_>, what: &str) -> Option<f64> {
         let kind = value.kind();

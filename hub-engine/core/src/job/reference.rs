@@ -17,12 +17,20 @@ pub enum Attribute {
     Status,
     /// The error of the task; `null` if it did not fail.
     Error,
+    /// The item that the task runs for: `_.item`.
+    Item,
+    /// The number of the item, from 0: `_.index`.
+    Index,
+    /// The id of the job: `_.job.id`.
+    JobId,
+    /// The name of the job: `_.job.name`.
+    JobName,
 }
 
-/// A reference to a task of the same job.
+/// A reference to a task of the same job, or to what Hub knows of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The task's position in the job.
+    /// The task's position in the job. For `_.item` and `_.index`, the task that has the reference; for `_.job`, 0.
     pub task: u32,
     /// The attribute of the task.
     pub attribute: Attribute,
@@ -54,7 +62,10 @@ pub(super) enum Malformed<'a> {
 }
 
 impl Attribute {
+    /// The attributes of other tasks.
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
+    /// What stands behind `_.`.
+    pub(super) const OF_HUB: [Self; 4] = [Self::Item, Self::Index, Self::JobId, Self::JobName];
 
     /// The name of the attribute in references.
     #[must_use]
@@ -65,6 +76,10 @@ impl Attribute {
             Self::Name => "name",
             Self::Status => "status",
             Self::Error => "error",
+            Self::Item => "item",
+            Self::Index => "index",
+            Self::JobId => "job.id",
+            Self::JobName => "job.name",
         }
     }
 
@@ -74,9 +89,14 @@ impl Attribute {
         matches!(self, Self::Data | Self::Status | Self::Error)
     }
 
+    /// Whether it is known only of an item.
+    pub(super) const fn needs_item(self) -> bool {
+        matches!(self, Self::Item | Self::Index)
+    }
+
     /// Whether a path can lead into it.
     pub(super) const fn has_inside(self) -> bool {
-        matches!(self, Self::Data | Self::Error)
+        matches!(self, Self::Data | Self::Error | Self::Item)
     }
 }
 
@@ -95,7 +115,22 @@ pub(super) fn parse(text: &str) -> Result<ParsedReference<'_>, Malformed<'_>> {
         .into_iter()
         .find(|attribute| attribute.as_str() == word)
         .ok_or(Malformed::UnknownAttribute(word))?;
-    let path: Vec<&str> = parts.collect();
+    Ok(ParsedReference { task, attribute, path: check_path(parts.collect(), attribute)? })
+}
+
+/// Parses the text after `_.`: what Hub itself knows.
+pub(super) fn parse_of_hub(text: &str) -> Result<ParsedReference<'_>, Malformed<'_>> {
+    let rest_after = |attribute: &Attribute| {
+        let rest = text.strip_prefix(attribute.as_str())?;
+        if rest.is_empty() { Some(None) } else { rest.strip_prefix('.').map(Some) }
+    };
+    let found = Attribute::OF_HUB.into_iter().find_map(|attribute| Some((attribute, rest_after(&attribute)?)));
+    let (attribute, rest) = found.ok_or(Malformed::UnknownAttribute(text))?;
+    let path = rest.map(|rest| rest.split('.').collect()).unwrap_or_default();
+    Ok(ParsedReference { task: "", attribute, path: check_path(path, attribute)? })
+}
+
+fn check_path<'a>(path: Vec<&'a str>, attribute: Attribute) -> Result<Vec<&'a str>, Malformed<'a>> {
     if path.len() > MAX_STEPS {
         return Err(Malformed::TooManySteps(path.len()));
     }
@@ -105,7 +140,7 @@ pub(super) fn parse(text: &str) -> Result<ParsedReference<'_>, Malformed<'_>> {
     if !path.is_empty() && !attribute.has_inside() {
         return Err(Malformed::NothingInside(attribute));
     }
-    Ok(ParsedReference { task, attribute, path })
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -120,5 +155,24 @@ mod tests {
         assert_eq!(parse("foo.dta"), Err(Malformed::UnknownAttribute("dta")));
         assert_eq!(parse("foo.data."), Err(Malformed::EmptyStep));
         assert_eq!(parse("foo.id.x"), Err(Malformed::NothingInside(Attribute::Id)));
+    }
+
+    #[test]
+    fn parses_what_hub_knows() {
+        for (text, attribute, path) in [
+            ("item", Attribute::Item, vec![]),
+            ("item.a.0", Attribute::Item, vec!["a", "0"]),
+            ("index", Attribute::Index, vec![]),
+            ("job.id", Attribute::JobId, vec![]),
+            ("job.name", Attribute::JobName, vec![]),
+        ] {
+            let written = parse_of_hub(text).unwrap();
+            assert_eq!((written.attribute, written.path), (attribute, path), "{text}");
+        }
+        for text in ["", "items", "job", "job.", "job.idx", "indexes", "data"] {
+            assert!(matches!(parse_of_hub(text), Err(Malformed::UnknownAttribute(_))), "{text}");
+        }
+        assert_eq!(parse_of_hub("index.0"), Err(Malformed::NothingInside(Attribute::Index)));
+        assert_eq!(parse_of_hub("item."), Err(Malformed::EmptyStep));
     }
 }

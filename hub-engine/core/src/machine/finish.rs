@@ -20,7 +20,7 @@ impl LiveJob {
             self.state.msg = Some(msg.into());
             JobStatus::Failed
         } else {
-            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit)) {
+            match Arc::clone(&self.job).output().map(|output| self.fill(output, limit, None)) {
                 None => JobStatus::Success,
                 Some(Ok(output)) => {
                     self.state.output = Some(output);
@@ -58,7 +58,7 @@ impl LiveJob {
     pub(super) fn failure_of(&self, index: u32) -> FirstFailure {
         let state = self.task(index).state();
         let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
-        FirstFailure::new(self.spec(index).name(), type_name, state.msg.as_deref().unwrap_or_default())
+        FirstFailure::new(&self.job.name_of(index), type_name, state.msg.as_deref().unwrap_or_default())
     }
 
     /// Determines the first failure if it was not stored with the job.

@@ -31,9 +31,13 @@ impl Machine {
             return self.enqueue_all(id, tasks);
         }
         let limit = self.settings.max_value_bytes;
-        let (mut open, mut delayed) = (Vec::with_capacity(tasks.len()), Vec::new());
+        let (mut open, mut delayed, mut expanding) = (Vec::with_capacity(tasks.len()), Vec::new(), Vec::new());
         for index in tasks.iter().copied() {
             match job.gate(index, limit) {
+                Gate::Open if checked.spec(index).for_each().is_some() && checked.item(index).is_none() => {
+                    job.task_mut(index).place = Place::Blocked;
+                    expanding.push(index);
+                }
                 Gate::Open => open.push(index),
                 Gate::OpenAfter(delay) => {
                     let details = job.task_mut(index).state_mut().details_mut();
@@ -47,6 +51,7 @@ impl Machine {
         self.begin_schedules(id, &open, now);
         self.enqueue_all(id, &open);
         delayed.into_iter().for_each(|index| self.wait_for_its_time(id, index, now));
+        expanding.into_iter().for_each(|index| self.expand(id, index, now));
     }
 }
 
@@ -55,11 +60,11 @@ impl LiveJob {
     fn gate(&mut self, index: u32, limit: usize) -> Gate {
         let checked = Arc::clone(&self.job);
         let spec = checked.spec(index);
-        if self.task(index).state().has_passed_gates() {
+        if checked.item(index).is_some() || self.task(index).state().has_passed_gates() {
             return Gate::Open;
         }
         if let Some(condition) = spec.when() {
-            match condition.holds(&mut |template| self.fill(template, limit)) {
+            match condition.holds(&mut |template| self.fill(template, limit, None)) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.end_unrun(index, "was skipped, because its condition (when) is false".into(), None);
@@ -76,7 +81,7 @@ impl LiveJob {
         let delay = match spec.delay() {
             None => return Gate::Open,
             Some(Delay::Fixed(delay)) => *delay,
-            Some(Delay::Of(template)) => match self.fill(template, limit) {
+            Some(Delay::Of(template)) => match self.fill(template, limit, None) {
                 Ok(value) => match Delay::read(&value) {
                     Ok(delay) => delay,
                     Err(why) => return self.fail_at_gate(index, ErrorKind::BadArguments, format!("its delay: {why}")),
@@ -98,7 +103,7 @@ impl LiveJob {
     }
 
     /// Why a template of a task cannot be filled: for programs and for people.
-    fn why_unfilled(&self, what: &str, error: &FillError) -> (ErrorKind, String) {
+    pub(super) fn why_unfilled(&self, what: &str, error: &FillError) -> (ErrorKind, String) {
         match error {
             FillError::Missing(missing) => {
                 let from = self.spec(missing.task).name();

@@ -6,7 +6,7 @@ use super::live::LiveJob;
 use super::place::Place;
 use super::{EndedJob, Machine, remaining_work, timeouts};
 use crate::action::{Action, Assignment};
-use crate::job::{DEFAULT_POOL, FillError, Template, Timeouts};
+use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Template, Timeouts};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -189,6 +189,9 @@ impl Machine {
     /// Ends a task whose result is in its state, queues the tasks that have become ready, and ends the job after its
     /// last task.
     pub(super) fn end(&mut self, id: JobId, index: u32, status: TaskStatus, now: Now) {
+        if let Some(ItemPlace { task, .. }) = self.jobs.job(id).job.item(index) {
+            return self.end_item(id, index, task, status, now);
+        }
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
         let ready = job.end_task(index, status, now.wall, &mut self.actions);
@@ -203,7 +206,7 @@ impl Machine {
         if self.jobs.job(id).is_over() {
             let mut job = self.jobs.remove(id);
             job.finish(self.settings.max_value_bytes, now, &mut self.actions);
-            self.live_tasks -= job.tasks.len() as u64;
+            self.live_tasks -= job.count();
             self.live_bytes -= job.bytes();
             self.ended.push(EndedJob(job));
         }
@@ -221,7 +224,7 @@ pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(
     let checked = Arc::clone(&job.job);
     let spec = checked.spec(index);
     let mut fill = |template: Option<&Template>, none: &'static str, limit| {
-        template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill(template, limit))
+        template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill_for(index, template, limit))
     };
     let args = fill(spec.args(), "[]", limit)?;
     let taken = args.get().len();
@@ -237,7 +240,7 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kw
     Assignment {
         issue: issue.of(job.id.task(index)),
         job: job.id,
-        name: Arc::clone(spec.name()),
+        name: job.job.name_of(index),
         task_name: Arc::clone(spec.module()),
         attempt: job.task(index).state().attempt(),
         limits: job.job.timeouts(index).and_then(Timeouts::of_attempt),

@@ -51,7 +51,7 @@ impl Jobs {
     pub(super) fn find_task(&self, task: TaskId) -> Option<(JobId, u32)> {
         let id = self.of_family(task.family())?;
         let index = task.index_in(id)?;
-        ((index as usize) < self.job(id).tasks.len()).then_some((id, index))
+        self.job(id).contains(index).then_some((id, index))
     }
 
     /// The live jobs, in no particular order.

@@ -142,8 +142,7 @@ impl Machine {
         match self.jobs.find(id).map(|job| job.task(index).place) {
             Some(Place::Resting | Place::Removed) => {
                 self.withdraw(id, index);
-                self.begin_schedules(id, &[index], now);
-                self.enqueue(id, index);
+                self.admit(id, index, now);
             }
             Some(Place::Held) => self.end_hold(id, index, now),
             _ => {}

@@ -1,13 +1,15 @@
 //! A live job and the states of its tasks.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use super::downstream::Downstream;
+use super::item_group::ItemGroup;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, Job, Task, Template, TriggerRule, Values};
+use crate::job::{Attribute, FillError, ItemPlace, Job, Task, Template, TriggerRule, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -18,6 +20,8 @@ pub(super) struct LiveJob {
     pub(super) job: Arc<Job>,
     pub(super) state: JobState,
     pub(super) tasks: Vec<LiveTask>,
+    /// The items of tasks that run for several, by the position of the task.
+    pub(super) groups: BTreeMap<u32, ItemGroup>,
     pub(super) downstream: Downstream,
     pub(super) sweep: RemainingWork,
     /// The values that references have read from the results of the tasks.
@@ -70,7 +74,7 @@ impl LiveTask {
     }
 
     /// The approximate memory of the result.
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let state = self.state();
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let data = state.data.as_ref().map_or(0, |data| data.get().len());
@@ -81,6 +85,30 @@ impl LiveTask {
     /// The same of its details.
     fn details_bytes(&self) -> u64 {
         self.state().details.as_ref().map_or(0, |details| details.weight() as u64)
+    }
+
+    /// An item in this state.
+    pub(super) fn item(state: Option<Arc<TaskState>>) -> Self {
+        let (upstream, rule) = (Upstream::of(0), TriggerRule::AllSuccess);
+        match state {
+            Some(state) => Self::with_state(state, upstream, rule),
+            None => Self { state: None, upstream, rule, place: Place::Blocked },
+        }
+    }
+
+    /// Whether its state has changed at least once, or it is somewhere.
+    pub(super) fn is_touched(&self) -> bool {
+        self.state.is_some() || self.place != Place::Blocked
+    }
+
+    /// Keeps only how it has ended.
+    pub(super) fn forget(&mut self) {
+        self.state = Some(slim_state(self.state().status));
+    }
+
+    /// The approximate memory that it takes until it is forgotten.
+    pub(super) fn all_bytes(&self) -> u64 {
+        TASK_BYTES + self.bytes() + self.details_bytes()
     }
 
     fn with_state(state: Arc<TaskState>, upstream: Upstream, rule: TriggerRule) -> Self {
@@ -136,6 +164,7 @@ impl LiveJob {
             job,
             state,
             tasks,
+            groups: BTreeMap::new(),
             open,
             cancelled: false,
         }
@@ -145,7 +174,14 @@ impl LiveJob {
     pub(super) fn into_snapshot(self) -> JobSnapshot {
         let pending = Arc::new(TaskState::pending());
         let tasks = self.tasks.into_iter().map(|task| task.state.unwrap_or_else(|| Arc::clone(&pending)));
-        JobSnapshot { id: self.id, job: self.job, state: self.state, tasks: tasks.collect(), waiting: Vec::new() }
+        JobSnapshot {
+            id: self.id,
+            job: self.job,
+            state: self.state,
+            tasks: tasks.collect(),
+            items: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
     }
 
     pub(super) fn summary(&self) -> JobSummary {
@@ -157,12 +193,30 @@ impl LiveJob {
         self.job.spec(index)
     }
 
+    /// The task or the item at `index`.
     pub(super) fn task(&self, index: u32) -> &LiveTask {
-        &self.tasks[index as usize]
+        self.tasks.get(index as usize).unwrap_or_else(|| self.item(index))
     }
 
+    /// Like [`LiveJob::task`], for writing.
     pub(super) fn task_mut(&mut self, index: u32) -> &mut LiveTask {
-        &mut self.tasks[index as usize]
+        if (index as usize) < self.tasks.len() { &mut self.tasks[index as usize] } else { self.item_mut(index) }
+    }
+
+    /// Adds the items of a task.
+    pub(super) fn insert_items(&mut self, task: u32, group: ItemGroup) {
+        self.bytes += group.items.iter().map(LiveTask::all_bytes).sum::<u64>();
+        self.groups.insert(task, group);
+    }
+
+    /// What is kept of its tasks takes so many bytes more.
+    pub(super) const fn grow(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// What is kept of its tasks takes so many bytes less.
+    pub(super) const fn shrink(&mut self, bytes: u64) {
+        self.bytes -= bytes;
     }
 
     /// The approximate memory of the job in bytes: its text, its tasks and their results.
@@ -176,8 +230,8 @@ impl LiveJob {
     }
 
     /// Whether every task has ended.
-    pub(super) const fn is_over(&self) -> bool {
-        self.open == 0
+    pub(super) fn is_over(&self) -> bool {
+        self.open == 0 && self.groups.values().all(|group| group.open == 0)
     }
 
     /// Changes the status of a task. Only this function does.
@@ -185,16 +239,12 @@ impl LiveJob {
     /// # Panics
     /// If the table does not allow the change, which is a bug of the machine.
     pub(super) fn set_status(&mut self, index: u32, next: TaskStatus, actions: &mut Vec<Action>) {
-        let task = &mut self.tasks[index as usize];
+        let id = self.id.task(index);
+        let task = self.task_mut(index);
         let current = task.state().status;
-        assert!(current.may_become(next), "task {} cannot go from {current} to {next}", self.id.task(index));
+        assert!(current.may_become(next), "task {id} cannot go from {current} to {next}");
         task.state_mut().status = next;
-        actions.push(Action::Notify(Notice::Task {
-            job: self.id,
-            id: self.id.task(index),
-            name: Arc::clone(self.job.spec(index).name()),
-            status: next,
-        }));
+        actions.push(Action::Notify(Notice::Task { job: self.id, id, name: self.job.name_of(index), status: next }));
     }
 
     /// Stores the state of a task.
@@ -275,7 +325,11 @@ impl LiveJob {
         // The wall clock may have been set back. The times of a record must stay in order.
         state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
         state.launched = false;
-        self.open -= 1;
+        if (index as usize) < self.tasks.len() {
+            self.open -= 1;
+        } else {
+            self.count_item(index, status);
+        }
         self.persist_task(index, actions);
     }
 
@@ -322,11 +376,32 @@ impl LiveJob {
         }));
     }
 
-    /// Fills a template of the job from the states of the tasks, with at most `limit` bytes. The tasks that it refers
-    /// to have ended.
-    pub(super) fn fill(&mut self, template: &Template, limit: usize) -> Result<Json, FillError> {
+    /// Fills a template of the job from the states of the tasks and, for an item, from its value, with at most `limit` bytes. The
+    /// tasks that it refers to have ended.
+    pub(super) fn fill(
+        &mut self,
+        template: &Template,
+        limit: usize,
+        item: Option<(ItemPlace, Json)>,
+    ) -> Result<Json, FillError> {
         let (id, job, tasks) = (self.id, &self.job, &self.tasks);
-        let lookup = |task: u32, attribute| value_of(id, job, task, tasks[task as usize].state(), attribute);
+        if job.has_items()
+            && let Some(bytes) = template.references().find_map(|reference| {
+                let state = tasks[reference.task as usize].state();
+                let counts = state.details.as_ref()?.items?;
+                counts.data_bytes.filter(|_| reference.attribute == Attribute::Data)
+            })
+        {
+            return Err(FillError::TooLarge { bytes, limit });
+        }
+        if let Some((place, _)) = &item {
+            self.values.forget_item(place.task);
+        }
+        let lookup = |task: u32, attribute| match (attribute, &item) {
+            (Attribute::Item, Some((_, value))) => Some(value.clone()),
+            (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
+            _ => value_of(id, job, task, tasks[task as usize].state(), attribute),
+        };
         job.fill(template, limit, &mut self.values, lookup)
     }
 
@@ -336,6 +411,16 @@ impl LiveJob {
     }
 }
 
+/// The shared state of items that have ended in this way, of which nothing else is kept.
+fn slim_state(status: TaskStatus) -> Arc<TaskState> {
+    static SLIM: LazyLock<Vec<Arc<TaskState>>> = LazyLock::new(|| {
+        let slim = |status| Arc::new(TaskState { status, ..TaskState::pending() });
+        TaskStatus::ALL.into_iter().map(slim).collect()
+    });
+    let found = SLIM.iter().find(|state| state.status == status);
+    Arc::clone(found.expect("every status has a state"))
+}
+
 /// The value of a task's attribute.
 pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
     match attribute {
@@ -343,6 +428,10 @@ pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attr
         Attribute::Id => Some(Json::string(&id.task(index).to_string())),
         Attribute::Name => Some(Json::string(job.spec(index).name())),
         Attribute::Status => Some(Json::string(state.status.as_str())),
+        Attribute::JobId => Some(Json::string(&id.to_string())),
+        Attribute::JobName => Some(Json::string(job.name())),
+        // Known only to the item itself.
+        Attribute::Item | Attribute::Index => None,
         Attribute::Error => {
             let error = state.error.as_ref()?;
             serde_json::to_value(&**error).ok().map(Json::from)

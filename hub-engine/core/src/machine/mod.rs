@@ -9,8 +9,10 @@ mod catalogue;
 mod delay;
 mod downstream;
 mod finish;
+mod for_each;
 mod gates;
 mod hand_out;
+mod item_group;
 mod jobs;
 mod leases;
 mod live;
@@ -36,7 +38,7 @@ mod waiting;
 mod withdraw;
 mod workers;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -114,7 +116,7 @@ impl LiveView {
         for (index, task) in seen {
             tasks[index as usize] = task;
         }
-        JobSnapshot { id, job, state, tasks, waiting }
+        JobSnapshot { id, job, state, tasks, items: BTreeMap::new(), waiting }
     }
 }
 
@@ -143,6 +145,8 @@ pub struct Machine {
     unconfirmed: VecDeque<(JobId, u32)>,
     /// Jobs with tasks that have to be ended in later turns.
     sweeping: Vec<JobId>,
+    /// Tasks with items that have to be let into their pools, or given up, in later turns.
+    advancing: Vec<(JobId, u32)>,
 }
 
 impl Machine {
@@ -165,6 +169,7 @@ impl Machine {
             is_held_back: false,
             unconfirmed: VecDeque::new(),
             sweeping: Vec::new(),
+            advancing: Vec::new(),
         }
     }
 
@@ -178,6 +183,7 @@ impl Machine {
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
         self.sweep_on(now);
         self.is_filling = false;
+        self.advance_on(now);
         if !self.is_held_back {
             self.fill_windows(now);
         }

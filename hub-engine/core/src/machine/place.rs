@@ -21,6 +21,8 @@ pub(super) enum Place {
     Leased,
     /// Launched; waits for its result from outside.
     Launched,
+    /// Its items are in other places.
+    Items,
     /// Ended.
     Ended,
 }

@@ -20,12 +20,22 @@ pub(super) struct RemainingWork {
     pub(super) cancel: Option<u32>,
 }
 
-/// A task that ends without having run: it is skipped, or fails with the error.
+/// A task that ends without having run.
 #[derive(Debug)]
 pub(super) struct UnrunTask {
     pub(super) task: u32,
-    pub(super) msg: Arc<str>,
-    pub(super) error: Option<Arc<TaskError>>,
+    pub(super) end: UnrunEnd,
+}
+
+/// How a task ends that has not run.
+#[derive(Debug)]
+pub(super) enum UnrunEnd {
+    /// It is skipped, with this message.
+    Skipped(Arc<str>),
+    /// It fails, with this message and this error.
+    Failed(Arc<str>, Arc<TaskError>),
+    /// It succeeds, with the data in its state.
+    Success,
 }
 
 /// A task that ended without success.

@@ -72,8 +72,7 @@ impl Machine {
             (RepairAction::Retry, _) => {
                 job.shift_schedule(index, held_for.unwrap_or_default());
                 job.persist_task(index, &mut self.actions);
-                self.begin_schedules(id, &[index], now);
-                self.enqueue(id, index);
+                self.admit(id, index, now);
             }
             (RepairAction::Fail, _) => {
                 let state = job.task_mut(index).state_mut();

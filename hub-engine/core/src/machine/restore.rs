@@ -1,5 +1,6 @@
 //! Restores jobs from the store after a restart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Machine;
@@ -8,7 +9,7 @@ use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
 use crate::action::Action;
-use crate::state::JobSnapshot;
+use crate::state::{JobSnapshot, TaskState};
 use crate::{JobId, Now, TaskStatus};
 
 impl Machine {
@@ -19,14 +20,14 @@ impl Machine {
     /// # Panics
     /// If the snapshot is inconsistent.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
-        let JobSnapshot { id, job, state, tasks, .. } = snapshot;
+        let JobSnapshot { id, job, state, tasks, items, .. } = snapshot;
         if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
         let count = tasks.len() as u32;
         self.insert(LiveJob::with_states(id, job, state, tasks));
         for index in 0..count {
-            self.restore_task(id, index, now);
+            self.restore_task(id, index, &items, now);
         }
         let job = self.jobs.job_mut(id);
         job.restore_first_failure();
@@ -34,7 +35,7 @@ impl Machine {
         self.sweep(id, now);
     }
 
-    fn restore_task(&mut self, id: JobId, index: u32, now: Now) {
+    pub(super) fn restore_task(&mut self, id: JobId, index: u32, items: &BTreeMap<u32, Arc<TaskState>>, now: Now) {
         let job = self.jobs.job_mut(id);
         let task = job.task_mut(index);
         let state = task.state();
@@ -48,6 +49,9 @@ impl Machine {
                 Decision::Wait | Decision::UpstreamFailed => {}
             },
             TaskStatus::Running if state.launched => task.place = Place::Launched,
+            TaskStatus::Running if state.details.as_ref().is_some_and(|details| details.items.is_some()) => {
+                self.restore_items(id, index, items, now);
+            }
             TaskStatus::Running => {
                 // The lease can expire also if the worker is unknown.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remaining_work::{RemainingWork, UnrunTask, UnsuccessfulTask};
+use super::remaining_work::{RemainingWork, UnrunEnd, UnrunTask, UnsuccessfulTask};
 use super::timeouts;
 use super::trigger::Decision;
 use super::withdraw::withdraw;
@@ -45,7 +45,16 @@ impl LiveJob {
 
     /// Schedules the end of a task that does not run: it is skipped, or fails with this error.
     pub(super) fn end_unrun(&mut self, task: u32, msg: Arc<str>, error: Option<Arc<TaskError>>) {
-        self.sweep.unrun.push(UnrunTask { task, msg, error });
+        let end = match error {
+            Some(error) => UnrunEnd::Failed(msg, error),
+            None => UnrunEnd::Skipped(msg),
+        };
+        self.sweep.unrun.push(UnrunTask { task, end });
+    }
+
+    /// Schedules the end of a task that has nothing to run for, and whose data is in its state.
+    pub(super) fn succeed_unrun(&mut self, task: u32) {
+        self.sweep.unrun.push(UnrunTask { task, end: UnrunEnd::Success });
     }
 
     /// The message of the tasks that do not run because of this task.
@@ -72,18 +81,24 @@ impl LiveJob {
     fn sweep_downstream(&mut self, budget: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<u32> {
         let mut ready = Vec::new();
         while *budget > 0
-            && let Some(UnrunTask { task, msg, error }) = self.sweep.unrun.pop()
+            && let Some(UnrunTask { task, end }) = self.sweep.unrun.pop()
         {
             *budget -= 1;
             // Its end may have been decided twice.
             if self.task(task).place != Place::Blocked {
                 continue;
             }
-            let status = if error.is_some() { TaskStatus::Failed } else { TaskStatus::Skipped };
-            self.task_mut(task).state_mut().error = error;
-            self.close_unrun(task, status, msg, now, actions);
-            if status == TaskStatus::Failed {
-                self.note_failure(task, actions);
+            match end {
+                UnrunEnd::Skipped(msg) => {
+                    self.task_mut(task).state_mut().error = None;
+                    self.close_unrun(task, TaskStatus::Skipped, msg, now, actions);
+                }
+                UnrunEnd::Failed(msg, error) => {
+                    self.task_mut(task).state_mut().error = Some(error);
+                    self.close_unrun(task, TaskStatus::Failed, msg, now, actions);
+                    self.note_failure(task, actions);
+                }
+                UnrunEnd::Success => ready.extend(self.end_task(task, TaskStatus::Success, now, actions)),
             }
         }
         while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.unsuccessful.pop()) {
@@ -131,7 +146,7 @@ impl LiveJob {
     /// The next task to cancel, within `budget`.
     fn next_to_cancel(&mut self, budget: &mut u32) -> Option<u32> {
         while let Some(index) = self.sweep.cancel {
-            let Some(task) = self.tasks.get(index as usize) else {
+            let Some(index) = self.position_from(index) else {
                 self.sweep.cancel = None;
                 break;
             };
@@ -140,7 +155,7 @@ impl LiveJob {
             }
             *budget -= 1;
             self.sweep.cancel = Some(index + 1);
-            if task.place != Place::Ended {
+            if self.task(index).place != Place::Ended {
                 return Some(index);
             }
         }
@@ -152,7 +167,7 @@ impl Machine {
     /// Whether work is left that did not fit into this turn. The next call of [`Machine::poll_actions`] continues it.
     #[must_use]
     pub fn wants_turn(&self) -> bool {
-        self.is_filling || !self.sweeping.is_empty()
+        self.is_filling || !self.sweeping.is_empty() || !self.advancing.is_empty()
     }
 
     /// Whether tasks are being ended over several turns, because of a cancellation or a failure.

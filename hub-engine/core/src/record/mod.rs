@@ -3,6 +3,7 @@
 //! A record repeats values that tasks share, so it can be many times larger than the stored data. It is written in
 //! parts on demand ([`RecordParts`]); small records are written at once ([`crate::state::JobSnapshot::record`]).
 
+mod filler;
 mod object;
 mod parts;
 mod view;

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::filler::Filler;
 use super::object::Object;
 use super::view::View;
 use crate::Json;
 use crate::details::TaskDetails;
-use crate::job::{Limits, Template, Values};
-use crate::machine::value_of;
-use crate::state::{JobSnapshot, TaskState};
+
+use crate::state::JobSnapshot;
 
 /// Approximate size of a part of a record in bytes. A larger task is a part by itself.
 const PART_BYTES: usize = 64 * 1024;
@@ -25,7 +25,7 @@ pub struct RecordParts {
     job: Arc<JobSnapshot>,
     view: View,
     /// The values that references of the tasks lead to.
-    values: Values,
+    filler: Filler,
     next: Next,
 }
 
@@ -50,7 +50,7 @@ impl RecordParts {
     /// Prepares the record of `job` with the parts that `view` selects.
     #[must_use]
     pub fn new(job: Arc<JobSnapshot>, view: View) -> Self {
-        Self { job, view, values: Values::default(), next: Next::Head }
+        Self { job, view, filler: Filler::default(), next: Next::Head }
     }
 
     /// A lower bound of the remaining size in bytes, without writing it.
@@ -78,8 +78,8 @@ impl RecordParts {
         let text = String::with_capacity(capacity);
         let (text, next) = match self.next {
             Next::Nothing => return None,
-            Next::Head => self.job.begin_record(text, enough, &self.view, &mut self.values),
-            Next::Task(index) => self.job.write_tasks(text, index, enough, &self.view, &mut self.values),
+            Next::Head => self.job.begin_record(text, enough, &self.view, &mut self.filler),
+            Next::Task(index) => self.job.write_tasks(text, index, enough, &self.view, &mut self.filler),
         };
         self.next = next;
         Some(text)
@@ -99,21 +99,22 @@ impl JobSnapshot {
     #[must_use]
     pub fn record(&self) -> Json {
         let text = String::with_capacity(256 + self.tasks.len() * TYPICAL_TASK_BYTES);
-        Json::from_checked(self.begin_record(text, usize::MAX, &View::whole(), &mut Values::default()).0)
+        Json::from_checked(self.begin_record(text, usize::MAX, &View::whole(), &mut Filler::default()).0)
     }
 
     /// The records of the tasks in `range`, up to `enough` bytes. If the range is not empty, there is at least one.
     #[must_use]
     pub fn task_page(&self, range: Range<u32>, enough: usize, view: &View) -> TaskPage {
-        let end = range.end.min(self.tasks.len() as u32);
-        let mut values = Values::default();
+        let last = self.end_of(range.start);
+        let end = range.end.min(last);
+        let mut filler = Filler::default();
         let (mut text, mut next) = ("{\"tasks\": [".to_owned(), range.start.min(end));
         while next < end && (text.len() <= enough || next == range.start) {
             let before = text.len();
             if next > range.start {
                 text.push_str(", ");
             }
-            text = self.write_task(text, next, view, &mut values);
+            text = self.write_task(text, next, view, &mut filler);
             // A task that exceeds the limit goes to the next page, unless it is the first.
             if text.len() > enough && next > range.start {
                 text.truncate(before);
@@ -122,7 +123,9 @@ impl JobSnapshot {
             next += 1;
         }
         text.push(']');
-        let next = Some(next).filter(|next| (*next as usize) < self.tasks.len());
+        // Items are counted from the first one on.
+        let base = self.job.item(range.start).map_or(0, |place| range.start - place.item);
+        let next = Some(next).filter(|next| *next < last).map(|next| next - base);
         if let Some(next) = next {
             text.push_str(&format!(", \"next\": {next}"));
         }
@@ -135,18 +138,18 @@ impl JobSnapshot {
     pub fn task_record(&self, index: u32) -> Option<Json> {
         self.tasks.get(index as usize)?;
         let text = String::with_capacity(TYPICAL_TASK_BYTES);
-        Some(Json::from_checked(self.write_task(text, index, &View::whole(), &mut Values::default())))
+        Some(Json::from_checked(self.write_task(text, index, &View::whole(), &mut Filler::default())))
     }
 
     /// Writes the keys of the job, and then tasks as [`JobSnapshot::write_tasks`] does.
-    fn begin_record(&self, text: String, enough: usize, view: &View, values: &mut Values) -> (String, Next) {
+    fn begin_record(&self, text: String, enough: usize, view: &View, filler: &mut Filler) -> (String, Next) {
         let mut object = self.write_head(text, view);
         if !view.shows_tasks() {
             return (object.end(), Next::Nothing);
         }
         object.key("tasks");
         object.text.push('[');
-        self.write_tasks(object.text, 0, enough, view, values)
+        self.write_tasks(object.text, 0, enough, view, filler)
     }
 
     /// Writes tasks from `index` on, until all are written or `text` has more than `enough` bytes.
@@ -156,7 +159,7 @@ impl JobSnapshot {
         index: u32,
         enough: usize,
         view: &View,
-        values: &mut Values,
+        filler: &mut Filler,
     ) -> (String, Next) {
         for index in index..self.tasks.len() as u32 {
             if text.len() > enough {
@@ -165,7 +168,7 @@ impl JobSnapshot {
             if index > 0 {
                 text.push_str(", ");
             }
-            text = self.write_task(text, index, view, values);
+            text = self.write_task(text, index, view, filler);
         }
         text.push_str("]}");
         (text, Next::Nothing)
@@ -213,8 +216,8 @@ impl JobSnapshot {
         object
     }
 
-    fn write_task(&self, text: String, index: u32, view: &View, values: &mut Values) -> String {
-        let (spec, state) = (self.job.spec(index), &self.tasks[index as usize]);
+    fn write_task(&self, text: String, index: u32, view: &View, filler: &mut Filler) -> String {
+        let (spec, state) = (self.job.spec(index), self.state_of(index));
         let mut object = Object::new(text);
         if view.shows("id") {
             object.string("id", &self.task_id(index).to_string());
@@ -223,7 +226,7 @@ impl JobSnapshot {
             object.string("parent_id", &self.id.to_string());
         }
         if view.shows("name") {
-            object.string("name", spec.name());
+            object.string("name", &self.job.name_of(index));
         }
         if view.shows("task_name") {
             object.string("task_name", spec.module());
@@ -232,10 +235,10 @@ impl JobSnapshot {
             object.string("status", state.status.as_str());
         }
         if view.shows("args") {
-            object.raw("args", self.arguments(spec.args(), state, values).as_ref().map_or("[]", Json::get));
+            object.raw("args", self.arguments(index, spec.args(), filler).as_ref().map_or("[]", Json::get));
         }
         if let Some(kwargs) = spec.kwargs().filter(|_| view.shows("kwargs")) {
-            object.raw("kwargs", self.arguments(Some(kwargs), state, values).as_ref().map_or("{}", Json::get));
+            object.raw("kwargs", self.arguments(index, Some(kwargs), filler).as_ref().map_or("{}", Json::get));
         }
         if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
             let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();
@@ -298,20 +301,6 @@ impl JobSnapshot {
         let found = self.waiting.binary_search_by_key(&index, |(waits, _)| *waits).ok()?;
         Some(&self.waiting[found].1)
     }
-
-    /// The arguments as they were handed out. If they were not handed out yet or cannot be filled, the original text.
-    /// `values` contains what was found for other tasks of this record.
-    fn arguments(&self, template: Option<&Template>, state: &TaskState, values: &mut Values) -> Option<Json> {
-        let template = template?;
-        if state.issue.is_none() {
-            return Some(template.text());
-        }
-        let lookup =
-            |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
-        // The arguments were within the limit of the dispatcher that handed them out.
-        let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, values, lookup);
-        Some(filled.unwrap_or_else(|_| template.text()))
-    }
 }
 
 /// Writes what only tasks with special options have.
@@ -324,6 +313,9 @@ fn write_details(object: &mut Object, details: &TaskDetails, view: &View) {
     }
     if view.shows("held_until") {
         object.time("held_until", details.held_until);
+    }
+    if let Some(counts) = details.items.filter(|_| view.shows("items")) {
+        object.raw("items", &serde_json::to_string(&counts).unwrap_or_else(|_| "{}".to_owned()));
     }
     if let Some(progress) = details.progress.as_ref().filter(|_| view.shows("progress")) {
         object.raw("progress", progress.get());

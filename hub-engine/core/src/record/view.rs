@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 38] = [
     "args",
     "attempt",
     "attempts",
@@ -13,9 +13,11 @@ const FIELDS: [&str; 36] = [
     "depends",
     "ended_at",
     "error",
+    "for_each",
     "held_until",
     "id",
     "issue",
+    "items",
     "key",
     "kwargs",
     "log",

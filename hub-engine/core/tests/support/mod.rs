@@ -229,13 +229,20 @@ impl Hub {
                     job: Arc::clone(job),
                     state: hub_core::state::JobState::pending(*submitted_at),
                     tasks: hub_core::state::TaskState::all_pending(job.tasks().len()),
+                    items: BTreeMap::new(),
                     waiting: Vec::new(),
                 };
                 self.jobs.insert(*id, snapshot);
                 self.ended.remove(id);
             }
             Change::TaskChanged { job, index, state } => {
-                let kept = &mut self.jobs.get_mut(job).unwrap().tasks[*index as usize];
+                let snapshot = self.jobs.get_mut(job).unwrap();
+                let kept = match snapshot.tasks.get_mut(*index as usize) {
+                    Some(task) => task,
+                    None => {
+                        snapshot.items.entry(*index).or_insert_with(|| Arc::new(hub_core::state::TaskState::pending()))
+                    }
+                };
                 let (from, to) = (kept.status, state.status);
                 assert!(!from.is_terminal() || *kept == *state, "an ended task changed: {from} → {to}");
                 kept.clone_from(state);

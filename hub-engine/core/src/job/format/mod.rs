@@ -5,11 +5,12 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout ──► task ──► job ──► objects ──► schema
+//!   values, shapes ──► retry, timeout, for_each ──► task ──► job ──► objects ──► schema
 //!                            ▲             ▲
 //!   key ──► object ──────────┴─────────────┘
 //! ```
 
+mod for_each;
 mod job;
 mod key;
 mod object;

@@ -1,5 +1,6 @@
 //! The objects of the format.
 
+use super::for_each::FOR_EACH;
 use super::job::JOB;
 use super::retry::RETRY;
 use super::task::TASK;
@@ -7,4 +8,4 @@ use super::timeout::TIMEOUT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 4] = [&JOB, &TASK, &RETRY, &TIMEOUT];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 5] = [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH];

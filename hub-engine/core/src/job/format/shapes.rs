@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::job::condition::Operator;
+use crate::job::for_each::ForEach;
 use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MAX_STEPS};
 use crate::job::retry::RetryPolicy;
@@ -141,6 +142,47 @@ pub(super) fn backoff() -> Value {
     json!({ "type": "number", "minimum": 1, "maximum": 1000 })
 }
 
+/// The items of a task, or an object with options.
+pub(super) fn for_each() -> Value {
+    json!({ "anyOf": [simple_items(), { "$ref": "#/$defs/ForEach" }, { "type": "null" }] })
+}
+
+/// What a task can iterate over.
+pub(super) fn items() -> Value {
+    json!({ "anyOf": [simple_items(), { "type": "object", "additionalProperties": template() }] })
+}
+
+fn simple_items() -> Value {
+    json!({
+        "anyOf": [
+            { "type": "array", "items": template() },
+            { "type": "integer", "minimum": 0, "maximum": ForEach::MOST_ITEMS },
+            { "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] }
+        ]
+    })
+}
+
+/// A number of items.
+pub(super) fn count() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": ForEach::MOST_ITEMS })
+}
+
+/// How many items may fail.
+pub(super) fn tolerated() -> Value {
+    json!({
+        "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": ForEach::MOST_ITEMS },
+            { "type": "string", "pattern": r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)%$" },
+            { "type": "null" }
+        ]
+    })
+}
+
+/// Yes or no.
+pub(super) fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+
 /// A part of a whole.
 pub(super) fn fraction() -> Value {
     json!({ "type": "number", "minimum": 0, "maximum": 1 })
@@ -190,10 +232,11 @@ pub(super) fn template_definition() -> Value {
     };
     let path = format!(r"(\.[^.]+){{0,{MAX_STEPS}}}");
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
+    let of_hub = format!(r"_\.(item{path}|index|job\.(id|name))$");
     json!({
         "description": "Any value. A string that begins with an underscore is a reference to a task, such as _add.data; \
             with two underscores, it is the text after the first one.",
-        "pattern": format!("^($|[^_]|__|{reference})"),
+        "pattern": format!("^($|[^_]|__|{reference}|{of_hub})"),
         "items": template(),
         "additionalProperties": template()
     })

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{object, retry, shapes, timeout, values};
+use super::{for_each, object, retry, shapes, timeout, values};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -91,9 +91,17 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "How long the task may take: the longest run of an attempt, or an object of time limits.",
         )
         .repeated(),
+        Key::new(
+            "for_each",
+            "0.2.0",
+            for_each,
+            shapes::for_each,
+            "The task runs once for each of these: a list, an object, a whole number, a reference to one, or an object with options.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["for_each", "job", "on_failure", "deadline", "concurrency"],
+    planned: &["job", "on_failure", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -107,6 +115,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "delayed_until",
         "held_until",
         "issue",
+        "items",
         "progress",
         "repairs",
         "retry_at",
@@ -230,6 +239,10 @@ fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Pat
 
 fn timeout(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     parts.task.rare_mut().timeouts = timeout::read(reader, value, path);
+}
+
+fn for_each<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.for_each = for_each::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

@@ -1,0 +1,56 @@
+//! Fills the arguments of tasks and items for their records.
+
+use std::collections::HashMap;
+
+use crate::Json;
+use crate::job::{Attribute, ForEach, Items, Limits, Template, Values};
+use crate::machine::value_of;
+use crate::state::JobSnapshot;
+
+/// What the records of one job have looked up so far.
+#[derive(Debug, Default)]
+pub(super) struct Filler {
+    /// The values that references of the tasks lead to.
+    values: Values,
+    /// The items of tasks, as far as they are known.
+    items: HashMap<u32, Option<Items>>,
+}
+
+impl JobSnapshot {
+    /// The arguments of the task or the item at `index`, with references replaced once it has been handed out. If that is
+    /// not possible, they are shown as they were written.
+    pub(super) fn arguments(&self, index: u32, template: Option<&Template>, filler: &mut Filler) -> Option<Json> {
+        let template = template?;
+        if self.state_of(index).issue.is_none() {
+            return Some(template.text());
+        }
+        let place = self.job.item(index);
+        if let Some(place) = place {
+            filler.values.forget_item(place.task);
+            if !filler.items.contains_key(&place.task) {
+                let items = self.items_of(place.task, &mut filler.values);
+                filler.items.insert(place.task, items);
+            }
+        }
+        let items = place.and_then(|place| filler.items.get(&place.task)?.as_ref());
+        let lookup = |task: u32, attribute| match (attribute, place) {
+            (Attribute::Item, Some(place)) => {
+                items.filter(|items| place.item < items.count()).map(|items| items.get(place.item))
+            }
+            (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
+            _ => value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute),
+        };
+        // The arguments were within the limit of the dispatcher that handed them out.
+        let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, &mut filler.values, lookup);
+        Some(filled.unwrap_or_else(|_| template.text()))
+    }
+
+    /// What the task at `index` iterates over.
+    fn items_of(&self, index: u32, values: &mut Values) -> Option<Items> {
+        let for_each: &ForEach = self.job.spec(index).for_each()?;
+        let lookup =
+            |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
+        let value = self.job.fill(for_each.source(), Limits::MAX_VALUE_BYTES, values, lookup).ok()?;
+        Items::of(&value, for_each.batch).ok()
+    }
+}
