@@ -70,10 +70,10 @@ async fn every_operation_reaches_the_hub() {
     hub.record(id, view.clone(), None).await.unwrap();
     let shown = serde_json::to_string(&view).unwrap();
     assert_eq!(hub.summary(id, None).await.unwrap(), summary());
-    let query = TaskQuery { after: Some(4), limit: Some(2), view };
+    let query = TaskQuery { after: Some(4), limit: Some(2), of: Some("größe & x".to_owned()), view };
     assert_eq!(hub.tasks(id, query).await.unwrap().to_value(), json!({"tasks": [], "next": 7}));
-    let calls =
-        [format!("job {id} None {shown}"), format!("summary {id} None"), format!("tasks {id} Some(4) Some(2) {shown}")];
+    let tasks = format!("tasks {id} Some(4) Some(2) {:?} {shown}", Some("größe & x"));
+    let calls = [format!("job {id} None {shown}"), format!("summary {id} None"), tasks];
     assert_eq!(fake.take_calls(), calls);
 
     hub.cancel(id).await.unwrap();

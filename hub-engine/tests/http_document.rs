@@ -192,7 +192,8 @@ async fn a_real_dispatcher_answers_as_described() {
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
-             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}, "timeout": {"heartbeat": 60}}
+             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}, "timeout": {"heartbeat": 60}},
+            {"name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]}
         ],
         "output": ["_b.data"]
     });

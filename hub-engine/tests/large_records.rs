@@ -95,7 +95,7 @@ async fn over_the_broker_a_large_record_is_sent_in_pages_and_every_request_is_an
     let submitted = hub.submit_and_wait(Submission { text: same.into(), id: Some(id) }, DEADLINE).await.unwrap();
     assert_eq!((submitted.id, submitted.record), (id, None));
 
-    let page = hub.tasks(id, TaskQuery { after: Some(28), limit: None, view: View::whole() }).await.unwrap().to_value();
+    let page = hub.tasks(id, TaskQuery { after: Some(28), ..TaskQuery::default() }).await.unwrap().to_value();
     assert_eq!((page["tasks"].as_array().unwrap().len(), page.get("next")), (2, None));
     for limit in [0, 10_001] {
         let refused = hub.tasks(id, TaskQuery { limit: Some(limit), ..TaskQuery::default() }).await.unwrap_err();

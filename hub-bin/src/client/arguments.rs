@@ -199,6 +199,19 @@ pub(super) enum Command {
         #[command(flatten)]
         repair: RepairArgs,
     },
+    /// List the items of a task with for_each
+    #[command(after_help = help_texts::ITEMS)]
+    Items {
+        /// The task, as JOB.TASK
+        #[arg(value_name = "JOB.TASK")]
+        id: TaskRef,
+        /// Maximum number of items
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Skip this number of items
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        after: u32,
+    },
     /// List the connected workers
     Workers,
     /// Show the state of the dispatcher

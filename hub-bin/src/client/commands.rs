@@ -6,7 +6,8 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskRepair, UpdateStatus, View,
+    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair,
+    UpdateStatus, View,
 };
 
 use super::arguments::{Args, Command, RepairArgs};
@@ -74,6 +75,12 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         Command::Retry { repair } => repair_task(args, repair, RepairAction::Retry, None, output).await?,
         Command::Skip { repair, data } => repair_task(args, repair, RepairAction::Skip, data, output).await?,
         Command::Fail { repair } => repair_task(args, repair, RepairAction::Fail, None, output).await?,
+        Command::Items { id, limit, after } => {
+            let hub = args.reach().await?.hub;
+            let (id, of) = id.job_and_name(&*hub).await?;
+            let query = TaskQuery { after: Some(after), limit: Some(limit), of: Some(of), view: View::whole() };
+            output.items(&about_job(&*hub, id, hub.tasks(id, query).await).await?)?;
+        }
         Command::Workers => output.workers(&args.reach().await?.hub.workers().await?)?,
         Command::Health => output.health(&args.reach().await?.hub.health().await?)?,
         Command::Run(_)

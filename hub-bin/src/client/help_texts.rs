@@ -60,6 +60,11 @@ Examples:
   hub-client skip 05e04509e7b1 --data '{\"rows\": 0}'
   hub-client fail 05e04509e7b1";
 
+pub(super) const ITEMS: &str = "\
+Examples:
+  hub-client items last.parse
+  hub-client items 05e04509e7b0.parse --after 1000 -o json";
+
 pub(super) const VALIDATE: &str = "\
 Examples:
   hub-client validate job.json

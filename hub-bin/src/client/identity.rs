@@ -142,6 +142,19 @@ impl JobRef {
 }
 
 impl TaskRef {
+    /// The job and the name of the task.
+    ///
+    /// # Errors
+    /// If it is given by an id, or no job matches.
+    pub(super) async fn job_and_name(self, hub: &dyn Hub) -> Result<(JobId, String), Failure> {
+        match self {
+            Self::Named(job, name) => Ok((job.resolve(hub).await?, name)),
+            Self::Id(_) | Self::Part(_) => {
+                Err(Failure::new(Exit::Usage, "give the task as JOB.TASK, such as last.parse, not by its id"))
+            }
+        }
+    }
+
     /// The id of the task.
     ///
     /// # Errors
@@ -186,7 +199,7 @@ async fn named(hub: &dyn Hub, id: JobId, name: &str) -> Result<TaskId, Failure> 
         name: String,
     }
     let view = View::whole().with_fields("id,name");
-    let mut query = TaskQuery { after: None, limit: Some(TaskQuery::MAX_PAGE), view };
+    let mut query = TaskQuery { limit: Some(TaskQuery::MAX_PAGE), view, ..TaskQuery::default() };
     let mut names = Vec::new();
     loop {
         let page = match hub.tasks(id, query.clone()).await {

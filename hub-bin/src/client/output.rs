@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::format::{Format, When};
 use super::progress::Progress;
-use super::record::Record;
+use super::record::{Items, Record};
 use super::style::Style;
 use super::views;
 use crate::exit::{Exit, Failure, tell};
@@ -83,6 +83,19 @@ impl Output {
         } else {
             self.print(&views::record(&Record::read(text)?, self.style))
         }
+    }
+
+    /// Prints a page of the items of a task.
+    pub(super) fn items(&self, page: &Json) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.print(page.get());
+        }
+        let items = Items::read(page)?;
+        self.print(&views::items(&items.tasks, self.style))?;
+        if let Some(next) = items.next {
+            self.say(&format!("there are more items: continue with --after {next}"));
+        }
+        Ok(())
     }
 
     pub(super) fn page(&self, page: &JobPage) -> Result<(), Failure> {

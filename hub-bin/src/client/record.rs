@@ -32,6 +32,27 @@ pub(super) struct Record<'r> {
     pub(super) output: Option<&'r RawValue>,
 }
 
+/// A page of the items of a task.
+#[derive(Deserialize)]
+pub(super) struct Items<'r> {
+    #[serde(borrow)]
+    pub(super) tasks: Vec<TaskRecord<'r>>,
+    #[serde(default)]
+    pub(super) next: Option<u32>,
+}
+
+/// How the items of a task do.
+#[derive(Deserialize)]
+struct ItemCounts {
+    total: u32,
+    success: u32,
+    failed: u32,
+    #[serde(default)]
+    skipped: u32,
+    #[serde(default)]
+    cancelled: u32,
+}
+
 /// The record of a task.
 #[derive(Deserialize)]
 pub(super) struct TaskRecord<'r> {
@@ -51,6 +72,8 @@ pub(super) struct TaskRecord<'r> {
     pub(super) worker: Option<String>,
     #[serde(default)]
     waiting_reason: Option<String>,
+    #[serde(default)]
+    items: Option<ItemCounts>,
     #[serde(default)]
     pub(super) error: Option<TaskErrorRecord>,
     #[serde(default)]
@@ -118,11 +141,37 @@ impl TaskRecord<'_> {
 
     /// The result, the error message, or the reason why the task waits.
     pub(super) fn result(&self) -> String {
-        let message = || self.msg.clone().or_else(|| self.waiting_reason.clone());
+        let items = || self.items.as_ref().map(ItemCounts::shown);
+        let message = || self.msg.clone().or_else(|| self.waiting_reason.clone()).or_else(items);
         match self.data {
             Some(data) if !self.is_launched() => shown(data),
             data => message().or_else(|| data.map(shown)).unwrap_or_default(),
         }
+    }
+}
+
+impl ItemCounts {
+    fn shown(&self) -> String {
+        let Self { total, success, failed, skipped, cancelled } = self;
+        let others = skipped + cancelled;
+        let mut text = format!("{} of {total} items", success + failed + others);
+        if *failed > 0 {
+            text.push_str(&format!(", {failed} failed"));
+        }
+        text
+    }
+}
+
+impl<'r> Items<'r> {
+    /// Reads a page of items.
+    ///
+    /// # Errors
+    /// If the text is not such a page.
+    pub(super) fn read(text: &'r Json) -> Result<Self, Failure> {
+        serde_json::from_str(text.get()).map_err(|error| {
+            let message = "cannot read the dispatcher's list of items; -o json prints it unchanged";
+            Failure::new(Exit::Refused, message).because(error)
+        })
     }
 }
 

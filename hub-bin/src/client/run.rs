@@ -184,7 +184,7 @@ impl WaitingTasks {
         }
         let (view, mut next) = (View::whole().with_fields("id,name,status,waiting_reason"), Some(0));
         while let Some(after) = next.filter(|_| self.reported.len() < MAX_REPORTED) {
-            let query = TaskQuery { after: Some(after), limit: None, view: view.clone() };
+            let query = TaskQuery { after: Some(after), view: view.clone(), ..TaskQuery::default() };
             let page: Page = serde_json::from_str(hub.tasks(id, query).await?.get()).map_err(|error| {
                 Failure::new(Exit::Refused, "cannot read the records of the job's tasks").because(error)
             })?;

@@ -91,19 +91,7 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(duration) = record.duration(now) {
         text.push_str(&format!(", ran for {}", elapsed(duration)));
     }
-    let columns = [Cut("task"), Whole("status"), Right("duration"), Cut("worker"), Cut("args"), Cut("result")];
-    let mut tasks = style.table(&columns);
-    for task in &record.tasks {
-        tasks.add_row(row([
-            cell(&task.name),
-            status_cell(&task.status),
-            cell(task.duration(now).map(elapsed).unwrap_or_default()),
-            cell(task.worker.as_deref().unwrap_or_default()),
-            value_cell(&task.args.map(shown).unwrap_or_default()),
-            value_cell(&task.result()),
-        ]));
-    }
-    text.push_str(&format!("\n\n{}", tasks.trim_fmt()));
+    text.push_str(&format!("\n\n{}", tasks("task", &record.tasks, style)));
     let failed: Vec<&TaskRecord<'_>> = record.tasks.iter().filter(|task| task.status == "FAILED").collect();
     for task in failed.iter().take(MAX_FAILED) {
         text.push_str(&failure(task, style));
@@ -118,6 +106,29 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
         text.push_str(&format!("\n\noutput: {}", Shown(written(output))));
     }
     text
+}
+
+/// The items of a task.
+pub(super) fn items(items: &[TaskRecord<'_>], style: Style) -> String {
+    tasks("item", items, style)
+}
+
+/// A table of tasks, which are called `what`.
+fn tasks(what: &'static str, tasks: &[TaskRecord<'_>], style: Style) -> String {
+    let now = wall();
+    let columns = [Cut(what), Whole("status"), Right("duration"), Cut("worker"), Cut("args"), Cut("result")];
+    let mut table = style.table(&columns);
+    for task in tasks {
+        table.add_row(row([
+            cell(&task.name),
+            status_cell(&task.status),
+            cell(task.duration(now).map(elapsed).unwrap_or_default()),
+            cell(task.worker.as_deref().unwrap_or_default()),
+            value_cell(&task.args.map(shown).unwrap_or_default()),
+            value_cell(&task.result()),
+        ]));
+    }
+    table.trim_fmt()
 }
 
 /// The description of a failed task.

@@ -167,7 +167,7 @@ const TASK: &[Row] = &[
     (r#""name": "a", "for_each": {}"#, &["missing_key $.tasks[0].for_each"]),
     (
         r#""name": "a", "for_each": {"items": [1]}"#,
-        &["unknown_key $.tasks[0].for_each.items", "missing_key $.tasks[0].for_each"],
+        &["missing_key $.tasks[0].for_each", "unknown_key $.tasks[0].for_each.items"],
     ),
     (r#""name": "a", "for_each": {"in": 3, "label": "x"}"#, &["unsupported_key $.tasks[0].for_each.label"]),
     (r#""name": "a", "for_each": {"in": 3, "parallel": 0}"#, &["out_of_range $.tasks[0].for_each.parallel"]),

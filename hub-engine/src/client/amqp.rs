@@ -169,7 +169,7 @@ impl AmqpHub {
         let (mut pieces, mut after) = (Pieces::new(&head), Some(0));
         while let Some(first) = after {
             let limit = Some(TaskQuery::MAX_PAGE);
-            let query = TaskQuery { after: Some(first), limit, view: view.clone() };
+            let query = TaskQuery { after: Some(first), limit, of: None, view: view.clone() };
             let page = self.tasks(id, query).await?;
             let page: Page = serde_json::from_str(page.get()).map_err(|error| unreadable(&error))?;
             pieces.add(&page);

@@ -174,6 +174,7 @@ fn task_query(query: &TaskQuery) -> Vec<(&'static str, String)> {
     let mut pairs = view_query(&query.view);
     pairs.extend(query.after.map(|after| ("after", after.to_string())));
     pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+    pairs.extend(query.of.clone().map(|of| ("of", of)));
     pairs
 }
 

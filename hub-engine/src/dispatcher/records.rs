@@ -55,8 +55,17 @@ impl LocalHub {
     /// A page of a job's task records.
     pub(super) async fn tasks_of(&self, id: JobId, query: TaskQuery) -> Result<Json, RequestError> {
         query.view.check()?;
-        let (range, bytes) = (query.range()?, PAGE_BYTES.min(self.largest_answer));
-        let (job, end, hold) = match self.live(id, range.clone()).await? {
+        let (mut range, bytes) = (query.range()?, PAGE_BYTES.min(self.largest_answer));
+        // What the loop keeps of items is not enough for their records.
+        let live = match &query.of {
+            None => self.live(id, range.clone()).await?,
+            Some(name) => {
+                let first = self.first_item(id, name).await?;
+                range = range.start.saturating_add(first)..range.end.saturating_add(first);
+                None
+            }
+        };
+        let (job, end, hold) = match live {
             Some((job, hold)) => (job, range.end, hold),
             None => {
                 let part = Part { tasks: range.clone(), bytes, data: query.view.shows_data() };
@@ -71,6 +80,21 @@ impl LocalHub {
         written
             .await
             .map_err(|_| RequestError::new(RequestErrorKind::Internal, "the page could not be written: see the log"))
+    }
+
+    /// The position of the first item of the task with this name.
+    async fn first_item(&self, id: JobId, name: &str) -> Result<u32, RequestError> {
+        let stored = self.intake.store.find_family(id.family()).await;
+        let stored = stored.map_err(|error| self.intake.store_failed(error))?.filter(|job| job.id == id);
+        let job = stored.ok_or_else(|| unknown_job(id))?.job;
+        let task = job.tasks().iter().position(|task| **task.name() == *name).ok_or_else(|| {
+            let message = format!("the job {id} has no task named {name:?}");
+            RequestError::new(RequestErrorKind::NotFound, message)
+        })?;
+        job.first_item(task as u32).ok_or_else(|| {
+            let message = format!("the task {name:?} has no items, since it has no for_each");
+            RequestError::new(RequestErrorKind::InvalidRequest, message)
+        })
     }
 
     async fn stored(&self, id: JobId) -> Result<JobSnapshot, RequestError> {

@@ -114,6 +114,7 @@ fn operations() -> Vec<Operation> {
                     "Maximum number of tasks; a page has fewer if they are large.",
                     json!({"type": "integer", "minimum": 1, "maximum": TaskQuery::MAX_PAGE, "default": TaskQuery::DEFAULT_PAGE}),
                 ),
+                in_query("of", "The name of a task with for_each: the page shows its items.", text()),
                 fields(),
                 data(),
             ],
@@ -121,7 +122,7 @@ fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/jobs/{id}/tasks",
                 "listTasks",
-                "A page of the records of a job's tasks.",
+                "A page of the records of a job's tasks, or of the items of one.",
                 reference("TaskPage"),
             )
         },

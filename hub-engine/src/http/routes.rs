@@ -181,8 +181,13 @@ async fn get_summary(State(api): State<Api>, id: PathId, RawQuery(query): RawQue
 
 async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
-    let query = Query::read(query.as_deref(), &["after", "limit", "fields", "data"])?;
-    let query = TaskQuery { after: query.one("after")?, limit: query.one("limit")?, view: read_view(&query)? };
+    let query = Query::read(query.as_deref(), &["after", "limit", "of", "fields", "data"])?;
+    let query = TaskQuery {
+        after: query.one("after")?,
+        limit: query.one("limit")?,
+        of: query.one("of")?,
+        view: read_view(&query)?,
+    };
     api.ask(Request::Tasks { id, query }).await
 }
 

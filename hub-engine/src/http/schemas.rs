@@ -58,6 +58,22 @@ fn shapes_of_answers() -> Value {
                 }
             }
         },
+        "ItemCounts": {
+            "type": "object",
+            "description": "How many items a task has, and how those have ended that have.",
+            "required": ["total", "success", "failed", "skipped", "cancelled"],
+            "properties": {
+                "total": {"type": "integer"},
+                "success": {"type": "integer"},
+                "failed": {"type": "integer"},
+                "skipped": {"type": "integer"},
+                "cancelled": {"type": "integer"},
+                "data_bytes": {
+                    "type": "integer",
+                    "description": "The size of the list of results, if it is larger than a value may be."
+                }
+            }
+        },
         "Attempt": {
             "type": "object",
             "required": ["number", "ended_at", "msg"],
@@ -196,6 +212,22 @@ fn job_record() -> Value {
 }
 
 fn task_record() -> Value {
+    let mut record = task_state();
+    for (key, about) in [
+        ("trigger_rule", "The trigger rule as it was submitted."),
+        ("when", "The condition as it was submitted."),
+        ("delay", "The delay as it was submitted."),
+        ("retry", "The retry policy as it was submitted for this task."),
+        ("timeout", "The time limits as they were submitted for this task."),
+        ("for_each", "What it iterates over, and how, as it was submitted."),
+    ] {
+        record["properties"][key] = json!({"description": about});
+    }
+    record
+}
+
+/// The record of a task without the options that it repeats.
+fn task_state() -> Value {
     json!({
         "type": "object",
         "required": ["id", "parent_id", "name", "task_name", "status", "args"],
@@ -230,11 +262,7 @@ fn task_record() -> Value {
             "ended_at": time(),
             "pool": {"type": "string", "description": "Absent for the pool \"default\"."},
             "priority": {"type": "integer", "description": "As it was submitted for this task."},
-            "trigger_rule": {"type": "string", "description": "As it was submitted."},
-            "when": {"description": "The condition as it was submitted."},
-            "delay": {"description": "As it was submitted."},
-            "retry": {"description": "The retry policy as it was submitted for this task."},
-            "timeout": {"description": "The time limits as they were submitted for this task."},
+            "items": reference("ItemCounts"),
             "progress": {"description": "What the task has reported of its progress, in this attempt or an earlier one."},
             "meta": {"type": "object", "description": "As it was submitted."}
         }

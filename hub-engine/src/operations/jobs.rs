@@ -28,6 +28,9 @@ pub struct TaskQuery {
     /// Maximum number of tasks (1 to 10,000; default 1,000). A page has fewer if they are large.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// The name of a task with `for_each`: its items are shown, counted from the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     /// The parts of each record.
     #[serde(flatten)]
     pub view: View,
@@ -39,7 +42,7 @@ impl TaskQuery {
     /// Default number of tasks of a page.
     pub const DEFAULT_PAGE: u32 = 1000;
 
-    /// The positions of the tasks.
+    /// The positions of the tasks, or the numbers of the items.
     ///
     /// # Errors
     /// If the limit is out of range.

@@ -82,6 +82,7 @@ impl RequestMessage {
             wait_ms: Option<u64>,
             after: Option<u32>,
             limit: Option<u32>,
+            of: Option<String>,
             fields: Option<Vec<String>>,
             #[serde(default)]
             no_data: bool,
@@ -102,7 +103,10 @@ impl RequestMessage {
         let request = match &*body.kind {
             "job" => Request::Job { id: id()?, wait, view },
             "summary" => Request::Summary { id: id()?, wait },
-            "tasks" => Request::Tasks { id: id()?, query: TaskQuery { after: body.after, limit: body.limit, view } },
+            "tasks" => {
+                let query = TaskQuery { after: body.after, limit: body.limit, of: body.of, view };
+                Request::Tasks { id: id()?, query }
+            }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
             "cancel" => Request::Cancel { id: id()? },
             "remove" => Request::Remove { id: id()? },

@@ -124,9 +124,9 @@ impl Hub for FakeHub {
                 (format!("job {id} {wait:?}{shown}"), Answer::Job(Box::new(record.into())))
             }
             Request::Summary { id, wait } => (format!("summary {id} {wait:?}"), Answer::Summary(summary())),
-            Request::Tasks { id, query: TaskQuery { after, limit, view } } => {
+            Request::Tasks { id, query: TaskQuery { after, limit, of, view } } => {
                 let page = Json::parse(r#"{"tasks": [], "next": 7}"#).unwrap();
-                (format!("tasks {id} {after:?} {limit:?} {}", shown(&view)), Answer::Tasks(page))
+                (format!("tasks {id} {after:?} {limit:?} {of:?} {}", shown(&view)), Answer::Tasks(page))
             }
             Request::Jobs { filter } => {
                 let page = JobPage { jobs: vec![summary()], next: Some("7".to_owned()) };

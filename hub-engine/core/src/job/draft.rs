@@ -51,6 +51,8 @@ pub(super) struct TaskDraft<'a> {
 /// The valid parts of `for_each`.
 pub(super) struct ForEachDraft<'a> {
     pub(super) source: Option<Value<'a>>,
+    /// Whether there is nothing but the source, without the key `in`.
+    pub(super) is_short: bool,
     pub(super) when: Option<Value<'a>>,
     pub(super) parallel: Option<u32>,
     pub(super) tolerated: Tolerance,
@@ -59,9 +61,17 @@ pub(super) struct ForEachDraft<'a> {
 }
 
 impl<'a> ForEachDraft<'a> {
-    /// The draft with what is iterated over, and the default of every other key.
+    /// The draft with what is iterated over, if that is known, and the default of every other key.
     pub(super) const fn of(source: Option<Value<'a>>) -> Self {
-        Self { source, when: None, parallel: None, tolerated: Tolerance::Count(0), fail_fast: false, batch: 1 }
+        Self {
+            source,
+            is_short: source.is_some(),
+            when: None,
+            parallel: None,
+            tolerated: Tolerance::Count(0),
+            fail_fast: false,
+            batch: 1,
+        }
     }
 }
 

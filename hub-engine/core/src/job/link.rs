@@ -121,7 +121,6 @@ impl Linker<'_> {
 
     /// A duration, or a reference to one.
     fn delay(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Delay> {
-        let is_reference = |text: &str| text.starts_with('_') && !text.starts_with("__");
         if value.kind() == Kind::String && is_reference(&value.decoded()) {
             let mut template = Template::literal(value.text);
             self.placeholders(own, None).set_placeholders(&mut template, value.at, path);
@@ -140,13 +139,17 @@ impl Linker<'_> {
     ) -> Option<ForEach> {
         let value = draft.source?;
         let mut source = Template::literal(value.text);
-        self.placeholders(own, None).set_placeholders(&mut source, value.at, path);
+        let here = if draft.is_short { path } else { path.key("in") };
+        self.placeholders(own, None).set_placeholders(&mut source, value.at, here);
+        // What is wrong with a reference was reported.
+        let is_reference = value.kind() == Kind::String && is_reference(&value.decoded());
         if source.is_literal()
+            && !is_reference
             && let Err(error) = Items::of(&source.text(), draft.batch)
         {
             let message = format!("\"for_each\" has no items: {error}");
             let suggestion = Some("write a list, an object, a whole number, or a reference to one of them".to_owned());
-            self.reader.report.add(ProblemCode::OutOfRange, path, value.at, message, suggestion);
+            self.reader.report.add(ProblemCode::OutOfRange, here, value.at, message, suggestion);
         }
         let when = draft.when.and_then(|when| {
             let mut finder = self.placeholders(own, items_of);
@@ -209,6 +212,11 @@ impl Linker<'_> {
         self.upstream.dedup();
         self.upstream.as_slice().into()
     }
+}
+
+/// Whether a text is meant as a reference.
+fn is_reference(text: &str) -> bool {
+    text.starts_with('_') && !text.starts_with("__")
 }
 
 fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
-use hub_core::details::{Attempt, RepairAction, RepairRecord, TaskDetails};
+use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -129,6 +129,10 @@ fn task_details() -> TaskDetails {
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),
         wait_ms: Some(8),
+        ready_at: Some(Timestamp::from_millis(9)),
+        has_started: true,
+        progress: Some(Json::from_checked("[10]")),
+        items: Some(ItemCounts { total: 9, success: 1, failed: 2, skipped: 3, cancelled: 4, data_bytes: Some(5) }),
         repairs: vec![RepairRecord {
             action: RepairAction::Retry,
             at: Timestamp::from_millis(7),
