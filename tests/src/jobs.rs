@@ -14,7 +14,7 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 7] = [
+const JOB: [Key; 8] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
@@ -26,7 +26,7 @@ const JOB: [Key; 7] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 11] = [
+const TASK: [Key; 13] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -89,6 +89,41 @@ const TASK: [Key; 11] = [
     },
     Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
     Key { name: "timeout", right: TIMEOUTS, wrong: BAD_TIMEOUTS },
+    Key {
+        name: "for_each",
+        right: &[
+            "3",
+            "0",
+            "-0",
+            "[]",
+            "[1, \"a\"]",
+            "\"_@T.data\"",
+            "[\"_@T.data.0\", \"__x\"]",
+            "null",
+            r#"{"in": {"a": 1}, "parallel": 20, "tolerated_failures": "5%", "fail_fast": true, "batch": 2}"#,
+            r#"{"in": "_@T.data", "when": {"gt": ["_.item.size", 3]}, "tolerated_failures": 3}"#,
+            r#"{"in": 5, "when": {"eq": ["_.index", "_@T.data"]}, "tolerated_failures": "12.5%"}"#,
+        ],
+        wrong: &[
+            "1.5",
+            "-1",
+            "100001",
+            "true",
+            "\"abc\"",
+            "\"\"",
+            "\"__a\"",
+            "[\"_\"]",
+            "{}",
+            r#"{"in": "a"}"#,
+            r#"{"in": 3, "parallel": 0}"#,
+            r#"{"in": 3, "batch": 1.5}"#,
+            r#"{"in": 3, "tolerated_failures": "101%"}"#,
+            r#"{"in": 3, "tolerated_failures": "5"}"#,
+            r#"{"in": 3, "fail_fast": 1}"#,
+            r#"{"in": 3, "when": "yes"}"#,
+            r#"{"in": 3, "x-a": 1}"#,
+        ],
+    },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
 

@@ -85,6 +85,7 @@ fn beyond_schema(problem: &Problem) -> Option<&'static str> {
         ProblemCode::OutOfRange if message.contains("so it has no effect") => {
             Some("time limits that do not fit together")
         }
+        ProblemCode::BadReference if message.contains("there is an item only in") => Some("where items are known"),
         ProblemCode::LimitExceeded => Some("limits"),
         _ => None,
     }

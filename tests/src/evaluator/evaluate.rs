@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::condition;
 use super::expected::{Expected, Status, TaskEnd};
 use super::fill::{Known, Missing};
-use super::job::{Job, Task};
+use super::job::{ForEach, Job, Task};
 use super::limits::Limits;
 use super::scenario::{Call, Outcome, Scenario};
 use super::trigger;
@@ -39,10 +39,10 @@ pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
 pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
     let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
     for task in job.in_order() {
-        let end = lead(task, &Known { job, scenario, ended: &ended }, limits).unwrap_or_else(|end| end);
+        let end = lead(task, &Known { job, scenario, ended: &ended, item: None }, limits).unwrap_or_else(|end| end);
         ended[task.position] = Some(end);
     }
-    let output = output(&Known { job, scenario, ended: &ended }, limits);
+    let output = output(&Known { job, scenario, ended: &ended, item: None }, limits);
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
     match output.filter(|_| tasks.iter().all(|task| matches!(task.status, Status::Success | Status::Skipped))) {
         Some(output) => Expected { status: Status::Success, output, tasks },
@@ -59,9 +59,48 @@ fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskE
     {
         return Err(TaskEnd::unrun(Status::Skipped));
     }
+    match &task.for_each {
+        None => call(task, known, limits),
+        Some(for_each) => iterate(task, for_each, known, limits),
+    }
+}
+
+/// Runs a task for one item or without any.
+fn call(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
     let (args, kwargs) = arguments(task, known, limits)?;
-    let end = attempts(task, &args, &kwargs, known.scenario, limits);
+    let item = known.item.map(|(index, _)| index);
+    let end = attempts(task, item, (&args, &kwargs), known.scenario, limits);
     Ok(end.called_with(args, kwargs))
+}
+
+/// Runs a task for its items.
+fn iterate(task: &Task, for_each: &ForEach, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    let source = known.fill(&for_each.source).map_err(|Missing| TaskEnd::failed(Some("MISSING_VALUE")))?;
+    let items = for_each.items(&source).ok_or_else(|| TaskEnd::failed(Some("BAD_ARGUMENTS")))?;
+    let ends: Vec<TaskEnd> = items
+        .iter()
+        .enumerate()
+        .map(|item| {
+            let known = Known { item: Some(item), ..*known };
+            run_item(task, for_each, &known, limits).unwrap_or_else(|end| end)
+        })
+        .collect();
+    let failed = ends.iter().filter(|end| end.status == Status::Failed).count();
+    let end = if failed > for_each.tolerates(ends.len()) {
+        TaskEnd::failed(Some("ITEMS_FAILED"))
+    } else {
+        TaskEnd::success(ends.iter().map(|end| end.data.clone().unwrap_or_default()).collect())
+    };
+    Ok(TaskEnd { items: ends, ..end })
+}
+
+fn run_item(task: &Task, for_each: &ForEach, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    if let Some(when) = &for_each.when
+        && !condition::holds(when, known).map_err(|kind| TaskEnd::failed(Some(kind)))?
+    {
+        return Err(TaskEnd::unrun(Status::Skipped));
+    }
+    call(task, known, limits)
 }
 
 fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, Value), TaskEnd> {
@@ -72,10 +111,16 @@ fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, V
 }
 
 /// One attempt after the other, until one succeeds or fails with an error that would come again.
-fn attempts(task: &Task, args: &Value, kwargs: &Value, scenario: &dyn Scenario, limits: Limits) -> TaskEnd {
+fn attempts(
+    task: &Task,
+    item: Option<usize>,
+    (args, kwargs): (&Value, &Value),
+    scenario: &dyn Scenario,
+    limits: Limits,
+) -> TaskEnd {
     let mut attempt = 1;
     loop {
-        let data = run(Call { task, attempt, args, kwargs }, scenario);
+        let data = run(Call { task, item, attempt, args, kwargs }, scenario);
         match data.and_then(|data| result(data, limits)) {
             Ok(end) => return end,
             Err(end) if attempt == task.attempts || end.error.is_some_and(|kind| PERMANENT.contains(&kind)) => {

@@ -24,6 +24,8 @@ pub struct TaskEnd {
     pub error: Option<&'static str>,
     /// Its arguments, `args` and `kwargs`, if it is called.
     pub arguments: Option<(Value, Value)>,
+    /// The expected results of its items, if it runs for several.
+    pub items: Vec<TaskEnd>,
 }
 
 /// The final status of a job or a task.
@@ -54,16 +56,16 @@ impl Status {
 
 impl TaskEnd {
     pub(super) const fn success(data: Value) -> Self {
-        Self { status: Status::Success, data: Some(data), error: None, arguments: None }
+        Self { status: Status::Success, data: Some(data), error: None, arguments: None, items: Vec::new() }
     }
 
     pub(super) const fn failed(error: Option<&'static str>) -> Self {
-        Self { status: Status::Failed, data: None, error, arguments: None }
+        Self { status: Status::Failed, data: None, error, arguments: None, items: Vec::new() }
     }
 
     /// It does not run, for this reason.
     pub(super) const fn unrun(status: Status) -> Self {
-        Self { status, data: None, error: None, arguments: None }
+        Self { status, data: None, error: None, arguments: None, items: Vec::new() }
     }
 
     pub(super) fn called_with(self, args: Value, kwargs: Value) -> Self {

@@ -12,11 +12,14 @@ use super::scenario::Scenario;
 pub(super) struct Missing;
 
 /// The values for references in a template.
+#[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) job: &'a Job,
     pub(super) scenario: &'a dyn Scenario,
     /// The results of ended tasks, by position.
     pub(super) ended: &'a [Option<TaskEnd>],
+    /// The number and the value of the item that the task runs for.
+    pub(super) item: Option<(usize, &'a Value)>,
 }
 
 impl Known<'_> {
@@ -37,6 +40,13 @@ impl Known<'_> {
     }
 
     fn value(&self, reference: &Reference<'_>) -> Result<Value, Missing> {
+        if let Some((index, item)) = self.item {
+            match reference.attribute {
+                Attribute::Item => return walk(item, &reference.path).cloned().map_err(|_| Missing),
+                Attribute::Index => return Ok(index.into()),
+                _ => {}
+            }
+        }
         let task = self.job.task(reference.task);
         let whole = match reference.attribute {
             Attribute::Id => Value::from(self.scenario.id(task)),

@@ -14,6 +14,19 @@ pub struct Job {
     positions: BTreeMap<String, usize>,
 }
 
+/// What a task iterates over, and how.
+#[derive(Clone, Debug)]
+pub struct ForEach {
+    /// The template of the list, the object or the number.
+    pub source: Value,
+    /// The condition of an item.
+    pub when: Option<Value>,
+    /// How many items may fail: a number, or a text such as `5%`.
+    pub tolerated: Value,
+    /// How many elements make an item.
+    pub batch: usize,
+}
+
 /// A task of a job.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -31,6 +44,8 @@ pub struct Task {
     pub trigger_rule: String,
     /// Its condition.
     pub when: Option<Value>,
+    /// What it runs for.
+    pub for_each: Option<ForEach>,
     /// How many attempts it has.
     pub attempts: u32,
     /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
@@ -121,7 +136,10 @@ impl Task {
         let mut upstream: BTreeSet<usize> =
             depends.map(|name| position_of(name.as_str().expect("a name is a text"))).collect();
         let when = task.get("when").filter(|when| !when.is_null()).cloned();
-        for template in [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay")].into_iter().flatten() {
+        let for_each = task.get("for_each").filter(|value| !value.is_null()).map(ForEach::of);
+        let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
+        let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay")].into_iter().chain(of_items);
+        for template in templates.flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
                     && reference.attribute.needs_end()
@@ -140,8 +158,50 @@ impl Task {
             kwargs,
             trigger_rule,
             when,
+            for_each,
             attempts,
             upstream,
+        }
+    }
+}
+
+impl ForEach {
+    fn of(value: &Value) -> Self {
+        let Value::Object(options) = value else {
+            return Self { source: value.clone(), when: None, tolerated: json!(0), batch: 1 };
+        };
+        Self {
+            source: options["in"].clone(),
+            when: options.get("when").filter(|when| !when.is_null()).cloned(),
+            tolerated: options.get("tolerated_failures").cloned().unwrap_or(json!(0)),
+            batch: options.get("batch").and_then(Value::as_u64).map_or(1, |batch| batch as usize),
+        }
+    }
+
+    /// The items of a value, if it can be iterated over.
+    #[must_use]
+    pub fn items(&self, value: &Value) -> Option<Vec<Value>> {
+        let elements: Vec<Value> = match value {
+            Value::Array(list) => list.clone(),
+            Value::Object(object) => object.iter().map(|(key, value)| json!({"key": key, "value": value})).collect(),
+            Value::Number(number) => (0..number.as_u64()?).map(Value::from).collect(),
+            _ => return None,
+        };
+        Some(match self.batch {
+            1 => elements,
+            batch => elements.chunks(batch).map(|part| json!(part)).collect(),
+        })
+    }
+
+    /// How many of `count` items may fail.
+    #[must_use]
+    pub fn tolerates(&self, count: usize) -> usize {
+        match &self.tolerated {
+            Value::String(part) => {
+                let part: f64 = part.trim_end_matches('%').parse().expect("a percentage is a number");
+                (count as f64 * part / 100.0 + 1e-9).floor() as usize
+            }
+            number => number.as_u64().unwrap_or(0) as usize,
         }
     }
 }

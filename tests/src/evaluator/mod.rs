@@ -31,7 +31,7 @@ mod trigger;
 
 pub use evaluate::{evaluate, evaluate_within};
 pub use expected::{Expected, Status, TaskEnd};
-pub use job::{Job, Task};
+pub use job::{ForEach, Job, Task};
 pub use limits::Limits;
 pub use reference::{Attribute, Reference, Text, walk};
 pub use scenario::{Call, Function, Outcome, Scenario, Table};

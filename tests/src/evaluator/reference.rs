@@ -35,6 +35,10 @@ pub enum Attribute {
     Id,
     /// Its name.
     Name,
+    /// `_.item`: the item that the task runs for.
+    Item,
+    /// `_.index`: the number of the item.
+    Index,
 }
 
 impl<'a> Text<'a> {
@@ -60,6 +64,8 @@ impl<'a> Reference<'a> {
         let mut parts = text.split('.');
         let (task, attribute) = (parts.next()?, parts.next()?);
         let attribute = match attribute {
+            "item" if task.is_empty() => Attribute::Item,
+            "index" if task.is_empty() => Attribute::Index,
             "data" => Attribute::Data,
             "status" => Attribute::Status,
             "error" => Attribute::Error,

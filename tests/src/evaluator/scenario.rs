@@ -20,6 +20,8 @@ pub trait Scenario {
 pub struct Call<'a> {
     /// The task.
     pub task: &'a Task,
+    /// The number of the item, if the task runs for several.
+    pub item: Option<usize>,
     /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The positional arguments, a list.

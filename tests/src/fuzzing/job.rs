@@ -96,7 +96,7 @@ fn check_template(tree: &Value, job: &Job, template: Option<&Template>) {
 
 fn check_extra(tree: &Value, extra: &[(String, Json)]) {
     let own = tree.as_object().expect("an object").iter();
-    let repeated = ["meta", "retry", "timeout", "trigger_rule", "when", "delay"];
+    let repeated = ["meta", "retry", "timeout", "trigger_rule", "when", "delay", "for_each"];
     let own = own.filter(|(key, value)| key.starts_with("x-") || (repeated.contains(&&***key) && !value.is_null()));
     assert_eq!(own.count(), extra.len());
     for (key, value) in extra {

@@ -29,6 +29,8 @@ enum Meaning<'a> {
     Text(&'a str),
     /// A value of a task.
     Value(Form<'a>),
+    /// What Hub knows of the job: its id or its name.
+    Known,
     /// Invalid: the job is refused.
     Refused,
 }
@@ -86,6 +88,7 @@ fn check_string(string: &str, style: Style, returned: &Json) -> bool {
     let references: Vec<Form<'_>> = template.references().map(taken_apart).collect();
     match meaning {
         Meaning::Refused => panic!("accepted, though it is neither a reference nor a text: {text}"),
+        Meaning::Known => assert_eq!((references.len(), filled), (1, Ok(around(&Value::Null, style).into()))),
         Meaning::Text(meant) => {
             assert_eq!(references, []);
             assert_eq!(filled.map(|json| json.to_value()), Ok(around(&meant.into(), style)), "{text}");
@@ -113,6 +116,8 @@ fn meaning(string: &str) -> Meaning<'_> {
         // It is ambiguous: the name of a task may begin with an underscore.
         Some(rest) if rest.starts_with('_') && form(rest).is_some() => Meaning::Refused,
         Some(rest) if rest.starts_with('_') => Meaning::Text(rest),
+        // What Hub knows of the job.
+        Some(".job.id" | ".job.name") => Meaning::Known,
         Some(rest) => form(rest).map_or(Meaning::Refused, Meaning::Value),
     }
 }
@@ -140,7 +145,7 @@ fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {
         Attribute::Id => Some(Json::string(&format!("id of {task}"))),
         Attribute::Name => Some(Json::string(TASKS[task as usize])),
         Attribute::Status => Some(Json::string("SUCCESS")),
-        Attribute::Error => None,
+        Attribute::Error | Attribute::Item | Attribute::Index | Attribute::JobId | Attribute::JobName => None,
     }
 }
 

@@ -8,10 +8,10 @@ use crate::evaluator::{Call, Expected, Outcome, Scenario, Task, evaluate};
 
 /// The random outcomes, as recorded.
 pub trait Chance {
-    /// The run whose value counts for a task.
-    fn run(&self, task: usize) -> Option<u64>;
-    /// Whether a task failed because of too many lost leases.
-    fn lost(&self, task: usize) -> bool;
+    /// The run whose value counts for the task or the item at a position.
+    fn run(&self, index: u32) -> Option<u64>;
+    /// Whether it failed because of too many lost leases.
+    fn lost(&self, index: u32) -> bool;
 }
 
 /// The scenario of one job.
@@ -22,7 +22,9 @@ struct Simulated<'a> {
 
 impl Scenario for Simulated<'_> {
     fn run(&self, call: Call<'_>) -> Outcome {
-        let (module, position) = (Module::named(&call.task.module), call.task.position);
+        let module = Module::named(&call.task.module);
+        let task = call.task.position;
+        let position = call.item.map_or(task as u32, |item| self.fact.position_of(task, item));
         if self.chance.lost(position) || module.kills() {
             return Outcome::Failed(Some("WORKER_LOST"));
         }

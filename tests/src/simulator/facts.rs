@@ -7,7 +7,7 @@ use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, TaskId};
 
 use super::plans::Plan;
-use crate::evaluator::Job;
+use crate::evaluator::{Job, Task};
 
 /// The contents of the store.
 pub struct Facts {
@@ -26,7 +26,13 @@ pub struct Fact {
     pub state: Option<JobState>,
     /// The stored states of its tasks.
     pub tasks: Vec<TaskState>,
+    /// The stored states of items, by their positions.
+    items: BTreeMap<u32, TaskState>,
 }
+
+/// The number of positions for the items of a task, as documented.
+const ITEM_POSITIONS: u32 = 131_072;
+static PENDING: TaskState = TaskState::pending();
 
 impl Facts {
     /// The planned jobs, before any of them is stored.
@@ -38,6 +44,7 @@ impl Facts {
             added: false,
             state: None,
             tasks: vec![TaskState::pending(); plan.job["tasks"].as_array().map_or(0, Vec::len)],
+            items: BTreeMap::new(),
         };
         Self { jobs: plans.iter().map(|plan| (plan.id, fact(plan))).collect() }
     }
@@ -56,9 +63,10 @@ impl Facts {
                 }
             }
             Change::TaskChanged { job, index, state } => {
-                let task = self.jobs.get_mut(job).and_then(|fact| fact.tasks.get_mut(*index as usize));
-                if let Some(task) = task {
-                    task.clone_from(state);
+                let Some(fact) = self.jobs.get_mut(job) else { return };
+                match fact.tasks.get_mut(*index as usize) {
+                    Some(task) => task.clone_from(state),
+                    None => drop(fact.items.insert(*index, (**state).clone())),
                 }
             }
             Change::JobRemoved { .. } => {}
@@ -76,19 +84,19 @@ impl Facts {
         self.jobs.get(&id)
     }
 
-    /// The job and position of a task.
+    /// The job and position of a task or an item.
     #[must_use]
-    pub fn find(&self, task: TaskId) -> Option<(&Fact, usize)> {
+    pub fn find(&self, task: TaskId) -> Option<(&Fact, u32)> {
         self.jobs.iter().find_map(|(id, fact)| {
-            let index = task.index_in(*id)? as usize;
-            (index < fact.tasks.len()).then_some((fact, index))
+            let index = task.index_in(*id)?;
+            ((index as usize) < fact.tasks.len() || fact.item(index).is_some()).then_some((fact, index))
         })
     }
 
     /// The state of a task.
     #[must_use]
     pub fn task(&self, task: TaskId) -> Option<&TaskState> {
-        self.find(task).map(|(fact, index)| &fact.tasks[index])
+        self.find(task).map(|(fact, index)| fact.state_of(index))
     }
 
     /// Whether every job has ended.
@@ -99,6 +107,47 @@ impl Facts {
 }
 
 impl Fact {
+    /// The stored state of a task or an item.
+    #[must_use]
+    pub fn state_of(&self, index: u32) -> &TaskState {
+        self.tasks.get(index as usize).or_else(|| self.items.get(&index)).unwrap_or(&PENDING)
+    }
+
+    /// The task at a position, or the one that an item belongs to.
+    #[must_use]
+    pub fn spec(&self, index: u32) -> &Task {
+        let task = self.item(index).map_or(index as usize, |(task, _)| task);
+        &self.job.tasks()[task]
+    }
+
+    /// The task and the number of the item at a position.
+    #[must_use]
+    pub fn item(&self, index: u32) -> Option<(usize, usize)> {
+        let beyond = index.checked_sub(self.tasks.len() as u32)?;
+        let task = self.iterating().nth((beyond / ITEM_POSITIONS) as usize)?;
+        Some((task, (beyond % ITEM_POSITIONS) as usize))
+    }
+
+    /// The position of an item.
+    ///
+    /// # Panics
+    /// If the task has no items.
+    #[must_use]
+    pub fn position_of(&self, task: usize, item: usize) -> u32 {
+        let at = self.iterating().position(|other| other == task).expect("the task has items");
+        self.tasks.len() as u32 + at as u32 * ITEM_POSITIONS + item as u32
+    }
+
+    /// The stored items, by their positions.
+    pub fn items(&self) -> impl Iterator<Item = (u32, &TaskState)> {
+        self.items.iter().map(|(index, state)| (*index, state))
+    }
+
+    /// The positions of the tasks that run for items.
+    fn iterating(&self) -> impl Iterator<Item = usize> {
+        self.job.tasks().iter().filter(|task| task.for_each.is_some()).map(|task| task.position)
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {

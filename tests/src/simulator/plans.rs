@@ -132,7 +132,11 @@ fn task(dice: &Dice, at: usize) -> Value {
         task.insert("trigger_rule".to_owned(), json!(rule));
         return with_options(dice, module, task);
     }
-    let args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
+    let mut args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
+    if dice.falls(0.08) {
+        args.push(json!(dice.pick(&["_.item", "_.index", "_.item.v", "_.item.deep"])));
+        task.insert("for_each".to_owned(), for_each(dice, at));
+    }
     task.insert("args".to_owned(), Value::Array(args));
     if rule != "all_success" || dice.falls(0.1) {
         let before: BTreeSet<String> =
@@ -170,6 +174,36 @@ fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>) -> Va
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
     }
     Value::Object(task)
+}
+
+/// Items from the first `before` tasks or without them.
+fn for_each(dice: &Dice, before: usize) -> Value {
+    let source = match dice.between(0, if before == 0 { 1 } else { 4 }) {
+        0 => json!(dice.between(0, 6)),
+        1 => json!((0..dice.between(0, 4)).map(|_| part(dice, before, 1)).collect::<Vec<_>>()),
+        _ => json!(format!("_t{}.data{}", dice.index(before), dice.pick(&["", ".list", ".v"]))),
+    };
+    if dice.falls(0.4) && !source.is_object() {
+        return source;
+    }
+    let mut options = Map::new();
+    options.insert("in".to_owned(), source);
+    if dice.falls(0.5) {
+        options.insert("parallel".to_owned(), json!(dice.between(1, 3)));
+    }
+    if dice.falls(0.5) {
+        options.insert(
+            "tolerated_failures".to_owned(),
+            dice.pick(&[json!(0), json!(1), json!("50%"), json!("100%")]).clone(),
+        );
+    }
+    if dice.falls(0.2) {
+        options.insert("batch".to_owned(), json!(dice.between(1, 3)));
+    }
+    if dice.falls(0.3) {
+        options.insert("when".to_owned(), json!({"lt": ["_.index", dice.between(0, 4)]}));
+    }
+    Value::Object(options)
 }
 
 /// A condition on the first `before` tasks.

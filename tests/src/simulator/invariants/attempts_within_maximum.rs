@@ -24,7 +24,7 @@ impl Invariant for AttemptsWithinMaximum {
         match event {
             Event::RunBegan(run) => {
                 let Some((fact, index)) = facts.find(run.task) else { return Ok(()) };
-                let (most, kept) = (fact.job.tasks()[index].attempts, failures(&fact.tasks[index]));
+                let (most, kept) = (fact.spec(index).attempts, failures(fact.state_of(index)));
                 check(run.attempt <= most && run.attempt <= kept + 1, || {
                     let task = short(run.task);
                     format!("attempt {} of {task} begins, {kept} failures are kept, {most} may be", run.attempt)
@@ -39,8 +39,8 @@ impl Invariant for AttemptsWithinMaximum {
                 let last: BTreeMap<TaskId, &Arc<TaskState>> = changed.collect();
                 last.into_iter().try_for_each(|(task, state)| {
                     let Some((fact, index)) = facts.find(task) else { return Ok(()) };
-                    let (before, now) = (failures(&fact.tasks[index]), failures(state));
-                    let most = fact.job.tasks()[index].attempts;
+                    let (before, now) = (failures(fact.state_of(index)), failures(state));
+                    let most = fact.spec(index).attempts;
                     check(now <= most && now >= before, || {
                         format!("{} is kept with {now} failures after {before}, {most} may be", short(task))
                     })

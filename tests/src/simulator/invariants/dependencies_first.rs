@@ -24,8 +24,10 @@ impl Invariant for DependenciesFirst {
             Event::RunEnded(_, task, true) | Event::Outside(_, task) => drop(self.well.insert(*task)),
             Event::RunBegan(run) => {
                 let (fact, index) = facts.find(run.task).ok_or_else(|| format!("{:?} is nobody's", run.task))?;
-                let task = &fact.job.tasks()[index];
-                for before in task.upstream.iter().filter(|_| task.trigger_rule == "all_success") {
+                let task = fact.spec(index);
+                // A task with items ends when its items have ended, which are other tasks.
+                let runs = |before: &&usize| fact.job.tasks()[**before].for_each.is_none();
+                for before in task.upstream.iter().filter(|_| task.trigger_rule == "all_success").filter(runs) {
                     let before = fact.plan.id.task(u32::try_from(*before).unwrap_or(u32::MAX));
                     check(self.well.contains(&before), || {
                         format!("{} begins before {} has ended well", short(run.task), short(before))

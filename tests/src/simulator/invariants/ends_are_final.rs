@@ -28,7 +28,7 @@ impl Invariant for EndsAreFinal {
             }
         }
         for ((job, index), state) in tasks {
-            let Some(was) = facts.job(job).map(|fact| &fact.tasks[index as usize]) else { continue };
+            let Some(was) = facts.job(job).map(|fact| fact.state_of(index)) else { continue };
             check(!was.status.is_terminal() || was == &**state, || {
                 format!("task {index} of {job:?} was {was:?} and becomes {state:?}")
             })?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hub_core::action::Change;
-use hub_core::{IssueId, TaskId, TaskStatus};
+use hub_core::{IssueId, TaskStatus};
 
 use super::invariant::{Invariant, check};
 use crate::simulator::event::{Event, Run};
@@ -23,9 +23,19 @@ pub(super) struct OneRunCounts {
 }
 
 impl OneRunCounts {
-    /// The run whose value counts for a task.
-    fn counted(&self, task: TaskId, fact: &Fact, index: usize) -> Result<Option<&Run>, String> {
-        let state = &fact.tasks[index];
+    /// The runs whose values count for a task: of its items, if it has some.
+    fn all_counted(&self, fact: &Fact, task: usize) -> Result<BTreeSet<u64>, String> {
+        let items = fact.items().filter(|(index, _)| fact.item(*index).is_some_and(|(of, _)| of == task));
+        let runs = match fact.job.tasks()[task].for_each {
+            None => vec![self.counted(fact, task as u32)?],
+            Some(_) => items.map(|(index, _)| self.counted(fact, index)).collect::<Result<_, _>>()?,
+        };
+        Ok(runs.into_iter().flatten().map(|run| run.number).collect())
+    }
+
+    /// The run whose value counts for a task or an item.
+    fn counted(&self, fact: &Fact, index: u32) -> Result<Option<&Run>, String> {
+        let (task, state) = (fact.plan.id.task(index), fact.state_of(index));
         let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
         let Some(data) = data.map(hub_core::Json::to_value) else { return Ok(None) };
         let run = run_of(&data).and_then(|run| self.runs.get(&run)).filter(|run| run.task == task);
@@ -65,17 +75,18 @@ impl Invariant for OneRunCounts {
 
     fn end(&mut self, facts: &Facts, _leftovers: &Leftovers) -> Result<(), String> {
         for fact in facts.jobs() {
-            let task = |index: usize| fact.plan.id.task(u32::try_from(index).unwrap_or(u32::MAX));
-            for index in 0..fact.tasks.len() {
-                let Some(run) = self.counted(task(index), fact, index)? else { continue };
+            let tasks = fact.job.tasks().iter().filter(|task| task.for_each.is_none());
+            let tasks = tasks.map(|task| task.position as u32);
+            for index in tasks.chain(fact.items().map(|(index, _)| index)) {
+                let Some(run) = self.counted(fact, index)? else { continue };
                 if self.outside.contains(&run.number) {
                     // A result from outside names the task alone. That of an earlier launch, which was given values
                     // that do not count any more, cannot be told from that of the latest.
                     continue;
                 }
                 let mut known = BTreeSet::new();
-                for before in fact.job.tasks()[index].upstream.iter().copied() {
-                    known.extend(self.counted(task(before), fact, before)?.map(|run| run.number));
+                for before in fact.spec(index).upstream.iter().copied() {
+                    known.extend(self.all_counted(fact, before)?);
                 }
                 for given in runs_in(&run.args).into_iter().chain(runs_in(&run.kwargs)) {
                     check(known.contains(&given), || {

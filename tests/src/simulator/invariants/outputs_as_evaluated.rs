@@ -30,14 +30,14 @@ struct Recorded<'a> {
 }
 
 impl Chance for Recorded<'_> {
-    fn run(&self, task: usize) -> Option<u64> {
-        self.fact.tasks[task].data.as_ref().and_then(|data| run_of(&data.to_value()))
+    fn run(&self, index: u32) -> Option<u64> {
+        self.fact.state_of(index).data.as_ref().and_then(|data| run_of(&data.to_value()))
     }
 
-    fn lost(&self, task: usize) -> bool {
-        let id = self.fact.plan.id.task(u32::try_from(task).unwrap_or(u32::MAX));
+    fn lost(&self, index: u32) -> bool {
+        let id = self.fact.plan.id.task(index);
         let often = self.deliveries.get(&id).is_some_and(|times| *times >= OFTEN);
-        often && self.fact.tasks[task].error.as_ref().is_some_and(|error| error.kind == ErrorKind::WorkerLost)
+        often && self.fact.state_of(index).error.as_ref().is_some_and(|error| error.kind == ErrorKind::WorkerLost)
     }
 }
 
@@ -78,6 +78,10 @@ fn compare(fact: &Fact, expected: &Expected) -> Result<(), String> {
             let (status, msg, data) = (task.status, task.msg.as_deref().unwrap_or_default(), task.data.as_ref());
             format!("task {at} is {status} with {data:?} ({msg}), expected is {end:?}")
         })?;
+        for (item, end) in end.items.iter().enumerate() {
+            let state = fact.state_of(fact.position_of(at, item));
+            check(agrees(state, end), || format!("item {item} of task {at} is {state:?}, expected is {end:?}"))?;
+        }
     }
     let output = state.output.as_ref().map(hub_core::Json::to_value);
     let agrees = match expected.status {
