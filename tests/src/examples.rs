@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::{Programs, eventually, root};
 
 /// The examples without asynchronous tasks.
-pub const UNATTENDED: [&str; 6] =
-    ["branches.json", "fan_out.json", "flaky.json", "polyglot.json", "provision.json", "sum_product.json"];
+pub const UNATTENDED: [&str; 7] =
+    ["branches.json", "fan_out.json", "flaky.json", "map.json", "polyglot.json", "provision.json", "sum_product.json"];
 /// The example with an asynchronous task.
 pub const ASYNCHRONOUS: &str = "asynchronous.json";
 
@@ -53,6 +53,10 @@ pub fn check_example(name: &str, record: &Value) {
             assert_eq!((types, &task("fetch")["attempt"]), (vec![&json!("ConnectionError"); 2], &json!(3)));
         }
         "fan_out.json" => assert_eq!(record["output"], json!({"sum_of_squares": 91})),
+        "map.json" => {
+            assert_eq!(record["output"], json!({"squares": [1, 4, 9, 16, 25, 36], "sum": 91}));
+            assert_eq!((&task("square")["items"]["success"], &task("square")["items"]["total"]), (&json!(6), &json!(6)));
+        }
         "polyglot.json" => {
             assert_eq!(record["output"], json!(["hello, world", 2, 4]));
             assert_eq!(task("greet")["log"], "greeting world\n");

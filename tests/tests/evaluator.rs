@@ -80,6 +80,7 @@ fn the_examples() {
         ("branches.json", json!({"large": "SKIPPED", "small": 43})),
         ("fan_out.json", json!({"sum_of_squares": 91})),
         ("flaky.json", json!("succeeded at attempt 3")),
+        ("map.json", json!({"squares": [1, 4, 9, 16, 25, 36], "sum": 91})),
         ("polyglot.json", json!(["hello, world", 2, 4])),
         (
             "provision.json",

@@ -128,6 +128,7 @@ fn failures(printed: &mut Printed) {
     tasks.push(json!({ "name": "path", "task_name": "add", "args": ["_add.data.x", 1] }));
     tasks
         .push(json!({ "name": "late", "task_name": "add", "pool": "empty", "timeout": { "schedule_to_start": "1s" } }));
+    tasks.push(json!({ "name": "some", "task_name": "add", "for_each": [1, 2, "x"], "args": ["_.item", 1] }));
     let job = json!({ "name": "failures", "tasks": tasks }).to_string();
     let record = printed.programs.ended(&printed.programs.submit(&job));
     for task in record["tasks"].as_array().expect("a record has tasks") {
@@ -174,7 +175,7 @@ fn refusals(printed: &mut Printed) {
     let job = |tasks: &str| format!(r#"{{"name": "j", "tasks": [{tasks}]}}"#);
     for tasks in [
         r#"{"name": "a", "arg": [1]}"#,
-        r#"{"name": "a", "for_each": 3}"#,
+        r#"{"name": "a", "on_failure": 3}"#,
         r#"{"name": "a", "args": ["_x"]}"#,
         r#"{"name": "a", "args": ["_x.data"]}"#,
         r#"{"name": "a", "depends": ["b"]}, {"name": "b", "depends": ["a"]}"#,
