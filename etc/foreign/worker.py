@@ -21,7 +21,7 @@ import pika
 
 HEARTBEAT_INTERVAL = 5.0  # seconds; the lease of a worker's tasks expires after 30 s without a heartbeat
 LONG_AFTER = 1.0  # seconds; a task that runs longer is held by a lease instead of its delivery
-MAX_REMEMBERED = 1000  # number of finished issues that are remembered, to ignore duplicate deliveries
+MAX_REMEMBERED = 1000  # number of finished and of stopped issues that are remembered, for later deliveries
 
 
 def reverse(text):
@@ -51,6 +51,13 @@ def slot(an_id):
 def issue_of(task):
     """The keys that identify an issue of a task in every message about it."""
     return {key: task[key] for key in ("id", "issue", "incarnation")}
+
+
+def remember(issues, issue):
+    """Adds an issue to a bounded collection."""
+    issues[issue] = True
+    while len(issues) > MAX_REMEMBERED:
+        issues.popitem(last=False)
 
 
 def now():
@@ -83,6 +90,7 @@ class Worker:
         self.waiting = collections.OrderedDict()  # issue -> (task, delivery tag)
         self.running = None  # (task, delivery tag, or None once the lease has begun, start)
         self.done = collections.OrderedDict()
+        self.stopped = collections.OrderedDict()  # issues that were stopped before they arrived
         self.leaving = False
         self.connection = pika.BlockingConnection(parameters(address))
         self.consuming = self.connection.channel()
@@ -136,6 +144,8 @@ class Worker:
         is_here = issue in self.waiting or self.running and tuple(issue_of(self.running[0]).values()) == issue
         if issue in self.done or is_here:
             return channel.basic_ack(method.delivery_tag)
+        if issue in self.stopped:
+            return self.give_back(task, method.delivery_tag, "stopped")
         if task["task_name"] not in TASKS:
             return self.give_back(task, method.delivery_tag, "unknown_module")
         if self.leaving:
@@ -162,9 +172,7 @@ class Worker:
         self.report(task, dict(result, type="result"))
         if tag is not None:
             self.consuming.basic_ack(tag)
-        self.done[tuple(issue_of(task).values())] = True
-        while len(self.done) > MAX_REMEMBERED:
-            self.done.popitem(last=False)
+        remember(self.done, tuple(issue_of(task).values()))
         self.running = None
         self.start_next()
         if self.subscription is None and not self.leaving:
@@ -203,10 +211,12 @@ class Worker:
             self.send_heartbeat()
         elif message["type"] == "stop":
             for issue in message["tasks"]:
-                waiting = self.waiting.pop(tuple(issue_of(issue).values()), None)
+                issue = tuple(issue_of(issue).values())
+                waiting = self.waiting.pop(issue, None)
                 if waiting is not None:
-                    self.consuming.basic_ack(waiting[1])
-                # A thread cannot be stopped: a running task continues, and its result will be ignored.
+                    self.give_back(*waiting, reason="stopped")
+                remember(self.stopped, issue)
+                # A thread cannot be stopped: a running task continues, and its result is reported.
 
     def send_heartbeat(self):
         held = [issue_of(self.running[0])] if self.running and self.running[1] is None else []

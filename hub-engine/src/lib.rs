@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod http;
 pub mod operations;
+mod progress;
 pub mod runner;
 pub mod store;
 #[cfg(feature = "testing")]

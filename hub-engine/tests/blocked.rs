@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use hub_core::Json;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Submission;
-use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::runner::{
+    Catalogue, Language, NoOutcome, Outcome, RunControl, Runner, TaskInfo, TaskReport, TaskRequest,
+};
 use hub_engine::store::MemoryStore;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(3600);
 
@@ -27,11 +28,11 @@ struct Patient {
 
 #[async_trait]
 impl Runner for Patient {
-    async fn run(&self, _: TaskRequest, stop: CancellationToken) -> TaskReport {
+    async fn run(&self, _: TaskRequest, stop: RunControl) -> TaskReport {
         self.began.fetch_add(1, Ordering::SeqCst);
         tokio::select! {
             permit = self.gate.acquire() => permit.unwrap().forget(),
-            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
+            () = stop.stopped() => return TaskReport::without(NoOutcome::Cancelled),
         }
         TaskReport::silent(Outcome::Success { data: Json::from_checked("1") })
     }

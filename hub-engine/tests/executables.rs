@@ -4,9 +4,8 @@ mod tasks_support;
 
 use futures_util::FutureExt as _;
 use hub_core::state::ErrorKind;
-use hub_engine::runner::{NoOutcome, Outcome, Runner};
+use hub_engine::runner::{NoOutcome, Outcome, RunControl, Runner};
 use tasks_support::{DEADLINE, Tasks, eventually, failure, is_running, request, run, success};
-use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn the_request_is_one_line_for_any_layout_of_the_job() {
@@ -66,13 +65,13 @@ async fn a_program_that_is_stopped_ends_with_its_group_and_keeps_its_log() {
     );
     let runner = tasks.runner().await;
     for name in ["obeys", "ignores"] {
-        let stop = CancellationToken::new();
+        let stop = RunControl::default();
         let running = tokio::spawn({
             let (runner, stop) = (runner.clone(), stop.clone());
             async move { runner.run(request(name, "[]"), stop).await }
         });
         let pids = [tasks.read(&format!("{name}.pid")).await, tasks.read(&format!("child-{name}")).await];
-        stop.cancel();
+        stop.stop(None);
         let report = tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
         assert_eq!((report.outcome, report.log.as_deref()), (Err(NoOutcome::Cancelled), Some("begun\n")), "{name}");
         for pid in pids {

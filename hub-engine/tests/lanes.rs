@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
+use hub_engine::runner::{
+    ModuleRunner, NoOutcome, Outcome, RunControl, Runner, RunnerSettings, TaskReport, TaskRequest,
+};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -42,7 +43,7 @@ impl Bench {
         assert!(!bench.runner.can_queue_ahead("act"), "the module is unknown");
         // The first run imports the module and is slow.
         while !bench.runner.can_queue_ahead("act") {
-            assert_eq!(bench.begin("quick", &CancellationToken::new()).await.unwrap().outcome, success("quick"));
+            assert_eq!(bench.begin("quick", &RunControl::default()).await.unwrap().outcome, success("quick"));
         }
         std::fs::remove_file(bench.path("ran")).unwrap();
         bench
@@ -52,7 +53,7 @@ impl Bench {
         self.directory.path().join(name)
     }
 
-    fn begin(&self, how: &str, stop: &CancellationToken) -> JoinHandle<TaskReport> {
+    fn begin(&self, how: &str, stop: &RunControl) -> JoinHandle<TaskReport> {
         let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
         let number = self.tasks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let args = format!("[{how:?}, {:?}]", self.path("go"));
@@ -66,13 +67,14 @@ impl Bench {
             attempt: 1,
             issue: 1,
             worker: "w".into(),
+            last_progress: None,
         };
         let (runner, stop) = (Arc::clone(&self.runner), stop.clone());
         tokio::spawn(async move { runner.run(request, stop).await })
     }
 
     /// Starts a task and waits until it runs.
-    async fn run_first(&self, how: &str, stop: &CancellationToken) -> JoinHandle<TaskReport> {
+    async fn run_first(&self, how: &str, stop: &RunControl) -> JoinHandle<TaskReport> {
         let running = self.begin(how, stop);
         until("the task runs", || async { self.ran().contains(how) }).await;
         running
@@ -102,7 +104,7 @@ fn open(path: &Path) {
 
 #[tokio::test]
 async fn tasks_behind_a_slow_one_are_withdrawn() {
-    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let (bench, go_on) = (Bench::start().await, RunControl::default());
     let first = bench.run_first("wait", &go_on).await;
     let behind = [bench.begin("behind", &go_on), bench.begin("behind", &go_on)];
     for task in behind {
@@ -116,10 +118,10 @@ async fn tasks_behind_a_slow_one_are_withdrawn() {
 
 #[tokio::test]
 async fn stopping_a_task_does_not_stop_queued_ones() {
-    let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
+    let (bench, go_on, stop) = (Bench::start().await, RunControl::default(), RunControl::default());
     let first = bench.run_first("wait", &stop).await;
     let behind = bench.begin("behind", &go_on);
-    stop.cancel();
+    stop.stop(None);
     assert_eq!(behind.await.unwrap().outcome, Err(NoOutcome::NotBegun));
     assert_eq!(first.await.unwrap().outcome, Err(NoOutcome::Cancelled));
     assert_eq!(bench.begin("quick", &go_on).await.unwrap().outcome, success("quick"));
@@ -128,10 +130,10 @@ async fn stopping_a_task_does_not_stop_queued_ones() {
 
 #[tokio::test]
 async fn a_queued_task_can_be_stopped_alone() {
-    let (bench, go_on, stop) = (Bench::start().await, CancellationToken::new(), CancellationToken::new());
+    let (bench, go_on, stop) = (Bench::start().await, RunControl::default(), RunControl::default());
     let first = bench.run_first("wait", &go_on).await;
     let behind = bench.begin("behind", &stop);
-    stop.cancel();
+    stop.stop(None);
     assert_eq!(behind.await.unwrap().outcome, Err(NoOutcome::Cancelled));
     open(&bench.path("go"));
     assert_eq!(first.await.unwrap().outcome, success("wait"));
@@ -140,7 +142,7 @@ async fn a_queued_task_can_be_stopped_alone() {
 
 #[tokio::test]
 async fn a_process_that_dies_fails_only_its_running_task() {
-    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let (bench, go_on) = (Bench::start().await, RunControl::default());
     let first = bench.run_first("die", &go_on).await;
     let behind = bench.begin("behind", &go_on);
     open(&bench.path("go"));
@@ -155,7 +157,7 @@ async fn a_process_that_dies_fails_only_its_running_task() {
 
 #[tokio::test]
 async fn many_fast_tasks_run_in_order_in_one_process() {
-    let (bench, go_on) = (Bench::start().await, CancellationToken::new());
+    let (bench, go_on) = (Bench::start().await, RunControl::default());
     let names: Vec<String> = (0..20).map(|at| format!("task{at:02}")).collect();
     // On one thread, tasks start in the order in which they were spawned.
     let running: Vec<_> = names.iter().map(|name| bench.begin(name, &go_on)).collect();

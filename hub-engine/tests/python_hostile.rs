@@ -5,9 +5,8 @@ mod runner_support;
 use std::collections::BTreeSet;
 
 use hub_core::state::ErrorKind;
-use hub_engine::runner::{NoOutcome, Outcome, Runner as _, RunnerSettings};
+use hub_engine::runner::{NoOutcome, Outcome, RunControl, Runner as _, RunnerSettings};
 use runner_support::{Bench, until};
-use tokio_util::sync::CancellationToken;
 
 /// The pipes to the worker: those that are open for writing in this process.
 const PIPES: &str = "
@@ -120,7 +119,7 @@ async fn a_task_cannot_answer_for_a_queued_one() {
     while !bench.runner.can_queue_ahead("quick") {
         bench.run("quick", "[]").await;
     }
-    let stop = CancellationToken::new();
+    let stop = RunControl::default();
     let forger = bench.runner.run(bench.request("forge", r#"["stolen"]"#), stop.clone());
     let behind = bench.runner.run(bench.request("quick", "[]"), stop.clone());
     let (forger, behind) = tokio::join!(forger, behind);
@@ -225,14 +224,14 @@ async fn a_coroutine_that_is_stopped_before_its_first_step_answers() {
     let busy = "import time\nasync def busy(path):\n    open(path, 'w').close()\n    time.sleep(0.3)\n";
     let quick = "async def quick():\n    return 1\n";
     let bench = Bench::start(&[("busy.py", busy), ("quick.py", quick)]).await;
-    let (path, stop) = (bench.path("begun"), CancellationToken::new());
-    let busy = bench.runner.run(bench.request("busy", &format!("[{path:?}]")), CancellationToken::new());
+    let (path, stop) = (bench.path("begun"), RunControl::default());
+    let busy = bench.runner.run(bench.request("busy", &format!("[{path:?}]")), RunControl::default());
     let stopped = async {
         until("the loop is busy", || path.exists()).await;
         let running = bench.runner.run(bench.request("quick", "[]"), stop.clone());
         let started = std::time::Instant::now();
         // The request is sent before the cancellation.
-        let stopping = async { stop.cancel() };
+        let stopping = async { stop.stop(None) };
         let (report, ()) = tokio::join!(running, stopping);
         assert_eq!(report.outcome, Err(NoOutcome::Cancelled));
         // Without an answer, it is abandoned after five seconds.
@@ -282,11 +281,11 @@ async fn the_output_of_a_stopped_task_is_kept() {
                 open(path, 'w').close()\n    await asyncio.sleep(3600)\n";
     let bench = Bench::start(&[("wait.py", wait), ("await_.py", await_)]).await;
     for module in ["wait", "await_"] {
-        let (path, stop) = (bench.path(&format!("{module}.begun")), CancellationToken::new());
+        let (path, stop) = (bench.path(&format!("{module}.begun")), RunControl::default());
         let running = bench.runner.run(bench.request(module, &format!("[{path:?}]")), stop.clone());
         let stopping = async {
             until("it runs", || path.exists()).await;
-            stop.cancel();
+            stop.stop(None);
         };
         let (report, ()) = tokio::join!(running, stopping);
         assert_eq!(report.outcome, Err(NoOutcome::Cancelled));

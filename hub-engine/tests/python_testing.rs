@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use hub_core::state::RetryAdvice;
-use hub_engine::runner::Outcome;
+use hub_engine::runner::{Outcome, RunControl};
 use runner_support::Bench;
 use serde_json::{Value, json};
 
@@ -48,6 +48,11 @@ const MODULES: &[(&str, &str)] = &[
     ("inner.py", "def _one():\n    pass\ndef inner():\n    _one(1)\n"),
     ("prints.py", "def prints():\n    print('x' * 100_000)\n    return input()\n"),
     (
+        "progresses.py",
+        "from hub.lib.api import task\n@task\ndef progresses(values):\n    for value in values:\n        \
+         progresses.state.progress(value)\n    return progresses.state.last_progress\n",
+    ),
+    (
         "retry.py",
         "from hub.lib.api import Retry, task\n@task()\ndef retry(after):\n    raise Retry('busy', after=after)\n",
     ),
@@ -71,6 +76,7 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("ill", json!([])),
         ("inner", json!([])),
         ("prints", json!([])),
+        ("progresses", json!([[1, [2], null, { "a": "ü" }]])),
         ("retry", json!([null])),
         ("retry", json!([1.5])),
         ("returns_a_set", json!([])),
@@ -95,7 +101,8 @@ async fn a_test_sees_what_hub_sees() {
     let cases = cases();
     let tried = python(SCRIPT, &[bench.directory.path().to_str().unwrap(), &json!(cases).to_string()]);
     for ((name, args), tried) in cases.iter().zip(tried.as_array().unwrap()) {
-        let report = bench.run(name, &args.to_string()).await;
+        let control = RunControl::default();
+        let report = bench.run_under(name, &args.to_string(), &control).await;
         let (value, failure) = match report.outcome.unwrap() {
             Outcome::Success { data } | Outcome::Launched { data } => (data.to_value(), Value::Null),
             Outcome::Failed { msg, error } => {
@@ -115,7 +122,8 @@ async fn a_test_sees_what_hub_sees() {
                 (Value::Null, failure)
             }
         };
-        let seen = json!({ "value": value, "log": report.log.unwrap_or_default(), "failure": failure });
+        let (log, progress) = (report.log.unwrap_or_default(), control.progress().map(|progress| progress.to_value()));
+        let seen = json!({ "value": value, "log": log, "failure": failure, "progress": progress });
         assert_eq!(*tried, seen, "{name} {args}");
     }
 }

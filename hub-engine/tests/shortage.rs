@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use hub_core::Json;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::Submission;
-use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::runner::{
+    Catalogue, Language, NoOutcome, Outcome, RunControl, Runner, TaskInfo, TaskReport, TaskRequest,
+};
 use hub_engine::store::MemoryStore;
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 /// Timeout of all waits, which is reached only if something hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -27,7 +28,7 @@ struct Poor {
 
 #[async_trait]
 impl Runner for Poor {
-    async fn run(&self, _request: TaskRequest, _stop: CancellationToken) -> TaskReport {
+    async fn run(&self, _request: TaskRequest, _stop: RunControl) -> TaskReport {
         self.tried.fetch_add(1, Ordering::SeqCst);
         let fails = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if fails {

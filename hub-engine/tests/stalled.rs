@@ -27,6 +27,7 @@ fn heartbeat(names: &Names, held: Vec<IssueId>) -> Message {
         running: 1,
         held,
         present: Vec::new(),
+        progress: Vec::new(),
         tasks: [("long".into(), None)].into(),
         broken: [].into(),
         leaving: false,

@@ -176,6 +176,7 @@ fn heartbeat_without_queue(names: &Names, pool: &str) -> Message {
         running: 0,
         held: Vec::new(),
         present: Vec::new(),
+        progress: Vec::new(),
         tasks: [("echo".into(), None)].into(),
         broken: [].into(),
         shortage: None,

@@ -5,18 +5,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::job::Timeout;
 use hub_core::state::ErrorKind;
 use hub_core::{Issue, JobId, Json};
-use hub_engine::runner::{Catalogue, Outcome, Runner, TaskReport, TaskRequest};
-use hub_engine::wire::{self, FromWorker, Names, ResultMessage, ResultStatus, TaskEnded, TaskMessage};
+use hub_engine::runner::{Catalogue, NoOutcome, Outcome, RunControl, Runner, TaskReport, TaskRequest};
+use hub_engine::wire::{
+    self, Control, ControlMessage, FromWorker, Heartbeat, LimitsMs, Names, ResultMessage, ResultStatus, ReturnReason,
+    TaskEnded, TaskMessage,
+};
 use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{Message, Outcome as Published, Session, SubscribeOptions};
+use hub_transport::topology::{Queue, QueueKind};
+use hub_transport::{Message, Outcome as Published, Session, SubscribeOptions, Topology};
 use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 /// Runs each task when the test allows it. A task whose arguments are a number returns a text of that length, one whose
-/// arguments are a text panics with it.
+/// arguments are a text panics with it. Each reports its arguments as its progress.
 struct Gated {
     gate: Semaphore,
     began: AtomicU32,
@@ -32,9 +37,15 @@ impl Gated {
 
 #[async_trait]
 impl Runner for Gated {
-    async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
+    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
         self.began.fetch_add(1, Ordering::SeqCst);
-        self.gate.acquire().await.unwrap().forget();
+        control.report_progress(request.args.clone()).unwrap();
+        tokio::select! {
+            permit = self.gate.acquire() => permit.unwrap().forget(),
+            interruption = control.interrupted(Instant::now()) => {
+                return interruption.apply(TaskReport::without(NoOutcome::Cancelled));
+            }
+        }
         if let Some(last_words) = request.args.to_value()[0].as_str() {
             panic!("{last_words}");
         }
@@ -92,16 +103,36 @@ impl Scene {
         self.broker.depths()[&self.names.pool_queue("default")]
     }
 
+    /// Tells the worker to stop these tasks.
+    async fn stop(&self, tasks: &[u32]) {
+        let tasks = tasks.iter().map(|index| task(*index, "null").issue).collect();
+        let control = Control::Stop { tasks, grace_ms: Some(1000) };
+        let body = wire::encode(&ControlMessage { v: wire::VERSION, control });
+        let publisher = self.session.publisher(16).await.unwrap();
+        drop(publisher.publish(Message::new(self.names.control(), "", body)).await.unwrap().await);
+        settle().await;
+    }
+
     /// The results that the worker has reported, by message.
     async fn told(&self) -> Vec<Vec<TaskEnded>> {
+        let reports = self.reports().await.into_iter();
+        let results = reports.map(|report| match report {
+            FromWorker::Results(results) => results.results,
+            other => panic!("{other:?} is not a result"),
+        });
+        results.collect()
+    }
+
+    /// The reports of the worker.
+    async fn reports(&self) -> Vec<FromWorker> {
         let options = SubscribeOptions { prefetch: 100, exclusive: false };
         let mut queue = self.session.subscribe(&self.names.results_queue(), options).await.unwrap();
         settle().await;
         let mut told = Vec::new();
         while let Ok(delivery) = queue.deliveries.try_recv() {
             match ResultMessage::decode(&delivery.message.body).unwrap() {
-                ResultMessage::FromWorker(FromWorker::Results(results)) => told.push(results.results),
-                other => panic!("{other:?} is not a result"),
+                ResultMessage::FromWorker(report) => told.push(report),
+                other @ ResultMessage::Posted(_) => panic!("{other:?} is not a report"),
             }
         }
         told
@@ -113,6 +144,8 @@ fn task(index: u32, argument: &str) -> TaskMessage {
     let job: JobId = "0190b4c2-7b1a-7000-8000-000000000000".parse().unwrap();
     TaskMessage {
         attempt: 1,
+        timeout: None,
+        last_progress: None,
         v: wire::VERSION,
         issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
         parent_id: job,
@@ -226,4 +259,65 @@ async fn ended_tasks_are_reported_even_without_grace() {
     worker.stop(Duration::ZERO).await;
     let told = scene.told().await;
     assert_eq!(told.into_iter().flatten().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_task_is_returned_when_it_has_ended_and_one_that_waits_at_once() {
+    let scene = Scene::new(MemoryBroker::new(), 1).await;
+    // The first one runs, the second waits, and the third arrives later.
+    for index in 0..2 {
+        scene.publish(task(index, "null")).await;
+    }
+    settle().await;
+    scene.stop(&[1, 2]).await;
+    scene.publish(task(2, "null")).await;
+    settle().await;
+    scene.stop(&[0]).await;
+    let reports = scene.reports().await.into_iter();
+    let returned: Vec<_> = reports
+        .map(|report| match report {
+            FromWorker::Returned(returned) => (returned.issue, returned.reason),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let stopped = |index| (task(index, "null").issue, ReturnReason::Stopped);
+    assert_eq!(returned, [stopped(1), stopped(2), stopped(0)]);
+    assert_eq!(scene.unsettled(), 0, "a delivery was never settled");
+    assert_eq!(scene.runner.began.load(Ordering::SeqCst), 1);
+    scene.worker.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_and_progress_are_passed_on() {
+    let scene = Scene::new(MemoryBroker::new(), 1).await;
+    let options = SubscribeOptions { prefetch: 100, exclusive: false };
+    let queue = scene.names.heartbeats_queue("d");
+    let topology = Topology::default().queue(Queue::new(&queue, QueueKind::Exclusive)).bind(
+        &scene.names.events(),
+        &queue,
+        "heartbeat.*",
+    );
+    scene.session.declare(&topology).await.unwrap();
+    let mut heartbeats = scene.session.subscribe(&queue, options).await.unwrap();
+    let timeout = LimitsMs { start_to_close_ms: Some(3_000), heartbeat_ms: None, grace_ms: 0 };
+    scene.publish(TaskMessage { timeout: Some(timeout), ..task(0, "[7]") }).await;
+    tokio::time::sleep(Duration::from_millis(2_900)).await;
+    let mut seen = Vec::new();
+    while let Ok(delivery) = heartbeats.deliveries.try_recv() {
+        seen.extend(Heartbeat::decode(&delivery.message.body).unwrap().progress);
+    }
+    let seen: Vec<_> = seen.iter().map(|progress| (progress.issue(), progress.value.get())).collect();
+    assert_eq!(seen, [(task(0, "").issue, "[[7]]")], "only what has changed");
+    settle().await;
+    let reports = scene.reports().await;
+    let results = reports.into_iter().filter_map(|report| match report {
+        FromWorker::Results(results) => Some(results.results),
+        _ => None,
+    });
+    let ended: Vec<_> = results.flatten().collect();
+    assert_eq!(ended.len(), 1);
+    let (error, progress) = (ended[0].error.as_ref().unwrap(), ended[0].progress.as_ref());
+    assert_eq!((error.kind, error.which), (ErrorKind::TimedOut, Some(Timeout::StartToClose)));
+    assert_eq!(progress.map(Json::get), Some("[[7]]"), "with the result");
+    scene.worker.stop(Duration::from_secs(1)).await;
 }

@@ -9,11 +9,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner as _, RunnerSettings, TaskRequest};
+use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, RunControl, Runner as _, RunnerSettings, TaskRequest};
 use hub_tests::values::Value;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tokio_util::sync::CancellationToken;
 
 /// Default number of values for each kind of task.
 const VALUES: usize = 3000;
@@ -86,11 +85,12 @@ async fn try_values(module: &str, seed: u64) {
                 attempt: 1,
                 issue: 1,
                 worker: "w".into(),
+                last_progress: None,
             };
             let runner = Arc::clone(&runner);
             running.push(async move {
                 loop {
-                    let run = runner.run(request.clone(), CancellationToken::new());
+                    let run = runner.run(request.clone(), RunControl::default());
                     let report = tokio::time::timeout(DEADLINE, run).await;
                     match report.unwrap_or_else(|_| panic!("no answer to {request:?}")).outcome {
                         Err(NoOutcome::NotBegun) => {}

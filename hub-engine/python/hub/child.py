@@ -19,7 +19,9 @@ from hub import channel, importing, output
 from hub.failure import Failure, clean, describe, shorten
 from hub.lib import api
 from hub.modules import BrokenModule, Modules, NoSuchModule
+from hub.progress import Progress
 from hub.result import encode
+from hub.stopping import Stopping
 from hub.surroundings import Surroundings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -63,6 +65,8 @@ class Child:
         self.settings = settings
         self.pid = os.getpid()
         self.modules = Modules(settings["tasks_dir"])
+        # Before the surroundings, which restore signal handlers.
+        self.stopping = Stopping()
         # Created after the modules, which change how Python imports.
         self.surroundings = Surroundings()
         self.modules.load = functools.partial(self.surroundings.keep, importing.load)
@@ -78,9 +82,16 @@ class Child:
         while True:
             key = self.todo.get()
             found = self.waiting.pop(key, None)
-            if found is not None and not self.serve(key, found[0]):
+            if found is None:
+                continue
+            self.stopping.is_busy = True
+            if not self.serve(key, found[0]):
                 # This process must not be used again. The answer says so, and the worker ends the process.
                 threading.Event().wait()
+            self.stopping.is_busy = False
+            if self.stopping.has_arrived:
+                # It arrived after the answer.
+                self.stopping.end_process()
 
     def read(self):
         """Reads requests in a separate thread, so that the end of the worker is noticed while a task runs.
@@ -137,6 +148,10 @@ class Child:
                 raise Exhausted
             raise describe(error, "BROKEN_MODULE")[0]
 
+    def progress(self, key):
+        """The progress of the task with this key, which is sent until it ends."""
+        return Progress(lambda text: self.talk.answer(key, '{"status":"progress","data":%s}' % text))
+
     def outcome(self, task, value):
         return {"status": "launched" if task.asynchronous else "success", "data": encode(value, self.settings)}
 
@@ -161,11 +176,13 @@ class Child:
         began = time.perf_counter_ns()
         task = None
         restored = True
+        progress = self.progress(key)
         try:
             self.capture.prepare(began)
             request = self.parse(body)
-            state = api.State(request)
+            state = api.State(request, progress.report)
             try:
+                self.stopping.enter()
                 task = self.load(request)
                 api._running = state
                 value = contextvars.copy_context().run(call, state, task.function)
@@ -174,6 +191,7 @@ class Child:
 
                     value = asyncio.run(value)
             finally:
+                self.stopping.is_in_task = False
                 self.leave_if_forked()
                 api._running = None
                 # Must be first, because the following calls may import modules.
@@ -184,8 +202,10 @@ class Child:
         except BaseException as error:
             answer = self.failure(error, task)
         log = self.capture.collect()
-        if not restored or self.capture.is_broken or self.surroundings.lacks_descriptors(began):
+        is_whole = restored and not self.capture.is_broken and not self.stopping.has_arrived
+        if not is_whole or self.surroundings.lacks_descriptors(began):
             answer["last"] = True
+        progress.end()
         self.answer(key, answer, log, began)
         return "last" not in answer
 

@@ -51,12 +51,13 @@ class Coroutines:
         log = output.Log(child.settings["log_limit"])
         output.attach(log)
         task = None
+        progress = child.progress(key)
         try:
             child.capture.prepare(began)
             if key in self.cancelled:
                 raise asyncio.CancelledError
             request = child.parse(body)
-            api._current.set(api.State(request))
+            api._current.set(api.State(request, progress.report))
             task = child.load(request)
             value = task.function(*request["args"], **request["kwargs"])
             if asyncio.iscoroutine(value):
@@ -70,6 +71,7 @@ class Coroutines:
             else:
                 answer = child.failure(error, task)
         try:
+            progress.end()
             self.finish(key, answer, log, began)
         except BaseException:
             # Without an answer the task would run for ever. The worker notices the end of the process.

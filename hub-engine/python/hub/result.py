@@ -41,32 +41,66 @@ def find_unencodable(value, path="result"):
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-def refusal(value, otherwise, type_name):
+def refusal(value, otherwise, type_name, what):
     """The failure of an invalid value. If no invalid part is found, the reason is `otherwise`, if any."""
     try:
-        found = find_unencodable(value)
+        found = find_unencodable(value, what)
     except RecursionError:
         # The value contains itself or is nested too deeply to be searched.
         found = None
     if found is None and otherwise is None:
         return None
     found = clean(shorten(found or otherwise, (500, 500)))
-    return Failure("BAD_RESULT", "the result cannot be written as JSON: %s" % found, type_name)
+    return Failure("BAD_RESULT", "the %s cannot be written as JSON: %s" % (what, found), type_name)
 
 
-def encode(value, settings):
+def encode(value, settings, what="result"):
+    """The JSON text of a value. `what` names it in messages."""
     try:
         text = _encode(value)
     except RecursionError:
-        msg = "the result is nested too deeply: values may be nested %d levels deep" % settings["max_depth"]
-        raise Failure("VALUE_TOO_DEEP", msg, "RecursionError")
+        raise Failure("VALUE_TOO_DEEP", too_deep(settings, what), "RecursionError")
     except (TypeError, ValueError) as error:
-        raise refusal(value, str(error), type(error).__name__)
+        raise refusal(value, str(error), type(error).__name__, what)
     if "\\ud" in text and LONE.search(text):
-        failure = refusal(value, None, "UnicodeEncodeError")
+        failure = refusal(value, None, "UnicodeEncodeError", what)
         if failure is not None:
             raise failure
     limit = settings["result_limit"]
     if len(text) > limit:
-        raise Failure("RESULT_TOO_LARGE", "the result has %d bytes, the limit is %d" % (len(text), limit))
+        raise Failure("RESULT_TOO_LARGE", "the %s has %d bytes, the limit is %d" % (what, len(text), limit))
     return text
+
+
+def too_deep(settings, what):
+    return "the %s is nested too deeply: values may be nested %d levels deep" % (what, settings["max_depth"])
+
+
+def beyond_limits(value, settings, what="result"):
+    """The kind and the message of a failure, if JSON can represent a value and Hub refuses it. Otherwise None."""
+    levels = list(_levels(value))
+    depth = sum(any(isinstance(value, (list, dict)) for value in level) for level in levels)
+    if depth > settings["max_depth"]:
+        return "VALUE_TOO_DEEP", too_deep(settings, what)
+    if any(_is_beyond_double(value) for level in levels for value in level):
+        reason = "it has a number beyond the range of double precision"
+        return "BAD_RESULT", "the %s is not JSON that every parser can read: %s" % (what, reason)
+    return None
+
+
+def _levels(value):
+    """The values at each level of nesting, from the outside to the inside."""
+    level = [value]
+    while level:
+        yield level
+        lists = [value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (list, dict))]
+        level = [value for values in lists for value in values]
+
+
+def _is_beyond_double(value):
+    try:
+        if isinstance(value, int):
+            float(value)
+    except OverflowError:
+        return True
+    return False

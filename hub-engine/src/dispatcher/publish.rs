@@ -102,7 +102,7 @@ pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: impl FnO
 
 /// Tells every worker to stop these issues. Workers that miss it only do work whose results are discarded.
 pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<IssueId>) {
-    control(link, names, Control::Stop { tasks });
+    control(link, names, Control::Stop { tasks, grace_ms: None });
 }
 
 /// Asks every worker to say what it has.

@@ -4,15 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, QueuedTask};
 use super::pace::Paces;
-use super::protocol;
 use super::python_process::PythonProcess;
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
-use super::{NoOutcome, TaskReport, TaskRequest};
+use super::{NoOutcome, RunControl, TaskReport, TaskRequest};
 
 /// The processes of a runner.
 #[derive(Debug)]
@@ -52,11 +50,11 @@ impl Children {
     }
 
     /// Runs a task in an idle process, in a new one, or queued after other tasks.
-    pub(super) async fn run(&self, request: &TaskRequest, stop: &CancellationToken) -> std::io::Result<TaskReport> {
-        let mut given = self.give(request)?;
+    pub(super) async fn run(&self, request: &TaskRequest, control: &RunControl) -> std::io::Result<TaskReport> {
+        let mut given = self.give(request, control)?;
         let report = tokio::select! {
             report = &mut given.report => report,
-            () = stop.cancelled() => {
+            () = control.stopped() => {
                 given.stop();
                 given.report.await
             }
@@ -65,7 +63,7 @@ impl Children {
         Ok(report.unwrap_or_else(|_| TaskReport::without(NoOutcome::NotBegun)))
     }
 
-    fn give(&self, request: &TaskRequest) -> std::io::Result<QueuedTask> {
+    fn give(&self, request: &TaskRequest, control: &RunControl) -> std::io::Result<QueuedTask> {
         let mut lanes = self.lanes();
         lanes.open.retain(Lane::is_open);
         let loads = lanes.open.iter().map(Lane::load).enumerate();
@@ -74,7 +72,7 @@ impl Children {
             _ => self.start(&mut lanes)?,
         };
         let lane = &mut lanes.open[at];
-        let given = lane.give(Arc::clone(&request.task_name), |key| protocol::run(key, request, false));
+        let given = lane.give(request, control.clone());
         let limit = self.settings.max_tasks_per_child;
         if limit != 0 && lane.given >= limit {
             // The process ends when it has run its tasks.

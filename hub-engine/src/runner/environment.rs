@@ -9,7 +9,6 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 /// Prefix of Hub's own variables, which include credentials. Tasks do not receive them.
 const PRIVATE_PREFIX: &str = "HUB_";
@@ -18,8 +17,8 @@ const SERVICE_MANAGER_VARIABLES: [&str; 4] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"];
 /// The variable that marks all processes of this program's tasks with a unique value. The guard finds them by it.
 const MARK: &str = "HUB_TASK_OF";
-/// Maximum time a task may take to end after SIGTERM before it is killed.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Maximum time for the members of a killed process group to end.
+const KILL_TIMEOUT: Duration = Duration::from_millis(200);
 /// Interval at which a process group whose leader has ended is checked for members.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -97,9 +96,14 @@ impl Group {
         self.0.is_some_and(|group| killpg(group, signal).is_ok())
     }
 
-    /// Waits until the group has no members, at most until `deadline`.
-    async fn end(&self, deadline: Instant) {
-        while self.signal(None) && Instant::now() < deadline {
+    /// Asks all members to end.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until the group has no members.
+    pub(super) async fn end(&self) {
+        while self.signal(None) {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
@@ -113,21 +117,25 @@ impl Drop for Group {
     }
 }
 
-/// Ends a child and its process group with SIGTERM and then SIGKILL.
-pub(super) async fn stop(child: &mut Child) {
-    let group = Group::of(child);
-    let deadline = Instant::now() + STOP_GRACE;
-    group.signal(Signal::SIGTERM);
-    if tokio::time::timeout_at(deadline, child.wait()).await.is_ok() {
+/// Ends a child and its process group with SIGTERM, and kills what is left of them when `kill_due` is ready.
+pub(super) async fn stop(child: &mut Child, group: Group, kill_due: impl Future<Output = ()>) {
+    group.terminate();
+    let end = async {
+        let _ = child.wait().await;
         // The child has ended, but processes that it started may still be cleaning up.
-        group.end(deadline).await;
+        group.end().await;
+    };
+    tokio::select! {
+        () = end => {}
+        () = kill_due => {}
     }
-    drop(group);
-    let _ = child.wait().await;
+    kill(child, group).await;
 }
 
-/// Kills a child and its process group.
-pub(super) async fn kill(child: &mut Child) {
-    drop(Group::of(child));
+/// Kills a child and its process group, and waits for their end.
+pub(super) async fn kill(child: &mut Child, group: Group) {
+    group.kill();
     let _ = child.wait().await;
+    // A killed process that waits for a disk ends later.
+    let _ = tokio::time::timeout(KILL_TIMEOUT, group.end()).await;
 }

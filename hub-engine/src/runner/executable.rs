@@ -1,7 +1,8 @@
 //! Tasks in any language: a program that reads a request from its standard input and writes a value to its standard
 //! output.
 //!
-//! The task ends with the program. Processes that are still running in its process group are killed.
+//! The task ends with the program. Processes that are still running in its process group are killed. A program that the
+//! worker ends early receives SIGTERM, with its group, and what is left of them is killed after a while.
 
 use std::io;
 use std::path::Path;
@@ -13,13 +14,14 @@ use hub_core::state::{ErrorKind, TaskError};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::environment::{self, Group};
+use super::progress_lines::Errors;
 use super::protocol::describe_exit;
 use super::settings::RunnerSettings;
-use super::streams::{Head, Tail};
-use super::{NoOutcome, Outcome, TaskReport, TaskRequest, program};
+use super::streams::Head;
+use super::{Interruption, NoOutcome, Outcome, RunControl, TaskReport, TaskRequest, program};
 
 /// Maximum number of bytes of invalid output in a message.
 const MAXIMUM_EXCERPT: usize = 200;
@@ -39,6 +41,8 @@ struct Request<'a> {
     args: &'a Json,
     kwargs: &'a Json,
     attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_progress: Option<&'a Json>,
 }
 
 /// Runs a program as a task.
@@ -46,18 +50,18 @@ pub(super) async fn run(
     path: &Path,
     request: &TaskRequest,
     settings: &RunnerSettings,
-    stop: &CancellationToken,
+    control: &RunControl,
 ) -> TaskReport {
     let mut command = environment::command(path);
     let started = tokio::select! {
         started = environment::start(command.current_dir(&settings.tasks_dir)) => started,
-        () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
+        () = control.stopped() => return TaskReport::without(NoOutcome::Cancelled),
     };
     let child = match started {
         Ok(child) => child,
         Err(error) => return not_started(&error, path, settings),
     };
-    converse(child, request, settings, stop).await.unwrap_or_else(|error| {
+    converse(child, request, settings, control).await.unwrap_or_else(|error| {
         let msg = format!("failed to communicate with the program: {error}");
         TaskReport::silent(failed(ErrorKind::TaskFailed, msg, None))
     })
@@ -83,31 +87,39 @@ async fn converse(
     mut child: Child,
     request: &TaskRequest,
     settings: &RunnerSettings,
-    stop: &CancellationToken,
+    control: &RunControl,
 ) -> io::Result<TaskReport> {
-    let group = Group::of(&child);
+    let (group, since) = (Group::of(&child), Instant::now());
     let missing = || io::Error::other("the process has no pipes");
     let input = child.stdin.take().ok_or_else(missing)?;
     let output = child.stdout.take().ok_or_else(missing)?;
     let errors = child.stderr.take().ok_or_else(missing)?;
-    let (mut value, mut log) = (Head::new(settings.result_limit_bytes), Tail::new(settings.log_limit_bytes));
-    let status = {
+    let (mut value, mut log) = (Head::new(settings.result_limit_bytes), Errors::new(settings.log_limit_bytes, control));
+    let interruption = {
         let request = line(request)?;
         let streams = async { tokio::join!(feed(input, &request), value.read(output), log.read(errors)) };
         let mut streams = std::pin::pin!(streams);
         let mut streaming = true;
-        let status = loop {
+        let interruption = loop {
             tokio::select! {
-                status = child.wait() => break Some(status?),
-                () = stop.cancelled() => break None,
+                biased;
+                status = child.wait() => {
+                    status?;
+                    break None;
+                }
+                // Before the limits: after a pause of this program, progress may be waiting.
                 _ = &mut streams, if streaming => streaming = false,
+                interruption = control.interrupted(since) => break Some(interruption),
             }
         };
         let end = async {
-            match status {
-                Some(_) => drop(group),
+            match interruption {
+                None => drop(group),
                 // Its output is read in the meantime.
-                None => environment::stop(&mut child).await,
+                Some(interruption) => {
+                    let kill_due = control.kill_due(control.kill_time(interruption));
+                    environment::stop(&mut child, group, kill_due).await;
+                }
             }
         };
         let mut end = std::pin::pin!(end);
@@ -121,11 +133,24 @@ async fn converse(
         if streaming {
             let _ = tokio::time::timeout(PIPE_TIMEOUT, streams).await;
         }
-        status
+        interruption
     };
-    let log = log.text();
-    let outcome = status.map(|status| outcome(status, &value, &log, settings)).ok_or(NoOutcome::Cancelled);
-    Ok(TaskReport { outcome, log: (!log.is_empty()).then_some(log), took: None })
+    let (status, log) = (child.wait().await?, log.text());
+    let outcome = outcome(status, &value, &log, settings);
+    let log = (!log.is_empty()).then_some(log);
+    Ok(match interruption {
+        None => TaskReport { log, ..TaskReport::silent(outcome) },
+        Some(interruption) => interrupted(interruption, outcome, &value, log),
+    })
+}
+
+/// The report of a program that was ended early. Many programs exit with code 0 after SIGTERM, so only one that has also
+/// written a value has succeeded.
+fn interrupted(interruption: Interruption, outcome: Outcome, value: &Head, log: Option<String>) -> TaskReport {
+    let has_value = !value.kept.trim_ascii().is_empty();
+    let is_success = matches!(outcome, Outcome::Success { .. });
+    let outcome = if is_success && !has_value { Err(NoOutcome::Cancelled) } else { Ok(outcome) };
+    interruption.apply(TaskReport { outcome, log, took: None })
 }
 
 /// The request as exactly one line. JSON strings contain no raw line breaks, so only whitespace between tokens is
@@ -139,6 +164,7 @@ fn line(request: &TaskRequest) -> io::Result<Vec<u8>> {
         args: &request.args,
         kwargs: &request.kwargs,
         attempt: request.attempt,
+        last_progress: request.last_progress.as_ref(),
     })?;
     line.retain(|byte| !matches!(byte, b'\n' | b'\r'));
     line.push(b'\n');
@@ -150,7 +176,7 @@ async fn feed(mut input: ChildStdin, line: &[u8]) {
     let _ = input.write_all(line).await;
 }
 
-/// The outcome of a program that was not stopped.
+/// The outcome of a program that has ended.
 fn outcome(status: ExitStatus, value: &Head, log: &str, settings: &RunnerSettings) -> Outcome {
     let limit = settings.result_limit_bytes;
     // The output was truncated, so the exit code does not matter.

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use super::{Catalogue, Language, NoOutcome, Outcome, RunControl, Runner, TaskInfo, TaskReport, TaskRequest};
 
 type Function = Arc<dyn Fn(&TaskRequest) -> Outcome + Send + Sync>;
 
@@ -44,7 +43,7 @@ impl Default for FunctionRunner {
 
 #[async_trait]
 impl Runner for FunctionRunner {
-    async fn run(&self, request: TaskRequest, _stop: CancellationToken) -> TaskReport {
+    async fn run(&self, request: TaskRequest, _control: RunControl) -> TaskReport {
         let function = self.functions.get(&*request.task_name);
         match function {
             Some(function) => TaskReport::silent(function(&request)),

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::catalogue::Catalogue;
+use super::control::RunControl;
 use super::task::{TaskReport, TaskRequest};
 
 /// Runs tasks.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Runs one task to its end. When `stop` is cancelled, it must end soon with [`super::NoOutcome::Cancelled`]. It
-    /// must not block or compute for long, because runs that begin together share a task of the async runtime.
-    async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport;
+    /// Runs one task to its end. When [`RunControl::interrupted`] says so, the task must end soon, and its report is
+    /// that of [`super::Interruption::apply`]. The run must not block or compute for long, because runs that begin
+    /// together share a task of the async runtime.
+    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport;
 
     /// Whether a task of this module may be queued in the runner although all slots are occupied. If the tasks before
     /// it take long, it is returned with [`super::NoOutcome::NotBegun`].

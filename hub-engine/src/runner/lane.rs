@@ -1,7 +1,7 @@
 //! A lane: one Python process and the queue of tasks that it runs one after another.
 //!
 //! Short tasks are passed to the process before the running one has ended, so that the process does not wait for the
-//! worker between two tasks. If the running task takes long, is stopped, or ends the process, the queued tasks are
+//! worker between two tasks. If the running task takes long, is interrupted, or ends the process, the queued tasks are
 //! withdrawn. They are reported as [`NoOutcome::NotBegun`] and run elsewhere.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::pace::Paces;
 use super::protocol::{self, ChildAnswer, Keys};
 use super::python_process::{ProcessEnd, PythonProcess};
-use super::{NoOutcome, TaskReport};
+use super::{Interruption, NoOutcome, RunControl, TaskReport, TaskRequest};
 
 /// Maximum time a task may block the tasks behind it before they are taken back.
 const MAXIMUM_BLOCKING: Duration = Duration::from_millis(20);
@@ -46,9 +46,10 @@ struct Task {
     key: u64,
     module: Arc<str>,
     message: Vec<u8>,
+    control: RunControl,
     report: oneshot::Sender<TaskReport>,
-    /// Whether it was stopped.
-    stopping: bool,
+    /// Why it is ended early.
+    interruption: Option<Interruption>,
     /// Whether its withdrawal was requested.
     withdrawn: bool,
 }
@@ -83,11 +84,12 @@ impl Lane {
     }
 
     /// Appends a task to the queue.
-    pub(super) fn give(&mut self, module: Arc<str>, message: impl FnOnce(u64) -> Vec<u8>) -> QueuedTask {
+    pub(super) fn give(&mut self, request: &TaskRequest, control: RunControl) -> QueuedTask {
         self.given += 1;
         let (report, reported) = oneshot::channel();
         let key = self.keys.make();
-        let task = Task { key, module, message: message(key), report, stopping: false, withdrawn: false };
+        let (module, message) = (Arc::clone(&request.task_name), protocol::run(key, request, false));
+        let task = Task { key, module, message, control, report, interruption: None, withdrawn: false };
         self.load.fetch_add(1, Ordering::Relaxed);
         let _ = self.orders.send(Order::Run(task));
         QueuedTask { key, orders: self.orders.clone(), report: reported }
@@ -122,8 +124,8 @@ enum End {
     Died(ProcessEnd),
     /// Its process must not run another task.
     Unusable,
-    /// The running task was stopped.
-    Stopped,
+    /// The running task is interrupted.
+    Interrupted,
 }
 
 impl Work {
@@ -142,7 +144,7 @@ impl Work {
             End::Retired => return python.end().await,
             End::Died(end) => python.end_report(end).await,
             End::Unusable => TaskReport::without(NoOutcome::NotBegun),
-            End::Stopped => TaskReport { log: python.stop().await, ..TaskReport::without(NoOutcome::Cancelled) },
+            End::Interrupted => interrupt(python, tasks.front()).await,
         };
         if let Some(task) = tasks.pop_front() {
             task.answer(first);
@@ -157,7 +159,7 @@ impl Work {
                 return End::Retired;
             }
             if self.ending.is_some_and(|due| self.has_single_task() || due <= Instant::now()) {
-                return End::Stopped;
+                return End::Interrupted;
             }
             let due = self.due();
             tokio::select! {
@@ -179,10 +181,14 @@ impl Work {
                                 return end;
                             }
                         }
+                        self.check_limit();
                     }
                     Err(end) => return End::Died(end),
                 },
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.withdraw(),
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.withdraw();
+                    self.check_limit();
+                }
             }
         }
     }
@@ -195,7 +201,17 @@ impl Work {
     /// When the next timed action is due.
     fn due(&self) -> Option<Instant> {
         let waits = self.tasks.iter().skip(1).any(|task| !task.withdrawn);
-        self.ending.or_else(|| waits.then(|| self.since + MAXIMUM_BLOCKING))
+        let withdrawal = waits.then(|| self.since + MAXIMUM_BLOCKING);
+        let limit = self.tasks.front().and_then(|first| first.control.next_limit(self.since)).map(|(due, _)| due);
+        self.ending.or_else(|| withdrawal.into_iter().chain(limit).min())
+    }
+
+    /// Interrupts the running task if it has exceeded a time limit. Called when no answer is waiting, so that a task that
+    /// ended in time is not interrupted after a pause of this program.
+    fn check_limit(&mut self) {
+        if let Some(interruption) = self.tasks.front().and_then(|first| first.control.interruption(self.since)) {
+            self.interrupt_first(interruption);
+        }
     }
 
     fn handle_order(&mut self, order: Order) {
@@ -209,11 +225,11 @@ impl Work {
             }
             Order::Stop(key) => {
                 let Some(at) = self.tasks.iter().position(|task| task.key == key) else { return };
-                let task = &mut self.tasks[at];
-                task.stopping = true;
                 if at == 0 {
-                    self.stop_first();
+                    self.interrupt_first(Interruption::Stopped);
                 } else {
+                    let task = &mut self.tasks[at];
+                    task.interruption = Some(Interruption::Stopped);
                     task.withdrawn = true;
                     self.python.send(&protocol::withdraw(key));
                 }
@@ -235,6 +251,10 @@ impl Work {
         if !is_due {
             return Err(End::Died(ProcessEnd::Invalid("answered for a task that it did not run".to_owned())));
         }
+        if answer.is_progress() {
+            answer.note_progress(&task.control);
+            return Ok(());
+        }
         let Some(task) = self.tasks.remove(at) else { return Ok(()) };
         self.load.fetch_sub(1, Ordering::Relaxed);
         let took = answer.took();
@@ -250,15 +270,19 @@ impl Work {
         if is_last {
             return Err(End::Unusable);
         }
-        if at == 0 && self.tasks.front().is_some_and(|first| first.stopping) {
-            self.stop_first();
+        if at == 0
+            && let Some(interruption) = self.tasks.front().and_then(|first| first.interruption)
+        {
+            self.interrupt_first(interruption);
         }
         Ok(())
     }
 
     /// Ends the process together with its running task, after the queued tasks are withdrawn.
-    fn stop_first(&mut self) {
-        self.ending = Some(Instant::now() + WITHDRAWAL_TIMEOUT);
+    fn interrupt_first(&mut self, interruption: Interruption) {
+        let Some(first) = self.tasks.front_mut() else { return };
+        first.interruption.get_or_insert(interruption);
+        self.ending.get_or_insert_with(|| Instant::now() + WITHDRAWAL_TIMEOUT);
         self.withdraw();
     }
 
@@ -273,8 +297,19 @@ impl Work {
 
 impl Task {
     fn answer(self, report: TaskReport) {
-        let outcome = if self.stopping { Err(NoOutcome::Cancelled) } else { report.outcome };
-        let report = TaskReport { outcome, ..report };
+        let report = match self.interruption {
+            Some(interruption) => interruption.apply(report),
+            None => report,
+        };
         let _ = self.report.send(report);
     }
+}
+
+/// Ends a process together with the task that it is running.
+async fn interrupt(python: PythonProcess, first: Option<&Task>) -> TaskReport {
+    let Some(Task { key, control, interruption: Some(interruption), .. }) = first else {
+        python.kill().await;
+        return TaskReport::without(NoOutcome::NotBegun);
+    };
+    python.interrupt(*key, control, control.kill_time(*interruption)).await
 }

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod children;
+mod control;
 mod coroutines;
 mod environment;
 mod executable;
@@ -12,10 +13,12 @@ mod function;
 mod guard;
 mod interface;
 mod interpreter;
+mod interruption;
 mod lane;
 mod modules;
 mod pace;
 mod program;
+mod progress_lines;
 mod protocol;
 mod python_process;
 mod scan;
@@ -26,9 +29,11 @@ mod task;
 mod watcher;
 
 pub use catalogue::{Catalogue, Language, TaskInfo};
+pub use control::RunControl;
 pub use function::FunctionRunner;
 pub use hub_core::machine::Outcome;
 pub use interface::Runner;
+pub use interruption::Interruption;
 pub use modules::ModuleRunner;
 pub use settings::{RunnerError, RunnerSettings};
 pub use task::{NoOutcome, TaskReport, TaskRequest};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::children::Children;
 use super::coroutines::Coroutines;
@@ -13,7 +12,7 @@ use super::files::Files;
 use super::sdk::Sdk;
 use super::settings::{RunnerError, RunnerSettings};
 use super::watcher::{Place, Watcher};
-use super::{Catalogue, NoOutcome, Runner, TaskReport, TaskRequest, environment, executable};
+use super::{Catalogue, NoOutcome, RunControl, Runner, TaskReport, TaskRequest, environment, executable};
 
 /// Runs the task modules of a directory.
 #[derive(Debug)]
@@ -65,18 +64,18 @@ impl ModuleRunner {
 
 #[async_trait]
 impl Runner for ModuleRunner {
-    async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
+    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
         let place = tokio::select! {
             biased;
             place = self.watcher.place(&request.task_name) => place,
-            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
+            () = control.stopped() => return TaskReport::without(NoOutcome::Cancelled),
         };
         let ran = match place {
             Place::None => return TaskReport::without(NoOutcome::Unknown),
             Place::Broken(why) => return TaskReport::broken(why),
-            Place::Coroutine => self.coroutines.run(request, &stop).await,
-            Place::Function => self.children.run(&request, &stop).await,
-            Place::Program(path) => return executable::run(&path, &request, &self.settings, &stop).await,
+            Place::Coroutine => self.coroutines.run(request, &control).await,
+            Place::Function => self.children.run(&request, &control).await,
+            Place::Program(path) => return executable::run(&path, &request, &self.settings, &control).await,
         };
         ran.unwrap_or_else(|error| match environment::shortage(&error) {
             Some(what) => TaskReport::without(NoOutcome::Shortage { what }),

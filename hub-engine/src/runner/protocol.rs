@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::process::{Child, Command};
 
+use super::environment::{self, Group};
 use super::sdk::Sdk;
 use super::settings::RunnerSettings;
-use super::{NoOutcome, Outcome, TaskReport, TaskRequest, environment};
+use super::{NoOutcome, Outcome, RunControl, TaskReport, TaskRequest};
 
 /// Maximum number of bytes of a dead child's output that are shown as its traceback.
 const MAXIMUM_TRACEBACK: usize = 4096;
@@ -124,6 +125,8 @@ enum Status {
     Failed,
     Cancelled,
     Dropped,
+    /// The task goes on, and has reported progress.
+    Progress,
     /// The process had no file descriptors left before it started the task. Another process runs it.
     Exhausted,
 }
@@ -155,7 +158,9 @@ pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
     let _ = serde_json::to_writer(&mut message, &about);
     message.pop();
     // The arguments are JSON text already, so they are inserted without parsing.
-    for (name, value) in [(&b",\"args\":"[..], &request.args), (b",\"kwargs\":", &request.kwargs)] {
+    let arguments = [(&b",\"args\":"[..], &request.args), (b",\"kwargs\":", &request.kwargs)];
+    let last_progress = request.last_progress.as_ref().map(|value| (&b",\"last_progress\":"[..], value));
+    for (name, value) in arguments.into_iter().chain(last_progress) {
         message.extend_from_slice(name);
         message.extend_from_slice(value.get().as_bytes());
     }
@@ -226,6 +231,19 @@ impl ChildAnswer {
         self.body.status == Status::Dropped
     }
 
+    /// Whether the answer is a progress, and another answer follows.
+    pub(super) fn is_progress(&self) -> bool {
+        self.body.status == Status::Progress
+    }
+
+    /// Passes a progress on. Its process has checked it.
+    pub(super) fn note_progress(self, control: &RunControl) {
+        let value = self.body.data.map_or_else(Json::null, Json::from);
+        if let Err(flaw) = control.report_progress(value) {
+            tracing::debug!(flaw, "ignored the progress of a task");
+        }
+    }
+
     /// Whether its process must not run another task.
     pub(super) fn is_last(&self) -> bool {
         self.body.last
@@ -240,7 +258,7 @@ impl ChildAnswer {
             Status::Success => Ok(Outcome::Success { data }),
             Status::Launched => Ok(Outcome::Launched { data }),
             Status::Cancelled => Err(NoOutcome::Cancelled),
-            Status::Dropped | Status::Exhausted => Err(NoOutcome::NotBegun),
+            Status::Dropped | Status::Progress | Status::Exhausted => Err(NoOutcome::NotBegun),
             Status::Failed if kind.as_deref() == Some("UNKNOWN") => Err(NoOutcome::Unknown),
             Status::Failed => {
                 let kind = serde_json::from_value(kind.unwrap_or_default().into());
@@ -260,7 +278,7 @@ impl ChildAnswer {
 
 /// The report of a task whose process has ended. `why` is the reason if the worker has killed it.
 pub(super) async fn end_report(child: &mut Child, why: Option<String>, printed: Option<String>) -> TaskReport {
-    environment::kill(child).await;
+    environment::kill(child, Group::of(child)).await;
     let msg = why.unwrap_or_else(|| {
         let how = child.try_wait().ok().flatten().map_or_else(|| "was killed".to_owned(), describe_exit);
         format!("the process that ran the task {how}")

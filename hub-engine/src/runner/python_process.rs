@@ -9,12 +9,13 @@ use bytes::{Buf, BytesMut};
 use hub_core::Json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::time::Instant;
 
-use super::TaskReport;
 use super::environment::{self, Group};
 use super::protocol::{self, ChildAnswer, ChildSettings};
 use super::sdk::{OutputFile, Sdk};
 use super::settings::RunnerSettings;
+use super::{NoOutcome, RunControl, TaskReport};
 
 /// Number of bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -150,9 +151,12 @@ impl PythonProcess {
                 break;
             }
             self.unread.advance(protocol::ANSWER_HEAD);
-            answers.push(ChildAnswer::read(key, &self.unread[..length]));
+            let answer = ChildAnswer::read(key, &self.unread[..length]);
             self.unread.advance(length);
-            self.open_requests.remove(&key);
+            if !answer.is_progress() {
+                self.open_requests.remove(&key);
+            }
+            answers.push(answer);
         }
         Ok(answers)
     }
@@ -168,10 +172,50 @@ impl PythonProcess {
         }
     }
 
-    /// Ends the process and its process group with SIGTERM and then SIGKILL. Returns the output.
-    pub(super) async fn stop(mut self) -> Option<String> {
-        environment::stop(&mut self.process).await;
-        protocol::printed(self.output.path(), self.log_limit)
+    /// Ends the process and its process group while it runs the task with this key: with SIGTERM, and what is left with
+    /// SIGKILL, at `kill_at` or earlier if `control` says so. Returns the report of the task. If it has not ended in time,
+    /// the report contains only its output.
+    pub(super) async fn interrupt(mut self, key: u64, control: &RunControl, kill_at: Instant) -> TaskReport {
+        self.group.terminate();
+        let answer = tokio::select! {
+            answer = self.last_answer(key, control) => answer,
+            () = control.kill_due(kill_at) => None,
+        };
+        environment::kill(&mut self.process, self.group).await;
+        answer.map_or_else(
+            || {
+                let log = protocol::printed(self.output.path(), self.log_limit);
+                TaskReport { log, ..TaskReport::without(NoOutcome::Cancelled) }
+            },
+            ChildAnswer::report,
+        )
+    }
+
+    /// The answer to this request. `None` if the process has ended without it.
+    async fn last_answer(&mut self, key: u64, control: &RunControl) -> Option<ChildAnswer> {
+        loop {
+            let answers = match self.receive().await {
+                Ok(answers) => answers,
+                Err(ProcessEnd::Invalid(_)) => return None,
+                Err(ProcessEnd::Ended) => {
+                    let _ = self.process.wait().await;
+                    // Processes that the task started may still be cleaning up.
+                    self.group.end().await;
+                    return None;
+                }
+            };
+            for answer in answers.into_iter().filter(|answer| answer.key == key) {
+                if !answer.is_progress() {
+                    return Some(answer);
+                }
+                answer.note_progress(control);
+            }
+        }
+    }
+
+    /// Kills the process and its process group.
+    pub(super) async fn kill(mut self) {
+        environment::kill(&mut self.process, self.group).await;
     }
 
     /// Closes the input, at which the process ends by itself, and waits for its end.

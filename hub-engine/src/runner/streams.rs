@@ -3,7 +3,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Number of bytes read at a time.
-const READ_BYTES: usize = 16 * 1024;
+pub(super) const READ_BYTES: usize = 16 * 1024;
 
 /// The first bytes of a stream.
 #[derive(Debug)]
@@ -49,10 +49,15 @@ impl Tail {
     pub(super) async fn read(&mut self, mut from: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; READ_BYTES];
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            self.kept.extend_from_slice(&buffer[..read]);
-            if self.kept.len() > 2 * self.limit {
-                self.kept.drain(..self.kept.len() - self.limit);
-            }
+            self.push(&buffer[..read]);
+        }
+    }
+
+    /// Appends bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+        if self.kept.len() > 2 * self.limit {
+            self.kept.drain(..self.kept.len() - self.limit);
         }
     }
 

@@ -28,6 +28,8 @@ pub struct TaskRequest {
     pub issue: u32,
     /// The worker that runs it.
     pub worker: Arc<str>,
+    /// The newest progress that an earlier attempt reported.
+    pub last_progress: Option<Json>,
 }
 
 /// The report about a run.
@@ -44,7 +46,7 @@ pub struct TaskReport {
 /// Why a run has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoOutcome {
-    /// The task was not started, for a reason outside the task. It must be run again.
+    /// The task was not started, or its process was ended because of another task. It must be run again.
     NotBegun,
     /// The task was not started, because no process could be started on this machine.
     Shortage {
@@ -53,7 +55,7 @@ pub enum NoOutcome {
     },
     /// There is no such module.
     Unknown,
-    /// The task was stopped.
+    /// The task was stopped, and its processes have ended.
     Cancelled,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hub_core::IssueId;
 use serde::{Deserialize, Serialize};
 
-use super::{WireError, check_version, object};
+use super::{Progress, WireError, check_version, object, progress};
 
 /// Maximum size of a heartbeat in bytes. It allows thousands of task modules and issues.
 const MAXIMUM_HEARTBEAT: usize = 4 * 1024 * 1024;
@@ -34,11 +34,15 @@ pub struct ControlMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Control {
-    /// Stop these issues. Their results are no longer needed.
+    /// Stop these issues. Each is reported as returned when its processes have ended, or with its result if it has
+    /// succeeded before.
     Stop {
         /// The issues to stop.
         #[serde(deserialize_with = "object::list")]
         tasks: Vec<IssueId>,
+        /// The time that their processes have to end by themselves, in milliseconds. Default: two seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grace_ms: Option<u64>,
     },
     /// Send a heartbeat now, because a dispatcher has started.
     Announce,
@@ -71,6 +75,9 @@ pub struct Heartbeat {
     /// The other issues that it has: waiting for a slot, running, or with an unconfirmed result.
     #[serde(default, deserialize_with = "object::list")]
     pub present: Vec<IssueId>,
+    /// The progress of issues that it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "progress::list")]
+    pub progress: Vec<Progress>,
     /// The task modules it has: name and signature.
     #[serde(default)]
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,

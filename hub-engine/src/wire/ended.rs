@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::job::Timeout;
 use hub_core::machine::{Outcome, TaskResult};
 use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
 use hub_core::{IssueId, Json, TaskId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{brief, not_a_number, object};
+use super::{brief, not_a_number, object, progress};
 use crate::clock::wall;
 
 /// An issue of a task has ended, or was launched.
@@ -36,6 +37,9 @@ pub struct TaskEnded {
     /// The output that the task printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Arc<str>>,
+    /// The newest progress that the task reported.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "progress::optional")]
+    pub progress: Option<Json>,
     /// When the run started, by the worker's clock. Default: the time of decoding.
     #[serde(default = "wall")]
     pub started_at: Timestamp,
@@ -83,7 +87,14 @@ impl TaskEnded {
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
         };
         let Span { started_at, ended_at } = span;
-        Self { id, number, incarnation, status, data, msg, error, log: log.map(Into::into), started_at, ended_at }
+        let (log, progress) = (log.map(Into::into), None);
+        Self { id, number, incarnation, status, data, msg, error, log, progress, started_at, ended_at }
+    }
+
+    /// The report with the newest progress of the task.
+    #[must_use]
+    pub fn with_progress(self, progress: Option<Json>) -> Self {
+        Self { progress, ..self }
     }
 
     /// The result as an input of the machine.
@@ -98,7 +109,7 @@ impl TaskEnded {
                 error: self.error,
             },
         };
-        TaskResult { progress: None, issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
+        TaskResult { progress: self.progress, issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
     }
 
     /// The start and the end of the run.
@@ -135,8 +146,9 @@ impl TaskEnded {
 
     /// Converts the report to a failure if its value contains a mark of [`not_a_number`].
     pub(super) fn without_marks(self, worker: &str) -> Self {
-        if !self.data.as_ref().is_some_and(|data| not_a_number::is_marked(data.get())) {
-            return self;
+        let is_marked = |value: &Json| not_a_number::is_marked(value.get());
+        if !self.data.as_ref().is_some_and(is_marked) {
+            return Self { progress: self.progress.filter(|progress| !is_marked(progress)), ..self };
         }
         Self::unreadable(self.issue(), worker, "its data has NaN or Infinity, which JSON does not have")
     }
@@ -156,11 +168,14 @@ fn reported_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<A
         retry: Option<RetryAdvice>,
         #[serde(default)]
         traceback: Option<Arc<str>>,
+        #[serde(default)]
+        which: Option<serde_json::Value>,
     }
     let reported: Option<Reported> = object::optional(deserializer)?;
-    Ok(reported.map(|Reported { kind, type_name, bases, retry, traceback }| {
+    Ok(reported.map(|Reported { kind, type_name, bases, retry, traceback, which }| {
         let kind = kind.and_then(|kind| ErrorKind::deserialize(kind).ok()).unwrap_or(ErrorKind::TaskFailed);
-        Arc::new(TaskError { kind, type_name, bases, retry, traceback, which: None, cause: None })
+        let which = which.and_then(|which| Timeout::deserialize(which).ok());
+        Arc::new(TaskError { kind, type_name, bases, retry, traceback, which, cause: None })
     }))
 }
 
@@ -178,7 +193,8 @@ mod tests {
     fn an_outcome_survives_a_round_trip() {
         let issue = read(r#","status":"SUCCESS""#).issue();
         let at = |millis| Timestamp::from_millis(millis);
-        let error = TaskError { type_name: Some("T".into()), ..TaskError::new(ErrorKind::BadArguments) };
+        let which = Some(Timeout::Heartbeat);
+        let error = TaskError { type_name: Some("T".into()), which, ..TaskError::new(ErrorKind::TimedOut) };
         for outcome in [
             Outcome::Success { data: Json::from_checked("[1]") },
             Outcome::Launched { data: Json::null() },
@@ -187,10 +203,12 @@ mod tests {
         ] {
             let span = Span { started_at: at(1000), ended_at: at(1500) };
             let ended = TaskEnded::new(issue, outcome.clone(), Some("printed".to_owned()), span);
+            let ended = ended.with_progress(Some(Json::null()));
             let read = TaskEnded::read(&super::super::encode(&ended), "w").unwrap();
             let result = read.into_result(&"w".into());
             assert_eq!((result.issue, result.outcome), (issue, outcome));
             assert_eq!((result.took, result.log.as_deref()), (Duration::from_millis(500), Some("printed")));
+            assert_eq!(result.progress, Some(Json::null()));
         }
     }
 

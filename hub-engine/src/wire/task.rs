@@ -8,7 +8,7 @@ use hub_core::{IssueId, JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{VERSION, WireError, check_version, object};
+use super::{LimitsMs, VERSION, WireError, check_version, object, progress};
 
 /// An issue of a task, published to `hub.tasks` with its pool as routing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub struct TaskMessage {
     /// The number of the attempt, from 1.
     #[serde(default = "first_attempt", skip_serializing_if = "is_first_attempt")]
     pub attempt: u32,
+    /// The time limits of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<LimitsMs>,
+    /// The newest progress that an earlier attempt reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_progress: Option<Json>,
     /// The pool that it was published to, for diagnosis.
     pub pool: Arc<str>,
     /// The positional arguments: a JSON array.
@@ -62,6 +68,10 @@ impl TaskMessage {
             #[serde(borrow)]
             task_name: Cow<'a, str>,
             attempt: Option<u32>,
+            #[serde(default, deserialize_with = "object::optional")]
+            timeout: Option<LimitsMs>,
+            #[serde(default, deserialize_with = "progress::optional")]
+            last_progress: Option<Json>,
             #[serde(borrow)]
             pool: Cow<'a, str>,
             #[serde(borrow)]
@@ -86,6 +96,8 @@ impl TaskMessage {
             name: body.name.into(),
             task_name: body.task_name.into(),
             attempt: body.attempt.unwrap_or(1),
+            timeout: body.timeout,
+            last_progress: body.last_progress,
             pool: body.pool.into(),
             args: body.args.into(),
             kwargs: body.kwargs.into(),
@@ -108,6 +120,8 @@ impl From<Assignment> for TaskMessage {
             name: assignment.name,
             task_name: assignment.task_name,
             attempt: assignment.attempt,
+            timeout: assignment.limits.map(Into::into),
+            last_progress: assignment.last_progress,
             pool: assignment.pool,
             args: assignment.args,
             kwargs: assignment.kwargs,

@@ -2,17 +2,21 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::IssueId;
+use hub_core::{IssueId, Json};
 use hub_transport::supervisor::DeliveryRef;
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::wire::TaskMessage;
+use crate::runner::RunControl;
+use crate::wire::{Progress, ReturnReason, TaskMessage};
 
-/// Maximum number of finished or stopped issues that are remembered, so that a redelivered one is not run again.
+/// Maximum number of finished issues that are remembered, so that a redelivered one is not run again, and of stopped ones.
 const MAXIMUM_REMEMBERED: usize = 16_384;
+/// Maximum size of the progress in a heartbeat, in bytes. Further values are in the next one.
+const MAXIMUM_PROGRESS_BYTES: usize = 1024 * 1024;
 
 /// The current issues of a worker.
 #[derive(Debug, Default)]
@@ -27,6 +31,10 @@ pub(super) struct Issues {
     /// Issues in the order of their start, beginning with the first that may become long.
     started: VecDeque<(Instant, IssueId)>,
     done: Recent<IssueId>,
+    /// Issues that were stopped before they began, or before they arrived.
+    withdrawn: Recent<IssueId>,
+    /// Notified when an issue has another progress.
+    progressed: Arc<Notify>,
 }
 
 /// An issue that waits for a slot.
@@ -42,7 +50,7 @@ pub(super) struct Running {
     /// The delivery to acknowledge at its end. `None` under a lease.
     pub(super) delivery: Option<DeliveryRef>,
     pub(super) since: Instant,
-    pub(super) stop: CancellationToken,
+    pub(super) control: RunControl,
     /// Whether the report `started` was published for it.
     pub(super) announced: bool,
     /// Whether it has ended. Its result is being published, and its slot is free.
@@ -53,8 +61,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) task: TaskMessage,
-    /// Cancelled if its result is no longer needed.
-    pub(super) stop: CancellationToken,
+    pub(super) control: RunControl,
 }
 
 /// What to do with a new delivery.
@@ -66,6 +73,8 @@ pub(super) enum Arrival {
     Adopted(DeliveryRef),
     /// The issue is under a lease, has a newer delivery, or is finished. The new delivery must be acknowledged.
     Settle,
+    /// The issue was stopped before. It must be returned.
+    Stopped,
 }
 
 impl Issues {
@@ -74,6 +83,9 @@ impl Issues {
         let id = task.issue;
         if self.done.contains(&id) {
             return Arrival::Settle;
+        }
+        if self.withdrawn.contains(&id) {
+            return Arrival::Stopped;
         }
         if let Some(running) = self.running.get_mut(&id) {
             return match &mut running.delivery {
@@ -91,15 +103,14 @@ impl Issues {
     /// Starts the next waiting issue.
     pub(super) fn start_next(&mut self, now: Instant) -> Option<Run> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
-        let stop = CancellationToken::new();
-        let stopper = stop.clone();
-        let running = Running { delivery: Some(delivery), since: now, stop: stopper, announced: false, over: false };
-        let id = task.issue;
+        let control = RunControl::new(task.timeout.map(Into::into), Arc::clone(&self.progressed));
+        let (id, delivery, run) = (task.issue, Some(delivery), control.clone());
+        let running = Running { delivery, since: now, control, announced: false, over: false };
         self.running.insert(id, running);
         self.started.push_back((now, id));
         self.at_work += 1;
         self.short += 1;
-        Some(Run { task, stop })
+        Some(Run { task, control: run })
     }
 
     /// The next waiting issue.
@@ -118,13 +129,16 @@ impl Issues {
         Some(took)
     }
 
-    /// Puts an issue that the runner did not start at the front of the waiting ones. Returns the issue if that is
-    /// impossible, because it was stopped or announced as running.
-    pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<TaskMessage> {
+    /// Puts an issue that the runner did not start at the front of the waiting ones. If that is impossible, because the
+    /// issue was stopped or announced as running, it must be returned for this reason.
+    pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<ReturnReason> {
         let id = task.issue;
         let running = self.running.get_mut(&id)?;
-        if running.announced || running.stop.is_cancelled() {
-            return Some(task);
+        if running.control.is_stopped() {
+            return Some(ReturnReason::Stopped);
+        }
+        if running.announced {
+            return Some(ReturnReason::Busy);
         }
         let delivery = running.delivery.take()?;
         self.leave(id);
@@ -137,15 +151,15 @@ impl Issues {
         self.waiting.drain(..).collect()
     }
 
-    /// Stops an issue. Returns the delivery to acknowledge if it was waiting.
-    pub(super) fn stop(&mut self, id: IssueId) -> Option<DeliveryRef> {
+    /// Stops an issue, whose processes have `grace` to end. Returns it if it was waiting: then it must be returned.
+    pub(super) fn stop(&mut self, id: IssueId, grace: Option<Duration>) -> Option<Waiting> {
         if let Some(running) = self.running.get(&id) {
-            running.stop.cancel();
+            running.control.stop(grace);
             return None;
         }
-        self.done.insert(id);
+        self.withdrawn.insert(id);
         let at = self.waiting.iter().position(|waiting| waiting.task.issue == id)?;
-        self.waiting.remove(at).map(|waiting| waiting.delivery)
+        self.waiting.remove(at)
     }
 
     /// An issue is finished. Returns the delivery to acknowledge, unless it was under a lease.
@@ -214,6 +228,33 @@ impl Issues {
     pub(super) fn present(&self) -> impl Iterator<Item = IssueId> + '_ {
         let waiting = self.waiting.iter().map(|waiting| waiting.task.issue);
         waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(id, _)| *id))
+    }
+
+    /// The progress of running issues for a heartbeat, beginning with what has changed since the last one. With
+    /// `only_new`, the rest is left out.
+    pub(super) fn take_progress(&self, only_new: bool) -> Vec<Progress> {
+        let running = self.running.iter().filter(|(_, running)| !running.over);
+        let (new, known): (Vec<_>, Vec<_>) = running.partition(|(_, running)| running.control.has_new_progress());
+        let mut left = MAXIMUM_PROGRESS_BYTES;
+        let mut taken = Vec::new();
+        for (id, running) in new.into_iter().chain(known.into_iter().filter(|_| !only_new)) {
+            let Some(value) = running.control.progress() else { continue };
+            let Some(rest) = left.checked_sub(value.get().len()) else { break };
+            left = rest;
+            running.control.take_new_progress();
+            taken.push(Progress::new(*id, value));
+        }
+        taken
+    }
+
+    /// The newest progress of a running issue.
+    pub(super) fn progress_of(&self, id: IssueId) -> Option<Json> {
+        self.running.get(&id)?.control.progress()
+    }
+
+    /// Notified when an issue has another progress.
+    pub(super) fn progressed(&self) -> Arc<Notify> {
+        Arc::clone(&self.progressed)
     }
 
     /// The running issues.
@@ -285,7 +326,7 @@ impl<T: Copy + Eq + Hash> Recent<T> {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::{Issue, JobId, Json};
+    use hub_core::{Issue, JobId};
     use hub_transport::DeliveryTag;
     use hub_transport::supervisor::SubscriptionId;
     use uuid::Uuid;
@@ -312,6 +353,8 @@ mod tests {
         TaskMessage {
             v: crate::wire::VERSION,
             attempt: 1,
+            timeout: None,
+            last_progress: None,
             issue: issue(0),
             parent_id: job(),
             name: "t".into(),
@@ -363,5 +406,44 @@ mod tests {
         assert_eq!(issues.arrive(task(), delivery(4)), Arrival::Settle);
         assert_eq!(issues.finish(id), None);
         assert_eq!(issues.arrive(task(), delivery(5)), Arrival::Settle);
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_is_stopped_before_it_runs_is_returned_each_time() {
+        let mut issues = Issues::default();
+        let (id, other) = (issue(0), issue(1));
+        issues.arrive(task(), delivery(1));
+        assert_eq!(issues.stop(id, None).map(|waiting| waiting.delivery), Some(delivery(1)));
+        assert!(issues.stop(other, None).is_none(), "it has not arrived");
+        for id in [id, other] {
+            assert_eq!(issues.arrive(TaskMessage { issue: id, ..task() }, delivery(2)), Arrival::Stopped);
+        }
+        assert_eq!(issues.waiting_count(), 0);
+        issues.arrive(TaskMessage { issue: issue(2), ..task() }, delivery(3));
+        let run = issues.start_next(Instant::now()).unwrap();
+        assert!(issues.stop(issue(2), Some(Duration::ZERO)).is_none() && run.control.is_stopped());
+        assert_eq!(issues.put_back(run.task), Some(ReturnReason::Stopped));
+    }
+
+    #[tokio::test]
+    async fn new_progress_comes_first_and_all_of_it_in_the_end() {
+        let mut issues = Issues::default();
+        let runs: Vec<Run> = (0..300)
+            .map(|index| {
+                issues.arrive(TaskMessage { issue: issue(index), ..task() }, delivery(u64::from(index)));
+                issues.start_next(Instant::now()).unwrap()
+            })
+            .collect();
+        let value = |text: &str| Json::string(&text.repeat(4000));
+        runs.iter().for_each(|run| run.control.report_progress(value("a")).unwrap());
+        let taken = |issues: &Issues, only_new| issues.take_progress(only_new).len();
+        let most = MAXIMUM_PROGRESS_BYTES / 4002;
+        assert_eq!([taken(&issues, true), taken(&issues, true), taken(&issues, true)], [most, 300 - most, 0]);
+        runs[299].control.report_progress(value("b")).unwrap();
+        let all = issues.take_progress(false);
+        assert_eq!((all.len(), &all[0]), (most, &Progress::new(issue(299), value("b"))));
+        issues.end(issue(0), Instant::now());
+        runs[0].control.report_progress(value("c")).unwrap();
+        assert_eq!(taken(&issues, true), 0, "its result has it");
     }
 }

@@ -18,6 +18,7 @@ mod serve;
 mod settings;
 mod shortage;
 mod task_group;
+mod timer;
 
 pub use handle::Worker;
 pub use settings::WorkerSettings;

@@ -11,15 +11,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::dead_letters::DeadLetters;
-use super::heartbeat;
+use super::heartbeat::{self, Occasion, Rhythm};
 use super::internal::Internal;
-use super::issues::{Arrival, Issues, Run};
+use super::issues::{Arrival, Issues, Run, Waiting};
 use super::pace::Pace;
 use super::report::Reporter;
 use super::results::Results;
 use super::settings::WorkerSettings;
 use super::shortage::Shortage;
 use super::task_group::TaskGroup;
+use super::timer::sleep_until;
 use crate::acks::Acks;
 use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
 use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
@@ -49,6 +50,7 @@ pub(super) struct Serve {
     catalogue: watch::Receiver<Arc<Catalogue>>,
     reporter: Reporter,
     issues: Issues,
+    heartbeats: Rhythm,
     results: Results,
     acks: Acks,
     dead_letters: DeadLetters,
@@ -75,13 +77,15 @@ impl Serve {
     ) -> Self {
         let reporter = Reporter::new(link.clone(), settings.names.clone(), Arc::clone(&settings.id));
         let (internal, from_internal) = mpsc::unbounded_channel();
+        let issues = Issues::default();
         Self {
             catalogue: runner.catalogue(),
+            heartbeats: Rhythm::new(settings.heartbeat, issues.progressed()),
             settings,
             link,
             runner,
             reporter,
-            issues: Issues::default(),
+            issues,
             results,
             acks,
             dead_letters,
@@ -98,8 +102,6 @@ impl Serve {
 
     /// Serves until it is told to drain and has drained.
     pub(super) async fn run(mut self, mut events: LinkEvents, mut orders: mpsc::UnboundedReceiver<Order>) {
-        let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let grace = loop {
             let next_long = self.issues.next_long(self.settings.long_after);
             // The rarest inputs first, so that many deliveries do not delay a heartbeat or a command.
@@ -110,10 +112,10 @@ impl Serve {
                     Some(Order::Answer(answer)) => drop(answer.send(())),
                     None => break Duration::ZERO,
                 },
-                _ = heartbeat.tick() => self.send_heartbeat(false),
+                occasion = self.heartbeats.next() => self.send_heartbeat(occasion),
                 Ok(()) = self.catalogue.changed() => {
                     self.catalogue.borrow_and_update();
-                    self.send_heartbeat(false);
+                    self.send_heartbeat(Occasion::Regular);
                 }
                 () = sleep_until(next_long) => self.announce_long().await,
                 () = sleep_until(self.acks.due()) => {}
@@ -148,7 +150,7 @@ impl Serve {
     async fn handle_event(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { .. } => {
-                self.send_heartbeat(false);
+                self.send_heartbeat(Occasion::Regular);
                 if !self.ready.send_replace(true) {
                     tracing::info!(
                         worker = %self.settings.id,
@@ -173,11 +175,12 @@ impl Serve {
 
     fn handle_control(&mut self, delivery: &Delivery) {
         match ControlMessage::decode(&delivery.message.body) {
-            Ok(ControlMessage { control: Control::Announce, .. }) => self.send_heartbeat(false),
-            Ok(ControlMessage { control: Control::Stop { tasks }, .. }) => {
+            Ok(ControlMessage { control: Control::Announce, .. }) => self.send_heartbeat(Occasion::Regular),
+            Ok(ControlMessage { control: Control::Stop { tasks, grace_ms }, .. }) => {
+                let grace = grace_ms.map(Duration::from_millis);
                 for id in tasks {
-                    if let Some(delivery) = self.issues.stop(id) {
-                        let _ = self.internal.send(Internal::GivenBack(delivery));
+                    if let Some(Waiting { delivery, .. }) = self.issues.stop(id, grace) {
+                        self.give_back(id, delivery, ReturnReason::Stopped);
                     }
                 }
             }
@@ -201,8 +204,10 @@ impl Serve {
         if self.draining {
             return self.settle(at, Settlement::Requeue).await;
         }
+        let id = task.issue;
         match self.issues.arrive(task, at) {
             Arrival::Queued => {}
+            Arrival::Stopped => self.give_back(id, at, ReturnReason::Stopped),
             // The earlier delivery usually belongs to a dead session. An issue may also be in the queue twice.
             Arrival::Adopted(earlier) => self.acks.done(earlier),
             Arrival::Settle => self.acks.done(at),
@@ -213,8 +218,9 @@ impl Serve {
         match internal {
             Internal::Ended(id, report, span) => self.handle_ended(id, report, span),
             Internal::NotBegun(task) => {
-                if let Some(task) = self.issues.put_back(task) {
-                    self.hand_back(task.issue, ReturnReason::Busy);
+                let id = task.issue;
+                if let Some(reason) = self.issues.put_back(task) {
+                    self.hand_back(id, reason);
                 }
             }
             Internal::Finished(ids) => ids.into_iter().for_each(|id| self.finish(id)),
@@ -223,8 +229,7 @@ impl Serve {
         }
     }
 
-    /// An issue has ended. Its outcome is reported to the dispatcher. An issue without an outcome is returned, unless
-    /// the dispatcher has stopped it.
+    /// An issue has ended. Its outcome is reported to the dispatcher. An issue without an outcome is returned.
     fn handle_ended(&mut self, id: IssueId, report: TaskReport, span: Span) {
         if let Some(outside) = self.issues.end(id, Instant::now()) {
             self.pace.note(report.took.unwrap_or(outside));
@@ -233,13 +238,17 @@ impl Serve {
             self.shortage.note_end();
         }
         match report.outcome {
-            Ok(outcome) => self.results.push(TaskEnded::new(id, outcome, report.log, span)),
+            Ok(outcome) => {
+                let ended = TaskEnded::new(id, outcome, report.log, span);
+                self.results.push(ended.with_progress(self.issues.progress_of(id)));
+            }
             Err(NoOutcome::Unknown) => self.hand_back(id, ReturnReason::UnknownModule),
             Err(NoOutcome::Shortage { what }) => {
                 self.hand_back(id, ReturnReason::Busy);
                 self.note_shortage(&what);
             }
-            Err(NoOutcome::Cancelled | NoOutcome::NotBegun) => self.finish(id),
+            Err(NoOutcome::Cancelled) => self.hand_back(id, ReturnReason::Stopped),
+            Err(NoOutcome::NotBegun) => self.hand_back(id, ReturnReason::Busy),
         }
     }
 
@@ -257,7 +266,7 @@ impl Serve {
             tracing::warn!(
                 "no process can be started for tasks: {what}. They are returned, and no tasks are taken for {seconds} s"
             );
-            self.send_heartbeat(false);
+            self.send_heartbeat(Occasion::Regular);
         }
     }
 
@@ -287,7 +296,7 @@ impl Serve {
     async fn fill_slots(&mut self) {
         if self.shortage.ends(Instant::now()) {
             tracing::info!("the worker takes tasks again");
-            self.send_heartbeat(false);
+            self.send_heartbeat(Occasion::Regular);
         }
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
@@ -303,7 +312,7 @@ impl Serve {
             self.pause().await;
         }
         if stuck && self.issues.waiting_count() > 0 {
-            self.give_back(ReturnReason::Busy);
+            self.give_back_waiting(ReturnReason::Busy);
         }
         if !stuck && self.paused && !self.draining {
             self.resume().await;
@@ -342,14 +351,19 @@ impl Serve {
 
     /// Returns all waiting issues to the dispatcher. They are not requeued, because brokers count requeues towards the
     /// delivery limit.
-    fn give_back(&mut self, reason: ReturnReason) {
-        for waiting in self.issues.take_waiting() {
-            let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
-            tokio::spawn(async move {
-                reporter.returned(waiting.task.issue, reason).await;
-                let _ = internal.send(Internal::GivenBack(waiting.delivery));
-            });
+    fn give_back_waiting(&mut self, reason: ReturnReason) {
+        for Waiting { task, delivery } in self.issues.take_waiting() {
+            self.give_back(task.issue, delivery, reason);
         }
+    }
+
+    /// Returns a delivery that did not run to the dispatcher.
+    fn give_back(&self, id: IssueId, delivery: DeliveryRef, reason: ReturnReason) {
+        let (reporter, internal) = (self.reporter.clone(), self.internal.clone());
+        tokio::spawn(async move {
+            reporter.returned(id, reason).await;
+            let _ = internal.send(Internal::GivenBack(delivery));
+        });
     }
 
     async fn pause(&mut self) {
@@ -402,7 +416,7 @@ impl Serve {
     }
 
     /// Publishes a heartbeat. Its confirm is ignored, because the next one follows.
-    fn send_heartbeat(&self, leaving: bool) {
+    fn send_heartbeat(&self, occasion: Occasion) {
         if self.link.is_up() {
             let catalogue = Arc::clone(&self.catalogue.borrow());
             drop(self.link.publish(heartbeat::message(
@@ -410,7 +424,7 @@ impl Serve {
                 &catalogue,
                 &self.issues,
                 self.shortage.what(),
-                leaving,
+                occasion,
             )));
         }
     }
@@ -419,23 +433,23 @@ impl Serve {
         self.draining = true;
         tracing::info!(running = self.issues.running_count(), "stopping: the worker takes no further tasks");
         self.pause().await;
-        self.give_back(ReturnReason::Draining);
+        self.give_back_waiting(ReturnReason::Draining);
         let mut deadline = Instant::now() + grace;
-        let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
+        self.send_heartbeat(Occasion::Regular);
         while !self.issues.is_idle() {
             let next_long = self.issues.next_long(self.settings.long_after);
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => break,
                 Some(Order::Drain(grace)) = orders.recv() => deadline = deadline.min(Instant::now() + grace),
-                _ = heartbeat.tick() => self.send_heartbeat(false),
+                occasion = self.heartbeats.next() => self.send_heartbeat(occasion),
                 () = sleep_until(next_long) => self.announce_long().await,
                 () = sleep_until(self.acks.due()) => {}
                 Some(internal) = self.from_internal.recv() => self.handle_internal(internal),
                 Some(event) = events.next() => self.handle_event(event).await,
             }
             // Waiting issues will not be started any more.
-            self.give_back(ReturnReason::Draining);
+            self.give_back_waiting(ReturnReason::Draining);
             self.report_results();
             self.acks.send(&self.link).await;
         }
@@ -446,7 +460,7 @@ impl Serve {
         self.report_results();
         self.abandon_running().await;
         self.acks.send_all(&self.link).await;
-        self.send_heartbeat(true);
+        self.send_heartbeat(Occasion::Leaving);
         self.runner.shutdown(DISCONNECT_TIMEOUT).await;
         if let Err(error) = self.link.close(self.time_for_confirms()).await {
             tracing::warn!(%error, "some reports did not reach the broker: their tasks will be handed out again");
@@ -461,7 +475,7 @@ impl Serve {
             .running()
             .filter(|(_, running)| !running.over)
             .map(|(id, running)| {
-                running.stop.cancel();
+                running.control.stop(None);
                 (*id, running.delivery.is_none())
             })
             .collect();
@@ -482,13 +496,5 @@ impl Serve {
     /// Maximum time to wait for the last confirms.
     fn time_for_confirms(&self) -> Duration {
         if self.link.is_up() { CONFIRM_TIMEOUT } else { DISCONNECT_TIMEOUT }
-    }
-}
-
-/// Sleeps until this time. Without a time, waits for ever.
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

@@ -53,17 +53,17 @@ impl TaskGroup {
         tokio::join!(self.run(last), running.for_each(async |()| {}));
     }
 
-    async fn run(&self, Run { task, stop }: Run) {
+    async fn run(&self, Run { task, control }: Run) {
         let (id, name) = (task.issue, Arc::clone(&task.name));
         let begun = Instant::now();
         tracing::debug!(task = %task.issue.task, name = %task.name, module = %task.task_name, "task begins");
-        let run = async { self.runner.run(self.request(&task), stop.clone()).await };
+        let run = async { self.runner.run(self.request(&task), control.clone()).await };
         let report = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
             let msg = panic_message(&*panic);
             tracing::error!(task = %task.issue.task, module = %task.task_name, msg, "a task panicked in the worker");
             panicked(msg)
         });
-        let report = limits::apply(report, stop.is_cancelled());
+        let report = limits::apply(report, control.is_stopped());
         if report.outcome == Err(NoOutcome::NotBegun) {
             let _ = self.report.send(Internal::NotBegun(task));
             return;
@@ -71,7 +71,7 @@ impl TaskGroup {
         if report.outcome == Err(NoOutcome::Cancelled)
             && let Some(log) = report.log.as_deref()
         {
-            // The dispatcher expects no report of a task that it has stopped, so the output is logged here.
+            // The report of a stopped task has no output, so the output is logged here.
             let printed = &log[log.floor_char_boundary(log.len().saturating_sub(MAXIMUM_LOGGED_BYTES))..];
             tracing::info!(task = %id.task, name = %name, ?printed, "a task was stopped");
         }
@@ -95,6 +95,7 @@ impl TaskGroup {
             attempt: task.attempt,
             issue: task.issue.number,
             worker: Arc::clone(&self.worker),
+            last_progress: task.last_progress.clone(),
         }
     }
 }
@@ -114,17 +115,18 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use hub_core::{Issue, JobId, Json};
-    use tokio_util::sync::CancellationToken;
     use uuid::Uuid;
 
     use super::*;
-    use crate::runner::FunctionRunner;
+    use crate::runner::{FunctionRunner, RunControl};
 
     fn issue(index: u32, module: &str) -> Run {
         let job = JobId::new(Uuid::from_u128(1 << 64));
         let task = TaskMessage {
             v: crate::wire::VERSION,
             attempt: 1,
+            timeout: None,
+            last_progress: None,
             issue: Issue { number: 1, incarnation: 1 }.of(job.task(index)),
             parent_id: job,
             name: "t".into(),
@@ -133,7 +135,7 @@ mod tests {
             args: Json::from_checked("[]"),
             kwargs: Json::from_checked("{}"),
         };
-        Run { task, stop: CancellationToken::new() }
+        Run { task, control: RunControl::default() }
     }
 
     #[tokio::test]

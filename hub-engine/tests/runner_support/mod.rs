@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
-use tokio_util::sync::CancellationToken;
+use hub_engine::runner::{
+    ModuleRunner, NoOutcome, Outcome, RunControl, Runner, RunnerSettings, TaskReport, TaskRequest,
+};
 
 /// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -55,12 +56,13 @@ impl Bench {
             attempt: 1,
             issue: 1,
             worker: "w".into(),
+            last_progress: None,
         }
     }
 
     /// Runs a task to its end, and repeats it if it was not started.
     pub(crate) async fn run(&self, module: &str, args: &str) -> TaskReport {
-        let stop = CancellationToken::new();
+        let stop = RunControl::default();
         loop {
             let run = self.runner.run(self.request(module, args), stop.clone());
             let report = tokio::time::timeout(DEADLINE, run).await.unwrap_or_else(|_| panic!("{module} hangs"));
@@ -68,6 +70,19 @@ impl Bench {
                 return report;
             }
         }
+    }
+
+    /// Runs a task to its end, with this connection to its worker.
+    pub(crate) async fn run_under(&self, module: &str, args: &str, control: &RunControl) -> TaskReport {
+        let run = self.runner.run(self.request(module, args), control.clone());
+        tokio::time::timeout(DEADLINE, run).await.unwrap_or_else(|_| panic!("{module} hangs"))
+    }
+
+    /// Makes a program of a file.
+    pub(crate) fn write_program(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(self.path(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// What a task returns.
@@ -87,6 +102,13 @@ impl Bench {
             other => panic!("{other:?}; it printed {:?}", report.log),
         }
     }
+}
+
+/// Whether a process is running. A zombie is not.
+#[allow(dead_code, reason = "each test uses some of it")]
+pub(crate) fn is_running(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// Waits for a condition.

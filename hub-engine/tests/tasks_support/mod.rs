@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::{JobId, Json};
-use hub_engine::runner::{ModuleRunner, NoOutcome, Outcome, Runner, RunnerSettings, TaskReport, TaskRequest};
-use tokio_util::sync::CancellationToken;
+use hub_engine::runner::{
+    ModuleRunner, NoOutcome, Outcome, RunControl, Runner, RunnerSettings, TaskReport, TaskRequest,
+};
 
 /// Timeout of all waits, which is reached only if something hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -75,11 +76,12 @@ pub(crate) fn request(module: &str, args: &str) -> TaskRequest {
         attempt: 1,
         issue: 1,
         worker: "w".into(),
+        last_progress: None,
     }
 }
 
 pub(crate) async fn run(runner: &ModuleRunner, module: &str, args: &str) -> TaskReport {
-    let report = runner.run(request(module, args), CancellationToken::new());
+    let report = runner.run(request(module, args), RunControl::default());
     tokio::time::timeout(DEADLINE, report).await.unwrap_or_else(|_| panic!("{module} does not end"))
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::Json;
 use hub_core::state::ErrorKind;
-use hub_engine::runner::{Catalogue, Language, NoOutcome, Outcome, Runner, TaskInfo, TaskReport, TaskRequest};
+use hub_engine::runner::{
+    Catalogue, Language, NoOutcome, Outcome, RunControl, Runner, TaskInfo, TaskReport, TaskRequest,
+};
 use serde_json::json;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::clients;
 use super::event::{Event, Run};
@@ -35,15 +37,18 @@ impl SimRunner {
         Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0 })
     }
 
-    async fn run_module(&self, module: Module, run: Run, stop: &CancellationToken) -> TaskReport {
+    async fn run_module(&self, module: Module, run: Run, control: &RunControl) -> TaskReport {
         let world = self.process.world();
         let takes = module.duration(&world.dice);
         let value = work::value(&run.args, &run.kwargs, run.number);
         let (number, task, attempt) = (run.number, run.task, run.attempt);
         world.tell(Event::RunBegan(run));
+        let began = Instant::now();
         tokio::select! {
             biased;
-            () = stop.cancelled() => return TaskReport::without(NoOutcome::Cancelled),
+            interruption = control.interrupted(began) => {
+                return interruption.apply(TaskReport::without(NoOutcome::Cancelled));
+            }
             () = world.pass(takes) => {}
         }
         if module.kills() {
@@ -69,7 +74,7 @@ impl SimRunner {
 
 #[async_trait]
 impl Runner for SimRunner {
-    async fn run(&self, request: TaskRequest, stop: CancellationToken) -> TaskReport {
+    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
         self.process.step().await;
         if !self.catalogue.borrow().tasks.contains_key(&*request.task_name) {
             return TaskReport::without(NoOutcome::Unknown);
@@ -88,7 +93,7 @@ impl Runner for SimRunner {
             args: request.args.to_value(),
             kwargs: request.kwargs.to_value(),
         };
-        self.run_module(Module::named(&request.task_name), run, &stop).await
+        self.run_module(Module::named(&request.task_name), run, &control).await
     }
 
     fn can_queue_ahead(&self, _module: &str) -> bool {

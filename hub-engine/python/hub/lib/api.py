@@ -15,7 +15,7 @@ import functools
 import inspect
 import types
 
-__all__ = ["Fatal", "Retry", "State", "Task", "task"]
+__all__ = ["Fatal", "Retry", "State", "Stopped", "Task", "task"]
 
 _current = contextvars.ContextVar("hub_task_state", default=None)
 # Threads that a task starts have no context, and belong to the running task.
@@ -45,12 +45,17 @@ class Fatal(Exception):
     """Raised by a task: it has failed, and another attempt would fail too. There is none, whatever the retry policy says."""
 
 
+class Stopped(SystemExit):
+    """Raised in a task that is stopped or has exceeded a time limit, so that it can clean up. It has the time `grace` for
+    that, and is killed afterwards. An ``async def`` task is cancelled instead: it gets asyncio.CancelledError."""
+
+
 class State:
-    """Information about the running task."""
+    """Information about the running task, and its progress."""
 
-    __slots__ = ("id", "parent_id", "name", "task_name", "args", "kwargs", "attempt")
+    __slots__ = ("id", "parent_id", "name", "task_name", "args", "kwargs", "attempt", "last_progress", "_report")
 
-    def __init__(self, request):
+    def __init__(self, request, report):
         self.id = request["id"]
         self.parent_id = request["parent_id"]
         self.name = request["name"]
@@ -58,6 +63,16 @@ class State:
         self.args = request["args"]
         self.kwargs = request["kwargs"]
         self.attempt = request["attempt"]
+        self.last_progress = request.get("last_progress")
+        self._report = report
+
+    def progress(self, value):
+        """Reports progress: any JSON value of up to 4,096 bytes. It is shown while the task runs, and the next attempt has it
+        as ``last_progress``. Each call is a heartbeat for the time limit `heartbeat`. Of many calls the newest counts.
+
+        Raises TypeError or ValueError if the value cannot be written as JSON or is too large. Threads may call it.
+        """
+        self._report(value)
 
     def __repr__(self):
         return "State(id=%r, name=%r, attempt=%r)" % (self.id, self.name, self.attempt)

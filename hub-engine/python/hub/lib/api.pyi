@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Generic, List, Optional, TypeVar, Union,
 # Part of every type checker: it need not be installed.
 from typing_extensions import ParamSpec
 
-__all__ = ["Fatal", "Retry", "State", "Task", "task"]
+__all__ = ["Fatal", "Retry", "State", "Stopped", "Task", "task"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", covariant=True)
@@ -17,6 +17,8 @@ class Retry(Exception):
 
 class Fatal(Exception): ...
 
+class Stopped(SystemExit): ...
+
 class State:
     id: str
     parent_id: str
@@ -25,6 +27,8 @@ class State:
     args: List[Any]
     kwargs: Dict[str, Any]
     attempt: int
+    last_progress: Any
+    def progress(self, value: Any) -> None: ...
 
 class Task(Generic[_P, _R]):
     __name__: str

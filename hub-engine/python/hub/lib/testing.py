@@ -23,7 +23,8 @@ from hub import failure, output
 from hub.child import Child
 from hub.coroutines import Coroutines
 from hub.modules import as_task
-from hub.result import encode, find_unencodable
+from hub.progress import check
+from hub.result import beyond_limits, encode, find_unencodable
 
 __all__ = ["Failure", "Outcome", "run"]
 
@@ -62,19 +63,22 @@ class Outcome:
     value: the result as other tasks receive it, after a conversion to JSON and back. None if the task has failed.
     log: what the task has printed.
     failure: None if the task has not failed.
+    progress: the newest progress that it has reported. None if there is none.
     """
 
     value: Any
     log: str
     failure: Optional[Failure] = None
+    progress: Any = None
 
 
-def run(task: Callable[..., Any], /, *args: Any, attempt: int = 1, **kwargs: Any) -> Outcome:
-    """Runs a task, or a function that could be one, with these arguments. `attempt` is the number of the attempt."""
+def run(task: Callable[..., Any], /, *args: Any, attempt: int = 1, last_progress: Any = None, **kwargs: Any) -> Outcome:
+    """Runs a task, or a function that could be one, with these arguments. `attempt` is the number of the attempt, and
+    `last_progress` is the progress that an earlier one has reported."""
     found = as_task(task, "task")
     if found is None:
         raise TypeError("run() takes a task or a function, not %r" % (task,))
-    request = _request(found.__name__, list(args), kwargs, attempt)
+    request = _request(found.__name__, list(args), kwargs, attempt, last_progress)
     channel = _Channel()
     with _captured(output.Routed if found.coroutine else output.io.TextIOWrapper) as capture:
         child = _Child(found, channel, capture)
@@ -87,10 +91,10 @@ def run(task: Callable[..., Any], /, *args: Any, attempt: int = 1, **kwargs: Any
             child.serve(_KEY, request)
     if channel.answer_text is None:
         raise RuntimeError("the task has closed its event loop, so there is no outcome")
-    return _outcome(json.loads(channel.answer_text))
+    return dataclasses.replace(_outcome(json.loads(channel.answer_text)), progress=channel.progress)
 
 
-def _request(name, args, kwargs, attempt):
+def _request(name, args, kwargs, attempt, last_progress):
     """The body of a worker's request."""
     try:
         arguments = encode({"args": args, "kwargs": kwargs}, _SETTINGS)
@@ -101,14 +105,14 @@ def _request(name, args, kwargs, attempt):
             found = None
         raise ValueError("a job cannot have these arguments: %s" % (found or refusal)) from None
     about = {"id": str(uuid.uuid4()), "parent_id": str(uuid.uuid4()), "name": name, "task_name": name, "attempt": attempt}
-    return ("%s,%s" % (json.dumps(about)[:-1], arguments[1:])).encode("ascii")
+    return ('%s,"last_progress":%s,%s' % (json.dumps(about)[:-1], check(last_progress), arguments[1:])).encode("ascii")
 
 
 def _outcome(answer):
     log = answer.get("log", "")
     if answer["status"] != "failed":
-        refused = _refusal(answer["data"])
-        return Outcome(answer["data"], log) if refused is None else Outcome(None, log, refused)
+        refused = beyond_limits(answer["data"], _SETTINGS)
+        return Outcome(answer["data"], log) if refused is None else Outcome(None, log, Failure(*refused))
     advice = answer.get("retry")
     after = advice["after_ms"] / 1000 if isinstance(advice, dict) else None
     return Outcome(None, log, Failure(
@@ -120,37 +124,6 @@ def _outcome(answer):
         retry="again" if after is not None else advice,
         retry_after=after,
     ))
-
-
-def _refusal(value):
-    """Why a worker refuses a result that its process has accepted. None if it does not."""
-    levels = list(_levels(value))
-    depth = sum(any(isinstance(value, (list, dict)) for value in level) for level in levels)
-    if depth > _SETTINGS["max_depth"]:
-        msg = "the result is nested too deeply: values may be nested %d levels deep" % _SETTINGS["max_depth"]
-        return Failure("VALUE_TOO_DEEP", msg)
-    if any(_is_beyond_double(value) for level in levels for value in level):
-        msg = "the result is not JSON that every parser can read: it has a number beyond the range of double precision"
-        return Failure("BAD_RESULT", msg)
-    return None
-
-
-def _levels(value):
-    """The values at each level of nesting, from the outside to the inside."""
-    level = [value]
-    while level:
-        yield level
-        lists = [value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (list, dict))]
-        level = [value for values in lists for value in values]
-
-
-def _is_beyond_double(value):
-    try:
-        if isinstance(value, int):
-            float(value)
-    except OverflowError:
-        return True
-    return False
 
 
 @contextlib.contextmanager
@@ -173,12 +146,16 @@ def _captured(stream):
 
 
 class _Channel:
-    """Keeps the answer of a child."""
+    """Keeps the progress and the answer of a child."""
 
+    progress = None
     answer_text = None
 
     def answer(self, key, text):
-        self.answer_text = text
+        if text.startswith('{"status":"progress"'):
+            self.progress = json.loads(text)["data"]
+        else:
+            self.answer_text = text
 
 
 class _Surroundings:
@@ -194,6 +171,15 @@ class _Surroundings:
         return False
 
 
+class _Stopping:
+    """The process of the tests handles signals itself."""
+
+    has_arrived = False
+
+    def enter(self):
+        pass
+
+
 class _Child(Child):
     """Runs one task, in the process of the tests."""
 
@@ -205,6 +191,7 @@ class _Child(Child):
         self.settings = _SETTINGS
         self.pid = os.getpid()
         self.surroundings = _Surroundings()
+        self.stopping = _Stopping()
 
     def load(self, request):
         return self.task

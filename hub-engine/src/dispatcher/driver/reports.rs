@@ -160,7 +160,7 @@ fn note(verdict: Verdict) {
 
 fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
     WorkerReport {
-        progress: Vec::new(),
+        progress: heartbeat.progress.into_iter().map(|one| (one.issue(), one.value)).collect(),
         id: heartbeat.worker,
         host: heartbeat.host,
         pid: heartbeat.pid,
