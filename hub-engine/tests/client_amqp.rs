@@ -5,9 +5,12 @@ mod scripted_support;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hub_core::{JobId, TaskId};
+use hub_core::{JobId, JobStatus, TaskId};
 use hub_engine::client::AmqpHub;
-use hub_engine::operations::{Hub, JobFilter, RequestError, RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{
+    Hub, JobCancel, JobFilter, Pausable, PauseRequest, RequestError, RequestErrorKind, ResultUpdate, Submission,
+    UpdateStatus,
+};
 use hub_engine::wire::{JobMessage, Reply};
 use hub_transport::memory::MemoryBroker;
 use hub_transport::{Message, Persistence};
@@ -65,6 +68,15 @@ async fn every_request_is_as_documented() {
     assert_eq!(page.next.as_deref(), Some("9"));
 
     asked(hub.cancel(id), expect(json!({"v": 1, "type": "cancel", "id": id}), json!({"id": id}))).await.unwrap();
+    let question = json!({"v": 1, "type": "cancel", "id": id, "now": true, "by": "ops"});
+    let cancel = JobCancel { now: true, by: Some("ops".to_owned()), ..JobCancel::new(id) };
+    let status = asked(hub.cancel_with(cancel), expect(question, json!({"id": id, "status": "CANCELLING"}))).await;
+    assert_eq!(status, Ok(JobStatus::Cancelling));
+    let question = json!({"v": 1, "type": "pause", "id": id});
+    asked(hub.pause(PauseRequest::new(Pausable::Job(id))), expect(question, json!({"id": id}))).await.unwrap();
+    let question = json!({"v": 1, "type": "resume", "pool": "gpu", "reason": "no"});
+    let resume = PauseRequest { of: Pausable::Pool("gpu".to_owned()), by: None, reason: Some("no".to_owned()) };
+    asked(hub.resume(resume), expect(question, json!({"pool": "gpu"}))).await.unwrap();
     asked(hub.remove(id), expect(json!({"v": 1, "type": "remove", "id": id}), json!({"id": id}))).await.unwrap();
 
     let update = ResultUpdate {

@@ -12,7 +12,10 @@ use hub_core::{JobStatus, Json};
 use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, ResultUpdate, Submission, TaskRepair, UpdateStatus};
+use hub_engine::operations::{
+    Hub, JobCancel, JobFilter, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, TaskRepair,
+    UpdateStatus,
+};
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
 use hub_transport::memory::MemoryBroker;
@@ -83,10 +86,49 @@ async fn run_scenario(hub: &dyn Hub) {
     assert_eq!(record(submitted.record.unwrap()), job, "it has ended before");
     assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
     run_repairs(hub).await;
+    run_pauses(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
         assert_eq!(error.expect("it is gone").kind, RequestErrorKind::NotFound);
     }
+}
+
+/// Pauses and resumes a job and a pool.
+async fn run_pauses(hub: &dyn Hub) {
+    let text = json!({"name": "pauses", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let of_job = || PauseRequest { by: Some("ops".into()), ..PauseRequest::new(Pausable::Job(id)) };
+    let of_pool = |name: &str| PauseRequest::new(Pausable::Pool(name.to_owned()));
+    for _ in 0..2 {
+        hub.pause(of_job()).await.unwrap();
+    }
+    assert_eq!(hub.summary(id, None).await.unwrap().status, JobStatus::Paused);
+    let filter = JobFilter { status: vec![JobStatus::Paused], ..JobFilter::default() };
+    assert_eq!(hub.jobs(filter).await.unwrap().jobs.len(), 1);
+    let job: Value = serde_json::from_str(hub.job(id, None).await.unwrap().get()).unwrap();
+    assert_eq!(job["pauses"]["self"]["by"], "ops", "{job:#}");
+    for _ in 0..2 {
+        hub.resume(of_job()).await.unwrap();
+    }
+    assert_eq!(hub.summary(id, None).await.unwrap().status, JobStatus::Running);
+    hub.pause(of_pool("gpu")).await.unwrap();
+    assert_eq!(hub.health().await.unwrap().paused_pools.iter().map(|pool| &*pool.name).collect::<Vec<_>>(), ["gpu"]);
+    hub.resume(of_pool("gpu")).await.unwrap();
+    assert_eq!(hub.health().await.unwrap().paused_pools, []);
+    assert_eq!(hub.pause(of_pool("a b")).await.unwrap_err().kind, RequestErrorKind::InvalidRequest);
+    let cancel = JobCancel { by: Some("ops".into()), reason: Some("enough".into()), ..JobCancel::new(id) };
+    hub.cancel_with(cancel).await.unwrap();
+    let job: Value = serde_json::from_str(hub.job(id, Some(DEADLINE)).await.unwrap().get()).unwrap();
+    assert_eq!((&job["status"], &job["cancel"]["reason"]), (&json!("CANCELLED"), &json!("enough")), "{job:#}");
+    assert_eq!(hub.pause(of_job()).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    assert_eq!(hub.resume(of_job()).await.unwrap_err().kind, RequestErrorKind::Conflict);
+    hub.remove(id).await.unwrap();
+    assert_eq!(hub.pause(of_job()).await.unwrap_err().kind, RequestErrorKind::NotFound);
+
+    let text = "{\"name\": \"late\",\n \"deadline\": \"2020-01-01\", \"tasks\": [{\"name\": \"a\"}]}";
+    let late = hub.submit(Submission { text: text.into(), id: None }).await.unwrap_err();
+    assert_eq!(late.kind, RequestErrorKind::InvalidJob);
+    assert_eq!((late.problems[0].line, late.problems[0].column), (Some(2), Some(14)), "{late:?}");
 }
 
 /// Repairs tasks that wait.

@@ -10,7 +10,8 @@ use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    BrokerHealth, Hub, JobFilter, JobPage, RequestErrorKind, ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
+    BrokerHealth, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, RequestErrorKind, ResultUpdate,
+    Submission, TaskQuery, UpdateStatus, View,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,8 +78,23 @@ async fn every_operation_reaches_the_hub() {
     assert_eq!(fake.take_calls(), calls);
 
     hub.cancel(id).await.unwrap();
+    let (by, reason) = (Some("ops".to_owned()), Some("no".to_owned()));
+    let cancel = JobCancel { id, now: true, by: by.clone(), reason: reason.clone() };
+    assert_eq!(hub.cancel_with(cancel).await, Ok(JobStatus::Cancelling));
+    let pause = PauseRequest { of: Pausable::Job(id), by, reason };
+    hub.pause(pause.clone()).await.unwrap();
+    hub.resume(PauseRequest { of: Pausable::Pool("a.b".to_owned()), ..pause }).await.unwrap();
+    let odd = hub.pause(PauseRequest::new(Pausable::Pool("a/b".to_owned()))).await.unwrap_err();
+    assert_eq!(odd.kind, RequestErrorKind::InvalidRequest);
     hub.remove(id).await.unwrap();
-    assert_eq!(fake.take_calls(), [format!("cancel {id}"), format!("remove {id}")]);
+    let calls = [
+        format!(r#"cancel {{"id":"{id}"}}"#),
+        format!(r#"cancel {{"id":"{id}","now":true,"by":"ops","reason":"no"}}"#),
+        format!(r#"pause {{"id":"{id}","by":"ops","reason":"no"}}"#),
+        r#"resume {"pool":"a.b","by":"ops","reason":"no"}"#.to_owned(),
+        format!("remove {id}"),
+    ];
+    assert_eq!(fake.take_calls(), calls);
 
     let update = ResultUpdate {
         id: id.task(0),

@@ -188,7 +188,7 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "x-own": 2,
+        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "start_at": 0.001, "deadline": "1h", "x-own": 2,
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],

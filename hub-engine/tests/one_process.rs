@@ -144,7 +144,7 @@ async fn cancelling_stops_the_running_task() {
     let job = json!({"name": "j", "tasks": [{"name": "forever"}]});
     let id = whole.hub.submit(Submission { text: job.to_string().into(), id: None }).await.unwrap();
     whole.hub.cancel(id).await.unwrap();
-    let record: Value = serde_json::from_str(whole.hub.job(id, None).await.unwrap().get()).unwrap();
+    let record: Value = serde_json::from_str(whole.hub.job(id, Some(DEADLINE)).await.unwrap().get()).unwrap();
     assert_eq!(record["status"], "CANCELLED");
     assert_eq!(whole.hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
     whole.hub.remove(id).await.unwrap();

@@ -31,7 +31,8 @@ async fn at_most_a_tenth_more_jobs_are_kept_also_after_restarts() {
         let dispatcher = Dispatcher::start(broker.transport(), Arc::clone(&store), settings).await.unwrap();
         let hub = dispatcher.hub();
         for at in 0..18 {
-            let job = submit(&*hub, &json!({"name": format!("{round} {at}"), "tasks": [{"name": "a"}]})).await;
+            let job =
+                submit(&*hub, &json!({"name": format!("{round} {at}"), "tasks": [{"name": "a", "delay": "1h"}]})).await;
             hub.cancel(job).await.unwrap();
         }
         let pruned = async {

@@ -38,11 +38,12 @@ impl Fixture for Losing {
 #[tokio::test]
 async fn a_store_that_loses_changes_does_not_conform() {
     test_all(async || Losing(|_| false)).await;
-    let losses: [fn(&Change) -> bool; 4] = [
+    let losses: [fn(&Change) -> bool; 5] = [
         |change| matches!(change, Change::JobAdded { .. }),
         |change| matches!(change, Change::TaskChanged { .. }),
         |change| matches!(change, Change::JobChanged { .. }),
         |change| matches!(change, Change::JobRemoved { .. }),
+        |change| matches!(change, Change::PoolChanged { .. }),
     ];
     for (at, loses) in losses.into_iter().enumerate() {
         let outcome = AssertUnwindSafe(test_all(async || Losing(loses))).catch_unwind().await;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 use hub_engine::store::{Write, fold};
 use hub_engine::testing::store::rows::{
-    ended, id, job, job_added, job_changed, job_removed, running, task_changed, task_state,
+    ended, id, job, job_added, job_changed, job_removed, pool_changed, running, task_changed, task_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -22,6 +23,7 @@ struct Rows {
     jobs: BTreeMap<JobId, Row>,
     /// Jobs in the order in which they were added.
     order: Vec<JobId>,
+    paused_pools: BTreeMap<Arc<str>, PauseRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,7 @@ impl Rows {
             Change::JobAdded { .. } => {}
             Change::JobChanged { id, state } => self.set_job(*id, state),
             Change::JobRemoved { id } => self.remove(*id),
+            Change::PoolChanged { pool, pause } => self.set_pool(pool, pause.as_ref()),
             Change::TaskChanged { job, index, state } => self.set_task(*job, *index, state),
         }
     }
@@ -76,6 +79,14 @@ impl Rows {
             }
             Write::SetJob { id, state } => self.set_job(id, state),
             Write::SetTask { job, index, state } => self.set_task(job, index, state),
+            Write::SetPool { pool, pause } => self.set_pool(pool, pause),
+        }
+    }
+
+    fn set_pool(&mut self, pool: &Arc<str>, pause: Option<&PauseRecord>) {
+        match pause {
+            Some(pause) => drop(self.paused_pools.insert(Arc::clone(pool), pause.clone())),
+            None => drop(self.paused_pools.remove(pool)),
         }
     }
 }
@@ -95,17 +106,27 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         2 => number.clone().prop_map(|number| job_added(number, job("j", TASKS, None))),
         1 => number.clone().prop_map(job_removed),
         3 => (number.clone(), 0..1000_u64).prop_map(|(number, state)| job_changed(number, job_state(state))),
+        2 => ("[ab]", prop::option::of(0..1000_u64)).prop_map(|(pool, at)| pool_changed(&pool, at)),
         6 => (number, 0..TASKS as u32, 0..1000_u32).prop_map(|(number, index, state)| task_changed(number, index, task(state))),
     ];
     prop::collection::vec(change, 0..16)
 }
 
 /// The row of a write.
-fn row_of(write: Write<'_>) -> (JobId, Option<u32>) {
+fn row_of(write: Write<'_>) -> Key {
     match write {
-        Write::RemoveJob { id } | Write::AddJob { id, .. } | Write::SetJob { id, .. } => (id, None),
-        Write::SetTask { job, index, .. } => (job, Some(index)),
+        Write::RemoveJob { id } | Write::AddJob { id, .. } | Write::SetJob { id, .. } => Key::Job(id),
+        Write::SetTask { job, index, .. } => Key::Task(job, index),
+        Write::SetPool { pool, .. } => Key::Pool(Arc::clone(pool)),
     }
+}
+
+/// The key of a row of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Job(JobId),
+    Task(JobId, u32),
+    Pool(Arc<str>),
 }
 
 /// Random cases that are the same in every run. `PROPTEST_RNG_SEED=… cargo test` selects others.
@@ -137,13 +158,14 @@ proptest! {
         for one in fold(&batch) {
             let row = row_of(one.write);
             let of_change = match &batch[one.change] {
-                Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => (*id, None),
-                Change::TaskChanged { job, index, .. } => (*job, Some(*index)),
+                Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => Key::Job(*id),
+                Change::TaskChanged { job, index, .. } => Key::Task(*job, *index),
+                Change::PoolChanged { pool, .. } => Key::Pool(Arc::clone(pool)),
             };
-            prop_assert_eq!(row, of_change);
+            prop_assert_eq!(&row, &of_change);
             // A job can be removed and added again, and an existing job can change before it is added.
             let kind = std::mem::discriminant(&one.write);
-            prop_assert!(rows.insert((row, kind)), "{:?} is written twice", row);
+            prop_assert!(rows.insert((row.clone(), kind)), "{:?} is written twice", row);
         }
     }
 }

@@ -55,7 +55,10 @@ pub fn check_example(name: &str, record: &Value) {
         "fan_out.json" => assert_eq!(record["output"], json!({"sum_of_squares": 91})),
         "map.json" => {
             assert_eq!(record["output"], json!({"squares": [1, 4, 9, 16, 25, 36], "sum": 91}));
-            assert_eq!((&task("square")["items"]["success"], &task("square")["items"]["total"]), (&json!(6), &json!(6)));
+            assert_eq!(
+                (&task("square")["items"]["success"], &task("square")["items"]["total"]),
+                (&json!(6), &json!(6))
+            );
         }
         "polyglot.json" => {
             assert_eq!(record["output"], json!(["hello, world", 2, 4]));

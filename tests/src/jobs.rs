@@ -14,7 +14,7 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 8] = [
+const JOB: [Key; 10] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
@@ -22,6 +22,8 @@ const JOB: [Key; 8] = [
     Key { name: "meta", right: &["{}", r#"{"a": "_a", "b": null}"#, "null"], wrong: &["[]", "1", "\"a\""] },
     Key { name: "retry", right: RETRIES, wrong: BAD_RETRIES },
     Key { name: "timeout", right: TIMEOUTS, wrong: BAD_TIMEOUTS },
+    Key { name: "start_at", right: STARTS, wrong: BAD_MOMENTS },
+    Key { name: "deadline", right: DEADLINES, wrong: BAD_MOMENTS },
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 
@@ -127,6 +129,23 @@ const TASK: [Key; 13] = [
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
 
+// Every start that is a time is before every deadline that is one.
+const STARTS: &[&str] = &["1", "\"10m\"", "\"2026-12-01\"", "\"2026-12-01T10:30:00.25+01:00\"", "null"];
+const DEADLINES: &[&str] = &["0.5", "\"366d\"", "\"2126-12-01t10:30:00z\"", "\"2126-12-01 10:30:00-05:30\"", "null"];
+const BAD_MOMENTS: &[&str] = &[
+    "0",
+    "-1",
+    "31622401",
+    "\"\"",
+    "\"soon\"",
+    "\"2026-11-27T00:00\"",
+    "\"2026-11-27T00:00:00\"",
+    "\"27.11.2026\"",
+    "true",
+    "[]",
+    "{}",
+];
+
 const RETRIES: &[&str] = &[
     "1",
     "1000",
@@ -208,7 +227,7 @@ const LISTS: &[&str] = &[
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
-const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "deadline", "id", "status", ""];
+const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "schedule", "id", "status", ""];
 /// Valid user-defined keys.
 const OWN_KEYS: [&str; 3] = ["x-", "x-a", "x-ä.b"];
 

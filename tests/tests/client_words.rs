@@ -46,7 +46,7 @@ fn partial_ids_and_last_are_resolved() {
     fails(&programs.run("hub-client", &["cancel", "ffffffffffff"]), 3, &["no job has an id", "searched 2 jobs"]);
     fails(&programs.run("hub-client", &["status", "first"]), 2, &["hexadecimal", "hub-client list"]);
     fails(&programs.run("hub-client", &["status", "abc"]), 2, &["at least 4"]);
-    assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
+    assert!(programs.run("hub-client", &["cancel", "last", "--wait"]).status.success());
     assert_eq!(programs.record(&second)["status"], "CANCELLED");
     assert_eq!(programs.record(&first)["status"], "RUNNING");
     hub.stop();

@@ -55,6 +55,41 @@ fn jobs_survive_killed_dispatchers() {
 }
 
 #[test]
+fn pauses_survive_killed_dispatchers() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("jobs.db");
+    let (programs, hub) = start(&store);
+    let job = json!({"name": "j", "deadline": "1h", "tasks": [
+        {"name": "add", "args": [1, 2], "delay": "1h"},
+        {"name": "gpu", "task_name": "add", "args": [1, 2], "pool": "gpu"}]});
+    let id = programs.submit(&job.to_string());
+    let client = |programs: &Programs, arguments: &[&str]| {
+        let output = programs.run("hub-client", arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    client(&programs, &["pause", &id, "--by", "ops", "--reason", "no"]);
+    client(&programs, &["pause", "--pool", "gpu"]);
+    let before = programs.record(&id);
+    drop(hub);
+
+    let (programs, hub) = start(&store);
+    let paused = programs.record(&id);
+    assert_eq!((&paused["status"], &paused["pauses"]), (&json!("PAUSED"), &before["pauses"]), "{paused:#}");
+    assert_eq!(paused["deadline_at"], before["deadline_at"]);
+    assert!(client(&programs, &["health"]).contains("gpu"));
+    client(&programs, &["resume", "--pool", "gpu"]);
+    client(&programs, &["resume", &id]);
+    let resumed = programs.record(&id);
+    let time = |record: &Value, key: &str| record[key].as_str().unwrap().to_owned();
+    assert!(time(&resumed, "deadline_at") > time(&before, "deadline_at"), "{resumed:#}");
+    assert!(resumed["pauses"].is_null() && resumed["status"] != "PAUSED", "{resumed:#}");
+    client(&programs, &["cancel", &id, "--wait"]);
+    assert_eq!(programs.record(&id)["status"], "CANCELLED");
+    hub.stop();
+}
+
+#[test]
 fn two_dispatchers_cannot_share_a_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("jobs.db");

@@ -109,7 +109,7 @@ fn jobs_with_multiplied_data_neither_crash_nor_block_the_dispatcher() {
     for (id, (_, status, words)) in again.iter().zip(jobs()) {
         check(&programs, id, status, words);
     }
-    let cancelled = programs.run("hub-client", &["cancel", &wide]);
+    let cancelled = programs.run("hub-client", &["cancel", &wide, "--wait"]);
     assert!(cancelled.status.success(), "{cancelled:?}");
     assert_eq!(health(&programs)["live_jobs"], 0);
     assert!(hub.is_alive());

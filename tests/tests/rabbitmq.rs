@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use hub_core::Timestamp;
 use hub_tests::{Broker, Programs, broker_tests, check_manual_record, eventually, example, root, run_examples};
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         ("a_job_waits_for_its_dispatcher_and_its_worker", waiting),
         ("an_unknown_task_waits_and_says_so", unknown_task),
         ("cancelling_stops_the_task_on_its_worker", cancel),
+        ("a_pause_moves_the_deadline_and_leaves_running_tasks_alone", pause),
         ("a_record_larger_than_a_message_comes_in_pieces_with_lapin", |broker| pieces(broker, "lapin")),
         ("a_record_larger_than_a_message_comes_in_pieces_with_amqprs", |broker| pieces(broker, "amqprs")),
         ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
@@ -166,6 +168,43 @@ fn unknown_task(broker: &Broker) {
     dispatcher.stop();
 }
 
+/// The pause is longer than what is left to the deadline, and the dispatcher is killed in it.
+fn pause(broker: &Broker) {
+    let programs = Programs::new(&broker.address(), "lapin", "pause");
+    let hold = "import os, time\ndef hold():\n    open('began', 'a').write('x')\n    while not os.path.exists('go'):\n        \
+                time.sleep(0.01)\n";
+    programs.write_modules(&[("hold.py", hold), ("add.py", "def add(a, b):\n    return a + b\n")]);
+    let store = ["--store", "jobs.db"];
+    let dispatcher = programs.start("hub-dispatcher", &store);
+    let worker = programs.start("hub-worker", &["--tasks-dir", "tasks", "--slots", "1"]);
+    let job = json!({"name": "j", "deadline": "20s", "output": "_after.data", "tasks": [
+        {"name": "hold"}, {"name": "after", "task_name": "add", "args": [1, 2], "depends": ["hold"]}]});
+    let id = programs.submit(&job.to_string());
+    let began = programs.directory().join("began");
+    eventually("the task begins", || std::fs::read_to_string(&began));
+    assert!(programs.run("hub-client", &["pause", &id]).status.success());
+    let deadline = programs.record(&id)["deadline_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    drop(dispatcher);
+    let dispatcher = programs.start("hub-dispatcher", &store);
+    eventually("the deadline would have passed", || {
+        let now = hub_engine::clock::wall();
+        if now > deadline { Ok(()) } else { Err(deadline.since(now)) }
+    });
+    std::fs::write(programs.directory().join("go"), "").unwrap();
+    eventually("the task has ended", || {
+        let record = programs.record(&id);
+        let task = &record["tasks"][0];
+        let is_as_expected = (&task["status"], &record["status"]) == (&json!("SUCCESS"), &json!("PAUSED"));
+        if is_as_expected { Ok(()) } else { Err(record) }
+    });
+    assert!(programs.run("hub-client", &["resume", &id]).status.success());
+    let record = programs.ended(&id);
+    assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!(3)), "{record:#}");
+    assert_eq!(std::fs::read_to_string(&began).unwrap(), "x", "the task ran once");
+    worker.stop();
+    dispatcher.stop();
+}
+
 fn cancel(broker: &Broker) {
     let programs = Programs::new(&broker.address(), "lapin", "cancel");
     let tasks = programs.directory().join("tasks");
@@ -182,7 +221,7 @@ fn cancel(broker: &Broker) {
         if pid.is_empty() { Err("it has not") } else { Ok(pid) }
     });
     assert!(programs.run("hub-client", &["-D", &id]).status.success());
-    assert_eq!(programs.record(&id)["status"], "CANCELLED");
+    assert_eq!(programs.ended(&id)["status"], "CANCELLED");
     eventually(
         "the task's process is gone",
         || {

@@ -154,6 +154,11 @@ fn forgetting_failures_is_detected() {
 }
 
 #[test]
+fn forgetting_pauses_is_detected() {
+    noticed(Sabotage::ForgetPauses, &["paused_jobs_issue_nothing"]);
+}
+
+#[test]
 fn measuring_durations_by_the_wall_clock_is_detected() {
     noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
 }

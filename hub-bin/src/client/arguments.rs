@@ -152,11 +152,35 @@ pub(super) enum Command {
         view: ViewArgs,
     },
     /// Cancel a job that has not ended
-    #[command(after_help = help_texts::IDS)]
+    #[command(after_help = help_texts::CANCEL)]
     Cancel {
         /// Id of the job, its first or last digits, or "last"
         #[arg(value_name = "JOB")]
         id: JobRef,
+        /// Kill running tasks at once [default: they are asked to end, and killed after 10 seconds]
+        #[arg(long)]
+        now: bool,
+        /// Wait until all tasks have ended
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        remark: RemarkArgs,
+    },
+    /// Pause a job or a pool: no further task starts, and running tasks go on
+    #[command(after_help = help_texts::PAUSE)]
+    Pause {
+        #[command(flatten)]
+        of: PausableArgs,
+        #[command(flatten)]
+        remark: RemarkArgs,
+    },
+    /// Resume a paused job or pool
+    #[command(after_help = help_texts::PAUSE)]
+    Resume {
+        #[command(flatten)]
+        of: PausableArgs,
+        #[command(flatten)]
+        remark: RemarkArgs,
     },
     /// Remove a job that has ended
     #[command(after_help = help_texts::IDS)]
@@ -292,12 +316,38 @@ pub(super) struct RepairArgs {
     /// The task: JOB.TASK, such as last.load, its id, or the last digits of its id
     #[arg(value_name = "TASK")]
     pub(super) id: TaskRef,
-    /// The reason, for the record of the task
+    #[command(flatten)]
+    pub(super) remark: RemarkArgs,
+}
+
+/// Arguments of the commands that change something for a reason.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RemarkArgs {
+    /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: Option<String>,
-    /// Who repairs it, for the record of the task [default: the user of this process]
+    /// Who asks for it, for the record [default: the user of this process]
     #[arg(long, value_name = "NAME")]
-    pub(super) by: Option<String>,
+    by: Option<String>,
+}
+
+impl RemarkArgs {
+    /// Who asks for it.
+    pub(super) fn by(&self) -> Option<String> {
+        self.by.clone().or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
+    }
+}
+
+/// A job or a pool.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct PausableArgs {
+    /// Id of the job, its first or last digits, or "last"
+    #[arg(value_name = "JOB")]
+    pub(super) id: Option<JobRef>,
+    /// A pool instead of a job
+    #[arg(long, value_name = "NAME")]
+    pub(super) pool: Option<String>,
 }
 
 /// Parses a duration in seconds.

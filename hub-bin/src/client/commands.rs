@@ -6,11 +6,11 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobFilter, JobPage, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair,
-    UpdateStatus, View,
+    Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, RequestError, RequestErrorKind, ResultUpdate,
+    Submission, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
-use super::arguments::{Args, Command, RepairArgs};
+use super::arguments::{Args, Command, PausableArgs, RemarkArgs, RepairArgs};
 use super::identity::{self, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
@@ -48,12 +48,18 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
         }
-        Command::Cancel { id } => {
+        Command::Cancel { id, now, wait, remark } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
-            about_job(&*hub, id, hub.cancel(id).await).await?;
-            output.done(id, &format!("cancelled job {id}"))?;
+            let cancel = JobCancel { id, now, by: remark.by(), reason: remark.reason };
+            let mut status = about_job(&*hub, id, hub.cancel_with(cancel).await).await?;
+            if wait && !status.is_terminal() {
+                status = follow::end_of(&*hub, id, output).await?;
+            }
+            output.cancelled(id, status)?;
         }
+        Command::Pause { of, remark } => pause(args, true, of, remark, output).await?,
+        Command::Resume { of, remark } => pause(args, false, of, remark, output).await?,
         Command::Remove { id } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
@@ -101,19 +107,41 @@ fn json_argument(data: Option<&str>) -> Result<Option<Json>, Failure> {
     })
 }
 
+/// Pauses or resumes a job or a pool.
+async fn pause(
+    args: &Args,
+    is_pause: bool,
+    of: PausableArgs,
+    remark: RemarkArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let hub = args.reach().await?.hub;
+    let of = match (of.id, of.pool) {
+        (Some(id), _) => Pausable::Job(id.resolve(&*hub).await?),
+        (None, pool) => Pausable::Pool(pool.unwrap_or_default()),
+    };
+    let request = PauseRequest { of: of.clone(), by: remark.by(), reason: remark.reason };
+    let outcome = if is_pause { hub.pause(request).await } else { hub.resume(request).await };
+    match of {
+        Pausable::Job(id) => about_job(&*hub, id, outcome).await?,
+        Pausable::Pool(_) => outcome?,
+    }
+    let answer = serde_json::to_value(&of).unwrap_or_default();
+    output.checked(&answer, &format!("{} {of}", if is_pause { "paused" } else { "resumed" }))
+}
+
 /// Repairs a task.
 async fn repair_task(
     args: &Args,
-    RepairArgs { id, reason, by }: RepairArgs,
+    RepairArgs { id, remark }: RepairArgs,
     action: RepairAction,
     data: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
     let data = json_argument(data.as_deref())?;
-    let by = by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()));
     let hub = args.reach().await?.hub;
     let id = id.resolve(&*hub).await?;
-    match hub.repair(TaskRepair { id, action, data, by, reason }).await {
+    match hub.repair(TaskRepair { id, action, data, by: remark.by(), reason: remark.reason }).await {
         Err(error) if error.kind == RequestErrorKind::NotFound => {
             Err(identity::unknown_task(&*hub, id, error.into()).await)
         }

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use hub_core::JobId;
 use hub_core::state::JobSummary;
+use hub_core::{JobId, JobStatus};
 use hub_engine::client::last_answer;
 use hub_engine::operations::{Hub, RequestErrorKind, Submission, Submitted, View};
 use tokio::time::Instant;
@@ -67,6 +67,18 @@ pub(super) async fn watch(
     output: &Output,
 ) -> Result<Exit, Failure> {
     follow_and_print(hub, id, limit, limit, view, output).await
+}
+
+/// Waits for the end of a job, and returns its status.
+pub(super) async fn end_of(hub: &dyn Hub, id: JobId, output: &Output) -> Result<JobStatus, Failure> {
+    loop {
+        match unless_interrupted(follow(hub, id, None, output)).await {
+            None => return Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} is being cancelled"))),
+            Some(Err(failure)) => return Err(failure.about(id)),
+            Some(Ok(Followed::Ended(summary))) => return Ok(summary.status),
+            Some(Ok(Followed::TimedOut)) => {}
+        }
+    }
 }
 
 /// `limit` is the time limit that the user gave, `left` the rest of it.

@@ -49,6 +49,23 @@ Examples:
 pub(super) const IDS: &str = "\
 An id can be abbreviated to its first or last digits, at least four, if they match only one of the newest 5,000 jobs.";
 
+pub(super) const CANCEL: &str = "\
+Examples:
+  hub-client cancel last --reason 'wrong input'
+  hub-client cancel 05e04509e7b1 --now --wait
+
+The job is CANCELLING until its running tasks have ended. To end the grace period of a job that is being cancelled,
+cancel it again with --now.";
+
+pub(super) const PAUSE: &str = "\
+Examples:
+  hub-client pause 05e04509e7b1 --reason 'the database is down'
+  hub-client pause --pool gpu
+  hub-client resume --pool gpu
+
+While a job is paused, its delays, intervals between attempts and deadline stand still. Times (such as a deadline that
+is a time) go on.";
+
 pub(super) const RESULT: &str = "\
 Examples:
   hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'

@@ -166,7 +166,8 @@ impl TaskRef {
             Self::Part(part) => part,
         };
         // A result can be posted only to a job that has not ended.
-        let live = newest(hub, vec![JobStatus::Pending, JobStatus::Running, JobStatus::Paused]).await?;
+        let live =
+            newest(hub, vec![JobStatus::Pending, JobStatus::Running, JobStatus::Paused, JobStatus::Cancelling]).await?;
         let tasks = live.iter().flat_map(|job| (0..job.tasks).map(move |index| (job, job.id.task(index))));
         let found: Vec<_> = tasks.take(MAX_TASKS).filter(|(_, task)| part.matches(task.uuid())).collect();
         match found.as_slice() {

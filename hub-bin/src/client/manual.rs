@@ -1,6 +1,7 @@
 //! The manual's flags: `-C`, `-S`, `-U`, `-D`. Messages are written to standard error, results to standard output.
 
-use hub_engine::operations::{JobFilter, RequestErrorKind, ResultUpdate, Submission, View};
+use hub_core::JobStatus;
+use hub_engine::operations::{JobCancel, JobFilter, RequestErrorKind, ResultUpdate, Submission, View};
 
 use super::arguments::Args;
 use super::identity::JobRef;
@@ -63,8 +64,9 @@ async fn status(args: &Args, id: &str, output: &Output) -> Result<Exit, Failure>
 async fn delete(args: &Args, id: &JobRef, output: &Output) -> Result<Exit, Failure> {
     let hub = args.reach().await?.hub;
     let id = id.resolve(&*hub).await?;
-    match hub.cancel(id).await {
-        Ok(()) => output.done(id, &format!("Cancelled job {id}"))?,
+    match hub.cancel_with(JobCancel::new(id)).await {
+        Ok(JobStatus::Cancelled) => output.done(id, &format!("Cancelled job {id}"))?,
+        Ok(_) => output.done(id, &format!("Cancelling job {id}"))?,
         Err(error) if error.kind == RequestErrorKind::Conflict => {
             hub.remove(id).await?;
             output.done(id, &format!("Removed job {id}"))?;

@@ -169,6 +169,16 @@ impl Output {
         Ok(())
     }
 
+    /// Prints the result of a cancel.
+    pub(super) fn cancelled(&self, id: JobId, status: JobStatus) -> Result<(), Failure> {
+        let line = match status {
+            JobStatus::Cancelling => format!("cancelling job {id}: its running tasks are being stopped"),
+            JobStatus::Cancelled => format!("cancelled job {id}"),
+            status => format!("job {id} has ended: {status}"),
+        };
+        self.checked(&json!({ "id": id.to_string(), "status": status }), &line)
+    }
+
     /// Prints the result of an operation on the job or task with this id.
     pub(super) fn done(&self, id: impl std::fmt::Display, line: &str) -> Result<(), Failure> {
         self.checked(&json!({ "id": id.to_string() }), line)

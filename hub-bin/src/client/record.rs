@@ -2,6 +2,8 @@
 //!
 //! Users' values stay unparsed, since a task may return JSON that is nested too deep for the parser.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use hub_core::{JobStatus, Json, TaskStatus, Timestamp};
@@ -26,6 +28,13 @@ pub(super) struct Record<'r> {
     started_at: Option<String>,
     #[serde(default)]
     ended_at: Option<String>,
+    #[serde(default)]
+    pub(super) deadline_at: Option<String>,
+    #[serde(default)]
+    pub(super) cancel: Option<Remark>,
+    /// Why it is paused, by cause.
+    #[serde(default)]
+    pub(super) pauses: BTreeMap<String, Remark>,
     #[serde(borrow)]
     pub(super) tasks: Vec<TaskRecord<'r>>,
     #[serde(borrow, default)]
@@ -51,6 +60,16 @@ struct ItemCounts {
     skipped: u32,
     #[serde(default)]
     cancelled: u32,
+}
+
+/// When something was asked for, by whom and why.
+#[derive(Deserialize)]
+pub(super) struct Remark {
+    at: String,
+    #[serde(default)]
+    by: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// The record of a task.
@@ -96,6 +115,14 @@ pub(super) struct TaskErrorRecord {
 /// Distinguishes `null`, which is a value, from a missing key.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.at)?;
+        self.by.iter().try_for_each(|by| write!(f, " by {by}"))?;
+        self.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+    }
 }
 
 impl<'r> Record<'r> {

@@ -10,7 +10,7 @@ use hub_core::text::Shown;
 use hub_core::{JobId, TaskStatus};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
-use hub_engine::operations::{Hub, Submission, TaskQuery, View};
+use hub_engine::operations::{Hub, JobCancel, Submission, TaskQuery, View};
 use hub_engine::runner::Catalogue;
 use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
@@ -32,6 +32,8 @@ use crate::worker::Work;
 
 /// Maximum time for the dispatcher and the worker to stop after the end of the job.
 const GRACE: Duration = Duration::from_secs(5);
+/// Maximum time for the tasks of a cancelled job to end. It includes the grace of running tasks.
+const CANCEL_WAIT: Duration = Duration::from_secs(15);
 /// Initial interval between two polls of the job, and the interval while its progress is shown.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Maximum interval between two polls of the job.
@@ -99,7 +101,7 @@ async fn end_of(
             summary = hub.summary(id, Some(left)) => summary?,
             () = signals.next() => {
                 progress.clear();
-                cancel(hub, id, output).await?;
+                cancel(hub, id, output, signals).await?;
                 output.say("interrupted: the job was cancelled");
                 return Ok(Exit::Interrupted);
             }
@@ -112,7 +114,7 @@ async fn end_of(
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             progress.clear();
             // The job cannot continue after the end of this process.
-            cancel(hub, id, output).await?;
+            cancel(hub, id, output, signals).await?;
             let message = format!("the job did not end within {} and was cancelled", follow::shown(limit));
             return Err(Failure::new(Exit::WaitLimit, message));
         }
@@ -126,11 +128,18 @@ async fn end_of(
     }
 }
 
-/// Cancels the job, unless it has just ended, and prints its record.
-async fn cancel(hub: &Arc<dyn Hub>, id: JobId, output: &Output) -> Result<(), Failure> {
+/// Cancels the job, unless it has just ended, waits for its tasks, and prints its record. After a second signal, tasks are killed.
+async fn cancel(hub: &Arc<dyn Hub>, id: JobId, output: &Output, signals: &mut Signals) -> Result<(), Failure> {
     let cancelled = hub.cancel(id).await;
     tracing::debug!(?cancelled, "cancelled the job");
-    output.record(&hub.job(id, None).await?).map(drop)
+    let record = tokio::select! {
+        record = hub.job(id, Some(CANCEL_WAIT)) => record?,
+        () = signals.next() => {
+            let _ = hub.cancel_with(JobCancel { now: true, ..JobCancel::new(id) }).await;
+            hub.job(id, Some(GRACE)).await?
+        }
+    };
+    output.record(&record).map(drop)
 }
 
 /// Reports the asynchronous tasks that wait for their results, and opens the HTTP API on a local port to receive the results.

@@ -121,7 +121,7 @@ fn color(status: &str) -> Option<Color> {
     match status {
         "SUCCESS" => Some(Color::DarkGreen),
         "FAILED" => Some(Color::DarkRed),
-        "CANCELLED" | "UPSTREAM_FAILED" => Some(Color::DarkYellow),
+        "CANCELLED" | "CANCELLING" | "UPSTREAM_FAILED" => Some(Color::DarkYellow),
         "RUNNING" => Some(Color::DarkCyan),
         "SKIPPED" | "PAUSED" => Some(Color::DarkMagenta),
         _ => None,

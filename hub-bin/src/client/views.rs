@@ -1,6 +1,7 @@
 //! Human-readable views of jobs, tasks and workers.
 
 use comfy_table::Cell;
+use hub_core::JobStatus;
 use hub_core::state::JobSummary;
 use hub_core::text::{Shown, ShownLines};
 use hub_engine::clock::wall;
@@ -84,12 +85,22 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
 /// A job: a table of its tasks, then descriptions of the failed tasks, and the output.
 pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     let now = wall();
+    let is_over = record.job_status().is_some_and(JobStatus::is_terminal);
     let mut text = format!("{}  {}  {}", Shown(&record.name), Shown(&record.id), style.status(&record.status));
     if let Some(submitted) = &record.submitted_at {
         text.push_str(&format!("\nsubmitted {}", Shown(submitted)));
     }
     if let Some(duration) = record.duration(now) {
         text.push_str(&format!(", ran for {}", elapsed(duration)));
+    }
+    if let Some(deadline) = record.deadline_at.as_ref().filter(|_| !is_over) {
+        text.push_str(&format!("\ndeadline {}", Shown(deadline)));
+    }
+    for pause in record.pauses.values() {
+        text.push_str(&format!("\npaused {}", Shown(pause)));
+    }
+    if let Some(cancel) = &record.cancel {
+        text.push_str(&format!("\ncancelled {}", Shown(cancel)));
     }
     text.push_str(&format!("\n\n{}", tasks("task", &record.tasks, style)));
     let failed: Vec<&TaskRecord<'_>> = record.tasks.iter().filter(|task| task.status == "FAILED").collect();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hub_core::action::{Action, Assignment};
 use hub_core::job::{Job, Limits};
-use hub_core::machine::{Machine, Outcome, Settings, TaskResult, WorkerReport};
+use hub_core::machine::{Cancel, Machine, Outcome, Settings, TaskResult, WorkerReport};
 use hub_core::state::{JobSnapshot, JobState, TaskState};
 use hub_core::{JobId, JobStatus, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -170,7 +170,7 @@ fn flat() {
         state.status = TaskStatus::Success;
         state.data = Some(Json::null());
     });
-    bench.time("cancel", |machine| machine.cancel(id, NOW)).unwrap();
+    bench.time("cancel", |machine| machine.cancel(id, Cancel::default(), NOW)).unwrap();
     bench.poll();
 }
 
@@ -189,7 +189,7 @@ fn parked() {
     bench.poll();
     bench.worker("a");
     bench.poll();
-    bench.time("cancel", |machine| machine.cancel(id, NOW)).unwrap();
+    bench.time("cancel", |machine| machine.cancel(id, Cancel::default(), NOW)).unwrap();
     bench.poll();
 }
 

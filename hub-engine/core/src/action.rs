@@ -1,8 +1,10 @@
 //! The actions of the core. Facts come in, actions go out, and the shell executes the actions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::job::{AttemptLimits, Job};
+use crate::job_details::PauseRecord;
 use crate::state::{JobState, TaskState};
 use crate::{IssueId, JobId, Json, TaskId, Timestamp};
 
@@ -13,8 +15,13 @@ pub enum Action {
     Persist(Change),
     /// Publish this issue of a task to its pool and report the outcome.
     Publish(Assignment),
-    /// Tell the workers to stop this issue of a task, if one runs it.
-    Stop(IssueId),
+    /// Tell the workers to stop this issue of a task, if one has it.
+    Stop {
+        /// The issue.
+        issue: IssueId,
+        /// Time between the request to end and the kill.
+        grace: Duration,
+    },
     /// Query and report the number of messages in this pool's queue and among the results.
     Probe {
         /// The pool.
@@ -56,6 +63,13 @@ pub enum Change {
     JobRemoved {
         /// The job.
         id: JobId,
+    },
+    /// A pool was paused or resumed.
+    PoolChanged {
+        /// The pool.
+        pool: Arc<str>,
+        /// The pause, if it is paused.
+        pause: Option<PauseRecord>,
     },
 }
 

@@ -25,6 +25,8 @@ pub mod details;
 mod failure;
 pub mod id;
 pub mod job;
+pub mod job_clock;
+pub mod job_details;
 mod json;
 pub mod machine;
 pub mod record;

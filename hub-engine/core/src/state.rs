@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::details::TaskDetails;
 pub use crate::failure::{Cause, ErrorKind, RetryAdvice, TaskError};
 use crate::job::Job;
+use crate::job_clock::JobClock;
+use crate::job_details::JobDetails;
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 
@@ -153,6 +155,9 @@ pub struct JobState {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What only some jobs have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<JobDetails>>,
 }
 
 impl JobState {
@@ -167,7 +172,19 @@ impl JobState {
             submitted_at,
             started_at: None,
             ended_at: None,
+            details: None,
         }
+    }
+
+    /// The clock of its durations.
+    #[must_use]
+    pub fn clock(&self) -> JobClock {
+        self.details.as_deref().map_or_else(JobClock::default, |details| details.clock)
+    }
+
+    /// Its details, to set one of them.
+    pub fn details_mut(&mut self) -> &mut JobDetails {
+        self.details.get_or_insert_default()
     }
 }
 

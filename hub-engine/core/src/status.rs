@@ -37,6 +37,8 @@ pub enum JobStatus {
     Running,
     /// Paused by a user: running tasks continue, and no further tasks start.
     Paused,
+    /// Its tasks are being stopped. The job ends when all of them have ended.
+    Cancelling,
     /// All tasks succeeded and the output was built.
     Success,
     /// A task failed, or the output could not be built.
@@ -97,8 +99,8 @@ impl TaskStatus {
 
 impl JobStatus {
     /// All statuses, in the order of a job's life.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Running, Self::Paused, Self::Success, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Pending, Self::Running, Self::Paused, Self::Cancelling, Self::Success, Self::Failed, Self::Cancelled];
 
     /// Whether the job has ended. An ended job never changes.
     #[must_use]
@@ -109,11 +111,12 @@ impl JobStatus {
     /// Whether a job may change from `self` to `next`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        use JobStatus::{Cancelled, Failed, Paused, Pending, Running, Success};
+        use JobStatus::{Cancelled, Cancelling, Failed, Paused, Pending, Running, Success};
         match self {
-            Pending => matches!(next, Running | Paused | Success | Failed | Cancelled),
-            Running => matches!(next, Paused | Success | Failed | Cancelled),
-            Paused => matches!(next, Pending | Running | Success | Failed | Cancelled),
+            Pending => matches!(next, Running | Paused | Cancelling | Success | Failed | Cancelled),
+            Running => matches!(next, Paused | Cancelling | Success | Failed | Cancelled),
+            Paused => matches!(next, Pending | Running | Cancelling | Success | Failed | Cancelled),
+            Cancelling => matches!(next, Success | Failed | Cancelled),
             Success | Failed | Cancelled => false,
         }
     }
@@ -125,6 +128,7 @@ impl JobStatus {
             Self::Pending => "PENDING",
             Self::Running => "RUNNING",
             Self::Paused => "PAUSED",
+            Self::Cancelling => "CANCELLING",
             Self::Success => "SUCCESS",
             Self::Failed => "FAILED",
             Self::Cancelled => "CANCELLED",

@@ -85,8 +85,23 @@ const SHAPE: &[Row] = &[
         &["reserved_key $.id", "reserved_key $.status", "reserved_key $.data"],
     ),
     (
-        r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": 60, "schedule": "* * * * *"}"#,
-        &["unsupported_key $.deadline", "unsupported_key $.schedule"],
+        r#"{"name": "j", "tasks": [{"name": "a"}], "inputs": {}, "schedule": "* * * * *"}"#,
+        &["unsupported_key $.inputs", "unsupported_key $.schedule"],
+    ),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": 0}"#, &["out_of_range $.deadline @1:53"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "0s"}"#, &["out_of_range $.deadline"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "tomorrow"}"#, &["out_of_range $.deadline"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "2026-02-30"}"#, &["out_of_range $.deadline"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": true}"#, &["wrong_type $.deadline"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "start_at": "367d"}"#, &["out_of_range $.start_at"]),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "start_at": ["1h"]}"#, &["wrong_type $.start_at"]),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "2026-12-01", "start_at": "2026-12-01T00:00:00Z"}"#,
+        &["out_of_range $.deadline @1:53"],
+    ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a", "deadline": 60}], "pauses": {}, "deadline_at": "2026-12-01"}"#,
+        &["unsupported_key $.tasks[0].deadline", "reserved_key $.pauses", "reserved_key $.deadline_at"],
     ),
 ];
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use hub_core::machine::{DeadLetter, Outcome, Published, Refused, Returned, Submitted, Update, Verdict};
+use hub_core::machine::{Cancel, DeadLetter, Outcome, Published, Refused, Returned, Submitted, Update, Verdict};
 use hub_core::state::ErrorKind;
 use hub_core::{JobStatus, TaskStatus};
 use support::{Hub, SUM_PRODUCT, first_issue, id, json, parse, told};
@@ -186,7 +186,7 @@ fn handling_a_fact_is_idempotent() {
             }),
         ),
         ("unroutable", published(7, Published::Unroutable)),
-        ("cancel", Box::new(|hub| _ = hub.machine.cancel(job, hub.now))),
+        ("cancel", Box::new(|hub| _ = hub.machine.cancel(job, Cancel::default(), hub.now))),
     ];
     for (name, event) in &events {
         event(&mut hub);
@@ -197,6 +197,9 @@ fn handling_a_fact_is_idempotent() {
         let after = (hub.machine.job(job).map(|job| (job.state, job.tasks)), hub.next_due());
         assert_eq!(before, after, "{name} counted twice");
     }
+    assert_eq!(hub.stored(job).state.status, JobStatus::Cancelling);
+    hub.pass(Duration::from_secs(200));
+    hub.actions();
     assert_eq!(hub.stored(job).state.status, JobStatus::Cancelled);
     // And all facts once more, for a job that has ended.
     for (name, event) in events.iter().filter(|(name, _)| !matches!(*name, "submit" | "heartbeat")) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
-use hub_core::machine::{Outcome, Settings};
+use hub_core::machine::{Cancel, Outcome, Remark, Returned, Settings};
 use hub_core::record::View;
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, TaskStatus};
@@ -199,7 +199,7 @@ fn the_rest_is_given_up_when_too_many_have_failed() {
         .actions()
         .iter()
         .filter_map(|action| match action {
-            Action::Stop(issue) => Some(*issue == items[0].issue),
+            Action::Stop { issue, .. } => Some(*issue == items[0].issue),
             _ => None,
         })
         .collect();
@@ -292,10 +292,14 @@ fn a_cancelled_job_ends_its_items() {
         let id = begin(&mut hub, &job("\"_list.data\"", ""), "[0, 1, 2]");
         let items = hub.handed_out();
         hub.succeed(&items[0], "1");
-        hub.machine.cancel(id, hub.now).unwrap();
+        hub.machine.cancel(id, Cancel::default(), hub.now).unwrap();
+        hub.actions();
+        assert_eq!(hub.stored(id).state.status, JobStatus::Cancelling);
         if crash {
-            hub.turn();
             hub.crash();
+        }
+        for item in &items[1..] {
+            hub.machine.handle_returned(item.issue, Returned::Stopped, &"w1".into(), hub.now);
         }
         hub.actions();
         assert_eq!(hub.stored(id).state.status, JobStatus::Cancelled);
@@ -341,4 +345,23 @@ fn a_list_of_results_that_is_too_large_can_not_be_referred_to() {
     let (each, sum) = (state(&hub, id, 1), state(&hub, id, 2));
     assert_eq!(each.status, TaskStatus::Success);
     assert_eq!(sum.error.as_ref().unwrap().kind, ErrorKind::ArgumentsTooLarge, "{:?}", sum.msg);
+}
+
+#[test]
+fn a_paused_job_lets_no_further_item_in() {
+    for crash in [false, true] {
+        let mut hub = Hub::new();
+        let id = begin(&mut hub, &job(r#"{"in": "_list.data", "parallel": 1}"#, ""), "[0, 1, 2]");
+        let first = hub.handed_out().remove(0);
+        hub.machine.pause_job(id, Remark::default(), hub.now).unwrap();
+        hub.succeed(&first, "1");
+        assert!(hub.handed_out().is_empty());
+        if crash {
+            hub.crash();
+            assert!(hub.handed_out().is_empty());
+        }
+        hub.machine.resume_job(id, hub.now).unwrap();
+        let second = hub.handed_out();
+        assert_eq!(second.iter().map(number).collect::<Vec<_>>(), [1]);
+    }
 }

@@ -85,7 +85,7 @@ fn a_job_without_a_suitable_worker_is_parked_and_cancelled() {
         hub.worker("w1", &["other"]);
         assert!(hub.handed_out().is_empty(), "heartbeats do not process parked tasks");
     }
-    hub.machine.cancel(job, hub.now).unwrap();
+    hub.cancel(job);
     hub.actions();
     assert_eq!((status(&hub, job), hub.machine.stats().ready), (JobStatus::Cancelled, 0));
 }

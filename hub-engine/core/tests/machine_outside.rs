@@ -89,7 +89,7 @@ fn a_posted_result_stops_the_issue_that_still_runs() {
     let done = Update { status: TaskStatus::Success, ..FAILED };
     for task in &tasks[..2] {
         assert_eq!(hub.machine.post_result(task.issue.task, done.clone(), hub.now), Ok(Posted::Applied));
-        let stopped = |action: &Action| matches!(action, Action::Stop(stopped) if stopped.task == task.issue.task);
+        let stopped = |action: &Action| matches!(action, Action::Stop { issue, .. } if issue.task == task.issue.task);
         assert!(hub.actions().iter().any(stopped));
         assert_eq!(hub.succeed(task, "1"), Verdict::Stale);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hub_core::TaskStatus;
 use hub_core::action::Assignment;
-use hub_core::machine::{DeadLetter, Published, Verdict};
+use hub_core::machine::{DeadLetter, Published, Returned, Verdict};
 use support::{Hub, told};
 
 fn job(tasks: usize) -> String {
@@ -99,7 +99,8 @@ fn running_and_cancelled_tasks_are_not_handed_out_again() {
     hub.machine.handle_started(&"w1".into(), &[tasks[0].issue], hub.now);
     assert_eq!(removed(&mut hub, &tasks[0]), Verdict::Stale, "its message was duplicated");
     assert_eq!(removed(&mut hub, &tasks[1]), Verdict::Applied);
-    hub.machine.cancel(id, hub.now).unwrap();
+    hub.cancel(id);
+    hub.machine.handle_returned(tasks[0].issue, Returned::Stopped, &"w1".into(), hub.now);
     hub.actions();
     hub.pass(Duration::from_secs(60));
     assert!(told(&hub.actions()).is_empty());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
-use hub_core::machine::{Outcome, PostError, Posted, Published, Returned, Settings, Update, Verdict};
+use hub_core::machine::{Cancel, Outcome, PostError, Posted, Published, Returned, Settings, Update, Verdict};
 use hub_core::{IssueId, JobId, JobStatus, TaskId, TaskStatus};
 use proptest::prelude::*;
 use support::{Hub, json};
@@ -112,7 +112,7 @@ impl World<'_> {
             1 => return self.post_too_early(luck),
             2 if luck < 200 => {
                 // The second job only competes for slots until it is cancelled.
-                let _ = self.hub.machine.cancel(self.other, self.hub.now);
+                let _ = self.hub.machine.cancel(self.other, Cancel::default(), self.hub.now);
                 return Ok(());
             }
             3 => {
@@ -257,7 +257,8 @@ proptest! {
             world.look()?;
         }
         prop_assert!(!world.hub.machine.is_live(job), "the job does not end: {:?}", world.hub.machine.job(job));
-        let _ = world.hub.machine.cancel(other, world.hub.now);
+        let _ = world.hub.machine.cancel(other, Cancel::default(), world.hub.now);
+        world.hub.pass(Duration::from_secs(200));
         world.look()?;
 
         let expected = plan.evaluate();

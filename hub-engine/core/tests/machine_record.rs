@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::Json;
-use hub_core::machine::{Outcome, TaskResult};
+use hub_core::machine::{Outcome, Returned, TaskResult};
 use hub_core::record::{RecordParts, View};
 use hub_core::state::{ErrorKind, JobSnapshot, TaskError};
 use serde_json::{Value, json};
@@ -189,7 +189,8 @@ fn a_cancelled_task_keeps_its_start_time() {
     hub.machine.handle_running(&worker, out[0].issue, ran, hub.now);
     let began = hub.now.wall.before(ran);
     hub.pass(Duration::from_secs(4));
-    hub.machine.cancel(job, hub.now).unwrap();
+    hub.cancel(job);
+    hub.machine.handle_returned(out[0].issue, Returned::Stopped, &worker, hub.now);
     hub.actions();
     let task = &hub.stored(job).tasks[0];
     assert_eq!((task.started_at, task.ended_at), (Some(began), Some(hub.now.wall)));

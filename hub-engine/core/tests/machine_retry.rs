@@ -200,7 +200,7 @@ fn a_cancelled_job_has_no_further_attempts() {
     let job = hub.submit(1, FLAKY);
     let task = hub.handed_out().remove(0);
     fail(&mut hub, &task, error("E"));
-    hub.machine.cancel(job, hub.now).unwrap();
+    hub.cancel(job);
     hub.actions();
     assert_eq!(hub.stored(job).state.status, JobStatus::Cancelled);
     assert_eq!(hub.next_due(), None);
@@ -364,6 +364,6 @@ fn repairs_of_tasks_that_do_not_wait_for_them_are_refused() {
     }
     let large = Repair { data: Some(Json::string(&"x".repeat(13_000_000))), ..repair(RepairAction::Skip) };
     assert!(matches!(hub.machine.repair(job.task(1), large, hub.now), Err(RepairError::OutOfBounds(_))));
-    hub.machine.cancel(job, hub.now).unwrap();
-    assert_eq!(ask(&mut hub, 0, RepairAction::Skip), Err(RepairError::UnknownTask));
+    hub.cancel(job);
+    assert_eq!(ask(&mut hub, 0, RepairAction::Skip), Err(RepairError::Cancelling));
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use hub_core::machine::{ControlError, DeadLetter, Published, Settings, Verdict};
+use hub_core::machine::{DeadLetter, Published, Returned, Settings, Verdict};
 use hub_core::state::ErrorKind;
 use support::{Hub, id, told};
 
@@ -35,29 +35,6 @@ fn tasks_of_a_pool_wait_for_its_first_worker() {
     report.pools = vec!["gpu".into()];
     hub.machine.handle_heartbeat(report, hub.now);
     assert_eq!(hub.handed_out().len(), 1);
-}
-
-#[test]
-fn cancelling_stops_running_tasks_and_ends_the_job() {
-    let mut hub = Hub::new();
-    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}]}"#);
-    let a = hub.handed_out().remove(0);
-    hub.machine.cancel(job, hub.now).unwrap();
-    assert_eq!(
-        told(&hub.actions()),
-        [
-            "a is CANCELLED",
-            "keep task 0 CANCELLED",
-            "b is CANCELLED",
-            "keep task 1 CANCELLED",
-            "stop 1",
-            "keep job CANCELLED",
-            "job is CANCELLED",
-        ]
-    );
-    assert_eq!(hub.succeed(&a, "1"), Verdict::Unknown);
-    assert_eq!(hub.machine.cancel(job, hub.now), Err(ControlError::UnknownJob));
-    assert_eq!(hub.machine.stats().in_flight, 0);
 }
 
 #[test]
@@ -173,7 +150,11 @@ fn cancelled_jobs_leave_no_tasks_in_any_place() {
     hub.machine.handle_started(&"w2".into(), &[out[0].issue], hub.now);
     hub.actions();
     for job in [id(1), id(2)] {
-        hub.machine.cancel(job, hub.now).unwrap();
+        hub.cancel(job);
+    }
+    hub.actions();
+    for task in &out {
+        hub.machine.handle_returned(task.issue, Returned::Stopped, &"w2".into(), hub.now);
     }
     hub.actions();
     let stats = hub.machine.stats();

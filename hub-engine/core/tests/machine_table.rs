@@ -29,6 +29,7 @@ fn jobs_change_only_as_the_table_says() {
         for next in JobStatus::ALL {
             let legal = match from {
                 JobStatus::Pending => next != JobStatus::Pending,
+                JobStatus::Cancelling => next.is_terminal(),
                 JobStatus::Running => !matches!(next, JobStatus::Pending | JobStatus::Running),
                 JobStatus::Paused => next != JobStatus::Paused,
                 JobStatus::Success | JobStatus::Failed | JobStatus::Cancelled => false,

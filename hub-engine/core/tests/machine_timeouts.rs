@@ -37,7 +37,7 @@ fn assert_timed_out(hub: &Hub, job: JobId, which: Timeout) {
 
 /// The issues that the workers are told to stop.
 fn stopped(hub: &mut Hub) -> usize {
-    hub.actions().iter().filter(|action| matches!(action, Action::Stop(_))).count()
+    hub.actions().iter().filter(|action| matches!(action, Action::Stop { .. })).count()
 }
 
 fn seconds(count: u64) -> Duration {
@@ -281,7 +281,9 @@ fn a_cancelled_job_leaves_no_timer() {
     let id =
         hub.submit(1, &job(r#"{"schedule_to_start": "1m", "schedule_to_close": "1h", "start_to_close": "1m"}"#, ""));
     hub.actions();
-    hub.machine.cancel(id, hub.now).unwrap();
+    hub.cancel(id);
+    hub.actions();
+    hub.pass(seconds(200));
     hub.actions();
     assert_eq!(hub.next_due(), None);
 }

@@ -26,7 +26,7 @@ fn a_cancelled_job_leaves_no_timer() {
     let mut hub = Hub::new();
     let (id, _) = resting(&mut hub);
     assert_eq!(hub.next_due(), Some(Duration::from_millis(20)));
-    hub.machine.cancel(id, hub.now).unwrap();
+    hub.cancel(id);
     hub.actions();
     assert_eq!(hub.machine.poll_timeout(), None);
 }

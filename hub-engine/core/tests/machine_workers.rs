@@ -141,11 +141,11 @@ fn an_issue_in_a_heartbeat_without_a_waiting_task_is_stopped() {
     hub.machine.handle_heartbeat(report.clone(), hub.now);
     assert_eq!(hub.statuses_now(job), [TaskStatus::Running, TaskStatus::Running]);
     hub.actions();
-    hub.machine.cancel(job, hub.now).unwrap();
+    hub.cancel(job);
     hub.actions();
     hub.machine.handle_heartbeat(report, hub.now);
     let stop = |action| match action {
-        Action::Stop(issue) => issue,
+        Action::Stop { issue, .. } => issue,
         other => panic!("{other:?}"),
     };
     let stopped: Vec<_> = hub.actions().into_iter().map(stop).collect();

@@ -6,10 +6,11 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
+    "CREATE TABLE paused_pools (name TEXT NOT NULL PRIMARY KEY, pause TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 ];
 
 /// The version that this program writes.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use hub_core::JobId;
 use hub_core::id::Family;
 use hub_core::job::ItemPlace;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
 
 use super::rows::{
     DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, job_word, millis,
-    read_summary, read_task,
+    read_paused_pool, read_summary, read_task,
 };
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part};
@@ -32,6 +33,11 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
         found.push(with_tasks(&connection, serial, job, true)?);
     }
     Ok(found)
+}
+
+/// The paused pools, by name.
+pub(super) fn paused_pools(connection: &mut Connection) -> rusqlite::Result<Vec<(Arc<str>, PauseRecord)>> {
+    connection.prepare("SELECT name, pause FROM paused_pools ORDER BY name")?.query_map([], read_paused_pool)?.collect()
 }
 
 /// The job with this id.

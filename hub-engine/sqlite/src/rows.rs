@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hub_core::details::TaskDetails;
 use hub_core::job::{Job, Limits};
+use hub_core::job_details::{JobDetails, PauseRecord};
 use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use rusqlite::types::Type;
@@ -15,9 +16,9 @@ use serde::de::DeserializeOwned;
 
 /// The columns of [`Head::read`], in order.
 pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
-     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg";
+     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg, jobs.details";
 /// The column after [`JOB_COLUMNS`].
-pub(super) const DOCUMENT: usize = 10;
+pub(super) const DOCUMENT: usize = 11;
 /// The columns of [`read_task`], in order.
 pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data, details";
@@ -50,6 +51,7 @@ impl Head {
                 submitted_at: time(row, 5)?.unwrap_or_default(),
                 started_at: time(row, 6)?,
                 ended_at: time(row, 7)?,
+                details: object::<JobDetails>(row, 10)?.map(Box::new),
             },
         })
     }
@@ -158,6 +160,12 @@ fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstF
     Ok(found.map(|(task, msg)| Arc::new(FirstFailure { task, msg })))
 }
 
+/// Reads a paused pool: its name and the pause.
+pub(super) fn read_paused_pool(row: &Row<'_>) -> rusqlite::Result<(Arc<str>, PauseRecord)> {
+    let pause = serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| malformed(1, error))?;
+    Ok((row.get::<_, String>(0)?.into(), pause))
+}
+
 /// A status as stored in the file.
 pub(super) fn job_word(status: JobStatus) -> String {
     status.to_string()
@@ -192,7 +200,7 @@ fn object<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<Opt
 }
 
 /// The text of such an object.
-fn written<T: Serialize>(object: Option<&T>, at: usize) -> rusqlite::Result<Option<String>> {
+pub(super) fn written<T: Serialize>(object: Option<&T>, at: usize) -> rusqlite::Result<Option<String>> {
     object.map(|object| serde_json::to_string(object).map_err(|error| malformed(at, error))).transpose()
 }
 

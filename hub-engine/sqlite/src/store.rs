@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
@@ -114,6 +115,10 @@ impl Store for SqliteStore {
 
     async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
         self.readers.read("read the unfinished jobs", read::unfinished).await
+    }
+
+    async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
+        self.readers.read("read the paused pools", read::paused_pools).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

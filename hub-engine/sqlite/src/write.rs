@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use hub_core::id::Family;
 use hub_core::job::Job;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::JobState;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove};
-use super::rows::{WRITE_TASK, job_word, millis, write_task};
+use super::rows::{WRITE_TASK, job_word, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
@@ -53,7 +54,10 @@ pub(super) fn commit(
                     serials.remove(id);
                 }
             }
-            Write::AddJob { state: None, .. } | Write::RemoveJob { .. } | Write::SetTask { .. } => {}
+            Write::AddJob { state: None, .. }
+            | Write::RemoveJob { .. }
+            | Write::SetTask { .. }
+            | Write::SetPool { .. } => {}
         }
     }
     note_returned(&mut gone, writes);
@@ -67,7 +71,7 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
     }
     let added = writes.iter().filter_map(|folded| match folded.write {
         Write::AddJob { id, .. } => Some(id.family()),
-        Write::RemoveJob { .. } | Write::SetJob { .. } | Write::SetTask { .. } => None,
+        Write::RemoveJob { .. } | Write::SetJob { .. } | Write::SetTask { .. } | Write::SetPool { .. } => None,
     });
     let added: HashSet<Family> = added.collect();
     gone.iter_mut().for_each(|gone| gone.has_returned = added.contains(&gone.family));
@@ -116,6 +120,7 @@ impl BatchWriter<'_> {
                     write_task(&mut statement, serial, index, state)?;
                 }
             }
+            Write::SetPool { pool, pause } => set_pool(&self.transaction, pool, pause)?,
         }
         Ok(())
     }
@@ -175,8 +180,8 @@ fn add(
     let mut statement = transaction.prepare_cached(
         // Does not reuse a serial with remaining tasks of a removed job.
         "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
-             failed_task, failed_msg)
-         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             failed_task, failed_msg, details)
+         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
@@ -194,6 +199,7 @@ fn add(
         state.and_then(|state| state.ended_at).map(millis),
         first_failure.map(|first| &*first.task),
         first_failure.map(|first| &*first.msg),
+        written(state.and_then(|state| state.details.as_deref()), 10)?,
     ])?;
     let serial = transaction.last_insert_rowid();
     transaction
@@ -205,7 +211,7 @@ fn add(
 fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6, failed_task = ?7,
-             failed_msg = ?8
+             failed_msg = ?8, details = ?9
          WHERE serial = ?1",
     )?;
     statement.execute(params![
@@ -217,8 +223,19 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.ended_at.map(millis),
         state.first_failure.as_deref().map(|first| &*first.task),
         state.first_failure.as_deref().map(|first| &*first.msg),
+        written(state.details.as_deref(), 10)?,
     ])?;
     Ok(())
+}
+
+fn set_pool(transaction: &Transaction<'_>, pool: &str, pause: Option<&PauseRecord>) -> rusqlite::Result<()> {
+    match written(pause, 1)? {
+        Some(pause) => transaction
+            .prepare_cached("REPLACE INTO paused_pools (name, pause) VALUES (?1, ?2)")?
+            .execute(params![pool, pause]),
+        None => transaction.prepare_cached("DELETE FROM paused_pools WHERE name = ?1")?.execute([pool]),
+    }
+    .map(drop)
 }
 
 fn serial_in_file(transaction: &Transaction<'_>, id: JobId) -> rusqlite::Result<Option<i64>> {

@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use hub_core::JobId;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::Serialize;
 use url::Url;
 use uuid::Uuid;
 
 use super::follow::{MAXIMUM_STEP, carry_out};
 use crate::operations::{
-    Answer, Hub, JobFilter, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, TaskRepair, View,
+    Answer, Hub, JobFilter, Pausable, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery,
+    TaskRepair, View,
 };
 
 /// Maximum idle time of a connection. It is shorter than the server's, so that a request does not meet a closing
@@ -76,7 +78,9 @@ impl HttpHub {
             Request::Summary { id, .. } => get(&format!("jobs/{id}/summary"))?,
             Request::Tasks { id, query } => get(&format!("jobs/{id}/tasks"))?.query(&task_query(query)),
             Request::Jobs { filter } => get("jobs")?.query(&filter_query(filter)),
-            Request::Cancel { id } => post(&format!("jobs/{id}/cancel"))?,
+            Request::Cancel { cancel } => post(&format!("jobs/{}/cancel", cancel.id))?.json(&body_of(cancel)?),
+            Request::Pause { of } => post(&format!("{}/pause", place_of(&of.of)?))?.json(&body_of(of)?),
+            Request::Resume { of } => post(&format!("{}/resume", place_of(&of.of)?))?.json(&body_of(of)?),
             Request::Remove { id } => self.request(Method::DELETE, &format!("jobs/{id}"))?,
             Request::Result { result } => post(&format!("tasks/{}/result", result.id))?.json(result),
             Request::Repair { repair } => {
@@ -207,6 +211,25 @@ impl Hub for HttpHub {
         self.exchange(request, wait.map(|wait| wait.min(MAXIMUM_STEP)), |text| serde_json::from_str(text)).await
     }
 }
+
+/// The path of a job or a pool.
+fn place_of(of: &Pausable) -> Result<String, RequestError> {
+    of.check()?;
+    Ok(match of {
+        Pausable::Job(id) => format!("jobs/{id}"),
+        Pausable::Pool(name) => format!("pools/{name}"),
+    })
+}
+
+/// The body of a request about a job or a pool: what the path does not contain.
+fn body_of<T: Serialize>(request: &T) -> Result<serde_json::Value, RequestError> {
+    let mut body = serde_json::to_value(request).map_err(|error| invalid(error.to_string()))?;
+    if let Some(body) = body.as_object_mut() {
+        body.retain(|key, _| !matches!(key.as_str(), "id" | "pool"));
+    }
+    Ok(body)
+}
+
 /// The body of a repair: what the path does not contain.
 fn repair_body(TaskRepair { data, by, reason, .. }: &TaskRepair) -> serde_json::Value {
     let data = data.as_ref().map(hub_core::Json::to_value);

@@ -36,7 +36,7 @@ pub(super) struct Batch {
     /// Tasks to publish after the commit.
     pub(super) deferred: Vec<Assignment>,
     /// Issues that workers must stop, sent after the commit.
-    pub(super) deferred_stops: Vec<IssueId>,
+    pub(super) deferred_stops: Vec<(IssueId, Duration)>,
     /// Answers to waiting clients, sent after the commit.
     pub(super) answers: Vec<PendingAnswer>,
     /// Answers that do not shorten the delay, sent after the commit.
@@ -66,7 +66,8 @@ pub(super) enum PendingAnswer {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) assignments: Vec<Assignment>,
-    pub(super) stops: Vec<IssueId>,
+    /// Issues that workers must stop, each with its grace.
+    pub(super) stops: Vec<(IssueId, Duration)>,
     pub(super) probes: Vec<Arc<str>>,
 }
 
@@ -119,7 +120,7 @@ impl Batch {
             match action {
                 Action::Persist(change) => self.changes.push(change),
                 Action::Publish(assignment) => effects.assignments.push(assignment),
-                Action::Stop(issue) => effects.stops.push(issue),
+                Action::Stop { issue, grace } => effects.stops.push((issue, grace)),
                 Action::Probe { pool } => effects.probes.push(pool),
                 Action::Notify(notice) if is_watched => self.notices.push(notice),
                 Action::Notify(_) => self.lacks_notices = true,

@@ -7,16 +7,16 @@ use std::time::Duration;
 use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::job::Job;
-use hub_core::machine::{LiveView, Repair, Stats, Update, WorkerReport};
+use hub_core::machine::{Cancel, LiveView, Repair, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
-use hub_core::{JobId, TaskId};
+use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
 use super::lately::Lookup;
 use super::publish::{Depth, FinalOutcome, Outcomes};
 use super::room::ParsePermit;
-use crate::operations::{RequestError, StoreHealth};
+use crate::operations::{PauseOrder, PausedPool, RequestError, StoreHealth};
 use crate::store::StoreError;
 
 /// An input of the loop.
@@ -70,9 +70,6 @@ pub(super) enum Input {
 /// The final state of a job that a client waited for. `None` if the end was not observed: then the job is in the store
 /// or unknown.
 pub(super) type Ended = Option<Arc<JobSnapshot>>;
-
-/// The sender of the answer to a cancellation. `None`: the job is not live.
-pub(super) type Cancelling = oneshot::Sender<Option<Result<(), RequestError>>>;
 
 impl Input {
     /// Whether the input only reports the completion of an operation. Its effects may be delayed.
@@ -144,8 +141,10 @@ pub(super) enum Ask {
     Summary(JobId, oneshot::Sender<Option<JobSummary>>),
     /// Answered when the end of the job is stored; immediately if the job is not live.
     Ended(JobId, oneshot::Sender<Ended>),
-    /// Cancel a job. `None`: the job is not live.
-    Cancel(JobId, Cancelling),
+    /// Cancel a job. The answer is its status then. `None`: the job is not live.
+    Cancel(JobId, Cancel, oneshot::Sender<Option<JobStatus>>),
+    /// Pause a job or a pool, or resume it. `None`: the job is not live.
+    Pause(PauseOrder, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Remove a job that is not live. `false`: the job is live.
     Remove(JobId, oneshot::Sender<bool>),
     /// End a task with a result from outside. `None`: its job is not live.
@@ -154,6 +153,6 @@ pub(super) enum Ask {
     Repair(TaskId, Repair, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
-    /// Statistics and the health of the store.
-    Stats(oneshot::Sender<(Stats, StoreHealth)>),
+    /// Statistics, the health of the store and the paused pools.
+    Stats(oneshot::Sender<(Stats, StoreHealth, Vec<PausedPool>)>),
 }

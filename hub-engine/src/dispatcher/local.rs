@@ -13,8 +13,8 @@ use super::intake::{Intake, stopping};
 use super::open_answers::OpenAnswers;
 use crate::events::Events;
 use crate::operations::{
-    Answer, BrokerHealth, HealthReport, Hub, JobFilter, JobPage, Request, RequestError, RequestErrorKind, ResultUpdate,
-    Submission, Submitted, TaskRepair, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseOrder,
+    PauseRequest, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted, TaskRepair, WorkerInfo,
 };
 use crate::store::Part;
 
@@ -38,7 +38,9 @@ impl Hub for LocalHub {
             Request::Summary { id, wait } => Answer::Summary(self.summary_of(id, wait).await?),
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
             Request::Jobs { filter } => Answer::Jobs(self.page_of(filter).await?),
-            Request::Cancel { id } => Answer::Cancelled(self.cancel_job(id).await?),
+            Request::Cancel { cancel } => Answer::Cancelled(self.cancel_job(cancel).await?),
+            Request::Pause { of } => Answer::Paused(self.pause(true, of).await?),
+            Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),
             Request::Repair { repair } => Answer::Repaired(self.repair_task(repair).await?),
             Request::Remove { id } => Answer::Removed(self.remove_job(id).await?),
             Request::Result { result } => Answer::Posted(self.post(result).await?),
@@ -80,15 +82,35 @@ impl LocalHub {
         self.intake.store.list(&filter).await.map_err(|error| self.intake.store_failed(error))
     }
 
-    async fn cancel_job(&self, id: JobId) -> Result<JobId, RequestError> {
-        match self.ask(|answer| Ask::Cancel(id, answer)).await? {
-            Some(outcome) => outcome.map(|()| id),
+    async fn cancel_job(&self, cancel: JobCancel) -> Result<Cancelled, RequestError> {
+        let id = cancel.id;
+        match self.ask(|answer| Ask::Cancel(id, cancel.into(), answer)).await? {
+            Some(status) => Ok(Cancelled { id, status }),
             None => {
                 let status = self.stored_summary(id).await?.status;
                 Err(RequestError::new(
                     RequestErrorKind::Conflict,
                     format!("job {id} has ended already ({status}): it can be removed, not cancelled"),
                 ))
+            }
+        }
+    }
+
+    /// Pauses or resumes a job or a pool.
+    async fn pause(
+        &self,
+        pause: bool,
+        PauseRequest { of, by, reason }: PauseRequest,
+    ) -> Result<Pausable, RequestError> {
+        of.check()?;
+        let order = PauseOrder { pause, of: of.clone(), by, reason };
+        match (self.ask(|answer| Ask::Pause(order, answer)).await?, &of) {
+            (Some(outcome), _) => outcome.map(|()| of),
+            (None, Pausable::Pool(_)) => Ok(of),
+            (None, Pausable::Job(id)) => {
+                let status = self.stored_summary(*id).await?.status;
+                let message = format!("job {id} has ended already ({status}): it can be neither paused nor resumed");
+                Err(RequestError::new(RequestErrorKind::Conflict, message))
             }
         }
     }
@@ -175,7 +197,7 @@ impl LocalHub {
     }
 
     async fn report(&self) -> Result<HealthReport, RequestError> {
-        let (stats, store) = self.ask(Ask::Stats).await?;
+        let (stats, store, paused_pools) = self.ask(Ask::Stats).await?;
         Ok(HealthReport {
             broker: BrokerHealth::from(&*self.link.borrow()),
             store,
@@ -186,6 +208,7 @@ impl LocalHub {
             workers: stats.workers,
             tasks_in_flight: stats.in_flight,
             tasks_ready: stats.ready,
+            paused_pools,
         })
     }
 }

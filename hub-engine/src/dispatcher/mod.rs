@@ -106,6 +106,9 @@ impl Dispatcher {
         let incarnation = store.begin_incarnation().await?;
         let max_message_bytes = capabilities.max_message_bytes;
         let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
+        for (pool, pause) in store.paused_pools().await? {
+            machine.restore_paused_pool(pool, pause);
+        }
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "restoring unfinished jobs");

@@ -1,6 +1,7 @@
 //! Publishes tasks, and what else the dispatcher has to say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::IssueId;
 use hub_core::Steady;
@@ -101,8 +102,12 @@ pub(super) fn probe(link: &Link, names: &Names, pool: Arc<str>, report: impl FnO
 }
 
 /// Tells every worker to stop these issues. Workers that miss it only do work whose results are discarded.
-pub(super) fn stops(link: &Link, names: &Names, tasks: Vec<IssueId>) {
-    control(link, names, Control::Stop { tasks, grace_ms: None });
+pub(super) fn stops(link: &Link, names: &Names, mut stops: Vec<(IssueId, Duration)>) {
+    stops.sort_by_key(|(_, grace)| *grace);
+    for alike in stops.chunk_by(|(_, one), (_, next)| one == next) {
+        let tasks = alike.iter().map(|(issue, _)| *issue).collect();
+        control(link, names, Control::stop(tasks, alike[0].1));
+    }
 }
 
 /// Asks every worker to say what it has.

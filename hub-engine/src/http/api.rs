@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +11,7 @@ use super::answer::{Refused, Reply, answer};
 use super::body::Bodies;
 use super::settings::HttpSettings;
 use crate::operations::{Answer, Hub, Request, RequestError};
+use crate::wire::object;
 
 /// The Hub and the settings of the server.
 #[derive(Clone)]
@@ -28,6 +31,19 @@ impl Api {
         let bodies = Bodies::new(settings.max_open_bytes.max(settings.max_body_bytes));
         let event_streams = Arc::new(Semaphore::new(settings.limits.event_streams.min(Semaphore::MAX_PERMITS)));
         Self { hub, settings: Arc::new(settings), only_here, bodies, event_streams, shutdown }
+    }
+
+    /// Reads a body that may be empty. `what` is its name in messages.
+    pub(super) async fn optional_body<T: DeserializeOwned + Default>(
+        &self,
+        body: Body,
+        what: &str,
+    ) -> Result<T, Refused> {
+        let held = self.bodies.read(body, self.settings.max_body_bytes).await?;
+        if held.bytes.trim_ascii().is_empty() {
+            return Ok(T::default());
+        }
+        object::from_slice(&held.bytes).map_err(|error| Refused::bad(format!("the body is not {what}: {error}")))
     }
 
     /// Executes a request and builds the HTTP response.

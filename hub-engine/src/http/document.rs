@@ -132,17 +132,21 @@ fn operations() -> Vec<Operation> {
             refusals: &["400", "404", "409"],
             ..get("/api/v1/jobs/{id}", "removeJob", "Removes a job that has ended.", reference("Id"))
         },
-        Operation {
-            method: "post",
-            parameters: vec![job()],
-            refusals: &["400", "404", "409"],
-            ..get(
-                "/api/v1/jobs/{id}/cancel",
-                "cancelJob",
-                "Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers.",
-                reference("Id"),
-            )
-        },
+        control(
+            "/api/v1/jobs/{id}/cancel",
+            "cancelJob",
+            "Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers.",
+            ("Cancel", "Cancelled"),
+        ),
+        control(
+            "/api/v1/jobs/{id}/pause",
+            "pauseJob",
+            "Pauses a job: none of its tasks is issued, and those that are out go on.",
+            ("Pause", "Id"),
+        ),
+        control("/api/v1/jobs/{id}/resume", "resumeJob", "Resumes a job. Its durations go on.", ("Pause", "Id")),
+        pool("/api/v1/pools/{name}/pause", "pausePool", "Pauses a pool: none of its tasks is issued."),
+        pool("/api/v1/pools/{name}/resume", "resumePool", "Resumes a pool."),
         repair(
             "/api/v1/tasks/{id}/retry",
             "retryTask",
@@ -203,6 +207,37 @@ fn operations() -> Vec<Operation> {
         ),
         get("/api/v1/openapi.json", "getDocument", "This document. Needs no token.", json!({"type": "object"})),
     ]
+}
+
+/// The control of a job, with the schemas of the body and the answer.
+fn control(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    (body, answer): (&'static str, &'static str),
+) -> Operation {
+    Operation {
+        method: "post",
+        parameters: vec![in_path("job")],
+        body: Some(body),
+        refusals: &["400", "404", "408", "409", "413"],
+        ..get(path, id, summary, reference(answer))
+    }
+}
+
+/// The control of a pool.
+fn pool(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    let name = json!({
+        "name": "name", "in": "path", "required": true, "description": "The name of the pool.", "schema": text()
+    });
+    let answer = json!({"type": "object", "required": ["pool"], "properties": {"pool": text()}});
+    Operation {
+        method: "post",
+        parameters: vec![name],
+        body: Some("Pause"),
+        refusals: &["400", "408", "413"],
+        ..get(path, id, summary, answer)
+    }
 }
 
 /// A repair of a task.

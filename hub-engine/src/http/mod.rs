@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod body;
 mod connections;
+mod control;
 mod document;
 mod events;
 mod guard;

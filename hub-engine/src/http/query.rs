@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+
 use super::answer::Refused;
 
 /// The query parameters. Unknown ones are refused, because a misspelt filter would be ignored.
@@ -41,4 +44,13 @@ impl Query {
 /// Parses `text`, the value of `name`.
 pub(super) fn parse<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
     text.parse().map_err(|error| Refused::bad(format!("{name} cannot be {text:?}: {error}")))
+}
+
+/// The id in a path, if it is text.
+pub(super) type PathId = Result<Path<String>, PathRejection>;
+
+/// Parses the id in a path.
+pub(super) fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refused> {
+    let Path(text) = id.map_err(|rejection| Refused::bad(rejection.body_text()))?;
+    parse(what, &text)
 }

@@ -1,14 +1,11 @@
 //! The table of routes. A test compares it with the document.
 
-use std::fmt::Display;
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{MatchedPath, Path, RawQuery, State};
+use axum::extract::{MatchedPath, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -20,8 +17,8 @@ use uuid::Uuid;
 
 use super::answer::{Refused, Reply, created, ok, with_status};
 use super::api::Api;
-use super::query::{Query, parse};
-use super::{body, document, events, guard};
+use super::query::{PathId, Query, parse, read_id};
+use super::{body, control, document, events, guard};
 use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair, UpdateStatus,
     View,
@@ -52,7 +49,11 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}/summary", "get", get(get_summary)),
         route("/api/v1/jobs/{id}/tasks", "get", get(list_tasks)),
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
-        route("/api/v1/jobs/{id}/cancel", "post", post(cancel_job)),
+        route("/api/v1/jobs/{id}/cancel", "post", post(control::cancel_job)),
+        route("/api/v1/jobs/{id}/pause", "post", post(control::pause_job)),
+        route("/api/v1/jobs/{id}/resume", "post", post(control::resume_job)),
+        route("/api/v1/pools/{name}/pause", "post", post(control::pause_pool)),
+        route("/api/v1/pools/{name}/resume", "post", post(control::resume_pool)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),
         route("/api/v1/tasks/{id}/retry", "post", post(retry_task)),
         route("/api/v1/tasks/{id}/skip", "post", post(skip_task)),
@@ -78,14 +79,6 @@ pub(super) fn router(api: Api) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
-}
-
-/// The id in a path, if it is text.
-type PathId = Result<Path<String>, PathRejection>;
-
-fn read_id<T: FromStr<Err: Display>>(what: &str, id: PathId) -> Result<T, Refused> {
-    let Path(text) = id.map_err(|rejection| Refused::bad(rejection.body_text()))?;
-    parse(what, &text)
 }
 
 async fn unknown_route(uri: Uri) -> Reply {
@@ -202,11 +195,6 @@ fn read_view(query: &Query) -> Result<View, Refused> {
     })
 }
 
-async fn cancel_job(State(api): State<Api>, id: PathId) -> Reply {
-    let id: JobId = read_id("a job's id", id)?;
-    api.ask(Request::Cancel { id }).await
-}
-
 async fn remove_job(State(api): State<Api>, id: PathId) -> Reply {
     let id: JobId = read_id("a job's id", id)?;
     api.ask(Request::Remove { id }).await
@@ -260,13 +248,7 @@ async fn fail_task(State(api): State<Api>, id: PathId, body: Body) -> Reply {
 
 async fn repair(api: &Api, id: PathId, body: Body, action: RepairAction) -> Reply {
     let id: TaskId = read_id("a task's id", id)?;
-    let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
-    let RepairBody { data, by, reason } = if held.bytes.trim_ascii().is_empty() {
-        RepairBody::default()
-    } else {
-        crate::wire::object::from_slice(&held.bytes)
-            .map_err(|error| Refused::bad(format!("the body is not a repair: {error}")))?
-    };
+    let RepairBody { data, by, reason } = api.optional_body(body, "a repair").await?;
     if data.is_some() && action != RepairAction::Skip {
         return Err(Refused::bad("only skip takes data".to_owned()));
     }

@@ -18,6 +18,38 @@ pub(super) fn schemas() -> Value {
 fn shapes_of_answers() -> Value {
     json!({
         "Id": {"type": "object", "required": ["id"], "properties": {"id": uuid()}},
+        "Cancel": {
+            "type": "object",
+            "description": "How a job is cancelled. The body may be empty.",
+            "properties": {
+                "now": {"type": "boolean", "description": "Running tasks are killed without a grace period."},
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "Cancelled": {
+            "type": "object",
+            "required": ["id", "status"],
+            "properties": {
+                "id": uuid(),
+                "status": reference("JobStatus")
+            }
+        },
+        "Pause": {
+            "type": "object",
+            "description": "The circumstances of a pause. The body may be empty.",
+            "properties": {
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "PauseRecord": {
+            "type": "object",
+            "required": ["at"],
+            "properties": {"at": time(), "by": text(), "reason": text()}
+        },
         "Submitted": {
             "type": "object",
             "required": ["id"],
@@ -201,6 +233,25 @@ fn job_record() -> Value {
             "submitted_at": time(),
             "started_at": time(),
             "ended_at": time(),
+            "cancel": {
+                "type": "object",
+                "description": "The cancellation of the job.",
+                "required": ["at"],
+                "properties": {"at": time(), "now": {"type": "boolean"}, "by": text(), "reason": text()}
+            },
+            "pauses": {
+                "type": "object",
+                "description": "Why the job is paused, by cause: \"self\" is a request to pause this job.",
+                "additionalProperties": reference("PauseRecord")
+            },
+            "start_at": {"description": "As it was submitted."},
+            "starts_at": {"type": "string", "format": "date-time", "description": "The start of the job."},
+            "deadline": {"description": "As it was submitted."},
+            "deadline_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "The deadline. A pause shifts it if it was submitted as a duration."
+            },
             "key": {"type": "string", "description": "As it was submitted."},
             "priority": {"type": "integer", "description": "As it was submitted."},
             "retry": {"description": "The retry policy as it was submitted."},
@@ -310,7 +361,16 @@ fn health() -> Value {
             "live_bytes": {"type": "integer", "description": "Their approximate memory in bytes."},
             "workers": {"type": "integer"},
             "tasks_in_flight": {"type": "integer", "description": "Tasks on the broker or running."},
-            "tasks_ready": {"type": "integer", "description": "Ready tasks that wait for a slot or a worker."}
+            "tasks_ready": {"type": "integer", "description": "Ready tasks that wait for a slot or a worker."},
+            "paused_pools": {
+                "type": "array",
+                "description": "The paused pools. Absent if there are none.",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "at"],
+                    "properties": {"name": text(), "at": time(), "by": text(), "reason": text()}
+                }
+            }
         }
     })
 }

@@ -4,9 +4,11 @@ use hub_core::state::JobSummary;
 use hub_core::{JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 
+use super::cancel::Cancelled;
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::JobPage;
+use super::pause::Pausable;
 use super::record::Record;
 use super::request::Request;
 
@@ -22,7 +24,11 @@ pub enum Answer {
     /// A page of the listing.
     Jobs(JobPage),
     /// The job is being cancelled or has been cancelled.
-    Cancelled(JobId),
+    Cancelled(Cancelled),
+    /// The job or the pool is paused.
+    Paused(Pausable),
+    /// The job or the pool is not paused.
+    Resumed(Pausable),
     /// The job was removed.
     Removed(JobId),
     /// The task has ended with the result.
@@ -52,7 +58,9 @@ impl Answer {
             Self::Summary(summary) => json(&summary),
             Self::Tasks(page) => page,
             Self::Jobs(page) => json(&page),
-            Self::Cancelled(id) | Self::Removed(id) => json(&Id { id }),
+            Self::Cancelled(cancelled) => json(&cancelled),
+            Self::Paused(of) | Self::Resumed(of) => json(&of),
+            Self::Removed(id) => json(&Id { id }),
             Self::Posted(id) | Self::Repaired(id) => json(&Id { id }),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
@@ -70,7 +78,9 @@ impl Answer {
             Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
             Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
             Request::Jobs { .. } => Self::Jobs(serde_json::from_str(text)?),
-            Request::Cancel { .. } => Self::Cancelled(id(text)?),
+            Request::Cancel { .. } => Self::Cancelled(serde_json::from_str(text)?),
+            Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
+            Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(serde_json::from_str(text).map(|Id { id }| id)?),
             Request::Repair { .. } => Self::Repaired(serde_json::from_str(text).map(|Id { id }| id)?),
@@ -93,9 +103,12 @@ fn json<T: Serialize>(value: &T) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hub_core::JobStatus;
     use hub_core::details::RepairAction;
 
-    use crate::operations::{JobFilter, ResultUpdate, TaskQuery, TaskRepair, UpdateStatus, View};
+    use crate::operations::{
+        JobCancel, JobFilter, PauseRequest, ResultUpdate, TaskQuery, TaskRepair, UpdateStatus, View,
+    };
 
     #[test]
     fn answers_without_records_survive_a_round_trip() {
@@ -105,7 +118,15 @@ mod tests {
         let pairs = [
             (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
             (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
-            (Request::Cancel { id }, Answer::Cancelled(id)),
+            (
+                Request::Cancel { cancel: JobCancel::new(id) },
+                Answer::Cancelled(Cancelled { id, status: JobStatus::Cancelling }),
+            ),
+            (Request::Pause { of: PauseRequest::new(Pausable::Job(id)) }, Answer::Paused(Pausable::Job(id))),
+            (
+                Request::Resume { of: PauseRequest::new(Pausable::Pool("gpu".to_owned())) },
+                Answer::Resumed(Pausable::Pool("gpu".to_owned())),
+            ),
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),
             (Request::Repair { repair: TaskRepair::new(task, RepairAction::Retry) }, Answer::Repaired(task)),

@@ -4,6 +4,8 @@ use hub_core::Timestamp;
 use hub_transport::supervisor::LinkHealth;
 use serde::{Deserialize, Serialize};
 
+use super::pause::PausedPool;
+
 /// A live worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerInfo {
@@ -53,6 +55,9 @@ pub struct HealthReport {
     pub tasks_in_flight: u64,
     /// Ready tasks that wait for a slot or a worker.
     pub tasks_ready: u64,
+    /// The paused pools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused_pools: Vec<PausedPool>,
 }
 
 /// The state of the dispatcher's connection to the broker.

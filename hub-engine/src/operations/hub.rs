@@ -5,12 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::record::View;
 use hub_core::state::JobSummary;
-use hub_core::{JobId, Json};
+use hub_core::{JobId, JobStatus, Json};
 
 use super::answer::Answer;
+use super::cancel::JobCancel;
 use super::error::RequestError;
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
+use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::record::Record;
 use super::repair::TaskRepair;
@@ -118,12 +120,42 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
-    /// Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers.
+    /// Cancels a job: see [`Hub::cancel_with`].
+    ///
+    /// # Errors
+    /// The errors of [`Hub::cancel_with`].
+    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
+        self.cancel_with(JobCancel::new(id)).await.map(drop)
+    }
+
+    /// Cancels a job: waiting tasks are cancelled, and running tasks are stopped on their workers. Returns the status of the
+    /// job, which is `CANCELLING` until all tasks have ended. Cancelling it again has no effect, except that `now` ends the grace
+    /// period.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` if the job has already ended.
-    async fn cancel(&self, id: JobId) -> Result<(), RequestError> {
-        self.call(Request::Cancel { id }).await.map(drop)
+    async fn cancel_with(&self, cancel: JobCancel) -> Result<JobStatus, RequestError> {
+        match self.call(Request::Cancel { cancel }).await? {
+            Answer::Cancelled(cancelled) => Ok(cancelled.status),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// Pauses a job or a pool: nothing further is issued, and what is out goes on. Pausing it again has no effect.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the job has ended or is being cancelled; `InvalidRequest` for the name of a pool that no pool can
+    /// have; `TooLarge` if too many pools are paused.
+    async fn pause(&self, of: PauseRequest) -> Result<(), RequestError> {
+        self.call(Request::Pause { of }).await.map(drop)
+    }
+
+    /// Resumes a job or a pool. Resuming what is not paused has no effect.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the job has ended; `InvalidRequest` for the name of a pool that no pool can have.
+    async fn resume(&self, of: PauseRequest) -> Result<(), RequestError> {
+        self.call(Request::Resume { of }).await.map(drop)
     }
 
     /// Repairs a task that waits: starts its next attempt, skips it or fails it.

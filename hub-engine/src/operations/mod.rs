@@ -2,21 +2,25 @@
 //! AMQP or HTTP. [`Hub`] has a method for each.
 
 mod answer;
+mod cancel;
 mod error;
 mod health;
 mod hub;
 mod jobs;
+mod pause;
 mod posted;
 mod record;
 mod repair;
 mod request;
 
 pub use answer::Answer;
+pub use cancel::{Cancelled, JobCancel};
 pub use error::{RequestError, RequestErrorKind};
 pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};
 pub use hub::Hub;
 pub use hub_core::record::View;
 pub use jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
+pub use pause::{Pausable, PauseOrder, PauseRequest, PausedPool};
 pub use posted::{ResultUpdate, UpdateStatus};
 pub use record::Record;
 pub use repair::TaskRepair;

@@ -6,7 +6,9 @@ use hub_core::JobId;
 use hub_core::record::View;
 use serde::{Serialize, Serializer};
 
+use super::cancel::JobCancel;
 use super::jobs::{JobFilter, TaskQuery};
+use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::repair::TaskRepair;
 
@@ -49,8 +51,21 @@ pub enum Request {
     },
     /// Cancel a job.
     Cancel {
-        /// The job.
-        id: JobId,
+        /// The job, and how.
+        #[serde(flatten)]
+        cancel: JobCancel,
+    },
+    /// Pause a job or a pool.
+    Pause {
+        /// The job or the pool.
+        #[serde(flatten)]
+        of: PauseRequest,
+    },
+    /// Resume a job or a pool.
+    Resume {
+        /// The job or the pool.
+        #[serde(flatten)]
+        of: PauseRequest,
     },
     /// Remove a job that has ended.
     Remove {
@@ -84,8 +99,8 @@ impl Request {
             | Self::Jobs { .. }
             | Self::Workers
             | Self::Health => true,
-            // The same result is accepted again.
-            Self::Result { .. } => true,
+            // The same result is accepted again, and so is a pause.
+            Self::Result { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
             // The second answer would be a refusal, although the first request was executed.
             Self::Cancel { .. } | Self::Remove { .. } | Self::Repair { .. } => false,
         }
@@ -95,7 +110,12 @@ impl Request {
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         match self {
-            Self::Cancel { .. } | Self::Remove { .. } | Self::Result { .. } | Self::Repair { .. } => true,
+            Self::Cancel { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Remove { .. }
+            | Self::Result { .. }
+            | Self::Repair { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -113,6 +133,8 @@ impl Request {
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
@@ -129,6 +151,8 @@ impl Request {
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Cancel { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }

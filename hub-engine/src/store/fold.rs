@@ -4,11 +4,12 @@
 //! on the store, so they are computed here, and a backend executes one [`Write`] after another. This file must not know
 //! how a store keeps its rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::job::Job;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, Timestamp};
 
@@ -47,6 +48,13 @@ pub enum Write<'a> {
         /// The complete state.
         state: &'a Arc<TaskState>,
     },
+    /// Note the pause of a pool, or remove the note.
+    SetPool {
+        /// The pool.
+        pool: &'a Arc<str>,
+        /// The pause. `None`: the pool is not paused.
+        pause: Option<&'a PauseRecord>,
+    },
 }
 
 /// A write and the change that it results from.
@@ -61,12 +69,13 @@ pub struct Folded<'a> {
 /// The writes that, executed in order, have the same effect as `changes` one after another.
 ///
 /// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
-/// order of their changes; then states of jobs; then states of tasks, by job and position. (If a job changes before it is added,
+/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name. (If a job changes before it is added,
 /// these changes precede the addition: they apply only if the job is there already.)
 #[must_use]
 pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     let mut jobs = Jobs::default();
     let mut tasks = Vec::with_capacity(changes.len());
+    let mut pools = BTreeMap::new();
     for (at, change) in changes.iter().enumerate() {
         match change {
             Change::JobAdded { id, job, submitted_at } => jobs.get(*id).note_added(at, job, *submitted_at),
@@ -74,6 +83,10 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
             Change::JobRemoved { id } => jobs.get(*id).note_removed(at),
             Change::TaskChanged { job, index, state } => {
                 tasks.push(TaskChange { job: jobs.position(*job), index: *index, at, state });
+            }
+            Change::PoolChanged { pool, pause } => {
+                let write = Write::SetPool { pool, pause: pause.as_ref() };
+                pools.insert(pool, Folded { change: at, write });
             }
         }
     }
@@ -104,6 +117,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     let others = jobs.iter().filter(|job| job.added.is_none());
     writes.extend(others.filter_map(|job| job.state.map(|state| job.set(state))));
     writes.extend(set_tasks(Phase::Late));
+    writes.extend(pools.into_values());
     writes
 }
 

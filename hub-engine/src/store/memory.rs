@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::job::Job;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use hub_core::{JobId, Timestamp};
 
@@ -28,6 +29,7 @@ struct State {
     order: BTreeMap<i64, JobId>,
     families: HashMap<Family, JobId>,
     keys: HashMap<String, JobId>,
+    paused_pools: BTreeMap<Arc<str>, PauseRecord>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,10 @@ impl Store for MemoryStore {
             let ids = state.order.values();
             ids.filter_map(|id| state.snapshot(*id)).filter(|job| !job.state.status.is_terminal()).collect()
         }))
+    }
+
+    async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
+        Ok(self.with(|state| state.paused_pools.clone().into_iter().collect()))
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
@@ -147,6 +153,10 @@ impl State {
                     row.items.insert(index, Arc::clone(state));
                 }
             }
+            Write::SetPool { pool, pause: Some(pause) } => {
+                self.paused_pools.insert(Arc::clone(pool), pause.clone());
+            }
+            Write::SetPool { pool, pause: None } => drop(self.paused_pools.remove(pool)),
         }
     }
 

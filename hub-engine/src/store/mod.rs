@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
 
 use crate::operations::{JobFilter, JobPage};
@@ -50,6 +51,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If they cannot be read.
     async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError>;
+
+    /// The paused pools, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError>;
 
     /// One job as last committed.
     ///

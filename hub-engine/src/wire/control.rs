@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_core::IssueId;
+use hub_core::job::Timeouts;
 use serde::{Deserialize, Serialize};
 
 use super::{Progress, WireError, check_version, object, progress};
@@ -40,12 +42,25 @@ pub enum Control {
         /// The issues to stop.
         #[serde(deserialize_with = "object::list")]
         tasks: Vec<IssueId>,
-        /// The time that their processes have to end by themselves, in milliseconds. Default: two seconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        grace_ms: Option<u64>,
+        /// Time between the request to end and the kill, in milliseconds.
+        #[serde(default = "default_grace_ms")]
+        grace_ms: u64,
     },
     /// Send a heartbeat now, because a dispatcher has started.
     Announce,
+}
+
+impl Control {
+    /// Stop these issues within the grace.
+    #[must_use]
+    pub fn stop(tasks: Vec<IssueId>, grace: Duration) -> Self {
+        Self::Stop { tasks, grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+/// The grace in messages of dispatchers that do not send it.
+fn default_grace_ms() -> u64 {
+    u64::try_from(Timeouts::GRACE.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A heartbeat of a worker: sent when it connects, every few seconds, and when its catalogue changes.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
-use crate::operations::{JobFilter, Request, RequestError, ResultUpdate, TaskQuery, TaskRepair, View};
+use crate::operations::{
+    JobCancel, JobFilter, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskQuery, TaskRepair, View,
+};
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
 pub const REPLIES_HEADER: &str = "replies";
@@ -94,12 +96,24 @@ impl RequestMessage {
             result: Option<ResultUpdate>,
             #[serde(default, deserialize_with = "object::optional")]
             repair: Option<TaskRepair>,
+            #[serde(default)]
+            now: bool,
+            pool: Option<String>,
+            by: Option<String>,
+            reason: Option<String>,
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
         let id = || body.id.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("id")));
         let view = View { fields: body.fields, no_data: body.no_data, no_tasks: body.no_tasks };
         let wait = body.wait_ms.map(Duration::from_millis);
+        let pause = || {
+            let of = match body.pool {
+                Some(pool) => Pausable::Pool(pool),
+                None => Pausable::Job(id()?),
+            };
+            Ok::<_, WireError>(PauseRequest { of, by: body.by.clone(), reason: body.reason.clone() })
+        };
         let request = match &*body.kind {
             "job" => Request::Job { id: id()?, wait, view },
             "summary" => Request::Summary { id: id()?, wait },
@@ -108,7 +122,11 @@ impl RequestMessage {
                 Request::Tasks { id: id()?, query }
             }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
-            "cancel" => Request::Cancel { id: id()? },
+            "cancel" => {
+                Request::Cancel { cancel: JobCancel { id: id()?, now: body.now, by: body.by, reason: body.reason } }
+            }
+            "pause" => Request::Pause { of: pause()? },
+            "resume" => Request::Resume { of: pause()? },
             "remove" => Request::Remove { id: id()? },
             "result" => Request::Result {
                 result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
@@ -120,7 +138,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, remove, result, repair, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, pause, resume, remove, result, repair, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

@@ -177,7 +177,7 @@ impl Serve {
         match ControlMessage::decode(&delivery.message.body) {
             Ok(ControlMessage { control: Control::Announce, .. }) => self.send_heartbeat(Occasion::Regular),
             Ok(ControlMessage { control: Control::Stop { tasks, grace_ms }, .. }) => {
-                let grace = grace_ms.map(Duration::from_millis);
+                let grace = Duration::from_millis(grace_ms);
                 for id in tasks {
                     if let Some(Waiting { delivery, .. }) = self.issues.stop(id, grace) {
                         self.give_back(id, delivery, ReturnReason::Stopped);

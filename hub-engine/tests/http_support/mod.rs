@@ -12,8 +12,8 @@ use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    Answer, BrokerHealth, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind, StoreHealth, Submission,
-    Submitted, TaskQuery, View, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind, StoreHealth,
+    Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -108,6 +108,7 @@ pub(crate) fn health(broker: BrokerHealth) -> HealthReport {
         workers: 1,
         tasks_in_flight: 1,
         tasks_ready: 0,
+        paused_pools: Vec::new(),
     }
 }
 
@@ -132,7 +133,14 @@ impl Hub for FakeHub {
                 let page = JobPage { jobs: vec![summary()], next: Some("7".to_owned()) };
                 (format!("jobs {}", serde_json::to_string(&filter).unwrap()), Answer::Jobs(page))
             }
-            Request::Cancel { id } => (format!("cancel {id}"), Answer::Cancelled(id)),
+            Request::Cancel { cancel } => {
+                let answer = Answer::Cancelled(Cancelled { id: cancel.id, status: JobStatus::Cancelling });
+                (format!("cancel {}", serde_json::to_string(&cancel).unwrap()), answer)
+            }
+            Request::Pause { of } => (format!("pause {}", serde_json::to_string(&of).unwrap()), Answer::Paused(of.of)),
+            Request::Resume { of } => {
+                (format!("resume {}", serde_json::to_string(&of).unwrap()), Answer::Resumed(of.of))
+            }
             Request::Remove { id } => (format!("remove {id}"), Answer::Removed(id)),
             Request::Result { result } => {
                 (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{MemoryStore, Store, StoreError};
@@ -54,6 +55,10 @@ impl Store for Hooked {
 
     async fn load_unfinished(&self) -> Result<Vec<JobSnapshot>, StoreError> {
         self.kept.load_unfinished().await
+    }
+
+    async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
+        self.kept.paused_pools().await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

@@ -111,6 +111,7 @@ pub fn check_without_a_broker() {
     let mut printed = Printed::new(programs);
     failures(&mut printed);
     waiting(&mut printed);
+    standing_still(&mut printed);
     refusals(&mut printed);
     mistakes(&mut printed);
     starts(&mut printed);
@@ -165,9 +166,28 @@ fn waiting(printed: &mut Printed) {
     printed.client(&["status", &task]);
     printed.client(&["result", &task, "--data", "1"]);
     printed.client(&["remove", &id]);
-    printed.client(&["cancel", &id]);
+    printed.client(&["cancel", &id, "--now", "--wait"]);
     printed.client(&["cancel", &id]);
     printed.client(&["result", &task, "--data", "1"]);
+}
+
+/// Jobs and pools that are paused, and a job whose time has not come.
+fn standing_still(printed: &mut Printed) {
+    printed.client(&["pause", "--pool", "gpu"]);
+    let task = json!({ "name": "add", "args": [1, 2], "pool": "gpu" });
+    let job = |start_at: &str| json!({ "name": "still", "start_at": start_at, "tasks": [task] }).to_string();
+    let ids = ["1ms", "1ms", "1h"].map(|start_at| printed.programs.submit(&job(start_at)));
+    printed.client(&["pause", &ids[1]]);
+    for (id, words) in ids.iter().zip(["the pool", "the job is paused", "the job starts"]) {
+        let reason = eventually("the task waits for this reason", || {
+            let record = printed.programs.record(id);
+            let reason = record["tasks"][0]["waiting_reason"].as_str().unwrap_or_default().to_owned();
+            if reason.starts_with(words) { Ok(reason) } else { Err(reason) }
+        });
+        printed.text.push_str(&format!("{reason}\n"));
+        printed.client(&["cancel", id]);
+    }
+    printed.client(&["resume", "--pool", "gpu"]);
 }
 
 /// Jobs that are refused.

@@ -43,6 +43,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
 fn check_same(one: &Job, other: &Job) {
     assert_eq!((one.name(), one.key(), one.priority()), (other.name(), other.key(), other.priority()));
     assert_eq!((one.output(), one.extra()), (other.output(), other.extra()));
+    assert_eq!((one.start_at(), one.deadline()), (other.start_at(), other.deadline()));
     assert_eq!(one.tasks().len(), other.tasks().len());
     for (one, other) in one.tasks().iter().zip(other.tasks()) {
         assert_eq!((one.name(), one.task_name(), one.pool()), (other.name(), other.task_name(), other.pool()));
@@ -60,6 +61,10 @@ fn check_against_tree(job: &Job) {
     assert_eq!(tree["key"].as_str(), job.key());
     check_priority(&tree["priority"], job.priority());
     check_template(&tree["output"], job, job.output());
+    assert_eq!(
+        [job.start_at(), job.deadline()].map(|key| key.is_some()),
+        ["start_at", "deadline"].map(|key| !tree[key].is_null())
+    );
     check_extra(&tree, job.extra());
     let tasks = tree["tasks"].as_array().expect("the tasks are a list");
     assert_eq!(tasks.len(), job.tasks().len());
@@ -96,7 +101,7 @@ fn check_template(tree: &Value, job: &Job, template: Option<&Template>) {
 
 fn check_extra(tree: &Value, extra: &[(String, Json)]) {
     let own = tree.as_object().expect("an object").iter();
-    let repeated = ["meta", "retry", "timeout", "trigger_rule", "when", "delay", "for_each"];
+    let repeated = ["meta", "retry", "timeout", "start_at", "deadline", "trigger_rule", "when", "delay", "for_each"];
     let own = own.filter(|(key, value)| key.starts_with("x-") || (repeated.contains(&&***key) && !value.is_null()));
     assert_eq!(own.count(), extra.len());
     for (key, value) in extra {

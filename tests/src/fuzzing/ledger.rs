@@ -4,28 +4,37 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::job_details::PauseRecord;
 use hub_core::machine::Machine;
 use hub_core::state::{JobSnapshot, JobState, TaskState};
 use hub_core::{JobId, TaskId, TaskStatus};
 
-/// The stored jobs.
+/// The stored jobs and paused pools.
 #[derive(Clone, Default)]
-pub(super) struct Ledger(BTreeMap<JobId, JobSnapshot>);
+pub(super) struct Ledger {
+    jobs: BTreeMap<JobId, JobSnapshot>,
+    paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+}
 
 impl Ledger {
     /// A stored job.
     pub(super) fn job(&self, id: JobId) -> Option<&JobSnapshot> {
-        self.0.get(&id)
+        self.jobs.get(&id)
     }
 
     /// The stored job of a task.
     pub(super) fn job_of(&self, task: TaskId) -> Option<&JobSnapshot> {
-        self.0.values().find(|job| job.id.family() == task.family())
+        self.jobs.values().find(|job| job.id.family() == task.family())
     }
 
     /// The jobs that have not ended.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = &JobSnapshot> {
-        self.0.values().filter(|job| !job.state.status.is_terminal())
+        self.jobs.values().filter(|job| !job.state.status.is_terminal())
+    }
+
+    /// The paused pools.
+    pub(super) const fn paused_pools(&self) -> &BTreeMap<Arc<str>, PauseRecord> {
+        &self.paused_pools
     }
 
     /// Applies a change.
@@ -42,16 +51,22 @@ impl Ledger {
                     items: BTreeMap::new(),
                     waiting: Vec::new(),
                 };
-                assert!(self.0.insert(*id, snapshot).is_none(), "{id:?} was added twice");
+                assert!(self.jobs.insert(*id, snapshot).is_none(), "{id:?} was added twice");
             }
             Change::TaskChanged { job, index, state } => self.change_task(*job, *index, state),
             Change::JobChanged { id, state } => self.change_job(*id, state),
             Change::JobRemoved { id } => panic!("{id:?} was removed without a request"),
+            Change::PoolChanged { pool, pause: Some(pause) } => {
+                assert!(self.paused_pools.insert(Arc::clone(pool), pause.clone()).is_none(), "{pool} was paused twice");
+            }
+            Change::PoolChanged { pool, pause: None } => {
+                assert!(self.paused_pools.remove(pool).is_some(), "{pool} was resumed twice");
+            }
         }
     }
 
     fn change_task(&mut self, id: JobId, index: u32, state: &Arc<TaskState>) {
-        let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("a task of {id:?} changed, which was not added"));
+        let job = self.jobs.get_mut(&id).unwrap_or_else(|| panic!("a task of {id:?} changed, which was not added"));
         assert!(!job.state.status.is_terminal(), "task {index} of {id:?} changed after its job had ended");
         let before = &job.tasks[index as usize];
         let is_legal = before.status == state.status || before.status.may_become(state.status);
@@ -68,7 +83,7 @@ impl Ledger {
     }
 
     fn change_job(&mut self, id: JobId, state: &JobState) {
-        let job = self.0.get_mut(&id).unwrap_or_else(|| panic!("{id:?} changed, which was not added"));
+        let job = self.jobs.get_mut(&id).unwrap_or_else(|| panic!("{id:?} changed, which was not added"));
         let before = job.state.status;
         // Other fields may change, such as the first failed task.
         let stays = before == state.status && !before.is_terminal();
@@ -95,6 +110,7 @@ impl Ledger {
             out += live.tasks.iter().filter(|task| is_out(task)).count() as u64;
             could_run += (0..live.tasks.len()).filter(|index| could_run_now(&live, *index)).count() as u64;
         }
+        assert!(machine.paused_pools().eq(&self.paused_pools), "the paused pools");
         let stats = machine.stats();
         assert_eq!(stats.live_jobs, self.unfinished().count() as u64);
         assert_eq!(stats.live_tasks, tasks);

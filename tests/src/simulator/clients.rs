@@ -1,10 +1,12 @@
-//! Simulated clients that submit jobs, cancel them and post results. They repeat requests until they get a response.
+//! Simulated clients that submit jobs, pause and cancel them and post results. They repeat requests until they get a response.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::{JobId, Json, TaskId};
-use hub_engine::operations::{RequestErrorKind, ResultUpdate, Submission, UpdateStatus};
+use hub_engine::operations::{
+    JobCancel, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
+};
 use hub_engine::wire::{JobMessage, Names, Replies, Reply};
 use hub_transport::{Message, Outcome, Session, Subscription};
 use serde_json::{Value, json};
@@ -35,9 +37,40 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
         }
         world.tell(Event::Submitted(plan.id));
     }
+    let begun = world.elapsed();
+    let at = |when: Duration| (begun + when.saturating_sub(plan.after)).saturating_sub(world.elapsed());
+    if let Some((when, length)) = plan.pause {
+        world.pass(at(when)).await;
+        pause(&simulation, plan.id, true).await;
+        // Some jobs are cancelled while they are paused.
+        if plan.cancel_now {
+            cancel_as_planned(&simulation, &plan).await;
+        }
+        world.pass(length).await;
+        pause(&simulation, plan.id, false).await;
+    }
     if let Some(when) = plan.cancel_after {
-        world.pass(when.saturating_sub(plan.after)).await;
-        cancel(&simulation, plan.id).await;
+        world.pass(at(when)).await;
+    }
+    cancel_as_planned(&simulation, &plan).await;
+}
+
+/// Pauses or resumes a job.
+async fn pause(simulation: &Simulation, id: JobId, pauses: bool) {
+    let world = &simulation.world;
+    loop {
+        if let Some((process, hub)) = simulation.hub() {
+            let of = PauseRequest::new(Pausable::Job(id));
+            let asked = async { if pauses { hub.pause(of).await } else { hub.resume(of).await } };
+            match process.unless_killed(asked).await {
+                Some(Ok(())) => return world.tell(Event::Paused(id, pauses)),
+                // The job has ended or is being cancelled.
+                Some(Err(error)) if error.kind == RequestErrorKind::Conflict => return,
+                Some(Err(error)) if !is_passing(error.kind) => return world.refused("a pause", &error),
+                Some(Err(_)) | None => {}
+            }
+        }
+        world.pass(AGAIN).await;
     }
 }
 
@@ -102,12 +135,17 @@ async fn answer(inbox: &mut Subscription) -> Option<String> {
     }
 }
 
-async fn cancel(simulation: &Simulation, id: JobId) {
-    let world = &simulation.world;
+/// Cancels a job if that is planned.
+async fn cancel_as_planned(simulation: &Simulation, plan: &Plan) {
+    if plan.cancel_after.is_none() {
+        return;
+    }
+    let (world, id) = (&simulation.world, plan.id);
     loop {
         if let Some((process, hub)) = simulation.hub() {
-            match process.unless_killed(hub.cancel(id)).await {
-                Some(Ok(())) => return world.tell(Event::Cancelled(id)),
+            let cancel = JobCancel { now: plan.cancel_now, ..JobCancel::new(id) };
+            match process.unless_killed(hub.cancel_with(cancel)).await {
+                Some(Ok(_)) => return world.tell(Event::Cancelled(id)),
                 // The job has ended, or it was cancelled and the reply was lost.
                 Some(Err(error)) if error.kind == RequestErrorKind::Conflict => return,
                 Some(Err(error)) if !is_passing(error.kind) => return world.refused("a cancel", &error),

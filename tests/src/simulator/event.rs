@@ -49,6 +49,8 @@ pub enum Event {
     Submitted(JobId),
     /// A client received the answer to its cancellation.
     Cancelled(JobId),
+    /// A client received the answer to its pause, or to its resume.
+    Paused(JobId, bool),
     /// A client received the answer to a posted result.
     Posted(u64, TaskId),
     /// The fault phase ended.
@@ -105,6 +107,7 @@ impl fmt::Display for Event {
             Self::Outside(run, task) => write!(f, "outside: the result of run {run} for {}", short(*task)),
             Self::Submitted(job) => write!(f, "submit of J{} answered", job.uuid().as_u128() >> 64),
             Self::Cancelled(job) => write!(f, "cancel of J{} answered", job.uuid().as_u128() >> 64),
+            Self::Paused(job, pauses) => write!(f, "pause ({pauses}) of J{} answered", job.uuid().as_u128() >> 64),
             Self::Posted(run, task) => write!(f, "post of run {run} for {} answered", short(*task)),
             Self::Calm => f.write_str("faults are over"),
         }
@@ -117,6 +120,7 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         Change::JobAdded { id, .. } => write!(f, " J{} added;", number(id)),
         Change::JobChanged { id, state } => write!(f, " J{} {};", number(id), state.status),
         Change::JobRemoved { id } => write!(f, " J{} removed;", number(id)),
+        Change::PoolChanged { pool, pause } => write!(f, " pool {pool} paused: {};", pause.is_some()),
         Change::TaskChanged { job, index, state } => {
             let issue = state.issue.map_or_else(String::new, |of| format!("#{}.{}", of.number, of.incarnation));
             let confirmed = if state.confirmed { " confirmed" } else { "" };

@@ -24,16 +24,23 @@ pub struct Plan {
     pub over_broker: bool,
     /// Number of additional submissions.
     pub again: u64,
+    /// Delay before it is paused, and the length of the pause.
+    pub pause: Option<(Duration, Duration)>,
     /// Delay before it is cancelled.
     pub cancel_after: Option<Duration>,
+    /// Whether it is cancelled without a grace period.
+    pub cancel_now: bool,
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = if self.over_broker { "over the broker" } else { "over HTTP" };
         write!(f, "submitted {way}, again {} times", self.again)?;
+        if let Some((when, length)) = self.pause {
+            write!(f, ", paused after {} ms for {} ms", when.as_millis(), length.as_millis())?;
+        }
         if let Some(when) = self.cancel_after {
-            write!(f, ", cancelled after {} ms", when.as_millis())?;
+            write!(f, ", cancelled after {} ms, now: {}", when.as_millis(), self.cancel_now)?;
         }
         write!(f, ": {}", self.job)
     }
@@ -76,6 +83,8 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
                 after,
                 over_broker: dice.falls(0.5),
                 again: if dice.falls(0.3) { dice.between(1, 3) } else { 0 },
+                pause: dice.falls(0.2).then(|| (after + dice.millis(0, 10_000), dice.millis(0, 60_000))),
+                cancel_now: dice.falls(0.3),
                 cancel_after: dice.falls(0.15).then(|| after + dice.millis(0, 20_000)),
             }
         })
@@ -101,6 +110,13 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     }
     if dice.falls(0.2) {
         job.insert("retry".to_owned(), retry(dice));
+    }
+    if dice.falls(0.1) {
+        job.insert("start_at".to_owned(), json!(dice.between(1, 20)));
+    }
+    // Of a deadline that passes, it would depend on chance what has ended by then.
+    if dice.falls(0.1) {
+        job.insert("deadline".to_owned(), json!("30d"));
     }
     if dice.falls(0.2) {
         job.insert("key".to_owned(), json!(format!("key of J{number}")));

@@ -25,13 +25,15 @@ pub enum Sabotage {
     OneIncarnation,
     /// The store forgets the number of failures of tasks.
     ForgetFailures,
+    /// The store forgets that jobs are paused.
+    ForgetPauses,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -41,6 +43,7 @@ impl Sabotage {
         Self::LoseResult,
         Self::OneIncarnation,
         Self::ForgetFailures,
+        Self::ForgetPauses,
         Self::MeasureByWallClock,
     ];
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
+use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{Store, StoreError};
@@ -104,7 +105,15 @@ impl Store for SimStore {
                 Arc::make_mut(task).details_mut().failures = 0;
             }
         }
+        if self.0.world().sabotage == Some(Sabotage::ForgetPauses) {
+            jobs.iter_mut().for_each(|job| job.state.details = None);
+        }
         Ok(jobs)
+    }
+
+    async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
+        self.read("load the paused pools").await?;
+        self.0.world().kept.paused_pools().await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

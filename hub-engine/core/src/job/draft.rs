@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::for_each::Tolerance;
 use super::model::Task;
+use super::moment::Moment;
 use super::retry::RetryPolicy;
 use super::timeouts::Timeouts;
 use super::value::Value;
@@ -17,6 +18,9 @@ pub(super) struct JobDraft<'a> {
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) timeouts: Option<Timeouts>,
+    pub(super) start_at: Option<Moment>,
+    pub(super) deadline: Option<Moment>,
+    pub(super) deadline_at: usize,
     pub(super) tasks: Tasks<'a>,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,

@@ -9,6 +9,7 @@ use super::draft::{ForEachDraft, JobDraft, TaskDraft, Tasks};
 use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, Task};
+use super::moment::Moment;
 use super::path::Path;
 use super::placeholders::PlaceholderFinder;
 use super::places::Places;
@@ -26,6 +27,7 @@ const MAX_SHOWN_TASKS: usize = 12;
 /// Builds the job from its draft. The job is valid only if the report is empty. Returns `None` only if the report
 /// contains a problem.
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
+    check_times(&mut reader.report, &draft);
     let Tasks { mut tasks, drafts } = draft.tasks;
     let task_names = TaskNames::new(&mut reader.report, &drafts);
     let mut linker = Linker {
@@ -50,6 +52,9 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         priority: draft.priority,
         retry: draft.retry,
         timeouts: draft.timeouts,
+        start_at: draft.start_at,
+        deadline: draft.deadline,
+        deadline_at: draft.deadline_at,
         tasks,
         output,
         places,
@@ -217,6 +222,16 @@ impl Linker<'_> {
 /// Whether a text is meant as a reference.
 fn is_reference(text: &str) -> bool {
     text.starts_with('_') && !text.starts_with("__")
+}
+
+/// A deadline has to be later than the start.
+fn check_times(report: &mut Report, draft: &JobDraft<'_>) {
+    if let (Some(Moment::At(start)), Some(Moment::At(deadline))) = (draft.start_at, draft.deadline)
+        && deadline <= start
+    {
+        let message = format!("the deadline {deadline} is not after start_at, which is {start}");
+        report.add(ProblemCode::OutOfRange, Path::Root.key("deadline"), draft.deadline_at, message, None);
+    }
 }
 
 fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {

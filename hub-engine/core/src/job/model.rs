@@ -5,13 +5,17 @@ use std::sync::{Arc, LazyLock};
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
+use super::moment::{Due, Moment};
+use super::path::Path;
 use super::places::Places;
+use super::position::Positions;
+use super::problem::{Problem, ProblemCode};
 use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
-use crate::Json;
+use crate::{Json, Timestamp};
 
 /// The pool of tasks without the key `pool`.
 pub const DEFAULT_POOL: &str = "default";
@@ -25,6 +29,10 @@ pub struct Job {
     pub(super) priority: Option<i32>,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) timeouts: Option<Timeouts>,
+    pub(super) start_at: Option<Moment>,
+    pub(super) deadline: Option<Moment>,
+    /// The byte offset of the deadline in the text.
+    pub(super) deadline_at: usize,
     pub(super) tasks: Vec<Task>,
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
@@ -112,6 +120,78 @@ impl Job {
     #[must_use]
     pub const fn retry(&self) -> Option<&RetryPolicy> {
         self.retry.as_ref()
+    }
+
+    /// When the job starts, if not at its submission.
+    #[must_use]
+    pub const fn start_at(&self) -> Option<Moment> {
+        self.start_at
+    }
+
+    /// When the job fails if it has not ended.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Moment> {
+        self.deadline
+    }
+
+    /// Whether the job has a start or a deadline.
+    #[must_use]
+    pub const fn has_times(&self) -> bool {
+        self.start_at.is_some() || self.deadline.is_some()
+    }
+
+    /// When the job starts that was submitted at this time.
+    #[must_use]
+    pub fn start(&self, submitted_at: Timestamp) -> Option<Due> {
+        self.start_at.map(|start| match start {
+            Moment::At(time) => Due::Wall(time),
+            Moment::After(duration) => Due::Clock { at: submitted_at.after(duration), longest: duration },
+        })
+    }
+
+    /// The time of the wall clock at which the job starts, if it is given as such.
+    #[must_use]
+    pub const fn absolute_start(&self) -> Option<Timestamp> {
+        match self.start_at {
+            Some(Moment::At(time)) => Some(time),
+            _ => None,
+        }
+    }
+
+    /// The deadline of the job that was submitted at this time. A duration begins at the submission, or at the start if
+    /// that is later.
+    #[must_use]
+    pub fn due(&self, submitted_at: Timestamp) -> Option<Due> {
+        self.deadline.map(|deadline| match deadline {
+            Moment::At(time) => Due::Wall(time),
+            Moment::After(duration) => {
+                let begin = match self.start(submitted_at) {
+                    Some(Due::Wall(at) | Due::Clock { at, .. }) => at.max(submitted_at),
+                    None => submitted_at,
+                };
+                let at = begin.after(duration);
+                Due::Clock { at, longest: at.since(submitted_at) }
+            }
+        })
+    }
+
+    /// The problem of a new job whose deadline has passed.
+    #[must_use]
+    pub fn passed_deadline(&self, now: Timestamp) -> Option<Problem> {
+        let Some(Moment::At(time)) =
+            self.deadline.filter(|deadline| matches!(deadline, Moment::At(time) if *time <= now))
+        else {
+            return None;
+        };
+        let (line, column) = Positions::new(&self.source).of(self.deadline_at);
+        Some(Problem {
+            code: ProblemCode::OutOfRange,
+            path: Path::Root.key("deadline").to_string(),
+            line: Some(line),
+            column: Some(column),
+            message: format!("the deadline {time} has passed: it is {now}"),
+            suggestion: Some("give a later time, or a duration such as \"2h\"".to_owned()),
+        })
     }
 
     /// The tasks in the order of the text.

@@ -40,7 +40,7 @@ pub(super) fn module(text: &str) -> Result<(), String> {
 }
 
 /// The name of a pool.
-pub(super) fn pool(text: &str) -> Result<(), String> {
+pub fn pool(text: &str) -> Result<(), String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if plain && (1..=MAX_POOL_BYTES).contains(&text.len()) {
         return Ok(());

@@ -132,7 +132,8 @@ impl Machine {
     fn advance_items(&mut self, id: JobId, task: u32, now: Now) {
         let job = self.jobs.job_mut(id);
         if job.cancelled {
-            return;
+            // The job ends with its last item.
+            return self.sweep(id, now);
         }
         let checked = Arc::clone(&job.job);
         let for_each = checked.spec(task).for_each().expect("the task has for_each");
@@ -143,7 +144,7 @@ impl Machine {
         }
         if self.jobs.job_mut(id).group_mut(task).giving_up.is_some() {
             self.give_items_up(id, task, now);
-        } else {
+        } else if !self.jobs.job(id).is_paused() {
             self.let_items_in(id, task, for_each.parallel.unwrap_or(u32::MAX), now);
         }
         if self.jobs.job_mut(id).group_mut(task).open == 0 {
@@ -227,7 +228,8 @@ impl Machine {
         };
         state.msg = Some(msg.into());
         if let Some(issue) = state.issue.filter(|_| place.is_out()) {
-            self.actions.push(Action::Stop(issue.of(id.task(index))));
+            let (issue, grace) = (issue.of(id.task(index)), job.grace(index));
+            self.actions.push(Action::Stop { issue, grace });
         }
         job.close_item(index, status, now.wall, &mut self.actions);
         timeouts::stop_clocks(job, index, &mut self.timers);

@@ -25,12 +25,15 @@ impl Machine {
     /// end at a gate are left to [`Machine::sweep`].
     pub(super) fn make_ready(&mut self, id: JobId, tasks: &[u32], now: Now) {
         let job = self.jobs.job_mut(id);
+        if job.waits_for_start {
+            return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Blocked);
+        }
         let checked = Arc::clone(&job.job);
         if !tasks.iter().any(|index| checked.spec(*index).has_gates()) {
             self.begin_schedules(id, tasks, now);
             return self.enqueue_all(id, tasks);
         }
-        let limit = self.settings.max_value_bytes;
+        let (limit, clock) = (self.settings.max_value_bytes, job.clock());
         let (mut open, mut delayed, mut expanding) = (Vec::with_capacity(tasks.len()), Vec::new(), Vec::new());
         for index in tasks.iter().copied() {
             match job.gate(index, limit) {
@@ -41,7 +44,7 @@ impl Machine {
                 Gate::Open => open.push(index),
                 Gate::OpenAfter(delay) => {
                     let details = job.task_mut(index).state_mut().details_mut();
-                    details.wait_until(|details| &mut details.delayed_until, now.wall, delay);
+                    details.wait_until(|details| &mut details.delayed_until, clock.read(now.wall), delay);
                     job.persist_task(index, &mut self.actions);
                     delayed.push(index);
                 }

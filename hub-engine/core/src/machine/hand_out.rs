@@ -52,7 +52,7 @@ impl Machine {
 
     fn fill_window(&mut self, name: &Arc<str>, budget: &mut TurnBudget, now: Now) {
         let slots = self.workers.catalogue().slots(name);
-        if !self.is_reachable(name) {
+        if !self.is_reachable(name) || self.paused_pools.contains_key(name) {
             return;
         }
         let window = self.window(name, slots, now.steady);
@@ -138,17 +138,17 @@ impl Machine {
         walked + bytes
     }
 
-    /// Puts a ready task into the queue of its pool.
+    /// Puts a ready task into the queue of its pool, unless its job is paused.
     pub(super) fn enqueue(&mut self, id: JobId, index: u32) {
-        let job = self.jobs.job_mut(id);
-        job.task_mut(index).place = Place::Queued;
-        let spec = job.spec(index);
-        self.pools.get_mut(spec.pool()).push(spec.priority(), id, index);
+        self.enqueue_all(id, &[index]);
     }
 
-    /// Puts ready tasks of one job into the queues of their pools.
+    /// Puts ready tasks of one job into the queues of their pools, unless the job is paused.
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
         let job = self.jobs.job_mut(id);
+        if job.is_paused() {
+            return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Suspended);
+        }
         let checked = Arc::clone(&job.job);
         let spec = |index: u32| checked.spec(index);
         let is_alike = |one: &u32, next: &u32| {
@@ -206,6 +206,8 @@ impl Machine {
         if self.jobs.job(id).is_over() {
             let mut job = self.jobs.remove(id);
             job.finish(self.settings.max_value_bytes, now, &mut self.actions);
+            self.stops.forget(id);
+            self.stop_job_timers(&job);
             self.live_tasks -= job.count();
             self.live_bytes -= job.bytes();
             self.ended.push(EndedJob(job));

@@ -1,5 +1,6 @@
 //! The items of one task, while its job is live.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::live::{LiveJob, LiveTask};
@@ -91,6 +92,13 @@ impl LiveJob {
         }
         let group = self.groups.values().find(|group| index < group.first + group.items.len() as u32);
         group.map(|group| index.max(group.first))
+    }
+
+    /// The positions of all tasks and items.
+    pub(super) fn positions(&self) -> impl Iterator<Item = u32> + use<> {
+        let items = self.groups.values().map(|group| group.first..group.first + group.items.len() as u32);
+        let ranges: Vec<Range<u32>> = std::iter::once(0..self.tasks.len() as u32).chain(items).collect();
+        ranges.into_iter().flatten()
     }
 
     /// Number of tasks and items.

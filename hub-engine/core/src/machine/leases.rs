@@ -9,6 +9,7 @@ use super::timers::Timer;
 use super::types::{WorkerId, WorkerReport};
 use super::workers::{Heard, LostIssue};
 use crate::action::Action;
+use crate::job::Timeouts;
 use crate::state::ErrorKind;
 use crate::{IssueId, JobId, Now, Steady, TaskStatus};
 
@@ -52,23 +53,32 @@ impl Machine {
         let (worker, pools) = (Arc::clone(&report.id), report.pools.clone());
         let progress = std::mem::take(&mut report.progress);
         let (held, present) = (report.held.clone(), report.present.clone());
+        let is_new = !self.workers.is_known(&worker);
         let heard = self.workers.report(report, now);
         if heard != Heard::Taken {
             return heard;
         }
+        if is_new {
+            self.tell_of_stops(&pools, now.steady);
+        }
         for issue in held {
             match self.awaited(issue) {
                 // The report `started` may not have arrived yet.
-                Ok((id, index)) => self.lease(id, index, issue, &worker, Duration::ZERO, now),
+                Ok((id, index)) => {
+                    self.lease(id, index, issue, &worker, Duration::ZERO, now);
+                    // The request to stop it may not have arrived.
+                    self.stop_again(id, index, now.steady);
+                }
                 // No result is expected. The task was cancelled, lost or ended by a posted result while the worker was
                 // unreachable. Or it has just ended; then the stop has no effect.
-                Err(_) => self.actions.push(Action::Stop(issue)),
+                Err(_) => self.actions.push(Action::Stop { issue, grace: Timeouts::GRACE }),
             }
         }
         self.note_progress(&worker, progress);
         for issue in present {
             if let Ok((id, index)) = self.awaited(issue) {
                 self.pools.get_mut(self.jobs.job(id).spec(index).pool()).mark_seen(issue.task, now.steady);
+                self.stop_again(id, index, now.steady);
             }
         }
         for name in &pools {
@@ -88,6 +98,9 @@ impl Machine {
 
     /// The connection to the broker has been opened or lost. Without it heartbeats cannot arrive, so no lease expires.
     pub fn handle_link(&mut self, up: bool, now: Now) {
+        if up && !self.workers.is_link_up() {
+            self.extend_stops(now.steady);
+        }
         self.workers.set_link(up, now.steady);
         // Heartbeats could not arrive while the link was down.
         for (_, pool) in self.pools.iter_mut() {
@@ -104,11 +117,12 @@ impl Machine {
         self.timers.next_timeout()
     }
 
-    /// The time at which the next lease expires unless it is renewed. From then on the shell has to find out whether
+    /// The time at which the next lease expires unless it is renewed, or a stop waits for fewer tasks. From then on the shell has to find out whether
     /// all messages of workers have been read: see [`Machine::handle_heard`].
     #[must_use]
     pub fn poll_expiry(&self) -> Option<Steady> {
-        self.workers.next_expiry()
+        let stop = self.stops.next_timeout().filter(|_| self.workers.is_link_up());
+        self.workers.next_expiry().into_iter().chain(stop).min()
     }
 
     /// All messages that workers sent up to `until` have been read. Leases whose deadline was before `until` expire.
@@ -121,6 +135,7 @@ impl Machine {
                 self.lose(issue, lost.died, now);
             }
         }
+        self.advance_stops(until, now);
     }
 
     /// Executes the timers that are due.
@@ -133,6 +148,8 @@ impl Machine {
                 Timer::ToClose(id, index) => self.end_schedule(id, index, now),
                 Timer::Attempt(id, index) => self.end_long_attempt(id, index, now),
                 Timer::Probe(pool) => self.probe(&pool, now.steady),
+                Timer::Start(id) => self.start_job(id, now),
+                Timer::Deadline(id) => self.end_at_deadline(id, now),
             }
         }
     }
@@ -169,8 +186,7 @@ impl Machine {
             job.persist_task(index, &mut self.actions);
             self.watch_attempt(id, index, now.wall, now);
         } else {
-            self.put_back(id, index);
-            self.enqueue(id, index);
+            self.hand_out_again(id, index, now);
         }
     }
 }

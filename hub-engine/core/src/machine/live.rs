@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use super::cancel::Stop;
 use super::downstream::Downstream;
 use super::item_group::ItemGroup;
 use super::place::Place;
@@ -28,7 +29,12 @@ pub(super) struct LiveJob {
     values: Values,
     /// Number of tasks that have not ended.
     open: u32,
+    /// Whether all its tasks are being ended.
     pub(super) cancelled: bool,
+    /// The stop of its tasks that are out, while it is cancelled.
+    pub(super) stop: Option<Stop>,
+    /// Whether its tasks wait for the time at which it starts.
+    pub(super) waits_for_start: bool,
     /// See [`LiveJob::bytes`].
     bytes: u64,
 }
@@ -167,6 +173,8 @@ impl LiveJob {
             groups: BTreeMap::new(),
             open,
             cancelled: false,
+            stop: None,
+            waits_for_start: false,
         }
     }
 
@@ -333,13 +341,14 @@ impl LiveJob {
         self.persist_task(index, actions);
     }
 
-    /// Continues work that was interrupted by a restart: ends the tasks that depend on an unsuccessful one, and the
-    /// tasks of a job that was cancelled or marked as failed.
+    /// Whether its tasks were being stopped when the dispatcher ended. An earlier version of Hub had no status for that.
+    pub(super) fn was_stopping(&self) -> bool {
+        let is_cancelled = |task: &LiveTask| task.state().status == TaskStatus::Cancelled;
+        self.state.status == JobStatus::Cancelling || !self.is_marked_failed() && self.tasks.iter().any(is_cancelled)
+    }
+
+    /// Continues work that was interrupted by a restart: ends the tasks that depend on an unsuccessful one.
     pub(super) fn resume(&mut self) {
-        let is_cancelled = || self.tasks.iter().any(|task| task.state().status == TaskStatus::Cancelled);
-        if self.is_marked_failed() || is_cancelled() {
-            return self.begin_cancel();
-        }
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
             if task.place == Place::Ended && task.state().status != TaskStatus::Success {

@@ -5,6 +5,7 @@
 //! idempotent, and a task or job that has ended never changes.
 
 mod allowance;
+mod cancel;
 mod catalogue;
 mod delay;
 mod downstream;
@@ -16,6 +17,7 @@ mod item_group;
 mod jobs;
 mod leases;
 mod live;
+mod pause;
 mod place;
 mod pool;
 mod remaining_work;
@@ -24,6 +26,7 @@ mod reports;
 mod requests;
 mod restore;
 mod retry;
+mod schedule;
 mod sweep;
 #[cfg(test)]
 mod testing;
@@ -44,16 +47,20 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::job::Job;
+use crate::job_details::PauseRecord;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
+use cancel::Stops;
 use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
 use timers::{Timer, Timers};
 use workers::Workers;
 
+pub use cancel::Cancel;
 pub(crate) use live::value_of;
+pub use pause::Remark;
 pub use repair::{Repair, RepairError};
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
@@ -147,6 +154,9 @@ pub struct Machine {
     sweeping: Vec<JobId>,
     /// Tasks with items that have to be let into their pools, or given up, in later turns.
     advancing: Vec<(JobId, u32)>,
+    /// Jobs whose tasks are being stopped.
+    stops: Stops,
+    paused_pools: BTreeMap<Arc<str>, PauseRecord>,
 }
 
 impl Machine {
@@ -170,6 +180,8 @@ impl Machine {
             unconfirmed: VecDeque::new(),
             sweeping: Vec::new(),
             advancing: Vec::new(),
+            stops: Stops::default(),
+            paused_pools: BTreeMap::new(),
         }
     }
 

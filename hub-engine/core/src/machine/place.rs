@@ -7,6 +7,8 @@ pub(super) enum Place {
     Blocked,
     /// In its pool's queue.
     Queued,
+    /// Could be in its pool's queue, but its job is paused.
+    Suspended,
     /// Waits for a worker that has its module.
     Parked,
     /// Delayed before it is handed out again.

@@ -160,10 +160,6 @@ impl Pools {
 }
 
 impl Pool {
-    pub(super) fn push(&mut self, priority: i32, job: JobId, index: u32) {
-        self.push_all(priority, job, &[index]);
-    }
-
     /// Adds tasks of one job, at least one.
     pub(super) fn push_all(&mut self, priority: i32, job: JobId, tasks: &[u32]) {
         self.queues.entry(Reverse(priority)).or_default().push(job, tasks);
@@ -204,6 +200,14 @@ impl Pool {
         if ring.turns.is_empty() {
             self.queues.remove(&Reverse(priority));
         }
+    }
+
+    /// The tasks that wait in the queues or for a module.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (JobId, u32)> {
+        let queued = self.queues.values().flat_map(|ring| &ring.tasks);
+        let queued = queued.flat_map(|(job, tasks)| tasks.iter().map(|index| (*job, *index)));
+        let parked = self.parked.values().flatten();
+        queued.chain(parked.flat_map(|(job, tasks)| tasks.iter().map(|index| (*job, *index))))
     }
 
     /// Issues on the broker that no worker has reported.
@@ -314,9 +318,9 @@ mod tests {
 
     fn filled() -> Pool {
         let mut pool = Pool::default();
-        (0..4).for_each(|index| pool.push(0, job(1), index));
-        (0..2).for_each(|index| pool.push(0, job(2), index));
-        pool.push(5, job(3), 0);
+        (0..4).for_each(|index| pool.push_all(0, job(1), &[index]));
+        (0..2).for_each(|index| pool.push_all(0, job(2), &[index]));
+        pool.push_all(5, job(3), &[0]);
         pool
     }
 
@@ -336,7 +340,7 @@ mod tests {
         pool.take(5, job(3), 0);
         pool.take(0, job(2), 0);
         pool.take(0, job(2), 1);
-        pool.push(0, job(1), 0);
+        pool.push_all(0, job(1), &[0]);
         let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
         assert_eq!(order, [(job(1), 1), (job(1), 3), (job(1), 0)]);
         assert!(pool.queues.is_empty() && pool.queued == 0);

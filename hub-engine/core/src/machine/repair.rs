@@ -31,6 +31,9 @@ pub enum RepairError {
     /// The task has ended.
     #[error("the task has ended already ({0}): finished tasks do not change")]
     AlreadyEnded(TaskStatus),
+    /// The job of the task is being cancelled, which ends the task.
+    #[error("its job is being cancelled")]
+    Cancelling,
     /// A worker has the task, or it waits for its result from outside.
     #[error("the task is running: it can be repaired when it waits")]
     Running,
@@ -52,9 +55,11 @@ impl Machine {
         repair.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
         let job = self.jobs.job(id);
         let (place, status) = (job.task(index).place, job.task(index).state().status);
-        // A cancelled job ends all its tasks.
-        if status.is_terminal() || job.cancelled {
-            return Err(RepairError::AlreadyEnded(if job.cancelled { TaskStatus::Cancelled } else { status }));
+        if status.is_terminal() {
+            return Err(RepairError::AlreadyEnded(status));
+        }
+        if job.cancelled {
+            return Err(RepairError::Cancelling);
         }
         if status != TaskStatus::Pending {
             return Err(RepairError::Running);
@@ -64,7 +69,8 @@ impl Machine {
         }
         self.withdraw(id, index);
         let job = self.jobs.job_mut(id);
-        let held_for = job.task(index).state().details.as_deref().and_then(|details| details.held_for(now.wall));
+        let job_time = job.clock().read(now.wall);
+        let held_for = job.task(index).state().details.as_deref().and_then(|details| details.held_for(job_time));
         let before = job.bytes();
         job.note_repair(index, &repair, place == Place::Held, now.wall);
         self.live_bytes = self.live_bytes + job.bytes() - before;

@@ -26,6 +26,7 @@ impl Machine {
             job.set_progress(index, progress);
             self.live_bytes = self.live_bytes + job.bytes() - before;
         }
+        let is_cancelled = job.cancelled;
         let state = job.task_mut(index).state_mut();
         let began = now.wall.before(result.took);
         state.started_at = Some(began).max(state.submitted_at);
@@ -41,6 +42,7 @@ impl Machine {
                 state.error = error;
                 self.end_attempt(id, index, now);
             }
+            Outcome::Launched { .. } if is_cancelled => self.end(id, index, TaskStatus::Cancelled, now),
             Outcome::Launched { data } => {
                 state.data = Some(data);
                 state.launched = true;
@@ -63,11 +65,11 @@ impl Machine {
             Ok(found) => found,
             Err(verdict) => return self.count_stale(verdict),
         };
-        self.put_back(id, index);
-        if why != Returned::UnknownModule {
-            self.enqueue(id, index);
+        if why != Returned::UnknownModule || self.jobs.job(id).cancelled {
+            self.hand_out_again(id, index, now);
             return Verdict::Applied;
         }
+        self.put_back(id, index);
         let job = self.jobs.job_mut(id);
         let (pool, module) = (Arc::clone(job.spec(index).pool()), Arc::clone(job.spec(index).module()));
         let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
@@ -98,8 +100,7 @@ impl Machine {
             // A worker that has reported the issue has received it nevertheless.
             Published::Unroutable if job.task(index).place == Place::Window => {
                 self.pools.get_mut(job.spec(index).pool()).unroutable = true;
-                self.put_back(id, index);
-                self.enqueue(id, index);
+                self.hand_out_again(id, index, now);
             }
             Published::Unroutable => {}
             Published::Refused => drop(self.remove(id, index, issue, now)),
@@ -135,6 +136,10 @@ impl Machine {
         if job.task(index).place != Place::Window {
             return Verdict::Stale;
         }
+        if job.cancelled {
+            self.end_stopped(id, index, now);
+            return Verdict::Applied;
+        }
         let pool = Arc::clone(job.spec(index).pool());
         self.put_back(id, index);
         let slots = self.workers.catalogue().slots(&pool).unwrap_or(0);
@@ -149,11 +154,14 @@ impl Machine {
         self.timers.set(Timer::Rest(id, index), now.after(delay::before_next_issue(issue.number)));
     }
 
-    /// Whether this is the current issue of its task and no worker has reported it.
+    /// Whether this is the current issue of its task, no worker has reported it, and it is not being stopped.
     #[must_use]
     pub fn is_on_its_way(&self, issue: IssueId) -> bool {
         let found = self.awaited(issue);
-        found.is_ok_and(|(id, index)| self.jobs.job(id).task(index).place == Place::Window)
+        found.is_ok_and(|(id, index)| {
+            let job = self.jobs.job(id);
+            job.task(index).place == Place::Window && !job.cancelled
+        })
     }
 
     /// The task, if `issue` is its current issue and a report of it is expected.
@@ -170,6 +178,15 @@ impl Machine {
     fn count_stale(&mut self, verdict: Verdict) -> Verdict {
         self.stale += 1;
         verdict
+    }
+
+    /// Hands out a task again as a new issue. A task of a job that is being cancelled ends instead.
+    pub(super) fn hand_out_again(&mut self, id: JobId, index: u32, now: Now) {
+        if self.jobs.job(id).cancelled {
+            return self.end_stopped(id, index, now);
+        }
+        self.put_back(id, index);
+        self.enqueue(id, index);
     }
 
     /// Makes a task that was handed out pending again. The caller decides where it waits.

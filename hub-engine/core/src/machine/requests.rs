@@ -1,4 +1,4 @@
-//! Requests of users: submit, cancel, and results from outside.
+//! Requests of users: submit, and results from outside.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::Machine;
 use super::live::LiveJob;
 use super::texts;
 use super::trigger::Decision;
-use super::types::{ControlError, OutOfBounds, PostError, Posted, Refused, Submitted, Update};
+use super::types::{OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
 use crate::state::{ErrorKind, TaskError};
@@ -29,34 +29,19 @@ impl Machine {
             name: Arc::clone(job.shared_name()),
             status: JobStatus::Pending,
         }));
-        let live = LiveJob::new(id, job, now.wall);
+        let has_times = job.has_times();
+        let mut live = LiveJob::new(id, job, now.wall);
+        live.waits_for_start = live.is_before_start(now.wall);
         let count = live.tasks.len() as u32;
         let ready: Vec<u32> = (0..count).filter(|index| live.task(*index).decision() == Decision::Run).collect();
         self.insert(live);
+        if has_times {
+            self.set_job_timers(id, now);
+        }
         self.make_ready(id, &ready, now);
         // Conditions may have ended tasks.
         self.sweep(id, now);
         Ok(Submitted::New)
-    }
-
-    /// Cancels a job. Waiting tasks are cancelled, running tasks are stopped, and their results are stale. Cancelling a
-    /// large job takes several turns, and the job is live until then.
-    ///
-    /// # Errors
-    /// If no live job has this id.
-    pub fn cancel(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
-        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.begin_cancel();
-        self.sweep(id, now);
-        Ok(())
-    }
-
-    /// Fails a job for a reason outside its tasks. Its open tasks are cancelled, and `why` is the message of the job.
-    ///
-    /// # Errors
-    /// If no live job has this id.
-    pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
-        self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?.mark_failed(why, &mut self.actions);
-        self.cancel(id, now)
     }
 
     /// Ends a task with a result from outside. The task was launched or handed out. A running issue of it is stopped.
@@ -92,7 +77,8 @@ impl Machine {
         let issue = state.issue;
         let is_out = self.withdraw(id, index).is_out();
         if let Some(issue) = issue.filter(|_| is_out) {
-            self.actions.push(Action::Stop(issue.of(task)));
+            let grace = self.jobs.job(id).grace(index);
+            self.actions.push(Action::Stop { issue: issue.of(task), grace });
         }
         if is_success {
             self.end(id, index, TaskStatus::Success, now);

@@ -25,14 +25,23 @@ impl Machine {
             return;
         }
         let count = tasks.len() as u32;
-        self.insert(LiveJob::with_states(id, job, state, tasks));
+        let mut live = LiveJob::with_states(id, job, state, tasks);
+        live.waits_for_start = live.is_before_start(now.wall);
+        self.insert(live);
+        self.set_job_timers(id, now);
         for index in 0..count {
             self.restore_task(id, index, &items, now);
         }
         let job = self.jobs.job_mut(id);
         job.restore_first_failure();
-        job.resume();
-        self.sweep(id, now);
+        if job.was_stopping() {
+            self.stop_job(id, now);
+        } else if job.is_marked_failed() {
+            self.end_job(id, now);
+        } else {
+            job.resume();
+            self.sweep(id, now);
+        }
     }
 
     pub(super) fn restore_task(&mut self, id: JobId, index: u32, items: &BTreeMap<u32, Arc<TaskState>>, now: Now) {
@@ -98,8 +107,8 @@ impl Machine {
 
     /// Publishes one issue again. Returns the number of bytes of arguments filled.
     fn publish_one_again(&mut self, id: JobId, index: u32, now: Now) -> usize {
-        // The job may have ended.
-        let Some(job) = self.jobs.find_mut(id) else { return 0 };
+        // The job may have ended, or is being cancelled.
+        let Some(job) = self.jobs.find_mut(id).filter(|job| !job.cancelled) else { return 0 };
         // The broker may have received the issue nevertheless, and a worker may have reported it.
         let (place, state) = (job.task(index).place, job.task(index).state());
         let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {

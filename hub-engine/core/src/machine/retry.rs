@@ -34,6 +34,9 @@ impl Machine {
     /// An attempt has failed. The task is in no place any more, and its state has the message and the error.
     pub(super) fn end_attempt(&mut self, id: JobId, index: u32, now: Now) {
         let job = self.jobs.job_mut(id);
+        if job.cancelled {
+            return self.end(id, index, TaskStatus::Cancelled, now);
+        }
         job.note_cause(index);
         let checked = Arc::clone(&job.job);
         let Some(policy) = checked.retry_policy(index) else {
@@ -52,9 +55,12 @@ impl Machine {
         }
     }
 
-    /// Has a task wait until the time in its state: of its next attempt, the end of its delay, or the end of its hold.
+    /// Has a task wait until the time in its state: of its next attempt, the end of its delay, or the end of its hold. The
+    /// clock of a paused job stands still.
     pub(super) fn wait_for_its_time(&mut self, id: JobId, index: u32, now: Now) {
-        let task = self.jobs.job_mut(id).task_mut(index);
+        let job = self.jobs.job_mut(id);
+        let (clock, is_paused) = (job.clock(), job.is_paused());
+        let task = job.task_mut(index);
         let details = task.state().details.as_deref().expect("a task that waits for a time has details");
         let (place, until) = match (details.retry_at.or(details.delayed_until), details.held_until) {
             (Some(at), _) => (Place::Resting, at),
@@ -62,13 +68,15 @@ impl Machine {
             (None, None) => panic!("{:?} waits for nothing", id.task(index)),
         };
         let longest = details.wait_ms.map_or(Duration::MAX, Duration::from_millis);
-        let wait = until.since(now.wall).min(longest);
+        let wait = clock.until(until, now.wall).min(longest);
         task.place = place;
         if place == Place::Held {
             // Its time to the end stands still.
             self.timers.stop(Timer::ToClose(id, index));
         }
-        self.timers.set(Timer::Rest(id, index), now.steady.after(wait));
+        if !is_paused {
+            self.timers.set(Timer::Rest(id, index), now.steady.after(wait));
+        }
     }
 
     /// A held task was not looked after in time.
@@ -123,6 +131,7 @@ impl LiveJob {
         if self.task(index).state().status != TaskStatus::Pending {
             self.set_status(index, TaskStatus::Pending, actions);
         }
+        let now = self.clock().read(now);
         let state = self.task_mut(index).state_mut();
         state.worker = None;
         state.started_at = None;

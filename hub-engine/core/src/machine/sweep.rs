@@ -5,15 +5,15 @@
 //! the rest. Until then these tasks keep their states. None of them can start, because their dependencies have failed
 //! or their job is no longer handed out.
 //!
-//! The work can be resumed after a crash. Tasks that depend on a failed one end when the job is restored. A job with a
-//! cancelled task was being cancelled. A live job with a message was marked as failed.
+//! The work can be resumed after a crash. Tasks that depend on a failed one end when the job is restored. The status of
+//! a job shows that it was being cancelled. A live job with a message was marked as failed.
 
 use std::sync::Arc;
 
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remaining_work::{RemainingWork, UnrunEnd, UnrunTask, UnsuccessfulTask};
+use super::remaining_work::{UnrunEnd, UnrunTask, UnsuccessfulTask};
 use super::timeouts;
 use super::trigger::Decision;
 use super::withdraw::withdraw;
@@ -62,13 +62,6 @@ impl LiveJob {
         let how =
             if self.task(index).state().status == TaskStatus::Skipped { "was skipped" } else { "did not succeed" };
         format!("did not run, because the task {:?} {how}", self.spec(index).name()).into()
-    }
-
-    /// Schedules cancelling all open tasks.
-    pub(super) fn begin_cancel(&mut self) {
-        if !std::mem::replace(&mut self.cancelled, true) {
-            self.sweep = RemainingWork { cancel: Some(0), ..RemainingWork::default() };
-        }
     }
 
     /// Whether [`Machine::sweep`] has to end further tasks.
@@ -197,10 +190,15 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         let mut stopped = Vec::new();
         while let Some(index) = job.next_to_cancel(&mut self.budget) {
-            let place = withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
-            if place.is_out() {
-                stopped.extend(job.task(index).state().issue.map(|issue| Action::Stop(issue.of(id.task(index)))));
+            let (place, pool) = (job.task(index).place, job.spec(index).pool());
+            if let Some(stop) = job.stop.filter(|_| place.is_out()) {
+                stopped.extend(job.stop_action(index, stop, now.steady));
+                if stop.waits_for(place, pool, &self.workers) {
+                    timeouts::stop_clocks(job, index, &mut self.timers);
+                    continue;
+                }
             }
+            withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
             timeouts::stop_clocks(job, index, &mut self.timers);
         }

@@ -28,28 +28,35 @@ impl Machine {
             if !job.job.timeouts(index).is_some_and(Timeouts::begins_when_ready) {
                 continue;
             }
+            let ready_at = job.clock().read(now.wall);
             let details = job.task_mut(index).state_mut().details_mut();
             if details.ready_at.is_none() {
-                details.ready_at = Some(now.wall);
+                details.ready_at = Some(ready_at);
                 job.persist_task(index, &mut self.actions);
             }
             self.watch_schedule(id, index, now);
         }
     }
 
-    /// Sets the timers of the limits that began when the task was ready. While a task is held, its limits stand still.
+    /// Sets the timers of the limits that began when the task was ready. They stand still while the task is held, its job is
+    /// paused, or it waits for a paused pool.
     pub(super) fn watch_schedule(&mut self, id: JobId, index: u32, now: Now) {
         let job = self.jobs.job(id);
+        if job.is_paused() || self.waits_for_paused_pool(job, index) {
+            return stop_clocks(job, index, &mut self.timers);
+        }
+        let clock = job.clock();
+        let left = |began: Timestamp, limit: Duration| clock.until(began.after(limit), now.wall).min(limit);
         let (Some(timeouts), Some(details)) = (job.job.timeouts(index), job.task(index).state().details.as_deref())
         else {
             return;
         };
         let Some(ready_at) = details.ready_at.filter(|_| details.held_until.is_none()) else { return };
         if let Some(limit) = timeouts.schedule_to_start.filter(|_| !details.has_started) {
-            self.timers.set(Timer::ToStart(id, index), now.steady.after(left(ready_at, limit, now)));
+            self.timers.set(Timer::ToStart(id, index), now.steady.after(left(ready_at, limit)));
         }
         if let Some(limit) = timeouts.schedule_to_close {
-            self.timers.set(Timer::ToClose(id, index), now.steady.after(left(ready_at, limit, now)));
+            self.timers.set(Timer::ToClose(id, index), now.steady.after(left(ready_at, limit)));
         }
     }
 
@@ -183,7 +190,8 @@ impl Machine {
         self.withdraw(id, index);
         let issue = self.jobs.job(id).task(index).state().issue;
         if let Some(issue) = issue.filter(|_| place.is_out()) {
-            self.actions.push(Action::Stop(issue.of(id.task(index))));
+            let grace = self.jobs.job(id).grace(index);
+            self.actions.push(Action::Stop { issue: issue.of(id.task(index)), grace });
         }
     }
 }
@@ -201,7 +209,7 @@ impl LiveJob {
         self.resize(before, after);
     }
 
-    /// A task that was held goes on. Its limits stood still meanwhile.
+    /// A task that was held or waited for a paused pool goes on. Its limits stood still meanwhile.
     pub(super) fn shift_schedule(&mut self, index: u32, held_for: Duration) {
         let task = self.task_mut(index);
         if let Some(ready_at) = task.state().details.as_deref().and_then(|details| details.ready_at) {

@@ -24,6 +24,10 @@ pub(super) enum Timer {
     Attempt(JobId, u32),
     /// The depth of this pool's queue has to be queried.
     Probe(Arc<str>),
+    /// The time at which a job starts.
+    Start(JobId),
+    /// The deadline of a job.
+    Deadline(JobId),
 }
 
 /// Timers by deadline. Each name has at most one deadline.

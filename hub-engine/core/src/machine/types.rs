@@ -70,12 +70,18 @@ pub enum Refused {
     IdTaken,
 }
 
-/// Why a job cannot be controlled.
+/// Why a job or a pool cannot be controlled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
     /// No live job has this id.
     #[error("no such job is live")]
     UnknownJob,
+    /// The job is being cancelled.
+    #[error("the job is being cancelled")]
+    Cancelling,
+    /// Too many pools are paused.
+    #[error("too many pools are paused")]
+    TooManyPools,
 }
 
 /// A result from outside.

@@ -79,8 +79,9 @@ impl Machine {
         let mut lost = 0;
         for task in unseen {
             let Some((id, index)) = self.find_task(task) else { continue };
-            // An issue that is not confirmed is still being published.
-            if self.jobs.job(id).task(index).state().confirmed {
+            // An issue that is not confirmed is still being published. One that is being stopped is not needed again.
+            let job = self.jobs.job(id);
+            if job.task(index).state().confirmed && !job.cancelled {
                 self.put_back(id, index);
                 self.enqueue(id, index);
                 lost += 1;

@@ -9,6 +9,8 @@ use super::live::{LiveJob, LiveTask};
 use super::place::Place;
 use super::trigger::Decision;
 use crate::job::{Task, nearest};
+use crate::job_clock::JobClock;
+use crate::job_details::PauseRecord;
 use crate::state::TaskState;
 use crate::{Now, TaskStatus};
 
@@ -17,7 +19,7 @@ const MAXIMUM_EXPLAINED_TASKS: usize = 1000;
 /// Maximum number of names in a reason.
 const MAXIMUM_LISTED_NAMES: usize = 20;
 /// Maximum time from the link coming up to the first heartbeats of workers. They send one every five seconds.
-const MAXIMUM_ANNOUNCEMENT_DELAY: Duration = Duration::from_secs(6);
+pub(super) const MAXIMUM_ANNOUNCEMENT_DELAY: Duration = Duration::from_secs(6);
 
 /// Reasons by pool and module, because many tasks have the same reason.
 type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
@@ -56,10 +58,17 @@ impl Machine {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));
         }
+        if job.waits_for_start && live.place == Place::Blocked {
+            let start = job.job.start(job.state.submitted_at)?.wall(job.clock());
+            return Some(format!("the job starts at {start}"));
+        }
+        if let Some(pause) = job.first_pause().filter(|_| is_pending(live)) {
+            return Some(format!("the job is paused since {}: hub-client resume {}", why_paused(pause), job.id));
+        }
         if live.place == Place::Launched {
             return Some("waits for its result from outside: post it with hub-client result".to_owned());
         }
-        if let Some(reason) = reason_between_attempts(live.state()) {
+        if let Some(reason) = reason_between_attempts(live.state(), job.clock()) {
             return Some(reason);
         }
         if live.place == Place::Removed {
@@ -70,6 +79,11 @@ impl Machine {
             ));
         }
         let is_pending = is_pending(live);
+        if let Some(pause) = self.paused_pools.get(spec.pool()).filter(|_| is_pending) {
+            let pool = spec.pool();
+            let why = why_paused(pause);
+            return Some(format!("the pool {pool:?} is paused since {why}: hub-client resume --pool {pool}"));
+        }
         let reason = known.entry((spec.pool(), spec.module(), is_pending));
         reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()
     }
@@ -97,16 +111,25 @@ impl Machine {
 }
 
 /// Why a task waits one of whose attempts has failed.
-fn reason_between_attempts(state: &TaskState) -> Option<String> {
+fn reason_between_attempts(state: &TaskState, clock: JobClock) -> Option<String> {
     let details = state.details.as_deref()?;
     let failures = details.failures;
-    match (details.retry_at, details.held_until) {
+    let [retry_at, delayed_until, held_until] =
+        [details.retry_at, details.delayed_until, details.held_until].map(|at| at.map(|at| clock.wall(at)));
+    match (retry_at, held_until) {
         (Some(at), _) => Some(format!("attempt {failures} failed; the next one begins at {at}")),
-        (None, None) => details.delayed_until.map(|until| format!("waits until {until}, since it has a delay")),
+        (None, None) => delayed_until.map(|until| format!("waits until {until}, since it has a delay")),
         (None, Some(until)) => Some(format!(
             "attempt {failures} failed, and it was the last one: retry, skip or fail the task; it fails at {until}"
         )),
     }
+}
+
+/// Since when something is paused, by whom, and why.
+fn why_paused(PauseRecord { at, by, reason }: &PauseRecord) -> String {
+    let by = by.as_deref().map_or_else(String::new, |by| format!(" by {by}"));
+    let reason = reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("{at}{by}{reason}")
 }
 
 fn is_pending(live: &LiveTask) -> bool {

@@ -28,7 +28,7 @@ pub(super) fn withdraw(
     let place = std::mem::replace(&mut job.task_mut(index).place, Place::Blocked);
     let spec = job.spec(index);
     match place {
-        Place::Blocked | Place::Items => {}
+        Place::Blocked | Place::Items | Place::Suspended => {}
         Place::Queued => {
             let pool = pools.get_mut(spec.pool());
             if job.cancelled {

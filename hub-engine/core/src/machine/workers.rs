@@ -112,6 +112,11 @@ impl Workers {
         self.workers.values().filter_map(|worker| Some((worker.report.as_ref()?, worker.heard_at)))
     }
 
+    /// Whether a heartbeat of this worker has arrived.
+    pub(super) fn is_known(&self, id: &str) -> bool {
+        self.workers.get(id).is_some_and(|worker| worker.report.is_some())
+    }
+
     /// The modules of a worker, including broken ones.
     pub(super) fn modules_of(&self, id: &str) -> impl Iterator<Item = &Arc<str>> {
         let report = self.workers.get(id).and_then(|worker| worker.report.as_ref());

@@ -8,7 +8,8 @@ use super::object::Object;
 use super::view::View;
 use crate::Json;
 use crate::details::TaskDetails;
-
+use crate::job_clock::JobClock;
+use crate::job_details::JobDetails;
 use crate::state::JobSnapshot;
 
 /// Approximate size of a part of a record in bytes. A larger task is a part by itself.
@@ -201,6 +202,10 @@ impl JobSnapshot {
         if view.shows("ended_at") {
             object.time("ended_at", self.state.ended_at);
         }
+        self.write_times(&mut object, view);
+        if let Some(details) = self.state.details.as_deref() {
+            write_job_details(&mut object, details, view);
+        }
         if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
             object.string("key", key);
         }
@@ -214,6 +219,15 @@ impl JobSnapshot {
             object.raw("output", self.state.output.as_ref().map_or("null", Json::get));
         }
         object
+    }
+
+    /// Writes when the job starts, and its deadline.
+    fn write_times(&self, object: &mut Object, view: &View) {
+        let (submitted_at, clock) = (self.state.submitted_at, self.state.clock());
+        let times = [("starts_at", self.job.start(submitted_at)), ("deadline_at", self.job.due(submitted_at))];
+        for (key, due) in times.into_iter().filter(|(key, _)| view.shows(key)) {
+            object.time(key, due.map(|due| due.wall(clock)));
+        }
     }
 
     fn write_task(&self, text: String, index: u32, view: &View, filler: &mut Filler) -> String {
@@ -270,7 +284,7 @@ impl JobSnapshot {
             }
         }
         if let Some(details) = state.details.as_deref() {
-            write_details(&mut object, details, view);
+            write_details(&mut object, details, self.state.clock(), view);
         }
         if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
             object.string("worker", worker);
@@ -303,16 +317,22 @@ impl JobSnapshot {
     }
 }
 
-/// Writes what only tasks with special options have.
-fn write_details(object: &mut Object, details: &TaskDetails, view: &View) {
-    if view.shows("retry_at") {
-        object.time("retry_at", details.retry_at);
+/// Writes what only some jobs have.
+fn write_job_details(object: &mut Object, details: &JobDetails, view: &View) {
+    if let Some(cancel) = details.cancel.as_ref().filter(|_| view.shows("cancel")) {
+        object.raw("cancel", &serde_json::to_string(cancel).unwrap_or_else(|_| "null".to_owned()));
     }
-    if view.shows("delayed_until") {
-        object.time("delayed_until", details.delayed_until);
+    if !details.pauses.is_empty() && view.shows("pauses") {
+        object.raw("pauses", &serde_json::to_string(&details.pauses).unwrap_or_else(|_| "{}".to_owned()));
     }
-    if view.shows("held_until") {
-        object.time("held_until", details.held_until);
+}
+
+/// Writes what only tasks with special options have. Their times are of the job's clock.
+fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, view: &View) {
+    let times =
+        [("retry_at", details.retry_at), ("delayed_until", details.delayed_until), ("held_until", details.held_until)];
+    for (key, at) in times.into_iter().filter(|(key, _)| view.shows(key)) {
+        object.time(key, at.map(|at| clock.wall(at)));
     }
     if let Some(counts) = details.items.filter(|_| view.shows("items")) {
         object.raw("items", &serde_json::to_string(&counts).unwrap_or_else(|_| "{}".to_owned()));

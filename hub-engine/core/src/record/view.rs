@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 38] = [
+const FIELDS: [&str; 44] = [
     "args",
     "attempt",
     "attempts",
+    "cancel",
     "data",
+    "deadline",
+    "deadline_at",
     "delay",
     "delayed_until",
     "depends",
@@ -26,13 +29,16 @@ const FIELDS: [&str; 38] = [
     "name",
     "output",
     "parent_id",
+    "pauses",
     "pool",
     "priority",
     "progress",
     "repairs",
     "retry",
     "retry_at",
+    "start_at",
     "started_at",
+    "starts_at",
     "status",
     "submitted_at",
     "task_name",

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::job::{Job, Limits};
-use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::job_details::PauseRecord;
+use hub_core::machine::{Cancel, Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -25,6 +26,7 @@ pub struct Hub {
     /// Ended jobs in their last stored state.
     pub ended: BTreeMap<JobId, JobSnapshot>,
     jobs: BTreeMap<JobId, JobSnapshot>,
+    paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     settings: Settings,
 }
 
@@ -49,8 +51,9 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         }
         Action::Persist(Change::JobChanged { state, .. }) => format!("keep job {}", state.status),
         Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
+        Action::Persist(Change::PoolChanged { pool, pause }) => format!("keep pool {pool} {}", pause.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
-        Action::Stop(issue) => format!("stop {}", issue.number),
+        Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),
         Action::Probe { pool } => format!("probe {pool}"),
         Action::Notify(Notice::Job { status, .. }) => format!("job is {status}"),
         Action::Notify(Notice::Task { name, status, .. }) => format!("{name} is {status}"),
@@ -91,12 +94,29 @@ impl Hub {
     }
 
     pub fn with(settings: Settings) -> Self {
-        Self { machine: linked(settings.clone()), settings, now: START, ended: BTreeMap::new(), jobs: BTreeMap::new() }
+        Self {
+            machine: linked(settings.clone()),
+            settings,
+            now: START,
+            ended: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            paused_pools: BTreeMap::new(),
+        }
     }
 
     pub fn submit(&mut self, number: u128, text: &str) -> JobId {
         self.machine.submit(id(number), parse(text), self.now).unwrap();
         id(number)
+    }
+
+    /// Cancels a job.
+    pub fn cancel(&mut self, id: JobId) {
+        self.machine.cancel(id, Cancel::default(), self.now).unwrap();
+    }
+
+    /// Sets the wall clock.
+    pub fn set_clock(&mut self, wall: Timestamp) {
+        self.now.wall = wall;
     }
 
     /// Lets time pass, and reads all messages of workers.
@@ -202,6 +222,9 @@ impl Hub {
     pub fn crash_without_link(&mut self) {
         self.settings.incarnation += 1;
         self.machine = Machine::new(self.settings.clone());
+        for (pool, pause) in &self.paused_pools {
+            self.machine.restore_paused_pool(Arc::clone(pool), pause.clone());
+        }
         for (id, job) in &self.jobs {
             if !self.ended.contains_key(id) {
                 self.machine.restore(job.clone(), self.now);
@@ -256,6 +279,10 @@ impl Hub {
                 }
             }
             Change::JobRemoved { id } => drop(self.jobs.remove(id)),
+            Change::PoolChanged { pool, pause: Some(pause) } => {
+                self.paused_pools.insert(Arc::clone(pool), pause.clone());
+            }
+            Change::PoolChanged { pool, pause: None } => drop(self.paused_pools.remove(pool)),
         }
     }
 }

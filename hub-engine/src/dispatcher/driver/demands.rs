@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use hub_core::action::Change;
 use hub_core::job::Job;
-use hub_core::machine::{ControlError, PostError, Refused, RepairError, Update};
-use hub_core::{JobId, TaskId};
+use hub_core::machine::{ControlError, PostError, Refused, Remark, RepairError, Update};
+use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
@@ -14,9 +14,10 @@ use super::Driver;
 use crate::clock::now;
 use crate::dispatcher::batch::PendingAnswer;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
+use crate::dispatcher::intake::refusal;
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::ParsePermit;
-use crate::operations::{RequestError, RequestErrorKind, StoreHealth};
+use crate::operations::{Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
@@ -68,6 +69,11 @@ impl Driver {
                 Err(id_taken(id))
             };
         }
+        if !self.machine.is_live(id)
+            && let Some(problem) = job.passed_deadline(now().wall)
+        {
+            return Err(refusal(problem.into()));
+        }
         match self.machine.submit(id, Arc::clone(&job), now()) {
             Ok(_) => {
                 self.lately.let_in(id, &job);
@@ -94,18 +100,16 @@ impl Driver {
                     self.answer_later(answer, None);
                 }
             }
-            Ask::Cancel(id, answer) => {
-                let outcome = match self.machine.cancel(id, now()) {
-                    Ok(()) => Some(Ok(())),
-                    Err(ControlError::UnknownJob) => None,
-                };
+            Ask::Cancel(id, cancel, answer) => {
+                let is_live = self.machine.cancel(id, cancel, now()).is_ok();
+                let status = self.machine.summary(id).map_or(JobStatus::Cancelled, |job| job.status);
                 self.pending.commit_first = true;
-                if self.machine.is_live(id) {
-                    // A large one takes several turns.
-                    self.cancelling.entry(id).or_default().push(answer);
-                } else {
-                    self.answer_later(answer, outcome);
-                }
+                self.answer_later(answer, is_live.then_some(status));
+            }
+            Ask::Pause(order, answer) => {
+                let outcome = self.pause(order);
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
             }
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
@@ -142,7 +146,30 @@ impl Driver {
             Ask::Stats(answer) => {
                 let works = self.store_works.load(Ordering::Relaxed);
                 let store = if works { StoreHealth::Up } else { StoreHealth::Failing };
-                let _ = answer.send((self.machine.stats(), store));
+                let paused = self.machine.paused_pools().map(|(name, pause)| PausedPool::new(name, pause)).collect();
+                let _ = answer.send((self.machine.stats(), store, paused));
+            }
+        }
+    }
+
+    /// Pauses or resumes a job or a pool. `None`: the job is not live.
+    fn pause(&mut self, PauseOrder { pause, of, by, reason }: PauseOrder) -> Option<Result<(), RequestError>> {
+        let remark = Remark { by: by.map(Into::into), reason: reason.map(Into::into) };
+        let outcome = match (&of, pause) {
+            (Pausable::Job(id), true) => self.machine.pause_job(*id, remark, now()),
+            (Pausable::Job(id), false) => self.machine.resume_job(*id, now()),
+            (Pausable::Pool(pool), true) => self.machine.pause_pool(pool.as_str().into(), remark, now()),
+            (Pausable::Pool(pool), false) => {
+                self.machine.resume_pool(&pool.as_str().into(), now());
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => Some(Ok(())),
+            Err(ControlError::UnknownJob) => None,
+            Err(error @ ControlError::Cancelling) => Some(Err(conflict(format!("{of}: {error}")))),
+            Err(error @ ControlError::TooManyPools) => {
+                Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("{of}: {error}"))))
             }
         }
     }

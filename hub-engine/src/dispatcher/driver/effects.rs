@@ -49,9 +49,6 @@ impl Driver {
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
             self.refused.remove(&id);
-            for answer in self.cancelling.remove(&id).unwrap_or_default() {
-                self.answer_later(answer, Some(Ok(())));
-            }
             if self.waiters.contains_key(&id) {
                 self.pending.ended.push((id, Some(ended)));
             } else {
@@ -86,7 +83,7 @@ impl Driver {
         MAXIMUM_UNCOMMITTED.saturating_sub(published)
     }
 
-    pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<IssueId>) {
+    pub(super) fn publish(&mut self, batch: u64, assignments: Vec<Assignment>, stops: Vec<(IssueId, Duration)>) {
         if !assignments.is_empty() {
             let exchange = self.settings.names.tasks().into();
             // Without an alternate exchange a task that no queue takes has to come back another way.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::batches::{Batches, Done};
 use super::desk::FrontDesk;
-use super::inputs::{Cancelling, Ended, Input};
+use super::inputs::{Ended, Input};
 use super::lately::{Lately, Lookups};
 use super::publish::{self, Depth};
 use super::room::Room;
@@ -89,8 +89,6 @@ pub(super) struct Driver {
     room: Arc<Room>,
     /// How large the messages are together that are published and not confirmed.
     publishing_bytes: usize,
-    /// Who waits until a job is cancelled.
-    cancelling: HashMap<JobId, Vec<Cancelling>>,
     /// Jobs that the store cannot keep, and that take several turns to end: what those are told who submit them again.
     refused: HashMap<JobId, RequestError>,
     /// Whether it was reported that another dispatcher serves this Hub.
@@ -147,7 +145,6 @@ impl Driver {
             intake_paused: false,
             room,
             publishing_bytes: 0,
-            cancelling: HashMap::new(),
             refused: HashMap::new(),
             stands_by: false,
             removals: Removals::default(),

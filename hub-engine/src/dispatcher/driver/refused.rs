@@ -16,7 +16,12 @@ impl Driver {
     pub(super) fn handle_refused(&mut self, number: u64, changes: Arc<Vec<Change>>, at: usize, why: &str) {
         let Some(mut batch) = self.committing.take_if(|batch| batch.number == number) else { return };
         let mut changes = Arc::unwrap_or_clone(changes);
-        let job = job_of(&changes[at]);
+        let Some(job) = job_of(&changes[at]) else {
+            tracing::error!(why, "the store can never keep a change of a pool: it is left out");
+            changes.remove(at);
+            self.committing = Some(batch);
+            return self.commit_changes(number, Arc::new(changes));
+        };
         let msg: Arc<str> = format!("the store cannot keep what has come of the job: {why}").into();
         tracing::error!(%job, why, "the store can never keep a change of this job: the job fails");
         let was_added = matches!(&changes[at], Change::JobAdded { .. });
@@ -59,10 +64,11 @@ impl Driver {
     }
 }
 
-const fn job_of(change: &Change) -> JobId {
+const fn job_of(change: &Change) -> Option<JobId> {
     match change {
-        Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => *id,
-        Change::TaskChanged { job, .. } => *job,
+        Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => Some(*id),
+        Change::TaskChanged { job, .. } => Some(*job),
+        Change::PoolChanged { .. } => None,
     }
 }
 
@@ -81,7 +87,7 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
             *state = bare;
             differs
         }
-        Change::JobAdded { .. } | Change::JobRemoved { .. } => false,
+        Change::JobAdded { .. } | Change::JobRemoved { .. } | Change::PoolChanged { .. } => false,
     };
     if !reduced {
         changes.remove(at);

@@ -4,7 +4,8 @@ use hub_core::{JobStatus, Json, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    add, commit, ended, id, job, job_added, job_changed, job_removed, running, task_changed, task_state,
+    add, commit, ended, id, job, job_added, job_changed, job_removed, pause, pool_changed, running, task_changed,
+    task_state,
 };
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
@@ -73,6 +74,16 @@ pub(super) async fn a_batch_can_be_committed_again(fixture: &dyn Fixture) {
     let kept = found(store.get(id(1))).await;
     assert_eq!((kept.state.status, kept.tasks[0].status), (JobStatus::Running, TaskStatus::Submitted));
     assert_eq!(ok(store.list(&JobFilter::default())).await.jobs.len(), 1);
+}
+
+pub(super) async fn paused_pools_are_kept_until_they_are_resumed(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    assert_eq!(ok(store.paused_pools()).await, []);
+    let changes = vec![pool_changed("gpu", Some(1)), pool_changed("default", Some(2)), pool_changed("gpu", Some(3))];
+    commit(&*store, changes).await;
+    assert_eq!(ok(store.paused_pools()).await, [("default".into(), pause(2)), ("gpu".into(), pause(3))]);
+    commit(&*store, vec![pool_changed("gpu", None), pool_changed("never", None)]).await;
+    assert_eq!(ok(store.paused_pools()).await, [("default".into(), pause(2))]);
 }
 
 pub(super) async fn changes_of_unknown_jobs_have_no_effect(fixture: &dyn Fixture) {

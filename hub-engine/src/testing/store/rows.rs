@@ -5,6 +5,8 @@ use std::sync::Arc;
 use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits};
+use hub_core::job_clock::JobClock;
+use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use serde_json::json;
@@ -59,6 +61,18 @@ pub fn task_changed(number: u128, index: u32, state: TaskState) -> Change {
     Change::TaskChanged { job: id(number), index, state: Arc::new(state) }
 }
 
+/// The pool was paused at this time, or is resumed.
+#[must_use]
+pub fn pool_changed(pool: &str, paused_at: Option<u64>) -> Change {
+    Change::PoolChanged { pool: pool.into(), pause: paused_at.map(pause) }
+}
+
+/// A pause, with every field filled.
+#[must_use]
+pub fn pause(at: u64) -> PauseRecord {
+    PauseRecord { at: Timestamp::from_millis(at), by: Some("ops".into()), reason: Some("\u{1f600} no".into()) }
+}
+
 /// The state of a job that runs.
 #[must_use]
 pub fn running() -> JobState {
@@ -79,7 +93,19 @@ pub fn ended(status: JobStatus) -> JobState {
         msg: Some("because".into()),
         first_failure,
         ended_at: Some(Timestamp::from_millis(9)),
+        details: Some(Box::new(job_details())),
         ..running()
+    }
+}
+
+/// Details of a job, with every field filled.
+fn job_details() -> JobDetails {
+    let cancel =
+        CancelRecord { at: Timestamp::from_millis(7), now: true, by: Some("ops".into()), reason: Some("no".into()) };
+    JobDetails {
+        cancel: Some(cancel),
+        pauses: [(PauseCause::Own, pause(5))].into(),
+        clock: JobClock { paused_since: Some(Timestamp::from_millis(5)), paused_ms: -3 },
     }
 }
 

@@ -50,6 +50,7 @@ cases! {
         values_are_stored_unchanged,
         the_last_of_several_changes_counts,
         a_batch_can_be_committed_again,
+        paused_pools_are_kept_until_they_are_resumed,
         changes_of_unknown_jobs_have_no_effect;
     random:
         batches_have_the_effect_of_their_changes_one_by_one;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hub_core::action::Assignment;
 use hub_core::machine::{
-    ControlError, DeadLetter, Outcome, PostError, Posted, Published, Refused, Returned, Submitted, Update, Verdict,
-    WorkerId, WorkerReport,
+    Cancel, ControlError, DeadLetter, Outcome, PostError, Posted, Published, Refused, Remark, Returned, Submitted,
+    Update, Verdict, WorkerId, WorkerReport,
 };
-use hub_core::{IssueId, JobId, Json, TaskId, TaskStatus};
+use hub_core::{IssueId, JobId, JobStatus, Json, TaskId, TaskStatus};
 use uuid::Uuid;
 
 use super::plan::{self, MODULES, POOLS};
@@ -30,8 +30,10 @@ const PAUSES: [Duration; 6] = [
 
 /// Applies one event, selected by the next choices.
 pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
-    let kind = choices.bits() % 20;
-    match kind {
+    let byte = choices.bits();
+    match byte % 20 {
+        _ if byte >= 248 => pause_pool(world, choices),
+        _ if byte >= 240 => pause_job(world, choices),
         0 | 1 => submit(world, choices),
         2..=5 => result(world, choices),
         6 => returned(world, choices),
@@ -138,14 +140,26 @@ fn result(world: &mut World, choices: &mut Choices<'_>) {
     let times = [Duration::ZERO, Duration::from_secs(3600), Duration::MAX];
     let took = (*choices.of(&times)).saturating_sub(*choices.of(&times));
     let result = World::result(&task, outcome, &worker, took);
+    let status = if world.is_cancelling(task.issue.task) && status != TaskStatus::Success {
+        TaskStatus::Cancelled
+    } else {
+        status
+    };
     if report(world, &task, |world| world.machine.handle_result(result.clone(), world.now)) {
-        world.expect(task.issue.task, status, (status != TaskStatus::Failed).then_some(data));
+        world.expect(
+            task.issue.task,
+            status,
+            (!matches!(status, TaskStatus::Failed | TaskStatus::Cancelled)).then_some(data),
+        );
     }
 }
 
 fn returned(world: &mut World, choices: &mut Choices<'_>) {
     let Some(task) = issue(world, choices) else { return };
-    let (why, worker) = (*choices.of(&[Returned::UnknownModule, Returned::Busy, Returned::Draining]), worker(choices));
+    let (why, worker) = (
+        *choices.of(&[Returned::UnknownModule, Returned::Busy, Returned::Draining, Returned::Stopped]),
+        worker(choices),
+    );
     report(world, &task, |world| world.machine.handle_returned(task.issue, why, &worker, world.now));
 }
 
@@ -153,14 +167,20 @@ fn dead_letter(world: &mut World, choices: &mut Choices<'_>) {
     let Some(task) = issue(world, choices) else { return };
     let why = if world.issued.len().is_multiple_of(3) { DeadLetter::Policy } else { DeadLetter::DeliveryLimit };
     let say = |world: &mut World| world.machine.handle_dead_letter(task.issue, why, world.now);
+    let failed = failed(world, &task);
     let runs = world.live_task(task.issue.task).is_some_and(|(_, state)| state.status == TaskStatus::Running);
     if why == DeadLetter::Policy && runs {
         world.turn();
         assert_ne!(say(world), Verdict::Applied, "a worker has it, {task:?}");
         assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
     } else if report(world, &task, say) && why == DeadLetter::DeliveryLimit {
-        world.expect(task.issue.task, TaskStatus::Failed, None);
+        world.expect(task.issue.task, failed, None);
     }
+}
+
+/// How the task ends with a failure.
+fn failed(world: &World, task: &Assignment) -> TaskStatus {
+    if world.is_cancelling(task.issue.task) { TaskStatus::Cancelled } else { TaskStatus::Failed }
 }
 
 /// Some recently published issues.
@@ -208,20 +228,49 @@ fn published(world: &mut World, choices: &mut Choices<'_>) {
     if !is_awaited {
         world.turn();
     }
-    let is_rejected = matches!(how, Published::Rejected(_));
+    let (is_rejected, failed) = (matches!(how, Published::Rejected(_)), failed(world, &task));
     world.machine.handle_published(task.issue, how, world.now);
     if !is_awaited {
         assert_eq!(world.turn(), 0, "what did not count changed something: {task:?}");
     } else if is_rejected {
-        world.expect(task.issue.task, TaskStatus::Failed, None);
+        world.expect(task.issue.task, failed, None);
     }
 }
 
 fn cancel(world: &mut World, choices: &mut Choices<'_>) {
-    let id = id(choices);
+    let (id, now) = (id(choices), choices.yes());
     let expected = if world.machine.is_live(id) { Ok(()) } else { Err(ControlError::UnknownJob) };
-    assert_eq!(world.machine.cancel(id, world.now), expected);
-    assert!(!world.machine.is_live(id), "a job that was cancelled has ended");
+    assert_eq!(world.machine.cancel(id, Cancel { now, ..Cancel::default() }, world.now), expected);
+    let status = world.machine.job(id).map(|job| job.state.status);
+    assert!(matches!(status, None | Some(JobStatus::Cancelling)), "{id:?} is {status:?} after its cancel");
+}
+
+fn pause_job(world: &mut World, choices: &mut Choices<'_>) {
+    let (id, pauses) = (id(choices), choices.yes());
+    let is_cancelling = world.is_cancelling(id.task(0));
+    let expected = match world.machine.is_live(id) {
+        false => Err(ControlError::UnknownJob),
+        true if is_cancelling && pauses => Err(ControlError::Cancelling),
+        true => Ok(()),
+    };
+    if pauses {
+        assert_eq!(world.machine.pause_job(id, Remark::default(), world.now), expected);
+    } else {
+        assert_eq!(world.machine.resume_job(id, world.now), expected);
+    }
+    if expected.is_ok() {
+        let is_paused = world.machine.job(id).is_some_and(|job| job.state.status == JobStatus::Paused);
+        assert_eq!(is_paused, pauses);
+    }
+}
+
+fn pause_pool(world: &mut World, choices: &mut Choices<'_>) {
+    let pool = Arc::from(*choices.of(&POOLS));
+    if choices.yes() {
+        world.machine.pause_pool(pool, Remark::default(), world.now).expect("there are few pools");
+    } else {
+        world.machine.resume_pool(&pool, world.now);
+    }
 }
 
 fn post(world: &mut World, choices: &mut Choices<'_>) {
@@ -239,9 +288,10 @@ fn post(world: &mut World, choices: &mut Choices<'_>) {
         Some(_) => Err(PostError::AlreadyEnded),
     };
     let update = Update { status, data: given, msg: None };
+    let end = if is_success { status } else { failed(world, &task) };
     assert_eq!(world.machine.post_result(task.issue.task, update, world.now), expected, "{task:?}");
     if expected == Ok(Posted::Applied) {
-        world.expect(task.issue.task, status, data);
+        world.expect(task.issue.task, end, data);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hub_core::action::{Action, Assignment};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Update, WorkerId, WorkerReport};
 use hub_core::state::{JobSnapshot, TaskState};
-use hub_core::{IssueId, JobId, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
+use hub_core::{IssueId, JobId, JobStatus, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
 
 use super::plan::{MODULES, POOLS};
 use crate::fuzzing::ledger::{Ledger, is_out};
@@ -68,6 +68,11 @@ impl World {
         self.live_task(issue.task).is_some_and(|(_, state)| is_out(&state) && state.issue == Some(issue.issue()))
     }
 
+    /// Whether the job of a task is being cancelled.
+    pub(super) fn is_cancelling(&self, task: TaskId) -> bool {
+        self.live_task(task).is_some_and(|(job, _)| job.state.status == JobStatus::Cancelling)
+    }
+
     /// Adds a result that the machine has accepted.
     pub(super) fn expect(&mut self, task: TaskId, status: TaskStatus, data: Option<Json>) {
         self.taken.insert(task, (status, data));
@@ -82,7 +87,7 @@ impl World {
             match action {
                 Action::Persist(change) => self.ledger.keep(change),
                 Action::Publish(task) => self.check_publish(task),
-                Action::Stop(issue) => self.check_stop(*issue),
+                Action::Stop { issue, .. } => self.check_stop(*issue),
                 Action::Probe { pool } => assert!(POOLS.contains(&&**pool), "{pool} was never named"),
                 Action::Notify(_) => {}
             }
@@ -106,6 +111,10 @@ impl World {
         assert_eq!((state.status, state.issue), (TaskStatus::Submitted, Some(task.issue.issue())), "{:?}", task.issue);
         assert!(!state.confirmed, "{:?} goes out again though the broker has it", task.issue.task);
         assert!(self.published.insert(task.issue), "{:?} goes out twice", task.issue.task);
+        if task.issue.incarnation == self.settings.incarnation {
+            assert_eq!(job.state.status, JobStatus::Running, "{:?} is handed out", task.issue.task);
+            assert!(self.machine.paused_pools().all(|(pool, _)| *pool != task.pool), "{} is paused", task.pool);
+        }
         let spec = &job.job.tasks()[task.issue.task.index_in(task.job).expect("a task of its job") as usize];
         assert_eq!((&task.name, &task.task_name, &task.pool), (spec.name(), spec.module(), spec.pool()));
         let is_filled = |before: &u32| job.tasks[*before as usize].status == TaskStatus::Success;
@@ -115,7 +124,8 @@ impl World {
     }
 
     fn check_stop(&self, issue: IssueId) {
-        assert!(!self.is_awaited(issue), "{issue:?} is to be stopped, and its result is awaited");
+        let is_needed = self.is_awaited(issue) && !self.is_cancelling(issue.task);
+        assert!(!is_needed, "{issue:?} is to be stopped, and its result is awaited");
     }
 
     /// Advances the time. Before the next timer, the machine must have nothing to do.
@@ -136,6 +146,9 @@ impl World {
         self.published.clear();
         self.settings.incarnation += 1;
         self.machine = Machine::new(self.settings.clone());
+        for (pool, pause) in self.ledger.paused_pools() {
+            self.machine.restore_paused_pool(Arc::clone(pool), pause.clone());
+        }
         for job in self.ledger.unfinished() {
             self.machine.restore(job.clone(), self.now);
         }
@@ -151,6 +164,11 @@ impl World {
     /// Runs without faults until all jobs have ended. Returns whether there was a job.
     pub(super) fn conclude(mut self) -> bool {
         self.machine.handle_link(true, self.now);
+        POOLS.iter().for_each(|pool| self.machine.resume_pool(&Arc::from(*pool), self.now));
+        let jobs: Vec<JobId> = self.machine.jobs().map(|job| job.id).collect();
+        for id in jobs {
+            assert_eq!(self.machine.resume_job(id, self.now), Ok(()));
+        }
         for _ in 0..MAX_ROUNDS {
             self.machine.handle_heartbeat(helper(), self.now);
             self.turn();

@@ -1,4 +1,4 @@
-//! Every answer to a client is in the store: an accepted job, a cancellation, a posted result.
+//! Every answer to a client is in the store: an accepted job, a cancellation, a pause, a posted result.
 
 use hub_core::JobStatus;
 
@@ -21,7 +21,14 @@ impl Invariant for AnsweredIsKept {
             }
             Event::Cancelled(id) => {
                 let status = facts.job(*id).and_then(|job| job.state.as_ref()).map(|state| state.status);
-                check(status == Some(JobStatus::Cancelled), || format!("{id:?} is {status:?} after its cancel"))
+                let is_kept = matches!(status, Some(JobStatus::Cancelling | JobStatus::Cancelled));
+                check(is_kept, || format!("{id:?} is {status:?} after its cancel"))
+            }
+            Event::Paused(id, true) => {
+                // Another request may have come in between, and a paused job can end.
+                let status = facts.job(*id).and_then(|job| job.state.as_ref()).map(|state| state.status);
+                let is_kept = status.is_some_and(|status| !matches!(status, JobStatus::Pending | JobStatus::Running));
+                check(is_kept, || format!("{id:?} is {status:?} after its pause"))
             }
             Event::Posted(run, task) => {
                 let data = facts.task(*task).and_then(|task| task.data.as_ref()).map(hub_core::Json::to_value);

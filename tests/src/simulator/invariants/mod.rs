@@ -13,6 +13,7 @@ mod killers_are_stopped;
 mod nothing_stays_behind;
 mod one_run_counts;
 mod outputs_as_evaluated;
+mod paused_jobs_issue_nothing;
 mod repeated_for_a_reason;
 
 pub use all::all;

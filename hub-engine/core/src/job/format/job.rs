@@ -47,10 +47,26 @@ pub(super) static JOB: Table<JobObject> = Table {
         ),
         Key::new("retry", "0.2.0", retry, shapes::retry, "The retry policy of tasks that have none.").repeated(),
         Key::new("timeout", "0.2.0", timeout, shapes::timeout, "The time limits of tasks that have none.").repeated(),
+        Key::new(
+            "start_at",
+            "0.2.0",
+            start_at,
+            shapes::moment,
+            "When the job starts: a time, or a duration from the submission. Default: at once.",
+        )
+        .repeated(),
+        Key::new(
+            "deadline",
+            "0.2.0",
+            deadline,
+            shapes::moment,
+            "When the job fails if it has not ended: a time, or a duration from its start.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["deadline", "concurrency", "on_failure", "schedule", "start_at", "inputs"],
+    planned: &["concurrency", "on_failure", "schedule", "inputs"],
     reserved: &[
         "id",
         "status",
@@ -59,6 +75,10 @@ pub(super) static JOB: Table<JobObject> = Table {
         "task_name",
         "msg",
         "error",
+        "cancel",
+        "deadline_at",
+        "pauses",
+        "starts_at",
         "submitted_at",
         "started_at",
         "ended_at",
@@ -130,6 +150,15 @@ fn retry(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Pa
 
 fn timeout(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
     job.timeouts = timeout::read(reader, value, path);
+}
+
+fn start_at(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.start_at = values::moment(reader, value, path);
+}
+
+fn deadline(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.deadline_at = value.at;
+    job.deadline = values::moment(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {

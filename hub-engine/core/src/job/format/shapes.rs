@@ -209,6 +209,16 @@ pub(super) fn duration() -> Value {
     })
 }
 
+/// A duration or a time.
+pub(super) fn moment() -> Value {
+    let mut forms = duration();
+    let time = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";
+    if let Some(forms) = forms["anyOf"].as_array_mut() {
+        forms.push(json!({ "type": "string", "pattern": time }));
+    }
+    forms
+}
+
 /// A duration, zero included, or a reference to one.
 pub(super) fn delay() -> Value {
     let mut forms = duration();

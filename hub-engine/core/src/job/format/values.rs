@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Json;
 use crate::job::delay::Delay;
+use crate::job::moment::Moment;
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
 use crate::job::reader::Reader;
@@ -43,6 +44,14 @@ pub(in crate::job) fn duration_or_zero(reader: &mut Reader, value: Value<'_>, pa
         reader.string(value, path, "a duration")?;
     }
     reader.check_rule(Delay::read(&Json::from_checked(value.text)), ProblemCode::OutOfRange, path, value.at)
+}
+
+/// A duration that is not zero, or a time.
+pub(super) fn moment(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Moment> {
+    if value.kind() != Kind::Number {
+        reader.string(value, path, "a time or a duration")?;
+    }
+    reader.check_rule(Moment::read(&value), ProblemCode::OutOfRange, path, value.at)
 }
 
 /// A number, whole or not.

@@ -1,0 +1,255 @@
+//! Cancels jobs. Tasks that wait end at once. The workers are told to stop the tasks that are out, and a job is
+//! `CANCELLING` until these have ended.
+//!
+//! A task that is out ends when its worker reports its result or returns it, or when its lease expires. A success that
+//! was reported before the stop counts; every other end is `CANCELLED`. A worker may also never answer, because the
+//! issue is in a queue that no worker reads, or because it does not support stops. So a stop waits for fewer and fewer
+//! tasks: see [`WaitsFor`]. These deadlines are treated like leases: one that has passed counts only when the messages
+//! of workers up to it have been read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::LiveJob;
+use super::place::Place;
+use super::remaining_work::RemainingWork;
+use super::timers::Timers;
+use super::types::ControlError;
+use super::waiting::MAXIMUM_ANNOUNCEMENT_DELAY;
+use super::workers::Workers;
+use super::{Machine, texts};
+use crate::action::Action;
+use crate::job::Timeouts;
+use crate::job_details::CancelRecord;
+use crate::text::cut;
+use crate::{IssueId, JobId, JobStatus, Now, Steady, TaskStatus};
+
+/// A request to cancel a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cancel {
+    /// Whether running tasks are killed without a grace period.
+    pub now: bool,
+    /// Who asks for it.
+    pub by: Option<Arc<str>>,
+    /// Why.
+    pub reason: Option<Arc<str>>,
+}
+
+/// The stop of the tasks of a job that are out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stop {
+    since: Steady,
+    /// Whether tasks are killed without their grace.
+    is_now: bool,
+    waits_for: WaitsFor,
+}
+
+/// The tasks that a stop waits for. Later ones are fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum WaitsFor {
+    /// All tasks that are out.
+    All,
+    /// Tasks that a worker may have received: those that have started, and those whose pool has a live worker.
+    Served,
+    /// Tasks that a worker has reported as started.
+    Started,
+    /// None.
+    Nothing,
+}
+
+/// The jobs whose tasks are being stopped, and when a stop waits for fewer tasks.
+#[derive(Debug, Default)]
+pub(super) struct Stops {
+    jobs: BTreeSet<JobId>,
+    timers: Timers<(JobId, WaitsFor)>,
+}
+
+impl Stops {
+    /// When a stop waits for fewer tasks.
+    pub(super) fn next_timeout(&self) -> Option<Steady> {
+        self.timers.next_timeout()
+    }
+
+    /// The job has ended.
+    pub(super) fn forget(&mut self, id: JobId) {
+        if self.jobs.remove(&id) {
+            for next in [WaitsFor::Served, WaitsFor::Started, WaitsFor::Nothing] {
+                self.timers.stop((id, next));
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// Whether the stop waits for a task of this pool in this place.
+    pub(super) fn waits_for(self, place: Place, pool: &str, workers: &Workers) -> bool {
+        match self.waits_for {
+            WaitsFor::All => true,
+            WaitsFor::Served => place == Place::Leased || workers.catalogue().slots(pool).is_some(),
+            WaitsFor::Started => place == Place::Leased,
+            WaitsFor::Nothing => false,
+        }
+    }
+}
+
+impl Machine {
+    /// Cancels a job. Waiting tasks end, and workers are told to stop the others. The job ends when these have ended.
+    /// Cancelling again has no effect, except that [`Cancel::now`] ends the grace period.
+    ///
+    /// # Errors
+    /// If no live job has this id.
+    pub fn cancel(&mut self, id: JobId, cancel: Cancel, now: Now) -> Result<(), ControlError> {
+        let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
+        if job.note_cancel(cancel, now) {
+            self.stop_job(id, now);
+        }
+        Ok(())
+    }
+
+    /// Fails a job for a reason outside its tasks. Its open tasks are cancelled without waiting for workers, and `why`
+    /// is the message of the job.
+    ///
+    /// # Errors
+    /// If no live job has this id.
+    pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
+        let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
+        job.end_pauses(now.wall);
+        job.mark_failed(why, &mut self.actions);
+        self.end_job(id, now);
+        Ok(())
+    }
+
+    /// Ends all tasks of a job without waiting for workers.
+    pub(super) fn end_job(&mut self, id: JobId, now: Now) {
+        let stop = Stop { since: now.steady, is_now: true, waits_for: WaitsFor::Nothing };
+        self.jobs.job_mut(id).begin_stop(stop);
+        self.sweep(id, now);
+    }
+
+    /// Ends the tasks of a job that wait, and has workers stop the others.
+    pub(super) fn stop_job(&mut self, id: JobId, now: Now) {
+        let served_at = self.workers.link_up_since().after(MAXIMUM_ANNOUNCEMENT_DELAY);
+        let is_early = !self.workers.is_link_up() || now.steady < served_at;
+        let waits_for = if is_early { WaitsFor::All } else { WaitsFor::Served };
+        let job = self.jobs.job_mut(id);
+        job.end_pauses(now.wall);
+        let waits_for = job.stop.map_or(waits_for, |stop| stop.waits_for.max(waits_for));
+        let is_now = job.state.details.as_deref().and_then(|details| details.cancel.as_ref()).is_some_and(|it| it.now);
+        job.begin_stop(Stop { since: now.steady, is_now, waits_for });
+        self.sweep(id, now);
+        let Some(job) = self.jobs.find_mut(id) else { return };
+        if job.state.status == JobStatus::Cancelling {
+            job.persist_job(&mut self.actions);
+        } else {
+            job.set_job_status(JobStatus::Cancelling, &mut self.actions);
+        }
+        self.stops.jobs.insert(id);
+        self.set_stop_timers(id, now.steady, is_early.then_some(served_at));
+    }
+
+    fn set_stop_timers(&mut self, id: JobId, from: Steady, served_at: Option<Steady>) {
+        let (grace, lease) = (self.jobs.job(id).longest_grace(), self.settings.lease);
+        let timers = &mut self.stops.timers;
+        if let Some(served_at) = served_at {
+            timers.set((id, WaitsFor::Served), served_at.max(from));
+        }
+        timers.set((id, WaitsFor::Started), from.after(grace + lease));
+        timers.set((id, WaitsFor::Nothing), from.after(grace + lease * 2));
+    }
+
+    /// The link has come up. While it was down, stops did not reach workers, and their answers did not arrive.
+    pub(super) fn extend_stops(&mut self, now: Steady) {
+        for id in self.stops.jobs.clone() {
+            self.set_stop_timers(id, now.after(self.settings.lease_grace), Some(now.after(MAXIMUM_ANNOUNCEMENT_DELAY)));
+        }
+    }
+
+    /// All messages of workers up to `until` have been read: stops wait for fewer tasks.
+    pub(super) fn advance_stops(&mut self, until: Steady, now: Now) {
+        if !self.workers.is_link_up() {
+            return;
+        }
+        for (id, waits_for) in self.stops.timers.take_due(until) {
+            // The job may have ended with an earlier one.
+            if let Some(job) = self.jobs.find_mut(id)
+                && let Some(stop) = job.stop
+            {
+                job.begin_stop(Stop { waits_for: stop.waits_for.max(waits_for), ..stop });
+                self.sweep(id, now);
+            }
+        }
+    }
+
+    /// Tells workers again to stop an issue if it is being stopped: a worker has named it in a heartbeat.
+    pub(super) fn stop_again(&mut self, id: JobId, index: u32, now: Steady) {
+        let job = self.jobs.job(id);
+        self.actions.extend(job.stop.and_then(|stop| job.stop_action(index, stop, now)));
+    }
+
+    /// Tells a worker that has joined which issues of its pools are being stopped, because they may still be in a queue.
+    pub(super) fn tell_of_stops(&mut self, pools: &[Arc<str>], now: Steady) {
+        for id in &self.stops.jobs {
+            let job = self.jobs.job(*id);
+            let Some(stop) = job.stop else { continue };
+            let out = job
+                .positions()
+                .filter(|index| job.task(*index).place == Place::Window && pools.contains(job.spec(*index).pool()));
+            self.actions.extend(out.filter_map(|index| job.stop_action(index, stop, now)));
+        }
+    }
+
+    /// Ends a task that was out and whose job is being cancelled.
+    pub(super) fn end_stopped(&mut self, id: JobId, index: u32, now: Now) {
+        self.withdraw(id, index);
+        self.end(id, index, TaskStatus::Cancelled, now);
+    }
+}
+
+impl LiveJob {
+    /// Notes a cancellation. Returns whether it changes anything.
+    fn note_cancel(&mut self, cancel: Cancel, now: Now) -> bool {
+        let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
+        let is_hurried = cancel.now && !known.as_ref().is_some_and(|known| known.now);
+        if self.cancelled && !is_hurried {
+            return false;
+        }
+        let short = |text: Option<Arc<str>>| text.map(|text| cut(text, texts::MAXIMUM_REASON));
+        let (at, by, reason) = known.map_or((now.wall, None, None), |known| (known.at, known.by, known.reason));
+        self.state.details_mut().cancel = Some(CancelRecord {
+            at,
+            now: cancel.now,
+            by: short(cancel.by).or(by),
+            reason: short(cancel.reason).or(reason),
+        });
+        true
+    }
+
+    /// Time between the request to a task to end and its kill.
+    pub(super) fn grace(&self, index: u32) -> Duration {
+        self.job.timeouts(index).map_or(Timeouts::GRACE, Timeouts::grace)
+    }
+
+    /// The longest grace of a task that is being stopped.
+    fn longest_grace(&self) -> Duration {
+        if self.stop.is_none_or(|stop| stop.is_now) {
+            return Duration::ZERO;
+        }
+        let out = self.positions().filter(|index| self.task(*index).place.is_out());
+        out.map(|index| self.grace(index)).max().unwrap_or_default()
+    }
+
+    /// Schedules the end of all open tasks that the stop does not wait for.
+    fn begin_stop(&mut self, stop: Stop) {
+        self.cancelled = true;
+        self.stop = Some(stop);
+        self.sweep = RemainingWork { cancel: Some(0), ..RemainingWork::default() };
+    }
+
+    /// The request to stop the issue of a task that is out.
+    pub(super) fn stop_action(&self, index: u32, stop: Stop, now: Steady) -> Option<Action> {
+        let issue: IssueId = self.task(index).state().issue?.of(self.id.task(index));
+        let grace = if stop.is_now { Duration::ZERO } else { self.grace(index) };
+        Some(Action::Stop { issue, grace: grace.saturating_sub(now.since(stop.since)) })
+    }
+}

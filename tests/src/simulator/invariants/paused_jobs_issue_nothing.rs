@@ -1,0 +1,41 @@
+//! While a job is paused or being cancelled, none of its tasks is handed out.
+
+use std::collections::BTreeMap;
+
+use hub_core::action::Change;
+use hub_core::{JobId, JobStatus};
+
+use super::invariant::{Invariant, check};
+use crate::simulator::event::Event;
+use crate::simulator::facts::Facts;
+
+pub(super) struct PausedJobsIssueNothing;
+
+impl Invariant for PausedJobsIssueNothing {
+    fn name(&self) -> &'static str {
+        "paused_jobs_issue_nothing"
+    }
+
+    fn see(&mut self, event: &Event, facts: &Facts) -> Result<(), String> {
+        let Event::Kept(_, changes) = event else { return Ok(()) };
+        // A batch that is committed again leads through the same states, and its issues are known.
+        let mut statuses: BTreeMap<JobId, JobStatus> = BTreeMap::new();
+        for change in changes.iter() {
+            match change {
+                Change::JobChanged { id, state } => drop(statuses.insert(*id, state.status)),
+                Change::TaskChanged { job, index, state } => {
+                    let Some(fact) = facts.job(*job) else { continue };
+                    let kept = || fact.state.as_ref().map(|state| state.status);
+                    let status = statuses.get(job).copied().or_else(kept);
+                    let stands_still = matches!(status, Some(JobStatus::Paused | JobStatus::Cancelling));
+                    let is_new = state.issue > fact.tasks[*index as usize].issue;
+                    check(!(stands_still && is_new), || {
+                        format!("task {index} of {job:?} is handed out while the job is {status:?}")
+                    })?;
+                }
+                Change::JobAdded { .. } | Change::JobRemoved { .. } | Change::PoolChanged { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
