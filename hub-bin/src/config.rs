@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hub_core::{TaskKind, TaskKinds};
+
 use crate::bounds::{self, Bounds};
 use crate::exit::{Exit, Failure};
 use crate::ini;
@@ -53,6 +55,8 @@ settings! {
         pools: String = text;
         slots: u32 = number(bounds::SLOTS);
         python: PathBuf = program;
+        allow: TaskKinds = kinds;
+        secrets_dir: PathBuf = path;
         http: String = text;
         http_token_file: PathBuf = path;
         ca_file: PathBuf = path;
@@ -186,6 +190,17 @@ fn path_or_memory(value: &str, base: &Path) -> Result<PathBuf, String> {
     if value == MEMORY { Ok(value.into()) } else { path(value, base) }
 }
 
+/// Kinds of tasks, separated by commas.
+fn kinds(value: &str, _base: &Path) -> Result<TaskKinds, String> {
+    value.split(',').map(|word| kind(word.trim())).collect()
+}
+
+/// A kind of tasks, by its word.
+pub(crate) fn kind(word: &str) -> Result<TaskKind, String> {
+    TaskKind::from_word(word)
+        .ok_or_else(|| format!("{word:?} must be one of {}", TaskKind::ALL.map(TaskKind::as_str).join(", ")))
+}
+
 fn number<T: TryFrom<u64>>(bounds: Bounds) -> impl Fn(&str, &Path) -> Result<T, String> {
     move |value, _base| bounds.read(value)
 }
@@ -203,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_outside_their_bounds_are_refused() {
+    fn values_outside_their_bounds_are_refused() {
         for text in [
             "slots=-1",
             "slots=10001",
@@ -214,6 +229,8 @@ mod tests {
             "max_value_bytes=134217729",
             "heartbeat=65536",
             "log_retain=-1",
+            "allow=modules,everything",
+            "allow=,",
         ] {
             let problems =
                 Config::parse(&format!("[HUB]\n{}", text.replace("log_", "\n[LOGGING]\nlog_")), Path::new("."));

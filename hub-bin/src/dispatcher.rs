@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use hub_core::TaskKinds;
 use hub_engine::client::no_connection;
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
@@ -88,7 +89,8 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     args.log.start(&config, parts)?;
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     let in_memory = args.transport.or(config.transport) == Some(TransportKind::Memory);
-    let work = args.work.merge(&config);
+    // In one process, the jobs are of the user who runs it.
+    let work = args.work.merge(&config, TaskKinds::all());
     if in_memory && work.is_none() {
         let message = "--transport memory runs the worker in this process, which needs a directory of task modules";
         let advice = "add --tasks-dir DIR, or tasks_dir in the configuration file";

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use hub_core::{TaskKind, TaskKinds};
 use hub_engine::client::no_connection;
 use hub_engine::runner::{Catalogue, ModuleRunner, Runner, RunnerError, RunnerSettings};
 use hub_engine::worker::{Worker, WorkerSettings};
@@ -12,7 +13,7 @@ use hub_transport::Transport;
 use tokio::sync::watch;
 
 use crate::bounds;
-use crate::config::{Config, TransportKind};
+use crate::config::{self, Config, TransportKind};
 use crate::daemon::{self, DaemonArgs, Ready};
 use crate::exit::{Exit, Failure};
 use crate::limits::ResultLimitArgs;
@@ -59,6 +60,12 @@ pub(crate) struct WorkArgs {
     /// Python interpreter for task modules [default: python3]
     #[arg(long, env = "HUB_PYTHON", value_name = "PROGRAM")]
     pub(crate) python: Option<PathBuf>,
+    /// Kinds of tasks to run, separated by commas: modules, command, http [default: modules]
+    #[arg(long, env = "HUB_ALLOW", value_name = "KINDS", value_delimiter = ',', value_parser = config::kind)]
+    pub(crate) allow: Vec<TaskKind>,
+    /// Directory with a file for each secret that tasks may refer to
+    #[arg(long, env = "HUB_SECRETS_DIR", value_name = "DIR")]
+    pub(crate) secrets_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) limits: ResultLimitArgs,
 }
@@ -71,12 +78,16 @@ pub(crate) struct Work {
 }
 
 impl WorkArgs {
-    /// Merges the arguments with the file and the defaults. `None` without a directory of task modules.
-    pub(crate) fn merge(self, config: &Config) -> Option<Work> {
+    /// Merges the arguments with the file and the defaults. `usual` are the kinds of tasks that are allowed without a setting.
+    /// `None` without a directory of task modules.
+    pub(crate) fn merge(self, config: &Config, usual: TaskKinds) -> Option<Work> {
         let mut runner = RunnerSettings::new(self.tasks_dir.or_else(|| config.tasks_dir.clone())?);
         if let Some(python) = self.python.or_else(|| config.python.clone()) {
             runner.python = python;
         }
+        let allowed = (!self.allow.is_empty()).then(|| self.allow.into_iter().collect());
+        runner.allow = allowed.or(config.allow).unwrap_or(usual);
+        runner.secrets_dir = self.secrets_dir.or_else(|| config.secrets_dir.clone());
         self.limits.apply(config, &mut runner);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let slots = self.slots.or(config.slots).unwrap_or_else(|| u32::try_from(processors).unwrap_or(1));
@@ -112,6 +123,7 @@ impl Work {
         transport: Arc<dyn Transport>,
         prefix: &str,
     ) -> Result<(Worker, watch::Receiver<Arc<Catalogue>>), Failure> {
+        keep_environment_private();
         let tasks_dir = self.runner.tasks_dir.display().to_string();
         let runner = ModuleRunner::start(self.runner).await.map_err(|error| {
             // Other errors may be temporary, so their exit code lets a service manager restart the worker.
@@ -159,14 +171,13 @@ pub fn main(parts: Parts) -> ExitCode {
 async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure> {
     let config = args.reach.read_config()?;
     args.log.start(&config, parts)?;
-    keep_environment_private();
     let _pid_file = ready.take_pid_file(config.pid_file.as_deref())?;
     if args.transport.or(config.transport) == Some(TransportKind::Memory) {
         let message = "hub-worker cannot use --transport memory, which works only within one process. \
             Use hub-dispatcher --transport memory --tasks-dir DIR, which includes a worker";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let Some(work) = args.work.merge(&config) else {
+    let Some(work) = args.work.merge(&config, TaskKinds::default()) else {
         let message =
             "no task modules: give their directory with --tasks-dir, or with tasks_dir in the configuration file";
         return Err(Failure::new(Exit::Usage, message));
@@ -189,7 +200,7 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
 }
 
 /// Prevents tasks, which run as the same user, from reading this process's environment in `/proc`, since it may contain the broker's
-/// password. (Tasks that run as root can still read it.)
+/// password and secrets. (Tasks that run as root can still read it.)
 fn keep_environment_private() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {

@@ -193,7 +193,10 @@ async fn a_real_dispatcher_answers_as_described() {
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
              "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}, "timeout": {"heartbeat": 60}},
-            {"name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]}
+            {"name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]},
+            {"name": "d", "command": ["true"], "env": {"A": 1}, "cwd": "/", "output": "json"},
+            {"name": "e", "shell": "true"},
+            {"name": "f", "http": {"url": "http://localhost"}}
         ],
         "output": ["_b.data"]
     });

@@ -64,6 +64,8 @@ impl Bench {
             task_name: "act".into(),
             args: Json::parse(&args).unwrap(),
             kwargs: Json::from_checked("{}"),
+            run: None,
+            secrets: None,
             attempt: 1,
             issue: 1,
             worker: "w".into(),

@@ -113,6 +113,7 @@ async fn a_test_sees_what_hub_sees() {
                     Some(RetryAdvice::Again) => (Some("again"), None),
                     #[allow(clippy::cast_precision_loss, reason = "it is small")]
                     Some(RetryAdvice::AfterMs(ms)) => (Some("again"), Some(ms as f64 / 1000.0)),
+                    Some(other @ RetryAdvice::NotBeforeMs(_)) => panic!("{other:?}"),
                 };
                 // Workers import modules as a part of this package.
                 let traceback = error.traceback.as_ref().map(|text| text.replace("hub_tasks.", ""));

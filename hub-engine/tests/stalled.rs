@@ -30,6 +30,7 @@ fn heartbeat(names: &Names, held: Vec<IssueId>) -> Message {
         progress: Vec::new(),
         tasks: [("long".into(), None)].into(),
         broken: [].into(),
+        allow: hub_core::TaskKinds::default(),
         leaving: false,
     };
     Message::new(names.events(), names.heartbeat_key("w"), wire::encode(&heartbeat)).transient()

@@ -154,6 +154,8 @@ fn task(index: u32, argument: &str) -> TaskMessage {
         pool: "default".into(),
         args: Json::from_checked(format!("[{argument}]")),
         kwargs: Json::from_checked("{}"),
+        run: None,
+        secrets: None,
     }
 }
 

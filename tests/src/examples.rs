@@ -5,8 +5,16 @@ use serde_json::{Value, json};
 use crate::{Programs, eventually, root};
 
 /// The examples without asynchronous tasks.
-pub const UNATTENDED: [&str; 7] =
-    ["branches.json", "fan_out.json", "flaky.json", "map.json", "polyglot.json", "provision.json", "sum_product.json"];
+pub const UNATTENDED: [&str; 8] = [
+    "branches.json",
+    "commands.json",
+    "fan_out.json",
+    "flaky.json",
+    "map.json",
+    "polyglot.json",
+    "provision.json",
+    "sum_product.json",
+];
 /// The example with an asynchronous task.
 pub const ASYNCHRONOUS: &str = "asynchronous.json";
 
@@ -45,6 +53,11 @@ pub fn check_example(name: &str, record: &Value) {
         "branches.json" => {
             assert_eq!(record["output"], json!({"large": "SKIPPED", "small": 43}));
             assert_eq!(task("large")["msg"], "was skipped, because its condition (when) is false");
+        }
+        "commands.json" => {
+            assert_eq!(record["output"], json!({"sum": 15, "text": "the sum is 15"}));
+            assert_eq!(task("greet")["command"], json!(["echo", "the sum is", 15]));
+            assert_eq!(task("sum")["env"]["NUMBERS"], "1\n2\n3\n4\n5");
         }
         "flaky.json" => {
             assert_eq!(record["output"], json!("succeeded at attempt 3"));

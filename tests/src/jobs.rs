@@ -28,7 +28,7 @@ const JOB: [Key; 10] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 13] = [
+const TASK: [Key; 19] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -37,12 +37,37 @@ const TASK: [Key; 13] = [
     Key {
         name: "args",
         right: LISTS,
-        wrong: &["{}", "\"a\"", "1", "true", "[\"_\"]", "[[\"_@T.dta\"]]", "[{\"a\": \"_@T\"}]"],
+        wrong: &[
+            "[\"__0.data\"]",
+            "[\"_.secret\"]",
+            "[\"_.secret.a.b\"]",
+            "{}",
+            "\"a\"",
+            "1",
+            "true",
+            "[\"_\"]",
+            "[[\"_@T.dta\"]]",
+            "[{\"a\": \"_@T\"}]",
+        ],
     },
     Key {
         name: "kwargs",
-        right: &["{}", "null", r#"{"a": "_@T.data", "_a": 1}"#, r#"{"a": {"b": ["__a", "_@T.error.kind"]}}"#],
-        wrong: &["[]", "\"a\"", "1", r#"{"a": "_@T.id.x"}"#, r#"{"a": {"b": ["_"]}}"#, r#"{"a": 1, "a": 2}"#],
+        right: &[
+            r#"{"a": "_.secret.x"}"#,
+            "{}",
+            "null",
+            r#"{"a": "_@T.data", "_a": 1}"#,
+            r#"{"a": {"b": ["__a", "_@T.error.kind"]}}"#,
+        ],
+        wrong: &[
+            "[]",
+            "\"a\"",
+            "1",
+            r#"{"a": "__0.data"}"#,
+            r#"{"a": "_@T.id.x"}"#,
+            r#"{"a": {"b": ["_"]}}"#,
+            r#"{"a": 1, "a": 2}"#,
+        ],
     },
     Key {
         name: "depends",
@@ -126,6 +151,76 @@ const TASK: [Key; 13] = [
             r#"{"in": 3, "x-a": 1}"#,
         ],
     },
+    Key {
+        name: "command",
+        right: &["null", "[\"true\"]", r#"["a", "b c", 1.5, "_@T.data", "__x", ""]"#, r#"["_@T.data.program"]"#],
+        wrong: &[
+            "[]",
+            "[\"\"]",
+            "[1]",
+            "\"true\"",
+            "{}",
+            "[\"a\", \"_.secret.x\"]",
+            "[\"a\", true]",
+            "[\"a\", null]",
+            "[\"a\", \"\\u0000\"]",
+            "[[\"a\"]]",
+            "[\"_@T\"]",
+        ],
+    },
+    Key {
+        name: "shell",
+        right: &["null", "\"true\"", "\"echo _x.data\"", "\"_\"", "\"a\\nb\""],
+        wrong: &["\"\"", "1", "[\"true\"]", "\"a\\u0000\"", "true"],
+    },
+    Key {
+        name: "http",
+        right: &[
+            "null",
+            r#"{"url": "http://a"}"#,
+            r#"{"url": "_@T.data", "method": "POST", "headers": {"X-A": "_@T.data", "b": 1}, "body": ["_@T.data", null]}"#,
+            r#"{"url": "http://a", "headers": {"Authorization": "_.secret.x"}}"#,
+            r#"{"url": "https://a/b?c=ä", "method": null, "headers": {}, "body": "__x"}"#,
+        ],
+        wrong: &[
+            "{}",
+            "\"http://a\"",
+            "[]",
+            r#"{"url": "a"}"#,
+            r#"{"url": "ftp://a"}"#,
+            r#"{"url": "http://"}"#,
+            r#"{"url": "http://a b"}"#,
+            r#"{"url": 1}"#,
+            r#"{"url": "http://a", "method": "get"}"#,
+            r#"{"url": "http://a", "headers": []}"#,
+            r#"{"url": "http://a", "headers": {"a b": "c"}}"#,
+            r#"{"url": "http://a", "headers": {"Content-Length": 1}}"#,
+            r#"{"url": "http://a", "headers": {"a": "b\r\nc: d"}}"#,
+            r#"{"url": "http://a", "headers": {"a": null}}"#,
+            r#"{"url": "http://a", "body": {"a": "_.secret.x"}}"#,
+            r#"{"url": "http://a", "body": "_@T"}"#,
+            r#"{"url": "http://a", "data": 1}"#,
+        ],
+    },
+    Key {
+        name: "env",
+        right: &["null", "{}", r#"{"A": "_@T.data", "b c": 1, "ä": "", "_": "__x"}"#, r#"{"A": "_.secret.x"}"#],
+        wrong: &[
+            "[]",
+            r#"{"": "a"}"#,
+            r#"{"A=": "a"}"#,
+            r#"{"HUB_A": "a"}"#,
+            r#"{"A": null}"#,
+            r#"{"A": {}}"#,
+            r#"{"A": "\u0000"}"#,
+        ],
+    },
+    Key {
+        name: "cwd",
+        right: &["null", "\"/tmp\"", "\"..\"", "\"_x.data\""],
+        wrong: &["\"\"", "1", "[]", "\"a\\u0000\""],
+    },
+    Key { name: "output", right: &["null", "\"text\"", "\"json\""], wrong: &["\"\"", "\"JSON\"", "1", "[]", "true"] },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
 
@@ -215,6 +310,7 @@ const BAD_TEMPLATES: &[&str] = &[
     "\"_@T.data..a\"",
     "\"_@T.status.0\"",
     "\"_.data\"",
+    "\"_.secret.x\"",
     "\"_absent.data\"",
     "\"__0.data\"",
     r#"{"a": ["_@T"]}"#,
@@ -223,6 +319,7 @@ const LISTS: &[&str] = &[
     "[]",
     "null",
     r#"["_@T.data", "_@T.id", "_@T.name", "_@T.status", "_@T.error"]"#,
+    r#"["_.secret.a-B_1", {"a": ["_.secret.x"]}]"#,
     r#"["_@T.data.a.0", "_@T.error.kind", "__", "__a", "___a.b", "\u005f@T.data"]"#,
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
@@ -251,7 +348,7 @@ pub fn random_job(dice: &Dice) -> String {
         names.push(name);
     }
     let mut properties = vec![("name", writer.value(&JOB[0], &names)), ("tasks", format!("[{}]", tasks.join(", ")))];
-    properties.extend(writer.some(&JOB[1..], &names));
+    properties.extend(writer.some(JOB[1..].iter(), &names));
     writer.object(properties)
 }
 
@@ -276,13 +373,25 @@ impl Writer<'_> {
             expand(BAD_TASK_NAMES[self.dice.index(BAD_TASK_NAMES.len())])
         };
         let mut properties = vec![("name", name)];
-        properties.extend(self.some(&TASK, earlier));
+        let excluded = self.excluded();
+        properties.extend(self.some(TASK.iter().filter(|key| !excluded.contains(&key.name)), earlier));
         self.object(properties)
     }
 
+    /// The keys that do not go together with what the task runs: a module, a command or a shell text.
+    fn excluded(&self) -> &'static [&'static str] {
+        match self.dice.between(0, 5) {
+            _ if self.errs() => &[],
+            0 => &["task_name", "args", "kwargs", "shell", "http"],
+            1 => &["task_name", "args", "kwargs", "command", "http"],
+            2 => &["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"],
+            _ => &["command", "shell", "http", "env", "cwd", "output"],
+        }
+    }
+
     /// Some of the keys with their values.
-    fn some<'k>(&self, keys: &'k [Key], tasks: &[String]) -> Vec<(&'k str, String)> {
-        keys.iter().filter(|_| self.dice.falls(0.3)).map(|key| (key.name, self.value(key, tasks))).collect()
+    fn some<'k>(&self, keys: impl Iterator<Item = &'k Key>, tasks: &[String]) -> Vec<(&'k str, String)> {
+        keys.filter(|_| self.dice.falls(0.3)).map(|key| (key.name, self.value(key, tasks))).collect()
     }
 
     fn value(&self, key: &Key, tasks: &[String]) -> String {

@@ -257,7 +257,9 @@ impl Programs {
         let dispatcher = self.start("hub-dispatcher", &[]);
         dispatcher.wait_for("listening for jobs and results");
         let tasks = root().join("etc/tasks");
-        let worker = self.start("hub-worker", &["--slots", "2", "--tasks-dir", &tasks.to_string_lossy()]);
+        let allow = ["--allow", "modules,command,http"];
+        let worker = self
+            .start("hub-worker", &[&["--slots", "2", "--tasks-dir", &tasks.to_string_lossy()], &allow[..]].concat());
         worker.wait_for("waiting for tasks");
         (dispatcher, worker)
     }

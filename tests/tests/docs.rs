@@ -9,9 +9,10 @@ use hub_tests::{Broker, BrokerTrial, Programs, root, trials_beside};
 use libtest_mimic::Trial;
 
 /// The pages without a broker, each with the heading of its first section that needs one.
-const PAGES: [(&str, Option<&str>); 9] = [
+const PAGES: [(&str, Option<&str>); 10] = [
     ("README.md", Some("On a broker")),
     ("docs/jobs.md", None),
+    ("docs/commands.md", None),
     ("docs/tutorial.md", Some("On RabbitMQ")),
     ("docs/how-to/approval.md", None),
     ("docs/how-to/from-airflow.md", None),

@@ -7,9 +7,16 @@ use hub_tests::{ASYNCHRONOUS, UNATTENDED, example};
 use serde_json::{Value, json};
 
 /// The behaviour of the modules in `etc/tasks`, with fixed values instead of random ones.
-const EXAMPLES: [(&str, Function); 18] = [
+const EXAMPLES: [(&str, Function); 20] = [
     // The last of its attempts.
     ("flaky", |_, _| text("succeeded at attempt 3")),
+    ("command", |_, run| match &run["command"][0] {
+        program if program == "seq" => text("1\n2\n3\n4\n5"),
+        _ => text(format!("{} {}", run["command"][1].as_str().unwrap(), run["command"][2])),
+    }),
+    ("shell", |_, run| {
+        whole(run["env"]["NUMBERS"].as_str().unwrap().lines().map(|line| line.parse::<i64>().unwrap()).sum())
+    }),
     ("add", |args, _| whole(number(&args[0]) + number(&args[1]))),
     ("multiply", |args, _| whole(number(&args[0]) * number(&args[1]))),
     ("numbers", |args, _| Outcome::Success((1..=number(&args[0])).collect())),
@@ -78,6 +85,7 @@ fn ends(expected: &Expected) -> Vec<(Status, Option<&'static str>)> {
 fn the_examples() {
     let outputs = [
         ("branches.json", json!({"large": "SKIPPED", "small": 43})),
+        ("commands.json", json!({"sum": 15, "text": "the sum is 15"})),
         ("fan_out.json", json!({"sum_of_squares": 91})),
         ("flaky.json", json!("succeeded at attempt 3")),
         ("map.json", json!({"squares": [1, 4, 9, 16, 25, 36], "sum": 91})),
@@ -126,6 +134,23 @@ fn arguments_are_filled_at_any_depth() {
     assert_eq!((expected.status, &expected.output), (Status::Success, &json!(null)), "it asks for no output");
     assert_eq!(data(&expected), [json!([args, kwargs]), a, json!(null)]);
     assert_eq!(expected.tasks[0].arguments, Some((args, kwargs)));
+}
+
+/// A task without a module is called with its keys; nothing is replaced in a shell text.
+#[test]
+fn commands_are_filled_as_arguments_are() {
+    let job = Job::of(&json!({"name": "j", "tasks": [
+        {"name": "a", "task_name": "echo", "args": [7]},
+        {"name": "b", "command": ["x", "_a.data", "__y"], "env": {"A": "_a.status"}},
+        {"name": "c", "shell": "_a.data", "cwd": "__z", "output": "json"}]}));
+    let own: [(&str, Function); 2] =
+        [("command", |_, run| Outcome::Success(run.clone())), ("shell", |_, run| Outcome::Success(run.clone()))];
+    let modules: Vec<(&str, Function)> = SIMPLE.into_iter().chain(own).collect();
+    let expected = evaluate(&job, &Table::new(&modules).with_ids(ids(&job)));
+    let b = json!({"command": ["x", 7, "_y"], "env": {"A": "SUCCESS"}});
+    assert_eq!(data(&expected)[1..], [b, json!({"shell": "_a.data", "cwd": "__z", "output": "json"})]);
+    let upstream: Vec<usize> = job.tasks().iter().map(|task| task.upstream.len()).collect();
+    assert_eq!(upstream, [0, 1, 0]);
 }
 
 #[test]

@@ -82,6 +82,8 @@ async fn try_values(module: &str, seed: u64) {
                 task_name: module.into(),
                 args: Json::parse(args.write(&mut chance).trim()).unwrap(),
                 kwargs: Json::parse(kwargs.write(&mut chance).trim()).unwrap(),
+                run: None,
+                secrets: None,
                 attempt: 1,
                 issue: 1,
                 worker: "w".into(),

@@ -49,10 +49,10 @@ impl Output {
         }
     }
 
-    /// Prints the warnings of a submission.
+    /// Prints the warnings about a job.
     pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings {
-            self.say(&format!("warning: {warning}; tasks that need it wait for such a worker"));
+            self.say(&format!("warning: {warning}"));
         }
     }
 

@@ -80,7 +80,11 @@ pub(super) struct TaskRecord<'r> {
     pub(super) name: String,
     pub(super) status: String,
     #[serde(borrow, default)]
-    pub(super) args: Option<&'r RawValue>,
+    args: Option<&'r RawValue>,
+    #[serde(borrow, default)]
+    command: Option<&'r RawValue>,
+    #[serde(borrow, default)]
+    shell: Option<&'r RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'r RawValue>,
     #[serde(default)]
@@ -164,6 +168,11 @@ impl TaskRecord<'_> {
     /// The running time, up to `now` if it has not ended.
     pub(super) fn duration(&self, now: Timestamp) -> Option<Duration> {
         duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
+    }
+
+    /// Its arguments, or what it runs that has no module.
+    pub(super) fn arguments(&self) -> String {
+        self.command.or(self.shell).or(self.args).map(shown).unwrap_or_default()
     }
 
     /// The result, the error message, or the reason why the task waits.

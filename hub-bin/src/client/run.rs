@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::job::{Job, Limits};
+use hub_core::job::{Job, Limits, Task};
 use hub_core::text::Shown;
-use hub_core::{JobId, TaskStatus};
+use hub_core::{JobId, TaskKinds, TaskStatus};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::{self, HttpSettings};
 use hub_engine::operations::{Hub, JobCancel, Submission, TaskQuery, View};
@@ -43,7 +43,14 @@ const MAX_REPORTED: usize = 20;
 
 pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
     let text = input::read_job(&args.file, output)?;
-    let Some(work) = args.work.clone().merge(&Config::default()) else {
+    // The dispatcher refuses a job that is not valid.
+    let job = Job::parse(&text, &Limits::default()).ok();
+    let mut work = args.work.clone();
+    if job.as_ref().is_some_and(|job| modules_of(job).next().is_none()) {
+        // Commands need no directory of task modules, but one to run in.
+        work.tasks_dir.get_or_insert_with(|| ".".into());
+    }
+    let Some(work) = work.merge(&Config::default(), TaskKinds::all()) else {
         let message = "no task modules: give their directory with --tasks-dir";
         return Err(Failure::new(Exit::Usage, message));
     };
@@ -57,7 +64,10 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
     let hub = dispatcher.hub();
     let submission = Submission { text: text.as_str().into(), id: None };
     let id = hub.submit(submission).await.map_err(|error| commands::refused(&args.file, &text, error))?;
-    let work = restrict_to_job(work, &text)?;
+    let work = match &job {
+        Some(job) => restrict_to_job(work, job)?,
+        None => work,
+    };
     let (worker, catalogue) = work.start_with_catalogue(transport, DEFAULT_PREFIX).await?;
     let outcome = end_of(&hub, id, &args, catalogue, output, &mut signals).await;
     let ending = async {
@@ -71,9 +81,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
 
 /// Restricts the worker to the modules that the job names, since loading others would delay it. Fails if the worker does not
 /// serve a pool of the job, since there is no other worker.
-fn restrict_to_job(work: Work, text: &str) -> Result<Work, Failure> {
-    // The dispatcher has accepted the job, so this does not fail.
-    let Ok(job) = Job::parse(text, &Limits::default()) else { return Ok(work) };
+fn restrict_to_job(work: Work, job: &Job) -> Result<Work, Failure> {
     let pools: BTreeSet<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();
     let missing: Vec<&str> = pools.iter().copied().filter(|pool| !work.serves(pool)).collect();
     if !missing.is_empty() {
@@ -81,7 +89,12 @@ fn restrict_to_job(work: Work, text: &str) -> Result<Work, Failure> {
         let all = Shown(pools.into_iter().collect::<Vec<_>>().join(","));
         return Err(Failure::new(Exit::Usage, message).advise(format!("give all pools of the job: --pool {all}")));
     }
-    Ok(work.only(job.tasks().iter().map(|task| task.module().to_string())))
+    Ok(work.only(modules_of(job).map(ToString::to_string)))
+}
+
+/// The modules that the tasks of a job run.
+fn modules_of(job: &Job) -> impl Iterator<Item = &Arc<str>> {
+    job.tasks().iter().filter(|task| task.run().is_none()).map(Task::module)
 }
 
 async fn end_of(

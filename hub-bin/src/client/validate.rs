@@ -15,8 +15,13 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
     match Job::parse_bytes(&bytes, &Limits::default()) {
         Ok(job) => {
             let tasks = job.tasks().len();
-            let answer = json!({"valid": true, "name": job.name(), "tasks": tasks});
+            let warnings = job.warnings();
+            let mut answer = json!({"valid": true, "name": job.name(), "tasks": tasks});
+            if !warnings.is_empty() {
+                answer["warnings"] = warnings.clone().into();
+            }
             output.checked(&answer, &format!("{} is a valid job with {tasks} tasks", job.name()))?;
+            output.warn(&warnings);
             Ok(Exit::Success)
         }
         Err(problems) => {

@@ -8,7 +8,7 @@ use hub_engine::clock::wall;
 use hub_engine::operations::WorkerInfo;
 
 use super::durations::{between, elapsed};
-use super::record::{Record, TaskRecord, shown, written};
+use super::record::{Record, TaskRecord, written};
 use super::style::Column::{Cut, Right, Whole};
 use super::style::{Style, cell, row, status_cell};
 
@@ -135,7 +135,7 @@ fn tasks(what: &'static str, tasks: &[TaskRecord<'_>], style: Style) -> String {
             status_cell(&task.status),
             cell(task.duration(now).map(elapsed).unwrap_or_default()),
             cell(task.worker.as_deref().unwrap_or_default()),
-            value_cell(&task.args.map(shown).unwrap_or_default()),
+            value_cell(&task.arguments()),
             value_cell(&task.result()),
         ]));
     }

@@ -127,6 +127,7 @@ impl Bench {
             running: 0,
             tasks: [(module.into(), None)].into(),
             broken: std::collections::BTreeMap::new(),
+            allow: hub_core::TaskKinds::default(),
             held: Vec::new(),
             present: Vec::new(),
         };

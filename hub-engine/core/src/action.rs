@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::job::{AttemptLimits, Job};
+use crate::job::{AttemptLimits, Job, Secret};
 use crate::job_details::PauseRecord;
 use crate::state::{JobState, TaskState};
 use crate::{IssueId, JobId, Json, TaskId, Timestamp};
@@ -96,6 +96,10 @@ pub struct Assignment {
     pub args: Json,
     /// The keyword arguments with references replaced: a JSON object.
     pub kwargs: Json,
+    /// What it runs instead of a module, with references replaced: a JSON object.
+    pub run: Option<Json>,
+    /// The secrets that the worker puts into these values.
+    pub secrets: Option<Arc<[Secret]>>,
 }
 
 /// An event for watchers. Watchers may miss events.

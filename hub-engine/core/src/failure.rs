@@ -53,6 +53,8 @@ pub enum RetryAdvice {
     Again,
     /// Another attempt may succeed, after this number of milliseconds.
     AfterMs(u64),
+    /// The retry policy decides. If there is another attempt, it begins after this number of milliseconds at the earliest.
+    NotBeforeMs(u64),
 }
 
 impl TaskError {
@@ -106,6 +108,8 @@ pub enum ErrorKind {
     ItemsFailed,
     /// There are more items than a task can have.
     TooManyItems,
+    /// A server refused an HTTP request in a way that the same request would meet again.
+    RequestRefused,
 }
 
 impl ErrorKind {
@@ -129,6 +133,7 @@ impl ErrorKind {
             Self::Posted => "POSTED",
             Self::ItemsFailed => "ITEMS_FAILED",
             Self::TooManyItems => "TOO_MANY_ITEMS",
+            Self::RequestRefused => "REQUEST_REFUSED",
         }
     }
 }

@@ -98,6 +98,31 @@ impl Json {
         None
     }
 
+    /// The same value with some of its strings (keys included) and numbers replaced. `replace` returns the text of another JSON
+    /// value, a string for a key. The time is proportional to the size of the text, and there is no recursion.
+    #[must_use]
+    pub fn map_scalars(&self, mut replace: impl FnMut(&str) -> Option<String>) -> Self {
+        let (bytes, mut text, mut copied, mut at) = (self.0.as_bytes(), String::new(), 0, 0);
+        while let Some(byte) = bytes.get(at) {
+            let start = at;
+            at = match byte {
+                b'"' => end_of_string(bytes, start),
+                b'-' | b'0'..=b'9' => end_of_word(bytes, start),
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            if let Some(other) = replace(&self.0[start..at]) {
+                text.push_str(&self.0[copied..start]);
+                text.push_str(&other);
+                copied = at;
+            }
+        }
+        text.push_str(&self.0[copied..]);
+        Self::from_checked(text)
+    }
+
     /// The value as a tree. Numbers beyond 64 bits lose precision in this conversion.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {

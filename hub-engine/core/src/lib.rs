@@ -32,10 +32,12 @@ pub mod machine;
 pub mod record;
 pub mod state;
 mod status;
+mod task_kind;
 pub mod text;
 pub mod time;
 
 pub use id::{Issue, IssueId, JobId, TaskId};
 pub use json::{Json, Unreadable};
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
+pub use task_kind::{TaskKind, TaskKinds};
 pub use time::{NotATime, Now, Steady, Timestamp};

@@ -144,7 +144,7 @@ const TASK: &[Row] = &[
     (r#""name": "a", "meta": {}, "meta": {}"#, &["duplicate_key $.tasks[0].meta"]),
     (r#""name": "a", "depend": []"#, &["unknown_key $.tasks[0].depend"]),
     (r#""name": "a", "owner": "me""#, &["unknown_key $.tasks[0].owner"]),
-    (r#""name": "a", "output": []"#, &["unknown_key $.tasks[0].output"]),
+    (r#""name": "a", "output": []"#, &["conflicting_keys $.tasks[0].output"]),
     (r#""name": "a", "$schema": "a""#, &[r#"unknown_key $.tasks[0]["$schema"]"#]),
     (
         r#""name": "a", "id": "x", "parent_id": "y", "msg": "", "error": {}, "worker": "w""#,

@@ -117,6 +117,8 @@ fn the_error_and_the_task_itself_decide_whether_there_is_another_attempt() {
         (advice(RetryAdvice::Again), true),
         (advice(RetryAdvice::AfterMs(3_000)), true),
         (TaskError { retry: Some(RetryAdvice::Never), ..error("OSError") }, false),
+        (TaskError { retry: Some(RetryAdvice::NotBeforeMs(3_000)), ..error("OSError") }, true),
+        (advice(RetryAdvice::NotBeforeMs(3_000)), false),
     ];
     for (error, is_tried_again) in cases {
         let mut hub = Hub::new();
@@ -126,7 +128,8 @@ fn the_error_and_the_task_itself_decide_whether_there_is_another_attempt() {
         hub.actions();
         let expected = if is_tried_again { TaskStatus::Pending } else { TaskStatus::Failed };
         assert_eq!(hub.statuses(job), [expected], "{error:?}");
-        if error.retry == Some(RetryAdvice::AfterMs(3_000)) {
+        let asks = matches!(error.retry, Some(RetryAdvice::AfterMs(_) | RetryAdvice::NotBeforeMs(_)));
+        if asks && is_tried_again {
             assert_eq!(hub.next_due(), Some(Duration::from_secs(3)));
         }
     }

@@ -137,12 +137,12 @@ async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), Re
     parsed.map(|(examples, job)| (job, examples)).map_err(refusal)
 }
 
-/// One task for each pair of module and pool, up to the maximum.
+/// One task for each pair of a pool and what its workers must have, up to the maximum.
 fn examples_of(job: &Job) -> Vec<u32> {
     let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
     let mut last = None;
     for (task, index) in job.tasks().iter().zip(0..) {
-        let need = (&**task.pool(), &**task.module());
+        let need = (&**task.pool(), &**task.module(), task.run().is_some());
         if last.replace(need) == Some(need) || !seen.insert(need) {
             continue;
         }

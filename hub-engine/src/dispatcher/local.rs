@@ -190,6 +190,7 @@ impl LocalHub {
                 running: worker.running,
                 tasks: worker.tasks.keys().map(ToString::to_string).collect(),
                 broken: worker.broken.iter().map(|(name, why)| (name.to_string(), why.to_string())).collect(),
+                allow: worker.allow,
                 shortage: worker.shortage.as_deref().map(str::to_owned),
                 last_seen,
             })

@@ -1,6 +1,6 @@
 //! The JSON Schemas of the API.
 
-use hub_core::{JobStatus, TaskStatus, job};
+use hub_core::{JobStatus, TaskKind, TaskStatus, job};
 use serde_json::{Value, json};
 
 /// The path of the schemas in the document.
@@ -59,8 +59,8 @@ fn shapes_of_answers() -> Value {
                 "warnings": {
                     "type": "array",
                     "items": text(),
-                    "description": "The reasons why tasks will wait, such as a task module that no worker has. \
-                        Absent if there are none."
+                    "description": "The reasons why tasks will wait, such as a task module that no worker has, and texts that look like \
+                        references and are none. Absent if there are none."
                 }
             }
         },
@@ -75,7 +75,7 @@ fn shapes_of_answers() -> Value {
                 "kind": text(),
                 "type": {"type": "string", "description": "The name of the exception's class."},
                 "bases": {"type": "array", "items": text(), "description": "The base classes of the exception."},
-                "retry": {"description": "What the task said of another attempt: \"never\", \"again\" or {\"after_ms\": …}."},
+                "retry": {"description": "What the task said of another attempt: \"never\", \"again\", {\"after_ms\": …} or {\"not_before_ms\": …}."},
                 "traceback": text(),
                 "which": {
                     "description": "The time limit that was exceeded, if the kind is TIMED_OUT.",
@@ -274,6 +274,9 @@ fn task_record() -> Value {
     ] {
         record["properties"][key] = json!({"description": about});
     }
+    for (key, schema) in keys_without_module() {
+        record["properties"][key] = schema;
+    }
     record
 }
 
@@ -286,7 +289,10 @@ fn task_state() -> Value {
             "id": uuid(),
             "parent_id": {"type": "string", "format": "uuid", "description": "The job's id."},
             "name": text(),
-            "task_name": {"type": "string", "description": "The task module that runs the task."},
+            "task_name": {
+                "type": "string",
+                "description": "The task module that runs the task; command, shell or http for a task without a module."
+            },
             "status": reference("TaskStatus"),
             "args": {"type": "array", "description": "References are replaced after the task was handed out."},
             "kwargs": {"type": "object", "description": "References are replaced after the task was handed out."},
@@ -320,10 +326,24 @@ fn task_state() -> Value {
     })
 }
 
+/// What the record of a task without a module has.
+fn keys_without_module() -> [(&'static str, Value); 6] {
+    let filled = "References are replaced after the task was handed out.";
+    let submitted = json!({"type": "string", "description": "As it was submitted."});
+    [
+        ("command", json!({"type": "array", "description": filled})),
+        ("shell", submitted.clone()),
+        ("http", json!({"type": "object", "description": filled})),
+        ("env", json!({"type": "object", "description": filled})),
+        ("cwd", submitted.clone()),
+        ("output", submitted),
+    ]
+}
+
 fn worker() -> Value {
     json!({
         "type": "object",
-        "required": ["id", "host", "pid", "pools", "slots", "running", "tasks", "broken", "last_seen"],
+        "required": ["id", "host", "pid", "pools", "slots", "running", "tasks", "broken", "allow", "last_seen"],
         "properties": {
             "id": text(),
             "host": text(),
@@ -337,6 +357,7 @@ fn worker() -> Value {
                 "description": "The task modules it could not load, with the reason.",
                 "additionalProperties": text()
             },
+            "allow": {"type": "array", "items": words(&TaskKind::ALL.map(TaskKind::as_str)), "description": "The kinds of tasks that it allows."},
             "shortage": {
                 "type": "string",
                 "description": "The resource that its machine lacks. While it is set, the worker takes no tasks."

@@ -1,6 +1,6 @@
 //! The health of the dispatcher and its workers.
 
-use hub_core::Timestamp;
+use hub_core::{TaskKinds, Timestamp};
 use hub_transport::supervisor::LinkHealth;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct WorkerInfo {
     pub tasks: Vec<String>,
     /// The task modules it could not load, with the reason.
     pub broken: std::collections::BTreeMap<String, String>,
+    /// The kinds of tasks that it allows.
+    #[serde(default)]
+    pub allow: TaskKinds,
     /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortage: Option<String>,

@@ -66,7 +66,8 @@ pub struct Submitted {
     /// The status record, if the job ended within the wait and the record is not too large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Json>,
-    /// The reasons why tasks will wait, such as a task module that no worker has.
+    /// The reasons why tasks will wait, such as a task module that no worker has, and what the job's author may not
+    /// expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::interruption::Interruption;
+use super::mask::Mask;
 use crate::progress;
 
 /// Time that a stopped task has to end if the request names none.
@@ -43,6 +44,8 @@ struct State {
     progressed_at: Option<Instant>,
     /// Whether the progress has changed since the worker took it.
     is_new: bool,
+    /// What is masked in progress.
+    mask: Mask,
 }
 
 impl RunControl {
@@ -140,6 +143,11 @@ impl RunControl {
         }
     }
 
+    /// Masks the progress of the task from now on.
+    pub(super) fn mask_progress(&self, mask: Mask) {
+        self.state().mask = mask;
+    }
+
     /// The task has reported progress.
     ///
     /// # Errors
@@ -151,6 +159,7 @@ impl RunControl {
         if let Some(flaw) = flaw {
             return Err(flaw);
         }
+        let value = if state.mask.is_empty() { value } else { state.mask.value(value) };
         if state.progress.as_ref() != Some(&value) {
             state.progress = Some(value);
             state.is_new = true;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::TaskKinds;
 use tokio::sync::watch;
 
 use super::catalogue::Catalogue;
@@ -22,6 +23,11 @@ pub trait Runner: Send + Sync + 'static {
     /// it take long, it is returned with [`super::NoOutcome::NotBegun`].
     fn can_queue_ahead(&self, _module: &str) -> bool {
         false
+    }
+
+    /// The kinds of tasks that it runs. It reports a task of another kind as [`super::NoOutcome::Unknown`].
+    fn allows(&self) -> TaskKinds {
+        TaskKinds::default()
     }
 
     /// The tasks that it can run, with future changes.

@@ -1,9 +1,10 @@
-//! Runners run tasks: Python modules and executables in separate processes.
+//! Runners run tasks: Python modules, executables and commands in separate processes.
 //!
 //! A runner does not know queues and dispatchers: it receives a request and returns a report.
 
 mod catalogue;
 mod children;
+mod command;
 mod control;
 mod coroutines;
 mod environment;
@@ -15,14 +16,19 @@ mod interface;
 mod interpreter;
 mod interruption;
 mod lane;
+mod mask;
 mod modules;
+mod order;
 mod pace;
+mod process;
 mod program;
 mod progress_lines;
 mod protocol;
 mod python_process;
+mod request;
 mod scan;
 mod sdk;
+mod secrets;
 mod settings;
 mod streams;
 mod task;

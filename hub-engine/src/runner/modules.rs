@@ -1,18 +1,26 @@
-//! Runs the task modules of a directory: Python modules and executables.
+//! Runs the task modules of a directory, Python modules and executables, and tasks without a module.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::state::ErrorKind;
+use hub_core::{TaskKind, TaskKinds};
 use tokio::sync::watch;
 
 use super::children::Children;
 use super::coroutines::Coroutines;
 use super::files::Files;
+use super::order::{NoOrder, Order};
 use super::sdk::Sdk;
+use super::secrets::Secrets;
 use super::settings::{RunnerError, RunnerSettings};
 use super::watcher::{Place, Watcher};
-use super::{Catalogue, NoOutcome, RunControl, Runner, TaskReport, TaskRequest, environment, executable};
+use super::{
+    Catalogue, NoOutcome, Outcome, RunControl, Runner, TaskReport, TaskRequest, command, environment, executable,
+    request,
+};
 
 /// Runs the task modules of a directory.
 #[derive(Debug)]
@@ -21,6 +29,7 @@ pub struct ModuleRunner {
     children: Children,
     coroutines: Coroutines,
     watcher: Watcher,
+    secrets: Secrets,
 }
 
 impl ModuleRunner {
@@ -33,6 +42,9 @@ impl ModuleRunner {
         let failed = |source| RunnerError::TasksDir { path: path.clone(), source };
         // Symbolic links are not resolved, because a deployment may change their targets.
         settings.tasks_dir = std::path::absolute(&settings.tasks_dir).map_err(failed)?;
+        if !settings.allow.contains(TaskKind::Modules) {
+            settings.only = Some(BTreeSet::new());
+        }
         let sdk = Arc::new(Sdk::write(&settings.tasks_dir).map_err(RunnerError::Sdk)?);
         let settings = Arc::new(settings);
         let children = Children::new(Arc::clone(&settings), Arc::clone(&sdk));
@@ -43,7 +55,8 @@ impl ModuleRunner {
             }
         };
         let watcher = Watcher::start(Arc::clone(&settings), Arc::clone(&sdk), failed, prepare).await?;
-        Ok(Self { children, coroutines: Coroutines::new(Arc::clone(&settings), sdk), settings, watcher })
+        let coroutines = Coroutines::new(Arc::clone(&settings), sdk);
+        Ok(Self { children, coroutines, settings, watcher, secrets: Secrets::default() })
     }
 
     /// The modules of [`RunnerSettings::only`] that the directory does not have.
@@ -62,29 +75,69 @@ impl ModuleRunner {
     }
 }
 
-#[async_trait]
-impl Runner for ModuleRunner {
-    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
+impl ModuleRunner {
+    async fn run_module(&self, request: TaskRequest, control: &RunControl) -> Result<TaskReport, TaskReport> {
         let place = tokio::select! {
             biased;
             place = self.watcher.place(&request.task_name) => place,
-            () = control.stopped() => return TaskReport::without(NoOutcome::Cancelled),
+            () = control.stopped() => return Err(TaskReport::without(NoOutcome::Cancelled)),
         };
+        // Another worker may have the secrets of a module that this one does not have.
+        let place = match place {
+            Place::None => return Err(TaskReport::without(NoOutcome::Unknown)),
+            Place::Broken(why) => return Err(TaskReport::broken(why)),
+            place => place,
+        };
+        let request = self.secrets.fill(request, &self.settings, control)?;
         let ran = match place {
-            Place::None => return TaskReport::without(NoOutcome::Unknown),
-            Place::Broken(why) => return TaskReport::broken(why),
-            Place::Coroutine => self.coroutines.run(request, &control).await,
-            Place::Function => self.children.run(&request, &control).await,
-            Place::Program(path) => return executable::run(&path, &request, &self.settings, &control).await,
+            Place::Program(path) => return Ok(executable::run(&path, &request, &self.settings, control).await),
+            Place::Coroutine => self.coroutines.run(request, control).await,
+            Place::Function | Place::None | Place::Broken(_) => self.children.run(&request, control).await,
         };
-        ran.unwrap_or_else(|error| match environment::shortage(&error) {
+        Ok(ran.unwrap_or_else(|error| match environment::shortage(&error) {
             Some(what) => TaskReport::without(NoOutcome::Shortage { what }),
             None => TaskReport::broken(super::interpreter::not_started(&self.settings.python, &error)),
+        }))
+    }
+
+    /// Runs a task without a module.
+    async fn run_order(&self, request: TaskRequest, control: &RunControl) -> Result<TaskReport, TaskReport> {
+        let order = Order::read(request.run.as_ref()).map_err(not_run)?;
+        if !self.settings.allow.contains(order.kind()) {
+            return Err(TaskReport::without(NoOutcome::Unknown));
+        }
+        let filled = self.secrets.fill(request, &self.settings, control)?;
+        Ok(match Order::read(filled.run.as_ref()).map_err(not_run)? {
+            Order::Process(order) => command::run(&order, &self.settings, control).await,
+            Order::Http(order) => request::run(order, &self.settings, control).await,
         })
+    }
+}
+
+/// The report of a task without something that can be run.
+fn not_run(why: NoOrder) -> TaskReport {
+    match why {
+        NoOrder::Unknown => TaskReport::without(NoOutcome::Unknown),
+        NoOrder::Bad(why) => TaskReport::silent(Outcome::failed(ErrorKind::BadArguments, why)),
+    }
+}
+
+#[async_trait]
+impl Runner for ModuleRunner {
+    async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
+        let report = match request.run {
+            Some(_) => self.run_order(request, &control).await,
+            None => self.run_module(request, &control).await,
+        };
+        self.secrets.mask(report.unwrap_or_else(|failure| failure))
     }
 
     fn can_queue_ahead(&self, module: &str) -> bool {
         self.children.can_queue_ahead(module)
+    }
+
+    fn allows(&self) -> TaskKinds {
+        self.settings.allow
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hub_core::TaskKinds;
+
 /// The settings of a runner.
 #[derive(Clone, Debug)]
 pub struct RunnerSettings {
@@ -11,6 +13,10 @@ pub struct RunnerSettings {
     pub tasks_dir: PathBuf,
     /// The modules to use. `None` for all.
     pub only: Option<BTreeSet<String>>,
+    /// The kinds of tasks to run.
+    pub allow: TaskKinds,
+    /// The directory with a file for each secret. Other secrets are variables of this process.
+    pub secrets_dir: Option<PathBuf>,
     /// The Python interpreter.
     pub python: PathBuf,
     /// Maximum number of bytes of a task's output. The end is kept.
@@ -32,6 +38,8 @@ impl RunnerSettings {
         Self {
             tasks_dir: tasks_dir.into(),
             only: None,
+            allow: TaskKinds::default(),
+            secrets_dir: None,
             python: "python3".into(),
             log_limit_bytes: 64 * 1024,
             result_limit_bytes: 8 * 1024 * 1024,

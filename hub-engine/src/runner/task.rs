@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::job::Secret;
 use hub_core::machine::Outcome;
 use hub_core::state::ErrorKind;
 use hub_core::{JobId, Json, TaskId};
@@ -22,6 +23,10 @@ pub struct TaskRequest {
     pub args: Json,
     /// The keyword arguments: a JSON object.
     pub kwargs: Json,
+    /// What to run instead of a module: a JSON object with its keys of the job format.
+    pub run: Option<Json>,
+    /// The secrets to put into these values, each with its place.
+    pub secrets: Option<Arc<[Secret]>>,
     /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The number of the issue, from 1. It is larger than the attempt if workers were lost.
@@ -53,7 +58,7 @@ pub enum NoOutcome {
         /// The shortage, and what to do.
         what: String,
     },
-    /// There is no such module.
+    /// There is no such module, or tasks of this kind are not allowed.
     Unknown,
     /// The task was stopped, and its processes have ended.
     Cancelled,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::IssueId;
 use hub_core::job::Timeouts;
+use hub_core::{IssueId, TaskKinds};
 use serde::{Deserialize, Serialize};
 
 use super::{Progress, WireError, check_version, object, progress};
@@ -99,6 +99,9 @@ pub struct Heartbeat {
     /// The task modules it could not load: name and reason.
     #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// The kinds of tasks that it allows. Default: task modules only.
+    #[serde(default)]
+    pub allow: TaskKinds,
     /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortage: Option<Arc<str>>,

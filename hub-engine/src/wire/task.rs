@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hub_core::action::Assignment;
+use hub_core::job::Secret;
 use hub_core::{IssueId, JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -40,6 +41,12 @@ pub struct TaskMessage {
     pub args: Json,
     /// The keyword arguments: a JSON object.
     pub kwargs: Json,
+    /// What it runs instead of a task module: a JSON object with its keys of the job format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Json>,
+    /// The secrets to put into these values, each with its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Arc<[Secret]>>,
 }
 
 const fn first_attempt() -> u32 {
@@ -78,6 +85,9 @@ impl TaskMessage {
             args: &'a RawValue,
             #[serde(borrow)]
             kwargs: &'a RawValue,
+            #[serde(borrow)]
+            run: Option<&'a RawValue>,
+            secrets: Option<Arc<[Secret]>>,
             issue: u32,
             incarnation: u64,
         }
@@ -101,6 +111,8 @@ impl TaskMessage {
             pool: body.pool.into(),
             args: body.args.into(),
             kwargs: body.kwargs.into(),
+            run: body.run.map(Into::into),
+            secrets: body.secrets,
         })
     }
 
@@ -125,6 +137,8 @@ impl From<Assignment> for TaskMessage {
             pool: assignment.pool,
             args: assignment.args,
             kwargs: assignment.kwargs,
+            run: assignment.run,
+            secrets: assignment.secrets,
         }
     }
 }

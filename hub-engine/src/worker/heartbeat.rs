@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use hub_core::TaskKinds;
 use hub_core::text::{beginning, cut};
 use hub_transport::Message;
 use tokio::sync::Notify;
@@ -69,10 +70,11 @@ impl Rhythm {
     }
 }
 
-/// The heartbeat of a worker with this catalogue, these issues and this shortage.
+/// The heartbeat of a worker with this catalogue, these allowed kinds of tasks, these issues and this shortage.
 pub(super) fn message(
     settings: &WorkerSettings,
     catalogue: &Catalogue,
+    allow: TaskKinds,
     issues: &Issues,
     shortage: Option<&Arc<str>>,
     occasion: Occasion,
@@ -94,6 +96,7 @@ pub(super) fn message(
             .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(short)))
             .collect(),
         broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), short(why))).collect(),
+        allow,
         shortage: shortage.map(|what| beginning(what, wire::MAXIMUM_SHORTAGE).into()),
         leaving: occasion == Occasion::Leaving,
     };
@@ -117,7 +120,8 @@ mod tests {
         let long = "\u{1f600}".repeat(1_000_000);
         let catalogue = Catalogue { broken: [("a".to_owned(), long.clone())].into(), ..Catalogue::default() };
         let settings = WorkerSettings::new("hub", 1);
-        let message = message(&settings, &catalogue, &Issues::default(), Some(&long.into()), Occasion::Regular);
+        let (issues, allow) = (Issues::default(), TaskKinds::default());
+        let message = message(&settings, &catalogue, allow, &issues, Some(&long.into()), Occasion::Regular);
         let heartbeat = wire::Heartbeat::decode(&message.body).unwrap();
         let (shortage, broken) = (heartbeat.shortage.unwrap(), &heartbeat.broken["a"]);
         assert!((990..=wire::MAXIMUM_SHORTAGE).contains(&shortage.len()), "{} bytes", shortage.len());

@@ -362,6 +362,8 @@ mod tests {
             pool: "default".into(),
             args: Json::from_checked("[]"),
             kwargs: Json::from_checked("{}"),
+            run: None,
+            secrets: None,
         }
     }
 

@@ -179,7 +179,7 @@ impl Serve {
             Ok(ControlMessage { control: Control::Stop { tasks, grace_ms }, .. }) => {
                 let grace = Duration::from_millis(grace_ms);
                 for id in tasks {
-                    if let Some(Waiting { delivery, .. }) = self.issues.stop(id, grace) {
+                    if let Some(Waiting { delivery, .. }) = self.issues.stop(id, Some(grace)) {
                         self.give_back(id, delivery, ReturnReason::Stopped);
                     }
                 }
@@ -254,9 +254,7 @@ impl Serve {
 
     /// An issue has ended, and its report is confirmed.
     fn finish(&mut self, id: IssueId) {
-        if let Some(delivery) = self.issues.finish(id) {
-            self.acks.done(delivery);
-        }
+        self.issues.finish(id).into_iter().for_each(|delivery| self.acks.done(delivery));
     }
 
     /// No process could be started for a task because of a shortage on the machine.
@@ -301,7 +299,8 @@ impl Serve {
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
         while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
-            if self.issues.running_count() >= slots && !self.runner.can_queue_ahead(&next.task_name) {
+            let can_queue_ahead = next.run.is_none() && self.runner.can_queue_ahead(&next.task_name);
+            if self.issues.running_count() >= slots && !can_queue_ahead {
                 break;
             }
             issues.extend(self.issues.start_next(Instant::now()));
@@ -422,6 +421,7 @@ impl Serve {
             drop(self.link.publish(heartbeat::message(
                 &self.settings,
                 &catalogue,
+                self.runner.allows(),
                 &self.issues,
                 self.shortage.what(),
                 occasion,

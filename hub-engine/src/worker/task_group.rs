@@ -92,6 +92,8 @@ impl TaskGroup {
             task_name: Arc::clone(&task.task_name),
             args: task.args.clone(),
             kwargs: task.kwargs.clone(),
+            run: task.run.clone(),
+            secrets: task.secrets.clone(),
             attempt: task.attempt,
             issue: task.issue.number,
             worker: Arc::clone(&self.worker),
@@ -134,6 +136,8 @@ mod tests {
             pool: "default".into(),
             args: Json::from_checked("[]"),
             kwargs: Json::from_checked("{}"),
+            run: None,
+            secrets: None,
         };
         Run { task, control: RunControl::default() }
     }

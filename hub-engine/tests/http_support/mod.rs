@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::state::{FirstFailure, JobSummary};
-use hub_core::{JobId, JobStatus, Json, Timestamp};
+use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
     Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind, StoreHealth,
@@ -92,6 +92,7 @@ pub(crate) fn worker() -> WorkerInfo {
         running: 1,
         tasks: vec!["add".to_owned()],
         broken: BTreeMap::from([("bad".to_owned(), "SyntaxError".to_owned())]),
+        allow: TaskKinds::all(),
         shortage: None,
         last_seen: Timestamp::from_millis(1_795_471_303_120),
     }

@@ -73,6 +73,8 @@ pub(crate) fn request(module: &str, args: &str) -> TaskRequest {
         task_name: module.into(),
         args: Json::parse(args).unwrap(),
         kwargs: Json::from_checked("{}"),
+        run: None,
+        secrets: None,
         attempt: 1,
         issue: 1,
         worker: "w".into(),

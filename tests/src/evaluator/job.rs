@@ -34,11 +34,11 @@ pub struct Task {
     pub position: usize,
     /// Its name.
     pub name: String,
-    /// The module that it runs.
+    /// The module that it runs; the key that says what it runs, if it has no module.
     pub module: String,
     /// The template of its positional arguments.
     pub args: Value,
-    /// The template of its keyword arguments.
+    /// The template of its keyword arguments; of the keys that say what it runs, if it has no module.
     pub kwargs: Value,
     /// Its trigger rule.
     pub trigger_rule: String,
@@ -128,9 +128,11 @@ impl Job {
 impl Task {
     fn of(task: &Value, position: usize, positions: &BTreeMap<String, usize>, attempts_of_job: Option<u32>) -> Self {
         let name = task["name"].as_str().expect("a task has a name");
-        let module = task["task_name"].as_str().unwrap_or(name);
+        let form = FORMS.into_iter().find(|form| !task[*form].is_null());
+        let module = form.or(task["task_name"].as_str()).unwrap_or(name);
         let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
-        let (args, kwargs) = (or(&task["args"], json!([])), or(&task["kwargs"], json!({})));
+        let kwargs = if form.is_some() { run(task) } else { or(&task["kwargs"], json!({})) };
+        let args = or(&task["args"], json!([]));
         let position_of = |name: &str| *positions.get(name).unwrap_or_else(|| panic!("no task {name:?}"));
         let depends = task["depends"].as_array().into_iter().flatten();
         let mut upstream: BTreeSet<usize> =
@@ -204,6 +206,18 @@ impl ForEach {
             number => number.as_u64().unwrap_or(0) as usize,
         }
     }
+}
+
+/// The keys of a task that stand for a module.
+const FORMS: [&str; 3] = ["command", "shell", "http"];
+
+/// The template of what a task runs that has no module: its keys. Keys without references are escaped.
+fn run(task: &Value) -> Value {
+    let replaced = ["command", "env", "http"].map(|key| (key, task[key].clone()));
+    let escaped = |text: &str| if text.starts_with('_') { format!("_{text}") } else { text.to_owned() };
+    let literal = ["shell", "cwd", "output"].map(|key| (key, task[key].as_str().map(escaped).into()));
+    let keys = replaced.into_iter().chain(literal).filter(|(_, value)| !value.is_null());
+    keys.map(|(key, value)| (key.to_owned(), value)).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// How many attempts a retry policy allows; `None` where there is none.

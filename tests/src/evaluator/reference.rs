@@ -51,6 +51,8 @@ impl<'a> Text<'a> {
         match text.strip_prefix('_') {
             None => Self::Literal(text),
             Some(rest) if rest.starts_with('_') => Self::Literal(rest),
+            // The worker replaces secrets, which the Hub does not know.
+            Some(rest) if rest.starts_with(".secret.") => Self::Literal(text),
             Some(rest) => {
                 let reference = Reference::read(rest);
                 Self::Reference(reference.unwrap_or_else(|| panic!("{text:?} is neither a reference nor a text")))

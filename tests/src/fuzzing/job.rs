@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::Json;
-use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Template, Values};
+use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Run, Task, Template, Values};
 use serde_json::Value;
 
 use super::repeats::has_repeated_keys;
@@ -50,7 +50,7 @@ fn check_same(one: &Job, other: &Job) {
         assert_eq!((one.args(), one.kwargs()), (other.args(), other.kwargs()));
         assert_eq!((one.depends(), one.upstream()), (other.depends(), other.upstream()));
         assert_eq!((one.own_priority(), one.priority()), (other.own_priority(), other.priority()));
-        assert_eq!(one.extra(), other.extra());
+        assert_eq!((one.run(), one.extra()), (other.run(), other.extra()));
     }
 }
 
@@ -72,7 +72,9 @@ fn check_against_tree(job: &Job) {
         assert_eq!(tree["name"], **task.name());
         let task_name = tree["task_name"].as_str().filter(|name| !name.is_empty());
         assert_eq!(task_name, task.task_name().map(|name| &**name));
-        assert_eq!(**task.module(), *task_name.unwrap_or(task.name()));
+        let run = task.run().map(|run| run.form().as_str());
+        assert_eq!(**task.module(), *run.or(task_name).unwrap_or(task.name()));
+        check_run(tree, job, task);
         check_template(&tree["args"], job, task.args());
         check_template(&tree["kwargs"], job, task.kwargs());
         assert_eq!(tree["pool"].as_str().unwrap_or(DEFAULT_POOL), &**task.pool());
@@ -82,6 +84,15 @@ fn check_against_tree(job: &Job) {
         let names = task.depends().map(|list| list.iter().map(|task| &**job.tasks()[*task as usize].name()).collect());
         let written = tree["depends"].as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
         assert_eq!(names, written as Option<Vec<&str>>);
+    }
+}
+
+/// What a task runs instead of a module has the keys of the text.
+fn check_run(tree: &Value, job: &Job, task: &Task) {
+    let parts: Vec<_> = task.run().into_iter().flat_map(Run::parts).collect();
+    for key in ["command", "shell", "http", "env", "cwd", "output"] {
+        let part = parts.iter().find(|(part, _)| *part == key).map(|(_, template)| *template);
+        check_template(&tree[key], job, part);
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
     // Escaped once more, the string is a text.
     if string.starts_with('_') && form(string).is_none() {
         let escaped = format!("_{string}");
-        assert_eq!(meaning(&escaped), Meaning::Text(string));
+        assert_eq!(meaning(&escaped, style), Meaning::Text(string));
         assert!(check_string(&escaped, style, &returned));
     }
     check_string(string, style, &returned)
@@ -71,7 +71,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
 
 fn check_string(string: &str, style: Style, returned: &Json) -> bool {
     let text = job_with(string, style);
-    let meaning = meaning(string);
+    let meaning = meaning(string, style);
     let job = match Job::parse(&text, &Limits::default()) {
         Ok(job) => job,
         Err(problems) => {
@@ -110,7 +110,7 @@ fn check_string(string: &str, style: Style, returned: &Json) -> bool {
 }
 
 /// The documented meaning of a string.
-fn meaning(string: &str) -> Meaning<'_> {
+fn meaning(string: &str, style: Style) -> Meaning<'_> {
     match string.strip_prefix('_') {
         None => Meaning::Text(string),
         // It is ambiguous: the name of a task may begin with an underscore.
@@ -118,8 +118,23 @@ fn meaning(string: &str) -> Meaning<'_> {
         Some(rest) if rest.starts_with('_') => Meaning::Text(rest),
         // What Hub knows of the job.
         Some(".job.id" | ".job.name") => Meaning::Known,
+        // The worker replaces it, in arguments only.
+        Some(rest) if is_secret(rest) => {
+            if style.place < 2 {
+                Meaning::Refused
+            } else {
+                Meaning::Text(string)
+            }
+        }
         Some(rest) => form(rest).map_or(Meaning::Refused, Meaning::Value),
     }
+}
+
+/// `.secret.<name>`.
+fn is_secret(text: &str) -> bool {
+    let name = text.strip_prefix(".secret.").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=100).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 /// `<task>.<attribute>[.<key or index>…]`.

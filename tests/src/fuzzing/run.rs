@@ -114,6 +114,7 @@ fn worker_of_everything(job: &Job) -> WorkerReport {
         running: 0,
         tasks: job.tasks().iter().map(|task| (Arc::clone(task.module()), None)).collect(),
         broken: std::collections::BTreeMap::new(),
+        allow: hub_core::TaskKinds::all(),
         shortage: None,
         held: Vec::new(),
         present: Vec::new(),

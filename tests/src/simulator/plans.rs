@@ -135,25 +135,36 @@ fn task(dice: &Dice, at: usize) -> Value {
         18 => Module::Abandon,
         19..=30 => Module::Slow,
         31..=37 => Module::Rare,
+        38..=44 => Module::Command,
         _ => Module::Sum,
     };
     let mut task = Map::new();
     task.insert("name".to_owned(), json!(format!("t{at}")));
-    task.insert("task_name".to_owned(), json!(module.name()));
+    if module != Module::Command {
+        task.insert("task_name".to_owned(), json!(module.name()));
+    }
     let rule = if at > 0 && dice.falls(0.3) { *dice.pick(&RULES) } else { "all_success" };
     if EARLY.contains(&rule) {
         // Such a task cannot refer to what may not be there yet.
         let before: BTreeSet<String> = (0..dice.between(1, 3)).map(|_| format!("t{}", dice.index(at))).collect();
         task.insert("depends".to_owned(), json!(before));
         task.insert("trigger_rule".to_owned(), json!(rule));
+        if module == Module::Command {
+            task.insert("command".to_owned(), json!(["sum"]));
+        }
         return with_options(dice, module, task);
     }
-    let mut args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
-    if dice.falls(0.08) {
-        args.push(json!(dice.pick(&["_.item", "_.index", "_.item.v", "_.item.deep"])));
-        task.insert("for_each".to_owned(), for_each(dice, at));
+    if module == Module::Command {
+        let words = (0..dice.between(0, 3)).map(|_| word(dice, at));
+        task.insert("command".to_owned(), [json!("sum")].into_iter().chain(words).collect());
+    } else {
+        let mut args: Vec<Value> = (0..dice.between(0, 3)).map(|_| part(dice, at, 0)).collect();
+        if dice.falls(0.08) {
+            args.push(json!(dice.pick(&["_.item", "_.index", "_.item.v", "_.item.deep"])));
+            task.insert("for_each".to_owned(), for_each(dice, at));
+        }
+        task.insert("args".to_owned(), Value::Array(args));
     }
-    task.insert("args".to_owned(), Value::Array(args));
     if rule != "all_success" || dice.falls(0.1) {
         let before: BTreeSet<String> =
             (0..dice.between(1, 3).min(at as u64)).map(|_| format!("t{}", dice.index(at))).collect();
@@ -164,7 +175,9 @@ fn task(dice: &Dice, at: usize) -> Value {
         task.insert("when".to_owned(), condition(dice, at, 0));
     }
     if dice.falls(0.3) {
-        task.insert("kwargs".to_owned(), json!({"with": part(dice, at, 0)}));
+        let (key, value) =
+            if module == Module::Command { ("env", word(dice, at)) } else { ("kwargs", part(dice, at, 0)) };
+        task.insert(key.to_owned(), json!({"with": value}));
     }
     if at > 0 && !task.contains_key("depends") && dice.falls(0.3) {
         task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
@@ -262,6 +275,14 @@ fn retry(dice: &Dice) -> Value {
 fn generous_timeout(dice: &Dice) -> Value {
     let limits = ["start_to_close", "schedule_to_start", "schedule_to_close"].into_iter().filter(|_| dice.falls(0.7));
     limits.map(|limit| (limit.to_owned(), json!("30d"))).collect::<Map<_, _>>().into()
+}
+
+/// A word of a command: a string, a number, or a reference to one of the first `before` tasks.
+fn word(dice: &Dice, before: usize) -> Value {
+    if before == 0 || dice.falls(0.3) {
+        return if dice.falls(0.5) { json!("__literal") } else { json!(dice.between(0, 100)) };
+    }
+    json!(format!("_t{}.{}", dice.index(before), dice.pick(&["data.v", "status", "id", "name", "data.nowhere"])))
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::Json;
 use hub_core::state::ErrorKind;
+use hub_core::{Json, TaskKind, TaskKinds};
 use hub_engine::runner::{
     Catalogue, Language, NoOutcome, Outcome, RunControl, Runner, TaskInfo, TaskReport, TaskRequest,
 };
@@ -24,17 +24,20 @@ pub struct SimRunner {
     simulation: Arc<Simulation>,
     process: Arc<Process>,
     catalogue: watch::Sender<Arc<Catalogue>>,
+    allow: TaskKinds,
 }
 
 impl SimRunner {
-    /// A runner with all modules, or with all except [`Module::Rare`].
+    /// A runner with all modules and commands, or with all modules except [`Module::Rare`].
     #[must_use]
     pub fn new(simulation: &Arc<Simulation>, process: &Arc<Process>, has_rare: bool) -> Arc<Self> {
-        let modules = Module::ALL.into_iter().filter(|module| has_rare || *module != Module::Rare);
+        let is_module = |module: &Module| *module != Module::Command && (has_rare || *module != Module::Rare);
+        let modules = Module::ALL.into_iter().filter(is_module);
+        let allow = if has_rare { TaskKinds::all() } else { TaskKinds::default() };
         let tasks = modules.map(|module| (module.name().to_owned(), TaskInfo::plain(Language::Native))).collect();
         let catalogue = Arc::new(Catalogue { tasks, ..Catalogue::default() });
         let (simulation, process) = (Arc::clone(simulation), Arc::clone(process));
-        Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0 })
+        Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0, allow })
     }
 
     async fn run_module(&self, module: Module, run: Run, control: &RunControl) -> TaskReport {
@@ -76,7 +79,11 @@ impl SimRunner {
 impl Runner for SimRunner {
     async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
         self.process.step().await;
-        if !self.catalogue.borrow().tasks.contains_key(&*request.task_name) {
+        let is_known = match &request.run {
+            Some(_) => self.allow.contains(TaskKind::Command),
+            None => self.catalogue.borrow().tasks.contains_key(&*request.task_name),
+        };
+        if !is_known {
             return TaskReport::without(NoOutcome::Unknown);
         }
         let world = self.process.world();
@@ -91,7 +98,7 @@ impl Runner for SimRunner {
             issue: request.issue,
             attempt: request.attempt,
             args: request.args.to_value(),
-            kwargs: request.kwargs.to_value(),
+            kwargs: request.run.as_ref().unwrap_or(&request.kwargs).to_value(),
         };
         self.run_module(Module::named(&request.task_name), run, &control).await
     }
@@ -99,6 +106,10 @@ impl Runner for SimRunner {
     fn can_queue_ahead(&self, _module: &str) -> bool {
         let world = self.process.world();
         world.dice.falls(world.weather.ahead)
+    }
+
+    fn allows(&self) -> TaskKinds {
+        self.allow
     }
 
     fn catalogue(&self) -> watch::Receiver<Arc<Catalogue>> {

@@ -21,6 +21,8 @@ pub enum Module {
     Slow,
     /// Returns a value. Only some workers have it.
     Rare,
+    /// No module, but a command. Only some workers allow it.
+    Command,
     /// Raises an exception.
     Fail,
     /// Fails at its first [`FLAKY_FAILURES`] attempts.
@@ -37,10 +39,11 @@ pub enum Module {
 
 impl Module {
     /// Every module.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sum,
         Self::Slow,
         Self::Rare,
+        Self::Command,
         Self::Fail,
         Self::Flaky,
         Self::Launch,
@@ -56,6 +59,7 @@ impl Module {
             Self::Sum => "sum",
             Self::Slow => "slow",
             Self::Rare => "rare",
+            Self::Command => "command",
             Self::Fail => "fail",
             Self::Flaky => "flaky",
             Self::Launch => "launch",

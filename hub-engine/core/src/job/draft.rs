@@ -6,6 +6,7 @@ use super::for_each::Tolerance;
 use super::model::Task;
 use super::moment::Moment;
 use super::retry::RetryPolicy;
+use super::run::RunForm;
 use super::timeouts::Timeouts;
 use super::value::Value;
 use crate::Json;
@@ -43,6 +44,7 @@ pub(super) struct TaskDraft<'a> {
     pub(super) name: Cow<'a, str>,
     /// The byte offset of the name. Without a name, the byte offset of the task.
     pub(super) name_at: usize,
+    pub(super) task_name_at: usize,
     pub(super) args_at: usize,
     pub(super) kwargs_at: usize,
     pub(super) trigger_rule_at: usize,
@@ -50,6 +52,8 @@ pub(super) struct TaskDraft<'a> {
     pub(super) when: Option<Value<'a>>,
     pub(super) delay: Option<Value<'a>>,
     pub(super) for_each: Option<ForEachDraft<'a>>,
+    /// The keys of a task without a module, with their values, in the order of the text.
+    pub(super) run: Vec<(&'static str, Value<'a>)>,
 }
 
 /// The valid parts of `for_each`.
@@ -86,6 +90,7 @@ impl TaskDraft<'_> {
             at,
             name: Cow::default(),
             name_at: at,
+            task_name_at: at,
             args_at: at,
             kwargs_at: at,
             trigger_rule_at: at,
@@ -93,6 +98,13 @@ impl TaskDraft<'_> {
             when: None,
             delay: None,
             for_each: None,
+            run: Vec::new(),
         }
+    }
+
+    /// The form of what the task runs, and its position among the keys. `None` if it runs a module.
+    pub(super) fn form(&self) -> Option<(RunForm, usize)> {
+        let of = |key: &str| RunForm::ALL.into_iter().find(|form| form.as_str() == key);
+        self.run.iter().enumerate().find_map(|(at, (key, _))| Some((of(key)?, at)))
     }
 }

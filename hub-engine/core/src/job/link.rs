@@ -17,6 +17,8 @@ use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::reader::Reader;
 use super::report::Report;
+use super::run_reader::RunReader;
+use super::secret::{Secret, Secrets};
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
 use super::value::{Kind, Value};
@@ -37,6 +39,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         places: Places::default(),
         placeholders: Vec::new(),
         upstream: Vec::new(),
+        secrets: Vec::new(),
     };
     for (index, (task, draft)) in tasks.iter_mut().zip(&drafts).enumerate() {
         linker.task(task, draft, index);
@@ -71,6 +74,7 @@ struct Linker<'r> {
     /// Buffers that are reused for each template and each task.
     placeholders: Vec<Placeholder>,
     upstream: Vec<u32>,
+    secrets: Vec<Secret>,
 }
 
 impl Linker<'_> {
@@ -81,10 +85,12 @@ impl Linker<'_> {
         let items_of = draft.for_each.as_ref().map(|_| index as u32);
         if let Some(args) = &mut task.args {
             let mut finder = self.placeholders(&draft.name, items_of);
+            finder.secrets = Secrets::Allowed;
             finder.set_placeholders(args, draft.args_at, path.key("args"));
         }
         if let Some(kwargs) = &mut task.kwargs {
             let mut finder = self.placeholders(&draft.name, items_of);
+            finder.secrets = Secrets::Allowed;
             finder.set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
         }
         if let Some(for_each) = &draft.for_each {
@@ -97,6 +103,13 @@ impl Linker<'_> {
         }
         if let Some(delay) = draft.delay {
             task.rare_mut().delay = self.delay(delay, path.key("delay"), &draft.name);
+        }
+        if let Some(run) = (RunReader { finder: &mut self.placeholders(&draft.name, items_of) }).read(task, draft, path)
+        {
+            task.rare_mut().run = Some(run);
+        }
+        if !self.secrets.is_empty() {
+            task.rare_mut().secrets = Some(self.secrets.drain(..).collect());
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
@@ -115,7 +128,7 @@ impl Linker<'_> {
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
         let arguments = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
-        let mut references = arguments.chain(task.references_of_gates());
+        let mut references = arguments.chain(task.references_of_options());
         if rule.runs_early() && references.any(|reference| reference.attribute.needs_end()) {
             let message =
                 format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
@@ -179,6 +192,8 @@ impl Linker<'_> {
             items_of,
             places: &mut self.places,
             found: &mut self.placeholders,
+            secrets: Secrets::Refused,
+            found_secrets: &mut self.secrets,
         }
     }
 
@@ -208,7 +223,7 @@ impl Linker<'_> {
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
         let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
         let implied = references
-            .chain(task.references_of_gates())
+            .chain(task.references_of_options())
             .filter(|reference| reference.attribute.needs_end())
             .map(|reference| reference.task);
         self.upstream.clear();

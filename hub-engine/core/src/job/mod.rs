@@ -9,6 +9,7 @@
 //!              └─────────────────┴── report ──────┴───────────────┘──► Problems
 //! ```
 
+mod advice;
 mod comparison;
 mod condition;
 mod condition_reader;
@@ -20,6 +21,7 @@ mod fill;
 mod fill_error;
 mod for_each;
 mod format;
+mod insert;
 mod interner;
 mod limits;
 mod link;
@@ -39,6 +41,9 @@ mod reference;
 mod report;
 mod retry;
 mod rules;
+mod run;
+mod run_reader;
+mod secret;
 mod suggest;
 mod syntax;
 mod task_names;
@@ -62,6 +67,8 @@ pub use problem::{Problem, ProblemCode, Problems};
 pub use reference::{Attribute, Reference};
 pub use retry::{Exhausted, RetryPolicy};
 pub use rules::pool as check_pool;
+pub use run::{Need, Run, RunForm};
+pub use secret::Secret;
 pub use suggest::nearest;
 pub use template::Template;
 pub use timeouts::{AttemptLimits, Timeout, Timeouts};

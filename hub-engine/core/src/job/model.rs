@@ -12,6 +12,8 @@ use super::position::Positions;
 use super::problem::{Problem, ProblemCode};
 use super::reference::Reference;
 use super::retry::RetryPolicy;
+use super::run::{Need, Run};
+use super::secret::Secret;
 use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
@@ -79,6 +81,8 @@ pub(super) struct Rare {
     pub(super) when: Option<Condition>,
     pub(super) delay: Option<Delay>,
     pub(super) for_each: Option<Box<ForEach>>,
+    pub(super) run: Option<Run>,
+    pub(super) secrets: Option<Arc<[Secret]>>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -289,10 +293,34 @@ impl Task {
         self.task_name.as_ref()
     }
 
-    /// The task module that runs the task.
+    /// The task module that runs the task. Of a task without a module, the key that says what it runs.
     #[must_use]
     pub fn module(&self) -> &Arc<str> {
-        self.task_name.as_ref().unwrap_or(&self.name)
+        match self.run() {
+            Some(run) => run.form().shared_name(),
+            None => self.task_name.as_ref().unwrap_or(&self.name),
+        }
+    }
+
+    /// What it runs instead of a module.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.rare.as_ref()?.run.as_ref()
+    }
+
+    /// The secrets that the worker puts into its arguments.
+    #[must_use]
+    pub fn secrets(&self) -> Option<&Arc<[Secret]>> {
+        self.rare.as_ref()?.secrets.as_ref()
+    }
+
+    /// What it needs of the worker that runs it.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        match self.run() {
+            Some(run) => Need::Kind(run.form().kind()),
+            None => Need::Module(Arc::clone(self.module())),
+        }
     }
 
     /// The positional arguments, a JSON array, if present.
@@ -369,15 +397,17 @@ impl Task {
         self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some() || rare.for_each.is_some())
     }
 
-    /// The templates in its options, `args` and `kwargs` excluded.
-    pub(super) fn references_of_gates(&self) -> Vec<&Reference> {
+    /// The references in its options, `args` and `kwargs` excluded.
+    pub(super) fn references_of_options(&self) -> Vec<&Reference> {
+        let conditions = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
         let delay = match self.delay() {
-            Some(Delay::Of(template)) => template.references().collect(),
-            _ => Vec::new(),
+            Some(Delay::Of(template)) => Some(template),
+            _ => None,
         };
-        let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
-        let items = self.for_each().into_iter().flat_map(|for_each| for_each.source().references());
-        when.flat_map(Condition::references).chain(delay).chain(items).collect()
+        let items = self.for_each().map(ForEach::source);
+        let run = self.run().into_iter().flat_map(Run::parts).map(|(_, template)| template);
+        let templates = delay.into_iter().chain(items).chain(run);
+        conditions.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()
     }
 
     /// Its own retry policy.

@@ -26,6 +26,27 @@ impl<'p> Path<'p> {
     }
 }
 
+impl Path<'_> {
+    /// The JSON pointer to this place from the place `skipped` steps below the root.
+    pub(super) fn pointer(&self, skipped: usize) -> String {
+        let (mut steps, mut here) = (Vec::new(), self);
+        loop {
+            here = match here {
+                Path::Root => break,
+                Path::Key(parent, key) => {
+                    steps.push(key.replace('~', "~0").replace('/', "~1"));
+                    parent
+                }
+                Path::Index(parent, index) => {
+                    steps.push(index.to_string());
+                    parent
+                }
+            };
+        }
+        steps.iter().rev().skip(skipped).fold(String::new(), |pointer, step| format!("{pointer}/{step}"))
+    }
+}
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,5 +75,6 @@ mod tests {
         assert_eq!(task.key("x-owner").to_string(), "$.tasks[3].x-owner");
         assert_eq!(task.key("a.b\n").to_string(), r#"$.tasks[3]["a.b\n"]"#);
         assert_eq!(task.key("").to_string(), r#"$.tasks[3][""]"#);
+        assert_eq!(task.key("a/b~").index(0).pointer(2), "/a~1b~0/0");
     }
 }

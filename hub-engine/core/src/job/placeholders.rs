@@ -6,9 +6,13 @@ use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::reader::Reader;
 use super::reference::{self, Attribute, MAX_STEPS, Malformed, ParsedReference, Reference};
+use super::secret::{self, Secret, Secrets};
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Replacement, Template};
 use super::value::{Cursor, Value};
+
+/// Number of steps of the path of a task: `tasks`, and its position.
+const STEPS_TO_TASK: usize = 2;
 
 /// Searches the templates of one task, or the output of the job.
 pub(super) struct PlaceholderFinder<'r> {
@@ -22,6 +26,10 @@ pub(super) struct PlaceholderFinder<'r> {
     pub(super) places: &'r mut Places,
     /// The placeholders of the current template.
     pub(super) found: &'r mut Vec<Placeholder>,
+    /// Where secrets are allowed in the current template.
+    pub(super) secrets: Secrets,
+    /// The secrets of the task.
+    pub(super) found_secrets: &'r mut Vec<Secret>,
 }
 
 impl PlaceholderFinder<'_> {
@@ -75,9 +83,38 @@ impl PlaceholderFinder<'_> {
             let start = string.at + 1;
             return Some(Placeholder { start, end: start + length, replacement: Replacement::Nothing });
         }
+        if let Some(name) = secret::written(rest) {
+            self.secret(name, path, string.at);
+            return None;
+        }
         let reference = self.reference(rest, path, string.at)?;
         let end = string.at + string.text.len();
         Some(Placeholder { start: string.at, end, replacement: Replacement::Reference(reference) })
+    }
+
+    /// A secret stays as it is written: the worker replaces it.
+    fn secret(&mut self, name: &str, path: Path<'_>, at: usize) {
+        let pointer = path.pointer(STEPS_TO_TASK);
+        let is_allowed = match self.secrets {
+            Secrets::Refused => false,
+            Secrets::Allowed => true,
+            Secrets::Below(key) => pointer.split('/').nth(2) == Some(key),
+        };
+        let report = &mut self.reader.report;
+        if !is_allowed {
+            let message = "a secret can be only in \"args\", \"kwargs\", \"env\" and the \"headers\" of \"http\"";
+            let suggestion = literal(&format!(".secret{name}"));
+            return report.add(ProblemCode::BadReference, path, at, message, Some(suggestion));
+        }
+        let name = name.strip_prefix('.').unwrap_or_default();
+        if let Err(why) = Secret::check_name(name) {
+            let suggestion = Some("write \"_.secret.NAME\"".to_owned());
+            return report.add(ProblemCode::BadReference, path, at, why, suggestion);
+        }
+        // What a task runs has its own object in the message.
+        let is_run = ["/env/", "/http/"].iter().any(|key| pointer.starts_with(key));
+        let at = if is_run { format!("/run{pointer}") } else { pointer };
+        self.found_secrets.push(Secret { at: at.into(), name: name.into() });
     }
 
     fn reference(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {

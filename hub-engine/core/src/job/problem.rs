@@ -46,6 +46,8 @@ pub enum ProblemCode {
     UnsupportedKey,
     /// An object has a duplicate key.
     DuplicateKey,
+    /// A key does not go together with another one of its object.
+    ConflictingKeys,
     /// The job has no tasks.
     NoTasks,
     /// A name is invalid.

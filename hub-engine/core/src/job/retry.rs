@@ -37,7 +37,7 @@ pub enum Exhausted {
 }
 
 /// Errors that come again however often the task runs.
-const PERMANENT: [ErrorKind; 8] = [
+const PERMANENT: [ErrorKind; 9] = [
     ErrorKind::BadCondition,
     ErrorKind::BadArguments,
     ErrorKind::BadResult,
@@ -46,6 +46,7 @@ const PERMANENT: [ErrorKind; 8] = [
     ErrorKind::ArgumentsTooLarge,
     ErrorKind::ValueTooDeep,
     ErrorKind::Undeliverable,
+    ErrorKind::RequestRefused,
 ];
 
 impl RetryPolicy {

@@ -1,10 +1,12 @@
-//! The slots and task modules of the live workers, by pool. The totals are maintained incrementally, because they are
+//! The slots, the task modules and the allowed kinds of tasks of the live workers, by pool. The totals are maintained incrementally, because they are
 //! read for every task that is handed out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::types::WorkerReport;
+use crate::TaskKind;
+use crate::job::Need;
 
 /// The pools that live workers serve.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ struct Served {
     working: BTreeMap<Arc<str>, u32>,
     /// The number of workers on which each module fails to load.
     broken: BTreeMap<Arc<str>, u32>,
+    /// The number of workers that allow each kind of tasks.
+    allowing: [u32; TaskKind::ALL.len()],
 }
 
 impl Catalogue {
@@ -32,6 +36,7 @@ impl Catalogue {
             served.slots = served.slots.saturating_add(report.slots);
             report.tasks.keys().for_each(|module| count(&mut served.working, module));
             report.broken.keys().for_each(|module| count(&mut served.broken, module));
+            report.allow.iter().for_each(|kind| served.allowing[kind as usize] += 1);
         }
     }
 
@@ -49,6 +54,7 @@ impl Catalogue {
             served.slots = served.slots.saturating_sub(report.slots);
             report.tasks.keys().for_each(|module| discount(&mut served.working, module));
             report.broken.keys().for_each(|module| discount(&mut served.broken, module));
+            report.allow.iter().for_each(|kind| served.allowing[kind as usize] -= 1);
         }
     }
 
@@ -57,11 +63,12 @@ impl Catalogue {
         self.pools.get(pool).map(|served| served.slots)
     }
 
-    /// Whether a worker of the pool has the module. A broken module counts, because its worker reports the error.
-    pub(super) fn knows(&self, pool: &str, module: &str) -> bool {
-        self.pools
-            .get(pool)
-            .is_some_and(|served| served.working.contains_key(module) || served.broken.contains_key(module))
+    /// Whether a worker of the pool has what a task needs. A broken module counts, because its worker reports the error.
+    pub(super) fn has(&self, pool: &str, need: &Need) -> bool {
+        self.pools.get(pool).is_some_and(|served| match need {
+            Need::Module(module) => served.working.contains_key(module) || served.broken.contains_key(module),
+            Need::Kind(kind) => served.allowing[*kind as usize] > 0,
+        })
     }
 
     /// The working modules of a pool, sorted.
@@ -92,6 +99,7 @@ fn discount(modules: &mut BTreeMap<Arc<str>, u32>, module: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TaskKinds;
 
     fn report(pools: &[&str], slots: u32, working: &[&str], broken: &[&str]) -> WorkerReport {
         WorkerReport {
@@ -104,6 +112,7 @@ mod tests {
             running: 0,
             tasks: working.iter().map(|module| (Arc::from(*module), None)).collect(),
             broken: broken.iter().map(|module| (Arc::from(*module), Arc::from("no"))).collect(),
+            allow: TaskKinds::default(),
             shortage: None,
             held: Vec::new(),
             present: Vec::new(),
@@ -114,15 +123,17 @@ mod tests {
     fn removing_a_worker_reverts_adding_it() {
         let mut catalogue = Catalogue::default();
         let first = report(&["a", "b", "a"], 2, &["x", "y"], &["z"]);
-        let second = report(&["a"], 3, &["y"], &[]);
+        let second = WorkerReport { allow: TaskKinds::all(), ..report(&["a"], 3, &["y"], &[]) };
+        let (module, http) = (|name: &str| Need::Module(name.into()), Need::Kind(TaskKind::Http));
         catalogue.add(&first);
         catalogue.add(&second);
         assert_eq!((catalogue.slots("a"), catalogue.slots("b"), catalogue.slots("c")), (Some(5), Some(2), None));
-        assert!(catalogue.knows("a", "z") && !catalogue.knows("c", "x"));
+        assert!(catalogue.has("a", &module("z")) && !catalogue.has("c", &module("x")));
+        assert!(catalogue.has("a", &http) && !catalogue.has("b", &http));
         assert_eq!(catalogue.modules("a").collect::<Vec<_>>(), ["x", "y"]);
         catalogue.remove(&first);
         assert_eq!((catalogue.slots("a"), catalogue.slots("b")), (Some(3), None));
-        assert!(catalogue.knows("a", "y") && !catalogue.knows("a", "x") && !catalogue.knows("a", "z"));
+        assert_eq!(["x", "y", "z"].map(|name| catalogue.has("a", &module(name))), [false, true, false]);
         catalogue.remove(&second);
         assert!(catalogue.pools.is_empty());
     }

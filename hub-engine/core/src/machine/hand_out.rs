@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::arguments::Arguments;
 use super::live::LiveJob;
 use super::place::Place;
 use super::{EndedJob, Machine, remaining_work, timeouts};
 use crate::action::{Action, Assignment};
-use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Template, Timeouts};
+use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Timeouts};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Issue, JobId, Json, Now, Steady, TaskStatus, Timestamp};
+use crate::{Issue, JobId, Now, Steady, TaskStatus, Timestamp};
 
 /// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
 const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
@@ -75,9 +76,9 @@ impl Machine {
                 continue;
             }
             job.task_mut(index).place = Place::Blocked;
-            let module = job.spec(index).module();
-            if slots.is_some() && !self.workers.catalogue().knows(name, module) {
-                pool.park(module, id, index);
+            let need = job.spec(index).need();
+            if slots.is_some() && !self.workers.catalogue().has(name, &need) {
+                pool.park(need, id, index);
                 job.task_mut(index).place = Place::Parked;
                 budget.spend(0);
                 continue;
@@ -107,16 +108,16 @@ impl Machine {
     fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
         let job = self.jobs.job_mut(id);
         let before = job.walked_bytes();
-        let filled = arguments(job, index, self.settings.max_value_bytes);
+        let filled = job.arguments(index, self.settings.max_value_bytes);
         let walked = job.walked_bytes() - before;
-        let (args, kwargs) = match filled {
+        let arguments = match filled {
             Ok(arguments) => arguments,
             Err(error) => {
                 self.fail_unfilled(id, index, &error, now);
                 return walked + FAILED_BYTES;
             }
         };
-        let bytes = args.get().len() + kwargs.get().len();
+        let bytes = arguments.bytes();
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let number = state.issue.map_or(1, |last| last.number.saturating_add(1));
@@ -132,7 +133,7 @@ impl Machine {
         job.task_mut(index).place = Place::Window;
         job.set_status(index, TaskStatus::Submitted, &mut self.actions);
         job.persist_task(index, &mut self.actions);
-        let assignment = assignment(job, index, issue, args, kwargs);
+        let assignment = assignment(job, index, issue, arguments);
         self.enter_window(&assignment.pool, assignment.issue.task, bytes, now.steady);
         self.actions.push(Action::Publish(assignment));
         walked + bytes
@@ -221,24 +222,10 @@ impl Machine {
     }
 }
 
-/// Fills the references in the arguments of a task. Both values together have at most `limit` bytes.
-pub(super) fn arguments(job: &mut LiveJob, index: u32, limit: usize) -> Result<(Json, Json), FillError> {
-    let checked = Arc::clone(&job.job);
-    let spec = checked.spec(index);
-    let mut fill = |template: Option<&Template>, none: &'static str, limit| {
-        template.map_or_else(|| Ok(Json::from_checked(none)), |template| job.fill_for(index, template, limit))
-    };
-    let args = fill(spec.args(), "[]", limit)?;
-    let taken = args.get().len();
-    let kwargs = fill(spec.kwargs(), "{}", limit.saturating_sub(taken)).map_err(|error| match error {
-        FillError::TooLarge { bytes, .. } => FillError::TooLarge { bytes: bytes + taken as u64, limit },
-        other => other,
-    })?;
-    Ok((args, kwargs))
-}
-
-pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kwargs: Json) -> Assignment {
+/// An issue of a task with its arguments.
+pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, arguments: Arguments) -> Assignment {
     let spec = job.spec(index);
+    let Arguments { args, kwargs, run } = arguments;
     Assignment {
         issue: issue.of(job.id.task(index)),
         job: job.id,
@@ -250,5 +237,7 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, args: Json, kw
         pool: Arc::clone(spec.pool()),
         args,
         kwargs,
+        run,
+        secrets: spec.secrets().cloned(),
     }
 }

@@ -84,7 +84,7 @@ impl Machine {
         for name in &pools {
             let pool = self.pools.get_mut(name);
             pool.unroutable = false;
-            for (id, tasks) in pool.unpark(self.workers.modules_of(&worker)) {
+            for (id, tasks) in pool.unpark(self.workers.offers_of(&worker)) {
                 self.enqueue_all(id, &tasks);
             }
         }

@@ -5,6 +5,7 @@
 //! idempotent, and a task or job that has ended never changes.
 
 mod allowance;
+mod arguments;
 mod cancel;
 mod catalogue;
 mod delay;

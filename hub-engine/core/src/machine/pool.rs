@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::allowance::Allowance;
 use super::throughput::Throughput;
 use super::timers::{Timer, Timers};
+use crate::job::Need;
 use crate::{JobId, Steady, TaskId};
 
 /// The pools with waiting tasks or issues on the broker.
@@ -21,8 +22,8 @@ pub(super) struct Pool {
     queues: BTreeMap<Reverse<i32>, Ring>,
     /// Number of tasks in the queues.
     queued: u64,
-    /// Tasks whose module no worker has, by module and job.
-    parked: BTreeMap<Arc<str>, BTreeMap<JobId, Vec<u32>>>,
+    /// Tasks that no worker can run, by what they need and by job.
+    parked: BTreeMap<Need, BTreeMap<JobId, Vec<u32>>>,
     /// Number of parked tasks.
     parked_count: u64,
     /// Issues on the broker that no worker has reported.
@@ -267,28 +268,28 @@ impl Pool {
         self.window.iter().filter(move |(_, sent)| sent.seen < then).map(|(task, _)| *task)
     }
 
-    pub(super) fn park(&mut self, module: &Arc<str>, job: JobId, index: u32) {
-        self.parked.entry(Arc::clone(module)).or_default().entry(job).or_default().push(index);
+    pub(super) fn park(&mut self, need: Need, job: JobId, index: u32) {
+        self.parked.entry(need).or_default().entry(job).or_default().push(index);
         self.parked_count += 1;
     }
 
-    /// Removes and returns the tasks that wait for one of these modules.
-    pub(super) fn unpark<'a>(&mut self, modules: impl Iterator<Item = &'a Arc<str>>) -> Vec<(JobId, Vec<u32>)> {
+    /// Removes and returns the tasks that wait for a worker with one of these.
+    pub(super) fn unpark(&mut self, offers: impl Iterator<Item = Need>) -> Vec<(JobId, Vec<u32>)> {
         if self.parked.is_empty() {
             return Vec::new();
         }
-        let jobs = modules.filter_map(|module| self.parked.remove(module)).flatten();
+        let jobs = offers.filter_map(|offer| self.parked.remove(&offer)).flatten();
         let jobs: Vec<(JobId, Vec<u32>)> = jobs.collect();
         self.parked_count -= jobs.iter().map(|(_, tasks)| tasks.len() as u64).sum::<u64>();
         jobs
     }
 
-    /// Removes one task that waits for this module.
+    /// Removes one task that waits for a worker with this.
     ///
     /// # Panics
     /// If it is not there: that is a bug of the machine.
-    pub(super) fn take_parked(&mut self, module: &str, job: JobId, index: u32) {
-        let (mut was_there, mut jobs) = (false, self.parked.get_mut(module));
+    pub(super) fn take_parked(&mut self, need: &Need, job: JobId, index: u32) {
+        let (mut was_there, mut jobs) = (false, self.parked.get_mut(need));
         if let Some(jobs) = &mut jobs
             && let Some(tasks) = jobs.get_mut(&job)
         {
@@ -301,7 +302,7 @@ impl Pool {
         assert!(was_there, "{:?} is not among the parked tasks", job.task(index));
         self.parked_count -= 1;
         if jobs.is_some_and(|jobs| jobs.is_empty()) {
-            self.parked.remove(module);
+            self.parked.remove(need);
         }
     }
 }
@@ -311,6 +312,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::TaskKind;
 
     fn job(id: u128) -> JobId {
         JobId::new(Uuid::from_u128(id << 64))
@@ -361,14 +363,14 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
         assert_eq!(order, [(job(2), 0), (job(2), 1)]);
         assert!(pool.queues.is_empty());
-        let (x, y): (Arc<str>, Arc<str>) = ("x".into(), "y".into());
-        pool.park(&x, job(1), 0);
-        pool.park(&y, job(1), 1);
-        pool.park(&y, job(2), 0);
-        pool.take_parked("y", job(1), 1);
-        assert_eq!(pool.unpark([&y].into_iter()), [(job(2), vec![0])]);
+        let (x, y) = (Need::Module("x".into()), Need::Kind(TaskKind::Command));
+        pool.park(x.clone(), job(1), 0);
+        pool.park(y.clone(), job(1), 1);
+        pool.park(y.clone(), job(2), 0);
+        pool.take_parked(&y, job(1), 1);
+        assert_eq!(pool.unpark([y].into_iter()), [(job(2), vec![0])]);
         assert_eq!(pool.parked_count, 1);
-        pool.take_parked("x", job(1), 0);
+        pool.take_parked(&x, job(1), 0);
         assert!(pool.parked.is_empty() && pool.parked_count == 0);
     }
 }

@@ -71,14 +71,14 @@ impl Machine {
         }
         self.put_back(id, index);
         let job = self.jobs.job_mut(id);
-        let (pool, module) = (Arc::clone(job.spec(index).pool()), Arc::clone(job.spec(index).module()));
+        let (pool, need) = (Arc::clone(job.spec(index).pool()), job.spec(index).need());
         let others = self.workers.reports().map(|(report, _)| report).filter(|report| report.id != *worker);
-        let others_know = others.filter(|report| report.pools.contains(&pool)).any(|report| report.knows(&module));
-        if others_know {
+        let others_can = others.filter(|report| report.pools.contains(&pool)).any(|report| report.has(&need));
+        if others_can {
             self.rest(id, index, Place::Resting, issue, now.steady);
         } else {
             job.task_mut(index).place = Place::Parked;
-            self.pools.get_mut(&pool).park(&module, id, index);
+            self.pools.get_mut(&pool).park(need, id, index);
         }
         Verdict::Applied
     }

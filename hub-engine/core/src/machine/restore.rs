@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Machine;
-use super::hand_out::{FAILED_BYTES, TurnBudget, arguments, assignment};
+use super::hand_out::{FAILED_BYTES, TurnBudget, assignment};
 use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
@@ -114,10 +114,10 @@ impl Machine {
         let Some(issue) = state.issue.filter(|_| place == Place::Window && !state.confirmed) else {
             return 0;
         };
-        match arguments(job, index, self.settings.max_value_bytes) {
-            Ok((args, kwargs)) => {
-                let bytes = args.get().len() + kwargs.get().len();
-                self.actions.push(Action::Publish(assignment(job, index, issue, args, kwargs)));
+        match job.arguments(index, self.settings.max_value_bytes) {
+            Ok(arguments) => {
+                let bytes = arguments.bytes();
+                self.actions.push(Action::Publish(assignment(job, index, issue, arguments)));
                 bytes
             }
             Err(error) => {

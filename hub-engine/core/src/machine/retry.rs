@@ -96,13 +96,16 @@ fn next(policy: &RetryPolicy, job: &LiveJob, index: u32) -> Next {
     let is_worth_it = match advice {
         Some(RetryAdvice::Never) => false,
         Some(RetryAdvice::Again | RetryAdvice::AfterMs(_)) => true,
-        None => policy.retries(error),
+        Some(RetryAdvice::NotBeforeMs(_)) | None => policy.retries(error),
     };
     let granted = policy.maximum_attempts.saturating_mul(details.grants.saturating_add(1));
     if is_worth_it && details.failures < granted {
+        let interval = policy.interval(details.failures, chance(job.id.task(index), details.failures, "retry"));
+        let asked = |millis| Duration::from_millis(millis).min(LONGEST_ADVICE);
         let wait = match advice {
-            Some(RetryAdvice::AfterMs(millis)) => Duration::from_millis(millis).min(LONGEST_ADVICE),
-            _ => policy.interval(details.failures, chance(job.id.task(index), details.failures, "retry")),
+            Some(RetryAdvice::AfterMs(millis)) => asked(millis),
+            Some(RetryAdvice::NotBeforeMs(millis)) => asked(millis).max(interval),
+            _ => interval,
         };
         return Next::Retry(wait);
     }

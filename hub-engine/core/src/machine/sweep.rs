@@ -265,6 +265,7 @@ mod tests {
             running: 0,
             tasks: [("x".into(), None), ("unfilled".into(), None)].into(),
             broken: [].into(),
+            allow: crate::TaskKinds::default(),
             shortage: None,
             held: Vec::new(),
             present: Vec::new(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::Limits;
+use crate::job::{Limits, Need};
 use crate::state::{ErrorKind, TaskError};
-use crate::{IssueId, Json, TaskStatus, Unreadable};
+use crate::{IssueId, Json, TaskKinds, TaskStatus, Unreadable};
 
 /// The id of a worker: globally unique, and new at each start of a worker.
 pub type WorkerId = Arc<str>;
@@ -230,7 +230,7 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Returned {
-    /// The worker does not have the module.
+    /// The worker does not have the module, or does not allow tasks of this kind.
     UnknownModule,
     /// The worker cannot run it now: long tasks occupy its slots, or its machine lacks processes, descriptors or
     /// memory.
@@ -282,6 +282,8 @@ pub struct WorkerReport {
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
+    /// The kinds of tasks that it allows.
+    pub allow: TaskKinds,
     /// The resource that its machine lacks. While it is set, the worker takes no tasks.
     pub shortage: Option<Arc<str>>,
     /// The issues that it holds a lease on.
@@ -293,9 +295,18 @@ pub struct WorkerReport {
 }
 
 impl WorkerReport {
-    /// Whether the worker has this module, also if it is broken.
-    pub(super) fn knows(&self, module: &str) -> bool {
-        self.tasks.contains_key(module) || self.broken.contains_key(module)
+    /// Whether the worker has what a task needs. A broken module counts, because the worker reports the error.
+    pub(super) fn has(&self, need: &Need) -> bool {
+        match need {
+            Need::Module(module) => self.tasks.contains_key(module) || self.broken.contains_key(module),
+            Need::Kind(kind) => self.allow.contains(*kind),
+        }
+    }
+
+    /// All that it has.
+    pub(super) fn offers(&self) -> impl Iterator<Item = Need> {
+        let modules = self.tasks.keys().chain(self.broken.keys()).map(|module| Need::Module(Arc::clone(module)));
+        modules.chain(self.allow.iter().map(Need::Kind))
     }
 }
 

@@ -8,11 +8,11 @@ use super::Machine;
 use super::live::{LiveJob, LiveTask};
 use super::place::Place;
 use super::trigger::Decision;
-use crate::job::{Task, nearest};
+use crate::job::{Need, Task, nearest};
 use crate::job_clock::JobClock;
 use crate::job_details::PauseRecord;
 use crate::state::TaskState;
-use crate::{Now, TaskStatus};
+use crate::{Now, TaskKind, TaskStatus};
 
 /// Maximum number of tasks of a job with a reason.
 const MAXIMUM_EXPLAINED_TASKS: usize = 1000;
@@ -21,8 +21,8 @@ const MAXIMUM_LISTED_NAMES: usize = 20;
 /// Maximum time from the link coming up to the first heartbeats of workers. They send one every five seconds.
 pub(super) const MAXIMUM_ANNOUNCEMENT_DELAY: Duration = Duration::from_secs(6);
 
-/// Reasons by pool and module, because many tasks have the same reason.
-type Reasons<'a> = HashMap<(&'a str, &'a str, bool), Option<String>>;
+/// Reasons by pool and need, because many tasks have the same reason.
+type Reasons<'a> = HashMap<(&'a str, Need, bool), Option<String>>;
 
 impl Machine {
     /// The position and the reason of each waiting task of `tasks`, in the order of the job, up to the maximum.
@@ -35,18 +35,18 @@ impl Machine {
         reasons.take(MAXIMUM_EXPLAINED_TASKS).collect()
     }
 
-    /// Why tasks with these pools and modules would wait: a reason for each pair that no live worker serves. Shortly
+    /// Why these tasks would wait: a reason for each one that no live worker of its pool can run. Shortly
     /// after the link has come up, heartbeats may not have arrived yet. Until then, a pool without workers is not
     /// reported.
-    pub fn unserved<'a>(&self, needs: impl IntoIterator<Item = (&'a str, &'a str)>, now: Now) -> Vec<String> {
+    pub fn unserved<'a>(&self, tasks: impl IntoIterator<Item = &'a Task>, now: Now) -> Vec<String> {
         let catalogue = self.workers.catalogue();
         let is_early = now.steady < self.workers.link_up_since().after(MAXIMUM_ANNOUNCEMENT_DELAY);
-        let is_unserved = |(pool, module): &(&str, &str)| {
-            !(catalogue.knows(pool, module) || is_early && catalogue.slots(pool).is_none())
+        let is_unserved = |task: &&Task| {
+            !(catalogue.has(task.pool(), &task.need()) || is_early && catalogue.slots(task.pool()).is_none())
         };
-        let unserved = needs.into_iter().filter(is_unserved).take(MAXIMUM_LISTED_NAMES);
+        let unserved = tasks.into_iter().filter(is_unserved).take(MAXIMUM_LISTED_NAMES);
         let mut reasons: Vec<String> =
-            unserved.filter_map(|(pool, module)| self.reason_in_pool(pool, module, false)).collect();
+            unserved.filter_map(|task| self.reason_in_pool(task.pool(), &task.need(), false)).collect();
         // A pool without workers is one reason for all its modules.
         reasons.dedup();
         reasons
@@ -84,30 +84,50 @@ impl Machine {
             let why = why_paused(pause);
             return Some(format!("the pool {pool:?} is paused since {why}: hub-client resume --pool {pool}"));
         }
-        let reason = known.entry((spec.pool(), spec.module(), is_pending));
-        reason.or_insert_with(|| self.reason_in_pool(spec.pool(), spec.module(), is_pending)).clone()
+        let reason = known.entry((spec.pool(), spec.need(), is_pending));
+        reason.or_insert_with(|| self.reason_in_pool(spec.pool(), &spec.need(), is_pending)).clone()
     }
 
     /// The reason of a task without open dependencies. A task on the broker has no reason as long as workers can take
     /// it.
-    fn reason_in_pool(&self, pool: &str, module: &str, is_pending: bool) -> Option<String> {
+    fn reason_in_pool(&self, pool: &str, need: &Need, is_pending: bool) -> Option<String> {
         let catalogue = self.workers.catalogue();
         if catalogue.slots(pool).is_none() {
             return Some(format!("no worker serves the pool {pool:?}"));
         }
-        if !catalogue.knows(pool, module) {
-            let modules = catalogue.modules(pool);
-            let hint = nearest(module, modules.clone());
-            let hint = hint.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-            let have = if modules.clone().next().is_none() { "none".to_owned() } else { listed(modules) };
-            return Some(format!(
-                "no worker of the pool {pool:?} has a task module {module:?}: they have {have}{hint}"
-            ));
+        if !catalogue.has(pool, need) {
+            return Some(match need {
+                Need::Module(module) => self.lacks_module(pool, module),
+                Need::Kind(kind) => lacks_kind(pool, *kind),
+            });
         }
         let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
         is_pending
             .then(|| format!("waits for its turn in the pool {pool:?}: {on_broker} tasks are handed out before it"))
     }
+
+    /// The reason of a task whose module no worker of its pool has.
+    fn lacks_module(&self, pool: &str, module: &str) -> String {
+        let modules = self.workers.catalogue().modules(pool);
+        let hint = nearest(module, modules.clone());
+        let hint = hint.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        let have = if modules.clone().next().is_none() { "none".to_owned() } else { listed(modules) };
+        format!("no worker of the pool {pool:?} has a task module {module:?}: they have {have}{hint}")
+    }
+}
+
+/// The reason of a task of a kind that no worker of its pool allows.
+fn lacks_kind(pool: &str, kind: TaskKind) -> String {
+    let what = match kind {
+        TaskKind::Modules => "task modules",
+        TaskKind::Command => "commands",
+        TaskKind::Http => "HTTP requests",
+    };
+    let word = kind.as_str();
+    format!(
+        "no worker of the pool {pool:?} allows {what}: add {word} to allow in the configuration of a worker that may run them, \
+         such as allow = modules,{word}"
+    )
 }
 
 /// Why a task waits one of whose attempts has failed.

@@ -39,7 +39,7 @@ pub(super) fn withdraw(
                 pool.take(spec.priority(), id, index);
             }
         }
-        Place::Parked => pools.get_mut(spec.pool()).take_parked(spec.module(), id, index),
+        Place::Parked => pools.get_mut(spec.pool()).take_parked(&spec.need(), id, index),
         Place::Resting | Place::Held => timers.stop(Timer::Rest(id, index)),
         Place::Removed => {
             timers.stop(Timer::Rest(id, index));
@@ -96,6 +96,7 @@ mod tests {
             running: 0,
             tasks: modules.iter().map(|module| ((*module).into(), None)).collect(),
             broken: [].into(),
+            allow: crate::TaskKinds::default(),
             shortage: None,
             held: Vec::new(),
             present: Vec::new(),

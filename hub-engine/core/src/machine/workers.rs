@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::catalogue::Catalogue;
 use super::timers::Timers;
 use super::types::{WorkerId, WorkerReport};
+use crate::job::Need;
 use crate::{Issue, IssueId, Now, Steady, TaskId, Timestamp};
 
 /// All workers whose leases have not expired.
@@ -117,10 +118,10 @@ impl Workers {
         self.workers.get(id).is_some_and(|worker| worker.report.is_some())
     }
 
-    /// The modules of a worker, including broken ones.
-    pub(super) fn modules_of(&self, id: &str) -> impl Iterator<Item = &Arc<str>> {
+    /// What a worker has that tasks may need, including broken modules.
+    pub(super) fn offers_of(&self, id: &str) -> impl Iterator<Item = Need> {
         let report = self.workers.get(id).and_then(|worker| worker.report.as_ref());
-        report.into_iter().flat_map(|report| report.tasks.keys().chain(report.broken.keys()))
+        report.into_iter().flat_map(WorkerReport::offers)
     }
 
     /// The number of issues under a lease.
@@ -323,4 +324,5 @@ fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
         && before.pools == after.pools
         && before.tasks.keys().eq(after.tasks.keys())
         && before.broken.keys().eq(after.broken.keys())
+        && before.allow == after.allow
 }

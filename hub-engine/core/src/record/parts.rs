@@ -8,6 +8,7 @@ use super::object::Object;
 use super::view::View;
 use crate::Json;
 use crate::details::TaskDetails;
+use crate::job::Run;
 use crate::job_clock::JobClock;
 use crate::job_details::JobDetails;
 use crate::state::JobSnapshot;
@@ -253,6 +254,9 @@ impl JobSnapshot {
         }
         if let Some(kwargs) = spec.kwargs().filter(|_| view.shows("kwargs")) {
             object.raw("kwargs", self.arguments(index, Some(kwargs), filler).as_ref().map_or("{}", Json::get));
+        }
+        for (key, template) in spec.run().into_iter().flat_map(Run::parts).filter(|(key, _)| view.shows(key)) {
+            object.raw(key, self.arguments(index, Some(template), filler).as_ref().map_or("null", Json::get));
         }
         if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
             let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();

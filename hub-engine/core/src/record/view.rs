@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 44] = [
+const FIELDS: [&str; 49] = [
     "args",
     "attempt",
     "attempts",
     "cancel",
+    "command",
+    "cwd",
     "data",
     "deadline",
     "deadline_at",
@@ -15,9 +17,11 @@ const FIELDS: [&str; 44] = [
     "delayed_until",
     "depends",
     "ended_at",
+    "env",
     "error",
     "for_each",
     "held_until",
+    "http",
     "id",
     "issue",
     "items",
@@ -36,6 +40,7 @@ const FIELDS: [&str; 44] = [
     "repairs",
     "retry",
     "retry_at",
+    "shell",
     "start_at",
     "started_at",
     "starts_at",
@@ -50,7 +55,10 @@ const FIELDS: [&str; 44] = [
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.
-const VALUES: [&str; 9] = ["args", "attempts", "data", "error", "kwargs", "log", "meta", "output", "progress"];
+const VALUES: [&str; 13] = [
+    "args", "attempts", "command", "data", "env", "error", "http", "kwargs", "log", "meta", "output", "progress",
+    "shell",
+];
 
 /// Selects parts of a record. The default is the complete record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

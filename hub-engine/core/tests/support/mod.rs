@@ -76,6 +76,8 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
         pool: spec.pool().clone(),
         args: json("[]"),
         kwargs: json("{}"),
+        run: None,
+        secrets: None,
     }
 }
 
@@ -193,6 +195,7 @@ impl Hub {
             running: 0,
             tasks: modules.iter().map(|module| (Arc::from(*module), None)).collect(),
             broken: BTreeMap::new(),
+            allow: hub_core::TaskKinds::default(),
             shortage: None,
             held: Vec::new(),
             present: Vec::new(),

@@ -36,8 +36,12 @@ impl Driver {
         let Submit { id, job, examples, stored, lookup: _lookup, answer, ended } = submit;
         let outcome = self.admit(id, Arc::clone(&job), stored).map(|id| {
             let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
-            let needs = tasks.map(|task| (&**task.pool(), &**task.module()));
-            let warnings = if self.machine.is_live(id) { self.machine.unserved(needs, now()) } else { Vec::new() };
+            let mut warnings = Vec::new();
+            if self.machine.is_live(id) {
+                let unserved = self.machine.unserved(tasks, now()).into_iter();
+                warnings.extend(unserved.map(|why| format!("{why}; tasks that need it wait for such a worker")));
+                warnings.extend(job.warnings());
+            }
             Admitted { id, warnings }
         });
         match (ended, &outcome) {

@@ -210,6 +210,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
         running: 0,
         tasks: (0..3).filter(chosen(has)).map(|at| (module(at), None)).collect(),
         broken: (0..3).filter(chosen(has >> 3)).map(|at| (module(at), "no".into())).collect::<BTreeMap<_, _>>(),
+        allow: hub_core::TaskKinds::default(),
         shortage: None,
         held: some_issues(world, choices),
         present: some_issues(world, choices),

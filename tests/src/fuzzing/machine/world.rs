@@ -229,6 +229,7 @@ fn helper() -> WorkerReport {
         running: 0,
         tasks: MODULES.iter().map(|module| (Arc::from(*module), None)).collect(),
         broken: BTreeMap::new(),
+        allow: hub_core::TaskKinds::default(),
         shortage: None,
         held: Vec::new(),
         present: Vec::new(),

@@ -5,12 +5,13 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout, for_each ──► task ──► job ──► objects ──► schema
-//!                            ▲             ▲
-//!   key ──► object ──────────┴─────────────┘
+//!   values, shapes ──► retry, timeout, for_each, http ──► task ──► job ──► objects ──► schema
+//!                                   ▲                      ▲
+//!   key ──► object ─────────────────┴──────────────────────┘
 //! ```
 
 mod for_each;
+mod http;
 mod job;
 mod key;
 mod object;
@@ -25,4 +26,4 @@ mod values;
 pub(super) use job::read;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
-pub(super) use values::duration_or_zero;
+pub(super) use values::{duration_or_zero, is_word};

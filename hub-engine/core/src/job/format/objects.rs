@@ -1,6 +1,7 @@
 //! The objects of the format.
 
 use super::for_each::FOR_EACH;
+use super::http::HTTP;
 use super::job::JOB;
 use super::retry::RETRY;
 use super::task::TASK;
@@ -8,4 +9,4 @@ use super::timeout::TIMEOUT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 5] = [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 6] = [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP];

@@ -24,8 +24,11 @@ pub fn schema() -> Value {
 #[must_use]
 pub fn definitions(place: &str) -> Map<String, Value> {
     let objects = OBJECTS.iter().map(|object| (object.title(), object.schema()));
-    let all =
-        objects.chain([("Template", shapes::template_definition()), ("Condition", shapes::condition_definition())]);
+    let all = objects.chain([
+        ("Template", shapes::template_definition()),
+        ("TemplateWithSecrets", shapes::secrets_definition()),
+        ("Condition", shapes::condition_definition()),
+    ]);
     all.map(|(title, mut schema)| {
         move_references(&mut schema, place);
         (title.to_owned(), schema)

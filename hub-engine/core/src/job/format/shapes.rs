@@ -8,10 +8,15 @@ use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MAX_STEPS};
 use crate::job::retry::RetryPolicy;
 use crate::job::rules::{MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY};
+use crate::job::run::{METHODS, OWN_HEADERS};
+use crate::job::secret::MAX_NAME_BYTES as MAX_SECRET_BYTES;
 use crate::job::trigger_rule::TriggerRule;
 
 /// Control characters, as part of a character class.
 const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
+
+/// Text without NUL.
+const WITHOUT_NUL: &str = r"^[^\u0000]*$";
 
 /// Any text.
 pub(super) fn text() -> Value {
@@ -38,12 +43,79 @@ pub(super) fn module() -> Value {
     of_pattern(&module_pattern())
 }
 
-/// The name of a task without `task_name` is the name of its module.
-pub(super) fn name_is_module() -> Value {
+/// What the keys of a task say of each other. A key with `null` counts as absent.
+pub(super) fn task() -> Value {
+    let present = |key: &str| json!({ "required": [key], "properties": { key: { "not": { "type": "null" } } } });
+    let any = |keys: &[&str]| json!({ "anyOf": keys.iter().map(|key| present(key)).collect::<Vec<_>>() });
+    let none = |keys: &[&str]| json!({ "not": any(keys) });
     json!({
-        "if": { "properties": { "task_name": { "type": "null" } } },
-        "then": { "properties": { "name": { "pattern": module_pattern() } } }
+        // The name of a task that says nothing else is the name of its module.
+        "if": none(&["task_name", "command", "shell", "http"]),
+        "then": { "properties": { "name": { "pattern": module_pattern() } } },
+        "oneOf": [
+            none(&["command", "shell", "http", "env", "cwd", "output"]),
+            { "allOf": [present("command"), none(&["task_name", "args", "kwargs", "shell", "http"])] },
+            { "allOf": [present("shell"), none(&["task_name", "args", "kwargs", "command", "http"])] },
+            { "allOf": [present("http"), none(&["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"])] }
+        ]
     })
+}
+
+/// A program and its arguments.
+pub(super) fn command() -> Value {
+    let program = json!({ "allOf": [template(), { "type": "string", "pattern": WITHOUT_NUL, "minLength": 1 }] });
+    json!({ "type": "array", "minItems": 1, "prefixItems": [program], "items": word(&template()) })
+}
+
+/// The variables of a command.
+pub(super) fn env() -> Value {
+    let names = json!({ "pattern": r"^[^=\u0000]+$", "not": { "pattern": "^HUB_" } });
+    json!({ "type": "object", "propertyNames": names, "additionalProperties": word(&with_secrets()) })
+}
+
+/// A text in which nothing is replaced.
+pub(super) fn script() -> Value {
+    json!({ "type": "string", "pattern": WITHOUT_NUL, "minLength": 1 })
+}
+
+/// An HTTP request.
+pub(super) fn http() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Http" }, { "type": "null" }] })
+}
+
+/// An address, or a reference to one.
+pub(super) fn url() -> Value {
+    let address = json!({ "type": "string", "pattern": format!(r"^(_|https?://[^ {CONTROL}]+$)") });
+    json!({ "allOf": [template(), address] })
+}
+
+/// A method of a request.
+pub(super) fn method() -> Value {
+    let words: Vec<Value> = METHODS.into_iter().map(Value::from).chain([Value::Null]).collect();
+    json!({ "type": "string", "enum": words, "default": "GET" })
+}
+
+/// The headers of a request.
+pub(super) fn headers() -> Value {
+    let any_case = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let own = OWN_HEADERS.map(|name| name.chars().map(any_case).collect::<String>());
+    let names = json!({
+        "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+        "not": { "pattern": format!("^({})$", own.join("|")) }
+    });
+    let value =
+        json!({ "allOf": [word(&with_secrets()), { "pattern": r"^[^\u0000-\u0008\u000A-\u001F\u007F-\u009F]*$" }] });
+    json!({ "type": "object", "propertyNames": names, "additionalProperties": value })
+}
+
+/// How the output of a command is read.
+pub(super) fn output() -> Value {
+    json!({ "type": "string", "enum": ["text", "json", null], "default": "text" })
+}
+
+/// A word of a command: a string or a number, or a reference to one.
+fn word(template: &Value) -> Value {
+    json!({ "allOf": [template, { "type": ["string", "number"], "pattern": WITHOUT_NUL }] })
 }
 
 /// The tasks of a job.
@@ -53,12 +125,12 @@ pub(super) fn tasks() -> Value {
 
 /// Positional arguments.
 pub(super) fn args() -> Value {
-    json!({ "type": "array", "items": template(), "default": [] })
+    json!({ "type": "array", "items": with_secrets(), "default": [] })
 }
 
 /// Keyword arguments.
 pub(super) fn kwargs() -> Value {
-    json!({ "type": "object", "additionalProperties": template(), "default": {} })
+    json!({ "type": "object", "additionalProperties": with_secrets(), "default": {} })
 }
 
 /// The names of other tasks.
@@ -234,8 +306,25 @@ pub(super) fn template() -> Value {
     json!({ "$ref": "#/$defs/Template" })
 }
 
-/// The definition of a value with references. Each keyword applies to values of one type only.
+/// Any value with references and secrets in it.
+fn with_secrets() -> Value {
+    json!({ "$ref": "#/$defs/TemplateWithSecrets" })
+}
+
+/// The definition of a value with references.
 pub(super) fn template_definition() -> Value {
+    definition(&template(), None, "")
+}
+
+/// The definition of a value with references and secrets.
+pub(super) fn secrets_definition() -> Value {
+    let secret = format!(r"_\.secret\.[A-Za-z0-9_-]{{1,{MAX_SECRET_BYTES}}}$");
+    definition(&with_secrets(), Some(secret), ", or to a secret of the worker, such as _.secret.token")
+}
+
+/// The definition of a template whose parts are `part`, with a further form of references. Each keyword applies to values of
+/// one type only.
+fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
     let words = |inside: bool| {
         let words = Attribute::ALL.iter().filter(|attribute| attribute.has_inside() == inside);
         words.map(|attribute| attribute.as_str()).collect::<Vec<_>>().join("|")
@@ -243,12 +332,13 @@ pub(super) fn template_definition() -> Value {
     let path = format!(r"(\.[^.]+){{0,{MAX_STEPS}}}");
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
     let of_hub = format!(r"_\.(item{path}|index|job\.(id|name))$");
+    let more = more.map(|more| format!("|{more}")).unwrap_or_default();
     json!({
-        "description": "Any value. A string that begins with an underscore is a reference to a task, such as _add.data; \
-            with two underscores, it is the text after the first one.",
-        "pattern": format!("^($|[^_]|__|{reference}|{of_hub})"),
-        "items": template(),
-        "additionalProperties": template()
+        "description": format!("Any value. A string that begins with an underscore is a reference to a task, such as _add.data{about}; \
+            with two underscores, it is the text after the first one."),
+        "pattern": format!("^($|[^_]|__|{reference}|{of_hub}{more})"),
+        "items": part,
+        "additionalProperties": part
     })
 }
 

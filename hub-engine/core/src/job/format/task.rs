@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{for_each, object, retry, shapes, timeout, values};
+use super::{for_each, http, object, retry, shapes, timeout, values};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -99,6 +99,36 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "The task runs once for each of these: a list, an object, a whole number, a reference to one, or an object with options.",
         )
         .repeated(),
+        Key::new(
+            "command",
+            "0.2.0",
+            command,
+            shapes::command,
+            "The program to run instead of a task module, and its arguments: a list.",
+        ),
+        Key::new(
+            "shell",
+            "0.2.0",
+            shell,
+            shapes::script,
+            "The text that sh -c runs instead of a task module. Nothing is replaced in it.",
+        ),
+        Key::new("http", "0.2.0", request, shapes::http, "The HTTP request to send instead of running a task module."),
+        Key::new("env", "0.2.0", env, shapes::env, "The variables of a command or a shell text: an object."),
+        Key::new(
+            "cwd",
+            "0.2.0",
+            cwd,
+            shapes::script,
+            "The directory in which a command or a shell text runs. Default: the directory of task modules.",
+        ),
+        Key::new(
+            "output",
+            "0.2.0",
+            output,
+            shapes::output,
+            "How the output of a command or a shell text is read: text or json. Default: text.",
+        ),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["job", "on_failure", "deadline", "concurrency"],
@@ -125,7 +155,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "started_at",
         "ended_at",
     ],
-    beside: Some(shapes::name_is_module),
+    beside: Some(shapes::task),
 };
 
 /// The object of a task.
@@ -156,8 +186,9 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     }
     let Parts { mut task, mut draft, name } = parts;
     if let Some(name) = name {
-        // The name of a task without `task_name` is the name of its module.
-        let as_module = || if task.task_name.is_none() { rules::module(&name) } else { Ok(()) };
+        // The name of a task that says nothing else is the name of its module.
+        let is_module = task.task_name.is_none() && draft.form().is_none();
+        let as_module = || if is_module { rules::module(&name) } else { Ok(()) };
         let rule = rules::task_name(&name).and_then(|()| as_module());
         reader.check_rule(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
         task.name = (&*name).into();
@@ -173,6 +204,7 @@ fn name<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: 
 }
 
 fn task_name(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
+    parts.draft.task_name_at = value.at;
     let Some(module) = reader.string(value, path, "\"task_name\"") else { return };
     reader.check_rule(rules::module(&module), ProblemCode::BadName, path, value.at);
     parts.task.task_name = Some(reader.interner.text(&module));
@@ -243,6 +275,31 @@ fn timeout(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: P
 
 fn for_each<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     parts.draft.for_each = for_each::read(reader, value, path);
+}
+
+fn command<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.run.push(("command", value));
+}
+
+fn shell<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.run.push(("shell", value));
+}
+
+fn request<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    http::check(reader, value, path);
+    parts.draft.run.push(("http", value));
+}
+
+fn env<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.run.push(("env", value));
+}
+
+fn cwd<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.run.push(("cwd", value));
+}
+
+fn output<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
+    parts.draft.run.push(("output", value));
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

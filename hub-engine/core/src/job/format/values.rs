@@ -25,6 +25,24 @@ pub(super) fn priority(reader: &mut Reader, value: Value<'_>, path: Path<'_>) ->
     reader.check_rule(rules::priority(digits), ProblemCode::OutOfRange, path, value.at)
 }
 
+/// Whether a value can be one word of a command, the value of a variable or that of a header: a string without NUL, or a
+/// number. Messages begin with `what`.
+pub(in crate::job) fn is_word(reader: &mut Reader, value: Value<'_>, path: Path<'_>, what: &str) -> bool {
+    let (code, message, suggestion) = match value.kind() {
+        Kind::String if value.decoded().contains('\0') => {
+            (ProblemCode::OutOfRange, format!("{what} must not contain NUL"), None)
+        }
+        Kind::String | Kind::Number => return true,
+        kind => {
+            let message = format!("{what} must be a string or a number, not {}", kind.name());
+            let suggestion = matches!(kind, Kind::Boolean | Kind::Null).then_some("write it in quotation marks");
+            (ProblemCode::WrongType, message, suggestion)
+        }
+    };
+    reader.report.add(code, path, value.at, message, suggestion.map(str::to_owned));
+    false
+}
+
 /// The object `meta`, stored with its key.
 pub(super) fn meta(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<(String, Json)> {
     let object = reader.object(value, path, "\"meta\"")?;
