@@ -55,7 +55,7 @@ const JOBS: &[&[u8]] = &[
     b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\", \"pool\": \"a b\"}]}",
     b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\", \"priority\": 1.5}]}",
     b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\", \"status\": \"SUCCESS\", \"data\": 1}]}",
-    b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\", \"timeout\": {}}]}",
+    b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\", \"timeout\": {\"close\": 1}}]}",
     b"{\"name\": \"j\", \"id\": \"x\", \"tasks\": [{\"name\": \"a\"}]}",
     b"{\"name\": \"j\", \"tasks\": [{\"name\": \"a\"}], \"output\": [\"_b.data\"]}",
     b"{\"name\": \"j\", \"name\": \"k\", \"tasks\": [{\"name\": \"a\"}]}",

@@ -280,7 +280,10 @@ async fn a_pause_of_the_worker_fails_no_task() {
             until("it runs", || path.exists()).await;
             std::fs::write(path.with_extension("begun.go"), "").unwrap();
             // The runtime has one thread: nothing is read, and all limits pass.
-            std::thread::sleep(Duration::from_millis(2500));
+            let paused = std::time::Instant::now();
+            while paused.elapsed() < Duration::from_millis(2500) {
+                std::thread::yield_now();
+            }
         };
         let (report, ()) = tokio::join!(bench.run_under(name, &args, &control), pauses);
         assert_eq!(Bench::returned(&report), "1", "{name}");

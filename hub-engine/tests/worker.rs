@@ -106,7 +106,7 @@ impl Scene {
     /// Tells the worker to stop these tasks.
     async fn stop(&self, tasks: &[u32]) {
         let tasks = tasks.iter().map(|index| task(*index, "null").issue).collect();
-        let control = Control::Stop { tasks, grace_ms: Some(1000) };
+        let control = Control::Stop { tasks, grace_ms: 1000 };
         let body = wire::encode(&ControlMessage { v: wire::VERSION, control });
         let publisher = self.session.publisher(16).await.unwrap();
         drop(publisher.publish(Message::new(self.names.control(), "", body)).await.unwrap().await);

@@ -258,3 +258,16 @@ fn a_deadline_that_has_passed_has_its_place_in_the_text() {
         support::parse(r#"{"name": "j", "deadline": "1s", "tasks": [{"name": "a"}]}"#).passed_deadline(now).is_none()
     );
 }
+
+#[test]
+fn durations_do_not_follow_a_clock_that_is_set_back() {
+    let mut hub = Hub::new();
+    let first = hub.submit(1, &job(r#""start_at": "10m""#));
+    let second = hub.submit(2, &job(r#""deadline": "10m""#));
+    assert!(hub.handed_out().iter().all(|task| task.job == second));
+    hub.set_clock(Timestamp::from_millis(0));
+    hub.pass(MINUTE * 10);
+    assert!(hub.handed_out().iter().all(|task| task.job == first));
+    assert_eq!(hub.statuses_now(first)[0], TaskStatus::Submitted);
+    assert_eq!(status(&hub, second), JobStatus::Failed);
+}

@@ -24,7 +24,8 @@ pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, con
      submitted_at, started_at, ended_at, msg, error, log, data, details";
 /// [`TASK_COLUMNS`] without values, which may be large.
 pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, issue, incarnation, confirmed, launched, deaths, \
-     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL, json_remove(details, '$.attempts', '$.repairs')";
+     worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL, json_remove(details, '$.attempts', '$.repairs', \
+     '$.progress')";
 
 /// The statement of [`write_task`], with the columns of [`TASK_COLUMNS`].
 pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, issue, incarnation, confirmed, launched, \

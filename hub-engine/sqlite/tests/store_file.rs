@@ -119,7 +119,7 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
+            "DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
              ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",
         )
         .unwrap();

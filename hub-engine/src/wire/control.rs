@@ -186,4 +186,27 @@ mod tests {
             assert!(decode(|body| body["slots"] = wrong.clone()).is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn progress_that_cannot_be_read_is_left_out() {
+        let issue = |value: &Value| json!({"id": "00000000-0000-0007-0000-000000000001", "issue": 1, "incarnation": 2, "value": value});
+        let values = [json!({"at": 5}), json!("x".repeat(5000)), json!(null)];
+        let heartbeat = decode(|body| body["progress"] = values.iter().map(issue).collect()).unwrap();
+        let read: Vec<_> = heartbeat.progress.iter().map(|progress| progress.value.get()).collect();
+        assert_eq!(read, [r#"{"at":5}"#, "null"]);
+        assert_eq!(decode(|body| body["progress"] = json!([])), decode(|_| {}));
+        assert!(decode(|body| body["progress"] = json!([{"value": 1}])).is_err());
+    }
+
+    #[test]
+    fn a_stop_may_name_a_grace() {
+        let stop = |more: &str| {
+            let body = format!(r#"{{"type":"stop","tasks":[]{more}}}"#);
+            let read = ControlMessage::decode(body.as_bytes()).unwrap();
+            assert_eq!(ControlMessage::decode(&super::super::encode(&read)).unwrap(), read);
+            read.control
+        };
+        let expected = |grace_ms| Control::Stop { tasks: Vec::new(), grace_ms };
+        assert_eq!([stop(""), stop(r#","grace_ms":0"#)], [expected(None), expected(Some(0))]);
+    }
 }

@@ -145,6 +145,8 @@ impl From<Assignment> for TaskMessage {
 
 #[cfg(test)]
 mod tests {
+    use hub_core::job::AttemptLimits;
+
     use super::*;
 
     fn body(args: &str, kwargs: &str) -> String {
@@ -163,5 +165,29 @@ mod tests {
         {
             TaskMessage::decode(body(args, kwargs).as_bytes()).unwrap_err();
         }
+    }
+
+    #[test]
+    fn limits_and_progress_are_optional_and_bounded() {
+        let read = |more: &str| {
+            let body = body("[]", "{}");
+            let read = TaskMessage::decode(format!("{}{more}}}", body.trim_end_matches('}')).as_bytes()).unwrap();
+            assert_eq!(TaskMessage::decode(&super::super::encode(&read)).unwrap(), read);
+            read
+        };
+        let body = read("");
+        assert_eq!((body.timeout, body.last_progress), (None, None));
+        let body = read(r#","timeout":null,"last_progress":null"#);
+        assert_eq!((body.timeout, body.last_progress), (None, Some(Json::null())));
+        let seconds = std::time::Duration::from_secs;
+        let limits = AttemptLimits { start_to_close: Some(seconds(1)), heartbeat: None, grace: seconds(0) };
+        let body = read(r#","timeout":{"start_to_close_ms":1000,"grace_ms":0,"other":7}"#);
+        assert_eq!(body.timeout.map(AttemptLimits::from), Some(limits));
+        assert_eq!(body.timeout, Some(limits.into()));
+        let body = read(r#","timeout":{"heartbeat_ms":18446744073709551615}"#);
+        let limits = body.timeout.map(AttemptLimits::from).unwrap();
+        assert_eq!((limits.heartbeat, limits.grace), (Some(seconds(366 * 24 * 3600)), seconds(10)));
+        let large = format!(r#","last_progress":{:?}"#, "x".repeat(5000));
+        assert_eq!(read(&large).last_progress, None);
     }
 }

@@ -48,6 +48,15 @@ impl Moment {
 }
 
 impl Due {
+    /// Whether it has come, when its timer fires. The timer of a duration is right also if the wall clock was set.
+    #[must_use]
+    pub fn has_come(self, wall: Timestamp) -> bool {
+        match self {
+            Self::Clock { .. } => true,
+            Self::Wall(at) => at <= wall,
+        }
+    }
+
     /// The time of the wall clock, as far as it is known: a pause that goes on will shift it.
     #[must_use]
     pub fn wall(self, clock: JobClock) -> Timestamp {

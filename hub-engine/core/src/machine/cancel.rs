@@ -7,17 +7,15 @@
 //! tasks: see [`WaitsFor`]. These deadlines are treated like leases: one that has passed counts only when the messages
 //! of workers up to it have been read.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::LiveJob;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
-use super::timers::Timers;
+use super::stop::{Stop, WaitsFor};
 use super::types::ControlError;
 use super::waiting::MAXIMUM_ANNOUNCEMENT_DELAY;
-use super::workers::Workers;
 use super::{Machine, texts};
 use crate::action::Action;
 use crate::job::Timeouts;
@@ -34,63 +32,6 @@ pub struct Cancel {
     pub by: Option<Arc<str>>,
     /// Why.
     pub reason: Option<Arc<str>>,
-}
-
-/// The stop of the tasks of a job that are out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stop {
-    since: Steady,
-    /// Whether tasks are killed without their grace.
-    is_now: bool,
-    waits_for: WaitsFor,
-}
-
-/// The tasks that a stop waits for. Later ones are fewer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WaitsFor {
-    /// All tasks that are out.
-    All,
-    /// Tasks that a worker may have received: those that have started, and those whose pool has a live worker.
-    Served,
-    /// Tasks that a worker has reported as started.
-    Started,
-    /// None.
-    Nothing,
-}
-
-/// The jobs whose tasks are being stopped, and when a stop waits for fewer tasks.
-#[derive(Debug, Default)]
-pub(super) struct Stops {
-    jobs: BTreeSet<JobId>,
-    timers: Timers<(JobId, WaitsFor)>,
-}
-
-impl Stops {
-    /// When a stop waits for fewer tasks.
-    pub(super) fn next_timeout(&self) -> Option<Steady> {
-        self.timers.next_timeout()
-    }
-
-    /// The job has ended.
-    pub(super) fn forget(&mut self, id: JobId) {
-        if self.jobs.remove(&id) {
-            for next in [WaitsFor::Served, WaitsFor::Started, WaitsFor::Nothing] {
-                self.timers.stop((id, next));
-            }
-        }
-    }
-}
-
-impl Stop {
-    /// Whether the stop waits for a task of this pool in this place.
-    pub(super) fn waits_for(self, place: Place, pool: &str, workers: &Workers) -> bool {
-        match self.waits_for {
-            WaitsFor::All => true,
-            WaitsFor::Served => place == Place::Leased || workers.catalogue().slots(pool).is_some(),
-            WaitsFor::Started => place == Place::Leased,
-            WaitsFor::Nothing => false,
-        }
-    }
 }
 
 impl Machine {

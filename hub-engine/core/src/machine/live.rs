@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use super::cancel::Stop;
 use super::downstream::Downstream;
 use super::item_group::ItemGroup;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
+use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
 use crate::job::{Attribute, FillError, ItemPlace, Job, Task, Template, TriggerRule, Values};

@@ -28,6 +28,7 @@ mod requests;
 mod restore;
 mod retry;
 mod schedule;
+mod stop;
 mod sweep;
 #[cfg(test)]
 mod testing;
@@ -52,10 +53,10 @@ use crate::job_details::PauseRecord;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
-use cancel::Stops;
 use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
+use stop::Stops;
 use timers::{Timer, Timers};
 use workers::Workers;
 

@@ -84,7 +84,7 @@ impl Machine {
             match task.place {
                 Place::Suspended => ready.push(index),
                 Place::Resting | Place::Held if task.state().waits_for_a_time() => {
-                    self.wait_for_its_time(id, index, now)
+                    self.wait_for_its_time(id, index, now);
                 }
                 Place::Ended => continue,
                 _ => {}

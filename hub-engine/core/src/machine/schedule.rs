@@ -42,7 +42,7 @@ impl Machine {
     /// The time at which a job starts may have come: its tasks without open dependencies become ready.
     pub(super) fn start_job(&mut self, id: JobId, now: Now) {
         let Some(job) = self.jobs.find_mut(id).filter(|job| job.waits_for_start && !job.cancelled) else { return };
-        if job.is_before_start(now.wall) {
+        if job.job.start(job.state.submitted_at).is_some_and(|start| !start.has_come(now.wall)) {
             return self.set_job_timers(id, now);
         }
         job.waits_for_start = false;
@@ -60,15 +60,13 @@ impl Machine {
     pub(super) fn end_at_deadline(&mut self, id: JobId, now: Now) {
         let Some(job) = self.jobs.find_mut(id).filter(|job| !job.cancelled) else { return };
         let Some(due) = job.job.due(job.state.submitted_at) else { return };
-        match job.wait_for(due, now.wall) {
-            Some(wait) if wait.is_zero() => {
-                let at = due.wall(job.clock());
-                let why = format!("DEADLINE: the job did not end by {at}, its deadline");
-                job.mark_failed(why.into(), &mut self.actions);
-                self.stop_job(id, now);
-            }
-            _ => self.set_job_timers(id, now),
+        if !due.has_come(now.wall) {
+            return self.set_job_timers(id, now);
         }
+        let at = due.wall(job.clock());
+        let why = format!("DEADLINE: the job did not end by {at}, its deadline");
+        job.mark_failed(why.into(), &mut self.actions);
+        self.stop_job(id, now);
     }
 }
 

@@ -193,7 +193,7 @@ impl Machine {
             let (place, pool) = (job.task(index).place, job.spec(index).pool());
             if let Some(stop) = job.stop.filter(|_| place.is_out()) {
                 stopped.extend(job.stop_action(index, stop, now.steady));
-                if stop.waits_for(place, pool, &self.workers) {
+                if stop.awaits(place, pool, &self.workers) {
                     timeouts::stop_clocks(job, index, &mut self.timers);
                     continue;
                 }
