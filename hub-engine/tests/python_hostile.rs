@@ -57,12 +57,12 @@ def forge(how):
     elif how == "stolen":
         # Waits for one behind it, and finds its key where the process keeps it.
         frame_of_hub = sys._getframe()
-        while not hasattr(frame_of_hub.f_locals.get("self"), "waiting"):
+        while not hasattr(frame_of_hub.f_locals.get("self"), "requests"):
             frame_of_hub = frame_of_hub.f_back
-        child = frame_of_hub.f_locals["self"]
-        while not child.waiting:
+        requests = frame_of_hub.f_locals["self"].requests
+        while not requests.waiting:
             time.sleep(0.001)
-        data = frame(next(iter(child.waiting)), forged)
+        data = frame(next(iter(requests.waiting)), forged)
     for number in pipes():
         os.write(number, data)
     return "honest"

@@ -19,7 +19,8 @@ RUN, RUN_COROUTINE, CANCEL, DROP = range(4)
 
 # The channel's descriptors are moved to this number or above, because some programs close all low descriptors.
 HIGH = 700
-PIECE = 65536
+# Maximum number of bytes that are read together: enough for all requests that the worker sends ahead, if they are short.
+PIECE = 16384
 
 
 def move_aside(descriptor):
@@ -30,6 +31,9 @@ def move_aside(descriptor):
         # The limit of descriptors is lower. The standard streams are not used.
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
+
+# Tasks may replace the function of the module.
+_write = os.write
 
 # A task may leave its group, or join another one.
 _group = os.getpgrp()
@@ -47,6 +51,8 @@ class Channel:
     def __init__(self):
         self.source = move_aside(0)
         self.sink = move_aside(1)
+        # The beginning of a request.
+        self.unread = b""
         self.lock = threading.Lock()
         os.register_at_fork(after_in_child=self.leave)
 
@@ -57,35 +63,50 @@ class Channel:
         os.dup2(nothing, self.sink, False)
         os.close(nothing)
 
-    def requests(self):
-        """Yields the kind, the key and the body of each request; None for a body that does not fit into memory."""
-        with os.fdopen(self.source, "rb") as source:
-            while True:
-                head = source.read(REQUEST.size)
-                if len(head) < REQUEST.size:
-                    return
-                length, key, kind = REQUEST.unpack(head)
-                try:
-                    body = source.read(length)
-                except MemoryError:
-                    body = None
-                    while length:
-                        piece = len(source.read(min(length, PIECE)))
-                        if not piece:
-                            return
-                        length -= piece
-                if body is not None and len(body) < length:
-                    return
-                yield kind, key, body
+    def receive(self):
+        """Waits for requests. Returns the kind, the key and the body of each; None for a body that does not fit into memory.
+        Raises EOFError if the worker has ended. Two threads must not call it at the same time."""
+        data = os.read(self.source, PIECE)
+        if not data:
+            raise EOFError
+        data, at, requests = self.unread + data, 0, []
+        while len(data) - at >= REQUEST.size:
+            length, key, kind = REQUEST.unpack_from(data, at)
+            at += REQUEST.size
+            body = data[at:at + length]
+            if len(body) < length:
+                body = self._complete(body, length)
+            requests.append((kind, key, body))
+            at += length
+        self.unread = data[at:]
+        return requests
+
+    def _complete(self, begin, length):
+        """Receives the rest of a body."""
+        at = len(begin)
+        try:
+            body = bytearray(length)
+            body[:at] = begin
+            view = memoryview(body)
+        except MemoryError:
+            body = view = None
+        while at < length:
+            if view is None:
+                size = len(os.read(self.source, min(length - at, PIECE)))
+            else:
+                size = os.readv(self.source, [view[at:]])
+            if not size:
+                raise EOFError
+            at += size
+        return body
 
     def answer(self, key, body):
         """Answers a request; `body` is JSON text."""
-        body = body.encode("ascii")
-        rest = ANSWER.pack(len(body), key) + body
+        rest = ANSWER.pack(len(body), key) + body.encode("ascii")
         try:
             with self.lock:
                 while rest:
-                    rest = rest[os.write(self.sink, rest):]
+                    rest = rest[_write(self.sink, rest):]
         except OSError:
             # The worker has ended or a task has closed the pipe, so no answer is possible.
             end_group()

@@ -9,7 +9,6 @@ import errno
 import functools
 import json
 import os
-import queue
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from hub.failure import Failure, clean, describe, shorten
 from hub.lib import api
 from hub.modules import BrokenModule, Modules, NoSuchModule
 from hub.progress import Progress
+from hub.requests import Requests
 from hub.result import encode
 from hub.stopping import Stopping
 from hub.surroundings import Surroundings
@@ -48,8 +48,12 @@ def lacks_descriptors(error):
     return False
 
 
-# Does not skip white space around the value, because the worker sends none.
+# Do not skip white space around the value, because the worker sends none. The first one is faster, and its errors have no
+# description.
+_scan = json.JSONDecoder().scan_once
 _decode = json.JSONDecoder().raw_decode
+# Tasks may replace the function of the module.
+_getpid = os.getpid
 
 
 def call(state, function):
@@ -70,22 +74,17 @@ class Child:
         # Created after the modules, which change how Python imports.
         self.surroundings = Surroundings()
         self.modules.load = functools.partial(self.surroundings.keep, importing.load)
-        self.todo = queue.SimpleQueue()
-        # Requests that have not started. Each is removed once: to be run or to be withdrawn.
-        self.waiting = {}
+        self.requests = Requests(talk, self.pass_on)
         # Whether a task of this process has run.
         self.has_begun = False
         self.coroutines = None
 
     def run(self):
-        threading.Thread(target=self.read, name="hub-requests", daemon=True).start()
+        self.requests.start()
         while True:
-            key = self.todo.get()
-            found = self.waiting.pop(key, None)
-            if found is None:
-                continue
+            key, body = self.requests.next()
             self.stopping.is_busy = True
-            if not self.serve(key, found[0]):
+            if not self.serve(key, body):
                 # This process must not be used again. The answer says so, and the worker ends the process.
                 threading.Event().wait()
             self.stopping.is_busy = False
@@ -93,37 +92,26 @@ class Child:
                 # It arrived after the answer.
                 self.stopping.end_process()
 
-    def read(self):
-        """Reads requests in a separate thread, so that the end of the worker is noticed while a task runs.
+    def pass_on(self, kind, key, body):
+        """Handles a request about a coroutine."""
+        if kind == channel.RUN_COROUTINE:
+            if self.coroutines is None:
+                from hub.coroutines import Coroutines
 
-        It does not decode bodies, so that an invalid body cannot end it. If it ends for any reason, the process ends, too."""
-        try:
-            for kind, key, body in self.talk.requests():
-                if kind == channel.RUN:
-                    self.waiting[key] = (body,)
-                    self.todo.put(key)
-                elif kind == channel.DROP:
-                    # Withdraws a request that has not started.
-                    if self.waiting.pop(key, None) is not None:
-                        self.talk.answer(key, '{"status":"dropped"}')
-                elif kind == channel.RUN_COROUTINE:
-                    if self.coroutines is None:
-                        from hub.coroutines import Coroutines
-
-                        self.coroutines = Coroutines(self)
-                    self.coroutines.start(key, body)
-                elif self.coroutines is not None:
-                    self.coroutines.cancel(key)
-        except BaseException as error:
-            os.write(2, ("hub: failed to read requests: %r\n" % error).encode("utf-8", "backslashreplace"))
-        finally:
-            channel.end_group()
+                self.coroutines = Coroutines(self)
+            self.coroutines.start(key, body)
+        elif self.coroutines is not None:
+            self.coroutines.cancel(key)
 
     def parse(self, body):
         try:
             if body is None:
                 raise MemoryError
-            return _decode(body.decode("utf-8"))[0]
+            text = body.decode("utf-8")
+            try:
+                return _scan(text, 0)[0]
+            except StopIteration:
+                return _decode(text)[0]
         except RecursionError:
             limit = self.settings["max_depth"]
             msg = "the arguments are nested too deeply: values may be nested %d levels deep" % limit
@@ -150,7 +138,7 @@ class Child:
 
     def progress(self, key):
         """The progress of the task with this key, which is sent until it ends."""
-        return Progress(lambda text: self.talk.answer(key, '{"status":"progress","data":%s}' % text))
+        return Progress(self.talk.answer, key, self.pid)
 
     def outcome(self, task, value):
         return {"status": "launched" if task.asynchronous else "success", "data": encode(value, self.settings)}
@@ -192,7 +180,8 @@ class Child:
                     value = asyncio.run(value)
             finally:
                 self.stopping.is_in_task = False
-                self.leave_if_forked()
+                if _getpid() != self.pid:
+                    self.leave_if_forked()
                 api._running = None
                 # Must be first, because the following calls may import modules.
                 restored = self.surroundings.repair()
@@ -214,10 +203,10 @@ class Child:
         data = answer.pop("data", None)
         if data is not None:
             # The result is JSON text already, so it is inserted without encoding.
-            text = '{"us":%d,"status":"%s","data":%s' % (took, answer["status"], data)
-            if log:
-                text += ',"log":%s' % json.dumps(log)
-            return self.talk.answer(key, text + (',"last":true}' if "last" in answer else "}"))
+            rest = ',"log":%s' % json.dumps(log) if log else ""
+            if "last" in answer:
+                rest += ',"last":true'
+            return self.talk.answer(key, f'{{"us":{took},"status":"{answer["status"]}","data":{data}{rest}}}')
         answer["us"] = took
         if log:
             answer["log"] = log

@@ -5,7 +5,6 @@ the package would be ambiguous: a task may be called ``json``.
 """
 
 import importlib.machinery
-import importlib.util
 import io
 import os
 import sys
@@ -74,7 +73,10 @@ class Finder:
         path = os.path.join(self.directory, name + ".py")
         if not os.path.isfile(path):
             return None
-        return importlib.util.spec_from_file_location(fullname, path, loader=Loader(fullname, path))
+        spec = importlib.machinery.ModuleSpec(fullname, Loader(fullname, path), origin=path)
+        # The module has a file.
+        spec.has_location = True
+        return spec
 
 
 def prepare(package_file):

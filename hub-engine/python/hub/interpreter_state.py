@@ -22,16 +22,6 @@ def _put_filters(filters):
     warnings.filters.extend(filters)
 
 
-def _get_timeout():
-    socket = sys.modules.get("_socket")
-    return socket and socket.getdefaulttimeout()
-
-
-def _get_start_method():
-    context = sys.modules.get("multiprocessing.context")
-    return context and context._default_context._actual_context
-
-
 def _put_start_method(context):
     # multiprocessing.set_start_method can be called once.
     sys.modules["multiprocessing.context"]._default_context._actual_context = context
@@ -46,6 +36,8 @@ _get_digits = getattr(sys, "get_int_max_str_digits", _nothing)
 
 def look():
     """Returns the current values. Lists are not copied."""
+    socket = sys.modules.get("_socket")
+    context = sys.modules.get("multiprocessing.context")
     return (
         sys.getrecursionlimit(),
         _get_digits(),
@@ -53,8 +45,8 @@ def look():
         sys.getprofile(),
         sys.getswitchinterval(),
         gc.isenabled(),
-        _get_timeout(),
-        _get_start_method(),
+        socket and socket.getdefaulttimeout(),
+        context and context._default_context._actual_context,
         sys.excepthook,
         sys.displayhook,
         sys.unraisablehook,

@@ -108,7 +108,8 @@ class Modules:
 
     def get(self, name):
         """The task of this name, reloaded if its file has changed."""
-        if self.stamps and self._changed():
+        # Before the call, because most tasks run within the interval.
+        if time.monotonic_ns() >= self.next_check and self.stamps and self._changed():
             self._forget()
         found = self.tasks.get(name)
         if found is None:
@@ -117,9 +118,8 @@ class Modules:
         return found
 
     def _changed(self):
+        """Whether a file has changed. Also sets the time of the next check."""
         now = time.monotonic_ns()
-        if now < self.next_check:
-            return False
         changed = any(self._has_changed(path, known) for path, known in list(self.stamps.items()))
         then = time.monotonic_ns()
         self.next_check = then + max(CHECK_INTERVAL_NS, CHECK_FACTOR * (then - now))

@@ -155,6 +155,26 @@ class Capture:
         """Whether a descriptor still refers to this file."""
         return self._look(descriptor) is not None
 
+    def _is_intact(self):
+        """Whether standard input and the streams are unchanged. Writes text in the buffers of the streams."""
+        into, out, err = self.stdin, self.stdout, self.stderr
+        try:
+            if sys.stdin is not into or sys.stdout is not out or sys.stderr is not err:
+                return False
+            out.flush()
+            err.flush()
+            return (
+                fcntl.fcntl(0, fcntl.F_GETFL) == self.input_flags
+                and not into.closed
+                and out.line_buffering
+                and err.line_buffering
+                and out.errors == "backslashreplace" == err.errors
+                and out.encoding == "utf-8" == err.encoding
+            )
+        except BaseException:
+            # A task has deleted a stream or detached it from its buffer, or has closed standard input.
+            return False
+
     def _is_own_input(self):
         """Whether standard input is unchanged. Checking its flags takes a quarter of the time of fstat."""
         try:
@@ -166,7 +186,8 @@ class Capture:
         """Whether both descriptors are unchanged and there is no output. Takes a third of the time of two calls of fstat."""
         try:
             if os.lseek(1, 0, os.SEEK_CUR) == MARK == os.lseek(2, 0, os.SEEK_CUR):
-                return os.lseek(1, 0, os.SEEK_END) == 0 and os.lseek(1, MARK, os.SEEK_SET) == MARK
+                # Does not move the offset if the size is 0.
+                return os.lseek(1, MARK, os.SEEK_END) == MARK
         except OSError:
             pass
         return False
@@ -210,6 +231,8 @@ class Capture:
 
     def restore(self):
         """Restores streams that a task has replaced, closed or changed."""
+        if self._is_intact():
+            return
         self._restore_input()
         out, err = self.stdout, self.stderr
         # A task may have deleted them.

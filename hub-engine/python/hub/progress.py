@@ -35,20 +35,20 @@ def check(value):
 
 
 class Progress:
-    """The progress of one task."""
+    """The progress of one task. Most tasks report none, so creating this does little."""
 
-    __slots__ = ("send", "pid", "next_time", "unsent", "has_ended")
-
+    next_time = 0.0
+    unsent = None
+    has_ended = False
     # Shared by all tasks of the process, because each holds it only for a moment.
     lock = threading.Lock()
 
-    def __init__(self, send):
-        # Called with the JSON text of a value.
-        self.send = send
-        self.pid = os.getpid()
-        self.next_time = 0.0
-        self.unsent = None
-        self.has_ended = False
+    def __init__(self, answer, key, pid):
+        # Called with the key and a message.
+        self.answer = answer
+        self.key = key
+        # The process that runs the task.
+        self.pid = pid
 
     def report(self, value):
         text = check(value)
@@ -80,7 +80,7 @@ class Progress:
     def _send(self):
         text, self.unsent = self.unsent, None
         self.next_time = time.monotonic() + INTERVAL
-        self.send(text)
+        self.answer(self.key, '{"status":"progress","data":%s}' % text)
 
 
 class Late:

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::guard::Guard;
 
-const FILES: [(&str, &str); 17] = [
+const FILES: [(&str, &str); 18] = [
     ("hub/__init__.py", include_str!("../../python/hub/__init__.py")),
     ("hub/lib/__init__.py", include_str!("../../python/hub/lib/__init__.py")),
     ("hub/lib/api.py", include_str!("../../python/hub/lib/api.py")),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 17] = [
     ("hub/output.py", include_str!("../../python/hub/output.py")),
     ("hub/process_state.py", include_str!("../../python/hub/process_state.py")),
     ("hub/progress.py", include_str!("../../python/hub/progress.py")),
+    ("hub/requests.py", include_str!("../../python/hub/requests.py")),
     ("hub/result.py", include_str!("../../python/hub/result.py")),
     ("hub/stopping.py", include_str!("../../python/hub/stopping.py")),
     ("hub/surroundings.py", include_str!("../../python/hub/surroundings.py")),

@@ -207,6 +207,6 @@ mod tests {
             read.control
         };
         let expected = |grace_ms| Control::Stop { tasks: Vec::new(), grace_ms };
-        assert_eq!([stop(""), stop(r#","grace_ms":0"#)], [expected(None), expected(Some(0))]);
+        assert_eq!([stop(""), stop(r#","grace_ms":0"#)], [expected(10_000), expected(0)]);
     }
 }

@@ -10,9 +10,7 @@ While the function runs, ``add.state`` describes the current task.
 """
 
 import contextvars
-import datetime
 import functools
-import inspect
 import types
 
 __all__ = ["Fatal", "Retry", "State", "Stopped", "Task", "task"]
@@ -35,7 +33,9 @@ class Retry(Exception):
 
     def __init__(self, *args, after=None):
         super().__init__(*args)
-        seconds = after.total_seconds() if isinstance(after, datetime.timedelta) else after
+        # Importing datetime takes longer than the rest of this module.
+        total_seconds = getattr(after, "total_seconds", None)
+        seconds = after if total_seconds is None else total_seconds()
         if seconds is not None and not 0 <= seconds <= LONGEST_WAIT:
             raise ValueError("after is from 0 to %d seconds (366 days), not %r" % (LONGEST_WAIT, after))
         self.after = seconds
@@ -78,8 +78,17 @@ class State:
         return "State(id=%r, name=%r, attempt=%r)" % (self.id, self.name, self.attempt)
 
 
+# The flag of the code of an `async def` function, as in inspect.
+CO_COROUTINE = 128
+
+
 def is_coroutine_function(function):
     """Whether calling this returns a coroutine, as far as known without calling it."""
+    if type(function) is types.FunctionType and not vars(function):
+        return bool(function.__code__.co_flags & CO_COROUTINE)
+    # Its import takes as long as all others of a process that runs tasks, and most tasks are plain functions.
+    import inspect
+
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(type(function), "__call__", None))
 
 
