@@ -2,6 +2,10 @@
 
 use hub_bin::parts::AmqpClients;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     hub_bin::client::main(AmqpClients {
         lapin: Some(hub_lapin::transport),
