@@ -114,7 +114,9 @@ impl RunReader<'_, '_> {
         let reader = &mut *self.finder.reader;
         let are_words =
             elements.map(|(at, element)| format::is_word(reader, element, path.index(at), "an element of a command"));
-        are_words.fold(true, |all, is_word| all && is_word).then(|| self.template(value, path, Secrets::Refused))
+        // Each element is looked at, so that all problems are reported.
+        let others = are_words.filter(|is_word| !is_word).count();
+        (others == 0).then(|| self.template(value, path, Secrets::Refused))
     }
 
     /// The variables of a command.
