@@ -131,7 +131,10 @@ impl From<RequestError> for Failure {
             RequestErrorKind::Unreachable | RequestErrorKind::TimedOut | RequestErrorKind::Unavailable => {
                 Exit::Unreachable
             }
-            RequestErrorKind::Conflict | RequestErrorKind::Unauthorized | RequestErrorKind::Internal => Exit::Refused,
+            RequestErrorKind::Conflict
+            | RequestErrorKind::TooMany
+            | RequestErrorKind::Unauthorized
+            | RequestErrorKind::Internal => Exit::Refused,
         };
         Self::new(exit, error.message)
     }

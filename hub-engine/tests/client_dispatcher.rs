@@ -13,8 +13,8 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, TaskRepair,
-    UpdateStatus,
+    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
+    Submission, TaskApproval, TaskRepair, UpdateStatus,
 };
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
@@ -87,6 +87,7 @@ async fn run_scenario(hub: &dyn Hub) {
     assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
     run_repairs(hub).await;
     run_pauses(hub).await;
+    run_waits(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
         assert_eq!(error.expect("it is gone").kind, RequestErrorKind::NotFound);
@@ -161,6 +162,55 @@ async fn run_repairs(hub: &dyn Hub) {
     assert_eq!((&task(2)["status"], &task(2)["msg"]), (&json!("FAILED"), &json!("failed by an operator")), "{job:#}");
     let late = ask(0, RepairAction::Retry).await.unwrap_err();
     assert!(late.kind == RequestErrorKind::Conflict && late.message.contains("CANCELLED"), "{late}");
+    hub.remove(id).await.unwrap();
+}
+
+/// Signals and answers to tasks that wait, before, at and after their time.
+async fn run_waits(hub: &dyn Hub) {
+    let text = json!({"name": "waits", "output": ["_late.data", "_ask.data.input", "_late.status"], "tasks": [
+        {"name": "ask", "wait": {"approval": {"choices": ["ja", "nein"], "fail_on": []}}},
+        {"name": "late", "depends": ["ask"], "wait": {"signal": "größe"}}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let kind = |refused: Result<_, hub_engine::operations::RequestError>| refused.err().map(|error| error.kind);
+    let data = Json::parse("123456789012345678901234567890").unwrap();
+    let signal = JobSignal {
+        data: Some(data.clone()),
+        key: Some("once".into()),
+        by: Some("ops".into()),
+        ..JobSignal::new(id, "größe")
+    };
+    assert_eq!(hub.signal(signal.clone()).await.unwrap(), SignalOutcome::Kept);
+    assert_eq!(hub.signal(signal.clone()).await.unwrap(), SignalOutcome::Repeated);
+    let all = JobSignal { broadcast: true, ..JobSignal::new(id, "größe") };
+    assert_eq!(hub.signal(all).await.unwrap(), SignalOutcome::Dropped);
+    let unknown = hub.signal(JobSignal::new(id, "grösse")).await.unwrap_err();
+    assert!(unknown.kind == RequestErrorKind::InvalidRequest && unknown.message.contains("größe"), "{unknown}");
+    let large = JobSignal { data: Some(Json::string(&"x".repeat(65_536))), ..JobSignal::new(id, "größe") };
+    assert_eq!(hub.signal(large).await.unwrap_err().kind, RequestErrorKind::TooLarge);
+    let nowhere = hub_core::JobId::new(uuid::Uuid::from_u128(77 << 64));
+    assert_eq!(hub.signal(JobSignal::new(nowhere, "s")).await.unwrap_err().kind, RequestErrorKind::NotFound);
+
+    let answer = |index, choice: &str| TaskApproval {
+        input: Some(data.clone()),
+        by: Some("kim".into()),
+        ..TaskApproval::new(id.task(index), choice)
+    };
+    assert_eq!(kind(hub.approve(answer(0, "approve")).await), Some(RequestErrorKind::InvalidRequest));
+    assert_eq!(kind(hub.approve(answer(1, "ja")).await), Some(RequestErrorKind::Conflict));
+    assert_eq!(kind(hub.approve(answer(2, "ja")).await), Some(RequestErrorKind::NotFound));
+    let result = ResultUpdate { id: id.task(0), status: UpdateStatus::Success, data: None, msg: None, v: None };
+    assert_eq!(kind(hub.post_result(result).await), Some(RequestErrorKind::Conflict));
+    hub.approve(answer(0, "nein")).await.unwrap();
+    let job = hub.job(id, Some(DEADLINE)).await.unwrap();
+    let output = format!("[{data}, {data}, \"SUCCESS\"]");
+    assert!(job.get().contains(&output.replace(", ", ",")) || job.get().contains(&output), "{}", job.get());
+    // The job has ended. What is repeated is accepted, and everything else is refused.
+    hub.approve(answer(0, "nein")).await.unwrap();
+    assert_eq!(hub.signal(signal).await.unwrap(), SignalOutcome::Repeated);
+    assert_eq!(kind(hub.approve(answer(0, "ja")).await), Some(RequestErrorKind::Conflict));
+    assert_eq!(kind(hub.approve(answer(1, "ja")).await), Some(RequestErrorKind::Conflict));
+    let late = hub.signal(JobSignal::new(id, "größe")).await.unwrap_err();
+    assert!(late.kind == RequestErrorKind::Conflict && late.message.contains("SUCCESS"), "{late}");
     hub.remove(id).await.unwrap();
 }
 

@@ -192,11 +192,15 @@ async fn a_real_dispatcher_answers_as_described() {
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
-             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3}, "timeout": {"heartbeat": 60}},
-            {"name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]},
-            {"name": "d", "command": ["true"], "env": {"A": 1}, "cwd": "/", "output": "json"},
-            {"name": "e", "shell": "true"},
-            {"name": "f", "http": {"url": "http://localhost"}}
+             "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3},
+             "timeout": {"heartbeat": 60},
+             "recover": {"fallback": 0}},
+            {"name": "c", "wait": {"signal": "go", "count": 2}},
+            {"name": "d", "wait": {"approval": {}}, "depends": ["c"]},
+            {"name": "e", "task_name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]},
+            {"name": "f", "command": ["true"], "env": {"A": 1}, "cwd": "/", "output": "json"},
+            {"name": "g", "shell": "true"},
+            {"name": "h", "http": {"url": "http://localhost"}}
         ],
         "output": ["_b.data"]
     });
@@ -209,6 +213,29 @@ async fn a_real_dispatcher_answers_as_described() {
     assert_eq!((&record["meta"]["mine"], &record["x-own"]), (&json!(1), &json!(2)));
     check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
     check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
+
+    let signal = format!("{here}/signal");
+    for (body, status) in [
+        (r#"{"name": "go", "data": [1.0], "key": "k", "by": "ops"}"#, 200),
+        (r#"{"name": "go", "key": "k"}"#, 200),
+        (r#"{"name": "gone"}"#, 400),
+        (r#"{"nme": "go"}"#, 400),
+        ("", 400),
+    ] {
+        ask("post", "/api/v1/jobs/{id}/signal", &signal, body, status).await;
+    }
+    let large = json!({"name": "go", "data": "x".repeat(70_000)}).to_string();
+    ask("post", "/api/v1/jobs/{id}/signal", &signal, &large, 413).await;
+    let question = format!("/api/v1/tasks/{}/approve", record["tasks"][3]["id"].as_str().unwrap());
+    ask("post", "/api/v1/tasks/{id}/approve", &question, "", 409).await;
+    ask("post", "/api/v1/jobs/{id}/signal", &signal, r#"{"name": "go"}"#, 200).await;
+    ask("post", "/api/v1/tasks/{id}/approve", &question, r#"{"choice": "perhaps"}"#, 400).await;
+    ask("post", "/api/v1/tasks/{id}/approve", &question, r#"{"input": {"n": 1}, "by": "kim"}"#, 200).await;
+    let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
+    assert_eq!(
+        (&record["tasks"][2]["data"], &record["tasks"][3]["answer"]["by"]),
+        (&json!([[1.0], null]), &json!("kim"))
+    );
 
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"name": "j", "taks": []}"#, 422).await;
     assert!(refused["problems"].as_array().unwrap().len() >= 2, "{refused:#}");

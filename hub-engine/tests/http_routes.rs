@@ -235,8 +235,8 @@ async fn a_job_that_is_not_text_is_invalid() {
 #[tokio::test]
 async fn refusals_of_the_hub_keep_their_message_and_have_their_status() {
     use RequestErrorKind::{
-        Conflict, Internal, InvalidJob, InvalidRequest, NotFound, TimedOut, TooLarge, Unauthorized, Unavailable,
-        Unreachable,
+        Conflict, Internal, InvalidJob, InvalidRequest, NotFound, TimedOut, TooLarge, TooMany, Unauthorized,
+        Unavailable, Unreachable,
     };
     let api = Api::start().await;
     let statuses = [
@@ -245,6 +245,7 @@ async fn refusals_of_the_hub_keep_their_message_and_have_their_status() {
         (NotFound, 404),
         (Conflict, 409),
         (TooLarge, 413),
+        (TooMany, 429),
         (Unauthorized, 401),
         (Unreachable, 503),
         (TimedOut, 504),

@@ -18,6 +18,9 @@ pub const UNATTENDED: [&str; 8] = [
 /// The example with an asynchronous task.
 pub const ASYNCHRONOUS: &str = "asynchronous.json";
 
+/// The example with waits.
+pub const WAITING: &str = "approval.json";
+
 /// The text of an example.
 ///
 /// # Panics
@@ -36,6 +39,7 @@ pub fn run_examples(programs: &Programs) {
         check_example(name, &programs.ended(&programs.submit(&example(name))));
     }
     run_asynchronous(programs);
+    run_waiting(programs);
 }
 
 /// Compares the record of an ended example with the expected one.
@@ -113,6 +117,24 @@ pub fn check_manual_record(record: &Value) {
             {"status": "SUCCESS", "name": "multiply_this", "args": [3, 2], "parent_id": id, "depends": ["add"],
              "task_name": "multiply", "data": 6}]});
     assert_eq!(own, manual);
+}
+
+/// The example with waits: its question is answered, and its signal comes early.
+fn run_waiting(programs: &Programs) {
+    let id = programs.submit(&example(WAITING));
+    let run = |arguments: &[&str]| {
+        let done = programs.run("hub-client", arguments);
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+    };
+    run(&["signal", &id, "delivered", "--data", r#"{"parcels": 3}"#, "--key", "once"]);
+    eventually("the question is asked", || {
+        let record = programs.record(&id);
+        if record["tasks"][1]["status"] == "RUNNING" { Ok(()) } else { Err(record) }
+    });
+    run(&["approve", &format!("{id}.ask"), "--by", "kim"]);
+    let record = programs.ended(&id);
+    assert_eq!((&record["status"], &record["output"]), (&json!("SUCCESS"), &json!({"by": "kim", "parcels": 3})));
+    assert!(record["tasks"][1].get("worker").is_none(), "{record:#}");
 }
 
 /// The asynchronous example: its task is launched, stays `RUNNING`, and ends by a result from outside.

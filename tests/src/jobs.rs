@@ -28,7 +28,7 @@ const JOB: [Key; 10] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 19] = [
+const TASK: [Key; 21] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -221,6 +221,27 @@ const TASK: [Key; 19] = [
         wrong: &["\"\"", "1", "[]", "\"a\\u0000\""],
     },
     Key { name: "output", right: &["null", "\"text\"", "\"json\""], wrong: &["\"\"", "\"JSON\"", "1", "[]", "true"] },
+    Key {
+        name: "recover",
+        right: &[
+            "{}",
+            "null",
+            r#"{"fallback": {"a": ["_@T.data", "_.failure", "_.failure.kind", "__.failure"]}, "match": null}"#,
+            r#"{"fallback": "_.failure.bases.0", "match": ["OSError", "MISSING_VALUE"]}"#,
+        ],
+        wrong: &[
+            "[]",
+            "true",
+            "\"_.failure\"",
+            r#"{"fallback": "_.failures"}"#,
+            r#"{"fallback": ["_.failure."]}"#,
+            r#"{"fallback": "_@T.dta"}"#,
+            r#"{"match": "OSError"}"#,
+            r#"{"match": [""]}"#,
+            r#"{"x-a": 1}"#,
+        ],
+    },
+    Key { name: "wait", right: WAITS, wrong: BAD_WAITS },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
 
@@ -290,6 +311,50 @@ const BAD_TIMEOUTS: &[&str] = &[
     r#"{"grace": "never"}"#,
     r#"{"schedule_to_close": []}"#,
 ];
+const WAITS: &[&str] = &[
+    "null",
+    r#"{"until": "90s"}"#,
+    r#"{"until": 0.5, "signal": null, "timeout": null}"#,
+    r#"{"until": "2026-11-23T22:01:43.5+01:00"}"#,
+    r#"{"until": "2026-11-23"}"#,
+    r#"{"until": "_@T.data.time"}"#,
+    r#"{"signal": "größe", "count": 1000}"#,
+    r#"{"signal": "s", "timeout": "1h", "on_timeout": {"data": ["_@T"]}}"#,
+    r#"{"signal": "s", "count": null, "timeout": 1, "on_timeout": "skip"}"#,
+    r#"{"approval": {}, "on_timeout": null}"#,
+    r#"{"approval": {"message": {"q": ["_@T.data"]}, "choices": ["ja", "@a"], "fail_on": []}, "timeout": "1h"}"#,
+];
+const BAD_WAITS: &[&str] = &[
+    "{}",
+    "[]",
+    "\"1h\"",
+    "true",
+    r#"{"until": null}"#,
+    r#"{"until": "soon"}"#,
+    r#"{"until": "2026-11-23T22:01"}"#,
+    r#"{"until": "__a"}"#,
+    r#"{"until": "_@T.dta"}"#,
+    r#"{"until": []}"#,
+    r#"{"until": "1h", "signal": "s"}"#,
+    r#"{"until": "1h", "timeout": "1h"}"#,
+    r#"{"until": "1h", "count": 1}"#,
+    r#"{"signal": ""}"#,
+    r#"{"signal": 1}"#,
+    r#"{"signal": "s", "count": 0}"#,
+    r#"{"signal": "s", "count": 1001}"#,
+    r#"{"signal": "s", "on_timeout": "skip"}"#,
+    r#"{"signal": "s", "timeout": 1, "on_timeout": "go"}"#,
+    r#"{"signal": "s", "timeout": 1, "on_timeout": {"data": 1, "x": 1}}"#,
+    r#"{"signal": "s", "timeout": 1, "on_timeout": 1}"#,
+    r#"{"signal": "s", "approval": {}}"#,
+    r#"{"approval": "Go?"}"#,
+    r#"{"approval": {"choices": []}}"#,
+    r#"{"approval": {"choices": ["a", "a"]}}"#,
+    r#"{"approval": {"choices": [1]}}"#,
+    r#"{"approval": {"schema": {}}}"#,
+    r#"{"approval": {"message": "_@T.dta"}}"#,
+    r#"{"x-a": 1}"#,
+];
 
 const NAMES: &[&str] = &["\"j\"", "\"a b\"", "\"ä.b/c\\\\d\"", "\"\\u0041\"", "\"@a\"", "\"_\""];
 const BAD_NAMES: &[&str] = &["\"\"", "5", "[]", "\"a\\nb\"", "\"\\u0000\"", "\"\\u007f\"", "\"@ab\"", "\"@e\""];
@@ -322,6 +387,23 @@ const LISTS: &[&str] = &[
     r#"["_.secret.a-B_1", {"a": ["_.secret.x"]}]"#,
     r#"["_@T.data.a.0", "_@T.error.kind", "__", "__a", "___a.b", "\u005f@T.data"]"#,
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
+];
+/// Keys that cannot stand beside `wait`.
+const BESIDE_WAIT: [&str; 14] = [
+    "task_name",
+    "args",
+    "kwargs",
+    "command",
+    "shell",
+    "http",
+    "env",
+    "cwd",
+    "output",
+    "pool",
+    "priority",
+    "for_each",
+    "retry",
+    "timeout",
 ];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
 const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "schedule", "id", "status", ""];
@@ -375,6 +457,9 @@ impl Writer<'_> {
         let mut properties = vec![("name", name)];
         let excluded = self.excluded();
         properties.extend(self.some(TASK.iter().filter(|key| !excluded.contains(&key.name)), earlier));
+        if properties.iter().any(|(key, value)| *key == "wait" && value != "null") {
+            properties.retain(|(key, _)| !BESIDE_WAIT.contains(key) || self.errs());
+        }
         self.object(properties)
     }
 

@@ -28,7 +28,7 @@ pub use certificates::{Authority, Certificate, CertificateFiles};
 pub use client::Client;
 pub use client_pool::ClientPool;
 pub use cluster::Cluster;
-pub use examples::{ASYNCHRONOUS, UNATTENDED, check_example, check_manual_record, example, run_examples};
+pub use examples::{ASYNCHRONOUS, UNATTENDED, WAITING, check_example, check_manual_record, example, run_examples};
 pub use failures::{fails, said};
 pub use programs::{Daemon, Programs, root};
 pub use raw_client::RawClient;

@@ -14,6 +14,7 @@ const PAGES: [(&str, Option<&str>); 10] = [
     ("docs/jobs.md", None),
     ("docs/commands.md", None),
     ("docs/tutorial.md", Some("On RabbitMQ")),
+    ("docs/waiting.md", None),
     ("docs/how-to/approval.md", None),
     ("docs/how-to/from-airflow.md", None),
     ("docs/how-to/from-celery.md", None),

@@ -159,6 +159,12 @@ fn forgetting_pauses_is_detected() {
 }
 
 #[test]
+fn forgetting_signals_is_detected() {
+    // Early signals are lost, and those that clients repeat arrive twice.
+    noticed(Sabotage::ForgetSignals, &["every_job_ends", "signals_arrive_once", "outputs_as_evaluated"]);
+}
+
+#[test]
 fn measuring_durations_by_the_wall_clock_is_detected() {
     noticed(Sabotage::MeasureByWallClock, &["repeated_for_a_reason", "every_job_ends"]);
 }

@@ -202,6 +202,43 @@ pub(super) enum Command {
         #[arg(long, value_name = "MESSAGE")]
         failed: Option<String>,
     },
+    /// Send a signal to a job, for a task that waits for it or will wait for it
+    #[command(after_help = help_texts::SIGNAL)]
+    Signal {
+        /// Id of the job, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+        /// Name of the signal, as in the job
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Data of the signal, as JSON, up to 64 KiB; "-" reads it from standard input [default: null]
+        #[arg(long, value_name = "JSON")]
+        data: Option<String>,
+        /// Key of the signal: a further signal with the same name and key has no effect
+        #[arg(long)]
+        key: Option<String>,
+        /// Send it to all tasks that wait for it now. It is not kept
+        #[arg(long)]
+        broadcast: bool,
+        /// Who sends it, for the record of the task [default: the user of this process]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+    },
+    /// Answer the question of a task that waits for an approval
+    #[command(after_help = help_texts::APPROVE)]
+    Approve {
+        /// The answer, one of the choices of the task
+        #[arg(long, default_value = "approve")]
+        choice: String,
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+    /// Answer the question of a task that waits for an approval with "reject"
+    #[command(after_help = help_texts::APPROVE)]
+    Reject {
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
     /// Start the next attempt of a task now: a held task, or one that waits for it
     #[command(after_help = help_texts::REPAIR)]
     Retry {
@@ -334,8 +371,13 @@ pub(super) struct RemarkArgs {
 impl RemarkArgs {
     /// Who asks for it.
     pub(super) fn by(&self) -> Option<String> {
-        self.by.clone().or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
+        or_user(self.by.clone())
     }
+}
+
+/// Who asks for something: as given, or the user of this process, if known.
+pub(super) fn or_user(by: Option<String>) -> Option<String> {
+    by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
 }
 
 /// A job or a pool.
@@ -348,6 +390,20 @@ pub(super) struct PausableArgs {
     /// A pool instead of a job
     #[arg(long, value_name = "NAME")]
     pub(super) pool: Option<String>,
+}
+
+/// Arguments of the commands that answer the question of a task.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct AnswerArgs {
+    /// The task: JOB.TASK, such as last.load, its id, or the last digits of its id
+    #[arg(value_name = "TASK")]
+    pub(super) id: TaskRef,
+    /// A value for the tasks that follow, as JSON, up to 64 KiB; "-" reads it from standard input [default: null]
+    #[arg(long, value_name = "JSON")]
+    pub(super) input: Option<String>,
+    /// Who answers, for the record of the task [default: the user of this process]
+    #[arg(long, value_name = "NAME")]
+    pub(super) by: Option<String>,
 }
 
 /// Parses a duration in seconds.

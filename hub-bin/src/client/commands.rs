@@ -6,11 +6,11 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, RequestError, RequestErrorKind, ResultUpdate,
-    Submission, TaskQuery, TaskRepair, UpdateStatus, View,
+    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, RequestError, RequestErrorKind,
+    ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
-use super::arguments::{Args, Command, PausableArgs, RemarkArgs, RepairArgs};
+use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, or_user};
 use super::identity::{self, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
@@ -67,17 +67,23 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             output.done(id, &format!("removed job {id}"))?;
         }
         Command::Result { id, data, failed } => {
-            let data = match data {
-                Some(name) if name == "-" => Some(input::read_text(Path::new("-"), "the result", output)?),
-                data => data,
-            };
-            let data = json_argument(data.as_deref())?;
+            let data = json_argument("--data", data, "the result", output)?;
             let status = if failed.is_some() { UpdateStatus::Failed } else { UpdateStatus::Success };
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
             post(&*hub, ResultUpdate { id, status, data, msg: failed, v: None }).await?;
             output.done(id, &format!("posted the result of task {id}"))?;
         }
+        Command::Signal { id, name, data, key, broadcast, by } => {
+            let data = json_argument("--data", data, "the data", output)?;
+            let hub = args.reach().await?.hub;
+            let id = id.resolve(&*hub).await?;
+            let signal = JobSignal { id, name, data, key, broadcast, by: or_user(by) };
+            let outcome = about_job(&*hub, id, hub.signal(signal).await).await?;
+            output.done(id, &format!("{} (job {id})", told(outcome)))?;
+        }
+        Command::Approve { choice, answer } => answer_task(args, answer, choice, output).await?,
+        Command::Reject { answer } => answer_task(args, answer, "reject".to_owned(), output).await?,
         Command::Retry { repair } => repair_task(args, repair, RepairAction::Retry, None, output).await?,
         Command::Skip { repair, data } => repair_task(args, repair, RepairAction::Skip, data, output).await?,
         Command::Fail { repair } => repair_task(args, repair, RepairAction::Fail, None, output).await?,
@@ -98,12 +104,16 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
     Ok(Exit::Success)
 }
 
-/// The value of `--data`.
-fn json_argument(data: Option<&str>) -> Result<Option<Json>, Failure> {
-    data.map(Json::parse).transpose().map_err(|error| {
-        Failure::new(Exit::Usage, "--data is not valid JSON")
+/// The JSON value of a flag; "-" means standard input, with `what`.
+fn json_argument(flag: &str, data: Option<String>, what: &str, output: &Output) -> Result<Option<Json>, Failure> {
+    let data = match data {
+        Some(name) if name == "-" => Some(input::read_text(Path::new("-"), what, output)?),
+        data => data,
+    };
+    data.as_deref().map(Json::parse).transpose().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{flag} is not valid JSON"))
             .because(error)
-            .advise("a JSON string needs double quotes: --data '\"done\"'")
+            .advise(format!("a JSON string needs double quotes: {flag} '\"done\"'"))
     })
 }
 
@@ -130,6 +140,32 @@ async fn pause(
     output.checked(&answer, &format!("{} {of}", if is_pause { "paused" } else { "resumed" }))
 }
 
+/// What happened to a signal, for people.
+const fn told(outcome: SignalOutcome) -> &'static str {
+    match outcome {
+        SignalOutcome::Delivered => "delivered the signal to the task that waits for it",
+        SignalOutcome::Kept => "sent the signal; it is kept until a task waits for it",
+        SignalOutcome::Repeated => "the signal was sent before with this key; nothing has changed",
+        SignalOutcome::Dropped => "no task waits for the signal now, and a broadcast is not kept",
+    }
+}
+
+/// Answers the question of a task.
+async fn answer_task(
+    args: &Args,
+    AnswerArgs { id, input, by }: AnswerArgs,
+    choice: String,
+    output: &Output,
+) -> Result<(), Failure> {
+    let input = json_argument("--input", input, "the input", output)?;
+    let hub = args.reach().await?.hub;
+    let id = id.resolve(&*hub).await?;
+    let done = format!("answered task {id} with {choice:?}");
+    let approval = TaskApproval { id, choice, input, by: or_user(by) };
+    about_task(&*hub, id, hub.approve(approval).await).await?;
+    output.done(id, &done)
+}
+
 /// Repairs a task.
 async fn repair_task(
     args: &Args,
@@ -138,23 +174,17 @@ async fn repair_task(
     data: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let data = json_argument(data.as_deref())?;
+    let data = json_argument("--data", data, "the data", output)?;
     let hub = args.reach().await?.hub;
     let id = id.resolve(&*hub).await?;
-    match hub.repair(TaskRepair { id, action, data, by: remark.by(), reason: remark.reason }).await {
-        Err(error) if error.kind == RequestErrorKind::NotFound => {
-            Err(identity::unknown_task(&*hub, id, error.into()).await)
-        }
-        outcome => {
-            outcome?;
-            let done = match action {
-                RepairAction::Retry => "retried",
-                RepairAction::Skip => "skipped",
-                RepairAction::Fail => "failed",
-            };
-            output.done(id, &format!("{done} task {id}"))
-        }
-    }
+    let repair = TaskRepair { id, action, data, by: remark.by(), reason: remark.reason };
+    about_task(&*hub, id, hub.repair(repair).await).await?;
+    let done = match action {
+        RepairAction::Retry => "retried",
+        RepairAction::Skip => "skipped",
+        RepairAction::Fail => "failed",
+    };
+    output.done(id, &format!("{done} task {id}"))
 }
 
 /// The failure for a refused submission. Problems of the job are shown with the lines of the file.
@@ -175,7 +205,12 @@ pub(super) async fn job(hub: &dyn Hub, id: &JobRef, view: &View) -> Result<Json,
 /// Posts the result of a task.
 pub(super) async fn post(hub: &dyn Hub, update: ResultUpdate) -> Result<(), Failure> {
     let id = update.id;
-    match hub.post_result(update).await {
+    about_task(hub, id, hub.post_result(update).await).await
+}
+
+/// Adds an explanation if no task has the given id.
+async fn about_task<T>(hub: &dyn Hub, id: hub_core::TaskId, outcome: Result<T, RequestError>) -> Result<T, Failure> {
+    match outcome {
         Err(error) if error.kind == RequestErrorKind::NotFound => {
             Err(identity::unknown_task(hub, id, error.into()).await)
         }

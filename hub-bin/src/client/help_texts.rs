@@ -71,6 +71,21 @@ Examples:
   hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'
   hub-client result 05e04509e7b1 --failed 'the supplier did not answer'";
 
+pub(super) const SIGNAL: &str = "\
+Examples:
+  hub-client signal last delivered --data '{\"parcels\": 3}' --key delivery-17
+  hub-client signal 05e04509e7b1 stop --broadcast
+
+A signal that comes before a task waits for it is kept.";
+
+pub(super) const APPROVE: &str = "\
+Examples:
+  hub-client approve 05e04509e7b1 --input '{\"limit\": 500}'
+  hub-client approve 05e04509e7b1 --choice later
+  hub-client reject 05e04509e7b1 --by kim
+
+The first answer counts. The same answer may be given again; a different one is refused.";
+
 pub(super) const REPAIR: &str = "\
 Examples:
   hub-client retry last.load --reason 'the database is back'

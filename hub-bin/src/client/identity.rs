@@ -273,7 +273,7 @@ async fn is_a_job(hub: &dyn Hub, id: JobId, given: String) -> Failure {
             record
                 .tasks
                 .iter()
-                .filter(|task| task.is_launched())
+                .filter(|task| task.waits_for_outside())
                 .map(|task| (task.id.clone(), task.name.clone()))
                 .collect()
         })

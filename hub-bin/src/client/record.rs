@@ -97,6 +97,7 @@ pub(super) struct TaskRecord<'r> {
     waiting_reason: Option<String>,
     #[serde(default)]
     items: Option<ItemCounts>,
+    pub(super) recovered: bool,
     #[serde(default)]
     pub(super) error: Option<TaskErrorRecord>,
     #[serde(default)]
@@ -163,6 +164,11 @@ impl TaskRecord<'_> {
     /// Whether it is an asynchronous task that waits for its result: it runs, and the value that its launch returned is present.
     pub(super) fn is_launched(&self) -> bool {
         self.status == TaskStatus::Running.as_str() && self.data.is_some()
+    }
+
+    /// Whether it runs and waits for something from outside.
+    pub(super) fn waits_for_outside(&self) -> bool {
+        self.status == TaskStatus::Running.as_str() && self.waiting_reason.is_some()
     }
 
     /// The running time, up to `now` if it has not ended.

@@ -68,8 +68,9 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         Some(job) => restrict_to_job(work, job)?,
         None => work,
     };
+    let has_waits = job.as_ref().is_some_and(|job| job.tasks().iter().any(|task| task.wait().is_some()));
     let (worker, catalogue) = work.start_with_catalogue(transport, DEFAULT_PREFIX).await?;
-    let outcome = end_of(&hub, id, &args, catalogue, output, &mut signals).await;
+    let outcome = end_of(&hub, id, &args, (catalogue, has_waits), output, &mut signals).await;
     let ending = async {
         worker.stop(GRACE).await;
         dispatcher.stop(GRACE).await;
@@ -82,7 +83,8 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
 /// Restricts the worker to the modules that the job names, since loading others would delay it. Fails if the worker does not
 /// serve a pool of the job, since there is no other worker.
 fn restrict_to_job(work: Work, job: &Job) -> Result<Work, Failure> {
-    let pools: BTreeSet<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();
+    let on_workers = job.tasks().iter().filter(|task| task.wait().is_none());
+    let pools: BTreeSet<&str> = on_workers.map(|task| &**task.pool()).collect();
     let missing: Vec<&str> = pools.iter().copied().filter(|pool| !work.serves(pool)).collect();
     if !missing.is_empty() {
         let message = format!("the job uses pools that are not served: {}", Shown(missing.join(", ")));
@@ -94,14 +96,14 @@ fn restrict_to_job(work: Work, job: &Job) -> Result<Work, Failure> {
 
 /// The modules that the tasks of a job run.
 fn modules_of(job: &Job) -> impl Iterator<Item = &Arc<str>> {
-    job.tasks().iter().filter(|task| task.run().is_none()).map(Task::module)
+    job.tasks().iter().filter(|task| task.run().is_none() && task.wait().is_none()).map(Task::module)
 }
 
 async fn end_of(
     hub: &Arc<dyn Hub>,
     id: JobId,
     args: &RunArgs,
-    catalogue: watch::Receiver<Arc<Catalogue>>,
+    (catalogue, has_waits): (watch::Receiver<Arc<Catalogue>>, bool),
     output: &Output,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
@@ -131,8 +133,8 @@ async fn end_of(
             let message = format!("the job did not end within {} and was cancelled", follow::shown(limit));
             return Err(Failure::new(Exit::WaitLimit, message));
         }
-        // Only a task of an asynchronous module can wait for a result.
-        if catalogue.borrow().tasks.values().any(|module| module.asynchronous) {
+        // Only a wait and a task of an asynchronous module can wait for something from outside.
+        if has_waits || catalogue.borrow().tasks.values().any(|module| module.asynchronous) {
             waiting.poll(hub, id, output, &progress).await?;
         }
         if !progress.is_shown() {
@@ -155,7 +157,7 @@ async fn cancel(hub: &Arc<dyn Hub>, id: JobId, output: &Output, signals: &mut Si
     output.record(&record).map(drop)
 }
 
-/// Reports the asynchronous tasks that wait for their results, and opens the HTTP API on a local port to receive the results.
+/// Reports the tasks that wait for results, signals or approvals, and opens the HTTP API on a local port to receive them.
 struct WaitingTasks {
     api: Option<(SocketAddr, DropGuard)>,
     reported: HashSet<String>,
@@ -179,13 +181,40 @@ struct TaskState {
     status: String,
     #[serde(default)]
     waiting_reason: Option<String>,
+    #[serde(default)]
+    wait: Option<WaitRecord>,
+}
+
+/// The requested keys of a wait.
+#[derive(Deserialize)]
+struct WaitRecord {
+    #[serde(default)]
+    signal: Option<String>,
+    #[serde(default)]
+    approval: Option<serde::de::IgnoredAny>,
 }
 
 impl TaskState {
-    /// Whether it is an asynchronous task that waits for its result. Other running tasks have no reason to wait.
-    fn is_launched(&self) -> bool {
-        self.status == TaskStatus::Running.as_str() && self.waiting_reason.is_some()
+    /// Why it waits, and the arguments of the command that ends the wait. `None` if it needs nothing from outside: only
+    /// waits and asynchronous tasks that run have a reason to wait.
+    fn request(&self, job: JobId) -> Option<(&str, String)> {
+        let reason = self.waiting_reason.as_deref().filter(|_| self.status == TaskStatus::Running.as_str())?;
+        let command = match &self.wait {
+            None => format!("result {} --data '\"any JSON\"'", self.id),
+            Some(WaitRecord { signal: Some(name), .. }) => {
+                format!("signal {job} {} --data '\"any JSON\"'", in_shell(name))
+            }
+            Some(WaitRecord { approval: Some(_), .. }) => format!("approve {}", self.id),
+            Some(WaitRecord { signal: None, approval: None }) => return None,
+        };
+        Some((reason, command))
     }
+}
+
+/// A text as one argument of a command in a shell.
+fn in_shell(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.bytes().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 impl WaitingTasks {
@@ -204,14 +233,17 @@ impl WaitingTasks {
         if Instant::now() < self.next_poll {
             return Ok(());
         }
-        let (view, mut next) = (View::whole().with_fields("id,name,status,waiting_reason"), Some(0));
+        let (view, mut next) = (View::whole().with_fields("id,name,status,waiting_reason,wait"), Some(0));
         while let Some(after) = next.filter(|_| self.reported.len() < MAX_REPORTED) {
             let query = TaskQuery { after: Some(after), view: view.clone(), ..TaskQuery::default() };
             let page: Page = serde_json::from_str(hub.tasks(id, query).await?.get()).map_err(|error| {
                 Failure::new(Exit::Refused, "cannot read the records of the job's tasks").because(error)
             })?;
-            for task in page.tasks.iter().filter(|task| task.is_launched()) {
-                self.report(task, hub, output, progress).await?;
+            for task in &page.tasks {
+                if let Some((reason, command)) = task.request(id) {
+                    let text = format!("task {:?} {}", Shown(&task.name).to_string(), Shown(reason));
+                    self.report(&task.id, &text, &command, hub, output, progress).await?;
+                }
             }
             next = page.next;
         }
@@ -222,21 +254,18 @@ impl WaitingTasks {
 
     async fn report(
         &mut self,
-        task: &TaskState,
+        task: &str,
+        text: &str,
+        command: &str,
         hub: &Arc<dyn Hub>,
         output: &Output,
         progress: &Progress,
     ) -> Result<(), Failure> {
-        if self.reported.len() >= MAX_REPORTED || !self.reported.insert(task.id.clone()) {
+        if self.reported.len() >= MAX_REPORTED || !self.reported.insert(task.to_owned()) {
             return Ok(());
         }
         let address = self.open(hub).await?;
-        let text = format!(
-            "task {:?} is asynchronous and waits for its result. To post it from another terminal:\n  \
-             hub-client -b http://{address} result {} --data '\"any JSON\"'",
-            Shown(&task.name).to_string(),
-            task.id
-        );
+        let text = format!("{text}. In another terminal:\n  hub-client -b http://{address} {command}");
         progress.suspend(|| output.say(&text));
         if self.reported.len() == MAX_REPORTED {
             progress.suspend(|| output.say("further waiting tasks are not reported"));
@@ -250,8 +279,7 @@ impl WaitingTasks {
             return Ok(*address);
         }
         let failed = |error: std::io::Error| {
-            let message =
-                "an asynchronous task waits for its result, but the HTTP API cannot be opened on a local port";
+            let message = "a task waits for something from outside, but the HTTP API cannot be opened on a local port";
             Failure::new(Exit::Refused, message).because(error)
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;

@@ -154,6 +154,9 @@ fn failure(task: &TaskRecord<'_>, style: Style) -> String {
     if let Some(worker) = &task.worker {
         text.push_str(&format!(" on worker {}", Shown(worker)));
     }
+    if task.recovered {
+        text.push_str(", recovered");
+    }
     let msg = task.msg.as_deref().unwrap_or_default().trim_end();
     let traceback = end_of(error.and_then(|error| error.traceback.as_deref()).unwrap_or_default());
     let log = end_of(task.log.as_deref().unwrap_or_default());

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::TaskError;
+use crate::job_clock::JobClock;
+use crate::received::{ApprovalAnswer, ReceivedSignal};
 use crate::{Json, TaskStatus, Timestamp};
 
 /// Maximum number of attempts that are kept of a task: the newest ones.
@@ -22,6 +24,9 @@ pub struct TaskDetails {
     /// How often an operator has granted all attempts again.
     #[serde(skip_serializing_if = "is_zero")]
     pub grants: u32,
+    /// The task has failed, and its fallback stands for its result.
+    #[serde(skip_serializing_if = "is_false")]
+    pub recovered: bool,
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
@@ -31,8 +36,11 @@ pub struct TaskDetails {
     /// The task waits for an operator's decision, until then at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// The time for which a task waits, or at which it stops waiting for signals or an approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// How long the wait until one of these times was meant to be, in milliseconds. After a restart the task waits no longer than
-    /// that, even if the wall clock was set back meanwhile.
+    /// that, even if the wall clock was set back meanwhile. `None` for a wait until a time that the job names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
     /// When the task had passed all gates before its pool. Only tasks with a limit that begins then have it.
@@ -47,6 +55,12 @@ pub struct TaskDetails {
     /// How its items do, if it runs for several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<ItemCounts>,
+    /// The signals that a task that waits for some has received, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<ReceivedSignal>,
+    /// The answer to the question of an approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<ApprovalAnswer>,
     /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<RepairRecord>,
@@ -177,7 +191,22 @@ impl TaskDetails {
 
     /// The task does not wait for a time any more.
     pub const fn end_wait(&mut self) {
-        (self.retry_at, self.held_until, self.delayed_until, self.wait_ms) = (None, None, None, None);
+        (self.retry_at, self.held_until, self.delayed_until) = (None, None, None);
+        (self.waits_until, self.wait_ms) = (None, None);
+    }
+
+    /// The time of the wall clock until which a task waits that runs no module. While the job's clock stands still: as if
+    /// it did not.
+    #[must_use]
+    pub fn end_of_wait(&self, clock: JobClock) -> Option<Timestamp> {
+        let until = self.waits_until?;
+        Some(if self.is_timed() { clock.wall(until) } else { until })
+    }
+
+    /// Whether its wait is a duration, which ends at a time of the job's clock, and no time that the job names.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        self.wait_ms.is_some()
     }
 
     /// How long it has been held until `now`, if it is held.
@@ -198,7 +227,8 @@ impl TaskDetails {
     /// The details without values of users and tasks.
     #[must_use]
     pub fn without_values(&self) -> Self {
-        Self { attempts: Vec::new(), repairs: Vec::new(), progress: None, ..self.clone() }
+        let (repairs, signals) = (Vec::new(), Vec::new());
+        Self { attempts: Vec::new(), repairs, signals, answer: None, progress: None, ..self.clone() }
     }
 
     /// About how many bytes of memory its lists take.
@@ -212,7 +242,9 @@ impl TaskDetails {
         let repairs =
             self.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
         let progress = self.progress.as_ref().map_or(0, |progress| progress.get().len());
-        attempts.sum::<usize>() + repairs.sum::<usize>() + progress
+        let signals = self.signals.iter().map(ReceivedSignal::weight);
+        let answer = self.answer.as_ref().map_or(0, ApprovalAnswer::weight);
+        attempts.sum::<usize>() + repairs.sum::<usize>() + signals.sum::<usize>() + answer + progress
     }
 }
 

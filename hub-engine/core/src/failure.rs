@@ -110,6 +110,10 @@ pub enum ErrorKind {
     TooManyItems,
     /// A server refused an HTTP request in a way that the same request would meet again.
     RequestRefused,
+    /// A person has given an answer that fails the approval.
+    Rejected,
+    /// What the task waited for did not come in time.
+    WaitTimeout,
 }
 
 impl ErrorKind {
@@ -134,6 +138,8 @@ impl ErrorKind {
             Self::ItemsFailed => "ITEMS_FAILED",
             Self::TooManyItems => "TOO_MANY_ITEMS",
             Self::RequestRefused => "REQUEST_REFUSED",
+            Self::Rejected => "REJECTED",
+            Self::WaitTimeout => "WAIT_TIMEOUT",
         }
     }
 }

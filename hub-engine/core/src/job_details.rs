@@ -1,12 +1,13 @@
-//! The state of a job that few jobs have. It is apart: in memory in a box, in the store in one column.
+//! The state of a job that few jobs have. It is apart: in memory in a shared box, in the store in one column.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::job_clock::JobClock;
+use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
+use crate::{Json, Timestamp};
 
 /// What only some jobs have. A field that is not set takes no room in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,12 @@ pub struct JobDetails {
     /// The clock of its durations.
     #[serde(skip_serializing_if = "is_default")]
     pub clock: JobClock,
+    /// Signals that came before a task waited for them, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<ReceivedSignal>,
+    /// The keys of the newest signals, at most [`KEPT_SIGNALS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signal_keys: Vec<SignalKey>,
 }
 
 /// What a job is paused by.
@@ -62,6 +69,49 @@ pub struct CancelRecord {
     pub reason: Option<Arc<str>>,
 }
 
+impl JobDetails {
+    /// Whether a signal with this key was accepted before.
+    #[must_use]
+    pub fn knows(&self, name: &str, key: &str) -> bool {
+        self.signal_keys.iter().any(|known| *known.key == *key && *known.name == *name)
+    }
+
+    /// Remembers the key of a signal, and forgets the oldest one if there are too many.
+    pub fn remember(&mut self, key: SignalKey) {
+        if self.signal_keys.len() == KEPT_SIGNALS {
+            self.signal_keys.remove(0);
+        }
+        self.signal_keys.push(key);
+    }
+
+    /// Whether there is room for a further signal with this data.
+    #[must_use]
+    pub fn has_room_for(&self, data: &Json) -> bool {
+        let kept = self.signals.iter().filter_map(|signal| signal.data.as_ref());
+        let bytes = kept.chain([data]).map(|data| data.get().len()).sum::<usize>();
+        self.signals.len() < KEPT_SIGNALS && bytes <= KEPT_SIGNAL_BYTES
+    }
+
+    /// Takes the oldest signals with this name, at most `count`.
+    pub fn take_signals(&mut self, name: &str, count: usize) -> Vec<ReceivedSignal> {
+        let mut left = count;
+        self.signals
+            .extract_if(.., |signal| {
+                let is_taken = left > 0 && *signal.name == *name;
+                left -= usize::from(is_taken);
+                is_taken
+            })
+            .collect()
+    }
+
+    /// About how many bytes of memory its lists take.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let keys = self.signal_keys.iter().map(|key| size_of::<SignalKey>() + key.key.len());
+        self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>()
+    }
+}
+
 fn is_default(clock: &JobClock) -> bool {
     *clock == JobClock::default()
 }
@@ -69,4 +119,41 @@ fn is_default(clock: &JobClock) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::received::SIGNAL_BYTES;
+
+    fn signal(name: &str, data: &str) -> ReceivedSignal {
+        let data = Some(Json::parse(data).unwrap());
+        ReceivedSignal { name: name.into(), at: Timestamp::default(), by: None, data }
+    }
+
+    #[test]
+    fn signals_are_taken_in_their_order() {
+        let signals = vec![signal("a", "1"), signal("b", "2"), signal("a", "3"), signal("a", "4")];
+        let mut details = JobDetails { signals, ..JobDetails::default() };
+        assert_eq!(details.take_signals("a", 2), [signal("a", "1"), signal("a", "3")]);
+        assert_eq!(details.signals, [signal("b", "2"), signal("a", "4")]);
+        assert_eq!((details.take_signals("c", 1), details.take_signals("a", 9).len()), (vec![], 1));
+    }
+
+    #[test]
+    fn the_number_of_signals_and_keys_is_limited() {
+        let mut details = JobDetails::default();
+        for number in 0..=KEPT_SIGNALS {
+            details.remember(SignalKey { name: "a".into(), key: number.to_string().into() });
+        }
+        assert_eq!(details.signal_keys.len(), KEPT_SIGNALS);
+        assert!(details.knows("a", "1") && !details.knows("a", "0") && !details.knows("b", "1"));
+        let large = Json::string(&"x".repeat(SIGNAL_BYTES - 2));
+        while details.has_room_for(&large) {
+            details.signals.push(ReceivedSignal { data: Some(large.clone()), ..signal("a", "0") });
+        }
+        assert_eq!(details.signals.len(), KEPT_SIGNAL_BYTES / SIGNAL_BYTES);
+        details.signals = vec![signal("a", "0"); KEPT_SIGNALS];
+        assert!(!details.has_room_for(&Json::null()));
+    }
 }

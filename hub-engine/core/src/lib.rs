@@ -29,6 +29,7 @@ pub mod job_clock;
 pub mod job_details;
 mod json;
 pub mod machine;
+pub mod received;
 pub mod record;
 pub mod state;
 mod status;

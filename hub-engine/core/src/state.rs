@@ -85,6 +85,13 @@ impl TaskState {
         if self.status == TaskStatus::Failed { failures.max(1) } else { failures.saturating_add(1) }
     }
 
+    /// The status that counts for the tasks that depend on it and for its job: a failure that is recovered is a success.
+    #[must_use]
+    pub fn counts_as(&self) -> TaskStatus {
+        let is_recovered = self.details.as_ref().is_some_and(|details| details.recovered);
+        if is_recovered { TaskStatus::Success } else { self.status }
+    }
+
     /// Whether it waits for its next attempt, for the end of its delay, or for an operator.
     #[must_use]
     pub fn waits_for_a_time(&self) -> bool {
@@ -157,7 +164,7 @@ pub struct JobState {
     pub ended_at: Option<Timestamp>,
     /// What only some jobs have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Box<JobDetails>>,
+    pub details: Option<Arc<JobDetails>>,
 }
 
 impl JobState {
@@ -182,9 +189,9 @@ impl JobState {
         self.details.as_deref().map_or_else(JobClock::default, |details| details.clock)
     }
 
-    /// Its details, to set one of them.
+    /// Its details, to change one of them.
     pub fn details_mut(&mut self) -> &mut JobDetails {
-        self.details.get_or_insert_default()
+        Arc::make_mut(self.details.get_or_insert_default())
     }
 }
 
@@ -301,7 +308,8 @@ where
         let values = if data { returned + trace + text(&task.log) + details } else { 0 };
         TASK_WEIGHT + values + text(&task.msg)
     });
-    job.source().len() + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
+    let details = state.details.as_ref().filter(|_| data).map_or(0, |details| details.weight());
+    job.source().len() + details + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
 }
 
 /// The memory of a task in a [`JobSnapshot`] without its texts, in bytes.

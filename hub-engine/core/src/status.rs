@@ -13,7 +13,7 @@ pub enum TaskStatus {
     Pending,
     /// Published to the broker.
     Submitted,
-    /// Running on a worker, or launched and waiting for its result from outside.
+    /// Running on a worker, or waiting: for a result from outside, a time, a signal or an approval.
     Running,
     /// Succeeded. Its data is available.
     Success,
@@ -69,14 +69,15 @@ impl TaskStatus {
     /// Whether a task may change from `self` to `next`. This is the only table of transitions.
     ///
     /// A task becomes `Pending` again when its issue was lost, could not be routed, or was returned by a worker.
-    /// `Submitted` may end directly, because a short task does not report that it started.
+    /// `Submitted` may end directly, because a short task does not report that it started. Only a task that waits for a
+    /// time, a signal or an approval goes from `Pending` to `Running`, and from there to `Skipped`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};
         match self {
             Pending => matches!(next, Submitted | Running | Success | Failed | Cancelled | UpstreamFailed | Skipped),
             Submitted => matches!(next, Pending | Running | Success | Failed | Cancelled),
-            Running => matches!(next, Pending | Success | Failed | Cancelled),
+            Running => matches!(next, Pending | Success | Failed | Cancelled | Skipped),
             Success | Failed | Cancelled | UpstreamFailed | Skipped => false,
         }
     }

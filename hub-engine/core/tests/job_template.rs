@@ -22,7 +22,8 @@ fn look_up(task: u32, attribute: Attribute) -> Option<Json> {
         Attribute::Id => Some(Json::string(&format!("id of {task}"))),
         Attribute::Name => Some(Json::string(["a", "b_c"][task as usize])),
         Attribute::Status => Some(Json::string("SUCCESS")),
-        Attribute::Error | Attribute::Item | Attribute::Index | Attribute::JobId | Attribute::JobName => None,
+        Attribute::Error | Attribute::Item | Attribute::Index | Attribute::Failure => None,
+        Attribute::JobId | Attribute::JobName => None,
     }
 }
 

@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 /// The columns of [`Head::read`], in order.
 pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
      jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg, jobs.details";
+/// The column `details` in [`JOB_COLUMNS`].
+pub(super) const DETAILS: usize = 10;
 /// The column after [`JOB_COLUMNS`].
 pub(super) const DOCUMENT: usize = 11;
 /// The columns of [`read_task`], in order.
@@ -25,7 +27,7 @@ pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, con
 /// [`TASK_COLUMNS`] without values, which may be large.
 pub(super) const TASK_COLUMNS_WITHOUT_DATA: &str = "position, status, issue, incarnation, confirmed, launched, deaths, \
      worker, submitted_at, started_at, ended_at, msg, NULL, NULL, NULL, json_remove(details, '$.attempts', '$.repairs', \
-     '$.progress')";
+     '$.progress', '$.signals', '$.answer')";
 
 /// The statement of [`write_task`], with the columns of [`TASK_COLUMNS`].
 pub(super) const WRITE_TASK: &str = "REPLACE INTO tasks (job, position, status, issue, incarnation, confirmed, launched, \
@@ -52,7 +54,7 @@ impl Head {
                 submitted_at: time(row, 5)?.unwrap_or_default(),
                 started_at: time(row, 6)?,
                 ended_at: time(row, 7)?,
-                details: object::<JobDetails>(row, 10)?.map(Box::new),
+                details: object::<JobDetails>(row, DETAILS)?.map(Arc::new),
             },
         })
     }

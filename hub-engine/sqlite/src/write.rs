@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove};
-use super::rows::{WRITE_TASK, job_word, millis, write_task, written};
+use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
@@ -199,7 +199,7 @@ fn add(
         state.and_then(|state| state.ended_at).map(millis),
         first_failure.map(|first| &*first.task),
         first_failure.map(|first| &*first.msg),
-        written(state.and_then(|state| state.details.as_deref()), 10)?,
+        written(state.and_then(|state| state.details.as_deref()), DETAILS)?,
     ])?;
     let serial = transaction.last_insert_rowid();
     transaction
@@ -223,7 +223,7 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.ended_at.map(millis),
         state.first_failure.as_deref().map(|first| &*first.task),
         state.first_failure.as_deref().map(|first| &*first.msg),
-        written(state.details.as_deref(), 10)?,
+        written(state.details.as_deref(), DETAILS)?,
     ])?;
     Ok(())
 }

@@ -86,6 +86,8 @@ impl HttpHub {
             Request::Repair { repair } => {
                 post(&format!("tasks/{}/{}", repair.id, repair.action.as_str()))?.json(&repair_body(repair))
             }
+            Request::Signal { signal } => post(&format!("jobs/{}/signal", signal.id))?.json(signal),
+            Request::Approve { approval } => post(&format!("tasks/{}/approve", approval.id))?.json(approval),
             Request::Workers => get("workers")?,
             Request::Health => get("health")?,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::job::Job;
-use hub_core::machine::{Cancel, LiveView, Repair, Stats, Update, WorkerReport};
+use hub_core::machine::{Cancel, Choice, LiveView, Repair, Signal, Signalled, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -151,6 +151,10 @@ pub(super) enum Ask {
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Repair a task. `None`: its job is not live.
     Repair(TaskId, Repair, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Send a signal to a job. `None`: the job is not live.
+    Signal(JobId, Signal, oneshot::Sender<Option<Result<Signalled, RequestError>>>),
+    /// Answer the question of a task. `None`: its job is not live.
+    Choose(TaskId, Choice, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
     /// Statistics, the health of the store and the paused pools.

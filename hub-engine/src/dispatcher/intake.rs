@@ -141,7 +141,8 @@ async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), Re
 fn examples_of(job: &Job) -> Vec<u32> {
     let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
     let mut last = None;
-    for (task, index) in job.tasks().iter().zip(0..) {
+    let on_workers = job.tasks().iter().zip(0..).filter(|(task, _)| task.wait().is_none());
+    for (task, index) in on_workers {
         let need = (&**task.pool(), &**task.module(), task.run().is_some());
         if last.replace(need) == Some(need) || !seen.insert(need) {
             continue;

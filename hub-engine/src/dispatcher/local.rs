@@ -1,9 +1,11 @@
 //! The operations of Hub within the dispatcher's process. Queries about live jobs go to the loop; ended jobs are read
 //! from the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::state::TaskState;
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::LinkHealth;
 use tokio::sync::{oneshot, watch};
@@ -42,6 +44,8 @@ impl Hub for LocalHub {
             Request::Pause { of } => Answer::Paused(self.pause(true, of).await?),
             Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),
             Request::Repair { repair } => Answer::Repaired(self.repair_task(repair).await?),
+            Request::Signal { signal } => Answer::Signalled(self.signal_job(signal).await?),
+            Request::Approve { approval } => Answer::Approved(self.approve_task(approval).await?),
             Request::Remove { id } => Answer::Removed(self.remove_job(id).await?),
             Request::Result { result } => Answer::Posted(self.post(result).await?),
             Request::Workers => Answer::Workers(self.live_workers().await?),
@@ -159,22 +163,27 @@ impl LocalHub {
 
     /// Compares a result with a task whose job has ended. It is accepted if it equals the stored result.
     pub(super) async fn compare_with_ended(&self, update: &ResultUpdate) -> Result<(), RequestError> {
-        let (status, unknown) = (update.status.into(), || unknown_task(update.id));
-        let family = update.id.family();
+        let task = self.stored_task(update.id).await?;
+        if task.status == update.status.into() && task.data == update.task_data() {
+            return Ok(());
+        }
+        Err(RequestError::new(
+            RequestErrorKind::Conflict,
+            format!("task {} has ended already ({}): finished tasks do not change", update.id, task.status),
+        ))
+    }
+
+    /// The state of a task whose job has ended.
+    pub(super) async fn stored_task(&self, task: TaskId) -> Result<Arc<TaskState>, RequestError> {
+        let unknown = || unknown_task(task);
+        let family = task.family();
         let stored = self.intake.store.find_family(family).await.map_err(|error| self.intake.store_failed(error))?;
-        let (id, index) = stored.and_then(|job| Some((job.id, update.id.index_in(job.id)?))).ok_or_else(unknown)?;
+        let (id, index) = stored.and_then(|job| Some((job.id, task.index_in(job.id)?))).ok_or_else(unknown)?;
         let part = Part { tasks: index..index.saturating_add(1), bytes: usize::MAX, data: true };
         // The task is read together with the results of its dependencies.
         let weight = self.stored_weight(id, true).await?;
         let (part, _hold) = self.stored_part(id, part, weight).await?;
-        match part.job.tasks.get(index as usize) {
-            None => Err(unknown()),
-            Some(task) if task.status == status && task.data == update.task_data() => Ok(()),
-            Some(task) => Err(RequestError::new(
-                RequestErrorKind::Conflict,
-                format!("task {} has ended already ({}): finished tasks do not change", update.id, task.status),
-            )),
-        }
+        part.job.tasks.get(index as usize).cloned().ok_or_else(unknown)
     }
 
     async fn live_workers(&self) -> Result<Vec<WorkerInfo>, RequestError> {

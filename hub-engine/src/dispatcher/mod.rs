@@ -22,6 +22,7 @@ mod replies;
 mod room;
 mod settings;
 mod submissions;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;

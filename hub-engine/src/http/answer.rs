@@ -87,6 +87,7 @@ impl From<RequestError> for Refused {
             RequestErrorKind::NotFound => StatusCode::NOT_FOUND,
             RequestErrorKind::Conflict => StatusCode::CONFLICT,
             RequestErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RequestErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             RequestErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
             RequestErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             RequestErrorKind::Unreachable | RequestErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -147,6 +147,31 @@ fn operations() -> Vec<Operation> {
         control("/api/v1/jobs/{id}/resume", "resumeJob", "Resumes a job. Its durations go on.", ("Pause", "Id")),
         pool("/api/v1/pools/{name}/pause", "pausePool", "Pauses a pool: none of its tasks is issued."),
         pool("/api/v1/pools/{name}/resume", "resumePool", "Resumes a pool."),
+        Operation {
+            method: "post",
+            parameters: vec![job()],
+            body: Some("Signal"),
+            answer: ("200", reference("SignalReceipt")),
+            refusals: &["400", "404", "408", "409", "413", "429"],
+            ..get(
+                "/api/v1/jobs/{id}/signal",
+                "signalJob",
+                "Sends a signal to a job. It is kept until a task waits for it.",
+                Value::Null,
+            )
+        },
+        Operation {
+            method: "post",
+            parameters: vec![in_path("task")],
+            body: Some("Answer"),
+            refusals: &["400", "404", "408", "409", "413"],
+            ..get(
+                "/api/v1/tasks/{id}/approve",
+                "approveTask",
+                "Answers the question of a task that waits for an approval. The first answer counts.",
+                reference("Id"),
+            )
+        },
         repair(
             "/api/v1/tasks/{id}/retry",
             "retryTask",
@@ -304,6 +329,7 @@ fn meaning(status: &str) -> &'static str {
         "408" => "The body did not arrive in time.",
         "409" => "The state of the job or task does not allow the request, or the id or key is taken.",
         "413" => "A limit is exceeded.",
+        "429" => "The job keeps too many signals.",
         "422" => "The job is invalid: see \"problems\".",
         "503" => "The maximum number of streams is open: try again (Retry-After).",
         _ => "The request is invalid.",

@@ -15,6 +15,7 @@ mod serve;
 mod settings;
 mod stream;
 mod token;
+mod waits;
 
 pub use connections::HttpLimits;
 pub use serve::serve;

@@ -9,6 +9,11 @@ const PLACE: &str = "#/components/schemas/";
 /// All schemas by name.
 pub(super) fn schemas() -> Value {
     let mut schemas = shapes_of_answers();
+    for shapes in [shapes_of_control(), shapes_of_waits()] {
+        if let (Some(all), Value::Object(shapes)) = (schemas.as_object_mut(), shapes) {
+            all.extend(shapes);
+        }
+    }
     for (name, shape) in job::definitions(PLACE) {
         schemas[name] = shape;
     }
@@ -18,38 +23,6 @@ pub(super) fn schemas() -> Value {
 fn shapes_of_answers() -> Value {
     json!({
         "Id": {"type": "object", "required": ["id"], "properties": {"id": uuid()}},
-        "Cancel": {
-            "type": "object",
-            "description": "How a job is cancelled. The body may be empty.",
-            "properties": {
-                "now": {"type": "boolean", "description": "Running tasks are killed without a grace period."},
-                "by": {"type": "string", "description": "The person or program that asks for it."},
-                "reason": text()
-            },
-            "additionalProperties": false
-        },
-        "Cancelled": {
-            "type": "object",
-            "required": ["id", "status"],
-            "properties": {
-                "id": uuid(),
-                "status": reference("JobStatus")
-            }
-        },
-        "Pause": {
-            "type": "object",
-            "description": "The circumstances of a pause. The body may be empty.",
-            "properties": {
-                "by": {"type": "string", "description": "The person or program that asks for it."},
-                "reason": text()
-            },
-            "additionalProperties": false
-        },
-        "PauseRecord": {
-            "type": "object",
-            "required": ["at"],
-            "properties": {"at": time(), "by": text(), "reason": text()}
-        },
         "Submitted": {
             "type": "object",
             "required": ["id"],
@@ -195,7 +168,7 @@ fn shapes_of_answers() -> Value {
             "required": ["kind", "message"],
             "properties": {
                 "kind": words(&[
-                    "invalid_job", "invalid_request", "not_found", "conflict", "too_large", "unauthorized",
+                    "invalid_job", "invalid_request", "not_found", "conflict", "too_large", "too_many", "unauthorized",
                     "unreachable", "timed_out", "unavailable", "internal"
                 ]),
                 "message": {"type": "string", "description": "What happened, and what to do next."},
@@ -213,6 +186,99 @@ fn shapes_of_answers() -> Value {
                 "column": {"type": "integer", "minimum": 1, "description": "In characters."},
                 "message": text(),
                 "suggestion": text()
+            }
+        }
+    })
+}
+
+/// What cancels, pauses and resumes jobs and pools.
+fn shapes_of_control() -> Value {
+    json!({
+        "Cancel": {
+            "type": "object",
+            "description": "How a job is cancelled. The body may be empty.",
+            "properties": {
+                "now": {"type": "boolean", "description": "Running tasks are killed without a grace period."},
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "Cancelled": {
+            "type": "object",
+            "required": ["id", "status"],
+            "properties": {
+                "id": uuid(),
+                "status": reference("JobStatus")
+            }
+        },
+        "Pause": {
+            "type": "object",
+            "description": "The circumstances of a pause. The body may be empty.",
+            "properties": {
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "PauseRecord": {
+            "type": "object",
+            "required": ["at"],
+            "properties": {"at": time(), "by": text(), "reason": text()}
+        }
+    })
+}
+
+/// What ends waits.
+fn shapes_of_waits() -> Value {
+    json!({
+        "Signal": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid", "description": "The id of the job, as in the path."},
+                "name": {"type": "string", "description": "The name of the signal, as in the job."},
+                "data": {"description": "The data, up to 64 KiB; default null."},
+                "key": {"type": "string", "description": "A further signal with this name and this key has no effect."},
+                "broadcast": {"type": "boolean", "description": "All tasks that wait now receive it. It is not kept."},
+                "by": {"type": "string", "description": "The person or program that sends it."}
+            },
+            "additionalProperties": false
+        },
+        "SignalReceipt": {
+            "type": "object",
+            "required": ["id", "outcome"],
+            "properties": {"id": uuid(), "outcome": words(&["delivered", "kept", "repeated", "dropped"])}
+        },
+        "ReceivedSignal": {
+            "type": "object",
+            "required": ["name", "at"],
+            "properties": {
+                "name": text(),
+                "at": time(),
+                "by": text(),
+                "data": {"description": "Absent if it is part of the data of the task."}
+            }
+        },
+        "Answer": {
+            "type": "object",
+            "description": "The answer to the question of an approval. The body may be empty.",
+            "properties": {
+                "id": {"type": "string", "format": "uuid", "description": "The id of the task, as in the path."},
+                "choice": {"type": "string", "default": "approve"},
+                "input": {"description": "A value of the person, up to 64 KiB; default null."},
+                "by": {"type": "string", "description": "The person who answers."}
+            },
+            "additionalProperties": false
+        },
+        "ApprovalAnswer": {
+            "type": "object",
+            "required": ["choice", "by", "at", "input"],
+            "properties": {
+                "choice": text(),
+                "by": {"type": ["string", "null"]},
+                "at": time(),
+                "input": {}
             }
         }
     })
@@ -256,6 +322,11 @@ fn job_record() -> Value {
             "priority": {"type": "integer", "description": "As it was submitted."},
             "retry": {"description": "The retry policy as it was submitted."},
             "timeout": {"description": "The time limits as they were submitted."},
+            "signals": {
+                "type": "array",
+                "items": reference("ReceivedSignal"),
+                "description": "Signals that are kept until a task waits for them."
+            },
             "meta": {"type": "object", "description": "As it was submitted."},
             "tasks": {"type": "array", "items": reference("TaskRecord")}
         }
@@ -271,6 +342,8 @@ fn task_record() -> Value {
         ("retry", "The retry policy as it was submitted for this task."),
         ("timeout", "The time limits as they were submitted for this task."),
         ("for_each", "What it iterates over, and how, as it was submitted."),
+        ("recover", "The recovery as it was submitted."),
+        ("wait", "What it waits for, as it was submitted."),
     ] {
         record["properties"][key] = json!({"description": about});
     }
@@ -291,13 +364,14 @@ fn task_state() -> Value {
             "name": text(),
             "task_name": {
                 "type": "string",
-                "description": "The task module that runs the task; command, shell or http for a task without a module."
+                "description": "The task module that runs the task; command, shell or http for a task without a module; empty for a wait."
             },
             "status": reference("TaskStatus"),
             "args": {"type": "array", "description": "References are replaced after the task was handed out."},
             "kwargs": {"type": "object", "description": "References are replaced after the task was handed out."},
             "depends": {"type": "array", "items": text()},
-            "data": {"description": "The return value of the task. Absent if it failed."},
+            "data": {"description": "The return value of the task. Absent if it failed and was not recovered."},
+            "recovered": {"const": true, "description": "The task failed, and its fallback is its data."},
             "msg": {"type": "string", "description": "The error message."},
             "error": reference("TaskError"),
             "log": {"type": "string", "description": "The output that the task printed. Long output is truncated."},
@@ -313,6 +387,10 @@ fn task_state() -> Value {
             "retry_at": {"type": "string", "format": "date-time", "description": "The start of the next attempt."},
             "held_until": {"type": "string", "format": "date-time", "description": "The end of the wait for an operator."},
             "delayed_until": {"type": "string", "format": "date-time", "description": "The end of the delay."},
+            "progress": {"description": "What the task has reported of its progress, in this attempt or an earlier one."},
+            "waits_until": {"type": "string", "format": "date-time", "description": "The end of a wait."},
+            "signals": {"type": "array", "items": reference("ReceivedSignal"), "description": "What a wait has received."},
+            "answer": reference("ApprovalAnswer"),
             "worker": text(),
             "submitted_at": time(),
             "started_at": time(),
@@ -320,7 +398,6 @@ fn task_state() -> Value {
             "pool": {"type": "string", "description": "Absent for the pool \"default\"."},
             "priority": {"type": "integer", "description": "As it was submitted for this task."},
             "items": reference("ItemCounts"),
-            "progress": {"description": "What the task has reported of its progress, in this attempt or an earlier one."},
             "meta": {"type": "object", "description": "As it was submitted."}
         }
     })

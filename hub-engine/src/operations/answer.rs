@@ -11,6 +11,7 @@ use super::jobs::JobPage;
 use super::pause::Pausable;
 use super::record::Record;
 use super::request::Request;
+use super::waits::SignalReceipt;
 
 /// The answer to the [`Request`] of the same name.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub enum Answer {
     Posted(TaskId),
     /// The task was repaired.
     Repaired(TaskId),
+    /// What happened to the signal.
+    Signalled(SignalReceipt),
+    /// The task was answered.
+    Approved(TaskId),
     /// The live workers.
     Workers(Vec<WorkerInfo>),
     /// The health of the dispatcher.
@@ -61,7 +66,8 @@ impl Answer {
             Self::Cancelled(cancelled) => json(&cancelled),
             Self::Paused(of) | Self::Resumed(of) => json(&of),
             Self::Removed(id) => json(&Id { id }),
-            Self::Posted(id) | Self::Repaired(id) => json(&Id { id }),
+            Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
+            Self::Signalled(receipt) => json(&receipt),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
         })
@@ -73,6 +79,7 @@ impl Answer {
     /// If the text is not such an answer.
     pub fn read(request: &Request, text: &str) -> serde_json::Result<Self> {
         let id = |text| serde_json::from_str(text).map(|Id { id }| id);
+        let task = |text| serde_json::from_str(text).map(|Id { id }| id);
         Ok(match request {
             Request::Job { .. } => Self::Job(Box::new(serde_json::from_str::<Json>(text)?.into())),
             Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
@@ -82,8 +89,10 @@ impl Answer {
             Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
             Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
             Request::Remove { .. } => Self::Removed(id(text)?),
-            Request::Result { .. } => Self::Posted(serde_json::from_str(text).map(|Id { id }| id)?),
-            Request::Repair { .. } => Self::Repaired(serde_json::from_str(text).map(|Id { id }| id)?),
+            Request::Result { .. } => Self::Posted(task(text)?),
+            Request::Repair { .. } => Self::Repaired(task(text)?),
+            Request::Signal { .. } => Self::Signalled(serde_json::from_str(text)?),
+            Request::Approve { .. } => Self::Approved(task(text)?),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
             Request::Health => Self::Health(serde_json::from_str(text)?),
         })
@@ -107,7 +116,8 @@ mod tests {
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, PauseRequest, ResultUpdate, TaskQuery, TaskRepair, UpdateStatus, View,
+        JobCancel, JobFilter, JobSignal, PauseRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
+        TaskRepair, UpdateStatus, View,
     };
 
     #[test]
@@ -130,6 +140,11 @@ mod tests {
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),
             (Request::Repair { repair: TaskRepair::new(task, RepairAction::Retry) }, Answer::Repaired(task)),
+            (
+                Request::Signal { signal: JobSignal::new(id, "s") },
+                Answer::Signalled(SignalReceipt { id, outcome: SignalOutcome::Kept }),
+            ),
+            (Request::Approve { approval: TaskApproval::new(task, "approve") }, Answer::Approved(task)),
             (Request::Workers, Answer::Workers(Vec::new())),
         ];
         for (request, answer) in pairs {

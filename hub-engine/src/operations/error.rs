@@ -34,6 +34,8 @@ pub enum RequestErrorKind {
     Conflict,
     /// A limit is exceeded.
     TooLarge,
+    /// There are too many of something that is kept until it is used.
+    TooMany,
     /// The token is missing or wrong.
     Unauthorized,
     /// No Hub answers at the address.

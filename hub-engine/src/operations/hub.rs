@@ -17,6 +17,7 @@ use super::posted::ResultUpdate;
 use super::record::Record;
 use super::repair::TaskRepair;
 use super::request::Request;
+use super::waits::{JobSignal, SignalOutcome, TaskApproval};
 use crate::events::Events;
 
 /// A Hub in the same process, over the broker or over HTTP. Only [`Hub::call`] and [`Hub::submit_with`] have to be implemented; the
@@ -165,6 +166,27 @@ pub trait Hub: Send + Sync + 'static {
     /// data beyond the limits.
     async fn repair(&self, repair: TaskRepair) -> Result<(), RequestError> {
         self.call(Request::Repair { repair }).await.map(drop)
+    }
+
+    /// Sends a signal to a job. A task that waits for it receives it; before one waits, it is kept.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidRequest` if no task of the job waits for a signal with this name; `Conflict` if those tasks or
+    /// the job have ended; `TooMany` if the job keeps too many signals; `TooLarge` for data beyond the limits.
+    async fn signal(&self, signal: JobSignal) -> Result<SignalOutcome, RequestError> {
+        match self.call(Request::Signal { signal }).await? {
+            Answer::Signalled(receipt) => Ok(receipt.outcome),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// Answers the question of a task that waits for an approval.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidRequest` for an answer that is not possible; `Conflict` if the task does not wait for an
+    /// approval, or has another answer; `TooLarge` for input beyond the limits.
+    async fn approve(&self, approval: TaskApproval) -> Result<(), RequestError> {
+        self.call(Request::Approve { approval }).await.map(drop)
     }
 
     /// Removes a job that has ended.

@@ -12,6 +12,7 @@ mod posted;
 mod record;
 mod repair;
 mod request;
+mod waits;
 
 pub use answer::Answer;
 pub use cancel::{Cancelled, JobCancel};
@@ -25,3 +26,4 @@ pub use posted::{ResultUpdate, UpdateStatus};
 pub use record::Record;
 pub use repair::TaskRepair;
 pub use request::Request;
+pub use waits::{JobSignal, SignalOutcome, SignalReceipt, TaskApproval};

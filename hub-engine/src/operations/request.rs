@@ -11,6 +11,7 @@ use super::jobs::{JobFilter, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::repair::TaskRepair;
+use super::waits::{JobSignal, TaskApproval};
 
 /// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
 /// before there is a dispatcher ([`super::Hub::submit_with`]).
@@ -82,6 +83,16 @@ pub enum Request {
         /// The repair.
         repair: TaskRepair,
     },
+    /// Send a signal to a job.
+    Signal {
+        /// The signal.
+        signal: JobSignal,
+    },
+    /// Answer the question of a task.
+    Approve {
+        /// The answer.
+        approval: TaskApproval,
+    },
     /// The live workers.
     Workers,
     /// The health of the dispatcher.
@@ -99,8 +110,10 @@ impl Request {
             | Self::Jobs { .. }
             | Self::Workers
             | Self::Health => true,
-            // The same result is accepted again, and so is a pause.
-            Self::Result { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
+            // The same result and the same answer are accepted again, and so is a pause.
+            Self::Result { .. } | Self::Approve { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
+            // A second signal without a key would be another one.
+            Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
             Self::Cancel { .. } | Self::Remove { .. } | Self::Repair { .. } => false,
         }
@@ -115,7 +128,9 @@ impl Request {
             | Self::Resume { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
-            | Self::Repair { .. } => true,
+            | Self::Repair { .. }
+            | Self::Signal { .. }
+            | Self::Approve { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -138,6 +153,8 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Signal { .. }
+            | Self::Approve { .. }
             | Self::Workers
             | Self::Health => None,
         }
@@ -156,6 +173,8 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Signal { .. }
+            | Self::Approve { .. }
             | Self::Workers
             | Self::Health => {}
         }

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskQuery, TaskRepair, View,
+    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskApproval,
+    TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
@@ -101,6 +102,10 @@ impl RequestMessage {
             pool: Option<String>,
             by: Option<String>,
             reason: Option<String>,
+            #[serde(default, deserialize_with = "object::optional")]
+            signal: Option<JobSignal>,
+            #[serde(default, deserialize_with = "object::optional")]
+            approval: Option<TaskApproval>,
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
@@ -134,11 +139,19 @@ impl RequestMessage {
             "repair" => Request::Repair {
                 repair: body.repair.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("repair")))?,
             },
+            "signal" => Request::Signal {
+                signal: body.signal.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("signal")))?,
+            },
+            "approve" => Request::Approve {
+                approval: body
+                    .approval
+                    .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("approval")))?,
+            },
             "workers" => Request::Workers,
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, pause, resume, remove, result, repair, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

@@ -12,8 +12,8 @@ use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind, StoreHealth,
-    Submission, Submitted, TaskQuery, View, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind,
+    SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -147,6 +147,11 @@ impl Hub for FakeHub {
                 (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))
             }
             Request::Repair { repair } => (format!("{repair:?}"), Answer::Repaired(repair.id)),
+            Request::Signal { signal } => {
+                let receipt = SignalReceipt { id: signal.id, outcome: SignalOutcome::Kept };
+                (format!("{signal:?}"), Answer::Signalled(receipt))
+            }
+            Request::Approve { approval } => (format!("{approval:?}"), Answer::Approved(approval.id)),
             Request::Workers => ("workers".to_owned(), Answer::Workers(vec![worker()])),
             Request::Health => {
                 let broker = self.broker.lock().unwrap().unwrap_or(BrokerHealth::Up);

@@ -39,12 +39,15 @@ pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
 pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
     let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
     for task in job.in_order() {
-        let end = lead(task, &Known { job, scenario, ended: &ended, item: None }, limits).unwrap_or_else(|end| end);
+        let mut known = Known { job, scenario, ended: &ended, item: None, failure: Value::Null };
+        let end = lead(task, &known, limits).unwrap_or_else(|end| end);
+        known.failure = end.failure();
+        let end = recover(task, end, &known, limits);
         ended[task.position] = Some(end);
     }
-    let output = output(&Known { job, scenario, ended: &ended, item: None }, limits);
+    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: Value::Null }, limits);
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
-    match output.filter(|_| tasks.iter().all(|task| matches!(task.status, Status::Success | Status::Skipped))) {
+    match output.filter(|_| tasks.iter().all(|task| matches!(task.counts_as(), Status::Success | Status::Skipped))) {
         Some(output) => Expected { status: Status::Success, output, tasks },
         None => Expected { status: Status::Failed, output: Value::Null, tasks },
     }
@@ -52,12 +55,15 @@ pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Ex
 
 /// Passes a task through its gates. A gate that does not let it pass ends it.
 fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
-    let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, |end| end.status);
+    let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, TaskEnd::counts_as);
     trigger::pass(&task.trigger_rule, task.upstream.iter().map(status))?;
     if let Some(when) = &task.when
         && !condition::holds(when, known).map_err(|kind| TaskEnd::failed(Some(kind)))?
     {
         return Err(TaskEnd::unrun(Status::Skipped));
+    }
+    if let Some(wait) = &task.wait {
+        return wait_for(task, wait, known);
     }
     match &task.for_each {
         None => call(task, known, limits),
@@ -81,7 +87,7 @@ fn iterate(task: &Task, for_each: &ForEach, known: &Known<'_>, limits: Limits) -
         .iter()
         .enumerate()
         .map(|item| {
-            let known = Known { item: Some(item), ..*known };
+            let known = Known { item: Some(item), failure: Value::Null, ..*known };
             run_item(task, for_each, &known, limits).unwrap_or_else(|end| end)
         })
         .collect();
@@ -101,6 +107,30 @@ fn run_item(task: &Task, for_each: &ForEach, known: &Known<'_>, limits: Limits) 
         return Err(TaskEnd::unrun(Status::Skipped));
     }
     call(task, known, limits)
+}
+
+/// How a task ends that may have a recovery.
+fn recover(task: &Task, end: TaskEnd, known: &Known<'_>, limits: Limits) -> TaskEnd {
+    let Some(recover) = task.recover.as_ref().filter(|_| end.status == Status::Failed) else { return end };
+    let is_named = |names: &Vec<Value>| names.is_empty() || names.iter().any(|name| name.as_str() == end.error);
+    if !recover["match"].as_array().is_none_or(is_named) {
+        return end;
+    }
+    match known.fill(&recover["fallback"]).ok().filter(|fallback| limits.allow_output(fallback)) {
+        Some(fallback) => end.recovered_with(fallback),
+        None => end,
+    }
+}
+
+/// A task that runs no module: the values that it needs must be there, and the scenario says what comes from outside.
+fn wait_for(task: &Task, wait: &Value, known: &Known<'_>) -> Result<TaskEnd, TaskEnd> {
+    for template in [wait["approval"].get("message"), wait.get("until")].into_iter().flatten() {
+        known.fill(template).map_err(|Missing| TaskEnd::failed(Some("MISSING_VALUE")))?;
+    }
+    Ok(match known.scenario.wait(task) {
+        Outcome::Success(data) => TaskEnd::success(data),
+        Outcome::Failed(kind) => TaskEnd::failed(kind),
+    })
 }
 
 fn arguments(task: &Task, known: &Known<'_>, limits: Limits) -> Result<(Value, Value), TaskEnd> {

@@ -1,6 +1,6 @@
 //! The expected result of a job.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The expected result of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +18,12 @@ pub struct Expected {
 pub struct TaskEnd {
     /// Its status.
     pub status: Status,
-    /// Its result, if it succeeds.
+    /// Its result, if it succeeds; its fallback, if it is recovered.
     pub data: Option<Value>,
     /// The kind of its error, if it fails and the kind is known.
     pub error: Option<&'static str>,
+    /// Whether it fails, and its fallback stands for its result.
+    pub recovered: bool,
     /// Its arguments, `args` and `kwargs`, if it is called.
     pub arguments: Option<(Value, Value)>,
     /// The expected results of its items, if it runs for several.
@@ -56,16 +58,31 @@ impl Status {
 
 impl TaskEnd {
     pub(super) const fn success(data: Value) -> Self {
-        Self { status: Status::Success, data: Some(data), error: None, arguments: None, items: Vec::new() }
+        Self { data: Some(data), ..Self::unrun(Status::Success) }
     }
 
     pub(super) const fn failed(error: Option<&'static str>) -> Self {
-        Self { status: Status::Failed, data: None, error, arguments: None, items: Vec::new() }
+        Self { error, ..Self::unrun(Status::Failed) }
     }
 
     /// It does not run, for this reason.
     pub(super) const fn unrun(status: Status) -> Self {
-        Self { status, data: None, error: None, arguments: None, items: Vec::new() }
+        Self { status, data: None, error: None, recovered: false, arguments: None, items: Vec::new() }
+    }
+
+    /// It fails, and this stands for its result.
+    pub(super) fn recovered_with(self, fallback: Value) -> Self {
+        Self { data: Some(fallback), recovered: true, ..self }
+    }
+
+    /// The status that counts for the tasks that depend on it, and for its job.
+    pub(super) const fn counts_as(&self) -> Status {
+        if self.recovered { Status::Success } else { self.status }
+    }
+
+    /// Its error, as references see it.
+    pub(super) fn failure(&self) -> Value {
+        self.error.map_or(Value::Null, |kind| json!({ "kind": kind }))
     }
 
     pub(super) fn called_with(self, args: Value, kwargs: Value) -> Self {

@@ -1,6 +1,6 @@
 //! Replaces the references in a template by their values.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::expected::TaskEnd;
 use super::job::Job;
@@ -20,6 +20,8 @@ pub(super) struct Known<'a> {
     pub(super) ended: &'a [Option<TaskEnd>],
     /// The number and the value of the item that the task runs for.
     pub(super) item: Option<(usize, &'a Value)>,
+    /// The error of the task itself, if it has failed.
+    pub(super) failure: Value,
 }
 
 impl Known<'_> {
@@ -29,6 +31,7 @@ impl Known<'_> {
             Value::String(text) => match Text::read(text) {
                 Text::Literal(literal) => literal.into(),
                 Text::Reference(reference) => self.value(&reference)?,
+                Text::Failure(path) => walk(&self.failure, &path).cloned().map_err(|_| Missing)?,
             },
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
             Value::Object(object) => {
@@ -55,7 +58,7 @@ impl Known<'_> {
                 let end = self.ended[task.position].as_ref().expect("what is referred to has ended");
                 match attribute {
                     Attribute::Status => Value::from(end.status.as_str()),
-                    Attribute::Error => end.error.map_or(Value::Null, |kind| json!({ "kind": kind })),
+                    Attribute::Error => end.failure(),
                     _ => end.data.clone().unwrap_or_default(),
                 }
             }

@@ -46,6 +46,10 @@ pub struct Task {
     pub when: Option<Value>,
     /// What it runs for.
     pub for_each: Option<ForEach>,
+    /// What it waits for instead of running a module.
+    pub wait: Option<Value>,
+    /// What replaces its result after it has failed.
+    pub recover: Option<Value>,
     /// How many attempts it has.
     pub attempts: u32,
     /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
@@ -140,8 +144,13 @@ impl Task {
         let when = task.get("when").filter(|when| !when.is_null()).cloned();
         let for_each = task.get("for_each").filter(|value| !value.is_null()).map(ForEach::of);
         let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
-        let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay")].into_iter().chain(of_items);
-        for template in templates.flatten() {
+        let recover = task.get("recover").filter(|recover| !recover.is_null()).cloned();
+        let fallback = recover.as_ref().and_then(|recover| recover.get("fallback"));
+        let wait = task.get("wait").filter(|wait| !wait.is_null()).cloned();
+        let message = wait.as_ref().and_then(|wait| wait["approval"].get("message"));
+        let until = wait.as_ref().and_then(|wait| wait.get("until"));
+        let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay"), fallback, message, until];
+        for template in templates.into_iter().chain(of_items).flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
                     && reference.attribute.needs_end()
@@ -161,6 +170,8 @@ impl Task {
             trigger_rule,
             when,
             for_each,
+            wait,
+            recover,
             attempts,
             upstream,
         }

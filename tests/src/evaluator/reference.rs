@@ -9,6 +9,8 @@ pub enum Text<'a> {
     Literal(&'a str),
     /// A value of a task.
     Reference(Reference<'a>),
+    /// A part of the error of the task that the text belongs to: the path into it.
+    Failure(Vec<&'a str>),
 }
 
 /// `_TASK.ATTRIBUTE[.STEP…]`
@@ -53,6 +55,7 @@ impl<'a> Text<'a> {
             Some(rest) if rest.starts_with('_') => Self::Literal(rest),
             // The worker replaces secrets, which the Hub does not know.
             Some(rest) if rest.starts_with(".secret.") => Self::Literal(text),
+            Some(rest) if rest.starts_with(".failure") => Self::Failure(rest.split('.').skip(2).collect()),
             Some(rest) => {
                 let reference = Reference::read(rest);
                 Self::Reference(reference.unwrap_or_else(|| panic!("{text:?} is neither a reference nor a text")))
@@ -126,6 +129,7 @@ mod tests {
         assert_eq!(Text::read("_a.data"), reference("a", Attribute::Data, &[]));
         assert_eq!(Text::read("_a_b.data.x.0"), reference("a_b", Attribute::Data, &["x", "0"]));
         assert_eq!(Text::read("_a b.status"), reference("a b", Attribute::Status, &[]));
+        assert_eq!(Text::read("_.failure.bases.0"), Text::Failure(vec!["bases", "0"]));
         for text in ["_", "_a", "_a.", "_a.Data", "_a.output"] {
             assert!(std::panic::catch_unwind(|| Text::read(text)).is_err(), "{text:?}");
         }

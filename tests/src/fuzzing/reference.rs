@@ -160,7 +160,8 @@ fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {
         Attribute::Id => Some(Json::string(&format!("id of {task}"))),
         Attribute::Name => Some(Json::string(TASKS[task as usize])),
         Attribute::Status => Some(Json::string("SUCCESS")),
-        Attribute::Error | Attribute::Item | Attribute::Index | Attribute::JobId | Attribute::JobName => None,
+        Attribute::Error | Attribute::Item | Attribute::Index | Attribute::Failure => None,
+        Attribute::JobId | Attribute::JobName => None,
     }
 }
 

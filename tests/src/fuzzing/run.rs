@@ -75,6 +75,10 @@ impl Scenario for AllReturnNull {
         evaluator::Outcome::Success(Value::Null)
     }
 
+    fn wait(&self, _task: &evaluator::Task) -> evaluator::Outcome {
+        evaluator::Outcome::Success(Value::Null)
+    }
+
     fn id(&self, task: &evaluator::Task) -> String {
         ID.task(task.position as u32).to_string()
     }

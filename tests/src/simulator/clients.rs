@@ -11,13 +11,13 @@ use hub_engine::wire::{JobMessage, Names, Replies, Reply};
 use hub_transport::{Message, Outcome, Session, Subscription};
 use serde_json::{Value, json};
 
+use super::answers;
 use super::event::Event;
+use super::patience::{AGAIN, is_passing};
 use super::plans::Plan;
 use super::simulation::Simulation;
 use super::world::World;
 
-/// Delay before a client repeats a request.
-const AGAIN: Duration = Duration::from_millis(700);
 /// Maximum time that a client waits for a reply over the broker.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The correlation id of the reply that a client waits for.
@@ -37,6 +37,7 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
         }
         world.tell(Event::Submitted(plan.id));
     }
+    answers::serve(&simulation, &plan);
     let begun = world.elapsed();
     let at = |when: Duration| (begun + when.saturating_sub(plan.after)).saturating_sub(world.elapsed());
     if let Some((when, length)) = plan.pause {
@@ -203,9 +204,4 @@ async fn publish(session: &dyn Session, message: Message) -> Option<()> {
     let publisher = session.publisher(1).await.ok()?;
     let receipt = publisher.publish(message).await.ok()?;
     matches!(receipt.await, Outcome::Confirmed).then_some(())
-}
-
-/// Whether a retry can succeed.
-const fn is_passing(kind: RequestErrorKind) -> bool {
-    matches!(kind, RequestErrorKind::Unavailable | RequestErrorKind::Internal)
 }

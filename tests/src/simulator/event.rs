@@ -53,6 +53,8 @@ pub enum Event {
     Paused(JobId, bool),
     /// A client received the answer to a posted result.
     Posted(u64, TaskId),
+    /// A client begins to send a signal with this name.
+    Sent(JobId, String),
     /// The fault phase ended.
     Calm,
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Event {
             Self::Cancelled(job) => write!(f, "cancel of J{} answered", job.uuid().as_u128() >> 64),
             Self::Paused(job, pauses) => write!(f, "pause ({pauses}) of J{} answered", job.uuid().as_u128() >> 64),
             Self::Posted(run, task) => write!(f, "post of run {run} for {} answered", short(*task)),
+            Self::Sent(job, name) => write!(f, "signal {name} is sent to J{}", job.uuid().as_u128() >> 64),
             Self::Calm => f.write_str("faults are over"),
         }
     }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::facts::Fact;
+use super::waits;
 use super::work::{self, Module};
 use crate::evaluator::{Call, Expected, Outcome, Scenario, Task, evaluate};
 
@@ -34,6 +35,11 @@ impl Scenario for Simulated<'_> {
             Module::Abandon => Outcome::Failed(Some("TIMED_OUT")),
             _ => Outcome::Success(work::value(call.args, call.kwargs, self.chance.run(position).unwrap_or_default())),
         }
+    }
+
+    fn wait(&self, task: &Task) -> Outcome {
+        let recorded = self.fact.tasks[task.position].data.as_ref().map(hub_core::Json::to_value);
+        waits::outcome(task.wait.as_ref().expect("it is a wait"), recorded)
     }
 
     fn id(&self, task: &Task) -> String {

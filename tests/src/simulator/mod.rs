@@ -6,6 +6,7 @@
 //! the [`invariants`], and the [evaluator](crate::evaluator) computes the expected results of all jobs. After the fault phase, all
 //! jobs must end.
 
+mod answers;
 pub mod clients;
 pub mod connection;
 mod daemons;
@@ -19,6 +20,7 @@ pub mod leftovers;
 pub mod note;
 pub mod oracle;
 mod panics;
+mod patience;
 pub mod plans;
 pub mod process;
 pub mod publisher;
@@ -32,6 +34,7 @@ pub mod subscription;
 mod tamper;
 pub mod trace;
 pub mod transport;
+mod waits;
 pub mod weather;
 pub mod work;
 pub mod world;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::dice::Dice;
+use super::waits;
 use super::work::Module;
 
 /// A job with the actions of its client.
@@ -152,7 +153,7 @@ fn task(dice: &Dice, at: usize) -> Value {
         if module == Module::Command {
             task.insert("command".to_owned(), json!(["sum"]));
         }
-        return with_options(dice, module, task);
+        return with_options(dice, module, task, 0);
     }
     if module == Module::Command {
         let words = (0..dice.between(0, 3)).map(|_| word(dice, at));
@@ -171,6 +172,9 @@ fn task(dice: &Dice, at: usize) -> Value {
         task.insert("depends".to_owned(), json!(before));
         task.insert("trigger_rule".to_owned(), json!(rule));
     }
+    if dice.falls(0.15) {
+        return wait(dice, at, task);
+    }
     if at > 0 && dice.falls(0.15) {
         task.insert("when".to_owned(), condition(dice, at, 0));
     }
@@ -182,11 +186,32 @@ fn task(dice: &Dice, at: usize) -> Value {
     if at > 0 && !task.contains_key("depends") && dice.falls(0.3) {
         task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
     }
-    with_options(dice, module, task)
+    with_options(dice, module, task, at)
 }
 
-/// The same task with options that do not depend on other tasks.
-fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>) -> Value {
+/// The same task as one that waits.
+fn wait(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Value {
+    for key in ["task_name", "args"] {
+        task.remove(key);
+    }
+    task.insert("wait".to_owned(), waits::draw(dice, at, part(dice, at, 0)));
+    if at > 0 && !task.contains_key("depends") && dice.falls(0.5) {
+        task.insert("depends".to_owned(), json!([format!("t{}", dice.index(at))]));
+    }
+    if at > 0 && dice.falls(0.15) {
+        task.insert("when".to_owned(), condition(dice, at, 0));
+    }
+    if dice.falls(0.2) {
+        task.insert("recover".to_owned(), recover(dice, at));
+    }
+    if dice.falls(0.2) {
+        task.insert("delay".to_owned(), json!(format!("{}ms", dice.between(0, 5_000))));
+    }
+    Value::Object(task)
+}
+
+/// The same task with further options, which may refer to the first `before` tasks.
+fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>, before: usize) -> Value {
     if dice.falls(0.05) {
         task.insert("delay".to_owned(), json!(format!("{}ms", dice.between(0, 5_000))));
     }
@@ -198,6 +223,9 @@ fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>) -> Va
         task.insert("timeout".to_owned(), json!({*limit: format!("{}ms", dice.between(1, 20_000))}));
     } else if dice.falls(0.1) {
         task.insert("timeout".to_owned(), generous_timeout(dice));
+    }
+    if dice.falls(if module == Module::Fail { 0.4 } else { 0.1 }) {
+        task.insert("recover".to_owned(), recover(dice, before));
     }
     if dice.falls(0.2) {
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
@@ -283,6 +311,20 @@ fn word(dice: &Dice, before: usize) -> Value {
         return if dice.falls(0.5) { json!("__literal") } else { json!(dice.between(0, 100)) };
     }
     json!(format!("_t{}.{}", dice.index(before), dice.pick(&["data.v", "status", "id", "name", "data.nowhere"])))
+}
+
+/// A recovery with references to the first `before` tasks.
+fn recover(dice: &Dice, before: usize) -> Value {
+    let fallback = match dice.between(0, 9) {
+        0..=2 => json!({"v": 5, "failed": "_.failure.kind"}),
+        3 => json!("_.failure.nowhere"),
+        _ => part(dice, before, 0),
+    };
+    match dice.between(0, 3) {
+        0 => json!({"fallback": fallback, "match": ["TASK_FAILED", "BAD_CONDITION"]}),
+        1 => json!({"fallback": fallback, "match": ["WORKER_LOST"]}),
+        _ => json!({"fallback": fallback}),
+    }
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.

@@ -27,6 +27,8 @@ pub enum Sabotage {
     ForgetFailures,
     /// The store forgets that jobs are paused.
     ForgetPauses,
+    /// The store forgets the signals of jobs.
+    ForgetSignals,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
@@ -44,6 +46,7 @@ impl Sabotage {
         Self::OneIncarnation,
         Self::ForgetFailures,
         Self::ForgetPauses,
+        Self::ForgetSignals,
         Self::MeasureByWallClock,
     ];
 }

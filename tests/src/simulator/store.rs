@@ -105,8 +105,12 @@ impl Store for SimStore {
                 Arc::make_mut(task).details_mut().failures = 0;
             }
         }
-        if self.0.world().sabotage == Some(Sabotage::ForgetPauses) {
-            jobs.iter_mut().for_each(|job| job.state.details = None);
+        for details in jobs.iter_mut().filter_map(|job| job.state.details.as_mut()).map(Arc::make_mut) {
+            match self.0.world().sabotage {
+                Some(Sabotage::ForgetPauses) => (details.pauses, details.clock) = Default::default(),
+                Some(Sabotage::ForgetSignals) => (details.signals, details.signal_keys) = Default::default(),
+                _ => {}
+            }
         }
         Ok(jobs)
     }

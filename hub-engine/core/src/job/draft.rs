@@ -1,6 +1,8 @@
 //! A job whose keys have been read and whose names have not been resolved.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::for_each::Tolerance;
 use super::model::Task;
@@ -9,6 +11,7 @@ use super::retry::RetryPolicy;
 use super::run::RunForm;
 use super::timeouts::Timeouts;
 use super::value::Value;
+use super::wait::OnTimeout;
 use crate::Json;
 
 /// The valid parts of a job. A field is empty if its key is missing or invalid.
@@ -54,6 +57,8 @@ pub(super) struct TaskDraft<'a> {
     pub(super) for_each: Option<ForEachDraft<'a>>,
     /// The keys of a task without a module, with their values, in the order of the text.
     pub(super) run: Vec<(&'static str, Value<'a>)>,
+    pub(super) recover: Option<RecoverDraft<'a>>,
+    pub(super) wait: Option<WaitDraft<'a>>,
 }
 
 /// The valid parts of `for_each`.
@@ -83,6 +88,34 @@ impl<'a> ForEachDraft<'a> {
     }
 }
 
+/// A wait whose templates were not searched for references.
+pub(super) struct WaitDraft<'a> {
+    pub(super) awaited: AwaitedDraft<'a>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) on_timeout: OnTimeout,
+}
+
+/// What a task waits for.
+pub(super) enum AwaitedDraft<'a> {
+    Until(Value<'a>),
+    Signal { name: Arc<str>, count: u32 },
+    Approval(ApprovalDraft<'a>),
+}
+
+/// A question whose message was not searched for references.
+pub(super) struct ApprovalDraft<'a> {
+    pub(super) message: Option<Value<'a>>,
+    pub(super) choices: Vec<Arc<str>>,
+    pub(super) fail_on: Vec<Arc<str>>,
+}
+
+/// A recovery whose fallback was not searched for references.
+#[derive(Default)]
+pub(super) struct RecoverDraft<'a> {
+    pub(super) fallback: Option<Value<'a>>,
+    pub(super) matches: Vec<Arc<str>>,
+}
+
 impl TaskDraft<'_> {
     /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
@@ -99,6 +132,8 @@ impl TaskDraft<'_> {
             delay: None,
             for_each: None,
             run: Vec::new(),
+            recover: None,
+            wait: None,
         }
     }
 

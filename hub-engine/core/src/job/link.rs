@@ -1,11 +1,12 @@
 //! Resolves the names in a draft to positions of tasks, which gives the graph.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::condition_reader::ConditionReader;
 use super::cycle;
 use super::delay::Delay;
-use super::draft::{ForEachDraft, JobDraft, TaskDraft, Tasks};
+use super::draft::{AwaitedDraft, ForEachDraft, JobDraft, RecoverDraft, TaskDraft, Tasks, WaitDraft};
 use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, Task};
@@ -16,12 +17,15 @@ use super::places::Places;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::reader::Reader;
+use super::recover::Recover;
+use super::reference::Reference;
 use super::report::Report;
 use super::run_reader::RunReader;
 use super::secret::{Secret, Secrets};
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
 use super::value::{Kind, Value};
+use super::wait::{Approval, Awaited, Until, Wait};
 
 /// Maximum number of tasks of a cycle that a message names.
 const MAX_SHOWN_TASKS: usize = 12;
@@ -41,7 +45,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         upstream: Vec::new(),
         secrets: Vec::new(),
     };
-    for (index, (task, draft)) in tasks.iter_mut().zip(&drafts).enumerate() {
+    for (index, (task, draft)) in (0..).zip(tasks.iter_mut().zip(&drafts)) {
         linker.task(task, draft, index);
     }
     let output = draft.output.map(|value| linker.output(value));
@@ -78,11 +82,11 @@ struct Linker<'r> {
 }
 
 impl Linker<'_> {
-    fn task(&mut self, task: &mut Task, draft: &TaskDraft<'_>, index: usize) {
+    fn task(&mut self, task: &mut Task, draft: &TaskDraft<'_>, index: u32) {
         let root = Path::Root;
         let tasks = root.key("tasks");
-        let path = tasks.index(index);
-        let items_of = draft.for_each.as_ref().map(|_| index as u32);
+        let path = tasks.index(index as usize);
+        let items_of = draft.for_each.as_ref().map(|_| index);
         if let Some(args) = &mut task.args {
             let mut finder = self.placeholders(&draft.name, items_of);
             finder.secrets = Secrets::Allowed;
@@ -111,6 +115,12 @@ impl Linker<'_> {
         if !self.secrets.is_empty() {
             task.rare_mut().secrets = Some(self.secrets.drain(..).collect());
         }
+        if let Some(recover) = &draft.recover {
+            task.rare_mut().recover = Some(self.recover(recover, path.key("recover"), &draft.name, index));
+        }
+        if let Some(wait) = &draft.wait {
+            task.rare_mut().wait = self.wait(wait, path.key("wait"), &draft.name);
+        }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
         self.trigger_rule(task, draft, path);
@@ -127,9 +137,7 @@ impl Linker<'_> {
             let suggestion = Some("name the upstream tasks in \"depends\"".to_owned());
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
-        let arguments = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
-        let mut references = arguments.chain(task.references_of_options());
-        if rule.runs_early() && references.any(|reference| reference.attribute.needs_end()) {
+        if rule.runs_early() && references_to_ends(task).next().is_some() {
             let message =
                 format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
             let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
@@ -139,12 +147,51 @@ impl Linker<'_> {
 
     /// A duration, or a reference to one.
     fn delay(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Delay> {
-        if value.kind() == Kind::String && is_reference(&value.decoded()) {
-            let mut template = Template::literal(value.text);
-            self.placeholders(own, None).set_placeholders(&mut template, value.at, path);
-            return Some(Delay::Of(template));
+        match self.reference(value, path, own) {
+            Some(template) => Some(Delay::Of(template)),
+            None => format::duration_or_zero(self.reader, value, path).map(Delay::Fixed),
         }
-        format::duration_or_zero(self.reader, value, path).map(Delay::Fixed)
+    }
+
+    /// The template of a value that is a reference as a whole.
+    fn reference(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Template> {
+        is_reference(value).then(|| self.template(value, path, own))
+    }
+
+    fn template(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Template {
+        let mut template = Template::literal(value.text);
+        self.placeholders(own, None).set_placeholders(&mut template, value.at, path);
+        template
+    }
+
+    fn wait(&mut self, draft: &WaitDraft<'_>, path: Path<'_>, own: &str) -> Option<Wait> {
+        let awaited = match &draft.awaited {
+            AwaitedDraft::Until(value) => Awaited::Until(self.until(*value, path.key("until"), own)?),
+            AwaitedDraft::Signal { name, count } => Awaited::Signal { name: Arc::clone(name), count: *count },
+            AwaitedDraft::Approval(approval) => Awaited::Approval(Approval {
+                message: approval.message.map(|value| self.template(value, path.key("approval").key("message"), own)),
+                choices: approval.choices.clone(),
+                fail_on: approval.fail_on.clone(),
+            }),
+        };
+        Some(Wait { awaited, timeout: draft.timeout, on_timeout: draft.on_timeout.clone() })
+    }
+
+    /// A time or a duration, or a reference to one.
+    fn until(&mut self, value: Value<'_>, path: Path<'_>, own: &str) -> Option<Until> {
+        match self.reference(value, path, own) {
+            Some(template) => Some(Until::Of(template)),
+            None => format::moment(self.reader, value, path).map(Until::Fixed),
+        }
+    }
+
+    fn recover(&mut self, draft: &RecoverDraft<'_>, path: Path<'_>, own: &str, index: u32) -> Recover {
+        let mut fallback = Template::literal(draft.fallback.map_or("null", |value| value.text));
+        if let Some(value) = draft.fallback {
+            let mut finder = PlaceholderFinder { failure: Some(index), ..self.placeholders(own, None) };
+            finder.set_placeholders(&mut fallback, value.at, path.key("fallback"));
+        }
+        Recover { fallback, matches: draft.matches.clone() }
     }
 
     /// What the task iterates over, and for which items it runs.
@@ -156,13 +203,11 @@ impl Linker<'_> {
         items_of: Option<u32>,
     ) -> Option<ForEach> {
         let value = draft.source?;
-        let mut source = Template::literal(value.text);
         let here = if draft.is_short { path } else { path.key("in") };
-        self.placeholders(own, None).set_placeholders(&mut source, value.at, here);
+        let source = self.template(value, here, own);
         // What is wrong with a reference was reported.
-        let is_reference = value.kind() == Kind::String && is_reference(&value.decoded());
         if source.is_literal()
-            && !is_reference
+            && !is_reference(value)
             && let Err(error) = Items::of(&source.text(), draft.batch)
         {
             let message = format!("\"for_each\" has no items: {error}");
@@ -178,9 +223,7 @@ impl Linker<'_> {
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {
-        let mut output = Template::literal(value.text);
-        self.placeholders("", None).set_placeholders(&mut output, value.at, Path::Root.key("output"));
-        output
+        self.template(value, Path::Root.key("output"), "")
     }
 
     /// `items_of` is the position of the task if its items are known where the references stand.
@@ -190,6 +233,7 @@ impl Linker<'_> {
             task_names: self.task_names,
             own,
             items_of,
+            failure: None,
             places: &mut self.places,
             found: &mut self.placeholders,
             secrets: Secrets::Refused,
@@ -218,14 +262,10 @@ impl Linker<'_> {
         found
     }
 
-    /// The dependencies of a task: those in `depends`, and the tasks whose end its arguments refer to. A dependency on
+    /// The dependencies of a task: those in `depends`, and the tasks whose end its templates refer to. A dependency on
     /// itself is reported where it is read, and is not included.
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
-        let references = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
-        let implied = references
-            .chain(task.references_of_options())
-            .filter(|reference| reference.attribute.needs_end())
-            .map(|reference| reference.task);
+        let implied = references_to_ends(task).map(|reference| reference.task);
         self.upstream.clear();
         self.upstream.extend(implied.chain(task.depends.iter().flatten().copied()));
         self.upstream.sort_unstable();
@@ -234,9 +274,10 @@ impl Linker<'_> {
     }
 }
 
-/// Whether a text is meant as a reference.
-fn is_reference(text: &str) -> bool {
-    text.starts_with('_') && !text.starts_with("__")
+/// Whether a value is a string that is meant as a reference.
+fn is_reference(value: Value<'_>) -> bool {
+    let is_meant = |text: &str| text.starts_with('_') && !text.starts_with("__");
+    value.kind() == Kind::String && is_meant(&value.decoded())
 }
 
 /// A deadline has to be later than the start.
@@ -247,6 +288,12 @@ fn check_times(report: &mut Report, draft: &JobDraft<'_>) {
         let message = format!("the deadline {deadline} is not after start_at, which is {start}");
         report.add(ProblemCode::OutOfRange, Path::Root.key("deadline"), draft.deadline_at, message, None);
     }
+}
+
+/// The references of a task to what is known only after the end of another task.
+fn references_to_ends(task: &Task) -> impl Iterator<Item = &Reference> {
+    let arguments = task.args().into_iter().chain(task.kwargs()).flat_map(Template::references);
+    arguments.chain(task.references_of_options()).filter(|reference| reference.attribute.needs_end())
 }
 
 fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {

@@ -10,6 +10,7 @@ use super::path::Path;
 use super::places::Places;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode};
+use super::recover::Recover;
 use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::run::{Need, Run};
@@ -17,6 +18,7 @@ use super::secret::Secret;
 use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
+use super::wait::Wait;
 use crate::{Json, Timestamp};
 
 /// The pool of tasks without the key `pool`.
@@ -83,6 +85,8 @@ pub(super) struct Rare {
     pub(super) for_each: Option<Box<ForEach>>,
     pub(super) run: Option<Run>,
     pub(super) secrets: Option<Arc<[Secret]>>,
+    pub(super) recover: Option<Recover>,
+    pub(super) wait: Option<Wait>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -255,11 +259,12 @@ impl Job {
         self.spec(position).retry().or(self.retry.as_ref())
     }
 
-    /// The time limits of the task at `position`: its own, or those of the job.
+    /// The time limits of the task at `position`: its own, or those of the job. A wait has none, since it runs no module.
     #[must_use]
     pub fn timeouts(&self, position: u32) -> Option<&Timeouts> {
-        let own = self.spec(position).rare.as_ref().and_then(|rare| rare.timeouts.as_ref());
-        own.or(self.timeouts.as_ref())
+        let spec = self.spec(position);
+        let own = spec.rare.as_ref().and_then(|rare| rare.timeouts.as_ref());
+        own.or(self.timeouts.as_ref()).filter(|_| spec.wait().is_none())
     }
 
     /// The output of the job after it has succeeded.
@@ -391,23 +396,39 @@ impl Task {
         self.rare.as_ref()?.for_each.as_deref()
     }
 
+    /// What it waits for. Such a task runs no module.
+    #[must_use]
+    pub fn wait(&self) -> Option<&Wait> {
+        self.rare.as_ref()?.wait.as_ref()
+    }
+
     /// Whether more than its upstream tasks and its pool decide when it runs.
     #[must_use]
     pub fn has_gates(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.when.is_some() || rare.delay.is_some() || rare.for_each.is_some())
+        self.rare.as_ref().is_some_and(|rare| {
+            rare.when.is_some() || rare.delay.is_some() || rare.for_each.is_some() || rare.wait.is_some()
+        })
+    }
+
+    /// What replaces its result after it has failed.
+    #[must_use]
+    pub fn recover(&self) -> Option<&Recover> {
+        self.rare.as_ref()?.recover.as_ref()
     }
 
     /// The references in its options, `args` and `kwargs` excluded.
     pub(super) fn references_of_options(&self) -> Vec<&Reference> {
-        let conditions = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
         let delay = match self.delay() {
             Some(Delay::Of(template)) => Some(template),
             _ => None,
         };
+        let fallback = self.recover().map(|recover| &recover.fallback);
         let items = self.for_each().map(ForEach::source);
+        let waits = self.wait().into_iter().flat_map(Wait::templates);
         let run = self.run().into_iter().flat_map(Run::parts).map(|(_, template)| template);
-        let templates = delay.into_iter().chain(items).chain(run);
-        conditions.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()
+        let templates = [delay, fallback, items].into_iter().flatten().chain(waits).chain(run);
+        let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
+        when.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()
     }
 
     /// Its own retry policy.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::delay::Delay;
 use super::duration;
 use super::value::{Kind, Value};
 use crate::job_clock::JobClock;
@@ -32,19 +31,30 @@ pub enum Due {
 }
 
 impl Moment {
-    /// The moment that a value means: a duration, or a string with a time.
-    pub(super) fn read(value: &Value<'_>) -> Result<Self, String> {
-        if value.kind() == Kind::String
-            && let Ok(time) = value.decoded().parse()
-        {
-            return Ok(Self::At(time));
-        }
-        match Delay::read(&Json::from_checked(value.text)) {
-            Ok(duration) if duration < duration::SHORTEST => Err("a duration is at least 1 ms".to_owned()),
-            Ok(duration) => Ok(Self::After(duration)),
-            Err(why) => Err(format!("{why}; or a time such as \"2026-11-23T22:15:03Z\"")),
+    /// What a value means: a time such as `"2026-11-23T22:15:03Z"`, a duration such as `"90s"`, or a number of seconds.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(value: &Json) -> Result<Self, String> {
+        let value = Value::of_job(value.get());
+        match value.kind() {
+            Kind::Number => duration::from_seconds(value.text.parse().unwrap_or(f64::INFINITY)).map(Self::After),
+            Kind::String => {
+                let text = value.decoded();
+                match text.parse() {
+                    Ok(time) => Ok(Self::At(time)),
+                    Err(_) if text.contains('-') => Err(no_time(&text)),
+                    Err(_) => duration::from_text(&text).map(Self::After),
+                }
+            }
+            kind => Err(format!("a time or a duration is a string or a number of seconds, not {}", kind.name())),
         }
     }
+}
+
+fn no_time(text: &str) -> String {
+    let shown = super::quoted::quoted(text);
+    format!("{shown} is neither a time such as \"2026-11-23T22:15:03Z\" nor a duration such as \"90s\"")
 }
 
 impl Due {
@@ -63,6 +73,24 @@ impl Due {
         match self {
             Self::Clock { at, .. } => clock.wall(at),
             Self::Wall(at) => at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_or_a_duration_is_read() {
+        let read = |text: &str| Moment::read(&Json::parse(text).unwrap());
+        assert_eq!(read("\"90s\""), Ok(Moment::After(Duration::from_secs(90))));
+        assert_eq!(read("1.5"), Ok(Moment::After(Duration::from_millis(1500))));
+        let time = Moment::At(Timestamp::from_millis(1_795_471_303_000));
+        assert_eq!(read("\"2026-11-23T22:01:43Z\""), Ok(time));
+        assert_eq!(read("\"2026-11-23T23:01:43+01:00\""), Ok(time));
+        for text in ["\"2026-13-01\"", "\"-1s\"", "\"soon\"", "\"\"", "-1", "1e99", "null", "[1]", "true"] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct PlaceholderFinder<'r> {
     pub(super) own: &'r str,
     /// The position of that task, if `_.item` and `_.index` may stand here.
     pub(super) items_of: Option<u32>,
+    /// The task whose error `_.failure` is, where this may stand.
+    pub(super) failure: Option<u32>,
     /// The places in values that references lead to.
     pub(super) places: &'r mut Places,
     /// The placeholders of the current template.
@@ -139,20 +141,23 @@ impl PlaceholderFinder<'_> {
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
             return None;
         }
-        let ParsedReference { attribute, path, .. } = written;
+        Some(self.refer(task, written.attribute, written.path))
+    }
+
+    fn refer(&mut self, task: u32, attribute: Attribute, path: Vec<&str>) -> Reference {
         let place = self.places.add(task, attribute, &path);
-        Some(Reference { task, attribute, path: path.into_iter().map(Into::into).collect(), place })
+        Reference { task, attribute, path: path.into_iter().map(Into::into).collect(), place }
     }
 
     /// A reference to what Hub itself knows.
     fn reference_of_hub(&mut self, rest: &str, path: Path<'_>, at: usize) -> Option<Reference> {
         let shown = quoted(&format!("_.{rest}"));
-        let report = &mut self.reader.report;
         let written = match reference::parse_of_hub(rest) {
             Ok(written) => written,
             Err(Malformed::UnknownAttribute(_)) => {
                 let known = Attribute::OF_HUB.map(|attribute| format!("_.{}", attribute.as_str()));
                 let message = format!("there is nothing named {shown}; there are {}", known.join(", "));
+                let report = &mut self.reader.report;
                 let near = report.did_you_mean(&format!("_.{rest}"), known.iter().map(String::as_str));
                 let suggestion = near.unwrap_or_else(|| literal(&format!(".{rest}")));
                 report.add(ProblemCode::BadReference, path, at, message, Some(suggestion));
@@ -164,16 +169,27 @@ impl PlaceholderFinder<'_> {
                 return None;
             }
         };
-        let ParsedReference { attribute, path: steps, .. } = written;
-        let Some(task) = self.items_of.or_else(|| (!attribute.needs_item()).then_some(0)) else {
-            let message =
-                format!("{shown}: there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\"");
-            report.add(ProblemCode::BadReference, path, at, message, None);
-            return None;
-        };
-        let task = if attribute.needs_item() { task } else { 0 };
-        let place = self.places.add(task, attribute, &steps);
-        Some(Reference { task, attribute, path: steps.into_iter().map(Into::into).collect(), place })
+        match self.owner_of(written.attribute) {
+            Ok(task) => Some(self.refer(task, written.attribute, written.path)),
+            Err(why) => {
+                let suggestion = Some(literal(&format!(".{rest}")));
+                self.reader.report.add(ProblemCode::BadReference, path, at, format!("{shown}{why}"), suggestion);
+                None
+            }
+        }
+    }
+
+    /// The task that a reference to what Hub itself knows belongs to, or why it cannot stand here.
+    fn owner_of(&self, attribute: Attribute) -> Result<u32, &'static str> {
+        match attribute {
+            Attribute::Item | Attribute::Index => self
+                .items_of
+                .ok_or(": there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\""),
+            Attribute::Failure => {
+                self.failure.ok_or(" is the error of a task that has failed: it stands in a \"fallback\" only")
+            }
+            _ => Ok(0),
+        }
     }
 
     /// An escaped string may be intended as a reference to a task whose name begins with an underscore. References

@@ -21,6 +21,8 @@ pub enum Attribute {
     Item,
     /// The number of the item, from 0: `_.index`.
     Index,
+    /// The error of the task itself, which has failed: `_.failure`.
+    Failure,
     /// The id of the job: `_.job.id`.
     JobId,
     /// The name of the job: `_.job.name`.
@@ -30,7 +32,7 @@ pub enum Attribute {
 /// A reference to a task of the same job, or to what Hub knows of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The task's position in the job. For `_.item` and `_.index`, the task that has the reference; for `_.job`, 0.
+    /// The task's position in the job. For `_.item`, `_.index` and `_.failure`, the task that has the reference; for `_.job`, 0.
     pub task: u32,
     /// The attribute of the task.
     pub attribute: Attribute,
@@ -65,7 +67,7 @@ impl Attribute {
     /// The attributes of other tasks.
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
     /// What stands behind `_.`.
-    pub(super) const OF_HUB: [Self; 4] = [Self::Item, Self::Index, Self::JobId, Self::JobName];
+    pub(super) const OF_HUB: [Self; 5] = [Self::Item, Self::Index, Self::Failure, Self::JobId, Self::JobName];
 
     /// The name of the attribute in references.
     #[must_use]
@@ -78,6 +80,7 @@ impl Attribute {
             Self::Error => "error",
             Self::Item => "item",
             Self::Index => "index",
+            Self::Failure => "failure",
             Self::JobId => "job.id",
             Self::JobName => "job.name",
         }
@@ -89,14 +92,9 @@ impl Attribute {
         matches!(self, Self::Data | Self::Status | Self::Error)
     }
 
-    /// Whether it is known only of an item.
-    pub(super) const fn needs_item(self) -> bool {
-        matches!(self, Self::Item | Self::Index)
-    }
-
     /// Whether a path can lead into it.
     pub(super) const fn has_inside(self) -> bool {
-        matches!(self, Self::Data | Self::Error | Self::Item)
+        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure)
     }
 }
 
@@ -163,13 +161,14 @@ mod tests {
             ("item", Attribute::Item, vec![]),
             ("item.a.0", Attribute::Item, vec!["a", "0"]),
             ("index", Attribute::Index, vec![]),
+            ("failure.bases.0", Attribute::Failure, vec!["bases", "0"]),
             ("job.id", Attribute::JobId, vec![]),
             ("job.name", Attribute::JobName, vec![]),
         ] {
             let written = parse_of_hub(text).unwrap();
             assert_eq!((written.attribute, written.path), (attribute, path), "{text}");
         }
-        for text in ["", "items", "job", "job.", "job.idx", "indexes", "data"] {
+        for text in ["", "items", "job", "job.", "job.idx", "indexes", "failures", "data"] {
             assert!(matches!(parse_of_hub(text), Err(Malformed::UnknownAttribute(_))), "{text}");
         }
         assert_eq!(parse_of_hub("index.0"), Err(Malformed::NothingInside(Attribute::Index)));

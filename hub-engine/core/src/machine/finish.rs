@@ -32,13 +32,17 @@ impl LiveJob {
                 }
             }
         };
+        if let Some(details) = self.state.details.as_mut().filter(|details| !details.signals.is_empty()) {
+            // No task can receive them any more.
+            Arc::make_mut(details).signals.clear();
+        }
         self.state.ended_at = Some(now).max(self.state.started_at).max(Some(self.state.submitted_at));
         self.set_job_status(status, actions);
     }
 
     /// A message about the failed tasks. `None` if no task failed.
     fn sum_up_failures(&self) -> Option<String> {
-        let count = |status| self.tasks.iter().filter(|task| task.state().status == status).count();
+        let count = |status| self.tasks.iter().filter(|task| task.state().counts_as() == status).count();
         let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
         if failed + not_run == 0 {
             return None;
@@ -63,7 +67,7 @@ impl LiveJob {
 
     /// Determines the first failure if it was not stored with the job.
     pub(super) fn restore_first_failure(&mut self) {
-        let failed = |index: &u32| self.task(*index).state().status == TaskStatus::Failed;
+        let failed = |index: &u32| self.task(*index).state().counts_as() == TaskStatus::Failed;
         let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
         if self.state.first_failure.is_none() {
             self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));

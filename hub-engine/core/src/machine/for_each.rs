@@ -17,14 +17,19 @@ use crate::state::{ErrorKind, TaskError, TaskState};
 use crate::{JobId, Json, Now, TaskStatus};
 
 impl Machine {
-    /// A task has passed the gates before its pool: it goes there, or its items do.
+    /// A task has passed the gates before its pool: it goes there, or its items do, or it begins to wait.
     pub(super) fn admit(&mut self, id: JobId, index: u32, now: Now) {
-        let job = &self.jobs.job(id).job;
-        if job.spec(index).for_each().is_some() && job.item(index).is_none() {
-            return self.expand(id, index, now);
+        let job = self.jobs.job_mut(id);
+        if job.spec(index).wait().is_some() {
+            job.queue_wait(index);
+            self.sweep(id, now);
+        } else if job.spec(index).for_each().is_some() && job.job.item(index).is_none() {
+            self.expand(id, index, now);
+            self.sweep(id, now);
+        } else {
+            self.begin_schedules(id, &[index], now);
+            self.enqueue(id, index);
         }
-        self.begin_schedules(id, &[index], now);
-        self.enqueue(id, index);
     }
 
     /// Begins with the items of a task. A task without items is left to [`Machine::sweep`].

@@ -22,7 +22,7 @@ enum Gate {
 
 impl Machine {
     /// The trigger rules of these tasks are met: they go to their pools as far as their other gates let them pass. Those that
-    /// end at a gate are left to [`Machine::sweep`].
+    /// end at a gate, or begin to wait, are left to [`Machine::sweep`].
     pub(super) fn make_ready(&mut self, id: JobId, tasks: &[u32], now: Now) {
         let job = self.jobs.job_mut(id);
         if job.waits_for_start {
@@ -37,6 +37,7 @@ impl Machine {
         let (mut open, mut delayed, mut expanding) = (Vec::with_capacity(tasks.len()), Vec::new(), Vec::new());
         for index in tasks.iter().copied() {
             match job.gate(index, limit) {
+                Gate::Open if checked.spec(index).wait().is_some() => job.queue_wait(index),
                 Gate::Open if checked.spec(index).for_each().is_some() && checked.item(index).is_none() => {
                     job.task_mut(index).place = Place::Blocked;
                     expanding.push(index);

@@ -193,13 +193,23 @@ impl Machine {
         if let Some(ItemPlace { task, .. }) = self.jobs.job(id).job.item(index) {
             return self.end_item(id, index, task, status, now);
         }
+        self.end_alone(id, index, status, now);
+        self.sweep(id, now);
+    }
+
+    /// Ends a task, not an item, whose result is in its state, and queues the tasks that have become ready. The rest is left
+    /// to [`Machine::sweep`].
+    pub(super) fn end_alone(&mut self, id: JobId, index: u32, status: TaskStatus, now: Now) {
+        let limit = self.settings.max_value_bytes;
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
+        if status == TaskStatus::Failed {
+            job.recover(index, limit);
+        }
         let ready = job.end_task(index, status, now.wall, &mut self.actions);
         timeouts::stop_clocks(job, index, &mut self.timers);
-        self.live_bytes += job.bytes() - before;
+        self.live_bytes = self.live_bytes + job.bytes() - before;
         self.make_ready(id, &ready, now);
-        self.sweep(id, now);
     }
 
     /// Ends and removes the job if all its tasks have ended.

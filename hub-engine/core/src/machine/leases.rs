@@ -154,13 +154,14 @@ impl Machine {
         }
     }
 
-    /// The delay of a task is over: it becomes ready again. Or its hold is over, and it fails.
+    /// The delay of a task is over: it becomes ready again. Or its hold is over, and it fails. Or its wait is over.
     fn end_rest(&mut self, id: JobId, index: u32, now: Now) {
         match self.jobs.find(id).map(|job| job.task(index).place) {
             Some(Place::Resting | Place::Removed) => {
                 self.withdraw(id, index);
                 self.admit(id, index, now);
             }
+            Some(Place::Waiting) => self.end_wait(id, index, now),
             Some(Place::Held) => self.end_hold(id, index, now),
             _ => {}
         }

@@ -7,6 +7,7 @@ use super::downstream::Downstream;
 use super::item_group::ItemGroup;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
+use super::signals::SignalWaits;
 use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
@@ -25,6 +26,7 @@ pub(super) struct LiveJob {
     pub(super) groups: BTreeMap<u32, ItemGroup>,
     pub(super) downstream: Downstream,
     pub(super) sweep: RemainingWork,
+    pub(super) signal_waits: SignalWaits,
     /// The values that references have read from the results of the tasks.
     values: Values,
     /// Number of tasks that have not ended.
@@ -143,7 +145,7 @@ impl LiveJob {
     /// If the number of states is not the number of tasks.
     pub(super) fn with_states(id: JobId, job: Arc<Job>, state: JobState, states: Vec<Arc<TaskState>>) -> Self {
         assert_eq!(states.len(), job.tasks().len(), "{id:?} was stored with the states of other tasks");
-        let succeeded: Vec<bool> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
+        let succeeded: Vec<bool> = states.iter().map(|state| state.counts_as() == TaskStatus::Success).collect();
         // `resume` counts the dependencies that did not succeed.
         let upstream = |task: &Task| {
             let mut upstream = Upstream::of(task.upstream().len());
@@ -161,12 +163,14 @@ impl LiveJob {
         let open = tasks.iter().filter(|task| task.place != Place::Ended).count() as u32;
         let downstream = Downstream::new(&job);
         let results: u64 = tasks.iter().map(|task| task.bytes() + task.details_bytes()).sum();
+        let details = state.details.as_ref().map_or(0, |details| details.weight() as u64);
         Self {
             id,
             downstream,
             sweep: RemainingWork::default(),
             values: Values::default(),
-            bytes: results + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
+            signal_waits: SignalWaits::new(&job, |index| tasks[index].place == Place::Ended),
+            bytes: results + details + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
             job,
             state,
             tasks,
@@ -237,6 +241,11 @@ impl LiveJob {
         self.bytes = self.bytes + after as u64 - before as u64;
     }
 
+    /// Counts the memory of the result of a task that has ended.
+    pub(super) fn add_result_bytes(&mut self, index: u32) {
+        self.bytes += self.task(index).bytes();
+    }
+
     /// Whether every task has ended.
     pub(super) fn is_over(&self) -> bool {
         self.open == 0 && self.groups.values().all(|group| group.open == 0)
@@ -266,6 +275,10 @@ impl LiveJob {
         if self.state.status == JobStatus::Pending {
             self.state.started_at.get_or_insert(now.max(self.state.submitted_at));
             self.set_job_status(JobStatus::Running, actions);
+        } else if self.is_paused() && self.state.started_at.is_none() {
+            // A wait can begin while the job is paused.
+            self.state.started_at = Some(now.max(self.state.submitted_at));
+            self.persist_job(actions);
         }
     }
 
@@ -278,24 +291,32 @@ impl LiveJob {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) -> Vec<u32> {
-        let mut ready = Vec::new();
         self.close_task(index, status, now, actions);
-        self.bytes += self.task(index).bytes();
-        if status == TaskStatus::Success {
-            for at in 0..self.downstream.of(index).len() {
-                let next = self.downstream.of(index)[at];
-                match self.count_upstream(next, status) {
-                    Decision::Wait => {}
-                    Decision::Run => ready.push(next),
-                    Decision::Skip => self.skip(next),
-                    Decision::UpstreamFailed => panic!("{:?} fails after a success", self.id.task(next)),
-                }
-            }
-        } else if !self.cancelled {
+        self.add_result_bytes(index);
+        let counts_as = self.task(index).state().counts_as();
+        if counts_as == TaskStatus::Success {
+            return self.count_success(index);
+        }
+        if !self.cancelled {
             self.look_downstream(index);
         }
-        if status == TaskStatus::Failed {
+        if counts_as == TaskStatus::Failed {
             self.note_failure(index, actions);
+        }
+        Vec::new()
+    }
+
+    /// Counts the success of a task, or a failure that is recovered. Returns the tasks that have become ready.
+    pub(super) fn count_success(&mut self, index: u32) -> Vec<u32> {
+        let mut ready = Vec::new();
+        for at in 0..self.downstream.of(index).len() {
+            let next = self.downstream.of(index)[at];
+            match self.count_upstream(next, TaskStatus::Success) {
+                Decision::Wait => {}
+                Decision::Run => ready.push(next),
+                Decision::Skip => self.skip(next),
+                Decision::UpstreamFailed => panic!("{:?} fails after a success", self.id.task(next)),
+            }
         }
         ready
     }
@@ -333,8 +354,10 @@ impl LiveJob {
         // The wall clock may have been set back. The times of a record must stay in order.
         state.ended_at = Some(now).max(state.submitted_at).max(state.started_at);
         state.launched = false;
+        self.close_wait(index);
         if (index as usize) < self.tasks.len() {
             self.open -= 1;
+            self.count_ended_wait(index);
         } else {
             self.count_item(index, status);
         }
@@ -351,7 +374,7 @@ impl LiveJob {
     pub(super) fn resume(&mut self) {
         for index in 0..self.tasks.len() as u32 {
             let task = self.task(index);
-            if task.place == Place::Ended && task.state().status != TaskStatus::Success {
+            if task.place == Place::Ended && task.state().counts_as() != TaskStatus::Success {
                 self.look_downstream(index);
             }
         }
@@ -441,7 +464,7 @@ pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attr
         Attribute::JobName => Some(Json::string(job.name())),
         // Known only to the item itself.
         Attribute::Item | Attribute::Index => None,
-        Attribute::Error => {
+        Attribute::Error | Attribute::Failure => {
             let error = state.error.as_ref()?;
             serde_json::to_value(&**error).ok().map(Json::from)
         }

@@ -5,6 +5,7 @@
 //! idempotent, and a task or job that has ended never changes.
 
 mod allowance;
+mod approval;
 mod arguments;
 mod cancel;
 mod catalogue;
@@ -21,6 +22,7 @@ mod live;
 mod pause;
 mod place;
 mod pool;
+mod recover;
 mod remaining_work;
 mod repair;
 mod reports;
@@ -28,6 +30,7 @@ mod requests;
 mod restore;
 mod retry;
 mod schedule;
+mod signals;
 mod stop;
 mod sweep;
 #[cfg(test)]
@@ -39,6 +42,7 @@ mod timers;
 mod trigger;
 mod types;
 mod vanished;
+mod wait;
 mod waiting;
 mod withdraw;
 mod workers;
@@ -60,10 +64,12 @@ use stop::Stops;
 use timers::{Timer, Timers};
 use workers::Workers;
 
+pub use approval::{Choice, ChoiceError};
 pub use cancel::Cancel;
 pub(crate) use live::value_of;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};
+pub use signals::{Signal, SignalError, Signalled};
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
     Submitted, TaskResult, Update, Verdict, WorkerId, WorkerReport,

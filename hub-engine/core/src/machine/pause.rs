@@ -13,6 +13,7 @@ use super::timers::Timer;
 use super::types::ControlError;
 use super::{Machine, texts, timeouts};
 use crate::action::{Action, Change};
+use crate::details::TaskDetails;
 use crate::job::Timeouts;
 use crate::job_clock::JobClock;
 use crate::job_details::{PauseCause, PauseRecord};
@@ -55,7 +56,13 @@ impl Machine {
                 }
             }
             timeouts::stop_clocks(job, index, &mut self.timers);
-            if matches!(place, Place::Resting | Place::Held) && job.task(index).state().waits_for_a_time() {
+            let state = job.task(index).state();
+            let stands_still = match place {
+                Place::Resting | Place::Held => state.waits_for_a_time(),
+                Place::Waiting => state.details.as_deref().is_some_and(TaskDetails::is_timed),
+                _ => false,
+            };
+            if stands_still {
                 self.timers.stop(Timer::Rest(id, index));
             }
         }
@@ -86,6 +93,7 @@ impl Machine {
                 Place::Resting | Place::Held if task.state().waits_for_a_time() => {
                     self.wait_for_its_time(id, index, now);
                 }
+                Place::Waiting if task.state().status == TaskStatus::Running => self.await_further(id, index, now),
                 Place::Ended => continue,
                 _ => {}
             }

@@ -17,6 +17,8 @@ pub(super) enum Place {
     Removed,
     /// Waits for an operator, since its attempts have failed.
     Held,
+    /// Waits for a time, signals or an approval, or will begin to wait in this turn.
+    Waiting,
     /// On the broker or with a worker, in its pool's window.
     Window,
     /// Held by the lease of the worker that its state names.

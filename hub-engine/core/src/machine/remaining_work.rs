@@ -1,5 +1,6 @@
 //! Remaining work on the tasks of a job: see [`super::sweep`].
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::state::TaskError;
@@ -16,6 +17,8 @@ pub(super) struct RemainingWork {
     pub(super) unsuccessful: Vec<UnsuccessfulTask>,
     /// The unsuccessful task whose dependent tasks are being processed.
     pub(super) current: Option<UnsuccessfulTask>,
+    /// Tasks that begin to wait for a time, signals or an approval.
+    pub(super) waits: VecDeque<u32>,
     /// The next task to cancel.
     pub(super) cancel: Option<u32>,
 }
@@ -50,6 +53,7 @@ pub(super) struct UnsuccessfulTask {
 
 impl RemainingWork {
     pub(super) fn is_over(&self) -> bool {
-        self.unrun.is_empty() && self.unsuccessful.is_empty() && self.current.is_none() && self.cancel.is_none()
+        let is_spread = self.unrun.is_empty() && self.unsuccessful.is_empty() && self.current.is_none();
+        is_spread && self.waits.is_empty() && self.cancel.is_none()
     }
 }

@@ -34,7 +34,8 @@ pub enum RepairError {
     /// The job of the task is being cancelled, which ends the task.
     #[error("its job is being cancelled")]
     Cancelling,
-    /// A worker has the task, or it waits for its result from outside.
+    /// A worker has the task, or it waits for its result from outside. A task that waits for something else can be
+    /// skipped or failed.
     #[error("the task is running: it can be repaired when it waits")]
     Running,
     /// The task waits neither for its next attempt nor for an operator.
@@ -61,10 +62,17 @@ impl Machine {
         if job.cancelled {
             return Err(RepairError::Cancelling);
         }
-        if status != TaskStatus::Pending {
+        let is_waiting = place == Place::Waiting;
+        if status != TaskStatus::Pending && !is_waiting {
             return Err(RepairError::Running);
         }
-        if repair.action != RepairAction::Skip && !job.task(index).state().waits_for_a_time() {
+        let is_between = job.task(index).state().waits_for_a_time();
+        let is_possible = match repair.action {
+            RepairAction::Skip => true,
+            RepairAction::Fail => is_between || is_waiting,
+            RepairAction::Retry => is_between,
+        };
+        if !is_possible {
             return Err(RepairError::NotBetweenAttempts);
         }
         self.withdraw(id, index);

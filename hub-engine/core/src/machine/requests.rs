@@ -56,6 +56,9 @@ impl Machine {
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
         update.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
+        if self.jobs.job(id).spec(index).wait().is_some() {
+            return Err(PostError::Wait);
+        }
         let live = self.jobs.job_mut(id).task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));
         match live.state().status {

@@ -46,6 +46,7 @@ impl Machine {
 
     pub(super) fn restore_task(&mut self, id: JobId, index: u32, items: &BTreeMap<u32, Arc<TaskState>>, now: Now) {
         let job = self.jobs.job_mut(id);
+        let is_wait = job.spec(index).wait().is_some();
         let task = job.task_mut(index);
         let state = task.state();
         let issue = state.issue;
@@ -57,6 +58,7 @@ impl Machine {
                 // What fails a task is counted when the job is resumed.
                 Decision::Wait | Decision::UpstreamFailed => {}
             },
+            TaskStatus::Running if is_wait => self.await_further(id, index, now),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running if state.details.as_ref().is_some_and(|details| details.items.is_some()) => {
                 self.restore_items(id, index, items, now);

@@ -12,7 +12,7 @@ use crate::job::Due;
 use crate::{JobId, Now, Timestamp};
 
 /// Interval at which a time of the wall clock is compared with the wall clock, because it can be set.
-const COMPARISON_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const COMPARISON_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Machine {
     /// Sets the timers of a job's times, or stops them if the job's clock stands still.

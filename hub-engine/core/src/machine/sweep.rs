@@ -71,7 +71,13 @@ impl LiveJob {
 
     /// Ends tasks that were stopped by a gate, and processes the tasks that depend on unsuccessful ones. Returns the tasks that have
     /// become ready. Uses a list instead of recursion, because chains can be long.
-    fn sweep_downstream(&mut self, budget: &mut u32, now: Timestamp, actions: &mut Vec<Action>) -> Vec<u32> {
+    fn sweep_downstream(
+        &mut self,
+        budget: &mut u32,
+        limit: usize,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> Vec<u32> {
         let mut ready = Vec::new();
         while *budget > 0
             && let Some(UnrunTask { task, end }) = self.sweep.unrun.pop()
@@ -81,21 +87,10 @@ impl LiveJob {
             if self.task(task).place != Place::Blocked {
                 continue;
             }
-            match end {
-                UnrunEnd::Skipped(msg) => {
-                    self.task_mut(task).state_mut().error = None;
-                    self.close_unrun(task, TaskStatus::Skipped, msg, now, actions);
-                }
-                UnrunEnd::Failed(msg, error) => {
-                    self.task_mut(task).state_mut().error = Some(error);
-                    self.close_unrun(task, TaskStatus::Failed, msg, now, actions);
-                    self.note_failure(task, actions);
-                }
-                UnrunEnd::Success => ready.extend(self.end_task(task, TaskStatus::Success, now, actions)),
-            }
+            ready.append(&mut self.end_unrun_task(task, end, limit, now, actions));
         }
         while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.unsuccessful.pop()) {
-            let status = self.task(ended.task).state().status;
+            let status = self.task(ended.task).state().counts_as();
             while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
                 if *budget == 0 {
                     self.sweep.current = Some(ended);
@@ -117,6 +112,35 @@ impl LiveJob {
                 self.close_unrun(next, status, Arc::clone(&ended.msg), now, actions);
             }
         }
+        ready
+    }
+
+    /// Ends a task that does not run. Returns the tasks that have become ready, since it succeeds or is recovered.
+    fn end_unrun_task(
+        &mut self,
+        task: u32,
+        end: UnrunEnd,
+        limit: usize,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> Vec<u32> {
+        let state = self.task_mut(task).state_mut();
+        let status = match end {
+            UnrunEnd::Skipped(msg) => {
+                state.error = None;
+                self.close_unrun(task, TaskStatus::Skipped, msg, now, actions);
+                return Vec::new();
+            }
+            UnrunEnd::Failed(msg, error) => {
+                (state.msg, state.error) = (Some(msg), Some(error));
+                self.recover(task, limit);
+                TaskStatus::Failed
+            }
+            UnrunEnd::Success => TaskStatus::Success,
+        };
+        let ready = self.end_task(task, status, now, actions);
+        // So that no other end decides this again.
+        ready.iter().for_each(|next| self.task_mut(*next).place = Place::Queued);
         ready
     }
 
@@ -181,13 +205,23 @@ impl Machine {
 
     /// Ends tasks of a job within the budget of this turn, and ends the job if no open task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Now) {
-        let ready = self.jobs.job_mut(id).sweep_downstream(&mut self.budget, now.wall, &mut self.actions);
-        if !ready.is_empty() {
-            self.make_ready(id, &ready, now);
-            // The window of their pool may have been filled already in this turn.
-            self.is_filling = true;
+        let limit = self.settings.max_value_bytes;
+        loop {
+            let job = self.jobs.job_mut(id);
+            let before = job.bytes();
+            let ready = job.sweep_downstream(&mut self.budget, limit, now.wall, &mut self.actions);
+            self.live_bytes = self.live_bytes + job.bytes() - before;
+            if !ready.is_empty() {
+                self.make_ready(id, &ready, now);
+                // The window of their pool may have been filled already in this turn.
+                self.is_filling = true;
+            }
+            if !self.begin_next_wait(id, now) {
+                break;
+            }
         }
         let job = self.jobs.job_mut(id);
+        let before = job.bytes();
         let mut stopped = Vec::new();
         while let Some(index) = job.next_to_cancel(&mut self.budget) {
             let (place, pool) = (job.task(index).place, job.spec(index).pool());
@@ -203,6 +237,7 @@ impl Machine {
             timeouts::stop_clocks(job, index, &mut self.timers);
         }
         self.actions.append(&mut stopped);
+        self.live_bytes = self.live_bytes + job.bytes() - before;
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }

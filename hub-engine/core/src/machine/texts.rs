@@ -17,6 +17,8 @@ pub(super) const MAXIMUM_LOG: usize = 1024 * 1024;
 pub(super) const MAXIMUM_REASON: usize = 1000;
 /// Maximum size of what each kept attempt printed, and of its traceback, in bytes.
 pub(super) const MAXIMUM_ATTEMPT_LOG: usize = 16 * 1024;
+/// Maximum number of names in a message.
+pub(super) const MAXIMUM_LISTED_NAMES: usize = 20;
 /// Maximum number of classes that an exception's type is derived from.
 const MAXIMUM_BASES: usize = 20;
 /// Maximum length of the name of an exception's type, in bytes.

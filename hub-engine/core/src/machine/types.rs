@@ -113,6 +113,9 @@ pub enum PostError {
     /// The task has not started.
     #[error("the task has not started")]
     NotStarted,
+    /// The task waits for a time, signals or an approval.
+    #[error("the task runs no module, so it has no result")]
+    Wait,
     /// The task has ended with another result.
     #[error("the task has ended")]
     AlreadyEnded,
@@ -154,6 +157,11 @@ impl OutOfBounds {
         } else {
             value.unreadable().map_or(Ok(()), |why| Err(why.into()))
         }
+    }
+
+    /// Checks a value that becomes a part of a result.
+    pub(super) fn check_part(value: &Json, limit: usize) -> Result<(), Self> {
+        if value.is_deeper_than(Json::MAX_DEPTH - 1) { Err(Self::TooDeep) } else { Self::check(value, limit) }
     }
 
     /// The kind of error of a task with this result.

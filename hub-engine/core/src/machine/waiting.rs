@@ -5,19 +5,21 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::{LiveJob, LiveTask};
+use super::live::{LiveJob, LiveTask, value_of};
 use super::place::Place;
+use super::texts::MAXIMUM_LISTED_NAMES;
 use super::trigger::Decision;
-use crate::job::{Need, Task, nearest};
+use crate::job::{Approval, Awaited, Limits, Need, Task, Values, Wait, nearest};
 use crate::job_clock::JobClock;
 use crate::job_details::PauseRecord;
 use crate::state::TaskState;
+use crate::text::cut;
 use crate::{Now, TaskKind, TaskStatus};
 
 /// Maximum number of tasks of a job with a reason.
 const MAXIMUM_EXPLAINED_TASKS: usize = 1000;
-/// Maximum number of names in a reason.
-const MAXIMUM_LISTED_NAMES: usize = 20;
+/// Maximum length of the question of an approval in a reason, in bytes.
+const MAXIMUM_QUESTION: usize = 1000;
 /// Maximum time from the link coming up to the first heartbeats of workers. They send one every five seconds.
 pub(super) const MAXIMUM_ANNOUNCEMENT_DELAY: Duration = Duration::from_secs(6);
 
@@ -29,8 +31,9 @@ impl Machine {
     pub(super) fn waiting_reasons(&self, job: &LiveJob, tasks: Range<u32>) -> Vec<(u32, String)> {
         let mut known = Reasons::new();
         let tasks = tasks.map(|index| (index, job.task(index), job.spec(index)));
-        let waits =
-            tasks.filter(|(_, live, _)| matches!(live.place, Place::Window | Place::Launched) || is_pending(live));
+        let waits = tasks.filter(|(_, live, _)| {
+            matches!(live.place, Place::Window | Place::Launched | Place::Waiting) || is_pending(live)
+        });
         let reasons = waits.filter_map(|(index, _, spec)| Some((index, self.reason(job, index, spec, &mut known)?)));
         reasons.take(MAXIMUM_EXPLAINED_TASKS).collect()
     }
@@ -61,6 +64,9 @@ impl Machine {
         if job.waits_for_start && live.place == Place::Blocked {
             let start = job.job.start(job.state.submitted_at)?.wall(job.clock());
             return Some(format!("the job starts at {start}"));
+        }
+        if let Some(wait) = spec.wait().filter(|_| live.place == Place::Waiting) {
+            return Some(waits_for(job, index, wait));
         }
         if let Some(pause) = job.first_pause().filter(|_| is_pending(live)) {
             return Some(format!("the job is paused since {}: hub-client resume {}", why_paused(pause), job.id));
@@ -128,6 +134,35 @@ fn lacks_kind(pool: &str, kind: TaskKind) -> String {
         "no worker of the pool {pool:?} allows {what}: add {word} to allow in the configuration of a worker that may run them, \
          such as allow = modules,{word}"
     )
+}
+
+/// What a task waits for, and what its owner can do.
+fn waits_for(job: &LiveJob, index: u32, wait: &Wait) -> String {
+    let details = job.task(index).state().details.as_deref();
+    let until = details.and_then(|details| details.end_of_wait(job.clock()));
+    let limit = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    match &wait.awaited {
+        Awaited::Until(_) => format!("waits{limit}"),
+        Awaited::Signal { name, count } => {
+            let came = details.map_or(0, |details| details.signals.len());
+            let so_far = if *count > 1 { format!(", of which {came} of {count} have come") } else { String::new() };
+            format!("waits{limit} for the signal {name:?}{so_far}: send it with hub-client signal")
+        }
+        Awaited::Approval(approval) => {
+            let question = question(job, approval).map(|text| format!(" ({text})")).unwrap_or_default();
+            let choices = listed(approval.choices.iter().map(|choice| &**choice));
+            format!("waits{limit} for an approval{question}: answer with hub-client approve; its choices are {choices}")
+        }
+    }
+}
+
+/// The question of an approval with its references replaced: a string as it is, any other value as JSON.
+fn question(job: &LiveJob, approval: &Approval) -> Option<String> {
+    let lookup = |task: u32, attribute| value_of(job.id, &job.job, task, job.task(task).state(), attribute);
+    let message = approval.message.as_ref()?;
+    let filled = job.job.fill(message, Limits::MAX_VALUE_BYTES, &mut Values::default(), lookup).ok()?;
+    let text = serde_json::from_str(filled.get()).unwrap_or_else(|_| filled.get().to_owned());
+    Some(cut(text.into(), MAXIMUM_QUESTION).as_ref().to_owned())
 }
 
 /// Why a task waits one of whose attempts has failed.

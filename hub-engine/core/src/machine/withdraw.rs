@@ -41,6 +41,10 @@ pub(super) fn withdraw(
         }
         Place::Parked => pools.get_mut(spec.pool()).take_parked(&spec.need(), id, index),
         Place::Resting | Place::Held => timers.stop(Timer::Rest(id, index)),
+        Place::Waiting => {
+            timers.stop(Timer::Rest(id, index));
+            job.unregister_wait(index);
+        }
         Place::Removed => {
             timers.stop(Timer::Rest(id, index));
             pools.get_mut(spec.pool()).take_back();

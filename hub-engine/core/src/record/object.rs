@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use crate::Timestamp;
 
 /// Appends one JSON object to a text, with a space after colons and commas.
@@ -27,6 +29,11 @@ impl Object {
     pub(super) fn raw(&mut self, key: &str, json: &str) {
         self.key(key);
         self.text.push_str(json);
+    }
+
+    /// A value that can be written as JSON.
+    pub(super) fn written<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        self.raw(key, &serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
     }
 
     pub(super) fn string(&mut self, key: &str, value: &str) {

@@ -216,6 +216,11 @@ impl JobSnapshot {
         for (key, value) in self.job.extra().iter().filter(|(key, _)| view.shows(key)) {
             object.raw(key, value.get());
         }
+        if let Some(details) = self.state.details.as_deref().filter(|details| !details.signals.is_empty())
+            && view.shows("signals")
+        {
+            object.written("signals", &details.signals);
+        }
         if view.shows("output") {
             object.raw("output", self.state.output.as_ref().map_or("null", Json::get));
         }
@@ -244,7 +249,7 @@ impl JobSnapshot {
             object.string("name", &self.job.name_of(index));
         }
         if view.shows("task_name") {
-            object.string("task_name", spec.module());
+            object.string("task_name", if spec.wait().is_some() { "" } else { spec.module() });
         }
         if view.shows("status") {
             object.string("status", state.status.as_str());
@@ -270,7 +275,7 @@ impl JobSnapshot {
             object.string("msg", msg);
         }
         if let Some(error) = state.error.as_ref().filter(|_| view.shows("error")) {
-            object.raw("error", &serde_json::to_string(&**error).unwrap_or_else(|_| "null".to_owned()));
+            object.written("error", &**error);
         }
         if let Some(log) = state.log.as_ref().filter(|_| view.shows("log")) {
             object.string("log", log);
@@ -338,6 +343,18 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
     for (key, at) in times.into_iter().filter(|(key, _)| view.shows(key)) {
         object.time(key, at.map(|at| clock.wall(at)));
     }
+    if details.recovered && view.shows("recovered") {
+        object.raw("recovered", "true");
+    }
+    if view.shows("waits_until") {
+        object.time("waits_until", details.end_of_wait(clock));
+    }
+    if !details.signals.is_empty() && view.shows("signals") {
+        object.written("signals", &details.signals);
+    }
+    if let Some(answer) = details.answer.as_ref().filter(|_| view.shows("answer")) {
+        object.written("answer", answer);
+    }
     if let Some(counts) = details.items.filter(|_| view.shows("items")) {
         object.raw("items", &serde_json::to_string(&counts).unwrap_or_else(|_| "{}".to_owned()));
     }
@@ -345,9 +362,9 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
         object.raw("progress", progress.get());
     }
     if !details.repairs.is_empty() && view.shows("repairs") {
-        object.raw("repairs", &serde_json::to_string(&details.repairs).unwrap_or_else(|_| "[]".to_owned()));
+        object.written("repairs", &details.repairs);
     }
     if !details.attempts.is_empty() && view.shows("attempts") {
-        object.raw("attempts", &serde_json::to_string(&details.attempts).unwrap_or_else(|_| "[]".to_owned()));
+        object.written("attempts", &details.attempts);
     }
 }

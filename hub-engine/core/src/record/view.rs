@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 49] = [
+const FIELDS: [&str; 55] = [
+    "answer",
     "args",
     "attempt",
     "attempts",
@@ -37,10 +38,13 @@ const FIELDS: [&str; 49] = [
     "pool",
     "priority",
     "progress",
+    "recover",
+    "recovered",
     "repairs",
     "retry",
     "retry_at",
     "shell",
+    "signals",
     "start_at",
     "started_at",
     "starts_at",
@@ -50,14 +54,16 @@ const FIELDS: [&str; 49] = [
     "tasks",
     "timeout",
     "trigger_rule",
+    "wait",
     "waiting_reason",
+    "waits_until",
     "when",
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.
-const VALUES: [&str; 13] = [
-    "args", "attempts", "command", "data", "env", "error", "http", "kwargs", "log", "meta", "output", "progress",
-    "shell",
+const VALUES: [&str; 15] = [
+    "answer", "args", "attempts", "command", "data", "env", "error", "http", "kwargs", "log", "meta", "output",
+    "progress", "shell", "signals",
 ];
 
 /// Selects parts of a record. The default is the complete record.

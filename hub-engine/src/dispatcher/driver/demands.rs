@@ -143,6 +143,16 @@ impl Driver {
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
             }
+            Ask::Signal(id, signal, answer) => {
+                let outcome = self.signal(id, signal);
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
+            }
+            Ask::Choose(task, choice, answer) => {
+                let outcome = self.choose(task, choice);
+                self.pending.commit_first = true;
+                self.answer_later(answer, outcome);
+            }
             Ask::Workers(answer) => {
                 let workers = self.machine.workers().map(|(report, seen)| (report.clone(), seen)).collect();
                 let _ = answer.send(workers);
@@ -197,6 +207,9 @@ impl Driver {
             Err(PostError::NotStarted) => {
                 Some(Err(conflict(format!("task {task} has not started: a result can be posted once it runs"))))
             }
+            Err(error @ PostError::Wait) => {
+                Some(Err(conflict(format!("task {task}: {error}; send its signal, or answer its approval"))))
+            }
             Err(PostError::AlreadyEnded) => {
                 Some(Err(conflict(format!("task {task} has ended already: finished tasks do not change"))))
             }
@@ -209,7 +222,7 @@ impl Driver {
     }
 }
 
-fn conflict(message: String) -> RequestError {
+pub(super) fn conflict(message: String) -> RequestError {
     RequestError::new(RequestErrorKind::Conflict, message)
 }
 

@@ -9,6 +9,7 @@ mod effects;
 mod refused;
 mod removals;
 mod reports;
+mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -82,7 +82,7 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
             differs
         }
         Change::JobChanged { state, .. } => {
-            let bare = JobState { first_failure: None, ..failed(state, msg) };
+            let bare = JobState { first_failure: None, details: None, ..failed(state, msg) };
             let differs = bare != *state;
             *state = bare;
             differs

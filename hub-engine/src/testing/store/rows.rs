@@ -7,6 +7,7 @@ use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDet
 use hub_core::job::{Job, Limits};
 use hub_core::job_clock::JobClock;
 use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord};
+use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use serde_json::json;
@@ -92,8 +93,8 @@ pub fn ended(status: JobStatus) -> JobState {
         output: Some(Json::from(json!([1]))),
         msg: Some("because".into()),
         first_failure,
+        details: Some(Arc::new(job_details())),
         ended_at: Some(Timestamp::from_millis(9)),
-        details: Some(Box::new(job_details())),
         ..running()
     }
 }
@@ -106,6 +107,18 @@ fn job_details() -> JobDetails {
         cancel: Some(cancel),
         pauses: [(PauseCause::Own, pause(5))].into(),
         clock: JobClock { paused_since: Some(Timestamp::from_millis(5)), paused_ms: -3 },
+        signals: vec![signal()],
+        signal_keys: vec![SignalKey { name: "ä".into(), key: "once".into() }],
+    }
+}
+
+/// A signal, with every field filled.
+fn signal() -> ReceivedSignal {
+    ReceivedSignal {
+        name: "ä".into(),
+        at: Timestamp::from_millis(7),
+        by: Some("ops".into()),
+        data: Some(Json::from(json!({"n": 1}))),
     }
 }
 
@@ -154,6 +167,15 @@ fn task_details() -> TaskDetails {
         delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),
+        waits_until: Some(Timestamp::from_millis(9)),
+        recovered: true,
+        signals: vec![signal()],
+        answer: Some(ApprovalAnswer {
+            choice: "approve".into(),
+            by: None,
+            at: Timestamp::from_millis(8),
+            input: Json::null(),
+        }),
         wait_ms: Some(8),
         ready_at: Some(Timestamp::from_millis(9)),
         has_started: true,

@@ -1,4 +1,5 @@
-//! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise.
+//! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise, or a dependency can be
+//! recovered or waits.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +27,12 @@ impl Invariant for DependenciesFirst {
                 let (fact, index) = facts.find(run.task).ok_or_else(|| format!("{:?} is nobody's", run.task))?;
                 let task = fact.spec(index);
                 // A task with items ends when its items have ended, which are other tasks.
-                let runs = |before: &&usize| fact.job.tasks()[**before].for_each.is_none();
-                for before in task.upstream.iter().filter(|_| task.trigger_rule == "all_success").filter(runs) {
+                let must_run = |before: &&usize| {
+                    let before = &fact.job.tasks()[**before];
+                    before.for_each.is_none() && before.recover.is_none() && before.wait.is_none()
+                };
+                let upstream = task.upstream.iter().filter(|_| task.trigger_rule == "all_success");
+                for before in upstream.filter(must_run) {
                     let before = fact.plan.id.task(u32::try_from(*before).unwrap_or(u32::MAX));
                     check(self.well.contains(&before), || {
                         format!("{} begins before {} has ended well", short(run.task), short(before))

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hub_core::action::Change;
+use hub_core::state::TaskState;
 use hub_core::{IssueId, TaskStatus};
 
 use super::invariant::{Invariant, check};
@@ -35,12 +36,22 @@ impl OneRunCounts {
 
     /// The run whose value counts for a task or an item.
     fn counted(&self, fact: &Fact, index: u32) -> Result<Option<&Run>, String> {
+        if fact.spec(index).wait.is_some() {
+            return Ok(None);
+        }
         let (task, state) = (fact.plan.id.task(index), fact.state_of(index));
         let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
         let Some(data) = data.map(hub_core::Json::to_value) else { return Ok(None) };
         let run = run_of(&data).and_then(|run| self.runs.get(&run)).filter(|run| run.task == task);
         run.map(Some).ok_or_else(|| format!("{} has a value that no run of it made: {data}", short(task)))
     }
+}
+
+/// The runs whose values are a part of the fallback of a task. The evaluator tells whether they count.
+fn runs_in_fallback(task: &TaskState) -> Vec<u64> {
+    let is_recovered = task.details.as_ref().is_some_and(|details| details.recovered);
+    let fallback = task.data.as_ref().filter(|_| is_recovered);
+    fallback.map(|data| runs_in(&data.to_value())).unwrap_or_default()
 }
 
 impl Invariant for OneRunCounts {
@@ -87,6 +98,7 @@ impl Invariant for OneRunCounts {
                 let mut known = BTreeSet::new();
                 for before in fact.spec(index).upstream.iter().copied() {
                     known.extend(self.all_counted(fact, before)?);
+                    known.extend(runs_in_fallback(&fact.tasks[before]));
                 }
                 for given in runs_in(&run.args).into_iter().chain(runs_in(&run.kwargs)) {
                     check(known.contains(&given), || {

@@ -99,7 +99,11 @@ fn agrees(task: &TaskState, end: &TaskEnd) -> bool {
     let kind = || task.error.as_ref().map(|error| serde_json::to_value(error.kind).expect("a kind has a name"));
     match end.status {
         Status::Success => task.status == TaskStatus::Success && data() == end.data,
-        Status::Failed => task.status == TaskStatus::Failed && kind() == end.error.map(Value::from),
+        Status::Failed => {
+            let is_recovered = task.details.as_ref().is_some_and(|details| details.recovered);
+            let is_as_failed = task.status == TaskStatus::Failed && kind() == end.error.map(Value::from);
+            is_as_failed && (is_recovered, data()) == (end.recovered, end.data.clone())
+        }
         Status::UpstreamFailed => task.status == TaskStatus::UpstreamFailed,
         Status::Skipped => task.status == TaskStatus::Skipped,
     }

@@ -44,7 +44,7 @@ pub(super) static FOR_EACH: Table<ForEachObject> = Table {
             "fail_fast",
             "0.2.0",
             |reader, draft, value, path| {
-                draft.fail_fast = reader.boolean(value, path, "\"fail_fast\"").unwrap_or(false)
+                draft.fail_fast = reader.boolean(value, path, "\"fail_fast\"").unwrap_or(false);
             },
             shapes::boolean,
             "Whether the other items are given up once too many have failed; default false.",

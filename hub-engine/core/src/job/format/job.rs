@@ -82,6 +82,7 @@ pub(super) static JOB: Table<JobObject> = Table {
         "submitted_at",
         "started_at",
         "ended_at",
+        "signals",
     ],
     beside: None,
 };

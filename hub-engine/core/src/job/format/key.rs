@@ -111,7 +111,9 @@ impl<O: Object> Outline for Table<O> {
     }
 
     fn has(&self, key: &str) -> bool {
-        self.keys.iter().any(|known| known.name == key) || self.planned.contains(&key)
+        // A planned key of an inner object is too rarely what is meant elsewhere.
+        let is_planned = O::HAS_OWN_KEYS && self.planned.contains(&key);
+        is_planned || self.keys.iter().any(|known| known.name == key)
     }
 
     fn place(&self) -> &'static str {

@@ -5,25 +5,28 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout, for_each, http ──► task ──► job ──► objects ──► schema
-//!                                   ▲                      ▲
-//!   key ──► object ─────────────────┴──────────────────────┘
+//!   values, shapes ──► retry, timeout, for_each, http, recover, approval ──► wait ──► task ──► job ──► objects ──► schema
+//!                                        ▲                                    ▲        ▲
+//!   key ──► object ──────────────────────┴────────────────────────────────────┴────────┘
 //! ```
 
+mod approval;
 mod for_each;
 mod http;
 mod job;
 mod key;
 mod object;
 mod objects;
+mod recover;
 mod retry;
 mod schema;
 mod shapes;
 mod task;
 mod timeout;
 mod values;
+mod wait;
 
 pub(super) use job::read;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
-pub(super) use values::{duration_or_zero, is_word};
+pub(super) use values::{duration_or_zero, is_word, moment};

@@ -1,12 +1,16 @@
 //! The objects of the format.
 
+use super::approval::APPROVAL;
 use super::for_each::FOR_EACH;
 use super::http::HTTP;
 use super::job::JOB;
+use super::recover::RECOVER;
 use super::retry::RETRY;
 use super::task::TASK;
 use super::timeout::TIMEOUT;
+use super::wait::WAIT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 6] = [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 9] =
+    [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP, &RECOVER, &WAIT, &APPROVAL];

@@ -1,6 +1,5 @@
 //! The keys of a retry policy.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::key::{self, Object, Table};
@@ -10,7 +9,6 @@ use crate::job::problem::ProblemCode;
 use crate::job::quoted::quoted;
 use crate::job::reader::Reader;
 use crate::job::retry::{Exhausted, RetryPolicy};
-use crate::job::rules;
 use crate::job::value::{Kind, Value};
 
 type Key = key::Key<RetryObject>;
@@ -63,14 +61,14 @@ pub(super) static RETRY: Table<RetryObject> = Table {
         Key::new(
             "retry_on",
             "0.2.0",
-            |reader, draft, value, path| draft.policy.retry_on = errors(reader, value, path),
+            |reader, draft, value, path| draft.policy.retry_on = values::error_names(reader, value, path),
             shapes::error_names,
             "Kinds and types of errors: other errors are not tried again.",
         ),
         Key::new(
             "non_retryable",
             "0.2.0",
-            |reader, draft, value, path| draft.policy.non_retryable = errors(reader, value, path),
+            |reader, draft, value, path| draft.policy.non_retryable = values::error_names(reader, value, path),
             shapes::error_names,
             "Kinds and types of errors that are not tried again, even if retry_on names them.",
         ),
@@ -155,22 +153,6 @@ fn backoff(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> f64 {
 
 fn jitter(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> f64 {
     values::number(reader, value, path, 0.0..=1.0).unwrap_or(0.0)
-}
-
-fn errors(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Vec<Arc<str>> {
-    let Some(list) = reader.list(value, path, "a list of errors") else { return Vec::new() };
-    let mut errors = Vec::new();
-    for (index, value) in list.elements().enumerate() {
-        let path = path.index(index);
-        let Some(error) = reader.string(value, path, "the name of an error") else { continue };
-        if reader
-            .check_rule(rules::name("the name of an error", &error), ProblemCode::BadName, path, value.at)
-            .is_some()
-        {
-            errors.push(reader.interner.text(&error));
-        }
-    }
-    errors
 }
 
 fn exhausted(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> bool {

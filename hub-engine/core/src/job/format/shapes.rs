@@ -11,6 +11,7 @@ use crate::job::rules::{MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY};
 use crate::job::run::{METHODS, OWN_HEADERS};
 use crate::job::secret::MAX_NAME_BYTES as MAX_SECRET_BYTES;
 use crate::job::trigger_rule::TriggerRule;
+use crate::job::wait::{Approval, Wait};
 
 /// Control characters, as part of a character class.
 const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
@@ -43,20 +44,21 @@ pub(super) fn module() -> Value {
     of_pattern(&module_pattern())
 }
 
-/// What the keys of a task say of each other. A key with `null` counts as absent.
-pub(super) fn task() -> Value {
-    let present = |key: &str| json!({ "required": [key], "properties": { key: { "not": { "type": "null" } } } });
-    let any = |keys: &[&str]| json!({ "anyOf": keys.iter().map(|key| present(key)).collect::<Vec<_>>() });
+/// What the keys of a task say of each other. A key with `null` counts as absent. `beside_wait` are the keys that cannot
+/// stand beside `wait`.
+pub(super) fn task(beside_wait: &[&str]) -> Value {
+    let any = |keys: &[&str]| json!({ "anyOf": keys.iter().map(|key| has(key)).collect::<Vec<_>>() });
     let none = |keys: &[&str]| json!({ "not": any(keys) });
     json!({
         // The name of a task that says nothing else is the name of its module.
-        "if": none(&["task_name", "command", "shell", "http"]),
+        "if": none(&["task_name", "command", "shell", "http", "wait"]),
         "then": { "properties": { "name": { "pattern": module_pattern() } } },
+        "allOf": [{ "anyOf": [none(&["wait"]), none(beside_wait)] }],
         "oneOf": [
             none(&["command", "shell", "http", "env", "cwd", "output"]),
-            { "allOf": [present("command"), none(&["task_name", "args", "kwargs", "shell", "http"])] },
-            { "allOf": [present("shell"), none(&["task_name", "args", "kwargs", "command", "http"])] },
-            { "allOf": [present("http"), none(&["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"])] }
+            { "allOf": [has("command"), none(&["task_name", "args", "kwargs", "shell", "http"])] },
+            { "allOf": [has("shell"), none(&["task_name", "args", "kwargs", "command", "http"])] },
+            { "allOf": [has("http"), none(&["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"])] }
         ]
     })
 }
@@ -118,6 +120,45 @@ fn word(template: &Value) -> Value {
     json!({ "allOf": [template, { "type": ["string", "number"], "pattern": WITHOUT_NUL }] })
 }
 
+/// The object has this key, with a value other than `null`.
+pub(super) fn has(key: &str) -> Value {
+    json!({ "required": [key], "properties": { key: { "not": { "type": "null" } } } })
+}
+
+/// A wait.
+pub(super) fn wait() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Wait" }, { "type": "null" }] })
+}
+
+/// A number of signals.
+pub(super) fn signals() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": Wait::MOST_SIGNALS })
+}
+
+/// An approval.
+pub(super) fn approval() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Approval" }, { "type": "null" }] })
+}
+
+/// The answers to a question.
+pub(super) fn choices() -> Value {
+    let mut choices = failing_choices();
+    choices["minItems"] = 1.into();
+    choices
+}
+
+/// Some of the answers to a question.
+pub(super) fn failing_choices() -> Value {
+    json!({ "type": "array", "maxItems": Approval::MOST_CHOICES, "uniqueItems": true, "items": name() })
+}
+
+/// How a task ends that has waited for too long.
+pub(super) fn on_timeout() -> Value {
+    let data =
+        json!({ "type": "object", "required": ["data"], "properties": { "data": {} }, "additionalProperties": false });
+    json!({ "anyOf": [{ "type": "string", "enum": ["fail", "skip"] }, data, { "type": "null" }] })
+}
+
 /// The tasks of a job.
 pub(super) fn tasks() -> Value {
     json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/Task" } })
@@ -173,7 +214,6 @@ pub(super) fn condition_definition() -> Value {
     let condition = || json!({ "$ref": "#/$defs/Condition" });
     let list = || json!({ "type": "array", "minItems": 1, "items": condition() });
     let two = || json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": template() });
-    let reference = || json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] });
     let comparisons = Operator::ALL.map(|operator| one(operator.as_str(), two()));
     let forms: Vec<Value> = [
         json!({ "type": "boolean" }),
@@ -255,6 +295,11 @@ pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
 
+/// A recovery.
+pub(super) fn recover() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Recover" }, { "type": "null" }] })
+}
+
 /// A part of a whole.
 pub(super) fn fraction() -> Value {
     json!({ "type": "number", "minimum": 0, "maximum": 1 })
@@ -291,14 +336,33 @@ pub(super) fn moment() -> Value {
     forms
 }
 
+/// A time or a duration, or a reference to one. Which times there are is checked by the parser.
+pub(super) fn until() -> Value {
+    let mut forms = moment();
+    if let Some(forms) = forms["anyOf"].as_array_mut() {
+        forms.push(reference());
+    }
+    forms
+}
+
 /// A duration, zero included, or a reference to one.
 pub(super) fn delay() -> Value {
     let mut forms = duration();
     forms["anyOf"][1] = json!({ "type": "number", "minimum": 0, "maximum": 366 * 86400 });
     if let Some(forms) = forms["anyOf"].as_array_mut() {
-        forms.push(json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] }));
+        forms.push(reference());
     }
     forms
+}
+
+/// A reference.
+fn reference() -> Value {
+    json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] })
+}
+
+/// Any value with references in it, also to the failure of its task.
+pub(super) fn fallback() -> Value {
+    json!({ "$ref": "#/$defs/Fallback" })
 }
 
 /// Any value with references in it.
@@ -322,6 +386,16 @@ pub(super) fn secrets_definition() -> Value {
     definition(&with_secrets(), Some(secret), ", or to a secret of the worker, such as _.secret.token")
 }
 
+/// The definition of a fallback.
+pub(super) fn fallback_definition() -> Value {
+    let failure = format!(r"_\.{}{}$", Attribute::Failure, path_pattern());
+    definition(&fallback(), Some(failure), ", or to the error of the task, such as _.failure.kind")
+}
+
+fn path_pattern() -> String {
+    format!(r"(\.[^.]+){{0,{MAX_STEPS}}}")
+}
+
 /// The definition of a template whose parts are `part`, with a further form of references. Each keyword applies to values of
 /// one type only.
 fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
@@ -329,7 +403,7 @@ fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
         let words = Attribute::ALL.iter().filter(|attribute| attribute.has_inside() == inside);
         words.map(|attribute| attribute.as_str()).collect::<Vec<_>>().join("|")
     };
-    let path = format!(r"(\.[^.]+){{0,{MAX_STEPS}}}");
+    let path = path_pattern();
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
     let of_hub = format!(r"_\.(item{path}|index|job\.(id|name))$");
     let more = more.map(|more| format!("|{more}")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{for_each, http, object, retry, shapes, timeout, values};
+use super::{for_each, http, object, recover, retry, shapes, timeout, values, wait};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -14,7 +14,7 @@ use crate::job::reader::Reader;
 use crate::job::rules;
 use crate::job::template::Template;
 use crate::job::trigger_rule::TriggerRule;
-use crate::job::value::Value;
+use crate::job::value::{Kind, Value};
 
 type Key = key::Key<TaskObject>;
 
@@ -75,6 +75,8 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "How long the task waits when it could run: a duration, or a reference to one.",
         )
         .repeated(),
+        Key::new("wait", "0.2.0", wait, shapes::wait, "What the task waits for instead of running a module: a wait.")
+            .repeated(),
         Key::new(
             "retry",
             "0.2.0",
@@ -129,6 +131,14 @@ pub(super) static TASK: Table<TaskObject> = Table {
             shapes::output,
             "How the output of a command or a shell text is read: text or json. Default: text.",
         ),
+        Key::new(
+            "recover",
+            "0.2.0",
+            recover,
+            shapes::recover,
+            "What replaces the result of the task after it has failed: a recovery.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["job", "on_failure", "deadline", "concurrency"],
@@ -140,6 +150,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "msg",
         "error",
         "log",
+        "answer",
         "attempt",
         "attempts",
         "delayed_until",
@@ -147,16 +158,37 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "issue",
         "items",
         "progress",
+        "recovered",
         "repairs",
         "retry_at",
+        "signals",
         "worker",
         "waiting_reason",
+        "waits_until",
         "submitted_at",
         "started_at",
         "ended_at",
     ],
-    beside: Some(shapes::task),
+    beside: Some(|| shapes::task(&BESIDE_WAIT.map(|(key, _)| key))),
 };
+
+/// Keys that cannot stand beside `wait`, with the reason.
+const BESIDE_WAIT: [(&str, &str); 14] = [
+    ("task_name", "a wait runs no module"),
+    ("args", "a wait runs no module"),
+    ("kwargs", "a wait runs no module"),
+    ("command", "a wait runs nothing"),
+    ("shell", "a wait runs nothing"),
+    ("http", "a wait runs nothing"),
+    ("env", "a wait runs nothing"),
+    ("cwd", "a wait runs nothing"),
+    ("output", "a wait runs nothing"),
+    ("pool", "a wait needs no worker"),
+    ("priority", "a wait needs no worker"),
+    ("for_each", "a wait has no items"),
+    ("retry", "a wait is never tried again"),
+    ("timeout", "its timeout is a key of \"wait\""),
+];
 
 /// The object of a task.
 pub(super) struct TaskObject;
@@ -166,6 +198,8 @@ pub(super) struct Parts<'a> {
     task: Task,
     draft: TaskDraft<'a>,
     name: Option<Cow<'a, str>>,
+    /// Whether it has the key `wait`, valid or not.
+    has_wait: bool,
 }
 
 impl Object for TaskObject {
@@ -180,14 +214,17 @@ impl Object for TaskObject {
 
 /// Reads a task.
 pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) -> (Task, TaskDraft<'a>) {
-    let mut parts = Parts { task: Task::default(), draft: TaskDraft::at(value.at), name: None };
+    let mut parts = Parts { task: Task::default(), draft: TaskDraft::at(value.at), name: None, has_wait: false };
     if let Some(value) = reader.object(value, path, "a task") {
         object::read(reader, &TASK, value, path, &mut parts);
+        if parts.has_wait {
+            refuse_beside_wait(reader, value, path);
+        }
     }
-    let Parts { mut task, mut draft, name } = parts;
+    let Parts { mut task, mut draft, name, has_wait } = parts;
     if let Some(name) = name {
         // The name of a task that says nothing else is the name of its module.
-        let is_module = task.task_name.is_none() && draft.form().is_none();
+        let is_module = task.task_name.is_none() && draft.form().is_none() && !has_wait;
         let as_module = || if is_module { rules::module(&name) } else { Ok(()) };
         let rule = rules::task_name(&name).and_then(|()| as_module());
         reader.check_rule(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
@@ -195,6 +232,16 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
         draft.name = name;
     }
     (task, draft)
+}
+
+fn refuse_beside_wait(reader: &mut Reader, task: Value<'_>, path: Path<'_>) {
+    for (key, _) in task.properties().filter(|(_, value)| value.kind() != Kind::Null) {
+        let word = key.decoded();
+        if let Some((_, why)) = BESIDE_WAIT.iter().find(|(excluded, _)| *excluded == word) {
+            let message = format!("{} cannot stand beside \"wait\": {why}", quoted(&word));
+            reader.report.add(ProblemCode::OutOfRange, path.key(&word), key.at, message, Some("remove it".to_owned()));
+        }
+    }
 }
 
 /// The name is checked after the whole task has been read, because the rule depends on `task_name`.
@@ -265,6 +312,11 @@ fn delay<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_
     parts.draft.delay = Some(value);
 }
 
+fn wait<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.has_wait = true;
+    parts.draft.wait = wait::read(reader, value, path);
+}
+
 fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
     parts.task.rare_mut().retry = retry::read(reader, value, path);
 }
@@ -300,6 +352,10 @@ fn cwd<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>)
 
 fn output<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
     parts.draft.run.push(("output", value));
+}
+
+fn recover<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.recover = recover::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

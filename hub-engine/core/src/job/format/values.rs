@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Json;
@@ -65,11 +66,15 @@ pub(in crate::job) fn duration_or_zero(reader: &mut Reader, value: Value<'_>, pa
 }
 
 /// A duration that is not zero, or a time.
-pub(super) fn moment(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Moment> {
+pub(in crate::job) fn moment(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Moment> {
     if value.kind() != Kind::Number {
         reader.string(value, path, "a time or a duration")?;
     }
-    reader.check_rule(Moment::read(&value), ProblemCode::OutOfRange, path, value.at)
+    let rule = Moment::read(&Json::from_checked(value.text)).and_then(|moment| match moment {
+        Moment::After(Duration::ZERO) => Err("a duration is at least 1 ms".to_owned()),
+        moment => Ok(moment),
+    });
+    reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at)
 }
 
 /// A number, whole or not.
@@ -79,4 +84,21 @@ pub(super) fn number(reader: &mut Reader, value: Value<'_>, path: Path<'_>, rang
     let rule =
         number.ok_or_else(|| format!("it must be from {} to {}, not {}", range.start(), range.end(), value.text));
     reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at)
+}
+
+/// Kinds and types of errors.
+pub(super) fn error_names(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Vec<Arc<str>> {
+    let Some(list) = reader.list(value, path, "a list of errors") else { return Vec::new() };
+    let mut errors = Vec::new();
+    for (index, value) in list.elements().enumerate() {
+        let path = path.index(index);
+        let Some(error) = reader.string(value, path, "the name of an error") else { continue };
+        if reader
+            .check_rule(rules::name("the name of an error", &error), ProblemCode::BadName, path, value.at)
+            .is_some()
+        {
+            errors.push(reader.interner.text(&error));
+        }
+    }
+    errors
 }
