@@ -9,7 +9,7 @@ use hub_tests::{Broker, BrokerTrial, Programs, root, trials_beside};
 use libtest_mimic::Trial;
 
 /// The pages without a broker, each with the heading of its first section that needs one.
-const PAGES: [(&str, Option<&str>); 10] = [
+const PAGES: [(&str, Option<&str>); 11] = [
     ("README.md", Some("On a broker")),
     ("docs/jobs.md", None),
     ("docs/commands.md", None),

@@ -139,8 +139,9 @@ fn a_task_that_an_operator_fails_is_recovered_and_a_cancelled_one_is_not() {
 
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(keys));
-    hub.handed_out();
+    let a = hub.handed_out().remove(0);
     hub.cancel(id);
+    fail(&mut hub, &a, "E");
     hub.actions();
     assert_eq!(hub.statuses(id), [TaskStatus::Cancelled; 2]);
     assert_eq!(hub.stored(id).tasks[0].data, None);

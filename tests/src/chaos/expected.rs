@@ -76,7 +76,7 @@ fn agrees(task: &Value, end: &TaskEnd) -> bool {
     if task["status"] != end.status.as_str() || !has_error {
         return false;
     }
-    let (Status::Success, Some(data), Some((args, kwargs))) = (end.status, &end.data, &end.arguments) else {
+    let (Status::Success, Some(data), Some((args, kwargs))) = (end.status, &end.data, end.arguments.as_deref()) else {
         return true;
     };
     let was_called_so = task["args"] == *args && task.get("kwargs").is_none_or(|shown| shown == kwargs);

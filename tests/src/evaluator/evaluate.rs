@@ -39,13 +39,13 @@ pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
 pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
     let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
     for task in job.in_order() {
-        let mut known = Known { job, scenario, ended: &ended, item: None, failure: Value::Null };
+        let known = Known { job, scenario, ended: &ended, item: None, failure: &Value::Null };
         let end = lead(task, &known, limits).unwrap_or_else(|end| end);
-        known.failure = end.failure();
-        let end = recover(task, end, &known, limits);
+        let failure = end.failure();
+        let end = recover(task, end, &Known { failure: &failure, ..known }, limits);
         ended[task.position] = Some(end);
     }
-    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: Value::Null }, limits);
+    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: &Value::Null }, limits);
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
     match output.filter(|_| tasks.iter().all(|task| matches!(task.counts_as(), Status::Success | Status::Skipped))) {
         Some(output) => Expected { status: Status::Success, output, tasks },
@@ -87,7 +87,7 @@ fn iterate(task: &Task, for_each: &ForEach, known: &Known<'_>, limits: Limits) -
         .iter()
         .enumerate()
         .map(|item| {
-            let known = Known { item: Some(item), failure: Value::Null, ..*known };
+            let known = Known { item: Some(item), ..*known };
             run_item(task, for_each, &known, limits).unwrap_or_else(|end| end)
         })
         .collect();

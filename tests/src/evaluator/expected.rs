@@ -25,7 +25,7 @@ pub struct TaskEnd {
     /// Whether it fails, and its fallback stands for its result.
     pub recovered: bool,
     /// Its arguments, `args` and `kwargs`, if it is called.
-    pub arguments: Option<(Value, Value)>,
+    pub arguments: Option<Box<(Value, Value)>>,
     /// The expected results of its items, if it runs for several.
     pub items: Vec<TaskEnd>,
 }
@@ -58,11 +58,18 @@ impl Status {
 
 impl TaskEnd {
     pub(super) const fn success(data: Value) -> Self {
-        Self { data: Some(data), ..Self::unrun(Status::Success) }
+        Self {
+            status: Status::Success,
+            data: Some(data),
+            error: None,
+            recovered: false,
+            arguments: None,
+            items: Vec::new(),
+        }
     }
 
     pub(super) const fn failed(error: Option<&'static str>) -> Self {
-        Self { error, ..Self::unrun(Status::Failed) }
+        Self { status: Status::Failed, data: None, error, recovered: false, arguments: None, items: Vec::new() }
     }
 
     /// It does not run, for this reason.
@@ -86,6 +93,6 @@ impl TaskEnd {
     }
 
     pub(super) fn called_with(self, args: Value, kwargs: Value) -> Self {
-        Self { arguments: Some((args, kwargs)), ..self }
+        Self { arguments: Some(Box::new((args, kwargs))), ..self }
     }
 }

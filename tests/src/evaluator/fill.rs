@@ -21,7 +21,7 @@ pub(super) struct Known<'a> {
     /// The number and the value of the item that the task runs for.
     pub(super) item: Option<(usize, &'a Value)>,
     /// The error of the task itself, if it has failed.
-    pub(super) failure: Value,
+    pub(super) failure: &'a Value,
 }
 
 impl Known<'_> {
@@ -31,7 +31,7 @@ impl Known<'_> {
             Value::String(text) => match Text::read(text) {
                 Text::Literal(literal) => literal.into(),
                 Text::Reference(reference) => self.value(&reference)?,
-                Text::Failure(path) => walk(&self.failure, &path).cloned().map_err(|_| Missing)?,
+                Text::Failure(path) => walk(self.failure, &path).cloned().map_err(|_| Missing)?,
             },
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
             Value::Object(object) => {

@@ -143,12 +143,12 @@ impl Task {
             depends.map(|name| position_of(name.as_str().expect("a name is a text"))).collect();
         let when = task.get("when").filter(|when| !when.is_null()).cloned();
         let for_each = task.get("for_each").filter(|value| !value.is_null()).map(ForEach::of);
-        let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
         let recover = task.get("recover").filter(|recover| !recover.is_null()).cloned();
         let fallback = recover.as_ref().and_then(|recover| recover.get("fallback"));
         let wait = task.get("wait").filter(|wait| !wait.is_null()).cloned();
         let message = wait.as_ref().and_then(|wait| wait["approval"].get("message"));
         let until = wait.as_ref().and_then(|wait| wait.get("until"));
+        let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
         let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay"), fallback, message, until];
         for template in templates.into_iter().chain(of_items).flatten() {
             each_text(template, &mut |text| {

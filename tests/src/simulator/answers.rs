@@ -6,6 +6,7 @@ use hub_core::{JobId, TaskId};
 use hub_engine::operations::{JobSignal, RequestErrorKind, TaskApproval};
 
 use super::event::Event;
+use super::facts::Fact;
 use super::patience::{AGAIN, is_passing};
 use super::plans::Plan;
 use super::simulation::Simulation;
@@ -68,7 +69,7 @@ async fn answer(simulation: &Simulation, id: JobId, task: TaskId, choice: &str) 
                 Some(Ok(())) => return,
                 // It was not asked yet, or will not be.
                 Some(Err(error)) if error.kind == RequestErrorKind::Conflict => {
-                    if world.with_oracle(|oracle| oracle.facts().job(id).is_some_and(|job| job.has_ended())) {
+                    if world.with_oracle(|oracle| oracle.facts().job(id).is_some_and(Fact::has_ended)) {
                         return;
                     }
                 }

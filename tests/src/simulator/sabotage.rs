@@ -35,7 +35,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,

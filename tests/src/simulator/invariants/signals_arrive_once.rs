@@ -26,7 +26,7 @@ impl Invariant for SignalsArriveOnce {
         match event {
             Event::Sent(id, name) => *self.sent.entry((*id, name.clone())).or_default() += 1,
             Event::RunBegan(run) => {
-                let is_wait = facts.find(run.task).is_some_and(|(fact, at)| fact.job.tasks()[at].wait.is_some());
+                let is_wait = facts.find(run.task).is_some_and(|(fact, at)| fact.spec(at).wait.is_some());
                 check(!is_wait, || format!("{} waits, and a worker has begun it", short(run.task)))?;
             }
             Event::Kept(_, changes) => {
