@@ -3,7 +3,7 @@
 mod job_support;
 
 use hub_core::TaskKind;
-use hub_core::job::{Job, Limits, Need, RunForm};
+use hub_core::job::{Job, Limits, Need, Run, RunForm, Task};
 use job_support::{code, refuse};
 
 /// The content of the first task of a job with a second task `b`, and all problems: `code path`.
@@ -141,9 +141,9 @@ fn references_are_read_in_commands_and_variables_only() {
          "cwd": "_b.data", "output": "json"},
         {"name": "b", "shell": "echo _c.data", "task_name": null, "args": null}, {"name": "c"}]}"#;
     let job = Job::parse(text, &Limits::default()).unwrap();
-    let upstream: Vec<&[u32]> = job.tasks().iter().map(|task| task.upstream()).collect();
+    let upstream: Vec<&[u32]> = job.tasks().iter().map(Task::upstream).collect();
     assert_eq!(upstream, [&[1, 2][..], &[], &[]]);
-    let forms: Vec<Option<RunForm>> = job.tasks().iter().map(|task| task.run().map(|run| run.form())).collect();
+    let forms: Vec<Option<RunForm>> = job.tasks().iter().map(|task| task.run().map(Run::form)).collect();
     assert_eq!(forms, [Some(RunForm::Command), Some(RunForm::Shell), None]);
     let modules: Vec<&str> = job.tasks().iter().map(|task| &**task.module()).collect();
     assert_eq!(modules, ["command", "shell", "c"]);
@@ -176,7 +176,7 @@ fn the_places_of_secrets_are_listed_and_their_text_stays() {
         {"name": "b", "shell": "_.secret.D", "env": {"E": "_.secret.E"}},
         {"name": "c", "http": {"url": "http://a", "headers": {"Authorization": "_.secret.F"}}}, {"name": "d"}]}"#;
     let job = Job::parse(text, &Limits::default()).unwrap();
-    let places = |task: &hub_core::job::Task| {
+    let places = |task: &Task| {
         let secrets = task.secrets().into_iter().flat_map(|secrets| secrets.iter());
         secrets.map(|secret| format!("{} {}", secret.at, secret.name)).collect::<Vec<_>>()
     };

@@ -7,7 +7,7 @@ use super::downstream::Downstream;
 use super::item_group::ItemGroup;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
-use super::signals::SignalWaits;
+use super::signal_waits::SignalWaits;
 use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};

@@ -30,6 +30,7 @@ mod requests;
 mod restore;
 mod retry;
 mod schedule;
+mod signal_waits;
 mod signals;
 mod stop;
 mod sweep;

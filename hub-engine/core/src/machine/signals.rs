@@ -1,14 +1,14 @@
-//! Signals: which tasks of a job wait for them, and what happens to one that comes.
+//! Signals: what happens to one that comes.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Machine;
 use super::live::LiveJob;
+use super::signal_waits::{WaitsOfSignal, signal_of};
 use super::texts;
 use super::types::OutOfBounds;
 use crate::action::Action;
-use crate::job::{Awaited, Job, Limits, Task, nearest};
+use crate::job::{Limits, nearest};
 use crate::job_details::JobDetails;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SIGNAL_BYTES, SignalKey};
 use crate::state::ErrorKind;
@@ -91,43 +91,6 @@ pub enum SignalError {
     OutOfBounds(#[from] OutOfBounds),
 }
 
-/// The tasks of a job that wait for signals, by the name of the signal.
-#[derive(Debug, Default)]
-pub(super) struct SignalWaits(BTreeMap<Arc<str>, WaitsOfSignal>);
-
-#[derive(Debug, Default)]
-struct WaitsOfSignal {
-    /// Number of tasks that have not ended.
-    open: u32,
-    /// The tasks that wait now, in the order in which they receive signals.
-    waiting: BTreeSet<(Timestamp, u32)>,
-}
-
-impl SignalWaits {
-    /// The waits of a job of which none has begun. `has_ended` tells whether a task has ended.
-    pub(super) fn new(job: &Job, has_ended: impl Fn(usize) -> bool) -> Self {
-        let mut waits = Self::default();
-        for (index, task) in job.tasks().iter().enumerate() {
-            if let Some((name, _)) = signal_of(task) {
-                waits.0.entry(Arc::clone(name)).or_default().open += u32::from(!has_ended(index));
-            }
-        }
-        waits
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|name| &**name)
-    }
-}
-
-/// The name and the number of the signals that a task waits for.
-fn signal_of(task: &Task) -> Option<(&Arc<str>, u32)> {
-    match &task.wait()?.awaited {
-        Awaited::Signal { name, count } => Some((name, *count)),
-        Awaited::Until(_) | Awaited::Approval(_) => None,
-    }
-}
-
 impl Machine {
     /// Sends a signal to a job. The task that has waited for it longest receives it, and among those that began at the
     /// same time the first one in the job. A signal that comes before a task waits for it is kept.
@@ -200,7 +163,7 @@ impl LiveJob {
 
     /// The tasks that receive a signal with this name: the first one that waits, or all.
     fn receivers(&self, name: &Arc<str>, broadcast: bool) -> Result<Vec<u32>, SignalError> {
-        let Some(waits) = self.signal_waits.0.get(name) else {
+        let Some(waits) = self.signal_waits.get(name) else {
             let name = Arc::clone(name);
             return Err(SignalError::UnknownSignal { known: self.known_signals(&name), name });
         };
@@ -244,7 +207,7 @@ impl LiveJob {
     fn with_wait(&mut self, index: u32, change: impl FnOnce(&mut WaitsOfSignal, Timestamp)) {
         let began = self.task(index).state().started_at.unwrap_or_default();
         if let Some((name, _)) = signal_of(self.job.spec(index))
-            && let Some(waits) = self.signal_waits.0.get_mut(name)
+            && let Some(waits) = self.signal_waits.get_mut(name)
         {
             change(waits, began);
         }
