@@ -13,6 +13,7 @@ pub mod evaluator;
 mod examples;
 mod failures;
 pub mod fuzzing;
+mod job_values;
 pub mod jobs;
 mod programs;
 mod raw_client;

@@ -97,6 +97,7 @@ pub(super) struct TaskRecord<'r> {
     waiting_reason: Option<String>,
     #[serde(default)]
     items: Option<ItemCounts>,
+    #[serde(default)]
     pub(super) recovered: bool,
     #[serde(default)]
     pub(super) error: Option<TaskErrorRecord>,

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
-use hub_core::machine::{Cancel, Outcome, Remark, Returned, Settings};
+use hub_core::details::RepairAction;
+use hub_core::machine::{Cancel, Outcome, Remark, Repair, Returned, Settings};
 use hub_core::record::View;
 use hub_core::state::{ErrorKind, TaskError};
-use hub_core::{JobId, JobStatus, TaskStatus};
+use hub_core::{JobId, JobStatus, Json, TaskStatus};
 use serde_json::{Value, json};
 use support::Hub;
 
@@ -363,5 +364,40 @@ fn a_paused_job_lets_no_further_item_in() {
         hub.machine.resume_job(id, hub.now).unwrap();
         let second = hub.handed_out();
         assert_eq!(second.iter().map(number).collect::<Vec<_>>(), [1]);
+    }
+}
+
+#[test]
+fn an_operator_skips_items_that_wait() {
+    let skip = |data: Option<&str>| Repair {
+        action: RepairAction::Skip,
+        data: data.map(|data| Json::parse(data).unwrap()),
+        by: None,
+        reason: None,
+    };
+    for is_restarted in [false, true] {
+        let mut hub = Hub::new();
+        let more = r#", "retry": {"maximum_attempts": 2, "initial_interval": "1s", "jitter": 0}"#;
+        let id = begin(&mut hub, &job(r#"{"in": "_list.data", "parallel": 2}"#, more), "[0, 1, 2, 3, 4]");
+        let items = hub.handed_out();
+        for item in &items {
+            hub.result(item, error());
+        }
+        assert!(hub.handed_out().is_empty());
+        if is_restarted {
+            hub.crash();
+            hub.actions();
+        }
+        let first = hub.stored(id).job.first_item(1).unwrap();
+        let mut last = Vec::new();
+        // Two wait for their next attempt, the others until there is room for them.
+        for (item, data) in [(0, None), (4, None), (3, Some("8")), (1, Some("7"))] {
+            hub.machine.repair(id.task(first + item), skip(data), hub.now).unwrap();
+            last.append(&mut hub.handed_out());
+        }
+        assert_eq!(last.iter().map(number).collect::<Vec<_>>(), [2]);
+        hub.succeed(&last[0], "9");
+        let sum = hub.handed_out().remove(0);
+        assert_eq!(sum.args.get(), "[[null, 7, 9, 8, null]]", "restarted: {is_restarted}");
     }
 }

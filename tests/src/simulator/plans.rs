@@ -95,6 +95,7 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
 fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     let count = usize::try_from(dice.between(1, most_tasks)).unwrap_or(1);
     let mut tasks: Vec<Value> = (0..count).map(|at| task(dice, at)).collect();
+    wrap_answers(&mut tasks);
     // Shuffle the tasks, since their order in the job must not matter.
     for at in (1..count).rev() {
         tasks.swap(at, dice.index(at + 1));
@@ -123,6 +124,21 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
         job.insert("key".to_owned(), json!(format!("key of J{number}")));
     }
     Value::Object(job)
+}
+
+/// Lets no task run for the keys of an answer, whose order the reference evaluator does not know. It runs for the answer as one item.
+fn wrap_answers(tasks: &mut [Value]) {
+    let is_answer = |task: &Value| task["wait"].get("approval").is_some();
+    let answers: Vec<Value> = tasks.iter().filter(|task| is_answer(task)).map(|task| task["name"].clone()).collect();
+    for answer in answers.iter().filter_map(Value::as_str) {
+        let data = json!(format!("_{answer}.data"));
+        for list in tasks.iter_mut().filter_map(|task| task.get_mut("for_each")) {
+            let list = if list.is_object() { &mut list["in"] } else { list };
+            if *list == data {
+                *list = json!([data]);
+            }
+        }
+    }
 }
 
 /// A task that may depend on the first `at` tasks.
@@ -191,7 +207,7 @@ fn task(dice: &Dice, at: usize) -> Value {
 
 /// The same task as one that waits.
 fn wait(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Value {
-    for key in ["task_name", "args"] {
+    for key in ["task_name", "args", "command", "for_each"] {
         task.remove(key);
     }
     task.insert("wait".to_owned(), waits::draw(dice, at, part(dice, at, 0)));

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::item_group::{ItemGate, ItemGroup};
+use super::item_group::ItemGroup;
+use super::items::ItemGate;
 use super::place::Place;
 use super::{Machine, timeouts};
 use crate::action::Action;
@@ -278,7 +279,7 @@ impl super::live::LiveJob {
     fn why_items_failed(&mut self, task: u32, counts: ItemCounts, tolerated: u32) -> String {
         let ItemCounts { total, failed, .. } = counts;
         let group = self.group_mut(task);
-        let is_failed = |(_, item): &(u32, &super::live::LiveTask)| item.state().status == TaskStatus::Failed;
+        let is_failed = |(_, item): &(u32, &super::live_task::LiveTask)| item.state().status == TaskStatus::Failed;
         let first = (group.first..).zip(&group.items).find(is_failed).map(|(index, _)| index);
         let first = first.map(|index| {
             let failure = self.failure_of(index);

@@ -1,17 +1,18 @@
 //! A live job and the states of its tasks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::item_group::ItemGroup;
+use super::live_task::{LiveTask, TASK_BYTES};
 use super::place::Place;
 use super::remaining_work::RemainingWork;
 use super::signal_waits::SignalWaits;
 use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, ItemPlace, Job, Task, Template, TriggerRule, Values};
+use crate::job::{Attribute, FillError, ItemPlace, Job, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -41,100 +42,13 @@ pub(super) struct LiveJob {
     bytes: u64,
 }
 
-/// A task of a live job. Most tasks of a large job wait most of the time, so a waiting task takes little memory.
-#[derive(Debug)]
-pub(super) struct LiveTask {
-    /// `None` until the state changes for the first time.
-    state: Option<Arc<TaskState>>,
-    /// The ends of its dependencies, and what follows from them.
-    pub(super) upstream: Upstream,
-    pub(super) rule: TriggerRule,
-    pub(super) place: Place,
-}
-
 /// Number of copies of a job's text in memory: the submitted text, and the text in templates and names.
 const TEXT_COPIES: u64 = 2;
-/// Approximate memory of a task without its texts, in bytes.
-const TASK_BYTES: u64 = 500;
-
-/// The state of every task whose state has not changed yet.
-static UNTOUCHED: TaskState = TaskState::pending();
-
-impl LiveTask {
-    /// The state of the task.
-    pub(super) fn state(&self) -> &TaskState {
-        self.state.as_deref().unwrap_or(&UNTOUCHED)
-    }
-
-    /// The state of the task, shared. `None` until it changes for the first time.
-    pub(super) fn shared(&self) -> Option<Arc<TaskState>> {
-        self.state.clone()
-    }
-
-    /// The state of the task for writing. Only [`LiveJob::set_status`] changes the status.
-    pub(super) fn state_mut(&mut self) -> &mut TaskState {
-        Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
-    }
-
-    /// What follows for the task from the ends of its dependencies.
-    pub(super) const fn decision(&self) -> Decision {
-        self.upstream.decide(self.rule)
-    }
-
-    /// The approximate memory of the result.
-    pub(super) fn bytes(&self) -> u64 {
-        let state = self.state();
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        let data = state.data.as_ref().map_or(0, |data| data.get().len());
-        let traceback = state.error.as_ref().map_or(0, |error| text(&error.traceback));
-        (data + traceback + text(&state.msg) + text(&state.log)) as u64
-    }
-
-    /// The same of its details.
-    fn details_bytes(&self) -> u64 {
-        self.state().details.as_ref().map_or(0, |details| details.weight() as u64)
-    }
-
-    /// An item in this state.
-    pub(super) fn item(state: Option<Arc<TaskState>>) -> Self {
-        let (upstream, rule) = (Upstream::of(0), TriggerRule::AllSuccess);
-        match state {
-            Some(state) => Self::with_state(state, upstream, rule),
-            None => Self { state: None, upstream, rule, place: Place::Blocked },
-        }
-    }
-
-    /// Whether its state has changed at least once, or it is somewhere.
-    pub(super) fn is_touched(&self) -> bool {
-        self.state.is_some() || self.place != Place::Blocked
-    }
-
-    /// Keeps only how it has ended.
-    pub(super) fn forget(&mut self) {
-        self.state = Some(slim_state(self.state().status));
-    }
-
-    /// The approximate memory that it takes until it is forgotten.
-    pub(super) fn all_bytes(&self) -> u64 {
-        TASK_BYTES + self.bytes() + self.details_bytes()
-    }
-
-    fn with_state(state: Arc<TaskState>, upstream: Upstream, rule: TriggerRule) -> Self {
-        let place = if state.status.is_terminal() { Place::Ended } else { Place::Blocked };
-        Self { state: (*state != UNTOUCHED).then_some(state), upstream, rule, place }
-    }
-}
-
 impl LiveJob {
     /// Creates a job whose tasks have not started.
     pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
         let state = JobState::pending(now);
-        let untouched = |task: &Task| LiveTask {
-            state: None,
-            upstream: Upstream::of(task.upstream().len()),
-            rule: task.trigger_rule(),
-            place: Place::Blocked,
-        };
+        let untouched = |task: &Task| LiveTask::untouched(Upstream::of(task.upstream().len()), task.trigger_rule());
         let tasks = job.tasks().iter().map(untouched).collect();
         Self::with_tasks(id, job, state, tasks)
     }
@@ -185,7 +99,7 @@ impl LiveJob {
     /// The snapshot of the job, without reasons for waiting.
     pub(super) fn into_snapshot(self) -> JobSnapshot {
         let pending = Arc::new(TaskState::pending());
-        let tasks = self.tasks.into_iter().map(|task| task.state.unwrap_or_else(|| Arc::clone(&pending)));
+        let tasks = self.tasks.into_iter().map(|task| task.shared().unwrap_or_else(|| Arc::clone(&pending)));
         JobSnapshot {
             id: self.id,
             job: self.job,
@@ -266,7 +180,7 @@ impl LiveJob {
 
     /// Stores the state of a task.
     pub(super) fn persist_task(&self, index: u32, actions: &mut Vec<Action>) {
-        let state = self.task(index).state.clone().unwrap_or_else(|| Arc::new(TaskState::pending()));
+        let state = self.task(index).shared().unwrap_or_else(|| Arc::new(TaskState::pending()));
         actions.push(Action::Persist(Change::TaskChanged { job: self.id, index, state }));
     }
 
@@ -441,16 +355,6 @@ impl LiveJob {
     pub(super) const fn walked_bytes(&self) -> usize {
         self.values.walked()
     }
-}
-
-/// The shared state of items that have ended in this way, of which nothing else is kept.
-fn slim_state(status: TaskStatus) -> Arc<TaskState> {
-    static SLIM: LazyLock<Vec<Arc<TaskState>>> = LazyLock::new(|| {
-        let slim = |status| Arc::new(TaskState { status, ..TaskState::pending() });
-        TaskStatus::ALL.into_iter().map(slim).collect()
-    });
-    let found = SLIM.iter().find(|state| state.status == status);
-    Arc::clone(found.expect("every status has a state"))
 }
 
 /// The value of a task's attribute.

@@ -77,6 +77,11 @@ impl Machine {
         }
         self.withdraw(id, index);
         let job = self.jobs.job_mut(id);
+        let item = job.job.item(index);
+        if let Some(item) = item.filter(|_| place == Place::Blocked) {
+            // It takes a place among the items that run, as each item does that ends.
+            job.group_mut(item.task).active += 1;
+        }
         let job_time = job.clock().read(now.wall);
         let held_for = job.task(index).state().details.as_deref().and_then(|details| details.held_for(job_time));
         let before = job.bytes();
@@ -99,9 +104,16 @@ impl Machine {
                 self.end(id, index, TaskStatus::Success, now);
             }
             (RepairAction::Skip, None) => {
-                job.task_mut(index).state_mut().error = None;
                 let who = repair.by.as_deref().map_or_else(String::new, |by| format!(" ({by})"));
-                job.end_unrun(index, format!("was skipped by an operator{who}").into(), None);
+                let msg = format!("was skipped by an operator{who}").into();
+                let state = job.task_mut(index).state_mut();
+                state.error = None;
+                if item.is_some() {
+                    state.msg = Some(msg);
+                    self.end(id, index, TaskStatus::Skipped, now);
+                    return Ok(());
+                }
+                job.end_unrun(index, msg, None);
                 timeouts::stop_clocks(job, index, &mut self.timers);
                 self.sweep(id, now);
             }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::{LiveJob, LiveTask, value_of};
+use super::live::{LiveJob, value_of};
+use super::live_task::LiveTask;
 use super::place::Place;
 use super::texts::MAXIMUM_LISTED_NAMES;
 use super::trigger::Decision;

@@ -28,7 +28,7 @@ impl Invariant for PausedJobsIssueNothing {
                     let kept = || fact.state.as_ref().map(|state| state.status);
                     let status = statuses.get(job).copied().or_else(kept);
                     let stands_still = matches!(status, Some(JobStatus::Paused | JobStatus::Cancelling));
-                    let is_new = state.issue > fact.tasks[*index as usize].issue;
+                    let is_new = state.issue > fact.state_of(*index).issue;
                     check(!(stands_still && is_new), || {
                         format!("task {index} of {job:?} is handed out while the job is {status:?}")
                     })?;

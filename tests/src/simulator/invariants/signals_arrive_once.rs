@@ -32,7 +32,7 @@ impl Invariant for SignalsArriveOnce {
             Event::Kept(_, changes) => {
                 for change in changes.iter() {
                     let Change::TaskChanged { job: id, index, state } = change else { continue };
-                    let spec = facts.job(*id).map(|fact| &fact.job.tasks()[*index as usize]);
+                    let spec = facts.job(*id).map(|fact| fact.spec(*index));
                     let Some(wait) = spec.and_then(|spec| spec.wait.as_ref()) else { continue };
                     let Some(name) = wait["signal"].as_str() else { continue };
                     let received = state.details.as_ref().map_or(0, |details| details.signals.len());
