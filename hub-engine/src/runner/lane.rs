@@ -165,13 +165,14 @@ impl Work {
             tokio::select! {
                 biased;
                 order = orders.recv(), if !retired => {
-                    match order {
-                        Some(order) => self.handle_order(order),
-                        None => retired = true,
-                    }
+                    retired = order.is_none();
                     // Requests that arrived together are written together.
-                    while let Ok(order) = orders.try_recv() {
-                        self.handle_order(order);
+                    let mut next = order;
+                    while let Some(order) = next {
+                        if let Err(end) = self.handle_order(order) {
+                            return end;
+                        }
+                        next = orders.try_recv().ok();
                     }
                 }
                 answers = self.python.receive() => match answers {
@@ -214,17 +215,22 @@ impl Work {
         }
     }
 
-    fn handle_order(&mut self, order: Order) {
+    fn handle_order(&mut self, order: Order) -> Result<(), End> {
         match order {
             Order::Run(task) => {
                 if self.tasks.is_empty() {
+                    // A process that ended while it had nothing to do takes no task with it.
+                    if self.python.has_died() {
+                        self.tasks.push_back(task);
+                        return Err(End::Unusable);
+                    }
                     self.since = Instant::now();
                 }
                 self.python.send_request(task.key, &task.message);
                 self.tasks.push_back(Task { message: Vec::new(), ..task });
             }
             Order::Stop(key) => {
-                let Some(at) = self.tasks.iter().position(|task| task.key == key) else { return };
+                let Some(at) = self.tasks.iter().position(|task| task.key == key) else { return Ok(()) };
                 if at == 0 {
                     self.interrupt_first(Interruption::Stopped);
                 } else {
@@ -235,6 +241,7 @@ impl Work {
                 }
             }
         }
+        Ok(())
     }
 
     fn handle_answer(&mut self, answer: ChildAnswer) -> Result<(), End> {

@@ -79,6 +79,11 @@ impl PythonProcess {
         })
     }
 
+    /// Whether the process has ended, although it may have left answers.
+    pub(super) fn has_died(&mut self) -> bool {
+        self.has_ended || self.process.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Buffers the request to run a task. It is written by the next [`PythonProcess::receive`], and an answer with this
     /// key is expected.
     pub(super) fn send_request(&mut self, key: u64, message: &[u8]) {

@@ -107,7 +107,7 @@ pub fn check_without_a_broker() {
         let path = programs.directory().join("tasks").join(name);
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the mode can be set");
     }
-    let (programs, hub) = programs.start_in_memory(&MODULES, &[]);
+    let (programs, hub) = programs.start_in_memory(&MODULES, &["--allow", "modules"]);
     let mut printed = Printed::new(programs);
     failures(&mut printed);
     waiting(&mut printed);
@@ -130,8 +130,15 @@ fn failures(printed: &mut Printed) {
     tasks
         .push(json!({ "name": "late", "task_name": "add", "pool": "empty", "timeout": { "schedule_to_start": "1s" } }));
     tasks.push(json!({ "name": "some", "task_name": "add", "for_each": [1, 2, "x"], "args": ["_.item", 1] }));
+    tasks.push(json!({ "name": "rejected", "wait": { "approval": {} } }));
+    tasks.push(json!({ "name": "unanswered", "wait": { "approval": {}, "timeout": "1s" } }));
     let job = json!({ "name": "failures", "tasks": tasks }).to_string();
-    let record = printed.programs.ended(&printed.programs.submit(&job));
+    let id = printed.programs.submit(&job);
+    eventually("the question is asked", || {
+        let output = printed.programs.run("hub-client", &["reject", &format!("{id}.rejected"), "--by", "kim"]);
+        if output.status.success() { Ok(()) } else { Err(output) }
+    });
+    let record = printed.programs.ended(&id);
     for task in record["tasks"].as_array().expect("a record has tasks") {
         printed.text.push_str(&format!("{}\n", task["msg"].as_str().unwrap_or_default()));
     }
@@ -144,13 +151,26 @@ fn waiting(printed: &mut Printed) {
         json!({ "name": "after", "task_name": "add", "args": ["_order.data", 1] }),
         json!({ "name": "elsewhere", "task_name": "add", "args": [1, 2], "pool": "gpu" }),
         json!({ "name": "unknown" }),
+        json!({ "name": "a command", "command": ["true"] }),
+        json!({ "name": "a time", "wait": { "until": "1h" } }),
+        json!({ "name": "a signal", "wait": { "signal": "arrived" } }),
+        json!({ "name": "an approval", "wait": { "approval": { "message": "Order the goods?" } } }),
     ];
     // More tasks than the window of issues on the broker.
     tasks.extend((0..100).map(|at| json!({ "name": format!("holds {at}"), "task_name": "holds" })));
     let job = json!({ "name": "waits", "tasks": tasks }).to_string();
     let id = printed.programs.submit(&job);
-    let wanted =
-        ["waits for its result", "waits for order", "serves the pool", "has a task module", "waits for its turn"];
+    let wanted = [
+        "waits for its result",
+        "waits for order",
+        "serves the pool",
+        "has a task module",
+        "allows commands",
+        "waits for its turn",
+        "waits until",
+        "waits for the signal",
+        "waits for an approval",
+    ];
     let reasons = eventually("tasks wait for every reason", || {
         let record = printed.programs.record(&id);
         let tasks = record["tasks"].as_array().expect("a record has tasks");
