@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use crate::{Programs, eventually, root};
 
 /// The examples without asynchronous tasks.
-pub const UNATTENDED: [&str; 8] = [
+pub const UNATTENDED: [&str; 9] = [
     "branches.json",
     "commands.json",
+    "etl.json",
     "fan_out.json",
     "flaky.json",
     "map.json",
@@ -62,6 +63,12 @@ pub fn check_example(name: &str, record: &Value) {
             assert_eq!(record["output"], json!({"sum": 15, "text": "the sum is 15"}));
             assert_eq!(task("greet")["command"], json!(["echo", "the sum is", 15]));
             assert_eq!(task("sum")["env"]["NUMBERS"], "1\n2\n3\n4\n5");
+        }
+        "etl.json" => {
+            assert_eq!(record["output"], json!({"rows": 55, "price": 110, "warn": "SKIPPED"}));
+            assert_eq!(task("connect")["attempts"].as_array().map(Vec::len), Some(2));
+            assert_eq!((&task("rate")["status"], &task("rate")["recovered"]), (&json!("FAILED"), &json!(true)));
+            assert_eq!(task("disconnect")["data"], "bye");
         }
         "flaky.json" => {
             assert_eq!(record["output"], json!("succeeded at attempt 3"));

@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 
 /// The behaviour of the modules in `etc/tasks`, with fixed values instead of random ones.
 const EXAMPLES: [(&str, Function); 20] = [
-    // The last of its attempts.
-    ("flaky", |_, _| text("succeeded at attempt 3")),
+    // The last of its attempts. No example allows more than five.
+    ("flaky", |args, _| match number(&args[0]) {
+        0..5 => text("succeeded at attempt 3"),
+        _ => Outcome::Failed(Some("TASK_FAILED")),
+    }),
     ("command", |_, run| match &run["command"][0] {
         program if program == "seq" => text("1\n2\n3\n4\n5"),
         _ => text(format!("{} {}", run["command"][1].as_str().unwrap(), run["command"][2])),
@@ -86,6 +89,7 @@ fn the_examples() {
     let outputs = [
         ("branches.json", json!({"large": "SKIPPED", "small": 43})),
         ("commands.json", json!({"sum": 15, "text": "the sum is 15"})),
+        ("etl.json", json!({"rows": 55, "price": 110, "warn": "SKIPPED"})),
         ("fan_out.json", json!({"sum_of_squares": 91})),
         ("flaky.json", json!("succeeded at attempt 3")),
         ("map.json", json!({"squares": [1, 4, 9, 16, 25, 36], "sum": 91})),

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use hub_core::Timestamp;
-use hub_tests::{Broker, Programs, broker_tests, check_manual_record, eventually, example, root, run_examples};
+use hub_tests::{
+    Broker, Programs, broker_tests, check_example, check_manual_record, eventually, example, root, run_examples,
+};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -13,6 +15,8 @@ fn main() -> ExitCode {
         ("the_manual_step_by_step_with_amqprs", |broker| manual(broker, "amqprs")),
         ("every_example_job_with_lapin", |broker| examples(broker, "lapin")),
         ("every_example_job_with_amqprs", |broker| examples(broker, "amqprs")),
+        ("the_nightly_job_survives_killed_dispatchers_with_lapin", |broker| nightly(broker, "lapin")),
+        ("the_nightly_job_survives_killed_dispatchers_with_amqprs", |broker| nightly(broker, "amqprs")),
         ("a_job_waits_for_its_dispatcher_and_its_worker", waiting),
         ("an_unknown_task_waits_and_says_so", unknown_task),
         ("cancelling_stops_the_task_on_its_worker", cancel),
@@ -113,6 +117,27 @@ fn examples(broker: &Broker, client: &str) {
     let programs = Programs::new(&broker.address(), client, &format!("examples-{client}"));
     let (dispatcher, worker) = programs.start_both();
     run_examples(&programs);
+    worker.stop();
+    dispatcher.stop();
+}
+
+/// The dispatcher is killed after each of the two failures of the first task, and started again.
+fn nightly(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("nightly-{client}"));
+    let (mut dispatcher, worker) = programs.start_both();
+    // There is time to kill the dispatcher between two attempts.
+    let id = programs.submit(&example("etl.json").replace("100ms", "2s"));
+    for failures in 1..=2 {
+        eventually("an attempt has failed", || {
+            let record = programs.record(&id);
+            let failed = record["tasks"][0]["attempts"].as_array().map_or(0, Vec::len);
+            if failed >= failures { Ok(()) } else { Err(record) }
+        });
+        drop(dispatcher);
+        dispatcher = programs.start("hub-dispatcher", &[]);
+        dispatcher.wait_for("listening for jobs and results");
+    }
+    check_example("etl.json", &programs.ended(&id));
     worker.stop();
     dispatcher.stop();
 }
