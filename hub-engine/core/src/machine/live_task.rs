@@ -36,7 +36,7 @@ impl LiveTask {
         self.state.clone()
     }
 
-    /// The state of the task for writing. Only [`LiveJob::set_status`] changes the status.
+    /// The state of the task for writing. Only `LiveJob::set_status` changes the status.
     pub(super) fn state_mut(&mut self) -> &mut TaskState {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
