@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::job::TriggerRule;
 use hub_core::job_details::PauseRecord;
 use hub_core::machine::Machine;
 use hub_core::state::{JobSnapshot, JobState, TaskState};
@@ -75,8 +76,10 @@ impl Ledger {
         assert_eq!(state.ended_at.is_some(), state.status.is_terminal(), "task {index} of {id:?}: {state:?}");
         assert!(state.issue >= before.issue, "task {index} of {id:?} forgot its issues");
         if matches!(state.status, TaskStatus::Submitted | TaskStatus::Running) {
-            let waits = job.job.tasks()[index as usize].upstream().iter();
-            let open = waits.filter(|before| job.tasks[**before as usize].status != TaskStatus::Success).count();
+            let task = &job.job.tasks()[index as usize];
+            // Another rule lets it run after other ends.
+            let waits = task.upstream().iter().filter(|_| task.trigger_rule() == TriggerRule::AllSuccess);
+            let open = waits.filter(|before| job.tasks[**before as usize].counts_as() != TaskStatus::Success).count();
             assert_eq!(open, 0, "task {index} of {id:?} runs before what it waits for");
         }
         job.tasks[index as usize] = Arc::clone(state);
