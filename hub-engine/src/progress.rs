@@ -1,10 +1,7 @@
 //! The bounds of the progress that tasks report.
 
 use hub_core::Json;
-use hub_core::machine::OutOfBounds;
-
-/// Maximum size of a progress in bytes.
-pub(crate) const MAXIMUM_PROGRESS: usize = 4096;
+use hub_core::machine::{MAXIMUM_PROGRESS, OutOfBounds};
 
 /// Why a value cannot be a progress, as the end of a sentence. `None` if it can.
 pub(crate) fn flaw(value: &Json) -> Option<String> {

@@ -131,7 +131,7 @@ fn launched_tasks_end_at_once() {
 }
 
 #[test]
-fn an_issue_that_nobody_reports_ends_one_lease_after_the_grace() {
+fn an_issue_without_a_report_ends_one_lease_after_the_grace() {
     let (mut hub, job, out) = running();
     hub.cancel(job);
     hub.actions();
@@ -197,7 +197,7 @@ fn workers_are_told_again_with_the_grace_that_is_left() {
     hub.pass(Duration::from_secs(4));
     heartbeat(&mut hub, &[&out[0]]);
     assert_eq!(told(&hub.actions()), ["stop 1 in 6 s"]);
-    // A worker that joins may receive the issue that nobody has reported.
+    // A worker that joins may receive the issue that no worker has reported.
     hub.worker("w2", &["b"]);
     assert_eq!(told(&hub.actions()), ["stop 1 in 6 s"]);
     hub.worker("w2", &["b"]);

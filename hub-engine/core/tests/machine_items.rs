@@ -155,7 +155,7 @@ fn not_more_items_run_than_allowed() {
 }
 
 #[test]
-fn so_many_items_may_fail_as_are_tolerated() {
+fn as_many_items_may_fail_as_are_tolerated() {
     for (tolerated, failures, status) in [
         ("0", 0, TaskStatus::Success),
         ("0", 1, TaskStatus::Failed),

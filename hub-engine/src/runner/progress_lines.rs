@@ -1,11 +1,11 @@
 //! The standard error of a program: the log of its task, and lines that report progress, which are not part of the log.
 
 use hub_core::Json;
+use hub_core::machine::MAXIMUM_PROGRESS;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::RunControl;
 use super::streams::{READ_BYTES, Tail};
-use crate::progress::MAXIMUM_PROGRESS;
 
 /// The beginning of a line that reports progress. The rest of the line is the value.
 const PREFIX: &[u8] = b"::progress ";

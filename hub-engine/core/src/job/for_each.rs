@@ -27,7 +27,7 @@ pub struct ForEach {
 /// How many items may fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tolerance {
-    /// So many.
+    /// This number of items.
     Count(u32),
     /// This part of all items, in percent.
     Percent(f64),

@@ -135,12 +135,12 @@ impl LiveJob {
         self.groups.insert(task, group);
     }
 
-    /// What is kept of its tasks takes so many bytes more.
+    /// Counts memory that its tasks take in addition.
     pub(super) const fn grow(&mut self, bytes: u64) {
         self.bytes += bytes;
     }
 
-    /// What is kept of its tasks takes so many bytes less.
+    /// Counts memory that its tasks take no longer.
     pub(super) const fn shrink(&mut self, bytes: u64) {
         self.bytes -= bytes;
     }

@@ -73,6 +73,7 @@ pub(crate) use live::value_of;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};
 pub use signals::{Signal, SignalError, Signalled};
+pub use timeouts::MAXIMUM_PROGRESS;
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
     Submitted, TaskResult, Update, Verdict, WorkerId, WorkerReport,

@@ -18,7 +18,7 @@ use crate::state::{ErrorKind, TaskError};
 use crate::{IssueId, JobId, Json, Now, TaskStatus, Timestamp};
 
 /// Maximum size of what a task reports of its progress, in bytes.
-const MAXIMUM_PROGRESS: usize = 4 * 1024;
+pub const MAXIMUM_PROGRESS: usize = 4 * 1024;
 
 impl Machine {
     /// Tasks have passed the gates before their pools. Those that have to start or end within a time do so from now on.
