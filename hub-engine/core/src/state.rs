@@ -92,6 +92,11 @@ impl TaskState {
         if is_recovered { TaskStatus::Success } else { self.status }
     }
 
+    /// Whether it runs for the items of a list, and these are known.
+    pub(crate) fn has_items(&self) -> bool {
+        self.details.as_deref().is_some_and(|details| details.items.is_some())
+    }
+
     /// Whether it waits for its next attempt, for the end of its delay, or for an operator.
     #[must_use]
     pub fn waits_for_a_time(&self) -> bool {

@@ -303,7 +303,10 @@ fn a_cancelled_job_ends_its_items() {
             hub.machine.handle_returned(item.issue, Returned::Stopped, &"w1".into(), hub.now);
         }
         hub.actions();
-        assert_eq!(hub.stored(id).state.status, JobStatus::Cancelled);
+        let stored = hub.stored(id);
+        assert_eq!(stored.state.status, JobStatus::Cancelled);
+        let ends: Vec<TaskStatus> = stored.items.values().map(|item| item.status).collect();
+        assert_eq!(ends, [TaskStatus::Success, TaskStatus::Cancelled, TaskStatus::Cancelled], "restarted: {crash}");
         let stats = hub.machine.stats();
         assert_eq!((stats.live_tasks, stats.in_flight, stats.ready, stats.live_bytes), (0, 0, 0, 0));
     }

@@ -58,6 +58,7 @@ impl Machine {
         job.set_status(index, TaskStatus::Running, &mut self.actions);
         job.persist_task(index, &mut self.actions);
         self.insert_items(id, index, items, &BTreeMap::new());
+        self.jobs.job_mut(id).task_mut(index).place = Place::Items;
         self.advancing.push((id, index));
     }
 
@@ -84,7 +85,6 @@ impl Machine {
         job.insert_items(index, group);
         self.live_tasks += count;
         self.live_bytes = self.live_bytes + job.bytes() - before;
-        job.task_mut(index).place = Place::Items;
     }
 
     /// Continues with the items of a task that was restored.
@@ -97,6 +97,27 @@ impl Machine {
             }
         };
         self.insert_items(id, index, items, states);
+        self.jobs.job_mut(id).task_mut(index).place = Place::Items;
+        self.restore_places(id, index, now);
+        self.advancing.push((id, index));
+    }
+
+    /// Restores the items of a task that was cancelled while some of them were out. The job ends with the last of them.
+    pub(super) fn restore_cancelled_items(
+        &mut self,
+        id: JobId,
+        index: u32,
+        states: &BTreeMap<u32, Arc<TaskState>>,
+        now: Now,
+    ) {
+        if let Ok(items) = self.items_of(id, index) {
+            self.insert_items(id, index, items, states);
+            self.restore_places(id, index, now);
+        }
+    }
+
+    /// Puts the items of a restored task into the places that follow from their states.
+    fn restore_places(&mut self, id: JobId, index: u32, now: Now) {
         let job = self.jobs.job_mut(id);
         let group = job.group_mut(index);
         let counts = group.counts();
@@ -110,7 +131,6 @@ impl Machine {
         for position in touched {
             self.restore_task(id, position, &BTreeMap::new(), now);
         }
-        self.advancing.push((id, index));
     }
 
     /// Ends an item whose result is in its state.

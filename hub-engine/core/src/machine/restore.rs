@@ -60,9 +60,9 @@ impl Machine {
             },
             TaskStatus::Running if is_wait => self.await_further(id, index, now),
             TaskStatus::Running if state.launched => task.place = Place::Launched,
-            TaskStatus::Running if state.details.as_ref().is_some_and(|details| details.items.is_some()) => {
-                self.restore_items(id, index, items, now);
-            }
+            TaskStatus::Running if state.has_items() => self.restore_items(id, index, items, now),
+            // Its items may have been out when the job was cancelled.
+            TaskStatus::Cancelled if state.has_items() => self.restore_cancelled_items(id, index, items, now),
             TaskStatus::Running => {
                 // The lease can expire also if the worker is unknown.
                 let worker = Arc::clone(task.state_mut().worker.get_or_insert_with(|| Arc::from("unknown")));
