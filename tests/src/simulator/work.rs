@@ -85,6 +85,12 @@ impl Module {
         matches!(self, Self::Kill | Self::KillSlow)
     }
 
+    /// Whether a task can take minutes.
+    #[must_use]
+    pub const fn is_slow(self) -> bool {
+        matches!(self, Self::Slow | Self::Abandon | Self::Kill | Self::KillSlow)
+    }
+
     /// The duration of a run.
     #[must_use]
     pub fn duration(self, dice: &Dice) -> Duration {
@@ -103,6 +109,9 @@ pub fn value(args: &Value, kwargs: &Value, run: u64) -> Value {
     json!({"v": v, "run": run, "list": [v, {"deep": v}, null]})
 }
 
+/// Keys without weight: the run that made a value, and what only Hub knows of an error.
+const WEIGHTLESS: [&str; 3] = ["run", "which", "cause"];
+
 /// The weight of a value, independent of the run that made it.
 fn weigh(value: &Value) -> u64 {
     let sum = match value {
@@ -111,7 +120,8 @@ fn weigh(value: &Value) -> u64 {
         Value::String(text) => text.len() as u64,
         Value::Array(items) => items.iter().map(weigh).sum(),
         Value::Object(object) => {
-            object.iter().filter(|(key, _)| *key != "run").map(|(key, item)| key.len() as u64 + weigh(item)).sum()
+            let weighed = object.iter().filter(|(key, _)| !WEIGHTLESS.contains(&key.as_str()));
+            weighed.map(|(key, item)| key.len() as u64 + weigh(item)).sum()
         }
     };
     sum % LARGEST

@@ -18,8 +18,10 @@ impl Invariant for PausedJobsIssueNothing {
 
     fn see(&mut self, event: &Event, facts: &Facts) -> Result<(), String> {
         let Event::Kept(_, changes) = event else { return Ok(()) };
-        // A batch that is committed again leads through the same states, and its issues are known.
+        // A batch that is committed again leads through the same states, and its issues are known. The change that stores the
+        // confirm of an issue may follow in the same batch, after the job was paused.
         let mut statuses: BTreeMap<JobId, JobStatus> = BTreeMap::new();
+        let mut issues = BTreeMap::new();
         for change in changes.iter() {
             match change {
                 Change::JobChanged { id, state } => drop(statuses.insert(*id, state.status)),
@@ -28,7 +30,8 @@ impl Invariant for PausedJobsIssueNothing {
                     let kept = || fact.state.as_ref().map(|state| state.status);
                     let status = statuses.get(job).copied().or_else(kept);
                     let stands_still = matches!(status, Some(JobStatus::Paused | JobStatus::Cancelling));
-                    let is_new = state.issue > fact.state_of(*index).issue;
+                    let known = issues.insert((*job, *index), state.issue).unwrap_or(fact.state_of(*index).issue);
+                    let is_new = state.issue > known;
                     check(!(stands_still && is_new), || {
                         format!("task {index} of {job:?} is handed out while the job is {status:?}")
                     })?;

@@ -1,6 +1,6 @@
 //! An attempt runs once, except after faults: each further run has a fault that happened after the first publish. (If a dispatcher
 //! was killed before its commits, several issues of a task can be on one worker. The worker's death is a reason for each of
-//! them.)
+//! them.) A fault can repeat every issue so far, because the broker may not have received the acknowledgements yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,29 @@ use crate::simulator::note::{Note, short};
 #[derive(Default)]
 pub(super) struct RepeatedForAReason {
     faults: u64,
-    /// For each task, the number of faults before its first publish, and the number of its runs.
-    tasks: BTreeMap<TaskId, (u64, u64)>,
+    tasks: BTreeMap<TaskId, Runs>,
     /// The running tasks: worker and task by the number of the run.
     at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
 }
 
+/// The runs of a task.
+#[derive(Clone, Copy, Default)]
+struct Runs {
+    /// Number of faults before its first publish.
+    faults_before: u64,
+    count: u64,
+    /// Number of its latest attempt.
+    attempts: u32,
+    /// Number of its latest issue.
+    issues: u32,
+}
+
 impl RepeatedForAReason {
+    fn runs(&mut self, task: TaskId) -> &mut Runs {
+        let first = Runs { faults_before: self.faults, ..Runs::default() };
+        self.tasks.entry(task).or_insert(first)
+    }
+
     /// Handles the death of a worker, which is a reason to repeat each of its runs.
     fn lose(&mut self, worker: &str) {
         let mut lost = BTreeMap::<TaskId, u64>::new();
@@ -33,9 +49,9 @@ impl RepeatedForAReason {
             stays
         });
         for (task, count) in lost {
-            if let Some((before, _)) = self.tasks.get_mut(&task) {
+            if let Some(runs) = self.tasks.get_mut(&task) {
                 // The death itself is the reason for one of the runs.
-                *before = before.wrapping_sub(count - 1);
+                runs.faults_before = runs.faults_before.wrapping_sub(count - 1);
             }
         }
     }
@@ -57,16 +73,21 @@ impl Invariant for RepeatedForAReason {
                     self.lose(process);
                 }
             }
-            Event::Took(_, _, Note::Task(issue)) => drop(self.tasks.entry(issue.task).or_insert((self.faults, 0))),
+            Event::Took(_, _, Note::Task(issue)) => {
+                let runs = self.runs(issue.task);
+                runs.issues = runs.issues.max(issue.number);
+            }
             Event::RunBegan(run) => {
                 let faults = self.faults;
-                let (before, runs) = self.tasks.entry(run.task).or_insert((faults, 0));
-                *runs += 1;
                 self.at_work.insert(run.number, (Arc::clone(&run.worker), run.task));
-                let since = faults.wrapping_sub(*before);
-                check(*runs <= u64::from(run.attempt) + since, || {
+                let runs = self.runs(run.task);
+                runs.count += 1;
+                runs.attempts = runs.attempts.max(run.attempt);
+                let Runs { faults_before, count, attempts, issues } = *runs;
+                let since = faults.wrapping_sub(faults_before);
+                check(count <= u64::from(attempts) + since * u64::from(issues), || {
                     let (task, attempt) = (short(run.task), run.attempt);
-                    format!("run {runs} of {task} at attempt {attempt} with {since} faults since it first went out")
+                    format!("run {count} of {task} at attempt {attempt} with {since} faults since it first went out")
                 })?;
             }
             Event::RunEnded(number, ..) => drop(self.at_work.remove(number)),
