@@ -79,7 +79,7 @@ async fn every_operation_reaches_the_hub() {
 
     hub.cancel(id).await.unwrap();
     let (by, reason) = (Some("ops".to_owned()), Some("no".to_owned()));
-    let cancel = JobCancel { id, now: true, by: by.clone(), reason: reason.clone() };
+    let cancel = JobCancel { id, now: true, handlers: true, by: by.clone(), reason: reason.clone() };
     assert_eq!(hub.cancel_with(cancel).await, Ok(JobStatus::Cancelling));
     let pause = PauseRequest { of: Pausable::Job(id), by, reason };
     hub.pause(pause.clone()).await.unwrap();

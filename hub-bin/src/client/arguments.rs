@@ -160,6 +160,9 @@ pub(super) enum Command {
         /// Kill running tasks at once [default: they are asked to end, and killed after 10 seconds]
         #[arg(long)]
         now: bool,
+        /// Stop the handlers of the job too [default: the tasks of "finally" run]
+        #[arg(long)]
+        handlers: bool,
         /// Wait until all tasks have ended
         #[arg(long)]
         wait: bool,

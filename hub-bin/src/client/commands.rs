@@ -48,10 +48,10 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
         }
-        Command::Cancel { id, now, wait, remark } => {
+        Command::Cancel { id, now, handlers, wait, remark } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;
-            let cancel = JobCancel { id, now, by: remark.by(), reason: remark.reason };
+            let cancel = JobCancel { id, now, handlers, by: remark.by(), reason: remark.reason };
             let mut status = about_job(&*hub, id, hub.cancel_with(cancel).await).await?;
             if wait && !status.is_terminal() {
                 status = follow::end_of(&*hub, id, output).await?;

@@ -55,7 +55,7 @@ Examples:
   hub-client cancel 05e04509e7b1 --now --wait
 
 The job is CANCELLING until its running tasks have ended. To end the grace period of a job that is being cancelled,
-cancel it again with --now.";
+cancel it again with --now. The tasks of \"finally\" run after a cancel, unless --handlers is given.";
 
 pub(super) const PAUSE: &str = "\
 Examples:

@@ -174,7 +174,11 @@ impl Output {
         let line = match status {
             JobStatus::Cancelling => format!("cancelling job {id}: its running tasks are being stopped"),
             JobStatus::Cancelled => format!("cancelled job {id}"),
-            status => format!("job {id} has ended: {status}"),
+            status if status.is_terminal() => format!("job {id} has ended: {status}"),
+            status => format!(
+                "job {id} is {status}: its tasks have ended, and its handlers of \"finally\" run; to stop them: \
+                 hub-client cancel {id} --handlers"
+            ),
         };
         self.checked(&json!({ "id": id.to_string(), "status": status }), &line)
     }

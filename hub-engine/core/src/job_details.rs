@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::Phase;
 use crate::job_clock::JobClock;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
-use crate::{Json, Timestamp};
+use crate::{JobStatus, Json, Timestamp};
 
 /// What only some jobs have. A field that is not set takes no room in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,18 @@ pub struct JobDetails {
     /// The clock of its durations.
     #[serde(skip_serializing_if = "is_default")]
     pub clock: JobClock,
+    /// The list of tasks that runs, while the job is live.
+    #[serde(skip_serializing_if = "is_tasks")]
+    pub phase: Phase,
+    /// How the job ends, once that is known: its handlers may still run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<JobStatus>,
+    /// When the handlers that run have to end, as a time of the job's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handlers_until: Option<Timestamp>,
+    /// Why the handlers that run are being stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handlers_stopped: Option<Arc<str>>,
     /// Signals that came before a task waited for them, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<ReceivedSignal>,
@@ -61,6 +74,9 @@ pub struct CancelRecord {
     /// Whether running tasks are killed without a grace period.
     #[serde(default, skip_serializing_if = "is_false")]
     pub now: bool,
+    /// Whether the handlers are stopped too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub handlers: bool,
     /// Who asked for it, as the client says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Arc<str>>,
@@ -110,6 +126,11 @@ impl JobDetails {
         let keys = self.signal_keys.iter().map(|key| size_of::<SignalKey>() + key.key.len());
         self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>()
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_tasks(phase: &Phase) -> bool {
+    *phase == Phase::Tasks
 }
 
 fn is_default(clock: &JobClock) -> bool {

@@ -158,11 +158,7 @@ const TASK: &[Row] = &[
     ),
     (
         r#""name": "a", "on_failure": {}, "deadline": [], "job": {}"#,
-        &[
-            "unsupported_key $.tasks[0].on_failure",
-            "unsupported_key $.tasks[0].deadline",
-            "unsupported_key $.tasks[0].job",
-        ],
+        &["unknown_key $.tasks[0].on_failure", "unsupported_key $.tasks[0].deadline", "unsupported_key $.tasks[0].job"],
     ),
     // Items.
     (r#""name": "a", "args": ["_.item"]"#, &["bad_reference $.tasks[0].args[0] @1:47"]),

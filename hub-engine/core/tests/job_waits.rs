@@ -159,7 +159,7 @@ fn messages_say_what_to_write_instead() {
         ),
         (
             r#""args": ["_.failure"]"#,
-            "\"_.failure\" is the error of a task that has failed: it stands in a \"fallback\" only",
+            "\"_.failure\" is the error of a task or a job that has failed: it stands only in a \"fallback\" and in the tasks of \"on_failure\" and \"finally\"",
             Some("for the text itself write \"__.failure\""),
         ),
     ] {

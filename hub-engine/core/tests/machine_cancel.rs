@@ -207,7 +207,7 @@ fn workers_are_told_again_with_the_grace_that_is_left() {
 #[test]
 fn cancelling_again_changes_nothing_and_now_ends_the_grace() {
     let (mut hub, job, out) = running();
-    let by = |who: &str| Cancel { by: Some(who.into()), reason: Some("no".into()), now: false };
+    let by = |who: &str| Cancel { by: Some(who.into()), reason: Some("no".into()), ..Cancel::default() };
     hub.machine.cancel(job, by("first"), hub.now).unwrap();
     let at = hub.now.wall;
     hub.actions();
@@ -359,7 +359,7 @@ fn a_job_that_is_failed_from_outside_does_not_wait_for_workers() {
 #[test]
 fn the_record_shows_who_cancelled_the_job() {
     let (mut hub, job, _) = running();
-    let cancel = Cancel { now: true, by: Some("ops".into()), reason: Some("wrong\ninput".into()) };
+    let cancel = Cancel { now: true, by: Some("ops".into()), reason: Some("wrong\ninput".into()), ..Cancel::default() };
     hub.machine.cancel(job, cancel, hub.now).unwrap();
     hub.actions();
     let record = hub.machine.job(job).unwrap().record().to_value();

@@ -144,7 +144,7 @@ pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusql
         transaction.prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE job = ?1 AND position = ?2"))?;
     let (mut read, mut bytes) = (HashSet::new(), 0);
     for index in part.tasks.start..end {
-        for wanted in std::iter::once(index).chain(spec.spec(index).upstream().iter().copied()) {
+        for wanted in std::iter::once(index).chain(spec.reads(index).into_owned()) {
             if read.insert(wanted) {
                 take_in(&mut job, statement.query((serial, wanted))?)?;
                 bytes += job.state_of(wanted).data.as_ref().map_or(0, |data| data.get().len());

@@ -14,6 +14,7 @@ use crate::operations::{JobCancel, Pausable, PauseRequest, Request};
 #[serde(deny_unknown_fields, default)]
 struct CancelBody {
     now: bool,
+    handlers: bool,
     by: Option<String>,
     reason: Option<String>,
 }
@@ -28,8 +29,8 @@ struct PauseBody {
 
 pub(super) async fn cancel_job(State(api): State<Api>, id: PathId, body: Body) -> Reply {
     let id = read_id("a job's id", id)?;
-    let CancelBody { now, by, reason } = api.optional_body(body, "a cancel").await?;
-    api.ask(Request::Cancel { cancel: JobCancel { id, now, by, reason } }).await
+    let CancelBody { now, handlers, by, reason } = api.optional_body(body, "a cancel").await?;
+    api.ask(Request::Cancel { cancel: JobCancel { id, now, handlers, by, reason } }).await
 }
 
 pub(super) async fn pause_job(State(api): State<Api>, id: PathId, body: Body) -> Reply {

@@ -199,6 +199,7 @@ fn shapes_of_control() -> Value {
             "description": "How a job is cancelled. The body may be empty.",
             "properties": {
                 "now": {"type": "boolean", "description": "Running tasks are killed without a grace period."},
+                "handlers": {"type": "boolean", "description": "The handlers of the job are stopped too, or do not run."},
                 "by": {"type": "string", "description": "The person or program that asks for it."},
                 "reason": text()
             },
@@ -303,8 +304,11 @@ fn job_record() -> Value {
                 "type": "object",
                 "description": "The cancellation of the job.",
                 "required": ["at"],
-                "properties": {"at": time(), "now": {"type": "boolean"}, "by": text(), "reason": text()}
+                "properties": {"at": time(), "now": {"type": "boolean"}, "handlers": {"type": "boolean"}, "by": text(), "reason": text()}
             },
+            "phase": {"enum": ["on_failure", "finally"], "description": "The list of handlers that runs."},
+            "verdict": {"description": "How the tasks of a job with handlers ended: SUCCESS, FAILED or CANCELLED."},
+            "handler_deadline": {"description": "As it was submitted."},
             "pauses": {
                 "type": "object",
                 "description": "Why the job is paused, by cause: \"self\" is a request to pause this job.",
@@ -313,11 +317,7 @@ fn job_record() -> Value {
             "start_at": {"description": "As it was submitted."},
             "starts_at": {"type": "string", "format": "date-time", "description": "The start of the job."},
             "deadline": {"description": "As it was submitted."},
-            "deadline_at": {
-                "type": "string",
-                "format": "date-time",
-                "description": "The deadline. A pause shifts it if it was submitted as a duration."
-            },
+            "deadline_at": {"type": "string", "format": "date-time", "description": "The deadline. A pause shifts a duration."},
             "key": {"type": "string", "description": "As it was submitted."},
             "priority": {"type": "integer", "description": "As it was submitted."},
             "retry": {"description": "The retry policy as it was submitted."},
@@ -362,6 +362,7 @@ fn task_state() -> Value {
             "id": uuid(),
             "parent_id": {"type": "string", "format": "uuid", "description": "The job's id."},
             "name": text(),
+            "handler": {"enum": ["on_failure", "finally"], "description": "The list of handlers that the task belongs to."},
             "task_name": {
                 "type": "string",
                 "description": "The task module that runs the task; command, shell or http for a task without a module; empty for a wait."

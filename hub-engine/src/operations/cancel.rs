@@ -13,6 +13,9 @@ pub struct JobCancel {
     /// Whether running tasks are killed without a grace period.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
+    /// Whether the handlers of the job are stopped too, or do not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handlers: bool,
     /// Who asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -39,12 +42,12 @@ impl JobCancel {
     /// A cancel without further information.
     #[must_use]
     pub const fn new(id: JobId) -> Self {
-        Self { id, now: false, by: None, reason: None }
+        Self { id, now: false, handlers: false, by: None, reason: None }
     }
 }
 
 impl From<JobCancel> for Cancel {
-    fn from(JobCancel { now, by, reason, .. }: JobCancel) -> Self {
-        Self { now, by: by.map(Into::into), reason: reason.map(Into::into) }
+    fn from(JobCancel { now, handlers, by, reason, .. }: JobCancel) -> Self {
+        Self { now, handlers, by: by.map(Into::into), reason: reason.map(Into::into) }
     }
 }

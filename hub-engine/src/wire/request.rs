@@ -99,6 +99,8 @@ impl RequestMessage {
             repair: Option<TaskRepair>,
             #[serde(default)]
             now: bool,
+            #[serde(default)]
+            handlers: bool,
             pool: Option<String>,
             by: Option<String>,
             reason: Option<String>,
@@ -128,7 +130,8 @@ impl RequestMessage {
             }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
             "cancel" => {
-                Request::Cancel { cancel: JobCancel { id: id()?, now: body.now, by: body.by, reason: body.reason } }
+                let Body { now, handlers, by, reason, .. } = body;
+                Request::Cancel { cancel: JobCancel { id: id()?, now, handlers, by, reason } }
             }
             "pause" => Request::Pause { of: pause()? },
             "resume" => Request::Resume { of: pause()? },

@@ -1,6 +1,8 @@
 //! Passes the tasks of a job through their gates.
 
-use serde_json::Value;
+use std::ops::Range;
+
+use serde_json::{Value, json};
 
 use super::condition;
 use super::expected::{Expected, Status, TaskEnd};
@@ -38,19 +40,56 @@ pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
 #[must_use]
 pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
     let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
-    for task in job.in_order() {
-        let known = Known { job, scenario, ended: &ended, item: None, failure: &Value::Null };
-        let end = lead(task, &known, limits).unwrap_or_else(|end| end);
-        let failure = end.failure();
-        let end = recover(task, end, &Known { failure: &failure, ..known }, limits);
-        ended[task.position] = Some(end);
-    }
+    let [tasks, on_failure, finally] = job.lists();
+    run_list(tasks.clone(), &mut ended, job, scenario, &Value::Null, limits);
     let output = output(&Known { job, scenario, ended: &ended, item: None, failure: &Value::Null }, limits);
+    let output = output.filter(|_| have_succeeded(&ended[tasks.clone()]));
+    let failure = failure_of(job, &ended[tasks], output.is_some());
+    if output.is_none() {
+        run_list(on_failure, &mut ended, job, scenario, &failure, limits);
+    } else {
+        ended[on_failure].fill(Some(TaskEnd::unrun(Status::Skipped)));
+    }
+    run_list(finally.clone(), &mut ended, job, scenario, &failure, limits);
+    let output = output.filter(|_| have_succeeded(&ended[finally]));
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
-    match output.filter(|_| tasks.iter().all(|task| matches!(task.counts_as(), Status::Success | Status::Skipped))) {
+    match output {
         Some(output) => Expected { status: Status::Success, output, tasks },
         None => Expected { status: Status::Failed, output: Value::Null, tasks },
     }
+}
+
+/// Runs the tasks of a list, each after its dependencies.
+fn run_list(
+    list: Range<usize>,
+    ended: &mut [Option<TaskEnd>],
+    job: &Job,
+    scenario: &dyn Scenario,
+    failure: &Value,
+    limits: Limits,
+) {
+    for task in job.in_order().into_iter().filter(|task| list.contains(&task.position)) {
+        let known = Known { job, scenario, ended, item: None, failure };
+        let end = lead(task, &known, limits).unwrap_or_else(|end| end);
+        let own_failure = end.failure();
+        let end = recover(task, end, &Known { failure: &own_failure, ..known }, limits);
+        ended[task.position] = Some(end);
+    }
+}
+
+fn have_succeeded(ends: &[Option<TaskEnd>]) -> bool {
+    ends.iter().flatten().all(|end| matches!(end.counts_as(), Status::Success | Status::Skipped))
+}
+
+/// How the tasks of a job ended, as its handlers see it, without messages.
+fn failure_of(job: &Job, ends: &[Option<TaskEnd>], is_well: bool) -> Value {
+    let names = job.tasks().iter().map(|task| &task.name);
+    let failed = names.zip(ends.iter().flatten());
+    let failed = failed.filter(|(_, end)| matches!(end.counts_as(), Status::Failed | Status::UpstreamFailed));
+    let tasks: Vec<Value> =
+        failed.map(|(name, end)| json!({"name": name, "status": end.status.as_str(), "kind": end.error})).collect();
+    let status = if is_well { Status::Success } else { Status::Failed };
+    json!({"status": status.as_str(), "count": tasks.len(), "tasks": tasks[..tasks.len().min(100)]})
 }
 
 /// Passes a task through its gates. A gate that does not let it pass ends it.

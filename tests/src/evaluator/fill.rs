@@ -20,7 +20,7 @@ pub(super) struct Known<'a> {
     pub(super) ended: &'a [Option<TaskEnd>],
     /// The number and the value of the item that the task runs for.
     pub(super) item: Option<(usize, &'a Value)>,
-    /// The error of the task itself, if it has failed.
+    /// The error of the task itself, if it has failed; how the job ended, for a handler.
     pub(super) failure: &'a Value,
 }
 

@@ -1,6 +1,7 @@
 //! The evaluator's representation of a job: tasks and their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,8 @@ use super::reference::Text;
 #[derive(Clone, Debug)]
 pub struct Job {
     tasks: Vec<Task>,
+    /// Number of the tasks, of the handlers in `on_failure`, and of those in `finally`.
+    lists: [usize; 3],
     output: Option<Value>,
     positions: BTreeMap<String, usize>,
 }
@@ -72,7 +75,9 @@ impl Job {
     /// If it is not a job.
     #[must_use]
     pub fn of(job: &Value) -> Self {
-        let all = job["tasks"].as_array().expect("a job has tasks");
+        let list = |key: &str| job[key].as_array().map_or(&[][..], Vec::as_slice);
+        let lists = ["tasks", "on_failure", "finally"].map(list);
+        let all = lists.concat();
         let name = |task: &Value| task["name"].as_str().expect("a task has a name").to_owned();
         let positions = all.iter().enumerate().map(|(position, task)| (name(task), position)).collect();
         let tasks = all
@@ -80,10 +85,29 @@ impl Job {
             .enumerate()
             .map(|(position, task)| Task::of(task, position, &positions, attempts(&job["retry"])))
             .collect();
-        Self { tasks, output: job.get("output").cloned(), positions }
+        let lists = lists.map(<[Value]>::len);
+        let mut job = Self { tasks, lists, output: job.get("output").cloned(), positions };
+        for handler in job.lists[0]..job.tasks.len() {
+            // It reads earlier tasks without depending on them.
+            let list = job.list_of(handler);
+            job.tasks[handler].upstream.retain(|before| list.contains(before));
+        }
+        job
     }
 
-    /// Its tasks, in the order of the text.
+    /// The positions of its tasks, of the handlers in `on_failure`, and of those in `finally`.
+    pub(super) fn lists(&self) -> [Range<usize>; 3] {
+        let [tasks, on_failure, _] = self.lists;
+        [0..tasks, tasks..tasks + on_failure, tasks + on_failure..self.tasks.len()]
+    }
+
+    /// The positions of the list that a task belongs to.
+    #[must_use]
+    pub fn list_of(&self, task: usize) -> Range<usize> {
+        self.lists().into_iter().find(|list| list.contains(&task)).expect("every task is in a list")
+    }
+
+    /// Its tasks, in the order of the text, and then its handlers.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
         &self.tasks

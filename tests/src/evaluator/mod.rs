@@ -16,8 +16,8 @@
 //! | attempts | `evaluate.rs`, the scenario | `SUCCESS`, or `FAILED` with what the scenario says |
 //! | result | `limits.rs` | `FAILED`: `RESULT_TOO_LARGE`, `VALUE_TOO_DEEP` |
 //!
-//! A delay, a pause and a start change nothing of how a job ends, and neither does a deadline that does not pass. A `for_each` will
-//! lead its items through the gates from the arguments on.
+//! A delay, a pause and a start change nothing of how a job ends, and neither does a deadline that does not pass. A `for_each`
+//! leads its items through the gates from the arguments on. Handlers are tasks that run when the tasks of the job have ended.
 
 mod condition;
 mod evaluate;

@@ -9,7 +9,7 @@ pub enum Text<'a> {
     Literal(&'a str),
     /// A value of a task.
     Reference(Reference<'a>),
-    /// A part of the error of the task that the text belongs to: the path into it.
+    /// A part of the error of the task that the text belongs to, or of how the job of a handler ended: the path into it.
     Failure(Vec<&'a str>),
 }
 

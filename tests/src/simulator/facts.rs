@@ -43,7 +43,7 @@ impl Facts {
             job: Job::of(&plan.job),
             added: false,
             state: None,
-            tasks: vec![TaskState::pending(); plan.job["tasks"].as_array().map_or(0, Vec::len)],
+            tasks: vec![TaskState::pending(); Job::of(&plan.job).tasks().len()],
             items: BTreeMap::new(),
         };
         Self { jobs: plans.iter().map(|plan| (plan.id, fact(plan))).collect() }

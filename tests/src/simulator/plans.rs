@@ -96,6 +96,7 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     let count = usize::try_from(dice.between(1, most_tasks)).unwrap_or(1);
     let mut tasks: Vec<Value> = (0..count).map(|at| task(dice, at)).collect();
     wrap_answers(&mut tasks);
+    let handlers = ["on_failure", "finally"].map(|list| (list, handlers(dice, list, count)));
     // Shuffle the tasks, since their order in the job must not matter.
     for at in (1..count).rev() {
         tasks.swap(at, dice.index(at + 1));
@@ -103,6 +104,13 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
     let mut job = Map::new();
     job.insert("name".to_owned(), json!(format!("J{number}")));
     job.insert("tasks".to_owned(), Value::Array(tasks));
+    // If a clock is set ahead and a dispatcher starts anew, less of a duration is left.
+    if handlers.iter().any(|(_, handlers)| !handlers.is_empty()) {
+        job.insert("handler_deadline".to_owned(), json!("30d"));
+    }
+    for (list, handlers) in handlers.into_iter().filter(|(_, handlers)| !handlers.is_empty()) {
+        job.insert(list.to_owned(), json!(handlers));
+    }
     if dice.falls(0.9) {
         let parts: Vec<Value> = (0..dice.between(1, 4)).map(|_| part(dice, count, 0)).collect();
         job.insert("output".to_owned(), json!({"parts": parts}));
@@ -124,6 +132,41 @@ fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {
         job.insert("key".to_owned(), json!(format!("key of J{number}")));
     }
     Value::Object(job)
+}
+
+/// The handlers of a list, which may refer to the `count` tasks of the job and to how it ended.
+fn handlers(dice: &Dice, list: &str, count: usize) -> Vec<Value> {
+    if !dice.falls(0.15) {
+        return Vec::new();
+    }
+    let first = format!("{list} 0");
+    let handlers = (0..dice.between(1, 3)).map(|at| {
+        let module = match dice.between(0, 9) {
+            0 => Module::Kill,
+            1 => Module::Fail,
+            2 => Module::Flaky,
+            3 => Module::Slow,
+            4 => Module::Launch,
+            _ => Module::Sum,
+        };
+        let mut task = Map::new();
+        task.insert("name".to_owned(), json!(format!("{list} {at}")));
+        task.insert("task_name".to_owned(), json!(module.name()));
+        let failure = dice.pick(&["status", "count", "tasks.0.name", "tasks.1.status"]);
+        let seen = if dice.falls(0.5) { json!(format!("_.failure.{failure}")) } else { part(dice, count, 0) };
+        task.insert("args".to_owned(), json!([seen, part(dice, count, 0)]));
+        if at > 0 && dice.falls(0.5) {
+            task.insert("depends".to_owned(), json!([first]));
+            if dice.falls(0.5) {
+                task.insert("trigger_rule".to_owned(), json!("all_done"));
+            }
+        }
+        if dice.falls(0.2) {
+            task.insert("when".to_owned(), condition(dice, count, 0));
+        }
+        with_options(dice, module, task, count)
+    });
+    handlers.collect()
 }
 
 /// Lets no task run for the keys of an answer, whose order the reference evaluator does not know. It runs for the answer as one item.

@@ -26,6 +26,9 @@ pub(super) struct JobDraft<'a> {
     pub(super) deadline: Option<Moment>,
     pub(super) deadline_at: usize,
     pub(super) tasks: Tasks<'a>,
+    pub(super) on_failure: Tasks<'a>,
+    pub(super) finally: Tasks<'a>,
+    pub(super) handler_deadline: Option<Duration>,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,
 }
@@ -36,6 +39,14 @@ pub(super) struct JobDraft<'a> {
 pub(super) struct Tasks<'a> {
     pub(super) tasks: Vec<Task>,
     pub(super) drafts: Vec<TaskDraft<'a>>,
+}
+
+impl Tasks<'_> {
+    /// Adds the tasks of another list behind these.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.tasks.append(&mut other.tasks);
+        self.drafts.append(&mut other.drafts);
+    }
 }
 
 /// What linking needs from the text of a task.

@@ -12,6 +12,7 @@ use super::format;
 use super::model::{Job, Task};
 use super::moment::Moment;
 use super::path::Path;
+use super::phase::{Lists, Phase};
 use super::placeholders::PlaceholderFinder;
 use super::places::Places;
 use super::problem::ProblemCode;
@@ -34,11 +35,19 @@ const MAX_SHOWN_TASKS: usize = 12;
 /// contains a problem.
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
     check_times(&mut reader.report, &draft);
-    let Tasks { mut tasks, drafts } = draft.tasks;
-    let task_names = TaskNames::new(&mut reader.report, &drafts);
+    let on_failure = draft.tasks.tasks.len() as u32;
+    let finally = on_failure + draft.on_failure.tasks.len() as u32;
+    let lists = Lists { on_failure, finally, end: finally + draft.finally.tasks.len() as u32 };
+    let mut all = draft.tasks;
+    all.append(draft.on_failure);
+    all.append(draft.finally);
+    let Tasks { mut tasks, drafts } = all;
+    let task_names = TaskNames::new(&mut reader.report, &drafts, lists);
     let mut linker = Linker {
         reader,
         task_names: &task_names,
+        lists,
+        phase: Phase::Tasks,
         job_priority: draft.priority,
         places: Places::default(),
         placeholders: Vec::new(),
@@ -48,10 +57,11 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     for (index, (task, draft)) in (0..).zip(tasks.iter_mut().zip(&drafts)) {
         linker.task(task, draft, index);
     }
+    linker.phase = Phase::Tasks;
     let output = draft.output.map(|value| linker.output(value));
     let places = linker.places;
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
-    report_cycles(&mut reader.report, &tasks, &drafts);
+    report_cycles(&mut reader.report, &tasks, &drafts, lists);
     Some(Job {
         source: text.into(),
         name: draft.name?.into(),
@@ -63,6 +73,8 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         deadline: draft.deadline,
         deadline_at: draft.deadline_at,
         tasks,
+        lists,
+        handler_deadline: draft.handler_deadline,
         output,
         places,
         for_each,
@@ -73,6 +85,9 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
 struct Linker<'r> {
     reader: &'r mut Reader,
     task_names: &'r TaskNames<'r>,
+    lists: Lists,
+    /// The list of the task that is being linked.
+    phase: Phase,
     job_priority: Option<i32>,
     places: Places,
     /// Buffers that are reused for each template and each task.
@@ -83,9 +98,10 @@ struct Linker<'r> {
 
 impl Linker<'_> {
     fn task(&mut self, task: &mut Task, draft: &TaskDraft<'_>, index: u32) {
+        self.phase = self.lists.phase(index);
         let root = Path::Root;
-        let tasks = root.key("tasks");
-        let path = tasks.index(index as usize);
+        let list = root.key(self.phase.as_str());
+        let path = list.index(self.lists.place_in_list(index));
         let items_of = draft.for_each.as_ref().map(|_| index);
         if let Some(args) = &mut task.args {
             let mut finder = self.placeholders(&draft.name, items_of);
@@ -137,7 +153,8 @@ impl Linker<'_> {
             let suggestion = Some("name the upstream tasks in \"depends\"".to_owned());
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
-        if rule.runs_early() && references_to_ends(task).next().is_some() {
+        let waits_for = |reference: &&Reference| self.lists.phase(reference.task) == self.phase;
+        if rule.runs_early() && references_to_ends(task).any(|reference| waits_for(&reference)) {
             let message =
                 format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
             let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
@@ -231,6 +248,8 @@ impl Linker<'_> {
         PlaceholderFinder {
             reader: self.reader,
             task_names: self.task_names,
+            lists: self.lists,
+            phase: self.phase,
             own,
             items_of,
             failure: None,
@@ -258,14 +277,26 @@ impl Linker<'_> {
             let message = format!("{} depends on itself: {name} → {name}", quoted(&name));
             report.add(ProblemCode::Cycle, path, value.at, message, None);
             return None;
+        } else if let Some(list) = found.map(|task| self.lists.phase(task)).filter(|list| *list != self.phase) {
+            let (name, own_list) = (quoted(&name), self.phase.as_str());
+            let message = format!("{name} is a task of \"{}\", and this one is of \"{own_list}\"", list.as_str());
+            let suggestion = if list < self.phase {
+                "remove it: a handler runs after all of these tasks, and may refer to them without it"
+            } else {
+                "remove it: a handler runs after this task"
+            };
+            report.add(ProblemCode::OutOfRange, path, value.at, message, Some(suggestion.to_owned()));
+            return None;
         }
         found
     }
 
-    /// The dependencies of a task: those in `depends`, and the tasks whose end its templates refer to. A dependency on
-    /// itself is reported where it is read, and is not included.
+    /// The dependencies of a task: those in `depends`, and the tasks of its list whose end its templates refer to. A
+    /// dependency on itself is reported where it is read, and is not included.
     fn upstream(&mut self, task: &Task) -> Box<[u32]> {
-        let implied = references_to_ends(task).map(|reference| reference.task);
+        let range = self.lists.range(self.phase);
+        let implied =
+            references_to_ends(task).map(|reference| reference.task).filter(|upstream| range.contains(upstream));
         self.upstream.clear();
         self.upstream.extend(implied.chain(task.depends.iter().flatten().copied()));
         self.upstream.sort_unstable();
@@ -296,7 +327,7 @@ fn references_to_ends(task: &Task) -> impl Iterator<Item = &Reference> {
     arguments.chain(task.references_of_options()).filter(|reference| reference.attribute.needs_end())
 }
 
-fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) {
+fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>], lists: Lists) {
     // Most jobs list their tasks in an order in which they can run.
     let in_order = |(task, index): (&Task, u32)| task.upstream.last().is_none_or(|last| *last < index);
     if tasks.iter().zip(0..).all(in_order) {
@@ -307,8 +338,9 @@ fn report_cycles(report: &mut Report, tasks: &[Task], drafts: &[TaskDraft<'_>]) 
         let first = cycle[0] as usize;
         let message = format!("dependency cycle: {}", cycle_text(&cycle, tasks));
         let root = Path::Root;
-        let path = root.key("tasks");
-        report.add(ProblemCode::Cycle, path.index(first), drafts[first].at, message, None);
+        let list = root.key(lists.phase(cycle[0]).as_str());
+        let path = list.index(lists.place_in_list(cycle[0]));
+        report.add(ProblemCode::Cycle, path, drafts[first].at, message, None);
     }
 }
 

@@ -1,12 +1,14 @@
 //! A checked job.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
 use super::moment::{Due, Moment};
 use super::path::Path;
+use super::phase::Lists;
 use super::places::Places;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode};
@@ -37,7 +39,10 @@ pub struct Job {
     pub(super) deadline: Option<Moment>,
     /// The byte offset of the deadline in the text.
     pub(super) deadline_at: usize,
+    /// The tasks, and behind them the handlers.
     pub(super) tasks: Vec<Task>,
+    pub(super) lists: Lists,
+    pub(super) handler_deadline: Option<Duration>,
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
     pub(super) places: Places,
@@ -142,10 +147,10 @@ impl Job {
         self.deadline
     }
 
-    /// Whether the job has a start or a deadline.
+    /// Whether the job has a start, a deadline, or handlers, which have one.
     #[must_use]
     pub const fn has_times(&self) -> bool {
-        self.start_at.is_some() || self.deadline.is_some()
+        self.start_at.is_some() || self.deadline.is_some() || self.has_handlers()
     }
 
     /// When the job starts that was submitted at this time.
@@ -202,7 +207,7 @@ impl Job {
         })
     }
 
-    /// The tasks in the order of the text.
+    /// The tasks in the order of the text, then the handlers: those of `on_failure`, then those of `finally`.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
         &self.tasks

@@ -1,6 +1,7 @@
 //! Finds the references in a value and records them as placeholders of its template.
 
 use super::path::Path;
+use super::phase::{Lists, Phase};
 use super::places::Places;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
@@ -18,6 +19,10 @@ const STEPS_TO_TASK: usize = 2;
 pub(super) struct PlaceholderFinder<'r> {
     pub(super) reader: &'r mut Reader,
     pub(super) task_names: &'r TaskNames<'r>,
+    /// The lists of tasks of the job.
+    pub(super) lists: Lists,
+    /// The list of the task that the arguments belong to; the tasks of the job for its output.
+    pub(super) phase: Phase,
     /// The name of the task that the arguments belong to; empty for the job's output.
     pub(super) own: &'r str,
     /// The position of that task, if `_.item` and `_.index` may stand here.
@@ -141,6 +146,13 @@ impl PlaceholderFinder<'_> {
             self.reader.report.add(ProblemCode::Cycle, path, at, message, None);
             return None;
         }
+        let list = self.lists.phase(task);
+        if list > self.phase {
+            let shown = quoted(&format!("_{rest}"));
+            let message = format!("{shown} refers to a task of \"{}\", which runs later", list.as_str());
+            self.reader.report.add(ProblemCode::BadReference, path, at, message, Some(literal(rest)));
+            return None;
+        }
         Some(self.refer(task, written.attribute, written.path))
     }
 
@@ -170,7 +182,7 @@ impl PlaceholderFinder<'_> {
             }
         };
         match self.owner_of(written.attribute) {
-            Ok(task) => Some(self.refer(task, written.attribute, written.path)),
+            Ok((task, attribute)) => Some(self.refer(task, attribute, written.path)),
             Err(why) => {
                 let suggestion = Some(literal(&format!(".{rest}")));
                 self.reader.report.add(ProblemCode::BadReference, path, at, format!("{shown}{why}"), suggestion);
@@ -179,16 +191,20 @@ impl PlaceholderFinder<'_> {
         }
     }
 
-    /// The task that a reference to what Hub itself knows belongs to, or why it cannot stand here.
-    fn owner_of(&self, attribute: Attribute) -> Result<u32, &'static str> {
+    /// The task that a reference to what Hub itself knows belongs to and what it reads, or why it cannot stand here.
+    fn owner_of(&self, attribute: Attribute) -> Result<(u32, Attribute), &'static str> {
         match attribute {
-            Attribute::Item | Attribute::Index => self
-                .items_of
-                .ok_or(": there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\""),
-            Attribute::Failure => {
-                self.failure.ok_or(" is the error of a task that has failed: it stands in a \"fallback\" only")
+            Attribute::Item | Attribute::Index => {
+                let why = ": there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\"";
+                self.items_of.map(|task| (task, attribute)).ok_or(why)
             }
-            _ => Ok(0),
+            Attribute::Failure => match self.failure {
+                Some(task) => Ok((task, attribute)),
+                None if self.phase > Phase::Tasks => Ok((0, Attribute::JobFailure)),
+                None => Err(" is the error of a task or a job that has failed: it stands only in a \"fallback\" and \
+                             in the tasks of \"on_failure\" and \"finally\""),
+            },
+            _ => Ok((0, attribute)),
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Attribute {
     Index,
     /// The error of the task itself, which has failed: `_.failure`.
     Failure,
+    /// How the job of a handler ended: `_.failure`.
+    JobFailure,
     /// The id of the job: `_.job.id`.
     JobId,
     /// The name of the job: `_.job.name`.
@@ -32,7 +34,8 @@ pub enum Attribute {
 /// A reference to a task of the same job, or to what Hub knows of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The task's position in the job. For `_.item`, `_.index` and `_.failure`, the task that has the reference; for `_.job`, 0.
+    /// The task's position in the job. For `_.item`, `_.index` and the `_.failure` of a task, the task
+    /// that has the reference; for `_.job` and the `_.failure` of a job, 0.
     pub task: u32,
     /// The attribute of the task.
     pub attribute: Attribute,
@@ -80,7 +83,7 @@ impl Attribute {
             Self::Error => "error",
             Self::Item => "item",
             Self::Index => "index",
-            Self::Failure => "failure",
+            Self::Failure | Self::JobFailure => "failure",
             Self::JobId => "job.id",
             Self::JobName => "job.name",
         }
@@ -94,7 +97,7 @@ impl Attribute {
 
     /// Whether a path can lead into it.
     pub(super) const fn has_inside(self) -> bool {
-        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure)
+        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure | Self::JobFailure)
     }
 }
 

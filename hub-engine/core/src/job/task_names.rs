@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::draft::TaskDraft;
 use super::path::Path;
+use super::phase::Lists;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::report::Report;
@@ -35,7 +36,7 @@ const FREE: u32 = u32::MAX;
 
 impl<'v> TaskNames<'v> {
     /// Builds the table and reports duplicate names.
-    pub(super) fn new(report: &mut Report, tasks: &'v [TaskDraft<'_>]) -> Self {
+    pub(super) fn new(report: &mut Report, tasks: &'v [TaskDraft<'_>], lists: Lists) -> Self {
         let slots = vec![Slot { mark: 0, task: FREE }; (tasks.len() * 2).next_power_of_two()].into();
         let mut names = Self { tasks, slots, hasher: RandomState::new(), later: Vec::new() };
         for (task, index) in tasks.iter().zip(0..).filter(|(task, _)| !task.name.is_empty()) {
@@ -44,7 +45,7 @@ impl<'v> TaskNames<'v> {
             if slot.task == FREE {
                 *slot = Slot { mark, task: index };
             } else {
-                report_duplicate_name(report, task, slot.task, index);
+                report_duplicate_name(report, task, slot.task, index, lists);
                 names.later.push(index);
             }
         }
@@ -84,12 +85,14 @@ impl<'v> TaskNames<'v> {
     }
 }
 
-fn report_duplicate_name(report: &mut Report, task: &TaskDraft<'_>, first: u32, index: u32) {
+fn report_duplicate_name(report: &mut Report, task: &TaskDraft<'_>, first: u32, index: u32, lists: Lists) {
     let root = Path::Root;
-    let tasks = root.key("tasks");
-    let here = tasks.index(index as usize);
+    let list = root.key(lists.phase(index).as_str());
+    let here = list.index(lists.place_in_list(index));
+    let first_list = root.key(lists.phase(first).as_str());
+    let first = first_list.index(lists.place_in_list(first));
     let name = quoted(&task.name);
-    let message = format!("duplicate task name {name}, first used by {}", tasks.index(first as usize));
+    let message = format!("duplicate task name {name}, first used by {first}");
     let suggestion = "to run one module in several tasks, name it in \"task_name\"".to_owned();
     report.add(ProblemCode::DuplicateTask, here.key("name"), task.name_at, message, Some(suggestion));
 }
@@ -103,7 +106,7 @@ mod tests {
         for count in [0, 1, 2, 1000] {
             let drafts: Vec<TaskDraft<'_>> = (0..count).map(|number| draft(format!("t{number}"))).collect();
             let mut report = Report::new();
-            let names = TaskNames::new(&mut report, &drafts);
+            let names = TaskNames::new(&mut report, &drafts, lists_of(&drafts));
             assert!(report.is_empty());
             for (draft, index) in drafts.iter().zip(0..) {
                 assert_eq!(names.find(&draft.name), Some(index));
@@ -118,9 +121,14 @@ mod tests {
     fn a_duplicate_name_finds_the_first_task() {
         let drafts = ["a", "", "b", "a", ""].map(|name| draft(name.to_owned()));
         let mut report = Report::new();
-        let names = TaskNames::new(&mut report, &drafts);
+        let names = TaskNames::new(&mut report, &drafts, lists_of(&drafts));
         assert!(!report.is_empty());
         assert_eq!(["a", "b", ""].map(|name| names.find(name)), [Some(0), Some(2), None]);
+    }
+
+    fn lists_of(drafts: &[TaskDraft<'_>]) -> Lists {
+        let end = drafts.len() as u32;
+        Lists { on_failure: end, finally: end, end }
     }
 
     fn draft(name: String) -> TaskDraft<'static> {

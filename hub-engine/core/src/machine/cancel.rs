@@ -18,7 +18,7 @@ use super::types::ControlError;
 use super::waiting::MAXIMUM_ANNOUNCEMENT_DELAY;
 use super::{Machine, texts};
 use crate::action::Action;
-use crate::job::Timeouts;
+use crate::job::{Phase, Timeouts};
 use crate::job_details::CancelRecord;
 use crate::text::cut;
 use crate::{IssueId, JobId, JobStatus, Now, Steady, TaskStatus};
@@ -28,6 +28,8 @@ use crate::{IssueId, JobId, JobStatus, Now, Steady, TaskStatus};
 pub struct Cancel {
     /// Whether running tasks are killed without a grace period.
     pub now: bool,
+    /// Whether the handlers of the job are stopped too, or do not run.
+    pub handlers: bool,
     /// Who asks for it.
     pub by: Option<Arc<str>>,
     /// Why.
@@ -35,17 +37,20 @@ pub struct Cancel {
 }
 
 impl Machine {
-    /// Cancels a job. Waiting tasks end, and workers are told to stop the others. The job ends when these have ended.
-    /// Cancelling again has no effect, except that [`Cancel::now`] ends the grace period.
+    /// Cancels a job. Waiting tasks end, and workers are told to stop the others. The job ends when these and the handlers of
+    /// `finally` have ended. Cancelling again has no effect, except that [`Cancel::now`] ends the grace period, and
+    /// [`Cancel::handlers`] stops the handlers. A job whose tasks have ended keeps its verdict. Returns the status of the job.
     ///
     /// # Errors
     /// If no live job has this id.
-    pub fn cancel(&mut self, id: JobId, cancel: Cancel, now: Now) -> Result<(), ControlError> {
+    pub fn cancel(&mut self, id: JobId, cancel: Cancel, now: Now) -> Result<JobStatus, ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         if job.note_cancel(cancel, now) {
             self.stop_job(id, now);
         }
-        Ok(())
+        let ended = self.ended.iter().rfind(|ended| ended.id() == id).map(|ended| ended.0.state.status);
+        let status = self.jobs.find(id).map(|job| job.state.status).or(ended);
+        Ok(status.expect("a job is live, or has just ended"))
     }
 
     /// Fails a job for a reason outside its tasks. Its open tasks are cancelled without waiting for workers, and `why`
@@ -56,7 +61,13 @@ impl Machine {
     pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         job.end_pauses(now.wall);
-        job.mark_failed(why, &mut self.actions);
+        if job.phase() == Phase::Tasks {
+            job.mark_failed(why, &mut self.actions);
+        } else {
+            job.state.details_mut().verdict = Some(JobStatus::Failed);
+            (job.state.msg, job.state.output) = (Some(Arc::clone(&why)), None);
+            job.stop_handlers(why, &mut self.actions);
+        }
         self.end_job(id, now);
         Ok(())
     }
@@ -76,14 +87,20 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         job.end_pauses(now.wall);
         let waits_for = job.stop.map_or(waits_for, |stop| stop.waits_for.max(waits_for));
+        // The job of handlers that have taken too long is not being cancelled.
+        let is_cancelling = job.phase() == Phase::Tasks || job.is_being_cancelled();
         let is_now = job.state.details.as_deref().and_then(|details| details.cancel.as_ref()).is_some_and(|it| it.now);
         job.begin_stop(Stop { since: now.steady, is_now, waits_for });
         self.sweep(id, now);
         let Some(job) = self.jobs.find_mut(id) else { return };
-        if job.state.status == JobStatus::Cancelling {
+        if job.state.status == JobStatus::Cancelling || !is_cancelling {
             job.persist_job(&mut self.actions);
         } else {
             job.set_job_status(JobStatus::Cancelling, &mut self.actions);
+        }
+        if job.stop.is_none() {
+            // Handlers have begun.
+            return;
         }
         self.stops.jobs.insert(id);
         self.set_stop_timers(id, now.steady, is_early.then_some(served_at));
@@ -148,18 +165,36 @@ impl Machine {
 }
 
 impl LiveJob {
+    /// Whether somebody has cancelled the job.
+    fn is_being_cancelled(&self) -> bool {
+        self.state.details.as_deref().is_some_and(|details| details.cancel.is_some())
+    }
+
     /// Notes a cancellation. Returns whether it changes anything.
     fn note_cancel(&mut self, cancel: Cancel, now: Now) -> bool {
         let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
         let is_hurried = cancel.now && !known.as_ref().is_some_and(|known| known.now);
-        if self.cancelled && !is_hurried {
+        let is_wider = cancel.handlers && !known.as_ref().is_some_and(|known| known.handlers);
+        if self.cancelled && !is_hurried && !is_wider {
             return false;
         }
+        match self.phase() {
+            Phase::Tasks => {}
+            // These run although the job is cancelled.
+            Phase::Finally if !cancel.handlers && self.why_handlers_stop().is_none() => return false,
+            Phase::OnFailure | Phase::Finally => {
+                let why = "the job was cancelled".into();
+                self.state.details_mut().handlers_stopped.get_or_insert(why);
+            }
+        }
+        let was_now = known.as_ref().is_some_and(|known| known.now);
+        let had_handlers = known.as_ref().is_some_and(|known| known.handlers);
         let short = |text: Option<Arc<str>>| text.map(|text| cut(text, texts::MAXIMUM_REASON));
         let (at, by, reason) = known.map_or((now.wall, None, None), |known| (known.at, known.by, known.reason));
         self.state.details_mut().cancel = Some(CancelRecord {
             at,
-            now: cancel.now,
+            now: cancel.now || was_now,
+            handlers: cancel.handlers || had_handlers,
             by: short(cancel.by).or(by),
             reason: short(cancel.reason).or(reason),
         });

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::live::LiveJob;
 use crate::action::Action;
-use crate::job::FillError;
+use crate::job::{FillError, Phase};
 use crate::state::FirstFailure;
 use crate::{JobStatus, TaskStatus, Timestamp};
 
 impl LiveJob {
-    /// Ends the job after all its tasks have ended. The output has at most `limit` bytes.
-    pub(super) fn finish(&mut self, limit: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let status = if self.is_marked_failed() {
+    /// Decides how the job ends, after its tasks have ended. The output has at most `limit` bytes.
+    pub(super) fn decide(&mut self, limit: usize) -> JobStatus {
+        if self.is_marked_failed() {
             JobStatus::Failed
         } else if self.cancelled {
             JobStatus::Cancelled
@@ -31,7 +31,19 @@ impl LiveJob {
                     JobStatus::Failed
                 }
             }
-        };
+        }
+    }
+
+    /// Ends the job after its tasks and its handlers have ended.
+    pub(super) fn finish(&mut self, verdict: JobStatus, now: Timestamp, actions: &mut Vec<Action>) {
+        let mut status = verdict;
+        if verdict == JobStatus::Success
+            && let Some(msg) = self.why_finally_failed()
+        {
+            (self.state.msg, self.state.output) = (Some(msg.into()), None);
+            status = JobStatus::Failed;
+        }
+        self.forget_handlers();
         if let Some(details) = self.state.details.as_mut().filter(|details| !details.signals.is_empty()) {
             // No task can receive them any more.
             Arc::make_mut(details).signals.clear();
@@ -42,12 +54,13 @@ impl LiveJob {
 
     /// A message about the failed tasks. `None` if no task failed.
     fn sum_up_failures(&self) -> Option<String> {
-        let count = |status| self.tasks.iter().filter(|task| task.state().counts_as() == status).count();
+        let tasks = &self.tasks[..self.job.range(Phase::Tasks).len()];
+        let count = |status| tasks.iter().filter(|task| task.state().counts_as() == status).count();
         let (failed, not_run) = (count(TaskStatus::Failed), count(TaskStatus::UpstreamFailed));
         if failed + not_run == 0 {
             return None;
         }
-        let mut text = format!("{failed} of {} tasks failed", self.tasks.len());
+        let mut text = format!("{failed} of {} tasks failed", tasks.len());
         if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
             let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
         }
@@ -68,7 +81,7 @@ impl LiveJob {
     /// Determines the first failure if it was not stored with the job.
     pub(super) fn restore_first_failure(&mut self) {
         let failed = |index: &u32| self.task(*index).state().counts_as() == TaskStatus::Failed;
-        let first = (0..self.tasks.len() as u32).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
+        let first = self.job.range(Phase::Tasks).filter(failed).min_by_key(|index| self.task(*index).state().ended_at);
         if self.state.first_failure.is_none() {
             self.state.first_failure = first.map(|index| Arc::new(self.failure_of(index)));
         }

@@ -9,7 +9,7 @@ use super::{EndedJob, Machine, remaining_work, timeouts};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Timeouts};
 use crate::state::{ErrorKind, TaskError};
-use crate::{Issue, JobId, Now, Steady, TaskStatus, Timestamp};
+use crate::{Issue, JobId, Now, Steady, TaskStatus};
 
 /// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
 const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
@@ -212,11 +212,16 @@ impl Machine {
         self.make_ready(id, &ready, now);
     }
 
-    /// Ends and removes the job if all its tasks have ended.
-    pub(super) fn settle_job(&mut self, id: JobId, now: Timestamp) {
-        if self.jobs.job(id).is_over() {
+    /// Begins with the next list of handlers, or ends and removes the job, if all its tasks have ended that run now.
+    pub(super) fn settle_job(&mut self, id: JobId, now: Now) {
+        let job = self.jobs.job_mut(id);
+        if !job.is_phase_over() {
+            return;
+        }
+        let verdict = job.verdict(self.settings.max_value_bytes);
+        if !self.begin_next_handlers(id, verdict, now) {
             let mut job = self.jobs.remove(id);
-            job.finish(self.settings.max_value_bytes, now, &mut self.actions);
+            job.finish(verdict, now.wall, &mut self.actions);
             self.stops.forget(id);
             self.stop_job_timers(&job);
             self.live_tasks -= job.count();

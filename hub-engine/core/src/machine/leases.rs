@@ -150,6 +150,7 @@ impl Machine {
                 Timer::Probe(pool) => self.probe(&pool, now.steady),
                 Timer::Start(id) => self.start_job(id, now),
                 Timer::Deadline(id) => self.end_at_deadline(id, now),
+                Timer::Handlers(id) => self.end_handlers_at_deadline(id, now),
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
+use super::handlers::failure_of_job;
 use super::item_group::ItemGroup;
 use super::live_task::{LiveTask, TASK_BYTES};
 use super::place::Place;
@@ -12,7 +13,7 @@ use super::signal_waits::SignalWaits;
 use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, ItemPlace, Job, Task, Template, Values};
+use crate::job::{Attribute, FillError, ItemPlace, Job, Phase, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -160,9 +161,10 @@ impl LiveJob {
         self.bytes += self.task(index).bytes();
     }
 
-    /// Whether every task has ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.open == 0 && self.groups.values().all(|group| group.open == 0)
+    /// Whether every task of the list that runs has ended.
+    pub(super) fn is_phase_over(&self) -> bool {
+        let later = self.tasks.len() as u32 - self.positions_until_now().end;
+        self.open == later && self.groups.values().all(|group| group.open == 0)
     }
 
     /// Changes the status of a task. Only this function does.
@@ -214,7 +216,7 @@ impl LiveJob {
         if !self.cancelled {
             self.look_downstream(index);
         }
-        if counts_as == TaskStatus::Failed {
+        if counts_as == TaskStatus::Failed && self.phase() == Phase::Tasks {
             self.note_failure(index, actions);
         }
         Vec::new()
@@ -280,6 +282,9 @@ impl LiveJob {
 
     /// Whether its tasks were being stopped when the dispatcher ended. An earlier version of Hub had no status for that.
     pub(super) fn was_stopping(&self) -> bool {
+        if self.phase() > Phase::Tasks {
+            return self.why_handlers_stop().is_some();
+        }
         let is_cancelled = |task: &LiveTask| task.state().status == TaskStatus::Cancelled;
         self.state.status == JobStatus::Cancelling || !self.is_marked_failed() && self.tasks.iter().any(is_cancelled)
     }
@@ -302,8 +307,8 @@ impl LiveJob {
     }
 
     /// Whether [`LiveJob::mark_failed`] was called. No other live job has a message.
-    pub(super) const fn is_marked_failed(&self) -> bool {
-        self.state.msg.is_some()
+    pub(super) fn is_marked_failed(&self) -> bool {
+        self.state.msg.is_some() && self.phase() == Phase::Tasks
     }
 
     pub(super) fn persist_job(&self, actions: &mut Vec<Action>) {
@@ -330,7 +335,7 @@ impl LiveJob {
         limit: usize,
         item: Option<(ItemPlace, Json)>,
     ) -> Result<Json, FillError> {
-        let (id, job, tasks) = (self.id, &self.job, &self.tasks);
+        let (id, job, tasks, state) = (self.id, &self.job, &self.tasks, &self.state);
         if job.has_items()
             && let Some(bytes) = template.references().find_map(|reference| {
                 let state = tasks[reference.task as usize].state();
@@ -346,6 +351,7 @@ impl LiveJob {
         let lookup = |task: u32, attribute| match (attribute, &item) {
             (Attribute::Item, Some((_, value))) => Some(value.clone()),
             (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
+            (Attribute::JobFailure, _) => Some(failure_of_job(job, state, |task| Some(tasks[task as usize].state()))),
             _ => value_of(id, job, task, tasks[task as usize].state(), attribute),
         };
         job.fill(template, limit, &mut self.values, lookup)
@@ -366,8 +372,8 @@ pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attr
         Attribute::Status => Some(Json::string(state.status.as_str())),
         Attribute::JobId => Some(Json::string(&id.to_string())),
         Attribute::JobName => Some(Json::string(job.name())),
-        // Known only to the item itself.
-        Attribute::Item | Attribute::Index => None,
+        // Known only to the item itself, or to who knows the whole job.
+        Attribute::Item | Attribute::Index | Attribute::JobFailure => None,
         Attribute::Error | Attribute::Failure => {
             let error = state.error.as_ref()?;
             serde_json::to_value(&**error).ok().map(Json::from)

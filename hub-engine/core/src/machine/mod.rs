@@ -15,6 +15,7 @@ mod finish;
 mod for_each;
 mod gates;
 mod hand_out;
+mod handlers;
 mod item_group;
 mod items;
 mod jobs;
@@ -69,6 +70,7 @@ use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
 pub use cancel::Cancel;
+pub(crate) use handlers::failure_of_job;
 pub(crate) use live::value_of;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};
@@ -245,7 +247,7 @@ impl Machine {
         let job = self.jobs.find(id)?;
         let end = tasks.end.min(job.tasks.len() as u32);
         let tasks = tasks.start.min(end)..end;
-        let upstream = tasks.clone().flat_map(|index| job.spec(index).upstream().iter().copied());
+        let upstream = tasks.clone().flat_map(|index| job.job.reads(index).into_owned());
         let in_view: BTreeSet<u32> = tasks.clone().chain(upstream).collect();
         Some(self.view_of(job, in_view, tasks))
     }

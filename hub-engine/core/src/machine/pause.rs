@@ -39,7 +39,7 @@ impl Machine {
     /// If no live job has this id, or the job is being cancelled.
     pub fn pause_job(&mut self, id: JobId, remark: Remark, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
-        if job.cancelled {
+        if job.cancelled || job.state.status == JobStatus::Cancelling {
             return Err(ControlError::Cancelling);
         }
         if !job.pause(PauseCause::Own, remark.into_record(now.wall), now.wall) {

@@ -41,6 +41,9 @@ pub enum RepairError {
     /// The task waits neither for its next attempt nor for an operator.
     #[error("the task waits neither for its next attempt nor for an operator")]
     NotBetweenAttempts,
+    /// The task is a handler, and the tasks before it have not ended.
+    #[error("the task is a handler, and its list has not begun")]
+    NotBegun,
     /// The data is larger or deeper than a value may be.
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
@@ -61,6 +64,9 @@ impl Machine {
         }
         if job.cancelled {
             return Err(RepairError::Cancelling);
+        }
+        if !job.has_begun(index) {
+            return Err(RepairError::NotBegun);
         }
         let is_waiting = place == Place::Waiting;
         if status != TaskStatus::Pending && !is_waiting {

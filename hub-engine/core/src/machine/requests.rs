@@ -32,8 +32,8 @@ impl Machine {
         let has_times = job.has_times();
         let mut live = LiveJob::new(id, job, now.wall);
         live.waits_for_start = live.is_before_start(now.wall);
-        let count = live.tasks.len() as u32;
-        let ready: Vec<u32> = (0..count).filter(|index| live.task(*index).decision() == Decision::Run).collect();
+        let ready: Vec<u32> =
+            live.positions_until_now().filter(|index| live.task(*index).decision() == Decision::Run).collect();
         self.insert(live);
         if has_times {
             self.set_job_timers(id, now);

@@ -9,6 +9,7 @@ use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
 use crate::action::Action;
+use crate::job::Phase;
 use crate::state::{JobSnapshot, TaskState};
 use crate::{JobId, Now, TaskStatus};
 
@@ -24,12 +25,12 @@ impl Machine {
         if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
-        let count = tasks.len() as u32;
         let mut live = LiveJob::with_states(id, job, state, tasks);
-        live.waits_for_start = live.is_before_start(now.wall);
+        live.waits_for_start = live.is_before_start(now.wall) && live.phase() == Phase::Tasks;
+        let positions = live.positions_until_now();
         self.insert(live);
         self.set_job_timers(id, now);
-        for index in 0..count {
+        for index in positions {
             self.restore_task(id, index, &items, now);
         }
         let job = self.jobs.job_mut(id);

@@ -8,7 +8,7 @@ use super::live::LiveJob;
 use super::place::Place;
 use super::timers::Timer;
 use super::trigger::Decision;
-use crate::job::Due;
+use crate::job::{Due, Phase};
 use crate::{JobId, Now, Timestamp};
 
 /// Interval at which a time of the wall clock is compared with the wall clock, because it can be set.
@@ -19,8 +19,9 @@ impl Machine {
     pub(super) fn set_job_timers(&mut self, id: JobId, now: Now) {
         let job = self.jobs.job(id);
         let start = job.job.start(job.state.submitted_at).filter(|_| job.waits_for_start);
-        let deadline = job.job.due(job.state.submitted_at).filter(|_| !job.cancelled);
-        let timers = [(Timer::Start(id), start), (Timer::Deadline(id), deadline)];
+        let deadline = job.job.due(job.state.submitted_at).filter(|_| !job.cancelled && job.phase() == Phase::Tasks);
+        let handlers = job.handlers_due().filter(|_| !job.cancelled);
+        let timers = [(Timer::Start(id), start), (Timer::Deadline(id), deadline), (Timer::Handlers(id), handlers)];
         let waits = timers.map(|(timer, due)| (timer, due.and_then(|due| job.wait_for(due, now.wall))));
         for (timer, wait) in waits {
             match wait {
@@ -33,7 +34,7 @@ impl Machine {
     /// The job has ended: stops the timers of its times.
     pub(super) fn stop_job_timers(&mut self, job: &LiveJob) {
         if job.job.has_times() {
-            for timer in [Timer::Start(job.id), Timer::Deadline(job.id)] {
+            for timer in [Timer::Start(job.id), Timer::Deadline(job.id), Timer::Handlers(job.id)] {
                 self.timers.stop(timer);
             }
         }
@@ -50,7 +51,7 @@ impl Machine {
             let task = job.task(*index);
             task.place == Place::Blocked && task.decision() == Decision::Run
         };
-        let ready: Vec<u32> = (0..job.tasks.len() as u32).filter(is_ready).collect();
+        let ready: Vec<u32> = job.positions_until_now().filter(is_ready).collect();
         self.make_ready(id, &ready, now);
         // Conditions may have ended tasks.
         self.sweep(id, now);
@@ -58,7 +59,8 @@ impl Machine {
 
     /// The deadline of a job may have passed: the job fails, and its tasks are stopped.
     pub(super) fn end_at_deadline(&mut self, id: JobId, now: Now) {
-        let Some(job) = self.jobs.find_mut(id).filter(|job| !job.cancelled) else { return };
+        let is_open = |job: &&mut LiveJob| !job.cancelled && job.phase() == Phase::Tasks;
+        let Some(job) = self.jobs.find_mut(id).filter(is_open) else { return };
         let Some(due) = job.job.due(job.state.submitted_at) else { return };
         if !due.has_come(now.wall) {
             return self.set_job_timers(id, now);

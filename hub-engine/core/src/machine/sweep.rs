@@ -172,7 +172,7 @@ impl LiveJob {
             }
             *budget -= 1;
             self.sweep.cancel = Some(index + 1);
-            if self.task(index).place != Place::Ended {
+            if self.task(index).place != Place::Ended && self.has_begun(index) {
                 return Some(index);
             }
         }
@@ -241,7 +241,7 @@ impl Machine {
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
-        self.settle_job(id, now.wall);
+        self.settle_job(id, now);
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Timer {
     Start(JobId),
     /// The deadline of a job.
     Deadline(JobId),
+    /// The deadline of the handlers of a job that run.
+    Handlers(JobId),
 }
 
 /// Timers by deadline. Each name has at most one deadline.

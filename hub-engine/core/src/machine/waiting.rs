@@ -58,6 +58,10 @@ impl Machine {
 
     fn reason<'a>(&self, job: &LiveJob, index: u32, spec: &'a Task, known: &mut Reasons<'a>) -> Option<String> {
         let live = job.task(index);
+        if !job.has_begun(index) {
+            let list = job.job.phase(index).as_str();
+            return Some(format!("it is a task of {list:?}, which runs when the tasks before have ended"));
+        }
         if live.place == Place::Blocked && live.decision() == Decision::Wait {
             let open = spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
             return Some(format!("waits for {}", listed(open.map(|before| &**job.spec(*before).name()))));

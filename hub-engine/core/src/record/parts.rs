@@ -8,7 +8,7 @@ use super::object::Object;
 use super::view::View;
 use crate::Json;
 use crate::details::TaskDetails;
-use crate::job::Run;
+use crate::job::{Phase, Run};
 use crate::job_clock::JobClock;
 use crate::job_details::JobDetails;
 use crate::state::JobSnapshot;
@@ -248,6 +248,10 @@ impl JobSnapshot {
         if view.shows("name") {
             object.string("name", &self.job.name_of(index));
         }
+        let phase = self.job.phase(index);
+        if phase > Phase::Tasks && view.shows("handler") {
+            object.string("handler", phase.as_str());
+        }
         if view.shows("task_name") {
             object.string("task_name", if spec.wait().is_some() { "" } else { spec.module() });
         }
@@ -333,6 +337,12 @@ fn write_job_details(object: &mut Object, details: &JobDetails, view: &View) {
     }
     if !details.pauses.is_empty() && view.shows("pauses") {
         object.raw("pauses", &serde_json::to_string(&details.pauses).unwrap_or_else(|_| "{}".to_owned()));
+    }
+    if details.phase > Phase::Tasks && view.shows("phase") {
+        object.string("phase", details.phase.as_str());
+    }
+    if let Some(verdict) = details.verdict.filter(|_| view.shows("verdict")) {
+        object.string("verdict", verdict.as_str());
     }
 }
 

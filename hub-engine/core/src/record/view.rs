@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 55] = [
+const FIELDS: [&str; 59] = [
     "answer",
     "args",
     "attempt",
@@ -21,6 +21,8 @@ const FIELDS: [&str; 55] = [
     "env",
     "error",
     "for_each",
+    "handler",
+    "handler_deadline",
     "held_until",
     "http",
     "id",
@@ -35,6 +37,7 @@ const FIELDS: [&str; 55] = [
     "output",
     "parent_id",
     "pauses",
+    "phase",
     "pool",
     "priority",
     "progress",
@@ -54,6 +57,7 @@ const FIELDS: [&str; 55] = [
     "tasks",
     "timeout",
     "trigger_rule",
+    "verdict",
     "wait",
     "waiting_reason",
     "waits_until",

@@ -105,10 +105,9 @@ impl Driver {
                 }
             }
             Ask::Cancel(id, cancel, answer) => {
-                let is_live = self.machine.cancel(id, cancel, now()).is_ok();
-                let status = self.machine.summary(id).map_or(JobStatus::Cancelled, |job| job.status);
+                let status = self.machine.cancel(id, cancel, now()).ok();
                 self.pending.commit_first = true;
-                self.answer_later(answer, is_live.then_some(status));
+                self.answer_later(answer, status);
             }
             Ask::Pause(order, answer) => {
                 let outcome = self.pause(order);

@@ -241,7 +241,7 @@ fn published(world: &mut World, choices: &mut Choices<'_>) {
 fn cancel(world: &mut World, choices: &mut Choices<'_>) {
     let (id, now) = (id(choices), choices.yes());
     let expected = if world.machine.is_live(id) { Ok(()) } else { Err(ControlError::UnknownJob) };
-    assert_eq!(world.machine.cancel(id, Cancel { now, ..Cancel::default() }, world.now), expected);
+    assert_eq!(world.machine.cancel(id, Cancel { now, ..Cancel::default() }, world.now).map(drop), expected);
     let status = world.machine.job(id).map(|job| job.state.status);
     assert!(matches!(status, None | Some(JobStatus::Cancelling)), "{id:?} is {status:?} after its cancel");
 }

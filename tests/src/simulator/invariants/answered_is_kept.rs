@@ -20,8 +20,11 @@ impl Invariant for AnsweredIsKept {
                 check(facts.job(*id).is_some_and(|job| job.added), || format!("{id:?} is not in the store"))
             }
             Event::Cancelled(id) => {
-                let status = facts.job(*id).and_then(|job| job.state.as_ref()).map(|state| state.status);
-                let is_kept = matches!(status, Some(JobStatus::Cancelling | JobStatus::Cancelled));
+                let state = facts.job(*id).and_then(|job| job.state.as_ref());
+                let status = state.map(|state| state.status);
+                // A cancel does not change what has been decided.
+                let is_decided = state.and_then(|state| state.details.as_ref()?.verdict).is_some();
+                let is_kept = is_decided || matches!(status, Some(JobStatus::Cancelling | JobStatus::Cancelled));
                 check(is_kept, || format!("{id:?} is {status:?} after its cancel"))
             }
             Event::Paused(id, true) => {

@@ -1,5 +1,5 @@
 //! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise, or a dependency can be
-//! recovered or waits.
+//! recovered or waits. No handler starts before all tasks of the lists before have ended.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +26,12 @@ impl Invariant for DependenciesFirst {
             Event::RunBegan(run) => {
                 let (fact, index) = facts.find(run.task).ok_or_else(|| format!("{:?} is nobody's", run.task))?;
                 let task = fact.spec(index);
+                // An issue is published together with the commit of what made it ready.
+                let earlier = &fact.tasks[..fact.job.list_of(task.position).start];
+                let is_kept = fact.state_of(index).issue.is_some();
+                check(!is_kept || earlier.iter().all(|before| before.status.is_terminal()), || {
+                    format!("the handler {} begins before the tasks have ended", short(run.task))
+                })?;
                 // A task with items ends when its items have ended, which are other tasks.
                 let must_run = |before: &&usize| {
                     let before = &fact.job.tasks()[**before];

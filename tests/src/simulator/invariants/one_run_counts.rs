@@ -96,7 +96,10 @@ impl Invariant for OneRunCounts {
                     continue;
                 }
                 let mut known = BTreeSet::new();
-                for before in fact.spec(index).upstream.iter().copied() {
+                let spec = fact.spec(index);
+                // A handler may read every task of the lists before.
+                let earlier = 0..fact.job.list_of(spec.position).start;
+                for before in spec.upstream.iter().copied().chain(earlier) {
                     known.extend(self.all_counted(fact, before)?);
                     known.extend(runs_in_fallback(&fact.tasks[before]));
                 }

@@ -1,4 +1,4 @@
-//! While a job is paused or being cancelled, none of its tasks is handed out.
+//! While a job is paused or being cancelled, none of its tasks is handed out, except handlers of a cancelled job.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,12 @@ impl Invariant for PausedJobsIssueNothing {
                     let Some(fact) = facts.job(*job) else { continue };
                     let kept = || fact.state.as_ref().map(|state| state.status);
                     let status = statuses.get(job).copied().or_else(kept);
-                    let stands_still = matches!(status, Some(JobStatus::Paused | JobStatus::Cancelling));
+                    let is_handler = fact.job.list_of(fact.spec(*index).position).start > 0;
+                    let stands_still = match status {
+                        Some(JobStatus::Paused) => true,
+                        Some(JobStatus::Cancelling) => !is_handler,
+                        _ => false,
+                    };
                     let known = issues.insert((*job, *index), state.issue).unwrap_or(fact.state_of(*index).issue);
                     let is_new = state.issue > known;
                     check(!(stands_still && is_new), || {

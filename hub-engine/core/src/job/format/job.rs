@@ -63,10 +63,32 @@ pub(super) static JOB: Table<JobObject> = Table {
             "When the job fails if it has not ended: a time, or a duration from its start.",
         )
         .repeated(),
+        Key::new(
+            "on_failure",
+            "0.2.0",
+            on_failure,
+            shapes::handlers,
+            "The list of tasks that run if the job fails: handlers.",
+        ),
+        Key::new(
+            "finally",
+            "0.2.0",
+            finally,
+            shapes::handlers,
+            "The list of tasks that run at the end, however the job ends: handlers.",
+        ),
+        Key::new(
+            "handler_deadline",
+            "0.2.0",
+            handler_deadline,
+            shapes::duration,
+            "How long the tasks of each list of handlers may take together: a duration. Default: 1h.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["concurrency", "on_failure", "schedule", "inputs"],
+    planned: &["concurrency", "schedule", "inputs"],
     reserved: &[
         "id",
         "status",
@@ -78,14 +100,19 @@ pub(super) static JOB: Table<JobObject> = Table {
         "cancel",
         "deadline_at",
         "pauses",
+        "phase",
         "starts_at",
         "submitted_at",
         "started_at",
         "ended_at",
         "signals",
+        "verdict",
     ],
     beside: None,
 };
+
+/// Maximum number of handlers in a list, because all of them begin in the same turn.
+const MAX_HANDLERS: usize = 1000;
 
 /// The object of a job.
 pub(super) struct JobObject;
@@ -113,24 +140,51 @@ fn name<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path:
 }
 
 fn tasks<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
-    let Some(list) = reader.list(value, path, "\"tasks\"") else { return };
-    let tasks: Vec<Value<'a>> = list.elements().collect();
-    if tasks.is_empty() {
-        reader.report.add(ProblemCode::NoTasks, path, value.at, "the job has no tasks", None);
-    }
     // Positions are kept in 32 bits.
     let most = reader.max_tasks.min(u32::MAX as usize / 2);
-    if tasks.len() > most {
-        let message = format!("the job has {} tasks, the limit max_tasks is {most}", tasks.len());
+    if let Some(tasks) = read_tasks(reader, value, path, "\"tasks\"", ("the job", "max_tasks", most)) {
+        if tasks.tasks.is_empty() && value.elements().next().is_none() {
+            reader.report.add(ProblemCode::NoTasks, path, value.at, "the job has no tasks", None);
+        }
+        job.tasks = tasks;
+    }
+}
+
+fn on_failure<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
+    let handlers = read_tasks(reader, value, path, "\"on_failure\"", ("the list", "for handlers", MAX_HANDLERS));
+    job.on_failure = handlers.unwrap_or_default();
+}
+
+fn finally<'a>(reader: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, path: Path<'_>) {
+    job.finally =
+        read_tasks(reader, value, path, "\"finally\"", ("the list", "for handlers", MAX_HANDLERS)).unwrap_or_default();
+}
+
+/// Reads a list of tasks. `limit` is for a message: what has the limit, its name, and the maximum number of tasks.
+fn read_tasks<'a>(
+    reader: &mut Reader,
+    value: Value<'a>,
+    path: Path<'_>,
+    what: &str,
+    (whose, limit, most): (&str, &str, usize),
+) -> Option<Tasks<'a>> {
+    let list: Vec<Value<'a>> = reader.list(value, path, what)?.elements().collect();
+    if list.len() > most {
+        let message = format!("{whose} has {} tasks, the limit {limit} is {most}", list.len());
         reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
-        return;
+        return Some(Tasks::default());
     }
-    job.tasks = Tasks { tasks: Vec::with_capacity(tasks.len()), drafts: Vec::with_capacity(tasks.len()) };
-    for (index, value) in tasks.into_iter().enumerate() {
+    let mut tasks = Tasks { tasks: Vec::with_capacity(list.len()), drafts: Vec::with_capacity(list.len()) };
+    for (index, value) in list.into_iter().enumerate() {
         let (task, draft) = task::read(reader, value, path.index(index));
-        job.tasks.tasks.push(task);
-        job.tasks.drafts.push(draft);
+        tasks.tasks.push(task);
+        tasks.drafts.push(draft);
     }
+    Some(tasks)
+}
+
+fn handler_deadline(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.handler_deadline = values::duration(reader, value, path);
 }
 
 fn output<'a>(_: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, _: Path<'_>) {

@@ -20,7 +20,7 @@ pub(super) static RECOVER: Table<RecoverObject> = Table {
             "fallback",
             "0.2.0",
             fallback,
-            shapes::fallback,
+            shapes::template,
             "The data of the task after it has failed: any value. _.failure is its error. Default: null.",
         ),
         Key::new(

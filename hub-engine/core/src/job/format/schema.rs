@@ -27,7 +27,6 @@ pub fn definitions(place: &str) -> Map<String, Value> {
     let all = objects.chain([
         ("Template", shapes::template_definition()),
         ("TemplateWithSecrets", shapes::secrets_definition()),
-        ("Fallback", shapes::fallback_definition()),
         ("Condition", shapes::condition_definition()),
     ]);
     all.map(|(title, mut schema)| {

@@ -164,6 +164,11 @@ pub(super) fn tasks() -> Value {
     json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/Task" } })
 }
 
+/// Tasks that run after the end of a job.
+pub(super) fn handlers() -> Value {
+    json!({ "type": "array", "items": { "$ref": "#/$defs/Task" }, "maxItems": 1000, "default": [] })
+}
+
 /// Positional arguments.
 pub(super) fn args() -> Value {
     json!({ "type": "array", "items": with_secrets(), "default": [] })
@@ -360,11 +365,6 @@ fn reference() -> Value {
     json!({ "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] })
 }
 
-/// Any value with references in it, also to the failure of its task.
-pub(super) fn fallback() -> Value {
-    json!({ "$ref": "#/$defs/Fallback" })
-}
-
 /// Any value with references in it.
 pub(super) fn template() -> Value {
     json!({ "$ref": "#/$defs/Template" })
@@ -386,12 +386,6 @@ pub(super) fn secrets_definition() -> Value {
     definition(&with_secrets(), Some(secret), ", or to a secret of the worker, such as _.secret.token")
 }
 
-/// The definition of a fallback.
-pub(super) fn fallback_definition() -> Value {
-    let failure = format!(r"_\.{}{}$", Attribute::Failure, path_pattern());
-    definition(&fallback(), Some(failure), ", or to the error of the task, such as _.failure.kind")
-}
-
 fn path_pattern() -> String {
     format!(r"(\.[^.]+){{0,{MAX_STEPS}}}")
 }
@@ -405,7 +399,7 @@ fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
     };
     let path = path_pattern();
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
-    let of_hub = format!(r"_\.(item{path}|index|job\.(id|name))$");
+    let of_hub = format!(r"_\.(item{path}|failure{path}|index|job\.(id|name))$");
     let more = more.map(|more| format!("|{more}")).unwrap_or_default();
     json!({
         "description": format!("Any value. A string that begins with an underscore is a reference to a task, such as _add.data{about}; \

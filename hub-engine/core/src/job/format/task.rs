@@ -141,11 +141,12 @@ pub(super) static TASK: Table<TaskObject> = Table {
         .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["job", "on_failure", "deadline", "concurrency"],
+    planned: &["job", "deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
         "data",
+        "handler",
         "parent_id",
         "msg",
         "error",
