@@ -89,7 +89,7 @@ async fn every_operation_reaches_the_hub() {
     hub.remove(id).await.unwrap();
     let calls = [
         format!(r#"cancel {{"id":"{id}"}}"#),
-        format!(r#"cancel {{"id":"{id}","now":true,"by":"ops","reason":"no"}}"#),
+        format!(r#"cancel {{"id":"{id}","now":true,"handlers":true,"by":"ops","reason":"no"}}"#),
         format!(r#"pause {{"id":"{id}","by":"ops","reason":"no"}}"#),
         r#"resume {"pool":"a.b","by":"ops","reason":"no"}"#.to_owned(),
         format!("remove {id}"),

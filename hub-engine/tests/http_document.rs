@@ -93,6 +93,14 @@ fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Valu
     for key in keys.filter(|key| *key != "$schema") {
         let at = written.iter().position(|written| written.get(key).is_some());
         let at = at.unwrap_or_else(|| panic!("the job of this test does not have the key {key} of {object}"));
+        // Handlers are among the tasks.
+        let has_handler = |record: &Value| {
+            record["tasks"].as_array().is_some_and(|tasks| tasks.iter().any(|task| task["handler"] == **key))
+        };
+        if ["on_failure", "finally"].contains(&key.as_str()) {
+            assert!(has_handler(&records[at]), "records do not show the handlers of {key}");
+            continue;
+        }
         assert!(records[at].get(key).is_some(), "records do not show the key {key} of {object}");
         assert!(View::whole().with_fields(key).check().is_ok(), "fields does not accept the key {key} of {object}");
     }
@@ -202,6 +210,9 @@ async fn a_real_dispatcher_answers_as_described() {
             {"name": "g", "shell": "true"},
             {"name": "h", "http": {"url": "http://localhost"}}
         ],
+        "on_failure": [{"name": "i", "args": ["_.failure"]}],
+        "finally": [{"name": "j"}],
+        "handler_deadline": "5m",
         "output": ["_b.data"]
     });
     let submitted = ask("post", "/api/v1/jobs", "/api/v1/jobs", &job.to_string(), 201).await;
@@ -250,7 +261,8 @@ async fn a_real_dispatcher_answers_as_described() {
     let page = ask("get", "/api/v1/jobs", "/api/v1/jobs?status=PENDING&status=RUNNING&limit=1", "", 200).await;
     assert_eq!(page["jobs"][0]["id"], submitted["id"]);
     ask("get", "/api/v1/jobs", "/api/v1/jobs?after=nonsense", "", 400).await;
-    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 200).await;
+    let all = r#"{"handlers": true, "reason": "enough"}"#;
+    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), all, 200).await;
     let record = ask("get", "/api/v1/jobs/{id}", &format!("{here}?wait=30"), "", 200).await;
     assert_eq!((&record["status"], record["ended_at"].is_string()), (&json!("CANCELLED"), true));
     ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;

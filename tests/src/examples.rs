@@ -68,7 +68,11 @@ pub fn check_example(name: &str, record: &Value) {
             assert_eq!(record["output"], json!({"rows": 55, "price": 110, "warn": "SKIPPED"}));
             assert_eq!(task("connect")["attempts"].as_array().map(Vec::len), Some(2));
             assert_eq!((&task("rate")["status"], &task("rate")["recovered"]), (&json!("FAILED"), &json!(true)));
-            assert_eq!(task("disconnect")["data"], "bye");
+            assert_eq!(
+                (&task("disconnect")["data"], &task("disconnect")["handler"]),
+                (&json!("bye"), &json!("finally"))
+            );
+            assert_eq!((&task("alarm")["status"], &record["verdict"]), (&json!("SKIPPED"), &json!("SUCCESS")));
         }
         "flaky.json" => {
             assert_eq!(record["output"], json!("succeeded at attempt 3"));

@@ -19,7 +19,7 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 10] = [
+const JOB: [Key; 13] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
@@ -29,6 +29,21 @@ const JOB: [Key; 10] = [
     Key { name: "timeout", right: TIMEOUTS, wrong: BAD_TIMEOUTS },
     Key { name: "start_at", right: STARTS, wrong: BAD_MOMENTS },
     Key { name: "deadline", right: DEADLINES, wrong: BAD_MOMENTS },
+    Key {
+        name: "on_failure",
+        right: &[
+            "[]",
+            "null",
+            r#"[{"name": "alarm", "args": ["_.failure.msg"]}, {"name": "b c", "depends": ["alarm"]}]"#,
+        ],
+        wrong: &["{}", "1", "[1]", "[{}]", r#"[{"name": "alarm", "arg": 1}]"#],
+    },
+    Key {
+        name: "finally",
+        right: &["[]", "null", r#"[{"name": "clean up", "task_name": "add", "retry": 2}]"#],
+        wrong: &["{}", "\"a\"", "[null]", r#"[{"name": "a.b"}]"#],
+    },
+    Key { name: "handler_deadline", right: &["\"1h\"", "90", "null"], wrong: &["0", "\"-1s\"", "[]", "\"soon\""] },
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 

@@ -159,6 +159,11 @@ fn forgetting_pauses_is_detected() {
 }
 
 #[test]
+fn forgetting_phases_is_detected() {
+    noticed(Sabotage::ForgetPhases, &["nothing_panics", "every_job_ends", "outputs_as_evaluated"]);
+}
+
+#[test]
 fn forgetting_signals_is_detected() {
     // Early signals are lost, and those that clients repeat arrive twice.
     noticed(Sabotage::ForgetSignals, &["every_job_ends", "signals_arrive_once", "outputs_as_evaluated"]);

@@ -195,16 +195,21 @@ fn waiting(printed: &mut Printed) {
 fn standing_still(printed: &mut Printed) {
     printed.client(&["pause", "--pool", "gpu"]);
     let task = json!({ "name": "add", "args": [1, 2], "pool": "gpu" });
-    let job = |start_at: &str| json!({ "name": "still", "start_at": start_at, "tasks": [task] }).to_string();
+    let job = |start_at: &str| {
+        json!({ "name": "still", "start_at": start_at, "tasks": [task], "finally": [{ "name": "last" }] }).to_string()
+    };
     let ids = ["1ms", "1ms", "1h"].map(|start_at| printed.programs.submit(&job(start_at)));
     printed.client(&["pause", &ids[1]]);
     for (id, words) in ids.iter().zip(["the pool", "the job is paused", "the job starts"]) {
-        let reason = eventually("the task waits for this reason", || {
+        let reasons = eventually("the task waits for this reason", || {
             let record = printed.programs.record(id);
             let reason = record["tasks"][0]["waiting_reason"].as_str().unwrap_or_default().to_owned();
-            if reason.starts_with(words) { Ok(reason) } else { Err(reason) }
+            let of_handler = record["tasks"][1]["waiting_reason"].as_str().unwrap_or_default();
+            let is_it = reason.starts_with(words);
+            let reasons = format!("{reason}\n{of_handler}\n");
+            if is_it { Ok(reasons) } else { Err(reasons) }
         });
-        printed.text.push_str(&format!("{reason}\n"));
+        printed.text.push_str(&reasons);
         printed.client(&["cancel", id]);
     }
     printed.client(&["resume", "--pool", "gpu"]);
@@ -215,7 +220,7 @@ fn refusals(printed: &mut Printed) {
     let job = |tasks: &str| format!(r#"{{"name": "j", "tasks": [{tasks}]}}"#);
     for tasks in [
         r#"{"name": "a", "arg": [1]}"#,
-        r#"{"name": "a", "on_failure": 3}"#,
+        r#"{"name": "a", "concurrency": 3}"#,
         r#"{"name": "a", "args": ["_x"]}"#,
         r#"{"name": "a", "args": ["_x.data"]}"#,
         r#"{"name": "a", "depends": ["b"]}, {"name": "b", "depends": ["a"]}"#,

@@ -89,7 +89,9 @@ fn failure_of(job: &Job, ends: &[Option<TaskEnd>], is_well: bool) -> Value {
     let tasks: Vec<Value> =
         failed.map(|(name, end)| json!({"name": name, "status": end.status.as_str(), "kind": end.error})).collect();
     let status = if is_well { Status::Success } else { Status::Failed };
-    json!({"status": status.as_str(), "count": tasks.len(), "tasks": tasks[..tasks.len().min(100)]})
+    // What messages say is not computed.
+    let msg = if is_well { Value::Null } else { Value::from("") };
+    json!({"status": status.as_str(), "msg": msg, "count": tasks.len(), "tasks": tasks[..tasks.len().min(100)]})
 }
 
 /// Passes a task through its gates. A gate that does not let it pass ends it.

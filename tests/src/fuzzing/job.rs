@@ -68,7 +68,8 @@ fn check_against_tree(job: &Job) {
         ["start_at", "deadline"].map(|key| !tree[key].is_null())
     );
     check_extra(&tree, job.extra());
-    let tasks = tree["tasks"].as_array().expect("the tasks are a list");
+    let lists = ["tasks", "on_failure", "finally"].map(|list| tree[list].as_array().map_or(&[][..], Vec::as_slice));
+    let tasks = lists.concat();
     assert_eq!(tasks.len(), job.tasks().len());
     for (tree, task) in tasks.iter().zip(job.tasks()) {
         assert_eq!(tree["name"], **task.name());
@@ -120,6 +121,7 @@ fn check_extra(tree: &Value, extra: &[(String, Json)]) {
         "timeout",
         "start_at",
         "deadline",
+        "handler_deadline",
         "trigger_rule",
         "when",
         "delay",

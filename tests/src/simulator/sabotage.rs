@@ -27,6 +27,8 @@ pub enum Sabotage {
     ForgetFailures,
     /// The store forgets that jobs are paused.
     ForgetPauses,
+    /// The store forgets which handlers run, and how the tasks of their jobs ended.
+    ForgetPhases,
     /// The store forgets the signals of jobs.
     ForgetSignals,
     /// Durations are measured with the wall clock.
@@ -35,7 +37,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -46,6 +48,7 @@ impl Sabotage {
         Self::OneIncarnation,
         Self::ForgetFailures,
         Self::ForgetPauses,
+        Self::ForgetPhases,
         Self::ForgetSignals,
         Self::MeasureByWallClock,
     ];

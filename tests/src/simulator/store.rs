@@ -108,6 +108,7 @@ impl Store for SimStore {
         for details in jobs.iter_mut().filter_map(|job| job.state.details.as_mut()).map(Arc::make_mut) {
             match self.0.world().sabotage {
                 Some(Sabotage::ForgetPauses) => (details.pauses, details.clock) = Default::default(),
+                Some(Sabotage::ForgetPhases) => (details.phase, details.verdict) = Default::default(),
                 Some(Sabotage::ForgetSignals) => (details.signals, details.signal_keys) = Default::default(),
                 _ => {}
             }

@@ -21,6 +21,7 @@ mod fill;
 mod fill_error;
 mod for_each;
 mod format;
+mod handlers;
 mod insert;
 mod interner;
 mod limits;

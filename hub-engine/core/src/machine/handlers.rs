@@ -5,20 +5,14 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::Machine;
 use super::live::LiveJob;
 use super::remaining_work::RemainingWork;
 use super::trigger::Decision;
 use crate::action::Action;
-use crate::job::{Due, Job, Phase};
+use crate::job::{Due, Phase};
 use crate::job_details::JobDetails;
-use crate::state::{JobState, TaskState};
-use crate::{JobId, JobStatus, Json, Now, TaskStatus};
-
-/// Maximum number of tasks that `_.failure` names.
-const MAXIMUM_NAMED: usize = 100;
+use crate::{JobId, JobStatus, Now, TaskStatus};
 
 impl Machine {
     /// Begins with the next list of handlers that is to run. Returns whether there is one.
@@ -154,22 +148,4 @@ impl LiveJob {
             (details.phase, details.handlers_until, details.handlers_stopped) = (Phase::Tasks, None, None);
         }
     }
-}
-
-/// How the tasks of a job ended, as its handlers see it. `task` returns the state of a task.
-pub(crate) fn failure_of_job<'t>(job: &Job, state: &JobState, task: impl Fn(u32) -> Option<&'t TaskState>) -> Json {
-    let is_failed = |state: &&TaskState| matches!(state.counts_as(), TaskStatus::Failed | TaskStatus::UpstreamFailed);
-    let tasks = job.range(Phase::Tasks).filter_map(|index| Some((index, task(index).filter(is_failed)?)));
-    let (mut named, mut count) = (Vec::new(), 0_u32);
-    for (index, failed) in tasks {
-        count += 1;
-        if named.len() < MAXIMUM_NAMED {
-            let kind = failed.error.as_deref().map(|error| error.kind);
-            named.push(json!({
-                "name": &**job.spec(index).name(), "status": failed.status, "kind": kind, "msg": failed.msg.as_deref(),
-            }));
-        }
-    }
-    let verdict = state.details.as_deref().and_then(|details| details.verdict).unwrap_or(state.status);
-    Json::from(json!({ "status": verdict, "msg": state.msg.as_deref(), "tasks": named, "count": count }))
 }

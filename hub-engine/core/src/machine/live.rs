@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::downstream::Downstream;
-use super::handlers::failure_of_job;
 use super::item_group::ItemGroup;
+use super::job_failure::failure_of_job;
 use super::live_task::{LiveTask, TASK_BYTES};
 use super::place::Place;
 use super::remaining_work::RemainingWork;

@@ -18,6 +18,7 @@ mod hand_out;
 mod handlers;
 mod item_group;
 mod items;
+mod job_failure;
 mod jobs;
 mod leases;
 mod live;
@@ -70,7 +71,7 @@ use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
 pub use cancel::Cancel;
-pub(crate) use handlers::failure_of_job;
+pub(crate) use job_failure::failure_of_job;
 pub(crate) use live::value_of;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};

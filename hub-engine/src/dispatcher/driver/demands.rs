@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{ControlError, PostError, Refused, Remark, RepairError, Update};
-use hub_core::{JobId, JobStatus, TaskId};
+use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 

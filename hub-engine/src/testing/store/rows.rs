@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
-use hub_core::job::{Job, Limits};
+use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
 use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord};
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
@@ -101,10 +101,19 @@ pub fn ended(status: JobStatus) -> JobState {
 
 /// Details of a job, with every field filled.
 fn job_details() -> JobDetails {
-    let cancel =
-        CancelRecord { at: Timestamp::from_millis(7), now: true, by: Some("ops".into()), reason: Some("no".into()) };
+    let cancel = CancelRecord {
+        at: Timestamp::from_millis(7),
+        now: true,
+        handlers: true,
+        by: Some("ops".into()),
+        reason: Some("no".into()),
+    };
     JobDetails {
         cancel: Some(cancel),
+        phase: Phase::Finally,
+        verdict: Some(JobStatus::Failed),
+        handlers_until: Some(Timestamp::from_millis(9)),
+        handlers_stopped: Some("they took too long".into()),
         pauses: [(PauseCause::Own, pause(5))].into(),
         clock: JobClock { paused_since: Some(Timestamp::from_millis(5)), paused_ms: -3 },
         signals: vec![signal()],
