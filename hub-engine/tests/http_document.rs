@@ -33,6 +33,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("unknown type {other}"),
     };
