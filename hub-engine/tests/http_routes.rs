@@ -5,7 +5,7 @@ mod http_support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_support::{FakeHub, Served, answer, client, some_id};
+use http_support::{FakeHub, Served, answer, client, explanation, some_id};
 use hub_core::Json;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{BrokerHealth, RequestErrorKind};
@@ -105,6 +105,14 @@ async fn every_route_calls_the_hub() {
             200,
             json!({"pool": "gpu"}),
             r#"resume {"pool":"gpu"}"#.to_owned(),
+        ),
+        (
+            "GET",
+            format!("/api/v1/jobs/{ID}/explain?task=parse%5B3%5D"),
+            "",
+            200,
+            explanation(),
+            format!(r#"explain {ID} Some("parse[3]")"#),
         ),
         ("DELETE", format!("/api/v1/jobs/{ID}"), "", 200, id.clone(), format!("remove {ID}")),
         (

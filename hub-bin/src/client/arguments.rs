@@ -10,7 +10,7 @@ use hub_engine::operations::View;
 
 use super::format::{Format, When};
 use super::help_texts;
-use super::identity::{JobRef, TaskRef};
+use super::identity::{JobOrTask, JobRef, TaskRef};
 use super::program::Program;
 use crate::reach::ReachArgs;
 
@@ -116,6 +116,16 @@ pub(super) enum Command {
         id: JobRef,
         #[command(flatten)]
         view: ViewArgs,
+    },
+    /// Explain what a job and its tasks wait for, or why they ended as they did
+    #[command(after_help = help_texts::EXPLAIN)]
+    Explain {
+        /// Id of the job, its first or last digits, or "last"; or a task as JOB.TASK
+        #[arg(value_name = "JOB")]
+        of: JobOrTask,
+        /// Only this task, or this item, such as 'parse[3]'
+        #[arg(value_name = "TASK")]
+        task: Option<String>,
     },
     /// List jobs, newest first
     #[command(after_help = help_texts::LIST)]

@@ -11,7 +11,7 @@ use hub_engine::operations::{
 };
 
 use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, or_user};
-use super::identity::{self, JobRef};
+use super::identity::{self, JobOrTask, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
 use crate::exit::{Exit, Failure};
@@ -43,6 +43,15 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         Command::Status { id, view } => {
             let (hub, view) = (args.reach().await?.hub, view.view());
             output.view(&job(&*hub, &id, &view).await?, &view)?;
+        }
+        Command::Explain { of: JobOrTask { job, task: named }, task } => {
+            if named.is_some() && task.is_some() {
+                return Err(Failure::new(Exit::Usage, "the task is given twice: as JOB.TASK and as TASK"));
+            }
+            let hub = args.reach().await?.hub;
+            let id = job.resolve(&*hub).await?;
+            let explanation = hub.explain(id, named.or(task)).await;
+            output.explanation(&about_job(&*hub, id, explanation).await?)?;
         }
         Command::List { status, name, since, until, limit, after } => {
             let filter = JobFilter { status, name, since, until, limit: Some(limit), after };

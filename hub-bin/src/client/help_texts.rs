@@ -41,6 +41,14 @@ Examples:
   hub-client submit job.json --wait --wait-limit 60 -o json
   generate-job | hub-client submit -";
 
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  hub-client explain last
+  hub-client explain last load
+  hub-client explain 05e04509e7b0.'parse[3]' -o json
+
+A task passes these gates in this order: trigger rule, start of the job, when, delay, for_each, wait, retry, pool, broker.";
+
 pub(super) const LIST: &str = "\
 Examples:
   hub-client list --status FAILED --status CANCELLED

@@ -12,6 +12,7 @@ use hub_engine::operations::{HealthReport, JobPage, Submitted, View, WorkerInfo}
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::explanation::Explanation;
 use super::format::{Format, When};
 use super::progress::Progress;
 use super::record::{Items, Record};
@@ -83,6 +84,14 @@ impl Output {
         } else {
             self.print(&views::record(&Record::read(text)?, self.style))
         }
+    }
+
+    /// Prints the explanation of a job.
+    pub(super) fn explanation(&self, text: &Json) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.print(text.get());
+        }
+        self.print(&Explanation::read(text)?.shown(self.style))
     }
 
     /// Prints a page of the items of a task.

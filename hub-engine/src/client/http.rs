@@ -78,6 +78,9 @@ impl HttpHub {
             Request::Summary { id, .. } => get(&format!("jobs/{id}/summary"))?,
             Request::Tasks { id, query } => get(&format!("jobs/{id}/tasks"))?.query(&task_query(query)),
             Request::Jobs { filter } => get("jobs")?.query(&filter_query(filter)),
+            Request::Explain { id, task } => {
+                get(&format!("jobs/{id}/explain"))?.query(&task.iter().map(|task| ("task", task)).collect::<Vec<_>>())
+            }
             Request::Cancel { cancel } => post(&format!("jobs/{}/cancel", cancel.id))?.json(&body_of(cancel)?),
             Request::Pause { of } => post(&format!("{}/pause", place_of(&of.of)?))?.json(&body_of(of)?),
             Request::Resume { of } => post(&format!("{}/resume", place_of(&of.of)?))?.json(&body_of(of)?),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_core::Timestamp;
 use hub_core::action::Change;
+use hub_core::explain::{Explanation, UnknownTask};
 use hub_core::job::Job;
 use hub_core::machine::{Cancel, Choice, LiveView, Repair, Signal, Signalled, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
@@ -139,6 +140,8 @@ pub(super) enum Ask {
     Job(JobId, Range<u32>, oneshot::Sender<Option<Box<LiveView>>>),
     /// The summary of a live job. `None`: the job is not live.
     Summary(JobId, oneshot::Sender<Option<JobSummary>>),
+    /// What a live job waits for, or a task of it. `None`: the job is not live.
+    Explain(JobId, Option<String>, oneshot::Sender<Option<Result<Box<Explanation>, UnknownTask>>>),
     /// Answered when the end of the job is stored; immediately if the job is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Cancel a job. The answer is its status then. `None`: the job is not live.

@@ -40,6 +40,7 @@ impl Hub for LocalHub {
             Request::Summary { id, wait } => Answer::Summary(self.summary_of(id, wait).await?),
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
             Request::Jobs { filter } => Answer::Jobs(self.page_of(filter).await?),
+            Request::Explain { id, task } => Answer::Explained(self.explanation_of(id, task).await?),
             Request::Cancel { cancel } => Answer::Cancelled(self.cancel_job(cancel).await?),
             Request::Pause { of } => Answer::Paused(self.pause(true, of).await?),
             Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),

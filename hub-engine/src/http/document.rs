@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{reference, schemas, text, time, uuid};
+use super::schemas::schemas;
+use super::shapes::{reference, text, time, uuid};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -124,6 +125,20 @@ fn operations() -> Vec<Operation> {
                 "listTasks",
                 "A page of the records of a job's tasks, or of the items of one.",
                 reference("TaskPage"),
+            )
+        },
+        Operation {
+            parameters: vec![
+                job(),
+                in_query("task", "Only the task with this name, or the item with a name such as parse[3].", text()),
+            ],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}/explain",
+                "explainJob",
+                "What a job and its tasks wait for: the gate that holds each task, since when, and what it waits for. \
+                    Of a job or a task that has ended, why it ended as it did.",
+                reference("Explanation"),
             )
         },
         Operation {

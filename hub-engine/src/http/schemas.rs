@@ -3,13 +3,13 @@
 use hub_core::{JobStatus, TaskKind, TaskStatus, job};
 use serde_json::{Value, json};
 
-/// The path of the schemas in the document.
-const PLACE: &str = "#/components/schemas/";
+use super::explanation_schemas;
+use super::shapes::{PLACE, reference, text, time, uuid, words};
 
 /// All schemas by name.
 pub(super) fn schemas() -> Value {
     let mut schemas = shapes_of_answers();
-    for shapes in [shapes_of_control(), shapes_of_waits()] {
+    for shapes in [shapes_of_control(), shapes_of_waits(), explanation_schemas::schemas()] {
         if let (Some(all), Value::Object(shapes)) = (schemas.as_object_mut(), shapes) {
             all.extend(shapes);
         }
@@ -471,28 +471,4 @@ fn health() -> Value {
             }
         }
     })
-}
-
-/// A reference to a schema.
-pub(super) fn reference(name: &str) -> Value {
-    json!({"$ref": format!("{PLACE}{name}")})
-}
-
-/// Any text.
-pub(super) fn text() -> Value {
-    json!({"type": "string"})
-}
-
-/// An id.
-pub(super) fn uuid() -> Value {
-    json!({"type": "string", "format": "uuid"})
-}
-
-/// A point in time.
-pub(super) fn time() -> Value {
-    json!({"type": "string", "format": "date-time"})
-}
-
-fn words(words: &[&str]) -> Value {
-    json!({"type": "string", "enum": words})
 }

@@ -24,6 +24,8 @@ pub enum Answer {
     Tasks(Json),
     /// A page of the listing.
     Jobs(JobPage),
+    /// What a job and its tasks wait for: [`hub_core::explain::Explanation`].
+    Explained(Json),
     /// The job is being cancelled or has been cancelled.
     Cancelled(Cancelled),
     /// The job or the pool is paused.
@@ -61,7 +63,7 @@ impl Answer {
         Ok(match self {
             Self::Job(record) => return Err(record),
             Self::Summary(summary) => json(&summary),
-            Self::Tasks(page) => page,
+            Self::Tasks(json) | Self::Explained(json) => json,
             Self::Jobs(page) => json(&page),
             Self::Cancelled(cancelled) => json(&cancelled),
             Self::Paused(of) | Self::Resumed(of) => json(&of),
@@ -85,6 +87,7 @@ impl Answer {
             Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
             Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
             Request::Jobs { .. } => Self::Jobs(serde_json::from_str(text)?),
+            Request::Explain { .. } => Self::Explained(serde_json::from_str(text)?),
             Request::Cancel { .. } => Self::Cancelled(serde_json::from_str(text)?),
             Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
             Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
@@ -128,6 +131,7 @@ mod tests {
         let pairs = [
             (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
             (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
+            (Request::Explain { id, task: None }, Answer::Explained(Json::from_checked(r#"{"text": "…"}"#))),
             (
                 Request::Cancel { cancel: JobCancel::new(id) },
                 Answer::Cancelled(Cancelled { id, status: JobStatus::Cancelling }),

@@ -121,6 +121,19 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
+    /// Explains what a job waits for, or the task or the item with this name: which gate holds each task, since when, and what it
+    /// waits for ([`hub_core::explain::Explanation`] as JSON). Of a job or a task that has ended, it explains why it ended as it
+    /// did.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn explain(&self, id: JobId, task: Option<String>) -> Result<Json, RequestError> {
+        match self.call(Request::Explain { id, task }).await? {
+            Answer::Explained(explanation) => Ok(explanation),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
     /// Cancels a job: see [`Hub::cancel_with`].
     ///
     /// # Errors

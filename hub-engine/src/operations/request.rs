@@ -50,6 +50,14 @@ pub enum Request {
         /// The filter.
         filter: JobFilter,
     },
+    /// Explain what a job and its tasks wait for.
+    Explain {
+        /// The job.
+        id: JobId,
+        /// Only the task or the item with this name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+    },
     /// Cancel a job.
     Cancel {
         /// The job, and how.
@@ -108,6 +116,7 @@ impl Request {
             | Self::Summary { .. }
             | Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
             | Self::Workers
             | Self::Health => true,
             // The same result and the same answer are accepted again, and so is a pause.
@@ -135,6 +144,7 @@ impl Request {
             | Self::Summary { .. }
             | Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
             | Self::Workers
             | Self::Health => false,
         }
@@ -147,6 +157,7 @@ impl Request {
             Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
             Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
@@ -167,6 +178,7 @@ impl Request {
             Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
             Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }

@@ -86,6 +86,7 @@ impl RequestMessage {
             after: Option<u32>,
             limit: Option<u32>,
             of: Option<String>,
+            task: Option<String>,
             fields: Option<Vec<String>>,
             #[serde(default)]
             no_data: bool,
@@ -127,6 +128,7 @@ impl RequestMessage {
                 Request::Tasks { id: id()?, query }
             }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
+            "explain" => Request::Explain { id: id()?, task: body.task },
             "cancel" => {
                 Request::Cancel { cancel: JobCancel { id: id()?, now: body.now, by: body.by, reason: body.reason } }
             }
@@ -151,7 +153,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

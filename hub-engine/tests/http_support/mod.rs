@@ -15,7 +15,7 @@ use hub_engine::operations::{
     Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind,
     SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,13 @@ pub(crate) fn summary() -> JobSummary {
     }
 }
 
+pub(crate) fn explanation() -> Value {
+    json!({
+        "id": some_id(), "name": "sum_product", "status": "PENDING", "text": "nothing holds the job as a whole",
+        "reasons": [], "counts": {"PENDING": 2}, "tasks": [], "more": 2
+    })
+}
+
 pub(crate) fn worker() -> WorkerInfo {
     WorkerInfo {
         id: "w1".to_owned(),
@@ -133,6 +140,9 @@ impl Hub for FakeHub {
             Request::Jobs { filter } => {
                 let page = JobPage { jobs: vec![summary()], next: Some("7".to_owned()) };
                 (format!("jobs {}", serde_json::to_string(&filter).unwrap()), Answer::Jobs(page))
+            }
+            Request::Explain { id, task } => {
+                (format!("explain {id} {task:?}"), Answer::Explained(explanation().into()))
             }
             Request::Cancel { cancel } => {
                 let answer = Answer::Cancelled(Cancelled { id: cancel.id, status: JobStatus::Cancelling });

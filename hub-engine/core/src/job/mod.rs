@@ -27,6 +27,7 @@ mod limits;
 mod link;
 mod model;
 mod moment;
+mod names;
 mod other_formats;
 mod outline;
 mod parse;

@@ -11,6 +11,8 @@ mod cancel;
 mod catalogue;
 mod delay;
 mod downstream;
+mod ended_reasons;
+mod explain;
 mod finish;
 mod for_each;
 mod gates;
@@ -69,6 +71,7 @@ use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
 pub use cancel::Cancel;
+pub use ended_reasons::explain_ended;
 pub(crate) use live::value_of;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};

@@ -97,6 +97,10 @@ impl Driver {
                 Some(live) => drop(answer.send(Some(live))),
                 None => self.answer_later(answer, None),
             },
+            Ask::Explain(id, task, answer) => match self.machine.explain(id, task.as_deref()) {
+                Some(live) => drop(answer.send(Some(live.map(Box::new)))),
+                None => self.answer_later(answer, None),
+            },
             Ask::Ended(id, answer) => {
                 if self.machine.is_live(id) {
                     self.tell_of_end(id, answer);
