@@ -72,6 +72,9 @@ async fn every_request_is_as_documented() {
     let cancel = JobCancel { now: true, by: Some("ops".to_owned()), ..JobCancel::new(id) };
     let status = asked(hub.cancel_with(cancel), expect(question, json!({"id": id, "status": "CANCELLING"}))).await;
     assert_eq!(status, Ok(JobStatus::Cancelling));
+    let question = json!({"v": 1, "type": "explain", "id": id, "task": "a"});
+    let explained = asked(hub.explain(id, Some("a".to_owned())), expect(question, json!({"text": "…"}))).await;
+    assert_eq!(explained.unwrap().to_value(), json!({"text": "…"}));
     let question = json!({"v": 1, "type": "pause", "id": id});
     asked(hub.pause(PauseRequest::new(Pausable::Job(id))), expect(question, json!({"id": id}))).await.unwrap();
     let question = json!({"v": 1, "type": "resume", "pool": "gpu", "reason": "no"});

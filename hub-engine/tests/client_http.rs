@@ -77,6 +77,9 @@ async fn every_operation_reaches_the_hub() {
     let calls = [format!("job {id} None {shown}"), format!("summary {id} None"), tasks];
     assert_eq!(fake.take_calls(), calls);
 
+    let explained = hub.explain(id, Some("a b&c".to_owned())).await.unwrap();
+    assert_eq!(explained.to_value(), http_support::explanation());
+    assert_eq!(fake.take_calls(), [format!("explain {id} Some(\"a b&c\")")]);
     hub.cancel(id).await.unwrap();
     let (by, reason) = (Some("ops".to_owned()), Some("no".to_owned()));
     let cancel = JobCancel { id, now: true, by: by.clone(), reason: reason.clone() };

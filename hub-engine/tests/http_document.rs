@@ -214,6 +214,10 @@ async fn a_real_dispatcher_answers_as_described() {
     check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
     check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
 
+    let explained = ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
+    assert_eq!(explained["counts"]["PENDING"].as_u64().is_some(), true, "{explained:#}");
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=b"), "", 200).await;
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=x"), "", 404).await;
     let signal = format!("{here}/signal");
     for (body, status) in [
         (r#"{"name": "go", "data": [1.0], "key": "k", "by": "ops"}"#, 200),
@@ -254,6 +258,7 @@ async fn a_real_dispatcher_answers_as_described() {
     let record = ask("get", "/api/v1/jobs/{id}", &format!("{here}?wait=30"), "", 200).await;
     assert_eq!((&record["status"], record["ended_at"].is_string()), (&json!("CANCELLED"), true));
     ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
     ask("delete", "/api/v1/jobs/{id}", &here, "", 200).await;
     ask("get", "/api/v1/jobs/{id}", &here, "", 404).await;
     ask("get", "/api/v1/workers", "/api/v1/workers", "", 200).await;

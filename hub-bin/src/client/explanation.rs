@@ -54,6 +54,8 @@ struct Reason {
 /// The newest failure of a task.
 #[derive(Deserialize)]
 struct LastError {
+    #[serde(default, rename = "type")]
+    type_name: Option<String>,
     msg: String,
 }
 
@@ -115,7 +117,8 @@ impl Group {
         lines.push(format!("{}  {}{since}", Shown(names), style.status(&self.status)));
         lines.push(format!("  {}", Shown(&self.text)));
         if let Some(error) = &self.reason.error {
-            lines.push(format!("  last error: {}", Shown(&error.msg)));
+            let type_name = error.type_name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+            lines.push(format!("  last error: {}{}", Shown(type_name), Shown(&error.msg)));
         }
         let gates = self.gates.iter().filter(|report| report.state != "absent");
         let gates: Vec<String> = gates.map(|report| format!("{} {}", plain(&report.gate), plain(&report.state))).collect();
@@ -143,13 +146,13 @@ mod tests {
         let text = r#"{"id": "1", "name": "j", "status": "RUNNING", "text": "nothing holds the job as a whole", "reasons": [],
             "counts": {"PENDING": 4, "SUCCESS": 1}, "more": 2, "new": 1, "tasks": [
             {"count": 3, "names": ["a", "b"], "status": "PENDING", "text": "is held", "gate": "retry", "since": "T",
-             "reason": {"kind": "held", "error": {"msg": "no\u001b"}}, "commands": ["hub-client retry 1.a"],
+             "reason": {"kind": "held", "error": {"type": "E", "msg": "no\u001b"}}, "commands": ["hub-client retry 1.a"],
              "gates": [{"gate": "when", "state": "absent"}, {"gate": "trigger_rule", "state": "passed"},
                        {"gate": "pool", "state": "not_reached"}],
              "limits": [{"timeout": "heartbeat", "ms": 1500, "until": "U"}]}]}"#;
         let shown = Explanation::read(&Json::parse(text).unwrap()).unwrap();
         let expected = "j  1  RUNNING\nnothing holds the job as a whole\ntasks: 4 PENDING, 1 SUCCESS\n\n\
-            a, b and 1 more  PENDING  since T\n  is held\n  last error: no\\u{1b}\n  \
+            a, b and 1 more  PENDING  since T\n  is held\n  last error: E: no\\u{1b}\n  \
             gates: trigger rule passed, pool not reached\n  timeout heartbeat: 1.5 s, until U\n  hub-client retry 1.a\n\n\
             2 more tasks are not listed: hub-client explain 1 TASK explains one";
         assert_eq!(shown.shown(Style { has_colors: false, width: None }), expected);

@@ -111,7 +111,7 @@ fn reason_keys() -> Map<String, Value> {
             "type": "object",
             "description": "The newest failure.",
             "required": ["msg"],
-            "properties": {"kind": text(), "msg": text()}
+            "properties": {"kind": text(), "type": text(), "msg": text()}
         },
         "allow": {"type": "string", "description": "The word for the key allow of a worker."},
         "modules": listed(&text()),

@@ -34,6 +34,9 @@ pub struct Failure {
     /// The kind of its error, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ErrorKind>,
+    /// The type of its exception, if known.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<Arc<str>>,
     /// Its message. A long one is cut.
     pub msg: Arc<str>,
 }

@@ -185,7 +185,9 @@ fn between_attempts(state: &TaskState, clock: JobClock) -> Option<Reason> {
         [details.retry_at, details.delayed_until, details.held_until].map(|at| at.map(|at| clock.wall(at)));
     let error = || {
         let msg = cut(state.msg.clone()?, texts::MAXIMUM_REASON);
-        Some(Failure { kind: state.error.as_ref().map(|error| error.kind), msg })
+        let error = state.error.as_deref();
+        let type_name = error.and_then(|error| error.type_name.clone());
+        Some(Failure { kind: error.map(|error| error.kind), type_name, msg })
     };
     match (retry_at, held_until) {
         (Some(until), _) => Some(Reason::Retry { until, failures, error: error() }),

@@ -1,0 +1,59 @@
+//! `hub-client explain`, `document` and `priority` with the real programs.
+
+use hub_tests::{Daemon, Programs, eventually, fails, said};
+use serde_json::{Value, json};
+
+const ECHO: &str = "def echo(value):\n    return value\n";
+const ORDER: &str =
+    "from hub.lib.api import task\n\n@task(asynchronous=True)\ndef order(what):\n    return 'ordered'\n";
+
+/// A Hub whose dispatcher has received a heartbeat of its worker.
+fn hub() -> (Programs, Daemon) {
+    let (programs, hub) = Programs::in_memory(&[("order.py", ORDER), ("echo.py", ECHO)], &[]);
+    eventually("the worker is known", || {
+        let workers = programs.run("hub-client", &["workers"]);
+        if workers.stdout.starts_with(b"[{") { Ok(()) } else { Err(workers) }
+    });
+    (programs, hub)
+}
+
+/// What the client prints to standard output.
+fn printed(programs: &Programs, arguments: &[&str]) -> String {
+    let output = programs.run("hub-client", arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_job_is_explained_until_it_has_ended_and_afterwards() {
+    let (programs, hub) = hub();
+    let job = json!({"name": "explained", "tasks": [
+        {"name": "order", "args": ["a"]}, {"name": "ship", "task_name": "echo", "args": ["_order.data"]},
+        {"name": "lost", "task_name": "ecko", "pool": "default"}]});
+    let id = programs.submit(&job.to_string());
+    eventually("the task is launched", || {
+        let text = printed(&programs, &["explain", "last", "order", "-o", "table"]);
+        if text.contains("from outside") { Ok(()) } else { Err(text) }
+    });
+    let text = printed(&programs, &["explain", "last", "-o", "table"]);
+    for words in [
+        &format!("explained  {id}  RUNNING\n"),
+        "tasks: 2 PENDING, 1 RUNNING",
+        "order  RUNNING  since 20",
+        &format!("\n  hub-client result {id}.order --data JSON\n"),
+        "\n  waits for order\n  gates: trigger rule holds, pool not reached, broker not reached",
+        "did you mean \"echo\"?\n  gates: pool holds, broker not reached",
+    ] {
+        assert!(text.contains(words), "{words:?}: {text}");
+    }
+    let one: Value = serde_json::from_str(&printed(&programs, &["explain", &format!("{id}.ship")])).unwrap();
+    assert_eq!((&one["tasks"][0]["names"][0], &one["tasks"][0]["gate"]), (&json!("ship"), &json!("trigger_rule")));
+    fails(&programs.run("hub-client", &["explain", "last", "shop"]), 3, &["no task named \"shop\"", "\"ship\"?"]);
+    fails(&programs.run("hub-client", &["explain", "last.ship", "ship"]), 2, &["given twice"]);
+    let failed = programs.run("hub-client", &["result", &format!("{id}.order"), "--failed", "out of stock"]);
+    assert!(failed.status.success(), "{}", said(&failed));
+    assert!(programs.run("hub-client", &["cancel", "last", "--now", "--wait"]).status.success());
+    let text = printed(&programs, &["explain", "last", "ship", "-o", "table"]);
+    assert!(text.contains("did not run, because the task \"order\" failed: out of stock"), "{text}");
+    hub.stop();
+}
