@@ -75,6 +75,13 @@ async fn every_request_is_as_documented() {
     let question = json!({"v": 1, "type": "explain", "id": id, "task": "a"});
     let explained = asked(hub.explain(id, Some("a".to_owned())), expect(question, json!({"text": "…"}))).await;
     assert_eq!(explained.unwrap().to_value(), json!({"text": "…"}));
+    let script = async {
+        let question = json!({"v": 1, "type": "document", "id": id});
+        expect(question, json!({"text": "{ \"name\"", "next": 8})).await;
+        let question = json!({"v": 1, "type": "document", "id": id, "after": 8});
+        expect(question, json!({"text": ": 1 }\n"})).await;
+    };
+    assert_eq!(asked(hub.document(id), script).await.unwrap().text(), "{ \"name\": 1 }\n");
     let question = json!({"v": 1, "type": "pause", "id": id});
     asked(hub.pause(PauseRequest::new(Pausable::Job(id))), expect(question, json!({"id": id}))).await.unwrap();
     let question = json!({"v": 1, "type": "resume", "pool": "gpu", "reason": "no"});

@@ -88,6 +88,7 @@ async fn run_scenario(hub: &dyn Hub) {
     run_repairs(hub).await;
     run_pauses(hub).await;
     run_explanations(hub).await;
+    run_documents(hub).await;
     run_waits(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
@@ -131,6 +132,18 @@ async fn run_pauses(hub: &dyn Hub) {
     let late = hub.submit(Submission { text: text.into(), id: None }).await.unwrap_err();
     assert_eq!(late.kind, RequestErrorKind::InvalidJob);
     assert_eq!((late.problems[0].line, late.problems[0].column), (Some(2), Some(14)), "{late:?}");
+}
+
+/// Reads the text of a live job and of the same job after its end.
+async fn run_documents(hub: &dyn Hub) {
+    let text = "\n { \"name\": \"docümented\",\r\n\t\"tasks\":\n[ {\"name\":\"a\", \"delay\": 3600, \"meta\": {\"b\": 1, \"a\": 1.0e2}} ] }\n\n";
+    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap().text(), text);
+    hub.cancel(id).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap().text(), text);
+    hub.remove(id).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap_err().kind, RequestErrorKind::NotFound);
 }
 
 /// Explains a live job and the same job after its end.

@@ -80,6 +80,8 @@ async fn every_operation_reaches_the_hub() {
     let explained = hub.explain(id, Some("a b&c".to_owned())).await.unwrap();
     assert_eq!(explained.to_value(), http_support::explanation());
     assert_eq!(fake.take_calls(), [format!("explain {id} Some(\"a b&c\")")]);
+    assert_eq!(hub.document(id).await.unwrap().text(), http_support::DOCUMENT);
+    assert_eq!(fake.take_calls(), [format!("document {id} None")]);
     hub.cancel(id).await.unwrap();
     let (by, reason) = (Some("ops".to_owned()), Some("no".to_owned()));
     let cancel = JobCancel { id, now: true, by: by.clone(), reason: reason.clone() };

@@ -218,6 +218,9 @@ async fn a_real_dispatcher_answers_as_described() {
     assert_eq!(explained["counts"]["PENDING"].as_u64().is_some(), true, "{explained:#}");
     ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=b"), "", 200).await;
     ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=x"), "", 404).await;
+    let text = client().get(served.url(&format!("{here}/document"))).send().await.unwrap();
+    assert_eq!(text.headers()["content-type"], "application/json");
+    assert_eq!(text.text().await.unwrap(), job.to_string());
     let signal = format!("{here}/signal");
     for (body, status) in [
         (r#"{"name": "go", "data": [1.0], "key": "k", "by": "ops"}"#, 200),
@@ -261,6 +264,7 @@ async fn a_real_dispatcher_answers_as_described() {
     ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
     ask("delete", "/api/v1/jobs/{id}", &here, "", 200).await;
     ask("get", "/api/v1/jobs/{id}", &here, "", 404).await;
+    ask("get", "/api/v1/jobs/{id}/document", &format!("{here}/document"), "", 404).await;
     ask("get", "/api/v1/workers", "/api/v1/workers", "", 200).await;
     ask("get", "/api/v1/health/ready", "/api/v1/health/ready", "", 200).await;
     served.stop().await;

@@ -114,6 +114,14 @@ async fn every_route_calls_the_hub() {
             explanation(),
             format!(r#"explain {ID} Some("parse[3]")"#),
         ),
+        (
+            "GET",
+            format!("/api/v1/jobs/{ID}/document"),
+            "",
+            200,
+            json!({"name": "jöb", "tasks": [{"name": "a"}]}),
+            format!("document {ID} None"),
+        ),
         ("DELETE", format!("/api/v1/jobs/{ID}"), "", 200, id.clone(), format!("remove {ID}")),
         (
             "POST",

@@ -25,6 +25,23 @@ fn printed(programs: &Programs, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn the_text_of_a_job_is_printed_byte_for_byte() {
+    let (programs, hub) = hub();
+    let text = "\n { \"name\": \"docümented\",\r\n\t\"tasks\":\n[ {\"name\": \"echo\", \"args\": [1.0e2]} ] }\n\n";
+    let id = programs.submit(text);
+    for flags in [&["document", &*id][..], &["document", "last", "-o", "table"], &["document", "last", "-o", "json"]] {
+        assert_eq!(printed(&programs, flags), text);
+    }
+    programs.ended(&id);
+    assert_eq!(printed(&programs, &["document", &id]), text);
+    let again = programs.run_reading("hub-client", &["submit", "-", "-q", "--id", &id], text);
+    assert!(again.status.success(), "the same job: {}", said(&again));
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    fails(&programs.run("hub-client", &["document", unknown]), 3, &["no job has the id"]);
+    hub.stop();
+}
+
+#[test]
 fn a_job_is_explained_until_it_has_ended_and_afterwards() {
     let (programs, hub) = hub();
     let job = json!({"name": "explained", "tasks": [

@@ -127,6 +127,13 @@ pub(super) enum Command {
         #[arg(value_name = "TASK")]
         task: Option<String>,
     },
+    /// Print the text of a job as it was submitted
+    #[command(after_help = help_texts::DOCUMENT)]
+    Document {
+        /// Id of the job, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+    },
     /// List jobs, newest first
     #[command(after_help = help_texts::LIST)]
     List {

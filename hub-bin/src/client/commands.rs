@@ -53,6 +53,11 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let explanation = hub.explain(id, named.or(task)).await;
             output.explanation(&about_job(&*hub, id, explanation).await?)?;
         }
+        Command::Document { id } => {
+            let hub = args.reach().await?.hub;
+            let id = id.resolve(&*hub).await?;
+            output.exactly(about_job(&*hub, id, hub.document(id).await).await?.text())?;
+        }
         Command::List { status, name, since, until, limit, after } => {
             let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;

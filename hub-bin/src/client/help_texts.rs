@@ -49,6 +49,13 @@ Examples:
 
 A task passes these gates in this order: trigger rule, start of the job, when, delay, for_each, wait, retry, pool, broker.";
 
+pub(super) const DOCUMENT: &str = "\
+Examples:
+  hub-client document 05e04509e7b0 > job.json
+  hub-client document last | hub-client submit -
+
+The text is printed byte for byte, whatever the output format is.";
+
 pub(super) const LIST: &str = "\
 Examples:
   hub-client list --status FAILED --status CANCELLED

@@ -65,6 +65,11 @@ impl Output {
         stdio::write_line(text).map_err(Failure::output)
     }
 
+    /// Writes a text to standard output as it is, without a line break after it.
+    pub(super) fn exactly(&self, text: &str) -> Result<(), Failure> {
+        stdio::write(text).map_err(Failure::output)
+    }
+
     fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::new(Exit::Refused, "cannot write the answer as JSON").because(error))?;

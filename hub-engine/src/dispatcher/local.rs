@@ -41,6 +41,7 @@ impl Hub for LocalHub {
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
             Request::Jobs { filter } => Answer::Jobs(self.page_of(filter).await?),
             Request::Explain { id, task } => Answer::Explained(self.explanation_of(id, task).await?),
+            Request::Document { id, after } => Answer::Document(self.document_of(id, after).await?),
             Request::Cancel { cancel } => Answer::Cancelled(self.cancel_job(cancel).await?),
             Request::Pause { of } => Answer::Paused(self.pause(true, of).await?),
             Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),

@@ -142,6 +142,16 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
+            parameters: vec![job()],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}/document",
+                "getDocumentOfJob",
+                "The text of a job as it was submitted, byte for byte.",
+                reference("Job"),
+            )
+        },
+        Operation {
             method: "delete",
             parameters: vec![job()],
             refusals: &["400", "404", "409"],

@@ -49,6 +49,7 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}/summary", "get", get(get_summary)),
         route("/api/v1/jobs/{id}/tasks", "get", get(list_tasks)),
         route("/api/v1/jobs/{id}/explain", "get", get(explain_job)),
+        route("/api/v1/jobs/{id}/document", "get", get(get_document)),
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(control::cancel_job)),
         route("/api/v1/jobs/{id}/pause", "post", post(control::pause_job)),
@@ -191,6 +192,11 @@ async fn explain_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQue
     let id: JobId = read_id("a job's id", id)?;
     let task = Query::read(query.as_deref(), &["task"])?.one("task")?;
     api.ask(Request::Explain { id, task }).await
+}
+
+async fn get_document(State(api): State<Api>, id: PathId) -> Reply {
+    let id: JobId = read_id("a job's id", id)?;
+    api.ask(Request::Document { id, after: None }).await
 }
 
 /// The selected parts of records.

@@ -5,6 +5,7 @@ use hub_core::{JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::cancel::Cancelled;
+use super::document::{Document, DocumentPart};
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::JobPage;
@@ -26,6 +27,8 @@ pub enum Answer {
     Jobs(JobPage),
     /// What a job and its tasks wait for: [`hub_core::explain::Explanation`].
     Explained(Json),
+    /// The submitted text of a job.
+    Document(Document),
     /// The job is being cancelled or has been cancelled.
     Cancelled(Cancelled),
     /// The job or the pool is paused.
@@ -65,6 +68,7 @@ impl Answer {
             Self::Summary(summary) => json(&summary),
             Self::Tasks(json) | Self::Explained(json) => json,
             Self::Jobs(page) => json(&page),
+            Self::Document(document) => json(&document.as_part()),
             Self::Cancelled(cancelled) => json(&cancelled),
             Self::Paused(of) | Self::Resumed(of) => json(&of),
             Self::Removed(id) => json(&Id { id }),
@@ -88,6 +92,7 @@ impl Answer {
             Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
             Request::Jobs { .. } => Self::Jobs(serde_json::from_str(text)?),
             Request::Explain { .. } => Self::Explained(serde_json::from_str(text)?),
+            Request::Document { .. } => Self::Document(serde_json::from_str::<DocumentPart<'_>>(text)?.into()),
             Request::Cancel { .. } => Self::Cancelled(serde_json::from_str(text)?),
             Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
             Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
@@ -114,6 +119,8 @@ fn json<T: Serialize>(value: &T) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use hub_core::JobStatus;
     use hub_core::details::RepairAction;
@@ -132,6 +139,7 @@ mod tests {
             (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
             (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
             (Request::Explain { id, task: None }, Answer::Explained(Json::from_checked(r#"{"text": "…"}"#))),
+            (Request::Document { id, after: None }, Answer::Document(Arc::<str>::from("{ \"ä\": 1 }\n").into())),
             (
                 Request::Cancel { cancel: JobCancel::new(id) },
                 Answer::Cancelled(Cancelled { id, status: JobStatus::Cancelling }),

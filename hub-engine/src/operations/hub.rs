@@ -9,6 +9,7 @@ use hub_core::{JobId, JobStatus, Json};
 
 use super::answer::Answer;
 use super::cancel::JobCancel;
+use super::document::Document;
 use super::error::RequestError;
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
@@ -130,6 +131,17 @@ pub trait Hub: Send + Sync + 'static {
     async fn explain(&self, id: JobId, task: Option<String>) -> Result<Json, RequestError> {
         match self.call(Request::Explain { id, task }).await? {
             Answer::Explained(explanation) => Ok(explanation),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// The text of a job as it was submitted, byte for byte.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` if too many large answers are open.
+    async fn document(&self, id: JobId) -> Result<Document, RequestError> {
+        match self.call(Request::Document { id, after: None }).await? {
+            Answer::Document(document) => Ok(document),
             _ => Err(Answer::unexpected()),
         }
     }

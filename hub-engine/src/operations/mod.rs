@@ -3,6 +3,7 @@
 
 mod answer;
 mod cancel;
+mod document;
 mod error;
 mod health;
 mod hub;
@@ -16,6 +17,7 @@ mod waits;
 
 pub use answer::Answer;
 pub use cancel::{Cancelled, JobCancel};
+pub use document::Document;
 pub use error::{RequestError, RequestErrorKind};
 pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};
 pub use hub::Hub;

@@ -58,6 +58,14 @@ pub enum Request {
         #[serde(skip_serializing_if = "Option::is_none")]
         task: Option<String>,
     },
+    /// The submitted text of a job.
+    Document {
+        /// The job.
+        id: JobId,
+        /// Only the text from this byte on: the `next` of the part before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<u32>,
+    },
     /// Cancel a job.
     Cancel {
         /// The job, and how.
@@ -117,6 +125,7 @@ impl Request {
             | Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Workers
             | Self::Health => true,
             // The same result and the same answer are accepted again, and so is a pause.
@@ -145,6 +154,7 @@ impl Request {
             | Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Workers
             | Self::Health => false,
         }
@@ -158,6 +168,7 @@ impl Request {
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
@@ -179,6 +190,7 @@ impl Request {
             Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }

@@ -129,6 +129,7 @@ impl RequestMessage {
             }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
             "explain" => Request::Explain { id: id()?, task: body.task },
+            "document" => Request::Document { id: id()?, after: body.after },
             "cancel" => {
                 Request::Cancel { cancel: JobCancel { id: id()?, now: body.now, by: body.by, reason: body.reason } }
             }
@@ -153,7 +154,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

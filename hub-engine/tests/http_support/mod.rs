@@ -63,6 +63,9 @@ impl FakeHub {
     }
 }
 
+/// The text of the fake's job.
+pub(crate) const DOCUMENT: &str = "{ \"name\": \"jöb\",\n  \"tasks\": [{\"name\": \"a\"}] }\n";
+
 /// The id that the fake gives to jobs without one.
 pub(crate) fn some_id() -> JobId {
     "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap()
@@ -143,6 +146,9 @@ impl Hub for FakeHub {
             }
             Request::Explain { id, task } => {
                 (format!("explain {id} {task:?}"), Answer::Explained(explanation().into()))
+            }
+            Request::Document { id, after } => {
+                (format!("document {id} {after:?}"), Answer::Document(Arc::<str>::from(DOCUMENT).into()))
             }
             Request::Cancel { cancel } => {
                 let answer = Answer::Cancelled(Cancelled { id: cancel.id, status: JobStatus::Cancelling });

@@ -111,6 +111,12 @@ impl Job {
         &self.source
     }
 
+    /// Its text, to be shared.
+    #[must_use]
+    pub const fn shared_source(&self) -> &Arc<str> {
+        &self.source
+    }
+
     /// The key that makes the submission idempotent: a second submission with this key and the same text returns the
     /// first job.
     #[must_use]
