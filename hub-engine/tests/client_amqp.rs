@@ -87,6 +87,9 @@ async fn every_request_is_as_documented() {
     let question = json!({"v": 1, "type": "resume", "pool": "gpu", "reason": "no"});
     let resume = PauseRequest { of: Pausable::Pool("gpu".to_owned()), by: None, reason: Some("no".to_owned()) };
     asked(hub.resume(resume), expect(question, json!({"pool": "gpu"}))).await.unwrap();
+    let question = json!({"v": 1, "type": "priority", "id": id, "priority": -5, "reason": "no"});
+    let priority = PriorityRequest { reason: Some("no".to_owned()), ..PriorityRequest::new(id, -5) };
+    asked(hub.set_priority(priority), expect(question, json!({"id": id, "priority": -5}))).await.unwrap();
     asked(hub.remove(id), expect(json!({"v": 1, "type": "remove", "id": id}), json!({"id": id}))).await.unwrap();
 
     let update = ResultUpdate {

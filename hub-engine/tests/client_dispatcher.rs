@@ -13,7 +13,7 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
+    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
     Submission, TaskApproval, TaskRepair, UpdateStatus,
 };
 use hub_engine::store::MemoryStore;
@@ -89,6 +89,7 @@ async fn run_scenario(hub: &dyn Hub) {
     run_pauses(hub).await;
     run_explanations(hub).await;
     run_documents(hub).await;
+    run_priorities(hub).await;
     run_waits(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
@@ -144,6 +145,35 @@ async fn run_documents(hub: &dyn Hub) {
     assert_eq!(hub.document(id).await.unwrap().text(), text);
     hub.remove(id).await.unwrap();
     assert_eq!(hub.document(id).await.unwrap_err().kind, RequestErrorKind::NotFound);
+}
+
+/// Changes the priority of a job.
+async fn run_priorities(hub: &dyn Hub) {
+    let text = json!({"name": "prioritized", "priority": 3, "tasks": [{"name": "a", "delay": 3600, "priority": 1}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let of = |priority| PriorityRequest { by: Some("ops".into()), ..PriorityRequest::new(id, priority) };
+    let record = async || serde_json::from_str::<Value>(hub.job(id, None).await.unwrap().get()).unwrap();
+    hub.set_priority(of(3)).await.unwrap();
+    assert_eq!((&record().await["priority"], record().await.get("priority_change")), (&json!(3), None));
+    for _ in 0..2 {
+        hub.set_priority(of(-1000)).await.unwrap();
+    }
+    let job = record().await;
+    assert_eq!((&job["priority"], &job["priority_change"]["by"]), (&json!(-1000), &json!("ops")), "{job:#}");
+    assert_eq!(job["tasks"][0]["priority"], 1);
+    for wrong in [1001, -1001, i64::MAX] {
+        let error = hub.set_priority(of(wrong)).await.unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::InvalidRequest);
+        assert_eq!(error.message, "a priority is a whole number from -1000 to 1000");
+    }
+    hub.cancel(id).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    let error = hub.set_priority(of(1)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::Conflict);
+    assert!(error.message.ends_with("has ended already (CANCELLED): its priority cannot be changed"), "{error}");
+    assert_eq!(record().await["priority"], -1000, "the store has it");
+    hub.remove(id).await.unwrap();
+    assert_eq!(hub.set_priority(of(1)).await.unwrap_err().kind, RequestErrorKind::NotFound);
 }
 
 /// Explains a live job and the same job after its end.

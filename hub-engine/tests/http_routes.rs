@@ -92,6 +92,14 @@ async fn every_route_calls_the_hub() {
         ),
         (
             "POST",
+            format!("/api/v1/jobs/{ID}/priority"),
+            r#"{"priority": -7, "by": "ops"}"#,
+            200,
+            json!({"id": ID, "priority": -7}),
+            format!(r#"priority {{"id":"{ID}","priority":-7,"by":"ops"}}"#),
+        ),
+        (
+            "POST",
             "/api/v1/pools/a.b/pause".to_owned(),
             r#"{"reason": "no"}"#,
             200,

@@ -42,6 +42,27 @@ fn the_text_of_a_job_is_printed_byte_for_byte() {
 }
 
 #[test]
+fn the_priority_of_a_job_is_changed_while_it_lives() {
+    let (programs, hub) = hub();
+    let id = programs.submit(r#"{"name": "j", "tasks": [{"name": "order", "args": ["a"]}]}"#);
+    let changed = programs.run("hub-client", &["priority", "last", "-7", "--reason", "not urgent", "--by", "kim"]);
+    assert!(changed.status.success() && said(&changed).contains(&format!("the priority of job {id} is -7")), "{changed:?}");
+    let record = programs.record(&id);
+    assert_eq!((&record["priority"], &record["priority_change"]["by"]), (&json!(-7), &json!("kim")), "{record:#}");
+    let table = printed(&programs, &["status", "last", "-o", "table"]);
+    assert!(table.contains("\npriority -7 since 20") && table.contains(" by kim: not urgent\n"), "{table}");
+    let answer: Value = serde_json::from_str(&printed(&programs, &["priority", &id, "1000", "-o", "json"])).unwrap();
+    assert_eq!(answer, json!({"id": id, "priority": 1000}));
+    let rule = "a priority is a whole number from -1000 to 1000";
+    for wrong in ["1001", "-1001", "1.5", "high"] {
+        fails(&programs.run("hub-client", &["priority", "last", wrong]), 2, &[rule]);
+    }
+    assert!(programs.run("hub-client", &["cancel", "last", "--now", "--wait"]).status.success());
+    fails(&programs.run("hub-client", &["priority", "last", "1"]), 5, &["its priority cannot be changed"]);
+    hub.stop();
+}
+
+#[test]
 fn a_job_is_explained_until_it_has_ended_and_afterwards() {
     let (programs, hub) = hub();
     let job = json!({"name": "explained", "tasks": [

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
-use hub_core::{JobId, JobStatus, NotATime, Timestamp};
+use hub_core::{JobId, JobStatus, NotATime, Timestamp, job};
 use hub_engine::clock::wall;
 use hub_engine::operations::View;
 
@@ -196,6 +196,18 @@ pub(super) enum Command {
     Resume {
         #[command(flatten)]
         of: PausableArgs,
+        #[command(flatten)]
+        remark: RemarkArgs,
+    },
+    /// Change the priority of a job that has not ended
+    #[command(after_help = help_texts::PRIORITY)]
+    Priority {
+        /// Id of the job, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+        /// The priority, from -1000 to 1000. Tasks with higher priorities run first
+        #[arg(value_name = "NUMBER", value_parser = job::read_priority, allow_negative_numbers = true)]
+        priority: i32,
         #[command(flatten)]
         remark: RemarkArgs,
     },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, RequestError, RequestErrorKind,
+    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError, RequestErrorKind,
     ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
@@ -74,6 +74,15 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         }
         Command::Pause { of, remark } => pause(args, true, of, remark, output).await?,
         Command::Resume { of, remark } => pause(args, false, of, remark, output).await?,
+        Command::Priority { id, priority, remark } => {
+            let hub = args.reach().await?.hub;
+            let id = id.resolve(&*hub).await?;
+            let (by, reason) = (remark.by(), remark.reason);
+            let of = PriorityRequest { id, priority: priority.into(), by, reason };
+            about_job(&*hub, id, hub.set_priority(of).await).await?;
+            let answer = serde_json::json!({"id": id, "priority": priority});
+            output.checked(&answer, &format!("the priority of job {id} is {priority}"))?;
+        }
         Command::Remove { id } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;

@@ -81,6 +81,13 @@ Examples:
 While a job is paused, its delays, intervals between attempts and deadline stand still. Times (such as a deadline that
 is a time) go on.";
 
+pub(super) const PRIORITY: &str = "\
+Examples:
+  hub-client priority 05e04509e7b1 10 --reason 'the customer waits'
+  hub-client priority last -5
+
+It counts for the tasks of the job that are not handed out yet. Tasks with a priority of their own keep it.";
+
 pub(super) const RESULT: &str = "\
 Examples:
   hub-client result 01a20aef-b8a3-72fb-9946-05e04509e7b1 --data '{\"ordered\": 3}'

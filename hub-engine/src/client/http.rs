@@ -86,6 +86,7 @@ impl HttpHub {
             Request::Cancel { cancel } => post(&format!("jobs/{}/cancel", cancel.id))?.json(&body_of(cancel)?),
             Request::Pause { of } => post(&format!("{}/pause", place_of(&of.of)?))?.json(&body_of(of)?),
             Request::Resume { of } => post(&format!("{}/resume", place_of(&of.of)?))?.json(&body_of(of)?),
+            Request::Priority { of } => post(&format!("jobs/{}/priority", of.id))?.json(&body_of(of)?),
             Request::Remove { id } => self.request(Method::DELETE, &format!("jobs/{id}"))?,
             Request::Result { result } => post(&format!("tasks/{}/result", result.id))?.json(result),
             Request::Repair { repair } => {

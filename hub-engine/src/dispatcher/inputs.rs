@@ -8,7 +8,7 @@ use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::explain::{Explanation, UnknownTask};
 use hub_core::job::Job;
-use hub_core::machine::{Cancel, Choice, LiveView, Repair, Signal, Signalled, Stats, Update, WorkerReport};
+use hub_core::machine::{Cancel, Choice, LiveView, Remark, Repair, Signal, Signalled, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::lately::Lookup;
 use super::publish::{Depth, FinalOutcome, Outcomes};
 use super::room::ParsePermit;
-use crate::operations::{PauseOrder, PausedPool, RequestError, StoreHealth};
+use crate::operations::{JobPriority, PauseOrder, PausedPool, RequestError, StoreHealth};
 use crate::store::StoreError;
 
 /// An input of the loop.
@@ -148,6 +148,8 @@ pub(super) enum Ask {
     Cancel(JobId, Cancel, oneshot::Sender<Option<JobStatus>>),
     /// Pause a job or a pool, or resume it. `None`: the job is not live.
     Pause(PauseOrder, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Change the priority of a job. `None`: the job is not live.
+    Priority(JobPriority, Remark, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Remove a job that is not live. `false`: the job is live.
     Remove(JobId, oneshot::Sender<bool>),
     /// End a task with a result from outside. `None`: its job is not live.

@@ -170,6 +170,12 @@ fn operations() -> Vec<Operation> {
             ("Pause", "Id"),
         ),
         control("/api/v1/jobs/{id}/resume", "resumeJob", "Resumes a job. Its durations go on.", ("Pause", "Id")),
+        control(
+            "/api/v1/jobs/{id}/priority",
+            "setPriority",
+            "Changes the priority of a job: of its tasks without a priority of their own that were not handed out yet.",
+            ("Priority", "JobPriority"),
+        ),
         pool("/api/v1/pools/{name}/pause", "pausePool", "Pauses a pool: none of its tasks is issued."),
         pool("/api/v1/pools/{name}/resume", "resumePool", "Resumes a pool."),
         Operation {

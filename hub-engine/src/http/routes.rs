@@ -54,6 +54,7 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}/cancel", "post", post(control::cancel_job)),
         route("/api/v1/jobs/{id}/pause", "post", post(control::pause_job)),
         route("/api/v1/jobs/{id}/resume", "post", post(control::resume_job)),
+        route("/api/v1/jobs/{id}/priority", "post", post(control::set_priority)),
         route("/api/v1/pools/{name}/pause", "post", post(control::pause_pool)),
         route("/api/v1/pools/{name}/resume", "post", post(control::resume_pool)),
         route("/api/v1/jobs/{id}/signal", "post", post(waits::signal_job)),

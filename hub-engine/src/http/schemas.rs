@@ -4,7 +4,7 @@ use hub_core::{JobStatus, TaskKind, TaskStatus, job};
 use serde_json::{Value, json};
 
 use super::explanation_schemas;
-use super::shapes::{PLACE, reference, text, time, uuid, words};
+use super::shapes::{PLACE, priority, reference, text, time, uuid, words};
 
 /// All schemas by name.
 pub(super) fn schemas() -> Value {
@@ -221,6 +221,21 @@ fn shapes_of_control() -> Value {
             },
             "additionalProperties": false
         },
+        "Priority": {
+            "type": "object",
+            "required": ["priority"],
+            "properties": {
+                "priority": priority(),
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "JobPriority": {
+            "type": "object",
+            "required": ["id", "priority"],
+            "properties": {"id": uuid(), "priority": priority()}
+        },
         "PauseRecord": {
             "type": "object",
             "required": ["at"],
@@ -319,7 +334,13 @@ fn job_record() -> Value {
                 "description": "The deadline. A pause shifts it if it was submitted as a duration."
             },
             "key": {"type": "string", "description": "As it was submitted."},
-            "priority": {"type": "integer", "description": "As it was submitted."},
+            "priority": {"type": "integer", "description": "As it was submitted, or as it was changed."},
+            "priority_change": {
+                "type": "object",
+                "description": "The newest change of the priority.",
+                "required": ["priority", "at"],
+                "properties": {"priority": priority(), "at": time(), "by": text(), "reason": text()}
+            },
             "retry": {"description": "The retry policy as it was submitted."},
             "timeout": {"description": "The time limits as they were submitted."},
             "signals": {

@@ -29,3 +29,8 @@ pub(super) fn time() -> Value {
 pub(super) fn words(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
 }
+
+/// A priority.
+pub(super) fn priority() -> Value {
+    json!({"type": "integer", "minimum": -1000, "maximum": 1000})
+}

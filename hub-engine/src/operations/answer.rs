@@ -10,6 +10,7 @@ use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::JobPage;
 use super::pause::Pausable;
+use super::priority::JobPriority;
 use super::record::Record;
 use super::request::Request;
 use super::waits::SignalReceipt;
@@ -35,6 +36,8 @@ pub enum Answer {
     Paused(Pausable),
     /// The job or the pool is not paused.
     Resumed(Pausable),
+    /// The job has this priority.
+    Prioritized(JobPriority),
     /// The job was removed.
     Removed(JobId),
     /// The task has ended with the result.
@@ -71,6 +74,7 @@ impl Answer {
             Self::Document(document) => json(&document.as_part()),
             Self::Cancelled(cancelled) => json(&cancelled),
             Self::Paused(of) | Self::Resumed(of) => json(&of),
+            Self::Prioritized(priority) => json(&priority),
             Self::Removed(id) => json(&Id { id }),
             Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
             Self::Signalled(receipt) => json(&receipt),
@@ -96,6 +100,7 @@ impl Answer {
             Request::Cancel { .. } => Self::Cancelled(serde_json::from_str(text)?),
             Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
             Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
+            Request::Priority { .. } => Self::Prioritized(serde_json::from_str(text)?),
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(task(text)?),
             Request::Repair { .. } => Self::Repaired(task(text)?),
@@ -126,7 +131,7 @@ mod tests {
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, JobSignal, PauseRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
+        JobCancel, JobFilter, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
         TaskRepair, UpdateStatus, View,
     };
 
@@ -148,6 +153,10 @@ mod tests {
             (
                 Request::Resume { of: PauseRequest::new(Pausable::Pool("gpu".to_owned())) },
                 Answer::Resumed(Pausable::Pool("gpu".to_owned())),
+            ),
+            (
+                Request::Priority { of: PriorityRequest::new(id, 5) },
+                Answer::Prioritized(JobPriority { id, priority: 5 }),
             ),
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),

@@ -15,6 +15,7 @@ use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
+use super::priority::PriorityRequest;
 use super::record::Record;
 use super::repair::TaskRepair;
 use super::request::Request;
@@ -182,6 +183,15 @@ pub trait Hub: Send + Sync + 'static {
     /// `NotFound`; `Conflict` if the job has ended; `InvalidRequest` for the name of a pool that no pool can have.
     async fn resume(&self, of: PauseRequest) -> Result<(), RequestError> {
         self.call(Request::Resume { of }).await.map(drop)
+    }
+
+    /// Changes the priority of a job that has not ended. It counts for the tasks without a priority of their own that were not
+    /// handed out yet. A change to the priority that the job has has no effect.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the job has ended or is being cancelled; `InvalidRequest` for a priority that no job can have.
+    async fn set_priority(&self, of: PriorityRequest) -> Result<(), RequestError> {
+        self.call(Request::Priority { of }).await.map(drop)
     }
 
     /// Repairs a task that waits: starts its next attempt, skips it or fails it.

@@ -10,6 +10,7 @@ use super::cancel::JobCancel;
 use super::jobs::{JobFilter, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
+use super::priority::PriorityRequest;
 use super::repair::TaskRepair;
 use super::waits::{JobSignal, TaskApproval};
 
@@ -84,6 +85,12 @@ pub enum Request {
         #[serde(flatten)]
         of: PauseRequest,
     },
+    /// Change the priority of a job.
+    Priority {
+        /// The job and the priority.
+        #[serde(flatten)]
+        of: PriorityRequest,
+    },
     /// Remove a job that has ended.
     Remove {
         /// The job.
@@ -128,8 +135,12 @@ impl Request {
             | Self::Document { .. }
             | Self::Workers
             | Self::Health => true,
-            // The same result and the same answer are accepted again, and so is a pause.
-            Self::Result { .. } | Self::Approve { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
+            // The same result, answer, pause or priority is accepted again.
+            Self::Result { .. }
+            | Self::Approve { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Priority { .. } => true,
             // A second signal without a key would be another one.
             Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
@@ -144,6 +155,7 @@ impl Request {
             Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
@@ -172,6 +184,7 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
@@ -194,6 +207,7 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }

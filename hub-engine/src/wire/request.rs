@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskApproval,
+    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, Request, RequestError, ResultUpdate, TaskApproval,
     TaskQuery, TaskRepair, View,
 };
 
@@ -101,6 +101,7 @@ impl RequestMessage {
             #[serde(default)]
             now: bool,
             pool: Option<String>,
+            priority: Option<i64>,
             by: Option<String>,
             reason: Option<String>,
             #[serde(default, deserialize_with = "object::optional")]
@@ -135,6 +136,11 @@ impl RequestMessage {
             }
             "pause" => Request::Pause { of: pause()? },
             "resume" => Request::Resume { of: pause()? },
+            "priority" => {
+                let missing = || WireError::Malformed(serde::de::Error::missing_field("priority"));
+                let priority = body.priority.ok_or_else(missing)?;
+                Request::Priority { of: PriorityRequest { id: id()?, priority, by: body.by, reason: body.reason } }
+            }
             "remove" => Request::Remove { id: id()? },
             "result" => Request::Result {
                 result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
@@ -154,7 +160,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

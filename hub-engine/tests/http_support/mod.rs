@@ -158,6 +158,10 @@ impl Hub for FakeHub {
             Request::Resume { of } => {
                 (format!("resume {}", serde_json::to_string(&of).unwrap()), Answer::Resumed(of.of))
             }
+            Request::Priority { of } => {
+                let answer = of.checked().map(Answer::Prioritized)?;
+                (format!("priority {}", serde_json::to_string(&of).unwrap()), answer)
+            }
             Request::Remove { id } => (format!("remove {id}"), Answer::Removed(id)),
             Request::Result { result } => {
                 (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))

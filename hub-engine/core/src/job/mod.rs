@@ -70,7 +70,7 @@ pub use problem::{Problem, ProblemCode, Problems};
 pub use recover::Recover;
 pub use reference::{Attribute, Reference};
 pub use retry::{Exhausted, RetryPolicy};
-pub use rules::pool as check_pool;
+pub use rules::{pool as check_pool, priority as read_priority};
 pub use run::{Need, Run, RunForm};
 pub use secret::Secret;
 pub use suggest::nearest;

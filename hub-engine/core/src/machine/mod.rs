@@ -26,6 +26,7 @@ mod live_task;
 mod pause;
 mod place;
 mod pool;
+mod priority;
 mod recover;
 mod remaining_work;
 mod repair;

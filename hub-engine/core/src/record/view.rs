@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 55] = [
+const FIELDS: [&str; 56] = [
     "answer",
     "args",
     "attempt",
@@ -37,6 +37,7 @@ const FIELDS: [&str; 55] = [
     "pauses",
     "pool",
     "priority",
+    "priority_change",
     "progress",
     "recover",
     "recovered",

@@ -17,7 +17,7 @@ use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::intake::refusal;
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::ParsePermit;
-use crate::operations::{Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
+use crate::operations::{JobPriority, Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
@@ -119,6 +119,11 @@ impl Driver {
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
             }
+            Ask::Priority(JobPriority { id, priority }, remark, answer) => {
+                let outcome = self.machine.set_priority(id, priority, remark, now());
+                self.pending.commit_first = true;
+                self.answer_later(answer, controlled(&Pausable::Job(id), outcome));
+            }
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
                 if !live {
@@ -182,14 +187,7 @@ impl Driver {
                 Ok(())
             }
         };
-        match outcome {
-            Ok(()) => Some(Ok(())),
-            Err(ControlError::UnknownJob) => None,
-            Err(error @ ControlError::Cancelling) => Some(Err(conflict(format!("{of}: {error}")))),
-            Err(error @ ControlError::TooManyPools) => {
-                Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("{of}: {error}"))))
-            }
-        }
+        controlled(&of, outcome)
     }
 
     /// Answers when this job, which is live, has ended and is in the store as such.
@@ -223,6 +221,18 @@ impl Driver {
     /// Answers when everything handled so far is in the store.
     pub(super) fn answer_later<T: Send + 'static>(&mut self, answer: oneshot::Sender<T>, value: T) {
         self.pending.answers.push(PendingAnswer::new(move || drop(answer.send(value))));
+    }
+}
+
+/// The answer to the control of a job or a pool. `None`: the job is not live.
+fn controlled(of: &Pausable, outcome: Result<(), ControlError>) -> Option<Result<(), RequestError>> {
+    match outcome {
+        Ok(()) => Some(Ok(())),
+        Err(ControlError::UnknownJob) => None,
+        Err(error @ ControlError::Cancelling) => Some(Err(conflict(format!("{of}: {error}")))),
+        Err(error @ ControlError::TooManyPools) => {
+            Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("{of}: {error}"))))
+        }
     }
 }
 
