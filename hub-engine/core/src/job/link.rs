@@ -39,7 +39,6 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     let mut linker = Linker {
         reader,
         task_names: &task_names,
-        job_priority: draft.priority,
         places: Places::default(),
         placeholders: Vec::new(),
         upstream: Vec::new(),
@@ -73,7 +72,6 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
 struct Linker<'r> {
     reader: &'r mut Reader,
     task_names: &'r TaskNames<'r>,
-    job_priority: Option<i32>,
     places: Places,
     /// Buffers that are reused for each template and each task.
     placeholders: Vec<Placeholder>,
@@ -124,7 +122,6 @@ impl Linker<'_> {
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
         self.trigger_rule(task, draft, path);
-        task.effective_priority = task.own_priority().or(self.job_priority).unwrap_or(0);
     }
 
     /// A rule that nothing can meet, or whose task would refer to what is not there yet.
