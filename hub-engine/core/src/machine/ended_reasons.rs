@@ -52,7 +52,8 @@ pub fn explain_ended(job: &JobSnapshot, task: Option<&str>) -> Result<Explanatio
 /// How a task has ended, and why.
 pub(super) fn explain_task(states: &EndedStates<'_>, index: u32) -> TaskExplanation {
     let path = states.path_to_root(index);
-    let through = Listed::of(path.iter().skip(1).rev().skip(1).rev().map(|task| states.job.name_of(*task)));
+    let between = path.get(1..path.len() - 1).unwrap_or_default();
+    let through = Listed::of(between.iter().map(|task| states.job.name_of(*task)));
     let root = path.last().copied().filter(|root| *root != index);
     states.explain(index, root, (!through.is_empty()).then_some(through))
 }
