@@ -13,8 +13,8 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
-    Submission, TaskApproval, TaskRepair, UpdateStatus,
+    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestErrorKind, ResultUpdate,
+    SignalOutcome, Submission, TaskApproval, TaskRepair, UpdateStatus,
 };
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};

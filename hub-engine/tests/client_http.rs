@@ -10,8 +10,8 @@ use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    BrokerHealth, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, PriorityRequest, RequestErrorKind, ResultUpdate,
-    Submission, TaskQuery, UpdateStatus, View,
+    BrokerHealth, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, PriorityRequest, RequestErrorKind,
+    ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

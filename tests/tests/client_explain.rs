@@ -46,7 +46,10 @@ fn the_priority_of_a_job_is_changed_while_it_lives() {
     let (programs, hub) = hub();
     let id = programs.submit(r#"{"name": "j", "tasks": [{"name": "order", "args": ["a"]}]}"#);
     let changed = programs.run("hub-client", &["priority", "last", "-7", "--reason", "not urgent", "--by", "kim"]);
-    assert!(changed.status.success() && said(&changed).contains(&format!("the priority of job {id} is -7")), "{changed:?}");
+    assert!(
+        changed.status.success() && said(&changed).contains(&format!("the priority of job {id} is -7")),
+        "{changed:?}"
+    );
     let record = programs.record(&id);
     assert_eq!((&record["priority"], &record["priority_change"]["by"]), (&json!(-7), &json!("kim")), "{record:#}");
     let table = printed(&programs, &["status", "last", "-o", "table"]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError, RequestErrorKind,
-    ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
+    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
+    RequestErrorKind, ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
 use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, or_user};

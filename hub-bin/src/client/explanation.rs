@@ -100,7 +100,10 @@ impl Explanation {
             group.show(style, &mut lines);
         }
         if *more > 0 {
-            lines.push(format!("\n{more} more tasks are not listed: hub-client explain {} TASK explains one", Shown(id)));
+            lines.push(format!(
+                "\n{more} more tasks are not listed: hub-client explain {} TASK explains one",
+                Shown(id)
+            ));
         }
         lines.join("\n")
     }
@@ -121,7 +124,8 @@ impl Group {
             lines.push(format!("  last error: {}{}", Shown(type_name), Shown(&error.msg)));
         }
         let gates = self.gates.iter().filter(|report| report.state != "absent");
-        let gates: Vec<String> = gates.map(|report| format!("{} {}", plain(&report.gate), plain(&report.state))).collect();
+        let gates: Vec<String> =
+            gates.map(|report| format!("{} {}", plain(&report.gate), plain(&report.state))).collect();
         if !gates.is_empty() {
             lines.push(format!("  gates: {}", Shown(gates.join(", "))));
         }

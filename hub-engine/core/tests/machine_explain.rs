@@ -174,7 +174,8 @@ fn pauses_and_pools_are_named() {
 fn a_job_that_is_being_cancelled_names_the_tasks_that_it_waits_for() {
     let mut hub = Hub::new();
     hub.worker("w1", &["a", "b"]);
-    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c", "depends": ["a"]}]}"#);
+    let job =
+        hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}, {"name": "c", "depends": ["a"]}]}"#);
     let out = hub.handed_out();
     hub.machine.handle_started(&"w1".into(), &[out[0].issue], hub.now);
     hub.succeed(&out[1], "1");
@@ -274,8 +275,11 @@ fn tasks_that_did_not_run_name_the_root_cause() {
 #[test]
 fn a_task_that_an_operator_has_skipped_is_its_own_cause() {
     let mut hub = Hub::new();
-    let job = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "s", "when": false}, {"name": "x", "wait": {"until": "1h"}},
-        {"name": "a", "depends": ["x", "s"], "trigger_rule": "none_failed"}, {"name": "b"}]}"#);
+    let job = hub.submit(
+        1,
+        r#"{"name": "j", "tasks": [{"name": "s", "when": false}, {"name": "x", "wait": {"until": "1h"}},
+        {"name": "a", "depends": ["x", "s"], "trigger_rule": "none_failed"}, {"name": "b"}]}"#,
+    );
     hub.handed_out();
     let skip = Repair { action: RepairAction::Skip, data: None, by: Some("kim".into()), reason: None };
     hub.machine.repair(job.task(2), skip, hub.now).unwrap();

@@ -110,12 +110,8 @@ fn withdrawn_tasks_leave_the_queue_that_they_have_moved_to() {
     let a = hub.submit(1, &job("a", 4));
     let out = hub.handed_out();
     set(&mut hub, a, 3);
-    let skip = hub_core::machine::Repair {
-        action: hub_core::details::RepairAction::Skip,
-        data: None,
-        by: None,
-        reason: None,
-    };
+    let skip =
+        hub_core::machine::Repair { action: hub_core::details::RepairAction::Skip, data: None, by: None, reason: None };
     hub.machine.repair(a.task(2), skip, hub.now).unwrap();
     hub.actions();
     assert_eq!(hub.machine.stats().ready, 2);

@@ -19,7 +19,9 @@ use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
 use super::unreachable::unreachable;
-use crate::operations::{Answer, Document, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View};
+use crate::operations::{
+    Answer, Document, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View,
+};
 use crate::wire::{self, JobMessage, Names, Reply, RequestMessage};
 
 /// Maximum number of unconfirmed publishes.

@@ -16,8 +16,9 @@ use super::intake::{Intake, stopping};
 use super::open_answers::OpenAnswers;
 use crate::events::Events;
 use crate::operations::{
-    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobCancel, JobFilter, JobPage, JobPriority, Pausable, PauseOrder,
-    PauseRequest, PriorityRequest, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted, TaskRepair, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobCancel, JobFilter, JobPage, JobPriority, Pausable,
+    PauseOrder, PauseRequest, PriorityRequest, Request, RequestError, RequestErrorKind, ResultUpdate, Submission,
+    Submitted, TaskRepair, WorkerInfo,
 };
 use crate::store::Part;
 

@@ -49,7 +49,8 @@ impl LocalHub {
         };
         let after = after.unwrap_or(0);
         Document::new(Arc::clone(job.job.shared_source()), after, Some(hold)).ok_or_else(|| {
-            let message = format!("no character of the document begins at {after}: use the \"next\" of the part before");
+            let message =
+                format!("no character of the document begins at {after}: use the \"next\" of the part before");
             RequestError::new(RequestErrorKind::InvalidRequest, message)
         })
     }

@@ -94,9 +94,30 @@ fn gate() -> Value {
 fn reason_keys() -> Map<String, Value> {
     let (number, open) = (|| json!({"type": "integer"}), listed(&task_now()));
     let kinds = [
-        "upstream", "job_start", "job_paused", "stopping", "cancelling", "time", "signal", "approval", "launched", "delay",
-        "retry", "held", "parallel", "items", "pool_paused", "no_worker", "no_module", "kind_not_allowed", "no_room",
-        "message_removed", "on_broker", "running", "in_progress", "ended",
+        "upstream",
+        "job_start",
+        "job_paused",
+        "stopping",
+        "cancelling",
+        "time",
+        "signal",
+        "approval",
+        "launched",
+        "delay",
+        "retry",
+        "held",
+        "parallel",
+        "items",
+        "pool_paused",
+        "no_worker",
+        "no_module",
+        "kind_not_allowed",
+        "no_room",
+        "message_removed",
+        "on_broker",
+        "running",
+        "in_progress",
+        "ended",
     ];
     let mut keys = json!({
         "kind": words(&kinds),
@@ -128,8 +149,22 @@ fn reason_keys() -> Map<String, Value> {
     let texts = ["by", "reason", "msg", "task", "pool", "module", "nearest", "worker"].map(|key| (key, text()));
     let times = ["at", "until"].map(|key| (key, time()));
     let numbers = [
-        "ended", "count", "came", "failures", "parallel", "active", "waiting", "total", "success", "failed", "skipped",
-        "cancelled", "data_bytes", "on_broker", "workers", "slots",
+        "ended",
+        "count",
+        "came",
+        "failures",
+        "parallel",
+        "active",
+        "waiting",
+        "total",
+        "success",
+        "failed",
+        "skipped",
+        "cancelled",
+        "data_bytes",
+        "on_broker",
+        "workers",
+        "slots",
     ];
     for (key, schema) in texts.into_iter().chain(times).chain(numbers.map(|key| (key, number()))) {
         keys[key] = schema;

@@ -131,8 +131,8 @@ mod tests {
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
-        TaskRepair, UpdateStatus, View,
+        JobCancel, JobFilter, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome, TaskApproval,
+        TaskQuery, TaskRepair, UpdateStatus, View,
     };
 
     #[test]

@@ -115,7 +115,8 @@ mod tests {
                 let part = Document::new(Arc::clone(&text), at, None).unwrap().within(limit);
                 let written = serde_json::to_string(part.text()).unwrap().len() - 2;
                 assert!(written <= limit || part.text().chars().count() == 1, "{limit}: {part:?}");
-                let read: DocumentPart<'_> = serde_json::from_value(serde_json::to_value(part.as_part()).unwrap()).unwrap();
+                let read: DocumentPart<'_> =
+                    serde_json::from_value(serde_json::to_value(part.as_part()).unwrap()).unwrap();
                 let read = Document::from(read);
                 whole.push_str(read.text());
                 after = read.next();

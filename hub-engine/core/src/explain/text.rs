@@ -67,7 +67,11 @@ impl fmt::Display for Reason {
             Self::NoWorker { pool } => write!(f, "no worker serves the pool {pool:?}"),
             Self::NoModule { pool, module, modules, nearest } => {
                 write!(f, "no worker of the pool {pool:?} has a task module {module:?}: they have ")?;
-                if modules.is_empty() { f.write_str("none")? } else { write!(f, "{modules}")? }
+                if modules.is_empty() {
+                    f.write_str("none")?
+                } else {
+                    write!(f, "{modules}")?
+                }
                 nearest.iter().try_for_each(|near| write!(f, "; did you mean {near:?}?"))
             }
             Self::KindNotAllowed { pool, allow } => write!(

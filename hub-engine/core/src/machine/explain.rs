@@ -62,8 +62,7 @@ impl Machine {
         let mut open = further.chain(blocked).map(|(index, _)| index);
         let mut known = KnownReasons::new();
         let explained = open.by_ref().take(MAXIMUM_TASKS);
-        let explained =
-            explained.map(|index| (job.job.name_of(index), self.explain_task(job, index, &mut known)));
+        let explained = explained.map(|index| (job.job.name_of(index), self.explain_task(job, index, &mut known)));
         let (groups, more) = TaskGroup::grouped(explained);
         (groups, more.saturating_add(open.count() as u32))
     }
@@ -103,13 +102,7 @@ impl Machine {
     }
 
     /// The reason of a task that has not ended.
-    fn reason_at<'j>(
-        &self,
-        job: &'j LiveJob,
-        index: u32,
-        gate: Option<Gate>,
-        known: &mut KnownReasons<'j>,
-    ) -> Reason {
+    fn reason_at<'j>(&self, job: &'j LiveJob, index: u32, gate: Option<Gate>, known: &mut KnownReasons<'j>) -> Reason {
         let (live, spec) = (job.task(index), job.spec(index));
         let state = live.state();
         let worker = || state.worker.clone().unwrap_or_else(|| "unknown".into());
@@ -283,9 +276,8 @@ impl LiveJob {
         let ready_at = details.and_then(|details| details.ready_at);
         let has_started = details.is_some_and(|details| details.has_started);
         let stands_still = self.is_paused() || details.is_some_and(|details| details.held_until.is_some());
-        let scheduled = |limit: Duration| {
-            ready_at.filter(|_| !stands_still).map(|ready_at| clock.wall(ready_at.after(limit)))
-        };
+        let scheduled =
+            |limit: Duration| ready_at.filter(|_| !stands_still).map(|ready_at| clock.wall(ready_at.after(limit)));
         let started = state.started_at.filter(|_| state.status == TaskStatus::Running);
         let all = [
             (Timeout::StartToClose, timeouts.start_to_close),

@@ -17,13 +17,7 @@ impl Machine {
     ///
     /// # Errors
     /// If no live job has this id, or the job is being cancelled.
-    pub fn set_priority(
-        &mut self,
-        id: JobId,
-        priority: i32,
-        remark: Remark,
-        now: Now,
-    ) -> Result<(), ControlError> {
+    pub fn set_priority(&mut self, id: JobId, priority: i32, remark: Remark, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         if job.cancelled {
             return Err(ControlError::Cancelling);

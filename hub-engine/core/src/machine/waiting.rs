@@ -58,12 +58,7 @@ impl Machine {
     }
 
     /// Why a task waits. `None` if it does not wait, or is about to go on. `known` are reasons that were found before.
-    pub(super) fn reason<'j>(
-        &self,
-        job: &'j LiveJob,
-        index: u32,
-        known: &mut KnownReasons<'j>,
-    ) -> Option<Reason> {
+    pub(super) fn reason<'j>(&self, job: &'j LiveJob, index: u32, known: &mut KnownReasons<'j>) -> Option<Reason> {
         let (live, spec) = (job.task(index), job.spec(index));
         let is_pending = is_pending(live);
         if live.place == Place::Blocked && live.decision() == Decision::Wait {
@@ -127,10 +122,8 @@ impl Machine {
 /// The upstream tasks that a task waits for.
 fn upstream(job: &LiveJob, spec: &Task) -> Reason {
     let open = || spec.upstream().iter().filter(|before| job.task(**before).place != Place::Ended);
-    let now = |before: &u32| TaskNow {
-        name: Arc::clone(job.spec(*before).name()),
-        status: job.task(*before).state().status,
-    };
+    let now =
+        |before: &u32| TaskNow { name: Arc::clone(job.spec(*before).name()), status: job.task(*before).state().status };
     let counts = StatusCounts::of(open().map(|before| job.task(*before).state().status));
     Reason::Upstream {
         rule: spec.trigger_rule().as_str(),
