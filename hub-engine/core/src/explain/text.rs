@@ -89,8 +89,12 @@ impl fmt::Display for Reason {
                  {pool:?}: it is handed out again in a moment"
             ),
             Self::OnBroker { pool, confirmed, workers, slots } => {
-                let sent = if *confirmed { "is on the broker" } else { "is on its way to the broker" };
-                write!(f, "{sent}, in the queue of the pool {pool:?}, which {workers} workers with {slots} slots serve")
+                let sent = if *confirmed { "is in" } else { "is being sent to" };
+                let (some, serve) = if *workers == 1 { ("worker", "serves") } else { ("workers", "serve") };
+                write!(
+                    f,
+                    "{sent} the queue of the pool {pool:?} on the broker; {workers} {some} with {slots} slots {serve} it"
+                )
             }
             Self::Running { worker } => write!(f, "runs on the worker {worker}"),
             Self::InProgress => f.write_str("is about to go on"),

@@ -74,7 +74,9 @@ impl EndedStates<'_> {
 
     fn explain(&self, index: u32, root: Option<u32>, through: Option<Listed<Arc<str>>>) -> TaskExplanation {
         let state = (self.of)(index);
-        let reason = Reason::Ended { msg: short(state), root: root.map(|root| self.root_cause(root)), through };
+        // Its own message names the task before it at most.
+        let msg = short(state).filter(|_| root.is_none());
+        let reason = Reason::Ended { msg, root: root.map(|root| self.root_cause(root)), through };
         TaskExplanation {
             status: state.status,
             text: self.how_it_ended(index, &reason),
