@@ -82,7 +82,7 @@ fn a_job_is_explained_until_it_has_ended_and_afterwards() {
         "tasks: 2 PENDING, 1 RUNNING",
         "order  RUNNING  since 20",
         &format!("\n  hub-client result {id}.order --data JSON\n"),
-        "\n  waits for order\n  gates: trigger rule holds, pool not reached, broker not reached",
+        "\n  waits for order\n  not ended: order RUNNING; ended: 0\n  gates: trigger rule holds, pool not reached, broker not reached",
         "did you mean \"echo\"?\n  gates: pool holds, broker not reached",
     ] {
         assert!(text.contains(words), "{words:?}: {text}");

@@ -49,6 +49,26 @@ struct Group {
 struct Reason {
     #[serde(default)]
     error: Option<LastError>,
+    /// The tasks that it waits for.
+    #[serde(default)]
+    open: Option<OpenTasks>,
+    /// The number of upstream tasks that have ended.
+    #[serde(default)]
+    ended: u64,
+}
+
+/// The first of some tasks that have not ended, and the number of the others.
+#[derive(Deserialize)]
+struct OpenTasks {
+    first: Vec<TaskNow>,
+    more: u64,
+}
+
+/// A task and its status.
+#[derive(Deserialize)]
+struct TaskNow {
+    name: String,
+    status: String,
 }
 
 /// The newest failure of a task.
@@ -119,6 +139,11 @@ impl Group {
         let since = self.since.as_ref().map(|since| format!("  since {}", Shown(since))).unwrap_or_default();
         lines.push(format!("{}  {}{since}", Shown(names), style.status(&self.status)));
         lines.push(format!("  {}", Shown(&self.text)));
+        if let Some(OpenTasks { first, more }) = &self.reason.open {
+            let open: Vec<String> = first.iter().map(|task| format!("{} {}", task.name, task.status)).collect();
+            let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
+            lines.push(format!("  not ended: {}{more}; ended: {}", Shown(open.join(", ")), self.reason.ended));
+        }
         if let Some(error) = &self.reason.error {
             let type_name = error.type_name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
             lines.push(format!("  last error: {}{}", Shown(type_name), Shown(&error.msg)));
@@ -150,13 +175,13 @@ mod tests {
         let text = r#"{"id": "1", "name": "j", "status": "RUNNING", "text": "nothing holds the job as a whole", "reasons": [],
             "counts": {"PENDING": 4, "SUCCESS": 1}, "more": 2, "new": 1, "tasks": [
             {"count": 3, "names": ["a", "b"], "status": "PENDING", "text": "is held", "gate": "retry", "since": "T",
-             "reason": {"kind": "held", "error": {"type": "E", "msg": "no\u001b"}}, "commands": ["hub-client retry 1.a"],
+             "reason": {"kind": "held", "open": {"first": [{"name": "c", "status": "RUNNING"}], "more": 4}, "ended": 2, "error": {"type": "E", "msg": "no\u001b"}}, "commands": ["hub-client retry 1.a"],
              "gates": [{"gate": "when", "state": "absent"}, {"gate": "trigger_rule", "state": "passed"},
                        {"gate": "pool", "state": "not_reached"}],
              "limits": [{"timeout": "heartbeat", "ms": 1500, "until": "U"}]}]}"#;
         let shown = Explanation::read(&Json::parse(text).unwrap()).unwrap();
         let expected = "j  1  RUNNING\nnothing holds the job as a whole\ntasks: 4 PENDING, 1 SUCCESS\n\n\
-            a, b and 1 more  PENDING  since T\n  is held\n  last error: E: no\\u{1b}\n  \
+            a, b and 1 more  PENDING  since T\n  is held\n  not ended: c RUNNING and 4 more; ended: 2\n  last error: E: no\\u{1b}\n  \
             gates: trigger rule passed, pool not reached\n  timeout heartbeat: 1.5 s, until U\n  hub-client retry 1.a\n\n\
             2 more tasks are not listed: hub-client explain 1 TASK explains one";
         assert_eq!(shown.shown(Style { has_colors: false, width: None }), expected);

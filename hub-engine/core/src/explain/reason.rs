@@ -219,6 +219,8 @@ pub enum Reason {
         pool: Arc<str>,
         /// The number of tasks on the broker.
         on_broker: u32,
+        /// The slots of the live workers of the pool.
+        slots: u32,
     },
     /// A policy of the broker removed its message.
     MessageRemoved {

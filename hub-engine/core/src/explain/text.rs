@@ -80,7 +80,7 @@ impl fmt::Display for Reason {
                  them, such as allow = modules,{allow}",
                 kind_name(allow)
             ),
-            Self::NoRoom { pool, on_broker } => {
+            Self::NoRoom { pool, on_broker, .. } => {
                 write!(f, "waits for its turn in the pool {pool:?}: {on_broker} tasks are handed out before it")
             }
             Self::MessageRemoved { pool } => write!(

@@ -97,9 +97,9 @@ impl Machine {
     /// it.
     fn reason_in_pool(&self, pool: &Arc<str>, need: &Need, is_pending: bool) -> Option<Reason> {
         let catalogue = self.workers.catalogue();
-        if catalogue.slots(pool).is_none() {
+        let Some(slots) = catalogue.slots(pool) else {
             return Some(Reason::NoWorker { pool: Arc::clone(pool) });
-        }
+        };
         if !catalogue.has(pool, need) {
             return Some(match need {
                 Need::Module(module) => self.lacks_module(pool, module),
@@ -107,7 +107,7 @@ impl Machine {
             });
         }
         let on_broker = self.pools.get(pool).map_or(0, super::pool::Pool::in_window);
-        is_pending.then(|| Reason::NoRoom { pool: Arc::clone(pool), on_broker })
+        is_pending.then(|| Reason::NoRoom { pool: Arc::clone(pool), on_broker, slots })
     }
 
     /// The reason of a task whose module no worker of its pool has.
