@@ -255,6 +255,8 @@ fn tasks_that_did_not_run_name_the_root_cause() {
     hub.actions();
     assert!(hub.machine.explain(job, None).is_none(), "the job is not live");
     let ended = hub.stored(job);
+    let behind = "did not run, because the task \"s\" was skipped";
+    assert_eq!([5, 6].map(|at: usize| ended.tasks[at].msg.as_deref()), [Some(behind); 2], "t has no condition");
     let explained = |name: &str| explain_ended(ended, Some(name)).unwrap().tasks.remove(0).explanation;
     assert_eq!(explained("d"), live, "the stored state gives the same explanation");
     assert_eq!(live.text, "did not run, because the task \"a\" failed: no data (through c, b)");

@@ -114,8 +114,8 @@ impl TaskGroup {
     pub fn grouped(tasks: impl IntoIterator<Item = (Arc<str>, TaskExplanation)>) -> (Vec<Self>, u32) {
         let (mut groups, mut more) = (Vec::<Self>::new(), 0);
         for (name, explanation) in tasks {
-            match groups.iter_mut().find(|group| group.explanation.is_alike(&explanation)) {
-                Some(group) => group.add(name, explanation.since),
+            match groups.iter().position(|group| group.explanation.is_alike(&explanation)) {
+                Some(at) => groups[at].add(name, explanation.since),
                 None if groups.len() < Self::MAXIMUM_GROUPS => {
                     groups.push(Self { count: 1, names: vec![name], explanation });
                 }

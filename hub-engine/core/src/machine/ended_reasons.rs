@@ -9,11 +9,10 @@ use crate::explain::{Explanation, Listed, Reason, RootCause, StatusCounts, TaskE
 use crate::job::{Job, TriggerRule};
 use crate::state::{JobSnapshot, JobState, TaskState};
 use crate::text::cut;
-use crate::{JobId, JobStatus, TaskStatus};
+use crate::{JobStatus, TaskStatus};
 
 /// The states of a job and its tasks, some of which have ended.
 pub(super) struct EndedStates<'s> {
-    pub(super) id: JobId,
     pub(super) job: &'s Job,
     pub(super) state: &'s JobState,
     pub(super) of: &'s dyn Fn(u32) -> &'s TaskState,
@@ -26,7 +25,7 @@ pub(super) struct EndedStates<'s> {
 /// If the job has no such task.
 pub fn explain_ended(job: &JobSnapshot, task: Option<&str>) -> Result<Explanation, UnknownTask> {
     let state_of = |index| job.state_of(index);
-    let states = EndedStates { id: job.id, job: &job.job, state: &job.state, of: &state_of };
+    let states = EndedStates { job: &job.job, state: &job.state, of: &state_of };
     let (tasks, more) = match task {
         None => states.explain_unsuccessful(job.tasks.len() as u32),
         Some(name) => {

@@ -72,7 +72,7 @@ impl Machine {
         let state = live.state();
         if live.place == Place::Ended {
             let state_of = |index| job.task(index).state();
-            return explain_task(&EndedStates { id: job.id, job: &job.job, state: &job.state, of: &state_of }, index);
+            return explain_task(&EndedStates { job: &job.job, state: &job.state, of: &state_of }, index);
         }
         let gate = job.gate_of(index);
         let reason = self.reason_at(job, index, gate, known);

@@ -159,6 +159,8 @@ impl LiveJob {
         self.task_mut(index).state_mut().msg = Some(Arc::clone(&msg));
         self.close_task(index, status, now, actions);
         if !self.downstream.of(index).is_empty() {
+            // A task that was skipped by its condition or by an operator is the cause of what follows.
+            let msg = if msg.starts_with(DID_NOT_RUN) { msg } else { self.why_not_run(index) };
             self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }
