@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_engine::client::AmqpHub;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, Pausable, PauseRequest, RequestError, RequestErrorKind, ResultUpdate, Submission,
-    UpdateStatus,
+    Hub, JobCancel, JobFilter, Pausable, PauseRequest, PriorityRequest, RequestError, RequestErrorKind, ResultUpdate,
+    Submission, UpdateStatus,
 };
 use hub_engine::wire::{JobMessage, Reply};
 use hub_transport::memory::MemoryBroker;

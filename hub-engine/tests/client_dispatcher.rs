@@ -183,7 +183,8 @@ async fn run_explanations(hub: &dyn Hub) {
     let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
     let explain = async |task: Option<&str>| hub.explain(id, task.map(str::to_owned)).await.map(|it| it.to_value());
     let live = explain(None).await.unwrap();
-    let groups: Vec<_> = live["tasks"].as_array().unwrap().iter().map(|group| &group["names"][0]).collect();
+    let groups: Vec<_> =
+        live["tasks"].as_array().unwrap().iter().map(|group| group["names"][0].as_str().unwrap()).collect();
     assert_eq!((groups, &live["more"]), (vec!["a", "c", "c[0]", "b"], &json!(0)), "{live:#}");
     let b = explain(Some("b")).await.unwrap();
     assert_eq!((&b["tasks"][0]["text"], &b["tasks"][0]["gate"]), (&json!("waits for a"), &json!("trigger_rule")));

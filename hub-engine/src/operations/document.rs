@@ -14,7 +14,7 @@ pub struct Document {
     part: Range<usize>,
     next: Option<u32>,
     /// The memory reserved among all open answers, released when this is dropped.
-    hold: Option<OwnedSemaphorePermit>,
+    _hold: Option<OwnedSemaphorePermit>,
 }
 
 /// The text in a message over the broker.
@@ -33,7 +33,7 @@ impl Document {
     pub fn new(source: Arc<str>, after: u32, hold: Option<OwnedSemaphorePermit>) -> Option<Self> {
         let start = after as usize;
         let end = source.len();
-        source.is_char_boundary(start).then_some(Self { source, part: start..end, next: None, hold })
+        source.is_char_boundary(start).then_some(Self { source, part: start..end, next: None, _hold: hold })
     }
 
     /// The text.
@@ -83,7 +83,7 @@ impl AsRef<[u8]> for Document {
 /// A complete text.
 impl From<Arc<str>> for Document {
     fn from(source: Arc<str>) -> Self {
-        Self { part: 0..source.len(), source, next: None, hold: None }
+        Self { part: 0..source.len(), source, next: None, _hold: None }
     }
 }
 
