@@ -68,9 +68,9 @@ impl fmt::Display for Reason {
             Self::NoModule { pool, module, modules, nearest } => {
                 write!(f, "no worker of the pool {pool:?} has a task module {module:?}: they have ")?;
                 if modules.is_empty() {
-                    f.write_str("none")?
+                    f.write_str("none")?;
                 } else {
-                    write!(f, "{modules}")?
+                    write!(f, "{modules}")?;
                 }
                 nearest.iter().try_for_each(|near| write!(f, "; did you mean {near:?}?"))
             }
