@@ -33,8 +33,16 @@ pub(crate) fn check() -> io::Result<()> {
 /// # Errors
 /// If the write fails, or if standard output was closed.
 pub(crate) fn write_line(text: impl Display) -> io::Result<()> {
+    write(format_args!("{text}\n"))
+}
+
+/// Writes a text to standard output and flushes it.
+///
+/// # Errors
+/// If the write fails, or if standard output was closed.
+pub(crate) fn write(text: impl Display) -> io::Result<()> {
     check()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    write!(out, "{text}")?;
     out.flush()
 }

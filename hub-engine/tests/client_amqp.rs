@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_engine::client::AmqpHub;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, Pausable, PauseRequest, RequestError, RequestErrorKind, ResultUpdate, Submission,
-    UpdateStatus,
+    Hub, JobCancel, JobFilter, Pausable, PauseRequest, PriorityRequest, RequestError, RequestErrorKind, ResultUpdate,
+    Submission, UpdateStatus,
 };
 use hub_engine::wire::{JobMessage, Reply};
 use hub_transport::memory::MemoryBroker;
@@ -72,11 +72,24 @@ async fn every_request_is_as_documented() {
     let cancel = JobCancel { now: true, by: Some("ops".to_owned()), ..JobCancel::new(id) };
     let status = asked(hub.cancel_with(cancel), expect(question, json!({"id": id, "status": "CANCELLING"}))).await;
     assert_eq!(status, Ok(JobStatus::Cancelling));
+    let question = json!({"v": 1, "type": "explain", "id": id, "task": "a"});
+    let explained = asked(hub.explain(id, Some("a".to_owned())), expect(question, json!({"text": "…"}))).await;
+    assert_eq!(explained.unwrap().to_value(), json!({"text": "…"}));
+    let script = async {
+        let question = json!({"v": 1, "type": "document", "id": id});
+        expect(question, json!({"text": "{ \"name\"", "next": 8})).await;
+        let question = json!({"v": 1, "type": "document", "id": id, "after": 8});
+        expect(question, json!({"text": ": 1 }\n"})).await;
+    };
+    assert_eq!(asked(hub.document(id), script).await.unwrap().text(), "{ \"name\": 1 }\n");
     let question = json!({"v": 1, "type": "pause", "id": id});
     asked(hub.pause(PauseRequest::new(Pausable::Job(id))), expect(question, json!({"id": id}))).await.unwrap();
     let question = json!({"v": 1, "type": "resume", "pool": "gpu", "reason": "no"});
     let resume = PauseRequest { of: Pausable::Pool("gpu".to_owned()), by: None, reason: Some("no".to_owned()) };
     asked(hub.resume(resume), expect(question, json!({"pool": "gpu"}))).await.unwrap();
+    let question = json!({"v": 1, "type": "priority", "id": id, "priority": -5, "reason": "no"});
+    let priority = PriorityRequest { reason: Some("no".to_owned()), ..PriorityRequest::new(id, -5) };
+    asked(hub.set_priority(priority), expect(question, json!({"id": id, "priority": -5}))).await.unwrap();
     asked(hub.remove(id), expect(json!({"v": 1, "type": "remove", "id": id}), json!({"id": id}))).await.unwrap();
 
     let update = ResultUpdate {

@@ -13,8 +13,8 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
-    Submission, TaskApproval, TaskRepair, UpdateStatus,
+    Hub, JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestErrorKind, ResultUpdate,
+    SignalOutcome, Submission, TaskApproval, TaskRepair, UpdateStatus,
 };
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
@@ -87,6 +87,9 @@ async fn run_scenario(hub: &dyn Hub) {
     assert_eq!(hub.cancel(id).await.unwrap_err().kind, RequestErrorKind::Conflict);
     run_repairs(hub).await;
     run_pauses(hub).await;
+    run_explanations(hub).await;
+    run_documents(hub).await;
+    run_priorities(hub).await;
     run_waits(hub).await;
     hub.remove(id).await.unwrap();
     for error in [hub.job(id, None).await.err(), hub.cancel(id).await.err(), hub.remove(id).await.err()] {
@@ -130,6 +133,81 @@ async fn run_pauses(hub: &dyn Hub) {
     let late = hub.submit(Submission { text: text.into(), id: None }).await.unwrap_err();
     assert_eq!(late.kind, RequestErrorKind::InvalidJob);
     assert_eq!((late.problems[0].line, late.problems[0].column), (Some(2), Some(14)), "{late:?}");
+}
+
+/// Reads the text of a live job and of the same job after its end.
+async fn run_documents(hub: &dyn Hub) {
+    let text = "\n { \"name\": \"docümented\",\r\n\t\"tasks\":\n[ {\"name\":\"a\", \"delay\": 3600, \"meta\": {\"b\": 1, \"a\": 1.0e2}} ] }\n\n";
+    let id = hub.submit(Submission { text: text.into(), id: None }).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap().text(), text);
+    hub.cancel(id).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap().text(), text);
+    hub.remove(id).await.unwrap();
+    assert_eq!(hub.document(id).await.unwrap_err().kind, RequestErrorKind::NotFound);
+}
+
+/// Changes the priority of a job.
+async fn run_priorities(hub: &dyn Hub) {
+    let text = json!({"name": "prioritized", "priority": 3, "tasks": [{"name": "a", "delay": 3600, "priority": 1}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let of = |priority| PriorityRequest { by: Some("ops".into()), ..PriorityRequest::new(id, priority) };
+    let record = async || serde_json::from_str::<Value>(hub.job(id, None).await.unwrap().get()).unwrap();
+    hub.set_priority(of(3)).await.unwrap();
+    assert_eq!((&record().await["priority"], record().await.get("priority_change")), (&json!(3), None));
+    for _ in 0..2 {
+        hub.set_priority(of(-1000)).await.unwrap();
+    }
+    let job = record().await;
+    assert_eq!((&job["priority"], &job["priority_change"]["by"]), (&json!(-1000), &json!("ops")), "{job:#}");
+    assert_eq!(job["tasks"][0]["priority"], 1);
+    for wrong in [1001, -1001, i64::MAX] {
+        let error = hub.set_priority(of(wrong)).await.unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::InvalidRequest);
+        assert_eq!(error.message, "a priority is a whole number from -1000 to 1000");
+    }
+    hub.cancel(id).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    let error = hub.set_priority(of(1)).await.unwrap_err();
+    assert_eq!(error.kind, RequestErrorKind::Conflict);
+    assert!(error.message.ends_with("has ended already (CANCELLED): its priority cannot be changed"), "{error}");
+    assert_eq!(record().await["priority"], -1000, "the store has it");
+    hub.remove(id).await.unwrap();
+    assert_eq!(hub.set_priority(of(1)).await.unwrap_err().kind, RequestErrorKind::NotFound);
+}
+
+/// Explains a live job and the same job after its end.
+async fn run_explanations(hub: &dyn Hub) {
+    let text = json!({"name": "explained", "tasks": [
+        {"name": "a", "delay": "1h"}, {"name": "b", "depends": ["a"]}, {"name": "c", "for_each": {"in": 3, "parallel": 1}, "pool": "p"}]});
+    let id = hub.submit(Submission { text: text.to_string().into(), id: None }).await.unwrap();
+    let explain = async |task: Option<&str>| hub.explain(id, task.map(str::to_owned)).await.map(|it| it.to_value());
+    let live = explain(None).await.unwrap();
+    let groups: Vec<_> =
+        live["tasks"].as_array().unwrap().iter().map(|group| group["names"][0].as_str().unwrap()).collect();
+    assert_eq!((groups, &live["more"]), (vec!["a", "c", "c[0]", "b"], &json!(0)), "{live:#}");
+    let b = explain(Some("b")).await.unwrap();
+    assert_eq!((&b["tasks"][0]["text"], &b["tasks"][0]["gate"]), (&json!("waits for a"), &json!("trigger_rule")));
+    let item = explain(Some("c[2]")).await.unwrap();
+    assert_eq!(item["tasks"][0]["reason"]["kind"], "parallel", "{item:#}");
+    for unknown in ["x", "c[3]", "a[0]"] {
+        let error = explain(Some(unknown)).await.unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::NotFound);
+        assert!(error.message.contains(&format!("no task named {unknown:?}")), "{error}");
+    }
+    hub.repair(TaskRepair::new(id.task(0), RepairAction::Fail)).await.unwrap();
+    hub.cancel_with(JobCancel { now: true, by: Some("ops".into()), ..JobCancel::new(id) }).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    let ended = explain(None).await.unwrap();
+    assert!(ended["text"].as_str().unwrap().ends_with(" by ops"), "{ended:#}");
+    let b = explain(Some("b")).await.unwrap();
+    let why = "did not run, because the task \"a\" failed: failed by an operator";
+    assert_eq!((&b["tasks"][0]["text"], &b["tasks"][0]["reason"]["root"]["task"]), (&json!(why), &json!("a")));
+    let item = explain(Some("c[2]")).await.unwrap();
+    assert_eq!(item["tasks"][0]["status"], "CANCELLED", "{item:#}");
+    assert_eq!(explain(Some("c[3]")).await.unwrap_err().kind, RequestErrorKind::NotFound);
+    hub.remove(id).await.unwrap();
+    assert_eq!(explain(None).await.unwrap_err().kind, RequestErrorKind::NotFound);
 }
 
 /// Repairs tasks that wait.

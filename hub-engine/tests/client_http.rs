@@ -10,8 +10,8 @@ use hub_core::{JobStatus, Json, Timestamp};
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    BrokerHealth, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, RequestErrorKind, ResultUpdate,
-    Submission, TaskQuery, UpdateStatus, View,
+    BrokerHealth, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseRequest, PriorityRequest, RequestErrorKind,
+    ResultUpdate, Submission, TaskQuery, UpdateStatus, View,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,6 +77,11 @@ async fn every_operation_reaches_the_hub() {
     let calls = [format!("job {id} None {shown}"), format!("summary {id} None"), tasks];
     assert_eq!(fake.take_calls(), calls);
 
+    let explained = hub.explain(id, Some("a b&c".to_owned())).await.unwrap();
+    assert_eq!(explained.to_value(), http_support::explanation());
+    assert_eq!(fake.take_calls(), [format!("explain {id} Some(\"a b&c\")")]);
+    assert_eq!(hub.document(id).await.unwrap().text(), http_support::DOCUMENT);
+    assert_eq!(fake.take_calls(), [format!("document {id} None")]);
     hub.cancel(id).await.unwrap();
     let (by, reason) = (Some("ops".to_owned()), Some("no".to_owned()));
     let cancel = JobCancel { id, now: true, handlers: true, by: by.clone(), reason: reason.clone() };
@@ -86,12 +91,14 @@ async fn every_operation_reaches_the_hub() {
     hub.resume(PauseRequest { of: Pausable::Pool("a.b".to_owned()), ..pause }).await.unwrap();
     let odd = hub.pause(PauseRequest::new(Pausable::Pool("a/b".to_owned()))).await.unwrap_err();
     assert_eq!(odd.kind, RequestErrorKind::InvalidRequest);
+    hub.set_priority(PriorityRequest { by: Some("ops".to_owned()), ..PriorityRequest::new(id, 5) }).await.unwrap();
     hub.remove(id).await.unwrap();
     let calls = [
         format!(r#"cancel {{"id":"{id}"}}"#),
         format!(r#"cancel {{"id":"{id}","now":true,"handlers":true,"by":"ops","reason":"no"}}"#),
         format!(r#"pause {{"id":"{id}","by":"ops","reason":"no"}}"#),
         r#"resume {"pool":"a.b","by":"ops","reason":"no"}"#.to_owned(),
+        format!(r#"priority {{"id":"{id}","priority":5,"by":"ops"}}"#),
         format!("remove {id}"),
     ];
     assert_eq!(fake.take_calls(), calls);

@@ -226,6 +226,24 @@ async fn a_real_dispatcher_answers_as_described() {
     check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
     check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
 
+    let explained = ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
+    assert!(explained["counts"]["PENDING"].as_u64().is_some(), "{explained:#}");
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=b"), "", 200).await;
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain?task=x"), "", 404).await;
+    let text = client().get(served.url(&format!("{here}/document"))).send().await.unwrap();
+    assert_eq!(text.headers()["content-type"], "application/json");
+    assert_eq!(text.text().await.unwrap(), job.to_string());
+    let priority = format!("{here}/priority");
+    for (body, status) in [
+        (r#"{"priority": 7, "by": "ops", "reason": "urgent"}"#, 200),
+        (r#"{"priority": 1001}"#, 400),
+        (r#"{"priority": 1.5}"#, 400),
+        ("", 400),
+    ] {
+        ask("post", "/api/v1/jobs/{id}/priority", &priority, body, status).await;
+    }
+    let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
+    assert_eq!((&record["priority"], &record["priority_change"]["reason"]), (&json!(7), &json!("urgent")));
     let signal = format!("{here}/signal");
     for (body, status) in [
         (r#"{"name": "go", "data": [1.0], "key": "k", "by": "ops"}"#, 200),
@@ -267,8 +285,11 @@ async fn a_real_dispatcher_answers_as_described() {
     let record = ask("get", "/api/v1/jobs/{id}", &format!("{here}?wait=30"), "", 200).await;
     assert_eq!((&record["status"], record["ended_at"].is_string()), (&json!("CANCELLED"), true));
     ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;
+    ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
+    ask("post", "/api/v1/jobs/{id}/priority", &priority, r#"{"priority": 1}"#, 409).await;
     ask("delete", "/api/v1/jobs/{id}", &here, "", 200).await;
     ask("get", "/api/v1/jobs/{id}", &here, "", 404).await;
+    ask("get", "/api/v1/jobs/{id}/document", &format!("{here}/document"), "", 404).await;
     ask("get", "/api/v1/workers", "/api/v1/workers", "", 200).await;
     ask("get", "/api/v1/health/ready", "/api/v1/health/ready", "", 200).await;
     served.stop().await;

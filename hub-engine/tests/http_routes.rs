@@ -5,7 +5,7 @@ mod http_support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_support::{FakeHub, Served, answer, client, some_id};
+use http_support::{FakeHub, Served, answer, client, explanation, some_id};
 use hub_core::Json;
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{BrokerHealth, RequestErrorKind};
@@ -92,6 +92,14 @@ async fn every_route_calls_the_hub() {
         ),
         (
             "POST",
+            format!("/api/v1/jobs/{ID}/priority"),
+            r#"{"priority": -7, "by": "ops"}"#,
+            200,
+            json!({"id": ID, "priority": -7}),
+            format!(r#"priority {{"id":"{ID}","priority":-7,"by":"ops"}}"#),
+        ),
+        (
+            "POST",
             "/api/v1/pools/a.b/pause".to_owned(),
             r#"{"reason": "no"}"#,
             200,
@@ -105,6 +113,22 @@ async fn every_route_calls_the_hub() {
             200,
             json!({"pool": "gpu"}),
             r#"resume {"pool":"gpu"}"#.to_owned(),
+        ),
+        (
+            "GET",
+            format!("/api/v1/jobs/{ID}/explain?task=parse%5B3%5D"),
+            "",
+            200,
+            explanation(),
+            format!(r#"explain {ID} Some("parse[3]")"#),
+        ),
+        (
+            "GET",
+            format!("/api/v1/jobs/{ID}/document"),
+            "",
+            200,
+            json!({"name": "jöb", "tasks": [{"name": "a"}]}),
+            format!("document {ID} None"),
         ),
         ("DELETE", format!("/api/v1/jobs/{ID}"), "", 200, id.clone(), format!("remove {ID}")),
         (

@@ -185,3 +185,21 @@ async fn answers_beyond_the_memory_limit_wait_or_are_refused() {
     http.stop().await;
     served.dispatcher.stop(Duration::from_secs(5)).await;
 }
+
+#[tokio::test]
+async fn over_the_broker_a_large_document_is_sent_in_pieces() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(SqliteSettings::new(directory.path().join("hub.db"))).unwrap();
+    let served = start(Arc::new(store), 1 << 30).await;
+    let hub = AmqpHub::connect(served.broker.transport(), "hub", DEADLINE).await.unwrap();
+    let (space, text) = ("\r\n\t".repeat(LIMIT / 3), "ä😀\\\"".repeat(LIMIT / 4));
+    let job =
+        format!("{space}{{\"name\": \"large\", \"meta\": {{\"t\": \"{text}\"}}, \"tasks\": [{{\"name\": \"x\"}}]}}\n");
+    let submission = Submission { text: job.as_str().into(), id: None };
+    let id = served.dispatcher.hub().submit(submission).await.unwrap();
+    assert!(hub.document(id).await.unwrap().text() == job, "the text of the live job is another one");
+    hub.cancel(id).await.unwrap();
+    hub.summary(id, Some(DEADLINE)).await.unwrap();
+    assert!(hub.document(id).await.unwrap().text() == job, "the text of the ended job is another one");
+    served.dispatcher.stop(Duration::from_secs(5)).await;
+}

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
-use hub_core::{JobId, JobStatus, NotATime, Timestamp};
+use hub_core::{JobId, JobStatus, NotATime, Timestamp, job};
 use hub_engine::clock::wall;
 use hub_engine::operations::View;
 
 use super::format::{Format, When};
 use super::help_texts;
-use super::identity::{JobRef, TaskRef};
+use super::identity::{JobOrTask, JobRef, TaskRef};
 use super::program::Program;
 use crate::reach::ReachArgs;
 
@@ -117,6 +117,23 @@ pub(super) enum Command {
         #[command(flatten)]
         view: ViewArgs,
     },
+    /// Explain what a job and its tasks wait for, or why they ended as they did
+    #[command(after_help = help_texts::EXPLAIN)]
+    Explain {
+        /// Id of the job, its first or last digits, or "last"; or a task as JOB.TASK
+        #[arg(value_name = "JOB")]
+        of: JobOrTask,
+        /// Only this task, or this item, such as 'parse[3]'
+        #[arg(value_name = "TASK")]
+        task: Option<String>,
+    },
+    /// Print the text of a job as it was submitted
+    #[command(after_help = help_texts::DOCUMENT)]
+    Document {
+        /// Id of the job, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+    },
     /// List jobs, newest first
     #[command(after_help = help_texts::LIST)]
     List {
@@ -182,6 +199,18 @@ pub(super) enum Command {
     Resume {
         #[command(flatten)]
         of: PausableArgs,
+        #[command(flatten)]
+        remark: RemarkArgs,
+    },
+    /// Change the priority of a job that has not ended
+    #[command(after_help = help_texts::PRIORITY)]
+    Priority {
+        /// Id of the job, its first or last digits, or "last"
+        #[arg(value_name = "JOB")]
+        id: JobRef,
+        /// The priority, from -1000 to 1000. Tasks with higher priorities run first
+        #[arg(value_name = "NUMBER", value_parser = job::read_priority, allow_negative_numbers = true)]
+        priority: i32,
         #[command(flatten)]
         remark: RemarkArgs,
     },

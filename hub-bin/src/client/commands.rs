@@ -6,12 +6,12 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, RequestError, RequestErrorKind,
-    ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
+    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
+    RequestErrorKind, ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
 use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, or_user};
-use super::identity::{self, JobRef};
+use super::identity::{self, JobOrTask, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
 use crate::exit::{Exit, Failure};
@@ -44,6 +44,20 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let (hub, view) = (args.reach().await?.hub, view.view());
             output.view(&job(&*hub, &id, &view).await?, &view)?;
         }
+        Command::Explain { of: JobOrTask { job, task: named }, task } => {
+            if named.is_some() && task.is_some() {
+                return Err(Failure::new(Exit::Usage, "the task is given twice: as JOB.TASK and as TASK"));
+            }
+            let hub = args.reach().await?.hub;
+            let id = job.resolve(&*hub).await?;
+            let explanation = hub.explain(id, named.or(task)).await;
+            output.explanation(&about_job(&*hub, id, explanation).await?)?;
+        }
+        Command::Document { id } => {
+            let hub = args.reach().await?.hub;
+            let id = id.resolve(&*hub).await?;
+            output.exactly(about_job(&*hub, id, hub.document(id).await).await?.text())?;
+        }
         Command::List { status, name, since, until, limit, after } => {
             let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
@@ -60,6 +74,15 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         }
         Command::Pause { of, remark } => pause(args, true, of, remark, output).await?,
         Command::Resume { of, remark } => pause(args, false, of, remark, output).await?,
+        Command::Priority { id, priority, remark } => {
+            let hub = args.reach().await?.hub;
+            let id = id.resolve(&*hub).await?;
+            let (by, reason) = (remark.by(), remark.reason);
+            let of = PriorityRequest { id, priority: priority.into(), by, reason };
+            about_job(&*hub, id, hub.set_priority(of).await).await?;
+            let answer = serde_json::json!({"id": id, "priority": priority});
+            output.checked(&answer, &format!("the priority of job {id} is {priority}"))?;
+        }
         Command::Remove { id } => {
             let hub = args.reach().await?.hub;
             let id = id.resolve(&*hub).await?;

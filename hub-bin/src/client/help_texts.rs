@@ -41,6 +41,21 @@ Examples:
   hub-client submit job.json --wait --wait-limit 60 -o json
   generate-job | hub-client submit -";
 
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  hub-client explain last
+  hub-client explain last load
+  hub-client explain 05e04509e7b0.'parse[3]' -o json
+
+A task passes these gates in this order: trigger rule, start of the job, when, delay, for_each, wait, retry, pool, broker.";
+
+pub(super) const DOCUMENT: &str = "\
+Examples:
+  hub-client document 05e04509e7b0 > job.json
+  hub-client document last | hub-client submit -
+
+The text is printed byte for byte, whatever the output format is.";
+
 pub(super) const LIST: &str = "\
 Examples:
   hub-client list --status FAILED --status CANCELLED
@@ -65,6 +80,13 @@ Examples:
 
 While a job is paused, its delays, intervals between attempts and deadline stand still. Times (such as a deadline that
 is a time) go on.";
+
+pub(super) const PRIORITY: &str = "\
+Examples:
+  hub-client priority 05e04509e7b1 10 --reason 'the customer waits'
+  hub-client priority last -5
+
+It counts for the tasks of the job that are not handed out yet. Tasks with a priority of their own keep it.";
 
 pub(super) const RESULT: &str = "\
 Examples:

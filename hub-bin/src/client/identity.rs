@@ -46,6 +46,14 @@ pub(super) enum TaskRef {
     Named(JobRef, String),
 }
 
+/// A job, or a task of it, on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct JobOrTask {
+    pub(super) job: JobRef,
+    /// The name of the task.
+    pub(super) task: Option<String>,
+}
+
 /// The beginning or end of an id: its hexadecimal digits, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PartialId(String);
@@ -64,6 +72,17 @@ impl FromStr for JobRef {
         PartialId::parse(text).map(Self::Part).map_err(|why| {
             format!("{why}. Give the id of a job, its first or last digits (at least {MIN_DIGITS}), or \"last\"; hub-client list shows ids")
         })
+    }
+}
+
+impl FromStr for JobOrTask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match bare(text).split_once('.').filter(|(_, name)| !name.is_empty()) {
+            Some((job, name)) => Ok(Self { job: job.parse()?, task: Some(name.to_owned()) }),
+            None => Ok(Self { job: text.parse()?, task: None }),
+        }
     }
 }
 
@@ -351,6 +370,14 @@ mod tests {
         for text in ["last", "last.", "nightly.load", ".load"] {
             assert!(text.parse::<TaskRef>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_job_may_be_given_with_a_task() {
+        let parsed = |text: &str| text.parse::<JobOrTask>().unwrap();
+        assert_eq!(parsed("last"), JobOrTask { job: JobRef::Last, task: None });
+        assert_eq!(parsed("last.parse[3]"), JobOrTask { job: JobRef::Last, task: Some("parse[3]".to_owned()) });
+        assert!("nightly.load".parse::<JobOrTask>().is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod connect;
 mod durations;
+mod explanation;
 mod follow;
 mod format;
 mod generate;

@@ -12,6 +12,7 @@ use hub_engine::operations::{HealthReport, JobPage, Submitted, View, WorkerInfo}
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::explanation::Explanation;
 use super::format::{Format, When};
 use super::progress::Progress;
 use super::record::{Items, Record};
@@ -64,6 +65,11 @@ impl Output {
         stdio::write_line(text).map_err(Failure::output)
     }
 
+    /// Writes a text to standard output as it is, without a line break after it.
+    pub(super) fn exactly(&self, text: &str) -> Result<(), Failure> {
+        stdio::write(text).map_err(Failure::output)
+    }
+
     fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::new(Exit::Refused, "cannot write the answer as JSON").because(error))?;
@@ -83,6 +89,14 @@ impl Output {
         } else {
             self.print(&views::record(&Record::read(text)?, self.style))
         }
+    }
+
+    /// Prints the explanation of a job.
+    pub(super) fn explanation(&self, text: &Json) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.print(text.get());
+        }
+        self.print(&Explanation::read(text)?.shown(self.style))
     }
 
     /// Prints a page of the items of a task.

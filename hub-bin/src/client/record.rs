@@ -32,6 +32,8 @@ pub(super) struct Record<'r> {
     pub(super) deadline_at: Option<String>,
     #[serde(default)]
     pub(super) cancel: Option<Remark>,
+    #[serde(default)]
+    pub(super) priority_change: Option<PriorityChange>,
     /// Why it is paused, by cause.
     #[serde(default)]
     pub(super) pauses: BTreeMap<String, Remark>,
@@ -70,6 +72,14 @@ pub(super) struct Remark {
     by: Option<String>,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// The newest change of the priority of a job.
+#[derive(Deserialize)]
+pub(super) struct PriorityChange {
+    priority: i64,
+    #[serde(flatten)]
+    remark: Remark,
 }
 
 /// The record of a task.
@@ -128,6 +138,12 @@ impl fmt::Display for Remark {
         f.write_str(&self.at)?;
         self.by.iter().try_for_each(|by| write!(f, " by {by}"))?;
         self.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+    }
+}
+
+impl fmt::Display for PriorityChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} since {}", self.priority, self.remark)
     }
 }
 

@@ -96,6 +96,9 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(deadline) = record.deadline_at.as_ref().filter(|_| !is_over) {
         text.push_str(&format!("\ndeadline {}", Shown(deadline)));
     }
+    if let Some(change) = &record.priority_change {
+        text.push_str(&format!("\npriority {}", Shown(change)));
+    }
     for pause in record.pauses.values() {
         text.push_str(&format!("\npaused {}", Shown(pause)));
     }

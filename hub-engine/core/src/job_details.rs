@@ -20,6 +20,9 @@ pub struct JobDetails {
     /// Why the job is paused. It is paused while there is a cause.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pauses: BTreeMap<PauseCause, PauseRecord>,
+    /// The priority that it was given after its submission.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityRecord>,
     /// The clock of its durations.
     #[serde(skip_serializing_if = "is_default")]
     pub clock: JobClock,
@@ -55,6 +58,22 @@ pub enum PauseCause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseRecord {
     /// When it began.
+    #[serde(with = "crate::time::rfc3339")]
+    pub at: Timestamp,
+    /// Who asked for it, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+    /// Why, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+}
+
+/// The newest change of a job's priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriorityRecord {
+    /// The priority since then.
+    pub priority: i32,
+    /// When it was changed.
     #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     /// Who asked for it, as the client says.

@@ -22,6 +22,7 @@
 pub mod action;
 mod chance;
 pub mod details;
+pub mod explain;
 mod failure;
 pub mod id;
 pub mod job;

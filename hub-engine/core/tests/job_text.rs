@@ -29,7 +29,7 @@ fn reads_the_manuals_job() {
     assert_eq!((&**add.name(), add.task_name(), &**add.module()), ("add", None, "add"));
     assert_eq!(add.args().unwrap().text().get(), "[1, 2]");
     assert!(add.kwargs().is_none() && add.depends().is_none() && add.upstream().is_empty());
-    assert_eq!((&**add.pool(), add.priority(), add.own_priority()), ("default", 0, None));
+    assert_eq!((&**add.pool(), add.own_priority()), ("default", None));
     assert_eq!((&**multiply.name(), &**multiply.module()), ("multiply_this", "multiply"));
     assert_eq!((multiply.depends(), multiply.upstream()), (Some(&[0][..]), &[0][..]));
     assert_eq!(multiply.args().unwrap().text().get(), r#"["_add.data", 2]"#);
@@ -49,8 +49,7 @@ fn reads_every_key_and_the_users_own_keys() {
     assert_eq!(own(list.extra()), [r#"x-2="_free.text""#, "x-1=null"]);
     assert_eq!((list.task_name(), &**list.module(), &**list.pool()), (None, "list hosts", "net-1"));
     assert!(list.args().is_none() && list.depends().is_none());
-    assert_eq!((list.priority(), list.own_priority()), (5, None));
-    assert_eq!((ping.priority(), ping.own_priority()), (-3, Some(-3)));
+    assert_eq!((list.own_priority(), ping.own_priority()), (None, Some(-3)));
     assert_eq!(ping.upstream(), [0]);
     assert_eq!(job.tasks().iter().map(|task| &**task.name()).collect::<Vec<_>>(), ["list hosts", "ping_é"]);
 }

@@ -335,6 +335,8 @@ fn a_handler_waits_for_its_turn() {
     let snapshot = hub.machine.job(id).unwrap();
     let reason = "it is a task of \"on_failure\", which runs when the tasks before have ended";
     assert!(snapshot.waiting.contains(&(1, reason.to_owned())), "{:?}", snapshot.waiting);
+    let explained = hub.machine.explain(id, Some("alarm")).unwrap().unwrap();
+    assert_eq!(explained.tasks[0].explanation.text, reason);
     let skip = Repair { action: hub_core::details::RepairAction::Skip, data: None, by: None, reason: None };
     assert_eq!(hub.machine.repair(id.task(2), skip.clone(), hub.now), Err(RepairError::NotBegun));
     hub.machine.pause_job(id, Remark::default(), hub.now).unwrap();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
-use hub_core::machine::{Cancel, Outcome, PostError, Posted, Published, Returned, Settings, Update, Verdict};
+use hub_core::machine::{Cancel, Outcome, PostError, Posted, Published, Remark, Returned, Settings, Update, Verdict};
 use hub_core::{IssueId, JobId, JobStatus, TaskId, TaskStatus};
 use proptest::prelude::*;
 use support::{Hub, json};
@@ -34,7 +34,11 @@ impl Plan {
             .enumerate()
             .map(|(at, (own, before, _))| {
                 let values: Vec<String> = before.iter().map(|task| format!("_t{task}.data")).collect();
-                serde_json::json!({"name": format!("t{at}"), "args": [own, {"of": values}], "priority": own % 3})
+                let mut task = serde_json::json!({"name": format!("t{at}"), "args": [own, {"of": values}]});
+                if own % 3 > 0 {
+                    task["priority"] = (own % 3).into();
+                }
+                task
             })
             .collect();
         let output: Vec<String> = (0..self.tasks.len()).map(|at| format!("_t{at}.data")).collect();
@@ -113,6 +117,12 @@ impl World<'_> {
             2 if luck < 200 => {
                 // The second job only competes for slots until it is cancelled.
                 let _ = self.hub.machine.cancel(self.other, Cancel::default(), self.hub.now);
+                return Ok(());
+            }
+            2 => {
+                let id = if luck.is_multiple_of(2) { self.other } else { self.job };
+                let priority = (luck % 5) as i32 - 2;
+                let _ = self.hub.machine.set_priority(id, priority, Remark::default(), self.hub.now);
                 return Ok(());
             }
             3 => {

@@ -19,7 +19,9 @@ use super::pieces::{Page, Pieces};
 use super::replies::Replies;
 use super::submissions::Submissions;
 use super::unreachable::unreachable;
-use crate::operations::{Answer, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View};
+use crate::operations::{
+    Answer, Document, Hub, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery, View,
+};
 use crate::wire::{self, JobMessage, Names, Reply, RequestMessage};
 
 /// Maximum number of unconfirmed publishes.
@@ -144,8 +146,25 @@ impl AmqpHub {
                 let record = self.record_in_pieces(id, &view).await?;
                 Ok(Answer::Job(Box::new(record.into())))
             }
+            (Request::Document { id, after: None }, Ok(Answer::Document(first))) if first.next().is_some() => {
+                self.document_in_pieces(id, &first).await.map(Answer::Document)
+            }
             (_, answer) => answer,
         }
+    }
+
+    async fn document_in_pieces(&self, id: JobId, first: &Document) -> Result<Document, RequestError> {
+        let (mut text, mut after) = (first.text().to_owned(), first.next());
+        while after.is_some() {
+            match self.ask_for_one_message(&Request::Document { id, after }).await? {
+                Answer::Document(part) => {
+                    text.push_str(part.text());
+                    after = part.next().filter(|next| Some(*next) > after);
+                }
+                _ => return Err(Answer::unexpected()),
+            }
+        }
+        Ok(Arc::<str>::from(text).into())
     }
 
     async fn ask_for_one_message(&self, request: &Request) -> Result<Answer, RequestError> {

@@ -1,5 +1,6 @@
 //! A client over the HTTP API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -78,9 +79,14 @@ impl HttpHub {
             Request::Summary { id, .. } => get(&format!("jobs/{id}/summary"))?,
             Request::Tasks { id, query } => get(&format!("jobs/{id}/tasks"))?.query(&task_query(query)),
             Request::Jobs { filter } => get("jobs")?.query(&filter_query(filter)),
+            Request::Explain { id, task } => {
+                get(&format!("jobs/{id}/explain"))?.query(&task.iter().map(|task| ("task", task)).collect::<Vec<_>>())
+            }
+            Request::Document { id, .. } => get(&format!("jobs/{id}/document"))?,
             Request::Cancel { cancel } => post(&format!("jobs/{}/cancel", cancel.id))?.json(&body_of(cancel)?),
             Request::Pause { of } => post(&format!("{}/pause", place_of(&of.of)?))?.json(&body_of(of)?),
             Request::Resume { of } => post(&format!("{}/resume", place_of(&of.of)?))?.json(&body_of(of)?),
+            Request::Priority { of } => post(&format!("jobs/{}/priority", of.id))?.json(&body_of(of)?),
             Request::Remove { id } => self.request(Method::DELETE, &format!("jobs/{id}"))?,
             Request::Result { result } => post(&format!("tasks/{}/result", result.id))?.json(result),
             Request::Repair { repair } => {
@@ -96,7 +102,12 @@ impl HttpHub {
 
     /// Sends one request.
     async fn ask(&self, request: Request) -> Result<Answer, RequestError> {
-        self.exchange(self.build(&request)?, request.wait(), |text| Answer::read(&request, text)).await
+        let read = |text: &str| match request {
+            // The answer is the text itself.
+            Request::Document { .. } => Ok(Answer::Document(Arc::<str>::from(text).into())),
+            _ => Answer::read(&request, text),
+        };
+        self.exchange(self.build(&request)?, request.wait(), read).await
     }
 
     /// Sends a request whose answer may be delayed by `wait`, and reads the answer.

@@ -15,7 +15,7 @@ use super::local::LocalHub;
 use super::replies::{Replier, ReplyTo, too_large};
 use super::settings::OPEN_REQUESTS;
 use super::submissions::PendingSubmission;
-use crate::operations::{Hub, Request, RequestError, RequestErrorKind, ResultUpdate, Submitted};
+use crate::operations::{Answer, Hub, Request, RequestError, RequestErrorKind, ResultUpdate, Submitted};
 use crate::wire::{JobMessage, RequestMessage};
 
 /// Maximum time for which the answer to a request is delayed until a job has ended.
@@ -222,7 +222,11 @@ impl FrontDesk {
 
     async fn carry_out(&self, request: Request) -> Result<Json, RequestError> {
         let asked_for = if let Request::Job { id, .. } = &request { Some(*id) } else { None };
-        match (self.hub.call(request).await?.into_json(), self.replier.largest()) {
+        let answer = match (self.hub.call(request).await?, self.replier.largest()) {
+            (Answer::Document(document), Some(limit)) => Answer::Document(document.within(limit)),
+            (answer, _) => answer,
+        };
+        match (answer.into_json(), self.replier.largest()) {
             (Ok(json), _) => Ok(json),
             (Err(record), None) => record.into_json().await,
             (Err(record), Some(limit)) => record.sized(limit).await?.map_err(|size| {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use hub_core::Timestamp;
 use hub_core::action::Change;
+use hub_core::explain::{Explanation, UnknownTask};
 use hub_core::job::Job;
-use hub_core::machine::{Cancel, Choice, LiveView, Repair, Signal, Signalled, Stats, Update, WorkerReport};
+use hub_core::machine::{Cancel, Choice, LiveView, Remark, Repair, Signal, Signalled, Stats, Update, WorkerReport};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 use super::lately::Lookup;
 use super::publish::{Depth, FinalOutcome, Outcomes};
 use super::room::ParsePermit;
-use crate::operations::{PauseOrder, PausedPool, RequestError, StoreHealth};
+use crate::operations::{JobPriority, PauseOrder, PausedPool, RequestError, StoreHealth};
 use crate::store::StoreError;
 
 /// An input of the loop.
@@ -139,12 +140,16 @@ pub(super) enum Ask {
     Job(JobId, Range<u32>, oneshot::Sender<Option<Box<LiveView>>>),
     /// The summary of a live job. `None`: the job is not live.
     Summary(JobId, oneshot::Sender<Option<JobSummary>>),
+    /// What a live job waits for, or a task of it. `None`: the job is not live.
+    Explain(JobId, Option<String>, oneshot::Sender<Option<Result<Box<Explanation>, UnknownTask>>>),
     /// Answered when the end of the job is stored; immediately if the job is not live.
     Ended(JobId, oneshot::Sender<Ended>),
     /// Cancel a job. The answer is its status then. `None`: the job is not live.
     Cancel(JobId, Cancel, oneshot::Sender<Option<JobStatus>>),
     /// Pause a job or a pool, or resume it. `None`: the job is not live.
     Pause(PauseOrder, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Change the priority of a job. `None`: the job is not live.
+    Priority(JobPriority, Remark, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Remove a job that is not live. `false`: the job is live.
     Remove(JobId, oneshot::Sender<bool>),
     /// End a task with a result from outside. `None`: its job is not live.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::machine::Remark;
 use hub_core::state::TaskState;
 use hub_core::{JobId, TaskId};
 use hub_transport::supervisor::LinkHealth;
@@ -15,8 +16,9 @@ use super::intake::{Intake, stopping};
 use super::open_answers::OpenAnswers;
 use crate::events::Events;
 use crate::operations::{
-    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobCancel, JobFilter, JobPage, Pausable, PauseOrder,
-    PauseRequest, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, Submitted, TaskRepair, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobCancel, JobFilter, JobPage, JobPriority, Pausable,
+    PauseOrder, PauseRequest, PriorityRequest, Request, RequestError, RequestErrorKind, ResultUpdate, Submission,
+    Submitted, TaskRepair, WorkerInfo,
 };
 use crate::store::Part;
 
@@ -40,9 +42,12 @@ impl Hub for LocalHub {
             Request::Summary { id, wait } => Answer::Summary(self.summary_of(id, wait).await?),
             Request::Tasks { id, query } => Answer::Tasks(self.tasks_of(id, query).await?),
             Request::Jobs { filter } => Answer::Jobs(self.page_of(filter).await?),
+            Request::Explain { id, task } => Answer::Explained(self.explanation_of(id, task).await?),
+            Request::Document { id, after } => Answer::Document(self.document_of(id, after).await?),
             Request::Cancel { cancel } => Answer::Cancelled(self.cancel_job(cancel).await?),
             Request::Pause { of } => Answer::Paused(self.pause(true, of).await?),
             Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),
+            Request::Priority { of } => Answer::Prioritized(self.set_priority_of(of).await?),
             Request::Repair { repair } => Answer::Repaired(self.repair_task(repair).await?),
             Request::Signal { signal } => Answer::Signalled(self.signal_job(signal).await?),
             Request::Approve { approval } => Answer::Approved(self.approve_task(approval).await?),
@@ -114,6 +119,19 @@ impl LocalHub {
             (None, Pausable::Job(id)) => {
                 let status = self.stored_summary(*id).await?.status;
                 let message = format!("job {id} has ended already ({status}): it can be neither paused nor resumed");
+                Err(RequestError::new(RequestErrorKind::Conflict, message))
+            }
+        }
+    }
+
+    async fn set_priority_of(&self, request: PriorityRequest) -> Result<JobPriority, RequestError> {
+        let of = request.checked()?;
+        let remark = Remark { by: request.by.map(Into::into), reason: request.reason.map(Into::into) };
+        match self.ask(|answer| Ask::Priority(of, remark, answer)).await? {
+            Some(outcome) => outcome.map(|()| of),
+            None => {
+                let status = self.stored_summary(of.id).await?.status;
+                let message = format!("job {} has ended already ({status}): its priority cannot be changed", of.id);
                 Err(RequestError::new(RequestErrorKind::Conflict, message))
             }
         }

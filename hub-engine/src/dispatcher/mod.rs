@@ -11,6 +11,7 @@ mod batches;
 mod desk;
 mod discard;
 mod driver;
+mod explain;
 mod inputs;
 mod intake;
 mod lately;

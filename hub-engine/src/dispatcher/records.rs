@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::inputs::{Ask, Ended};
 use super::local::{LocalHub, unknown_job};
-use crate::operations::{Record, RequestError, RequestErrorKind, TaskQuery};
+use crate::operations::{Document, Record, RequestError, RequestErrorKind, TaskQuery};
 use crate::store::{JobPart, Part};
 
 /// Maximum number of tasks of a view that is converted to a snapshot on the current thread.
@@ -39,6 +39,20 @@ impl LocalHub {
             None => self.stored_for(id, &view).await?,
         };
         Ok(Record::new(Arc::new(job), view, Some(hold)))
+    }
+
+    /// The submitted text of a job, from the byte at `after` on.
+    pub(super) async fn document_of(&self, id: JobId, after: Option<u32>) -> Result<Document, RequestError> {
+        let (job, hold) = match self.live(id, 0..0).await? {
+            Some(live) => live,
+            None => self.stored_for(id, &View::without_data().without_tasks()).await?,
+        };
+        let after = after.unwrap_or(0);
+        Document::new(Arc::clone(job.job.shared_source()), after, Some(hold)).ok_or_else(|| {
+            let message =
+                format!("no character of the document begins at {after}: use the \"next\" of the part before");
+            RequestError::new(RequestErrorKind::InvalidRequest, message)
+        })
     }
 
     /// The summary of a job.

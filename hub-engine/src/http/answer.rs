@@ -27,8 +27,12 @@ pub(super) fn ok<T: Serialize>(value: &T) -> Response {
 
 /// The answer of the Hub.
 pub(super) fn answer(answer: Answer) -> Response {
+    let answer = match answer {
+        Answer::Document(document) => return json(StatusCode::OK, Body::from(document.into_bytes())),
+        answer => answer,
+    };
     match answer.into_json() {
-        Ok(json) => body(StatusCode::OK, json.get().to_owned()),
+        Ok(text) => body(StatusCode::OK, text.get().to_owned()),
         Err(unwritten) => record(*unwritten),
     }
 }
@@ -64,7 +68,11 @@ pub(super) fn with_status<T: Serialize>(status: StatusCode, value: &T) -> Respon
 }
 
 fn body(status: StatusCode, text: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+    json(status, text.into())
+}
+
+fn json(status: StatusCode, body: Body) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 impl Refused {

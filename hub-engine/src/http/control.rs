@@ -1,4 +1,4 @@
-//! The routes that control jobs and pools: cancel, pause, resume. Their bodies may be empty.
+//! The routes that control jobs and pools: cancel, pause, resume, whose bodies may be empty, and priority.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::answer::{Refused, Reply};
 use super::api::Api;
 use super::query::{PathId, read_id};
-use crate::operations::{JobCancel, Pausable, PauseRequest, Request};
+use crate::operations::{JobCancel, Pausable, PauseRequest, PriorityRequest, Request};
+use crate::wire::object;
 
 /// The body of a cancel. The path already contains the job.
 #[derive(Default, Deserialize)]
@@ -23,6 +24,15 @@ struct CancelBody {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PauseBody {
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+/// The body of a change of the priority. The path already contains the job.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriorityBody {
+    priority: i64,
     by: Option<String>,
     reason: Option<String>,
 }
@@ -51,6 +61,14 @@ pub(super) async fn pause_pool(State(api): State<Api>, name: PathId, body: Body)
 pub(super) async fn resume_pool(State(api): State<Api>, name: PathId, body: Body) -> Reply {
     let of = read_pause(&api, pool(name)?, body).await?;
     api.ask(Request::Resume { of }).await
+}
+
+pub(super) async fn set_priority(State(api): State<Api>, id: PathId, body: Body) -> Reply {
+    let id = read_id("a job's id", id)?;
+    let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
+    let PriorityBody { priority, by, reason } = object::from_slice(&held.bytes)
+        .map_err(|error| Refused::bad(format!("the body is not a change of the priority: {error}")))?;
+    api.ask(Request::Priority { of: PriorityRequest { id, priority, by, reason } }).await
 }
 
 fn job(id: PathId) -> Result<Pausable, Refused> {

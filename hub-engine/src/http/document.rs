@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{reference, schemas, text, time, uuid};
+use super::schemas::schemas;
+use super::shapes::{reference, text, time, uuid};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -127,6 +128,30 @@ fn operations() -> Vec<Operation> {
             )
         },
         Operation {
+            parameters: vec![
+                job(),
+                in_query("task", "Only the task with this name, or the item with a name such as parse[3].", text()),
+            ],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}/explain",
+                "explainJob",
+                "What a job and its tasks wait for: the gate that holds each task, since when, and what it waits for. \
+                    Of a job or a task that has ended, why it ended as it did.",
+                reference("Explanation"),
+            )
+        },
+        Operation {
+            parameters: vec![job()],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/jobs/{id}/document",
+                "getDocumentOfJob",
+                "The text of a job as it was submitted, byte for byte.",
+                reference("Job"),
+            )
+        },
+        Operation {
             method: "delete",
             parameters: vec![job()],
             refusals: &["400", "404", "409"],
@@ -145,6 +170,12 @@ fn operations() -> Vec<Operation> {
             ("Pause", "Id"),
         ),
         control("/api/v1/jobs/{id}/resume", "resumeJob", "Resumes a job. Its durations go on.", ("Pause", "Id")),
+        control(
+            "/api/v1/jobs/{id}/priority",
+            "setPriority",
+            "Changes the priority of a job: of its tasks without a priority of their own that were not handed out yet.",
+            ("Priority", "JobPriority"),
+        ),
         pool("/api/v1/pools/{name}/pause", "pausePool", "Pauses a pool: none of its tasks is issued."),
         pool("/api/v1/pools/{name}/resume", "resumePool", "Resumes a pool."),
         Operation {

@@ -48,10 +48,13 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}", "get", get(get_job)),
         route("/api/v1/jobs/{id}/summary", "get", get(get_summary)),
         route("/api/v1/jobs/{id}/tasks", "get", get(list_tasks)),
+        route("/api/v1/jobs/{id}/explain", "get", get(explain_job)),
+        route("/api/v1/jobs/{id}/document", "get", get(get_document)),
         route("/api/v1/jobs/{id}", "delete", delete(remove_job)),
         route("/api/v1/jobs/{id}/cancel", "post", post(control::cancel_job)),
         route("/api/v1/jobs/{id}/pause", "post", post(control::pause_job)),
         route("/api/v1/jobs/{id}/resume", "post", post(control::resume_job)),
+        route("/api/v1/jobs/{id}/priority", "post", post(control::set_priority)),
         route("/api/v1/pools/{name}/pause", "post", post(control::pause_pool)),
         route("/api/v1/pools/{name}/resume", "post", post(control::resume_pool)),
         route("/api/v1/jobs/{id}/signal", "post", post(waits::signal_job)),
@@ -184,6 +187,17 @@ async fn list_tasks(State(api): State<Api>, id: PathId, RawQuery(query): RawQuer
         view: read_view(&query)?,
     };
     api.ask(Request::Tasks { id, query }).await
+}
+
+async fn explain_job(State(api): State<Api>, id: PathId, RawQuery(query): RawQuery) -> Reply {
+    let id: JobId = read_id("a job's id", id)?;
+    let task = Query::read(query.as_deref(), &["task"])?.one("task")?;
+    api.ask(Request::Explain { id, task }).await
+}
+
+async fn get_document(State(api): State<Api>, id: PathId) -> Reply {
+    let id: JobId = read_id("a job's id", id)?;
+    api.ask(Request::Document { id, after: None }).await
 }
 
 /// The selected parts of records.

@@ -3,13 +3,13 @@
 use hub_core::{JobStatus, TaskKind, TaskStatus, job};
 use serde_json::{Value, json};
 
-/// The path of the schemas in the document.
-const PLACE: &str = "#/components/schemas/";
+use super::explanation_schemas;
+use super::shapes::{PLACE, priority, reference, text, time, uuid, words};
 
 /// All schemas by name.
 pub(super) fn schemas() -> Value {
     let mut schemas = shapes_of_answers();
-    for shapes in [shapes_of_control(), shapes_of_waits()] {
+    for shapes in [shapes_of_control(), shapes_of_waits(), explanation_schemas::schemas()] {
         if let (Some(all), Value::Object(shapes)) = (schemas.as_object_mut(), shapes) {
             all.extend(shapes);
         }
@@ -222,6 +222,21 @@ fn shapes_of_control() -> Value {
             },
             "additionalProperties": false
         },
+        "Priority": {
+            "type": "object",
+            "required": ["priority"],
+            "properties": {
+                "priority": priority(),
+                "by": {"type": "string", "description": "The person or program that asks for it."},
+                "reason": text()
+            },
+            "additionalProperties": false
+        },
+        "JobPriority": {
+            "type": "object",
+            "required": ["id", "priority"],
+            "properties": {"id": uuid(), "priority": priority()}
+        },
         "PauseRecord": {
             "type": "object",
             "required": ["at"],
@@ -319,7 +334,13 @@ fn job_record() -> Value {
             "deadline": {"description": "As it was submitted."},
             "deadline_at": {"type": "string", "format": "date-time", "description": "The deadline. A pause shifts a duration."},
             "key": {"type": "string", "description": "As it was submitted."},
-            "priority": {"type": "integer", "description": "As it was submitted."},
+            "priority": {"type": "integer", "description": "As it was submitted, or as it was changed."},
+            "priority_change": {
+                "type": "object",
+                "description": "The newest change of the priority.",
+                "required": ["priority", "at"],
+                "properties": {"priority": priority(), "at": time(), "by": text(), "reason": text()}
+            },
             "retry": {"description": "The retry policy as it was submitted."},
             "timeout": {"description": "The time limits as they were submitted."},
             "signals": {
@@ -472,28 +493,4 @@ fn health() -> Value {
             }
         }
     })
-}
-
-/// A reference to a schema.
-pub(super) fn reference(name: &str) -> Value {
-    json!({"$ref": format!("{PLACE}{name}")})
-}
-
-/// Any text.
-pub(super) fn text() -> Value {
-    json!({"type": "string"})
-}
-
-/// An id.
-pub(super) fn uuid() -> Value {
-    json!({"type": "string", "format": "uuid"})
-}
-
-/// A point in time.
-pub(super) fn time() -> Value {
-    json!({"type": "string", "format": "date-time"})
-}
-
-fn words(words: &[&str]) -> Value {
-    json!({"type": "string", "enum": words})
 }

@@ -5,10 +5,12 @@ use hub_core::{JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::cancel::Cancelled;
+use super::document::{Document, DocumentPart};
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::JobPage;
 use super::pause::Pausable;
+use super::priority::JobPriority;
 use super::record::Record;
 use super::request::Request;
 use super::waits::SignalReceipt;
@@ -24,12 +26,18 @@ pub enum Answer {
     Tasks(Json),
     /// A page of the listing.
     Jobs(JobPage),
+    /// What a job and its tasks wait for: [`hub_core::explain::Explanation`].
+    Explained(Json),
+    /// The submitted text of a job.
+    Document(Document),
     /// The job is being cancelled or has been cancelled.
     Cancelled(Cancelled),
     /// The job or the pool is paused.
     Paused(Pausable),
     /// The job or the pool is not paused.
     Resumed(Pausable),
+    /// The job has this priority.
+    Prioritized(JobPriority),
     /// The job was removed.
     Removed(JobId),
     /// The task has ended with the result.
@@ -61,10 +69,12 @@ impl Answer {
         Ok(match self {
             Self::Job(record) => return Err(record),
             Self::Summary(summary) => json(&summary),
-            Self::Tasks(page) => page,
+            Self::Tasks(json) | Self::Explained(json) => json,
             Self::Jobs(page) => json(&page),
+            Self::Document(document) => json(&document.as_part()),
             Self::Cancelled(cancelled) => json(&cancelled),
             Self::Paused(of) | Self::Resumed(of) => json(&of),
+            Self::Prioritized(priority) => json(&priority),
             Self::Removed(id) => json(&Id { id }),
             Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
             Self::Signalled(receipt) => json(&receipt),
@@ -85,9 +95,12 @@ impl Answer {
             Request::Summary { .. } => Self::Summary(serde_json::from_str(text)?),
             Request::Tasks { .. } => Self::Tasks(serde_json::from_str(text)?),
             Request::Jobs { .. } => Self::Jobs(serde_json::from_str(text)?),
+            Request::Explain { .. } => Self::Explained(serde_json::from_str(text)?),
+            Request::Document { .. } => Self::Document(serde_json::from_str::<DocumentPart<'_>>(text)?.into()),
             Request::Cancel { .. } => Self::Cancelled(serde_json::from_str(text)?),
             Request::Pause { .. } => Self::Paused(serde_json::from_str(text)?),
             Request::Resume { .. } => Self::Resumed(serde_json::from_str(text)?),
+            Request::Priority { .. } => Self::Prioritized(serde_json::from_str(text)?),
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(task(text)?),
             Request::Repair { .. } => Self::Repaired(task(text)?),
@@ -111,13 +124,15 @@ fn json<T: Serialize>(value: &T) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use hub_core::JobStatus;
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, JobSignal, PauseRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
-        TaskRepair, UpdateStatus, View,
+        JobCancel, JobFilter, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome, TaskApproval,
+        TaskQuery, TaskRepair, UpdateStatus, View,
     };
 
     #[test]
@@ -128,6 +143,8 @@ mod tests {
         let pairs = [
             (Request::Tasks { id, query: TaskQuery::default() }, Answer::Tasks(Json::from_checked(r#"{"tasks": []}"#))),
             (Request::Jobs { filter: JobFilter::default() }, Answer::Jobs(JobPage::default())),
+            (Request::Explain { id, task: None }, Answer::Explained(Json::from_checked(r#"{"text": "…"}"#))),
+            (Request::Document { id, after: None }, Answer::Document(Arc::<str>::from("{ \"ä\": 1 }\n").into())),
             (
                 Request::Cancel { cancel: JobCancel::new(id) },
                 Answer::Cancelled(Cancelled { id, status: JobStatus::Cancelling }),
@@ -136,6 +153,10 @@ mod tests {
             (
                 Request::Resume { of: PauseRequest::new(Pausable::Pool("gpu".to_owned())) },
                 Answer::Resumed(Pausable::Pool("gpu".to_owned())),
+            ),
+            (
+                Request::Priority { of: PriorityRequest::new(id, 5) },
+                Answer::Prioritized(JobPriority { id, priority: 5 }),
             ),
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),

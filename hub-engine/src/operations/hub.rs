@@ -9,11 +9,13 @@ use hub_core::{JobId, JobStatus, Json};
 
 use super::answer::Answer;
 use super::cancel::JobCancel;
+use super::document::Document;
 use super::error::RequestError;
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
+use super::priority::PriorityRequest;
 use super::record::Record;
 use super::repair::TaskRepair;
 use super::request::Request;
@@ -121,6 +123,30 @@ pub trait Hub: Send + Sync + 'static {
         }
     }
 
+    /// Explains what a job waits for, or the task or the item with this name: which gate holds each task, since when, and what it
+    /// waits for ([`hub_core::explain::Explanation`] as JSON). Of a job or a task that has ended, it explains why it ended as it
+    /// did.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn explain(&self, id: JobId, task: Option<String>) -> Result<Json, RequestError> {
+        match self.call(Request::Explain { id, task }).await? {
+            Answer::Explained(explanation) => Ok(explanation),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// The text of a job as it was submitted, byte for byte.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` if too many large answers are open.
+    async fn document(&self, id: JobId) -> Result<Document, RequestError> {
+        match self.call(Request::Document { id, after: None }).await? {
+            Answer::Document(document) => Ok(document),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
     /// Cancels a job: see [`Hub::cancel_with`].
     ///
     /// # Errors
@@ -157,6 +183,15 @@ pub trait Hub: Send + Sync + 'static {
     /// `NotFound`; `Conflict` if the job has ended; `InvalidRequest` for the name of a pool that no pool can have.
     async fn resume(&self, of: PauseRequest) -> Result<(), RequestError> {
         self.call(Request::Resume { of }).await.map(drop)
+    }
+
+    /// Changes the priority of a job that has not ended. It counts for the tasks without a priority of their own that were not
+    /// handed out yet. A change to the priority that the job has has no effect.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the job has ended or is being cancelled; `InvalidRequest` for a priority that no job can have.
+    async fn set_priority(&self, of: PriorityRequest) -> Result<(), RequestError> {
+        self.call(Request::Priority { of }).await.map(drop)
     }
 
     /// Repairs a task that waits: starts its next attempt, skips it or fails it.

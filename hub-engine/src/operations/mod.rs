@@ -3,12 +3,14 @@
 
 mod answer;
 mod cancel;
+mod document;
 mod error;
 mod health;
 mod hub;
 mod jobs;
 mod pause;
 mod posted;
+mod priority;
 mod record;
 mod repair;
 mod request;
@@ -16,6 +18,7 @@ mod waits;
 
 pub use answer::Answer;
 pub use cancel::{Cancelled, JobCancel};
+pub use document::Document;
 pub use error::{RequestError, RequestErrorKind};
 pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};
 pub use hub::Hub;
@@ -23,6 +26,7 @@ pub use hub_core::record::View;
 pub use jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
 pub use pause::{Pausable, PauseOrder, PauseRequest, PausedPool};
 pub use posted::{ResultUpdate, UpdateStatus};
+pub use priority::{JobPriority, PriorityRequest};
 pub use record::Record;
 pub use repair::TaskRepair;
 pub use request::Request;

@@ -10,6 +10,7 @@ use super::cancel::JobCancel;
 use super::jobs::{JobFilter, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
+use super::priority::PriorityRequest;
 use super::repair::TaskRepair;
 use super::waits::{JobSignal, TaskApproval};
 
@@ -50,6 +51,22 @@ pub enum Request {
         /// The filter.
         filter: JobFilter,
     },
+    /// Explain what a job and its tasks wait for.
+    Explain {
+        /// The job.
+        id: JobId,
+        /// Only the task or the item with this name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+    },
+    /// The submitted text of a job.
+    Document {
+        /// The job.
+        id: JobId,
+        /// Only the text from this byte on: the `next` of the part before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<u32>,
+    },
     /// Cancel a job.
     Cancel {
         /// The job, and how.
@@ -67,6 +84,12 @@ pub enum Request {
         /// The job or the pool.
         #[serde(flatten)]
         of: PauseRequest,
+    },
+    /// Change the priority of a job.
+    Priority {
+        /// The job and the priority.
+        #[serde(flatten)]
+        of: PriorityRequest,
     },
     /// Remove a job that has ended.
     Remove {
@@ -108,10 +131,16 @@ impl Request {
             | Self::Summary { .. }
             | Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Workers
             | Self::Health => true,
-            // The same result and the same answer are accepted again, and so is a pause.
-            Self::Result { .. } | Self::Approve { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
+            // The same result, answer, pause or priority is accepted again.
+            Self::Result { .. }
+            | Self::Approve { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Priority { .. } => true,
             // A second signal without a key would be another one.
             Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
@@ -126,6 +155,7 @@ impl Request {
             Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
@@ -135,6 +165,8 @@ impl Request {
             | Self::Summary { .. }
             | Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Workers
             | Self::Health => false,
         }
@@ -147,9 +179,12 @@ impl Request {
             Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait,
             Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
@@ -167,9 +202,12 @@ impl Request {
             Self::Job { wait, .. } | Self::Summary { wait, .. } => *wait = other,
             Self::Tasks { .. }
             | Self::Jobs { .. }
+            | Self::Explain { .. }
+            | Self::Document { .. }
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Priority { .. }
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }

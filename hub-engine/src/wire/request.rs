@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskApproval,
-    TaskQuery, TaskRepair, View,
+    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, Request, RequestError, ResultUpdate,
+    TaskApproval, TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
@@ -86,6 +86,7 @@ impl RequestMessage {
             after: Option<u32>,
             limit: Option<u32>,
             of: Option<String>,
+            task: Option<String>,
             fields: Option<Vec<String>>,
             #[serde(default)]
             no_data: bool,
@@ -102,6 +103,7 @@ impl RequestMessage {
             #[serde(default)]
             handlers: bool,
             pool: Option<String>,
+            priority: Option<i64>,
             by: Option<String>,
             reason: Option<String>,
             #[serde(default, deserialize_with = "object::optional")]
@@ -129,12 +131,19 @@ impl RequestMessage {
                 Request::Tasks { id: id()?, query }
             }
             "jobs" => Request::Jobs { filter: body.filter.unwrap_or_default() },
+            "explain" => Request::Explain { id: id()?, task: body.task },
+            "document" => Request::Document { id: id()?, after: body.after },
             "cancel" => {
                 let Body { now, handlers, by, reason, .. } = body;
                 Request::Cancel { cancel: JobCancel { id: id()?, now, handlers, by, reason } }
             }
             "pause" => Request::Pause { of: pause()? },
             "resume" => Request::Resume { of: pause()? },
+            "priority" => {
+                let missing = || WireError::Malformed(serde::de::Error::missing_field("priority"));
+                let priority = body.priority.ok_or_else(missing)?;
+                Request::Priority { of: PriorityRequest { id: id()?, priority, by: body.by, reason: body.reason } }
+            }
             "remove" => Request::Remove { id: id()? },
             "result" => Request::Result {
                 result: body.result.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("result")))?,
@@ -154,7 +163,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, cancel, pause, resume, remove, result, repair, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

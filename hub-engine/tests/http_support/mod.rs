@@ -15,7 +15,7 @@ use hub_engine::operations::{
     Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind,
     SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,9 @@ impl FakeHub {
     }
 }
 
+/// The text of the fake's job.
+pub(crate) const DOCUMENT: &str = "{ \"name\": \"jöb\",\n  \"tasks\": [{\"name\": \"a\"}] }\n";
+
 /// The id that the fake gives to jobs without one.
 pub(crate) fn some_id() -> JobId {
     "693eb630-e77d-11f1-b11f-02fc00000001".parse().unwrap()
@@ -80,6 +83,13 @@ pub(crate) fn summary() -> JobSummary {
         msg: Some("1 of 2 tasks failed".into()),
         first_failure: Some(Arc::new(FirstFailure { task: "add".into(), msg: "bad".into() })),
     }
+}
+
+pub(crate) fn explanation() -> Value {
+    json!({
+        "id": some_id(), "name": "sum_product", "status": "PENDING", "text": "nothing holds the job as a whole",
+        "reasons": [], "counts": {"PENDING": 2}, "tasks": [], "more": 2
+    })
 }
 
 pub(crate) fn worker() -> WorkerInfo {
@@ -134,6 +144,12 @@ impl Hub for FakeHub {
                 let page = JobPage { jobs: vec![summary()], next: Some("7".to_owned()) };
                 (format!("jobs {}", serde_json::to_string(&filter).unwrap()), Answer::Jobs(page))
             }
+            Request::Explain { id, task } => {
+                (format!("explain {id} {task:?}"), Answer::Explained(explanation().into()))
+            }
+            Request::Document { id, after } => {
+                (format!("document {id} {after:?}"), Answer::Document(Arc::<str>::from(DOCUMENT).into()))
+            }
             Request::Cancel { cancel } => {
                 let answer = Answer::Cancelled(Cancelled { id: cancel.id, status: JobStatus::Cancelling });
                 (format!("cancel {}", serde_json::to_string(&cancel).unwrap()), answer)
@@ -141,6 +157,10 @@ impl Hub for FakeHub {
             Request::Pause { of } => (format!("pause {}", serde_json::to_string(&of).unwrap()), Answer::Paused(of.of)),
             Request::Resume { of } => {
                 (format!("resume {}", serde_json::to_string(&of).unwrap()), Answer::Resumed(of.of))
+            }
+            Request::Priority { of } => {
+                let answer = of.checked().map(Answer::Prioritized)?;
+                (format!("priority {}", serde_json::to_string(&of).unwrap()), answer)
             }
             Request::Remove { id } => (format!("remove {id}"), Answer::Removed(id)),
             Request::Result { result } => {

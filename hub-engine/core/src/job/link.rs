@@ -48,7 +48,6 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         task_names: &task_names,
         lists,
         phase: Phase::Tasks,
-        job_priority: draft.priority,
         places: Places::default(),
         placeholders: Vec::new(),
         upstream: Vec::new(),
@@ -88,7 +87,6 @@ struct Linker<'r> {
     lists: Lists,
     /// The list of the task that is being linked.
     phase: Phase,
-    job_priority: Option<i32>,
     places: Places,
     /// Buffers that are reused for each template and each task.
     placeholders: Vec<Placeholder>,
@@ -140,7 +138,6 @@ impl Linker<'_> {
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
         self.trigger_rule(task, draft, path);
-        task.effective_priority = task.own_priority().or(self.job_priority).unwrap_or(0);
     }
 
     /// A rule that nothing can meet, or whose task would refer to what is not there yet.

@@ -60,7 +60,6 @@ pub struct Task {
     pub(super) kwargs: Option<Box<Template>>,
     pub(super) depends: Option<Box<[u32]>>,
     pub(super) upstream: Box<[u32]>,
-    pub(super) effective_priority: i32,
     rare: Option<Box<Rare>>,
 }
 
@@ -113,6 +112,12 @@ impl Job {
     /// The text that was submitted, unchanged.
     #[must_use]
     pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its text, to be shared.
+    #[must_use]
+    pub const fn shared_source(&self) -> &Arc<str> {
         &self.source
     }
 
@@ -369,12 +374,6 @@ impl Task {
     #[must_use]
     pub fn own_priority(&self) -> Option<i32> {
         self.rare.as_ref()?.priority
-    }
-
-    /// The priority of the task: its own, else that of the job, else 0. Higher priorities run first.
-    #[must_use]
-    pub const fn priority(&self) -> i32 {
-        self.effective_priority
     }
 
     /// When it runs, by how its upstream tasks end.

@@ -49,7 +49,10 @@ pub fn pool(text: &str) -> Result<(), String> {
 }
 
 /// A priority, from the digits of a whole number.
-pub(super) fn priority(digits: &str) -> Result<i32, String> {
+///
+/// # Errors
+/// What a priority is, if this is none.
+pub fn priority(digits: &str) -> Result<i32, String> {
     let range = -MAX_PRIORITY..=MAX_PRIORITY;
     let priority = digits.parse().ok().filter(|priority| range.contains(priority));
     priority.ok_or_else(|| format!("a priority is a whole number from {} to {}", range.start(), range.end()))

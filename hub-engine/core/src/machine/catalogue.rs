@@ -63,6 +63,11 @@ impl Catalogue {
         self.pools.get(pool).map(|served| served.slots)
     }
 
+    /// The number of workers of a pool.
+    pub(super) fn workers(&self, pool: &str) -> u32 {
+        self.pools.get(pool).map_or(0, |served| served.workers)
+    }
+
     /// Whether a worker of the pool has what a task needs. A broken module counts, because its worker reports the error.
     pub(super) fn has(&self, pool: &str, need: &Need) -> bool {
         self.pools.get(pool).is_some_and(|served| match need {
@@ -128,6 +133,7 @@ mod tests {
         catalogue.add(&first);
         catalogue.add(&second);
         assert_eq!((catalogue.slots("a"), catalogue.slots("b"), catalogue.slots("c")), (Some(5), Some(2), None));
+        assert_eq!(["a", "b", "c"].map(|pool| catalogue.workers(pool)), [2, 1, 0]);
         assert!(catalogue.has("a", &module("z")) && !catalogue.has("c", &module("x")));
         assert!(catalogue.has("a", &http) && !catalogue.has("b", &http));
         assert_eq!(catalogue.modules("a").collect::<Vec<_>>(), ["x", "y"]);

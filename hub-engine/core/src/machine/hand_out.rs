@@ -150,16 +150,12 @@ impl Machine {
         if job.is_paused() {
             return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Suspended);
         }
-        let checked = Arc::clone(&job.job);
-        let spec = |index: u32| checked.spec(index);
-        let is_alike = |one: &u32, next: &u32| {
-            let (one, next) = (spec(*one), spec(*next));
-            one.priority() == next.priority() && one.pool() == next.pool()
-        };
-        for alike in tasks.chunk_by(is_alike) {
-            alike.iter().for_each(|index| job.task_mut(*index).place = Place::Queued);
-            let first = spec(alike[0]);
-            self.pools.get_mut(first.pool()).push_all(first.priority(), id, alike);
+        tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Queued);
+        let job = self.jobs.job(id);
+        let queue = |index: u32| (job.priority(index), job.spec(index).pool());
+        for alike in tasks.chunk_by(|one, next| queue(*one) == queue(*next)) {
+            let (priority, pool) = queue(alike[0]);
+            self.pools.get_mut(pool).push_all(priority, id, alike);
         }
     }
 

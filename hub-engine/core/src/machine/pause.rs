@@ -50,9 +50,9 @@ impl Machine {
             let place = job.task(index).place;
             if place == Place::Queued {
                 job.task_mut(index).place = Place::Suspended;
-                let spec = job.spec(index);
-                if previous.replace((spec.priority(), Arc::clone(spec.pool()))) != previous {
-                    self.pools.get_mut(spec.pool()).forget(spec.priority(), id);
+                let (priority, pool) = (job.priority(index), Arc::clone(job.spec(index).pool()));
+                if previous.replace((priority, Arc::clone(&pool))) != previous {
+                    self.pools.get_mut(&pool).forget(priority, id);
                 }
             }
             timeouts::stop_clocks(job, index, &mut self.timers);
@@ -167,7 +167,7 @@ impl Machine {
 }
 
 impl Remark {
-    fn into_record(self, at: Timestamp) -> PauseRecord {
+    pub(super) fn into_record(self, at: Timestamp) -> PauseRecord {
         let short = |text: Option<Arc<str>>| text.map(|text| cut(text, texts::MAXIMUM_REASON));
         PauseRecord { at, by: short(self.by), reason: short(self.reason) }
     }

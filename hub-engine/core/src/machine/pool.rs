@@ -203,6 +203,25 @@ impl Pool {
         }
     }
 
+    /// Moves tasks of a job to another priority, behind those that it has there already.
+    pub(super) fn move_tasks(&mut self, job: JobId, from: i32, to: i32, moves: impl Fn(u32) -> bool) {
+        let Some(ring) = self.queues.get_mut(&Reverse(from)) else { return };
+        let Some(tasks) = ring.tasks.get_mut(&job) else { return };
+        let (mut moved, kept): (VecDeque<u32>, VecDeque<u32>) =
+            std::mem::take(tasks).into_iter().partition(|index| moves(*index));
+        let has_left = kept.is_empty();
+        *tasks = kept;
+        if has_left {
+            ring.forget(job);
+        }
+        if ring.turns.is_empty() {
+            self.queues.remove(&Reverse(from));
+        }
+        if !moved.is_empty() {
+            self.queues.entry(Reverse(to)).or_default().push(job, moved.make_contiguous());
+        }
+    }
+
     /// The tasks that wait in the queues or for a module.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (JobId, u32)> {
         let queued = self.queues.values().flat_map(|ring| &ring.tasks);
@@ -345,6 +364,17 @@ mod tests {
         pool.push_all(0, job(1), &[0]);
         let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
         assert_eq!(order, [(job(1), 1), (job(1), 3), (job(1), 0)]);
+        assert!(pool.queues.is_empty() && pool.queued == 0);
+    }
+
+    #[test]
+    fn moved_tasks_keep_their_order_and_leave_no_turn_behind() {
+        let mut pool = filled();
+        pool.move_tasks(job(1), 0, 5, |index| index != 1);
+        pool.move_tasks(job(2), 0, -1, |_| true);
+        pool.move_tasks(job(3), 0, 9, |_| true);
+        let order: Vec<_> = std::iter::from_fn(|| pool.pop()).collect();
+        assert_eq!(order, [(job(3), 0), (job(1), 0), (job(1), 2), (job(1), 3), (job(1), 1), (job(2), 0), (job(2), 1)]);
         assert!(pool.queues.is_empty() && pool.queued == 0);
     }
 

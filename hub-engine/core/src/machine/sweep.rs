@@ -22,6 +22,9 @@ use crate::job::TriggerRule;
 use crate::state::TaskError;
 use crate::{JobId, Now, TaskStatus, Timestamp};
 
+/// How the message of a task begins that did not run because of other tasks.
+pub(super) const DID_NOT_RUN: &str = "did not run, because";
+
 impl LiveJob {
     /// Schedules the processing of the tasks that depend on a task that ended without success.
     pub(super) fn look_downstream(&mut self, index: u32) {
@@ -38,7 +41,7 @@ impl LiveJob {
         let cause = self.spec(index).upstream().iter().find(is_skipped).filter(|_| rule == TriggerRule::AllSuccess);
         let msg = match cause {
             Some(cause) => self.why_not_run(*cause),
-            None => format!("did not run, because its trigger rule {} cannot be met any more", rule.as_str()).into(),
+            None => format!("{DID_NOT_RUN} its trigger rule {} cannot be met any more", rule.as_str()).into(),
         };
         self.end_unrun(index, msg, None);
     }
@@ -61,7 +64,7 @@ impl LiveJob {
     fn why_not_run(&self, index: u32) -> Arc<str> {
         let how =
             if self.task(index).state().status == TaskStatus::Skipped { "was skipped" } else { "did not succeed" };
-        format!("did not run, because the task {:?} {how}", self.spec(index).name()).into()
+        format!("{DID_NOT_RUN} the task {:?} {how}", self.spec(index).name()).into()
     }
 
     /// Whether [`Machine::sweep`] has to end further tasks.
@@ -156,6 +159,8 @@ impl LiveJob {
         self.task_mut(index).state_mut().msg = Some(Arc::clone(&msg));
         self.close_task(index, status, now, actions);
         if !self.downstream.of(index).is_empty() {
+            // A task that was skipped by its condition or by an operator is the cause of what follows.
+            let msg = if msg.starts_with(DID_NOT_RUN) { msg } else { self.why_not_run(index) };
             self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }

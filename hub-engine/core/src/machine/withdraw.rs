@@ -34,9 +34,9 @@ pub(super) fn withdraw(
             if job.cancelled {
                 // All its tasks leave the queue with the first one: a large job is cancelled over several turns, and its
                 // tasks would take the turns of other jobs meanwhile.
-                pool.forget(spec.priority(), id);
+                pool.forget(job.priority(index), id);
             } else {
-                pool.take(spec.priority(), id, index);
+                pool.take(job.priority(index), id, index);
             }
         }
         Place::Parked => pools.get_mut(spec.pool()).take_parked(&spec.need(), id, index),

@@ -210,7 +210,9 @@ impl JobSnapshot {
         if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
             object.string("key", key);
         }
-        if let Some(priority) = self.job.priority().filter(|_| view.shows("priority")) {
+        let changed = self.state.details.as_deref().and_then(|details| details.priority.as_ref());
+        let priority = changed.map(|changed| changed.priority).or(self.job.priority());
+        if let Some(priority) = priority.filter(|_| view.shows("priority")) {
             object.raw("priority", &priority.to_string());
         }
         for (key, value) in self.job.extra().iter().filter(|(key, _)| view.shows(key)) {
@@ -334,6 +336,9 @@ impl JobSnapshot {
 fn write_job_details(object: &mut Object, details: &JobDetails, view: &View) {
     if let Some(cancel) = details.cancel.as_ref().filter(|_| view.shows("cancel")) {
         object.raw("cancel", &serde_json::to_string(cancel).unwrap_or_else(|_| "null".to_owned()));
+    }
+    if let Some(change) = details.priority.as_ref().filter(|_| view.shows("priority_change")) {
+        object.written("priority_change", change);
     }
     if !details.pauses.is_empty() && view.shows("pauses") {
         object.raw("pauses", &serde_json::to_string(&details.pauses).unwrap_or_else(|_| "{}".to_owned()));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 59] = [
+const FIELDS: [&str; 60] = [
     "answer",
     "args",
     "attempt",
@@ -40,6 +40,7 @@ const FIELDS: [&str; 59] = [
     "phase",
     "pool",
     "priority",
+    "priority_change",
     "progress",
     "recover",
     "recovered",

@@ -17,7 +17,7 @@ use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::intake::refusal;
 use crate::dispatcher::local::unknown_task;
 use crate::dispatcher::room::ParsePermit;
-use crate::operations::{Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
+use crate::operations::{JobPriority, Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
 
 impl Driver {
     /// Jobs that came together: one message, one batch.
@@ -97,6 +97,10 @@ impl Driver {
                 Some(live) => drop(answer.send(Some(live))),
                 None => self.answer_later(answer, None),
             },
+            Ask::Explain(id, task, answer) => match self.machine.explain(id, task.as_deref()) {
+                Some(live) => drop(answer.send(Some(live.map(Box::new)))),
+                None => self.answer_later(answer, None),
+            },
             Ask::Ended(id, answer) => {
                 if self.machine.is_live(id) {
                     self.tell_of_end(id, answer);
@@ -113,6 +117,11 @@ impl Driver {
                 let outcome = self.pause(order);
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
+            }
+            Ask::Priority(JobPriority { id, priority }, remark, answer) => {
+                let outcome = self.machine.set_priority(id, priority, remark, now());
+                self.pending.commit_first = true;
+                self.answer_later(answer, controlled(&Pausable::Job(id), outcome));
             }
             Ask::Remove(id, answer) => {
                 let live = self.machine.is_live(id);
@@ -177,14 +186,7 @@ impl Driver {
                 Ok(())
             }
         };
-        match outcome {
-            Ok(()) => Some(Ok(())),
-            Err(ControlError::UnknownJob) => None,
-            Err(error @ ControlError::Cancelling) => Some(Err(conflict(format!("{of}: {error}")))),
-            Err(error @ ControlError::TooManyPools) => {
-                Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("{of}: {error}"))))
-            }
-        }
+        controlled(&of, outcome)
     }
 
     /// Answers when this job, which is live, has ended and is in the store as such.
@@ -218,6 +220,18 @@ impl Driver {
     /// Answers when everything handled so far is in the store.
     pub(super) fn answer_later<T: Send + 'static>(&mut self, answer: oneshot::Sender<T>, value: T) {
         self.pending.answers.push(PendingAnswer::new(move || drop(answer.send(value))));
+    }
+}
+
+/// The answer to the control of a job or a pool. `None`: the job is not live.
+fn controlled(of: &Pausable, outcome: Result<(), ControlError>) -> Option<Result<(), RequestError>> {
+    match outcome {
+        Ok(()) => Some(Ok(())),
+        Err(ControlError::UnknownJob) => None,
+        Err(error @ ControlError::Cancelling) => Some(Err(conflict(format!("{of}: {error}")))),
+        Err(error @ ControlError::TooManyPools) => {
+            Some(Err(RequestError::new(RequestErrorKind::TooLarge, format!("{of}: {error}"))))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
-use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord};
+use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord, PriorityRecord};
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -115,6 +115,12 @@ fn job_details() -> JobDetails {
         handlers_until: Some(Timestamp::from_millis(9)),
         handlers_stopped: Some("they took too long".into()),
         pauses: [(PauseCause::Own, pause(5))].into(),
+        priority: Some(PriorityRecord {
+            priority: -7,
+            at: Timestamp::from_millis(6),
+            by: Some("ops".into()),
+            reason: Some("ä".into()),
+        }),
         clock: JobClock { paused_since: Some(Timestamp::from_millis(5)), paused_ms: -3 },
         signals: vec![signal()],
         signal_keys: vec![SignalKey { name: "ä".into(), key: "once".into() }],

@@ -34,6 +34,7 @@ pub(super) fn happen(world: &mut World, choices: &mut Choices<'_>) {
     match byte % 20 {
         _ if byte >= 248 => pause_pool(world, choices),
         _ if byte >= 240 => pause_job(world, choices),
+        _ if byte >= 236 => set_priority(world, choices),
         0 | 1 => submit(world, choices),
         2..=5 => result(world, choices),
         6 => returned(world, choices),
@@ -262,6 +263,25 @@ fn pause_job(world: &mut World, choices: &mut Choices<'_>) {
     if expected.is_ok() {
         let is_paused = world.machine.job(id).is_some_and(|job| job.state.status == JobStatus::Paused);
         assert_eq!(is_paused, pauses);
+    }
+}
+
+/// Also explains the job: each task that has not ended has one reason.
+fn set_priority(world: &mut World, choices: &mut Choices<'_>) {
+    let (id, priority) = (id(choices), *choices.of(&[0, 1, -1000, 1000]));
+    let expected = match world.machine.is_live(id) {
+        false => Err(ControlError::UnknownJob),
+        true if world.is_cancelling(id.task(0)) => Err(ControlError::Cancelling),
+        true => Ok(()),
+    };
+    assert_eq!(world.machine.set_priority(id, priority, Remark::default(), world.now), expected);
+    let explained = world.machine.explain(id, None);
+    assert_eq!(explained.is_some(), world.machine.is_live(id));
+    if let Some(Ok(explanation)) = explained {
+        let job = world.machine.job(id).expect("the job is live");
+        let open = job.tasks.iter().filter(|task| !task.status.is_terminal()).count();
+        let listed: u32 = explanation.tasks.iter().map(|group| group.count).sum();
+        assert!(listed as usize >= open, "{listed} of {open} tasks are explained: {explanation:?}");
     }
 }
 

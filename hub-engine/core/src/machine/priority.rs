@@ -1,0 +1,56 @@
+//! Changes the priority of a live job.
+//!
+//! The new priority counts for the tasks without a priority of their own that are not handed out yet. Those in a queue
+//! move to the queue of the new priority.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::live::LiveJob;
+use super::pause::Remark;
+use super::types::ControlError;
+use crate::job_details::{PauseRecord, PriorityRecord};
+use crate::{JobId, Now};
+
+impl Machine {
+    /// Changes the priority of a job. A change to the priority that it has has no effect.
+    ///
+    /// # Errors
+    /// If no live job has this id, or the job is being cancelled.
+    pub fn set_priority(&mut self, id: JobId, priority: i32, remark: Remark, now: Now) -> Result<(), ControlError> {
+        let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
+        if job.cancelled {
+            return Err(ControlError::Cancelling);
+        }
+        let before = job.default_priority();
+        if before == priority {
+            return Ok(());
+        }
+        let PauseRecord { at, by, reason } = remark.into_record(now.wall);
+        job.state.details_mut().priority = Some(PriorityRecord { priority, at, by, reason });
+        job.persist_job(&mut self.actions);
+        let checked = Arc::clone(&job.job);
+        for (_, pool) in self.pools.iter_mut() {
+            pool.move_tasks(id, before, priority, |index| checked.spec(index).own_priority().is_none());
+        }
+        Ok(())
+    }
+}
+
+impl LiveJob {
+    /// The priority of a task: its own, else that of the job. Higher priorities run first.
+    pub(super) fn priority(&self, index: u32) -> i32 {
+        self.spec(index).own_priority().unwrap_or_else(|| self.default_priority())
+    }
+
+    /// The priority of tasks that have none.
+    fn default_priority(&self) -> i32 {
+        self.changed_priority().or(self.job.priority()).unwrap_or(0)
+    }
+
+    /// The priority that the job was given after its submission.
+    fn changed_priority(&self) -> Option<i32> {
+        let details = self.state.details.as_deref()?;
+        details.priority.as_ref().map(|record| record.priority)
+    }
+}
