@@ -69,9 +69,12 @@ impl Head {
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;
         let tasks = TaskState::all_pending(job.tasks().len());
+        let job = Arc::new(job);
+        // The key in the text belongs to the first job.
+        let job = if self.state.origin().is_some() { job.without_key() } else { job };
         Ok(JobSnapshot {
             id: self.id,
-            job: Arc::new(job),
+            job,
             state: self.state,
             tasks,
             items: BTreeMap::new(),

@@ -9,6 +9,8 @@ mod document;
 mod events;
 mod guard;
 mod query;
+mod retries;
+mod retry_schemas;
 mod routes;
 mod schemas;
 mod serve;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::cancel::Cancelled;
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
-use super::jobs::JobPage;
+use super::jobs::{JobPage, Submitted};
 use super::pause::Pausable;
 use super::record::Record;
 use super::request::Request;
@@ -36,6 +36,8 @@ pub enum Answer {
     Posted(TaskId),
     /// The task was repaired.
     Repaired(TaskId),
+    /// The new job, which is a retry.
+    Retried(Submitted),
     /// What happened to the signal.
     Signalled(SignalReceipt),
     /// The task was answered.
@@ -67,6 +69,7 @@ impl Answer {
             Self::Paused(of) | Self::Resumed(of) => json(&of),
             Self::Removed(id) => json(&Id { id }),
             Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
+            Self::Retried(submitted) => json(&submitted),
             Self::Signalled(receipt) => json(&receipt),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
@@ -91,6 +94,7 @@ impl Answer {
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(task(text)?),
             Request::Repair { .. } => Self::Repaired(task(text)?),
+            Request::Retry { .. } => Self::Retried(serde_json::from_str(text)?),
             Request::Signal { .. } => Self::Signalled(serde_json::from_str(text)?),
             Request::Approve { .. } => Self::Approved(task(text)?),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
@@ -116,7 +120,7 @@ mod tests {
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, JobSignal, PauseRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
+        JobCancel, JobFilter, JobRetry, JobSignal, PauseRequest, ResultUpdate, SignalOutcome, TaskApproval, TaskQuery,
         TaskRepair, UpdateStatus, View,
     };
 
@@ -140,6 +144,7 @@ mod tests {
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),
             (Request::Repair { repair: TaskRepair::new(task, RepairAction::Retry) }, Answer::Repaired(task)),
+            (Request::Retry { retry: JobRetry::new(id) }, Answer::Retried(Submitted::new(id))),
             (
                 Request::Signal { signal: JobSignal::new(id, "s") },
                 Answer::Signalled(SignalReceipt { id, outcome: SignalOutcome::Kept }),

@@ -12,6 +12,7 @@ mod posted;
 mod record;
 mod repair;
 mod request;
+mod retry;
 mod waits;
 
 pub use answer::Answer;
@@ -26,4 +27,5 @@ pub use posted::{ResultUpdate, UpdateStatus};
 pub use record::Record;
 pub use repair::TaskRepair;
 pub use request::Request;
+pub use retry::JobRetry;
 pub use waits::{JobSignal, SignalOutcome, SignalReceipt, TaskApproval};

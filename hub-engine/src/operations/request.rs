@@ -11,6 +11,7 @@ use super::jobs::{JobFilter, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::repair::TaskRepair;
+use super::retry::JobRetry;
 use super::waits::{JobSignal, TaskApproval};
 
 /// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
@@ -83,6 +84,11 @@ pub enum Request {
         /// The repair.
         repair: TaskRepair,
     },
+    /// Retry a job that has ended, as a new job.
+    Retry {
+        /// The retry.
+        retry: JobRetry,
+    },
     /// Send a signal to a job.
     Signal {
         /// The signal.
@@ -112,6 +118,8 @@ impl Request {
             | Self::Health => true,
             // The same result and the same answer are accepted again, and so is a pause.
             Self::Result { .. } | Self::Approve { .. } | Self::Pause { .. } | Self::Resume { .. } => true,
+            // With an id, the new job is the same one.
+            Self::Retry { retry } => retry.new_id.is_some(),
             // A second signal without a key would be another one.
             Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
@@ -129,6 +137,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. } => true,
             Self::Job { .. }
@@ -153,6 +162,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
             | Self::Workers
@@ -173,6 +183,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
             | Self::Workers

@@ -29,13 +29,15 @@ pub enum Sabotage {
     ForgetPauses,
     /// The store forgets the signals of jobs.
     ForgetSignals,
+    /// The store forgets the tasks that retries have kept.
+    ForgetKept,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -47,6 +49,7 @@ impl Sabotage {
         Self::ForgetFailures,
         Self::ForgetPauses,
         Self::ForgetSignals,
+        Self::ForgetKept,
         Self::MeasureByWallClock,
     ];
 }
