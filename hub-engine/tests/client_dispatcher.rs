@@ -13,8 +13,8 @@ use hub_engine::client::{AmqpHub, HttpHub};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::http::HttpSettings;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, SignalOutcome,
-    Submission, TaskApproval, TaskRepair, UpdateStatus,
+    Hub, JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, RequestErrorKind, ResultUpdate,
+    SignalOutcome, Submission, TaskApproval, TaskRepair, UpdateStatus,
 };
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
@@ -194,8 +194,15 @@ async fn run_retries(hub: &dyn Hub) {
     let origin = json!({"job": first, "root": first, "try": 2, "by": "ops", "reason": "again"});
     assert_eq!((&job["origin"], job.get("key")), (&origin, None), "{job:#}");
     let kept = &job["tasks"][0];
-    assert_eq!((&kept["status"], &kept["data"], &kept["kept_from"]), (&json!("SUCCESS"), &failed["tasks"][0]["data"], &json!(first)));
-    assert_eq!((&job["tasks"][1]["status"], &job["tasks"][2]["status"]), (&json!("PENDING"), &json!("PENDING")), "{job:#}");
+    assert_eq!(
+        (&kept["status"], &kept["data"], &kept["kept_from"]),
+        (&json!("SUCCESS"), &failed["tasks"][0]["data"], &json!(first))
+    );
+    assert_eq!(
+        (&job["tasks"][1]["status"], &job["tasks"][2]["status"]),
+        (&json!("PENDING"), &json!("PENDING")),
+        "{job:#}"
+    );
     hub.cancel(id).await.unwrap();
     hub.job(id, Some(DEADLINE)).await.unwrap();
 
@@ -206,7 +213,11 @@ async fn run_retries(hub: &dyn Hub) {
     assert!(refused.kind == RequestErrorKind::InvalidRequest && refused.message.contains("\"b\""), "{refused}");
     let third = hub.retry(JobRetry { from: RetryFrom::Failure, ..all }).await.unwrap().id;
     let job = hub.job(third, Some(DEADLINE)).await.unwrap();
-    assert!(job.get().contains(&format!("\"output\": {}", data.get())) || job.get().contains(&format!("\"output\":{}", data.get())), "{job:?}");
+    assert!(
+        job.get().contains(&format!("\"output\": {}", data.get()))
+            || job.get().contains(&format!("\"output\":{}", data.get())),
+        "{job:?}"
+    );
     let job = record(job);
     assert_eq!((&job["origin"]["try"], &job["tasks"][1]["overridden"]), (&json!(3), &json!(true)), "{job:#}");
     let again = hub.retry(JobRetry::new(third)).await.unwrap_err();

@@ -255,7 +255,9 @@ async fn a_real_dispatcher_answers_as_described() {
     assert_eq!((&record["status"], record["ended_at"].is_string()), (&json!("CANCELLED"), true));
     ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;
     let retry = format!("{here}/retry");
-    for (body, status) in [(r#"{"from": "end"}"#, 400), (r#"{"from": ["z"]}"#, 400), (r#"{"override": {"c": 1}, "reason": "no"}"#, 201)] {
+    for (body, status) in
+        [(r#"{"from": "end"}"#, 400), (r#"{"from": ["z"]}"#, 400), (r#"{"override": {"c": 1}, "reason": "no"}"#, 201)]
+    {
         let answer = ask("post", "/api/v1/jobs/{id}/retry", &retry, body, status).await;
         if status == 201 {
             let retried = format!("/api/v1/jobs/{}", answer["id"].as_str().unwrap());

@@ -98,7 +98,10 @@ fn the_command_line_says_what_runs_again() {
     let items: Value = serde_json::from_str(&client(&programs, &["items", "last.each", "-o", "json"])).unwrap();
     assert_eq!((&items["tasks"][0].get("kept_from"), &items["tasks"][1]["kept_from"]), (&None, &json!(first)));
     let shown = client(&programs, &["status", "last", "-o", "table"]);
-    assert!(shown.contains(&format!("retry of {first}, try 2")) && shown.contains("\n2 of 3 tasks did not run again"), "{shown}");
+    assert!(
+        shown.contains(&format!("retry of {first}, try 2")) && shown.contains("\n2 of 3 tasks did not run again"),
+        "{shown}"
+    );
 
     let second = record["id"].as_str().unwrap().to_owned();
     let id = "693eb630-e77d-11f1-b11f-02fc00000001";

@@ -264,7 +264,8 @@ fn a_cancelled_job_is_retried_and_a_retry_can_be_retried() {
     let expected = Origin { by: Some("kim".into()), reason: Some("again".into()), ..origin(first, 2) };
     assert_eq!(hub.stored(second).state.origin(), Some(&expected));
     let record = record(&hub, second);
-    let written = json!({"job": first.to_string(), "root": first.to_string(), "try": 2, "by": "kim", "reason": "again"});
+    let written =
+        json!({"job": first.to_string(), "root": first.to_string(), "try": 2, "by": "kim", "reason": "again"});
     assert_eq!((&record["origin"], &record["tasks"][0]["kept_from"]), (&written, &json!(first.to_string())));
     assert_eq!(record["tasks"][1].get("kept_from"), None);
 }
@@ -282,7 +283,10 @@ fn what_cannot_be_retried_is_refused() {
     let refused = |retry| retried(&hub, first, retry).unwrap_err();
     assert_eq!(refused(Retry::default()), RetryError::NothingRuns);
     assert_eq!(refused(from_tasks(&[])), RetryError::NothingRuns);
-    let unknown = |name: &str, known: Option<&str>| RetryError::UnknownTask { name: name.to_owned(), known: known.map(str::to_owned) };
+    let unknown = |name: &str, known: Option<&str>| RetryError::UnknownTask {
+        name: name.to_owned(),
+        known: known.map(str::to_owned),
+    };
     assert_eq!(refused(from_tasks(&["a", "nothing"])), unknown("nothing", None));
     assert_eq!(refused(with_override("a[0]", "1")), unknown("a[0]", None));
     let both = Retry { overrides: with_override("b", "1").overrides, ..from_tasks(&["b"]) };
@@ -401,7 +405,12 @@ fn items_run_again_with_their_task_where_the_list_may_differ() {
     let late = each(r#", "start_at": "1h""#);
     let whole = each("");
     for (text, failing, retry, expected) in [
-        (&whole, &["each[1]"][..], from_tasks(&["each"]), &["each[0]", "each[1]", "each[2]", "each[3]", "each[4]", "sum"][..]),
+        (
+            &whole,
+            &["each[1]"][..],
+            from_tasks(&["each"]),
+            &["each[0]", "each[1]", "each[2]", "each[3]", "each[4]", "sum"][..],
+        ),
         (&whole, &["each[1]"], with_override("list", "[7, 8]"), &["each[0]", "each[1]", "sum"]),
         (&whole, &["each[1]"], with_override("each", "[7]"), &["sum"]),
         (&whole, &["sum"], Retry::default(), &["sum"]),

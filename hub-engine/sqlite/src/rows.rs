@@ -72,14 +72,7 @@ impl Head {
         let job = Arc::new(job);
         // The key in the text belongs to the first job.
         let job = if self.state.origin().is_some() { job.without_key() } else { job };
-        Ok(JobSnapshot {
-            id: self.id,
-            job,
-            state: self.state,
-            tasks,
-            items: BTreeMap::new(),
-            waiting: Vec::new(),
-        })
+        Ok(JobSnapshot { id: self.id, job, state: self.state, tasks, items: BTreeMap::new(), waiting: Vec::new() })
     }
 }
 

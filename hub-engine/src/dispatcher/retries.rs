@@ -1,8 +1,8 @@
 //! Retries of jobs that have ended: reads the job from the store, decides what runs again, and passes the new job to the loop.
 
+use hub_core::JobId;
 use hub_core::machine::{RetriedJob, RetryError};
 use hub_core::state::{JobSnapshot, weight};
-use hub_core::JobId;
 use uuid::Uuid;
 
 use super::inputs::{Ask, RetryOrder};
@@ -58,7 +58,10 @@ impl LocalHub {
             decide()
         } else {
             tokio::task::spawn_blocking(decide).await.map_err(|_| {
-                RequestError::new(RequestErrorKind::Internal, "the retry could not be prepared: see the dispatcher's log")
+                RequestError::new(
+                    RequestErrorKind::Internal,
+                    "the retry could not be prepared: see the dispatcher's log",
+                )
             })?
         };
         decided.map_err(|error| refused(of, &error))
@@ -68,10 +71,9 @@ impl LocalHub {
 /// The refusal of a retry.
 fn refused(of: JobId, error: &RetryError) -> RequestError {
     let kind = match error {
-        RetryError::NotEnded(_)
-        | RetryError::NothingRuns
-        | RetryError::DataGone(_)
-        | RetryError::DeadlinePassed(_) => RequestErrorKind::Conflict,
+        RetryError::NotEnded(_) | RetryError::NothingRuns | RetryError::DataGone(_) | RetryError::DeadlinePassed(_) => {
+            RequestErrorKind::Conflict
+        }
         RetryError::UnknownTask { .. } | RetryError::RunsAndOverridden(_) => RequestErrorKind::InvalidRequest,
         RetryError::OutOfBounds { .. } => RequestErrorKind::TooLarge,
     };

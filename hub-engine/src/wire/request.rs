@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, Request, RequestError, ResultUpdate, TaskApproval,
-    TaskQuery, TaskRepair, View,
+    JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, Request, RequestError, ResultUpdate,
+    TaskApproval, TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.

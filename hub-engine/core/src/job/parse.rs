@@ -39,12 +39,8 @@ impl Job {
         if self.key.is_none() {
             return self;
         }
-        let unlimited = Limits {
-            max_bytes: usize::MAX,
-            max_tasks: usize::MAX,
-            max_depth: Limits::MAX_DEPTH,
-            ..Limits::default()
-        };
+        let unlimited =
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
         let again = |shared: Arc<Self>| Self::parse(&shared.source, &unlimited).expect("the text was valid before");
         let mut job = Arc::try_unwrap(self).unwrap_or_else(again);
         job.key = None;

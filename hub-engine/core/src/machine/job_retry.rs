@@ -51,7 +51,9 @@ pub enum RetryError {
     #[error("all its tasks succeeded, so none would run again: retry it from \"start\", or name tasks that run again")]
     NothingRuns,
     /// The result of a task that would be kept is not in the store.
-    #[error("the result of the task {0:?} is not stored any more, so the task cannot be kept: retry the job from \"start\"")]
+    #[error(
+        "the result of the task {0:?} is not stored any more, so the task cannot be kept: retry the job from \"start\""
+    )]
     DataGone(String),
     /// The deadline of the job, a time, has passed.
     #[error("{0}")]
@@ -143,7 +145,8 @@ impl RetriedJob {
 impl<'o> Plan<'o> {
     fn new(ended: &'o JobSnapshot, retry: Retry, limit: usize, now: Timestamp) -> Result<Self, RetryError> {
         let Retry { from, overrides, .. } = retry;
-        let names: BTreeMap<&str, u32> = (0..).zip(ended.job.tasks()).map(|(index, task)| (&**task.name(), index)).collect();
+        let names: BTreeMap<&str, u32> =
+            (0..).zip(ended.job.tasks()).map(|(index, task)| (&**task.name(), index)).collect();
         let position = |name: &str| {
             names.get(name).copied().ok_or_else(|| {
                 let known = nearest(name, names.keys().copied()).map(str::to_owned);

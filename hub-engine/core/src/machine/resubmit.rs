@@ -31,9 +31,11 @@ impl Machine {
         let pending = TaskState::pending();
         let known = (0..).zip(&tasks).filter(|(_, task)| ***task != pending);
         let states = known.chain(items.iter().map(|(position, item)| (*position, item)));
-        self.actions.extend(states.map(|(index, state)| {
-            Action::Persist(Change::TaskChanged { job: id, index, state: Arc::clone(state) })
-        }));
+        self.actions.extend(
+            states.map(|(index, state)| {
+                Action::Persist(Change::TaskChanged { job: id, index, state: Arc::clone(state) })
+            }),
+        );
         self.actions.push(Action::Notify(Notice::Job {
             id,
             name: Arc::clone(job.shared_name()),

@@ -30,7 +30,8 @@ impl Invariant for KeptTasksStay {
             Event::Kept(_, changes) => changes.iter().try_for_each(|change| {
                 let Change::TaskChanged { job, index, state } = change else { return Ok(()) };
                 let Some(origin) = kept_from(state) else { return Ok(()) };
-                let mut was = facts.job(origin).map(|fact| fact.state_of(*index).clone()).unwrap_or_else(TaskState::pending);
+                let mut was =
+                    facts.job(origin).map(|fact| fact.state_of(*index).clone()).unwrap_or_else(TaskState::pending);
                 was.details_mut().kept_from = Some(origin);
                 check(was == **state, || format!("{} was {was:?} and is kept as {state:?}", short(job.task(*index))))
             }),
