@@ -186,7 +186,7 @@ async fn run_retries(hub: &dyn Hub) {
     let id = hub_core::JobId::new(uuid::Uuid::now_v7());
     for _ in 0..2 {
         let submitted = hub.retry(JobRetry { new_id: Some(id), ..retry() }).await.unwrap();
-        assert_eq!((submitted.id, submitted.warnings), (id, Vec::<String>::new()), "the same retry is the same job");
+        assert_eq!(submitted.id, id, "the same retry is the same job");
     }
     let taken = hub.retry(JobRetry { new_id: Some(first), ..retry() }).await.unwrap_err();
     assert_eq!(taken.kind, RequestErrorKind::Conflict);
