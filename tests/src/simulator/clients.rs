@@ -30,7 +30,7 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
     world.pass(plan.after).await;
     for _ in 0..=plan.again {
         if let Some((of, from)) = &plan.retry_of {
-            retry(&simulation, *of, from.clone(), plan.id).await;
+            retry(&simulation, *of, from.clone(), &plan).await;
         } else if plan.over_broker {
             while submit_over_broker(world, &plan).await.is_none() {
                 world.pass(AGAIN).await;
@@ -79,8 +79,9 @@ async fn pause(simulation: &Simulation, id: JobId, pauses: bool) {
 }
 
 /// Retries a job when it has ended.
-async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, id: JobId) {
-    let world = &simulation.world;
+async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, plan: &Plan) {
+    let (world, id) = (&simulation.world, plan.id);
+    let last = plan.job["tasks"].as_array().and_then(|tasks| tasks.last()?["name"].as_str()).unwrap_or_default();
     while !world.with_oracle(|oracle| oracle.facts().job(of).is_some_and(Fact::has_ended)) {
         world.pass(AGAIN).await;
     }
@@ -89,7 +90,9 @@ async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, id: JobI
             let retry = JobRetry { new_id: Some(id), from: from.clone(), ..JobRetry::new(of) };
             match process.unless_killed(hub.retry(retry)).await {
                 Some(Ok(_)) => return,
-                Some(Err(error)) if error.message.contains("none would run again") => from = RetryFrom::Start,
+                Some(Err(error)) if error.message.contains("none would run again") => {
+                    from = RetryFrom::Tasks(vec![last.to_owned()]);
+                }
                 // The dispatcher may not know yet that the commit of the end has succeeded.
                 Some(Err(error)) if error.message.contains("has not ended") => {}
                 Some(Err(error)) if !is_passing(error.kind) => return world.refused("a retry", &error),

@@ -96,7 +96,7 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
             }
         })
         .collect();
-    let retried: Vec<Plan> = plans.iter().filter(|plan| may_be_retried(plan) && dice.falls(0.3)).cloned().collect();
+    let retried: Vec<Plan> = plans.iter().filter(|plan| may_be_retried(plan) && dice.falls(0.5)).cloned().collect();
     plans.extend((jobs + 1..).zip(retried).map(|(number, of)| retry_of(dice, number, of)));
     plans
 }
@@ -110,9 +110,9 @@ fn may_be_retried(plan: &Plan) -> bool {
 /// A retry of a job, which begins when that has ended.
 fn retry_of(dice: &Dice, number: u64, of: Plan) -> Plan {
     let tasks = of.job["tasks"].as_array().map_or(0, Vec::len);
-    let from = match dice.between(0, 3) {
+    let from = match dice.between(0, 9) {
         0 => RetryFrom::Start,
-        1 => RetryFrom::Tasks(vec![format!("t{}", dice.index(tasks))]),
+        1..=5 => RetryFrom::Tasks(vec![format!("t{}", dice.index(tasks))]),
         _ => RetryFrom::Failure,
     };
     Plan {
