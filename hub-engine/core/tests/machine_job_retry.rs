@@ -203,7 +203,7 @@ fn a_request_says_what_runs_again() {
             let is_kept = !is_overridden && !expected.contains(&name);
             assert_eq!(details.kept_from.is_some(), is_kept, "{shown} {name}");
             if is_overridden {
-                assert_eq!((state.data.as_ref().map(|data| data.get()), state.issue), (Some("7"), None), "{shown}");
+                assert_eq!((state.data.as_ref().map(hub_core::Json::get), state.issue), (Some("7"), None), "{shown}");
             }
         }
     }
