@@ -287,6 +287,19 @@ async fn a_real_dispatcher_answers_as_described() {
     ask("post", "/api/v1/jobs/{id}/cancel", &format!("{here}/cancel"), "", 409).await;
     ask("get", "/api/v1/jobs/{id}/explain", &format!("{here}/explain"), "", 200).await;
     ask("post", "/api/v1/jobs/{id}/priority", &priority, r#"{"priority": 1}"#, 409).await;
+    let retry = format!("{here}/retry");
+    for (body, status) in
+        [(r#"{"from": "end"}"#, 400), (r#"{"from": ["z"]}"#, 400), (r#"{"override": {"c": 1}, "reason": "no"}"#, 201)]
+    {
+        let answer = ask("post", "/api/v1/jobs/{id}/retry", &retry, body, status).await;
+        if status == 201 {
+            let retried = format!("/api/v1/jobs/{}", answer["id"].as_str().unwrap());
+            let record = ask("get", "/api/v1/jobs/{id}", &retried, "", 200).await;
+            assert_eq!((&record["origin"]["job"], &record["tasks"][2]["overridden"]), (&submitted["id"], &json!(true)));
+            assert_eq!(record["tasks"][3]["kept_from"], Value::Null, "what depends on an override runs again");
+            ask("post", "/api/v1/jobs/{id}/retry", &format!("{retried}/retry"), "", 409).await;
+        }
+    }
     ask("delete", "/api/v1/jobs/{id}", &here, "", 200).await;
     ask("get", "/api/v1/jobs/{id}", &here, "", 404).await;
     ask("get", "/api/v1/jobs/{id}/document", &format!("{here}/document"), "", 404).await;

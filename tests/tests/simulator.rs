@@ -144,6 +144,11 @@ fn losing_a_result_is_detected() {
 }
 
 #[test]
+fn forgetting_what_a_retry_has_kept_is_detected() {
+    noticed(Sabotage::ForgetKept, &["kept_tasks_stay", "ends_are_final", "repeated_for_a_reason"]);
+}
+
+#[test]
 fn not_counting_incarnations_is_detected() {
     noticed(Sabotage::OneIncarnation, &["one_run_counts", "ends_are_final", "every_job_ends", "acknowledged_is_kept"]);
 }

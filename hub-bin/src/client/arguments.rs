@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
-use hub_core::{JobId, JobStatus, NotATime, Timestamp, job};
+use hub_core::{JobId, JobStatus, Json, NotATime, RetryFrom, Timestamp, job};
 use hub_engine::clock::wall;
 use hub_engine::operations::View;
 
 use super::format::{Format, When};
 use super::help_texts;
-use super::identity::{JobOrTask, JobRef, TaskRef};
+use super::identity::{JobOrTask, JobOrTaskRef, JobRef, TaskRef};
 use super::program::Program;
 use crate::reach::ReachArgs;
 
@@ -271,12 +271,9 @@ pub(super) enum Command {
         #[command(flatten)]
         answer: AnswerArgs,
     },
-    /// Start the next attempt of a task now: a held task, or one that waits for it
-    #[command(after_help = help_texts::REPAIR)]
-    Retry {
-        #[command(flatten)]
-        repair: RepairArgs,
-    },
+    /// Run a job that has ended again, as a new job; with JOB.TASK, start the next attempt of a task that waits for it
+    #[command(after_help = help_texts::RETRY)]
+    Retry(RetryArgs),
     /// End a task that waits, without running it
     #[command(after_help = help_texts::REPAIR)]
     Skip {
@@ -379,6 +376,34 @@ pub(super) struct RunArgs {
     pub(super) wait_limit: Option<f64>,
 }
 
+/// Arguments of a retry.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RetryArgs {
+    /// The job: its id, its first or last digits, or "last". Or a task that waits for its next attempt: JOB.TASK, or its id
+    #[arg(value_name = "JOB")]
+    pub(super) of: JobOrTaskRef,
+    /// What runs again: "failure" (tasks that have not succeeded), "start" (all tasks), or names of tasks, separated by commas
+    /// (these, and tasks that have not succeeded). Tasks that depend on them run again, too [default: failure]
+    #[arg(long, value_parser = retry_from)]
+    pub(super) from: Option<RetryFrom>,
+    /// Data of a task, which then does not run; can be repeated. Example: --override load='{"rows": 0}'
+    #[arg(long = "override", value_name = "TASK=JSON", value_parser = task_data)]
+    pub(super) overrides: Vec<(String, Json)>,
+    /// Id of the new job. The same retry under the same id again has no effect
+    #[arg(long, value_name = "UUID")]
+    pub(super) id: Option<JobId>,
+    /// Wait for the end of the new job and print its status record
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// With --wait: stop waiting after this time, exit with 6, and leave the job running [default: no limit]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    pub(super) wait_limit: Option<f64>,
+    #[command(flatten)]
+    pub(super) view: ViewArgs,
+    #[command(flatten)]
+    pub(super) remark: RemarkArgs,
+}
+
 /// Arguments of the commands that repair a task.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RepairArgs {
@@ -436,6 +461,19 @@ pub(super) struct AnswerArgs {
     /// Who answers, for the record of the task [default: the user of this process]
     #[arg(long, value_name = "NAME")]
     pub(super) by: Option<String>,
+}
+
+/// Parses what runs again when a job is retried.
+fn retry_from(text: &str) -> Result<RetryFrom, String> {
+    let names = || text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    Ok(RetryFrom::of_word(text).unwrap_or_else(|| RetryFrom::Tasks(names())))
+}
+
+/// Parses the data of a task.
+fn task_data(text: &str) -> Result<(String, Json), String> {
+    let (task, data) = text.split_once('=').ok_or("must be TASK=JSON")?;
+    let data = Json::parse(data).map_err(|error| format!("the data is not valid JSON: {error}"))?;
+    Ok((task.to_owned(), data))
 }
 
 /// Parses a duration in seconds.

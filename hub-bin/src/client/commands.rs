@@ -6,11 +6,11 @@ use std::time::Duration;
 use hub_core::Json;
 use hub_core::details::RepairAction;
 use hub_engine::operations::{
-    Hub, JobCancel, JobFilter, JobPage, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
+    Hub, JobCancel, JobFilter, JobPage, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
     RequestErrorKind, ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
 };
 
-use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, or_user};
+use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, RetryArgs, or_user};
 use super::identity::{self, JobOrTask, JobRef};
 use super::output::Output;
 use super::{follow, input, problems};
@@ -107,7 +107,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
         }
         Command::Approve { choice, answer } => answer_task(args, answer, choice, output).await?,
         Command::Reject { answer } => answer_task(args, answer, "reject".to_owned(), output).await?,
-        Command::Retry { repair } => repair_task(args, repair, RepairAction::Retry, None, output).await?,
+        Command::Retry(retry) => return retry_job(args, retry, output).await,
         Command::Skip { repair, data } => repair_task(args, repair, RepairAction::Skip, data, output).await?,
         Command::Fail { repair } => repair_task(args, repair, RepairAction::Fail, None, output).await?,
         Command::Items { id, limit, after } => {
@@ -187,6 +187,34 @@ async fn answer_task(
     let approval = TaskApproval { id, choice, input, by: or_user(by) };
     about_task(&*hub, id, hub.approve(approval).await).await?;
     output.done(id, &done)
+}
+
+/// Retries a job that has ended, or a task that waits.
+async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exit, Failure> {
+    let RetryArgs { of, from, overrides, id: new_id, wait, wait_limit, view, remark } = retry;
+    let hub = args.reach().await?.hub;
+    let id = match of.resolve(&*hub).await? {
+        Ok(id) => id,
+        Err(_) if from.is_some() || !overrides.is_empty() || new_id.is_some() || wait => {
+            let message = "--from, --override, --id and --wait are for the retry of a job, and this is no job";
+            return Err(Failure::new(Exit::Usage, message).advise("to retry a job, give its id or \"last\""));
+        }
+        Err(task) => {
+            repair_task(args, RepairArgs { id: task, remark }, RepairAction::Retry, None, output).await?;
+            return Ok(Exit::Success);
+        }
+    };
+    let overrides = overrides.into_iter().collect();
+    let from = from.unwrap_or_default();
+    let retry = JobRetry { id, new_id, from, overrides, by: remark.by(), reason: remark.reason };
+    let submitted = about_job(&*hub, id, hub.retry(retry).await).await?;
+    if !wait {
+        output.submitted(&submitted, &format!("submitted a retry of job {id}"))?;
+        return Ok(Exit::Success);
+    }
+    output.say_id(submitted.id);
+    output.warn(&submitted.warnings);
+    follow::watch(&*hub, submitted.id, wait_limit.map(Duration::from_secs_f64), &view.view(), output).await
 }
 
 /// Repairs a task.

@@ -108,9 +108,17 @@ Examples:
 
 The first answer counts. The same answer may be given again; a different one is refused.";
 
+pub(super) const RETRY: &str = "\
+Examples:
+  hub-client retry last --wait
+  hub-client retry 05e04509e7b0 --from fetch,load --reason 'the source was wrong'
+  hub-client retry last --override 'count={\"rows\": 0}'
+  hub-client retry last.load --reason 'the database is back'
+
+The new job has the text of the job. Tasks that have succeeded are kept, and the job that has ended does not change.";
+
 pub(super) const REPAIR: &str = "\
 Examples:
-  hub-client retry last.load --reason 'the database is back'
   hub-client skip 05e04509e7b1 --data '{\"rows\": 0}'
   hub-client fail 05e04509e7b1";
 

@@ -54,6 +54,15 @@ pub(super) struct JobOrTask {
     pub(super) task: Option<String>,
 }
 
+/// A reference to a job or to a task on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum JobOrTaskRef {
+    /// A task, named with its job.
+    Task(TaskRef),
+    /// A job. If there is no such job, the same text may mean a task.
+    Either(JobRef, Option<TaskRef>),
+}
+
 /// The beginning or end of an id: its hexadecimal digits, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PartialId(String);
@@ -101,6 +110,17 @@ impl FromStr for TaskRef {
         PartialId::parse(text).map(Self::Part).map_err(|why| {
             format!("{why}. Give JOB.TASK, such as last.load, or the id of a task or its last digits (at least {MIN_DIGITS})")
         })
+    }
+}
+
+impl FromStr for JobOrTaskRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(task @ TaskRef::Named(..)) => Ok(Self::Task(task)),
+            task => Ok(Self::Either(text.parse()?, task.ok())),
+        }
     }
 }
 
@@ -156,6 +176,29 @@ impl JobRef {
                     several => Err(ambiguous(part, several.iter().map(|job| candidate(job)).collect())),
                 }
             }
+        }
+    }
+}
+
+impl JobOrTaskRef {
+    /// The id of the job, or the task that it means instead.
+    ///
+    /// # Errors
+    /// If no job and no task matches, several jobs match, or a request to the Hub fails.
+    pub(super) async fn resolve(self, hub: &dyn Hub) -> Result<Result<JobId, TaskRef>, Failure> {
+        let (job, task) = match self {
+            Self::Task(task) => return Ok(Err(task)),
+            Self::Either(job, task) => (job, task),
+        };
+        match (job.resolve(hub).await, task) {
+            // An id that is complete is not compared with anything.
+            (Ok(id), Some(task @ TaskRef::Id(_))) => match hub.summary(id, None).await {
+                Err(error) if error.kind == RequestErrorKind::NotFound => Ok(Err(task)),
+                summary => Ok(Ok(summary?.id)),
+            },
+            (Ok(id), _) => Ok(Ok(id)),
+            (Err(failure), Some(task)) if failure.exit == Exit::NotFound => Ok(Err(task)),
+            (Err(failure), _) => Err(failure),
         }
     }
 }

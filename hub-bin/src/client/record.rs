@@ -34,6 +34,9 @@ pub(super) struct Record<'r> {
     pub(super) cancel: Option<Remark>,
     #[serde(default)]
     pub(super) priority_change: Option<PriorityChange>,
+    /// The job that it is a retry of.
+    #[serde(default)]
+    pub(super) origin: Option<Origin>,
     /// Why it is paused, by cause.
     #[serde(default)]
     pub(super) pauses: BTreeMap<String, Remark>,
@@ -62,6 +65,18 @@ struct ItemCounts {
     skipped: u32,
     #[serde(default)]
     cancelled: u32,
+}
+
+/// The job that a job is a retry of.
+#[derive(Deserialize)]
+pub(super) struct Origin {
+    job: String,
+    #[serde(rename = "try")]
+    number: u32,
+    #[serde(default)]
+    by: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// When something was asked for, by whom and why.
@@ -108,6 +123,10 @@ pub(super) struct TaskRecord<'r> {
     #[serde(default)]
     items: Option<ItemCounts>,
     #[serde(default)]
+    kept_from: Option<String>,
+    #[serde(default)]
+    overridden: bool,
+    #[serde(default)]
     pub(super) recovered: bool,
     #[serde(default)]
     pub(super) error: Option<TaskErrorRecord>,
@@ -144,6 +163,14 @@ impl fmt::Display for Remark {
 impl fmt::Display for PriorityChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} since {}", self.priority, self.remark)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, try {}", self.job, self.number)?;
+        self.by.iter().try_for_each(|by| write!(f, ", by {by}"))?;
+        self.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
     }
 }
 
@@ -186,6 +213,11 @@ impl TaskRecord<'_> {
     /// Whether it runs and waits for something from outside.
     pub(super) fn waits_for_outside(&self) -> bool {
         self.status == TaskStatus::Running.as_str() && self.waiting_reason.is_some()
+    }
+
+    /// Whether it did not run in this job, which is a retry: it ran in an earlier one, or its data was given.
+    pub(super) const fn did_not_run_again(&self) -> bool {
+        self.kept_from.is_some() || self.overridden
     }
 
     /// The running time, up to `now` if it has not ended.

@@ -93,6 +93,14 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(duration) = record.duration(now) {
         text.push_str(&format!(", ran for {}", elapsed(duration)));
     }
+    if let Some(origin) = &record.origin {
+        let kept = record.tasks.iter().filter(|task| task.did_not_run_again()).count();
+        text.push_str(&format!(
+            "\nretry of {}\n{kept} of {} tasks did not run again",
+            Shown(origin),
+            record.tasks.len()
+        ));
+    }
     if let Some(deadline) = record.deadline_at.as_ref().filter(|_| !is_over) {
         text.push_str(&format!("\ndeadline {}", Shown(deadline)));
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::TaskError;
 use crate::job_clock::JobClock;
 use crate::received::{ApprovalAnswer, ReceivedSignal};
-use crate::{Json, TaskStatus, Timestamp};
+use crate::{JobId, Json, TaskStatus, Timestamp};
 
 /// Maximum number of attempts that are kept of a task: the newest ones.
 pub const KEPT_ATTEMPTS: usize = 20;
@@ -27,6 +27,12 @@ pub struct TaskDetails {
     /// The task has failed, and its fallback stands for its result.
     #[serde(skip_serializing_if = "is_false")]
     pub recovered: bool,
+    /// The job in which the task ran, if it is a task of a retry and did not run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<JobId>,
+    /// The task did not run: its data came with the request for a retry of its job.
+    #[serde(skip_serializing_if = "is_false")]
+    pub overridden: bool,
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,

@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::job::Phase;
 use crate::job_clock::JobClock;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
-use crate::{JobStatus, Json, Timestamp};
+use crate::{JobId, JobStatus, Json, Timestamp};
 
 /// What only some jobs have. A field that is not set takes no room in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobDetails {
+    /// The job that it is a retry of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// That the job was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel: Option<CancelRecord>,
@@ -44,6 +47,24 @@ pub struct JobDetails {
     /// The keys of the newest signals, at most [`KEPT_SIGNALS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signal_keys: Vec<SignalKey>,
+}
+
+/// The job that another job is a retry of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The job whose tasks run again.
+    pub job: JobId,
+    /// The first job of the chain of retries, which is no retry.
+    pub root: JobId,
+    /// The number of jobs in the chain from the root to the retry, so the first retry is try 2.
+    #[serde(rename = "try")]
+    pub number: u32,
+    /// Who asked for it, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+    /// Why, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
 }
 
 /// What a job is paused by.

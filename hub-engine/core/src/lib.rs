@@ -32,6 +32,7 @@ mod json;
 pub mod machine;
 pub mod received;
 pub mod record;
+mod retry_from;
 pub mod state;
 mod status;
 mod task_kind;
@@ -40,6 +41,7 @@ pub mod time;
 
 pub use id::{Issue, IssueId, JobId, TaskId};
 pub use json::{Json, Unreadable};
+pub use retry_from::RetryFrom;
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
 pub use task_kind::{TaskKind, TaskKinds};
 pub use time::{NotATime, Now, Steady, Timestamp};

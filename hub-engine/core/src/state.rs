@@ -10,7 +10,7 @@ use crate::details::TaskDetails;
 pub use crate::failure::{Cause, ErrorKind, RetryAdvice, TaskError};
 use crate::job::Job;
 use crate::job_clock::JobClock;
-use crate::job_details::JobDetails;
+use crate::job_details::{JobDetails, Origin};
 use crate::text::Shown;
 use crate::{Issue, JobId, JobStatus, Json, TaskId, TaskStatus, Timestamp};
 
@@ -186,6 +186,12 @@ impl JobState {
             ended_at: None,
             details: None,
         }
+    }
+
+    /// The job that it is a retry of.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.details.as_deref()?.origin.as_ref()
     }
 
     /// The clock of its durations.

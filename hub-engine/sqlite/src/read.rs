@@ -40,12 +40,12 @@ pub(super) fn paused_pools(connection: &mut Connection) -> rusqlite::Result<Vec<
     connection.prepare("SELECT name, pause FROM paused_pools ORDER BY name")?.query_map([], read_paused_pool)?.collect()
 }
 
-/// The job with this id.
-pub(super) fn by_id(connection: &mut Connection, id: JobId) -> rusqlite::Result<Option<JobSnapshot>> {
+/// The job with this id, and the states of its items if `items` is set.
+pub(super) fn by_id(connection: &mut Connection, id: JobId, items: bool) -> rusqlite::Result<Option<JobSnapshot>> {
     // One transaction, so that the job and its tasks are consistent.
     let transaction = connection.transaction()?;
     let found = head(&transaction, "id = ?1", [id.to_string()])?;
-    found.map(|(serial, job)| with_tasks(&transaction, serial, job, false)).transpose()
+    found.map(|(serial, job)| with_tasks(&transaction, serial, job, items)).transpose()
 }
 
 /// The job whose id has these bytes, without the states of its tasks.

@@ -69,14 +69,10 @@ impl Head {
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;
         let tasks = TaskState::all_pending(job.tasks().len());
-        Ok(JobSnapshot {
-            id: self.id,
-            job: Arc::new(job),
-            state: self.state,
-            tasks,
-            items: BTreeMap::new(),
-            waiting: Vec::new(),
-        })
+        let job = Arc::new(job);
+        // The key in the text belongs to the first job.
+        let job = if self.state.origin().is_some() { job.without_key() } else { job };
+        Ok(JobSnapshot { id: self.id, job, state: self.state, tasks, items: BTreeMap::new(), waiting: Vec::new() })
     }
 }
 

@@ -122,7 +122,11 @@ impl Store for SqliteStore {
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
-        self.readers.read("read a job", move |connection| read::by_id(connection, id)).await
+        self.readers.read("read a job", move |connection| read::by_id(connection, id, false)).await
+    }
+
+    async fn get_with_items(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.readers.read("read a job", move |connection| read::by_id(connection, id, true)).await
     }
 
     async fn summary(&self, id: JobId) -> Result<Option<JobSummary>, StoreError> {

@@ -92,6 +92,7 @@ impl HttpHub {
             Request::Repair { repair } => {
                 post(&format!("tasks/{}/{}", repair.id, repair.action.as_str()))?.json(&repair_body(repair))
             }
+            Request::Retry { retry } => post(&format!("jobs/{}/retry", retry.id))?.json(retry),
             Request::Signal { signal } => post(&format!("jobs/{}/signal", signal.id))?.json(signal),
             Request::Approve { approval } => post(&format!("tasks/{}/approve", approval.id))?.json(approval),
             Request::Workers => get("workers")?,

@@ -8,7 +8,9 @@ use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::explain::{Explanation, UnknownTask};
 use hub_core::job::Job;
-use hub_core::machine::{Cancel, Choice, LiveView, Remark, Repair, Signal, Signalled, Stats, Update, WorkerReport};
+use hub_core::machine::{
+    Cancel, Choice, LiveView, Remark, Repair, RetriedJob, Signal, Signalled, Stats, Update, WorkerReport,
+};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -133,6 +135,21 @@ impl Known {
     }
 }
 
+/// A retry of a job for the loop.
+#[derive(Debug)]
+pub(super) struct RetryOrder {
+    /// The id of the new job.
+    pub(super) id: JobId,
+    /// The new job.
+    pub(super) retried: RetriedJob,
+    /// Positions of tasks that together cover all modules and pools of what runs again.
+    pub(super) examples: Vec<u32>,
+    /// The look-up of the id in the store.
+    pub(super) lookup: Lookup,
+    /// The permit under which it was prepared, held until it is live.
+    pub(super) permit: ParsePermit,
+}
+
 /// A query or a request to the loop. Requests that change state are answered after the commit.
 #[derive(Debug)]
 pub(super) enum Ask {
@@ -156,6 +173,8 @@ pub(super) enum Ask {
     Post(TaskId, Update, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Repair a task. `None`: its job is not live.
     Repair(TaskId, Repair, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Add a retry of a job.
+    Retry(Box<RetryOrder>, oneshot::Sender<Admission>),
     /// Send a signal to a job. `None`: the job is not live.
     Signal(JobId, Signal, oneshot::Sender<Option<Result<Signalled, RequestError>>>),
     /// Answer the question of a task. `None`: its job is not live.

@@ -125,7 +125,7 @@ impl Answered {
 /// Parses a job. Also returns positions of tasks that together cover all modules and pools of the job.
 async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), RequestError> {
     let size = text.len();
-    let read = move || Job::parse_bytes(&text, &limits).map(|job| (examples_of(&job), job));
+    let read = move || Job::parse_bytes(&text, &limits).map(|job| (examples_of(&job, |_| true), job));
     let parsed = if size <= MAXIMUM_INLINE_BYTES {
         read()
     } else {
@@ -137,11 +137,11 @@ async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), Re
     parsed.map(|(examples, job)| (job, examples)).map_err(refusal)
 }
 
-/// One task for each pair of a pool and what its workers must have, up to the maximum.
-fn examples_of(job: &Job) -> Vec<u32> {
+/// One of the tasks that run for each pair of a pool and what its workers must have, up to the maximum.
+pub(super) fn examples_of(job: &Job, runs: impl Fn(u32) -> bool) -> Vec<u32> {
     let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
     let mut last = None;
-    let on_workers = job.tasks().iter().zip(0..).filter(|(task, _)| task.wait().is_none());
+    let on_workers = job.tasks().iter().zip(0..).filter(|(task, index)| task.wait().is_none() && runs(*index));
     for (task, index) in on_workers {
         let need = (&**task.pool(), &**task.module(), task.run().is_some());
         if last.replace(need) == Some(need) || !seen.insert(need) {

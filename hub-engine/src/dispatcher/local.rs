@@ -49,6 +49,7 @@ impl Hub for LocalHub {
             Request::Resume { of } => Answer::Resumed(self.pause(false, of).await?),
             Request::Priority { of } => Answer::Prioritized(self.set_priority_of(of).await?),
             Request::Repair { repair } => Answer::Repaired(self.repair_task(repair).await?),
+            Request::Retry { retry } => Answer::Retried(self.retry_job(retry).await?),
             Request::Signal { signal } => Answer::Signalled(self.signal_job(signal).await?),
             Request::Approve { approval } => Answer::Approved(self.approve_task(approval).await?),
             Request::Remove { id } => Answer::Removed(self.remove_job(id).await?),
@@ -247,6 +248,12 @@ pub(super) fn unknown_job(id: JobId) -> RequestError {
         RequestErrorKind::NotFound,
         format!("no job has the id {id}: it was never submitted here, or was removed"),
     )
+}
+
+/// The refusal of an id that belongs to another job.
+pub(super) fn id_taken(id: JobId) -> RequestError {
+    let message = format!("the id {id} belongs to another job, or is too close to its id: submit under a new UUID");
+    RequestError::new(RequestErrorKind::Conflict, message)
 }
 
 /// The refusal of an unknown task id.

@@ -20,6 +20,7 @@ mod open_answers;
 mod publish;
 mod records;
 mod replies;
+mod retries;
 mod room;
 mod settings;
 mod submissions;

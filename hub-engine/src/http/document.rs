@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::retry_schemas;
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
 use crate::operations::TaskQuery;
@@ -14,6 +15,8 @@ pub(super) fn openapi() -> Value {
         let (path, method) = (operation.path, operation.method);
         paths.entry(path).or_insert_with(|| json!({}))[method] = operation.describe();
     }
+    let mut schemas = schemas();
+    retry_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -27,7 +30,7 @@ pub(super) fn openapi() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": schemas()
+            "schemas": schemas
         }
     })
 }
@@ -178,6 +181,19 @@ fn operations() -> Vec<Operation> {
         ),
         pool("/api/v1/pools/{name}/pause", "pausePool", "Pauses a pool: none of its tasks is issued."),
         pool("/api/v1/pools/{name}/resume", "resumePool", "Resumes a pool."),
+        Operation {
+            method: "post",
+            parameters: vec![job()],
+            body: Some("Retry"),
+            answer: ("201", reference("Submitted")),
+            refusals: &["400", "404", "408", "409", "413"],
+            ..get(
+                "/api/v1/jobs/{id}/retry",
+                "retryJob",
+                "Retries a job that has ended, as a new job. Tasks that have succeeded are kept.",
+                Value::Null,
+            )
+        },
         Operation {
             method: "post",
             parameters: vec![job()],

@@ -10,6 +10,8 @@ mod events;
 mod explanation_schemas;
 mod guard;
 mod query;
+mod retries;
+mod retry_schemas;
 mod routes;
 mod schemas;
 mod serve;

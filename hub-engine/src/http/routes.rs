@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::answer::{Refused, Reply, created, ok, with_status};
 use super::api::Api;
 use super::query::{PathId, Query, parse, read_id};
-use super::{body, control, document, events, guard, waits};
+use super::{body, control, document, events, guard, retries, waits};
 use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair, UpdateStatus,
     View,
@@ -57,6 +57,7 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/jobs/{id}/priority", "post", post(control::set_priority)),
         route("/api/v1/pools/{name}/pause", "post", post(control::pause_pool)),
         route("/api/v1/pools/{name}/resume", "post", post(control::resume_pool)),
+        route("/api/v1/jobs/{id}/retry", "post", post(retries::retry_job)),
         route("/api/v1/jobs/{id}/signal", "post", post(waits::signal_job)),
         route("/api/v1/tasks/{id}/approve", "post", post(waits::approve_task)),
         route("/api/v1/tasks/{id}/result", "post", post(post_result)),

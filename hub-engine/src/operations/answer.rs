@@ -8,7 +8,7 @@ use super::cancel::Cancelled;
 use super::document::{Document, DocumentPart};
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
-use super::jobs::JobPage;
+use super::jobs::{JobPage, Submitted};
 use super::pause::Pausable;
 use super::priority::JobPriority;
 use super::record::Record;
@@ -44,6 +44,8 @@ pub enum Answer {
     Posted(TaskId),
     /// The task was repaired.
     Repaired(TaskId),
+    /// The new job, which is a retry.
+    Retried(Submitted),
     /// What happened to the signal.
     Signalled(SignalReceipt),
     /// The task was answered.
@@ -77,6 +79,7 @@ impl Answer {
             Self::Prioritized(priority) => json(&priority),
             Self::Removed(id) => json(&Id { id }),
             Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
+            Self::Retried(submitted) => json(&submitted),
             Self::Signalled(receipt) => json(&receipt),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
@@ -104,6 +107,7 @@ impl Answer {
             Request::Remove { .. } => Self::Removed(id(text)?),
             Request::Result { .. } => Self::Posted(task(text)?),
             Request::Repair { .. } => Self::Repaired(task(text)?),
+            Request::Retry { .. } => Self::Retried(serde_json::from_str(text)?),
             Request::Signal { .. } => Self::Signalled(serde_json::from_str(text)?),
             Request::Approve { .. } => Self::Approved(task(text)?),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
@@ -131,8 +135,8 @@ mod tests {
     use hub_core::details::RepairAction;
 
     use crate::operations::{
-        JobCancel, JobFilter, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome, TaskApproval,
-        TaskQuery, TaskRepair, UpdateStatus, View,
+        JobCancel, JobFilter, JobRetry, JobSignal, PauseRequest, PriorityRequest, ResultUpdate, SignalOutcome,
+        TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
     };
 
     #[test]
@@ -161,6 +165,7 @@ mod tests {
             (Request::Remove { id }, Answer::Removed(id)),
             (Request::Result { result }, Answer::Posted(task)),
             (Request::Repair { repair: TaskRepair::new(task, RepairAction::Retry) }, Answer::Repaired(task)),
+            (Request::Retry { retry: JobRetry::new(id) }, Answer::Retried(Submitted::new(id))),
             (
                 Request::Signal { signal: JobSignal::new(id, "s") },
                 Answer::Signalled(SignalReceipt { id, outcome: SignalOutcome::Kept }),

@@ -19,6 +19,7 @@ use super::priority::PriorityRequest;
 use super::record::Record;
 use super::repair::TaskRepair;
 use super::request::Request;
+use super::retry::JobRetry;
 use super::waits::{JobSignal, SignalOutcome, TaskApproval};
 use crate::events::Events;
 
@@ -201,6 +202,19 @@ pub trait Hub: Send + Sync + 'static {
     /// data beyond the limits.
     async fn repair(&self, repair: TaskRepair) -> Result<(), RequestError> {
         self.call(Request::Repair { repair }).await.map(drop)
+    }
+
+    /// Retries a job that has ended: submits a new job with the same text, in which tasks that have succeeded are kept. Returns
+    /// the new job. A request without `new_id` gets one, so that it can be repeated.
+    ///
+    /// # Errors
+    /// `NotFound` if no job has the id; `Conflict` if the job has not ended, another job has the new id, or nothing would run
+    /// again; `InvalidRequest` for unknown tasks; `TooLarge` for data beyond the limits.
+    async fn retry(&self, retry: JobRetry) -> Result<Submitted, RequestError> {
+        match self.call(Request::Retry { retry: retry.with_new_id() }).await? {
+            Answer::Retried(submitted) => Ok(submitted),
+            _ => Err(Answer::unexpected()),
+        }
     }
 
     /// Sends a signal to a job. A task that waits for it receives it; before one waits, it is kept.

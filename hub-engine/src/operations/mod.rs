@@ -14,6 +14,7 @@ mod priority;
 mod record;
 mod repair;
 mod request;
+mod retry;
 mod waits;
 
 pub use answer::Answer;
@@ -30,4 +31,5 @@ pub use priority::{JobPriority, PriorityRequest};
 pub use record::Record;
 pub use repair::TaskRepair;
 pub use request::Request;
+pub use retry::JobRetry;
 pub use waits::{JobSignal, SignalOutcome, SignalReceipt, TaskApproval};

@@ -12,6 +12,7 @@ use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::priority::PriorityRequest;
 use super::repair::TaskRepair;
+use super::retry::JobRetry;
 use super::waits::{JobSignal, TaskApproval};
 
 /// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
@@ -106,6 +107,11 @@ pub enum Request {
         /// The repair.
         repair: TaskRepair,
     },
+    /// Retry a job that has ended, as a new job.
+    Retry {
+        /// The retry.
+        retry: JobRetry,
+    },
     /// Send a signal to a job.
     Signal {
         /// The signal.
@@ -141,6 +147,8 @@ impl Request {
             | Self::Pause { .. }
             | Self::Resume { .. }
             | Self::Priority { .. } => true,
+            // With an id, the new job is the same one.
+            Self::Retry { retry } => retry.new_id.is_some(),
             // A second signal without a key would be another one.
             Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
@@ -159,6 +167,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. } => true,
             Self::Job { .. }
@@ -188,6 +197,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
             | Self::Workers
@@ -211,6 +221,7 @@ impl Request {
             | Self::Remove { .. }
             | Self::Result { .. }
             | Self::Repair { .. }
+            | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
             | Self::Workers

@@ -58,11 +58,19 @@ pub trait Store: Send + Sync + 'static {
     /// If they cannot be read.
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError>;
 
-    /// One job as last committed.
+    /// One job as last committed. The states of items may be missing.
     ///
     /// # Errors
     /// If it cannot be read.
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError>;
+
+    /// Like [`Store::get`], also with the states of items.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn get_with_items(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
+        self.get(id).await
+    }
 
     /// The job whose id begins with these twelve bytes, as last committed. This finds the job of a task's id. The
     /// states of its tasks are not read, and are shown as pending.

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, JobSignal, Pausable, PauseRequest, PriorityRequest, Request, RequestError, ResultUpdate,
-    TaskApproval, TaskQuery, TaskRepair, View,
+    JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, Request, RequestError,
+    ResultUpdate, TaskApproval, TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
@@ -98,6 +98,8 @@ impl RequestMessage {
             result: Option<ResultUpdate>,
             #[serde(default, deserialize_with = "object::optional")]
             repair: Option<TaskRepair>,
+            #[serde(default, deserialize_with = "object::optional")]
+            retry: Option<JobRetry>,
             #[serde(default)]
             now: bool,
             #[serde(default)]
@@ -151,6 +153,9 @@ impl RequestMessage {
             "repair" => Request::Repair {
                 repair: body.repair.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("repair")))?,
             },
+            "retry" => Request::Retry {
+                retry: body.retry.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("retry")))?,
+            },
             "signal" => Request::Signal {
                 signal: body.signal.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("signal")))?,
             },
@@ -163,7 +168,7 @@ impl RequestMessage {
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, retry, signal, approve, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

@@ -12,7 +12,7 @@ use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, Request, RequestError, RequestErrorKind,
+    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind,
     SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
 use serde_json::{Value, json};
@@ -167,6 +167,12 @@ impl Hub for FakeHub {
                 (format!("result {}", serde_json::to_string(&result).unwrap()), Answer::Posted(result.id))
             }
             Request::Repair { repair } => (format!("{repair:?}"), Answer::Repaired(repair.id)),
+            Request::Retry { retry } => {
+                // The real Hub chooses an id, too, which differs from call to call.
+                let shown = JobRetry { new_id: None, ..retry.clone() };
+                let id = retry.new_id.unwrap_or_else(some_id);
+                (format!("retry {}", serde_json::to_string(&shown).unwrap()), Answer::Retried(Submitted::new(id)))
+            }
             Request::Signal { signal } => {
                 let receipt = SignalReceipt { id: signal.id, outcome: SignalOutcome::Kept };
                 (format!("{signal:?}"), Answer::Signalled(receipt))

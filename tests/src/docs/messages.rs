@@ -142,6 +142,9 @@ fn failures(printed: &mut Printed) {
     for task in record["tasks"].as_array().expect("a record has tasks") {
         printed.text.push_str(&format!("{}\n", task["msg"].as_str().unwrap_or_default()));
     }
+    let done = printed.programs.submit(r#"{"name": "done", "tasks": [{"name": "add", "args": [1, 2]}]}"#);
+    printed.programs.ended(&done);
+    printed.client(&["retry", &done]);
 }
 
 /// Tasks that wait.
@@ -186,6 +189,7 @@ fn waiting(printed: &mut Printed) {
     printed.client(&["status", &task]);
     printed.client(&["result", &task, "--data", "1"]);
     printed.client(&["remove", &id]);
+    printed.client(&["retry", &id]);
     printed.client(&["cancel", &id, "--now", "--wait"]);
     printed.client(&["cancel", &id]);
     printed.client(&["result", &task, "--data", "1"]);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{JobId, Json, TaskId};
+use hub_core::{JobId, Json, RetryFrom, TaskId};
 use hub_engine::operations::{
-    JobCancel, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
+    JobCancel, JobRetry, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
 };
 use hub_engine::wire::{JobMessage, Names, Replies, Reply};
 use hub_transport::{Message, Outcome, Session, Subscription};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::answers;
 use super::event::Event;
+use super::facts::Fact;
 use super::patience::{AGAIN, is_passing};
 use super::plans::Plan;
 use super::simulation::Simulation;
@@ -28,7 +29,9 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
     let world = &simulation.world;
     world.pass(plan.after).await;
     for _ in 0..=plan.again {
-        if plan.over_broker {
+        if let Some((of, from)) = &plan.retry_of {
+            retry(&simulation, *of, from.clone(), &plan).await;
+        } else if plan.over_broker {
             while submit_over_broker(world, &plan).await.is_none() {
                 world.pass(AGAIN).await;
             }
@@ -68,6 +71,31 @@ async fn pause(simulation: &Simulation, id: JobId, pauses: bool) {
                 // The job has ended or is being cancelled.
                 Some(Err(error)) if error.kind == RequestErrorKind::Conflict => return,
                 Some(Err(error)) if !is_passing(error.kind) => return world.refused("a pause", &error),
+                Some(Err(_)) | None => {}
+            }
+        }
+        world.pass(AGAIN).await;
+    }
+}
+
+/// Retries a job when it has ended.
+async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, plan: &Plan) {
+    let (world, id) = (&simulation.world, plan.id);
+    let last = plan.job["tasks"].as_array().and_then(|tasks| tasks.last()?["name"].as_str()).unwrap_or_default();
+    while !world.with_oracle(|oracle| oracle.facts().job(of).is_some_and(Fact::has_ended)) {
+        world.pass(AGAIN).await;
+    }
+    loop {
+        if let Some((process, hub)) = simulation.hub() {
+            let retry = JobRetry { new_id: Some(id), from: from.clone(), ..JobRetry::new(of) };
+            match process.unless_killed(hub.retry(retry)).await {
+                Some(Ok(_)) => return,
+                Some(Err(error)) if error.message.contains("none would run again") => {
+                    from = RetryFrom::Tasks(vec![last.to_owned()]);
+                }
+                // The dispatcher may not know yet that the commit of the end has succeeded.
+                Some(Err(error)) if error.message.contains("has not ended") => {}
+                Some(Err(error)) if !is_passing(error.kind) => return world.refused("a retry", &error),
                 Some(Err(_)) | None => {}
             }
         }

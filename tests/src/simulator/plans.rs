@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use hub_core::JobId;
+use hub_core::{JobId, RetryFrom};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub struct Plan {
     pub cancel_after: Option<Duration>,
     /// Whether it is cancelled without a grace period.
     pub cancel_now: bool,
+    /// If it is a retry: the job that it is a retry of, and what runs again.
+    pub retry_of: Option<(JobId, RetryFrom)>,
 }
 
 impl fmt::Display for Plan {
@@ -42,6 +44,9 @@ impl fmt::Display for Plan {
         }
         if let Some(when) = self.cancel_after {
             write!(f, ", cancelled after {} ms, now: {}", when.as_millis(), self.cancel_now)?;
+        }
+        if let Some((of, from)) = &self.retry_of {
+            write!(f, ", a retry of {of:?} from {from:?}")?;
         }
         write!(f, ": {}", self.job)
     }
@@ -75,7 +80,7 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
     let most_tasks = *dice.pick(&[3, 6, 12]);
     let jobs = dice.between(1, 6);
     let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-    (1..=jobs)
+    let mut plans: Vec<Plan> = (1..=jobs)
         .map(|number| {
             let after = dice.millis(0, lasts);
             Plan {
@@ -87,9 +92,37 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
                 pause: dice.falls(0.2).then(|| (after + dice.millis(0, 10_000), dice.millis(0, 60_000))),
                 cancel_now: dice.falls(0.3),
                 cancel_after: dice.falls(0.15).then(|| after + dice.millis(0, 20_000)),
+                retry_of: None,
             }
         })
-        .collect()
+        .collect();
+    let retried: Vec<Plan> = plans.iter().filter(|plan| may_be_retried(plan) && dice.falls(0.5)).cloned().collect();
+    plans.extend((jobs + 1..).zip(retried).map(|(number, of)| retry_of(dice, number, of)));
+    plans
+}
+
+/// Whether the expected results of a retry can be computed: the evaluator fills fallbacks again, with the ids of the retry.
+fn may_be_retried(plan: &Plan) -> bool {
+    let text = plan.job.to_string();
+    !(text.contains("\"recover\"") && text.contains(".id\""))
+}
+
+/// A retry of a job, which begins when that has ended.
+fn retry_of(dice: &Dice, number: u64, of: Plan) -> Plan {
+    let tasks = of.job["tasks"].as_array().map_or(0, Vec::len);
+    let from = match dice.between(0, 9) {
+        0 => RetryFrom::Start,
+        1..=5 => RetryFrom::Tasks(vec![format!("t{}", dice.index(tasks))]),
+        _ => RetryFrom::Failure,
+    };
+    Plan {
+        id: JobId::new(Uuid::from_u128(u128::from(number) << 64)),
+        again: u64::from(dice.falls(0.3)),
+        pause: None,
+        cancel_after: None,
+        retry_of: Some((of.id, from)),
+        ..of
+    }
 }
 
 fn job(dice: &Dice, number: u64, most_tasks: u64) -> Value {

@@ -31,13 +31,15 @@ pub enum Sabotage {
     ForgetPhases,
     /// The store forgets the signals of jobs.
     ForgetSignals,
+    /// The store forgets the tasks that retries have kept.
+    ForgetKept,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -50,6 +52,7 @@ impl Sabotage {
         Self::ForgetPauses,
         Self::ForgetPhases,
         Self::ForgetSignals,
+        Self::ForgetKept,
         Self::MeasureByWallClock,
     ];
 }

@@ -7,7 +7,7 @@ use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, TaskState};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{Store, StoreError};
 
@@ -103,6 +103,13 @@ impl Store for SimStore {
         if self.0.world().sabotage == Some(Sabotage::ForgetFailures) {
             for task in jobs.iter_mut().flat_map(|job| &mut job.tasks).filter(|task| task.details.is_some()) {
                 Arc::make_mut(task).details_mut().failures = 0;
+            }
+        }
+        if self.0.world().sabotage == Some(Sabotage::ForgetKept) {
+            for task in jobs.iter_mut().flat_map(|job| &mut job.tasks) {
+                if task.details.as_ref().is_some_and(|details| details.kept_from.is_some()) {
+                    *task = Arc::new(TaskState::pending());
+                }
             }
         }
         for details in jobs.iter_mut().filter_map(|job| job.state.details.as_mut()).map(Arc::make_mut) {

@@ -1,5 +1,7 @@
 //! Parses the text of a job.
 
+use std::sync::Arc;
+
 use super::model::Job;
 use super::problem::Problems;
 use super::reader::Reader;
@@ -25,5 +27,23 @@ impl Job {
         let job = draft.and_then(|draft| link::link(&mut reader, text, draft));
         reader.report.check(text)?;
         Ok(job.expect("a job without a required key has a problem"))
+    }
+
+    /// This job with the same text, but without its key. A retry of a job does not take the key, since that belongs to the
+    /// first job.
+    ///
+    /// # Panics
+    /// If the text of the job is not valid, which is a bug.
+    #[must_use]
+    pub fn without_key(self: Arc<Self>) -> Arc<Self> {
+        if self.key.is_none() {
+            return self;
+        }
+        let unlimited =
+            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
+        let again = |shared: Arc<Self>| Self::parse(&shared.source, &unlimited).expect("the text was valid before");
+        let mut job = Arc::try_unwrap(self).unwrap_or_else(again);
+        job.key = None;
+        Arc::new(job)
     }
 }

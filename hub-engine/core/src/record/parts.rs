@@ -334,6 +334,9 @@ impl JobSnapshot {
 
 /// Writes what only some jobs have.
 fn write_job_details(object: &mut Object, details: &JobDetails, view: &View) {
+    if let Some(origin) = details.origin.as_ref().filter(|_| view.shows("origin")) {
+        object.written("origin", origin);
+    }
     if let Some(cancel) = details.cancel.as_ref().filter(|_| view.shows("cancel")) {
         object.raw("cancel", &serde_json::to_string(cancel).unwrap_or_else(|_| "null".to_owned()));
     }
@@ -357,6 +360,12 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
         [("retry_at", details.retry_at), ("delayed_until", details.delayed_until), ("held_until", details.held_until)];
     for (key, at) in times.into_iter().filter(|(key, _)| view.shows(key)) {
         object.time(key, at.map(|at| clock.wall(at)));
+    }
+    if let Some(job) = details.kept_from.filter(|_| view.shows("kept_from")) {
+        object.string("kept_from", &job.to_string());
+    }
+    if details.overridden && view.shows("overridden") {
+        object.raw("overridden", "true");
     }
     if details.recovered && view.shows("recovered") {
         object.raw("recovered", "true");

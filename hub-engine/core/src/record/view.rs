@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 60] = [
+const FIELDS: [&str; 63] = [
     "answer",
     "args",
     "attempt",
@@ -28,13 +28,16 @@ const FIELDS: [&str; 60] = [
     "id",
     "issue",
     "items",
+    "kept_from",
     "key",
     "kwargs",
     "log",
     "meta",
     "msg",
     "name",
+    "origin",
     "output",
+    "overridden",
     "parent_id",
     "pauses",
     "phase",

@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::dispatcher::batch::PendingAnswer;
 use crate::dispatcher::inputs::{Admitted, Ask, Ended, Known, Submit};
 use crate::dispatcher::intake::refusal;
-use crate::dispatcher::local::unknown_task;
+use crate::dispatcher::local::{id_taken, unknown_task};
 use crate::dispatcher::room::ParsePermit;
 use crate::operations::{JobPriority, Pausable, PauseOrder, PausedPool, RequestError, RequestErrorKind, StoreHealth};
 
@@ -35,11 +35,9 @@ impl Driver {
     fn handle_submit(&mut self, submit: Submit) {
         let Submit { id, job, examples, stored, lookup: _lookup, answer, ended } = submit;
         let outcome = self.admit(id, Arc::clone(&job), stored).map(|id| {
-            let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
             let mut warnings = Vec::new();
             if self.machine.is_live(id) {
-                let unserved = self.machine.unserved(tasks, now()).into_iter();
-                warnings.extend(unserved.map(|why| format!("{why}; tasks that need it wait for such a worker")));
+                warnings.extend(self.unserved(&job, &examples));
                 warnings.extend(job.warnings());
             }
             Admitted { id, warnings }
@@ -51,6 +49,13 @@ impl Driver {
             }
             _ => self.pending.answers.push(PendingAnswer::Submission(answer, outcome)),
         }
+    }
+
+    /// The reasons why the tasks at these positions, and others like them, will wait.
+    pub(super) fn unserved(&self, job: &Job, examples: &[u32]) -> Vec<String> {
+        let tasks = examples.iter().filter_map(|index| job.tasks().get(*index as usize));
+        let unserved = self.machine.unserved(tasks, now()).into_iter();
+        unserved.map(|why| format!("{why}; tasks that need it wait for such a worker")).collect()
     }
 
     /// Lets a job in, or recognises it.
@@ -151,6 +156,7 @@ impl Driver {
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
             }
+            Ask::Retry(order, answer) => self.retry(*order, answer),
             Ask::Signal(id, signal, answer) => {
                 let outcome = self.signal(id, signal);
                 self.pending.commit_first = true;
@@ -237,8 +243,4 @@ fn controlled(of: &Pausable, outcome: Result<(), ControlError>) -> Option<Result
 
 pub(super) fn conflict(message: String) -> RequestError {
     RequestError::new(RequestErrorKind::Conflict, message)
-}
-
-fn id_taken(id: JobId) -> RequestError {
-    conflict(format!("the id {id} belongs to another job, or is too close to its id: submit under a new UUID"))
 }

@@ -9,6 +9,7 @@ mod effects;
 mod refused;
 mod removals;
 mod reports;
+mod retries;
 mod waits;
 
 use std::collections::HashMap;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use hub_core::job::{Job, Limits};
 use hub_core::{JobStatus, TaskStatus};
 
 use super::Fixture;
-use super::rows::{add, commit, ended, id, job, job_added, job_changed, task_changed, task_state};
+use super::rows::{add, commit, ended, id, job, job_added, job_changed, retry, task_changed, task_state};
 use super::steps::{found, ok};
 use crate::store::Part;
 
@@ -34,6 +35,28 @@ pub(super) async fn jobs_are_found_by_their_tasks_and_keys(fixture: &dyn Fixture
     for job in [found(store.find_key("b")).await, found(store.find_family(id(2).family())).await] {
         assert_eq!((job.tasks.len(), job.tasks[0].status), (1, TaskStatus::Pending));
     }
+}
+
+pub(super) async fn a_retry_is_added_with_its_kept_tasks_and_items_and_without_its_key(fixture: &dyn Fixture) {
+    let store = &*fixture.open().await;
+    let text = r#"{"name": "j", "key": "k", "tasks": [{"name": "a"}, {"name": "b", "for_each": 2}]}"#;
+    let job = Arc::new(Job::parse(text, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}")));
+    let item = job.first_item(1).expect("the task has items") + 1;
+    let success = task_state(TaskStatus::Success);
+    let retried = vec![
+        job_added(1, job.without_key()),
+        job_changed(1, retry()),
+        task_changed(1, 0, success.clone()),
+        task_changed(1, item, success.clone()),
+    ];
+    commit(store, retried).await;
+    let whole = found(store.get_with_items(id(1))).await;
+    assert_eq!((&*whole.tasks[0], whole.tasks[1].status), (&success, TaskStatus::Pending));
+    assert_eq!(whole.items.iter().map(|(at, state)| (*at, &**state)).collect::<Vec<_>>(), [(item, &success)]);
+    assert_eq!((whole.state, whole.job.key(), whole.job.source()), (retry(), None, text));
+    assert!(ok(store.find_key("k")).await.is_none());
+    assert_eq!(found(store.find_family(id(1).family())).await.job.key(), None);
+    assert!(ok(store.get_with_items(id(7))).await.is_none());
 }
 
 pub(super) async fn parts_contain_the_selected_tasks(fixture: &dyn Fixture) {

@@ -6,7 +6,7 @@ use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
-use hub_core::job_details::{CancelRecord, JobDetails, PauseCause, PauseRecord, PriorityRecord};
+use hub_core::job_details::{CancelRecord, JobDetails, Origin, PauseCause, PauseRecord, PriorityRecord};
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -109,6 +109,7 @@ fn job_details() -> JobDetails {
         reason: Some("no".into()),
     };
     JobDetails {
+        origin: Some(origin()),
         cancel: Some(cancel),
         phase: Phase::Finally,
         verdict: Some(JobStatus::Failed),
@@ -125,6 +126,18 @@ fn job_details() -> JobDetails {
         signals: vec![signal()],
         signal_keys: vec![SignalKey { name: "ä".into(), key: "once".into() }],
     }
+}
+
+/// The origin of a retry, with every field filled.
+fn origin() -> Origin {
+    Origin { job: id(8), root: id(7), number: 3, by: Some("ops".into()), reason: Some("again".into()) }
+}
+
+/// The state of a new job that is a retry.
+#[must_use]
+pub fn retry() -> JobState {
+    let details = JobDetails { origin: Some(origin()), ..JobDetails::default() };
+    JobState { details: Some(Arc::new(details)), ..JobState::pending(SUBMITTED_AT) }
 }
 
 /// A signal, with every field filled.
@@ -179,6 +192,8 @@ fn task_details() -> TaskDetails {
     TaskDetails {
         failures: 1,
         grants: 1,
+        kept_from: Some(id(8)),
+        overridden: true,
         delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),

@@ -57,6 +57,7 @@ cases! {
     reading:
         unfinished_jobs_are_loaded_oldest_first,
         jobs_are_found_by_their_tasks_and_keys,
+        a_retry_is_added_with_its_kept_tasks_and_items_and_without_its_key,
         parts_contain_the_selected_tasks;
     listing:
         listings_come_in_pages,

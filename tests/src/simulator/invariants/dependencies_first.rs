@@ -1,11 +1,12 @@
 //! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise, or a dependency can be
-//! recovered or waits. No handler starts before all tasks of the lists before have ended.
+//! recovered, waits, or is kept from another job. No handler starts before all tasks of the lists before have ended.
 
 use std::collections::BTreeSet;
 
 use hub_core::TaskId;
 
 use super::invariant::{Invariant, check};
+use super::kept_tasks_stay::kept_from;
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::short;
@@ -39,8 +40,9 @@ impl Invariant for DependenciesFirst {
                 };
                 let upstream = task.upstream.iter().filter(|_| task.trigger_rule == "all_success");
                 for before in upstream.filter(must_run) {
+                    let is_kept = kept_from(&fact.tasks[*before]).is_some();
                     let before = fact.plan.id.task(u32::try_from(*before).unwrap_or(u32::MAX));
-                    check(self.well.contains(&before), || {
+                    check(is_kept || self.well.contains(&before), || {
                         format!("{} begins before {} has ended well", short(run.task), short(before))
                     })?;
                 }

@@ -9,6 +9,7 @@ mod dependencies_first;
 mod ends_are_final;
 mod every_job_ends;
 mod invariant;
+mod kept_tasks_stay;
 mod killers_are_stopped;
 mod nothing_stays_behind;
 mod one_run_counts;

@@ -8,6 +8,7 @@ use hub_core::state::TaskState;
 use hub_core::{IssueId, TaskStatus};
 
 use super::invariant::{Invariant, check};
+use super::kept_tasks_stay::kept_from;
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
@@ -39,7 +40,8 @@ impl OneRunCounts {
         if fact.spec(index).wait.is_some() {
             return Ok(None);
         }
-        let (task, state) = (fact.plan.id.task(index), fact.state_of(index));
+        let state = fact.state_of(index);
+        let task = kept_from(state).unwrap_or(fact.plan.id).task(index);
         let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
         let Some(data) = data.map(hub_core::Json::to_value) else { return Ok(None) };
         let run = run_of(&data).and_then(|run| self.runs.get(&run)).filter(|run| run.task == task);
@@ -69,7 +71,8 @@ impl Invariant for OneRunCounts {
             Event::Kept(_, changes) => {
                 for change in changes.iter() {
                     let Change::TaskChanged { job, index, state } = change else { continue };
-                    let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
+                    let made_here = state.status == TaskStatus::Success && kept_from(state).is_none();
+                    let data = state.data.as_ref().filter(|_| made_here);
                     let run = data.and_then(|data| run_of(&data.to_value()));
                     let Some(run) = run.filter(|run| !self.outside.contains(run)) else { continue };
                     let (task, made) = (job.task(*index), self.issues.get(&run));

@@ -7,6 +7,7 @@ use hub_core::{JobStatus, TaskId, TaskStatus};
 use serde_json::Value;
 
 use super::invariant::{Invariant, check};
+use super::kept_tasks_stay::kept_from;
 use crate::evaluator::{Expected, Status, TaskEnd};
 use crate::simulator::event::Event;
 use crate::simulator::expected::{Chance, expected};
@@ -36,7 +37,8 @@ impl Chance for Recorded<'_> {
 
     fn lost(&self, index: u32) -> bool {
         let id = self.fact.plan.id.task(index);
-        let often = self.deliveries.get(&id).is_some_and(|times| *times >= OFTEN);
+        let is_kept = kept_from(self.fact.state_of(index)).is_some();
+        let often = is_kept || self.deliveries.get(&id).is_some_and(|times| *times >= OFTEN);
         often && self.fact.state_of(index).error.as_ref().is_some_and(|error| error.kind == ErrorKind::WorkerLost)
     }
 }

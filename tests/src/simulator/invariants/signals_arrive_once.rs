@@ -6,6 +6,7 @@ use hub_core::action::Change;
 use hub_core::{JobId, TaskStatus};
 
 use super::invariant::{Invariant, check};
+use super::kept_tasks_stay::kept_from;
 use crate::simulator::event::Event;
 use crate::simulator::facts::Facts;
 use crate::simulator::note::short;
@@ -34,7 +35,7 @@ impl Invariant for SignalsArriveOnce {
                     let Change::TaskChanged { job: id, index, state } = change else { continue };
                     let spec = facts.job(*id).map(|fact| fact.spec(*index));
                     let Some(wait) = spec.and_then(|spec| spec.wait.as_ref()) else { continue };
-                    let Some(name) = wait["signal"].as_str() else { continue };
+                    let Some(name) = wait["signal"].as_str().filter(|_| kept_from(state).is_none()) else { continue };
                     let received = state.details.as_ref().map_or(0, |details| details.signals.len());
                     let sent = self.sent.get(&(*id, name.to_owned())).copied().unwrap_or_default();
                     let needed = if state.status == TaskStatus::Success { waits::count(wait) } else { 0 };

@@ -1,0 +1,286 @@
+//! Retries of jobs that have ended. The retry is a new job with the same text. Tasks whose results are still good are *kept*: their
+//! states are copied. The others run again. A job that has ended does not change.
+//!
+//! Tasks that depend on a task that runs again, run again, too. So everything that a kept task refers to is kept, and the
+//! values that it was called with are the values that it would be called with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::downstream::Downstream;
+use super::texts;
+use super::types::OutOfBounds;
+use crate::details::{ItemCounts, TaskDetails};
+use crate::job::{Job, Moment, Phase, nearest};
+use crate::job_details::Origin;
+use crate::state::{JobSnapshot, JobState, TaskState};
+use crate::text::cut;
+use crate::{JobId, JobStatus, Json, RetryFrom, TaskStatus, Timestamp};
+
+/// A request to retry a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// What runs again.
+    pub from: RetryFrom,
+    /// The data of tasks, by name. These tasks end `SUCCESS` without having run.
+    pub overrides: BTreeMap<String, Json>,
+    /// Who asks for it.
+    pub by: Option<Arc<str>>,
+    /// Why.
+    pub reason: Option<Arc<str>>,
+}
+
+/// Why a job cannot be retried in this way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetryError {
+    /// The job has not ended.
+    #[error("it has not ended ({0}): cancel it first, and retry it when it has ended")]
+    NotEnded(JobStatus),
+    /// The job has no task with a name of the request.
+    #[error("it has no task named {name:?}{}", known.as_ref().map(|known| format!(": did you mean {known:?}?")).unwrap_or_default())]
+    UnknownTask {
+        /// The name.
+        name: String,
+        /// A similar name.
+        known: Option<String>,
+    },
+    /// A task is named among those that run again, and has given data.
+    #[error("the task {0:?} cannot both run again and have the given data")]
+    RunsAndOverridden(String),
+    /// A handler is named, among the tasks that run again or with given data.
+    #[error("the task {0:?} is a handler: handlers run in each retry, as its tasks end")]
+    Handler(String),
+    /// Nothing would run again.
+    #[error("all its tasks succeeded, so none would run again: retry it from \"start\", or name tasks that run again")]
+    NothingRuns,
+    /// The result of a task that would be kept is not in the store.
+    #[error(
+        "the result of the task {0:?} is not stored any more, so the task cannot be kept: retry the job from \"start\""
+    )]
+    DataGone(String),
+    /// The deadline of the job, a time, has passed.
+    #[error("{0}")]
+    DeadlinePassed(String),
+    /// The data of a task is larger or deeper than a value may be.
+    #[error("the data of the task {task:?}: {why}")]
+    OutOfBounds {
+        /// The name of the task.
+        task: String,
+        /// The limit that it exceeds.
+        why: OutOfBounds,
+    },
+}
+
+/// A retry of a job, ready to be submitted.
+#[derive(Debug)]
+pub struct RetriedJob {
+    pub(super) origin: Origin,
+    pub(super) job: Arc<Job>,
+    pub(super) state: JobState,
+    pub(super) tasks: Vec<Arc<TaskState>>,
+    /// The states of items that are kept, by their positions.
+    pub(super) items: BTreeMap<u32, Arc<TaskState>>,
+}
+
+/// What becomes of the tasks of a job that is retried.
+struct Plan<'o> {
+    ended: &'o JobSnapshot,
+    /// Tasks that run again, by position.
+    runs: Vec<bool>,
+    /// Tasks that run again although they may have succeeded, with all their items. `None`: all tasks.
+    listed: Option<BTreeSet<u32>>,
+    overrides: BTreeMap<u32, Json>,
+    now: Timestamp,
+}
+
+impl RetriedJob {
+    /// Decides which tasks of `ended` run again. The snapshot has the states of items, too. `limit` is the maximum size of a value in bytes.
+    ///
+    /// # Errors
+    /// If the job has not ended, or cannot be retried in this way.
+    pub fn new(ended: JobSnapshot, retry: Retry, limit: usize, now: Timestamp) -> Result<Self, RetryError> {
+        if !ended.state.status.is_terminal() {
+            return Err(RetryError::NotEnded(ended.state.status));
+        }
+        if let Some(problem) = ended.job.passed_deadline(now) {
+            return Err(RetryError::DeadlinePassed(problem.message));
+        }
+        let short = |text: Option<Arc<str>>| text.map(|text| cut(text, texts::MAXIMUM_REASON));
+        let before = ended.state.origin();
+        let origin = Origin {
+            job: ended.id,
+            root: before.map_or(ended.id, |before| before.root),
+            number: before.map_or(1, |before| before.number).saturating_add(1),
+            by: short(retry.by.clone()),
+            reason: short(retry.reason.clone()),
+        };
+        let plan = Plan::new(&ended, retry, limit, now)?;
+        let mut items = BTreeMap::new();
+        let tasks = (0..ended.tasks.len() as u32).map(|index| plan.task(index, &mut items));
+        let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
+        let mut state = JobState::pending(now);
+        if tasks.iter().any(|task| task.status == TaskStatus::Running) {
+            (state.status, state.started_at) = (JobStatus::Running, Some(now));
+        }
+        state.details_mut().origin = Some(origin.clone());
+        Ok(Self { origin, job: ended.job.without_key(), state, tasks, items })
+    }
+
+    /// The job that is retried.
+    #[must_use]
+    pub const fn origin(&self) -> JobId {
+        self.origin.job
+    }
+
+    /// The job, which has the text of the origin and no key.
+    #[must_use]
+    pub const fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// Whether the task at `index` runs again, or some of its items.
+    #[must_use]
+    pub fn runs(&self, index: u32) -> bool {
+        self.tasks.get(index as usize).is_some_and(|task| !task.status.is_terminal())
+    }
+}
+
+impl<'o> Plan<'o> {
+    fn new(ended: &'o JobSnapshot, retry: Retry, limit: usize, now: Timestamp) -> Result<Self, RetryError> {
+        let Retry { from, overrides, .. } = retry;
+        let names: BTreeMap<&str, u32> =
+            (0..).zip(ended.job.tasks()).map(|(index, task)| (&**task.name(), index)).collect();
+        let position = |name: &str| match names.get(name) {
+            Some(index) if ended.job.phase(*index) > Phase::Tasks => Err(RetryError::Handler(name.to_owned())),
+            Some(index) => Ok(*index),
+            None => {
+                let known = nearest(name, names.keys().copied()).map(str::to_owned);
+                Err(RetryError::UnknownTask { name: name.to_owned(), known })
+            }
+        };
+        let mut given = BTreeMap::new();
+        for (name, data) in overrides {
+            let index = position(&name)?;
+            OutOfBounds::check(&data, limit).map_err(|why| RetryError::OutOfBounds { task: name, why })?;
+            given.insert(index, data);
+        }
+        let mut runs: Vec<bool> = ended.tasks.iter().map(|task| task.counts_as() != TaskStatus::Success).collect();
+        let mut listed = Some(BTreeSet::new());
+        match from {
+            RetryFrom::Failure => {}
+            RetryFrom::Start => {
+                runs.fill(true);
+                listed = None;
+            }
+            RetryFrom::Tasks(names) => {
+                for name in names {
+                    let index = position(&name)?;
+                    if given.contains_key(&index) {
+                        return Err(RetryError::RunsAndOverridden(name));
+                    }
+                    runs[index as usize] = true;
+                    listed.get_or_insert_default().insert(index);
+                }
+            }
+        }
+        given.keys().for_each(|index| runs[*index as usize] = true);
+        spread(&ended.job, &mut runs);
+        given.keys().for_each(|index| runs[*index as usize] = false);
+        let (tasks, handlers) = runs.split_at_mut(ended.job.range(Phase::Tasks).len());
+        let has_failed =
+            |index: u32| !matches!(ended.tasks[index as usize].counts_as(), TaskStatus::Success | TaskStatus::Skipped);
+        if given.is_empty() && !tasks.contains(&true) && !ended.job.range(Phase::Finally).any(has_failed) {
+            return Err(RetryError::NothingRuns);
+        }
+        handlers.fill(true);
+        Ok(Self { ended, runs, listed, overrides: given, now })
+    }
+
+    /// The state in which a task begins. Adds the items of it that are kept.
+    fn task(&self, index: u32, items: &mut BTreeMap<u32, Arc<TaskState>>) -> Result<Arc<TaskState>, RetryError> {
+        let state = &self.ended.tasks[index as usize];
+        if let Some(data) = self.overrides.get(&index) {
+            let details = TaskDetails { overridden: true, ..TaskDetails::default() };
+            return Ok(Arc::new(TaskState {
+                status: TaskStatus::Success,
+                data: Some(data.clone()),
+                ended_at: Some(self.now),
+                details: Some(Box::new(details)),
+                ..TaskState::pending()
+            }));
+        }
+        if self.is_kept(index) {
+            let counts = state.details.as_deref().and_then(|details| details.items);
+            let has_data = state.data.is_some() || counts.is_some_and(|counts| counts.data_bytes.is_some());
+            if !has_data {
+                return Err(RetryError::DataGone(self.ended.job.spec(index).name().to_string()));
+            }
+            items.extend(self.items(index).map(|(position, item)| (position, self.keep(item))));
+            return Ok(self.keep(state));
+        }
+        Ok(self.items_go_on(index, items).unwrap_or_else(|| Arc::new(TaskState::pending())))
+    }
+
+    /// The state of a task of whose items some are kept: those that succeeded, if the task iterates over the same list.
+    fn items_go_on(&self, index: u32, items: &mut BTreeMap<u32, Arc<TaskState>>) -> Option<Arc<TaskState>> {
+        let total = self.ended.tasks[index as usize].details.as_deref()?.items?.total;
+        let is_same_list = self.ended.job.spec(index).upstream().iter().all(|before| self.is_kept(*before));
+        let begins_now = match self.ended.job.start_at() {
+            None => true,
+            Some(Moment::At(time)) => time <= self.now,
+            Some(Moment::After(_)) => false,
+        };
+        let is_listed = self.listed.as_ref().is_none_or(|listed| listed.contains(&index));
+        if !is_same_list || !begins_now || is_listed {
+            return None;
+        }
+        let succeeded = |item: &Arc<TaskState>| item.status == TaskStatus::Success && item.data.is_some();
+        let before = items.len();
+        items.extend(
+            self.items(index).filter(|(_, item)| succeeded(item)).map(|(position, item)| (position, self.keep(item))),
+        );
+        let success = (items.len() - before) as u32;
+        let counts = ItemCounts { total, success, ..ItemCounts::default() };
+        let details = TaskDetails { items: Some(counts), ..TaskDetails::default() };
+        (success > 0).then(|| {
+            Arc::new(TaskState {
+                status: TaskStatus::Running,
+                started_at: Some(self.now),
+                details: Some(Box::new(details)),
+                ..TaskState::pending()
+            })
+        })
+    }
+
+    fn is_kept(&self, index: u32) -> bool {
+        !self.runs[index as usize] && !self.overrides.contains_key(&index)
+    }
+
+    /// The items of a task whose states are known.
+    fn items(&self, index: u32) -> impl Iterator<Item = (u32, &Arc<TaskState>)> {
+        let total = self.ended.tasks[index as usize].details.as_deref().and_then(|details| details.items);
+        let first = self.ended.job.first_item(index).unwrap_or_default();
+        let end = first + total.map_or(0, |counts| counts.total);
+        self.ended.items.range(first..end).map(|(position, item)| (*position, item))
+    }
+
+    /// The state of a task or an item that is kept.
+    fn keep(&self, state: &Arc<TaskState>) -> Arc<TaskState> {
+        let mut kept = TaskState::clone(state);
+        kept.details_mut().kept_from.get_or_insert(self.ended.id);
+        Arc::new(kept)
+    }
+}
+
+/// Adds all tasks that depend on those that run.
+fn spread(job: &Job, runs: &mut [bool]) {
+    let downstream = Downstream::new(job);
+    let mut new: Vec<u32> = (0..).zip(&*runs).filter(|(_, runs)| **runs).map(|(index, _)| index).collect();
+    while let Some(index) = new.pop() {
+        for next in downstream.of(index) {
+            if !std::mem::replace(&mut runs[*next as usize], true) {
+                new.push(*next);
+            }
+        }
+    }
+}

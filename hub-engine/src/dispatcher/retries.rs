@@ -1,0 +1,83 @@
+//! Retries of jobs that have ended: reads the job from the store, decides what runs again, and passes the new job to the loop.
+
+use hub_core::JobId;
+use hub_core::machine::{RetriedJob, RetryError};
+use hub_core::state::{JobSnapshot, weight};
+use uuid::Uuid;
+
+use super::inputs::{Ask, RetryOrder};
+use super::intake::{examples_of, full};
+use super::local::{LocalHub, id_taken, unknown_job};
+use crate::clock::wall;
+use crate::operations::{JobRetry, RequestError, RequestErrorKind, Submitted};
+
+/// Maximum number of tasks and items of a job for which it is decided on the current thread what runs again.
+const MAXIMUM_INLINE_TASKS: usize = 100;
+
+impl LocalHub {
+    /// Retries a job that has ended.
+    pub(super) async fn retry_job(&self, retry: JobRetry) -> Result<Submitted, RequestError> {
+        let (of, id) = (retry.id, retry.new_id.unwrap_or_else(|| JobId::new(Uuid::now_v7())));
+        let lookup = self.intake.lookups.begin();
+        let known = self.intake.store.find_family(id.family()).await;
+        if let Some(known) = known.map_err(|error| self.intake.store_failed(error))? {
+            let is_same = known.id == id && known.state.origin().is_some_and(|origin| origin.job == of);
+            return if is_same { Ok(Submitted::new(id)) } else { Err(id_taken(id)) };
+        }
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
+        if let Some(live) = self.ask(|answer| Ask::Summary(of, answer)).await? {
+            return Err(refused(of, &RetryError::NotEnded(live.status)));
+        }
+        let mut hold = self.open_answers.hold(self.stored_weight(of, true).await?).await?;
+        let ended = self.intake.store.get_with_items(of).await.map_err(|error| self.intake.store_failed(error))?;
+        let ended = ended.ok_or_else(|| unknown_job(of))?;
+        let items = weight(&ended.job, &ended.state, ended.items.values(), true);
+        self.open_answers.hold_more(&mut hold, items).await?;
+        let permit = self.intake.room.parse_permit(ended.job.source().len()).await;
+        // Other jobs may have reached the limit.
+        if self.intake.room.is_full() {
+            return Err(full());
+        }
+        let (retried, examples) = self.prepare(ended, retry).await?;
+        let order = Box::new(RetryOrder { id, retried, examples, lookup, permit });
+        self.ask(|answer| Ask::Retry(order, answer)).await?.map(Submitted::from)
+    }
+
+    /// Decides what runs again. Also returns positions of tasks that together cover all modules and pools of what does.
+    async fn prepare(&self, ended: JobSnapshot, retry: JobRetry) -> Result<(RetriedJob, Vec<u32>), RequestError> {
+        let (of, limit) = (ended.id, self.intake.limits.max_value_bytes);
+        let is_small = ended.tasks.len() + ended.items.len() <= MAXIMUM_INLINE_TASKS;
+        let decide = move || {
+            let retried = RetriedJob::new(ended, retry.into(), limit, wall())?;
+            let examples = examples_of(retried.job(), |index| retried.runs(index));
+            Ok((retried, examples))
+        };
+        let decided = if is_small {
+            decide()
+        } else {
+            tokio::task::spawn_blocking(decide).await.map_err(|_| {
+                RequestError::new(
+                    RequestErrorKind::Internal,
+                    "the retry could not be prepared: see the dispatcher's log",
+                )
+            })?
+        };
+        decided.map_err(|error| refused(of, &error))
+    }
+}
+
+/// The refusal of a retry.
+fn refused(of: JobId, error: &RetryError) -> RequestError {
+    let kind = match error {
+        RetryError::NotEnded(_) | RetryError::NothingRuns | RetryError::DataGone(_) | RetryError::DeadlinePassed(_) => {
+            RequestErrorKind::Conflict
+        }
+        RetryError::UnknownTask { .. } | RetryError::RunsAndOverridden(_) | RetryError::Handler(_) => {
+            RequestErrorKind::InvalidRequest
+        }
+        RetryError::OutOfBounds { .. } => RequestErrorKind::TooLarge,
+    };
+    RequestError::new(kind, format!("job {of} cannot be retried: {error}"))
+}
