@@ -123,7 +123,7 @@ pub(super) enum Command {
         /// Id of the job, its first or last digits, or "last"; or a task as JOB.TASK
         #[arg(value_name = "JOB")]
         of: JobOrTask,
-        /// Only this task, or this item, such as 'parse[3]'
+        /// Only this task, or this item of a task with for_each, by its name in records
         #[arg(value_name = "TASK")]
         task: Option<String>,
     },
