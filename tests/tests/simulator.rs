@@ -123,7 +123,7 @@ fn forgetting_a_confirm_is_detected() {
 
 #[test]
 fn accepting_a_stale_issue_is_detected() {
-    noticed(Sabotage::AcceptStale, &["one_run_counts"]);
+    noticed(Sabotage::AcceptStale, &["one_run_counts", "outputs_as_evaluated"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A task that crashes its workers is stopped. After the faults have stopped, each of its issues is delivered at most as often
 //! as the broker's delivery limit allows, and a lease is lost at most as often as the crash limit allows. Issues from before may
-//! still be on the broker, although they are not current any more.
+//! still be on the broker, although they are not current any more, and an issue that a busy worker returns has no part in a limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub(super) struct KillersAreStopped {
     has_no_faults: bool,
     /// The running tasks: worker and task by the number of the run.
     at_work: BTreeMap<u64, (Arc<str>, TaskId)>,
-    /// The issues that were published during the fault phase.
-    earlier: BTreeSet<IssueId>,
+    /// The issues that were published during the fault phase, and those that workers have returned.
+    uncounted: BTreeSet<IssueId>,
     /// Number of workers that each task has killed since the end of the fault phase.
     deaths: BTreeMap<TaskId, u32>,
 }
@@ -37,7 +37,10 @@ impl Invariant for KillersAreStopped {
         match event {
             Event::Calm => self.has_no_faults = true,
             Event::Took(_, _, Note::Task(issue)) if !self.has_no_faults => {
-                self.earlier.insert(*issue);
+                self.uncounted.insert(*issue);
+            }
+            Event::Took(_, _, Note::Returned(issue)) => {
+                self.uncounted.insert(*issue);
             }
             Event::RunBegan(run) => drop(self.at_work.insert(run.number, (Arc::clone(&run.worker), run.task))),
             Event::RunEnded(number, ..) => drop(self.at_work.remove(number)),
@@ -46,8 +49,8 @@ impl Invariant for KillersAreStopped {
                     let deaths = self.deaths.entry(task).or_default();
                     *deaths += u32::from(self.has_no_faults);
                     let deaths = *deaths;
-                    let earlier = self.earlier.iter().filter(|issue| issue.task == task).count() as u32;
-                    check(deaths <= DELIVERIES * (CRASH_LIMIT + earlier), || {
+                    let uncounted = self.uncounted.iter().filter(|issue| issue.task == task).count() as u32;
+                    check(deaths <= DELIVERIES * (CRASH_LIMIT + uncounted), || {
                         format!("{deaths} workers died at {}", short(task))
                     })?;
                 }

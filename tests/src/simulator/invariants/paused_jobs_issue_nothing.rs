@@ -35,7 +35,8 @@ impl Invariant for PausedJobsIssueNothing {
                         Some(JobStatus::Cancelling) => !is_handler,
                         _ => false,
                     };
-                    let known = issues.insert((*job, *index), state.issue).unwrap_or(fact.state_of(*index).issue);
+                    let in_batch = issues.insert((*job, *index), state.issue).flatten();
+                    let known = in_batch.max(fact.state_of(*index).issue);
                     let is_new = state.issue > known;
                     check(!(stands_still && is_new), || {
                         format!("task {index} of {job:?} is handed out while the job is {status:?}")
