@@ -1,5 +1,6 @@
 //! `hub-client`: submits, watches and cancels jobs, and runs jobs without a broker.
 
+mod argument_values;
 mod arguments;
 mod commands;
 mod connect;
