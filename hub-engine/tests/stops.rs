@@ -114,7 +114,8 @@ async fn sigterm_raises_only_in_a_task() {
         .unwrap();
     until("the idle process ends", || !is_running(pid)).await;
     let report = bench.run("raises", "[]").await;
-    assert_eq!(Bench::failure(&report).2.type_name.as_deref(), Some("Stopped"));
+    let failure = Bench::failure(&report);
+    assert_eq!(failure.2.type_name.as_deref(), Some("Stopped"), "{failure:?}");
     let again = Bench::returned(&bench.run("forks", "[]").await).to_owned();
     assert!(again.starts_with("[-15,") && again != returned, "{again}");
 }

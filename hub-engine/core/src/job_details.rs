@@ -38,9 +38,12 @@ pub struct JobDetails {
     /// When the handlers that run have to end, as a time of the job's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handlers_until: Option<Timestamp>,
-    /// Why the handlers that run are being stopped.
+    /// The stop of the handlers that run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub handlers_stopped: Option<Arc<str>>,
+    pub handler_stop: Option<HandlerStop>,
+    /// How the tasks of the job ended, as its handlers see it, if one of them asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Json>,
     /// Signals that came before a task waited for them, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<ReceivedSignal>,
@@ -125,7 +128,26 @@ pub struct CancelRecord {
     pub reason: Option<Arc<str>>,
 }
 
+/// A stop of the handlers that run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlerStop {
+    /// Why they are stopped.
+    pub why: Arc<str>,
+    /// Whether they are killed without a grace period.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub now: bool,
+    /// Whether somebody has asked for it. Otherwise it counts as a failure of the handlers.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_cancel: bool,
+}
+
 impl JobDetails {
+    /// The details without what can be large: values of users and tasks.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        Self { signals: Vec::new(), signal_keys: Vec::new(), failure: None, ..self.clone() }
+    }
+
     /// Whether a signal with this key was accepted before.
     #[must_use]
     pub fn knows(&self, name: &str, key: &str) -> bool {
@@ -164,7 +186,8 @@ impl JobDetails {
     #[must_use]
     pub fn weight(&self) -> usize {
         let keys = self.signal_keys.iter().map(|key| size_of::<SignalKey>() + key.key.len());
-        self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>()
+        let failure = self.failure.as_ref().map_or(0, |failure| failure.get().len());
+        self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>() + failure
     }
 }
 

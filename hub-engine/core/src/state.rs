@@ -194,6 +194,12 @@ impl JobState {
         self.details.as_deref()?.origin.as_ref()
     }
 
+    /// How the tasks of the job ended, as its handlers see it.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Json> {
+        self.details.as_deref()?.failure.as_ref()
+    }
+
     /// The clock of its durations.
     #[must_use]
     pub fn clock(&self) -> JobClock {

@@ -5,7 +5,9 @@ mod support;
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
-use hub_core::machine::{Cancel, ControlError, DeadLetter, Outcome, Posted, Published, Returned, Update, Verdict};
+use hub_core::machine::{
+    Cancel, ControlError, DeadLetter, Handlers, Outcome, Posted, Published, Returned, Update, Verdict,
+};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use support::{Hub, json, told};
 
@@ -344,7 +346,7 @@ fn a_job_that_is_failed_from_outside_does_not_wait_for_workers() {
         if cancelled {
             hub.cancel(job);
         }
-        hub.machine.fail_job(job, "cannot be kept".into(), hub.now).unwrap();
+        hub.machine.fail_job(job, "cannot be kept".into(), Handlers::Run, hub.now).unwrap();
         let actions = hub.actions();
         assert_eq!(
             actions.iter().filter(|action| matches!(action, Action::Stop { .. })).count(),

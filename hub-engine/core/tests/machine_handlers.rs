@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_core::action::Assignment;
 use hub_core::job::{Job, Limits, Phase};
-use hub_core::machine::{Cancel, ControlError, Remark, Repair, RepairError, Returned};
+use hub_core::machine::{Cancel, ControlError, Handlers, Remark, Repair, RepairError, Returned};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use serde_json::json;
 use support::Hub;
@@ -258,7 +258,7 @@ fn each_list_has_a_deadline_of_its_own() {
             }
             hub.pass(Duration::from_secs(99));
             hub.actions();
-            assert!(hub.stored(id).state.details.as_ref().unwrap().handlers_stopped.is_none(), "paused: {is_paused}");
+            assert!(hub.stored(id).state.details.as_ref().unwrap().handler_stop.is_none(), "paused: {is_paused}");
             if is_served {
                 hub.worker("w1", &["alarm", "clean"]);
             }
@@ -266,7 +266,7 @@ fn each_list_has_a_deadline_of_its_own() {
             let mut out = hub.handed_out();
             if is_served {
                 assert!(out.is_empty(), "the worker may run it");
-                assert!(hub.stored(id).state.details.as_ref().unwrap().handlers_stopped.is_some());
+                assert!(hub.stored(id).state.details.as_ref().unwrap().handler_stop.is_some());
                 if crash {
                     hub.crash();
                 }
@@ -352,14 +352,99 @@ fn a_job_whose_state_cannot_be_kept_runs_its_handlers() {
     let mut hub = Hub::new();
     let id = hub.submit(1, &job(ALARM, CLEAN));
     one(&mut hub);
-    hub.machine.fail_job(id, "cannot be kept".into(), hub.now).unwrap();
+    hub.machine.fail_job(id, "cannot be kept".into(), Handlers::Run, hub.now).unwrap();
     let alarm = one(&mut hub);
     assert_eq!(alarm.args.to_value()[0]["msg"], "cannot be kept");
-    hub.machine.fail_job(id, "cannot be kept either".into(), hub.now).unwrap();
+    hub.machine.fail_job(id, "cannot be kept either".into(), Handlers::Run, hub.now).unwrap();
     let clean = one(&mut hub);
     hub.succeed(&clean, "1");
     hub.actions();
     assert_eq!(ended(&hub, id), (JobStatus::Failed, Some("cannot be kept either")));
+    // Nothing runs for a job that is in no store.
+    let id = hub.submit(2, &job(ALARM, CLEAN));
+    one(&mut hub);
+    hub.machine.fail_job(id, "cannot be kept".into(), Handlers::Skip, hub.now).unwrap();
+    assert!(hub.handed_out().is_empty());
+    assert_eq!(hub.statuses(id)[1..], [TaskStatus::Skipped; 2]);
+    // A pause ends with the tasks.
+    let id = hub.submit(3, &job("", CLEAN));
+    one(&mut hub);
+    hub.machine.pause_job(id, Remark::default(), hub.now).unwrap();
+    hub.machine.fail_job(id, "cannot be kept".into(), Handlers::Run, hub.now).unwrap();
+    assert_eq!(one(&mut hub).name.as_ref(), "clean");
+    assert_eq!(hub.stored(id).state.status, JobStatus::Running);
+    hub.machine.pause_job(id, Remark::default(), hub.now).unwrap();
+    hub.actions();
+    assert_eq!(hub.stored(id).state.status, JobStatus::Paused);
+}
+
+#[test]
+fn a_cancel_in_finally_ends_a_pause_and_keeps_the_verdict() {
+    for (crash, handlers) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut hub = Hub::new();
+        let id = hub.submit(1, &job("", &format!("{CLEAN}, {{\"name\": \"late\", \"depends\": [\"clean\"]}}")));
+        let work = one(&mut hub);
+        hub.succeed(&work, "1");
+        let clean = one(&mut hub);
+        hub.machine.pause_job(id, Remark::default(), hub.now).unwrap();
+        if !handlers {
+            hub.succeed(&clean, "1");
+        }
+        assert!(hub.handed_out().is_empty(), "it is paused");
+        if crash {
+            hub.crash();
+        }
+        let cancel = Cancel { handlers, reason: Some("enough".into()), ..Cancel::default() };
+        assert_eq!(hub.machine.cancel(id, cancel, hub.now), Ok(JobStatus::Cancelling));
+        if handlers {
+            hub.machine.handle_returned(clean.issue, Returned::Stopped, &"w1".into(), hub.now);
+            hub.actions();
+            let expected = [TaskStatus::Success, TaskStatus::Cancelled, TaskStatus::Cancelled];
+            assert_eq!(hub.statuses(id), expected);
+            let why = "was stopped with the handlers of its job: the job was cancelled";
+            assert_eq!(hub.stored(id).tasks[2].msg.as_deref(), Some(why));
+        } else {
+            let late = one(&mut hub);
+            hub.succeed(&late, "1");
+            hub.actions();
+        }
+        assert_eq!(ended(&hub, id), (JobStatus::Success, None), "the verdict stays: {crash} {handlers}");
+        let reason = hub.ended[&id].state.details.as_ref().unwrap().cancel.clone().unwrap().reason;
+        assert_eq!(reason.as_deref(), Some("enough"));
+    }
+}
+
+#[test]
+fn what_handlers_see_does_not_change() {
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job("", r#"{"name": "clean", "args": ["_.failure.msg"]}"#));
+    let work = one(&mut hub);
+    hub.succeed(&work, "1");
+    let clean = one(&mut hub);
+    assert_eq!(clean.args.to_value(), json!([null]));
+    hub.fail(&clean, "no");
+    hub.actions();
+    let record = hub.ended[&id].record().to_value();
+    assert_eq!(record["tasks"][1]["args"], json!([null]), "{record:#}");
+}
+
+#[test]
+fn handlers_are_explained() {
+    let mut hub = Hub::new();
+    let keys = r#""name": "j", "deadline": "1h", "handler_deadline": "10m","#;
+    let id = hub.submit(1, &job(ALARM, "").replace(r#""name": "j","#, keys));
+    let work = one(&mut hub);
+    hub.pass(Duration::from_secs(1000));
+    let began = hub.now.wall;
+    hub.fail(&work, "no");
+    one(&mut hub);
+    let explained = hub.machine.explain(id, None).unwrap().unwrap();
+    let until = began.after(Duration::from_secs(600));
+    assert_eq!(explained.text, format!("nothing holds the job as a whole; its handlers have to end by {until}"));
+    hub.pass(Duration::from_secs(600));
+    hub.actions();
+    let alarm = hub.ended[&id].tasks[1].msg.clone().unwrap();
+    assert!(alarm.contains("handlers of its job: DEADLINE"), "{alarm}");
 }
 
 #[test]

@@ -460,11 +460,12 @@ fn a_job_that_is_retried_ends_at_its_deadline() {
 #[test]
 fn handlers_run_in_each_retry() {
     let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}],
-        "on_failure": [{"name": "alarm"}], "finally": [{"name": "clean"}]}"#;
+        "on_failure": [{"name": "alarm"}], "finally": [{"name": "clean"}, {"name": "each", "for_each": [1, 2]}]}"#;
+    let each = ["each[0]", "each[1]"];
     for crash in [false, true] {
         let mut hub = Hub::new();
         let first = hub.submit(1, text);
-        assert_eq!(run(&mut hub, &["b"]), ["a", "b", "alarm", "clean"]);
+        assert_eq!(run(&mut hub, &["b"]), [["a", "b", "alarm", "clean"].as_slice(), &each].concat());
         let handler = RetryError::Handler("clean".to_owned());
         assert_eq!(retried(&hub, first, from_tasks(&["clean"])).unwrap_err(), handler);
         assert_eq!(retried(&hub, first, with_override("clean", "1")).unwrap_err(), handler);
@@ -473,11 +474,11 @@ fn handlers_run_in_each_retry() {
             hub.actions();
             hub.crash();
         }
-        assert_eq!(run(&mut hub, &["clean"]), ["b", "clean"], "crash: {crash}");
+        assert_eq!(run(&mut hub, &["clean"]), [["b", "clean"].as_slice(), &each].concat(), "crash: {crash}");
         assert_eq!(hub.stored(second).state.status, JobStatus::Failed, "finally has failed");
         // Nothing but its handlers has to run again.
         let third = submit(&mut hub, second, 3, Retry::default());
-        assert_eq!(run(&mut hub, &[]), ["clean"]);
+        assert_eq!(run(&mut hub, &[]), [["clean"].as_slice(), &each].concat());
         assert_eq!(hub.stored(third).state.status, JobStatus::Success);
         assert_eq!(retried(&hub, third, Retry::default()).unwrap_err(), RetryError::NothingRuns);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::Json;
-use hub_core::machine::{Outcome, Returned, TaskResult};
+use hub_core::machine::{Handlers, Outcome, Returned, TaskResult};
 use hub_core::record::{RecordParts, View};
 use hub_core::state::{ErrorKind, JobSnapshot, TaskError};
 use serde_json::{Value, json};
@@ -300,10 +300,10 @@ fn fail_job_fails_the_job_with_the_reason() {
     let mut hub = Hub::new();
     let job = hub.submit(1, SUM_PRODUCT);
     hub.handed_out();
-    hub.machine.fail_job(job, "cannot be kept".into(), hub.now).unwrap();
+    hub.machine.fail_job(job, "cannot be kept".into(), Handlers::Run, hub.now).unwrap();
     hub.actions();
     let shown = record(hub.stored(job));
     assert_eq!((&shown["status"], &shown["msg"]), (&json!("FAILED"), &json!("cannot be kept")));
     assert_eq!(shown["tasks"][0]["status"], "CANCELLED");
-    assert!(hub.machine.fail_job(job, "again".into(), hub.now).is_err());
+    assert!(hub.machine.fail_job(job, "again".into(), Handlers::Run, hub.now).is_err());
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::action::{Action, Change};
-use hub_core::machine::{Outcome, Returned, TaskResult, Verdict};
+use hub_core::machine::{Handlers, Outcome, Returned, TaskResult, Verdict};
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, TaskStatus};
 use support::Hub;
@@ -206,7 +206,7 @@ fn a_large_job_that_fails_over_several_turns_fails_with_the_same_message_after_a
     let mut hub = Hub::new();
     let job = submit(&mut hub, r#", "depends": ["a"]"#);
     hub.handed_out();
-    hub.machine.fail_job(job, "cannot be kept".into(), hub.now).unwrap();
+    hub.machine.fail_job(job, "cannot be kept".into(), Handlers::Run, hub.now).unwrap();
     hub.turn();
     assert!(hub.machine.is_live(job), "it takes several turns");
     hub.crash();

@@ -322,7 +322,7 @@ fn job_record() -> Value {
                 "properties": {"at": time(), "now": {"type": "boolean"}, "handlers": {"type": "boolean"}, "by": text(), "reason": text()}
             },
             "phase": {"enum": ["on_failure", "finally"], "description": "The list of handlers that runs."},
-            "verdict": {"description": "How the tasks of a job with handlers ended: SUCCESS, FAILED or CANCELLED."},
+            "verdict": {"description": "How the tasks ended: SUCCESS, FAILED or CANCELLED. A job has it as soon as handlers of it have begun."},
             "handler_deadline": {"description": "As it was submitted."},
             "pauses": {
                 "type": "object",

@@ -197,6 +197,9 @@ fn handlers(dice: &Dice, list: &str, count: usize) -> Vec<Value> {
         if dice.falls(0.2) {
             task.insert("when".to_owned(), condition(dice, count, 0));
         }
+        if dice.falls(0.2) {
+            task.insert("for_each".to_owned(), for_each(dice, if module.is_slow() { 0 } else { count }));
+        }
         with_options(dice, module, task, count)
     });
     handlers.collect()

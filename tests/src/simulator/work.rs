@@ -119,6 +119,8 @@ fn weigh(value: &Value) -> u64 {
         Value::Number(number) => number.as_u64().unwrap_or(7),
         Value::String(text) => text.len() as u64,
         Value::Array(items) => items.iter().map(weigh).sum(),
+        // An item of a task that iterates over a value.
+        Value::Object(object) if object.get("key").is_some_and(|key| key == "run") => 1,
         Value::Object(object) => {
             let weighed = object.iter().filter(|(key, _)| !WEIGHTLESS.contains(&key.as_str()));
             weighed.map(|(key, item)| key.len() as u64 + weigh(item)).sum()

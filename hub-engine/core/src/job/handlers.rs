@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use super::model::Job;
 use super::phase::{Lists, Phase};
-use super::reference::Attribute;
 use super::template::Template;
 
 impl Job {
-    /// Whether tasks run after its end.
+    /// Whether it has handlers.
     #[must_use]
     pub const fn has_handlers(&self) -> bool {
         self.lists.end > self.lists.on_failure
+    }
+
+    /// Whether a handler refers to how the tasks of the job ended.
+    pub(crate) const fn reads_failure(&self) -> bool {
+        self.reads_failure
     }
 
     /// The positions of the tasks of a list.
@@ -50,10 +54,8 @@ impl Job {
         let arguments = spec.args().into_iter().chain(spec.kwargs()).flat_map(Template::references);
         let mut tasks = spec.upstream().to_vec();
         for reference in arguments.chain(spec.references_of_options()) {
-            match reference.attribute {
-                Attribute::JobFailure => tasks.extend(self.range(Phase::Tasks)),
-                attribute if attribute.needs_end() => tasks.push(reference.task),
-                _ => {}
+            if reference.attribute.needs_end() {
+                tasks.push(reference.task);
             }
         }
         tasks.sort_unstable();

@@ -49,6 +49,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         lists,
         phase: Phase::Tasks,
         places: Places::default(),
+        reads_failure: false,
         placeholders: Vec::new(),
         upstream: Vec::new(),
         secrets: Vec::new(),
@@ -58,7 +59,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     }
     linker.phase = Phase::Tasks;
     let output = draft.output.map(|value| linker.output(value));
-    let places = linker.places;
+    let (places, reads_failure) = (linker.places, linker.reads_failure);
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts, lists);
     Some(Job {
@@ -74,6 +75,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         tasks,
         lists,
         handler_deadline: draft.handler_deadline,
+        reads_failure,
         output,
         places,
         for_each,
@@ -88,6 +90,8 @@ struct Linker<'r> {
     /// The list of the task that is being linked.
     phase: Phase,
     places: Places,
+    /// Whether a handler refers to how the tasks of the job ended.
+    reads_failure: bool,
     /// Buffers that are reused for each template and each task.
     placeholders: Vec<Placeholder>,
     upstream: Vec<u32>,
@@ -249,6 +253,7 @@ impl Linker<'_> {
             phase: self.phase,
             own,
             items_of,
+            reads_failure: &mut self.reads_failure,
             failure: None,
             places: &mut self.places,
             found: &mut self.placeholders,

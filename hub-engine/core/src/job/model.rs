@@ -43,6 +43,8 @@ pub struct Job {
     pub(super) tasks: Vec<Task>,
     pub(super) lists: Lists,
     pub(super) handler_deadline: Option<Duration>,
+    /// Whether a handler refers to how the tasks ended.
+    pub(super) reads_failure: bool,
     pub(super) output: Option<Template>,
     /// The places in values that the templates refer to.
     pub(super) places: Places,

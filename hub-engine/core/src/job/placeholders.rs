@@ -27,6 +27,8 @@ pub(super) struct PlaceholderFinder<'r> {
     pub(super) own: &'r str,
     /// The position of that task, if `_.item` and `_.index` may stand here.
     pub(super) items_of: Option<u32>,
+    /// Set if a reference to how the tasks of the job ended is found.
+    pub(super) reads_failure: &'r mut bool,
     /// The task whose error `_.failure` is, where this may stand.
     pub(super) failure: Option<u32>,
     /// The places in values that references lead to.
@@ -192,7 +194,7 @@ impl PlaceholderFinder<'_> {
     }
 
     /// The task that a reference to what Hub itself knows belongs to and what it reads, or why it cannot stand here.
-    fn owner_of(&self, attribute: Attribute) -> Result<(u32, Attribute), &'static str> {
+    fn owner_of(&mut self, attribute: Attribute) -> Result<(u32, Attribute), &'static str> {
         match attribute {
             Attribute::Item | Attribute::Index => {
                 let why = ": there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\"";
@@ -200,7 +202,10 @@ impl PlaceholderFinder<'_> {
             }
             Attribute::Failure => match self.failure {
                 Some(task) => Ok((task, attribute)),
-                None if self.phase > Phase::Tasks => Ok((0, Attribute::JobFailure)),
+                None if self.phase > Phase::Tasks => {
+                    *self.reads_failure = true;
+                    Ok((0, Attribute::JobFailure))
+                }
                 None => Err(" is the error of a task or a job that has failed: it stands only in a \"fallback\" and \
                              in the tasks of \"on_failure\" and \"finally\""),
             },

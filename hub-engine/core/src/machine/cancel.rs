@@ -19,7 +19,7 @@ use super::waiting::MAXIMUM_ANNOUNCEMENT_DELAY;
 use super::{Machine, texts};
 use crate::action::Action;
 use crate::job::{Phase, Timeouts};
-use crate::job_details::CancelRecord;
+use crate::job_details::{CancelRecord, HandlerStop};
 use crate::text::cut;
 use crate::{IssueId, JobId, JobStatus, Now, Steady, TaskStatus};
 
@@ -36,6 +36,28 @@ pub struct Cancel {
     pub reason: Option<Arc<str>>,
 }
 
+/// Whether the handlers of a job that fails run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handlers {
+    /// They run.
+    Run,
+    /// They do not run, because the job is in no store.
+    Skip,
+}
+
+/// What a cancellation changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing.
+    None,
+    /// What is stored of it.
+    Noted,
+    /// The tasks that run are stopped, or with less grace.
+    Stops,
+    /// The handlers that run go on, and a pause ends.
+    HandlersGoOn,
+}
+
 impl Machine {
     /// Cancels a job. Waiting tasks end, and workers are told to stop the others. The job ends when these and the handlers of
     /// `finally` have ended. Cancelling again has no effect, except that [`Cancel::now`] ends the grace period, and
@@ -45,8 +67,11 @@ impl Machine {
     /// If no live job has this id.
     pub fn cancel(&mut self, id: JobId, cancel: Cancel, now: Now) -> Result<JobStatus, ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
-        if job.note_cancel(cancel, now) {
-            self.stop_job(id, now);
+        match job.note_cancel(cancel, now) {
+            Effect::None => {}
+            Effect::Noted => job.persist_job(&mut self.actions),
+            Effect::Stops => self.stop_job(id, now),
+            Effect::HandlersGoOn => self.go_on_cancelled(id, now),
         }
         let ended = self.ended.iter().rfind(|ended| ended.id() == id).map(|ended| ended.0.state.status);
         let status = self.jobs.find(id).map(|job| job.state.status).or(ended);
@@ -54,11 +79,11 @@ impl Machine {
     }
 
     /// Fails a job for a reason outside its tasks. Its open tasks are cancelled without waiting for workers, and `why`
-    /// is the message of the job.
+    /// is the message of the job. After a crash in between, workers are waited for as in a cancel.
     ///
     /// # Errors
     /// If no live job has this id.
-    pub fn fail_job(&mut self, id: JobId, why: Arc<str>, now: Now) -> Result<(), ControlError> {
+    pub fn fail_job(&mut self, id: JobId, why: Arc<str>, handlers: Handlers, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         job.end_pauses(now.wall);
         if job.phase() == Phase::Tasks {
@@ -66,10 +91,25 @@ impl Machine {
         } else {
             job.state.details_mut().verdict = Some(JobStatus::Failed);
             (job.state.msg, job.state.output) = (Some(Arc::clone(&why)), None);
-            job.stop_handlers(why, &mut self.actions);
+            job.stop_handlers(HandlerStop { why, now: true, is_cancel: false }, &mut self.actions);
         }
+        job.skips_handlers = handlers == Handlers::Skip;
         self.end_job(id, now);
+        if let Some(job) = self.jobs.find_mut(id).filter(|job| job.state.status == JobStatus::Paused) {
+            job.leave_pause(&mut self.actions);
+        }
         Ok(())
+    }
+
+    /// Goes on with the handlers of a job that has been cancelled after its verdict: a pause ends.
+    fn go_on_cancelled(&mut self, id: JobId, now: Now) {
+        let job = self.jobs.job_mut(id);
+        let was_paused = job.is_paused();
+        job.end_pauses(now.wall);
+        job.set_job_status(JobStatus::Cancelling, &mut self.actions);
+        if was_paused {
+            self.take_up(id, now);
+        }
     }
 
     /// Ends all tasks of a job without waiting for workers.
@@ -89,17 +129,18 @@ impl Machine {
         let waits_for = job.stop.map_or(waits_for, |stop| stop.waits_for.max(waits_for));
         // The job of handlers that have taken too long is not being cancelled.
         let is_cancelling = job.phase() == Phase::Tasks || job.is_being_cancelled();
-        let is_now = job.state.details.as_deref().and_then(|details| details.cancel.as_ref()).is_some_and(|it| it.now);
+        let is_now = job.is_stopped_now();
         job.begin_stop(Stop { since: now.steady, is_now, waits_for });
         self.sweep(id, now);
         let Some(job) = self.jobs.find_mut(id) else { return };
+        // Handlers may have begun. After a deadline without a task to wait for, nothing is being cancelled.
+        let is_cancelling = job.is_being_cancelled() || job.stop.is_some() && is_cancelling;
         if job.state.status == JobStatus::Cancelling || !is_cancelling {
-            job.persist_job(&mut self.actions);
+            job.leave_pause(&mut self.actions);
         } else {
             job.set_job_status(JobStatus::Cancelling, &mut self.actions);
         }
         if job.stop.is_none() {
-            // Handlers have begun.
             return;
         }
         self.stops.jobs.insert(id);
@@ -170,22 +211,40 @@ impl LiveJob {
         self.state.details.as_deref().is_some_and(|details| details.cancel.is_some())
     }
 
-    /// Notes a cancellation. Returns whether it changes anything.
-    fn note_cancel(&mut self, cancel: Cancel, now: Now) -> bool {
-        let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
-        let is_hurried = cancel.now && !known.as_ref().is_some_and(|known| known.now);
-        let is_wider = cancel.handlers && !known.as_ref().is_some_and(|known| known.handlers);
-        if self.cancelled && !is_hurried && !is_wider {
-            return false;
-        }
+    /// Whether the tasks that are being stopped are killed without their grace.
+    fn is_stopped_now(&self) -> bool {
+        let cancel = self.state.details.as_deref().and_then(|details| details.cancel.as_ref());
         match self.phase() {
-            Phase::Tasks => {}
-            // These run although the job is cancelled.
-            Phase::Finally if !cancel.handlers && self.why_handlers_stop().is_none() => return false,
-            Phase::OnFailure | Phase::Finally => {
-                let why = "the job was cancelled".into();
-                self.state.details_mut().handlers_stopped.get_or_insert(why);
+            Phase::Tasks => cancel.is_some_and(|cancel| cancel.now),
+            Phase::OnFailure | Phase::Finally => self.handler_stop().is_some_and(|stop| stop.now),
+        }
+    }
+
+    /// Notes a cancellation.
+    fn note_cancel(&mut self, cancel: Cancel, now: Now) -> Effect {
+        let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
+        let is_wider = cancel.handlers && !known.as_ref().is_some_and(|known| known.handlers);
+        let is_hurried = cancel.now && !self.is_stopped_now();
+        let effect = if self.cancelled {
+            match (is_hurried, is_wider) {
+                (true, _) => Effect::Stops,
+                (false, true) => Effect::Noted,
+                (false, false) => return Effect::None,
             }
+        } else if self.phase() == Phase::Finally && !cancel.handlers {
+            // A cancel without `handlers` does not stop `finally`.
+            if known.is_some() {
+                return Effect::None;
+            }
+            Effect::HandlersGoOn
+        } else {
+            Effect::Stops
+        };
+        if self.phase() > Phase::Tasks && effect == Effect::Stops {
+            let details = self.state.details_mut();
+            let why = "the job was cancelled".into();
+            let stop = details.handler_stop.get_or_insert(HandlerStop { why, now: false, is_cancel: true });
+            stop.now |= cancel.now;
         }
         let was_now = known.as_ref().is_some_and(|known| known.now);
         let had_handlers = known.as_ref().is_some_and(|known| known.handlers);
@@ -198,7 +257,7 @@ impl LiveJob {
             by: short(cancel.by).or(by),
             reason: short(cancel.reason).or(reason),
         });
-        true
+        effect
     }
 
     /// Time between the request to a task to end and its kill.

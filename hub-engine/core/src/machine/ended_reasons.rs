@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::sweep::DID_NOT_RUN;
 use super::texts::MAXIMUM_REASON;
 use crate::explain::{Explanation, Listed, Reason, RootCause, StatusCounts, TaskExplanation, TaskGroup, UnknownTask};
-use crate::job::{Job, TriggerRule};
+use crate::job::{Job, Phase, TriggerRule};
 use crate::state::{JobSnapshot, JobState, TaskState};
 use crate::text::cut;
 use crate::{JobStatus, TaskStatus};
@@ -146,7 +146,9 @@ impl EndedStates<'_> {
     /// The task because of which a task did not run: among its upstream tasks the one that ended first.
     fn cause_of(&self, index: u32) -> Option<u32> {
         let state = (self.of)(index);
-        if self.job.item(index).is_some() {
+        // A list of handlers is skipped as a whole.
+        let is_skipped_handler = state.status == TaskStatus::Skipped && self.job.phase(index) > Phase::Tasks;
+        if self.job.item(index).is_some() || is_skipped_handler {
             return None;
         }
         let spec = self.job.spec(index);

@@ -99,7 +99,7 @@ impl Machine {
             commands: task_commands(job, index, &reason),
             reason,
             gates: Gate::report(gate, has),
-            limits: job.limits_of(index),
+            limits: job.limits_of(index, self.waits_for_paused_pool(job, index)),
         }
     }
 
@@ -166,10 +166,17 @@ fn job_reasons(job: &LiveJob) -> Vec<Reason> {
 fn job_text(job: &LiveJob, reasons: &[Reason]) -> String {
     let mut texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
     if texts.is_empty() {
-        texts.push("nothing holds the job as a whole".to_owned());
+        texts.push(match job.handler_stop() {
+            Some(stop) => format!("its handlers are being stopped: {}", stop.why),
+            None => "nothing holds the job as a whole".to_owned(),
+        });
     }
-    if let Some(due) = job.job.due(job.state.submitted_at).filter(|_| !job.cancelled) {
-        texts.push(format!("its deadline is {}", due.wall(job.clock())));
+    let due = match job.phase() {
+        Phase::Tasks => job.job.due(job.state.submitted_at).map(|due| ("its deadline is", due)),
+        Phase::OnFailure | Phase::Finally => job.handlers_due().map(|due| ("its handlers have to end by", due)),
+    };
+    if let Some((what, due)) = due.filter(|_| !job.cancelled) {
+        texts.push(format!("{what} {}", due.wall(job.clock())));
     }
     texts.join("; ")
 }
@@ -245,7 +252,7 @@ impl LiveJob {
             Some(clock.wall(end(details)?.before(Duration::from_millis(details.wait_ms?))))
         };
         match gate {
-            Some(Gate::TriggerRule | Gate::Start) => Some(self.state.submitted_at),
+            Some(Gate::TriggerRule | Gate::Start) => Some(self.list_began(index).unwrap_or(self.state.submitted_at)),
             Some(Gate::Delay) => began(|details| details.delayed_until),
             Some(Gate::Retry) => began(|details| details.retry_at.or(details.held_until)),
             Some(Gate::Wait) | None => state.started_at,
@@ -269,11 +276,18 @@ impl LiveJob {
         let upstream = self.spec(index).upstream().iter();
         let ends = upstream.filter_map(|before| self.task(*before).state().ended_at);
         let start = self.job.start(self.state.submitted_at).map(|start| start.wall(clock));
-        ends.chain(start).chain([self.state.submitted_at]).max()
+        ends.chain(start).chain(self.list_began(index)).chain([self.state.submitted_at]).max()
+    }
+
+    /// When the list of a handler began.
+    fn list_began(&self, index: u32) -> Option<Timestamp> {
+        let until = self.state.details.as_deref()?.handlers_until?;
+        let began = until.before(self.job.handler_deadline());
+        (self.job.phase(index) > Phase::Tasks && self.has_begun(index)).then(|| self.clock().wall(began))
     }
 
     /// The time limits of a task that have not passed.
-    fn limits_of(&self, index: u32) -> Vec<Limit> {
+    fn limits_of(&self, index: u32, waits_for_paused_pool: bool) -> Vec<Limit> {
         let Some(timeouts) = self.job.timeouts(index).filter(|_| self.task(index).place != Place::Items) else {
             return Vec::new();
         };
@@ -281,7 +295,8 @@ impl LiveJob {
         let details = state.details.as_deref();
         let ready_at = details.and_then(|details| details.ready_at);
         let has_started = details.is_some_and(|details| details.has_started);
-        let stands_still = self.is_paused() || details.is_some_and(|details| details.held_until.is_some());
+        let stands_still =
+            self.is_paused() || waits_for_paused_pool || details.is_some_and(|details| details.held_until.is_some());
         let scheduled =
             |limit: Duration| ready_at.filter(|_| !stands_still).map(|ready_at| clock.wall(ready_at.after(limit)));
         let started = state.started_at.filter(|_| state.status == TaskStatus::Running);

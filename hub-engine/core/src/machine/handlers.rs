@@ -1,17 +1,16 @@
-//! Handlers: the tasks that run after the tasks of a job, when it is known how the job ends.
+//! Handlers: the tasks that run after the verdict on the tasks of a job.
 //!
 //! The lists run one after the other: `tasks`, `on_failure`, `finally`. The list that runs and the verdict are stored with
 //! the job. A list that is not needed is skipped as a whole.
 
-use std::sync::Arc;
-
 use super::Machine;
+use super::job_failure::failure_of_job;
 use super::live::LiveJob;
 use super::remaining_work::RemainingWork;
 use super::trigger::Decision;
 use crate::action::Action;
 use crate::job::{Due, Phase};
-use crate::job_details::JobDetails;
+use crate::job_details::{HandlerStop, JobDetails};
 use crate::{JobId, JobStatus, Now, TaskStatus};
 
 impl Machine {
@@ -42,9 +41,13 @@ impl Machine {
         (job.cancelled, job.stop, job.sweep) = (false, None, RemainingWork::default());
         job.waits_for_start = false;
         let until = job.clock().read(now.wall).after(job.job.handler_deadline());
+        let failure = (job.job.reads_failure() && job.state.failure().is_none()).then(|| {
+            failure_of_job(&job.job, verdict, job.state.msg.as_deref(), |task| job.tasks[task as usize].state())
+        });
         let details = job.state.details_mut();
         (details.phase, details.verdict) = (phase, Some(verdict));
-        (details.handlers_until, details.handlers_stopped) = (Some(until), None);
+        (details.handlers_until, details.handler_stop) = (Some(until), None);
+        details.failure = failure.or_else(|| details.failure.take());
         job.persist_job(&mut self.actions);
         let ready: Vec<u32> =
             job.job.range(phase).filter(|index| job.task(*index).decision() == Decision::Run).collect();
@@ -60,8 +63,8 @@ impl Machine {
         if !due.has_come(now.wall) {
             return self.set_job_timers(id, now);
         }
-        let why = format!("DEADLINE: they did not end by {}, the deadline of handlers", due.wall(job.clock()));
-        job.stop_handlers(why.into(), &mut self.actions);
+        let why = format!("DEADLINE: they did not end by {}, the deadline of handlers", due.wall(job.clock())).into();
+        job.stop_handlers(HandlerStop { why, now: false, is_cancel: false }, &mut self.actions);
         self.stop_job(id, now);
     }
 }
@@ -88,9 +91,9 @@ impl LiveJob {
         known.unwrap_or_else(|| self.decide(limit))
     }
 
-    /// Why the handlers that run are being stopped.
-    pub(super) fn why_handlers_stop(&self) -> Option<&Arc<str>> {
-        self.state.details.as_deref()?.handlers_stopped.as_ref()
+    /// The stop of the handlers that run.
+    pub(super) fn handler_stop(&self) -> Option<&HandlerStop> {
+        self.state.details.as_deref()?.handler_stop.as_ref()
     }
 
     /// When the handlers that run have to end.
@@ -100,13 +103,16 @@ impl LiveJob {
     }
 
     /// The handlers that run have to be stopped.
-    pub(super) fn stop_handlers(&mut self, why: Arc<str>, actions: &mut Vec<Action>) {
-        self.state.details_mut().handlers_stopped = Some(why);
+    pub(super) fn stop_handlers(&mut self, stop: HandlerStop, actions: &mut Vec<Action>) {
+        self.state.details_mut().handler_stop = Some(stop);
         self.persist_job(actions);
     }
 
     /// Why a list of handlers does not run.
     fn why_not_needed(&self, phase: Phase, verdict: JobStatus) -> Option<&'static str> {
+        if self.skips_handlers {
+            return Some("did not run, because the job cannot be kept");
+        }
         let is_cancelled = |details: &JobDetails| details.cancel.as_ref().is_some_and(|cancel| cancel.handlers);
         if self.state.details.as_deref().is_some_and(is_cancelled) {
             return Some("did not run, because the job was cancelled with its handlers");
@@ -124,14 +130,19 @@ impl LiveJob {
     pub(super) fn why_finally_failed(&self) -> Option<String> {
         let range = self.job.range(Phase::Finally);
         let status = |index: &u32| self.task(*index).state().counts_as();
-        let unsuccessful = |index: &u32| !matches!(status(index), TaskStatus::Success | TaskStatus::Skipped);
+        let is_cancel = self.handler_stop().is_some_and(|stop| stop.is_cancel);
+        let unsuccessful = |index: &u32| match status(index) {
+            TaskStatus::Success | TaskStatus::Skipped => false,
+            TaskStatus::Cancelled => !is_cancel,
+            _ => true,
+        };
         let (count, failed) = (range.len(), range.clone().filter(unsuccessful).count());
         if failed == 0 {
             return None;
         }
         let is_failed = |index: &u32| status(index) == TaskStatus::Failed;
-        let first = match self.why_handlers_stop() {
-            Some(why) => Some(why.to_string()),
+        let first = match self.handler_stop().filter(|stop| !stop.is_cancel) {
+            Some(stop) => Some(stop.why.to_string()),
             None => range.clone().find(is_failed).map(|index| {
                 let failure = self.failure_of(index);
                 format!("{:?}: {}", failure.task, failure.msg)
@@ -145,7 +156,7 @@ impl LiveJob {
     pub(super) fn forget_handlers(&mut self) {
         if self.job.has_handlers() {
             let details = self.state.details_mut();
-            (details.phase, details.handlers_until, details.handlers_stopped) = (Phase::Tasks, None, None);
+            (details.phase, details.handlers_until, details.handler_stop) = (Phase::Tasks, None, None);
         }
     }
 }

@@ -3,26 +3,30 @@
 use serde_json::json;
 
 use crate::job::{Job, Phase};
-use crate::state::{JobState, TaskState};
-use crate::{Json, TaskStatus};
+use crate::state::{FirstFailure, TaskState};
+use crate::{JobStatus, Json, TaskStatus};
 
 /// Maximum number of tasks that it names.
 const MAXIMUM_NAMED: usize = 100;
 
 /// How the tasks of a job ended, as its handlers see it. `task` returns the state of a task.
-pub(crate) fn failure_of_job<'t>(job: &Job, state: &JobState, task: impl Fn(u32) -> Option<&'t TaskState>) -> Json {
+pub(super) fn failure_of_job<'t>(
+    job: &Job,
+    verdict: JobStatus,
+    msg: Option<&str>,
+    task: impl Fn(u32) -> &'t TaskState,
+) -> Json {
     let is_failed = |state: &&TaskState| matches!(state.counts_as(), TaskStatus::Failed | TaskStatus::UpstreamFailed);
-    let tasks = job.range(Phase::Tasks).filter_map(|index| Some((index, task(index).filter(is_failed)?)));
+    let tasks = job.range(Phase::Tasks).filter_map(|index| Some((index, Some(task(index)).filter(is_failed)?)));
     let (mut named, mut count) = (Vec::new(), 0_u32);
     for (index, failed) in tasks {
         count += 1;
         if named.len() < MAXIMUM_NAMED {
+            let name = job.spec(index).name();
             let kind = failed.error.as_deref().map(|error| error.kind);
-            named.push(json!({
-                "name": &**job.spec(index).name(), "status": failed.status, "kind": kind, "msg": failed.msg.as_deref(),
-            }));
+            let msg = FirstFailure::new(name, None, failed.msg.as_deref().unwrap_or_default()).msg;
+            named.push(json!({ "name": &**name, "status": failed.status, "kind": kind, "msg": &*msg }));
         }
     }
-    let verdict = state.details.as_deref().and_then(|details| details.verdict).unwrap_or(state.status);
-    Json::from(json!({ "status": verdict, "msg": state.msg.as_deref(), "tasks": named, "count": count }))
+    Json::from(json!({ "status": verdict, "msg": msg, "tasks": named, "count": count }))
 }

@@ -48,7 +48,7 @@ pub enum RetryError {
     #[error("the task {0:?} cannot both run again and have the given data")]
     RunsAndOverridden(String),
     /// A handler is named, among the tasks that run again or with given data.
-    #[error("the task {0:?} is a handler: handlers run in each retry, as its tasks end")]
+    #[error("the task {0:?} is a handler: handlers run in every retry, depending on how its tasks end")]
     Handler(String),
     /// Nothing would run again.
     #[error("all its tasks succeeded, so none would run again: retry it from \"start\", or name tasks that run again")]
@@ -154,7 +154,9 @@ impl<'o> Plan<'o> {
             Some(index) if ended.job.phase(*index) > Phase::Tasks => Err(RetryError::Handler(name.to_owned())),
             Some(index) => Ok(*index),
             None => {
-                let known = nearest(name, names.keys().copied()).map(str::to_owned);
+                let is_task = |(_, index): &(&&str, &u32)| ended.job.phase(**index) == Phase::Tasks;
+                let tasks = names.iter().filter(is_task).map(|(name, _)| *name);
+                let known = nearest(name, tasks).map(str::to_owned);
                 Err(RetryError::UnknownTask { name: name.to_owned(), known })
             }
         };
@@ -198,6 +200,10 @@ impl<'o> Plan<'o> {
 
     /// The state in which a task begins. Adds the items of it that are kept.
     fn task(&self, index: u32, items: &mut BTreeMap<u32, Arc<TaskState>>) -> Result<Arc<TaskState>, RetryError> {
+        if self.ended.job.phase(index) > Phase::Tasks {
+            // Handlers run when their list begins.
+            return Ok(Arc::new(TaskState::pending()));
+        }
         let state = &self.ended.tasks[index as usize];
         if let Some(data) = self.overrides.get(&index) {
             let details = TaskDetails { overridden: true, ..TaskDetails::default() };

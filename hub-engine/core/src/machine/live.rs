@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::downstream::Downstream;
 use super::item_group::ItemGroup;
-use super::job_failure::failure_of_job;
 use super::live_task::{LiveTask, TASK_BYTES};
 use super::place::Place;
 use super::remaining_work::RemainingWork;
@@ -37,6 +36,8 @@ pub(super) struct LiveJob {
     pub(super) cancelled: bool,
     /// The stop of its tasks that are out, while it is cancelled.
     pub(super) stop: Option<Stop>,
+    /// Whether its handlers do not run, because it is in no store.
+    pub(super) skips_handlers: bool,
     /// Whether its tasks wait for the time at which it starts.
     pub(super) waits_for_start: bool,
     /// See [`LiveJob::bytes`].
@@ -93,6 +94,7 @@ impl LiveJob {
             open,
             cancelled: false,
             stop: None,
+            skips_handlers: false,
             waits_for_start: false,
         }
     }
@@ -263,7 +265,13 @@ impl LiveJob {
     pub(super) fn close_task(&mut self, index: u32, status: TaskStatus, now: Timestamp, actions: &mut Vec<Action>) {
         self.set_status(index, status, actions);
         let id = self.id;
+        let stop = self.handler_stop().filter(|_| status == TaskStatus::Cancelled).map(|stop| Arc::clone(&stop.why));
         let task = self.task_mut(index);
+        if let Some(why) = stop {
+            task.state_mut()
+                .msg
+                .get_or_insert_with(|| format!("was stopped with the handlers of its job: {why}").into());
+        }
         assert!(task.place == Place::Blocked, "{:?} ends and is still {:?}", id.task(index), task.place);
         task.place = Place::Ended;
         let state = task.state_mut();
@@ -283,7 +291,7 @@ impl LiveJob {
     /// Whether its tasks were being stopped when the dispatcher ended. An earlier version of Hub had no status for that.
     pub(super) fn was_stopping(&self) -> bool {
         if self.phase() > Phase::Tasks {
-            return self.why_handlers_stop().is_some();
+            return self.handler_stop().is_some();
         }
         let is_cancelled = |task: &LiveTask| task.state().status == TaskStatus::Cancelled;
         self.state.status == JobStatus::Cancelling || !self.is_marked_failed() && self.tasks.iter().any(is_cancelled)
@@ -351,7 +359,7 @@ impl LiveJob {
         let lookup = |task: u32, attribute| match (attribute, &item) {
             (Attribute::Item, Some((_, value))) => Some(value.clone()),
             (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
-            (Attribute::JobFailure, _) => Some(failure_of_job(job, state, |task| Some(tasks[task as usize].state()))),
+            (Attribute::JobFailure, _) => state.failure().cloned(),
             _ => value_of(id, job, task, tasks[task as usize].state(), attribute),
         };
         job.fill(template, limit, &mut self.values, lookup)

@@ -75,9 +75,8 @@ use timers::{Timer, Timers};
 use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
-pub use cancel::Cancel;
+pub use cancel::{Cancel, Handlers};
 pub use ended_reasons::explain_ended;
-pub(crate) use job_failure::failure_of_job;
 pub use job_retry::{RetriedJob, Retry, RetryError};
 pub(crate) use live::value_of;
 pub use pause::Remark;

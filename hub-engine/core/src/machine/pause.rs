@@ -80,8 +80,14 @@ impl Machine {
         if !job.resume_from(PauseCause::Own, now.wall) {
             return Ok(());
         }
-        let status = if job.state.started_at.is_some() { JobStatus::Running } else { JobStatus::Pending };
-        job.set_job_status(status, &mut self.actions);
+        job.leave_pause(&mut self.actions);
+        self.take_up(id, now);
+        Ok(())
+    }
+
+    /// Goes on with the tasks of a job that was paused.
+    pub(super) fn take_up(&mut self, id: JobId, now: Now) {
+        let job = self.jobs.job_mut(id);
         let iterating: Vec<u32> =
             job.groups.keys().copied().filter(|task| job.task(*task).place == Place::Items).collect();
         self.advancing.extend(iterating.into_iter().map(|task| (id, task)));
@@ -101,7 +107,6 @@ impl Machine {
         }
         self.enqueue_all(id, &ready);
         self.set_job_timers(id, now);
-        Ok(())
     }
 
     /// Pauses a pool: none of its tasks is issued. Pausing it again has no effect.
@@ -212,6 +217,16 @@ impl LiveJob {
         if self.is_paused() {
             self.state.details_mut().pauses.clear();
             self.start_clock(now);
+        }
+    }
+
+    /// Stores a job that is not paused any more, with the status that follows.
+    pub(super) fn leave_pause(&mut self, actions: &mut Vec<Action>) {
+        if self.state.status == JobStatus::Paused {
+            let status = if self.state.started_at.is_some() { JobStatus::Running } else { JobStatus::Pending };
+            self.set_job_status(status, actions);
+        } else {
+            self.persist_job(actions);
         }
     }
 

@@ -209,9 +209,9 @@ impl Pool {
         let Some(tasks) = ring.tasks.get_mut(&job) else { return };
         let (mut moved, kept): (VecDeque<u32>, VecDeque<u32>) =
             std::mem::take(tasks).into_iter().partition(|index| moves(*index));
-        let has_left = kept.is_empty();
+        let is_drained = kept.is_empty();
         *tasks = kept;
-        if has_left {
+        if is_drained {
             ring.forget(job);
         }
         if ring.turns.is_empty() {

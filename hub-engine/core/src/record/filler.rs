@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::Json;
 use crate::job::{Attribute, ForEach, Items, Limits, Template, Values};
-use crate::machine::{failure_of_job, value_of};
+use crate::machine::value_of;
 use crate::state::JobSnapshot;
 
 /// What the records of one job have looked up so far.
@@ -38,9 +38,7 @@ impl JobSnapshot {
                 items.filter(|items| place.item < items.count()).map(|items| items.get(place.item))
             }
             (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
-            (Attribute::JobFailure, _) => {
-                Some(failure_of_job(&self.job, &self.state, |task| Some(self.tasks.get(task as usize)?)))
-            }
+            (Attribute::JobFailure, _) => self.state.failure().cloned(),
             _ => value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute),
         };
         // The arguments were within the limit of the dispatcher that handed them out.

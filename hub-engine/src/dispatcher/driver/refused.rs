@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::machine::Handlers;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, JobStatus, TaskStatus};
 
@@ -27,7 +28,9 @@ impl Driver {
         let was_added = matches!(&changes[at], Change::JobAdded { .. });
         let refusal = was_added.then(|| self.refuse_added(&mut batch, job, why));
         reduce(&mut changes, at, &msg);
-        if self.machine.fail_job(job, Arc::clone(&msg), now()).is_ok() {
+        // The handlers of a job that is in no store must not run.
+        let handlers = if was_added { Handlers::Skip } else { Handlers::Run };
+        if self.machine.fail_job(job, Arc::clone(&msg), handlers, now()).is_ok() {
             self.pending.commit_first = true;
             if let Some(error) = refusal {
                 self.refused.insert(job, error);
@@ -82,7 +85,8 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
             differs
         }
         Change::JobChanged { state, .. } => {
-            let bare = JobState { first_failure: None, details: None, ..failed(state, msg) };
+            let details = state.details.as_ref().map(|details| Arc::new(details.without_values()));
+            let bare = JobState { first_failure: None, details, ..failed(state, msg) };
             let differs = bare != *state;
             *state = bare;
             differs

@@ -6,7 +6,7 @@ use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
-use hub_core::job_details::{CancelRecord, JobDetails, Origin, PauseCause, PauseRecord, PriorityRecord};
+use hub_core::job_details::{CancelRecord, HandlerStop, JobDetails, Origin, PauseCause, PauseRecord, PriorityRecord};
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -114,7 +114,8 @@ fn job_details() -> JobDetails {
         phase: Phase::Finally,
         verdict: Some(JobStatus::Failed),
         handlers_until: Some(Timestamp::from_millis(9)),
-        handlers_stopped: Some("they took too long".into()),
+        handler_stop: Some(HandlerStop { why: "they took too long".into(), now: true, is_cancel: true }),
+        failure: Some(Json::from(json!({"status": "FAILED", "tasks": []}))),
         pauses: [(PauseCause::Own, pause(5))].into(),
         priority: Some(PriorityRecord {
             priority: -7,

@@ -164,7 +164,7 @@ pub(super) fn tasks() -> Value {
     json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/Task" } })
 }
 
-/// Tasks that run after the end of a job.
+/// The handlers of a job.
 pub(super) fn handlers() -> Value {
     json!({ "type": "array", "items": { "$ref": "#/$defs/Task" }, "maxItems": 1000, "default": [] })
 }
