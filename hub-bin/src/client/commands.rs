@@ -193,9 +193,10 @@ async fn answer_task(
 async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exit, Failure> {
     let RetryArgs { of, from, overrides, id: new_id, wait, wait_limit, view, remark } = retry;
     let hub = args.reach().await?.hub;
-    let id = match of.resolve(&*hub).await? {
+    let is_of_job = from.is_some() || !overrides.is_empty() || new_id.is_some() || wait;
+    let id = match of.resolve(&*hub, is_of_job).await? {
         Ok(id) => id,
-        Err(_) if from.is_some() || !overrides.is_empty() || new_id.is_some() || wait => {
+        Err(_) if is_of_job => {
             let message = "--from, --override, --id and --wait are for the retry of a job, and this is no job";
             return Err(Failure::new(Exit::Usage, message).advise("to retry a job, give its id or \"last\""));
         }

@@ -181,18 +181,19 @@ impl JobRef {
 }
 
 impl JobOrTaskRef {
-    /// The id of the job, or the task that it means instead.
+    /// The id of the job, or the task that it means instead. With `is_job`, a complete id is that of a job, also of one that was
+    /// removed.
     ///
     /// # Errors
     /// If no job and no task matches, several jobs match, or a request to the Hub fails.
-    pub(super) async fn resolve(self, hub: &dyn Hub) -> Result<Result<JobId, TaskRef>, Failure> {
+    pub(super) async fn resolve(self, hub: &dyn Hub, is_job: bool) -> Result<Result<JobId, TaskRef>, Failure> {
         let (job, task) = match self {
             Self::Task(task) => return Ok(Err(task)),
             Self::Either(job, task) => (job, task),
         };
         match (job.resolve(hub).await, task) {
             // An id that is complete is not compared with anything.
-            (Ok(id), Some(task @ TaskRef::Id(_))) => match hub.summary(id, None).await {
+            (Ok(id), Some(task @ TaskRef::Id(_))) if !is_job => match hub.summary(id, None).await {
                 Err(error) if error.kind == RequestErrorKind::NotFound => Ok(Err(task)),
                 summary => Ok(Ok(summary?.id)),
             },

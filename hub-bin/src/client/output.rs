@@ -186,13 +186,11 @@ impl Output {
     /// Prints the result of a cancel.
     pub(super) fn cancelled(&self, id: JobId, status: JobStatus) -> Result<(), Failure> {
         let line = match status {
-            JobStatus::Cancelling => format!("cancelling job {id}: its running tasks are being stopped"),
+            JobStatus::Cancelling => {
+                format!("cancelling job {id}: its tasks are being stopped; handlers of \"finally\" run before it ends")
+            }
             JobStatus::Cancelled => format!("cancelled job {id}"),
-            status if status.is_terminal() => format!("job {id} has ended: {status}"),
-            status => format!(
-                "job {id} is {status}: its tasks have ended, and its handlers of \"finally\" run; to stop them: \
-                 hub-client cancel {id} --handlers"
-            ),
+            status => format!("job {id} has ended: {status}"),
         };
         self.checked(&json!({ "id": id.to_string(), "status": status }), &line)
     }

@@ -5,17 +5,21 @@ use crate::TaskId;
 /// A number from 0 to 1, excluding 1, for the decision `purpose` about a task that has failed `failures` times. Evenly
 /// distributed over tasks, failures and purposes.
 pub(crate) fn chance(task: TaskId, failures: u32, purpose: &str) -> f64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
     let id = task.uuid();
     let bytes = id.as_bytes().iter().copied().chain(failures.to_be_bytes()).chain(purpose.bytes());
+    // The 53 bits that a fraction has.
+    (hash(bytes) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A hash that is the same in every version of Hub.
+pub(crate) fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
     // FNV-1a, whose upper bits depend little on the last bytes: the finalizer of SplitMix64 mixes them.
     let mut hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^= hash >> 31;
-    // The 53 bits that a fraction has.
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
+    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub struct JobDetails {
     /// The job that it is a retry of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Of a retry: what identifies the request, besides its origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_digest: Option<u64>,
     /// That the job was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel: Option<CancelRecord>,

@@ -129,7 +129,7 @@ fn waits_name_the_command_that_ends_them() {
     let [a, b, c] = ["a", "b b", "c"].map(|name| of(&hub, job, name).explanation);
     assert_eq!(a.commands, [format!("hub-client signal {job} 'go on' --data JSON")]);
     let answers = ["approve", "reject"];
-    assert_eq!(b.commands, answers.map(|choice| format!("hub-client approve '{job}.b b' --choice {choice}")));
+    assert_eq!(b.commands, answers.map(|choice| format!("hub-client approve '{job}.b b' --choice={choice}")));
     let end = hub.now.wall.after(MINUTE * 60);
     assert_eq!(c.reason, Reason::Time { until: Some(end) });
     for explanation in [a, b, c] {

@@ -457,6 +457,7 @@ fn each_list_has_its_scope() {
         ("", r#"{"name": "a", "depends": ["b"]}, {"name": "b", "depends": ["a"]}"#, "$.on_failure[0]", "a → b → a"),
         ("", r#"{"name": "a", "trigger_rule": "one_failed", "args": ["_work.data"]}"#, "", "needs an upstream task"),
         (r#""on_failure": 7"#, "", "$.on_failure", "must be a list"),
+        ("", r#"{"name": "a", "args": ["_.failure.mgs"]}"#, "$.on_failure[0].args[0]", "did you mean \\\"msg\\\"?"),
         (r#""handler_deadline": 0"#, "", "$.handler_deadline", "a duration is at least 1 ms"),
     ];
     for (keys, handler, path, message) in problems {
@@ -469,6 +470,14 @@ fn each_list_has_its_scope() {
         let shown = problems.replace('"', "\\\"");
         assert!(shown.contains(message) && problems.contains(path), "{text}: {problems}");
     }
+    let missing = r#"{"name": "alarm", "args": ["_.failure.tasks.1.name"]}"#;
+    let mut hub = Hub::new();
+    let id = hub.submit(1, &job(missing, ""));
+    let work = one(&mut hub);
+    hub.fail(&work, "no");
+    hub.actions();
+    let msg = hub.ended[&id].tasks[1].msg.clone().unwrap();
+    assert!(msg.contains("cannot be filled from _.failure"), "{msg}");
     let task = r#"{"name": "j", "tasks": [{"name": "work", "args": ["_.failure.msg"]}]}"#;
     assert!(Job::parse(task, &Limits::default()).unwrap_err().to_string().contains("has failed: it stands only in"));
     let early = r#"{"name": "a", "trigger_rule": "always", "args": ["_work.data", "_.failure", "_.job.id"]}"#;

@@ -483,3 +483,35 @@ fn handlers_run_in_each_retry() {
         assert_eq!(retried(&hub, third, Retry::default()).unwrap_err(), RetryError::NothingRuns);
     }
 }
+
+#[test]
+fn a_kept_task_is_shown_with_the_arguments_that_it_had() {
+    let mut hub = Hub::new();
+    let text =
+        r#"{"name": "j", "tasks": [{"name": "a", "args": ["_.job.id", "_b.id"]}, {"name": "b", "depends": ["a"]}]}"#;
+    let first = hub.submit(1, text);
+    run(&mut hub, &["b"]);
+    let before = record(&hub, first)["tasks"][0]["args"].clone();
+    let second = submit(&mut hub, first, 2, Retry::default());
+    run(&mut hub, &["b"]);
+    let third = submit(&mut hub, second, 3, Retry::default());
+    run(&mut hub, &[]);
+    assert_eq!(record(&hub, third)["tasks"][0]["args"], before);
+}
+
+#[test]
+fn another_retry_under_the_same_id_is_refused() {
+    let mut hub = Hub::new();
+    let first = hub.submit(1, r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
+    run(&mut hub, &["b"]);
+    let by = Retry { by: Some("ops".into()), ..Retry::default() };
+    submit(&mut hub, first, 2, Retry::default());
+    let again = |hub: &mut Hub, retry| {
+        let retried = retried(hub, first, retry).unwrap();
+        hub.machine.submit_retry(id(2), retried, hub.now)
+    };
+    assert_eq!(again(&mut hub, by), Ok(Submitted::Known));
+    for other in [from_tasks(&["a"]), with_override("b", "1")] {
+        assert_eq!(again(&mut hub, other), Err(Refused::IdTaken));
+    }
+}

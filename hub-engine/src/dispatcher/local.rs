@@ -150,8 +150,9 @@ impl LocalHub {
                     stored.filter(|job| task.index_in(job.id).is_some_and(|at| (at as usize) < job.tasks.len()));
                 let job = known.ok_or_else(|| unknown_task(task))?;
                 let message = format!(
-                    "the job of task {task} has ended already ({}): finished tasks do not change",
-                    job.state.status
+                    "the job of task {task} has ended already ({}): finished tasks do not change. To run it again in a new job: \
+                     hub-client retry {} --from TASK",
+                    job.state.status, job.id
                 );
                 Err(RequestError::new(RequestErrorKind::Conflict, message))
             }

@@ -1,7 +1,7 @@
 //! Retries of jobs that have ended: reads the job from the store, decides what runs again, and passes the new job to the loop.
 
 use hub_core::JobId;
-use hub_core::machine::{RetriedJob, RetryError};
+use hub_core::machine::{RetriedJob, Retry, RetryError};
 use hub_core::state::{JobSnapshot, weight};
 use uuid::Uuid;
 
@@ -21,7 +21,10 @@ impl LocalHub {
         let lookup = self.intake.lookups.begin();
         let known = self.intake.store.find_family(id.family()).await;
         if let Some(known) = known.map_err(|error| self.intake.store_failed(error))? {
-            let is_same = known.id == id && known.state.origin().is_some_and(|origin| origin.job == of);
+            let digest = Retry::from(retry).digest();
+            let is_same = known.id == id
+                && known.state.origin().is_some_and(|origin| origin.job == of)
+                && known.state.details.as_deref().is_some_and(|details| details.retry_digest == Some(digest));
             return if is_same { Ok(Submitted::new(id)) } else { Err(id_taken(id)) };
         }
         if self.intake.room.is_full() {

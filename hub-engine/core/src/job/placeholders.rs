@@ -15,6 +15,9 @@ use super::value::{Cursor, Value};
 /// Number of steps of the path of a task: `tasks`, and its position.
 const STEPS_TO_TASK: usize = 2;
 
+/// What `_.failure` of a job has.
+const FAILURE_KEYS: [&str; 4] = ["status", "msg", "count", "tasks"];
+
 /// Searches the templates of one task, or the output of the job.
 pub(super) struct PlaceholderFinder<'r> {
     pub(super) reader: &'r mut Reader,
@@ -184,6 +187,16 @@ impl PlaceholderFinder<'_> {
             }
         };
         match self.owner_of(written.attribute) {
+            Ok((_, Attribute::JobFailure))
+                if !FAILURE_KEYS.contains(written.path.first().unwrap_or(&FAILURE_KEYS[0])) =>
+            {
+                let message = format!("{shown}: how a job ended has {}", FAILURE_KEYS.join(", "));
+                let report = &mut self.reader.report;
+                let near =
+                    report.did_you_mean(written.path[0], FAILURE_KEYS).unwrap_or_else(|| literal(&format!(".{rest}")));
+                report.add(ProblemCode::BadReference, path, at, message, Some(near));
+                None
+            }
             Ok((task, attribute)) => Some(self.refer(task, attribute, written.path)),
             Err(why) => {
                 let suggestion = Some(literal(&format!(".{rest}")));
@@ -197,7 +210,7 @@ impl PlaceholderFinder<'_> {
     fn owner_of(&mut self, attribute: Attribute) -> Result<(u32, Attribute), &'static str> {
         match attribute {
             Attribute::Item | Attribute::Index => {
-                let why = ": there is an item only in \"args\", \"kwargs\" and the \"when\" of a \"for_each\"";
+                let why = ": there is an item only in the arguments of a task with \"for_each\", and in the \"when\" of its \"for_each\"";
                 self.items_of.map(|task| (task, attribute)).ok_or(why)
             }
             Attribute::Failure => match self.failure {

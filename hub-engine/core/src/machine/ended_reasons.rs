@@ -112,7 +112,12 @@ impl EndedStates<'_> {
                 let recovered = if is_recovered { "; its fallback stands for its result" } else { "" };
                 format!("failed{at}{worker}{attempt}{because}{recovered}")
             }
-            TaskStatus::Cancelled if msg.is_none() => format!("was cancelled{at}, because {}", self.why_cancelled()),
+            // A message with an error is that of its last attempt.
+            TaskStatus::Cancelled if msg.is_none() || failures > 0 => {
+                let last = msg.as_deref().filter(|_| failures > 0);
+                let last = last.map_or_else(String::new, |msg| format!("; its last attempt had failed: {msg}"));
+                format!("was cancelled{at}, because {}{last}", self.why_cancelled())
+            }
             _ => msg.as_deref().map_or_else(|| format!("ended{at}"), str::to_owned),
         }
     }

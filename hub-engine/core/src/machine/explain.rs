@@ -207,7 +207,7 @@ fn task_commands(job: &LiveJob, index: u32, reason: &Reason) -> Vec<String> {
         Reason::Signal { name, .. } => vec![format!("hub-client signal {id} {} --data JSON", quoted(name))],
         Reason::Approval { choices, .. } => {
             let choices = choices.first.iter();
-            choices.map(|choice| format!("hub-client approve {task} --choice {}", quoted(choice))).collect()
+            choices.map(|choice| format!("hub-client approve {task} --choice={}", quoted(choice))).collect()
         }
         Reason::Launched => {
             let result = format!(r#"{{"id": "{task_id}", "status": "SUCCESS", "data": JSON}}"#);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Machine;
 use super::live::LiveJob;
 use super::place::Place;
-use crate::job::{ConditionError, Delay, FillError};
+use crate::job::{Attribute, ConditionError, Delay, FillError, ResolveError};
 use crate::state::{ErrorKind, TaskError};
 use crate::{JobId, Now};
 
@@ -106,12 +106,20 @@ impl LiveJob {
         Gate::Closed
     }
 
+    /// What a reference reads that leads to no value, for people.
+    pub(super) fn what_lacks(&self, missing: &ResolveError) -> String {
+        match missing.attribute {
+            Attribute::JobFailure => "_.failure".to_owned(),
+            _ => format!("the task {:?}", self.spec(missing.task).name()),
+        }
+    }
+
     /// Why a template of a task cannot be filled: for programs and for people.
     pub(super) fn why_unfilled(&self, what: &str, error: &FillError) -> (ErrorKind, String) {
         match error {
             FillError::Missing(missing) => {
-                let from = self.spec(missing.task).name();
-                (ErrorKind::MissingValue, format!("{what} cannot be filled from the task {from:?}: {missing}"))
+                let from = self.what_lacks(missing);
+                (ErrorKind::MissingValue, format!("{what} cannot be filled from {from}: {missing}"))
             }
             FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("{what} would have {error}")),
             FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("{what} would be {error}")),

@@ -164,8 +164,8 @@ impl Machine {
         let job = self.jobs.job(id);
         let (kind, msg) = match why {
             FillError::Missing(missing) => {
-                let from = job.spec(missing.task).name();
-                (ErrorKind::MissingValue, format!("an argument cannot be filled from the task {from:?}: {missing}"))
+                let from = job.what_lacks(missing);
+                (ErrorKind::MissingValue, format!("an argument cannot be filled from {from}: {missing}"))
             }
             FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("the arguments would have {why}")),
             FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("the arguments would be {why}")),

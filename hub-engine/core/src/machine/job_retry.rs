@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::downstream::Downstream;
 use super::texts;
 use super::types::OutOfBounds;
+use crate::chance::hash;
 use crate::details::{ItemCounts, TaskDetails};
 use crate::job::{Job, Moment, Phase, nearest};
 use crate::job_details::Origin;
 use crate::state::{JobSnapshot, JobState, TaskState};
 use crate::text::cut;
-use crate::{JobId, JobStatus, Json, RetryFrom, TaskStatus, Timestamp};
+use crate::{JobStatus, Json, RetryFrom, TaskStatus, Timestamp};
 
 /// A request to retry a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +94,17 @@ struct Plan<'o> {
     now: Timestamp,
 }
 
+impl Retry {
+    /// What identifies the request for a retry of a job. Who asked for it, and why, are no part of it.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let from = serde_json::to_string(&self.from).unwrap_or_default();
+        let overrides = self.overrides.iter().flat_map(|(task, data)| [task.as_str(), data.get()]);
+        let parts = std::iter::once(&*from).chain(overrides);
+        hash(parts.flat_map(|part| part.bytes().chain([0])))
+    }
+}
+
 impl RetriedJob {
     /// Decides which tasks of `ended` run again. The snapshot has the states of items, too. `limit` is the maximum size of a value in bytes.
     ///
@@ -114,6 +126,7 @@ impl RetriedJob {
             by: short(retry.by.clone()),
             reason: short(retry.reason.clone()),
         };
+        let digest = retry.digest();
         let plan = Plan::new(&ended, retry, limit, now)?;
         let mut items = BTreeMap::new();
         let tasks = (0..ended.tasks.len() as u32).map(|index| plan.task(index, &mut items));
@@ -122,14 +135,16 @@ impl RetriedJob {
         if tasks.iter().any(|task| task.status == TaskStatus::Running) {
             (state.status, state.started_at) = (JobStatus::Running, Some(now));
         }
-        state.details_mut().origin = Some(origin.clone());
+        let details = state.details_mut();
+        (details.origin, details.retry_digest) = (Some(origin.clone()), Some(digest));
         Ok(Self { origin, job: ended.job.without_key(), state, tasks, items })
     }
 
-    /// The job that is retried.
+    /// Whether this is the state of a retry that was asked for in the same way.
     #[must_use]
-    pub const fn origin(&self) -> JobId {
-        self.origin.job
+    pub fn is_same(&self, known: &JobState) -> bool {
+        let digest = |state: &JobState| state.details.as_deref().and_then(|details| details.retry_digest);
+        known.origin().is_some_and(|origin| origin.job == self.origin.job) && digest(known) == digest(&self.state)
     }
 
     /// The job, which has the text of the origin and no key.

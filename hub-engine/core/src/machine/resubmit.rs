@@ -11,14 +11,13 @@ use crate::{JobId, Now};
 
 impl Machine {
     /// Adds a retry of a job. The states of the tasks that are kept are stored with the job, and nothing of these tasks is
-    /// published. Adding a retry of the same job under the same id again has no effect.
+    /// published. Adding the same retry of the same job under the same id again has no effect.
     ///
     /// # Errors
     /// If the id belongs to another job, or the ids of the tasks would collide with those of another job.
     pub fn submit_retry(&mut self, id: JobId, retried: RetriedJob, now: Now) -> Result<Submitted, Refused> {
         if let Some(known) = self.jobs.of_family(id.family()) {
-            let origin = self.jobs.job(known).state.origin();
-            let is_same = known == id && origin.is_some_and(|origin| origin.job == retried.origin());
+            let is_same = known == id && retried.is_same(&self.jobs.job(known).state);
             return if is_same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
         let RetriedJob { job, state, tasks, items, .. } = retried;

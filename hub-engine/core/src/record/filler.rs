@@ -32,6 +32,9 @@ impl JobSnapshot {
                 filler.items.insert(place.task, items);
             }
         }
+        // A task that was kept was called in another job.
+        let called_in =
+            self.state_of(index).details.as_deref().and_then(|details| details.kept_from).unwrap_or(self.id);
         let items = place.and_then(|place| filler.items.get(&place.task)?.as_ref());
         let lookup = |task: u32, attribute| match (attribute, place) {
             (Attribute::Item, Some(place)) => {
@@ -39,7 +42,7 @@ impl JobSnapshot {
             }
             (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
             (Attribute::JobFailure, _) => self.state.failure().cloned(),
-            _ => value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute),
+            _ => value_of(called_in, &self.job, task, self.tasks.get(task as usize)?, attribute),
         };
         // The arguments were within the limit of the dispatcher that handed them out.
         let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, &mut filler.values, lookup);

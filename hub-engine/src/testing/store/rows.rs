@@ -110,6 +110,7 @@ fn job_details() -> JobDetails {
     };
     JobDetails {
         origin: Some(origin()),
+        retry_digest: Some(u64::MAX),
         cancel: Some(cancel),
         phase: Phase::Finally,
         verdict: Some(JobStatus::Failed),
