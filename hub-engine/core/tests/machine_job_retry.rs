@@ -435,29 +435,6 @@ fn items_run_again_with_their_task_where_the_list_may_differ() {
 }
 
 #[test]
-fn a_job_whose_deadline_is_a_time_that_has_passed_is_not_retried() {
-    let mut hub = Hub::new();
-    let first = hub.submit(1, r#"{"name": "j", "deadline": "1970-01-01T01:00:00Z", "tasks": [{"name": "a"}]}"#);
-    run(&mut hub, &["a"]);
-    hub.pass(std::time::Duration::from_secs(3600));
-    let refused = retried(&hub, first, Retry::default()).unwrap_err();
-    assert!(matches!(&refused, RetryError::DeadlinePassed(why) if why.starts_with("the deadline ")), "{refused}");
-}
-
-#[test]
-fn a_job_that_is_retried_ends_at_its_deadline() {
-    let mut hub = Hub::new();
-    let first = hub.submit(1, r#"{"name": "j", "deadline": "1m", "tasks": [{"name": "a"}, {"name": "b"}]}"#);
-    run(&mut hub, &["b"]);
-    hub.pass(std::time::Duration::from_secs(3600));
-    let second = submit(&mut hub, first, 2, Retry::default());
-    assert_eq!(names(&hub.handed_out()), ["b"]);
-    hub.pass(std::time::Duration::from_secs(61));
-    hub.actions();
-    assert_eq!(hub.stored(second).state.status, JobStatus::Failed, "a minute from the retry on");
-}
-
-#[test]
 fn handlers_run_in_each_retry() {
     let text = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b"}],
         "on_failure": [{"name": "alarm"}], "finally": [{"name": "clean"}, {"name": "each", "for_each": [1, 2]}]}"#;

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use hub_core::machine::{Remark, Returned};
+use hub_core::machine::{Remark, RetriedJob, Retry, RetryError, Returned};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 use support::{Hub, told};
 
@@ -270,4 +270,39 @@ fn durations_do_not_follow_a_clock_that_is_set_back() {
     assert!(hub.handed_out().iter().all(|task| task.job == first));
     assert_eq!(hub.statuses_now(first)[0], TaskStatus::Submitted);
     assert_eq!(status(&hub, second), JobStatus::Failed);
+}
+
+/// A retry of a job that has ended.
+fn retried(hub: &Hub, ended: JobId) -> Result<RetriedJob, RetryError> {
+    RetriedJob::new(hub.stored(ended).clone(), Retry::default(), 1000, hub.now.wall)
+}
+
+/// A job whose only task fails.
+fn failed(hub: &mut Hub, text: &str) -> JobId {
+    let id = hub.submit(1, text);
+    let task = hub.handed_out().remove(0);
+    hub.fail(&task, "no");
+    hub.actions();
+    hub.pass(MINUTE * 60);
+    id
+}
+
+#[test]
+fn a_job_whose_deadline_is_a_time_that_has_passed_is_not_retried() {
+    let mut hub = Hub::new();
+    let first = failed(&mut hub, r#"{"name": "j", "deadline": "1970-01-01T01:00:00Z", "tasks": [{"name": "a"}]}"#);
+    let refused = retried(&hub, first).unwrap_err();
+    assert!(matches!(&refused, RetryError::DeadlinePassed(why) if why.starts_with("the deadline ")), "{refused}");
+}
+
+#[test]
+fn a_job_that_is_retried_ends_at_its_deadline() {
+    let mut hub = Hub::new();
+    let first = failed(&mut hub, r#"{"name": "j", "deadline": "1m", "tasks": [{"name": "a"}]}"#);
+    let retry = retried(&hub, first).unwrap();
+    hub.machine.submit_retry(support::id(2), retry, hub.now).unwrap();
+    assert_eq!(hub.handed_out().len(), 1);
+    hub.pass(MINUTE);
+    hub.actions();
+    assert_eq!(status(&hub, support::id(2)), JobStatus::Failed, "a minute from the retry on");
 }
