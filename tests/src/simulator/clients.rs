@@ -28,9 +28,11 @@ const WANTED: &str = "wanted";
 pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
     let world = &simulation.world;
     world.pass(plan.after).await;
+    // Each repetition asks for the same, also where the first request had to be changed.
+    let mut retry_of = plan.retry_of.clone();
     for _ in 0..=plan.again {
-        if let Some((of, from)) = &plan.retry_of {
-            retry(&simulation, *of, from.clone(), &plan).await;
+        if let Some((of, from)) = &mut retry_of {
+            retry(&simulation, *of, from, &plan).await;
         } else if plan.over_broker {
             while submit_over_broker(world, &plan).await.is_none() {
                 world.pass(AGAIN).await;
@@ -78,8 +80,8 @@ async fn pause(simulation: &Simulation, id: JobId, pauses: bool) {
     }
 }
 
-/// Retries a job when it has ended.
-async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, plan: &Plan) {
+/// Retries a job when it has ended. If none of its tasks would run again, the last one does, and `from` says so from then on.
+async fn retry(simulation: &Simulation, of: JobId, from: &mut RetryFrom, plan: &Plan) {
     let (world, id) = (&simulation.world, plan.id);
     let last = plan.job["tasks"].as_array().and_then(|tasks| tasks.last()?["name"].as_str()).unwrap_or_default();
     while !world.with_oracle(|oracle| oracle.facts().job(of).is_some_and(Fact::has_ended)) {
@@ -91,7 +93,7 @@ async fn retry(simulation: &Simulation, of: JobId, mut from: RetryFrom, plan: &P
             match process.unless_killed(hub.retry(retry)).await {
                 Some(Ok(_)) => return,
                 Some(Err(error)) if error.message.contains("none would run again") => {
-                    from = RetryFrom::Tasks(vec![last.to_owned()]);
+                    *from = RetryFrom::Tasks(vec![last.to_owned()]);
                 }
                 // The dispatcher may not know yet that the commit of the end has succeeded.
                 Some(Err(error)) if error.message.contains("has not ended") => {}
