@@ -88,7 +88,7 @@ impl Module {
     /// Whether a task can take minutes.
     #[must_use]
     pub const fn is_slow(self) -> bool {
-        matches!(self, Self::Slow | Self::Abandon | Self::Kill | Self::KillSlow)
+        matches!(self, Self::Slow | Self::Launch | Self::Abandon | Self::Kill | Self::KillSlow)
     }
 
     /// The duration of a run.
