@@ -14,7 +14,7 @@ impl Machine {
     /// published. Adding the same retry of the same job under the same id again has no effect.
     ///
     /// # Errors
-    /// If the id belongs to another job, or the ids of the tasks would collide with those of another job.
+    /// If the id belongs to another job or to another retry of the same one, or the ids of the tasks would collide with those of another job.
     pub fn submit_retry(&mut self, id: JobId, retried: RetriedJob, now: Now) -> Result<Submitted, Refused> {
         if let Some(known) = self.jobs.of_family(id.family()) {
             let is_same = known == id && retried.is_same(&self.jobs.job(known).state);
