@@ -209,7 +209,8 @@ async fn a_real_dispatcher_answers_as_described() {
             {"name": "e", "task_name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]},
             {"name": "f", "command": ["true"], "env": {"A": 1}, "cwd": "/", "output": "json"},
             {"name": "g", "shell": "true"},
-            {"name": "h", "http": {"url": "http://localhost"}}
+            {"name": "h", "http": {"url": "http://localhost"}},
+            {"name": "k", "job": {"name": "sub", "tasks": [{"name": "x"}]}, "inputs": {"day": 1}, "detached": true, "depends": ["c"]}
         ],
         "on_failure": [{"name": "i", "args": ["_.failure"]}],
         "finally": [{"name": "j"}],

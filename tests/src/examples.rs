@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Programs, eventually, root};
 
 /// The examples without asynchronous tasks.
-pub const UNATTENDED: [&str; 9] = [
+pub const UNATTENDED: [&str; 10] = [
     "branches.json",
     "commands.json",
     "etl.json",
@@ -14,6 +14,7 @@ pub const UNATTENDED: [&str; 9] = [
     "map.json",
     "polyglot.json",
     "provision.json",
+    "sub_job.json",
     "sum_product.json",
 ];
 /// The example with an asynchronous task.
@@ -55,6 +56,10 @@ pub fn check_example(name: &str, record: &Value) {
     };
     match name {
         "sum_product.json" => check_manual_record(record),
+        "sub_job.json" => {
+            assert_eq!(record["output"], json!({"days": [10, 40, 90], "sum": 140}));
+            assert_eq!(task("load")["items"]["success"], 3);
+        }
         "branches.json" => {
             assert_eq!(record["output"], json!({"large": "SKIPPED", "small": 43}));
             assert_eq!(task("large")["msg"], "was skipped, because its condition (when) is false");

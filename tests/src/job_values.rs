@@ -163,6 +163,9 @@ pub(crate) const BESIDE_WAIT: [&str; 14] = [
     "retry",
     "timeout",
 ];
+/// Keys that do not go together with `job`.
+pub(crate) const BESIDE_JOB: [&str; 11] =
+    ["task_name", "args", "kwargs", "command", "shell", "http", "env", "cwd", "output", "wait", "pool"];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
 pub(crate) const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "schedule", "id", "status", ""];
 /// Valid user-defined keys.

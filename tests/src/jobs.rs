@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::job_values::{
     BAD_KEYS, BAD_MOMENTS, BAD_NAMES, BAD_PRIORITIES, BAD_RETRIES, BAD_TASK_NAMES, BAD_TEMPLATES, BAD_TIMEOUTS,
-    BAD_WAITS, BESIDE_WAIT, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES, STARTS, TASK_NAMES, TEMPLATES,
-    TIMEOUTS, WAITS,
+    BAD_WAITS, BESIDE_JOB, BESIDE_WAIT, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES, STARTS, TASK_NAMES,
+    TEMPLATES, TIMEOUTS, WAITS,
 };
 use crate::simulator::dice::Dice;
 
@@ -261,6 +261,31 @@ const TASK: [Key; 21] = [
             r#"{"x-a": 1}"#,
         ],
     },
+    Key {
+        name: "job",
+        right: &[
+            "null",
+            r#"{"name": "c", "tasks": [{"name": "x", "args": ["_.input", "_.input.a.0"]}, {"name": "y", "depends": ["x"]}]}"#,
+            r#"{"name": "c", "key": null, "tasks": [{"name": "x", "job": {"name": "d", "tasks": [{"name": "x"}], "output": "_.input"}}]}"#,
+        ],
+        wrong: &[
+            "\"etl@7\"",
+            "[]",
+            "1",
+            "{}",
+            r#"{"name": "c"}"#,
+            r#"{"name": "c", "tasks": []}"#,
+            r#"{"name": "c", "tasks": [{"name": "x", "args": ["_@T.data"]}]}"#,
+            r#"{"name": "c", "key": "k", "tasks": [{"name": "x"}]}"#,
+            r#"{"name": "c", "tasks": [{"name": "x", "task_name": ""}]}"#,
+        ],
+    },
+    Key {
+        name: "inputs",
+        right: &["null", "{}", r#"{"a": ["_@T.data", "__x"], "b": {"c": null}}"#],
+        wrong: &["[]", "1", "\"_@T.data\"", r#"{"a": "_.secret.x"}"#, r#"{"a": "_.inputs"}"#],
+    },
+    Key { name: "detached", right: &["null", "true", "false"], wrong: &["1", "\"true\"", "{}"] },
     Key { name: "wait", right: WAITS, wrong: BAD_WAITS },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
@@ -312,7 +337,15 @@ impl Writer<'_> {
         let mut properties = vec![("name", name)];
         let excluded = self.excluded();
         properties.extend(self.some(TASK.iter().filter(|key| !excluded.contains(&key.name)), earlier));
-        if properties.iter().any(|(key, value)| *key == "wait" && value != "null") {
+        let has = |properties: &[(&str, String)], key| {
+            properties.iter().any(|(known, value)| *known == key && value != "null")
+        };
+        if has(&properties, "job") {
+            properties.retain(|(key, _)| !BESIDE_JOB.contains(key) || self.errs());
+        } else {
+            properties.retain(|(key, _)| !["inputs", "detached"].contains(key) || self.errs());
+        }
+        if has(&properties, "wait") {
             properties.retain(|(key, _)| !BESIDE_WAIT.contains(key) || self.errs());
         }
         self.object(properties)

@@ -98,6 +98,7 @@ fn the_examples() {
             "provision.json",
             json!({"host": {"uuid": "a uuid", "name": "vm-1.example", "ip": "192.0.2.7"}, "state": "on"}),
         ),
+        ("sub_job.json", json!({"days": [10, 40, 90], "sum": 140})),
         ("sum_product.json", json!([6])),
     ];
     assert_eq!(outputs.each_ref().map(|(name, _)| *name), UNATTENDED);

@@ -144,6 +144,11 @@ fn losing_a_result_is_detected() {
 }
 
 #[test]
+fn forgetting_which_jobs_are_sub_jobs_is_detected() {
+    noticed(Sabotage::ForgetParents, &["every_job_ends", "outputs_as_evaluated"]);
+}
+
+#[test]
 fn forgetting_what_a_retry_has_kept_is_detected() {
     noticed(Sabotage::ForgetKept, &["kept_tasks_stay", "ends_are_final", "repeated_for_a_reason"]);
 }

@@ -37,6 +37,9 @@ pub(super) struct Record<'r> {
     /// The job that it is a retry of.
     #[serde(default)]
     pub(super) origin: Option<Origin>,
+    /// The task that runs it, if it is a sub-job.
+    #[serde(default)]
+    pub(super) parent: Option<Parent>,
     /// Why it is paused, by cause.
     #[serde(default)]
     pub(super) pauses: BTreeMap<String, Remark>,
@@ -77,6 +80,14 @@ pub(super) struct Origin {
     by: Option<String>,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// The job that runs a job.
+#[derive(Deserialize)]
+pub(super) struct Parent {
+    pub(super) job: String,
+    #[serde(default)]
+    pub(super) detached: bool,
 }
 
 /// When something was asked for, by whom and why.
@@ -122,6 +133,8 @@ pub(super) struct TaskRecord<'r> {
     waiting_reason: Option<String>,
     #[serde(default)]
     items: Option<ItemCounts>,
+    #[serde(default)]
+    child: Option<String>,
     #[serde(default)]
     kept_from: Option<String>,
     #[serde(default)]
@@ -225,8 +238,11 @@ impl TaskRecord<'_> {
         duration(self.started_at.as_deref(), self.ended_at.as_deref(), now)
     }
 
-    /// Its arguments, or what it runs that has no module.
+    /// Its arguments, or what it runs that has no module: a command, or a job.
     pub(super) fn arguments(&self) -> String {
+        if let Some(child) = &self.child {
+            return format!("sub-job {child}");
+        }
         self.command.or(self.shell).or(self.args).map(shown).unwrap_or_default()
     }
 

@@ -68,7 +68,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         Some(job) => restrict_to_job(work, job)?,
         None => work,
     };
-    let has_waits = job.as_ref().is_some_and(|job| job.tasks().iter().any(|task| task.wait().is_some()));
+    let has_waits = job.as_ref().is_some_and(|job| all_tasks(job).any(|task| task.wait().is_some()));
     let (worker, catalogue) = work.start_with_catalogue(transport, DEFAULT_PREFIX).await?;
     let outcome = end_of(&hub, id, &args, (catalogue, has_waits), output, &mut signals).await;
     let ending = async {
@@ -83,7 +83,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
 /// Restricts the worker to the modules that the job names, since loading others would delay it. Fails if the worker does not
 /// serve a pool of the job, since there is no other worker.
 fn restrict_to_job(work: Work, job: &Job) -> Result<Work, Failure> {
-    let on_workers = job.tasks().iter().filter(|task| task.wait().is_none());
+    let on_workers = all_tasks(job).filter(|task| task.is_for_worker());
     let pools: BTreeSet<&str> = on_workers.map(|task| &**task.pool()).collect();
     let missing: Vec<&str> = pools.iter().copied().filter(|pool| !work.serves(pool)).collect();
     if !missing.is_empty() {
@@ -96,7 +96,12 @@ fn restrict_to_job(work: Work, job: &Job) -> Result<Work, Failure> {
 
 /// The modules that the tasks of a job run.
 fn modules_of(job: &Job) -> impl Iterator<Item = &Arc<str>> {
-    job.tasks().iter().filter(|task| task.run().is_none() && task.wait().is_none()).map(Task::module)
+    all_tasks(job).filter(|task| task.run().is_none() && task.is_for_worker()).map(Task::module)
+}
+
+/// The tasks of a job and of all its sub-jobs.
+fn all_tasks(job: &Job) -> impl Iterator<Item = &Task> {
+    job.with_sub_jobs().into_iter().flat_map(Job::tasks)
 }
 
 async fn end_of(

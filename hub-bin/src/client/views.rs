@@ -93,6 +93,10 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(duration) = record.duration(now) {
         text.push_str(&format!(", ran for {}", elapsed(duration)));
     }
+    if let Some(parent) = &record.parent {
+        let detached = if parent.detached { ", detached" } else { "" };
+        text.push_str(&format!("\nsub-job of {}{detached}", Shown(&parent.job)));
+    }
     if let Some(origin) = &record.origin {
         let kept = record.tasks.iter().filter(|task| task.did_not_run_again()).count();
         text.push_str(&format!(

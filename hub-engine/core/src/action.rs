@@ -27,6 +27,14 @@ pub enum Action {
         /// The pool.
         pool: Arc<str>,
     },
+    /// Read this job, which has ended, and pass it with its items to [`Machine::continue_sub_job`](crate::machine::Machine::continue_sub_job).
+    /// Changes of the same batch may be about it, so it is read after these are stored.
+    Read {
+        /// The task that runs the job again.
+        task: TaskId,
+        /// The job.
+        job: JobId,
+    },
     /// An event for subscribers.
     Notify(Notice),
 }

@@ -33,6 +33,9 @@ pub struct TaskDetails {
     /// The task did not run: its data came with the request for a retry of its job.
     #[serde(skip_serializing_if = "is_false")]
     pub overridden: bool,
+    /// The job that the task runs or ran last, if it runs jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<JobId>,
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,

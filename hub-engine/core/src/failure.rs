@@ -114,6 +114,12 @@ pub enum ErrorKind {
     Rejected,
     /// What the task waited for did not come in time.
     WaitTimeout,
+    /// The sub-job of the task failed.
+    JobFailed,
+    /// The sub-job of the task was cancelled, and not because of the task.
+    JobCancelled,
+    /// The job has as many sub-jobs at the same time as it may have.
+    TooManyJobs,
 }
 
 impl ErrorKind {
@@ -140,6 +146,9 @@ impl ErrorKind {
             Self::RequestRefused => "REQUEST_REFUSED",
             Self::Rejected => "REJECTED",
             Self::WaitTimeout => "WAIT_TIMEOUT",
+            Self::JobFailed => "JOB_FAILED",
+            Self::JobCancelled => "JOB_CANCELLED",
+            Self::TooManyJobs => "TOO_MANY_JOBS",
         }
     }
 }

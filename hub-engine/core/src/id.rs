@@ -47,6 +47,13 @@ impl JobId {
         (!text.is_empty()).then(|| Self(uuid()))
     }
 
+    /// An id for the sub-job of a task in this attempt. There is one for each number, because an id is wanted that has the slot
+    /// of the task.
+    #[must_use]
+    pub fn of_attempt(task: TaskId, attempt: u32, number: u32) -> Self {
+        Self(Uuid::new_v5(&task.0, format!("{attempt}.{number}").as_bytes()))
+    }
+
     /// The UUID.
     #[must_use]
     pub const fn uuid(self) -> Uuid {

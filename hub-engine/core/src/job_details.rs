@@ -8,12 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::job::Phase;
 use crate::job_clock::JobClock;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
-use crate::{JobId, JobStatus, Json, Timestamp};
+use crate::{JobId, JobStatus, Json, TaskId, Timestamp};
 
 /// What only some jobs have. A field that is not set takes no room in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobDetails {
+    /// The task that runs it, if it is a sub-job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Of a sub-job: its inputs, an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Json>,
     /// The job that it is a retry of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -73,12 +79,32 @@ pub struct Origin {
     pub reason: Option<Arc<str>>,
 }
 
+/// The task that runs a sub-job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The job of the task.
+    pub job: JobId,
+    /// The task.
+    pub task: TaskId,
+    /// The first job of the chain, which is no sub-job.
+    pub root: JobId,
+    /// Whether the sub-job goes on by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub detached: bool,
+    /// The priority of the task, which tasks of the sub-job have if they and the sub-job have none.
+    #[serde(default)]
+    pub priority: i32,
+}
+
 /// What a job is paused by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PauseCause {
     /// A request to pause this job.
     #[serde(rename = "self")]
     Own,
+    /// The pause of the job whose task runs this one.
+    #[serde(rename = "parent")]
+    Parent,
 }
 
 /// A pause of a job or of a pool.
@@ -148,7 +174,7 @@ impl JobDetails {
     /// The details without what can be large: values of users and tasks.
     #[must_use]
     pub fn without_values(&self) -> Self {
-        Self { signals: Vec::new(), signal_keys: Vec::new(), failure: None, ..self.clone() }
+        Self { signals: Vec::new(), signal_keys: Vec::new(), failure: None, inputs: None, ..self.clone() }
     }
 
     /// Whether a signal with this key was accepted before.
@@ -189,8 +215,8 @@ impl JobDetails {
     #[must_use]
     pub fn weight(&self) -> usize {
         let keys = self.signal_keys.iter().map(|key| size_of::<SignalKey>() + key.key.len());
-        let failure = self.failure.as_ref().map_or(0, |failure| failure.get().len());
-        self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>() + failure
+        let values = [&self.failure, &self.inputs].into_iter().flatten().map(|value| value.get().len());
+        self.signals.iter().map(ReceivedSignal::weight).sum::<usize>() + keys.sum::<usize>() + values.sum::<usize>()
     }
 }
 

@@ -13,7 +13,7 @@ pub enum TaskStatus {
     Pending,
     /// Published to the broker.
     Submitted,
-    /// Running on a worker, or waiting: for a result from outside, a time, a signal or an approval.
+    /// Running on a worker, or waiting: for a result from outside, a time, a signal, an approval or its sub-job.
     Running,
     /// Succeeded. Its data is available.
     Success,
@@ -70,7 +70,7 @@ impl TaskStatus {
     ///
     /// A task becomes `Pending` again when its issue was lost, could not be routed, or was returned by a worker.
     /// `Submitted` may end directly, because a short task does not report that it started. Only a task that waits for a
-    /// time, a signal or an approval goes from `Pending` to `Running`, and from there to `Skipped`.
+    /// time, a signal, an approval or a sub-job goes from `Pending` to `Running`, and from there to `Skipped`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};

@@ -157,8 +157,12 @@ const TASK: &[Row] = &[
         ],
     ),
     (
-        r#""name": "a", "on_failure": {}, "deadline": [], "job": {}"#,
-        &["unknown_key $.tasks[0].on_failure", "unsupported_key $.tasks[0].deadline", "unsupported_key $.tasks[0].job"],
+        r#""name": "a", "on_failure": {}, "deadline": [], "concurrency": {}"#,
+        &[
+            "unknown_key $.tasks[0].on_failure",
+            "unsupported_key $.tasks[0].deadline",
+            "unsupported_key $.tasks[0].concurrency",
+        ],
     ),
     // Items.
     (r#""name": "a", "args": ["_.item"]"#, &["bad_reference $.tasks[0].args[0] @1:47"]),
@@ -408,7 +412,7 @@ fn suggestions_explain_what_to_do() {
         (r#"{"name": "j", "tasks": [{"name": "a"}], "args": []}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "trigger_rule": 1}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a", "key": "k"}]}"#, "it belongs to the job, beside \"tasks\""),
-        (r#"{"name": "j", "tasks": [{"name": "a", "inputs": {}}]}"#, "it belongs to the job, beside \"tasks\""),
+        (r#"{"name": "j", "tasks": [{"name": "a", "schedule": {}}]}"#, "it belongs to the job, beside \"tasks\""),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "schema": "a"}"#, r#"did you mean "$schema"?"#),
         ("{\"a\": None}", "JSON has true, false and null, but neither NaN nor Infinity"),
         ("{\"a\": 1,}", "remove the comma before it"),

@@ -23,7 +23,7 @@ fn look_up(task: u32, attribute: Attribute) -> Option<Json> {
         Attribute::Name => Some(Json::string(["a", "b_c"][task as usize])),
         Attribute::Status => Some(Json::string("SUCCESS")),
         Attribute::Error | Attribute::Item | Attribute::Index | Attribute::Failure => None,
-        Attribute::JobId | Attribute::JobName | Attribute::JobFailure => None,
+        Attribute::JobId | Attribute::JobName | Attribute::JobFailure | Attribute::Input => None,
     }
 }
 

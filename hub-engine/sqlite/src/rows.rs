@@ -62,9 +62,7 @@ impl Head {
     /// The complete job, with all tasks in the initial state.
     pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
         // The job was within the limits when it was accepted, but the limits may have changed.
-        let unlimited =
-            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
-        let job = Job::parse(document, &unlimited).map_err(|problems| {
+        let job = Job::parse(document, &Limits::of_accepted()).map_err(|problems| {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::machine::EndedJob;
-use hub_core::{IssueId, JobId};
+use hub_core::{IssueId, JobId, TaskId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(super) struct Batch {
     pub(super) deferred: Vec<Assignment>,
     /// Issues that workers must stop, sent after the commit.
     pub(super) deferred_stops: Vec<(IssueId, Duration)>,
+    /// Jobs to read after the commit, for the tasks that run them again.
+    pub(super) reads: Vec<(TaskId, JobId)>,
     /// Answers to waiting clients, sent after the commit.
     pub(super) answers: Vec<PendingAnswer>,
     /// Answers that do not shorten the delay, sent after the commit.
@@ -84,6 +86,7 @@ impl Batch {
             && self.idle_answers.is_empty()
             && self.deferred.is_empty()
             && self.deferred_stops.is_empty()
+            && self.reads.is_empty()
     }
 
     /// Changes the answers to submissions of `job` to a refusal.
@@ -121,6 +124,7 @@ impl Batch {
                 Action::Persist(change) => self.changes.push(change),
                 Action::Publish(assignment) => effects.assignments.push(assignment),
                 Action::Stop { issue, grace } => effects.stops.push((issue, grace)),
+                Action::Read { task, job } => self.reads.push((task, job)),
                 Action::Probe { pool } => effects.probes.push(pool),
                 Action::Notify(notice) if is_watched => self.notices.push(notice),
                 Action::Notify(_) => self.lacks_notices = true,

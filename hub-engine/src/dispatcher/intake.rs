@@ -141,7 +141,7 @@ async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), Re
 pub(super) fn examples_of(job: &Job, runs: impl Fn(u32) -> bool) -> Vec<u32> {
     let (mut examples, mut seen) = (Vec::with_capacity(1), HashSet::new());
     let mut last = None;
-    let on_workers = job.tasks().iter().zip(0..).filter(|(task, index)| task.wait().is_none() && runs(*index));
+    let on_workers = job.tasks().iter().zip(0..).filter(|(task, index)| task.is_for_worker() && runs(*index));
     for (task, index) in on_workers {
         let need = (&**task.pool(), &**task.module(), task.run().is_some());
         if last.replace(need) == Some(need) || !seen.insert(need) {

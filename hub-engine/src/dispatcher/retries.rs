@@ -36,6 +36,14 @@ impl LocalHub {
         let mut hold = self.open_answers.hold(self.stored_weight(of, true).await?).await?;
         let ended = self.intake.store.get_with_items(of).await.map_err(|error| self.intake.store_failed(error))?;
         let ended = ended.ok_or_else(|| unknown_job(of))?;
+        if let Some(parent) = ended.state.details.as_deref().and_then(|details| details.parent.as_ref())
+            && !parent.detached
+        {
+            let job = parent.job;
+            if self.ask(|answer| Ask::Summary(job, answer)).await?.is_some() {
+                return Err(refused(of, &RetryError::PartOf(job)));
+            }
+        }
         let items = weight(&ended.job, &ended.state, ended.items.values(), true);
         self.open_answers.hold_more(&mut hold, items).await?;
         let permit = self.intake.room.parse_permit(ended.job.source().len()).await;
@@ -74,9 +82,11 @@ impl LocalHub {
 /// The refusal of a retry.
 fn refused(of: JobId, error: &RetryError) -> RequestError {
     let kind = match error {
-        RetryError::NotEnded(_) | RetryError::NothingRuns | RetryError::DataGone(_) | RetryError::DeadlinePassed(_) => {
-            RequestErrorKind::Conflict
-        }
+        RetryError::NotEnded(_)
+        | RetryError::NothingRuns
+        | RetryError::DataGone(_)
+        | RetryError::DeadlinePassed(_)
+        | RetryError::PartOf(_) => RequestErrorKind::Conflict,
         RetryError::UnknownTask { .. } | RetryError::RunsAndOverridden(_) | RetryError::Handler(_) => {
             RequestErrorKind::InvalidRequest
         }

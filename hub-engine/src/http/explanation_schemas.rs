@@ -88,7 +88,7 @@ fn commands() -> Value {
 }
 
 fn gate() -> Value {
-    words(&["trigger_rule", "start", "when", "delay", "for_each", "wait", "retry", "pool", "broker"])
+    words(&["trigger_rule", "start", "when", "delay", "for_each", "wait", "sub_job", "retry", "pool", "broker"])
 }
 
 fn reason_keys() -> Map<String, Value> {
@@ -104,6 +104,7 @@ fn reason_keys() -> Map<String, Value> {
         "signal",
         "approval",
         "launched",
+        "sub_job",
         "delay",
         "retry",
         "held",

@@ -18,6 +18,7 @@ mod serve;
 mod settings;
 mod shapes;
 mod stream;
+mod sub_job_schemas;
 mod token;
 mod waits;
 

@@ -326,7 +326,7 @@ fn job_record() -> Value {
             "handler_deadline": {"description": "As it was submitted."},
             "pauses": {
                 "type": "object",
-                "description": "Why the job is paused, by cause: \"self\" is a request to pause this job.",
+                "description": "Why the job is paused, by cause: \"self\" is a request to pause this job, \"parent\" the pause of the job that it is a part of.",
                 "additionalProperties": reference("PauseRecord")
             },
             "start_at": {"description": "As it was submitted."},

@@ -130,6 +130,7 @@ fn failures(printed: &mut Printed) {
     tasks
         .push(json!({ "name": "late", "task_name": "add", "pool": "empty", "timeout": { "schedule_to_start": "1s" } }));
     tasks.push(json!({ "name": "some", "task_name": "add", "for_each": [1, 2, "x"], "args": ["_.item", 1] }));
+    tasks.push(json!({ "name": "a job", "job": { "name": "sub", "tasks": [{ "name": "exits" }] } }));
     tasks.push(json!({ "name": "rejected", "wait": { "approval": {} } }));
     tasks.push(json!({ "name": "unanswered", "wait": { "approval": {}, "timeout": "1s" } }));
     let job = json!({ "name": "failures", "tasks": tasks }).to_string();

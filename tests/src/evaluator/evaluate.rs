@@ -39,18 +39,33 @@ pub fn evaluate(job: &Job, scenario: &dyn Scenario) -> Expected {
 /// As [`evaluate`].
 #[must_use]
 pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Expected {
+    evaluate_with(job, scenario, limits, &Value::Null)
+}
+
+/// The expected result of a sub-job with these inputs.
+///
+/// # Panics
+/// As [`evaluate`].
+#[must_use]
+pub fn evaluate_with(job: &Job, scenario: &dyn Scenario, limits: Limits, input: &Value) -> Expected {
     let mut ended: Vec<Option<TaskEnd>> = vec![None; job.tasks().len()];
     let [tasks, on_failure, finally] = job.lists();
-    run_list(tasks.clone(), &mut ended, job, scenario, &Value::Null, limits);
-    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: &Value::Null }, limits);
+    let run = |list: Range<usize>, ended: &mut [Option<TaskEnd>], failure: &Value| {
+        for task in job.in_order().into_iter().filter(|task| list.contains(&task.position)) {
+            let known = Known { job, scenario, ended, item: None, failure, input };
+            ended[task.position] = Some(end_of(task, &known, limits));
+        }
+    };
+    run(tasks.clone(), &mut ended, &Value::Null);
+    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: &Value::Null, input }, limits);
     let output = output.filter(|_| have_succeeded(&ended[tasks.clone()]));
     let failure = failure_of(job, &ended[tasks], output.is_some());
     if output.is_none() {
-        run_list(on_failure, &mut ended, job, scenario, &failure, limits);
+        run(on_failure, &mut ended, &failure);
     } else {
         ended[on_failure].fill(Some(TaskEnd::unrun(Status::Skipped)));
     }
-    run_list(finally.clone(), &mut ended, job, scenario, &failure, limits);
+    run(finally.clone(), &mut ended, &failure);
     let output = output.filter(|_| have_succeeded(&ended[finally]));
     let tasks: Vec<TaskEnd> = ended.into_iter().flatten().collect();
     match output {
@@ -59,22 +74,11 @@ pub fn evaluate_within(job: &Job, scenario: &dyn Scenario, limits: Limits) -> Ex
     }
 }
 
-/// Runs the tasks of a list, each after its dependencies.
-fn run_list(
-    list: Range<usize>,
-    ended: &mut [Option<TaskEnd>],
-    job: &Job,
-    scenario: &dyn Scenario,
-    failure: &Value,
-    limits: Limits,
-) {
-    for task in job.in_order().into_iter().filter(|task| list.contains(&task.position)) {
-        let known = Known { job, scenario, ended, item: None, failure };
-        let end = lead(task, &known, limits).unwrap_or_else(|end| end);
-        let own_failure = end.failure();
-        let end = recover(task, end, &Known { failure: &own_failure, ..known }, limits);
-        ended[task.position] = Some(end);
-    }
+/// How a task ends after its dependencies.
+fn end_of(task: &Task, known: &Known<'_>, limits: Limits) -> TaskEnd {
+    let end = lead(task, known, limits).unwrap_or_else(|end| end);
+    let own_failure = end.failure();
+    recover(task, end, &Known { failure: &own_failure, ..*known }, limits)
 }
 
 fn have_succeeded(ends: &[Option<TaskEnd>]) -> bool {
@@ -114,10 +118,26 @@ fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskE
 
 /// Runs a task for one item or without any.
 fn call(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    if let Some(sub_job) = &task.sub_job {
+        return run_job(task, sub_job, known, limits);
+    }
     let (args, kwargs) = arguments(task, known, limits)?;
     let item = known.item.map(|(index, _)| index);
     let end = attempts(task, item, (&args, &kwargs), known.scenario, limits);
     Ok(end.called_with(args, kwargs))
+}
+
+/// Runs a job for a task. Another attempt of the task would end in the same way.
+fn run_job(task: &Task, job: &Job, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
+    let inputs = known.fill(&task.inputs).map_err(|Missing| TaskEnd::failed(Some("MISSING_VALUE")))?;
+    limits.check_inputs(&inputs).map_err(|kind| TaskEnd::failed(Some(kind)))?;
+    match known.scenario.job(task, known.item.map(|(index, _)| index), &inputs) {
+        Some(Outcome::Success(data)) => return Ok(TaskEnd::success(data)),
+        Some(Outcome::Failed(kind)) => return Err(TaskEnd::failed(kind)),
+        None => {}
+    }
+    let end = evaluate_with(job, known.scenario, limits, &inputs);
+    Ok(if end.status == Status::Success { TaskEnd::success(end.output) } else { TaskEnd::failed(Some("JOB_FAILED")) })
 }
 
 /// Runs a task for its items.

@@ -22,6 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) item: Option<(usize, &'a Value)>,
     /// The error of the task itself, if it has failed; how the job ended, for a handler.
     pub(super) failure: &'a Value,
+    /// The inputs of the job, if it is a sub-job.
+    pub(super) input: &'a Value,
 }
 
 impl Known<'_> {
@@ -32,6 +34,7 @@ impl Known<'_> {
                 Text::Literal(literal) => literal.into(),
                 Text::Reference(reference) => self.value(&reference)?,
                 Text::Failure(path) => walk(self.failure, &path).cloned().map_err(|_| Missing)?,
+                Text::Input(path) => walk(self.input, &path).cloned().map_err(|_| Missing)?,
             },
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
             Value::Object(object) => {

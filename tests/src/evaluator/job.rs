@@ -51,6 +51,10 @@ pub struct Task {
     pub for_each: Option<ForEach>,
     /// What it waits for instead of running a module.
     pub wait: Option<Value>,
+    /// The job that it runs instead of a module.
+    pub sub_job: Option<Box<Job>>,
+    /// The template of the inputs of this job.
+    pub inputs: Value,
     /// What replaces its result after it has failed.
     pub recover: Option<Value>,
     /// How many attempts it has.
@@ -173,7 +177,10 @@ impl Task {
         let message = wait.as_ref().and_then(|wait| wait["approval"].get("message"));
         let until = wait.as_ref().and_then(|wait| wait.get("until"));
         let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
-        let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay"), fallback, message, until];
+        let sub_job = task.get("job").filter(|job| !job.is_null()).map(|job| Box::new(Job::of(job)));
+        let inputs = or(&task["inputs"], json!({}));
+        let templates =
+            [Some(&args), Some(&kwargs), Some(&inputs), when.as_ref(), task.get("delay"), fallback, message, until];
         for template in templates.into_iter().chain(of_items).flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
@@ -195,6 +202,8 @@ impl Task {
             when,
             for_each,
             wait,
+            sub_job,
+            inputs,
             recover,
             attempts,
             upstream,

@@ -29,6 +29,14 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks the inputs of a sub-job. Returns the kind of the error.
+    pub(super) fn check_inputs(&self, inputs: &Value) -> Result<(), &'static str> {
+        if bytes(inputs) > self.max_value_bytes {
+            return Err("ARGUMENTS_TOO_LARGE");
+        }
+        if is_deeper_than(inputs, self.max_depth) { Err("VALUE_TOO_DEEP") } else { Ok(()) }
+    }
+
     /// Checks the result of a task. Returns the kind of the error.
     pub(super) fn check_result(&self, data: &Value) -> Result<(), &'static str> {
         if bytes(data) > self.max_value_bytes {

@@ -17,7 +17,7 @@
 //! | result | `limits.rs` | `FAILED`: `RESULT_TOO_LARGE`, `VALUE_TOO_DEEP` |
 //!
 //! A delay, a pause and a start change nothing of how a job ends, and neither does a deadline that does not pass. A `for_each`
-//! leads its items through the gates from the arguments on. Handlers are tasks that run when the tasks of the job have ended.
+//! leads its items through the gates from the arguments on. A sub-job is evaluated with its inputs. Handlers are tasks that run when the tasks of the job have ended.
 
 mod condition;
 mod evaluate;
@@ -29,7 +29,7 @@ mod reference;
 mod scenario;
 mod trigger;
 
-pub use evaluate::{evaluate, evaluate_within};
+pub use evaluate::{evaluate, evaluate_with, evaluate_within};
 pub use expected::{Expected, Status, TaskEnd};
 pub use job::{ForEach, Job, Task};
 pub use limits::Limits;

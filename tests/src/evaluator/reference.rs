@@ -11,6 +11,8 @@ pub enum Text<'a> {
     Reference(Reference<'a>),
     /// A part of the error of the task that the text belongs to, or of how the job of a handler ended: the path into it.
     Failure(Vec<&'a str>),
+    /// A part of the inputs of the job: the path into them.
+    Input(Vec<&'a str>),
 }
 
 /// `_TASK.ATTRIBUTE[.STEP…]`
@@ -56,6 +58,9 @@ impl<'a> Text<'a> {
             // The worker replaces secrets, which the Hub does not know.
             Some(rest) if rest.starts_with(".secret.") => Self::Literal(text),
             Some(rest) if rest.starts_with(".failure") => Self::Failure(rest.split('.').skip(2).collect()),
+            Some(rest) if rest == ".input" || rest.starts_with(".input.") => {
+                Self::Input(rest.split('.').skip(2).collect())
+            }
             Some(rest) => {
                 let reference = Reference::read(rest);
                 Self::Reference(reference.unwrap_or_else(|| panic!("{text:?} is neither a reference nor a text")))
@@ -130,7 +135,9 @@ mod tests {
         assert_eq!(Text::read("_a_b.data.x.0"), reference("a_b", Attribute::Data, &["x", "0"]));
         assert_eq!(Text::read("_a b.status"), reference("a b", Attribute::Status, &[]));
         assert_eq!(Text::read("_.failure.bases.0"), Text::Failure(vec!["bases", "0"]));
-        for text in ["_", "_a", "_a.", "_a.Data", "_a.output"] {
+        assert_eq!(Text::read("_.input"), Text::Input(vec![]));
+        assert_eq!(Text::read("_.input.day.0"), Text::Input(vec!["day", "0"]));
+        for text in ["_", "_a", "_.inputs", "_a.", "_a.Data", "_a.output"] {
             assert!(std::panic::catch_unwind(|| Text::read(text)).is_err(), "{text:?}");
         }
     }

@@ -16,6 +16,11 @@ pub trait Scenario {
 
     /// The id that the Hub has given to a task.
     fn id(&self, task: &Task) -> String;
+
+    /// The outcome of the job that a task runs, also for an item, if the scenario knows it. Otherwise it is computed.
+    fn job(&self, _task: &Task, _item: Option<usize>, _inputs: &Value) -> Option<Outcome> {
+        None
+    }
 }
 
 /// A call of a task's module.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::Json;
-use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Run, Task, Template, Values};
+use hub_core::job::{DEFAULT_POOL, Job, Limits, Problem, ProblemCode, Problems, Run, SubJob, Task, Template, Values};
 use serde_json::Value;
 
 use super::repeats::has_repeated_keys;
@@ -27,7 +27,7 @@ pub(super) fn check(bytes: &[u8]) -> bool {
             check_against_tree(&job);
             check_graph(&job);
             // Nothing in this target sends signals, answers questions or lets time pass.
-            let has_waits = job.tasks().iter().any(|task| task.wait().is_some());
+            let has_waits = job.tasks().iter().any(|task| !task.is_for_worker());
             if job.tasks().len() <= MAX_TASKS_RUN && !has_waits {
                 run(&Arc::new(job));
             }
@@ -78,6 +78,7 @@ fn check_against_tree(job: &Job) {
         let run = task.run().map(|run| run.form().as_str());
         assert_eq!(**task.module(), *run.or(task_name).unwrap_or(task.name()));
         check_run(tree, job, task);
+        check_sub_job(tree, job, task);
         check_template(&tree["args"], job, task.args());
         check_template(&tree["kwargs"], job, task.kwargs());
         assert_eq!(tree["pool"].as_str().unwrap_or(DEFAULT_POOL), &**task.pool());
@@ -86,6 +87,18 @@ fn check_against_tree(job: &Job) {
         let names = task.depends().map(|list| list.iter().map(|task| &**job.tasks()[*task as usize].name()).collect());
         let written = tree["depends"].as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
         assert_eq!(names, written as Option<Vec<&str>>);
+    }
+}
+
+/// The job that a task runs is read like a job by itself.
+fn check_sub_job(tree: &Value, job: &Job, task: &Task) {
+    let sub_job = task.sub_job();
+    assert_eq!(sub_job.is_some(), !tree["job"].is_null());
+    check_template(&tree["inputs"], job, sub_job.and_then(SubJob::inputs));
+    assert_eq!(tree["detached"].as_bool().unwrap_or(false), sub_job.is_some_and(SubJob::is_detached));
+    if let Some(sub_job) = sub_job {
+        check_against_tree(sub_job.job());
+        check_graph(sub_job.job());
     }
 }
 

@@ -161,7 +161,7 @@ fn look_up(task: u32, attribute: Attribute, returned: &Json) -> Option<Json> {
         Attribute::Name => Some(Json::string(TASKS[task as usize])),
         Attribute::Status => Some(Json::string("SUCCESS")),
         Attribute::Error | Attribute::Item | Attribute::Index | Attribute::Failure => None,
-        Attribute::JobId | Attribute::JobName | Attribute::JobFailure => None,
+        Attribute::JobId | Attribute::JobName | Attribute::JobFailure | Attribute::Input => None,
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn run(job: &Arc<Job>) {
                     };
                     assert_eq!(machine.handle_result(result, NOW), Verdict::Applied);
                 }
-                Action::Stop { .. } | Action::Probe { .. } => {
+                Action::Stop { .. } | Action::Probe { .. } | Action::Read { .. } => {
                     panic!("no task is to be stopped and no queue to be counted: {action:?}")
                 }
                 Action::Notify(_) => {}

@@ -1,12 +1,13 @@
 //! The expected results of a simulated job: the evaluator with the behaviour of the modules and the random choices.
 
-use hub_core::TaskStatus;
+use hub_core::{JobStatus, Json, TaskStatus};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::facts::Fact;
+use super::facts::{Fact, Facts};
 use super::waits;
 use super::work::{self, Module};
-use crate::evaluator::{Call, Expected, Outcome, Scenario, Task, evaluate};
+use crate::evaluator::{Call, Expected, Limits, Outcome, Scenario, Task, evaluate_with};
 
 /// The random outcomes, as recorded.
 pub trait Chance {
@@ -18,6 +19,7 @@ pub trait Chance {
 
 /// The scenario of one job.
 struct Simulated<'a> {
+    facts: &'a Facts,
     fact: &'a Fact,
     chance: &'a dyn Chance,
 }
@@ -44,19 +46,61 @@ impl Scenario for Simulated<'_> {
         }
     }
 
+    /// What the record of the sub-job says, which is compared with its own expected result.
+    fn job(&self, task: &Task, item: Option<usize>, inputs: &Value) -> Option<Outcome> {
+        let position = item.map_or(task.position as u32, |item| self.fact.position_of(task.position, item));
+        let state = self.fact.state_of(position);
+        let details = state.details.as_deref()?;
+        if let Some(data) = state.data.as_ref().filter(|_| details.kept_from.is_some()) {
+            return Some(Outcome::Success(data.to_value()));
+        }
+        let Some(child) = details.child.and_then(|child| self.facts.job(child)) else {
+            return Some(Outcome::Failed(None));
+        };
+        let has_inputs = comparable_value(&child.inputs) == comparable_value(inputs);
+        let is_here = child.parent_task() == Some(self.fact.plan.id.task(position));
+        let status = child.state.as_ref().filter(|_| has_inputs && is_here).map(|state| state.status);
+        Some(match status {
+            Some(JobStatus::Success) => {
+                let output = child.state.as_ref().and_then(|state| state.output.as_ref());
+                Outcome::Success(output.map_or(Value::Null, comparable))
+            }
+            Some(JobStatus::Failed) => Outcome::Failed(Some("JOB_FAILED")),
+            _ => Outcome::Failed(None),
+        })
+    }
+
     fn wait(&self, task: &Task) -> Outcome {
         let recorded = self.fact.tasks[task.position].data.as_ref().map(hub_core::Json::to_value);
         waits::outcome(task.wait.as_ref().expect("it is a wait"), recorded)
     }
 
     fn id(&self, task: &Task) -> String {
-        // Jobs of the simulation have ids that end in zeros.
-        Uuid::from_u128(self.fact.plan.id.uuid().as_u128() + task.position as u128 + 1).to_string()
+        // The last four bytes of the id of the job are increased.
+        let job = self.fact.plan.id.uuid().as_u128();
+        let low = (job as u32).wrapping_add(task.position as u32 + 1);
+        Uuid::from_u128(job & !u128::from(u32::MAX) | u128::from(low)).to_string()
     }
 }
 
 /// The expected result of this job.
 #[must_use]
-pub fn expected(fact: &Fact, chance: &dyn Chance) -> Expected {
-    evaluate(&fact.job, &Simulated { fact, chance })
+pub fn expected(facts: &Facts, fact: &Fact, chance: &dyn Chance) -> Expected {
+    evaluate_with(&fact.job, &Simulated { facts, fact, chance }, Limits::default(), &fact.inputs)
+}
+
+/// The value with errors as the evaluator knows them: it computes the kind.
+pub fn comparable(value: &Json) -> Value {
+    comparable_value(&value.to_value())
+}
+
+fn comparable_value(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(comparable_value).collect(),
+        Value::Object(object) => {
+            let known = object.iter().filter(|(key, _)| !["which", "cause"].contains(&key.as_str()));
+            known.map(|(key, value)| (key.clone(), comparable_value(value))).collect::<serde_json::Map<_, _>>().into()
+        }
+        _ => value.clone(),
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hub_core::action::Change;
 use hub_core::state::{JobState, TaskState};
-use hub_core::{JobId, TaskId};
+use hub_core::{JobId, Json, TaskId};
+use serde_json::Value;
 
 use super::plans::Plan;
 use crate::evaluator::{Job, Task};
@@ -28,6 +29,8 @@ pub struct Fact {
     pub tasks: Vec<TaskState>,
     /// The stored states of items, by their positions.
     items: BTreeMap<u32, TaskState>,
+    /// Its inputs, if it is a sub-job.
+    pub inputs: Value,
 }
 
 /// The number of positions for the items of a task, as documented.
@@ -38,27 +41,25 @@ impl Facts {
     /// The planned jobs, before any of them is stored.
     #[must_use]
     pub fn new(plans: &[Plan]) -> Self {
-        let fact = |plan: &Plan| Fact {
-            plan: plan.clone(),
-            job: Job::of(&plan.job),
-            added: false,
-            state: None,
-            tasks: vec![TaskState::pending(); Job::of(&plan.job).tasks().len()],
-            items: BTreeMap::new(),
-        };
-        Self { jobs: plans.iter().map(|plan| (plan.id, fact(plan))).collect() }
+        Self { jobs: plans.iter().map(|plan| (plan.id, Fact::new(plan.clone()))).collect() }
     }
 
     /// Applies a stored change.
     pub fn keep(&mut self, change: &Change) {
         match change {
-            Change::JobAdded { id, .. } => {
-                if let Some(fact) = self.jobs.get_mut(id) {
-                    fact.added = true;
-                }
+            Change::JobAdded { id, job, .. } => {
+                // A job that no client has planned is a sub-job.
+                let fact = self.jobs.entry(*id).or_insert_with(|| Fact::new(Plan::of_sub_job(*id, job.source())));
+                fact.added = true;
             }
             Change::JobChanged { id, state } => {
+                let details = state.details.as_deref();
+                let parent = details.and_then(|details| self.jobs.get(&details.parent.as_ref()?.job));
+                let cancel_after = parent.and_then(|parent| parent.plan.cancel_after);
                 if let Some(fact) = self.jobs.get_mut(id) {
+                    fact.plan.cancel_after = fact.plan.cancel_after.or(cancel_after);
+                    fact.inputs =
+                        details.and_then(|details| details.inputs.as_ref()).map_or(Value::Null, Json::to_value);
                     fact.state = Some(state.clone());
                 }
             }
@@ -107,6 +108,18 @@ impl Facts {
 }
 
 impl Fact {
+    fn new(plan: Plan) -> Self {
+        let job = Job::of(&plan.job);
+        let tasks = vec![TaskState::pending(); job.tasks().len()];
+        Self { plan, job, added: false, state: None, tasks, items: BTreeMap::new(), inputs: Value::Null }
+    }
+
+    /// The task that runs it, if it is a sub-job.
+    #[must_use]
+    pub fn parent_task(&self) -> Option<TaskId> {
+        Some(self.state.as_ref()?.details.as_ref()?.parent.as_ref()?.task)
+    }
+
     /// The stored state of a task or an item.
     #[must_use]
     pub fn state_of(&self, index: u32) -> &TaskState {

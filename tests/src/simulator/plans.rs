@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::dice::Dice;
+use super::sub_jobs;
 use super::waits;
 use super::work::Module;
 
@@ -33,6 +34,27 @@ pub struct Plan {
     pub cancel_now: bool,
     /// If it is a retry: the job that it is a retry of, and what runs again.
     pub retry_of: Option<(JobId, RetryFrom)>,
+}
+
+impl Plan {
+    /// A sub-job as a job. No client acts on it.
+    ///
+    /// # Panics
+    /// If the text is no JSON.
+    #[must_use]
+    pub fn of_sub_job(id: JobId, text: &str) -> Self {
+        Self {
+            id,
+            job: serde_json::from_str(text).expect("a job is JSON"),
+            after: Duration::ZERO,
+            over_broker: false,
+            again: 0,
+            pause: None,
+            cancel_after: None,
+            cancel_now: false,
+            retry_of: None,
+        }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -271,6 +293,9 @@ fn task(dice: &Dice, at: usize) -> Value {
     if dice.falls(0.15) {
         return wait(dice, at, task);
     }
+    if dice.falls(0.08) {
+        return sub_jobs::task(dice, at, task);
+    }
     if at > 0 && dice.falls(0.15) {
         task.insert("when".to_owned(), condition(dice, at, 0));
     }
@@ -307,7 +332,7 @@ fn wait(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Value {
 }
 
 /// The same task with further options, which may refer to the first `before` tasks.
-fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>, before: usize) -> Value {
+pub(super) fn with_options(dice: &Dice, module: Module, mut task: Map<String, Value>, before: usize) -> Value {
     if dice.falls(0.05) {
         task.insert("delay".to_owned(), json!(format!("{}ms", dice.between(0, 5_000))));
     }
@@ -424,7 +449,7 @@ fn recover(dice: &Dice, before: usize) -> Value {
 }
 
 /// A part of arguments or of an output, with references to the first `before` tasks.
-fn part(dice: &Dice, before: usize, depth: u32) -> Value {
+pub(super) fn part(dice: &Dice, before: usize, depth: u32) -> Value {
     if depth < 2 && dice.falls(0.2) {
         let inner = part(dice, before, depth + 1);
         return if dice.falls(0.5) { json!([1, inner]) } else { json!({"inner": inner}) };

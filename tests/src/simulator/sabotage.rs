@@ -33,13 +33,15 @@ pub enum Sabotage {
     ForgetSignals,
     /// The store forgets the tasks that retries have kept.
     ForgetKept,
+    /// The store forgets which jobs are sub-jobs.
+    ForgetParents,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -53,6 +55,7 @@ impl Sabotage {
         Self::ForgetPhases,
         Self::ForgetSignals,
         Self::ForgetKept,
+        Self::ForgetParents,
         Self::MeasureByWallClock,
     ];
 }

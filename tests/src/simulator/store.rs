@@ -116,6 +116,7 @@ impl Store for SimStore {
             match self.0.world().sabotage {
                 Some(Sabotage::ForgetPauses) => (details.pauses, details.clock) = Default::default(),
                 Some(Sabotage::ForgetPhases) => (details.phase, details.verdict) = Default::default(),
+                Some(Sabotage::ForgetParents) => details.parent = None,
                 Some(Sabotage::ForgetSignals) => (details.signals, details.signal_keys) = Default::default(),
                 _ => {}
             }

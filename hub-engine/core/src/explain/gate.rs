@@ -18,6 +18,8 @@ pub enum Gate {
     ForEach,
     /// What it waits for, if it runs no module: a time, signals or an approval.
     Wait,
+    /// The job that it runs, if it runs no module.
+    SubJob,
     /// The interval between two attempts, or the wait for an operator.
     Retry,
     /// Its pool: room in the window, and a worker that can run it.
@@ -51,13 +53,14 @@ pub struct GateReport {
 
 impl Gate {
     /// All gates in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TriggerRule,
         Self::Start,
         Self::When,
         Self::Delay,
         Self::ForEach,
         Self::Wait,
+        Self::SubJob,
         Self::Retry,
         Self::Pool,
         Self::Broker,
@@ -87,9 +90,9 @@ mod tests {
             Gate::report(held, has).into_iter().map(|report| report.state).collect::<Vec<_>>()
         };
         use GateState::{Absent, Holds, NotReached, Passed};
-        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Holds, NotReached];
+        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Holds, NotReached];
         assert_eq!(states(Some(Gate::Pool)), held);
-        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Passed, Passed];
+        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Passed, Passed];
         assert_eq!(states(None), all);
         assert!(Gate::ALL.is_sorted());
     }

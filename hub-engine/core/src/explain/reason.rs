@@ -135,6 +135,11 @@ pub enum Reason {
     },
     /// It was launched and waits for its result from outside.
     Launched,
+    /// The job that it runs has not ended.
+    SubJob {
+        /// That job.
+        job: JobId,
+    },
     /// It has a delay.
     Delay {
         /// When it ends.

@@ -36,6 +36,7 @@ impl fmt::Display for Reason {
                 write!(f, ": answer with hub-client approve; its choices are {choices}")
             }
             Self::Launched => f.write_str("waits for its result from outside: post it with hub-client result"),
+            Self::SubJob { job } => write!(f, "runs the sub-job {job}, which has not ended: hub-client explain {job}"),
             Self::Delay { until } => write!(f, "waits until {until}, since it has a delay"),
             Self::Retry { until, failures, .. } => {
                 write!(f, "attempt {failures} failed; the next one begins at {until}")

@@ -70,6 +70,10 @@ pub(super) struct TaskDraft<'a> {
     pub(super) run: Vec<(&'static str, Value<'a>)>,
     pub(super) recover: Option<RecoverDraft<'a>>,
     pub(super) wait: Option<WaitDraft<'a>>,
+    /// The job that the task runs, and its options.
+    pub(super) job: Option<Value<'a>>,
+    pub(super) inputs: Option<Value<'a>>,
+    pub(super) detached: Option<Value<'a>>,
 }
 
 /// The valid parts of `for_each`.
@@ -145,6 +149,9 @@ impl TaskDraft<'_> {
             run: Vec::new(),
             recover: None,
             wait: None,
+            job: None,
+            inputs: None,
+            detached: None,
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Limits {
     /// together) and the output of the job after their references are replaced, and to results. Larger limits are
     /// reduced to [`Limits::MAX_VALUE_BYTES`]. A dispatcher also respects the maximum message size of its broker.
     pub max_value_bytes: usize,
+    /// Whether the job is a sub-job: it has inputs, to which it can refer.
+    pub is_sub_job: bool,
 }
 
 impl Limits {
@@ -25,11 +27,23 @@ impl Limits {
     pub const MAX_VALUE_BYTES: usize = 128 * 1024 * 1024;
     /// The name of the limit `max_value_bytes` in messages.
     pub(crate) const VALUE_BYTES: &'static str = "max_value_bytes";
+
+    /// The limits of a text that was accepted before, perhaps with other limits, or as a part of another text.
+    #[must_use]
+    pub fn of_accepted() -> Self {
+        Self {
+            max_bytes: usize::MAX,
+            max_tasks: usize::MAX,
+            max_depth: Self::MAX_DEPTH,
+            is_sub_job: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let mib = 1024 * 1024;
-        Self { max_bytes: 16 * mib, max_tasks: 1_000_000, max_depth: 64, max_value_bytes: 12 * mib }
+        Self { max_bytes: 16 * mib, max_tasks: 1_000_000, max_depth: 64, max_value_bytes: 12 * mib, is_sub_job: false }
     }
 }

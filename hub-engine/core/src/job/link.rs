@@ -23,6 +23,7 @@ use super::reference::Reference;
 use super::report::Report;
 use super::run_reader::RunReader;
 use super::secret::{Secret, Secrets};
+use super::sub_job::SubJob;
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
 use super::value::{Kind, Value};
@@ -60,6 +61,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     linker.phase = Phase::Tasks;
     let output = draft.output.map(|value| linker.output(value));
     let (places, reads_failure) = (linker.places, linker.reads_failure);
+    let has_sub_jobs = tasks.iter().any(|task| task.sub_job().is_some());
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts, lists);
     Some(Job {
@@ -79,6 +81,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         output,
         places,
         for_each,
+        has_sub_jobs,
         extra: draft.extra,
     })
 }
@@ -138,6 +141,9 @@ impl Linker<'_> {
         }
         if let Some(wait) = &draft.wait {
             task.rare_mut().wait = self.wait(wait, path.key("wait"), &draft.name);
+        }
+        if let Some(sub_job) = self.sub_job(draft, path, items_of) {
+            task.rare_mut().sub_job = Some(sub_job);
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
@@ -238,6 +244,69 @@ impl Linker<'_> {
         });
         let ForEachDraft { parallel, tolerated, fail_fast, batch, .. } = *draft;
         Some(ForEach { source, when, parallel, tolerated, fail_fast, batch })
+    }
+
+    /// The job that a task runs. Nothing in it refers to this job.
+    fn sub_job(&mut self, draft: &TaskDraft<'_>, path: Path<'_>, items_of: Option<u32>) -> Option<SubJob> {
+        let Some(value) = draft.job else {
+            for (key, value) in [("inputs", draft.inputs), ("detached", draft.detached)] {
+                let Some(value) = value else { continue };
+                let message = format!("{key:?} belongs to a task that runs a job, and this task has no \"job\"");
+                let report = &mut self.reader.report;
+                report.add(
+                    ProblemCode::ConflictingKeys,
+                    path.key(key),
+                    value.at,
+                    message,
+                    Some("remove it".to_owned()),
+                );
+            }
+            return None;
+        };
+        let detached = draft.detached;
+        let is_detached = detached
+            .and_then(|value| self.reader.boolean(value, path.key("detached"), "\"detached\""))
+            .unwrap_or(false);
+        let inputs = draft.inputs.and_then(|value| {
+            let here = path.key("inputs");
+            let value = self.reader.object(value, here, "\"inputs\"")?;
+            self.reader.unique_keys(value, here);
+            let mut template = Template::literal(value.text);
+            self.placeholders(&draft.name, items_of).set_placeholders(&mut template, value.at, here);
+            Some(template)
+        });
+        let job = self.inner_job(value, path.key("job"))?;
+        Some(SubJob { job: Arc::new(job), inputs, is_detached })
+    }
+
+    /// Reads the text of a job that is a part of this one.
+    fn inner_job(&mut self, value: Value<'_>, path: Path<'_>) -> Option<Job> {
+        let report = &mut self.reader.report;
+        if value.kind() == Kind::String {
+            let message = "a task cannot run a job by name yet";
+            let suggestion = Some("write the job itself here, as an object".to_owned());
+            report.add(ProblemCode::UnsupportedKey, path, value.at, message, suggestion);
+            return None;
+        }
+        if self.reader.level == SubJob::MOST_LEVELS {
+            let message = format!("jobs may be nested {} levels deep", SubJob::MOST_LEVELS);
+            report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+            return None;
+        }
+        let value = self.reader.object(value, path, "\"job\"")?;
+        let mut inner = self.reader.enter();
+        let draft = format::read(&mut inner, Value::of_job(value.text));
+        let job = draft.and_then(|draft| {
+            if draft.key.is_some() {
+                let message = "a sub-job has no key: each run of its task is a job of its own";
+                let suggestion = Some("remove it".to_owned());
+                inner.report.add(ProblemCode::ConflictingKeys, Path::Root.key("key"), 0, message, suggestion);
+            }
+            link(&mut inner, value.text, draft)
+        });
+        let is_valid = inner.report.is_empty();
+        self.reader.leave(inner, path, value.at);
+        job.filter(|_| is_valid)
     }
 
     fn output(&mut self, value: Value<'_>) -> Template {

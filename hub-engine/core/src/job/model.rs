@@ -17,6 +17,7 @@ use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::run::{Need, Run};
 use super::secret::Secret;
+use super::sub_job::SubJob;
 use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
@@ -50,6 +51,8 @@ pub struct Job {
     pub(super) places: Places,
     /// The positions of the tasks that run for items.
     pub(super) for_each: Box<[u32]>,
+    /// Whether a task runs a job.
+    pub(super) has_sub_jobs: bool,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -93,6 +96,7 @@ pub(super) struct Rare {
     pub(super) secrets: Option<Arc<[Secret]>>,
     pub(super) recover: Option<Recover>,
     pub(super) wait: Option<Wait>,
+    pub(super) sub_job: Option<SubJob>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -255,6 +259,12 @@ impl Job {
         !self.for_each.is_empty()
     }
 
+    /// Whether a task runs a job.
+    #[must_use]
+    pub const fn has_sub_jobs(&self) -> bool {
+        self.has_sub_jobs
+    }
+
     /// The name of the task at `position`; of an item, with its number: `parse[3]`.
     #[must_use]
     pub fn name_of(&self, position: u32) -> Arc<str> {
@@ -408,6 +418,18 @@ impl Task {
         self.rare.as_ref()?.wait.as_ref()
     }
 
+    /// The job that it runs. Such a task runs no module.
+    #[must_use]
+    pub fn sub_job(&self) -> Option<&SubJob> {
+        self.rare.as_ref()?.sub_job.as_ref()
+    }
+
+    /// Whether a worker runs it. Otherwise it waits, or runs a job.
+    #[must_use]
+    pub fn is_for_worker(&self) -> bool {
+        self.wait().is_none() && self.sub_job().is_none()
+    }
+
     /// Whether more than its upstream tasks and its pool decide when it runs.
     #[must_use]
     pub fn has_gates(&self) -> bool {
@@ -432,7 +454,8 @@ impl Task {
         let items = self.for_each().map(ForEach::source);
         let waits = self.wait().into_iter().flat_map(Wait::templates);
         let run = self.run().into_iter().flat_map(Run::parts).map(|(_, template)| template);
-        let templates = [delay, fallback, items].into_iter().flatten().chain(waits).chain(run);
+        let inputs = self.sub_job().and_then(SubJob::inputs);
+        let templates = [delay, fallback, items, inputs].into_iter().flatten().chain(waits).chain(run);
         let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
         when.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()
     }

@@ -23,6 +23,7 @@ impl Job {
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let value = syntax::value(text, limits)?;
         let mut reader = Reader::new(limits.max_tasks, &format::OBJECTS);
+        reader.has_inputs = limits.is_sub_job;
         let draft = format::read(&mut reader, value);
         let job = draft.and_then(|draft| link::link(&mut reader, text, draft));
         reader.report.check(text)?;
@@ -39,9 +40,8 @@ impl Job {
         if self.key.is_none() {
             return self;
         }
-        let unlimited =
-            Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
-        let again = |shared: Arc<Self>| Self::parse(&shared.source, &unlimited).expect("the text was valid before");
+        let again =
+            |shared: Arc<Self>| Self::parse(&shared.source, &Limits::of_accepted()).expect("the text was valid before");
         let mut job = Arc::try_unwrap(self).unwrap_or_else(again);
         job.key = None;
         Arc::new(job)

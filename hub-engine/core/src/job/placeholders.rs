@@ -222,6 +222,9 @@ impl PlaceholderFinder<'_> {
                 None => Err(" is the error of a task or a job that has failed: it stands only in a \"fallback\" and \
                              in the tasks of \"on_failure\" and \"finally\""),
             },
+            Attribute::Input if !self.reader.has_inputs => Err(
+                " are the inputs of a sub-job, which a task passes to the job that it runs (\"job\"): this job has none",
+            ),
             _ => Ok((0, attribute)),
         }
     }

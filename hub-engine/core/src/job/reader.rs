@@ -23,6 +23,10 @@ pub(super) struct Reader {
     pub(super) max_tasks: usize,
     /// The objects of the format.
     pub(super) objects: &'static [&'static dyn Outline],
+    /// Number of jobs in which the job is nested in this text.
+    pub(super) level: u32,
+    /// Whether the job has inputs.
+    pub(super) has_inputs: bool,
 }
 
 /// The keys of an object, to find duplicates. The time is proportional to the size of the keys.
@@ -34,7 +38,25 @@ pub(super) struct Seen<'a> {
 
 impl Reader {
     pub(super) fn new(max_tasks: usize, objects: &'static [&'static dyn Outline]) -> Self {
-        Self { report: Report::new(), interner: Interner::default(), max_tasks, objects }
+        let (report, interner) = (Report::new(), Interner::default());
+        Self { report, interner, max_tasks, objects, level: 0, has_inputs: false }
+    }
+
+    /// A reader for a job inside of this one. [`Reader::leave`] ends it.
+    pub(super) fn enter(&mut self) -> Self {
+        Self {
+            report: self.report.enter(),
+            interner: std::mem::take(&mut self.interner),
+            level: self.level + 1,
+            has_inputs: true,
+            ..*self
+        }
+    }
+
+    /// Takes over the problems of a job inside of this one, which is at `path` and at this byte offset.
+    pub(super) fn leave(&mut self, inner: Self, path: Path<'_>, at: usize) {
+        self.interner = inner.interner;
+        self.report.leave(inner.report, path, at);
     }
 
     /// Returns `value` if it is an object.

@@ -29,13 +29,15 @@ pub enum Attribute {
     JobId,
     /// The name of the job: `_.job.name`.
     JobName,
+    /// The inputs of a sub-job: `_.input`.
+    Input,
 }
 
 /// A reference to a task of the same job, or to what Hub knows of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// The task's position in the job. For `_.item`, `_.index` and the `_.failure` of a task, the task
-    /// that has the reference; for `_.job` and the `_.failure` of a job, 0.
+    /// that has the reference; for `_.job`, `_.input` and the `_.failure` of a job, 0.
     pub task: u32,
     /// The attribute of the task.
     pub attribute: Attribute,
@@ -70,7 +72,8 @@ impl Attribute {
     /// The attributes of other tasks.
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
     /// What stands behind `_.`.
-    pub(super) const OF_HUB: [Self; 5] = [Self::Item, Self::Index, Self::Failure, Self::JobId, Self::JobName];
+    pub(super) const OF_HUB: [Self; 6] =
+        [Self::Item, Self::Index, Self::Failure, Self::JobId, Self::JobName, Self::Input];
 
     /// The name of the attribute in references.
     #[must_use]
@@ -86,6 +89,7 @@ impl Attribute {
             Self::Failure | Self::JobFailure => "failure",
             Self::JobId => "job.id",
             Self::JobName => "job.name",
+            Self::Input => "input",
         }
     }
 
@@ -97,7 +101,7 @@ impl Attribute {
 
     /// Whether a path can lead into it.
     pub(super) const fn has_inside(self) -> bool {
-        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure | Self::JobFailure)
+        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure | Self::JobFailure | Self::Input)
     }
 }
 
@@ -167,11 +171,13 @@ mod tests {
             ("failure.bases.0", Attribute::Failure, vec!["bases", "0"]),
             ("job.id", Attribute::JobId, vec![]),
             ("job.name", Attribute::JobName, vec![]),
+            ("input", Attribute::Input, vec![]),
+            ("input.day.0", Attribute::Input, vec!["day", "0"]),
         ] {
             let written = parse_of_hub(text).unwrap();
             assert_eq!((written.attribute, written.path), (attribute, path), "{text}");
         }
-        for text in ["", "items", "job", "job.", "job.idx", "indexes", "failures", "data"] {
+        for text in ["", "items", "job", "job.", "job.idx", "indexes", "failures", "inputs", "data"] {
             assert!(matches!(parse_of_hub(text), Err(Malformed::UnknownAttribute(_))), "{text}");
         }
         assert_eq!(parse_of_hub("index.0"), Err(Malformed::NothingInside(Attribute::Index)));

@@ -37,6 +37,25 @@ impl Report {
         self.found.push((offset, Problem { code, path, line: None, column: None, message, suggestion }));
     }
 
+    /// A report for a job inside of this one. Both share the budget for suggestions.
+    pub(super) fn enter(&mut self) -> Self {
+        Self { budget: std::mem::replace(&mut self.budget, SearchBudget::spent()), ..Self::new() }
+    }
+
+    /// Adds the problems of a job inside of this one, which is at `path` and at this byte offset.
+    pub(super) fn leave(&mut self, inner: Self, path: Path<'_>, at: usize) {
+        self.budget = inner.budget;
+        self.beyond += inner.beyond;
+        for (offset, mut problem) in inner.found {
+            if self.found.len() == MAX_LISTED {
+                self.beyond += 1;
+                continue;
+            }
+            problem.path = format!("{path}{}", problem.path.strip_prefix('$').unwrap_or_default());
+            self.found.push((at + offset, problem));
+        }
+    }
+
     /// Suggests a candidate similar to `word`. Returns `None` also if the maximum number of problems is reached.
     pub(super) fn did_you_mean<'a>(
         &mut self,

@@ -37,7 +37,7 @@ pub enum Exhausted {
 }
 
 /// Errors that come again however often the task runs.
-const PERMANENT: [ErrorKind; 9] = [
+const PERMANENT: [ErrorKind; 10] = [
     ErrorKind::BadCondition,
     ErrorKind::BadArguments,
     ErrorKind::BadResult,
@@ -47,6 +47,7 @@ const PERMANENT: [ErrorKind; 9] = [
     ErrorKind::ValueTooDeep,
     ErrorKind::Undeliverable,
     ErrorKind::RequestRefused,
+    ErrorKind::JobCancelled,
 ];
 
 impl RetryPolicy {

@@ -25,6 +25,11 @@ impl SearchBudget {
         Self { left: MAX_COST_PER_JOB }
     }
 
+    /// The budget of which nothing is left.
+    pub(super) const fn spent() -> Self {
+        Self { left: 0 }
+    }
+
     /// Like [`nearest`], within the remaining budget.
     pub(super) fn nearest<'a>(&mut self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let length = word.chars().count();

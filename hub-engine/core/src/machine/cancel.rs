@@ -69,7 +69,10 @@ impl Machine {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         match job.note_cancel(cancel, now) {
             Effect::None => {}
-            Effect::Noted => job.persist_job(&mut self.actions),
+            Effect::Noted => {
+                job.persist_job(&mut self.actions);
+                self.pass_cancel(id);
+            }
             Effect::Stops => self.stop_job(id, now),
             Effect::HandlersGoOn => self.go_on_cancelled(id, now),
         }

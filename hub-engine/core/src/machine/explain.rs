@@ -88,8 +88,9 @@ impl Machine {
             Gate::Delay => !is_item && spec.delay().is_some(),
             Gate::ForEach => spec.for_each().is_some(),
             Gate::Wait => spec.wait().is_some(),
+            Gate::SubJob => spec.sub_job().is_some(),
             Gate::Retry => spec.wait().is_none() && job.job.retry_policy(index).is_some(),
-            Gate::Pool | Gate::Broker => spec.wait().is_none() && (is_item || spec.for_each().is_none()),
+            Gate::Pool | Gate::Broker => spec.is_for_worker() && (is_item || spec.for_each().is_none()),
         };
         TaskExplanation {
             status: state.status,
@@ -115,6 +116,7 @@ impl Machine {
             Place::Window | Place::Leased if job.cancelled => {
                 Reason::Stopping { worker: (live.place == Place::Leased).then(worker) }
             }
+            Place::SubJob => live.running_child().map_or(Reason::InProgress, |job| Reason::SubJob { job }),
             _ if job.cancelled => Reason::InProgress,
             Place::Blocked if gate == Some(Gate::TriggerRule) && live.decision() != Decision::Wait => {
                 Reason::InProgress
@@ -148,7 +150,8 @@ fn items_of(job: &LiveJob, index: u32) -> Reason {
 fn job_reasons(job: &LiveJob) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if job.state.status == JobStatus::Cancelling {
-        let open = job.positions().filter(|index| job.task(*index).place.is_out());
+        let is_open = |place: Place| place.is_out() || place == Place::SubJob;
+        let open = job.positions().filter(|index| is_open(job.task(*index).place));
         let now = |index: u32| TaskNow { name: job.job.name_of(index), status: job.task(index).state().status };
         let cancel = job.state.details.as_deref().and_then(|details| details.cancel.clone());
         reasons.push(Reason::Cancelling { cancel, msg: job.state.msg.clone(), open: Listed::of(open.map(now)) });
@@ -209,6 +212,7 @@ fn task_commands(job: &LiveJob, index: u32, reason: &Reason) -> Vec<String> {
             let choices = choices.first.iter();
             choices.map(|choice| format!("hub-client approve {task} --choice={}", quoted(choice))).collect()
         }
+        Reason::SubJob { job } => vec![format!("hub-client explain {job}")],
         Reason::Launched => {
             let result = format!(r#"{{"id": "{task_id}", "status": "SUCCESS", "data": JSON}}"#);
             vec![format!("hub-client result {task} --data JSON"), format!("echo '{result}' | hub-client -U")]
@@ -234,9 +238,11 @@ impl LiveJob {
             Place::Blocked => Some(Gate::TriggerRule),
             Place::Resting if waits(live.state(), |details| details.retry_at) => Some(Gate::Retry),
             Place::Resting if waits(live.state(), |details| details.delayed_until) => Some(Gate::Delay),
+            Place::Suspended if self.spec(index).sub_job().is_some() => Some(Gate::SubJob),
             Place::Queued | Place::Suspended | Place::Parked | Place::Resting => Some(Gate::Pool),
             Place::Held => Some(Gate::Retry),
             Place::Waiting => Some(Gate::Wait),
+            Place::SubJob => Some(Gate::SubJob),
             Place::Removed | Place::Window => Some(Gate::Broker),
             Place::Leased | Place::Launched | Place::Items | Place::Ended => None,
         }
@@ -255,7 +261,7 @@ impl LiveJob {
             Some(Gate::TriggerRule | Gate::Start) => Some(self.list_began(index).unwrap_or(self.state.submitted_at)),
             Some(Gate::Delay) => began(|details| details.delayed_until),
             Some(Gate::Retry) => began(|details| details.retry_at.or(details.held_until)),
-            Some(Gate::Wait) | None => state.started_at,
+            Some(Gate::Wait | Gate::SubJob) | None => state.started_at,
             Some(Gate::Broker) => state.submitted_at,
             Some(Gate::Pool) => self.ready_since(index),
             Some(Gate::When | Gate::ForEach) => None,

@@ -246,7 +246,8 @@ impl Machine {
             job.group_mut(task).active -= 1;
         }
         let state = job.item_mut(index).state_mut();
-        let has_begun = place.is_out() || place == Place::Launched;
+        let runs_job = place == Place::SubJob && state.status == TaskStatus::Running;
+        let has_begun = place.is_out() || place == Place::Launched || runs_job;
         let (status, msg) = if has_begun {
             (TaskStatus::Cancelled, "was stopped, because too many items had failed")
         } else {
@@ -260,6 +261,9 @@ impl Machine {
         job.close_item(index, status, now.wall, &mut self.actions);
         timeouts::stop_clocks(job, index, &mut self.timers);
         self.live_bytes = self.live_bytes + job.bytes() - before;
+        if runs_job {
+            self.stop_sub_job(id, index);
+        }
     }
 
     /// All items of a task have ended.

@@ -110,6 +110,7 @@ impl LiveJob {
     pub(super) fn what_lacks(&self, missing: &ResolveError) -> String {
         match missing.attribute {
             Attribute::JobFailure => "_.failure".to_owned(),
+            Attribute::Input => "_.input".to_owned(),
             _ => format!("the task {:?}", self.spec(missing.task).name()),
         }
     }

@@ -150,6 +150,15 @@ impl Machine {
         if job.is_paused() {
             return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Suspended);
         }
+        if job.job.has_sub_jobs() && tasks.iter().any(|index| job.spec(*index).sub_job().is_some()) {
+            let is_sub_job = |index: &&u32| job.spec(**index).sub_job().is_some();
+            let (sub_jobs, others): (Vec<u32>, Vec<u32>) = tasks.iter().partition(is_sub_job);
+            for index in sub_jobs {
+                job.task_mut(index).place = Place::SubJob;
+                self.between_jobs.begin(id, index);
+            }
+            return self.enqueue_all(id, &others);
+        }
         tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Queued);
         let job = self.jobs.job(id);
         let queue = |index: u32| (job.priority(index), job.spec(index).pool());
@@ -222,6 +231,7 @@ impl Machine {
             self.stop_job_timers(&job);
             self.live_tasks -= job.count();
             self.live_bytes -= job.bytes();
+            self.leave_parent(&job);
             self.ended.push(EndedJob(job));
         }
     }
@@ -229,6 +239,7 @@ impl Machine {
     pub(super) fn insert(&mut self, job: LiveJob) {
         self.live_tasks += job.tasks.len() as u64;
         self.live_bytes += job.bytes();
+        self.count_sub_job(&job);
         self.jobs.insert(job);
     }
 }

@@ -16,7 +16,7 @@ use crate::job::{Job, Moment, Phase, nearest};
 use crate::job_details::Origin;
 use crate::state::{JobSnapshot, JobState, TaskState};
 use crate::text::cut;
-use crate::{JobStatus, Json, RetryFrom, TaskStatus, Timestamp};
+use crate::{JobId, JobStatus, Json, RetryFrom, TaskStatus, Timestamp};
 
 /// A request to retry a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,9 @@ pub enum RetryError {
         "the result of the task {0:?} is not stored any more, so the task cannot be kept: retry the job from \"start\""
     )]
     DataGone(String),
+    /// The job is a part of a live job, which decides what becomes of it.
+    #[error("it is a sub-job of the job {0}, which has not ended: retry the task there, or that job when it has ended")]
+    PartOf(JobId),
     /// The deadline of the job, a time, has passed.
     #[error("{0}")]
     DeadlinePassed(String),
@@ -137,6 +140,7 @@ impl RetriedJob {
         }
         let details = state.details_mut();
         (details.origin, details.retry_digest) = (Some(origin.clone()), Some(digest));
+        details.inputs = ended.state.details.as_deref().and_then(|details| details.inputs.clone());
         Ok(Self { origin, job: ended.job.without_key(), state, tasks, items })
     }
 
@@ -239,7 +243,8 @@ impl<'o> Plan<'o> {
             items.extend(self.items(index).map(|(position, item)| (position, self.keep(item))));
             return Ok(self.keep(state));
         }
-        Ok(self.items_go_on(index, items).unwrap_or_else(|| Arc::new(TaskState::pending())))
+        let items_go_on = self.items_go_on(index, items);
+        Ok(items_go_on.or_else(|| self.sub_job_goes_on(index)).unwrap_or_else(|| Arc::new(TaskState::pending())))
     }
 
     /// The state of a task of whose items some are kept: those that succeeded, if the task iterates over the same list.
@@ -271,6 +276,15 @@ impl<'o> Plan<'o> {
                 ..TaskState::pending()
             })
         })
+    }
+
+    /// The state of a task whose sub-job failed, and will be continued.
+    fn sub_job_goes_on(&self, index: u32) -> Option<Arc<TaskState>> {
+        let state = &self.ended.tasks[index as usize];
+        let child = state.details.as_deref().and_then(|details| details.child);
+        let child = child.filter(|_| self.listed.is_some() && state.status != TaskStatus::Success)?;
+        let details = TaskDetails { child: Some(child), ..TaskDetails::default() };
+        Some(Arc::new(TaskState { details: Some(Box::new(details)), ..TaskState::pending() }))
     }
 
     fn is_kept(&self, index: u32) -> bool {

@@ -48,8 +48,7 @@ pub(super) struct LiveJob {
 const TEXT_COPIES: u64 = 2;
 impl LiveJob {
     /// Creates a job whose tasks have not started.
-    pub(super) fn new(id: JobId, job: Arc<Job>, now: Timestamp) -> Self {
-        let state = JobState::pending(now);
+    pub(super) fn new(id: JobId, job: Arc<Job>, state: JobState) -> Self {
         let untouched = |task: &Task| LiveTask::untouched(Upstream::of(task.upstream().len()), task.trigger_rule());
         let tasks = job.tasks().iter().map(untouched).collect();
         Self::with_tasks(id, job, state, tasks)
@@ -80,13 +79,17 @@ impl LiveJob {
         let downstream = Downstream::new(&job);
         let results: u64 = tasks.iter().map(|task| task.bytes() + task.details_bytes()).sum();
         let details = state.details.as_ref().map_or(0, |details| details.weight() as u64);
+        // The text of a sub-job is a part of the text of its parent.
+        let is_part =
+            state.details.as_ref().and_then(|details| details.parent.as_ref()).is_some_and(|parent| !parent.detached);
+        let text = if is_part { 0 } else { job.source().len() as u64 * TEXT_COPIES };
         Self {
             id,
             downstream,
             sweep: RemainingWork::default(),
             values: Values::default(),
             signal_waits: SignalWaits::new(&job, |index| tasks[index].place == Place::Ended),
-            bytes: results + details + job.source().len() as u64 * TEXT_COPIES + tasks.len() as u64 * TASK_BYTES,
+            bytes: results + details + text + tasks.len() as u64 * TASK_BYTES,
             job,
             state,
             tasks,
@@ -343,7 +346,7 @@ impl LiveJob {
         limit: usize,
         item: Option<(ItemPlace, Json)>,
     ) -> Result<Json, FillError> {
-        let (id, job, tasks, state) = (self.id, &self.job, &self.tasks, &self.state);
+        let (owner, job, tasks) = (Owner::of(self.id, &self.job, &self.state), &self.job, &self.tasks);
         if job.has_items()
             && let Some(bytes) = template.references().find_map(|reference| {
                 let state = tasks[reference.task as usize].state();
@@ -359,8 +362,7 @@ impl LiveJob {
         let lookup = |task: u32, attribute| match (attribute, &item) {
             (Attribute::Item, Some((_, value))) => Some(value.clone()),
             (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
-            (Attribute::JobFailure, _) => state.failure().cloned(),
-            _ => value_of(id, job, task, tasks[task as usize].state(), attribute),
+            _ => owner.value_of(task, tasks[task as usize].state(), attribute),
         };
         job.fill(template, limit, &mut self.values, lookup)
     }
@@ -371,20 +373,36 @@ impl LiveJob {
     }
 }
 
-/// The value of a task's attribute.
-pub(crate) fn value_of(id: JobId, job: &Job, index: u32, state: &TaskState, attribute: Attribute) -> Option<Json> {
-    match attribute {
-        Attribute::Data => state.data.clone(),
-        Attribute::Id => Some(Json::string(&id.task(index).to_string())),
-        Attribute::Name => Some(Json::string(job.spec(index).name())),
-        Attribute::Status => Some(Json::string(state.status.as_str())),
-        Attribute::JobId => Some(Json::string(&id.to_string())),
-        Attribute::JobName => Some(Json::string(job.name())),
-        // Known only to the item itself, or to who knows the whole job.
-        Attribute::Item | Attribute::Index | Attribute::JobFailure => None,
-        Attribute::Error | Attribute::Failure => {
-            let error = state.error.as_ref()?;
-            serde_json::to_value(&**error).ok().map(Json::from)
+/// The job that references belong to.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'j> {
+    id: JobId,
+    job: &'j Job,
+    state: &'j JobState,
+}
+
+impl<'j> Owner<'j> {
+    pub(crate) const fn of(id: JobId, job: &'j Job, state: &'j JobState) -> Self {
+        Self { id, job, state }
+    }
+
+    /// The value of an attribute of the task at `index`, which is in this state, or of the job.
+    pub(crate) fn value_of(self, index: u32, task: &TaskState, attribute: Attribute) -> Option<Json> {
+        match attribute {
+            Attribute::Data => task.data.clone(),
+            Attribute::Id => Some(Json::string(&self.id.task(index).to_string())),
+            Attribute::Name => Some(Json::string(self.job.spec(index).name())),
+            Attribute::Status => Some(Json::string(task.status.as_str())),
+            Attribute::JobId => Some(Json::string(&self.id.to_string())),
+            Attribute::JobName => Some(Json::string(self.job.name())),
+            Attribute::JobFailure => self.state.failure().cloned(),
+            Attribute::Input => self.state.details.as_deref()?.inputs.clone(),
+            // Known only to the item itself.
+            Attribute::Item | Attribute::Index => None,
+            Attribute::Error | Attribute::Failure => {
+                let error = task.error.as_ref()?;
+                serde_json::to_value(&**error).ok().map(Json::from)
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ mod schedule;
 mod signal_waits;
 mod signals;
 mod stop;
+mod sub_jobs;
 mod sweep;
 #[cfg(test)]
 mod testing;
@@ -71,6 +72,7 @@ use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
 use stop::Stops;
+use sub_jobs::{BetweenJobs, Descendants};
 use timers::{Timer, Timers};
 use workers::Workers;
 
@@ -78,10 +80,11 @@ pub use approval::{Choice, ChoiceError};
 pub use cancel::{Cancel, Handlers};
 pub use ended_reasons::explain_ended;
 pub use job_retry::{RetriedJob, Retry, RetryError};
-pub(crate) use live::value_of;
+pub(crate) use live::Owner;
 pub use pause::Remark;
 pub use repair::{Repair, RepairError};
 pub use signals::{Signal, SignalError, Signalled};
+pub use sub_jobs::{MAXIMUM_SUB_JOB_TASKS, MAXIMUM_SUB_JOBS};
 pub use timeouts::MAXIMUM_PROGRESS;
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
@@ -178,6 +181,12 @@ pub struct Machine {
     /// Jobs whose tasks are being stopped.
     stops: Stops,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+    /// What jobs cause in other jobs, until the end of the turn.
+    between_jobs: BetweenJobs,
+    /// The number of sub-jobs, by the first job of their chains.
+    descendants: BTreeMap<JobId, Descendants>,
+    /// Restored tasks with sub-jobs.
+    orphans: Vec<(JobId, u32)>,
 }
 
 impl Machine {
@@ -203,6 +212,9 @@ impl Machine {
             advancing: Vec::new(),
             stops: Stops::default(),
             paused_pools: BTreeMap::new(),
+            between_jobs: BetweenJobs::default(),
+            descendants: BTreeMap::new(),
+            orphans: Vec::new(),
         }
     }
 
@@ -214,12 +226,16 @@ impl Machine {
     /// Hands out tasks within the windows, and moves all pending actions to `into`. One call does a bounded amount of
     /// work: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
+        self.end_lost_sub_jobs(now);
         self.sweep_on(now);
         self.is_filling = false;
         self.advance_on(now);
+        self.settle_sub_jobs(now);
         if !self.is_held_back {
             self.fill_windows(now);
         }
+        // Arguments that cannot be filled may have ended jobs.
+        self.settle_sub_jobs(now);
         self.budget = remaining_work::MAXIMUM_TASKS_PER_TURN;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);

@@ -38,11 +38,27 @@ impl Machine {
     /// # Errors
     /// If no live job has this id, or the job is being cancelled.
     pub fn pause_job(&mut self, id: JobId, remark: Remark, now: Now) -> Result<(), ControlError> {
+        self.pause_because(id, PauseCause::Own, remark, now)
+    }
+
+    /// Pauses a job for this cause, and its sub-jobs with it.
+    pub(super) fn pause_because(
+        &mut self,
+        id: JobId,
+        cause: PauseCause,
+        remark: Remark,
+        now: Now,
+    ) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
         if job.cancelled || job.state.status == JobStatus::Cancelling {
             return Err(ControlError::Cancelling);
         }
-        if !job.pause(PauseCause::Own, remark.into_record(now.wall), now.wall) {
+        if job.is_paused_by(cause) {
+            return Ok(());
+        }
+        if !job.pause(cause, remark.into_record(now.wall), now.wall) {
+            // It was paused for another cause.
+            job.persist_job(&mut self.actions);
             return Ok(());
         }
         let mut previous = None;
@@ -68,6 +84,7 @@ impl Machine {
         }
         job.set_job_status(JobStatus::Paused, &mut self.actions);
         self.set_job_timers(id, now);
+        self.pass_pause(id);
         Ok(())
     }
 
@@ -76,12 +93,22 @@ impl Machine {
     /// # Errors
     /// If no live job has this id.
     pub fn resume_job(&mut self, id: JobId, now: Now) -> Result<(), ControlError> {
+        self.resume_because(id, PauseCause::Own, now)
+    }
+
+    /// Removes a cause for which a job is paused. If it was the last one, the job goes on, and its sub-jobs with it.
+    pub(super) fn resume_because(&mut self, id: JobId, cause: PauseCause, now: Now) -> Result<(), ControlError> {
         let job = self.jobs.find_mut(id).ok_or(ControlError::UnknownJob)?;
-        if !job.resume_from(PauseCause::Own, now.wall) {
+        if !job.is_paused_by(cause) {
+            return Ok(());
+        }
+        if !job.resume_from(cause, now.wall) {
+            job.persist_job(&mut self.actions);
             return Ok(());
         }
         job.leave_pause(&mut self.actions);
         self.take_up(id, now);
+        self.pass_resume(id);
         Ok(())
     }
 
@@ -187,6 +214,11 @@ impl LiveJob {
     /// Whether nothing of it is issued.
     pub(super) fn is_paused(&self) -> bool {
         self.first_pause().is_some()
+    }
+
+    /// Whether it is paused for this cause.
+    fn is_paused_by(&self, cause: PauseCause) -> bool {
+        self.state.details.as_deref().is_some_and(|details| details.pauses.contains_key(&cause))
     }
 
     /// The first of its pauses.

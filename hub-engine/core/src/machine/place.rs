@@ -25,6 +25,8 @@ pub(super) enum Place {
     Leased,
     /// Launched; waits for its result from outside.
     Launched,
+    /// Runs a job, or will begin it at the end of this turn.
+    SubJob,
     /// Its items are in other places.
     Items,
     /// Ended.

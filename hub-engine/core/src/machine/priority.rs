@@ -28,12 +28,35 @@ impl Machine {
         }
         let PauseRecord { at, by, reason } = remark.into_record(now.wall);
         job.state.details_mut().priority = Some(PriorityRecord { priority, at, by, reason });
+        self.move_tasks(id, before);
+        Ok(())
+    }
+
+    /// The task that runs a job has this priority from now on.
+    pub(super) fn inherit_priority(&mut self, id: JobId, priority: i32) {
+        let Some(job) = self.jobs.find_mut(id) else { return };
+        let before = job.default_priority();
+        if let Some(parent) = &mut job.state.details_mut().parent
+            && parent.priority != priority
+        {
+            parent.priority = priority;
+            self.move_tasks(id, before);
+        }
+    }
+
+    /// Stores a job whose priority has changed, and moves its tasks to the queues of the new one.
+    fn move_tasks(&mut self, id: JobId, before: i32) {
+        let job = self.jobs.job(id);
         job.persist_job(&mut self.actions);
+        let after = job.default_priority();
+        if after == before {
+            return;
+        }
         let checked = Arc::clone(&job.job);
         for (_, pool) in self.pools.iter_mut() {
-            pool.move_tasks(id, before, priority, |index| checked.spec(index).own_priority().is_none());
+            pool.move_tasks(id, before, after, |index| checked.spec(index).own_priority().is_none());
         }
-        Ok(())
+        self.pass_priority(id);
     }
 }
 
@@ -45,7 +68,8 @@ impl LiveJob {
 
     /// The priority of tasks that have none.
     fn default_priority(&self) -> i32 {
-        self.changed_priority().or(self.job.priority()).unwrap_or(0)
+        let inherited = || self.parent().map(|parent| parent.priority);
+        self.changed_priority().or(self.job.priority()).or_else(inherited).unwrap_or(0)
     }
 
     /// The priority that the job was given after its submission.

@@ -9,7 +9,7 @@ use super::trigger::Decision;
 use super::types::{OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
 use crate::job::Job;
-use crate::state::{ErrorKind, TaskError};
+use crate::state::{ErrorKind, JobState, TaskError};
 use crate::text::cut;
 use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
@@ -23,14 +23,23 @@ impl Machine {
             let same = known == id && self.jobs.job(known).job.source() == job.source();
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
+        self.add(id, job, JobState::pending(now.wall), now);
+        Ok(Submitted::New)
+    }
+
+    /// Adds a new job.
+    pub(super) fn add(&mut self, id: JobId, job: Arc<Job>, state: JobState, now: Now) {
         self.actions.push(Action::Persist(Change::JobAdded { id, job: Arc::clone(&job), submitted_at: now.wall }));
+        if state.details.is_some() {
+            self.actions.push(Action::Persist(Change::JobChanged { id, state: state.clone() }));
+        }
         self.actions.push(Action::Notify(Notice::Job {
             id,
             name: Arc::clone(job.shared_name()),
             status: JobStatus::Pending,
         }));
         let has_times = job.has_times();
-        let mut live = LiveJob::new(id, job, now.wall);
+        let mut live = LiveJob::new(id, job, state);
         live.waits_for_start = live.is_before_start(now.wall);
         let ready: Vec<u32> =
             live.positions_until_now().filter(|index| live.task(*index).decision() == Decision::Run).collect();
@@ -41,7 +50,6 @@ impl Machine {
         self.make_ready(id, &ready, now);
         // Conditions may have ended tasks.
         self.sweep(id, now);
-        Ok(Submitted::New)
     }
 
     /// Ends a task with a result from outside. The task was launched or handed out. A running issue of it is stopped.
@@ -56,8 +64,12 @@ impl Machine {
         assert!(is_success || update.status == TaskStatus::Failed, "a result from outside cannot be {}", update.status);
         let (id, index) = self.find_task(task).ok_or(PostError::UnknownTask)?;
         update.data.as_ref().map_or(Ok(()), |data| OutOfBounds::check(data, self.settings.max_value_bytes))?;
-        if self.jobs.job(id).spec(index).wait().is_some() {
+        let spec = self.jobs.job(id).spec(index);
+        if spec.wait().is_some() {
             return Err(PostError::Wait);
+        }
+        if spec.sub_job().is_some() {
+            return Err(PostError::SubJob);
         }
         let live = self.jobs.job_mut(id).task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));

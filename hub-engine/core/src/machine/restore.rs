@@ -9,8 +9,8 @@ use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
 use crate::action::Action;
-use crate::job::Phase;
-use crate::state::{JobSnapshot, TaskState};
+use crate::job::{Job, Phase, SubJob};
+use crate::state::{JobSnapshot, JobState, TaskState};
 use crate::{JobId, Now, TaskStatus};
 
 impl Machine {
@@ -22,6 +22,7 @@ impl Machine {
     /// If the snapshot is inconsistent.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
         let JobSnapshot { id, job, state, tasks, items, .. } = snapshot;
+        let job = self.shared_text(job, &state);
         if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
@@ -45,6 +46,14 @@ impl Machine {
         }
     }
 
+    /// The job as its parent has it, so that the sub-jobs of many items share one text.
+    fn shared_text(&self, job: Arc<Job>, state: &JobState) -> Arc<Job> {
+        let parent = state.details.as_deref().and_then(|details| details.parent.as_ref());
+        let Some((id, index)) = parent.and_then(|parent| self.find_task(parent.task)) else { return job };
+        let known = self.jobs.job(id).spec(index).sub_job().map(SubJob::job);
+        known.filter(|known| known.source() == job.source()).map_or(job, Arc::clone)
+    }
+
     pub(super) fn restore_task(&mut self, id: JobId, index: u32, items: &BTreeMap<u32, Arc<TaskState>>, now: Now) {
         let job = self.jobs.job_mut(id);
         let is_wait = job.spec(index).wait().is_some();
@@ -60,6 +69,10 @@ impl Machine {
                 Decision::Wait | Decision::UpstreamFailed => {}
             },
             TaskStatus::Running if is_wait => self.await_further(id, index, now),
+            TaskStatus::Running if task.child().is_some() => {
+                task.place = Place::SubJob;
+                self.orphans.push((id, index));
+            }
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running if state.has_items() => self.restore_items(id, index, items, now),
             // Its items may have been out when the job was cancelled.
@@ -89,7 +102,7 @@ impl Machine {
     fn watch_again(&mut self, id: JobId, index: u32, now: Now) {
         let task = self.jobs.job(id).task(index);
         let (place, began) = (task.place, task.state().started_at);
-        if let Some(began) = began.filter(|_| matches!(place, Place::Leased | Place::Launched)) {
+        if let Some(began) = began.filter(|_| matches!(place, Place::Leased | Place::Launched | Place::SubJob)) {
             self.watch_attempt(id, index, began, now);
         }
         if place != Place::Ended {

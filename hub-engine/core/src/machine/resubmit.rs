@@ -20,6 +20,12 @@ impl Machine {
             let is_same = known == id && retried.is_same(&self.jobs.job(known).state);
             return if is_same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
+        self.add_retry(id, retried, now);
+        Ok(Submitted::New)
+    }
+
+    /// Adds a retry of a job, or the continuation of a sub-job.
+    pub(super) fn add_retry(&mut self, id: JobId, retried: RetriedJob, now: Now) {
         let RetriedJob { job, state, tasks, items, .. } = retried;
         self.actions.push(Action::Persist(Change::JobAdded {
             id,
@@ -41,6 +47,5 @@ impl Machine {
             status: state.status,
         }));
         self.restore(JobSnapshot { id, job, state, tasks, items, waiting: Vec::new() }, now);
-        Ok(Submitted::New)
     }
 }

@@ -189,7 +189,7 @@ impl Machine {
     /// Whether work is left that did not fit into this turn. The next call of [`Machine::poll_actions`] continues it.
     #[must_use]
     pub fn wants_turn(&self) -> bool {
-        self.is_filling || !self.sweeping.is_empty() || !self.advancing.is_empty()
+        self.is_filling || !self.sweeping.is_empty() || !self.advancing.is_empty() || !self.between_jobs.is_idle()
     }
 
     /// Whether tasks are being ended over several turns, because of a cancellation or a failure.
@@ -227,7 +227,7 @@ impl Machine {
         }
         let job = self.jobs.job_mut(id);
         let before = job.bytes();
-        let mut stopped = Vec::new();
+        let (mut stopped, mut children) = (Vec::new(), Vec::new());
         while let Some(index) = job.next_to_cancel(&mut self.budget) {
             let (place, pool) = (job.task(index).place, job.spec(index).pool());
             if let Some(stop) = job.stop.filter(|_| place.is_out()) {
@@ -237,12 +237,20 @@ impl Machine {
                     continue;
                 }
             }
+            if place == Place::SubJob && job.task(index).state().status == TaskStatus::Running {
+                // The task ends with its sub-job.
+                children.push(index);
+                timeouts::stop_clocks(job, index, &mut self.timers);
+                continue;
+            }
             withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
             timeouts::stop_clocks(job, index, &mut self.timers);
         }
         self.actions.append(&mut stopped);
         self.live_bytes = self.live_bytes + job.bytes() - before;
+        children.into_iter().for_each(|index| self.stop_sub_job(id, index));
+        let job = self.jobs.job_mut(id);
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }

@@ -66,6 +66,7 @@ impl Machine {
         let Some(timeouts) = job.job.timeouts(index) else { return };
         let limit = match job.task(index).place {
             Place::Launched => timeouts.first_of_attempt().map(|(_, limit)| limit),
+            Place::SubJob => timeouts.start_to_close,
             // The worker stops the task by then, and its report has arrived.
             _ => timeouts.start_to_close.map(|limit| limit + timeouts.grace() + self.settings.lease),
         };
@@ -136,7 +137,8 @@ impl Machine {
         state.error = Some(timed_out(Timeout::ScheduleToClose).into());
         state.details_mut().end_wait();
         job.note_cause(index);
-        if (place.is_out() || place == Place::Launched) && job.job.retry_policy(index).is_some() {
+        if (place.is_out() || matches!(place, Place::Launched | Place::SubJob)) && job.job.retry_policy(index).is_some()
+        {
             job.keep_attempt(index, now.wall);
         }
         self.live_bytes = self.live_bytes + job.bytes() - before;
@@ -153,6 +155,13 @@ impl Machine {
                 which,
                 format!("no result was posted within the timeout {} ({limit:?}) of the launched task", which.as_str()),
             ),
+            Place::SubJob => {
+                let Some(limit) = job.job.timeouts(index).and_then(|timeouts| timeouts.start_to_close) else { return };
+                (
+                    Timeout::StartToClose,
+                    format!("the sub-job did not end within the timeout start_to_close ({limit:?})"),
+                )
+            }
             Place::Leased => {
                 let worker = job.task(index).state().worker.as_deref().unwrap_or("unknown");
                 let msg = format!(
@@ -188,6 +197,9 @@ impl Machine {
     /// Takes a task out of `place`, and tells the worker that may run it to stop.
     fn take_out(&mut self, id: JobId, index: u32, place: Place) {
         self.withdraw(id, index);
+        if place == Place::SubJob {
+            self.stop_sub_job(id, index);
+        }
         let issue = self.jobs.job(id).task(index).state().issue;
         if let Some(issue) = issue.filter(|_| place.is_out()) {
             let grace = self.jobs.job(id).grace(index);

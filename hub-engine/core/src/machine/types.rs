@@ -116,6 +116,9 @@ pub enum PostError {
     /// The task waits for a time, signals or an approval.
     #[error("the task runs no module, so it has no result")]
     Wait,
+    /// The task runs a job.
+    #[error("the task runs a job, and its result is the output of that job")]
+    SubJob,
     /// The task has ended with another result.
     #[error("the task has ended")]
     AlreadyEnded,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Machine;
-use super::live::{LiveJob, value_of};
+use super::live::{LiveJob, Owner};
 use super::live_task::LiveTask;
 use super::place::Place;
 use super::texts::{self, MAXIMUM_LISTED_NAMES};
@@ -79,6 +79,7 @@ impl Machine {
         }
         match live.place {
             Place::Launched => return Some(Reason::Launched),
+            Place::SubJob => return live.running_child().map(|job| Reason::SubJob { job }),
             Place::Resting | Place::Held => {
                 if let Some(reason) = between_attempts(live.state(), job.clock()) {
                     return Some(reason);
@@ -166,7 +167,8 @@ fn not_let_in(job: &LiveJob, index: u32) -> Reason {
 
 /// The question of an approval with its references replaced: a string as it is, any other value as JSON.
 fn question(job: &LiveJob, approval: &Approval) -> Option<Arc<str>> {
-    let lookup = |task: u32, attribute| value_of(job.id, &job.job, task, job.task(task).state(), attribute);
+    let owner = Owner::of(job.id, &job.job, &job.state);
+    let lookup = |task: u32, attribute| owner.value_of(task, job.task(task).state(), attribute);
     let message = approval.message.as_ref()?;
     let filled = job.job.fill(message, Limits::MAX_VALUE_BYTES, &mut Values::default(), lookup).ok()?;
     let text = serde_json::from_str(filled.get()).unwrap_or_else(|_| filled.get().to_owned());

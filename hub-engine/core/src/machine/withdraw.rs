@@ -50,7 +50,7 @@ pub(super) fn withdraw(
             pools.get_mut(spec.pool()).take_back();
         }
         Place::Window => pools.get_mut(spec.pool()).leave_window(task),
-        Place::Launched => stop_attempt(job, index, timers),
+        Place::Launched | Place::SubJob => stop_attempt(job, index, timers),
         Place::Leased => {
             stop_attempt(job, index, timers);
             let worker = job.task(index).state().worker.as_ref();

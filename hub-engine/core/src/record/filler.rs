@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::Json;
 use crate::job::{Attribute, ForEach, Items, Limits, Template, Values};
-use crate::machine::value_of;
+use crate::machine::Owner;
 use crate::state::JobSnapshot;
 
 /// What the records of one job have looked up so far.
@@ -36,13 +36,13 @@ impl JobSnapshot {
         let called_in =
             self.state_of(index).details.as_deref().and_then(|details| details.kept_from).unwrap_or(self.id);
         let items = place.and_then(|place| filler.items.get(&place.task)?.as_ref());
+        let owner = Owner::of(called_in, &self.job, &self.state);
         let lookup = |task: u32, attribute| match (attribute, place) {
             (Attribute::Item, Some(place)) => {
                 items.filter(|items| place.item < items.count()).map(|items| items.get(place.item))
             }
             (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
-            (Attribute::JobFailure, _) => self.state.failure().cloned(),
-            _ => value_of(called_in, &self.job, task, self.tasks.get(task as usize)?, attribute),
+            _ => owner.value_of(task, self.tasks.get(task as usize)?, attribute),
         };
         // The arguments were within the limit of the dispatcher that handed them out.
         let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, &mut filler.values, lookup);
@@ -52,8 +52,8 @@ impl JobSnapshot {
     /// What the task at `index` iterates over.
     fn items_of(&self, index: u32, values: &mut Values) -> Option<Items> {
         let for_each: &ForEach = self.job.spec(index).for_each()?;
-        let lookup =
-            |task: u32, attribute| value_of(self.id, &self.job, task, self.tasks.get(task as usize)?, attribute);
+        let owner = Owner::of(self.id, &self.job, &self.state);
+        let lookup = |task: u32, attribute| owner.value_of(task, self.tasks.get(task as usize)?, attribute);
         let value = self.job.fill(for_each.source(), Limits::MAX_VALUE_BYTES, values, lookup).ok()?;
         Items::of(&value, for_each.batch).ok()
     }

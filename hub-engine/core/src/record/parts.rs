@@ -8,7 +8,7 @@ use super::object::Object;
 use super::view::View;
 use crate::Json;
 use crate::details::TaskDetails;
-use crate::job::{Phase, Run};
+use crate::job::{Phase, Run, SubJob};
 use crate::job_clock::JobClock;
 use crate::job_details::JobDetails;
 use crate::state::JobSnapshot;
@@ -255,7 +255,7 @@ impl JobSnapshot {
             object.string("handler", phase.as_str());
         }
         if view.shows("task_name") {
-            object.string("task_name", if spec.wait().is_some() { "" } else { spec.module() });
+            object.string("task_name", if spec.is_for_worker() { spec.module() } else { "" });
         }
         if view.shows("status") {
             object.string("status", state.status.as_str());
@@ -268,6 +268,9 @@ impl JobSnapshot {
         }
         for (key, template) in spec.run().into_iter().flat_map(Run::parts).filter(|(key, _)| view.shows(key)) {
             object.raw(key, self.arguments(index, Some(template), filler).as_ref().map_or("null", Json::get));
+        }
+        if let Some(sub_job) = spec.sub_job() {
+            write_sub_job(&mut object, sub_job, view);
         }
         if let Some(depends) = spec.depends().filter(|_| view.shows("depends")) {
             let names: Vec<&str> = depends.iter().map(|task| &**self.job.spec(*task).name()).collect();
@@ -332,8 +335,27 @@ impl JobSnapshot {
     }
 }
 
+/// Writes the job that a task runs, as it was submitted.
+fn write_sub_job(object: &mut Object, sub_job: &SubJob, view: &View) {
+    if view.shows("job") {
+        object.raw("job", sub_job.job().source());
+    }
+    if let Some(inputs) = sub_job.inputs().filter(|_| view.shows("inputs")) {
+        object.raw("inputs", inputs.text().get());
+    }
+    if sub_job.is_detached() && view.shows("detached") {
+        object.raw("detached", "true");
+    }
+}
+
 /// Writes what only some jobs have.
 fn write_job_details(object: &mut Object, details: &JobDetails, view: &View) {
+    if let Some(parent) = details.parent.as_ref().filter(|_| view.shows("parent")) {
+        object.written("parent", parent);
+    }
+    if let Some(inputs) = details.inputs.as_ref().filter(|_| view.shows("inputs")) {
+        object.raw("inputs", inputs.get());
+    }
     if let Some(origin) = details.origin.as_ref().filter(|_| view.shows("origin")) {
         object.written("origin", origin);
     }
@@ -360,6 +382,9 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
         [("retry_at", details.retry_at), ("delayed_until", details.delayed_until), ("held_until", details.held_until)];
     for (key, at) in times.into_iter().filter(|(key, _)| view.shows(key)) {
         object.time(key, at.map(|at| clock.wall(at)));
+    }
+    if let Some(job) = details.child.filter(|_| view.shows("child")) {
+        object.string("child", &job.to_string());
     }
     if let Some(job) = details.kept_from.filter(|_| view.shows("kept_from")) {
         object.string("kept_from", &job.to_string());

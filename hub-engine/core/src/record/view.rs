@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 63] = [
+const FIELDS: [&str; 68] = [
     "answer",
     "args",
     "attempt",
     "attempts",
     "cancel",
+    "child",
     "command",
     "cwd",
     "data",
@@ -17,6 +18,7 @@ const FIELDS: [&str; 63] = [
     "delay",
     "delayed_until",
     "depends",
+    "detached",
     "ended_at",
     "env",
     "error",
@@ -26,8 +28,10 @@ const FIELDS: [&str; 63] = [
     "held_until",
     "http",
     "id",
+    "inputs",
     "issue",
     "items",
+    "job",
     "kept_from",
     "key",
     "kwargs",
@@ -38,6 +42,7 @@ const FIELDS: [&str; 63] = [
     "origin",
     "output",
     "overridden",
+    "parent",
     "parent_id",
     "pauses",
     "phase",
@@ -69,9 +74,9 @@ const FIELDS: [&str; 63] = [
     "worker",
 ];
 /// Keys whose values come from users and tasks and can be large.
-const VALUES: [&str; 15] = [
-    "answer", "args", "attempts", "command", "data", "env", "error", "http", "kwargs", "log", "meta", "output",
-    "progress", "shell", "signals",
+const VALUES: [&str; 17] = [
+    "answer", "args", "attempts", "command", "data", "env", "error", "http", "inputs", "job", "kwargs", "log", "meta",
+    "output", "progress", "shell", "signals",
 ];
 
 /// Selects parts of a record. The default is the complete record.

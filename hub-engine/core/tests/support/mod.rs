@@ -1,6 +1,8 @@
 //! A machine under a simulated clock, and workers that the test controls.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod sub_jobs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         Action::Persist(Change::PoolChanged { pool, pause }) => format!("keep pool {pool} {}", pause.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
         Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),
+        Action::Read { .. } => "read job".to_owned(),
         Action::Probe { pool } => format!("probe {pool}"),
         Action::Notify(Notice::Job { status, .. }) => format!("job is {status}"),
         Action::Notify(Notice::Task { name, status, .. }) => format!("{name} is {status}"),
@@ -139,7 +142,9 @@ impl Hub {
     /// All pending actions. Changes are applied to the stored jobs.
     pub fn actions(&mut self) -> Vec<Action> {
         let mut actions = self.turn();
-        while self.machine.wants_turn() {
+        let mut seen = 0;
+        while self.machine.wants_turn() || actions[seen..].iter().any(|action| matches!(action, Action::Read { .. })) {
+            seen = actions.len();
             actions.extend(self.turn());
         }
         actions
@@ -151,6 +156,12 @@ impl Hub {
         self.machine.poll_actions(self.now, &mut actions);
         for action in &actions {
             self.keep(action);
+        }
+        for action in &actions {
+            if let Action::Read { task, job } = action {
+                let before = self.ended.get(job).cloned();
+                self.machine.continue_sub_job(*task, before, self.now);
+            }
         }
         actions
     }
@@ -202,6 +213,16 @@ impl Hub {
         };
         self.machine.handle_heartbeat(report.clone(), self.now);
         report
+    }
+
+    /// Changes what is stored of a job.
+    pub fn restore_state(&mut self, id: JobId, state: hub_core::state::JobState) {
+        self.jobs.get_mut(&id).unwrap().state = state;
+    }
+
+    /// Removes a job from the store.
+    pub fn forget(&mut self, id: JobId) {
+        self.jobs.remove(&id);
     }
 
     /// A job as stored.

@@ -21,7 +21,7 @@ use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 
 /// How long the store is left alone after it has failed.
-const STORE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// How long saying goodbye to the broker may take where the store cannot be used.
 const GIVE_UP: Duration = Duration::from_secs(2);
 /// Maximum size of what is published and not confirmed, in bytes: with more, nothing further is handed out.
@@ -45,6 +45,8 @@ impl Driver {
         // What is cancelled must be in the store before it is stopped, as in the turn that began it.
         self.pending.commit_first |= self.machine.is_sweeping();
         self.machine.poll_actions(now(), &mut self.actions);
+        // So must a sub-job, before anything of it is published.
+        self.pending.commit_first |= self.machine.has_begun_sub_jobs();
         let effects = self.pending.absorb(&mut self.actions, self.events.are_recorded());
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
@@ -192,6 +194,7 @@ impl Driver {
             tell_of_end(ended, self.waiters.remove(&id).unwrap_or_default());
         }
         self.publish(number, batch.deferred, batch.deferred_stops);
+        self.read_jobs(batch.reads);
         let done = self.batches.committed(number);
         self.acknowledge(done);
         self.prune();

@@ -6,7 +6,9 @@ use hub_core::action::Change;
 use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
 use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
-use hub_core::job_details::{CancelRecord, HandlerStop, JobDetails, Origin, PauseCause, PauseRecord, PriorityRecord};
+use hub_core::job_details::{
+    CancelRecord, HandlerStop, JobDetails, Origin, Parent, PauseCause, PauseRecord, PriorityRecord,
+};
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
@@ -109,6 +111,8 @@ fn job_details() -> JobDetails {
         reason: Some("no".into()),
     };
     JobDetails {
+        parent: Some(Parent { job: id(6), task: id(6).task(2), root: id(5), detached: true, priority: -3 }),
+        inputs: Some(Json::from(json!({"day": "ä"}))),
         origin: Some(origin()),
         retry_digest: Some(u64::MAX),
         cancel: Some(cancel),
@@ -117,7 +121,7 @@ fn job_details() -> JobDetails {
         handlers_until: Some(Timestamp::from_millis(9)),
         handler_stop: Some(HandlerStop { why: "they took too long".into(), now: true, is_cancel: true }),
         failure: Some(Json::from(json!({"status": "FAILED", "tasks": []}))),
-        pauses: [(PauseCause::Own, pause(5))].into(),
+        pauses: [(PauseCause::Own, pause(5)), (PauseCause::Parent, pause(6))].into(),
         priority: Some(PriorityRecord {
             priority: -7,
             at: Timestamp::from_millis(6),

@@ -88,6 +88,7 @@ impl World {
                 Action::Persist(change) => self.ledger.keep(change),
                 Action::Publish(task) => self.check_publish(task),
                 Action::Stop { issue, .. } => self.check_stop(*issue),
+                Action::Read { job, .. } => panic!("no task runs {job:?}"),
                 Action::Probe { pool } => assert!(POOLS.contains(&&**pool), "{pool} was never named"),
                 Action::Notify(_) => {}
             }

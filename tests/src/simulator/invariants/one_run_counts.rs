@@ -37,7 +37,8 @@ impl OneRunCounts {
 
     /// The run whose value counts for a task or an item.
     fn counted(&self, fact: &Fact, index: u32) -> Result<Option<&Run>, String> {
-        if fact.spec(index).wait.is_some() {
+        let spec = fact.spec(index);
+        if spec.wait.is_some() || spec.sub_job.is_some() {
             return Ok(None);
         }
         let state = fact.state_of(index);
@@ -54,6 +55,12 @@ fn runs_in_fallback(task: &TaskState) -> Vec<u64> {
     let is_recovered = task.details.as_ref().is_some_and(|details| details.recovered);
     let fallback = task.data.as_ref().filter(|_| is_recovered);
     fallback.map(|data| runs_in(&data.to_value())).unwrap_or_default()
+}
+
+/// The runs whose values are a part of the data of a task that runs a job. The evaluator tells whether they count.
+fn runs_in_output(fact: &Fact, task: usize) -> Vec<u64> {
+    let data = fact.tasks[task].data.as_ref().filter(|_| fact.job.tasks()[task].sub_job.is_some());
+    data.map(|data| runs_in(&data.to_value())).unwrap_or_default()
 }
 
 impl Invariant for OneRunCounts {
@@ -105,7 +112,10 @@ impl Invariant for OneRunCounts {
                 for before in spec.upstream.iter().copied().chain(earlier) {
                     known.extend(self.all_counted(fact, before)?);
                     known.extend(runs_in_fallback(&fact.tasks[before]));
+                    known.extend(runs_in_output(fact, before));
                 }
+                // They count in the job around it, as the evaluator tells.
+                known.extend(runs_in(&fact.inputs));
                 for given in runs_in(&run.args).into_iter().chain(runs_in(&run.kwargs)) {
                     check(known.contains(&given), || {
                         format!("{} was given the value of run {given}, which does not count", short(run.task))

@@ -10,7 +10,7 @@ use super::invariant::{Invariant, check};
 use super::kept_tasks_stay::kept_from;
 use crate::evaluator::{Expected, Status, TaskEnd};
 use crate::simulator::event::Event;
-use crate::simulator::expected::{Chance, expected};
+use crate::simulator::expected::{Chance, comparable, expected};
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
 use crate::simulator::note::{Note, run_of};
@@ -60,7 +60,7 @@ impl Invariant for OutputsAsEvaluated {
     fn end(&mut self, facts: &Facts, _leftovers: &Leftovers) -> Result<(), String> {
         for fact in facts.jobs() {
             let chance = Recorded { fact, deliveries: &self.deliveries };
-            compare(fact, &expected(fact, &chance)).map_err(|what| format!("{:?}: {what}", fact.plan.id))?;
+            compare(fact, &expected(facts, fact, &chance)).map_err(|what| format!("{:?}: {what}", fact.plan.id))?;
         }
         Ok(())
     }
@@ -97,23 +97,6 @@ fn compare(fact: &Fact, expected: &Expected) -> Result<(), String> {
         _ => state.status == JobStatus::Failed && output.is_none(),
     };
     check(agrees, || format!("it is {} with {output:?}, expected is {:?}", state.status, expected))
-}
-
-/// The value with errors as the evaluator knows them: it computes the kind.
-fn comparable(value: &hub_core::Json) -> Value {
-    fn shorten(value: &mut Value) {
-        match value {
-            Value::Array(items) => items.iter_mut().for_each(shorten),
-            Value::Object(object) => {
-                object.retain(|key, _| !["which", "cause"].contains(&key.as_str()));
-                object.values_mut().for_each(shorten);
-            }
-            _ => {}
-        }
-    }
-    let mut value = value.to_value();
-    shorten(&mut value);
-    value
 }
 
 fn agrees(task: &TaskState, end: &TaskEnd) -> bool {

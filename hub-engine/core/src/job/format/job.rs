@@ -93,6 +93,7 @@ pub(super) static JOB: Table<JobObject> = Table {
         "id",
         "status",
         "data",
+        "parent",
         "parent_id",
         "task_name",
         "msg",

@@ -45,15 +45,19 @@ pub(super) fn module() -> Value {
 }
 
 /// What the keys of a task say of each other. A key with `null` counts as absent. `beside_wait` are the keys that cannot
-/// stand beside `wait`.
-pub(super) fn task(beside_wait: &[&str]) -> Value {
+/// stand beside `wait`, and `beside_job` those that cannot stand beside `job`.
+pub(super) fn task(beside_wait: &[&str], beside_job: &[&str]) -> Value {
     let any = |keys: &[&str]| json!({ "anyOf": keys.iter().map(|key| has(key)).collect::<Vec<_>>() });
     let none = |keys: &[&str]| json!({ "not": any(keys) });
     json!({
         // The name of a task that says nothing else is the name of its module.
-        "if": none(&["task_name", "command", "shell", "http", "wait"]),
+        "if": none(&["task_name", "command", "shell", "http", "wait", "job"]),
         "then": { "properties": { "name": { "pattern": module_pattern() } } },
-        "allOf": [{ "anyOf": [none(&["wait"]), none(beside_wait)] }],
+        "allOf": [
+            { "anyOf": [none(&["wait"]), none(beside_wait)] },
+            { "anyOf": [none(&["job"]), none(beside_job)] },
+            { "anyOf": [has("job"), none(&["inputs", "detached"])] }
+        ],
         "oneOf": [
             none(&["command", "shell", "http", "env", "cwd", "output"]),
             { "allOf": [has("command"), none(&["task_name", "args", "kwargs", "shell", "http"])] },
@@ -128,6 +132,17 @@ pub(super) fn has(key: &str) -> Value {
 /// A wait.
 pub(super) fn wait() -> Value {
     json!({ "anyOf": [{ "$ref": "#/$defs/Wait" }, { "type": "null" }] })
+}
+
+/// A sub-job.
+pub(super) fn sub_job() -> Value {
+    let job = json!({ "allOf": [{ "$ref": "#/$defs/Job" }, { "not": has("key") }] });
+    json!({ "anyOf": [job, { "type": "null" }] })
+}
+
+/// The inputs of a sub-job.
+pub(super) fn inputs() -> Value {
+    json!({ "type": "object", "additionalProperties": template(), "default": {} })
 }
 
 /// A number of signals.
@@ -300,6 +315,11 @@ pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
 
+/// Yes or no, where the default is no.
+pub(super) fn no() -> Value {
+    json!({ "type": "boolean", "default": false })
+}
+
 /// A recovery.
 pub(super) fn recover() -> Value {
     json!({ "anyOf": [{ "$ref": "#/$defs/Recover" }, { "type": "null" }] })
@@ -399,7 +419,7 @@ fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
     };
     let path = path_pattern();
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
-    let of_hub = format!(r"_\.(item{path}|failure{path}|index|job\.(id|name))$");
+    let of_hub = format!(r"_\.(item{path}|failure{path}|input{path}|index|job\.(id|name))$");
     let more = more.map(|more| format!("|{more}")).unwrap_or_default();
     json!({
         "description": format!("Any value. A string that begins with an underscore is a reference to a task, such as _add.data{about}; \

@@ -132,6 +132,27 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "How the output of a command or a shell text is read: text or json. Default: text.",
         ),
         Key::new(
+            "job",
+            "0.2.0",
+            |_, parts, value, _| parts.draft.job = Some(value),
+            shapes::sub_job,
+            "The job to run instead of a task module: a sub-job. Its output is the data of the task.",
+        ),
+        Key::new(
+            "inputs",
+            "0.2.0",
+            |_, parts, value, _| parts.draft.inputs = Some(value),
+            shapes::inputs,
+            "What the sub-job reads as _.input: an object.",
+        ),
+        Key::new(
+            "detached",
+            "0.2.0",
+            |_, parts, value, _| parts.draft.detached = Some(value),
+            shapes::no,
+            "Whether the task succeeds when the sub-job begins, which then goes on by itself; default false.",
+        ),
+        Key::new(
             "recover",
             "0.2.0",
             recover,
@@ -141,7 +162,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
-    planned: &["job", "deadline", "concurrency"],
+    planned: &["deadline", "concurrency"],
     reserved: &[
         "id",
         "status",
@@ -154,6 +175,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "answer",
         "attempt",
         "attempts",
+        "child",
         "delayed_until",
         "held_until",
         "issue",
@@ -170,7 +192,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "started_at",
         "ended_at",
     ],
-    beside: Some(|| shapes::task(&BESIDE_WAIT.map(|(key, _)| key))),
+    beside: Some(|| shapes::task(&BESIDE_WAIT.map(|(key, _)| key), &BESIDE_JOB.map(|(key, _)| key))),
 };
 
 /// Keys that cannot stand beside `wait`, with the reason.
@@ -189,6 +211,21 @@ const BESIDE_WAIT: [(&str, &str); 14] = [
     ("for_each", "a wait has no items"),
     ("retry", "a wait is never tried again"),
     ("timeout", "its timeout is a key of \"wait\""),
+];
+
+/// Keys that cannot stand beside `job`, with the reason.
+const BESIDE_JOB: [(&str, &str); 11] = [
+    ("task_name", "a sub-job runs no module"),
+    ("args", "what is passed to a sub-job stands in \"inputs\""),
+    ("kwargs", "what is passed to a sub-job stands in \"inputs\""),
+    ("command", "the task runs a job"),
+    ("shell", "the task runs a job"),
+    ("http", "the task runs a job"),
+    ("env", "the task runs a job"),
+    ("cwd", "the task runs a job"),
+    ("output", "the output of the sub-job is a key of \"job\""),
+    ("wait", "the task runs a job"),
+    ("pool", "the tasks of the sub-job have pools"),
 ];
 
 /// The object of a task.
@@ -218,14 +255,16 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     let mut parts = Parts { task: Task::default(), draft: TaskDraft::at(value.at), name: None, has_wait: false };
     if let Some(value) = reader.object(value, path, "a task") {
         object::read(reader, &TASK, value, path, &mut parts);
-        if parts.has_wait {
-            refuse_beside_wait(reader, value, path);
+        if parts.draft.job.is_some() {
+            refuse_beside(reader, value, path, "job", &BESIDE_JOB);
+        } else if parts.has_wait {
+            refuse_beside(reader, value, path, "wait", &BESIDE_WAIT);
         }
     }
     let Parts { mut task, mut draft, name, has_wait } = parts;
     if let Some(name) = name {
         // The name of a task that says nothing else is the name of its module.
-        let is_module = task.task_name.is_none() && draft.form().is_none() && !has_wait;
+        let is_module = task.task_name.is_none() && draft.form().is_none() && draft.job.is_none() && !has_wait;
         let as_module = || if is_module { rules::module(&name) } else { Ok(()) };
         let rule = rules::task_name(&name).and_then(|()| as_module());
         reader.check_rule(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
@@ -235,11 +274,12 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     (task, draft)
 }
 
-fn refuse_beside_wait(reader: &mut Reader, task: Value<'_>, path: Path<'_>) {
+/// Refuses keys that cannot stand beside the key `beside`.
+fn refuse_beside(reader: &mut Reader, task: Value<'_>, path: Path<'_>, beside: &str, excluded: &[(&str, &str)]) {
     for (key, _) in task.properties().filter(|(_, value)| value.kind() != Kind::Null) {
         let word = key.decoded();
-        if let Some((_, why)) = BESIDE_WAIT.iter().find(|(excluded, _)| *excluded == word) {
-            let message = format!("{} cannot stand beside \"wait\": {why}", quoted(&word));
+        if let Some((_, why)) = excluded.iter().find(|(excluded, _)| *excluded == word) {
+            let message = format!("{} cannot stand beside {beside:?}: {why}", quoted(&word));
             reader.report.add(ProblemCode::OutOfRange, path.key(&word), key.at, message, Some("remove it".to_owned()));
         }
     }

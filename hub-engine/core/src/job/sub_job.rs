@@ -1,0 +1,53 @@
+//! A job that a task runs: a sub-job.
+
+use std::sync::Arc;
+
+use super::model::{Job, Task};
+use super::template::Template;
+
+/// The job that a task runs, and what it passes to it. The sub-job knows nothing else of the job that it belongs to.
+#[derive(Debug)]
+pub struct SubJob {
+    pub(super) job: Arc<Job>,
+    pub(super) inputs: Option<Template>,
+    pub(super) is_detached: bool,
+}
+
+impl Job {
+    /// This job and all its sub-jobs, of all levels.
+    #[must_use]
+    pub fn with_sub_jobs(&self) -> Vec<&Self> {
+        let mut jobs = vec![self];
+        let mut next = 0;
+        while let Some(job) = jobs.get(next).copied() {
+            next += 1;
+            if job.has_sub_jobs {
+                jobs.extend(job.tasks.iter().filter_map(Task::sub_job).map(|sub_job| &*sub_job.job));
+            }
+        }
+        jobs
+    }
+}
+
+impl SubJob {
+    /// Maximum number of jobs that a job can be nested in.
+    pub const MOST_LEVELS: u32 = 16;
+
+    /// The job.
+    #[must_use]
+    pub const fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// Its inputs, an object, which it reads as `_.input`.
+    #[must_use]
+    pub const fn inputs(&self) -> Option<&Template> {
+        self.inputs.as_ref()
+    }
+
+    /// Whether the task ends when the sub-job has been accepted, and the sub-job goes on by itself.
+    #[must_use]
+    pub const fn is_detached(&self) -> bool {
+        self.is_detached
+    }
+}

@@ -1,0 +1,393 @@
+//! Tasks that run a job: their sub-jobs begin, and their ends end the tasks.
+//!
+//! A sub-job is a live job like every other. It is added in the commit in which its task becomes `RUNNING`, and it has an id of
+//! the same slot. What one job causes in another one is kept in a queue until the end of the turn, so that long chains
+//! of jobs need no recursion. All of it is still in the same commit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::live::LiveJob;
+use super::pause::Remark;
+use super::place::Place;
+use super::{Cancel, Machine, RetriedJob, Retry};
+use crate::action::Action;
+use crate::job::SubJob;
+use crate::job_details::{Parent, PauseCause};
+use crate::state::{ErrorKind, JobSnapshot, JobState, TaskError};
+use crate::text::cut;
+use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
+
+/// Maximum number of sub-jobs, of all levels, that a job can have at the same time.
+pub const MAXIMUM_SUB_JOBS: u32 = 10_000;
+/// Maximum number of tasks that these can have together.
+pub const MAXIMUM_SUB_JOB_TASKS: u64 = 1_000_000;
+
+/// What jobs cause in other jobs, until the end of the turn.
+#[derive(Debug, Default)]
+pub(super) struct BetweenJobs {
+    /// Tasks whose sub-jobs begin.
+    beginning: VecDeque<(JobId, u32)>,
+    /// Sub-jobs that have ended.
+    ended: Vec<EndedChild>,
+    /// What is passed to sub-jobs.
+    orders: Vec<(JobId, Order)>,
+    /// Whether a sub-job was added since this was last asked.
+    has_begun: bool,
+}
+
+/// What is passed to a sub-job.
+#[derive(Debug)]
+enum Order {
+    Cancel(Cancel),
+    Pause(Remark),
+    Resume,
+    /// The priority of its task.
+    Priority(i32),
+}
+
+/// A sub-job that has ended, for its task.
+#[derive(Debug)]
+struct EndedChild {
+    id: JobId,
+    task: TaskId,
+    status: JobStatus,
+    output: Option<Json>,
+    msg: Option<Arc<str>>,
+}
+
+/// The sub-jobs of a job that is none, of all levels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Descendants {
+    jobs: u32,
+    tasks: u64,
+}
+
+impl BetweenJobs {
+    pub(super) fn is_idle(&self) -> bool {
+        self.beginning.is_empty() && self.ended.is_empty() && self.orders.is_empty()
+    }
+
+    /// A task that runs a job is ready.
+    pub(super) fn begin(&mut self, id: JobId, index: u32) {
+        self.beginning.push_back((id, index));
+    }
+}
+
+impl Machine {
+    /// Whether a sub-job was added since the last call. Nothing of it may be published before it is stored.
+    pub const fn has_begun_sub_jobs(&mut self) -> bool {
+        std::mem::replace(&mut self.between_jobs.has_begun, false)
+    }
+
+    /// Does what jobs have caused in other jobs. New sub-jobs begin within the budget of this turn.
+    pub(super) fn settle_sub_jobs(&mut self, now: Now) {
+        while !self.between_jobs.is_idle() {
+            self.is_filling = true;
+            for (id, order) in std::mem::take(&mut self.between_jobs.orders) {
+                self.carry_out(id, order, now);
+            }
+            for ended in std::mem::take(&mut self.between_jobs.ended) {
+                self.end_of_sub_job(ended, now);
+            }
+            if self.budget == 0 && self.between_jobs.orders.is_empty() && self.between_jobs.ended.is_empty() {
+                return;
+            }
+            if let Some((id, index)) = self.between_jobs.beginning.pop_front_if(|_| self.budget > 0) {
+                self.budget -= 1;
+                self.begin_sub_job(id, index, now);
+            }
+        }
+    }
+
+    /// A task that runs a job has passed all gates. If it ran one before, this is read first.
+    fn begin_sub_job(&mut self, id: JobId, index: u32, now: Now) {
+        let Some(job) = self.jobs.find_mut(id).filter(|job| job.begins_sub_job(index)) else { return };
+        if job.is_paused() {
+            job.task_mut(index).place = Place::Suspended;
+            return;
+        }
+        match job.task(index).child() {
+            Some(before) => self.actions.push(Action::Read { task: id.task(index), job: before }),
+            None => self.run_sub_job(id, index, None, now),
+        }
+    }
+
+    /// Begins the sub-job of a task with what `before`, which the task ran before, has achieved. `None`: that is not stored
+    /// any more.
+    pub fn continue_sub_job(&mut self, task: TaskId, before: Option<JobSnapshot>, now: Now) {
+        let Some((id, index)) = self.find_task(task).filter(|(id, index)| self.jobs.job(*id).begins_sub_job(*index))
+        else {
+            return;
+        };
+        let job = self.jobs.job_mut(id);
+        if job.is_paused() {
+            job.task_mut(index).place = Place::Suspended;
+            return;
+        }
+        self.run_sub_job(id, index, before, now);
+    }
+
+    fn run_sub_job(&mut self, id: JobId, index: u32, before: Option<JobSnapshot>, now: Now) {
+        let limit = self.settings.max_value_bytes;
+        let job = self.jobs.job_mut(id);
+        let checked = Arc::clone(&job.job);
+        let sub_job = checked.spec(index).sub_job().expect("the task runs a job");
+        job.task_mut(index).place = Place::Blocked;
+        let filled = sub_job.inputs().map_or(Ok(Json::from_checked("{}")), |inputs| job.fill_for(index, inputs, limit));
+        let inputs = match filled {
+            Ok(inputs) => inputs,
+            Err(error) => {
+                let (kind, msg) = job.why_unfilled("its inputs", &error);
+                return self.fail_with(id, index, TaskError::new(kind), msg, now);
+            }
+        };
+        let root = job.root();
+        if let Some(msg) = self.why_no_room(root, sub_job) {
+            return self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
+        }
+        let child = self.child_id(id.task(index), self.jobs.job(id).task(index).state().attempt());
+        let job = self.jobs.job_mut(id);
+        job.begin(now.wall, &mut self.actions);
+        let priority = job.priority(index);
+        let parent = Parent { job: id, task: id.task(index), root, detached: sub_job.is_detached(), priority };
+        let task = job.task_mut(index);
+        let state = task.state_mut();
+        state.started_at = Some(now.wall);
+        (state.msg, state.error) = (None, None);
+        let details = state.details_mut();
+        details.end_wait();
+        details.child = Some(child);
+        let continued = before.and_then(|before| continued(before, &inputs, limit, now));
+        self.between_jobs.has_begun = true;
+        if sub_job.is_detached() {
+            task.state_mut().data = Some(Json::string(&child.to_string()));
+            self.add_sub_job(child, sub_job, parent, (inputs, continued), now);
+            return self.end(id, index, TaskStatus::Success, now);
+        }
+        task.place = Place::SubJob;
+        job.set_status(index, TaskStatus::Running, &mut self.actions);
+        self.note_started(id, index);
+        self.jobs.job(id).persist_task(index, &mut self.actions);
+        self.watch_attempt(id, index, now.wall, now);
+        self.add_sub_job(child, sub_job, parent, (inputs, continued), now);
+    }
+
+    fn add_sub_job(
+        &mut self,
+        id: JobId,
+        sub_job: &SubJob,
+        parent: Parent,
+        (inputs, continued): (Json, Option<RetriedJob>),
+        now: Now,
+    ) {
+        match continued {
+            Some(mut continued) => {
+                continued.state.details_mut().parent = Some(parent);
+                self.add_retry(id, continued, now);
+            }
+            None => {
+                let mut state = JobState::pending(now.wall);
+                let details = state.details_mut();
+                (details.parent, details.inputs) = (Some(parent), Some(inputs));
+                self.add(id, Arc::clone(sub_job.job()), state, now);
+            }
+        }
+    }
+
+    /// The id of the sub-job of a task in this attempt: a hash of both, with the slot of the task.
+    fn child_id(&self, task: TaskId, attempt: u32) -> JobId {
+        let ids = (0..).map(|number: u32| JobId::of_attempt(task, attempt, number));
+        let mut fitting = ids.filter(|id| id.slot() == task.slot() && self.jobs.of_family(id.family()).is_none());
+        fitting.next().expect("there are many ids")
+    }
+
+    /// Why the family of this root cannot have the sub-job, too.
+    fn why_no_room(&self, root: JobId, sub_job: &SubJob) -> Option<String> {
+        let Descendants { jobs, tasks } = self.descendants.get(&root).copied().unwrap_or_default();
+        let advice = "let fewer of them run at the same time, for example with \"parallel\" of \"for_each\"";
+        if jobs >= MAXIMUM_SUB_JOBS {
+            return Some(format!(
+                "the job has {MAXIMUM_SUB_JOBS} sub-jobs that have not ended, and more are not allowed: {advice}"
+            ));
+        }
+        (tasks + sub_job.job().tasks().len() as u64 > MAXIMUM_SUB_JOB_TASKS).then(|| {
+            format!(
+                "the sub-jobs of the job would have more than {MAXIMUM_SUB_JOB_TASKS} tasks at the same time: {advice}"
+            )
+        })
+    }
+
+    /// Counts a sub-job that is live from now on.
+    pub(super) fn count_sub_job(&mut self, job: &LiveJob) {
+        if let Some(parent) = job.parent() {
+            let family = self.descendants.entry(parent.root).or_default();
+            family.jobs += 1;
+            family.tasks += job.tasks.len() as u64;
+        }
+    }
+
+    /// A job has ended: tells its parent, if it has one.
+    pub(super) fn leave_parent(&mut self, job: &LiveJob) {
+        let Some(parent) = job.parent() else { return };
+        if let Some(family) = self.descendants.get_mut(&parent.root) {
+            family.jobs -= 1;
+            family.tasks -= job.tasks.len() as u64;
+            if family.jobs == 0 {
+                self.descendants.remove(&parent.root);
+            }
+        }
+        if !parent.detached {
+            let JobState { status, ref output, ref msg, .. } = job.state;
+            let (id, task) = (job.id, parent.task);
+            self.between_jobs.ended.push(EndedChild { id, task, status, output: output.clone(), msg: msg.clone() });
+        }
+    }
+
+    /// The sub-job of a task has ended, and the task ends with it.
+    fn end_of_sub_job(&mut self, ended: EndedChild, now: Now) {
+        let EndedChild { id: child, task, status, output, msg } = ended;
+        let Some((id, index)) = self.find_task(task) else { return };
+        let live = self.jobs.job(id).task(index);
+        // The task may have given its sub-job up.
+        if live.running_child() != Some(child) {
+            return;
+        }
+        self.withdraw(id, index);
+        let state = self.jobs.job_mut(id).task_mut(index).state_mut();
+        let (kind, how) = match status {
+            JobStatus::Success => {
+                state.data = Some(output.unwrap_or_else(Json::null));
+                return self.end(id, index, TaskStatus::Success, now);
+            }
+            JobStatus::Cancelled => (ErrorKind::JobCancelled, "was cancelled"),
+            _ => (ErrorKind::JobFailed, "failed"),
+        };
+        let why = msg.map(|msg| format!(": {msg}")).unwrap_or_default();
+        let msg = format!("the sub-job {child} {how}{why}");
+        state.msg = Some(cut(msg.into(), super::texts::MAXIMUM_MESSAGE));
+        state.error = Some(Arc::new(TaskError::new(kind)));
+        self.end_attempt(id, index, now);
+    }
+
+    /// A restored job has a task whose sub-job is not live, so nothing would end the task.
+    pub(super) fn end_lost_sub_jobs(&mut self, now: Now) {
+        for (id, index) in std::mem::take(&mut self.orphans) {
+            let Some(job) = self.jobs.find(id) else { continue };
+            let task = job.task(index);
+            let lost = task.running_child().filter(|child| !self.is_live(*child));
+            if let Some(child) = lost {
+                let msg = Some("it is not in the store any more".into());
+                let status = JobStatus::Failed;
+                self.between_jobs.ended.push(EndedChild { id: child, task: id.task(index), status, output: None, msg });
+            }
+        }
+        self.settle_sub_jobs(now);
+    }
+
+    fn carry_out(&mut self, id: JobId, order: Order, now: Now) {
+        // A sub-job that has ended meanwhile needs no order, and one that is being cancelled is not paused.
+        let _ = match order {
+            Order::Cancel(cancel) => self.cancel(id, cancel, now).map(drop),
+            Order::Pause(remark) => self.pause_because(id, PauseCause::Parent, remark, now),
+            Order::Resume => self.resume_because(id, PauseCause::Parent, now),
+            Order::Priority(priority) => {
+                self.inherit_priority(id, priority);
+                Ok(())
+            }
+        };
+    }
+
+    /// The sub-job of a task, if it has one that runs, is stopped.
+    pub(super) fn stop_sub_job(&mut self, id: JobId, index: u32) {
+        let job = self.jobs.job(id);
+        if let Some(child) = job.task(index).child() {
+            self.between_jobs.orders.push((child, Order::Cancel(job.cancel_of_sub_jobs())));
+        }
+    }
+
+    /// Passes a further wish of a cancellation to the sub-jobs of a job.
+    pub(super) fn pass_cancel(&mut self, id: JobId) {
+        let job = self.jobs.job(id);
+        self.between_jobs
+            .orders
+            .extend(job.children().map(|(_, child)| (child, Order::Cancel(job.cancel_of_sub_jobs()))));
+    }
+
+    /// Passes a pause to the sub-jobs of a job.
+    pub(super) fn pass_pause(&mut self, id: JobId) {
+        let job = self.jobs.job(id);
+        let Some(pause) = job.first_pause() else { return };
+        let remark = Remark { by: pause.by.clone(), reason: pause.reason.clone() };
+        self.between_jobs.orders.extend(job.children().map(|(_, child)| (child, Order::Pause(remark.clone()))));
+    }
+
+    /// Passes the end of a pause to the sub-jobs of a job.
+    pub(super) fn pass_resume(&mut self, id: JobId) {
+        let children = self.jobs.job(id).children();
+        self.between_jobs.orders.extend(children.map(|(_, child)| (child, Order::Resume)));
+    }
+
+    /// Passes the priorities of its tasks to the sub-jobs of a job.
+    pub(super) fn pass_priority(&mut self, id: JobId) {
+        let job = self.jobs.job(id);
+        let priorities = job.children().map(|(index, child)| (child, Order::Priority(job.priority(index))));
+        self.between_jobs.orders.extend(priorities);
+    }
+}
+
+/// The continuation of a sub-job that has ended, with what it has achieved. `None` if it had other inputs or has nothing to
+/// continue with.
+fn continued(before: JobSnapshot, inputs: &Json, limit: usize, now: Now) -> Option<RetriedJob> {
+    let had_inputs = before.state.details.as_deref().and_then(|details| details.inputs.as_ref()) == Some(inputs);
+    had_inputs.then(|| RetriedJob::new(before, Retry::default(), limit, now.wall).ok()).flatten()
+}
+
+impl LiveJob {
+    /// Whether the task at `index` is about to run a job.
+    fn begins_sub_job(&self, index: u32) -> bool {
+        let task = self.contains(index).then(|| self.task(index));
+        task.is_some_and(|task| task.place == Place::SubJob && task.state().status == TaskStatus::Pending)
+    }
+
+    /// The job that it is a part of.
+    pub(super) fn parent(&self) -> Option<&Parent> {
+        self.state.details.as_deref()?.parent.as_ref()
+    }
+
+    /// The first job of its family, which is no sub-job.
+    fn root(&self) -> JobId {
+        self.parent().map_or(self.id, |parent| parent.root)
+    }
+
+    /// The tasks whose sub-jobs have not ended, and these.
+    fn children(&self) -> impl Iterator<Item = (u32, JobId)> + use<'_> {
+        let positions = self.job.has_sub_jobs().then(|| self.positions());
+        positions.into_iter().flatten().filter_map(|index| {
+            let task = self.task(index);
+            Some((index, task.running_child()?))
+        })
+    }
+
+    /// The request that stops its sub-jobs: as this job is stopped, if it is.
+    fn cancel_of_sub_jobs(&self) -> Cancel {
+        let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
+        let (by, reason, handlers) =
+            known.map_or((None, None, false), |known| (known.by, known.reason, known.handlers));
+        let reason = reason.unwrap_or_else(|| format!("the job {} does not need it any more", self.id).into());
+        Cancel { now: self.stop.is_some_and(|stop| stop.is_now), handlers, by, reason: Some(reason) }
+    }
+}
+
+impl super::live_task::LiveTask {
+    /// The sub-job that it runs or ran last.
+    pub(super) fn child(&self) -> Option<JobId> {
+        self.state().details.as_deref()?.child
+    }
+
+    /// The sub-job that it runs.
+    pub(super) fn running_child(&self) -> Option<JobId> {
+        let is_running = self.place == Place::SubJob && self.state().status == TaskStatus::Running;
+        self.child().filter(|_| is_running)
+    }
+}
