@@ -210,7 +210,7 @@ async fn a_real_dispatcher_answers_as_described() {
             {"name": "f", "command": ["true"], "env": {"A": 1}, "cwd": "/", "output": "json"},
             {"name": "g", "shell": "true"},
             {"name": "h", "http": {"url": "http://localhost"}},
-            {"name": "k", "job": {"name": "sub", "tasks": [{"name": "x"}]}, "inputs": {"day": 1}, "detached": true, "depends": ["c"]}
+            {"name": "k", "job": {"name": "sub", "tasks": [{"name": "x"}]}, "inputs": {"day": 1}, "detached": true, "depends": ["a"]}
         ],
         "on_failure": [{"name": "i", "args": ["_.failure"]}],
         "finally": [{"name": "j"}],

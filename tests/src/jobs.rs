@@ -48,7 +48,7 @@ const JOB: [Key; 13] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 21] = [
+const TASK: [Key; 24] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],

@@ -176,9 +176,9 @@ impl Task {
         let wait = task.get("wait").filter(|wait| !wait.is_null()).cloned();
         let message = wait.as_ref().and_then(|wait| wait["approval"].get("message"));
         let until = wait.as_ref().and_then(|wait| wait.get("until"));
-        let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
         let sub_job = task.get("job").filter(|job| !job.is_null()).map(|job| Box::new(Job::of(job)));
         let inputs = or(&task["inputs"], json!({}));
+        let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
         let templates =
             [Some(&args), Some(&kwargs), Some(&inputs), when.as_ref(), task.get("delay"), fallback, message, until];
         for template in templates.into_iter().chain(of_items).flatten() {

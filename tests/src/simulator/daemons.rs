@@ -8,11 +8,11 @@ use hub_engine::worker::{Worker, WorkerSettings};
 use hub_transport::supervisor::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use super::plans::POOLS;
 use super::process::Process;
 use super::runner::SimRunner;
 use super::simulation::Simulation;
 use super::store::SimStore;
+use super::task_options::POOLS;
 use super::transport::SimTransport;
 use super::world::World;
 

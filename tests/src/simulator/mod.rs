@@ -33,6 +33,7 @@ pub mod store;
 mod sub_jobs;
 pub mod subscription;
 mod tamper;
+pub mod task_options;
 mod trace;
 pub mod transport;
 mod waits;

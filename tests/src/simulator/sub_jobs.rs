@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::dice::Dice;
-use super::plans::{part, with_options};
+use super::task_options::{part, with_options};
 use super::work::Module;
 
 /// The same task, which may refer to the first `at` tasks of its job, as one that runs a job.

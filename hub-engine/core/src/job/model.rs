@@ -6,23 +6,19 @@ use std::time::Duration;
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
-use super::moment::{Due, Moment};
-use super::path::Path;
+use super::moment::Moment;
 use super::phase::Lists;
 use super::places::Places;
-use super::position::Positions;
-use super::problem::{Problem, ProblemCode};
 use super::recover::Recover;
 use super::reference::Reference;
 use super::retry::RetryPolicy;
 use super::run::{Need, Run};
 use super::secret::Secret;
-use super::sub_job::SubJob;
 use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
 use super::wait::Wait;
-use crate::{Json, Timestamp};
+use crate::Json;
 
 /// The pool of tasks without the key `pool`.
 pub const DEFAULT_POOL: &str = "default";
@@ -66,6 +62,14 @@ pub struct Task {
     pub(super) depends: Option<Box<[u32]>>,
     pub(super) upstream: Box<[u32]>,
     rare: Option<Box<Rare>>,
+}
+
+/// The job that a task runs, and what it passes to it. The sub-job knows nothing else of the job that it belongs to.
+#[derive(Debug)]
+pub struct SubJob {
+    pub(super) job: Arc<Job>,
+    pub(super) inputs: Option<Template>,
+    pub(super) is_detached: bool,
 }
 
 /// An item of a task.
@@ -156,66 +160,6 @@ impl Job {
     #[must_use]
     pub const fn deadline(&self) -> Option<Moment> {
         self.deadline
-    }
-
-    /// Whether the job has a start, a deadline, or handlers, which have one.
-    #[must_use]
-    pub const fn has_times(&self) -> bool {
-        self.start_at.is_some() || self.deadline.is_some() || self.has_handlers()
-    }
-
-    /// When the job starts that was submitted at this time.
-    #[must_use]
-    pub fn start(&self, submitted_at: Timestamp) -> Option<Due> {
-        self.start_at.map(|start| match start {
-            Moment::At(time) => Due::Wall(time),
-            Moment::After(duration) => Due::Clock { at: submitted_at.after(duration), longest: duration },
-        })
-    }
-
-    /// The time of the wall clock at which the job starts, if it is given as such.
-    #[must_use]
-    pub const fn absolute_start(&self) -> Option<Timestamp> {
-        match self.start_at {
-            Some(Moment::At(time)) => Some(time),
-            _ => None,
-        }
-    }
-
-    /// The deadline of the job that was submitted at this time. A duration begins at the submission, or at the start if
-    /// that is later.
-    #[must_use]
-    pub fn due(&self, submitted_at: Timestamp) -> Option<Due> {
-        self.deadline.map(|deadline| match deadline {
-            Moment::At(time) => Due::Wall(time),
-            Moment::After(duration) => {
-                let begin = match self.start(submitted_at) {
-                    Some(Due::Wall(at) | Due::Clock { at, .. }) => at.max(submitted_at),
-                    None => submitted_at,
-                };
-                let at = begin.after(duration);
-                Due::Clock { at, longest: at.since(submitted_at) }
-            }
-        })
-    }
-
-    /// The problem of a new job whose deadline has passed.
-    #[must_use]
-    pub fn passed_deadline(&self, now: Timestamp) -> Option<Problem> {
-        let Some(Moment::At(time)) =
-            self.deadline.filter(|deadline| matches!(deadline, Moment::At(time) if *time <= now))
-        else {
-            return None;
-        };
-        let (line, column) = Positions::new(&self.source).of(self.deadline_at);
-        Some(Problem {
-            code: ProblemCode::OutOfRange,
-            path: Path::Root.key("deadline").to_string(),
-            line: Some(line),
-            column: Some(column),
-            message: format!("the deadline {time} has passed: it is {now}"),
-            suggestion: Some("give a later time, or a duration such as \"2h\"".to_owned()),
-        })
     }
 
     /// The tasks in the order of the text, then the handlers: those of `on_failure`, then those of `finally`.
@@ -454,7 +398,7 @@ impl Task {
         let items = self.for_each().map(ForEach::source);
         let waits = self.wait().into_iter().flat_map(Wait::templates);
         let run = self.run().into_iter().flat_map(Run::parts).map(|(_, template)| template);
-        let inputs = self.sub_job().and_then(SubJob::inputs);
+        let inputs = self.sub_job().and_then(|sub_job| sub_job.inputs.as_ref());
         let templates = [delay, fallback, items, inputs].into_iter().flatten().chain(waits).chain(run);
         let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
         when.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()

@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
-use super::model::{Job, Task};
+use super::model::{Job, SubJob, Task};
 use super::template::Template;
-
-/// The job that a task runs, and what it passes to it. The sub-job knows nothing else of the job that it belongs to.
-#[derive(Debug)]
-pub struct SubJob {
-    pub(super) job: Arc<Job>,
-    pub(super) inputs: Option<Template>,
-    pub(super) is_detached: bool,
-}
 
 impl Job {
     /// This job and all its sub-jobs, of all levels.

@@ -7,6 +7,7 @@
 mod allowance;
 mod approval;
 mod arguments;
+mod between_jobs;
 mod cancel;
 mod catalogue;
 mod delay;
@@ -68,11 +69,11 @@ use crate::job_details::PauseRecord;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
+use between_jobs::{BetweenJobs, Descendants};
 use jobs::Jobs;
 use live::LiveJob;
 use pool::Pools;
 use stop::Stops;
-use sub_jobs::{BetweenJobs, Descendants};
 use timers::{Timer, Timers};
 use workers::Workers;
 

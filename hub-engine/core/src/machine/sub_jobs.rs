@@ -4,9 +4,9 @@
 //! the same slot. What one job causes in another one is kept in a queue until the end of the turn, so that long chains
 //! of jobs need no recursion. All of it is still in the same commit.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::between_jobs::{Descendants, EndedChild, Order};
 use super::live::LiveJob;
 use super::pause::Remark;
 use super::place::Place;
@@ -22,57 +22,6 @@ use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 pub const MAXIMUM_SUB_JOBS: u32 = 10_000;
 /// Maximum number of tasks that these can have together.
 pub const MAXIMUM_SUB_JOB_TASKS: u64 = 1_000_000;
-
-/// What jobs cause in other jobs, until the end of the turn.
-#[derive(Debug, Default)]
-pub(super) struct BetweenJobs {
-    /// Tasks whose sub-jobs begin.
-    beginning: VecDeque<(JobId, u32)>,
-    /// Sub-jobs that have ended.
-    ended: Vec<EndedChild>,
-    /// What is passed to sub-jobs.
-    orders: Vec<(JobId, Order)>,
-    /// Whether a sub-job was added since this was last asked.
-    has_begun: bool,
-}
-
-/// What is passed to a sub-job.
-#[derive(Debug)]
-enum Order {
-    Cancel(Cancel),
-    Pause(Remark),
-    Resume,
-    /// The priority of its task.
-    Priority(i32),
-}
-
-/// A sub-job that has ended, for its task.
-#[derive(Debug)]
-struct EndedChild {
-    id: JobId,
-    task: TaskId,
-    status: JobStatus,
-    output: Option<Json>,
-    msg: Option<Arc<str>>,
-}
-
-/// The sub-jobs of a job that is none, of all levels.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Descendants {
-    jobs: u32,
-    tasks: u64,
-}
-
-impl BetweenJobs {
-    pub(super) fn is_idle(&self) -> bool {
-        self.beginning.is_empty() && self.ended.is_empty() && self.orders.is_empty()
-    }
-
-    /// A task that runs a job is ready.
-    pub(super) fn begin(&mut self, id: JobId, index: u32) {
-        self.beginning.push_back((id, index));
-    }
-}
 
 impl Machine {
     /// Whether a sub-job was added since the last call. Nothing of it may be published before it is stored.
@@ -288,8 +237,11 @@ impl Machine {
     fn carry_out(&mut self, id: JobId, order: Order, now: Now) {
         // A sub-job that has ended meanwhile needs no order, and one that is being cancelled is not paused.
         let _ = match order {
-            Order::Cancel(cancel) => self.cancel(id, cancel, now).map(drop),
-            Order::Pause(remark) => self.pause_because(id, PauseCause::Parent, remark, now),
+            Order::Cancel { now: is_now, handlers, by, reason } => {
+                let cancel = Cancel { now: is_now, handlers, by, reason: Some(reason) };
+                self.cancel(id, cancel, now).map(drop)
+            }
+            Order::Pause { by, reason } => self.pause_because(id, PauseCause::Parent, Remark { by, reason }, now),
             Order::Resume => self.resume_because(id, PauseCause::Parent, now),
             Order::Priority(priority) => {
                 self.inherit_priority(id, priority);
@@ -302,24 +254,22 @@ impl Machine {
     pub(super) fn stop_sub_job(&mut self, id: JobId, index: u32) {
         let job = self.jobs.job(id);
         if let Some(child) = job.task(index).child() {
-            self.between_jobs.orders.push((child, Order::Cancel(job.cancel_of_sub_jobs())));
+            self.between_jobs.orders.push((child, job.cancel_of_sub_jobs()));
         }
     }
 
     /// Passes a further wish of a cancellation to the sub-jobs of a job.
     pub(super) fn pass_cancel(&mut self, id: JobId) {
         let job = self.jobs.job(id);
-        self.between_jobs
-            .orders
-            .extend(job.children().map(|(_, child)| (child, Order::Cancel(job.cancel_of_sub_jobs()))));
+        self.between_jobs.orders.extend(job.children().map(|(_, child)| (child, job.cancel_of_sub_jobs())));
     }
 
     /// Passes a pause to the sub-jobs of a job.
     pub(super) fn pass_pause(&mut self, id: JobId) {
         let job = self.jobs.job(id);
         let Some(pause) = job.first_pause() else { return };
-        let remark = Remark { by: pause.by.clone(), reason: pause.reason.clone() };
-        self.between_jobs.orders.extend(job.children().map(|(_, child)| (child, Order::Pause(remark.clone()))));
+        let pause = Order::Pause { by: pause.by.clone(), reason: pause.reason.clone() };
+        self.between_jobs.orders.extend(job.children().map(|(_, child)| (child, pause.clone())));
     }
 
     /// Passes the end of a pause to the sub-jobs of a job.
@@ -370,12 +320,12 @@ impl LiveJob {
     }
 
     /// The request that stops its sub-jobs: as this job is stopped, if it is.
-    fn cancel_of_sub_jobs(&self) -> Cancel {
+    fn cancel_of_sub_jobs(&self) -> Order {
         let known = self.state.details.as_deref().and_then(|details| details.cancel.clone());
         let (by, reason, handlers) =
             known.map_or((None, None, false), |known| (known.by, known.reason, known.handlers));
         let reason = reason.unwrap_or_else(|| format!("the job {} does not need it any more", self.id).into());
-        Cancel { now: self.stop.is_some_and(|stop| stop.is_now), handlers, by, reason: Some(reason) }
+        Order::Cancel { now: self.stop.is_some_and(|stop| stop.is_now), handlers, by, reason }
     }
 }
 

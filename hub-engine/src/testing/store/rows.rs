@@ -198,6 +198,7 @@ fn task_details() -> TaskDetails {
     TaskDetails {
         failures: 1,
         grants: 1,
+        child: Some(id(9)),
         kept_from: Some(id(8)),
         overridden: true,
         delayed_until: Some(Timestamp::from_millis(6)),
