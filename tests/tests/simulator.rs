@@ -11,7 +11,7 @@ const FRESH: u64 = 300;
 /// Interval of progress messages of a long run.
 const PROGRESS: u64 = 1000;
 /// Maximum number of seeds until each sabotage must be detected.
-const NOTICED_WITHIN: u64 = 200;
+const NOTICED_WITHIN: u64 = 400;
 /// Seeds that have detected a fault, each with a comment.
 const REGRESSIONS: &str = include_str!("simulator.seeds");
 

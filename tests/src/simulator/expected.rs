@@ -51,14 +51,15 @@ impl Scenario for Simulated<'_> {
         let position = item.map_or(task.position as u32, |item| self.fact.position_of(task.position, item));
         let state = self.fact.state_of(position);
         let details = state.details.as_deref()?;
-        if let Some(data) = state.data.as_ref().filter(|_| details.kept_from.is_some()) {
+        let is_kept = details.kept_from.is_some();
+        if let Some(data) = state.data.as_ref().filter(|_| is_kept && state.status == TaskStatus::Success) {
             return Some(Outcome::Success(data.to_value()));
         }
         let Some(child) = details.child.and_then(|child| self.facts.job(child)) else {
             return Some(Outcome::Failed(None));
         };
         let has_inputs = comparable_value(&child.inputs) == comparable_value(inputs);
-        let is_here = child.parent_task() == Some(self.fact.plan.id.task(position));
+        let is_here = is_kept || child.parent_task() == Some(self.fact.plan.id.task(position));
         let status = child.state.as_ref().filter(|_| has_inputs && is_here).map(|state| state.status);
         Some(match status {
             Some(JobStatus::Success) => {
