@@ -388,6 +388,9 @@ pub(super) struct RetryArgs {
     /// Data of a task, which then does not run; can be repeated. Example: --override load='{"rows": 0}'
     #[arg(long = "override", value_name = "TASK=JSON", value_parser = task_data)]
     pub(super) overrides: Vec<(String, Json)>,
+    /// Cancel the job first if it has not ended
+    #[arg(long)]
+    pub(super) cancel: bool,
     /// Id of the new job. The same retry under the same id again has no effect
     #[arg(long, value_name = "UUID")]
     pub(super) id: Option<JobId>,

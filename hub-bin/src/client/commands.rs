@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hub_core::Json;
 use hub_core::details::RepairAction;
+use hub_core::{JobStatus, Json};
 use hub_engine::operations::{
     Hub, JobCancel, JobFilter, JobPage, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
-    RequestErrorKind, ResultUpdate, SignalOutcome, Submission, TaskApproval, TaskQuery, TaskRepair, UpdateStatus, View,
+    RequestErrorKind, ResultUpdate, SignalOutcome, Submission, Submitted, TaskApproval, TaskQuery, TaskRepair,
+    UpdateStatus, View,
 };
 
 use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, RetryArgs, or_user};
@@ -191,13 +192,14 @@ async fn answer_task(
 
 /// Retries a job that has ended, or a task that waits.
 async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exit, Failure> {
-    let RetryArgs { of, from, overrides, id: new_id, wait, wait_limit, view, remark } = retry;
+    let RetryArgs { of, from, overrides, cancel, id: new_id, wait, wait_limit, view, remark } = retry;
     let hub = args.reach().await?.hub;
-    let is_of_job = from.is_some() || !overrides.is_empty() || new_id.is_some() || wait;
+    let is_of_job = from.is_some() || !overrides.is_empty() || new_id.is_some() || wait || cancel;
     let id = match of.resolve(&*hub, is_of_job).await? {
         Ok(id) => id,
         Err(_) if is_of_job => {
-            let message = "--from, --override, --id and --wait are for the retry of a job, and this is no job";
+            let message =
+                "--from, --override, --cancel, --id and --wait are for the retry of a job, and this is no job";
             return Err(Failure::new(Exit::Usage, message).advise("to retry a job, give its id or \"last\""));
         }
         Err(task) => {
@@ -207,8 +209,9 @@ async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exi
     };
     let overrides = overrides.into_iter().collect();
     let from = from.unwrap_or_default();
-    let retry = JobRetry { id, new_id, from, overrides, by: remark.by(), reason: remark.reason };
-    let submitted = about_job(&*hub, id, hub.retry(retry).await).await?;
+    let by = remark.by();
+    let retry = JobRetry { id, new_id, from, overrides, cancel, by, reason: remark.reason }.with_new_id();
+    let submitted = about_job(&*hub, id, retry_when_ended(&*hub, retry).await).await?;
     if !wait {
         output.submitted(&submitted, &format!("submitted a retry of job {id}"))?;
         return Ok(Exit::Success);
@@ -216,6 +219,20 @@ async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exi
     output.say_id(submitted.id);
     output.warn(&submitted.warnings);
     follow::watch(&*hub, submitted.id, wait_limit.map(Duration::from_secs_f64), &view.view(), output).await
+}
+
+/// Retries a job. One that is cancelled for it may need longer to end than the dispatcher waits.
+async fn retry_when_ended(hub: &dyn Hub, retry: JobRetry) -> Result<Submitted, RequestError> {
+    loop {
+        match hub.retry(retry.clone()).await {
+            Err(error) if retry.cancel && error.kind == RequestErrorKind::Conflict => {
+                if hub.summary(retry.id, None).await?.status != JobStatus::Cancelling {
+                    return Err(error);
+                }
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Repairs a task.

@@ -1,5 +1,7 @@
 //! Retries of jobs that have ended: reads the job from the store, decides what runs again, and passes the new job to the loop.
 
+use std::time::Duration;
+
 use hub_core::JobId;
 use hub_core::machine::{RetriedJob, Retry, RetryError};
 use hub_core::state::{JobSnapshot, weight};
@@ -9,10 +11,12 @@ use super::inputs::{Ask, RetryOrder};
 use super::intake::{examples_of, full};
 use super::local::{LocalHub, id_taken, unknown_job};
 use crate::clock::wall;
-use crate::operations::{JobRetry, RequestError, RequestErrorKind, Submitted};
+use crate::operations::{JobCancel, JobRetry, RequestError, RequestErrorKind, Submitted};
 
 /// Maximum number of tasks and items of a job for which it is decided on the current thread what runs again.
 const MAXIMUM_INLINE_TASKS: usize = 100;
+/// How long the request for a retry waits for the end of a job that it has cancelled.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 impl LocalHub {
     /// Retries a job that has ended.
@@ -31,7 +35,10 @@ impl LocalHub {
             return Err(full());
         }
         if let Some(live) = self.ask(|answer| Ask::Summary(of, answer)).await? {
-            return Err(refused(of, &RetryError::NotEnded(live.status)));
+            if !retry.cancel {
+                return Err(refused(of, &RetryError::NotEnded(live.status)));
+            }
+            self.cancel_first(&retry).await?;
         }
         let mut hold = self.open_answers.hold(self.stored_weight(of, true).await?).await?;
         let ended = self.intake.store.get_with_items(of).await.map_err(|error| self.intake.store_failed(error))?;
@@ -54,6 +61,29 @@ impl LocalHub {
         let (retried, examples) = self.prepare(ended, retry).await?;
         let order = Box::new(RetryOrder { id, retried, examples, lookup, permit });
         self.ask(|answer| Ask::Retry(order, answer)).await?.map(Submitted::from)
+    }
+
+    /// Cancels the job of a retry, and waits for its end.
+    async fn cancel_first(&self, retry: &JobRetry) -> Result<(), RequestError> {
+        let of = retry.id;
+        // A request that would be refused afterwards must not cancel the job.
+        if let Some(live) = self.ask(|answer| Ask::Job(of, 0..0, answer)).await? {
+            let job = live.into_snapshot().job;
+            let checked = Retry::from(retry.clone()).check(&job, self.intake.limits.max_value_bytes);
+            checked.map_err(|error| refused(of, &error))?;
+        }
+        let cancel = JobCancel { by: retry.by.clone(), reason: retry.reason.clone(), ..JobCancel::new(of) };
+        self.ask(|answer| Ask::Cancel(of, cancel.into(), answer)).await?;
+        let ended = tokio::time::timeout(CANCEL_WAIT, self.ask(|answer| Ask::Ended(of, answer))).await;
+        ended.map_or_else(
+            |_| {
+                let message = format!(
+                    "job {of} is being cancelled and has not ended yet: repeat the request with the same new_id, or cancel the job without a grace period"
+                );
+                Err(RequestError::new(RequestErrorKind::Conflict, message))
+            },
+            |ended| ended.map(drop),
+        )
     }
 
     /// Decides what runs again. Also returns positions of tasks that together cover all modules and pools of what does.

@@ -29,6 +29,12 @@ pub(super) fn add_to(schemas: &mut Value) {
                 "type": "object",
                 "description": "The data of tasks, by name. These tasks end as SUCCESS without having run."
             },
+            "cancel": {
+                "type": "boolean",
+                "default": false,
+                "description": "Cancel the job first if it has not ended. If it does not end within 5 seconds, the answer is 409: repeat the request \
+                    with the same new_id."
+            },
             "by": {"type": "string", "description": "The person or program that asks for it."},
             "reason": text()
         },

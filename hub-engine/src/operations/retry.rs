@@ -22,6 +22,9 @@ pub struct JobRetry {
     /// The data of tasks, by name. These tasks end `SUCCESS` without having run.
     #[serde(default, rename = "override", skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, Json>,
+    /// Whether the job is cancelled first if it has not ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancel: bool,
     /// Who asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -34,7 +37,8 @@ impl JobRetry {
     /// A retry of what has not succeeded.
     #[must_use]
     pub const fn new(id: JobId) -> Self {
-        Self { id, new_id: None, from: RetryFrom::Failure, overrides: BTreeMap::new(), by: None, reason: None }
+        let overrides = BTreeMap::new();
+        Self { id, new_id: None, from: RetryFrom::Failure, overrides, cancel: false, by: None, reason: None }
     }
 
     /// This request with an id for the new job, so that it can be repeated.
@@ -43,6 +47,11 @@ impl JobRetry {
         let new_id = self.new_id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         Self { new_id: Some(new_id), ..self }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl From<JobRetry> for Retry {

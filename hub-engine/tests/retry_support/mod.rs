@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hub_core::details::RepairAction;
-use hub_core::{Json, RetryFrom};
+use hub_core::{JobStatus, Json, RetryFrom};
 use hub_engine::operations::{Hub, JobRetry, RequestErrorKind, Submission, TaskRepair};
 use serde_json::{Value, json};
 
@@ -47,8 +47,15 @@ pub async fn run_retries(hub: &dyn Hub) {
         (&json!("PENDING"), &json!("PENDING")),
         "{job:#}"
     );
-    hub.cancel(id).await.unwrap();
-    hub.job(id, Some(DEADLINE)).await.unwrap();
+    let wrong = JobRetry { cancel: true, from: RetryFrom::Tasks(vec!["z".into()]), ..JobRetry::new(id) };
+    assert_eq!(hub.retry(wrong).await.unwrap_err().kind, RequestErrorKind::InvalidRequest);
+    assert_eq!(hub.summary(id, None).await.unwrap().status, JobStatus::Pending, "a wrong request cancels nothing");
+    let second = hub.retry(JobRetry { cancel: true, by: Some("ops".into()), ..JobRetry::new(id) }).await.unwrap().id;
+    let cancelled = record(hub.job(id, Some(DEADLINE)).await.unwrap());
+    assert_eq!((&cancelled["status"], &cancelled["cancel"]["by"]), (&json!("CANCELLED"), &json!("ops")));
+    assert_eq!(record(hub.job(second, None).await.unwrap())["origin"]["job"], json!(id));
+    hub.cancel(second).await.unwrap();
+    hub.job(second, Some(DEADLINE)).await.unwrap();
 
     let given = |task: &str| BTreeMap::from([(task.to_owned(), data.clone())]);
     let overrides = [given("b"), given("c")].into_iter().flatten().collect();
@@ -68,7 +75,7 @@ pub async fn run_retries(hub: &dyn Hub) {
     assert!(again.kind == RequestErrorKind::Conflict && again.message.contains("\"start\""), "{again}");
     let unknown = JobRetry { overrides: given("d"), ..JobRetry::new(third) };
     assert_eq!(hub.retry(unknown).await.unwrap_err().kind, RequestErrorKind::InvalidRequest);
-    for job in [first, id, third] {
+    for job in [first, id, second, third] {
         hub.remove(job).await.unwrap();
         assert_eq!(hub.retry(JobRetry::new(job)).await.unwrap_err().kind, RequestErrorKind::NotFound);
     }

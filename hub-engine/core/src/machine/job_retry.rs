@@ -97,7 +97,22 @@ struct Plan<'o> {
     now: Timestamp,
 }
 
+/// The tasks that a request names, by position.
+struct Chosen {
+    /// Tasks that run again. `None`: all tasks.
+    listed: Option<BTreeSet<u32>>,
+    overrides: BTreeMap<u32, Json>,
+}
+
 impl Retry {
+    /// Checks what does not depend on how the job has ended. `limit` is the maximum size of a value in bytes.
+    ///
+    /// # Errors
+    /// If the request names tasks that cannot be chosen, or has data that is beyond the limits.
+    pub fn check(&self, job: &Job, limit: usize) -> Result<(), RetryError> {
+        Chosen::of(job, self.clone(), limit).map(drop)
+    }
+
     /// What identifies the request for a retry of a job. Who asked for it, and why, are no part of it.
     #[must_use]
     pub fn digest(&self) -> u64 {
@@ -164,45 +179,50 @@ impl RetriedJob {
     }
 }
 
-impl<'o> Plan<'o> {
-    fn new(ended: &'o JobSnapshot, retry: Retry, limit: usize, now: Timestamp) -> Result<Self, RetryError> {
-        let Retry { from, overrides, .. } = retry;
-        let names: BTreeMap<&str, u32> =
-            (0..).zip(ended.job.tasks()).map(|(index, task)| (&**task.name(), index)).collect();
+impl Chosen {
+    fn of(job: &Job, retry: Retry, limit: usize) -> Result<Self, RetryError> {
+        let names: BTreeMap<&str, u32> = (0..).zip(job.tasks()).map(|(index, task)| (&**task.name(), index)).collect();
         let position = |name: &str| match names.get(name) {
-            Some(index) if ended.job.phase(*index) > Phase::Tasks => Err(RetryError::Handler(name.to_owned())),
+            Some(index) if job.phase(*index) > Phase::Tasks => Err(RetryError::Handler(name.to_owned())),
             Some(index) => Ok(*index),
             None => {
-                let is_task = |(_, index): &(&&str, &u32)| ended.job.phase(**index) == Phase::Tasks;
+                let is_task = |(_, index): &(&&str, &u32)| job.phase(**index) == Phase::Tasks;
                 let tasks = names.iter().filter(is_task).map(|(name, _)| *name);
                 let known = nearest(name, tasks).map(str::to_owned);
                 Err(RetryError::UnknownTask { name: name.to_owned(), known })
             }
         };
-        let mut given = BTreeMap::new();
-        for (name, data) in overrides {
+        let mut overrides = BTreeMap::new();
+        for (name, data) in retry.overrides {
             let index = position(&name)?;
             OutOfBounds::check(&data, limit).map_err(|why| RetryError::OutOfBounds { task: name, why })?;
-            given.insert(index, data);
+            overrides.insert(index, data);
         }
-        let mut runs: Vec<bool> = ended.tasks.iter().map(|task| task.counts_as() != TaskStatus::Success).collect();
-        let mut listed = Some(BTreeSet::new());
-        match from {
+        let mut listed = BTreeSet::new();
+        match retry.from {
+            RetryFrom::Start => return Ok(Self { listed: None, overrides }),
             RetryFrom::Failure => {}
-            RetryFrom::Start => {
-                runs.fill(true);
-                listed = None;
-            }
             RetryFrom::Tasks(names) => {
                 for name in names {
                     let index = position(&name)?;
-                    if given.contains_key(&index) {
+                    if overrides.contains_key(&index) {
                         return Err(RetryError::RunsAndOverridden(name));
                     }
-                    runs[index as usize] = true;
-                    listed.get_or_insert_default().insert(index);
+                    listed.insert(index);
                 }
             }
+        }
+        Ok(Self { listed: Some(listed), overrides })
+    }
+}
+
+impl<'o> Plan<'o> {
+    fn new(ended: &'o JobSnapshot, retry: Retry, limit: usize, now: Timestamp) -> Result<Self, RetryError> {
+        let Chosen { listed, overrides: given } = Chosen::of(&ended.job, retry, limit)?;
+        let mut runs: Vec<bool> = ended.tasks.iter().map(|task| task.counts_as() != TaskStatus::Success).collect();
+        match &listed {
+            None => runs.fill(true),
+            Some(listed) => listed.iter().for_each(|index| runs[*index as usize] = true),
         }
         given.keys().for_each(|index| runs[*index as usize] = true);
         spread(&ended.job, &mut runs);
