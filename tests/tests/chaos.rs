@@ -31,6 +31,7 @@ fn chaos(broker: &Broker, client: Client) {
         let mut injector = FaultInjector::begin(broker, &relay, &programs, settings.seed);
         let transport = client.transport(&relay.address());
         let traffic = Traffic::start(transport, programs.prefix(), settings.seed, LANES, generate);
+        traffic.operate();
         traffic.allow(u64::MAX);
         let began = Instant::now();
         while began.elapsed() < settings.time && traffic.wrong().is_none() {

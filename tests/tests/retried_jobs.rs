@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hub_tests::Programs;
+use hub_tests::{Programs, eventually};
 use serde_json::{Value, json};
 
 /// Notes its number, and fails as long as its number is in the list of broken ones.
@@ -79,6 +79,33 @@ fn a_retry_runs_what_had_not_succeeded_and_a_killed_dispatcher_goes_on_with_it()
     }
     assert_eq!(programs.record(&first), failed, "the job that ended does not change");
     assert_eq!(programs.submit(&job()), first, "the key belongs to the first job");
+    hub.stop();
+}
+
+/// Takes long.
+const LONG: &str = "import time\n\ndef long(): time.sleep(600)\n";
+
+#[test]
+fn a_job_that_runs_is_cancelled_for_its_retry() {
+    let (programs, hub) = Programs::in_memory(&[("step.py", STEP), ("long.py", LONG)], &[]);
+    let text = r#"{"name": "j", "tasks": [{"name": "a", "task_name": "step", "args": [1]},
+        {"name": "long", "depends": ["a"]}]}"#;
+    let first = programs.submit(text);
+    eventually("the long task runs", || {
+        let record = programs.record(&first);
+        if record["tasks"][1]["status"] == "RUNNING" { Ok(()) } else { Err(record) }
+    });
+    let refused = programs.run("hub-client", &["retry", &first]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(5) && said.contains("it has not ended (RUNNING)"), "{said}");
+    let wrong = programs.run("hub-client", &["retry", &first, "--cancel", "--from", "aa"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert_eq!(programs.record(&first)["status"], "RUNNING", "a wrong request cancels nothing");
+    let second = client(&programs, &["retry", &first, "--cancel", "-q", "--override", "long=7"]);
+    assert_eq!(programs.record(&first)["status"], "CANCELLED");
+    let record = programs.ended(&second);
+    assert_eq!((&record["status"], &record["tasks"][0]["kept_from"]), (&json!("SUCCESS"), &json!(first)), "{record:#}");
+    assert_eq!(take_runs(&programs), [(1, 1)].into());
     hub.stop();
 }
 

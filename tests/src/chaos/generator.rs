@@ -13,6 +13,8 @@ enum Kind {
     Wrapped(Box<Kind>),
     /// The result of `mirror` for such an argument.
     Mirrored(Box<Kind>),
+    /// A list of numbers.
+    List,
 }
 
 /// A task that other tasks may refer to.
@@ -22,6 +24,9 @@ struct Known {
 }
 
 const WORDS: [&str; 6] = ["a", "", "zwölf", "__plain", "\u{1f980} crab", "tab\tand \"quote\" \\"];
+
+/// The name of sub-jobs, which are listed besides the jobs.
+pub(super) const SUB_JOB: &str = "a part";
 
 /// A random job with `number` in its name.
 #[must_use]
@@ -35,7 +40,7 @@ pub fn generate(chance: &mut Chance, number: u64) -> Value {
         let (mut task, kind) = task(chance, &known);
         if unlucky && chance.one_in(6) {
             task = fault(chance, &known);
-        } else if slow && chance.one_in(6) {
+        } else if slow && task["job"].is_null() && task["for_each"].is_null() && chance.one_in(6) {
             task["task_name"] = json!("long");
             task["args"] = json!([task["args"]]);
             task.as_object_mut().expect("a task is an object").remove("kwargs");
@@ -68,7 +73,21 @@ fn finish(chance: &mut Chance, mut task: Value, name: &str, known: &[Known]) -> 
 }
 
 fn task(chance: &mut Chance, known: &[Known]) -> (Value, Kind) {
-    match chance.below(12) {
+    match chance.below(16) {
+        12 => {
+            let (value, kind) = either(chance, known);
+            let retry = json!({"maximum_attempts": chance.between(2, 4), "initial_interval": "50ms"});
+            (json!({"task_name": "flaky", "args": [chance.between(1, 3), value], "retry": retry}), kind)
+        }
+        13 => {
+            let items: Vec<Value> = (0..chance.between(0, 5)).map(|_| number(chance, known)).collect();
+            let for_each = json!({"in": items, "parallel": chance.between(1, 3)});
+            (json!({"task_name": "moment", "for_each": for_each, "args": ["_.item"]}), Kind::List)
+        }
+        14 | 15 => {
+            let (value, kind) = either(chance, known);
+            (sub_job(chance, &value), kind)
+        }
         0..=4 => {
             let numbers: Vec<Value> = (0..chance.between(0, 4)).map(|_| number(chance, known)).collect();
             (json!({"task_name": "total", "args": numbers}), Kind::Number)
@@ -92,6 +111,21 @@ fn task(chance: &mut Chance, known: &[Known]) -> (Value, Kind) {
             (json!({"task_name": "moment", "kwargs": {"value": value}}), kind)
         }
     }
+}
+
+/// A task that runs a job, whose output is this value.
+fn sub_job(chance: &mut Chance, value: &Value) -> Value {
+    let steps = chance.between(1, 3);
+    let tasks: Vec<Value> = (0..steps)
+        .map(|step| {
+            let before = if step == 0 { "_.input.value".to_owned() } else { format!("_s{}.data", step - 1) };
+            let module = *chance.pick(&["moment", "awaits", "flaky"]);
+            let args = if module == "flaky" { json!([1, before]) } else { json!([before]) };
+            json!({"name": format!("s{step}"), "task_name": module, "args": args, "retry": {"initial_interval": "50ms"}})
+        })
+        .collect();
+    let job = json!({"name": SUB_JOB, "tasks": tasks, "output": format!("_s{}.data", steps - 1)});
+    json!({"job": job, "inputs": {"value": value}})
 }
 
 /// A task that fails in one of several ways.
@@ -176,10 +210,10 @@ mod tests {
             let ids = names.map(|name| (name.to_owned(), format!("id of {name}"))).collect();
             failed += u32::from(expected(&job, ids).status == Status::Failed);
             for task in job["tasks"].as_array().unwrap() {
-                *kinds.entry(task["task_name"].as_str().unwrap().to_owned()).or_default() += 1;
+                *kinds.entry(task["task_name"].as_str().unwrap_or("a job").to_owned()).or_default() += 1;
             }
         }
         assert!((20..300).contains(&failed), "{failed} of 1000 jobs fail");
-        assert_eq!(kinds.len(), 9, "{kinds:?}");
+        assert_eq!(kinds.len(), 11, "{kinds:?}");
     }
 }

@@ -20,7 +20,7 @@ def note(task_id):
 "#;
 
 /// The name and the function after its `def`. `expected.rs` defines what each returns.
-const FUNCTIONS: [(&str, &str); 9] = [
+const FUNCTIONS: [(&str, &str); 10] = [
     ("total", "total(*values):\n    note(total.state.id)\n    return sum(values) % 1000003"),
     (
         "wrap",
@@ -32,6 +32,11 @@ const FUNCTIONS: [(&str, &str); 9] = [
     ("long", "long(value):\n    note(long.state.id)\n    time.sleep(1.5)\n    return value"),
     ("fails", "fails(value):\n    note(fails.state.id)\n    raise ValueError('as it should')"),
     ("dies", "dies(value):\n    note(dies.state.id)\n    os.kill(os.getpid(), 9)"),
+    (
+        "flaky",
+        "flaky(times, value):\n    note(flaky.state.id)\n    \
+         if flaky.state.attempt <= times:\n        raise ValueError('not yet')\n    return value",
+    ),
     ("add", "add(a, b):\n    note(add.state.id)\n    return a + b"),
     ("multiply", "multiply(a, b):\n    note(multiply.state.id)\n    return a * b"),
 ];

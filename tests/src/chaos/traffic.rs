@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use hub_core::JobId;
 use hub_engine::client::AmqpHub;
-use hub_engine::operations::{Hub, JobFilter, RequestErrorKind, Submission};
+use hub_engine::operations::{
+    Hub, JobCancel, JobFilter, JobRetry, Pausable, PauseRequest, RequestErrorKind, Submission,
+};
 use hub_transport::Transport;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -16,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::Chance;
 use super::expected::compare;
+use super::generator::SUB_JOB;
 use crate::{DEADLINE, poll_delay};
 
 /// Maximum time of a request before it is repeated.
@@ -47,6 +50,8 @@ pub struct Traffic {
 #[derive(Default)]
 struct Shared {
     over: AtomicBool,
+    /// Whether clients also pause, cancel and retry jobs.
+    has_operators: AtomicBool,
     /// Jobs with this number or a higher one are not submitted yet.
     limit: AtomicU64,
     /// After the faults have stopped, lanes fail at this time.
@@ -77,6 +82,11 @@ impl Traffic {
         };
         let lanes = (0..lanes).map(lane).collect();
         Self { runtime, hub: Some(hub), shared, lanes }
+    }
+
+    /// Has clients pause, cancel and retry some jobs.
+    pub fn operate(&self) {
+        self.shared.has_operators.store(true, Ordering::Relaxed);
     }
 
     /// Allows jobs with a number below `limit`.
@@ -135,6 +145,7 @@ impl Traffic {
             for Ended { id, .. } in &found.ended {
                 assert!(known.remove(&id.to_string()).is_some(), "job {id} is not listed");
             }
+            known.retain(|_, name| name != SUB_JOB);
             assert!(known.is_empty(), "unknown or duplicate jobs: {known:?}");
         });
         found.ended
@@ -190,7 +201,7 @@ impl Lane {
             }
             self.next += self.step;
             match self.job(number).await {
-                Ok(ended) => self.shared.found().ended.push(ended),
+                Ok(ended) => self.shared.found().ended.extend(ended),
                 Err(wrong) => {
                     self.shared.found().wrong.get_or_insert(wrong);
                 }
@@ -198,7 +209,7 @@ impl Lane {
         }
     }
 
-    async fn job(&self, number: u64) -> Result<Ended, String> {
+    async fn job(&self, number: u64) -> Result<Vec<Ended>, String> {
         let mut chance = Chance::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
         let mut job = (self.source)(&mut chance, number);
         // A submission is idempotent with either an id or a key.
@@ -216,9 +227,75 @@ impl Lane {
                 return Err(format!("submitted twice it is two jobs, {submitted} and {again}: {job}"));
             }
         }
+        let has_operators = self.shared.has_operators.load(Ordering::Relaxed);
+        if has_operators && chance.one_in(6) {
+            self.pause(submitted, chance.one_in(2)).await?;
+        }
+        let was_cancelled = has_operators && chance.one_in(10);
+        if was_cancelled {
+            self.cancel(submitted, chance.one_in(2)).await?;
+        }
         let record = self.ended(submitted, &job).await?;
-        compare(&job, &record)?;
-        Ok(Ended { id: submitted, record })
+        compare(&job, &record, was_cancelled)?;
+        let mut all = vec![Ended { id: submitted, record }];
+        if has_operators && all[0].record["status"] == "FAILED" && chance.one_in(2) {
+            all.push(self.retried(submitted, &all[0].record, &job).await?);
+        }
+        Ok(all)
+    }
+
+    /// Pauses a job, and resumes it, perhaps a moment later.
+    async fn pause(&self, id: JobId, is_long: bool) -> Result<(), String> {
+        let of = || PauseRequest { of: Pausable::Job(id), by: Some("chaos".into()), reason: None };
+        for pauses in [true, false] {
+            loop {
+                let answer = if pauses { self.hub.pause(of()).await } else { self.hub.resume(of()).await };
+                match answer {
+                    Ok(()) => break,
+                    // It has ended before.
+                    Err(error) if matches!(error.kind, RequestErrorKind::Conflict) => return Ok(()),
+                    Err(error) => self.go_on(error.kind, || format!("{error} to the pause of job {id}")).await?,
+                }
+            }
+            if pauses && is_long {
+                poll_delay().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, id: JobId, now: bool) -> Result<(), String> {
+        loop {
+            match self.hub.cancel_with(JobCancel { now, ..JobCancel::new(id) }).await {
+                Ok(_) => return Ok(()),
+                // It has ended before.
+                Err(error) if matches!(error.kind, RequestErrorKind::Conflict) => return Ok(()),
+                Err(error) => self.go_on(error.kind, || format!("{error} to the cancel of job {id}")).await?,
+            }
+        }
+    }
+
+    /// Retries a job that has failed. It fails in the same way, and keeps what has succeeded.
+    async fn retried(&self, id: JobId, failed: &Value, job: &Value) -> Result<Ended, String> {
+        let retry = JobRetry::new(id).with_new_id();
+        let new = loop {
+            match self.hub.retry(retry.clone()).await {
+                Ok(submitted) => break submitted.id,
+                Err(error) => self.go_on(error.kind, || format!("{error} to the retry of job {id}, {job}")).await?,
+            }
+        };
+        let record = self.ended(new, job).await?;
+        let seen = |record: &Value| {
+            let tasks = record["tasks"].as_array().into_iter().flatten();
+            let tasks = tasks.map(|task| json!([task["name"], task["status"], task["error"]["kind"]]));
+            json!([record["status"], record["output"], tasks.collect::<Vec<_>>()])
+        };
+        let is_kept = |task: &Value| task["status"] != "SUCCESS" || task["kept_from"].is_string();
+        let tasks = record["tasks"].as_array().map_or(&[][..], Vec::as_slice);
+        if seen(failed) != seen(&record) || !tasks.iter().all(is_kept) {
+            return Err(format!("the retry of {failed:#} should end in the same way, and is {record:#}"));
+        }
+        Ok(Ended { id: new, record })
     }
 
     async fn submit(&self, text: &Arc<str>, id: Option<JobId>) -> Result<JobId, String> {
