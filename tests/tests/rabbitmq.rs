@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         ("every_example_job_with_amqprs", |broker| examples(broker, "amqprs")),
         ("the_nightly_job_survives_killed_dispatchers_with_lapin", |broker| nightly(broker, "lapin")),
         ("the_nightly_job_survives_killed_dispatchers_with_amqprs", |broker| nightly(broker, "amqprs")),
+        ("many_items_survive_killed_workers_with_lapin", |broker| items(broker, "lapin")),
+        ("many_items_survive_killed_workers_with_amqprs", |broker| items(broker, "amqprs")),
         ("a_job_waits_for_its_dispatcher_and_its_worker", waiting),
         ("an_unknown_task_waits_and_says_so", unknown_task),
         ("cancelling_stops_the_task_on_its_worker", cancel),
@@ -139,6 +141,71 @@ fn nightly(broker: &Broker, client: &str) {
     }
     check_example("etl.json", &programs.ended(&id));
     worker.stop();
+    dispatcher.stop();
+}
+
+/// Takes the first free one of many files for a moment, so that the highest number in use is the number of items at the same time.
+/// The system frees the files of a process that is killed.
+const ITEM: &str = "\
+import asyncio, fcntl, os
+from hub.lib.api import task
+
+@task
+async def item(number):
+    for place in range(1000):
+        file = os.open(f'place-{place}', os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            os.close(file)
+    try:
+        await asyncio.sleep(0.02)
+        if number % 50 == 7:
+            raise ValueError('every fiftieth fails')
+        return number
+    finally:
+        os.close(file)
+";
+
+/// Two workers could run more items than the task allows, and one of them is killed twice. Every fiftieth item fails.
+/// `HUB_TEST_ITEMS` is the number of items.
+fn items(broker: &Broker, client: &str) {
+    const PARALLEL: usize = 50;
+    let count = std::env::var("HUB_TEST_ITEMS").map_or(2000, |count| count.parse().unwrap());
+    let programs = Programs::new(&broker.address(), client, &format!("items-{client}"));
+    programs.write_modules(&[("item.py", ITEM)]);
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    dispatcher.wait_for("listening for jobs and results");
+    let start = |name: &str| {
+        let worker = programs.start_as(name, "hub-worker", &["--slots", "40", "--tasks-dir", "tasks"]);
+        worker.wait_for("waiting for tasks");
+        worker
+    };
+    let (stays, mut killed) = (start("stays"), start("killed-0"));
+    let job = json!({"name": "items", "tasks": [{"name": "item", "args": ["_.item"],
+        "for_each": {"in": count, "parallel": PARALLEL, "tolerated_failures": "5%"}}], "output": "_item.data"});
+    let id = programs.submit(&job.to_string());
+    for part in 1..=2 {
+        eventually("a part of the items has ended", || {
+            let record = programs.record(&id);
+            let ended = record["tasks"][0]["items"]["success"].as_u64().unwrap_or_default();
+            if ended >= count * part / 4 { Ok(()) } else { Err(record) }
+        });
+        drop(killed);
+        killed = start(&format!("killed-{part}"));
+    }
+    let record = programs.ended(&id);
+    assert_eq!(record["status"], "SUCCESS", "{}", record["msg"]);
+    let expected: Vec<Value> = (0..count).map(|item| if item % 50 == 7 { Value::Null } else { json!(item) }).collect();
+    assert!(record["output"] == json!(expected), "the results are in order, with null for each failure");
+    assert_eq!(record["tasks"][0]["items"]["failed"], expected.iter().filter(|item| item.is_null()).count());
+    let places = std::fs::read_dir(programs.directory()).unwrap().flatten();
+    let places = places.filter(|entry| entry.file_name().to_string_lossy().starts_with("place-")).count();
+    println!("{client}: {count} items, at most {places} at the same time");
+    assert!((2..=PARALLEL).contains(&places), "{places} items at the same time");
+    killed.stop();
+    stays.stop();
     dispatcher.stop();
 }
 
