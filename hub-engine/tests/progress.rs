@@ -5,7 +5,7 @@ mod runner_support;
 use std::path::Path;
 
 use hub_core::Json;
-use hub_core::state::ErrorKind;
+use hub_core::state::{ErrorKind, RetryAdvice};
 use hub_engine::runner::{RunControl, Runner as _};
 use runner_support::{Bench, until};
 
@@ -85,6 +85,25 @@ async fn the_newest_value_is_known_during_the_run_and_after_it() {
             assert_eq!(report.log.as_deref(), (name == "program").then_some("working\n"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_program_that_fails_says_whether_another_attempt_is_of_use() {
+    let bench = Bench::start(MODULES).await;
+    for (lines, code, advice, log) in [
+        ("::retry 1.5s", 1, Some(RetryAdvice::AfterMs(1500)), ""),
+        ("::retry", 75, Some(RetryAdvice::Again), ""),
+        ("::fatal it is gone", 1, Some(RetryAdvice::Never), "it is gone\n"),
+        ("nothing", 1, None, "nothing\n"),
+    ] {
+        bench.write_program("advises", &format!("echo '{lines}' >&2; exit {code}"));
+        let report = bench.run_under("advises", "[]", &RunControl::default()).await;
+        let (_, msg, error) = Bench::failure(&report);
+        assert_eq!((error.retry, report.log.as_deref().unwrap_or_default()), (advice, log), "{msg}");
+    }
+    bench.write_program("advises", "echo ::fatal >&2; echo 1");
+    let report = bench.run_under("advises", "[]", &RunControl::default()).await;
+    assert_eq!(Bench::returned(&report), "1", "it has succeeded");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use hub_core::Json;
-use hub_core::state::{ErrorKind, TaskError};
+use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
@@ -101,8 +101,8 @@ async fn converse(
         }
         interruption
     };
-    let (status, log) = (child.wait().await?, log.text());
-    let outcome = outcome(status, &value, &log, settings, read);
+    let (status, log, advice) = (child.wait().await?, log.text(), log.advice());
+    let outcome = outcome(status, &value, (&log, advice), settings, read);
     let log = (!log.is_empty()).then_some(log);
     Ok(match interruption {
         None => TaskReport { log, ..TaskReport::silent(outcome) },
@@ -128,7 +128,7 @@ async fn feed(mut stdin: ChildStdin, input: &[u8]) {
 fn outcome(
     status: ExitStatus,
     value: &Head,
-    log: &str,
+    (log, retry): (&str, Option<RetryAdvice>),
     settings: &RunnerSettings,
     read: impl FnOnce(&[u8]) -> Outcome,
 ) -> Outcome {
@@ -146,7 +146,7 @@ fn outcome(
         let msg = with_last_lines(&how, log).into();
         // Retry policies can name the way in which a program ended.
         let (type_name, traceback) = (Some(how.into()), Some(log).filter(|log| !log.is_empty()).map(Into::into));
-        let error = TaskError { type_name, traceback, ..TaskError::new(ErrorKind::TaskFailed) };
+        let error = TaskError { type_name, traceback, retry, ..TaskError::new(ErrorKind::TaskFailed) };
         Outcome::Failed { msg, error: Some(error.into()) }
     }
 }

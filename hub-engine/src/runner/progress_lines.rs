@@ -1,7 +1,10 @@
-//! The standard error of a program: the log of its task, and lines that report progress, which are not part of the log.
+//! The standard error of a program: the log of its task, and lines that report progress or say whether another attempt is of
+//! use, which are not part of the log.
 
 use hub_core::Json;
+use hub_core::job::Delay;
 use hub_core::machine::MAXIMUM_PROGRESS;
+use hub_core::state::RetryAdvice;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::RunControl;
@@ -9,6 +12,10 @@ use super::streams::{READ_BYTES, Tail};
 
 /// The beginning of a line that reports progress. The rest of the line is the value.
 const PREFIX: &[u8] = b"::progress ";
+/// A line that asks for another attempt, perhaps after the duration behind it.
+const RETRY: &[u8] = b"::retry";
+/// A line that says that another attempt is of no use, perhaps with the reason behind it, which is a part of the log.
+const FATAL: &[u8] = b"::fatal";
 /// Maximum length of such a line in bytes, without its end.
 const MAXIMUM_LINE: usize = PREFIX.len() + MAXIMUM_PROGRESS;
 
@@ -17,12 +24,14 @@ const MAXIMUM_LINE: usize = PREFIX.len() + MAXIMUM_PROGRESS;
 pub(super) struct Errors<'a> {
     log: Tail,
     control: &'a RunControl,
-    /// The beginning of the current line, as long as the line may report progress.
+    /// The beginning of the current line, as long as the line may be for the worker.
     line: Vec<u8>,
     /// Whether the beginning of the current line is in the log.
     is_logged: bool,
-    /// Why the current line reports no progress, although it begins like one that does.
+    /// Why the current line is not for the worker, although it begins like one that is, and what to write.
     flaw: Option<String>,
+    /// What the newest line says of another attempt.
+    advice: Option<RetryAdvice>,
     /// Whether such a line was explained.
     has_explained: bool,
 }
@@ -35,6 +44,7 @@ impl<'a> Errors<'a> {
             line: Vec::new(),
             is_logged: false,
             flaw: None,
+            advice: None,
             has_explained: false,
         }
     }
@@ -53,6 +63,11 @@ impl<'a> Errors<'a> {
         self.log.text()
     }
 
+    /// What the program has said of another attempt.
+    pub(super) const fn advice(&self) -> Option<RetryAdvice> {
+        self.advice
+    }
+
     /// Takes a part of a line, possibly with its end.
     fn take(&mut self, part: &[u8]) {
         let (content, end) = match part.split_last() {
@@ -63,11 +78,15 @@ impl<'a> Errors<'a> {
             self.log.push(content);
         } else {
             self.line.extend_from_slice(content);
-            let compared = self.line.len().min(PREFIX.len());
-            if self.line[..compared] != PREFIX[..compared] {
+            if self.line.strip_prefix(FATAL).is_some_and(|rest| rest.starts_with(b" ")) {
+                self.advice = Some(RetryAdvice::Never);
+                self.line.drain(..=FATAL.len());
+                self.log_line();
+            } else if !may_be_for_the_worker(&self.line) {
                 self.log_line();
             } else if self.line.len() > MAXIMUM_LINE {
-                self.flaw = Some(format!("it has more than {MAXIMUM_PROGRESS} bytes, which is the limit"));
+                self.flaw =
+                    Some(no_progress(&format!("it has more than {MAXIMUM_PROGRESS} bytes, which is the limit")));
                 self.log_line();
             }
         }
@@ -77,8 +96,7 @@ impl<'a> Errors<'a> {
     }
 
     fn end_line(&mut self, end: &[u8]) {
-        let value = self.line.strip_prefix(PREFIX);
-        match value.map(|value| report(value, self.control)) {
+        match self.obey() {
             Some(Ok(())) => self.line.clear(),
             reported => {
                 self.flaw = self.flaw.take().or(reported.and_then(Result::err));
@@ -90,6 +108,22 @@ impl<'a> Errors<'a> {
         self.is_logged = false;
     }
 
+    /// Does what the current line says, if it is for the worker.
+    fn obey(&mut self) -> Option<Result<(), String>> {
+        if let Some(value) = self.line.strip_prefix(PREFIX) {
+            return Some(report(value, self.control).map_err(|flaw| no_progress(&flaw)));
+        }
+        let line = self.line.trim_ascii_end();
+        let advice = match line.strip_prefix(RETRY) {
+            Some(after) => {
+                retry_after(after)?.map_err(|flaw| format!("asks for no attempt: {flaw}. Write ::retry or ::retry 30s"))
+            }
+            None if line == FATAL => Ok(RetryAdvice::Never),
+            None => return None,
+        };
+        Some(advice.map(|advice| self.advice = Some(advice)))
+    }
+
     /// Moves the current line to the log.
     fn log_line(&mut self) {
         self.log.push(&self.line);
@@ -97,14 +131,37 @@ impl<'a> Errors<'a> {
         self.is_logged = true;
     }
 
-    /// Explains once in the log why a line was not taken as progress.
+    /// Explains once in the log why a line was not obeyed.
     fn explain(&mut self, end: &[u8]) {
         let Some(flaw) = self.flaw.take().filter(|_| !self.has_explained) else { return };
         self.has_explained = true;
         let begin = if end.is_empty() { "\n" } else { "" };
-        let hint = format!("{begin}[hub: the line above reports no progress: {flaw}. Write ::progress JSON]\n");
+        let hint = format!("{begin}[hub: the line above {flaw}]\n");
         self.log.push(hint.as_bytes());
     }
+}
+
+fn no_progress(flaw: &str) -> String {
+    format!("reports no progress: {flaw}. Write ::progress JSON")
+}
+
+/// Whether a line with this beginning can be for the worker.
+fn may_be_for_the_worker(line: &[u8]) -> bool {
+    [PREFIX, RETRY, FATAL].into_iter().any(|prefix| {
+        let compared = line.len().min(prefix.len());
+        line[..compared] == prefix[..compared]
+    })
+}
+
+/// What a line says that has this text behind its first word. `None`: the first word is longer.
+fn retry_after(text: &[u8]) -> Option<Result<RetryAdvice, String>> {
+    if text.is_empty() {
+        return Some(Ok(RetryAdvice::Again));
+    }
+    let text = String::from_utf8_lossy(text.strip_prefix(b" ")?);
+    let written = Json::parse(&text).ok().filter(|value| value.to_value().is_number());
+    let wait = Delay::read(&written.unwrap_or_else(|| Json::string(text.trim())));
+    Some(wait.map(|wait| RetryAdvice::AfterMs(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))))
 }
 
 /// Reports a value.
@@ -146,6 +203,37 @@ mod tests {
                 assert_eq!((&*read_log, read_progress.as_ref().map(Json::get)), (log, progress), "{text:?} in {size}");
             }
         }
+    }
+
+    #[test]
+    fn the_last_line_about_another_attempt_counts() {
+        use RetryAdvice::{AfterMs, Again, Never};
+        for (text, log, advice) in [
+            ("a\n::retry\nb", "a\nb", Some(Again)),
+            ("::retry 1m30s\r\n", "", Some(AfterMs(90_000))),
+            ("::retry 2.5", "", Some(AfterMs(2_500))),
+            ("::retry 0s\n", "", Some(AfterMs(0))),
+            ("::fatal\n", "", Some(Never)),
+            ("::fatal no such table\n", "no such table\n", Some(Never)),
+            ("::fatal\n::retry 5s\n", "", Some(AfterMs(5_000))),
+            ("::retry 5s\n::fatal it is gone", "it is gone", Some(Never)),
+            ("::retrying\n::fatality\n ::fatal\n::ret\n", "::retrying\n::fatality\n ::fatal\n::ret\n", None),
+        ] {
+            for size in [1, 3, 1000] {
+                let control = RunControl::default();
+                let mut errors = Errors::new(100_000, &control);
+                for piece in text.as_bytes().chunks(size) {
+                    piece.split_inclusive(|byte| *byte == b'\n').for_each(|part| errors.take(part));
+                }
+                assert_eq!((&*errors.text(), errors.advice()), (log, advice), "{text:?} in {size}");
+            }
+        }
+        for wrong in ["::retry soon", "::retry -1", "::retry 400d", "::retry {}"] {
+            let (log, _) = read(wrong, 4);
+            assert!(log.starts_with(&format!("{wrong}\n[hub: the line above asks for no attempt: ")), "{log}");
+        }
+        let long = format!("::fatal {}", "x".repeat(MAXIMUM_PROGRESS * 2));
+        assert_eq!(read(&long, 100).0, long["::fatal ".len()..]);
     }
 
     #[test]
