@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use crate::job_values::{
-    BAD_KEYS, BAD_MOMENTS, BAD_NAMES, BAD_PRIORITIES, BAD_RETRIES, BAD_TASK_NAMES, BAD_TEMPLATES, BAD_TIMEOUTS,
-    BAD_WAITS, BESIDE_WAIT, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES, STARTS, TASK_NAMES, TEMPLATES,
-    TIMEOUTS, WAITS,
+    BAD_CACHES, BAD_KEYS, BAD_MOMENTS, BAD_NAMES, BAD_PRIORITIES, BAD_RETRIES, BAD_TASK_NAMES, BAD_TEMPLATES,
+    BAD_TIMEOUTS, BAD_WAITS, BESIDE_WAIT, CACHES, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES, STARTS,
+    TASK_NAMES, TEMPLATES, TIMEOUTS, WAITS,
 };
 use crate::simulator::dice::Dice;
 
@@ -48,7 +48,7 @@ const JOB: [Key; 13] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 21] = [
+const TASK: [Key; 22] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -261,6 +261,7 @@ const TASK: [Key; 21] = [
             r#"{"x-a": 1}"#,
         ],
     },
+    Key { name: "cache", right: CACHES, wrong: BAD_CACHES },
     Key { name: "wait", right: WAITS, wrong: BAD_WAITS },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
@@ -314,6 +315,9 @@ impl Writer<'_> {
         properties.extend(self.some(TASK.iter().filter(|key| !excluded.contains(&key.name)), earlier));
         if properties.iter().any(|(key, value)| *key == "wait" && value != "null") {
             properties.retain(|(key, _)| !BESIDE_WAIT.contains(key) || self.errs());
+        }
+        if properties.iter().any(|(_, value)| value.contains("\"_.secret.")) {
+            properties.retain(|(key, _)| *key != "cache" || self.errs());
         }
         self.object(properties)
     }

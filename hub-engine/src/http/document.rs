@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::retry_schemas;
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
+use super::{cache_schemas, retry_schemas};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -17,6 +17,7 @@ pub(super) fn openapi() -> Value {
     }
     let mut schemas = schemas();
     retry_schemas::add_to(&mut schemas);
+    cache_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -88,7 +88,7 @@ fn commands() -> Value {
 }
 
 fn gate() -> Value {
-    words(&["trigger_rule", "start", "when", "delay", "for_each", "wait", "retry", "pool", "broker"])
+    words(&["trigger_rule", "start", "when", "delay", "for_each", "wait", "retry", "cache", "pool", "broker"])
 }
 
 fn reason_keys() -> Map<String, Value> {
@@ -109,6 +109,7 @@ fn reason_keys() -> Map<String, Value> {
         "held",
         "parallel",
         "items",
+        "equal_task",
         "pool_paused",
         "no_worker",
         "no_module",

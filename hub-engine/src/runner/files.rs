@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Language;
+use super::content::Content;
 use super::program::Program;
 use super::settings::RunnerSettings;
 
@@ -54,11 +55,13 @@ struct File {
     stamp: Stamp,
     /// Why the file cannot be run, with what to do.
     fault: Option<String>,
+    /// Its content, if it can be run.
+    content: Option<Content>,
 }
 
 /// Metadata that changes when a file changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -70,6 +73,7 @@ impl Files {
     /// The directory may be a symbolic link, whose current target is read.
     pub(super) fn look(settings: &RunnerSettings, before: &Self) -> io::Result<Self> {
         let mut files = Self::default();
+        let is_first = before.found.is_empty();
         let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
         for entry in std::fs::read_dir(&settings.tasks_dir)? {
             let path = entry?.path();
@@ -80,7 +84,7 @@ impl Files {
             let name = name.to_owned();
             // Follows symbolic links, because their targets are run.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir) {
+            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir, is_first) {
                 files.found.entry(name).or_default().push(file);
             }
         }
@@ -119,6 +123,12 @@ impl Files {
         })
     }
 
+    /// The content of the file of a task.
+    pub(super) fn content(&self, name: &str) -> Option<&Content> {
+        let mut usable = self.found.get(name)?.iter().filter(|file| file.fault.is_none());
+        usable.next().filter(|_| usable.next().is_none())?.content.as_ref()
+    }
+
     /// Collects Python sources that modules may import: files that begin with `_`, and packages.
     fn look_for_helpers(&mut self, directory: &Path, level: usize, left: &mut usize) {
         let Ok(entries) = std::fs::read_dir(directory) else { return };
@@ -152,7 +162,14 @@ impl Files {
 }
 
 impl File {
-    fn look(path: PathBuf, metadata: &Metadata, before: Option<&Vec<Self>>, directory: &Path) -> Option<Self> {
+    /// `is_first`: no process can have loaded another content of it.
+    fn look(
+        path: PathBuf,
+        metadata: &Metadata,
+        before: Option<&Vec<Self>>,
+        directory: &Path,
+        is_first: bool,
+    ) -> Option<Self> {
         if !metadata.is_file() {
             return None;
         }
@@ -164,14 +181,16 @@ impl File {
             return Some(known.clone());
         }
         if path.extension().is_some_and(|extension| extension == "py") {
-            return Some(Self { path, language: Language::Python, stamp, fault: None });
+            let content = Content::read(&path, metadata, is_first);
+            return Some(Self { path, language: Language::Python, stamp, fault: None, content });
         }
         let fault = match Program::look(&path, metadata, directory) {
             Program::Usable => None,
             Program::Faulty(why) => Some(why),
             Program::None => return None,
         };
-        Some(Self { path, language: Language::Executable, stamp, fault })
+        let content = if fault.is_none() { Content::read(&path, metadata, true) } else { None };
+        Some(Self { path, language: Language::Executable, stamp, fault, content })
     }
 
     fn name(&self) -> std::borrow::Cow<'_, str> {
@@ -180,7 +199,7 @@ impl File {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             file: (metadata.dev(), metadata.ino()),
             size: metadata.size(),

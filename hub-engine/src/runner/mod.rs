@@ -5,6 +5,7 @@
 mod catalogue;
 mod children;
 mod command;
+mod content;
 mod control;
 mod coroutines;
 mod environment;

@@ -172,8 +172,10 @@ impl Task {
         let wait = task.get("wait").filter(|wait| !wait.is_null()).cloned();
         let message = wait.as_ref().and_then(|wait| wait["approval"].get("message"));
         let until = wait.as_ref().and_then(|wait| wait.get("until"));
+        let cache_key = task.get("cache").and_then(|cache| cache.get("key"));
         let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
-        let templates = [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay"), fallback, message, until];
+        let templates =
+            [Some(&args), Some(&kwargs), when.as_ref(), task.get("delay"), fallback, message, until, cache_key];
         for template in templates.into_iter().chain(of_items).flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)

@@ -20,6 +20,8 @@ pub enum Gate {
     Wait,
     /// The interval between two attempts, or the wait for an operator.
     Retry,
+    /// A kept result, or an equal task that is handed out.
+    Cache,
     /// Its pool: room in the window, and a worker that can run it.
     Pool,
     /// The queue of its pool on the broker.
@@ -51,7 +53,7 @@ pub struct GateReport {
 
 impl Gate {
     /// All gates in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TriggerRule,
         Self::Start,
         Self::When,
@@ -59,6 +61,7 @@ impl Gate {
         Self::ForEach,
         Self::Wait,
         Self::Retry,
+        Self::Cache,
         Self::Pool,
         Self::Broker,
     ];
@@ -87,9 +90,9 @@ mod tests {
             Gate::report(held, has).into_iter().map(|report| report.state).collect::<Vec<_>>()
         };
         use GateState::{Absent, Holds, NotReached, Passed};
-        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Holds, NotReached];
+        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Holds, NotReached];
         assert_eq!(states(Some(Gate::Pool)), held);
-        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Passed, Passed];
+        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Passed, Passed];
         assert_eq!(states(None), all);
         assert!(Gate::ALL.is_sorted());
     }

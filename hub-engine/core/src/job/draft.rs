@@ -70,6 +70,7 @@ pub(super) struct TaskDraft<'a> {
     pub(super) run: Vec<(&'static str, Value<'a>)>,
     pub(super) recover: Option<RecoverDraft<'a>>,
     pub(super) wait: Option<WaitDraft<'a>>,
+    pub(super) cache: Option<CacheDraft<'a>>,
 }
 
 /// The valid parts of `for_each`.
@@ -127,6 +128,17 @@ pub(super) struct RecoverDraft<'a> {
     pub(super) matches: Vec<Arc<str>>,
 }
 
+/// A cache whose key was not searched for references.
+#[derive(Default)]
+pub(super) struct CacheDraft<'a> {
+    /// Its byte offset.
+    pub(super) at: usize,
+    pub(super) ttl: Option<Duration>,
+    pub(super) key: Option<Value<'a>>,
+    pub(super) version: Option<Json>,
+    pub(super) refresh: bool,
+}
+
 impl TaskDraft<'_> {
     /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
@@ -145,6 +157,7 @@ impl TaskDraft<'_> {
             run: Vec::new(),
             recover: None,
             wait: None,
+            cache: None,
         }
     }
 

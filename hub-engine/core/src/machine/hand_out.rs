@@ -28,6 +28,10 @@ pub(super) struct TurnBudget {
 }
 
 impl TurnBudget {
+    pub(super) const fn new() -> Self {
+        Self { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES }
+    }
+
     pub(super) const fn is_left(&self) -> bool {
         self.tasks > 0 && self.bytes > 0
     }
@@ -41,8 +45,7 @@ impl TurnBudget {
 
 impl Machine {
     /// Fills the window of every pool with waiting tasks.
-    pub(super) fn fill_windows(&mut self, now: Now) {
-        let mut budget = TurnBudget { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES };
+    pub(super) fn fill_windows(&mut self, mut budget: TurnBudget, now: Now) {
         self.publish_again(&mut budget, now);
         // One pass is sufficient: tasks that become ready because handing out another one has failed it wait for the next turn.
         for name in self.pools.waiting() {
@@ -77,7 +80,9 @@ impl Machine {
             }
             job.task_mut(index).place = Place::Blocked;
             let need = job.spec(index).need();
-            if slots.is_some() && !self.workers.catalogue().has(name, &need) {
+            // Until a worker has reported the module, it is not known whether a result of it is kept.
+            let is_served = slots.is_some() || job.spec(index).keeps_by_module();
+            if is_served && !self.workers.catalogue().has(name, &need) {
                 pool.park(need, id, index);
                 job.task_mut(index).place = Place::Parked;
                 budget.spend(0);
@@ -118,6 +123,10 @@ impl Machine {
             }
         };
         let bytes = arguments.bytes();
+        if !self.passes_cache(id, index, &arguments, now) {
+            return walked + bytes;
+        }
+        let job = self.jobs.job_mut(id);
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let number = state.issue.map_or(1, |last| last.number.saturating_add(1));
@@ -144,8 +153,21 @@ impl Machine {
         self.enqueue_all(id, &[index]);
     }
 
-    /// Puts ready tasks of one job into the queues of their pools, unless the job is paused.
+    /// Puts ready tasks of one job into the queues of their pools, unless the job is paused. Those with a cache are looked at
+    /// before.
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
+        let job = self.jobs.job(id);
+        let has_cache = |index: &u32| job.spec(*index).cache().is_some();
+        if tasks.iter().any(has_cache) {
+            let (cached, others): (Vec<u32>, Vec<u32>) = tasks.iter().partition(|index| has_cache(index));
+            self.send_to_cache(id, &cached);
+            return self.let_in(id, &others);
+        }
+        self.let_in(id, tasks);
+    }
+
+    /// Puts tasks that have passed all other gates into the queues of their pools, unless their job is paused.
+    pub(super) fn let_in(&mut self, id: JobId, tasks: &[u32]) {
         let job = self.jobs.job_mut(id);
         if job.is_paused() {
             return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Suspended);
@@ -250,5 +272,6 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, arguments: Arg
         kwargs,
         run,
         secrets: spec.secrets().cloned(),
+        wants_content: spec.keeps_by_module(),
     }
 }

@@ -7,6 +7,7 @@
 mod allowance;
 mod approval;
 mod arguments;
+mod cache;
 mod cancel;
 mod catalogue;
 mod delay;
@@ -14,6 +15,7 @@ mod downstream;
 mod ended_reasons;
 mod explain;
 mod finish;
+mod flights;
 mod for_each;
 mod gates;
 mod hand_out;
@@ -23,6 +25,7 @@ mod items;
 mod job_failure;
 mod job_retry;
 mod jobs;
+mod kept_results;
 mod leases;
 mod live;
 mod live_task;
@@ -67,7 +70,10 @@ use crate::job_details::PauseRecord;
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
+use flights::Flights;
+use hand_out::TurnBudget;
 use jobs::Jobs;
+use kept_results::KeptResults;
 use live::LiveJob;
 use pool::Pools;
 use stop::Stops;
@@ -178,6 +184,9 @@ pub struct Machine {
     /// Jobs whose tasks are being stopped.
     stops: Stops,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+    /// Tasks with a cache that are handed out or wait for an equal one.
+    flights: Flights,
+    kept_results: KeptResults,
 }
 
 impl Machine {
@@ -185,6 +194,7 @@ impl Machine {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            kept_results: KeptResults::new(settings.max_kept_results, settings.max_kept_bytes),
             workers: Workers::new(settings.lease, settings.lease_grace),
             settings,
             jobs: Jobs::default(),
@@ -203,6 +213,7 @@ impl Machine {
             advancing: Vec::new(),
             stops: Stops::default(),
             paused_pools: BTreeMap::new(),
+            flights: Flights::default(),
         }
     }
 
@@ -217,9 +228,12 @@ impl Machine {
         self.sweep_on(now);
         self.is_filling = false;
         self.advance_on(now);
+        let mut budget = TurnBudget::new();
+        self.check_cache(&mut budget, now);
         if !self.is_held_back {
-            self.fill_windows(now);
+            self.fill_windows(budget, now);
         }
+        self.is_filling |= self.flights.is_checking();
         self.budget = remaining_work::MAXIMUM_TASKS_PER_TURN;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);

@@ -82,6 +82,9 @@ impl Machine {
             }
             _ => {}
         }
+        if matches!(self.jobs.job(id).task(index).place, Place::Window | Place::Leased | Place::Launched) {
+            self.restore_flight(id, index);
+        }
         self.watch_again(id, index, now);
     }
 

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 63] = [
+const FIELDS: [&str; 66] = [
     "answer",
     "args",
     "attempt",
     "attempts",
+    "cache",
+    "cached_from",
     "cancel",
     "command",
     "cwd",
@@ -35,6 +37,7 @@ const FIELDS: [&str; 63] = [
     "meta",
     "msg",
     "name",
+    "not_cached",
     "origin",
     "output",
     "overridden",

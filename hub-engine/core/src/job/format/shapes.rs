@@ -53,13 +53,26 @@ pub(super) fn task(beside_wait: &[&str]) -> Value {
         // The name of a task that says nothing else is the name of its module.
         "if": none(&["task_name", "command", "shell", "http", "wait"]),
         "then": { "properties": { "name": { "pattern": module_pattern() } } },
-        "allOf": [{ "anyOf": [none(&["wait"]), none(beside_wait)] }],
+        "allOf": [{ "anyOf": [none(&["wait"]), none(beside_wait)] }, { "anyOf": [none(&["cache"]), without_secrets()] }],
         "oneOf": [
             none(&["command", "shell", "http", "env", "cwd", "output"]),
             { "allOf": [has("command"), none(&["task_name", "args", "kwargs", "shell", "http"])] },
             { "allOf": [has("shell"), none(&["task_name", "args", "kwargs", "command", "http"])] },
             { "allOf": [has("http"), none(&["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"])] }
         ]
+    })
+}
+
+/// A task in which no secret stands.
+fn without_secrets() -> Value {
+    let values = || json!({ "additionalProperties": template() });
+    json!({
+        "properties": {
+            "args": { "items": template() },
+            "kwargs": values(),
+            "env": values(),
+            "http": { "properties": { "headers": values() } }
+        }
     })
 }
 
@@ -303,6 +316,21 @@ pub(super) fn boolean() -> Value {
 /// A recovery.
 pub(super) fn recover() -> Value {
     json!({ "anyOf": [{ "$ref": "#/$defs/Recover" }, { "type": "null" }] })
+}
+
+/// What is kept of results.
+pub(super) fn cache() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Cache" }, { "type": "null" }] })
+}
+
+/// A text or a number.
+pub(super) fn version() -> Value {
+    json!({ "type": ["string", "number", "null"] })
+}
+
+/// A duration that must be there.
+pub(super) fn ttl() -> Value {
+    json!({ "allOf": [duration(), { "not": { "type": "null" } }] })
 }
 
 /// A part of a whole.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{for_each, http, object, recover, retry, shapes, timeout, values, wait};
+use super::{cache, for_each, http, object, recover, retry, shapes, timeout, values, wait};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -139,6 +139,14 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "What replaces the result of the task after it has failed: a recovery.",
         )
         .repeated(),
+        Key::new(
+            "cache",
+            "0.2.0",
+            cache,
+            shapes::cache,
+            "For how long the result of the task is kept for later tasks that would compute the same: a cache.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["job", "deadline", "concurrency"],
@@ -154,10 +162,12 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "answer",
         "attempt",
         "attempts",
+        "cached_from",
         "delayed_until",
         "held_until",
         "issue",
         "items",
+        "not_cached",
         "progress",
         "recovered",
         "repairs",
@@ -174,7 +184,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
 };
 
 /// Keys that cannot stand beside `wait`, with the reason.
-const BESIDE_WAIT: [(&str, &str); 14] = [
+const BESIDE_WAIT: [(&str, &str); 15] = [
     ("task_name", "a wait runs no module"),
     ("args", "a wait runs no module"),
     ("kwargs", "a wait runs no module"),
@@ -189,6 +199,7 @@ const BESIDE_WAIT: [(&str, &str); 14] = [
     ("for_each", "a wait has no items"),
     ("retry", "a wait is never tried again"),
     ("timeout", "its timeout is a key of \"wait\""),
+    ("cache", "a wait computes no result"),
 ];
 
 /// The object of a task.
@@ -357,6 +368,10 @@ fn output<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'
 
 fn recover<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     parts.draft.recover = recover::read(reader, value, path);
+}
+
+fn cache<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.cache = cache::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
