@@ -270,8 +270,7 @@ impl TaskDetails {
         let progress = self.progress.as_ref().map_or(0, |progress| progress.get().len());
         let signals = self.signals.iter().map(ReceivedSignal::weight);
         let answer = self.answer.as_ref().map_or(0, ApprovalAnswer::weight);
-        let cache = self.cache.as_ref().map_or(0, |cache| size_of::<CacheDetails>() + text(&cache.not_kept));
-        attempts.sum::<usize>() + repairs.sum::<usize>() + signals.sum::<usize>() + answer + progress + cache
+        attempts.sum::<usize>() + repairs.sum::<usize>() + signals.sum::<usize>() + answer + progress
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hub_core::digest::Digest;
 use tokio::time::Instant;
 
-use super::files::Stamp;
+use super::stamp::Stamp;
 
 /// Maximum size of a module whose content is read, in bytes. It is read whenever the file has changed.
 const MAXIMUM_BYTES: u64 = 16 * 1024 * 1024;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Language;
 use super::content::Content;
 use super::program::Program;
 use super::settings::RunnerSettings;
+use super::stamp::Stamp;
 
 /// Extensions of backups and unfinished copies that editors and package managers create.
 const BACKUPS: [&str; 17] = [
@@ -57,15 +57,6 @@ struct File {
     fault: Option<String>,
     /// Its content, if it can be run.
     content: Option<Content>,
-}
-
-/// Metadata that changes when a file changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Files {
@@ -195,17 +186,6 @@ impl File {
 
     fn name(&self) -> std::borrow::Cow<'_, str> {
         self.path.file_name().unwrap_or_default().to_string_lossy()
-    }
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
     }
 }
 

@@ -31,6 +31,7 @@ mod scan;
 mod sdk;
 mod secrets;
 mod settings;
+mod stamp;
 mod streams;
 mod task;
 mod watcher;

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use super::Machine;
 use super::arguments::Arguments;
 use super::flights::TaskAt;
-use super::hand_out::{FAILED_BYTES, TurnBudget};
+use super::hand_out::FAILED_BYTES;
 use super::live::LiveJob;
 use super::place::Place;
+use super::turn_budget::TurnBudget;
 use crate::cache::{CachedFrom, KeptResult};
 use crate::details::CacheDetails;
 use crate::digest::Digest;
@@ -216,14 +217,7 @@ impl Machine {
 
     /// Notes what a task has to do with kept results.
     fn note(&mut self, id: JobId, index: u32, cache: CacheDetails) {
-        let job = self.jobs.job_mut(id);
-        let total = job.bytes();
-        let details = job.task_mut(index).state_mut().details_mut();
-        let before = details.weight();
-        details.cache = Some(Box::new(cache));
-        let after = details.weight();
-        job.resize(before, after);
-        self.live_bytes = self.live_bytes + job.bytes() - total;
+        self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().cache = Some(Box::new(cache));
     }
 
     /// Takes in the kept results that the store has.

@@ -5,43 +5,18 @@ use std::sync::Arc;
 use super::arguments::Arguments;
 use super::live::LiveJob;
 use super::place::Place;
-use super::{EndedJob, Machine, remaining_work, timeouts};
+use super::turn_budget::TurnBudget;
+use super::{EndedJob, Machine, timeouts};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Timeouts};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Issue, JobId, Now, Steady, TaskStatus};
 
-/// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
-const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
 /// Maximum size of the arguments of a pool's issues on the broker. Beyond it, the number of issues is limited to the
 /// slots of the pool.
 const MAXIMUM_WINDOW_BYTES: usize = 64 * 1024 * 1024;
 /// Number of bytes counted for arguments that cannot be filled, because the attempt takes time.
 pub(super) const FAILED_BYTES: usize = 256;
-
-/// The remaining work that a turn may do.
-pub(super) struct TurnBudget {
-    /// Number of tasks.
-    tasks: u32,
-    /// Number of bytes of arguments.
-    bytes: usize,
-}
-
-impl TurnBudget {
-    pub(super) const fn new() -> Self {
-        Self { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES }
-    }
-
-    pub(super) const fn is_left(&self) -> bool {
-        self.tasks > 0 && self.bytes > 0
-    }
-
-    /// Counts one task and the bytes of its arguments.
-    pub(super) const fn spend(&mut self, bytes: usize) {
-        self.tasks -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
 
 impl Machine {
     /// Fills the window of every pool with waiting tasks.

@@ -53,6 +53,7 @@ mod throughput;
 mod timeouts;
 mod timers;
 mod trigger;
+mod turn_budget;
 mod types;
 mod vanished;
 mod wait;
@@ -71,13 +72,13 @@ use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
 use flights::Flights;
-use hand_out::TurnBudget;
 use jobs::Jobs;
 use kept_results::KeptResults;
 use live::LiveJob;
 use pool::Pools;
 use stop::Stops;
 use timers::{Timer, Timers};
+use turn_budget::TurnBudget;
 use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};

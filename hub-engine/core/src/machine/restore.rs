@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Machine;
-use super::hand_out::{FAILED_BYTES, TurnBudget, assignment};
+use super::hand_out::{FAILED_BYTES, assignment};
 use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
+use super::turn_budget::TurnBudget;
 use crate::action::Action;
 use crate::job::Phase;
 use crate::state::{JobSnapshot, TaskState};
