@@ -246,3 +246,25 @@ fn a_retry_of_a_job_keeps_what_was_taken() {
     let a = &record(&hub, support::id(3))["tasks"][0];
     assert_eq!((&a["kept_from"], &a["cached_from"]["job"]), (&json!(second.to_string()), &json!(first.to_string())));
 }
+
+#[test]
+fn a_refresh_begins_a_new_time_and_a_later_attempt_is_kept() {
+    let mut hub = served();
+    let text = job(r#""args": [1], "retry": {"maximum_attempts": 2, "initial_interval": 1, "jitter": 0}"#);
+    let (_, task) = out(&mut hub, 1, &text);
+    hub.fail(&task, "no");
+    hub.actions();
+    hub.pass(Duration::from_secs(1));
+    let again = hub.handed_out().remove(0);
+    succeed(&mut hub, &again, "1");
+    hub.actions();
+    hub.now = hub.now.after(Duration::from_secs(3000));
+    serve(&mut hub, "w1", "1");
+    let (_, task) = out(&mut hub, 2, &text.replace("1h\"", "1h\", \"refresh\": true"));
+    succeed(&mut hub, &task, "2");
+    hub.actions();
+    hub.now = hub.now.after(Duration::from_secs(3000));
+    serve(&mut hub, "w1", "1");
+    let kept = &taken(&mut hub, 3, &text)["tasks"][0];
+    assert_eq!((&kept["data"], kept.get("attempts"), kept.get("started_at")), (&json!(2), None, None));
+}

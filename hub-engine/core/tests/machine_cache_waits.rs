@@ -13,6 +13,9 @@ use serde_json::json;
 use support::cache::{end_as, from, job, out, record, serve, served, succeed};
 use support::{Hub, json};
 
+/// How a task ends that is handed out.
+type End<'e> = &'e dyn Fn(&mut Hub, JobId, &Assignment);
+
 #[test]
 fn one_of_equal_tasks_runs_and_the_others_wait_for_it() {
     let mut hub = served();
@@ -54,7 +57,7 @@ fn the_next_by_priority_leads_when_the_leader_ends_without_success() {
         hub.pass(Duration::from_secs(60));
         serve(hub, "w1", "1");
     };
-    let ends: [&dyn Fn(&mut Hub, JobId, &Assignment); 4] = [&fail, &cancel, &give_back, &lose];
+    let ends: [End<'_>; 4] = [&fail, &cancel, &give_back, &lose];
     for (at, end) in ends.into_iter().enumerate() {
         for crashes in [false, true] {
             let mut hub = served();
