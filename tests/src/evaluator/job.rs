@@ -53,6 +53,8 @@ pub struct Task {
     pub wait: Option<Value>,
     /// What replaces its result after it has failed.
     pub recover: Option<Value>,
+    /// Whether it can take the result of an equal task instead of running.
+    pub has_cache: bool,
     /// How many attempts it has.
     pub attempts: u32,
     /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
@@ -198,6 +200,7 @@ impl Task {
             for_each,
             wait,
             recover,
+            has_cache: !task["cache"].is_null(),
             attempts,
             upstream,
         }

@@ -29,8 +29,9 @@ impl SimStore {
 
     async fn keep(&self, changes: &Arc<Vec<Change>>) -> Result<(), StoreError> {
         let world = self.0.world();
-        world.kept.commit(Arc::clone(changes)).await?;
-        world.tell(Event::Kept(Arc::clone(&self.0.name), Arc::clone(changes)));
+        let changes = sabotage::kept(world.sabotage, changes);
+        world.kept.commit(Arc::clone(&changes)).await?;
+        world.tell(Event::Kept(Arc::clone(&self.0.name), changes));
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise, or a dependency can be
-//! recovered, waits, or is kept from another job. No handler starts before all tasks of the lists before have ended.
+//! recovered, waits, can take a kept result, or is kept from another job. No handler starts before all tasks of the lists before have ended.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl Invariant for DependenciesFirst {
                 // A task with items ends when its items have ended, which are other tasks.
                 let must_run = |before: &&usize| {
                     let before = &fact.job.tasks()[**before];
-                    before.for_each.is_none() && before.recover.is_none() && before.wait.is_none()
+                    before.for_each.is_none() && before.recover.is_none() && before.wait.is_none() && !before.has_cache
                 };
                 let upstream = task.upstream.iter().filter(|_| task.trigger_rule == "all_success");
                 for before in upstream.filter(must_run) {
