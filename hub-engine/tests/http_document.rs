@@ -203,7 +203,7 @@ async fn a_real_dispatcher_answers_as_described() {
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
              "trigger_rule": "all_done", "when": {"eq": ["_a.data", 1]}, "delay": "1s", "retry": {"maximum_attempts": 3},
              "timeout": {"heartbeat": 60},
-             "recover": {"fallback": 0}},
+             "recover": {"fallback": 0}, "cache": {"ttl": "1h", "key": "_a.data", "version": 2, "refresh": false}},
             {"name": "c", "wait": {"signal": "go", "count": 2}},
             {"name": "d", "wait": {"approval": {}}, "depends": ["c"]},
             {"name": "e", "task_name": "c", "for_each": {"in": 2, "parallel": 1}, "args": ["_.item"]},

@@ -70,6 +70,7 @@ impl Bench {
             issue: 1,
             worker: "w".into(),
             last_progress: None,
+            wants_content: false,
         };
         let (runner, stop) = (Arc::clone(&self.runner), stop.clone());
         tokio::spawn(async move { runner.run(request, stop).await })

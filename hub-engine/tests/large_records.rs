@@ -107,7 +107,10 @@ async fn over_the_broker_a_large_record_is_sent_in_pages_and_every_request_is_an
         let of_tasks = hub.tasks(id, TaskQuery { view, ..TaskQuery::default() }).await.unwrap_err();
         for refused in [refused, of_tasks] {
             assert_eq!(refused.kind, RequestErrorKind::InvalidRequest);
-            assert!(refused.message.contains("known fields: answer, args, attempt, attempts, cancel"), "{refused}");
+            assert!(
+                refused.message.contains("known fields: answer, args, attempt, attempts, cache, cached_from, cancel"),
+                "{refused}"
+            );
         }
     }
     hub.close().await;

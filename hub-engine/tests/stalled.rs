@@ -29,6 +29,7 @@ fn heartbeat(names: &Names, held: Vec<IssueId>) -> Message {
         present: Vec::new(),
         progress: Vec::new(),
         tasks: [("long".into(), None)].into(),
+        contents: [].into(),
         broken: [].into(),
         allow: hub_core::TaskKinds::default(),
         leaving: false,

@@ -38,12 +38,13 @@ impl Fixture for Losing {
 #[tokio::test]
 async fn a_store_that_loses_changes_does_not_conform() {
     test_all(async || Losing(|_| false)).await;
-    let losses: [fn(&Change) -> bool; 5] = [
+    let losses: [fn(&Change) -> bool; 6] = [
         |change| matches!(change, Change::JobAdded { .. }),
         |change| matches!(change, Change::TaskChanged { .. }),
         |change| matches!(change, Change::JobChanged { .. }),
         |change| matches!(change, Change::JobRemoved { .. }),
         |change| matches!(change, Change::PoolChanged { .. }),
+        |change| matches!(change, Change::ResultKept { .. }),
     ];
     for (at, loses) in losses.into_iter().enumerate() {
         let outcome = AssertUnwindSafe(test_all(async || Losing(loses))).catch_unwind().await;

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 use hub_engine::store::{Write, fold};
 use hub_engine::testing::store::rows::{
-    ended, id, job, job_added, job_changed, job_removed, pool_changed, running, task_changed, task_state,
+    ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed, task_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -24,6 +26,7 @@ struct Rows {
     /// Jobs in the order in which they were added.
     order: Vec<JobId>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+    kept_results: BTreeMap<Digest, KeptResult>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +67,7 @@ impl Rows {
             Change::JobChanged { id, state } => self.set_job(*id, state),
             Change::JobRemoved { id } => self.remove(*id),
             Change::PoolChanged { pool, pause } => self.set_pool(pool, pause.as_ref()),
+            Change::ResultKept { key, kept } => self.set_result(*key, kept.as_ref()),
             Change::TaskChanged { job, index, state } => self.set_task(*job, *index, state),
         }
     }
@@ -80,6 +84,7 @@ impl Rows {
             Write::SetJob { id, state } => self.set_job(id, state),
             Write::SetTask { job, index, state } => self.set_task(job, index, state),
             Write::SetPool { pool, pause } => self.set_pool(pool, pause),
+            Write::SetResult { key, kept } => self.set_result(key, kept),
         }
     }
 
@@ -87,6 +92,13 @@ impl Rows {
         match pause {
             Some(pause) => drop(self.paused_pools.insert(Arc::clone(pool), pause.clone())),
             None => drop(self.paused_pools.remove(pool)),
+        }
+    }
+
+    fn set_result(&mut self, key: Digest, kept: Option<&KeptResult>) {
+        match kept {
+            Some(kept) => drop(self.kept_results.insert(key, kept.clone())),
+            None => drop(self.kept_results.remove(&key)),
         }
     }
 }
@@ -107,6 +119,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => number.clone().prop_map(job_removed),
         3 => (number.clone(), 0..1000_u64).prop_map(|(number, state)| job_changed(number, job_state(state))),
         2 => ("[ab]", prop::option::of(0..1000_u64)).prop_map(|(pool, at)| pool_changed(&pool, at)),
+        2 => (0..2_u8, prop::option::of(0..1000_u64)).prop_map(|(number, at)| result_kept(number, at)),
         6 => (number, 0..TASKS as u32, 0..1000_u32).prop_map(|(number, index, state)| task_changed(number, index, task(state))),
     ];
     prop::collection::vec(change, 0..16)
@@ -118,6 +131,7 @@ fn row_of(write: Write<'_>) -> Key {
         Write::RemoveJob { id } | Write::AddJob { id, .. } | Write::SetJob { id, .. } => Key::Job(id),
         Write::SetTask { job, index, .. } => Key::Task(job, index),
         Write::SetPool { pool, .. } => Key::Pool(Arc::clone(pool)),
+        Write::SetResult { key, .. } => Key::Result(key),
     }
 }
 
@@ -127,6 +141,7 @@ enum Key {
     Job(JobId),
     Task(JobId, u32),
     Pool(Arc<str>),
+    Result(Digest),
 }
 
 /// Random cases that are the same in every run. `PROPTEST_RNG_SEED=… cargo test` selects others.
@@ -161,6 +176,7 @@ proptest! {
                 Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => Key::Job(*id),
                 Change::TaskChanged { job, index, .. } => Key::Task(*job, *index),
                 Change::PoolChanged { pool, .. } => Key::Pool(Arc::clone(pool)),
+                Change::ResultKept { key, .. } => Key::Result(*key),
             };
             prop_assert_eq!(&row, &of_change);
             // A job can be removed and added again, and an existing job can change before it is added.

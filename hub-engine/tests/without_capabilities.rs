@@ -178,6 +178,7 @@ fn heartbeat_without_queue(names: &Names, pool: &str) -> Message {
         present: Vec::new(),
         progress: Vec::new(),
         tasks: [("echo".into(), None)].into(),
+        contents: [].into(),
         broken: [].into(),
         allow: hub_core::TaskKinds::default(),
         shortage: None,

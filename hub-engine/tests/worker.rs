@@ -156,6 +156,7 @@ fn task(index: u32, argument: &str) -> TaskMessage {
         kwargs: Json::from_checked("{}"),
         run: None,
         secrets: None,
+        wants_content: false,
     }
 }
 

@@ -112,6 +112,30 @@ pub(crate) const BAD_WAITS: &[&str] = &[
     r#"{"x-a": 1}"#,
 ];
 
+pub(crate) const CACHES: &[&str] = &[
+    "null",
+    r#"{"ttl": "24h"}"#,
+    r#"{"ttl": 0.5, "key": null, "version": null, "refresh": null}"#,
+    r#"{"ttl": "1h30m", "key": ["_@T.data", {"a": "__x"}], "version": "ä", "refresh": true}"#,
+    r#"{"ttl": "366d", "key": "_.job.name", "version": -1.50}"#,
+];
+pub(crate) const BAD_CACHES: &[&str] = &[
+    "{}",
+    "\"24h\"",
+    "[]",
+    "true",
+    r#"{"ttl": null}"#,
+    r#"{"ttl": 0}"#,
+    r#"{"ttl": "soon"}"#,
+    r#"{"key": 1}"#,
+    r#"{"ttl": 1, "key": "_@T.dta"}"#,
+    r#"{"ttl": 1, "key": ["_.secret.x"]}"#,
+    r#"{"ttl": 1, "version": []}"#,
+    r#"{"ttl": 1, "version": true}"#,
+    r#"{"ttl": 1, "refresh": "yes"}"#,
+    r#"{"ttl": 1, "x-a": 1}"#,
+];
+
 pub(crate) const NAMES: &[&str] = &["\"j\"", "\"a b\"", "\"ä.b/c\\\\d\"", "\"\\u0041\"", "\"@a\"", "\"_\""];
 pub(crate) const BAD_NAMES: &[&str] =
     &["\"\"", "5", "[]", "\"a\\nb\"", "\"\\u0000\"", "\"\\u007f\"", "\"@ab\"", "\"@e\""];
@@ -147,7 +171,7 @@ pub(crate) const LISTS: &[&str] = &[
     r#"[[1, "a"], {"": ["_@T.data.\n"]}, 1e3, true]"#,
 ];
 /// Keys that cannot stand beside `wait`.
-pub(crate) const BESIDE_WAIT: [&str; 14] = [
+pub(crate) const BESIDE_WAIT: [&str; 15] = [
     "task_name",
     "args",
     "kwargs",
@@ -162,10 +186,11 @@ pub(crate) const BESIDE_WAIT: [&str; 14] = [
     "for_each",
     "retry",
     "timeout",
+    "cache",
 ];
 /// Keys that do not go together with `job`.
-pub(crate) const BESIDE_JOB: [&str; 11] =
-    ["task_name", "args", "kwargs", "command", "shell", "http", "env", "cwd", "output", "wait", "pool"];
+pub(crate) const BESIDE_JOB: [&str; 12] =
+    ["task_name", "args", "kwargs", "command", "shell", "http", "env", "cwd", "output", "wait", "pool", "cache"];
 /// Invalid keys in jobs and tasks: unknown, planned, or set by Hub.
 pub(crate) const BAD_KEYS: [&str; 8] = ["nme", "X-a", "x", "timeouts", "schedule", "id", "status", ""];
 /// Valid user-defined keys.

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use crate::job_values::{
-    BAD_KEYS, BAD_MOMENTS, BAD_NAMES, BAD_PRIORITIES, BAD_RETRIES, BAD_TASK_NAMES, BAD_TEMPLATES, BAD_TIMEOUTS,
-    BAD_WAITS, BESIDE_JOB, BESIDE_WAIT, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES, STARTS, TASK_NAMES,
-    TEMPLATES, TIMEOUTS, WAITS,
+    BAD_CACHES, BAD_KEYS, BAD_MOMENTS, BAD_NAMES, BAD_PRIORITIES, BAD_RETRIES, BAD_TASK_NAMES, BAD_TEMPLATES,
+    BAD_TIMEOUTS, BAD_WAITS, BESIDE_JOB, BESIDE_WAIT, CACHES, DEADLINES, LISTS, NAMES, OWN_KEYS, PRIORITIES, RETRIES,
+    STARTS, TASK_NAMES, TEMPLATES, TIMEOUTS, WAITS,
 };
 use crate::simulator::dice::Dice;
 
@@ -48,7 +48,7 @@ const JOB: [Key; 13] = [
 ];
 
 /// The keys of a task, without its name.
-const TASK: [Key; 24] = [
+const TASK: [Key; 25] = [
     Key {
         name: "task_name",
         right: &["\"add\"", "\"report.v2\"", "\"ä _\"", "\"@a\"", "null"],
@@ -286,6 +286,7 @@ const TASK: [Key; 24] = [
         wrong: &["[]", "1", "\"_@T.data\"", r#"{"a": "_.secret.x"}"#, r#"{"a": "_.inputs"}"#],
     },
     Key { name: "detached", right: &["null", "true", "false"], wrong: &["1", "\"true\"", "{}"] },
+    Key { name: "cache", right: CACHES, wrong: BAD_CACHES },
     Key { name: "wait", right: WAITS, wrong: BAD_WAITS },
     Key { name: "meta", right: &["{}", r#"{"a": "_a"}"#, "null"], wrong: &["[]", "1", "\"a\"", "false"] },
 ];
@@ -347,6 +348,9 @@ impl Writer<'_> {
         }
         if has(&properties, "wait") {
             properties.retain(|(key, _)| !BESIDE_WAIT.contains(key) || self.errs());
+        }
+        if properties.iter().any(|(_, value)| value.contains("\"_.secret.")) {
+            properties.retain(|(key, _)| *key != "cache" || self.errs());
         }
         self.object(properties)
     }

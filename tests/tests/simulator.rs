@@ -154,6 +154,11 @@ fn forgetting_what_a_retry_has_kept_is_detected() {
 }
 
 #[test]
+fn keeping_other_results_is_detected() {
+    noticed(Sabotage::KeepOtherResults, &["results_are_of_successes"]);
+}
+
+#[test]
 fn not_counting_incarnations_is_detected() {
     noticed(Sabotage::OneIncarnation, &["one_run_counts", "ends_are_final", "every_job_ends", "acknowledged_is_kept"]);
 }

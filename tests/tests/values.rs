@@ -88,6 +88,7 @@ async fn try_values(module: &str, seed: u64) {
                 issue: 1,
                 worker: "w".into(),
                 last_progress: None,
+                wants_content: false,
             };
             let runner = Arc::clone(&runner);
             running.push(async move {

@@ -138,6 +138,8 @@ pub(super) struct TaskRecord<'r> {
     #[serde(default)]
     kept_from: Option<String>,
     #[serde(default)]
+    cached_from: Option<CachedFrom>,
+    #[serde(default)]
     overridden: bool,
     #[serde(default)]
     pub(super) recovered: bool,
@@ -148,6 +150,10 @@ pub(super) struct TaskRecord<'r> {
     #[serde(default)]
     ended_at: Option<String>,
 }
+
+/// The task whose kept result another one has taken.
+#[derive(Deserialize)]
+struct CachedFrom {}
 
 /// Why a task failed.
 #[derive(Deserialize)]
@@ -231,6 +237,11 @@ impl TaskRecord<'_> {
     /// Whether it did not run in this job, which is a retry: it ran in an earlier one, or its data was given.
     pub(super) const fn did_not_run_again(&self) -> bool {
         self.kept_from.is_some() || self.overridden
+    }
+
+    /// The worker that ran it, or what is shown in its place of a task that took a kept result.
+    pub(super) fn ran_on(&self) -> &str {
+        if self.cached_from.is_some() { "(cached)" } else { self.worker.as_deref().unwrap_or_default() }
     }
 
     /// The running time, up to `now` if it has not ended.

@@ -149,7 +149,7 @@ fn tasks(what: &'static str, tasks: &[TaskRecord<'_>], style: Style) -> String {
             cell(&task.name),
             status_cell(&task.status),
             cell(task.duration(now).map(elapsed).unwrap_or_default()),
-            cell(task.worker.as_deref().unwrap_or_default()),
+            cell(task.ran_on()),
             value_cell(&task.arguments()),
             value_cell(&task.result()),
         ]));

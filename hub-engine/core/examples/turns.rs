@@ -106,6 +106,7 @@ impl Bench {
         };
         let result = TaskResult {
             progress: None,
+            content: None,
             issue: assignment.issue,
             outcome,
             log: None,
@@ -118,6 +119,7 @@ impl Bench {
     fn worker(&mut self, module: &str) {
         let report = WorkerReport {
             progress: Vec::new(),
+            contents: [].into(),
             id: "w".into(),
             host: "h".into(),
             pid: 1,

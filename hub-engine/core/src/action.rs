@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::KeptResult;
+use crate::digest::Digest;
 use crate::job::{AttemptLimits, Job, Secret};
 use crate::job_details::PauseRecord;
 use crate::state::{JobState, TaskState};
@@ -79,6 +81,13 @@ pub enum Change {
         /// The pause, if it is paused.
         pause: Option<PauseRecord>,
     },
+    /// A result is kept for later tasks, in place of the one before.
+    ResultKept {
+        /// Its key.
+        key: Digest,
+        /// The result. `None`: the one before is not kept any more.
+        kept: Option<KeptResult>,
+    },
 }
 
 /// An issue of a task, ready for a worker.
@@ -108,6 +117,8 @@ pub struct Assignment {
     pub run: Option<Json>,
     /// The secrets that the worker puts into these values.
     pub secrets: Option<Arc<[Secret]>>,
+    /// Whether the worker reports the content of the module that it runs.
+    pub wants_content: bool,
 }
 
 /// An event for watchers. Watchers may miss events.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CachedFrom;
+use crate::digest::Digest;
 use crate::failure::TaskError;
 use crate::job_clock::JobClock;
 use crate::received::{ApprovalAnswer, ReceivedSignal};
@@ -36,6 +38,9 @@ pub struct TaskDetails {
     /// The job that the task runs or ran last, if it runs jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child: Option<JobId>,
+    /// What the task has to do with kept results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<CacheDetails>>,
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
@@ -76,6 +81,21 @@ pub struct TaskDetails {
     /// The newest attempts that failed, at most [`KEPT_ATTEMPTS`], in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+/// What a task with a cache has to do with kept results.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CacheDetails {
+    /// The task whose result it has taken. It did not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<CachedFrom>,
+    /// The content of the module that has launched it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
+    /// Why its result is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<Arc<str>>,
 }
 
 /// The number of a task's items, and how those have ended that have.

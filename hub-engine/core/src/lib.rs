@@ -20,8 +20,10 @@
 //! `ARCHITECTURE.md`.
 
 pub mod action;
+pub mod cache;
 mod chance;
 pub mod details;
+pub mod digest;
 pub mod explain;
 mod failure;
 pub mod id;

@@ -145,6 +145,7 @@ fn handling_a_fact_is_idempotent() {
     report.held = vec![of(7)];
     let result = |index: usize, outcome: Outcome| hub_core::machine::TaskResult {
         progress: None,
+        content: None,
         issue: tasks[index].issue,
         outcome,
         log: None,
@@ -217,6 +218,7 @@ fn times_come_from_the_dispatcher_and_durations_from_workers() {
     for (task, took) in tasks.iter().zip([2_000, 60_000]) {
         let result = hub_core::machine::TaskResult {
             progress: None,
+            content: None,
             issue: task.issue,
             outcome: Outcome::Success { data: json("1") },
             log: Some("said".into()),

@@ -66,6 +66,7 @@ fn a_failure_shows_its_reason_and_no_data() {
     };
     let result = TaskResult {
         progress: None,
+        content: None,
         issue: task.issue,
         outcome: Outcome::Failed { msg: "bäd \"value\"".into(), error: Some(Arc::new(error)) },
         log: Some("said\n\u{1}".into()),

@@ -247,8 +247,15 @@ fn the_newest_attempts_are_kept_and_all_are_counted() {
     for _ in 0..99 {
         let log = Some("x".repeat(100_000).into());
         let outcome = Outcome::Failed { msg: "no".into(), error: None };
-        let result =
-            TaskResult { progress: None, issue: task.issue, outcome, log, worker: "w1".into(), took: Duration::ZERO };
+        let result = TaskResult {
+            progress: None,
+            content: None,
+            issue: task.issue,
+            outcome,
+            log,
+            worker: "w1".into(),
+            took: Duration::ZERO,
+        };
         hub.machine.handle_result(result, hub.now);
         task = next_attempt(&mut hub);
     }

@@ -312,6 +312,7 @@ fn progress_is_shown_at_once_and_given_to_the_next_attempt() {
     assert_eq!(shown(&hub), Some(serde_json::json!({"row": 5})), "a progress has at most 4 KiB");
     let result = TaskResult {
         progress: Some(json("7")),
+        content: None,
         issue: task.issue,
         outcome: error("E"),
         log: None,

@@ -183,6 +183,7 @@ fn the_message_of_a_failed_task_is_counted_and_bounded() {
     let log = format!("first{}last", "x".repeat(9_000_000));
     let result = TaskResult {
         progress: None,
+        content: None,
         issue: out[1].issue,
         outcome: Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) },
         log: Some(log.into()),

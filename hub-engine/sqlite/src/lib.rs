@@ -9,6 +9,7 @@ mod error;
 mod failure;
 mod filesystem;
 mod identity;
+mod kept_results;
 mod known;
 mod lock;
 mod log;

@@ -6,11 +6,13 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
     "CREATE TABLE paused_pools (name TEXT NOT NULL PRIMARY KEY, pause TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE kept_results (key TEXT NOT NULL PRIMARY KEY, job TEXT NOT NULL, task TEXT NOT NULL, \
+     kept_at INTEGER NOT NULL, kept_until INTEGER NOT NULL, data TEXT NOT NULL) STRICT;",
 ];
 
 /// The version that this program writes.

@@ -177,11 +177,11 @@ pub(super) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(at)?.map(|millis| Timestamp::from_millis(millis.unsigned_abs())))
 }
 
-fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
+pub(super) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
     Ok(row.get_ref(at)?.as_str_or_null()?.map(Into::into))
 }
 
@@ -201,7 +201,7 @@ pub(super) fn written<T: Serialize>(object: Option<&T>, at: usize) -> rusqlite::
     object.map(|object| serde_json::to_string(object).map_err(|error| malformed(at, error))).transpose()
 }
 
-fn parsed<T: FromStr>(row: &Row<'_>, at: usize) -> rusqlite::Result<T>
+pub(super) fn parsed<T: FromStr>(row: &Row<'_>, at: usize) -> rusqlite::Result<T>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
@@ -18,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{failed, meaning};
 use super::identity::Identity;
+use super::kept_results::kept_results;
 use super::known::Known;
 use super::lock::Lock;
 use super::log::Doubt;
@@ -119,6 +122,10 @@ impl Store for SqliteStore {
 
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
         self.readers.read("read the paused pools", read::paused_pools).await
+    }
+
+    async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
+        self.readers.read("read the kept results", kept_results).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

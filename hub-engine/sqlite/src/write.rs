@@ -10,6 +10,7 @@ use hub_core::{JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::kept_results::set_result;
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove};
 use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
@@ -57,7 +58,8 @@ pub(super) fn commit(
             Write::AddJob { state: None, .. }
             | Write::RemoveJob { .. }
             | Write::SetTask { .. }
-            | Write::SetPool { .. } => {}
+            | Write::SetPool { .. }
+            | Write::SetResult { .. } => {}
         }
     }
     note_returned(&mut gone, writes);
@@ -71,7 +73,11 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
     }
     let added = writes.iter().filter_map(|folded| match folded.write {
         Write::AddJob { id, .. } => Some(id.family()),
-        Write::RemoveJob { .. } | Write::SetJob { .. } | Write::SetTask { .. } | Write::SetPool { .. } => None,
+        Write::RemoveJob { .. }
+        | Write::SetJob { .. }
+        | Write::SetTask { .. }
+        | Write::SetPool { .. }
+        | Write::SetResult { .. } => None,
     });
     let added: HashSet<Family> = added.collect();
     gone.iter_mut().for_each(|gone| gone.has_returned = added.contains(&gone.family));
@@ -121,6 +127,7 @@ impl BatchWriter<'_> {
                 }
             }
             Write::SetPool { pool, pause } => set_pool(&self.transaction, pool, pause)?,
+            Write::SetResult { key, kept } => set_result(&self.transaction, key, kept)?,
         }
         Ok(())
     }

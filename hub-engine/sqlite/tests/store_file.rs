@@ -119,7 +119,7 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
+            "DROP TABLE kept_results; DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
              ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -153,7 +153,7 @@ fn files_that_are_not_stores_are_refused_and_not_changed() {
 #[tokio::test]
 async fn a_full_store_commits_atomically_and_accepts_changes_again_when_there_is_space() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = SqliteSettings { max_bytes: Some(400_000), ..SqliteSettings::new(file(directory.path())) };
+    let settings = SqliteSettings { max_bytes: Some(600_000), ..SqliteSettings::new(file(directory.path())) };
     let store = SqliteStore::open(settings).unwrap();
     let batch = |number: u128| {
         let mut changes = vec![job_added(number, job("j", 500, None))];

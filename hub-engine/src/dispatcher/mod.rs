@@ -112,6 +112,7 @@ impl Dispatcher {
         for (pool, pause) in store.paused_pools().await? {
             machine.restore_paused_pool(pool, pause);
         }
+        machine.restore_kept_results(store.kept_results().await?, now());
         let unfinished = store.load_unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(jobs = unfinished.len(), "restoring unfinished jobs");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
-use super::{retry_schemas, sub_job_schemas};
+use super::{cache_schemas, retry_schemas, sub_job_schemas};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -18,6 +18,7 @@ pub(super) fn openapi() -> Value {
     let mut schemas = schemas();
     retry_schemas::add_to(&mut schemas);
     sub_job_schemas::add_to(&mut schemas);
+    cache_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {

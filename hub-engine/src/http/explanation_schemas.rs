@@ -88,7 +88,19 @@ fn commands() -> Value {
 }
 
 fn gate() -> Value {
-    words(&["trigger_rule", "start", "when", "delay", "for_each", "wait", "sub_job", "retry", "pool", "broker"])
+    words(&[
+        "trigger_rule",
+        "start",
+        "when",
+        "delay",
+        "for_each",
+        "wait",
+        "sub_job",
+        "retry",
+        "cache",
+        "pool",
+        "broker",
+    ])
 }
 
 fn reason_keys() -> Map<String, Value> {
@@ -110,6 +122,7 @@ fn reason_keys() -> Map<String, Value> {
         "held",
         "parallel",
         "items",
+        "equal_task",
         "pool_paused",
         "no_worker",
         "no_module",

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod body;
+mod cache_schemas;
 mod connections;
 mod control;
 mod document;

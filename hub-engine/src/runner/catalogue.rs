@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hub_core::digest::Digest;
+
 /// The tasks of a runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
@@ -9,6 +11,8 @@ pub struct Catalogue {
     pub tasks: BTreeMap<String, TaskInfo>,
     /// Broken modules by name, with the reason or the traceback.
     pub broken: BTreeMap<String, String>,
+    /// The content of the modules of tasks, as far as it is known.
+    pub contents: BTreeMap<String, Digest>,
 }
 
 /// Information about a task.

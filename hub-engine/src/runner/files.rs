@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Language;
+use super::content::Content;
 use super::program::Program;
 use super::settings::RunnerSettings;
+use super::stamp::Stamp;
 
 /// Extensions of backups and unfinished copies that editors and package managers create.
 const BACKUPS: [&str; 17] = [
@@ -54,15 +55,8 @@ struct File {
     stamp: Stamp,
     /// Why the file cannot be run, with what to do.
     fault: Option<String>,
-}
-
-/// Metadata that changes when a file changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    /// Its content, if it can be run.
+    content: Option<Content>,
 }
 
 impl Files {
@@ -70,6 +64,7 @@ impl Files {
     /// The directory may be a symbolic link, whose current target is read.
     pub(super) fn look(settings: &RunnerSettings, before: &Self) -> io::Result<Self> {
         let mut files = Self::default();
+        let is_first = before.found.is_empty();
         let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
         for entry in std::fs::read_dir(&settings.tasks_dir)? {
             let path = entry?.path();
@@ -80,7 +75,7 @@ impl Files {
             let name = name.to_owned();
             // Follows symbolic links, because their targets are run.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir) {
+            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir, is_first) {
                 files.found.entry(name).or_default().push(file);
             }
         }
@@ -119,6 +114,12 @@ impl Files {
         })
     }
 
+    /// The content of the file of a task.
+    pub(super) fn content(&self, name: &str) -> Option<&Content> {
+        let mut usable = self.found.get(name)?.iter().filter(|file| file.fault.is_none());
+        usable.next().filter(|_| usable.next().is_none())?.content.as_ref()
+    }
+
     /// Collects Python sources that modules may import: files that begin with `_`, and packages.
     fn look_for_helpers(&mut self, directory: &Path, level: usize, left: &mut usize) {
         let Ok(entries) = std::fs::read_dir(directory) else { return };
@@ -152,7 +153,14 @@ impl Files {
 }
 
 impl File {
-    fn look(path: PathBuf, metadata: &Metadata, before: Option<&Vec<Self>>, directory: &Path) -> Option<Self> {
+    /// `is_first`: no process can have loaded another content of it.
+    fn look(
+        path: PathBuf,
+        metadata: &Metadata,
+        before: Option<&Vec<Self>>,
+        directory: &Path,
+        is_first: bool,
+    ) -> Option<Self> {
         if !metadata.is_file() {
             return None;
         }
@@ -164,29 +172,20 @@ impl File {
             return Some(known.clone());
         }
         if path.extension().is_some_and(|extension| extension == "py") {
-            return Some(Self { path, language: Language::Python, stamp, fault: None });
+            let content = Content::read(&path, metadata, is_first);
+            return Some(Self { path, language: Language::Python, stamp, fault: None, content });
         }
         let fault = match Program::look(&path, metadata, directory) {
             Program::Usable => None,
             Program::Faulty(why) => Some(why),
             Program::None => return None,
         };
-        Some(Self { path, language: Language::Executable, stamp, fault })
+        let content = if fault.is_none() { Content::read(&path, metadata, true) } else { None };
+        Some(Self { path, language: Language::Executable, stamp, fault, content })
     }
 
     fn name(&self) -> std::borrow::Cow<'_, str> {
         self.path.file_name().unwrap_or_default().to_string_lossy()
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
     }
 }
 

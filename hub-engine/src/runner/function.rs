@@ -29,7 +29,7 @@ impl FunctionRunner {
     pub fn with(mut self, name: &str, function: impl Fn(&TaskRequest) -> Outcome + Send + Sync + 'static) -> Self {
         self.functions.insert(name.to_owned(), Arc::new(function));
         let names = self.functions.keys().map(|name| (name.clone(), TaskInfo::plain(Language::Native)));
-        let catalogue = Catalogue { tasks: names.collect(), broken: BTreeMap::new() };
+        let catalogue = Catalogue { tasks: names.collect(), ..Catalogue::default() };
         self.catalogue.send_replace(Arc::new(catalogue));
         self
     }

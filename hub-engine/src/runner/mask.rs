@@ -40,7 +40,7 @@ impl Mask {
 
     /// The report with its texts and its value masked.
     pub(super) fn report(&self, report: TaskReport) -> TaskReport {
-        let TaskReport { outcome, log, took } = report;
+        let TaskReport { outcome, log, took, content } = report;
         let outcome = outcome.map(|outcome| match outcome {
             Outcome::Success { data } => Outcome::Success { data: self.value(data) },
             Outcome::Launched { data } => Outcome::Launched { data: self.value(data) },
@@ -48,7 +48,7 @@ impl Mask {
                 Outcome::Failed { msg: self.shared(msg), error: error.map(|error| self.error(error)) }
             }
         });
-        TaskReport { outcome, log: log.map(|log| self.text(&log).into_owned()), took }
+        TaskReport { outcome, log: log.map(|log| self.text(&log).into_owned()), took, content }
     }
 
     fn error(&self, error: Arc<TaskError>) -> Arc<TaskError> {
@@ -133,7 +133,12 @@ mod tests {
             ..TaskError::new(ErrorKind::TaskFailed)
         };
         let outcome = Ok(Outcome::Failed { msg: "no hunter22".into(), error: Some(error.into()) });
-        let report = mask.report(TaskReport { outcome, log: Some("{\"p\": \"hunter22\"}".to_owned()), took: None });
+        let report = mask.report(TaskReport {
+            outcome,
+            log: Some("{\"p\": \"hunter22\"}".to_owned()),
+            took: None,
+            content: None,
+        });
         assert!(!format!("{report:?}").contains("hunter22"), "{report:?}");
         assert_eq!(report.log.as_deref(), Some("{\"p\": \"***\"}"));
     }

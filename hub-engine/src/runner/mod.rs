@@ -5,6 +5,7 @@
 mod catalogue;
 mod children;
 mod command;
+mod content;
 mod control;
 mod coroutines;
 mod environment;
@@ -30,6 +31,7 @@ mod scan;
 mod sdk;
 mod secrets;
 mod settings;
+mod stamp;
 mod streams;
 mod task;
 mod watcher;

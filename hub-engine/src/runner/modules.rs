@@ -10,6 +10,7 @@ use hub_core::{TaskKind, TaskKinds};
 use tokio::sync::watch;
 
 use super::children::Children;
+use super::content::Content;
 use super::coroutines::Coroutines;
 use super::files::Files;
 use super::order::{NoOrder, Order};
@@ -88,16 +89,24 @@ impl ModuleRunner {
             Place::Broken(why) => return Err(TaskReport::broken(why)),
             place => place,
         };
+        let content = request.wants_content.then(|| self.watcher.content(&request.task_name)).flatten();
         let request = self.secrets.fill(request, &self.settings, control)?;
+        let report = self.run_at(place, request, control).await;
+        // A process can have loaded the module after the file had changed.
+        let content = content.filter(Content::is_unchanged).map(|content| content.digest);
+        Ok(TaskReport { content, ..report })
+    }
+
+    async fn run_at(&self, place: Place, request: TaskRequest, control: &RunControl) -> TaskReport {
         let ran = match place {
-            Place::Program(path) => return Ok(executable::run(&path, &request, &self.settings, control).await),
+            Place::Program(path) => return executable::run(&path, &request, &self.settings, control).await,
             Place::Coroutine => self.coroutines.run(request, control).await,
             Place::Function | Place::None | Place::Broken(_) => self.children.run(&request, control).await,
         };
-        Ok(ran.unwrap_or_else(|error| match environment::shortage(&error) {
+        ran.unwrap_or_else(|error| match environment::shortage(&error) {
             Some(what) => TaskReport::without(NoOutcome::Shortage { what }),
             None => TaskReport::broken(super::interpreter::not_started(&self.settings.python, &error)),
-        }))
+        })
     }
 
     /// Runs a task without a module.

@@ -116,7 +116,7 @@ fn interrupted(interruption: Interruption, outcome: Outcome, value: &Head, log: 
     let has_value = !value.kept.trim_ascii().is_empty();
     let is_success = matches!(outcome, Outcome::Success { .. });
     let outcome = if is_success && !has_value { Err(NoOutcome::Cancelled) } else { Ok(outcome) };
-    interruption.apply(TaskReport { outcome, log, took: None })
+    interruption.apply(TaskReport { outcome, log, took: None, content: None })
 }
 
 async fn feed(mut stdin: ChildStdin, input: &[u8]) {

@@ -272,7 +272,7 @@ impl ChildAnswer {
                 Ok(Outcome::Failed { msg: msg.unwrap_or_default().into(), error: Some(error.into()) })
             }
         };
-        TaskReport { outcome, log, took }
+        TaskReport { outcome, log, took, content: None }
     }
 }
 

@@ -140,6 +140,7 @@ mod tests {
             issue: 1,
             worker: "w1".into(),
             last_progress: None,
+            wants_content: false,
         }
     }
 

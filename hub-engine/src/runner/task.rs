@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::digest::Digest;
 use hub_core::job::Secret;
 use hub_core::machine::Outcome;
 use hub_core::state::ErrorKind;
@@ -35,6 +36,8 @@ pub struct TaskRequest {
     pub worker: Arc<str>,
     /// The newest progress that an earlier attempt reported.
     pub last_progress: Option<Json>,
+    /// Whether the report has to name the content of the module.
+    pub wants_content: bool,
 }
 
 /// The report about a run.
@@ -46,6 +49,8 @@ pub struct TaskReport {
     pub log: Option<String>,
     /// The duration, if the process has measured it.
     pub took: Option<Duration>,
+    /// The content of the module that ran, if the request asks for it and it is known.
+    pub content: Option<Digest>,
 }
 
 /// Why a run has no outcome.
@@ -68,13 +73,13 @@ impl TaskReport {
     /// The report of a task that printed nothing.
     #[must_use]
     pub const fn silent(outcome: Outcome) -> Self {
-        Self { outcome: Ok(outcome), log: None, took: None }
+        Self { outcome: Ok(outcome), log: None, took: None, content: None }
     }
 
     /// The report of a run without an outcome.
     #[must_use]
     pub const fn without(outcome: NoOutcome) -> Self {
-        Self { outcome: Err(outcome), log: None, took: None }
+        Self { outcome: Err(outcome), log: None, took: None, content: None }
     }
 
     /// The report of a module that cannot be run.

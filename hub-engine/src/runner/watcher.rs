@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hub_core::digest::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::content::Content;
 use super::files::Files;
 use super::scan::{self, Findings, Slow};
 use super::sdk::Sdk;
@@ -127,6 +129,11 @@ impl Watcher {
         }
     }
 
+    /// The content of the module that a run begins with now, if it is known.
+    pub(super) fn content(&self, name: &str) -> Option<Content> {
+        self.known().files.content(name).filter(|content| content.is_current()).cloned()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,6 +231,7 @@ impl Watch {
         for name in &slow_names {
             tracing::info!(module = name, "the import of this module is slow; the other modules are ready");
         }
+        catalogue.contents = contents(&files, &catalogue);
         *self.known() = Known { files, unusable, slow: slow_names };
         self.slow = slow;
         if **self.announce.borrow() != catalogue {
@@ -240,10 +248,11 @@ impl Watch {
     fn take_in_slow(&mut self, name: String, verdict: scan::Verdict) {
         let mut findings = Findings { catalogue: Catalogue::clone(&self.announce.borrow()), ..Findings::default() };
         findings.note(name.clone(), verdict);
-        let Findings { catalogue, unusable, .. } = findings;
+        let Findings { mut catalogue, unusable, .. } = findings;
         report_broken(&self.announce.borrow(), &catalogue);
         {
             let mut known = self.known();
+            catalogue.contents = contents(&known.files, &catalogue);
             known.slow.remove(&name);
             known.unusable.extend(unusable);
         }
@@ -253,6 +262,12 @@ impl Watch {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The content of the modules of the catalogue.
+fn contents(files: &Files, catalogue: &Catalogue) -> BTreeMap<String, Digest> {
+    let known = catalogue.tasks.keys().filter_map(|name| Some((name.clone(), files.content(name)?.digest)));
+    known.collect()
 }
 
 /// Logs the modules that are newly broken, or broken for another reason.

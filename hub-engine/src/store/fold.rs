@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
@@ -55,6 +57,13 @@ pub enum Write<'a> {
         /// The pause. `None`: the pool is not paused.
         pause: Option<&'a PauseRecord>,
     },
+    /// Keep a result for later tasks in place of the one before, or remove it.
+    SetResult {
+        /// Its key.
+        key: Digest,
+        /// The result. `None`: none is kept.
+        kept: Option<&'a KeptResult>,
+    },
 }
 
 /// A write and the change that it results from.
@@ -69,13 +78,14 @@ pub struct Folded<'a> {
 /// The writes that, executed in order, have the same effect as `changes` one after another.
 ///
 /// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
-/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name. (If a job changes before it is added,
+/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name; then kept results, by key. (If a job changes before it is added,
 /// these changes precede the addition: they apply only if the job is there already.)
 #[must_use]
 pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     let mut jobs = Jobs::default();
     let mut tasks = Vec::with_capacity(changes.len());
     let mut pools = BTreeMap::new();
+    let mut results = BTreeMap::new();
     for (at, change) in changes.iter().enumerate() {
         match change {
             Change::JobAdded { id, job, submitted_at } => jobs.get(*id).note_added(at, job, *submitted_at),
@@ -87,6 +97,10 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
             Change::PoolChanged { pool, pause } => {
                 let write = Write::SetPool { pool, pause: pause.as_ref() };
                 pools.insert(pool, Folded { change: at, write });
+            }
+            Change::ResultKept { key, kept } => {
+                let write = Write::SetResult { key: *key, kept: kept.as_ref() };
+                results.insert(*key, Folded { change: at, write });
             }
         }
     }
@@ -118,6 +132,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     writes.extend(others.filter_map(|job| job.state.map(|state| job.set(state))));
     writes.extend(set_tasks(Phase::Late));
     writes.extend(pools.into_values());
+    writes.extend(results.into_values());
     writes
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
@@ -30,6 +32,7 @@ struct State {
     families: HashMap<Family, JobId>,
     keys: HashMap<String, JobId>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+    kept_results: BTreeMap<Digest, KeptResult>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,10 @@ impl Store for MemoryStore {
 
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
         Ok(self.with(|state| state.paused_pools.clone().into_iter().collect()))
+    }
+
+    async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
+        Ok(self.with(|state| state.kept_results.clone().into_iter().collect()))
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
@@ -157,6 +164,10 @@ impl State {
                 self.paused_pools.insert(Arc::clone(pool), pause.clone());
             }
             Write::SetPool { pool, pause: None } => drop(self.paused_pools.remove(pool)),
+            Write::SetResult { key, kept: Some(kept) } => {
+                self.kept_results.insert(key, kept.clone());
+            }
+            Write::SetResult { key, kept: None } => drop(self.kept_results.remove(&key)),
         }
     }
 

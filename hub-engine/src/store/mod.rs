@@ -10,6 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
@@ -57,6 +59,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If they cannot be read.
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError>;
+
+    /// The kept results, by key.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError>;
 
     /// One job as last committed. The states of items may be missing.
     ///

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::digest::Digest;
 use hub_core::job::Timeouts;
 use hub_core::{IssueId, TaskKinds};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Progress, WireError, check_version, object, progress};
 
@@ -96,6 +97,9 @@ pub struct Heartbeat {
     /// The task modules it has: name and signature.
     #[serde(default)]
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// The content of these modules, as far as the worker knows it: SHA-256 digests by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "contents")]
+    pub contents: BTreeMap<Arc<str>, Digest>,
     /// The task modules it could not load: name and reason.
     #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
@@ -108,6 +112,12 @@ pub struct Heartbeat {
     /// Whether the worker is stopping and this is its last heartbeat.
     #[serde(default)]
     pub leaving: bool,
+}
+
+/// The digests of modules. Those that cannot be read are left out: results of these modules are not kept.
+fn contents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Digest>, D::Error> {
+    let written = Option::<BTreeMap<Arc<str>, String>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(written.into_iter().filter_map(|(module, digest)| Some((module, digest.parse().ok()?))).collect())
 }
 
 impl Heartbeat {

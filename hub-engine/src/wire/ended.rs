@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::digest::Digest;
 use hub_core::job::Timeout;
 use hub_core::machine::{Outcome, TaskResult};
 use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
@@ -40,6 +41,9 @@ pub struct TaskEnded {
     /// The newest progress that the task reported.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "progress::optional")]
     pub progress: Option<Json>,
+    /// The SHA-256 digest of the module that ran, if the task asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "content")]
+    pub content: Option<Digest>,
     /// When the run started, by the worker's clock. Default: the time of decoding.
     #[serde(default = "wall")]
     pub started_at: Timestamp,
@@ -87,14 +91,20 @@ impl TaskEnded {
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
         };
         let Span { started_at, ended_at } = span;
-        let (log, progress) = (log.map(Into::into), None);
-        Self { id, number, incarnation, status, data, msg, error, log, progress, started_at, ended_at }
+        let (log, progress, content) = (log.map(Into::into), None, None);
+        Self { id, number, incarnation, status, data, msg, error, log, progress, content, started_at, ended_at }
     }
 
     /// The report with the newest progress of the task.
     #[must_use]
     pub fn with_progress(self, progress: Option<Json>) -> Self {
         Self { progress, ..self }
+    }
+
+    /// The report with the content of the module that ran.
+    #[must_use]
+    pub fn with_content(self, content: Option<Digest>) -> Self {
+        Self { content, ..self }
     }
 
     /// The result as an input of the machine.
@@ -109,7 +119,8 @@ impl TaskEnded {
                 error: self.error,
             },
         };
-        TaskResult { progress: self.progress, issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
+        let content = self.content;
+        TaskResult { progress: self.progress, content, issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
     }
 
     /// The start and the end of the run.
@@ -152,6 +163,11 @@ impl TaskEnded {
         }
         Self::unreadable(self.issue(), worker, "its data has NaN or Infinity, which JSON does not have")
     }
+}
+
+/// The digest of a module. One that cannot be read counts as absent: the result is not kept.
+fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+    Ok(Option::<serde_json::Value>::deserialize(deserializer)?.and_then(|text| text.as_str()?.parse().ok()))
 }
 
 /// The error of any kind of worker. An unknown kind counts as `TASK_FAILED`.

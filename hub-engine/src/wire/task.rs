@@ -47,6 +47,9 @@ pub struct TaskMessage {
     /// The secrets to put into these values, each with its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Arc<[Secret]>>,
+    /// Whether the result has to name the content of the module that ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wants_content: bool,
 }
 
 const fn first_attempt() -> u32 {
@@ -88,6 +91,7 @@ impl TaskMessage {
             #[serde(borrow)]
             run: Option<&'a RawValue>,
             secrets: Option<Arc<[Secret]>>,
+            wants_content: Option<bool>,
             issue: u32,
             incarnation: u64,
         }
@@ -113,6 +117,7 @@ impl TaskMessage {
             kwargs: body.kwargs.into(),
             run: body.run.map(Into::into),
             secrets: body.secrets,
+            wants_content: body.wants_content.unwrap_or(false),
         })
     }
 
@@ -139,6 +144,7 @@ impl From<Assignment> for TaskMessage {
             kwargs: assignment.kwargs,
             run: assignment.run,
             secrets: assignment.secrets,
+            wants_content: assignment.wants_content,
         }
     }
 }

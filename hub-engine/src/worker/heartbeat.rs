@@ -95,6 +95,7 @@ pub(super) fn message(
             .iter()
             .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(short)))
             .collect(),
+        contents: catalogue.contents.iter().map(|(name, content)| (name.as_str().into(), *content)).collect(),
         broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), short(why))).collect(),
         allow,
         shortage: shortage.map(|what| beginning(what, wire::MAXIMUM_SHORTAGE).into()),

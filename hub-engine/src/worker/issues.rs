@@ -364,6 +364,7 @@ mod tests {
             kwargs: Json::from_checked("{}"),
             run: None,
             secrets: None,
+            wants_content: false,
         }
     }
 

@@ -240,7 +240,7 @@ impl Serve {
         match report.outcome {
             Ok(outcome) => {
                 let ended = TaskEnded::new(id, outcome, report.log, span);
-                self.results.push(ended.with_progress(self.issues.progress_of(id)));
+                self.results.push(ended.with_content(report.content).with_progress(self.issues.progress_of(id)));
             }
             Err(NoOutcome::Unknown) => self.hand_back(id, ReturnReason::UnknownModule),
             Err(NoOutcome::Shortage { what }) => {

@@ -98,6 +98,7 @@ impl TaskGroup {
             issue: task.issue.number,
             worker: Arc::clone(&self.worker),
             last_progress: task.last_progress.clone(),
+            wants_content: task.wants_content,
         }
     }
 }
@@ -138,6 +139,7 @@ mod tests {
             kwargs: Json::from_checked("{}"),
             run: None,
             secrets: None,
+            wants_content: false,
         };
         Run { task, control: RunControl::default() }
     }

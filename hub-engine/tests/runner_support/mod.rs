@@ -59,6 +59,7 @@ impl Bench {
             issue: 1,
             worker: "w".into(),
             last_progress: None,
+            wants_content: false,
         }
     }
 

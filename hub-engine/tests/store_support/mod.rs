@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hub_core::JobId;
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
@@ -59,6 +61,10 @@ impl Store for Hooked {
 
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
         self.kept.paused_pools().await
+    }
+
+    async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
+        self.kept.kept_results().await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

@@ -79,6 +79,7 @@ pub(crate) fn request(module: &str, args: &str) -> TaskRequest {
         issue: 1,
         worker: "w".into(),
         last_progress: None,
+        wants_content: false,
     }
 }
 

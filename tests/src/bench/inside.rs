@@ -147,6 +147,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
                 machine.handle_published(assignment.issue, Published::Confirmed, now);
                 let result = TaskResult {
                     progress: None,
+                    content: None,
                     issue: assignment.issue,
                     outcome: Outcome::Success { data: one.clone() },
                     log: None,

@@ -57,6 +57,8 @@ pub struct Task {
     pub inputs: Value,
     /// What replaces its result after it has failed.
     pub recover: Option<Value>,
+    /// Whether it can take the result of an equal task instead of running.
+    pub has_cache: bool,
     /// How many attempts it has.
     pub attempts: u32,
     /// The positions of its dependencies: tasks in `depends`, and tasks that its arguments refer to.
@@ -179,9 +181,11 @@ impl Task {
         let sub_job = task.get("job").filter(|job| !job.is_null()).map(|job| Box::new(Job::of(job)));
         let inputs = or(&task["inputs"], json!({}));
         let of_items = for_each.iter().flat_map(|for_each| [Some(&for_each.source), for_each.when.as_ref()]);
-        let templates =
-            [Some(&args), Some(&kwargs), Some(&inputs), when.as_ref(), task.get("delay"), fallback, message, until];
-        for template in templates.into_iter().chain(of_items).flatten() {
+        let cache_key = task.get("cache").and_then(|cache| cache.get("key"));
+        let arguments = [Some(&args), Some(&kwargs), Some(&inputs), cache_key];
+        let others = [when.as_ref(), task.get("delay"), fallback, message, until];
+        let templates = arguments.into_iter().chain(others);
+        for template in templates.chain(of_items).flatten() {
             each_text(template, &mut |text| {
                 if let Text::Reference(reference) = Text::read(text)
                     && reference.attribute.needs_end()
@@ -205,6 +209,7 @@ impl Task {
             sub_job,
             inputs,
             recover,
+            has_cache: !task["cache"].is_null(),
             attempts,
             upstream,
         }

@@ -140,6 +140,7 @@ fn check_extra(tree: &Value, extra: &[(String, Json)]) {
         "for_each",
         "recover",
         "wait",
+        "cache",
     ];
     let own = own.filter(|(key, value)| key.starts_with("x-") || (repeated.contains(&&***key) && !value.is_null()));
     assert_eq!(own.count(), extra.len());

@@ -63,6 +63,7 @@ impl Ledger {
             Change::PoolChanged { pool, pause: None } => {
                 assert!(self.paused_pools.remove(pool).is_some(), "{pool} was resumed twice");
             }
+            Change::ResultKept { .. } => panic!("no job of this target has a cache"),
         }
     }
 

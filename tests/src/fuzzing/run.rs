@@ -36,6 +36,7 @@ pub(super) fn run(job: &Arc<Job>) {
                     assert!(issued.insert(task.issue.task), "{:?} goes out twice", task.issue);
                     let result = TaskResult {
                         progress: None,
+                        content: None,
                         issue: task.issue,
                         outcome: Outcome::Success { data: Json::null() },
                         log: None,
@@ -110,6 +111,7 @@ fn worker_of_everything(job: &Job) -> WorkerReport {
     let pools: BTreeSet<_> = job.tasks().iter().map(Task::pool).cloned().collect();
     WorkerReport {
         progress: Vec::new(),
+        contents: [].into(),
         id: "w".into(),
         host: "here".into(),
         pid: 1,

@@ -123,6 +123,10 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         Change::JobAdded { id, .. } => write!(f, " J{} added;", number(id)),
         Change::JobChanged { id, state } => write!(f, " J{} {};", number(id), state.status),
         Change::JobRemoved { id } => write!(f, " J{} removed;", number(id)),
+        Change::ResultKept { key, kept } => {
+            let from = kept.as_ref().map_or_else(|| "none".to_owned(), |kept| short(kept.from.task));
+            write!(f, " result {:.8} of {from};", key.to_string())
+        }
         Change::PoolChanged { pool, pause } => write!(f, " pool {pool} paused: {};", pause.is_some()),
         Change::TaskChanged { job, index, state } => {
             let issue = state.issue.map_or_else(String::new, |of| format!("#{}.{}", of.number, of.incarnation));

@@ -70,7 +70,7 @@ impl Facts {
                     None => drop(fact.items.insert(*index, (**state).clone())),
                 }
             }
-            Change::JobRemoved { .. } | Change::PoolChanged { .. } => {}
+            Change::JobRemoved { .. } | Change::PoolChanged { .. } | Change::ResultKept { .. } => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::digest::Digest;
 use hub_core::state::ErrorKind;
 use hub_core::{Json, TaskKind, TaskKinds};
 use hub_engine::runner::{
@@ -35,7 +36,8 @@ impl SimRunner {
         let modules = Module::ALL.into_iter().filter(is_module);
         let allow = if has_rare { TaskKinds::all() } else { TaskKinds::default() };
         let tasks = modules.map(|module| (module.name().to_owned(), TaskInfo::plain(Language::Native))).collect();
-        let catalogue = Arc::new(Catalogue { tasks, ..Catalogue::default() });
+        let contents = Module::ALL.into_iter().map(|module| (module.name().to_owned(), content(module))).collect();
+        let catalogue = Arc::new(Catalogue { tasks, contents, ..Catalogue::default() });
         let (simulation, process) = (Arc::clone(simulation), Arc::clone(process));
         Arc::new(Self { simulation, process, catalogue: watch::channel(catalogue).0, allow })
     }
@@ -75,6 +77,11 @@ impl SimRunner {
     }
 }
 
+/// The content of a module, which no worker has in another version.
+fn content(module: Module) -> Digest {
+    Digest::of(module.name().as_bytes())
+}
+
 #[async_trait]
 impl Runner for SimRunner {
     async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
@@ -100,7 +107,9 @@ impl Runner for SimRunner {
             args: request.args.to_value(),
             kwargs: request.run.as_ref().unwrap_or(&request.kwargs).to_value(),
         };
-        self.run_module(Module::named(&request.task_name), run, &control).await
+        let module = Module::named(&request.task_name);
+        let content = request.wants_content.then(|| content(module));
+        TaskReport { content, ..self.run_module(module, run, &control).await }
     }
 
     fn can_queue_ahead(&self, _module: &str) -> bool {

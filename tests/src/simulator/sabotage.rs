@@ -1,8 +1,10 @@
 //! Breaks the protocol around Hub's code, to test that the invariants detect it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{Now, Steady};
+use hub_core::action::Change;
+use hub_core::{Json, Now, Steady};
 
 /// The kind of sabotage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +37,15 @@ pub enum Sabotage {
     ForgetKept,
     /// The store forgets which jobs are sub-jobs.
     ForgetParents,
+    /// The store keeps other results for later tasks than those that tasks have returned.
+    KeepOtherResults,
     /// Durations are measured with the wall clock.
     MeasureByWallClock,
 }
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -56,8 +60,23 @@ impl Sabotage {
         Self::ForgetSignals,
         Self::ForgetKept,
         Self::ForgetParents,
+        Self::KeepOtherResults,
         Self::MeasureByWallClock,
     ];
+}
+
+/// The changes that the store keeps.
+pub(super) fn kept(sabotage: Option<Sabotage>, changes: &Arc<Vec<Change>>) -> Arc<Vec<Change>> {
+    if sabotage != Some(Sabotage::KeepOtherResults) {
+        return Arc::clone(changes);
+    }
+    let mut others = Vec::clone(changes);
+    for change in &mut others {
+        if let Change::ResultKept { kept: Some(kept), .. } = change {
+            kept.data = Json::null();
+        }
+    }
+    Arc::new(others)
 }
 
 /// Delay of a late commit.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hub_core::JobId;
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, TaskState};
@@ -27,8 +29,9 @@ impl SimStore {
 
     async fn keep(&self, changes: &Arc<Vec<Change>>) -> Result<(), StoreError> {
         let world = self.0.world();
-        world.kept.commit(Arc::clone(changes)).await?;
-        world.tell(Event::Kept(Arc::clone(&self.0.name), Arc::clone(changes)));
+        let changes = sabotage::kept(world.sabotage, changes);
+        world.kept.commit(Arc::clone(&changes)).await?;
+        world.tell(Event::Kept(Arc::clone(&self.0.name), changes));
         Ok(())
     }
 
@@ -127,6 +130,11 @@ impl Store for SimStore {
     async fn paused_pools(&self) -> Result<Vec<(Arc<str>, PauseRecord)>, StoreError> {
         self.read("load the paused pools").await?;
         self.0.world().kept.paused_pools().await
+    }
+
+    async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
+        self.read("load the kept results").await?;
+        self.0.world().kept.kept_results().await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

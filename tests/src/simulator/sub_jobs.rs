@@ -18,6 +18,7 @@ pub(super) fn task(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Valu
     let mut task = with_options(dice, Module::Sum, task, at);
     if let Some(task) = task.as_object_mut() {
         task.remove("pool");
+        task.remove("cache");
     }
     task
 }

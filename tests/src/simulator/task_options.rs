@@ -28,6 +28,11 @@ pub(super) fn with_options(dice: &Dice, module: Module, mut task: Map<String, Va
     if dice.falls(0.2) {
         task.insert("pool".to_owned(), json!(dice.pick(&POOLS)));
     }
+    // Other modules fail at some attempts, so it would depend on chance whether a task takes a result instead.
+    if matches!(module, Module::Sum | Module::Slow | Module::Rare | Module::Command) && dice.falls(0.3) {
+        // A duration that is longer than the clocks are wrong.
+        task.insert("cache".to_owned(), json!({"ttl": "30d", "refresh": dice.falls(0.1)}));
+    }
     Value::Object(task)
 }
 

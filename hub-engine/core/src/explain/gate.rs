@@ -22,6 +22,8 @@ pub enum Gate {
     SubJob,
     /// The interval between two attempts, or the wait for an operator.
     Retry,
+    /// A kept result, or an equal task that is handed out.
+    Cache,
     /// Its pool: room in the window, and a worker that can run it.
     Pool,
     /// The queue of its pool on the broker.
@@ -62,6 +64,7 @@ impl Gate {
         Self::Wait,
         Self::SubJob,
         Self::Retry,
+        Self::Cache,
         Self::Pool,
         Self::Broker,
     ];

@@ -191,6 +191,15 @@ pub enum Reason {
         #[serde(skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
     },
+    /// A task that computes the same result is handed out.
+    EqualTask {
+        /// The job of that task.
+        job: JobId,
+        /// Its name.
+        task: Arc<str>,
+        /// Its status.
+        status: TaskStatus,
+    },
     /// Its pool is paused.
     PoolPaused {
         /// The pool.

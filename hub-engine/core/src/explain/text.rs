@@ -65,6 +65,10 @@ impl fmt::Display for Reason {
                     _ => Ok(()),
                 }
             }
+            Self::EqualTask { job, task, status } => write!(
+                f,
+                "waits for the result of the task {task:?} of job {job}, which is {status} and computes the same (cache)"
+            ),
             Self::PoolPaused { pool, pause } => {
                 write!(f, "the pool {pool:?} is paused since {pause}: hub-client resume --pool {pool}")
             }

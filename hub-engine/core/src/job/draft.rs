@@ -74,6 +74,7 @@ pub(super) struct TaskDraft<'a> {
     pub(super) job: Option<Value<'a>>,
     pub(super) inputs: Option<Value<'a>>,
     pub(super) detached: Option<Value<'a>>,
+    pub(super) cache: Option<CacheDraft<'a>>,
 }
 
 /// The valid parts of `for_each`.
@@ -131,6 +132,17 @@ pub(super) struct RecoverDraft<'a> {
     pub(super) matches: Vec<Arc<str>>,
 }
 
+/// A cache whose key was not searched for references.
+#[derive(Default)]
+pub(super) struct CacheDraft<'a> {
+    /// Its byte offset.
+    pub(super) at: usize,
+    pub(super) ttl: Option<Duration>,
+    pub(super) key: Option<Value<'a>>,
+    pub(super) version: Option<Json>,
+    pub(super) refresh: bool,
+}
+
 impl TaskDraft<'_> {
     /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
@@ -152,6 +164,7 @@ impl TaskDraft<'_> {
             job: None,
             inputs: None,
             detached: None,
+            cache: None,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::cache::Cache;
 use super::condition_reader::ConditionReader;
 use super::cycle;
 use super::delay::Delay;
-use super::draft::{AwaitedDraft, ForEachDraft, JobDraft, RecoverDraft, TaskDraft, Tasks, WaitDraft};
+use super::draft::{AwaitedDraft, CacheDraft, ForEachDraft, JobDraft, RecoverDraft, TaskDraft, Tasks, WaitDraft};
 use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, SubJob, Task};
@@ -132,6 +133,9 @@ impl Linker<'_> {
         {
             task.rare_mut().run = Some(run);
         }
+        if let Some(cache) = &draft.cache {
+            task.rare_mut().cache = self.cache(cache, path.key("cache"), &draft.name, items_of).map(Box::new);
+        }
         if !self.secrets.is_empty() {
             task.rare_mut().secrets = Some(self.secrets.drain(..).collect());
         }
@@ -206,6 +210,21 @@ impl Linker<'_> {
             Some(template) => Some(Until::Of(template)),
             None => format::moment(self.reader, value, path).map(Until::Fixed),
         }
+    }
+
+    /// How results are kept. The dispatcher does not know secrets, so a result that is computed with one cannot be recognised.
+    fn cache(&mut self, draft: &CacheDraft<'_>, path: Path<'_>, own: &str, items_of: Option<u32>) -> Option<Cache> {
+        if let Some(secret) = self.secrets.first() {
+            let message = format!("\"cache\" cannot stand beside a secret: the task uses _.secret.{}", secret.name);
+            let suggestion = "remove \"cache\", or let the task module read the secret itself";
+            self.reader.report.add(ProblemCode::OutOfRange, path, draft.at, message, Some(suggestion.to_owned()));
+        }
+        let key = draft.key.map(|value| {
+            let mut template = Template::literal(value.text);
+            self.placeholders(own, items_of).set_placeholders(&mut template, value.at, path.key("key"));
+            template
+        });
+        Some(Cache { ttl: draft.ttl?, key, version: draft.version.clone(), refresh: draft.refresh })
     }
 
     fn recover(&mut self, draft: &RecoverDraft<'_>, path: Path<'_>, own: &str, index: u32) -> Recover {

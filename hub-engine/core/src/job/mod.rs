@@ -10,6 +10,8 @@
 //! ```
 
 mod advice;
+mod cache;
+mod canonical;
 mod comparison;
 mod condition;
 mod condition_reader;
@@ -60,6 +62,7 @@ mod value;
 mod wait;
 mod walk;
 
+pub use cache::Cache;
 pub use condition::{Condition, ConditionError, Operator};
 pub use delay::Delay;
 pub use fill::Values;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use super::cache::Cache;
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
@@ -101,6 +102,7 @@ pub(super) struct Rare {
     pub(super) recover: Option<Recover>,
     pub(super) wait: Option<Wait>,
     pub(super) sub_job: Option<SubJob>,
+    pub(super) cache: Option<Box<Cache>>,
     pub(super) extra: Vec<(String, Json)>,
 }
 
@@ -374,6 +376,18 @@ impl Task {
         self.wait().is_none() && self.sub_job().is_none()
     }
 
+    /// How its results are kept.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Cache> {
+        self.rare.as_ref()?.cache.as_deref()
+    }
+
+    /// Whether its results are the same only as long as the content of its module is the same.
+    #[must_use]
+    pub fn keeps_by_module(&self) -> bool {
+        self.run().is_none() && self.cache().is_some_and(|cache| cache.key.is_none())
+    }
+
     /// Whether more than its upstream tasks and its pool decide when it runs.
     #[must_use]
     pub fn has_gates(&self) -> bool {
@@ -399,7 +413,8 @@ impl Task {
         let waits = self.wait().into_iter().flat_map(Wait::templates);
         let run = self.run().into_iter().flat_map(Run::parts).map(|(_, template)| template);
         let inputs = self.sub_job().and_then(|sub_job| sub_job.inputs.as_ref());
-        let templates = [delay, fallback, items, inputs].into_iter().flatten().chain(waits).chain(run);
+        let cache = self.cache().and_then(|cache| cache.key.as_ref());
+        let templates = [delay, fallback, items, inputs, cache].into_iter().flatten().chain(waits).chain(run);
         let when = [self.when(), self.for_each().and_then(ForEach::when)].into_iter().flatten();
         when.flat_map(Condition::references).chain(templates.flat_map(Template::references)).collect()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::types::WorkerReport;
 use crate::TaskKind;
+use crate::digest::Digest;
 use crate::job::Need;
 
 /// The pools that live workers serve.
@@ -21,6 +22,8 @@ struct Served {
     slots: u32,
     /// The number of workers that have loaded each module.
     working: BTreeMap<Arc<str>, u32>,
+    /// The number of workers that have each content of each module, by module.
+    contents: BTreeMap<Arc<str>, BTreeMap<Digest, u32>>,
     /// The number of workers on which each module fails to load.
     broken: BTreeMap<Arc<str>, u32>,
     /// The number of workers that allow each kind of tasks.
@@ -36,6 +39,9 @@ impl Catalogue {
             served.slots = served.slots.saturating_add(report.slots);
             report.tasks.keys().for_each(|module| count(&mut served.working, module));
             report.broken.keys().for_each(|module| count(&mut served.broken, module));
+            for (module, content) in &report.contents {
+                *served.contents.entry(Arc::clone(module)).or_default().entry(*content).or_default() += 1;
+            }
             report.allow.iter().for_each(|kind| served.allowing[kind as usize] += 1);
         }
     }
@@ -54,6 +60,10 @@ impl Catalogue {
             served.slots = served.slots.saturating_sub(report.slots);
             report.tasks.keys().for_each(|module| discount(&mut served.working, module));
             report.broken.keys().for_each(|module| discount(&mut served.broken, module));
+            report
+                .contents
+                .iter()
+                .for_each(|(module, content)| discount_content(&mut served.contents, module, *content));
             report.allow.iter().for_each(|kind| served.allowing[kind as usize] -= 1);
         }
     }
@@ -74,6 +84,12 @@ impl Catalogue {
             Need::Module(module) => served.working.contains_key(module) || served.broken.contains_key(module),
             Need::Kind(kind) => served.allowing[*kind as usize] > 0,
         })
+    }
+
+    /// The contents of a module on the workers of a pool. There are several while the workers are updated.
+    pub(super) fn digests(&self, pool: &str, module: &str) -> impl Iterator<Item = Digest> {
+        let contents = self.pools.get(pool).and_then(|served| served.contents.get(module));
+        contents.into_iter().flat_map(|contents| contents.keys().copied())
     }
 
     /// The working modules of a pool, sorted.
@@ -101,6 +117,19 @@ fn discount(modules: &mut BTreeMap<Arc<str>, u32>, module: &str) {
     }
 }
 
+fn discount_content(contents: &mut BTreeMap<Arc<str>, BTreeMap<Digest, u32>>, module: &str, content: Digest) {
+    let Some(of_module) = contents.get_mut(module) else { return };
+    if let Some(workers) = of_module.get_mut(&content) {
+        *workers -= 1;
+        if *workers == 0 {
+            of_module.remove(&content);
+        }
+    }
+    if of_module.is_empty() {
+        contents.remove(module);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +145,7 @@ mod tests {
             slots,
             running: 0,
             tasks: working.iter().map(|module| (Arc::from(*module), None)).collect(),
+            contents: working.iter().map(|module| (Arc::from(*module), Digest::of(&slots.to_be_bytes()))).collect(),
             broken: broken.iter().map(|module| (Arc::from(*module), Arc::from("no"))).collect(),
             allow: TaskKinds::default(),
             shortage: None,

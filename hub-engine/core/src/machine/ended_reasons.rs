@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::sweep::DID_NOT_RUN;
 use super::texts::MAXIMUM_REASON;
+use crate::cache::CachedFrom;
 use crate::explain::{Explanation, Listed, Reason, RootCause, StatusCounts, TaskExplanation, TaskGroup, UnknownTask};
 use crate::job::{Job, Phase, TriggerRule};
 use crate::state::{JobSnapshot, JobState, TaskState};
@@ -104,7 +105,12 @@ impl EndedStates<'_> {
                     1 => ", after 1 failed attempt".to_owned(),
                     more => format!(", after {more} failed attempts"),
                 };
-                format!("succeeded{at}{worker}{after}")
+                match details.and_then(|details| details.cache.as_ref()?.from) {
+                    Some(CachedFrom { job, task }) => {
+                        format!("took the kept result of the task {task} of job {job}{at}{after}; it did not run")
+                    }
+                    None => format!("succeeded{at}{worker}{after}"),
+                }
             }
             TaskStatus::Failed => {
                 let attempt = if failures > 1 { format!(" in attempt {failures}") } else { String::new() };

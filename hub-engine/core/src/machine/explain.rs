@@ -90,6 +90,7 @@ impl Machine {
             Gate::Wait => spec.wait().is_some(),
             Gate::SubJob => spec.sub_job().is_some(),
             Gate::Retry => spec.wait().is_none() && job.job.retry_policy(index).is_some(),
+            Gate::Cache => spec.cache().is_some() && (is_item || spec.for_each().is_none()),
             Gate::Pool | Gate::Broker => spec.is_for_worker() && (is_item || spec.for_each().is_none()),
         };
         TaskExplanation {
@@ -239,6 +240,7 @@ impl LiveJob {
             Place::Resting if waits(live.state(), |details| details.retry_at) => Some(Gate::Retry),
             Place::Resting if waits(live.state(), |details| details.delayed_until) => Some(Gate::Delay),
             Place::Suspended if self.spec(index).sub_job().is_some() => Some(Gate::SubJob),
+            Place::Cache => Some(Gate::Cache),
             Place::Queued | Place::Suspended | Place::Parked | Place::Resting => Some(Gate::Pool),
             Place::Held => Some(Gate::Retry),
             Place::Waiting => Some(Gate::Wait),
@@ -263,7 +265,7 @@ impl LiveJob {
             Some(Gate::Retry) => began(|details| details.retry_at.or(details.held_until)),
             Some(Gate::Wait | Gate::SubJob) | None => state.started_at,
             Some(Gate::Broker) => state.submitted_at,
-            Some(Gate::Pool) => self.ready_since(index),
+            Some(Gate::Cache | Gate::Pool) => self.ready_since(index),
             Some(Gate::When | Gate::ForEach) => None,
         }
     }

@@ -5,44 +5,22 @@ use std::sync::Arc;
 use super::arguments::Arguments;
 use super::live::LiveJob;
 use super::place::Place;
-use super::{EndedJob, Machine, remaining_work, timeouts};
+use super::turn_budget::TurnBudget;
+use super::{EndedJob, Machine, timeouts};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Timeouts};
 use crate::state::{ErrorKind, TaskError};
 use crate::{Issue, JobId, Now, Steady, TaskStatus};
 
-/// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
-const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
 /// Maximum size of the arguments of a pool's issues on the broker. Beyond it, the number of issues is limited to the
 /// slots of the pool.
 const MAXIMUM_WINDOW_BYTES: usize = 64 * 1024 * 1024;
 /// Number of bytes counted for arguments that cannot be filled, because the attempt takes time.
 pub(super) const FAILED_BYTES: usize = 256;
 
-/// The remaining work that a turn may do.
-pub(super) struct TurnBudget {
-    /// Number of tasks.
-    tasks: u32,
-    /// Number of bytes of arguments.
-    bytes: usize,
-}
-
-impl TurnBudget {
-    pub(super) const fn is_left(&self) -> bool {
-        self.tasks > 0 && self.bytes > 0
-    }
-
-    /// Counts one task and the bytes of its arguments.
-    pub(super) const fn spend(&mut self, bytes: usize) {
-        self.tasks -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
-
 impl Machine {
     /// Fills the window of every pool with waiting tasks.
-    pub(super) fn fill_windows(&mut self, now: Now) {
-        let mut budget = TurnBudget { tasks: remaining_work::MAXIMUM_TASKS_PER_TURN, bytes: MAXIMUM_FILLED_BYTES };
+    pub(super) fn fill_windows(&mut self, mut budget: TurnBudget, now: Now) {
         self.publish_again(&mut budget, now);
         // One pass is sufficient: tasks that become ready because handing out another one has failed it wait for the next turn.
         for name in self.pools.waiting() {
@@ -77,7 +55,9 @@ impl Machine {
             }
             job.task_mut(index).place = Place::Blocked;
             let need = job.spec(index).need();
-            if slots.is_some() && !self.workers.catalogue().has(name, &need) {
+            // Until a worker has reported the module, it is not known whether a result of it is kept.
+            let is_served = slots.is_some() || job.spec(index).keeps_by_module();
+            if is_served && !self.workers.catalogue().has(name, &need) {
                 pool.park(need, id, index);
                 job.task_mut(index).place = Place::Parked;
                 budget.spend(0);
@@ -118,6 +98,10 @@ impl Machine {
             }
         };
         let bytes = arguments.bytes();
+        if !self.passes_cache(id, index, &arguments, now) {
+            return walked + bytes;
+        }
+        let job = self.jobs.job_mut(id);
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
         let number = state.issue.map_or(1, |last| last.number.saturating_add(1));
@@ -144,8 +128,21 @@ impl Machine {
         self.enqueue_all(id, &[index]);
     }
 
-    /// Puts ready tasks of one job into the queues of their pools, unless the job is paused.
+    /// Puts ready tasks of one job into the queues of their pools, unless the job is paused. Those with a cache are looked at
+    /// before.
     pub(super) fn enqueue_all(&mut self, id: JobId, tasks: &[u32]) {
+        let job = self.jobs.job(id);
+        let has_cache = |index: &u32| job.spec(*index).cache().is_some();
+        if tasks.iter().any(has_cache) {
+            let (cached, others): (Vec<u32>, Vec<u32>) = tasks.iter().partition(|index| has_cache(index));
+            self.send_to_cache(id, &cached);
+            return self.let_in(id, &others);
+        }
+        self.let_in(id, tasks);
+    }
+
+    /// Puts tasks that have passed all other gates into the queues of their pools, unless their job is paused.
+    pub(super) fn let_in(&mut self, id: JobId, tasks: &[u32]) {
         let job = self.jobs.job_mut(id);
         if job.is_paused() {
             return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Suspended);
@@ -261,5 +258,6 @@ pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, arguments: Arg
         kwargs,
         run,
         secrets: spec.secrets().cloned(),
+        wants_content: spec.keeps_by_module(),
     }
 }

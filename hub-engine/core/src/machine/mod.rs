@@ -8,6 +8,7 @@ mod allowance;
 mod approval;
 mod arguments;
 mod between_jobs;
+mod cache;
 mod cancel;
 mod catalogue;
 mod delay;
@@ -15,6 +16,7 @@ mod downstream;
 mod ended_reasons;
 mod explain;
 mod finish;
+mod flights;
 mod for_each;
 mod gates;
 mod hand_out;
@@ -24,6 +26,7 @@ mod items;
 mod job_failure;
 mod job_retry;
 mod jobs;
+mod kept_results;
 mod leases;
 mod live;
 mod live_task;
@@ -52,6 +55,7 @@ mod throughput;
 mod timeouts;
 mod timers;
 mod trigger;
+mod turn_budget;
 mod types;
 mod vanished;
 mod wait;
@@ -70,11 +74,14 @@ use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, Now, TaskId, Timestamp};
 
 use between_jobs::{BetweenJobs, Descendants};
+use flights::Flights;
 use jobs::Jobs;
+use kept_results::KeptResults;
 use live::LiveJob;
 use pool::Pools;
 use stop::Stops;
 use timers::{Timer, Timers};
+use turn_budget::TurnBudget;
 use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
@@ -188,6 +195,9 @@ pub struct Machine {
     descendants: BTreeMap<JobId, Descendants>,
     /// Restored tasks with sub-jobs.
     orphans: Vec<(JobId, u32)>,
+    /// Tasks with a cache that are handed out or wait for an equal one.
+    flights: Flights,
+    kept_results: KeptResults,
 }
 
 impl Machine {
@@ -195,6 +205,7 @@ impl Machine {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            kept_results: KeptResults::new(settings.max_kept_results, settings.max_kept_bytes),
             workers: Workers::new(settings.lease, settings.lease_grace),
             settings,
             jobs: Jobs::default(),
@@ -216,6 +227,7 @@ impl Machine {
             between_jobs: BetweenJobs::default(),
             descendants: BTreeMap::new(),
             orphans: Vec::new(),
+            flights: Flights::default(),
         }
     }
 
@@ -232,11 +244,14 @@ impl Machine {
         self.is_filling = false;
         self.advance_on(now);
         self.settle_sub_jobs(now);
+        let mut budget = TurnBudget::new();
+        self.check_cache(&mut budget, now);
         if !self.is_held_back {
-            self.fill_windows(now);
+            self.fill_windows(budget, now);
         }
         // Arguments that cannot be filled may have ended jobs.
         self.settle_sub_jobs(now);
+        self.is_filling |= self.flights.is_checking();
         self.budget = remaining_work::MAXIMUM_TASKS_PER_TURN;
         if into.is_empty() {
             std::mem::swap(into, &mut self.actions);

@@ -5,6 +5,8 @@
 pub(super) enum Place {
     /// Waits for other tasks, or is between two places.
     Blocked,
+    /// Has to be looked at, because it has a cache, or waits for an equal task that is handed out.
+    Cache,
     /// In its pool's queue.
     Queued,
     /// Could be in its pool's queue, but its job is paused.

@@ -35,6 +35,7 @@ impl Machine {
         match texts::bounded(within(result.outcome, self.settings.max_value_bytes)) {
             Outcome::Success { data } => {
                 state.data = Some(data);
+                self.keep_result(id, index, result.content, now);
                 self.end(id, index, TaskStatus::Success, now);
             }
             Outcome::Failed { msg, error } => {
@@ -48,6 +49,8 @@ impl Machine {
                 state.launched = true;
                 let is_new = state.status != TaskStatus::Running;
                 job.task_mut(index).place = Place::Launched;
+                self.note_launched_content(id, index, result.content);
+                let job = self.jobs.job_mut(id);
                 if is_new {
                     job.set_status(index, TaskStatus::Running, &mut self.actions);
                 }

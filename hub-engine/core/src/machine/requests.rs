@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::live::LiveJob;
+use super::place::Place;
 use super::texts;
 use super::trigger::Decision;
 use super::types::{OutOfBounds, PostError, Posted, Refused, Submitted, Update};
@@ -90,12 +91,17 @@ impl Machine {
             state.error = Some(Arc::new(error));
         }
         let issue = state.issue;
-        let is_out = self.withdraw(id, index).is_out();
+        let place = self.withdraw(id, index);
+        let is_out = place.is_out();
         if let Some(issue) = issue.filter(|_| is_out) {
             let grace = self.jobs.job(id).grace(index);
             self.actions.push(Action::Stop { issue: issue.of(task), grace });
         }
         if is_success {
+            // A result that replaces that of a worker was not computed by the module.
+            if place == Place::Launched {
+                self.keep_result(id, index, None, now);
+            }
             self.end(id, index, TaskStatus::Success, now);
         } else {
             self.end_attempt(id, index, now);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Machine;
-use super::hand_out::{FAILED_BYTES, TurnBudget, assignment};
+use super::hand_out::{FAILED_BYTES, assignment};
 use super::live::LiveJob;
 use super::place::Place;
 use super::trigger::Decision;
+use super::turn_budget::TurnBudget;
 use crate::action::Action;
 use crate::job::{Job, Phase, SubJob};
 use crate::state::{JobSnapshot, JobState, TaskState};
@@ -94,6 +95,9 @@ impl Machine {
                 }
             }
             _ => {}
+        }
+        if matches!(self.jobs.job(id).task(index).place, Place::Window | Place::Leased | Place::Launched) {
+            self.restore_flight(id, index);
         }
         self.watch_again(id, index, now);
     }

@@ -243,7 +243,7 @@ impl Machine {
                 timeouts::stop_clocks(job, index, &mut self.timers);
                 continue;
             }
-            withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers);
+            withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights);
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
             timeouts::stop_clocks(job, index, &mut self.timers);
         }
@@ -305,6 +305,7 @@ mod tests {
         machine.jobs.job_mut(id).task_mut(2).rule = TriggerRule::AllDone;
         let report = super::super::WorkerReport {
             progress: Vec::new(),
+            contents: [].into(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

@@ -37,5 +37,8 @@ pub(super) fn handed_out(machine: &mut Machine) -> Vec<Assignment> {
 /// A worker has run a task.
 pub(super) fn run(machine: &mut Machine, task: &Assignment, outcome: Outcome) {
     let (issue, worker) = (task.issue, "w1".into());
-    machine.handle_result(TaskResult { progress: None, issue, outcome, log: None, worker, took: Duration::ZERO }, NOW);
+    machine.handle_result(
+        TaskResult { progress: None, content: None, issue, outcome, log: None, worker, took: Duration::ZERO },
+        NOW,
+    );
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::job::{Limits, Need};
 use crate::state::{ErrorKind, TaskError};
 use crate::{IssueId, Json, TaskKinds, TaskStatus, Unreadable};
@@ -35,6 +36,10 @@ pub struct Settings {
     pub crash_limit: u32,
     /// Maximum size of a value in bytes: see [`Limits::max_value_bytes`].
     pub max_value_bytes: usize,
+    /// Maximum number of kept results. The oldest ones beyond it are removed.
+    pub max_kept_results: usize,
+    /// Approximate maximum memory of kept results in bytes. One result may take a sixty-fourth of it.
+    pub max_kept_bytes: usize,
 }
 
 impl Default for Settings {
@@ -49,6 +54,8 @@ impl Default for Settings {
             lease_grace: Duration::from_secs(10),
             crash_limit: 5,
             max_value_bytes: Limits::default().max_value_bytes,
+            max_kept_results: 10_000,
+            max_kept_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -200,6 +207,8 @@ pub struct TaskResult {
     pub log: Option<Arc<str>>,
     /// The newest progress that the task reported.
     pub progress: Option<Json>,
+    /// The content of the module that ran, if the worker knows it.
+    pub content: Option<Digest>,
     /// The worker that ran it.
     pub worker: WorkerId,
     /// The duration of the run. The time of the start is computed from it, because the clocks of two machines differ.
@@ -291,6 +300,8 @@ pub struct WorkerReport {
     pub running: u32,
     /// The task modules it has: name and signature.
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// The content of these modules, as far as it is known.
+    pub contents: BTreeMap<Arc<str>, Digest>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
     /// The kinds of tasks that it allows.

@@ -80,6 +80,11 @@ impl Machine {
         match live.place {
             Place::Launched => return Some(Reason::Launched),
             Place::SubJob => return live.running_child().map(|job| Reason::SubJob { job }),
+            Place::Cache => {
+                let (other, at) = self.awaited_equal((job.id, index))?;
+                let (task, status) = (other.job.name_of(at), other.task(at).state().status);
+                return Some(Reason::EqualTask { job: other.id, task, status });
+            }
             Place::Resting | Place::Held => {
                 if let Some(reason) = between_attempts(live.state(), job.clock()) {
                     return Some(reason);

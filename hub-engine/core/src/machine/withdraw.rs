@@ -1,6 +1,7 @@
 //! The one way of a task out of where it is.
 
 use super::Machine;
+use super::flights::Flights;
 use super::live::LiveJob;
 use super::place::Place;
 use super::pool::Pools;
@@ -11,7 +12,7 @@ use crate::JobId;
 impl Machine {
     /// Takes a task out of wherever it is: see [`withdraw`].
     pub(super) fn withdraw(&mut self, id: JobId, index: u32) -> Place {
-        withdraw(self.jobs.job_mut(id), index, &mut self.pools, &mut self.workers, &mut self.timers)
+        withdraw(self.jobs.job_mut(id), index, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights)
     }
 }
 
@@ -23,12 +24,17 @@ pub(super) fn withdraw(
     pools: &mut Pools,
     workers: &mut Workers,
     timers: &mut Timers<Timer>,
+    flights: &mut Flights,
 ) -> Place {
     let (id, task) = (job.id, job.id.task(index));
     let place = std::mem::replace(&mut job.task_mut(index).place, Place::Blocked);
     let spec = job.spec(index);
+    if spec.cache().is_some() {
+        flights.note_left((id, index));
+    }
     match place {
         Place::Blocked | Place::Items | Place::Suspended => {}
+        Place::Cache => flights.stop_following((id, index)),
         Place::Queued => {
             let pool = pools.get_mut(spec.pool());
             if job.cancelled {
@@ -92,6 +98,7 @@ mod tests {
     fn worker(machine: &mut Machine, modules: &[&str]) {
         let report = WorkerReport {
             progress: Vec::new(),
+            contents: [].into(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

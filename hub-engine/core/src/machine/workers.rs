@@ -315,8 +315,9 @@ fn report_bytes(report: &WorkerReport) -> usize {
         report.tasks.iter().map(|(name, signature)| name.len() + signature.as_ref().map_or(0, |s| s.len()) + ENTRY);
     let broken = report.broken.iter().map(|(name, why)| name.len() + why.len() + ENTRY);
     let issues = (report.held.len() + report.present.len()) * ENTRY;
+    let contents = report.contents.keys().map(|name| name.len() + size_of::<crate::digest::Digest>() + ENTRY);
     let shortage = report.shortage.as_ref().map_or(0, |what| what.len());
-    ENTRY + shortage + issues + pools.chain(tasks).chain(broken).sum::<usize>()
+    ENTRY + shortage + issues + pools.chain(tasks).chain(broken).chain(contents).sum::<usize>()
 }
 
 fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
@@ -324,5 +325,6 @@ fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
         && before.pools == after.pools
         && before.tasks.keys().eq(after.tasks.keys())
         && before.broken.keys().eq(after.broken.keys())
+        && before.contents == after.contents
         && before.allow == after.allow
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Json;
+use crate::details::TaskDetails;
 use crate::job::{Attribute, ForEach, Items, Limits, Template, Values};
 use crate::machine::Owner;
 use crate::state::JobSnapshot;
@@ -21,7 +22,9 @@ impl JobSnapshot {
     /// not possible, they are shown as they were written.
     pub(super) fn arguments(&self, index: u32, template: Option<&Template>, filler: &mut Filler) -> Option<Json> {
         let template = template?;
-        if self.state_of(index).issue.is_none() {
+        let state = self.state_of(index);
+        let has_taken = |details: &TaskDetails| details.cache.as_ref().is_some_and(|cache| cache.from.is_some());
+        if state.issue.is_none() && !state.details.as_deref().is_some_and(has_taken) {
             return Some(template.text());
         }
         let place = self.job.item(index);

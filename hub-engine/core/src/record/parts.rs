@@ -389,6 +389,14 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
     if let Some(job) = details.kept_from.filter(|_| view.shows("kept_from")) {
         object.string("kept_from", &job.to_string());
     }
+    if let Some(cache) = details.cache.as_deref() {
+        if let Some(from) = cache.from.filter(|_| view.shows("cached_from")) {
+            object.written("cached_from", &from);
+        }
+        if let Some(why) = cache.not_kept.as_ref().filter(|_| view.shows("not_cached")) {
+            object.string("not_cached", why);
+        }
+    }
     if details.overridden && view.shows("overridden") {
         object.raw("overridden", "true");
     }

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 68] = [
+const FIELDS: [&str; 71] = [
     "answer",
     "args",
     "attempt",
     "attempts",
+    "cache",
+    "cached_from",
     "cancel",
     "child",
     "command",
@@ -39,6 +41,7 @@ const FIELDS: [&str; 68] = [
     "meta",
     "msg",
     "name",
+    "not_cached",
     "origin",
     "output",
     "overridden",

@@ -1,6 +1,7 @@
 //! A machine under a simulated clock, and workers that the test controls.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod cache;
 pub mod sub_jobs;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment, Change, Notice};
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::PauseRecord;
 use hub_core::machine::{Cancel, Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
@@ -29,6 +32,8 @@ pub struct Hub {
     pub ended: BTreeMap<JobId, JobSnapshot>,
     jobs: BTreeMap<JobId, JobSnapshot>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
+    /// The results that are kept.
+    pub kept_results: BTreeMap<Digest, KeptResult>,
     settings: Settings,
 }
 
@@ -54,6 +59,7 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         Action::Persist(Change::JobChanged { state, .. }) => format!("keep job {}", state.status),
         Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
         Action::Persist(Change::PoolChanged { pool, pause }) => format!("keep pool {pool} {}", pause.is_some()),
+        Action::Persist(Change::ResultKept { kept, .. }) => format!("keep result {}", kept.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
         Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),
         Action::Read { .. } => "read job".to_owned(),
@@ -81,6 +87,7 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
         kwargs: json("{}"),
         run: None,
         secrets: None,
+        wants_content: false,
     }
 }
 
@@ -106,6 +113,7 @@ impl Hub {
             ended: BTreeMap::new(),
             jobs: BTreeMap::new(),
             paused_pools: BTreeMap::new(),
+            kept_results: BTreeMap::new(),
         }
     }
 
@@ -178,6 +186,7 @@ impl Hub {
     pub fn result(&mut self, assignment: &Assignment, outcome: Outcome) -> Verdict {
         let result = TaskResult {
             progress: None,
+            content: None,
             issue: assignment.issue,
             outcome,
             log: None,
@@ -198,6 +207,7 @@ impl Hub {
     pub fn worker(&mut self, name: &str, modules: &[&str]) -> WorkerReport {
         let report = WorkerReport {
             progress: Vec::new(),
+            contents: [].into(),
             id: name.into(),
             host: "here".into(),
             pid: 1,
@@ -249,6 +259,8 @@ impl Hub {
         for (pool, pause) in &self.paused_pools {
             self.machine.restore_paused_pool(Arc::clone(pool), pause.clone());
         }
+        let kept = self.kept_results.iter().map(|(key, kept)| (*key, kept.clone())).collect();
+        self.machine.restore_kept_results(kept, self.now);
         for (id, job) in &self.jobs {
             if !self.ended.contains_key(id) {
                 self.machine.restore(job.clone(), self.now);
@@ -307,6 +319,10 @@ impl Hub {
                 self.paused_pools.insert(Arc::clone(pool), pause.clone());
             }
             Change::PoolChanged { pool, pause: None } => drop(self.paused_pools.remove(pool)),
+            Change::ResultKept { key, kept: Some(kept) } => {
+                self.kept_results.insert(*key, kept.clone());
+            }
+            Change::ResultKept { key, kept: None } => drop(self.kept_results.remove(key)),
         }
     }
 }

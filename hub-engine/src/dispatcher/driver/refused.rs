@@ -18,7 +18,10 @@ impl Driver {
         let Some(mut batch) = self.committing.take_if(|batch| batch.number == number) else { return };
         let mut changes = Arc::unwrap_or_clone(changes);
         let Some(job) = job_of(&changes[at]) else {
-            tracing::error!(why, "the store can never keep a change of a pool: it is left out");
+            tracing::error!(
+                why,
+                "the store can never keep a change of a pool or a result for later tasks: it is left out"
+            );
             changes.remove(at);
             self.committing = Some(batch);
             return self.commit_changes(number, Arc::new(changes));
@@ -71,7 +74,7 @@ const fn job_of(change: &Change) -> Option<JobId> {
     match change {
         Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => Some(*id),
         Change::TaskChanged { job, .. } => Some(*job),
-        Change::PoolChanged { .. } => None,
+        Change::PoolChanged { .. } | Change::ResultKept { .. } => None,
     }
 }
 
@@ -91,7 +94,10 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
             *state = bare;
             differs
         }
-        Change::JobAdded { .. } | Change::JobRemoved { .. } | Change::PoolChanged { .. } => false,
+        Change::JobAdded { .. }
+        | Change::JobRemoved { .. }
+        | Change::PoolChanged { .. }
+        | Change::ResultKept { .. } => false,
     };
     if !reduced {
         changes.remove(at);

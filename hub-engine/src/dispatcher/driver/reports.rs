@@ -168,6 +168,7 @@ fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
         slots: heartbeat.slots,
         running: heartbeat.running,
         tasks: heartbeat.tasks,
+        contents: heartbeat.contents,
         broken: heartbeat.broken,
         allow: heartbeat.allow,
         shortage: heartbeat.shortage,

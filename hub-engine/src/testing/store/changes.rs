@@ -4,8 +4,8 @@ use hub_core::{JobStatus, Json, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    add, commit, ended, id, job, job_added, job_changed, job_removed, pause, pool_changed, running, task_changed,
-    task_state,
+    add, commit, ended, id, job, job_added, job_changed, job_removed, kept_result, pause, pool_changed, result_kept,
+    result_key, running, task_changed, task_state,
 };
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
@@ -84,6 +84,18 @@ pub(super) async fn paused_pools_are_kept_until_they_are_resumed(fixture: &dyn F
     assert_eq!(ok(store.paused_pools()).await, [("default".into(), pause(2)), ("gpu".into(), pause(3))]);
     commit(&*store, vec![pool_changed("gpu", None), pool_changed("never", None)]).await;
     assert_eq!(ok(store.paused_pools()).await, [("default".into(), pause(2))]);
+}
+
+pub(super) async fn results_are_kept_until_they_are_removed(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    assert_eq!(ok(store.kept_results()).await, []);
+    let changes = vec![result_kept(1, Some(1)), result_kept(2, Some(2)), result_kept(1, Some(3))];
+    commit(&*store, changes).await;
+    let mut expected = vec![(result_key(1), kept_result(3)), (result_key(2), kept_result(2))];
+    expected.sort_by_key(|(key, _)| *key);
+    assert_eq!(ok(store.kept_results()).await, expected);
+    commit(&*store, vec![result_kept(1, None), result_kept(3, None)]).await;
+    assert_eq!(ok(store.kept_results()).await, [(result_key(2), kept_result(2))]);
 }
 
 pub(super) async fn changes_of_unknown_jobs_have_no_effect(fixture: &dyn Fixture) {

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
+use hub_core::cache::KeptResult;
+use hub_core::digest::Digest;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    commit, ended, id, job, job_added, job_changed, job_removed, pool_changed, running, task_changed, task_state,
+    commit, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed,
+    task_state,
 };
 use super::steps::ok;
 use crate::operations::JobFilter;
@@ -43,7 +46,7 @@ pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture:
 /// A random change. Each job has its own key.
 fn change(rng: &mut Rng) -> Change {
     let number = u128::from(rng.below(JOBS as u64)) + 1;
-    match rng.below(11) {
+    match rng.below(12) {
         0 | 1 => job_added(number, job(&format!("j{}", rng.below(3)), TASKS as usize, Some(&format!("k{number}")))),
         2 => job_removed(number),
         3 => job_changed(number, running()),
@@ -52,6 +55,7 @@ fn change(rng: &mut Rng) -> Change {
             ["default", "gpu"][usize::from(rng.below(2) == 0)],
             (rng.below(2) == 0).then_some(number as u64),
         ),
+        6 => result_kept(rng.below(2) as u8, (rng.below(2) == 0).then_some(number as u64)),
         _ => {
             let index = u32::try_from(rng.below(TASKS.into())).unwrap_or_default();
             let mut state = task_state(TaskStatus::Running);
@@ -79,6 +83,7 @@ async fn contents(store: &dyn Store) -> Contents {
         listed: listed.iter().map(|job| (job.id, job.status)).collect(),
         unfinished: unfinished.iter().map(|job| job.id).collect(),
         paused_pools: ok(store.paused_pools()).await,
+        kept_results: ok(store.kept_results()).await,
     }
 }
 
@@ -89,6 +94,7 @@ struct Contents {
     listed: Vec<(JobId, JobStatus)>,
     unfinished: Vec<JobId>,
     paused_pools: Vec<(Arc<str>, PauseRecord)>,
+    kept_results: Vec<(Digest, KeptResult)>,
 }
 
 fn whole(job: JobSnapshot) -> String {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use hub_core::{JobStatus, TaskStatus};
 
 use super::Fixture;
-use super::rows::{add, commit, ended, id, job_changed, pause, pool_changed, task_changed, task_state};
+use super::rows::{
+    add, commit, ended, id, job_changed, kept_result, pause, pool_changed, result_kept, result_key, task_changed,
+    task_state,
+};
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
 
@@ -19,7 +22,7 @@ pub(super) async fn a_durable_store_keeps_its_contents_when_closed(fixture: &dyn
     add(&*store, 2, "two", 1).await;
     let running = task_state(TaskStatus::Running);
     commit(&*store, vec![task_changed(1, 1, running.clone()), job_changed(2, ended(JobStatus::Success))]).await;
-    commit(&*store, vec![pool_changed("gpu", Some(1))]).await;
+    commit(&*store, vec![pool_changed("gpu", Some(1)), result_kept(1, Some(1))]).await;
     store.close().await;
     drop(store);
 
@@ -27,6 +30,7 @@ pub(super) async fn a_durable_store_keeps_its_contents_when_closed(fixture: &dyn
     assert_eq!(ok(store.begin_incarnation()).await, 2);
     let unfinished = ok(store.load_unfinished()).await;
     assert_eq!(ok(store.paused_pools()).await, [("gpu".into(), pause(1))]);
+    assert_eq!(ok(store.kept_results()).await, [(result_key(1), kept_result(1))]);
     assert_eq!((unfinished.len(), &*unfinished[0].tasks[1]), (1, &running));
     assert_eq!(found(store.get(id(2))).await.state, ended(JobStatus::Success));
     // The rows are found, although this process has not added them.

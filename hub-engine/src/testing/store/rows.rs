@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hub_core::action::Change;
-use hub_core::details::{Attempt, ItemCounts, RepairAction, RepairRecord, TaskDetails};
+use hub_core::cache::{CachedFrom, KeptResult};
+use hub_core::details::{Attempt, CacheDetails, ItemCounts, RepairAction, RepairRecord, TaskDetails};
+use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits, Phase};
 use hub_core::job_clock::JobClock;
 use hub_core::job_details::{
@@ -68,6 +70,29 @@ pub fn task_changed(number: u128, index: u32, state: TaskState) -> Change {
 #[must_use]
 pub fn pool_changed(pool: &str, paused_at: Option<u64>) -> Change {
     Change::PoolChanged { pool: pool.into(), pause: paused_at.map(pause) }
+}
+
+/// A result that was kept at this time under the key with this number, or is not kept any more.
+#[must_use]
+pub fn result_kept(number: u8, kept_at: Option<u64>) -> Change {
+    Change::ResultKept { key: result_key(number), kept: kept_at.map(kept_result) }
+}
+
+/// The key of a result with this number.
+#[must_use]
+pub fn result_key(number: u8) -> Digest {
+    Digest::of(&[number])
+}
+
+/// A kept result, with every field filled.
+#[must_use]
+pub fn kept_result(kept_at: u64) -> KeptResult {
+    KeptResult {
+        from: CachedFrom { job: id(8), task: id(8).task(3) },
+        kept_at: Timestamp::from_millis(kept_at),
+        until: Timestamp::from_millis(kept_at + 10),
+        data: Json::from_checked("[1.0, \"\u{1f600}\"]"),
+    }
 }
 
 /// A pause, with every field filled.
@@ -201,6 +226,11 @@ fn task_details() -> TaskDetails {
         child: Some(id(9)),
         kept_from: Some(id(8)),
         overridden: true,
+        cache: Some(Box::new(CacheDetails {
+            from: Some(CachedFrom { job: id(8), task: id(8).task(3) }),
+            content: Some(result_key(1)),
+            not_kept: Some("too large".into()),
+        })),
         delayed_until: Some(Timestamp::from_millis(6)),
         retry_at: Some(Timestamp::from_millis(4)),
         held_until: Some(Timestamp::from_millis(5)),

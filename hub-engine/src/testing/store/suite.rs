@@ -51,6 +51,7 @@ cases! {
         the_last_of_several_changes_counts,
         a_batch_can_be_committed_again,
         paused_pools_are_kept_until_they_are_resumed,
+        results_are_kept_until_they_are_removed,
         changes_of_unknown_jobs_have_no_effect;
     random:
         batches_have_the_effect_of_their_changes_one_by_one;

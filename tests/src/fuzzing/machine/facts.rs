@@ -202,6 +202,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
     let module = |at: usize| Arc::from(MODULES[at]);
     let report = WorkerReport {
         progress: Vec::new(),
+        contents: [].into(),
         id,
         host: "here".into(),
         pid: 1,

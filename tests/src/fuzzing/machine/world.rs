@@ -159,7 +159,15 @@ impl World {
 
     /// The outcome of an issue on a worker.
     pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
-        TaskResult { progress: None, issue: task.issue, outcome, log: None, worker: Arc::clone(worker), took }
+        TaskResult {
+            progress: None,
+            content: None,
+            issue: task.issue,
+            outcome,
+            log: None,
+            worker: Arc::clone(worker),
+            took,
+        }
     }
 
     /// Runs without faults until all jobs have ended. Returns whether there was a job.
@@ -222,6 +230,7 @@ impl World {
 fn helper() -> WorkerReport {
     WorkerReport {
         progress: Vec::new(),
+        contents: [].into(),
         id: "helper".into(),
         host: "here".into(),
         pid: 1,

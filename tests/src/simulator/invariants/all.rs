@@ -4,7 +4,8 @@ use super::invariant::Invariant;
 use super::{
     acknowledged_is_kept, answered_is_kept, attempts_within_maximum, confirmed_goes_out_once, dependencies_first,
     ends_are_final, every_job_ends, kept_tasks_stay, killers_are_stopped, nothing_stays_behind, one_run_counts,
-    outputs_as_evaluated, paused_jobs_issue_nothing, repeated_for_a_reason, signals_arrive_once,
+    outputs_as_evaluated, paused_jobs_issue_nothing, repeated_for_a_reason, results_are_of_successes,
+    signals_arrive_once,
 };
 
 /// All invariants. If an event violates several, the first one is reported.
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(confirmed_goes_out_once::ConfirmedGoesOutOnce::default()),
         Box::new(paused_jobs_issue_nothing::PausedJobsIssueNothing),
         Box::new(kept_tasks_stay::KeptTasksStay),
+        Box::new(results_are_of_successes::ResultsAreOfSuccesses),
         Box::new(dependencies_first::DependenciesFirst::default()),
         Box::new(one_run_counts::OneRunCounts::default()),
         Box::new(repeated_for_a_reason::RepeatedForAReason::default()),

@@ -1,5 +1,6 @@
 //! No task starts before all its dependencies have succeeded, unless its trigger rule says otherwise, or a dependency can be
-//! recovered, waits, runs a job, or is kept from another job. No handler starts before all tasks of the lists before have ended.
+//! recovered, waits, runs a job, can take a kept result, or is kept from another job. No handler starts before all tasks of the
+//! lists before have ended.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +41,7 @@ impl Invariant for DependenciesFirst {
                         && before.recover.is_none()
                         && before.wait.is_none()
                         && before.sub_job.is_none()
+                        && !before.has_cache
                 };
                 let upstream = task.upstream.iter().filter(|_| task.trigger_rule == "all_success");
                 for before in upstream.filter(must_run) {

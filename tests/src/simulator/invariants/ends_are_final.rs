@@ -24,7 +24,10 @@ impl Invariant for EndsAreFinal {
             match change {
                 Change::TaskChanged { job, index, state } => drop(tasks.insert((*job, *index), state)),
                 Change::JobChanged { id, state } => drop(jobs.insert(*id, state)),
-                Change::JobAdded { .. } | Change::JobRemoved { .. } | Change::PoolChanged { .. } => {}
+                Change::JobAdded { .. }
+                | Change::JobRemoved { .. }
+                | Change::PoolChanged { .. }
+                | Change::ResultKept { .. } => {}
             }
         }
         for ((job, index), state) in tasks {

@@ -16,6 +16,7 @@ mod one_run_counts;
 mod outputs_as_evaluated;
 mod paused_jobs_issue_nothing;
 mod repeated_for_a_reason;
+mod results_are_of_successes;
 mod signals_arrive_once;
 
 pub use all::all;

@@ -9,6 +9,7 @@ use hub_core::{IssueId, TaskStatus};
 
 use super::invariant::{Invariant, check};
 use super::kept_tasks_stay::kept_from;
+use super::results_are_of_successes::cached_from;
 use crate::simulator::event::{Event, Run};
 use crate::simulator::facts::{Fact, Facts};
 use crate::simulator::leftovers::Leftovers;
@@ -42,7 +43,8 @@ impl OneRunCounts {
             return Ok(None);
         }
         let state = fact.state_of(index);
-        let task = kept_from(state).unwrap_or(fact.plan.id).task(index);
+        let here = kept_from(state).unwrap_or(fact.plan.id).task(index);
+        let task = cached_from(state).map_or(here, |from| from.task);
         let data = state.data.as_ref().filter(|_| state.status == TaskStatus::Success);
         let Some(data) = data.map(hub_core::Json::to_value) else { return Ok(None) };
         let run = run_of(&data).and_then(|run| self.runs.get(&run)).filter(|run| run.task == task);
@@ -78,7 +80,9 @@ impl Invariant for OneRunCounts {
             Event::Kept(_, changes) => {
                 for change in changes.iter() {
                     let Change::TaskChanged { job, index, state } = change else { continue };
-                    let made_here = state.status == TaskStatus::Success && kept_from(state).is_none();
+                    let made_here = state.status == TaskStatus::Success
+                        && kept_from(state).is_none()
+                        && cached_from(state).is_none();
                     let data = state.data.as_ref().filter(|_| made_here);
                     let run = data.and_then(|data| run_of(&data.to_value()));
                     let Some(run) = run.filter(|run| !self.outside.contains(run)) else { continue };

@@ -42,7 +42,10 @@ impl Invariant for PausedJobsIssueNothing {
                         format!("task {index} of {job:?} is handed out while the job is {status:?}")
                     })?;
                 }
-                Change::JobAdded { .. } | Change::JobRemoved { .. } | Change::PoolChanged { .. } => {}
+                Change::JobAdded { .. }
+                | Change::JobRemoved { .. }
+                | Change::PoolChanged { .. }
+                | Change::ResultKept { .. } => {}
             }
         }
         Ok(())

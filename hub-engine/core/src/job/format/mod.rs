@@ -5,12 +5,13 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout, for_each, http, recover, approval ──► wait ──► task ──► job ──► objects ──► schema
+//!   values, shapes ──► retry, timeout, for_each, http, recover, cache, approval ──► wait ──► task ──► job ──► objects ──► schema
 //!                                        ▲                                    ▲        ▲
 //!   key ──► object ──────────────────────┴────────────────────────────────────┴────────┘
 //! ```
 
 mod approval;
+mod cache;
 mod for_each;
 mod http;
 mod job;

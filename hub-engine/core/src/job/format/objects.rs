@@ -1,6 +1,7 @@
 //! The objects of the format.
 
 use super::approval::APPROVAL;
+use super::cache::CACHE;
 use super::for_each::FOR_EACH;
 use super::http::HTTP;
 use super::job::JOB;
@@ -12,5 +13,5 @@ use super::wait::WAIT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 9] =
-    [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP, &RECOVER, &WAIT, &APPROVAL];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 10] =
+    [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP, &RECOVER, &WAIT, &APPROVAL, &CACHE];

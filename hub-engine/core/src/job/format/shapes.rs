@@ -56,7 +56,8 @@ pub(super) fn task(beside_wait: &[&str], beside_job: &[&str]) -> Value {
         "allOf": [
             { "anyOf": [none(&["wait"]), none(beside_wait)] },
             { "anyOf": [none(&["job"]), none(beside_job)] },
-            { "anyOf": [has("job"), none(&["inputs", "detached"])] }
+            { "anyOf": [has("job"), none(&["inputs", "detached"])] },
+            { "anyOf": [none(&["cache"]), without_secrets()] }
         ],
         "oneOf": [
             none(&["command", "shell", "http", "env", "cwd", "output"]),
@@ -64,6 +65,19 @@ pub(super) fn task(beside_wait: &[&str], beside_job: &[&str]) -> Value {
             { "allOf": [has("shell"), none(&["task_name", "args", "kwargs", "command", "http"])] },
             { "allOf": [has("http"), none(&["task_name", "args", "kwargs", "command", "shell", "env", "cwd", "output"])] }
         ]
+    })
+}
+
+/// A task in which no secret stands.
+fn without_secrets() -> Value {
+    let values = || json!({ "additionalProperties": template() });
+    json!({
+        "properties": {
+            "args": { "items": template() },
+            "kwargs": values(),
+            "env": values(),
+            "http": { "properties": { "headers": values() } }
+        }
     })
 }
 
@@ -323,6 +337,21 @@ pub(super) fn no() -> Value {
 /// A recovery.
 pub(super) fn recover() -> Value {
     json!({ "anyOf": [{ "$ref": "#/$defs/Recover" }, { "type": "null" }] })
+}
+
+/// What is kept of results.
+pub(super) fn cache() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/Cache" }, { "type": "null" }] })
+}
+
+/// A text or a number.
+pub(super) fn version() -> Value {
+    json!({ "type": ["string", "number", "null"] })
+}
+
+/// A duration that must be there.
+pub(super) fn ttl() -> Value {
+    json!({ "allOf": [duration(), { "not": { "type": "null" } }] })
 }
 
 /// A part of a whole.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::key::{self, Object, Table};
-use super::{for_each, http, object, recover, retry, shapes, timeout, values, wait};
+use super::{cache, for_each, http, object, recover, retry, shapes, timeout, values, wait};
 use crate::Json;
 use crate::job::draft::TaskDraft;
 use crate::job::model::{DEFAULT_POOL, Task};
@@ -160,6 +160,14 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "What replaces the result of the task after it has failed: a recovery.",
         )
         .repeated(),
+        Key::new(
+            "cache",
+            "0.2.0",
+            cache,
+            shapes::cache,
+            "For how long the result of the task is kept for later tasks that would compute the same: a cache.",
+        )
+        .repeated(),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
     ],
     planned: &["deadline", "concurrency"],
@@ -175,11 +183,13 @@ pub(super) static TASK: Table<TaskObject> = Table {
         "answer",
         "attempt",
         "attempts",
+        "cached_from",
         "child",
         "delayed_until",
         "held_until",
         "issue",
         "items",
+        "not_cached",
         "progress",
         "recovered",
         "repairs",
@@ -196,7 +206,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
 };
 
 /// Keys that cannot stand beside `wait`, with the reason.
-const BESIDE_WAIT: [(&str, &str); 14] = [
+const BESIDE_WAIT: [(&str, &str); 15] = [
     ("task_name", "a wait runs no module"),
     ("args", "a wait runs no module"),
     ("kwargs", "a wait runs no module"),
@@ -211,10 +221,11 @@ const BESIDE_WAIT: [(&str, &str); 14] = [
     ("for_each", "a wait has no items"),
     ("retry", "a wait is never tried again"),
     ("timeout", "its timeout is a key of \"wait\""),
+    ("cache", "a wait computes no result"),
 ];
 
 /// Keys that cannot stand beside `job`, with the reason.
-const BESIDE_JOB: [(&str, &str); 11] = [
+const BESIDE_JOB: [(&str, &str); 12] = [
     ("task_name", "a sub-job runs no module"),
     ("args", "what is passed to a sub-job stands in \"inputs\""),
     ("kwargs", "what is passed to a sub-job stands in \"inputs\""),
@@ -226,6 +237,7 @@ const BESIDE_JOB: [(&str, &str); 11] = [
     ("output", "the output of the sub-job is a key of \"job\""),
     ("wait", "the task runs a job"),
     ("pool", "the tasks of the sub-job have pools"),
+    ("cache", "the results of sub-jobs are not kept: its tasks can have caches"),
 ];
 
 /// The object of a task.
@@ -397,6 +409,10 @@ fn output<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'
 
 fn recover<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     parts.draft.recover = recover::read(reader, value, path);
+}
+
+fn cache<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
+    parts.draft.cache = cache::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
