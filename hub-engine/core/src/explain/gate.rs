@@ -55,7 +55,7 @@ pub struct GateReport {
 
 impl Gate {
     /// All gates in their order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TriggerRule,
         Self::Start,
         Self::When,
@@ -93,9 +93,9 @@ mod tests {
             Gate::report(held, has).into_iter().map(|report| report.state).collect::<Vec<_>>()
         };
         use GateState::{Absent, Holds, NotReached, Passed};
-        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Holds, NotReached];
+        let held = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Absent, Holds, NotReached];
         assert_eq!(states(Some(Gate::Pool)), held);
-        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Passed, Passed];
+        let all = [Absent, Absent, Passed, Absent, Absent, Absent, Absent, Absent, Absent, Passed, Passed];
         assert_eq!(states(None), all);
         assert!(Gate::ALL.is_sorted());
     }
