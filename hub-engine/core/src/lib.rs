@@ -25,6 +25,7 @@ pub mod details;
 pub mod explain;
 mod failure;
 pub mod id;
+mod id_map;
 pub mod job;
 pub mod job_clock;
 pub mod job_details;
@@ -40,6 +41,7 @@ pub mod text;
 pub mod time;
 
 pub use id::{Issue, IssueId, JobId, TaskId};
+pub use id_map::{IdMap, IdSet};
 pub use json::{Json, Unreadable};
 pub use retry_from::RetryFrom;
 pub use status::{JobStatus, TaskStatus, UnknownStatus};
