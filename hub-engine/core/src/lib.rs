@@ -27,6 +27,7 @@ pub mod digest;
 pub mod explain;
 mod failure;
 pub mod id;
+mod id_map;
 pub mod job;
 pub mod job_clock;
 pub mod job_details;
@@ -42,6 +43,7 @@ pub mod text;
 pub mod time;
 
 pub use id::{Issue, IssueId, JobId, TaskId};
+pub use id_map::{IdMap, IdSet};
 pub use json::{Json, Unreadable};
 pub use retry_from::RetryFrom;
 pub use status::{JobStatus, TaskStatus, UnknownStatus};

@@ -1,12 +1,12 @@
 //! The transactions of the writer: one for each batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::JobState;
-use hub_core::{JobId, JobStatus, Json, Timestamp};
+use hub_core::{IdMap, JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -19,7 +19,7 @@ use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
 const PRUNE_STEP: u64 = 200;
 
 /// A cache of the serials of jobs that have not ended.
-pub(super) type Serials = HashMap<JobId, i64>;
+pub(super) type Serials = IdMap<JobId, i64>;
 
 /// Why a batch was not committed.
 #[derive(Debug)]

@@ -74,7 +74,7 @@ impl Writer {
             connection: Some(connection),
             identity,
             looked_at: Instant::now(),
-            serials: Serials::new(),
+            serials: Serials::default(),
             known,
             left: left.into(),
             left_failed: false,

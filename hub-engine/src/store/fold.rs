@@ -4,7 +4,7 @@
 //! on the store, so they are computed here, and a backend executes one [`Write`] after another. This file must not know
 //! how a store keeps its rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub_core::action::Change;
@@ -13,7 +13,7 @@ use hub_core::digest::Digest;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
-use hub_core::{JobId, Timestamp};
+use hub_core::{IdMap, JobId, Timestamp};
 
 /// A write of one row.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
 #[derive(Default)]
 struct Jobs<'a> {
     all: Vec<JobChanges<'a>>,
-    positions: HashMap<JobId, usize>,
+    positions: IdMap<JobId, usize>,
     /// The position of the previous job. The next change often belongs to the same job.
     previous: usize,
 }

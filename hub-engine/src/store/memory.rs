@@ -11,7 +11,7 @@ use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
-use hub_core::{JobId, Timestamp};
+use hub_core::{IdMap, JobId, Timestamp};
 
 use super::{Store, StoreError, Write, fold, page_of};
 use crate::operations::{JobFilter, JobPage};
@@ -26,10 +26,10 @@ pub struct MemoryStore {
 struct State {
     incarnations: u64,
     added: i64,
-    jobs: HashMap<JobId, Row>,
+    jobs: IdMap<JobId, Row>,
     /// Jobs by the order in which they were added.
     order: BTreeMap<i64, JobId>,
-    families: HashMap<Family, JobId>,
+    families: IdMap<Family, JobId>,
     keys: HashMap<String, JobId>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     kept_results: BTreeMap<Digest, KeptResult>,

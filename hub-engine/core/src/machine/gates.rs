@@ -24,6 +24,9 @@ impl Machine {
     /// The trigger rules of these tasks are met: they go to their pools as far as their other gates let them pass. Those that
     /// end at a gate, or begin to wait, are left to [`Machine::sweep`].
     pub(super) fn make_ready(&mut self, id: JobId, tasks: &[u32], now: Now) {
+        if tasks.is_empty() {
+            return;
+        }
         let job = self.jobs.job_mut(id);
         if job.waits_for_start {
             return tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Blocked);

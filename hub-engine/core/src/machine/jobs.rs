@@ -1,16 +1,14 @@
 //! The live jobs, indexed by the ids of jobs and tasks.
 
-use std::collections::HashMap;
-
 use super::live::LiveJob;
 use crate::id::Family;
-use crate::{JobId, TaskId};
+use crate::{IdMap, JobId, TaskId};
 
 /// The live jobs: those that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    jobs: HashMap<JobId, LiveJob>,
-    families: HashMap<Family, JobId>,
+    jobs: IdMap<JobId, LiveJob>,
+    families: IdMap<Family, JobId>,
 }
 
 impl Jobs {

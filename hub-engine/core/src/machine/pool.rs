@@ -1,14 +1,14 @@
 //! The ready tasks of each pool: strictly by priority, then in turns between jobs, then in the order of the job.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::allowance::Allowance;
 use super::throughput::Throughput;
 use super::timers::{Timer, Timers};
 use crate::job::Need;
-use crate::{JobId, Steady, TaskId};
+use crate::{IdMap, JobId, Steady, TaskId};
 
 /// The pools with waiting tasks or issues on the broker.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Ring {
     turns: VecDeque<JobId>,
-    tasks: HashMap<JobId, VecDeque<u32>>,
+    tasks: IdMap<JobId, VecDeque<u32>>,
 }
 
 impl Ring {
