@@ -1,11 +1,11 @@
 //! The issues of a worker: waiting for a slot, running, and recently finished.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{IssueId, Json};
+use hub_core::{IdSet, IssueId, Json};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -294,16 +294,16 @@ const fn take_over(held: &mut DeliveryRef, delivery: DeliveryRef) -> Arrival {
     Arrival::Adopted(std::mem::replace(held, delivery))
 }
 
-/// A set that forgets its oldest members.
+/// A set of ids that forgets its oldest members.
 #[derive(Debug)]
 struct Recent<T> {
-    members: HashSet<T>,
+    members: IdSet<T>,
     order: VecDeque<T>,
 }
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
-        Self { members: HashSet::new(), order: VecDeque::new() }
+        Self { members: IdSet::default(), order: VecDeque::new() }
     }
 }
 
