@@ -165,7 +165,7 @@ fn not_counting_incarnations_is_detected() {
 
 #[test]
 fn forgetting_failures_is_detected() {
-    noticed(Sabotage::ForgetFailures, &["attempts_within_maximum"]);
+    noticed(Sabotage::ForgetFailures, &["attempts_within_maximum", "ends_are_final"]);
 }
 
 #[test]

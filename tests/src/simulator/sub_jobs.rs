@@ -3,13 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::dice::Dice;
-use super::task_options::{part, with_options};
+use super::task_options::{for_each, part, with_options};
 use super::work::Module;
 
 /// The same task, which may refer to the first `at` tasks of its job, as one that runs a job.
 pub(super) fn task(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Value {
     for key in ["task_name", "args", "command"] {
         task.remove(key);
+    }
+    if task.contains_key("for_each") {
+        // Hundreds of sub-jobs one after the other would take longer than a simulation.
+        task.insert("for_each".to_owned(), for_each(dice, 0));
     }
     let item = task.contains_key("for_each").then(|| json!(dice.pick(&["_.item", "_.index", "_.item.v"])));
     let inputs = json!({"one": part(dice, at, 0), "two": item.unwrap_or_else(|| part(dice, at, 0))});
