@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         ("an_unknown_task_waits_and_says_so", unknown_task),
         ("cancelling_stops_the_task_on_its_worker", cancel),
         ("a_pause_moves_the_deadline_and_leaves_running_tasks_alone", pause),
+        ("a_watch_shows_what_happens_with_lapin", |broker| watch(broker, "lapin")),
+        ("a_watch_shows_what_happens_with_amqprs", |broker| watch(broker, "amqprs")),
         ("a_record_larger_than_a_message_comes_in_pieces_with_lapin", |broker| pieces(broker, "lapin")),
         ("a_record_larger_than_a_message_comes_in_pieces_with_amqprs", |broker| pieces(broker, "amqprs")),
         ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
@@ -372,6 +374,31 @@ fn mistaken(broker: &Broker, client: &str) {
     let place = port.rsplit(['/', '@']).find(|part| part.contains(':')).unwrap();
     fails(&["-b", &format!("http://{place}"), "list"], 4, "is an AMQP broker");
     assert!(programs.run("hub-client", &["cancel", "last"]).status.success());
+    worker.stop();
+    dispatcher.stop();
+}
+
+fn watch(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("watch-{client}"));
+    let (dispatcher, worker) = programs.start_both();
+    let job = json!({"name": "watched", "tasks": [
+        {"name": "gate", "wait": {"signal": "go"}},
+        {"name": "parse", "depends": ["gate"], "for_each": 3, "shell": "echo bad >&2; exit 1"},
+    ]});
+    let id = programs.submit(&job.to_string());
+    let log = programs.directory().join("watch.log");
+    let mut watching = programs.command("hub-client");
+    watching.args(["watch", &id, "--fields", "status"]).stdout(std::process::Stdio::piped());
+    let watching = watching.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let shown = || std::fs::read_to_string(&log).unwrap();
+    eventually("the gate is shown", || if shown().contains("WAITS  gate") { Ok(()) } else { Err(shown()) });
+    assert!(programs.run("hub-client", &["signal", &id, "go"]).status.success());
+    let output = watching.wait_with_output().unwrap();
+    let record = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!((output.status.code(), record.trim()), (Some(1), r#"{"status": "FAILED"}"#), "{}", shown());
+    for words in ["SUCCESS  gate  ", "FAILED  parse  ", "\nparse[2] FAILED (TASK_FAILED", "exited with code 1: bad"] {
+        assert!(shown().contains(words), "no {words:?}: {}", shown());
+    }
     worker.stop();
     dispatcher.stop();
 }

@@ -155,8 +155,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "NEXT")]
         after: Option<String>,
     },
-    /// Wait for the end of a job, show its progress, and print its status record
-    #[command(after_help = help_texts::IDS)]
+    /// Show what happens in a job until it has ended, and print its status record
+    #[command(after_help = help_texts::WATCH)]
     Watch {
         /// Id of the job, its first or last digits, or "last"
         #[arg(value_name = "JOB")]

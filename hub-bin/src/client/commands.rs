@@ -218,7 +218,7 @@ async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exi
     }
     output.say_id(submitted.id);
     output.warn(&submitted.warnings);
-    follow::watch(&*hub, submitted.id, wait_limit.map(Duration::from_secs_f64), &view.view(), output).await
+    follow::wait(&*hub, submitted.id, wait_limit.map(Duration::from_secs_f64), &view.view(), output).await
 }
 
 /// Retries a job. One that is cancelled for it may need longer to end than the dispatcher waits.

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus};
 use hub_engine::client::last_answer;
 use hub_engine::operations::{Hub, RequestErrorKind, Submission, Submitted, View};
 use tokio::time::Instant;
 
-use super::identity;
+use super::followed::Followed;
 use super::output::{Output, exit_of};
 use super::record::Record;
+use super::{identity, watch};
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
 
@@ -23,14 +23,6 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_REQUEST_WAIT: Duration = Duration::from_secs(3600);
 /// Maximum time for which the request for the final record is repeated while the dispatcher restarts.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Why waiting ended.
-enum Followed {
-    /// The job has ended.
-    Ended(JobSummary),
-    /// The time limit passed first.
-    TimedOut,
-}
 
 /// Submits a job and waits up to `limit` for its end.
 pub(super) async fn submit_and_follow(
@@ -48,17 +40,30 @@ pub(super) async fn submit_and_follow(
     if let Some(record) = record {
         let exit = exit_of(Record::read(&record)?.job_status());
         let printed = match view.is_whole() {
-            true => output.view(&record, view),
+            true => output.folded_view(&record, view),
             false => print(hub, id, view, output).await,
         };
         return printed.map(|()| exit).map_err(|failure| failure.about(id));
     }
     output.warn(&warnings);
     let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
-    follow_and_print(hub, id, left, limit, view, output).await
+    let followed = unless_interrupted(follow(hub, id, left, output)).await;
+    print_followed(hub, id, followed, limit, view, output).await
 }
 
 /// Waits up to `limit` for the end of a job and prints its record.
+pub(super) async fn wait(
+    hub: &dyn Hub,
+    id: JobId,
+    limit: Option<Duration>,
+    view: &View,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let followed = unless_interrupted(follow(hub, id, limit, output)).await;
+    print_followed(hub, id, followed, limit, view, output).await
+}
+
+/// Like [`wait`], and shows what happens in the job, unless messages are switched off.
 pub(super) async fn watch(
     hub: &dyn Hub,
     id: JobId,
@@ -66,7 +71,11 @@ pub(super) async fn watch(
     view: &View,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    follow_and_print(hub, id, limit, limit, view, output).await
+    if !output.has_messages() {
+        return wait(hub, id, limit, view, output).await;
+    }
+    let followed = unless_interrupted(watch::follow(hub, id, limit, view, output)).await;
+    print_followed(hub, id, followed, limit, view, output).await
 }
 
 /// Waits for the end of a job, and returns its status.
@@ -81,16 +90,15 @@ pub(super) async fn end_of(hub: &dyn Hub, id: JobId, output: &Output) -> Result<
     }
 }
 
-/// `limit` is the time limit that the user gave, `left` the rest of it.
-async fn follow_and_print(
+/// Prints the record of a job that was followed. `followed` is `None` if that was interrupted.
+async fn print_followed(
     hub: &dyn Hub,
     id: JobId,
-    left: Option<Duration>,
+    followed: Option<Result<Followed, Failure>>,
     limit: Option<Duration>,
     view: &View,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let followed = unless_interrupted(follow(hub, id, left, output)).await;
     let watch = || format!("To wait for it again: hub-client watch {id}");
     match followed {
         None => Err(Failure::new(Exit::Interrupted, format!("interrupted; job {id} was not cancelled. {}", watch()))),
@@ -99,7 +107,7 @@ async fn follow_and_print(
         Some(Ok(Followed::Ended(summary))) => {
             let ask = || async { hub.record(id, view.clone(), None).await?.into_json().await };
             let record = last_answer(&summary, Instant::now() + RECORD_TIMEOUT, ask).await;
-            let printed = record.map_err(Failure::from).and_then(|record| output.view(&record, view));
+            let printed = record.map_err(Failure::from).and_then(|record| output.folded_view(&record, view));
             printed.map_err(|failure| failure.about(id))?;
             Ok(exit_of(Some(summary.status)))
         }
@@ -114,7 +122,7 @@ async fn follow_and_print(
 /// Prints the part of a job's record that `view` selects.
 async fn print(hub: &dyn Hub, id: JobId, view: &View, output: &Output) -> Result<(), Failure> {
     let record = hub.record(id, view.clone(), None).await?.into_json().await?;
-    output.view(&record, view)
+    output.folded_view(&record, view)
 }
 
 /// Formats a time limit.

@@ -64,6 +64,14 @@ Examples:
 pub(super) const IDS: &str = "\
 An id can be abbreviated to its first or last digits, at least four, if they match only one of the newest 5,000 jobs.";
 
+pub(super) const WATCH: &str = "\
+Examples:
+  hub-client watch last
+  hub-client watch 05e04509e7b0 -o json > record.json
+  hub-client watch last --wait-limit 600 2> watch.log
+
+The record goes to standard output; what happens in the job is told on standard error, unless --quiet is given.";
+
 pub(super) const CANCEL: &str = "\
 Examples:
   hub-client cancel last --reason 'wrong input'

@@ -7,6 +7,7 @@ mod connect;
 mod durations;
 mod explanation;
 mod follow;
+mod followed;
 mod format;
 mod generate;
 mod help;
@@ -26,5 +27,6 @@ mod run;
 mod style;
 mod validate;
 mod views;
+mod watch;
 
 pub use main::main;

@@ -28,13 +28,15 @@ pub(super) struct Output {
     is_explicit: bool,
     quiet: bool,
     style: Style,
+    /// The style of messages on standard error.
+    message_style: Style,
 }
 
 impl Output {
     pub(super) fn new(format: Option<Format>, colors: When, quiet: bool) -> Self {
         let default = if io::stdout().is_terminal() { Format::Table } else { Format::Json };
-        let style = Style::of_stdout(colors);
-        Self { format: format.unwrap_or(default), is_explicit: format.is_some(), quiet, style }
+        let (style, message_style) = (Style::of_stdout(colors), Style::of_stderr(colors));
+        Self { format: format.unwrap_or(default), is_explicit: format.is_some(), quiet, style, message_style }
     }
 
     /// The output of the manual's flags, whose default format is always JSON.
@@ -84,10 +86,19 @@ impl Output {
 
     /// Prints the part of a job's record that `view` selects. A selection of keys is printed as JSON, never as a table.
     pub(super) fn view(&self, text: &Json, view: &View) -> Result<(), Failure> {
+        self.view_as(text, view, false)
+    }
+
+    /// Like [`Output::view`]. In the table of a job with many tasks, those that succeeded are counted.
+    pub(super) fn folded_view(&self, text: &Json, view: &View) -> Result<(), Failure> {
+        self.view_as(text, view, true)
+    }
+
+    fn view_as(&self, text: &Json, view: &View, is_folded: bool) -> Result<(), Failure> {
         if self.format == Format::Json || view.fields.is_some() {
             self.print(text.get())
         } else {
-            self.print(&views::record(&Record::read(text)?, self.style))
+            self.print(&views::record(&Record::read(text)?, is_folded, self.style))
         }
     }
 
@@ -203,6 +214,26 @@ impl Output {
     /// The progress bar of a job. It is hidden if standard error is not a terminal.
     pub(super) fn progress(&self) -> Progress {
         Progress::new(!self.quiet && io::stderr().is_terminal())
+    }
+
+    /// Whether messages are printed.
+    pub(super) const fn has_messages(&self) -> bool {
+        !self.quiet
+    }
+
+    /// The style of messages on standard error.
+    pub(super) const fn message_style(&self) -> Style {
+        self.message_style
+    }
+
+    /// Whether a view that is drawn again and again can be shown. The log of `--verbose` would be written over it.
+    pub(super) fn has_live_view(&self) -> bool {
+        !self.quiet && Style::can_redraw() && !tracing::enabled!(tracing::Level::DEBUG)
+    }
+
+    /// Whether records are printed with descriptions of failed tasks.
+    pub(super) fn describes_failures(&self, view: &View) -> bool {
+        self.format == Format::Table && view.is_whole()
     }
 
     /// Prints the id of a submitted job as a message, so that it is known even if a later step fails.

@@ -33,16 +33,31 @@ impl Style {
     /// The style for standard output. The environment variable `COLUMNS` sets the width. Without it, output to a pipe or a file is
     /// not truncated.
     pub(super) fn of_stdout(colors: When) -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let has_colors = match colors {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => is_terminal && variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb"),
-        };
-        let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
         let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
-        Self { has_colors, width: columns.or_else(terminal) }
+        Self { has_colors: has_colors(colors, io::stdout().is_terminal()), width: number("COLUMNS").or_else(terminal) }
+    }
+
+    /// The style for standard error, where lines are as long as they are.
+    pub(super) fn of_stderr(colors: When) -> Self {
+        Self { has_colors: has_colors(colors, io::stderr().is_terminal()), width: None }
+    }
+
+    /// Whether lines on standard error can be drawn again.
+    pub(super) fn can_redraw() -> bool {
+        io::stderr().is_terminal() && !is_dumb()
+    }
+
+    /// The columns and lines of the terminal at standard error now. The variables `COLUMNS` and `LINES` are for terminals that do not
+    /// know their size, and make it smaller, but not larger, on others.
+    pub(super) fn size_of_stderr() -> (usize, usize) {
+        let known = terminal_size::terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0));
+        let size = |known: Option<u16>, name: &str, default: u16| match (known.filter(|known| *known > 0), number(name))
+        {
+            (Some(known), Some(own)) => known.min(own),
+            (known, own) => known.or(own).unwrap_or(default),
+        };
+        let (width, height) = (known.map(|known| known.0), known.map(|known| known.1));
+        (size(width, "COLUMNS", 80).into(), size(height, "LINES", 24).into())
     }
 
     /// An empty table.
@@ -97,6 +112,28 @@ impl Column {
     }
 }
 
+/// An environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable with a positive number.
+fn number(name: &str) -> Option<u16> {
+    variable(name)?.parse().ok().filter(|number| *number > 0)
+}
+
+fn is_dumb() -> bool {
+    variable("TERM").as_deref() == Some("dumb")
+}
+
+fn has_colors(colors: When, is_terminal: bool) -> bool {
+    match colors {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => is_terminal && variable("NO_COLOR").is_none() && !is_dumb(),
+    }
+}
+
 /// A table row with a height of one line.
 pub(super) fn row(cells: impl IntoIterator<Item = Cell>) -> Row {
     let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());
@@ -129,7 +166,7 @@ fn color(status: &str) -> Option<Color> {
 }
 
 /// The colour as an ANSI code.
-fn color_code(status: &str) -> Option<u8> {
+pub(super) fn color_code(status: &str) -> Option<u8> {
     match color(status)? {
         Color::DarkGreen => Some(32),
         Color::DarkRed => Some(31),

@@ -16,6 +16,8 @@ use super::style::{Style, cell, row, status_cell};
 const MAX_LINES: usize = 20;
 /// Maximum number of failed tasks that are described.
 const MAX_FAILED: usize = 20;
+/// Maximum number of tasks in a folded table.
+const MAX_ROWS: usize = 100;
 /// Minimum width of a list of jobs with complete ids and times.
 const WIDE: usize = 120;
 /// Minimum width of a list of jobs with the time of submission.
@@ -82,8 +84,9 @@ pub(super) fn workers(workers: &[WorkerInfo], style: Style) -> String {
     text
 }
 
-/// A job: a table of its tasks, then descriptions of the failed tasks, and the output.
-pub(super) fn record(record: &Record<'_>, style: Style) -> String {
+/// A job: a table of its tasks, then descriptions of the failed tasks, and the output. `is_folded`: of a job with many tasks, those
+/// that succeeded are counted.
+pub(super) fn record(record: &Record<'_>, is_folded: bool, style: Style) -> String {
     let now = wall();
     let is_over = record.job_status().is_some_and(JobStatus::is_terminal);
     let mut text = format!("{}  {}  {}", Shown(&record.name), Shown(&record.id), style.status(&record.status));
@@ -117,7 +120,7 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     if let Some(cancel) = &record.cancel {
         text.push_str(&format!("\ncancelled {}", Shown(cancel)));
     }
-    text.push_str(&format!("\n\n{}", tasks("task", &record.tasks, style)));
+    text.push_str(&format!("\n\n{}", tasks_of(record, is_folded, style)));
     let failed: Vec<&TaskRecord<'_>> = record.tasks.iter().filter(|task| task.status == "FAILED").collect();
     for task in failed.iter().take(MAX_FAILED) {
         text.push_str(&failure(task, style));
@@ -134,13 +137,29 @@ pub(super) fn record(record: &Record<'_>, style: Style) -> String {
     text
 }
 
+/// The tasks of a job.
+fn tasks_of(record: &Record<'_>, is_folded: bool, style: Style) -> String {
+    if !is_folded || record.tasks.len() <= MAX_ROWS {
+        return tasks("task", &record.tasks, style);
+    }
+    let is_shown = |task: &&TaskRecord<'_>| !matches!(task.status.as_str(), "SUCCESS" | "SKIPPED");
+    let shown: Vec<_> = record.tasks.iter().filter(is_shown).take(MAX_ROWS).collect();
+    let count = |status: &str| record.tasks.iter().filter(|task| task.status == status).count();
+    let mut text = format!("{} of {} tasks succeeded", count("SUCCESS"), record.tasks.len());
+    if !shown.is_empty() {
+        text = format!("{}\n\n{text}", tasks("task", shown, style));
+    }
+    text.push_str(&format!("; all tasks: hub-client status {}", Shown(&record.id)));
+    text
+}
+
 /// The items of a task.
 pub(super) fn items(items: &[TaskRecord<'_>], style: Style) -> String {
     tasks("item", items, style)
 }
 
 /// A table of tasks, which are called `what`.
-fn tasks(what: &'static str, tasks: &[TaskRecord<'_>], style: Style) -> String {
+fn tasks<'t, 'r: 't>(what: &'static str, tasks: impl IntoIterator<Item = &'t TaskRecord<'r>>, style: Style) -> String {
     let now = wall();
     let columns = [Cut(what), Whole("status"), Right("duration"), Cut("worker"), Cut("args"), Cut("result")];
     let mut table = style.table(&columns);
@@ -158,7 +177,7 @@ fn tasks(what: &'static str, tasks: &[TaskRecord<'_>], style: Style) -> String {
 }
 
 /// The description of a failed task.
-fn failure(task: &TaskRecord<'_>, style: Style) -> String {
+pub(super) fn failure(task: &TaskRecord<'_>, style: Style) -> String {
     let mut text = format!("\n\n{} {}", Shown(&task.name), style.status(&task.status));
     let error = task.error.as_ref();
     let kinds = [error.and_then(|error| error.kind.as_deref()), error.and_then(|error| error.type_name.as_deref())];
