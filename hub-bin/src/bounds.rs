@@ -19,6 +19,9 @@ pub(crate) const MAX_JOB_TASKS: Bounds = Bounds::at_least(1);
 pub(crate) const MAX_JOB_DEPTH: Bounds = Bounds::between(3, Limits::MAX_DEPTH as u64);
 pub(crate) const MAX_VALUE_BYTES: Bounds = Bounds::between(1, Limits::MAX_VALUE_BYTES as u64);
 pub(crate) const MAX_LIVE_BYTES: Bounds = Bounds::at_least(1);
+/// Each is a row of the store and an entry in memory.
+pub(crate) const MAX_KEPT_RESULTS: Bounds = Bounds::between(0, 10_000_000);
+pub(crate) const MAX_KEPT_BYTES: Bounds = Bounds::at_least(0);
 pub(crate) const MAX_RESULT_BYTES: Bounds = Bounds::at_least(1);
 /// The maximum is the size of a log that the dispatcher keeps.
 pub(crate) const MAX_LOG_BYTES: Bounds = Bounds::between(0, 1024 * 1024);

@@ -69,6 +69,8 @@ settings! {
         max_job_depth: u64 = number(bounds::MAX_JOB_DEPTH);
         max_value_bytes: u64 = number(bounds::MAX_VALUE_BYTES);
         max_live_bytes: u64 = number(bounds::MAX_LIVE_BYTES);
+        max_kept_results: u32 = number(bounds::MAX_KEPT_RESULTS);
+        max_kept_bytes: u64 = number(bounds::MAX_KEPT_BYTES);
         max_result_bytes: u64 = number(bounds::MAX_RESULT_BYTES);
         max_log_bytes: u64 = number(bounds::MAX_LOG_BYTES);
         max_message_bytes: u64 = number(bounds::MAX_MESSAGE_BYTES);

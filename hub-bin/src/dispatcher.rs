@@ -59,6 +59,12 @@ struct Args {
     /// Maximum size of unfinished jobs in memory, in bytes; beyond it, submissions are refused [default: 1073741824]
     #[arg(long, env = "HUB_MAX_LIVE_BYTES", value_name = "N", value_parser = bounds::MAX_LIVE_BYTES.parser::<u64>())]
     max_live_bytes: Option<u64>,
+    /// Maximum number of results that are kept for tasks with a cache; 0 keeps none [default: 10000]
+    #[arg(long, env = "HUB_MAX_KEPT_RESULTS", value_name = "N", value_parser = bounds::MAX_KEPT_RESULTS.parser::<u32>())]
+    max_kept_results: Option<u32>,
+    /// Maximum size of these results in memory, in bytes; one of them has at most a sixty-fourth [default: 67108864]
+    #[arg(long, env = "HUB_MAX_KEPT_BYTES", value_name = "N", value_parser = bounds::MAX_KEPT_BYTES.parser::<u64>())]
+    max_kept_bytes: Option<u64>,
     #[command(flatten)]
     log: LogArgs,
     /// With --transport memory: also run a worker in this process, with the task modules of --tasks-dir
@@ -111,6 +117,8 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     settings.broker_forgets = in_memory;
     args.limits.apply(&config, &mut settings.limits);
     settings.max_live_bytes = args.max_live_bytes.or(config.max_live_bytes).unwrap_or(settings.max_live_bytes);
+    settings.max_kept_results = args.max_kept_results.or(config.max_kept_results).unwrap_or(settings.max_kept_results);
+    settings.max_kept_bytes = args.max_kept_bytes.or(config.max_kept_bytes).unwrap_or(settings.max_kept_bytes);
     let max_body_bytes = settings.limits.max_bytes;
     let dispatcher = Dispatcher::start(Arc::clone(&transport), store, settings)
         .await

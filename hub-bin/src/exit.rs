@@ -132,6 +132,7 @@ impl From<RequestError> for Failure {
                 Exit::Unreachable
             }
             RequestErrorKind::Conflict
+            | RequestErrorKind::NotEnded
             | RequestErrorKind::TooMany
             | RequestErrorKind::Unauthorized
             | RequestErrorKind::Internal => Exit::Refused,

@@ -20,7 +20,7 @@ use hub_engine::operations::{
 use hub_engine::store::MemoryStore;
 use hub_engine::wire::{JobMessage, Names, TaskMessage};
 use hub_transport::memory::MemoryBroker;
-use hub_transport::{Message, Outcome, SubscribeOptions};
+use hub_transport::{Message, Outcome, SubscribeOptions, Topology};
 use retry_support::run_retries;
 use serde_json::{Value, json};
 
@@ -388,6 +388,24 @@ async fn a_job_waits_for_its_dispatcher() {
     };
     tokio::time::timeout(DEADLINE, known).await.expect("the job was lost");
     dispatcher.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_kept_that_is_submitted_while_another_program_declares_the_queues() {
+    let (broker, wait) = (MemoryBroker::new(), Duration::from_secs(5));
+    let (other, whole) = (broker.transport().connect().await.unwrap(), Names::new("hub").shared_topology());
+    // The queue exists that the client looks for, and nothing is bound to any.
+    other.declare(&Topology { bindings: Vec::new(), ..whole.clone() }).await.unwrap();
+    let hub = AmqpHub::connect(broker.transport(), "hub", wait).await.unwrap();
+    let submission = |text: &str| Submission { text: text.into(), id: None };
+    let error = hub.submit(submission("{}")).await.unwrap_err();
+    assert!(error.kind == RequestErrorKind::Unreachable && error.message.contains("start hub-dispatcher"), "{error}");
+    let later = async {
+        tokio::time::sleep(wait / 2).await;
+        other.declare(&whole).await.unwrap();
+    };
+    tokio::join!(hub.submit_detached(submission("[]")), later).0.unwrap();
+    assert_eq!(broker.depths().get("hub.jobs.0"), Some(&1));
 }
 
 #[tokio::test]

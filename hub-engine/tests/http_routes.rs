@@ -231,7 +231,7 @@ async fn invalid_requests_are_refused_with_json_without_calling_the_hub() {
             "/api/v1/jobs?state=RUNNING".into(),
             "",
             400,
-            "known parameters: status, name, since, until, limit, after",
+            "known parameters: status, name, since, until, sub_jobs, limit, after",
         ),
         ("GET", "/api/v1/jobs?status=DONE".into(), "", 400, "DONE"),
         ("GET", "/api/v1/jobs?since=yesterday".into(), "", 400, "2026-11-23T22:15:03Z"),
@@ -270,7 +270,7 @@ async fn a_job_that_is_not_text_is_invalid() {
 #[tokio::test]
 async fn refusals_of_the_hub_keep_their_message_and_have_their_status() {
     use RequestErrorKind::{
-        Conflict, Internal, InvalidJob, InvalidRequest, NotFound, TimedOut, TooLarge, TooMany, Unauthorized,
+        Conflict, Internal, InvalidJob, InvalidRequest, NotEnded, NotFound, TimedOut, TooLarge, TooMany, Unauthorized,
         Unavailable, Unreachable,
     };
     let api = Api::start().await;
@@ -279,6 +279,7 @@ async fn refusals_of_the_hub_keep_their_message_and_have_their_status() {
         (InvalidRequest, 400),
         (NotFound, 404),
         (Conflict, 409),
+        (NotEnded, 409),
         (TooLarge, 413),
         (TooMany, 429),
         (Unauthorized, 401),

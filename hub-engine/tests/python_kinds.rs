@@ -153,3 +153,90 @@ async fn helpers_are_imported_by_their_names_and_relatively_and_change() {
         }
     }
 }
+
+const SETTINGS: &[(&str, &str)] = &[
+    (
+        "steady.py",
+        "from datetime import timedelta
+from hub.lib.api import task
+
+@task(retry={'maximum_attempts': 5, 'initial_interval': timedelta(milliseconds=250), 'retry_on': [OSError, 'TIMED_OUT']},
+      timeout={'start_to_close': timedelta(minutes=1), 'heartbeat': '5s', 'grace': 0.5})
+def steady(a):
+    return a
+",
+    ),
+    (
+        "outside.py",
+        "import functools
+from hub.lib.api import task
+
+def logged(function):
+    @functools.wraps(function)
+    def run(*args):
+        return function(*args)
+    return run
+
+@logged
+@task(retry=2)
+def outside(a):
+    return a
+",
+    ),
+    ("several.py", "from hub.lib.api import task\n@task(timeout='1h', asynchronous=True)\ndef several(a):\n    return a\n"),
+    ("part.py", "import functools\nfrom hub.lib.api import task\n@task(retry=4)\ndef _part(a, b):\n    return a\npart = functools.partial(_part, 1)\n"),
+    ("twice.py", "from hub.lib.api import task\n@task(retry=2)\n@task(timeout=3, retry=7)\ndef twice(a):\n    return a\n"),
+    ("none.py", "from hub.lib.api import task\n@task(retry=None, timeout=None)\ndef none(a):\n    return a\n"),
+];
+
+#[tokio::test]
+async fn a_module_sets_retry_and_timeout() {
+    let bench = Bench::start(SETTINGS).await;
+    let set = |module: &str| {
+        let catalogue = bench.runner.catalogue();
+        catalogue.borrow().tasks[module].defaults.as_ref().map(|defaults| defaults.text().to_value())
+    };
+    let expected = serde_json::json!({
+        "retry": {"maximum_attempts": 5, "initial_interval": 0.25, "retry_on": ["OSError", "TIMED_OUT"]},
+        "timeout": {"start_to_close": 60.0, "heartbeat": "5s", "grace": 0.5},
+    });
+    assert_eq!(set("steady"), Some(expected));
+    assert_eq!(set("outside"), Some(serde_json::json!({"retry": 2})));
+    assert_eq!(set("several"), Some(serde_json::json!({"timeout": "1h"})));
+    assert_eq!(set("part"), Some(serde_json::json!({"retry": 4})));
+    assert_eq!(set("twice"), Some(serde_json::json!({"retry": 2, "timeout": 3})));
+    assert_eq!(Bench::returned(&bench.run("twice", "[7]").await), "7");
+    assert_eq!(set("none"), None);
+    assert_eq!(Bench::returned(&bench.run("outside", "[7]").await), "7");
+}
+
+#[tokio::test]
+async fn a_module_with_wrong_options_is_broken_and_says_why() {
+    let module = |name: &str, options: &str| {
+        (format!("{name}.py"), format!("from hub.lib.api import task\n@task({options})\ndef {name}():\n    return 1\n"))
+    };
+    let all = [
+        ("never", "retry=0", "retry: "),
+        ("misspelt", "retry={'maximum_attempt': 3}", "did you mean \"maximum_attempts\"?"),
+        ("queued", "timeout={'schedule_to_start': 5}", "set it in the task or in the job"),
+        ("twisted", "timeout={'heartbeat': 9, 'start_to_close': 3}", "longer than start_to_close"),
+        ("unwritable", "retry={'retry_on': [object()]}", "cannot be written as JSON"),
+        ("no_error", "retry={'retry_on': [int]}", "int is not a class of errors"),
+        ("endless", "timeout=float('inf')", "cannot be written as JSON"),
+        ("large", "retry={'retry_on': ['E%d' % i for i in range(1000)]}", "maximum is 1024"),
+        ("doubtful", "asynchronous='no'", "the option asynchronous of @task is True or False, not 'no'"),
+        ("unknown", "retries=3", "@task has no option retries; it has: asynchronous, retry, timeout"),
+    ];
+    let files: Vec<(String, String)> = all.iter().map(|(name, options, _)| module(name, options)).collect();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    files.push(("good.py", "def good():\n    return 1\n"));
+    let bench = Bench::start(&files).await;
+    for (name, _, words) in all {
+        let why = bench.runner.catalogue().borrow().broken[name].clone();
+        assert!(why.contains(words), "{name}: {why}");
+        let report = bench.run(name, "[]").await;
+        let (kind, msg, _) = Bench::failure(&report);
+        assert!(kind == ErrorKind::BrokenModule && msg.contains(words), "{name}: {kind:?} {msg}");
+    }
+    assert_eq!(Bench::returned(&bench.run("good", "[]").await), "1");
+}

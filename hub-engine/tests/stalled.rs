@@ -30,6 +30,7 @@ fn heartbeat(names: &Names, held: Vec<IssueId>) -> Message {
         progress: Vec::new(),
         tasks: [("long".into(), None)].into(),
         contents: [].into(),
+        defaults: [].into(),
         broken: [].into(),
         allow: hub_core::TaskKinds::default(),
         leaving: false,

@@ -179,6 +179,7 @@ fn heartbeat_without_queue(names: &Names, pool: &str) -> Message {
         progress: Vec::new(),
         tasks: [("echo".into(), None)].into(),
         contents: [].into(),
+        defaults: [].into(),
         broken: [].into(),
         allow: hub_core::TaskKinds::default(),
         shortage: None,

@@ -157,6 +157,7 @@ fn task(index: u32, argument: &str) -> TaskMessage {
         run: None,
         secrets: None,
         wants_content: false,
+        awaits_defaults: false,
     }
 }
 

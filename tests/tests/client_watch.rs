@@ -1,7 +1,9 @@
 //! Tests of `hub-client watch` with the real programs: in a pipe, and on a terminal.
 
 use std::io::Write;
-use std::process::{Child, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Output, Stdio};
+use std::thread::JoinHandle;
 
 use hub_tests::{Daemon, Programs, eventually};
 use serde_json::{Value, json};
@@ -49,15 +51,53 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A client on a terminal of this size.
-fn on_terminal(programs: &Programs, size: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Child {
-    let client = programs.command("hub-client").get_program().to_owned();
-    let mut command = programs.in_shell("python3");
-    for name in ["COLUMNS", "LINES", "NO_COLOR"] {
-        command.env_remove(name);
+/// A client on a terminal, and what the terminal has shown.
+struct Terminal {
+    child: Child,
+    input: ChildStdin,
+    path: PathBuf,
+    copying: JoinHandle<()>,
+}
+
+impl Terminal {
+    fn start(programs: &Programs, size: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let client = programs.command("hub-client").get_program().to_owned();
+        let mut command = programs.in_shell("python3");
+        for name in ["COLUMNS", "LINES", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command.env("TERM", "xterm").envs(variables.iter().copied()).args(["-c", TERMINAL, size]).arg(client);
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let path = programs.directory().join("shown");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let copying = std::thread::spawn(move || _ = std::io::copy(&mut output, &mut file).unwrap());
+        Self { child, input, path, copying }
     }
-    command.env("TERM", "xterm").envs(variables.iter().copied()).args(["-c", TERMINAL, size]).arg(client);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+
+    /// Writes a line to the standard input of [`TERMINAL`], in one piece.
+    fn send(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.path).unwrap()).into_owned()
+    }
+
+    /// Waits until these words have been shown.
+    fn shows(&self, words: &str) {
+        eventually(&format!("the terminal shows {words:?}"), || {
+            let shown = self.shown();
+            if shown.contains(words) { Ok(()) } else { Err(shown) }
+        });
+    }
+
+    /// Waits for the end of the client. Returns its exit code and all that was shown.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        self.copying.join().unwrap();
+        (status.code(), text(&std::fs::read(&self.path).unwrap()))
+    }
 }
 
 /// The lines of a text without the time that they begin with.
@@ -169,11 +209,11 @@ fn ten_thousand_tasks_are_counted_in_a_pipe() {
 fn a_terminal_shows_a_view_and_keeps_the_lines() {
     let (programs, hub) = hub();
     let id = programs.submit(&eventful().to_string());
-    let child = on_terminal(&programs, "40 10", &[], &["watch", &id]);
+    let terminal = Terminal::start(&programs, "40 10", &[], &["watch", &id]);
+    terminal.shows("gate");
     assert!(programs.run("hub-client", &["signal", &id, "go"]).status.success());
-    let output = child.wait_with_output().unwrap();
-    let shown = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(1), "{shown:?}");
     assert!(shown.contains("\u{1b}[31mFAILED\u{1b}[0m  slow"), "{shown:?}");
     assert!(shown.contains("\u{1b}[J"), "{shown:?}");
     // The view is removed before the record is printed, and no mode of the terminal was changed.
@@ -190,9 +230,8 @@ fn colours_and_the_view_can_be_switched_off() {
     let id = programs.submit(&json!({"name": "waits", "tasks": [gate()]}).to_string());
     let run = |variables: &[(&str, &str)], flags: &[&str]| {
         let arguments = [&["watch", &id, "--wait-limit", "0.5"], flags].concat();
-        let output = on_terminal(&programs, "100 20", variables, &arguments).wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(6), "{output:?}");
-        let shown = text(&output.stdout);
+        let (code, shown) = Terminal::start(&programs, "100 20", variables, &arguments).end();
+        assert_eq!(code, Some(6), "{shown:?}");
         assert!(shown.contains("gate"), "{shown:?}");
         (shown.contains("\u{1b}[35m"), shown.contains("\u{1b}[J"))
     };
@@ -210,25 +249,16 @@ fn a_view_survives_a_resize_and_is_removed_by_an_interrupt() {
     let (programs, hub) = hub();
     let job = json!({"name": "waits", "tasks": [gate(), {"name": "x".repeat(60), "wait": {"signal": "never"}}]});
     let id = programs.submit(&job.to_string());
-    let mut child = on_terminal(&programs, "90 10", &[], &["watch", &id]);
-    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let path = programs.directory().join("shown");
-    let mut file = std::fs::File::create(&path).unwrap();
-    let copying = std::thread::spawn(move || std::io::copy(&mut output, &mut file).unwrap());
-    let shown = || String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-    let shows = |words: &str| {
-        eventually(&format!("the terminal shows {words:?}"), || {
-            if shown().contains(words) { Ok(()) } else { Err(shown()) }
-        });
-    };
-    shows("\u{1b}[0m  0/2 tasks, ");
-    writeln!(input, "30 10").unwrap();
+    let mut terminal = Terminal::start(&programs, "90 10", &[], &["watch", &id]);
+    terminal.shows("\u{1b}[0m  0/2 tasks, ");
+    terminal.send("30 10");
     // The narrow view has another head. The wide one has three lines, which take 2 + 3 + 3 rows of the narrow terminal.
-    shows("\u{1b}[0m 0/2, ");
+    terminal.shows("\u{1b}[0m 0/2, ");
     let is_whole =
         |printed: &str| printed.split_once("\u{1b}[0m 0/2, ").is_some_and(|(_, view)| view.contains("\u{1b}[J"));
-    let printed =
-        eventually("the narrow view is complete", || Some(shown()).filter(|printed| is_whole(printed)).ok_or(()));
+    let printed = eventually("the narrow view is complete", || {
+        Some(terminal.shown()).filter(|printed| is_whole(printed)).ok_or(())
+    });
     let (before, narrow) = printed.split_once("\u{1b}[0m 0/2, ").unwrap();
     assert!(before.ends_with("\r\u{1b}[7A\u{1b}[36mRUNNING"), "{before:?}");
     for line in narrow.split("\n").skip(1).take(2) {
@@ -239,10 +269,9 @@ fn a_view_survives_a_resize_and_is_removed_by_an_interrupt() {
         let text = text.split('\u{1b}').next().unwrap();
         assert!(text.starts_with("  WAITS  ") && text.chars().count() < 30, "{text:?}");
     }
-    writeln!(input, "interrupt").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    copying.join().unwrap();
-    let printed = shown();
+    terminal.send("interrupt");
+    let (code, printed) = terminal.end();
+    assert_eq!(code, Some(130), "{printed:?}");
     let (_, after) = printed.rsplit_once("\u{1b}[J").expect("the view is removed");
     assert!(after.contains("interrupted; job"), "{printed:?}");
     hub.stop();

@@ -67,6 +67,33 @@ fn rows_of_facts() {
 }
 
 #[test]
+fn events_for_jobs_with_every_feature() {
+    holds("features", 2);
+}
+
+/// A fuzzer needs long to find sequences of events with an effect, so random ones are tried too. `HUB_FUZZ_INPUTS` is their number.
+#[test]
+fn random_events_for_jobs_with_every_feature() {
+    let count =
+        std::env::var("HUB_FUZZ_INPUTS").map_or(1000, |count| count.parse().expect("HUB_FUZZ_INPUTS is a number"));
+    let mut understood = 0;
+    for seed in 0..count {
+        let mut bytes = vec![0; 100 + seed % 500];
+        let mut state = seed as u64;
+        for byte in &mut bytes {
+            // The generator SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = (mixed ^ mixed >> 27).to_le_bytes()[7];
+        }
+        // If the target panics, the captured output shows the seed.
+        println!("seed {seed}");
+        understood += usize::from(check("features", &bytes));
+    }
+    assert!(understood * 10 >= count * 8, "only {understood} of {count} ended a job");
+}
+
+#[test]
 fn the_examples_are_jobs() {
     let examples = files(&root().join("etc/jobs"));
     assert_eq!(try_all("job", &examples), (examples.len(), 0));

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         ("a_pause_moves_the_deadline_and_leaves_running_tasks_alone", pause),
         ("a_watch_shows_what_happens_with_lapin", |broker| watch(broker, "lapin")),
         ("a_watch_shows_what_happens_with_amqprs", |broker| watch(broker, "amqprs")),
+        ("a_module_sets_retry_and_timeout_with_lapin", |broker| module_defaults(broker, "lapin")),
+        ("a_module_sets_retry_and_timeout_with_amqprs", |broker| module_defaults(broker, "amqprs")),
         ("a_record_larger_than_a_message_comes_in_pieces_with_lapin", |broker| pieces(broker, "lapin")),
         ("a_record_larger_than_a_message_comes_in_pieces_with_amqprs", |broker| pieces(broker, "amqprs")),
         ("a_second_dispatcher_waits_for_the_first_with_lapin", |broker| second(broker, "lapin")),
@@ -399,6 +401,48 @@ fn watch(broker: &Broker, client: &str) {
     for words in ["SUCCESS  gate  ", "FAILED  parse  ", "\nparse[2] FAILED (TASK_FAILED", "exited with code 1: bad"] {
         assert!(shown().contains(words), "no {words:?}: {}", shown());
     }
+    worker.stop();
+    dispatcher.stop();
+}
+
+/// A module sets how its tasks are tried again and how long they may take. Its worker starts after the job was handed out.
+fn module_defaults(broker: &Broker, client: &str) {
+    let programs = Programs::new(&broker.address(), client, &format!("defaults-{client}"));
+    programs.write_modules(&[
+        (
+            "third.py",
+            "from hub.lib.api import task\n\n@task(retry={'maximum_attempts': 3, 'initial_interval': '10ms'})\n\
+             def third():\n    if third.state.attempt < 3:\n        raise OSError('not yet')\n    return third.state.attempt\n",
+        ),
+        (
+            "endless.py",
+            "import time\nfrom hub.lib.api import task\n\n@task(timeout={'start_to_close': 0.5, 'grace': 0.1})\n\
+             def endless():\n    time.sleep(600)\n",
+        ),
+    ]);
+    let dispatcher = programs.start("hub-dispatcher", &[]);
+    dispatcher.wait_for("listening for jobs and results");
+    let job = json!({"name": "j", "tasks": [{"name": "third"}, {"name": "endless", "recover": {"fallback": 0}},
+        {"name": "once", "task_name": "third", "retry": 1, "recover": {"fallback": 1}}]});
+    let id = programs.submit(&job.to_string());
+    eventually("the tasks are handed out", || {
+        let record = programs.record(&id);
+        let is_out = record["tasks"].as_array().unwrap().iter().all(|task| task["status"] == "SUBMITTED");
+        if is_out { Ok(()) } else { Err(record) }
+    });
+    let worker = programs.start("hub-worker", &["--tasks-dir", "tasks"]);
+    let ended = programs.ended(&id);
+    let task = |index: usize| &ended["tasks"][index];
+    assert_eq!((&ended["status"], &task(0)["attempt"], &task(0)["data"]), (&json!("SUCCESS"), &json!(3), &json!(3)));
+    assert_eq!(task(0)["defaults"]["retry"]["maximum_attempts"], 3, "{ended:#}");
+    assert_eq!(
+        (&task(1)["error"]["kind"], &task(1)["error"]["which"]),
+        (&json!("TIMED_OUT"), &json!("start_to_close"))
+    );
+    assert_eq!((&task(2)["attempt"], &task(2)["status"]), (&json!(1), &json!("FAILED")));
+    // The worker is known now.
+    let again = programs.ended(&programs.submit(&job.to_string()));
+    assert_eq!((&again["tasks"][0]["attempt"], &again["tasks"][1]["error"]["kind"]), (&json!(3), &json!("TIMED_OUT")));
     worker.stop();
     dispatcher.stop();
 }

@@ -7,8 +7,14 @@ use hub_tests::{eventually, root};
 
 /// Starts it with three slots and these programs: number of slots, name, and shell commands.
 fn start(programs: &[(u32, &str, &str)]) -> Child {
+    start_with(programs, "1200")
+}
+
+/// The same, with this time limit for each program, in seconds.
+fn start_with(programs: &[(u32, &str, &str)], limit: &str) -> Child {
     let mut child = Command::new(root().join("ci/side-by-side"))
         .arg("3")
+        .env("PROGRAM_LIMIT", limit)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -23,7 +29,11 @@ fn start(programs: &[(u32, &str, &str)]) -> Child {
 
 /// Runs it to its end and returns its exit code and its output.
 fn run(programs: &[(u32, &str, &str)]) -> (Option<i32>, String) {
-    let output = start(programs).wait_with_output().expect("it ends");
+    end_of(start(programs))
+}
+
+fn end_of(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().expect("it ends");
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -67,6 +77,19 @@ fn programs_run_in_parallel_if_there_are_free_slots() {
     let (one, other) = (meet("one", "other"), meet("other", "one"));
     let (code, said) = run(&[(1, "one", &one), (2, "other", &other)]);
     assert_eq!((code, said.matches("begun\nended\n").count()), (Some(0), 2), "{said}");
+}
+
+#[test]
+fn a_program_that_does_not_end_is_killed_and_has_failed() {
+    let hangs = "echo 'test slow has been running for over 60 seconds'; sleep 1000 & wait";
+    let (code, said) = end_of(start_with(&[(1, "hangs", hangs), (1, "good", PASSES)], "1"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("over 60 seconds\nci/side-by-side: hangs has not ended within 1 s and is killed\n"),
+        "{said}"
+    );
+    assert!(said.contains("failed: hangs (exit code 137)\n"), "{said}");
+    assert!(said.ends_with("FAILED: 1 passed, 0 failed, 2 skipped\n"), "{said}");
 }
 
 #[test]

@@ -169,13 +169,21 @@ fn forgetting_failures_is_detected() {
 }
 
 #[test]
+fn forgetting_what_modules_set_is_detected() {
+    noticed(Sabotage::ForgetDefaults, &["outputs_as_evaluated"]);
+}
+
+#[test]
 fn forgetting_pauses_is_detected() {
     noticed(Sabotage::ForgetPauses, &["paused_jobs_issue_nothing"]);
 }
 
 #[test]
 fn forgetting_phases_is_detected() {
-    noticed(Sabotage::ForgetPhases, &["nothing_panics", "every_job_ends", "outputs_as_evaluated"]);
+    noticed(
+        Sabotage::ForgetPhases,
+        &["nothing_panics", "every_job_ends", "outputs_as_evaluated", "acknowledged_is_kept"],
+    );
 }
 
 #[test]

@@ -148,6 +148,9 @@ pub(super) enum Command {
         /// Only jobs submitted before this time
         #[arg(long, value_name = "TIME", value_parser = time_or_age)]
         until: Option<Timestamp>,
+        /// Include sub-jobs
+        #[arg(long)]
+        sub_jobs: bool,
         /// Maximum number of jobs
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,

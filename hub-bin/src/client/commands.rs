@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use hub_core::Json;
 use hub_core::details::RepairAction;
-use hub_core::{JobStatus, Json};
 use hub_engine::operations::{
     Hub, JobCancel, JobFilter, JobPage, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
     RequestErrorKind, ResultUpdate, SignalOutcome, Submission, Submitted, TaskApproval, TaskQuery, TaskRepair,
@@ -59,8 +59,8 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let id = id.resolve(&*hub).await?;
             output.exactly(about_job(&*hub, id, hub.document(id).await).await?.text())?;
         }
-        Command::List { status, name, since, until, limit, after } => {
-            let filter = JobFilter { status, name, since, until, limit: Some(limit), after };
+        Command::List { status, name, since, until, sub_jobs, limit, after } => {
+            let filter = JobFilter { status, name, since, until, sub_jobs, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
         }
         Command::Cancel { id, now, handlers, wait, remark } => {
@@ -225,11 +225,7 @@ async fn retry_job(args: &Args, retry: RetryArgs, output: &Output) -> Result<Exi
 async fn retry_when_ended(hub: &dyn Hub, retry: JobRetry) -> Result<Submitted, RequestError> {
     loop {
         match hub.retry(retry.clone()).await {
-            Err(error) if retry.cancel && error.kind == RequestErrorKind::Conflict => {
-                if hub.summary(retry.id, None).await?.status != JobStatus::Cancelling {
-                    return Err(error);
-                }
-            }
+            Err(error) if error.kind == RequestErrorKind::NotEnded => {}
             answer => return answer,
         }
     }

@@ -164,8 +164,12 @@ impl JobRef {
                 newest.jobs.first().map(|job| job.id).ok_or_else(|| not_found("there are no jobs yet".to_owned()))
             }
             Self::Part(part) => {
-                let searched = newest(hub, Vec::new()).await?;
-                let found: Vec<&JobSummary> = searched.iter().filter(|job| part.matches(job.id.uuid())).collect();
+                let is_meant = |job: &&JobSummary| part.matches(job.id.uuid());
+                let mut searched = newest(hub, Vec::new(), false).await?;
+                if searched.iter().find(is_meant).is_none() {
+                    searched = newest(hub, Vec::new(), true).await?;
+                }
+                let found: Vec<&JobSummary> = searched.iter().filter(is_meant).collect();
                 match found.as_slice() {
                     [one] => Ok(one.id),
                     [] => Err(not_found(format!(
@@ -229,8 +233,8 @@ impl TaskRef {
             Self::Part(part) => part,
         };
         // A result can be posted only to a job that has not ended.
-        let live =
-            newest(hub, vec![JobStatus::Pending, JobStatus::Running, JobStatus::Paused, JobStatus::Cancelling]).await?;
+        let live = vec![JobStatus::Pending, JobStatus::Running, JobStatus::Paused, JobStatus::Cancelling];
+        let live = newest(hub, live, true).await?;
         let tasks = live.iter().flat_map(|job| (0..job.tasks).map(move |index| (job, job.id.task(index))));
         let found: Vec<_> = tasks.take(MAX_TASKS).filter(|(_, task)| part.matches(task.uuid())).collect();
         match found.as_slice() {
@@ -290,9 +294,9 @@ async fn named(hub: &dyn Hub, id: JobId, name: &str) -> Result<TaskId, Failure> 
     }
 }
 
-/// The newest jobs with these statuses. An empty list means all statuses.
-async fn newest(hub: &dyn Hub, status: Vec<JobStatus>) -> Result<Vec<JobSummary>, Failure> {
-    let mut filter = JobFilter { status, limit: Some(PAGE_SIZE), ..JobFilter::default() };
+/// The newest jobs with these statuses, with sub-jobs if `sub_jobs` is set. An empty list means all statuses.
+async fn newest(hub: &dyn Hub, status: Vec<JobStatus>, sub_jobs: bool) -> Result<Vec<JobSummary>, Failure> {
+    let mut filter = JobFilter { status, sub_jobs, limit: Some(PAGE_SIZE), ..JobFilter::default() };
     let mut jobs = Vec::new();
     loop {
         let page = hub.jobs(filter.clone()).await?;
@@ -307,7 +311,7 @@ async fn newest(hub: &dyn Hub, status: Vec<JobStatus>) -> Result<Vec<JobSummary>
 /// The failure for an unknown job id. It says so if the id is the id of a task.
 pub(super) async fn unknown_job(hub: &dyn Hub, id: JobId, failure: Failure) -> Failure {
     let task = TaskId::new(id.uuid());
-    let Ok(jobs) = newest(hub, Vec::new()).await else { return failure };
+    let Ok(jobs) = newest(hub, Vec::new(), true).await else { return failure };
     match jobs.iter().find(|job| task.index_in(job.id).is_some_and(|index| index < job.tasks)) {
         Some(job) => {
             not_found(format!("{task} is the id of a task, not of a job. Its job is {}: hub-client status {0}", job.id))

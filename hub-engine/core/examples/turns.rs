@@ -91,7 +91,7 @@ impl Bench {
                 return assignments;
             }
             assignments.extend(actions.into_iter().filter_map(|action| match action {
-                Action::Publish(assignment) => Some(assignment),
+                Action::Publish(assignment) => Some(*assignment),
                 _ => None,
             }));
             // The dispatcher drops large jobs on another thread.
@@ -107,6 +107,7 @@ impl Bench {
         let result = TaskResult {
             progress: None,
             content: None,
+            defaults: None,
             issue: assignment.issue,
             outcome,
             log: None,
@@ -120,6 +121,7 @@ impl Bench {
         let report = WorkerReport {
             progress: Vec::new(),
             contents: [].into(),
+            defaults: [].into(),
             id: "w".into(),
             host: "h".into(),
             pid: 1,

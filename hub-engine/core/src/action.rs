@@ -16,7 +16,7 @@ pub enum Action {
     /// Store this change atomically with all other changes of the same batch.
     Persist(Change),
     /// Publish this issue of a task to its pool and report the outcome.
-    Publish(Assignment),
+    Publish(Box<Assignment>),
     /// Tell the workers to stop this issue of a task, if one has it.
     Stop {
         /// The issue.
@@ -29,7 +29,8 @@ pub enum Action {
         /// The pool.
         pool: Arc<str>,
     },
-    /// Read this job, which has ended, and pass it with its items to [`Machine::continue_sub_job`](crate::machine::Machine::continue_sub_job).
+    /// Read this job, which has ended, with its items, and pass its [continuation](crate::machine::RetriedJob::of_sub_job) to
+    /// [`Machine::continue_sub_job`](crate::machine::Machine::continue_sub_job).
     /// Changes of the same batch may be about it, so it is read after these are stored.
     Read {
         /// The task that runs the job again.
@@ -105,6 +106,9 @@ pub struct Assignment {
     pub attempt: u32,
     /// The time limits of the attempt, if it has any.
     pub limits: Option<AttemptLimits>,
+    /// Whether the defaults of the module are not known: the worker reports them with the end of the issue, and applies the limits
+    /// among them if there are none here.
+    pub awaits_defaults: bool,
     /// The newest progress that an earlier attempt reported.
     pub last_progress: Option<Json>,
     /// The pool whose workers may take it.

@@ -1,14 +1,16 @@
 //! The state of a task that only tasks with special options have. Most tasks have none of it, so it is apart: in memory in a
 //! box, in the store in one column.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::cache::CachedFrom;
 use crate::digest::Digest;
 use crate::failure::TaskError;
+use crate::job::ModuleDefaults;
 use crate::job_clock::JobClock;
 use crate::received::{ApprovalAnswer, ReceivedSignal};
 use crate::{JobId, Json, TaskStatus, Timestamp};
@@ -16,31 +18,29 @@ use crate::{JobId, Json, TaskStatus, Timestamp};
 /// Maximum number of attempts that are kept of a task: the newest ones.
 pub const KEPT_ATTEMPTS: usize = 20;
 
-/// What only tasks with special options have. A field that is not set takes no room in the store.
+/// What only tasks with special options have. A field that is not set takes no room in the store, where all fields are in one
+/// object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct TaskDetails {
     /// Number of attempts that failed. It never goes down, and it does not count redeliveries or lost workers.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: u32,
-    /// How often an operator has granted all attempts again.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub grants: u32,
+    /// The position of the upstream task whose end has decided that the task runs, if its trigger rule has a first task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u32>,
     /// The task has failed, and its fallback stands for its result.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
-    /// The job in which the task ran, if it is a task of a retry and did not run again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kept_from: Option<JobId>,
     /// The task did not run: its data came with the request for a retry of its job.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
-    /// The job that the task runs or ran last, if it runs jobs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub child: Option<JobId>,
-    /// What the task has to do with kept results.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<Box<CacheDetails>>,
+    /// The defaults of its module. They are kept from the first issue on, so that a deployment does not change a task that runs.
+    #[serde(deserialize_with = "ModuleDefaults::optional", skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<Arc<ModuleDefaults>>,
+    /// It was issued when no worker was known that has its module. The defaults follow with a report about the issue.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_defaults: bool,
     /// When the next attempt begins, while the task waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
@@ -61,8 +61,32 @@ pub struct TaskDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
     /// Whether its limit `schedule_to_start` is over: it has started, or it did not start in time.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_started: bool,
+    /// The newest attempts that failed, at most [`KEPT_ATTEMPTS`], in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What few of these tasks have: see [`TaskDetails::rare`].
+    #[serde(flatten, skip_deserializing)]
+    pub rare: BoxedDetails,
+}
+
+/// The details that few tasks have that wait for a time, of which there may be millions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RareDetails {
+    /// How often an operator has granted all attempts again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub grants: u32,
+    /// The job in which the task ran, if it is a task of a retry and did not run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<JobId>,
+    /// The job that the task runs or ran last, if it runs jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<JobId>,
+    /// What the task has to do with kept results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheDetails>,
     /// What the task has reported of its progress, in this attempt or an earlier one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Json>,
@@ -78,10 +102,11 @@ pub struct TaskDetails {
     /// What operators have done with the task: the newest [`KEPT_ATTEMPTS`] repairs, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<RepairRecord>,
-    /// The newest attempts that failed, at most [`KEPT_ATTEMPTS`], in their order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
 }
+
+/// Rare details, which take memory once one of them is set. All of them unset are equal to none.
+#[derive(Clone, Debug, Default)]
+pub struct BoxedDetails(Option<Box<RareDetails>>);
 
 /// What a task with a cache has to do with kept results.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,10 +223,25 @@ pub struct Attempt {
 }
 
 impl TaskDetails {
+    /// The details that few tasks have.
+    #[must_use]
+    pub fn rare(&self) -> &RareDetails {
+        self.rare.get()
+    }
+
+    /// The details that few tasks have, for writing.
+    pub fn rare_mut(&mut self) -> &mut RareDetails {
+        self.rare.0.get_or_insert_default()
+    }
+
     /// Adds an attempt, and drops the oldest one if there are too many.
     pub fn keep_attempt(&mut self, attempt: Attempt) {
         if self.attempts.len() == KEPT_ATTEMPTS {
             self.attempts.remove(0);
+        }
+        if self.attempts.is_empty() {
+            // Most tasks have one. The first one would take the memory of four.
+            self.attempts.reserve_exact(1);
         }
         self.attempts.push(attempt);
     }
@@ -247,17 +287,22 @@ impl TaskDetails {
 
     /// Adds a repair, and drops the oldest one if there are too many.
     pub fn keep_repair(&mut self, repair: RepairRecord) {
-        if self.repairs.len() == KEPT_ATTEMPTS {
-            self.repairs.remove(0);
+        let repairs = &mut self.rare_mut().repairs;
+        if repairs.len() == KEPT_ATTEMPTS {
+            repairs.remove(0);
         }
-        self.repairs.push(repair);
+        repairs.push(repair);
     }
 
     /// The details without values of users and tasks.
     #[must_use]
     pub fn without_values(&self) -> Self {
-        let (repairs, signals) = (Vec::new(), Vec::new());
-        Self { attempts: Vec::new(), repairs, signals, answer: None, progress: None, ..self.clone() }
+        let mut without = Self { attempts: Vec::new(), ..self.clone() };
+        if let Some(rare) = &mut without.rare.0 {
+            (rare.repairs, rare.signals) = (Vec::new(), Vec::new());
+            (rare.answer, rare.progress) = (None, None);
+        }
+        without
     }
 
     /// About how many bytes of memory its lists take.
@@ -268,12 +313,66 @@ impl TaskDetails {
             let trace = attempt.error.as_ref().map_or(0, |error| text(&error.traceback));
             size_of::<Attempt>() + attempt.msg.len() + trace + text(&attempt.log)
         });
+        let rare = self.rare();
         let repairs =
-            self.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
-        let progress = self.progress.as_ref().map_or(0, |progress| progress.get().len());
-        let signals = self.signals.iter().map(ReceivedSignal::weight);
-        let answer = self.answer.as_ref().map_or(0, ApprovalAnswer::weight);
+            rare.repairs.iter().map(|repair| size_of::<RepairRecord>() + text(&repair.by) + text(&repair.reason));
+        let progress = rare.progress.as_ref().map_or(0, |progress| progress.get().len());
+        let signals = rare.signals.iter().map(ReceivedSignal::weight);
+        let answer = rare.answer.as_ref().map_or(0, ApprovalAnswer::weight);
         attempts.sum::<usize>() + repairs.sum::<usize>() + signals.sum::<usize>() + answer + progress
+    }
+}
+
+impl From<RareDetails> for TaskDetails {
+    fn from(rare: RareDetails) -> Self {
+        Self { rare: rare.into(), ..Self::default() }
+    }
+}
+
+impl From<RareDetails> for BoxedDetails {
+    fn from(rare: RareDetails) -> Self {
+        Self(Some(Box::new(rare)))
+    }
+}
+
+impl Serialize for TaskDetails {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// From JSON. serde cannot read JSON values in a flattened struct, so each part reads what it knows.
+impl<'de> Deserialize<'de> for TaskDetails {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let read = || {
+            let mut common = Self::deserialize(&mut serde_json::Deserializer::from_str(text.get()))?;
+            let rare: RareDetails = serde_json::from_str(text.get())?;
+            common.rare.0 = (rare != RareDetails::default()).then(|| Box::new(rare));
+            Ok(common)
+        };
+        read().map_err(|error: serde_json::Error| serde::de::Error::custom(error))
+    }
+}
+
+impl BoxedDetails {
+    fn get(&self) -> &RareDetails {
+        static NONE: LazyLock<RareDetails> = LazyLock::new(RareDetails::default);
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl PartialEq for BoxedDetails {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for BoxedDetails {}
+
+impl Serialize for BoxedDetails {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
     }
 }
 
@@ -282,7 +381,26 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million tasks may wait for a time. With its timer, each should take less than 200 bytes.
+    #[test]
+    fn a_task_that_waits_takes_little_memory() {
+        assert!(size_of::<TaskDetails>() <= 112, "{} bytes", size_of::<TaskDetails>());
+    }
+
+    #[test]
+    fn common_and_rare_details_are_one_object_in_the_store() {
+        let mut details = TaskDetails { failures: 2, ..TaskDetails::default() };
+        details.rare_mut().progress = Some(Json::from_checked(r#"{"rows": 1.0}"#));
+        let text = serde_json::to_string(&details).unwrap();
+        assert_eq!(text, r#"{"failures":2,"progress":{"rows": 1.0}}"#);
+        assert_eq!(serde_json::from_str::<TaskDetails>(&text).unwrap(), details);
+        details.rare_mut().progress = None;
+        let text = serde_json::to_string(&details).unwrap();
+        let read: TaskDetails = serde_json::from_str(&text).unwrap();
+        assert_eq!((text.as_str(), &read), (r#"{"failures":2}"#, &details));
+    }
 }

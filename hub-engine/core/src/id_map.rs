@@ -45,6 +45,18 @@ impl Hasher for IdHasher {
         }
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.mix(number.into(), 0);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.mix(number, 0);
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.mix(number as u64, (number >> u64::BITS) as u64);
+    }
+
     /// The length of an id is always the same.
     fn write_usize(&mut self, _: usize) {}
 

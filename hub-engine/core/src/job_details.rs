@@ -89,7 +89,7 @@ pub struct Parent {
     /// The first job of the chain, which is no sub-job.
     pub root: JobId,
     /// Whether the sub-job goes on by itself.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detached: bool,
     /// The priority of the task, which tasks of the sub-job have if they and the sub-job have none.
     #[serde(default)]
@@ -144,10 +144,10 @@ pub struct CancelRecord {
     #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     /// Whether running tasks are killed without a grace period.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
     /// Whether the handlers are stopped too.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handlers: bool,
     /// Who asked for it, as the client says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,10 +163,10 @@ pub struct HandlerStop {
     /// Why they are stopped.
     pub why: Arc<str>,
     /// Whether they are killed without a grace period.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
     /// Whether somebody has asked for it. Otherwise it counts as a failure of the handlers.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cancel: bool,
 }
 
@@ -227,11 +227,6 @@ fn is_tasks(phase: &Phase) -> bool {
 
 fn is_default(clock: &JobClock) -> bool {
     *clock == JobClock::default()
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl TaskState {
 
     /// Whether it runs for the items of a list, and these are known.
     pub(crate) fn has_items(&self) -> bool {
-        self.details.as_deref().is_some_and(|details| details.items.is_some())
+        self.details.as_deref().is_some_and(|details| details.rare().items.is_some())
     }
 
     /// Whether it waits for its next attempt, for the end of its delay, or for an operator.
@@ -109,7 +109,7 @@ impl TaskState {
     /// Whether it has passed the gates before its pool already: it was ready, was handed out, or an operator sent it on.
     #[must_use]
     pub fn has_passed_gates(&self) -> bool {
-        let was_ready = |details: &TaskDetails| details.ready_at.is_some() || !details.repairs.is_empty();
+        let was_ready = |details: &TaskDetails| details.ready_at.is_some() || !details.rare().repairs.is_empty();
         self.issue.is_some() || self.details.as_deref().is_some_and(was_ready)
     }
 
@@ -186,6 +186,12 @@ impl JobState {
             ended_at: None,
             details: None,
         }
+    }
+
+    /// The job to which it belongs, if it is a sub-job: the first one of the chain of jobs above it.
+    #[must_use]
+    pub fn root(&self) -> Option<JobId> {
+        Some(self.details.as_deref()?.parent.as_ref()?.root)
     }
 
     /// The job that it is a retry of.
@@ -293,7 +299,7 @@ impl JobSnapshot {
     #[must_use]
     pub fn end_of(&self, start: u32) -> u32 {
         let Some(place) = self.job.item(start) else { return self.tasks.len() as u32 };
-        let counts = self.tasks[place.task as usize].details.as_ref().and_then(|details| details.items);
+        let counts = self.tasks[place.task as usize].details.as_ref().and_then(|details| details.rare().items);
         start - place.item + counts.map_or(0, |counts| counts.total)
     }
 

@@ -70,7 +70,8 @@ impl TaskStatus {
     ///
     /// A task becomes `Pending` again when its issue was lost, could not be routed, or was returned by a worker.
     /// `Submitted` may end directly, because a short task does not report that it started. Only a task that waits for a
-    /// time, a signal, an approval or a sub-job goes from `Pending` to `Running`, and from there to `Skipped`.
+    /// time, a signal, an approval or a sub-job, or that has items, goes from `Pending` to `Running`. Of these, one that waits can
+    /// become `Skipped`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use TaskStatus::{Cancelled, Failed, Pending, Running, Skipped, Submitted, Success, UpstreamFailed};

@@ -1,51 +1,77 @@
 //! Types for time. The core never reads a clock: the driver passes the time as an argument.
 //!
-//! There are two clocks. [`Timestamp`] is a reading of the wall clock, for records, listings and logs. The wall clock
-//! can be set forward or back at any time, so its type offers no arithmetic for durations. [`Steady`] is a reading of a
-//! monotonic clock. Leases, delays and all other durations are computed from it. [`Now`] is a reading of both clocks.
+//! There are two clocks. [`Timestamp`] is a reading of the wall clock, for records, listings and logs, and for the ends of waits that
+//! have to survive a restart. The wall clock can be set forward or back at any time. [`Steady`] is a reading of a monotonic clock.
+//! Leases and timers use it. [`Now`] is a reading of both clocks.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A reading of the wall clock, in milliseconds since 1970-01-01T00:00:00Z. For display only: see the documentation of
-/// the module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(u64);
+/// A reading of the wall clock, in milliseconds since 1970-01-01T00:00:00Z: see the documentation of the module.
+///
+/// It holds one more than the milliseconds, so that an optional time takes no more memory: a task has several.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Timestamp(NonZeroU64);
 
 impl Timestamp {
     /// The time `millis` milliseconds after the start of 1970, UTC.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Milliseconds since the start of 1970, UTC.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time `duration` earlier, in whole milliseconds, at least zero. Computes when something began that took this
     /// long and has just ended.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(duration)))
+        Self::from_millis(self.as_millis().saturating_sub(millis(duration)))
     }
 
     /// The point `duration` later (whole milliseconds), for deadlines that must outlive the process.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(millis(duration)))
+        Self::from_millis(self.as_millis().saturating_add(millis(duration)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.as_millis().saturating_sub(earlier.as_millis()))
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
+
+impl From<u64> for Timestamp {
+    fn from(millis: u64) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(time: Timestamp) -> Self {
+        time.as_millis()
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_millis()).finish()
     }
 }
 
@@ -95,7 +121,7 @@ impl Now {
     /// The reading `duration` later, if the wall clock is not set in between.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self { wall: Timestamp(self.wall.0.saturating_add(millis(duration))), steady: self.steady.after(duration) }
+        Self { wall: self.wall.after(duration), steady: self.steady.after(duration) }
     }
 }
 
@@ -106,7 +132,7 @@ fn millis(duration: Duration) -> u64 {
 /// RFC 3339, UTC, with milliseconds: `2026-11-23T22:15:03.120Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, in_day) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (days, in_day) = (self.as_millis() / 86_400_000, self.as_millis() % 86_400_000);
         let (year, month, day) = date(days);
         let (seconds, millis) = (in_day / 1000, in_day % 1000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -130,7 +156,7 @@ impl FromStr for Timestamp {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        parse(text).map(Self).ok_or_else(|| NotATime(text.to_owned()))
+        parse(text).map(Self::from_millis).ok_or_else(|| NotATime(text.to_owned()))
     }
 }
 

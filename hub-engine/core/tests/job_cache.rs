@@ -53,3 +53,20 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
     let message = &refuse(&job(rows[13].0))[0].message;
     assert!(message.contains("\"cache\" cannot stand beside a secret: the task uses _.secret.x"), "{message}");
 }
+
+#[test]
+fn a_task_that_runs_a_job_may_have_a_cache_unless_its_result_is_unknown() {
+    let inner =
+        |more: &str| format!(r#""cache": {{"ttl": 1}}, "job": {{"name": "i", "tasks": [{{"name": "x"{more}}}]}}"#);
+    let refused = |keys: &str| {
+        let text = format!(r#"{{"name": "j", "tasks": [{{"name": "a", {keys}}}]}}"#);
+        Job::parse(&text, &Limits::default()).map(drop).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(refused(&inner("")), Ok(()));
+    let detached = refused(&format!(r#"{}, "detached": true"#, inner(""))).unwrap_err();
+    assert!(detached.contains("$.tasks[0].cache: \"cache\" cannot stand beside \"detached\""), "{detached}");
+    for deep in [inner(r#", "args": ["_.secret.s"]"#), inner(&format!(", {}", inner(r#", "args": ["_.secret.s"]"#)))] {
+        let secret = refused(&deep).unwrap_err();
+        assert!(secret.contains("cannot stand beside a secret: the task uses _.secret.s"), "{secret}");
+    }
+}

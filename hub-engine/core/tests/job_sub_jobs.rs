@@ -85,8 +85,8 @@ fn deep(levels: u32) -> String {
 
 #[test]
 fn sub_jobs_are_nested_up_to_a_limit() {
-    assert_eq!(parse(&deep(SubJob::MOST_LEVELS)).with_sub_jobs().len(), SubJob::MOST_LEVELS as usize + 1);
-    let problems = refuse(&deep(SubJob::MOST_LEVELS + 1));
+    assert_eq!(parse(&deep(SubJob::MAXIMUM_LEVELS)).with_sub_jobs().len(), SubJob::MAXIMUM_LEVELS as usize + 1);
+    let problems = refuse(&deep(SubJob::MAXIMUM_LEVELS + 1));
     assert_eq!((problems.len(), code(&problems[0])), (1, "limit_exceeded".to_owned()));
 }
 

@@ -24,6 +24,7 @@ fn look_up(task: u32, attribute: Attribute) -> Option<Json> {
         Attribute::Status => Some(Json::string("SUCCESS")),
         Attribute::Error | Attribute::Item | Attribute::Index | Attribute::Failure => None,
         Attribute::JobId | Attribute::JobName | Attribute::JobFailure | Attribute::Input => None,
+        attribute => unreachable!("{attribute} stands only where a trigger rule has a first task"),
     }
 }
 

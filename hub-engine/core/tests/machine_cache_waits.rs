@@ -235,6 +235,8 @@ fn a_waiting_task_is_cancelled_times_out_and_is_skipped_like_any_other() {
         [cancelled, late, skipped].map(status),
         [TaskStatus::Cancelled, TaskStatus::Failed, TaskStatus::Skipped]
     );
+    let why = hub.stored(late).tasks[0].msg.clone().unwrap();
+    assert!(why.starts_with("the task waited for the result of an equal task"), "{why}");
     hub.fail(&leader, "no");
     assert!(hub.handed_out().is_empty());
     assert_eq!((hub.machine.live(), hub.machine.stats().ready), ((0, 0), 0));
@@ -263,6 +265,6 @@ fn many_equal_tasks_are_looked_at_over_several_turns() {
         }
     }
     assert!(turns > 2, "{turns}");
-    let counts = hub.stored(job).tasks[0].details.as_ref().unwrap().items.unwrap();
+    let counts = hub.stored(job).tasks[0].details.as_ref().unwrap().rare().items.unwrap();
     assert_eq!((counts.success, counts.failed), (count - 1, 1));
 }

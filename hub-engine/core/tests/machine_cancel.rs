@@ -369,3 +369,24 @@ fn the_record_shows_who_cancelled_the_job() {
         serde_json::json!({"at": hub.now.wall.to_string(), "now": true, "by": "ops", "reason": "wrong\ninput"});
     assert_eq!((&record["status"], &record["cancel"]), (&"CANCELLING".into(), &expected));
 }
+
+/// The fuzz target `features` found that it stopped the dispatcher.
+#[test]
+fn a_cancel_in_finally_after_a_deadline_changes_nothing_else() {
+    let mut hub = Hub::new();
+    let text = r#"{"name": "j", "deadline": "1m", "tasks": [{"name": "work"}], "finally": [{"name": "clean"}]}"#;
+    let id = hub.submit(1, text);
+    hub.handed_out();
+    // No worker serves the pool, so nothing has to be stopped.
+    hub.pass(Duration::from_secs(60));
+    let clean = hub.handed_out().remove(0);
+    assert_eq!(&*clean.name, "clean");
+    for _ in 0..2 {
+        hub.cancel(id);
+        hub.actions();
+        assert_eq!(hub.stored(id).state.status, JobStatus::Cancelling);
+    }
+    hub.succeed(&clean, "1");
+    hub.actions();
+    assert_eq!(hub.stored(id).state.status, JobStatus::Failed);
+}

@@ -146,6 +146,7 @@ fn handling_a_fact_is_idempotent() {
     let result = |index: usize, outcome: Outcome| hub_core::machine::TaskResult {
         progress: None,
         content: None,
+        defaults: None,
         issue: tasks[index].issue,
         outcome,
         log: None,
@@ -219,6 +220,7 @@ fn times_come_from_the_dispatcher_and_durations_from_workers() {
         let result = hub_core::machine::TaskResult {
             progress: None,
             content: None,
+            defaults: None,
             issue: task.issue,
             outcome: Outcome::Success { data: json("1") },
             log: Some("said".into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hub_core::action::{Action, Assignment};
 use hub_core::details::RepairAction;
-use hub_core::machine::{Cancel, Outcome, Remark, Repair, Returned, Settings};
+use hub_core::machine::{Cancel, Outcome, PostError, Posted, Remark, Repair, Returned, Settings, Update};
 use hub_core::record::View;
 use hub_core::state::{ErrorKind, TaskError};
 use hub_core::{JobId, JobStatus, Json, TaskStatus};
@@ -206,7 +206,7 @@ fn the_rest_is_given_up_when_too_many_have_failed() {
         .collect();
     assert_eq!(stopped, [true]);
     let each = state(&hub, id, 1);
-    let counts = each.details.as_ref().unwrap().items.unwrap();
+    let counts = each.details.as_ref().unwrap().rare().items.unwrap();
     assert_eq!((counts.failed, counts.cancelled, counts.skipped), (1, 1, 3));
     assert_eq!(each.status, TaskStatus::Failed);
     assert_eq!(hub.machine.stats().live_tasks, 0);
@@ -224,7 +224,7 @@ fn items_have_conditions() {
     }
     let sum = hub.handed_out().remove(0);
     assert_eq!(sum.args.get(), "[[null, null, 1, null, 1]]");
-    let counts = state(&hub, id, 1).details.as_ref().unwrap().items.unwrap();
+    let counts = state(&hub, id, 1).details.as_ref().unwrap().rare().items.unwrap();
     assert_eq!((counts.skipped, counts.failed, counts.success), (2, 1, 2));
 }
 
@@ -286,6 +286,22 @@ fn a_restart_between_any_two_ends_changes_nothing() {
     }
 }
 
+/// The fuzz target `features` found that the task ended before its items.
+#[test]
+fn results_are_posted_for_items_and_not_for_their_task() {
+    let mut hub = Hub::new();
+    let id = begin(&mut hub, &job("\"_list.data\"", ""), "[0, 1]");
+    let items = hub.handed_out();
+    let update = |data: &str| Update { status: TaskStatus::Success, data: Some(support::json(data)), msg: None };
+    let refused = hub.machine.post_result(id.task(1), update("[1, 2]"), hub.now);
+    assert_eq!(refused, Err(PostError::Items));
+    for (item, data) in items.iter().zip(["10", "20"]) {
+        assert_eq!(hub.machine.post_result(item.issue.task, update(data), hub.now), Ok(Posted::Applied));
+    }
+    hub.actions();
+    assert_eq!(state(&hub, id, 1).data.as_ref().map(Json::get), Some("[10, 20]"));
+}
+
 #[test]
 fn a_cancelled_job_ends_its_items() {
     for crash in [false, true] {
@@ -307,6 +323,13 @@ fn a_cancelled_job_ends_its_items() {
         assert_eq!(stored.state.status, JobStatus::Cancelled);
         let ends: Vec<TaskStatus> = stored.items.values().map(|item| item.status).collect();
         assert_eq!(ends, [TaskStatus::Success, TaskStatus::Cancelled, TaskStatus::Cancelled], "restarted: {crash}");
+        let each = state(&hub, id, 1);
+        let counts = each.details.as_ref().unwrap().rare().items.unwrap();
+        assert_eq!(
+            (each.status, counts.success, counts.cancelled),
+            (TaskStatus::Cancelled, 1, 2),
+            "restarted: {crash}"
+        );
         let stats = hub.machine.stats();
         assert_eq!((stats.live_tasks, stats.in_flight, stats.ready, stats.live_bytes), (0, 0, 0, 0));
     }
@@ -326,7 +349,7 @@ fn many_items_take_several_turns_and_little_memory_afterwards() {
     let mut items: Vec<Assignment> = Vec::new();
     for actions in [first, hub.actions()] {
         items.extend(actions.into_iter().filter_map(|action| match action {
-            Action::Publish(item) => Some(item),
+            Action::Publish(item) => Some(*item),
             _ => None,
         }));
     }

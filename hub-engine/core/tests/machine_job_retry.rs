@@ -69,7 +69,7 @@ fn state(hub: &Hub, job: JobId, name: &str) -> Arc<TaskState> {
 }
 
 fn kept_from(hub: &Hub, job: JobId, name: &str) -> Option<JobId> {
-    state(hub, job, name).details.as_ref().and_then(|details| details.kept_from)
+    state(hub, job, name).details.as_ref().and_then(|details| details.rare().kept_from)
 }
 
 fn record(hub: &Hub, job: JobId) -> Value {
@@ -100,7 +100,7 @@ fn of_a_hundred_tasks_only_those_run_again_that_had_not_succeeded() {
         let out: Vec<Assignment> = hub
             .turn()
             .into_iter()
-            .filter_map(|action| if let Action::Publish(task) = action { Some(task) } else { None })
+            .filter_map(|action| if let Action::Publish(task) = action { Some(*task) } else { None })
             .collect();
         assert_eq!(names(&out), ["t34", "t70"]);
         if crash {
@@ -120,7 +120,7 @@ fn of_a_hundred_tasks_only_those_run_again_that_had_not_succeeded() {
         let stored = hub.stored(second);
         assert_eq!(stored.state.status, JobStatus::Success);
         for (at, (task, before)) in stored.tasks.iter().zip(&ended.tasks).enumerate() {
-            let kept = task.details.as_ref().and_then(|details| details.kept_from);
+            let kept = task.details.as_ref().and_then(|details| details.rare().kept_from);
             if expected.contains(&format!("t{at}")) {
                 assert_eq!((kept, task.issue.unwrap().number), (None, 1), "t{at}");
             } else {
@@ -201,7 +201,7 @@ fn a_request_says_what_runs_again() {
             let is_overridden = retry.overrides.contains_key(name);
             assert_eq!(details.overridden, is_overridden, "{shown} {name}");
             let is_kept = !is_overridden && !expected.contains(&name);
-            assert_eq!(details.kept_from.is_some(), is_kept, "{shown} {name}");
+            assert_eq!(details.rare().kept_from.is_some(), is_kept, "{shown} {name}");
             if is_overridden {
                 assert_eq!((state.data.as_ref().map(hub_core::Json::get), state.issue), (Some("7"), None), "{shown}");
             }
@@ -365,7 +365,7 @@ fn run_items(hub: &mut Hub, number: u128, text: &str, failing: &[&str]) -> JobId
 fn items(hub: &Hub, job: JobId) -> BTreeMap<u32, (TaskStatus, Option<JobId>)> {
     let stored = hub.stored(job);
     let first = stored.job.first_item(1).unwrap();
-    let kept = |state: &TaskState| state.details.as_ref().and_then(|details| details.kept_from);
+    let kept = |state: &TaskState| state.details.as_ref().and_then(|details| details.rare().kept_from);
     stored.items.iter().map(|(index, state)| (index - first, (state.status, kept(state)))).collect()
 }
 

@@ -103,7 +103,7 @@ impl World<'_> {
                 }
                 prop_assert!(!self.ended.contains_key(&index), "t{index} is handed out again although it has ended");
             }
-            self.on_broker.push((task, false));
+            self.on_broker.push((*task, false));
         }
         Ok(())
     }

@@ -37,6 +37,26 @@ fn the_manuals_job_has_the_manuals_record() {
     assert_eq!(hub.stored(job).record().get(), expected);
 }
 
+/// A record that is too large for an answer should not be written to find that out.
+#[test]
+fn the_size_of_a_record_is_known_from_below_without_writing_it() {
+    let mut hub = Hub::new();
+    let tasks: Vec<Value> = (0..50).map(|number| json!({"name": format!("t{number}"), "task_name": "add"})).collect();
+    let job = hub.submit(1, &json!({"name": "j", "tasks": tasks}).to_string());
+    let sizes = |job: &JobSnapshot| {
+        let least = RecordParts::new(Arc::new(job.clone()), View::whole()).minimum_bytes();
+        (least, job.record().get().len())
+    };
+    let (least, waiting) = sizes(&live(&hub));
+    assert!(least <= waiting, "{least} and {waiting}");
+    for task in hub.handed_out() {
+        hub.succeed(&task, r#"["a result"]"#);
+    }
+    hub.actions();
+    let (least, ended) = sizes(hub.stored(job));
+    assert!(least <= ended && least * 4 > ended * 3, "{least} and {ended}");
+}
+
 #[test]
 fn a_waiting_task_shows_its_arguments_as_written_and_a_reason() {
     let mut hub = Hub::new();
@@ -67,6 +87,7 @@ fn a_failure_shows_its_reason_and_no_data() {
     let result = TaskResult {
         progress: None,
         content: None,
+        defaults: None,
         issue: task.issue,
         outcome: Outcome::Failed { msg: "bäd \"value\"".into(), error: Some(Arc::new(error)) },
         log: Some("said\n\u{1}".into()),

@@ -250,6 +250,7 @@ fn the_newest_attempts_are_kept_and_all_are_counted() {
         let result = TaskResult {
             progress: None,
             content: None,
+            defaults: None,
             issue: task.issue,
             outcome,
             log,
@@ -311,7 +312,7 @@ fn a_held_task_that_is_retried_gets_all_attempts_again() {
     hub.actions();
     let ended = hub.stored(job);
     assert_eq!(ended.state.status, JobStatus::Success);
-    let repairs = &ended.tasks[0].details.as_ref().unwrap().repairs;
+    let repairs = &ended.tasks[0].details.as_ref().unwrap().rare().repairs;
     assert_eq!((repairs.len(), repairs[0].by.as_deref()), (2, Some("ops")));
     assert!(ended.record().get().contains(r#""repairs": [{"action":"retry","at":"#), "{}", ended.record().get());
 }
@@ -357,7 +358,7 @@ fn a_task_that_waits_for_its_next_attempt_can_begin_it_now() {
     hub.machine.repair(job.task(0), repair(RepairAction::Retry), hub.now).unwrap();
     assert_eq!(hub.handed_out().remove(0).attempt, 2);
     assert_eq!(hub.next_due().filter(|due| *due < WAIT), None);
-    assert_eq!(state(&hub, job).details.as_ref().unwrap().grants, 0);
+    assert_eq!(state(&hub, job).details.as_ref().unwrap().rare().grants, 0);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_task_can_wait_for_several_signals() {
         assert_eq!(data(&hub, job), [Some("[1, 2, 3]".to_owned())]);
         let details = hub.stored(job).tasks[0].details.clone().unwrap();
         assert!(
-            details.signals.len() == 3 && details.signals.iter().all(|signal| signal.data.is_none()),
+            details.rare().signals.len() == 3 && details.rare().signals.iter().all(|signal| signal.data.is_none()),
             "{details:?}"
         );
     }

@@ -224,3 +224,65 @@ fn handlers_and_sub_jobs() {
     assert_eq!(status(&hub, job), JobStatus::Cancelled);
     assert!(hub.stored(job).tasks[1].status == TaskStatus::Success);
 }
+
+#[test]
+fn another_attempt_waits_for_the_end_of_the_sub_job_before_and_continues_it() {
+    let mut hub = Hub::new();
+    let text = json!({"name": "parent", "tasks": [{"name": "load", "timeout": {"start_to_close": "10s"},
+        "retry": {"maximum_attempts": 2, "initial_interval": "1s", "jitter": 0},
+        "job": {"name": "child", "tasks": [{"name": "a"}, {"name": "b", "depends": ["a"]}], "output": "_b.data"}}]});
+    let (job, before, out) = begun(&mut hub, &text.to_string());
+    hub.succeed(&out[0], "1");
+    let b = hub.handed_out().remove(0);
+    hub.worker("w1", &["a", "b"]);
+    hub.pass(Duration::from_secs(10));
+    hub.actions();
+    assert_eq!(status(&hub, before), JobStatus::Cancelling);
+    for crashes in [false, true] {
+        hub.pass(Duration::from_secs(2));
+        assert!(hub.handed_out().iter().all(|task| task.issue.task == b.issue.task), "the one before has not ended");
+        assert_eq!(child(&hub, job, 0), before);
+        if crashes {
+            hub.crash();
+            hub.pass(Duration::from_secs(1));
+            hub.actions();
+        }
+    }
+    hub.fail(&b, "was stopped");
+    let again = hub.handed_out();
+    assert_eq!((status(&hub, before), names(&again)), (JobStatus::Cancelled, vec!["b"]), "a is kept");
+    assert_ne!(child(&hub, job, 0), before);
+    hub.succeed(&again[0], "2");
+    hub.actions();
+    assert_eq!(status(&hub, job), JobStatus::Success);
+}
+
+#[test]
+fn a_cancelled_job_begins_no_further_sub_jobs() {
+    let mut hub = Hub::new();
+    let text = json!({"name": "parent", "tasks": [{"name": "each", "for_each": 30_000,
+        "job": {"name": "child", "tasks": [{"name": "a"}]}, "detached": true}]});
+    let job = hub.submit(1, &text.to_string());
+    while hub.machine.stats().live_jobs == 1 {
+        hub.turn();
+    }
+    let begun = hub.machine.stats().live_jobs - 1;
+    assert!(begun < 30_000, "{begun}");
+    hub.cancel(job);
+    hub.actions();
+    assert_eq!(hub.machine.stats().live_jobs, begun, "those that had begun go on by themselves");
+    assert_eq!(status(&hub, job), JobStatus::Cancelled);
+}
+
+#[test]
+fn a_paused_pool_does_not_stop_the_clock_of_a_task_with_a_sub_job() {
+    let mut hub = Hub::new();
+    hub.machine.pause_pool("default".into(), Remark::default(), hub.now).unwrap();
+    let (job, child, _) = begun(&mut hub, &nested(&json!({"timeout": {"schedule_to_close": "10s"}})));
+    hub.machine.resume_pool(&"default".into(), hub.now);
+    assert_eq!(names(&hub.handed_out()), ["a"]);
+    hub.pass(Duration::from_secs(10));
+    hub.actions();
+    assert_eq!((status(&hub, job), kind(&hub, job, 0)), (JobStatus::Failed, ErrorKind::TimedOut));
+    assert_eq!(status(&hub, child), JobStatus::Cancelled);
+}

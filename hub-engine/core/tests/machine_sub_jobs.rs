@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use hub_core::action::{Action, Assignment, Change};
-use hub_core::machine::{Cancel, MAXIMUM_SUB_JOBS, PostError, RetriedJob, Retry, Update};
+use hub_core::machine::{Cancel, MAXIMUM_SUB_JOB_BYTES, MAXIMUM_SUB_JOBS, PostError, RetriedJob, Retry, Update};
 use hub_core::state::ErrorKind;
 use hub_core::{JobStatus, TaskStatus};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn a_sub_job_reads_its_inputs_and_its_output_is_the_data_of_the_task() {
     let order = told(&actions);
     let at = |what: &str| order.iter().position(|told| told == what).unwrap_or_else(|| panic!("{what} in {order:?}"));
     assert!(at("keep task 1 RUNNING") < at("keep job"), "the sub-job is added in the commit of its task: {order:?}");
-    assert!(hub.machine.has_begun_sub_jobs() && !hub.machine.has_begun_sub_jobs());
+    assert!(hub.machine.take_begun_sub_jobs() && !hub.machine.take_begun_sub_jobs());
     let fetch = first(&actions);
     assert_eq!(fetch.args.to_value(), json!(["monday", "child"]));
     assert_eq!(fetch.job, child);
@@ -55,7 +55,7 @@ fn a_sub_job_reads_its_inputs_and_its_output_is_the_data_of_the_task() {
 
 fn first(actions: &[Action]) -> Assignment {
     let mut published = actions.iter().filter_map(|action| match action {
-        Action::Publish(task) => Some(task.clone()),
+        Action::Publish(task) => Some((**task).clone()),
         _ => None,
     });
     published.next().expect("a task was handed out")
@@ -240,7 +240,7 @@ fn the_number_of_sub_jobs_at_the_same_time_is_limited() {
     let job = hub.submit(1, &text.to_string());
     hub.actions();
     assert_eq!(hub.machine.stats().live_jobs, 1 + u64::from(MAXIMUM_SUB_JOBS));
-    let counts = hub.stored(job).tasks[0].details.as_ref().unwrap().items.unwrap();
+    let counts = hub.stored(job).tasks[0].details.as_ref().unwrap().rare().items.unwrap();
     let failed = hub.stored(job).items.values().filter(|item| item.status == TaskStatus::Failed).count();
     assert_eq!((counts.total, failed), (MAXIMUM_SUB_JOBS + 5, 5));
     let first = hub.stored(job).job.first_item(0).unwrap();
@@ -251,6 +251,29 @@ fn the_number_of_sub_jobs_at_the_same_time_is_limited() {
     let text = json!({"name": "next", "tasks": [{"name": "x", "job": {"name": "c", "tasks": [{"name": "a"}]}}]});
     hub.submit(2, &text.to_string());
     assert_eq!(hub.handed_out().len(), 1, "the limit counts sub-jobs that have not ended");
+}
+
+#[test]
+fn the_inputs_of_sub_jobs_are_limited_together_and_begin_over_several_turns() {
+    let mut hub = Hub::new();
+    let large = "x".repeat(10 << 20);
+    let text = json!({"name": "parent", "tasks": [{"name": "big"}, {"name": "each", "for_each": 30,
+        "inputs": {"all": "_big.data"}, "job": {"name": "child", "tasks": [{"name": "a", "wait": {"signal": "go"}}]}}]});
+    let job = hub.submit(1, &text.to_string());
+    let big = hub.handed_out().remove(0);
+    hub.succeed(&big, &json!(large).to_string());
+    hub.turn();
+    let after_one = hub.machine.stats().live_jobs;
+    assert!((2..5).contains(&after_one), "{after_one} jobs are live after one turn");
+    hub.actions();
+    let fitting = MAXIMUM_SUB_JOB_BYTES / (large.len() as u64 + 12);
+    assert_eq!(hub.machine.stats().live_jobs, 1 + fitting);
+    let first = hub.stored(job).job.first_item(1).unwrap();
+    assert_eq!(kind(&hub, job, first + 29), ErrorKind::TooManyJobs);
+    assert!(msg(&hub, job, first + 29).contains("268435456 bytes"), "{}", msg(&hub, job, first + 29));
+    hub.cancel(job);
+    hub.actions();
+    assert_eq!(hub.machine.live(), (0, 0));
 }
 
 #[test]

@@ -75,7 +75,11 @@ fn the_worker_gets_the_limits_of_the_attempt() {
     let limits = |index: usize| out[index].limits.map(|it| (it.start_to_close, it.heartbeat, it.grace));
     assert_eq!(limits(0), Some((Some(seconds(60)), None, seconds(10))));
     assert_eq!(limits(1), Some((None, Some(seconds(2)), seconds(3))));
-    assert_eq!(limits(2), None, "its own limits stand in place of those of the job");
+    assert_eq!(
+        limits(2),
+        Some((None, None, seconds(10))),
+        "its own limits stand in place of those of the job and of its module"
+    );
 }
 
 #[test]
@@ -313,6 +317,7 @@ fn progress_is_shown_at_once_and_given_to_the_next_attempt() {
     let result = TaskResult {
         progress: Some(json("7")),
         content: None,
+        defaults: None,
         issue: task.issue,
         outcome: error("E"),
         log: None,

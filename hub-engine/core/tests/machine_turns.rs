@@ -184,6 +184,7 @@ fn the_message_of_a_failed_task_is_counted_and_bounded() {
     let result = TaskResult {
         progress: None,
         content: None,
+        defaults: None,
         issue: out[1].issue,
         outcome: Outcome::Failed { msg: long.into(), error: Some(Arc::new(error)) },
         log: Some(log.into()),

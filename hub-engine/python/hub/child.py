@@ -297,6 +297,7 @@ def scan(talk, settings, names):
                 "doc": documentation(task),
                 "asynchronous": task.asynchronous,
                 "coroutine": task.coroutine,
+                "defaults": task.defaults or None,
             }
         except BrokenModule as error:
             found = {"name": name, "broken": str(error)}

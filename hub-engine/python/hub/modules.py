@@ -3,6 +3,8 @@
 Modules that they import from that directory, at any time, are reloaded with them.
 """
 
+import functools
+import json
 import os
 import sys
 import time
@@ -27,24 +29,33 @@ class NoSuchModule(Exception):
     """There is no file for a module of this name."""
 
 
-def is_asynchronous(function):
-    """Whether a decorated function wraps an asynchronous task."""
+def wrapped_task(function):
+    """The task that a decorated function wraps, if it wraps one."""
     for _ in range(100):
         if isinstance(function, Task):
-            return function.asynchronous
-        function = getattr(function, "__wrapped__", None)
-    return False
+            return function
+        function = function.func if isinstance(function, functools.partial) else getattr(function, "__wrapped__", None)
+    return None
 
 
 def as_task(found, name):
     """The task that an object is. None if it cannot be one. `name` is used if the object has none."""
     if callable(found) and not isinstance(found, (Task, type)):
-        found = Task(found, is_asynchronous(found))
+        inner = wrapped_task(found)
+        found = Task(found) if inner is None else Task(found, inner.asynchronous, inner.defaults)
     if not isinstance(found, Task):
         return None
     # Objects and partial functions have no name.
     found.__dict__.setdefault("__name__", name)
     return found
+
+
+def check_defaults(task):
+    """Raises BrokenModule if the options retry and timeout cannot be reported."""
+    try:
+        json.dumps(task.defaults, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BrokenModule("the options of @task cannot be written as JSON: %s" % error)
 
 
 def stamp(path):
@@ -164,6 +175,7 @@ class Modules:
         found = getattr(module, name, None)
         task = as_task(found, name)
         if task is not None:
+            check_defaults(task)
             return task
         others = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
         hint = "; it has %s: the function must have the name of the file" % ", ".join(others) if others else ""

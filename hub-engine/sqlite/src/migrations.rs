@@ -6,13 +6,19 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
     "CREATE TABLE paused_pools (name TEXT NOT NULL PRIMARY KEY, pause TEXT NOT NULL) STRICT, WITHOUT ROWID;",
     "CREATE TABLE kept_results (key TEXT NOT NULL PRIMARY KEY, job TEXT NOT NULL, task TEXT NOT NULL, \
      kept_at INTEGER NOT NULL, kept_until INTEGER NOT NULL, data TEXT NOT NULL) STRICT;",
+    "ALTER TABLE jobs ADD COLUMN root TEXT; \
+     UPDATE jobs SET root = json_extract(details, '$.parent.root') \
+         WHERE json_extract(details, '$.parent.root') IN (SELECT id FROM jobs); \
+     DROP INDEX jobs_finished; \
+     CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL AND root IS NULL; \
+     CREATE INDEX jobs_by_root ON jobs (root, serial) WHERE root IS NOT NULL;",
 ];
 
 /// The version that this program writes.

@@ -25,11 +25,18 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
          WHERE ended_at IS NULL ORDER BY serial"
     ))?;
     let mut rows = jobs.query([])?;
-    let mut found = Vec::new();
+    let mut found: Vec<JobSnapshot> = Vec::new();
     while let Some(row) = rows.next()? {
         let head = Head::read(row)?;
         let serial = head.serial;
-        let job = head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?;
+        let document = row.get_ref(DOCUMENT)?.as_str()?;
+        // The sub-jobs of the items of a task follow each other. They have one text, which has no key.
+        let last = found.last().filter(|_| head.state.root().is_some()).map(|last| &last.job);
+        let same = last.filter(|last| last.source() == document);
+        let job = match same.map(Arc::clone) {
+            Some(job) => head.with_job(job),
+            None => head.with_document(document)?,
+        };
         found.push(with_tasks(&connection, serial, job, true)?);
     }
     Ok(found)
@@ -72,6 +79,9 @@ pub(super) fn page(
     if !statuses.is_empty() {
         conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
         values.extend(statuses.into_iter().map(|status| Box::new(status) as Box<dyn ToSql>));
+    }
+    if !filter.sub_jobs {
+        conditions.push("root IS NULL".to_owned());
     }
     if let Some(name) = &filter.name {
         conditions.push("name = ?".to_owned());

@@ -3,12 +3,16 @@
 //! A job can have a million tasks, and a task can have values of megabytes. One transaction removes the job for
 //! readers, and deletes tasks within its budget. The other tasks are deleted in later transactions, when the writer is
 //! idle. `counters` has a row for each such job, so that the next start continues.
+//!
+//! A job takes its sub-jobs that have ended with it: they are marked by [`ROOT_REMOVED`], and pruned.
 
 use hub_core::id::Family;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::known::Gone;
 
+/// The `root` of sub-jobs that have ended and whose root was removed.
+pub(super) const ROOT_REMOVED: &str = "";
 /// Prefix of the names of these rows in `counters`.
 const LEFT: &str = "removed job";
 /// Maximum number of tasks that one transaction deletes.
@@ -39,6 +43,12 @@ pub(super) fn remove(
     serial: i64,
     budget: &mut DeletionBudget,
 ) -> rusqlite::Result<Option<Gone>> {
+    // Those that have not ended are jobs like all others from now on.
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET root = iif(ended_at IS NULL, NULL, ?2) WHERE root = (SELECT id FROM jobs WHERE serial = ?1)",
+        )?
+        .execute((serial, ROOT_REMOVED))?;
     transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
     let gone = |row: &Row<'_>| {
         let key = row.get_ref(1)?.as_str_or_null()?.map(Into::into);

@@ -66,11 +66,15 @@ impl Head {
             let why = format!("the document of job {} cannot be read: {problems}", self.id);
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
         })?;
+        Ok(self.with_job(Arc::new(job)))
+    }
+
+    /// The same, with its document as it was read before.
+    pub(super) fn with_job(self, job: Arc<Job>) -> JobSnapshot {
         let tasks = TaskState::all_pending(job.tasks().len());
-        let job = Arc::new(job);
         // The key in the text belongs to the first job.
         let job = if self.state.origin().is_some() { job.without_key() } else { job };
-        Ok(JobSnapshot { id: self.id, job, state: self.state, tasks, items: BTreeMap::new(), waiting: Vec::new() })
+        JobSnapshot { id: self.id, job, state: self.state, tasks, items: BTreeMap::new(), waiting: Vec::new() }
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::kept_results::set_result;
 use super::known::Gone;
-use super::removal::{DeletionBudget, remove};
+use super::removal::{DeletionBudget, ROOT_REMOVED, remove};
 use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
@@ -155,16 +155,29 @@ pub(super) fn begin_incarnation(connection: &mut Connection) -> rusqlite::Result
     )
 }
 
-/// Removes some of the oldest finished jobs beyond `keep`, and returns them. Empty if there are no more.
+/// Removes some of the oldest finished jobs beyond `keep`, and returns them. Empty if there are no more. Sub-jobs do not count, and are
+/// removed after their roots.
 pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusqlite::Result<Vec<Gone>> {
     let transaction = connection.transaction()?;
-    let finished: i64 =
-        transaction.query_row("SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL", [], |row| row.get(0))?;
-    let doomed = finished.unsigned_abs().saturating_sub(keep).min(limit).min(PRUNE_STEP);
-    let oldest: Vec<i64> = transaction
-        .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL ORDER BY serial LIMIT ?1")?
-        .query_map([doomed.cast_signed()], |row| row.get(0))?
+    let limit = limit.min(PRUNE_STEP).cast_signed();
+    let mut oldest: Vec<i64> = transaction
+        .prepare_cached("SELECT serial FROM jobs WHERE root = ?1 ORDER BY serial LIMIT ?2")?
+        .query_map((ROOT_REMOVED, limit), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
+    if oldest.is_empty() {
+        let finished: i64 = transaction.query_row(
+            "SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL",
+            [],
+            |row| row.get(0),
+        )?;
+        let beyond = finished.unsigned_abs().saturating_sub(keep).cast_signed();
+        oldest = transaction
+            .prepare_cached(
+                "SELECT serial FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL ORDER BY serial LIMIT ?1",
+            )?
+            .query_map([beyond.min(limit)], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+    }
     let (mut gone, mut budget) = (Vec::with_capacity(oldest.len()), DeletionBudget::new());
     for serial in oldest {
         if budget.is_spent() {
@@ -187,8 +200,9 @@ fn add(
     let mut statement = transaction.prepare_cached(
         // Does not reuse a serial with remaining tasks of a removed job.
         "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
-             failed_task, failed_msg, details)
-         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             failed_task, failed_msg, details, root)
+         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+             (SELECT id FROM jobs WHERE id = ?15))",
     )?;
     let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
@@ -207,6 +221,7 @@ fn add(
         first_failure.map(|first| &*first.task),
         first_failure.map(|first| &*first.msg),
         written(state.and_then(|state| state.details.as_deref()), DETAILS)?,
+        state.and_then(JobState::root).map(|root| root.to_string()),
     ])?;
     let serial = transaction.last_insert_rowid();
     transaction
@@ -218,7 +233,7 @@ fn add(
 fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6, failed_task = ?7,
-             failed_msg = ?8, details = ?9
+             failed_msg = ?8, details = ?9, root = (SELECT id FROM jobs WHERE id = ?10)
          WHERE serial = ?1",
     )?;
     statement.execute(params![
@@ -231,6 +246,7 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.first_failure.as_deref().map(|first| &*first.task),
         state.first_failure.as_deref().map(|first| &*first.msg),
         written(state.details.as_deref(), DETAILS)?,
+        state.root().map(|root| root.to_string()),
     ])?;
     Ok(())
 }

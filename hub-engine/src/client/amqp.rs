@@ -28,6 +28,8 @@ use crate::wire::{self, JobMessage, Names, Reply, RequestMessage};
 const MAXIMUM_PUBLISHES: usize = 256;
 /// Maximum time to disconnect.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause before a job is published again that found no queue.
+const BINDING_PAUSE: Duration = Duration::from_millis(50);
 /// Minimum time after which a closed connection means a refused login. RabbitMQ delays the refusal of a wrong password
 /// by three seconds.
 const LOGIN_REFUSAL_TIME: Duration = Duration::from_secs(2);
@@ -239,8 +241,8 @@ impl AmqpHub {
         }
     }
 
-    /// Publishes and waits for the broker's confirm. Returns `false` if the session died first, so that the outcome is
-    /// unknown.
+    /// Publishes and waits for the broker's confirm. Returns `false` if the message has to be published again: the session
+    /// died first, so that the outcome is unknown, or a job found no queue yet.
     async fn deliver(
         &self,
         outgoing: &Outgoing,
@@ -254,9 +256,16 @@ impl AmqpHub {
             Ok(Outcome::Unknown(cause)) => Err(unreachable(&self.address, Some(&cause))),
             Ok(Outcome::Rejected(why)) => Err(self.rejected(outgoing, &why)),
             Ok(Outcome::Refused) => Err(self.rejected(outgoing, "the broker refused the message")),
+            // Another program has just declared the queue of the jobs, and has not bound it yet.
+            Ok(Outcome::Unroutable)
+                if matches!(outgoing, Outgoing::Job(_)) && Instant::now() + BINDING_PAUSE < deadline =>
+            {
+                tokio::time::sleep(BINDING_PAUSE).await;
+                Ok(false)
+            }
             Ok(Outcome::Unroutable) => {
                 let message = format!(
-                    "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, then try again",
+                    "no dispatcher serves the Hub {:?} at {}: start hub-dispatcher, or wait until it is listening, then try again",
                     self.names.hub(),
                     self.address
                 );

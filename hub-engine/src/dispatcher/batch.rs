@@ -122,7 +122,7 @@ impl Batch {
         for action in actions.drain(..) {
             match action {
                 Action::Persist(change) => self.changes.push(change),
-                Action::Publish(assignment) => effects.assignments.push(assignment),
+                Action::Publish(assignment) => effects.assignments.push(*assignment),
                 Action::Stop { issue, grace } => effects.stops.push((issue, grace)),
                 Action::Read { task, job } => self.reads.push((task, job)),
                 Action::Probe { pool } => effects.probes.push(pool),

@@ -62,8 +62,8 @@ pub(super) enum Input {
     },
     /// The number of messages in a pool's queue and among the results.
     Depth(Depth),
-    /// A job that has ended was read, for the task that runs it again. `None`: it is not stored.
-    Read(TaskId, Box<Option<JobSnapshot>>),
+    /// A sub-job that has ended was read, for the task that continues it. `None`: it is not stored, or cannot be continued.
+    Read(TaskId, Option<Box<RetriedJob>>),
     /// A request is answered.
     Answered(DeliveryRef),
     /// All submissions of a message were refused and answered, so there is nothing to store.

@@ -6,6 +6,7 @@
 //! acknowledged when both have finished, so after a crash the broker delivers them again. Inputs that are not delivered
 //! again (a request, a timer) are committed before their effects are published.
 
+mod apart;
 mod batch;
 mod batches;
 mod desk;

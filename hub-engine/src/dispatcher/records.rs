@@ -10,13 +10,12 @@ use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use hub_core::{JobId, Json};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::apart::apart;
 use super::inputs::{Ask, Ended};
 use super::local::{LocalHub, unknown_job};
 use crate::operations::{Document, Record, RequestError, RequestErrorKind, TaskQuery};
 use crate::store::{JobPart, Part};
 
-/// Maximum number of tasks of a view that is converted to a snapshot on the current thread.
-const MAXIMUM_INLINE_TASKS: usize = 100;
 /// Approximate maximum size of a page of tasks, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -179,10 +178,7 @@ impl LocalHub {
 
 /// The snapshot of a live job.
 async fn snapshot_of(live: LiveView) -> Result<JobSnapshot, RequestError> {
-    if live.tasks() <= MAXIMUM_INLINE_TASKS {
-        return Ok(live.into_snapshot());
-    }
-    tokio::task::spawn_blocking(move || live.into_snapshot())
-        .await
-        .map_err(|_| RequestError::new(RequestErrorKind::Internal, "the record could not be written: see the log"))
+    let snapshot = apart(live.tasks(), move || live.into_snapshot()).await;
+    snapshot
+        .ok_or_else(|| RequestError::new(RequestErrorKind::Internal, "the record could not be written: see the log"))
 }

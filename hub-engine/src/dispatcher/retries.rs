@@ -7,16 +7,15 @@ use hub_core::machine::{RetriedJob, Retry, RetryError};
 use hub_core::state::{JobSnapshot, weight};
 use uuid::Uuid;
 
+use super::apart::apart;
 use super::inputs::{Ask, RetryOrder};
 use super::intake::{examples_of, full};
 use super::local::{LocalHub, id_taken, unknown_job};
 use crate::clock::wall;
 use crate::operations::{JobCancel, JobRetry, RequestError, RequestErrorKind, Submitted};
 
-/// Maximum number of tasks and items of a job for which it is decided on the current thread what runs again.
-const MAXIMUM_INLINE_TASKS: usize = 100;
 /// How long the request for a retry waits for the end of a job that it has cancelled.
-const CANCEL_WAIT: Duration = Duration::from_secs(5);
+const MAXIMUM_CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 impl LocalHub {
     /// Retries a job that has ended.
@@ -43,14 +42,7 @@ impl LocalHub {
         let mut hold = self.open_answers.hold(self.stored_weight(of, true).await?).await?;
         let ended = self.intake.store.get_with_items(of).await.map_err(|error| self.intake.store_failed(error))?;
         let ended = ended.ok_or_else(|| unknown_job(of))?;
-        if let Some(parent) = ended.state.details.as_deref().and_then(|details| details.parent.as_ref())
-            && !parent.detached
-        {
-            let job = parent.job;
-            if self.ask(|answer| Ask::Summary(job, answer)).await?.is_some() {
-                return Err(refused(of, &RetryError::PartOf(job)));
-            }
-        }
+        self.refuse_part_of(&ended).await?;
         let items = weight(&ended.job, &ended.state, ended.items.values(), true);
         self.open_answers.hold_more(&mut hold, items).await?;
         let permit = self.intake.room.parse_permit(ended.job.source().len()).await;
@@ -68,44 +60,48 @@ impl LocalHub {
         let of = retry.id;
         // A request that would be refused afterwards must not cancel the job.
         if let Some(live) = self.ask(|answer| Ask::Job(of, 0..0, answer)).await? {
-            let job = live.into_snapshot().job;
-            let checked = Retry::from(retry.clone()).check(&job, self.intake.limits.max_value_bytes);
+            let live = live.into_snapshot();
+            self.refuse_part_of(&live).await?;
+            let checked = Retry::from(retry.clone()).check(&live.job, self.intake.limits.max_value_bytes);
             checked.map_err(|error| refused(of, &error))?;
         }
         let cancel = JobCancel { by: retry.by.clone(), reason: retry.reason.clone(), ..JobCancel::new(of) };
         self.ask(|answer| Ask::Cancel(of, cancel.into(), answer)).await?;
-        let ended = tokio::time::timeout(CANCEL_WAIT, self.ask(|answer| Ask::Ended(of, answer))).await;
+        let ended = tokio::time::timeout(MAXIMUM_CANCEL_WAIT, self.ask(|answer| Ask::Ended(of, answer))).await;
         ended.map_or_else(
             |_| {
                 let message = format!(
                     "job {of} is being cancelled and has not ended yet: repeat the request with the same new_id, or cancel the job without a grace period"
                 );
-                Err(RequestError::new(RequestErrorKind::Conflict, message))
+                Err(RequestError::new(RequestErrorKind::NotEnded, message))
             },
             |ended| ended.map(drop),
         )
     }
 
+    /// Refuses the retry of a sub-job whose parent job is live and takes over its result.
+    async fn refuse_part_of(&self, job: &JobSnapshot) -> Result<(), RequestError> {
+        let details = job.state.details.as_deref();
+        let Some(parent) = details.and_then(|details| details.parent.as_ref()).filter(|parent| !parent.detached) else {
+            return Ok(());
+        };
+        let live = self.ask(|answer| Ask::Summary(parent.job, answer)).await?;
+        live.map_or(Ok(()), |_| Err(refused(job.id, &RetryError::PartOf(parent.job))))
+    }
+
     /// Decides what runs again. Also returns positions of tasks that together cover all modules and pools of what does.
     async fn prepare(&self, ended: JobSnapshot, retry: JobRetry) -> Result<(RetriedJob, Vec<u32>), RequestError> {
         let (of, limit) = (ended.id, self.intake.limits.max_value_bytes);
-        let is_small = ended.tasks.len() + ended.items.len() <= MAXIMUM_INLINE_TASKS;
+        let tasks = ended.tasks.len() + ended.items.len();
         let decide = move || {
             let retried = RetriedJob::new(ended, retry.into(), limit, wall())?;
             let examples = examples_of(retried.job(), |index| retried.runs(index));
             Ok((retried, examples))
         };
-        let decided = if is_small {
-            decide()
-        } else {
-            tokio::task::spawn_blocking(decide).await.map_err(|_| {
-                RequestError::new(
-                    RequestErrorKind::Internal,
-                    "the retry could not be prepared: see the dispatcher's log",
-                )
-            })?
-        };
-        decided.map_err(|error| refused(of, &error))
+        let decided = apart(tasks, decide).await.ok_or_else(|| {
+            RequestError::new(RequestErrorKind::Internal, "the retry could not be prepared: see the dispatcher's log")
+        });
+        decided?.map_err(|error| refused(of, &error))
     }
 }
 

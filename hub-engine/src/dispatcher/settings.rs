@@ -46,6 +46,10 @@ pub struct DispatcherSettings {
     /// Approximate memory of unfinished jobs in bytes beyond which submissions wait in the broker, and submissions over
     /// HTTP are refused.
     pub max_live_bytes: u64,
+    /// Maximum number of results that are kept for tasks with a cache. The oldest ones are removed first.
+    pub max_kept_results: u32,
+    /// Approximate maximum memory of these results in bytes. One result may take a sixty-fourth of it.
+    pub max_kept_bytes: u64,
     /// Maximum memory of all open answers in bytes, which contain the jobs whose records are being read. Beyond it,
     /// clients are asked to try again. A single larger answer is sent alone.
     pub answer_bytes: usize,
@@ -74,6 +78,8 @@ impl DispatcherSettings {
             retain_jobs: 10_000,
             live_tasks_high: 2_000_000,
             max_live_bytes: 1024 * 1024 * 1024,
+            max_kept_results: 10_000,
+            max_kept_bytes: 64 * 1024 * 1024,
             answer_bytes: 256 * 1024 * 1024,
             broker_forgets: false,
             only_dispatcher: false,
@@ -88,6 +94,8 @@ impl DispatcherSettings {
             incarnation,
             lease: self.lease,
             crash_limit: self.crash_limit,
+            max_kept_results: self.max_kept_results as usize,
+            max_kept_bytes: usize::try_from(self.max_kept_bytes).unwrap_or(usize::MAX),
             max_value_bytes: self.limits.max_value_bytes.min(Limits::MAX_VALUE_BYTES).min(carried),
             ..Settings::default()
         }

@@ -41,7 +41,7 @@ impl LocalHub {
     async fn compare_with_answer(&self, approval: TaskApproval) -> Result<(), RequestError> {
         let id = approval.id;
         let task = self.stored_task(id).await?;
-        let answer = task.details.as_ref().and_then(|details| details.answer.as_ref());
+        let answer = task.details.as_ref().and_then(|details| details.rare().answer.as_ref());
         let input = approval.input.unwrap_or_else(hub_core::Json::null);
         if answer.is_some_and(|answer| answer.says_the_same(&approval.choice, &input)) {
             return Ok(());

@@ -93,7 +93,7 @@ impl From<RequestError> for Refused {
             RequestErrorKind::InvalidJob => StatusCode::UNPROCESSABLE_ENTITY,
             RequestErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
             RequestErrorKind::NotFound => StatusCode::NOT_FOUND,
-            RequestErrorKind::Conflict => StatusCode::CONFLICT,
+            RequestErrorKind::Conflict | RequestErrorKind::NotEnded => StatusCode::CONFLICT,
             RequestErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             RequestErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             RequestErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,

@@ -61,6 +61,11 @@ fn operations() -> Vec<Operation> {
                 in_query("since", "Only jobs submitted at this time or later.", time()),
                 in_query("until", "Only jobs submitted before this time.", time()),
                 in_query(
+                    "sub_jobs",
+                    "Also jobs that tasks of other jobs run.",
+                    json!({"type": "boolean", "default": false}),
+                ),
+                in_query(
                     "limit",
                     "Maximum number of jobs.",
                     json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),

@@ -32,7 +32,7 @@ pub(super) fn add_to(schemas: &mut Value) {
             "cancel": {
                 "type": "boolean",
                 "default": false,
-                "description": "Cancel the job first if it has not ended. If it does not end within 5 seconds, the answer is 409: repeat the request \
+                "description": "Cancel the job first if it has not ended. If it does not end within 5 seconds, the answer is 409 with the kind not_ended: repeat the request \
                     with the same new_id."
             },
             "by": {"type": "string", "description": "The person or program that asks for it."},
@@ -58,6 +58,14 @@ pub(super) fn add_to(schemas: &mut Value) {
         "type": "string",
         "format": "uuid",
         "description": "The job in which the task ran. It did not run again in this one, which is a retry."
+    });
+    task["defaults"] = json!({
+        "type": "object",
+        "description": "The defaults of the module of the task. Each applies where neither the task nor the job sets it.",
+        "properties": {
+            "retry": {"type": ["integer", "object"], "description": "As in a job."},
+            "timeout": {"type": ["string", "number", "object"], "description": "As in a job."}
+        }
     });
     task["overridden"] = json!({
         "const": true,

@@ -168,7 +168,7 @@ fn shapes_of_answers() -> Value {
             "required": ["kind", "message"],
             "properties": {
                 "kind": words(&[
-                    "invalid_job", "invalid_request", "not_found", "conflict", "too_large", "too_many", "unauthorized",
+                    "invalid_job", "invalid_request", "not_found", "conflict", "not_ended", "too_large", "too_many", "unauthorized",
                     "unreachable", "timed_out", "unavailable", "internal"
                 ]),
                 "message": {"type": "string", "description": "What happened, and what to do next."},

@@ -32,6 +32,8 @@ pub enum RequestErrorKind {
     NotFound,
     /// The state of the job or task does not allow the request, or the id is taken.
     Conflict,
+    /// The job is being cancelled for this request and has not ended yet. Repeat the same request.
+    NotEnded,
     /// A limit is exceeded.
     TooLarge,
     /// There are too many of something that is kept until it is used.

@@ -208,7 +208,7 @@ pub trait Hub: Send + Sync + 'static {
     /// the new job. A request without `new_id` gets one, so that it can be repeated.
     ///
     /// # Errors
-    /// `NotFound` if no job has the id; `Conflict` if the job has not ended, another job has the new id, or nothing would run
+    /// `NotFound` if no job has the id; `NotEnded` if it is being cancelled for the retry; `Conflict` if the job has not ended, another job has the new id, or nothing would run
     /// again; `InvalidRequest` for unknown tasks; `TooLarge` for data beyond the limits.
     async fn retry(&self, retry: JobRetry) -> Result<Submitted, RequestError> {
         match self.call(Request::Retry { retry: retry.with_new_id() }).await? {

@@ -94,6 +94,9 @@ pub struct JobFilter {
     /// Only jobs that were submitted before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Also jobs that tasks of other jobs run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sub_jobs: bool,
     /// Maximum number of jobs (1 to 1,000; default 100).
     pub limit: Option<u32>,
     /// The cursor of the previous page.

@@ -23,7 +23,7 @@ pub struct JobRetry {
     #[serde(default, rename = "override", skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, Json>,
     /// Whether the job is cancelled first if it has not ended.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
     /// Who asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,11 +47,6 @@ impl JobRetry {
         let new_id = self.new_id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         Self { new_id: Some(new_id), ..self }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl From<JobRetry> for Retry {

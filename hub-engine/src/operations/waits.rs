@@ -19,7 +19,7 @@ pub struct JobSignal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Whether all tasks that wait for it now receive it, instead of the first one.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broadcast: bool,
     /// Who sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,9 +112,4 @@ impl From<Signalled> for SignalOutcome {
             Signalled::Dropped => Self::Dropped,
         }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -1,8 +1,10 @@
 //! The tasks that a runner can run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hub_core::digest::Digest;
+use hub_core::job::ModuleDefaults;
 
 /// The tasks of a runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,13 @@ pub struct Catalogue {
     pub broken: BTreeMap<String, String>,
     /// The content of the modules of tasks, as far as it is known.
     pub contents: BTreeMap<String, Digest>,
+}
+
+impl Catalogue {
+    /// The defaults of a module, if it has some.
+    pub(crate) fn defaults(&self, module: &str) -> Option<&Arc<ModuleDefaults>> {
+        self.tasks.get(module)?.defaults.as_ref()
+    }
 }
 
 /// Information about a task.
@@ -28,6 +37,8 @@ pub struct TaskInfo {
     pub asynchronous: bool,
     /// Whether it is an `async def`, of which many run in one process.
     pub coroutine: bool,
+    /// The defaults of the module.
+    pub defaults: Option<Arc<ModuleDefaults>>,
 }
 
 /// The language of a task.
@@ -45,6 +56,6 @@ impl TaskInfo {
     /// Information with only the language.
     #[must_use]
     pub const fn plain(language: Language) -> Self {
-        Self { language, signature: None, doc: None, asynchronous: false, coroutine: false }
+        Self { language, signature: None, doc: None, asynchronous: false, coroutine: false, defaults: None }
     }
 }

@@ -60,11 +60,11 @@ struct File {
 }
 
 impl Files {
-    /// Reads the directory of tasks. Files that have not changed since `before` are not read again.
+    /// Reads the directory of tasks. Files that have not changed since `before` are not read again; `None` when the worker starts.
     /// The directory may be a symbolic link, whose current target is read.
-    pub(super) fn look(settings: &RunnerSettings, before: &Self) -> io::Result<Self> {
+    pub(super) fn look(settings: &RunnerSettings, before: Option<&Self>) -> io::Result<Self> {
         let mut files = Self::default();
-        let is_first = before.found.is_empty();
+        let is_first = before.is_none();
         let counts = |name: &str| settings.only.as_ref().is_none_or(|only| only.contains(name));
         for entry in std::fs::read_dir(&settings.tasks_dir)? {
             let path = entry?.path();
@@ -75,7 +75,13 @@ impl Files {
             let name = name.to_owned();
             // Follows symbolic links, because their targets are run.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if let Some(file) = File::look(path, &metadata, before.found.get(&name), &settings.tasks_dir, is_first) {
+            if let Some(file) = File::look(
+                path,
+                &metadata,
+                before.and_then(|before| before.found.get(&name)),
+                &settings.tasks_dir,
+                is_first,
+            ) {
                 files.found.entry(name).or_default().push(file);
             }
         }

@@ -71,7 +71,7 @@ impl ModuleRunner {
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<String> {
         let all = RunnerSettings { only: None, ..(*self.settings).clone() };
-        let files = Files::look(&all, &Files::default()).ok()?;
+        let files = Files::look(&all, None).ok()?;
         hub_core::job::nearest(name, files.names()).map(str::to_owned)
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use hub_core::Json;
+use hub_core::job::{ModuleDefaults, Problem, Problems};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines, Take};
 use tokio::process::{Child, ChildStdout};
@@ -55,6 +56,8 @@ pub(super) enum Verdict {
     Offers(TaskInfo),
     /// The module raised an exception or has no task. It may be imported again.
     Broken(String),
+    /// The module can be imported, and the options of its task are wrong.
+    Misconfigured(String),
     /// The module ended its process or hung.
     Unusable(String),
 }
@@ -74,6 +77,9 @@ struct ScannerLine {
     asynchronous: bool,
     #[serde(default)]
     coroutine: bool,
+    /// The options of `@task` that are defaults of its tasks.
+    #[serde(default)]
+    defaults: Option<Json>,
     #[serde(default)]
     broken: Option<String>,
     /// All modules have been imported.
@@ -114,7 +120,7 @@ impl Findings {
                 return;
             }
             Verdict::Broken(why) => why,
-            Verdict::Unusable(why) => {
+            Verdict::Misconfigured(why) | Verdict::Unusable(why) => {
                 self.unusable.insert(name.clone(), why.clone());
                 why
             }
@@ -296,17 +302,31 @@ impl Scanner {
 
 impl ScannerLine {
     fn verdict(self) -> Verdict {
-        self.broken.map_or_else(
-            || {
-                Verdict::Offers(TaskInfo {
-                    language: Language::Python,
-                    signature: self.signature,
-                    doc: self.doc,
-                    asynchronous: self.asynchronous,
-                    coroutine: self.coroutine,
-                })
-            },
-            Verdict::Broken,
-        )
+        if let Some(why) = self.broken {
+            return Verdict::Broken(why);
+        }
+        let defaults = match self.defaults.map(ModuleDefaults::read).transpose() {
+            Ok(defaults) => defaults.map(Arc::new),
+            Err(problems) => return Verdict::Misconfigured(wrong_options(&problems)),
+        };
+        Verdict::Offers(TaskInfo {
+            language: Language::Python,
+            signature: self.signature,
+            doc: self.doc,
+            asynchronous: self.asynchronous,
+            coroutine: self.coroutine,
+            defaults,
+        })
     }
+}
+
+/// Why the options of `@task` cannot be used.
+fn wrong_options(problems: &Problems) -> String {
+    let option = |problem: &Problem| {
+        let advice = problem.suggestion.as_ref().map(|advice| format!(" ({advice})")).unwrap_or_default();
+        let place = problem.path.strip_prefix("$.").map(|place| format!("{place}: ")).unwrap_or_default();
+        format!("{place}{}{advice}", problem.message)
+    };
+    let all: Vec<String> = problems.iter().map(option).collect();
+    format!("the options of @task are wrong: {}", all.join("; "))
 }

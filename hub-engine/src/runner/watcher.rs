@@ -68,7 +68,7 @@ impl Watcher {
         failed: impl Fn(io::Error) -> RunnerError,
         prepare: impl Fn(),
     ) -> Result<Self, RunnerError> {
-        let files = Files::look(&settings, &Files::default()).map_err(failed)?;
+        let files = Files::look(&settings, None).map_err(failed)?;
         if files.has_python() {
             prepare();
         }
@@ -193,7 +193,7 @@ impl Watch {
         let before = self.known().files.clone();
         let settings = Arc::clone(&self.settings);
         let (before, fresh) = tokio::task::spawn_blocking(move || {
-            let fresh = Files::look(&settings, &before);
+            let fresh = Files::look(&settings, Some(&before));
             (before, fresh)
         })
         .await

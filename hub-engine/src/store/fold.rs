@@ -92,7 +92,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
             Change::JobChanged { id, state } => jobs.get(*id).note_state(at, state),
             Change::JobRemoved { id } => jobs.get(*id).note_removed(at),
             Change::TaskChanged { job, index, state } => {
-                tasks.push(TaskChange { job: jobs.position(*job), index: *index, at, state });
+                tasks.push(TaskChange::new(jobs.position(*job), *index, at, state));
             }
             Change::PoolChanged { pool, pause } => {
                 let write = Write::SetPool { pool, pause: pause.as_ref() };
@@ -105,9 +105,9 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
         }
     }
     // Stable, so the changes of a task stay in their order; and fast, since a batch consists of a few ascending runs.
-    tasks.sort_by_key(|task| (task.job, task.index));
+    tasks.sort_by_key(|task| task.row);
     tasks.dedup_by(|later, earlier| {
-        let is_same = (later.job, later.index) == (earlier.job, earlier.index);
+        let is_same = later.row == earlier.row;
         if is_same {
             std::mem::swap(later, earlier);
         }
@@ -115,8 +115,8 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     });
     let (jobs, tasks) = (&jobs.all[..], &tasks[..]);
     let set_tasks = |phase| {
-        let written = tasks.iter().filter(move |task| jobs[task.job].phase(task.at) == Some(phase));
-        written.map(|task| task.write(jobs[task.job].id))
+        let written = tasks.iter().filter(move |task| jobs[task.job()].phase(task.at) == Some(phase));
+        written.map(|task| task.write(jobs[task.job()].id))
     };
 
     let mut writes = Vec::with_capacity(jobs.len() + tasks.len());
@@ -235,16 +235,23 @@ impl<'a> JobChanges<'a> {
 
 /// A change of a task.
 struct TaskChange<'a> {
-    /// The position of its job in [`Jobs`].
-    job: usize,
-    index: u32,
+    /// The position of its job in [`Jobs`], and its own in the job: one number, since they are compared often.
+    row: u64,
     /// The position of the change in the batch.
     at: usize,
     state: &'a Arc<TaskState>,
 }
 
 impl<'a> TaskChange<'a> {
+    fn new(job: usize, index: u32, at: usize, state: &'a Arc<TaskState>) -> Self {
+        Self { row: (job as u64) << u32::BITS | u64::from(index), at, state }
+    }
+
+    fn job(&self) -> usize {
+        (self.row >> u32::BITS) as usize
+    }
+
     fn write(&self, job: JobId) -> Folded<'a> {
-        Folded { change: self.at, write: Write::SetTask { job, index: self.index, state: self.state } }
+        Folded { change: self.at, write: Write::SetTask { job, index: self.row as u32, state: self.state } }
     }
 }

@@ -1,6 +1,6 @@
 //! The store in memory, for local development and as the reference for other stores. It is lost when the process ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -31,6 +31,8 @@ struct State {
     order: BTreeMap<i64, JobId>,
     families: IdMap<Family, JobId>,
     keys: HashMap<String, JobId>,
+    /// The sub-jobs of each job that has some.
+    sub_jobs: HashMap<JobId, BTreeSet<JobId>>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     kept_results: BTreeMap<Digest, KeptResult>,
 }
@@ -44,6 +46,8 @@ struct Row {
     tasks: Vec<Arc<TaskState>>,
     /// Items whose state has changed, by their positions.
     items: BTreeMap<u32, Arc<TaskState>>,
+    /// The job that takes it along when it is removed.
+    root: Option<JobId>,
 }
 
 impl MemoryStore {
@@ -131,7 +135,7 @@ impl Store for MemoryStore {
             let finished: Vec<JobId> = state
                 .order
                 .values()
-                .filter(|id| state.jobs.get(id).is_some_and(|row| row.state.status.is_terminal()))
+                .filter(|id| state.jobs.get(id).is_some_and(|row| row.state.status.is_terminal() && row.root.is_none()))
                 .copied()
                 .collect();
             let beyond = finished.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
@@ -150,6 +154,7 @@ impl State {
             Write::SetJob { id, state } => {
                 if let Some(row) = self.jobs.get_mut(&id) {
                     row.state = state.clone();
+                    self.find_root(id);
                 }
             }
             Write::SetTask { job, index, state } => {
@@ -174,7 +179,7 @@ impl State {
     fn add(&mut self, id: JobId, job: &Arc<Job>, submitted_at: Timestamp, state: Option<&JobState>) {
         if let Some(row) = self.jobs.get_mut(&id) {
             row.state = state.unwrap_or(&row.state).clone();
-            return;
+            return self.find_root(id);
         }
         self.added += 1;
         self.order.insert(self.added, id);
@@ -184,11 +189,36 @@ impl State {
         }
         let tasks = TaskState::all_pending(job.tasks().len());
         let state = state.cloned().unwrap_or_else(|| JobState::pending(submitted_at));
-        self.jobs.insert(id, Row { serial: self.added, job: Arc::clone(job), state, tasks, items: BTreeMap::new() });
+        let (serial, job, items) = (self.added, Arc::clone(job), BTreeMap::new());
+        self.jobs.insert(id, Row { serial, job, state, tasks, items, root: None });
+        self.find_root(id);
     }
 
+    /// Adds a job to the sub-jobs of its root, if it has one that is here.
+    fn find_root(&mut self, id: JobId) {
+        let Some(root) = self.jobs.get(&id).and_then(|row| row.state.root()) else { return };
+        if self.jobs.contains_key(&root)
+            && let Some(row) = self.jobs.get_mut(&id)
+        {
+            row.root = Some(root);
+            self.sub_jobs.entry(root).or_default().insert(id);
+        }
+    }
+
+    /// Removes a job with its sub-jobs that have ended. The others are jobs like all others from now on.
     fn remove(&mut self, id: JobId) {
         let Some(row) = self.jobs.remove(&id) else { return };
+        for sub_job in self.sub_jobs.remove(&id).unwrap_or_default() {
+            if let Some(row) = self.jobs.get_mut(&sub_job) {
+                row.root = None;
+                if row.state.status.is_terminal() {
+                    self.remove(sub_job);
+                }
+            }
+        }
+        if let Some(others) = row.root.and_then(|root| self.sub_jobs.get_mut(&root)) {
+            others.remove(&id);
+        }
         self.order.remove(&row.serial);
         self.families.remove(&id.family());
         if let Some(key) = row.job.key() {
@@ -226,6 +256,7 @@ impl Row {
 
     fn passes(&self, filter: &JobFilter) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.state.status))
+            && (filter.sub_jobs || self.root.is_none())
             && filter.name.as_deref().is_none_or(|name| name == self.job.name())
             && filter.since.is_none_or(|since| self.state.submitted_at >= since)
             && filter.until.is_none_or(|until| self.state.submitted_at < until)

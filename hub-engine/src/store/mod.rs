@@ -134,7 +134,8 @@ pub trait Store: Send + Sync + 'static {
     /// If they cannot be read, or the cursor is unknown.
     async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError>;
 
-    /// Removes the oldest finished jobs beyond `keep`, at most `limit` in one call. Returns the number of removed jobs.
+    /// Removes the oldest finished jobs beyond `keep`, at most `limit` in one call. Returns the number of removed jobs. Sub-jobs whose
+    /// [root](hub_core::state::JobState::root) is in the store do not count, and are removed with it when they have ended.
     ///
     /// # Errors
     /// If they cannot be removed.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::digest::Digest;
-use hub_core::job::Timeouts;
-use hub_core::{IssueId, TaskKinds};
+use hub_core::job::{ModuleDefaults, Timeouts};
+use hub_core::{IssueId, Json, TaskKinds};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Progress, WireError, check_version, object, progress};
@@ -100,6 +100,9 @@ pub struct Heartbeat {
     /// The content of these modules, as far as the worker knows it: SHA-256 digests by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "contents")]
     pub contents: BTreeMap<Arc<str>, Digest>,
+    /// The defaults of the modules that have some: in the job format, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "defaults")]
+    pub defaults: BTreeMap<Arc<str>, Arc<ModuleDefaults>>,
     /// The task modules it could not load: name and reason.
     #[serde(default)]
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
@@ -120,6 +123,13 @@ fn contents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<s
     Ok(written.into_iter().filter_map(|(module, digest)| Some((module, digest.parse().ok()?))).collect())
 }
 
+/// The defaults of modules. Those that cannot be read are left out.
+fn defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Arc<ModuleDefaults>>, D::Error> {
+    let written = Option::<BTreeMap<Arc<str>, Json>>::deserialize(deserializer)?.unwrap_or_default();
+    let read = |(module, text)| Some((module, Arc::new(ModuleDefaults::read(text).ok()?)));
+    Ok(written.into_iter().filter_map(read).collect())
+}
+
 impl Heartbeat {
     /// Decodes a body.
     ///
@@ -135,6 +145,7 @@ impl Heartbeat {
         if heartbeat.pools.len() > MAXIMUM_POOLS {
             return refuse("a worker serves at most 1,000 pools");
         }
+        heartbeat.defaults.retain(|module, _| heartbeat.tasks.contains_key(module));
         let names = [&heartbeat.worker, &heartbeat.host].into_iter().chain(&heartbeat.pools);
         if names.chain(heartbeat.tasks.keys()).chain(heartbeat.broken.keys()).any(|name| name.len() > MAXIMUM_NAME) {
             return refuse("a name has at most 255 bytes");
@@ -206,6 +217,22 @@ mod tests {
         assert_eq!(read, [r#"{"at":5}"#, "null"]);
         assert_eq!(decode(|body| body["progress"] = json!([])), decode(|_| {}));
         assert!(decode(|body| body["progress"] = json!([{"value": 1}])).is_err());
+    }
+
+    #[test]
+    fn what_modules_set_is_read_or_left_out() {
+        let written = json!({"a": {"retry": 5}, "b": {"retry": "often"}, "c": 7, "d": {"timeout": {"heartbeat": 3}},
+            "not a task": {"retry": 5}});
+
+        let tasks = json!({"a": null, "b": null, "c": null, "d": null});
+        let heartbeat = decode(|body| (body["defaults"], body["tasks"]) = (written.clone(), tasks.clone())).unwrap();
+        assert_eq!(heartbeat.defaults.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "d"]);
+        assert_eq!(heartbeat.defaults["a"].retry().map(|policy| policy.maximum_attempts), Some(5));
+        assert_eq!(Heartbeat::decode(&super::super::encode(&heartbeat)).unwrap(), heartbeat);
+        assert_eq!(decode(|body| body["defaults"] = json!(null)), decode(|_| {}));
+        let lone = String::from_utf8(super::super::encode(&heartbeat).to_vec()).unwrap().replace("retry", r"\ud800");
+        let lone = Heartbeat::decode(lone.as_bytes()).unwrap();
+        assert_eq!(lone.defaults.keys().map(|name| &**name).collect::<Vec<_>>(), ["d"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::digest::Digest;
-use hub_core::job::Timeout;
+use hub_core::job::{ModuleDefaults, Timeout};
 use hub_core::machine::{Outcome, TaskResult};
 use hub_core::state::{ErrorKind, RetryAdvice, TaskError};
 use hub_core::{IssueId, Json, TaskId, Timestamp};
@@ -44,6 +44,9 @@ pub struct TaskEnded {
     /// The SHA-256 digest of the module that ran, if the task asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "content")]
     pub content: Option<Digest>,
+    /// The defaults of the module that ran, if the task asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "ModuleDefaults::optional")]
+    pub defaults: Option<Arc<ModuleDefaults>>,
     /// When the run started, by the worker's clock. Default: the time of decoding.
     #[serde(default = "wall")]
     pub started_at: Timestamp,
@@ -91,8 +94,22 @@ impl TaskEnded {
             Outcome::Failed { msg, error } => (ResultStatus::Failed, None, Some(msg), error),
         };
         let Span { started_at, ended_at } = span;
-        let (log, progress, content) = (log.map(Into::into), None, None);
-        Self { id, number, incarnation, status, data, msg, error, log, progress, content, started_at, ended_at }
+        let (log, progress, content, defaults) = (log.map(Into::into), None, None, None);
+        Self {
+            id,
+            number,
+            incarnation,
+            status,
+            data,
+            msg,
+            error,
+            log,
+            progress,
+            content,
+            defaults,
+            started_at,
+            ended_at,
+        }
     }
 
     /// The report with the newest progress of the task.
@@ -105,6 +122,12 @@ impl TaskEnded {
     #[must_use]
     pub fn with_content(self, content: Option<Digest>) -> Self {
         Self { content, ..self }
+    }
+
+    /// The report with the defaults of the module that ran.
+    #[must_use]
+    pub fn with_defaults(self, defaults: Option<Arc<ModuleDefaults>>) -> Self {
+        Self { defaults, ..self }
     }
 
     /// The result as an input of the machine.
@@ -120,7 +143,8 @@ impl TaskEnded {
             },
         };
         let content = self.content;
-        TaskResult { progress: self.progress, content, issue, took, outcome, log: self.log, worker: Arc::clone(worker) }
+        let (progress, defaults, log) = (self.progress, self.defaults, self.log);
+        TaskResult { progress, content, defaults, issue, took, outcome, log, worker: Arc::clone(worker) }
     }
 
     /// The start and the end of the run.
@@ -219,12 +243,13 @@ mod tests {
         ] {
             let span = Span { started_at: at(1000), ended_at: at(1500) };
             let ended = TaskEnded::new(issue, outcome.clone(), Some("printed".to_owned()), span);
-            let ended = ended.with_progress(Some(Json::null()));
+            let defaults = ModuleDefaults::read(Json::from_checked(r#"{"retry":2}"#)).unwrap();
+            let ended = ended.with_progress(Some(Json::null())).with_defaults(Some(defaults.clone().into()));
             let read = TaskEnded::read(&super::super::encode(&ended), "w").unwrap();
             let result = read.into_result(&"w".into());
             assert_eq!((result.issue, result.outcome), (issue, outcome));
             assert_eq!((result.took, result.log.as_deref()), (Duration::from_millis(500), Some("printed")));
-            assert_eq!(result.progress, Some(Json::null()));
+            assert_eq!((result.progress, result.defaults.as_deref()), (Some(Json::null()), Some(&defaults)));
         }
     }
 

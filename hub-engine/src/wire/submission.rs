@@ -70,7 +70,9 @@ impl JobMessage {
                 Self::together(&jobs, names)
             }
         };
-        Message { reply_to, ..message.with_header(REPLIES_HEADER, MANY) }
+        // A broker confirms and drops a message that no queue is bound for. This can happen while another program declares the
+        // queues.
+        Message { reply_to, mandatory: true, ..message.with_header(REPLIES_HEADER, MANY) }
     }
 
     fn alone(self, names: &Names) -> Message {

@@ -32,6 +32,10 @@ pub struct TaskMessage {
     /// The time limits of the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<LimitsMs>,
+    /// Whether the dispatcher does not know the defaults of the module: the result has to name them, and the time limits among them
+    /// apply if there is no `timeout`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_defaults: bool,
     /// The newest progress that an earlier attempt reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_progress: Option<Json>,
@@ -80,6 +84,7 @@ impl TaskMessage {
             attempt: Option<u32>,
             #[serde(default, deserialize_with = "object::optional")]
             timeout: Option<LimitsMs>,
+            awaits_defaults: Option<bool>,
             #[serde(default, deserialize_with = "progress::optional")]
             last_progress: Option<Json>,
             #[serde(borrow)]
@@ -111,6 +116,7 @@ impl TaskMessage {
             task_name: body.task_name.into(),
             attempt: body.attempt.unwrap_or(1),
             timeout: body.timeout,
+            awaits_defaults: body.awaits_defaults.unwrap_or(false),
             last_progress: body.last_progress,
             pool: body.pool.into(),
             args: body.args.into(),
@@ -138,6 +144,7 @@ impl From<Assignment> for TaskMessage {
             task_name: assignment.task_name,
             attempt: assignment.attempt,
             timeout: assignment.limits.map(Into::into),
+            awaits_defaults: assignment.awaits_defaults,
             last_progress: assignment.last_progress,
             pool: assignment.pool,
             args: assignment.args,

@@ -96,6 +96,11 @@ pub(super) fn message(
             .map(|(name, info)| (name.as_str().into(), info.signature.as_deref().map(short)))
             .collect(),
         contents: catalogue.contents.iter().map(|(name, content)| (name.as_str().into(), *content)).collect(),
+        defaults: catalogue
+            .tasks
+            .iter()
+            .filter_map(|(name, info)| Some((name.as_str().into(), Arc::clone(info.defaults.as_ref()?))))
+            .collect(),
         broken: catalogue.broken.iter().map(|(name, why)| (name.as_str().into(), short(why))).collect(),
         allow,
         shortage: shortage.map(|what| beginning(what, wire::MAXIMUM_SHORTAGE).into()),

@@ -5,13 +5,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{IdSet, IssueId, Json};
+use hub_core::job::Timeouts;
+use hub_core::{IdSet, IssueId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::runner::RunControl;
-use crate::wire::{Progress, ReturnReason, TaskMessage};
+use crate::runner::{Catalogue, RunControl};
+use crate::wire::{Progress, ReturnReason, TaskEnded, TaskMessage};
 
 /// Maximum number of finished issues that are remembered, so that a redelivered one is not run again, and of stopped ones.
 const MAXIMUM_REMEMBERED: usize = 16_384;
@@ -51,6 +52,8 @@ pub(super) struct Running {
     pub(super) delivery: Option<DeliveryRef>,
     pub(super) since: Instant,
     pub(super) control: RunControl,
+    /// Its module, if the dispatcher awaits the defaults of this.
+    awaited: Option<Arc<str>>,
     /// Whether the report `started` was published for it.
     pub(super) announced: bool,
     /// Whether it has ended. Its result is being published, and its slot is free.
@@ -100,12 +103,14 @@ impl Issues {
         Arrival::Queued
     }
 
-    /// Starts the next waiting issue.
-    pub(super) fn start_next(&mut self, now: Instant) -> Option<Run> {
+    /// Starts the next waiting issue. Where the dispatcher did not know the module yet, the limits that the module sets apply.
+    pub(super) fn start_next(&mut self, catalogue: &Catalogue, now: Instant) -> Option<Run> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
-        let control = RunControl::new(task.timeout.map(Into::into), Arc::clone(&self.progressed));
+        let awaited = task.awaits_defaults.then(|| Arc::clone(&task.task_name));
+        let of_module = || catalogue.defaults(awaited.as_ref()?)?.timeouts().map(Timeouts::of_attempt);
+        let control = RunControl::new(task.timeout.map(Into::into).or_else(of_module), Arc::clone(&self.progressed));
         let (id, delivery, run) = (task.issue, Some(delivery), control.clone());
-        let running = Running { delivery, since: now, control, announced: false, over: false };
+        let running = Running { delivery, since: now, control, awaited, announced: false, over: false };
         self.running.insert(id, running);
         self.started.push_back((now, id));
         self.at_work += 1;
@@ -247,9 +252,12 @@ impl Issues {
         taken
     }
 
-    /// The newest progress of a running issue.
-    pub(super) fn progress_of(&self, id: IssueId) -> Option<Json> {
-        self.running.get(&id)?.control.progress()
+    /// The report of an issue that has ended, with its newest progress, and with the defaults of its module if the dispatcher
+    /// awaits them.
+    pub(super) fn complete(&self, id: IssueId, ended: TaskEnded, catalogue: &Catalogue) -> TaskEnded {
+        let Some(running) = self.running.get(&id) else { return ended };
+        let defaults = running.awaited.as_ref().and_then(|module| catalogue.defaults(module));
+        ended.with_progress(running.control.progress()).with_defaults(defaults.cloned())
     }
 
     /// Notified when an issue has another progress.
@@ -326,7 +334,7 @@ impl<T: Copy + Eq + Hash> Recent<T> {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::{Issue, JobId};
+    use hub_core::{Issue, JobId, Json};
     use hub_transport::DeliveryTag;
     use hub_transport::supervisor::SubscriptionId;
     use uuid::Uuid;
@@ -349,6 +357,10 @@ mod tests {
         Issue { number: 1, incarnation: 1 }.of(job().task(index))
     }
 
+    fn none() -> Catalogue {
+        Catalogue::default()
+    }
+
     fn task() -> TaskMessage {
         TaskMessage {
             v: crate::wire::VERSION,
@@ -365,6 +377,7 @@ mod tests {
             run: None,
             secrets: None,
             wants_content: false,
+            awaits_defaults: false,
         }
     }
 
@@ -376,7 +389,7 @@ mod tests {
         let ids: Vec<IssueId> = tasks.iter().map(|task| task.issue).collect();
         for (second, task) in (0..).zip(tasks) {
             issues.arrive(task, delivery(second + 1));
-            issues.start_next(at(second)).unwrap();
+            issues.start_next(&none(), at(second)).unwrap();
         }
         assert_eq!((issues.next_long(limit), issues.all_long()), (Some(at(5)), false));
         issues.finish(ids[1]);
@@ -388,7 +401,7 @@ mod tests {
         // Put back and started again: the first start does not count.
         assert!(issues.put_back(TaskMessage { issue: ids[3], ..task() }).is_none());
         assert_eq!((issues.next_long(limit), issues.all_long()), (None, true));
-        issues.start_next(at(9)).unwrap();
+        issues.start_next(&none(), at(9)).unwrap();
         assert_eq!((issues.next_long(limit), issues.running_count()), (Some(at(14)), 2));
         for id in ids {
             issues.finish(id);
@@ -402,7 +415,7 @@ mod tests {
         let id = task().issue;
         assert_eq!(issues.arrive(task(), delivery(1)), Arrival::Queued);
         assert_eq!(issues.arrive(task(), delivery(2)), Arrival::Adopted(delivery(1)));
-        issues.start_next(Instant::now()).unwrap();
+        issues.start_next(&none(), Instant::now()).unwrap();
         assert_eq!(issues.arrive(task(), delivery(3)), Arrival::Adopted(delivery(2)));
         assert_eq!(issues.arrive(task(), delivery_of(1, 9)), Arrival::Settle);
         assert_eq!(issues.lease(&[id]), [delivery(3)]);
@@ -423,7 +436,7 @@ mod tests {
         }
         assert_eq!(issues.waiting_count(), 0);
         issues.arrive(TaskMessage { issue: issue(2), ..task() }, delivery(3));
-        let run = issues.start_next(Instant::now()).unwrap();
+        let run = issues.start_next(&none(), Instant::now()).unwrap();
         assert!(issues.stop(issue(2), Some(Duration::ZERO)).is_none() && run.control.is_stopped());
         assert_eq!(issues.put_back(run.task), Some(ReturnReason::Stopped));
     }
@@ -434,7 +447,7 @@ mod tests {
         let runs: Vec<Run> = (0..300)
             .map(|index| {
                 issues.arrive(TaskMessage { issue: issue(index), ..task() }, delivery(u64::from(index)));
-                issues.start_next(Instant::now()).unwrap()
+                issues.start_next(&none(), Instant::now()).unwrap()
             })
             .collect();
         let value = |text: &str| Json::string(&text.repeat(4000));

@@ -239,8 +239,8 @@ impl Serve {
         }
         match report.outcome {
             Ok(outcome) => {
-                let ended = TaskEnded::new(id, outcome, report.log, span);
-                self.results.push(ended.with_content(report.content).with_progress(self.issues.progress_of(id)));
+                let ended = TaskEnded::new(id, outcome, report.log, span).with_content(report.content);
+                self.results.push(self.issues.complete(id, ended, &self.catalogue.borrow()));
             }
             Err(NoOutcome::Unknown) => self.hand_back(id, ReturnReason::UnknownModule),
             Err(NoOutcome::Shortage { what }) => {
@@ -303,7 +303,7 @@ impl Serve {
             if self.issues.running_count() >= slots && !can_queue_ahead {
                 break;
             }
-            issues.extend(self.issues.start_next(Instant::now()));
+            issues.extend(self.issues.start_next(&self.catalogue.borrow(), Instant::now()));
         }
         self.spawn(issues);
         let stuck = self.shortage.is_on() || (self.issues.running_count() >= slots && self.issues.all_long());

@@ -140,6 +140,7 @@ mod tests {
             run: None,
             secrets: None,
             wants_content: false,
+            awaits_defaults: false,
         };
         Run { task, control: RunControl::default() }
     }

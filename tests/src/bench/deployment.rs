@@ -87,7 +87,7 @@ impl<'a> Deployment<'a> {
 
     /// Waits until the Hub is idle, with `live` waiting jobs.
     pub(super) fn settle(&self, live: u64) {
-        settle(&self.bench.runtime, &*self.hub, &self.processes(), live);
+        settle(self.bench, &*self.hub, &self.processes(), live);
     }
 
     /// The measured processes. This process is the client.

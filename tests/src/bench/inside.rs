@@ -148,6 +148,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
                 let result = TaskResult {
                     progress: None,
                     content: None,
+                    defaults: None,
                     issue: assignment.issue,
                     outcome: Outcome::Success { data: one.clone() },
                     log: None,

@@ -35,10 +35,10 @@ fn measure_bound(bench: &Bench, round: &mut Round) {
         bench.broker_pid(),
         Scope::Tree,
     );
-    quiet(&processes);
+    quiet(bench, &processes);
     let before = processes.used();
     let echoes_per_second = bound::echoes_per_second(&bench.threads, &address, echoes);
-    quiet(&processes);
+    quiet(bench, &processes);
     if round.bounds.is_empty() {
         round.cost("bound", echoes, between(&before, &processes.used()));
     }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hub_engine::operations::Hub;
-use tokio::runtime::Runtime;
 
 use super::cost::{ProcessGroup, total_cpu};
+use super::run::Bench;
 use crate::eventually_within;
 
 /// Maximum time for a Hub to become idle.
@@ -20,17 +20,18 @@ const IDLE_SHARE: f64 = 0.08;
 const IDLE_SAMPLES: u32 = 2;
 
 /// Waits until the dispatcher has no live jobs beyond `live`, and the processes are quiet.
-pub(super) fn settle(runtime: &Runtime, hub: &dyn Hub, processes: &ProcessGroup, live: u64) {
+pub(super) fn settle(bench: &Bench, hub: &dyn Hub, processes: &ProcessGroup, live: u64) {
     eventually_within(LIMIT, "no job is live", || {
-        let health = runtime.block_on(hub.health()).map_err(|error| error.to_string())?;
+        let health = bench.runtime.block_on(hub.health()).map_err(|error| error.to_string())?;
         let idle = health.live_jobs == live && (live > 0 || health.tasks_in_flight + health.tasks_ready == 0);
         if idle { Ok(()) } else { Err(format!("{health:?}")) }
     });
-    quiet(processes);
+    quiet(bench, processes);
 }
 
-/// Waits until the processes are idle. After [`IDLE_TIMEOUT`], prints a warning and continues.
-pub(super) fn quiet(processes: &ProcessGroup) {
+/// Waits until the processes are idle. After [`IDLE_TIMEOUT`], or soon in a quick run, prints a warning and continues.
+pub(super) fn quiet(bench: &Bench, processes: &ProcessGroup) {
+    let patience = bench.time(IDLE_TIMEOUT);
     let begun = Instant::now();
     let (mut since, mut before, mut looks) = (Instant::now(), total_cpu(&processes.used()), 0);
     eventually_within(LIMIT, "everything is quiet", || {
@@ -42,8 +43,8 @@ pub(super) fn quiet(processes: &ProcessGroup) {
         let busy = (now - before) / passed.as_secs_f64();
         (since, before) = (Instant::now(), now);
         looks = if busy < IDLE_SHARE { looks + 1 } else { 0 };
-        if looks < IDLE_SAMPLES && begun.elapsed() >= IDLE_TIMEOUT {
-            eprintln!("hub-bench: not quiet within {IDLE_TIMEOUT:?}: the figures that follow include what still runs");
+        if looks < IDLE_SAMPLES && begun.elapsed() >= patience {
+            eprintln!("hub-bench: not quiet within {patience:?}: the figures that follow include what still runs");
             return Ok(());
         }
         if looks == IDLE_SAMPLES { Ok(()) } else { Err(format!("{:.0} % of a processor", busy * 100.0)) }

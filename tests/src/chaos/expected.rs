@@ -41,12 +41,12 @@ fn number(value: &Value) -> i64 {
     value.as_i64().expect("a number")
 }
 
-/// The modules. One of them behaves differently in each attempt.
+/// The modules. Two of them behave differently in each attempt.
 struct Modules(Table);
 
 impl Scenario for Modules {
     fn run(&self, call: Call<'_>) -> Outcome {
-        if call.task.module != "flaky" {
+        if !matches!(&*call.task.module, "flaky" | "persistent") {
             return self.0.run(call);
         }
         let is_early = i64::from(call.attempt) <= number(&call.args[0]);

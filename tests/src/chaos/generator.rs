@@ -25,9 +25,6 @@ struct Known {
 
 const WORDS: [&str; 6] = ["a", "", "zwölf", "__plain", "\u{1f980} crab", "tab\tand \"quote\" \\"];
 
-/// The name of sub-jobs, which are listed besides the jobs.
-pub(super) const SUB_JOB: &str = "a part";
-
 /// A random job with `number` in its name.
 #[must_use]
 pub fn generate(chance: &mut Chance, number: u64) -> Value {
@@ -76,8 +73,12 @@ fn task(chance: &mut Chance, known: &[Known]) -> (Value, Kind) {
     match chance.below(16) {
         12 => {
             let (value, kind) = either(chance, known);
+            let args = json!([chance.between(1, 3), value]);
+            if chance.one_in(3) {
+                return (json!({"task_name": "persistent", "args": args}), kind);
+            }
             let retry = json!({"maximum_attempts": chance.between(2, 4), "initial_interval": "50ms"});
-            (json!({"task_name": "flaky", "args": [chance.between(1, 3), value], "retry": retry}), kind)
+            (json!({"task_name": "flaky", "args": args, "retry": retry}), kind)
         }
         13 => {
             let items: Vec<Value> = (0..chance.between(0, 5)).map(|_| number(chance, known)).collect();
@@ -124,7 +125,7 @@ fn sub_job(chance: &mut Chance, value: &Value) -> Value {
             json!({"name": format!("s{step}"), "task_name": module, "args": args, "retry": {"initial_interval": "50ms"}})
         })
         .collect();
-    let job = json!({"name": SUB_JOB, "tasks": tasks, "output": format!("_s{}.data", steps - 1)});
+    let job = json!({"name": "a part", "tasks": tasks, "output": format!("_s{}.data", steps - 1)});
     json!({"job": job, "inputs": {"value": value}})
 }
 
@@ -214,6 +215,6 @@ mod tests {
             }
         }
         assert!((20..300).contains(&failed), "{failed} of 1000 jobs fail");
-        assert_eq!(kinds.len(), 11, "{kinds:?}");
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
     }
 }

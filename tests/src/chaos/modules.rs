@@ -54,6 +54,19 @@ async def awaits(value):
     return value
 "#;
 
+/// Like `flaky`. The module sets four attempts.
+const PERSISTENT: &str = r#"
+from hub.lib.api import task
+from _note import note
+
+@task(retry={"maximum_attempts": 4, "initial_interval": "50ms"})
+def persistent(times, value):
+    note(persistent.state.id)
+    if persistent.state.attempt <= times:
+        raise ValueError('not yet')
+    return value
+"#;
+
 /// An executable that returns its request.
 const MIRROR: &str = r#"#!/bin/sh
 read -r request
@@ -71,7 +84,7 @@ pub fn write_task_modules(programs: Programs) -> (Programs, Runs) {
     let head = "import os, time\nfrom hub.lib.api import task\nfrom _note import note\n\n@task\ndef ";
     let texts = FUNCTIONS.map(|(name, body)| (format!("{name}.py"), format!("{head}{body}\n")));
     let mut modules: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
-    modules.extend([("_note.py", NOTE), ("awaits.py", AWAITS), ("mirror.sh", MIRROR)]);
+    modules.extend([("_note.py", NOTE), ("awaits.py", AWAITS), ("persistent.py", PERSISTENT), ("mirror.sh", MIRROR)]);
     programs.write_modules(&modules);
     let executable = programs.directory().join("tasks/mirror.sh");
     std::fs::set_permissions(executable, PermissionsExt::from_mode(0o755)).expect("a file can be made executable");

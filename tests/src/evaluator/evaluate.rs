@@ -52,12 +52,13 @@ pub fn evaluate_with(job: &Job, scenario: &dyn Scenario, limits: Limits, input: 
     let [tasks, on_failure, finally] = job.lists();
     let run = |list: Range<usize>, ended: &mut [Option<TaskEnd>], failure: &Value| {
         for task in job.in_order().into_iter().filter(|task| list.contains(&task.position)) {
-            let known = Known { job, scenario, ended, item: None, failure, input };
+            let known = Known { job, scenario, ended, item: None, failure, input, first: None };
             ended[task.position] = Some(end_of(task, &known, limits));
         }
     };
     run(tasks.clone(), &mut ended, &Value::Null);
-    let output = output(&Known { job, scenario, ended: &ended, item: None, failure: &Value::Null, input }, limits);
+    let failure = &Value::Null;
+    let output = output(&Known { job, scenario, ended: &ended, item: None, failure, input, first: None }, limits);
     let output = output.filter(|_| have_succeeded(&ended[tasks.clone()]));
     let failure = failure_of(job, &ended[tasks], output.is_some());
     if output.is_none() {
@@ -76,9 +77,29 @@ pub fn evaluate_with(job: &Job, scenario: &dyn Scenario, limits: Limits, input: 
 
 /// How a task ends after its dependencies.
 fn end_of(task: &Task, known: &Known<'_>, limits: Limits) -> TaskEnd {
-    let end = lead(task, known, limits).unwrap_or_else(|end| end);
+    let known = Known { first: first_of(task, known), ..*known };
+    let end = lead(task, &known, limits).unwrap_or_else(|end| end);
     let own_failure = end.failure();
-    recover(task, end, &Known { failure: &own_failure, ..*known }, limits)
+    recover(task, end, &Known { failure: &own_failure, ..known }, limits)
+}
+
+/// The upstream task that has decided the trigger rule of a task that runs. Which it is depends on chance, so the scenario says it.
+///
+/// # Panics
+/// If the end of that task does not meet the rule.
+fn first_of(task: &Task, known: &Known<'_>) -> Option<usize> {
+    let ends = task.upstream.iter().map(|before| (*before, counted(*before, known)));
+    let deciding: Vec<usize> =
+        ends.filter(|(_, end)| trigger::decides(&task.trigger_rule, *end)).map(|(before, _)| before).collect();
+    let usual = *deciding.first()?;
+    let first = known.scenario.first(task).unwrap_or(usual);
+    assert!(deciding.contains(&first), "{first} is not among the first tasks {deciding:?} of {}", task.name);
+    Some(first)
+}
+
+/// How a task that has ended counts for the tasks that depend on it.
+fn counted(before: usize, known: &Known<'_>) -> Status {
+    known.ended[before].as_ref().map_or(Status::Failed, TaskEnd::counts_as)
 }
 
 fn have_succeeded(ends: &[Option<TaskEnd>]) -> bool {
@@ -100,8 +121,7 @@ fn failure_of(job: &Job, ends: &[Option<TaskEnd>], is_well: bool) -> Value {
 
 /// Passes a task through its gates. A gate that does not let it pass ends it.
 fn lead(task: &Task, known: &Known<'_>, limits: Limits) -> Result<TaskEnd, TaskEnd> {
-    let status = |before: &usize| known.ended[*before].as_ref().map_or(Status::Failed, TaskEnd::counts_as);
-    trigger::pass(&task.trigger_rule, task.upstream.iter().map(status))?;
+    trigger::pass(&task.trigger_rule, task.upstream.iter().map(|before| counted(*before, known)))?;
     if let Some(when) = &task.when
         && !condition::holds(when, known).map_err(|kind| TaskEnd::failed(Some(kind)))?
     {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::expected::TaskEnd;
-use super::job::Job;
+use super::job::{Job, Task};
 use super::reference::{Attribute, Reference, Text, walk};
 use super::scenario::Scenario;
 
@@ -24,6 +24,8 @@ pub(super) struct Known<'a> {
     pub(super) failure: &'a Value,
     /// The inputs of the job, if it is a sub-job.
     pub(super) input: &'a Value,
+    /// The upstream task that has decided that the task runs, if its trigger rule has such a task.
+    pub(super) first: Option<usize>,
 }
 
 impl Known<'_> {
@@ -34,6 +36,10 @@ impl Known<'_> {
                 Text::Literal(literal) => literal.into(),
                 Text::Reference(reference) => self.value(&reference)?,
                 Text::Failure(path) => walk(self.failure, &path).cloned().map_err(|_| Missing)?,
+                Text::First(reference) => {
+                    let first = self.first.expect("a task with this rule that runs has a first task");
+                    self.value_of(&self.job.tasks()[first], &reference)?
+                }
                 Text::Input(path) => walk(self.input, &path).cloned().map_err(|_| Missing)?,
             },
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
@@ -53,7 +59,10 @@ impl Known<'_> {
                 _ => {}
             }
         }
-        let task = self.job.task(reference.task);
+        self.value_of(self.job.task(reference.task), reference)
+    }
+
+    fn value_of(&self, task: &Task, reference: &Reference<'_>) -> Result<Value, Missing> {
         let whole = match reference.attribute {
             Attribute::Id => Value::from(self.scenario.id(task)),
             Attribute::Name => Value::from(&*task.name),

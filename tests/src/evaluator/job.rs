@@ -195,7 +195,7 @@ impl Task {
             });
         }
         let trigger_rule = task["trigger_rule"].as_str().unwrap_or("all_success").to_owned();
-        let attempts = attempts(&task["retry"]).or(attempts_of_job).unwrap_or(1);
+        let attempts = attempts(&task["retry"]).or(attempts_of_job).unwrap_or_else(|| attempts_of_module(module));
         Self {
             position,
             name: name.to_owned(),
@@ -277,6 +277,11 @@ fn attempts(policy: &Value) -> Option<u32> {
         Value::Object(policy) => Some(policy.get("maximum_attempts").and_then(number).unwrap_or(3)),
         short => number(short),
     }
+}
+
+/// How many attempts the module of a test sets for its tasks.
+fn attempts_of_module(module: &str) -> u32 {
+    if module == "persistent" { 4 } else { 1 }
 }
 
 /// Calls `see` for each text in a value, except the keys of objects.

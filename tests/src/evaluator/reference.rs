@@ -13,6 +13,8 @@ pub enum Text<'a> {
     Failure(Vec<&'a str>),
     /// A part of the inputs of the job: the path into them.
     Input(Vec<&'a str>),
+    /// A value of the upstream task that has decided the trigger rule. Its name is empty.
+    First(Reference<'a>),
 }
 
 /// `_TASK.ATTRIBUTE[.STEP…]`
@@ -60,6 +62,10 @@ impl<'a> Text<'a> {
             Some(rest) if rest.starts_with(".failure") => Self::Failure(rest.split('.').skip(2).collect()),
             Some(rest) if rest == ".input" || rest.starts_with(".input.") => {
                 Self::Input(rest.split('.').skip(2).collect())
+            }
+            Some(rest) if rest.starts_with(".first.") => {
+                let of_first = Reference::read(&rest[".first".len()..]);
+                Self::First(of_first.unwrap_or_else(|| panic!("{text:?} reads nothing of the first task")))
             }
             Some(rest) => {
                 let reference = Reference::read(rest);
@@ -135,6 +141,8 @@ mod tests {
         assert_eq!(Text::read("_a_b.data.x.0"), reference("a_b", Attribute::Data, &["x", "0"]));
         assert_eq!(Text::read("_a b.status"), reference("a b", Attribute::Status, &[]));
         assert_eq!(Text::read("_.failure.bases.0"), Text::Failure(vec!["bases", "0"]));
+        let first = Reference { task: "", attribute: Attribute::Data, path: vec!["day", "0"] };
+        assert_eq!(Text::read("_.first.data.day.0"), Text::First(first));
         assert_eq!(Text::read("_.input"), Text::Input(vec![]));
         assert_eq!(Text::read("_.input.day.0"), Text::Input(vec!["day", "0"]));
         for text in ["_", "_a", "_.inputs", "_a.", "_a.Data", "_a.output"] {

@@ -17,6 +17,12 @@ pub trait Scenario {
     /// The id that the Hub has given to a task.
     fn id(&self, task: &Task) -> String;
 
+    /// The position of the upstream task whose end has decided that a task runs, if its trigger rule has such a task and the
+    /// scenario knows it.
+    fn first(&self, _task: &Task) -> Option<usize> {
+        None
+    }
+
     /// The outcome of the job that a task runs, also for an item, if the scenario knows it. Otherwise it is computed.
     fn job(&self, _task: &Task, _item: Option<usize>, _inputs: &Value) -> Option<Outcome> {
         None

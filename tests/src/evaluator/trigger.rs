@@ -33,6 +33,17 @@ pub(super) fn pass(rule: &str, upstream: impl IntoIterator<Item = Status>) -> Re
     Err(TaskEnd::unrun(if is_about_failure { Status::Skipped } else { Status::UpstreamFailed }))
 }
 
+/// Whether one upstream task that ends like this decides that a task with this rule runs.
+pub(super) fn decides(rule: &str, end: Status) -> bool {
+    let failed = matches!(end, Status::Failed | Status::UpstreamFailed);
+    match rule {
+        "one_success" => end == Status::Success,
+        "one_failed" => failed,
+        "one_done" => failed || end == Status::Success,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,11 +5,13 @@
 //! its sources.
 
 mod choices;
+mod features;
 mod job;
 mod ledger;
 mod machine;
 mod reference;
 mod repeats;
+mod reports;
 mod run;
 mod targets;
 mod wire;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hub_core::action::Action;
 use hub_core::job::{Job, Task};
-use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::machine::{Machine, Settings, Verdict, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Json, Now, Steady, Timestamp};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::ledger::Ledger;
 use super::repeats::has_repeated_keys;
+use super::reports;
 use crate::evaluator::{self, Call, Expected, Scenario, evaluate};
 
 const ID: JobId = JobId::new(Uuid::from_u128(7 << 64));
@@ -34,16 +35,7 @@ pub(super) fn run(job: &Arc<Job>) {
                 Action::Persist(change) => ledger.keep(&change),
                 Action::Publish(task) => {
                     assert!(issued.insert(task.issue.task), "{:?} goes out twice", task.issue);
-                    let result = TaskResult {
-                        progress: None,
-                        content: None,
-                        issue: task.issue,
-                        outcome: Outcome::Success { data: Json::null() },
-                        log: None,
-                        worker: "w".into(),
-                        took: std::time::Duration::ZERO,
-                    };
-                    assert_eq!(machine.handle_result(result, NOW), Verdict::Applied);
+                    assert_eq!(machine.handle_result(reports::null(&task), NOW), Verdict::Applied);
                 }
                 Action::Stop { .. } | Action::Probe { .. } | Action::Read { .. } => {
                     panic!("no task is to be stopped and no queue to be counted: {action:?}")
@@ -109,20 +101,5 @@ fn check_record(job: &JobSnapshot) {
 
 fn worker_of_everything(job: &Job) -> WorkerReport {
     let pools: BTreeSet<_> = job.tasks().iter().map(Task::pool).cloned().collect();
-    WorkerReport {
-        progress: Vec::new(),
-        contents: [].into(),
-        id: "w".into(),
-        host: "here".into(),
-        pid: 1,
-        pools: pools.into_iter().collect(),
-        slots: 1,
-        running: 0,
-        tasks: job.tasks().iter().map(|task| (Arc::clone(task.module()), None)).collect(),
-        broken: std::collections::BTreeMap::new(),
-        allow: hub_core::TaskKinds::all(),
-        shortage: None,
-        held: Vec::new(),
-        present: Vec::new(),
-    }
+    reports::helper(pools, job.tasks().iter().map(|task| Arc::clone(task.module())), hub_core::TaskKinds::all())
 }

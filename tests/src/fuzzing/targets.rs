@@ -1,6 +1,6 @@
 //! The list of all fuzz targets.
 
-use super::{job, machine, reference, wire};
+use super::{features, job, machine, reference, wire};
 
 /// One fuzz target.
 pub struct Target {
@@ -11,7 +11,8 @@ pub struct Target {
 }
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
+    Target { name: "features", check: features::check },
     Target { name: "job", check: job::check },
     Target { name: "machine", check: machine::check },
     Target { name: "reference", check: reference::check },

@@ -30,7 +30,7 @@ impl Scenario for Simulated<'_> {
         let task = call.task.position;
         let position = call.item.map_or(task as u32, |item| self.fact.position_of(task, item));
         let state = self.fact.state_of(position);
-        let is_kept = state.details.as_ref().is_some_and(|details| details.kept_from.is_some());
+        let is_kept = state.details.as_ref().is_some_and(|details| details.rare().kept_from.is_some());
         if let Some(data) = state.data.as_ref().filter(|_| is_kept && state.status == TaskStatus::Success) {
             // Its arguments may have the ids of the job in which it ran.
             return Outcome::Success(data.to_value());
@@ -39,11 +39,15 @@ impl Scenario for Simulated<'_> {
             return Outcome::Failed(Some("WORKER_LOST"));
         }
         match module {
-            Module::Fail => Outcome::Failed(Some("TASK_FAILED")),
-            Module::Flaky if call.attempt <= work::FLAKY_FAILURES => Outcome::Failed(Some("TASK_FAILED")),
+            _ if module.fails_at(call.attempt) => Outcome::Failed(Some("TASK_FAILED")),
             Module::Abandon => Outcome::Failed(Some("TIMED_OUT")),
             _ => Outcome::Success(work::value(call.args, call.kwargs, self.chance.run(position).unwrap_or_default())),
         }
+    }
+
+    fn first(&self, task: &Task) -> Option<usize> {
+        let details = self.fact.state_of(task.position as u32).details.as_deref()?;
+        details.first.map(|first| first as usize)
     }
 
     /// What the record of the sub-job says, which is compared with its own expected result.
@@ -51,11 +55,13 @@ impl Scenario for Simulated<'_> {
         let position = item.map_or(task.position as u32, |item| self.fact.position_of(task.position, item));
         let state = self.fact.state_of(position);
         let details = state.details.as_deref()?;
-        let is_kept = details.kept_from.is_some();
-        if let Some(data) = state.data.as_ref().filter(|_| is_kept && state.status == TaskStatus::Success) {
+        let is_kept = details.rare().kept_from.is_some();
+        let has_taken = details.rare().cache.as_ref().is_some_and(|cache| cache.from.is_some());
+        let is_from_elsewhere = (is_kept || has_taken) && state.status == TaskStatus::Success;
+        if let Some(data) = state.data.as_ref().filter(|_| is_from_elsewhere) {
             return Some(Outcome::Success(data.to_value()));
         }
-        let Some(child) = details.child.and_then(|child| self.facts.job(child)) else {
+        let Some(child) = details.rare().child.and_then(|child| self.facts.job(child)) else {
             return Some(Outcome::Failed(None));
         };
         let has_inputs = comparable_value(&child.inputs) == comparable_value(inputs);

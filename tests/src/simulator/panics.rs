@@ -9,8 +9,21 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// The panics of this thread are recorded until this is dropped. A panic of the simulation itself drops it: then they are printed.
+#[must_use]
+pub(super) struct Watch;
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let seen = SEEN.take().unwrap_or_default();
+        if std::thread::panicking() {
+            seen.iter().for_each(|panic| eprintln!("{panic}"));
+        }
+    }
+}
+
 /// Records panics of this thread instead of printing them.
-pub(super) fn watch() {
+pub(super) fn watch() -> Watch {
     HOOK.call_once(|| {
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -21,15 +34,11 @@ pub(super) fn watch() {
         }));
     });
     SEEN.set(Some(Vec::new()));
+    Watch
 }
 
 /// The panics so far.
 #[must_use]
 pub(super) fn seen() -> Vec<String> {
     SEEN.with_borrow(|seen| seen.clone().unwrap_or_default())
-}
-
-/// Restores the normal handling of panics of this thread.
-pub(super) fn look_away() {
-    SEEN.set(None);
 }

@@ -197,7 +197,7 @@ fn handlers(dice: &Dice, list: &str, count: usize) -> Vec<Value> {
         let module = match dice.between(0, 9) {
             0 => Module::Kill,
             1 => Module::Fail,
-            2 => Module::Flaky,
+            2 => *dice.pick(&[Module::Flaky, Module::Persistent]),
             3 => Module::Slow,
             4 => Module::Launch,
             _ => Module::Sum,
@@ -246,7 +246,8 @@ fn task(dice: &Dice, at: usize) -> Value {
         0..=2 => Module::Kill,
         3..=4 => Module::KillSlow,
         5..=8 => Module::Fail,
-        9..=13 => Module::Flaky,
+        9..=12 => Module::Flaky,
+        13 => Module::Persistent,
         14..=17 => Module::Launch,
         18 => Module::Abandon,
         19..=30 => Module::Slow,
@@ -265,8 +266,14 @@ fn task(dice: &Dice, at: usize) -> Value {
         let before: BTreeSet<String> = (0..dice.between(1, 3)).map(|_| format!("t{}", dice.index(at))).collect();
         task.insert("depends".to_owned(), json!(before));
         task.insert("trigger_rule".to_owned(), json!(rule));
+        // The words of a command are texts.
+        let seen =
+            dice.pick(&["name", "status", "id", "data", "error.kind"][..if module == Module::Command { 3 } else { 5 }]);
+        let seen = if rule == "always" { "early".to_owned() } else { format!("_.first.{seen}") };
         if module == Module::Command {
-            task.insert("command".to_owned(), json!(["sum"]));
+            task.insert("command".to_owned(), json!(["sum", seen]));
+        } else {
+            task.insert("args".to_owned(), json!([seen]));
         }
         return with_options(dice, module, task, 0);
     }

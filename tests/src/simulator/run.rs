@@ -45,7 +45,7 @@ pub struct Verdict {
 pub fn run(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Verdict {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    panics::watch();
+    let watch = panics::watch();
     let world = {
         let _entered = runtime.enter();
         World::new(seed, sabotage, whole_trace)
@@ -57,7 +57,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, whole_trace: bool) -> Verdict 
     }
     drop(runtime);
     drop(clock);
-    panics::look_away();
+    drop(watch);
     let violation = world.with_oracle(|oracle| oracle.violation().cloned());
     Verdict { seed, violation, trace: world.take_trace() }
 }

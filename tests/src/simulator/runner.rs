@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::digest::Digest;
+use hub_core::job::ModuleDefaults;
 use hub_core::state::ErrorKind;
 use hub_core::{Json, TaskKind, TaskKinds};
 use hub_engine::runner::{
@@ -35,7 +36,7 @@ impl SimRunner {
         let is_module = |module: &Module| *module != Module::Command && (has_rare || *module != Module::Rare);
         let modules = Module::ALL.into_iter().filter(is_module);
         let allow = if has_rare { TaskKinds::all() } else { TaskKinds::default() };
-        let tasks = modules.map(|module| (module.name().to_owned(), TaskInfo::plain(Language::Native))).collect();
+        let tasks = modules.map(|module| (module.name().to_owned(), info(module))).collect();
         let contents = Module::ALL.into_iter().map(|module| (module.name().to_owned(), content(module))).collect();
         let catalogue = Arc::new(Catalogue { tasks, contents, ..Catalogue::default() });
         let (simulation, process) = (Arc::clone(simulation), Arc::clone(process));
@@ -61,10 +62,7 @@ impl SimRunner {
         }
         self.process.step().await;
         let outcome = match module {
-            Module::Fail => Outcome::failed(ErrorKind::TaskFailed, "as planned"),
-            Module::Flaky if attempt <= work::FLAKY_FAILURES => {
-                Outcome::failed(ErrorKind::TaskFailed, "as planned, at this attempt")
-            }
+            _ if module.fails_at(attempt) => Outcome::failed(ErrorKind::TaskFailed, "as planned, at this attempt"),
             Module::Launch => {
                 tokio::spawn(clients::end_outside(Arc::clone(&self.simulation), number, task, value));
                 Outcome::Launched { data: json!({"launched": number}).into() }
@@ -75,6 +73,14 @@ impl SimRunner {
         world.tell(Event::RunEnded(number, task, matches!(outcome, Outcome::Success { .. })));
         TaskReport::silent(outcome)
     }
+}
+
+/// What the catalogue says of a module.
+fn info(module: Module) -> TaskInfo {
+    let retry = json!({"maximum_attempts": work::PERSISTENCE, "initial_interval": "200ms"});
+    let defaults = ModuleDefaults::read(json!({"retry": retry}).into()).expect("it is valid");
+    let defaults = (module == Module::Persistent).then(|| defaults.into());
+    TaskInfo { defaults, ..TaskInfo::plain(Language::Native) }
 }
 
 /// The content of a module, which no worker has in another version.

@@ -33,6 +33,8 @@ pub enum Sabotage {
     ForgetPhases,
     /// The store forgets the signals of jobs.
     ForgetSignals,
+    /// The store forgets the defaults that tasks have from their modules.
+    ForgetDefaults,
     /// The store forgets the tasks that retries have kept.
     ForgetKept,
     /// The store forgets which jobs are sub-jobs.
@@ -45,7 +47,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -58,6 +60,7 @@ impl Sabotage {
         Self::ForgetPauses,
         Self::ForgetPhases,
         Self::ForgetSignals,
+        Self::ForgetDefaults,
         Self::ForgetKept,
         Self::ForgetParents,
         Self::KeepOtherResults,

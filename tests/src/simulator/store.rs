@@ -108,9 +108,14 @@ impl Store for SimStore {
                 Arc::make_mut(task).details_mut().failures = 0;
             }
         }
+        if self.0.world().sabotage == Some(Sabotage::ForgetDefaults) {
+            for task in jobs.iter_mut().flat_map(|job| &mut job.tasks).filter(|task| task.details.is_some()) {
+                Arc::make_mut(task).details_mut().defaults = None;
+            }
+        }
         if self.0.world().sabotage == Some(Sabotage::ForgetKept) {
             for task in jobs.iter_mut().flat_map(|job| &mut job.tasks) {
-                if task.details.as_ref().is_some_and(|details| details.kept_from.is_some()) {
+                if task.details.as_ref().is_some_and(|details| details.rare().kept_from.is_some()) {
                     *task = Arc::new(TaskState::pending());
                 }
             }

@@ -19,10 +19,16 @@ pub(super) fn task(dice: &Dice, at: usize, mut task: Map<String, Value>) -> Valu
     let inputs = json!({"one": part(dice, at, 0), "two": item.unwrap_or_else(|| part(dice, at, 0))});
     task.insert("inputs".to_owned(), inputs);
     task.insert("job".to_owned(), job(dice, 0));
+    if dice.falls(0.2) {
+        // One that is the same for many tasks.
+        let inner = json!({"name": "t", "task_name": "slow", "args": ["_.input.one"]});
+        let inner = json!({"name": "same", "tasks": [inner], "output": {"parts": ["_t.data"]}});
+        task.insert("inputs".to_owned(), json!({"one": dice.between(0, 1)}));
+        task.insert("job".to_owned(), inner);
+    }
     let mut task = with_options(dice, Module::Sum, task, at);
     if let Some(task) = task.as_object_mut() {
         task.remove("pool");
-        task.remove("cache");
     }
     task
 }
@@ -47,7 +53,8 @@ fn inner_task(dice: &Dice, at: usize, depth: u32) -> Value {
     let module = match dice.between(0, 19) {
         0 => Module::Fail,
         1 => Module::Kill,
-        2..=4 => Module::Flaky,
+        2..=3 => Module::Flaky,
+        4 => Module::Persistent,
         5..=6 => Module::Slow,
         7..=8 => Module::Rare,
         _ => Module::Sum,

@@ -9,6 +9,8 @@ use super::dice::Dice;
 
 /// Number of attempts at which [`Module::Flaky`] fails.
 pub const FLAKY_FAILURES: u32 = 2;
+/// Number of attempts that [`Module::Persistent`] sets for its tasks.
+pub const PERSISTENCE: u32 = 4;
 /// Upper bound of weights.
 const LARGEST: u64 = 1_000_003;
 
@@ -27,6 +29,8 @@ pub enum Module {
     Fail,
     /// Fails at its first [`FLAKY_FAILURES`] attempts.
     Flaky,
+    /// Like [`Module::Flaky`]. The module itself sets [`PERSISTENCE`] attempts.
+    Persistent,
     /// Starts an external operation, whose result is posted.
     Launch,
     /// Starts an external operation, whose result is never posted. Only its time limit ends it.
@@ -39,13 +43,14 @@ pub enum Module {
 
 impl Module {
     /// Every module.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sum,
         Self::Slow,
         Self::Rare,
         Self::Command,
         Self::Fail,
         Self::Flaky,
+        Self::Persistent,
         Self::Launch,
         Self::Abandon,
         Self::Kill,
@@ -62,6 +67,7 @@ impl Module {
             Self::Command => "command",
             Self::Fail => "fail",
             Self::Flaky => "flaky",
+            Self::Persistent => "persistent",
             Self::Launch => "launch",
             Self::Abandon => "abandon",
             Self::Kill => "kill",
@@ -85,10 +91,20 @@ impl Module {
         matches!(self, Self::Kill | Self::KillSlow)
     }
 
-    /// Whether a task can take minutes.
+    /// Whether a task can take minutes, its retries included.
     #[must_use]
     pub const fn is_slow(self) -> bool {
-        matches!(self, Self::Slow | Self::Launch | Self::Abandon | Self::Kill | Self::KillSlow)
+        !matches!(self, Self::Sum | Self::Rare | Self::Command)
+    }
+
+    /// Whether the attempt with this number fails, from 1.
+    #[must_use]
+    pub const fn fails_at(self, attempt: u32) -> bool {
+        match self {
+            Self::Fail => true,
+            Self::Flaky | Self::Persistent => attempt <= FLAKY_FAILURES,
+            _ => false,
+        }
     }
 
     /// The duration of a run.

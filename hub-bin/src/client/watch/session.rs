@@ -44,6 +44,10 @@ struct Session<'s> {
     begun: Instant,
     model: Option<Model>,
     story: Story,
+    /// Changes of the look that is under way. They are shown when it is complete, though a request failed and was repeated.
+    changes: Vec<Change>,
+    /// Whether a look is complete.
+    has_looked: bool,
     screen: Screen<Stderr>,
     /// Whether there is a live view.
     is_live: bool,
@@ -67,6 +71,8 @@ pub(in super::super) async fn follow(
         begun: Instant::now(),
         model: None,
         story: Story::default(),
+        changes: Vec::new(),
+        has_looked: false,
         screen: Screen::new(std::io::stderr(), style.has_colors),
         is_live: output.has_live_view(),
     };
@@ -75,7 +81,7 @@ pub(in super::super) async fn follow(
     if let (Followed::Ended(_), Some(model)) = (&followed, &session.model) {
         // The job has ended, whether its failures can be described or not.
         match report::failures(hub, id, model, output.describes_failures(view), style).await {
-            Ok(Some(text)) => tell_failures(&text),
+            Ok(Some(text)) => print_failures(&text),
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "the failures cannot be described"),
         }
@@ -84,7 +90,7 @@ pub(in super::super) async fn follow(
 }
 
 /// The text is escaped where it was made. It has colours, so it is not escaped again.
-fn tell_failures(text: &str) {
+fn print_failures(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{text}\n");
 }
@@ -106,6 +112,9 @@ impl Session<'_> {
                     wait = (begun.elapsed() * SHARE).clamp(MINIMUM_INTERVAL, MAXIMUM_INTERVAL);
                     // The end of the job counts, even if its last tasks cannot be seen.
                     if summary.status.is_terminal() {
+                        if seen.is_err() {
+                            self.show_changes().await;
+                        }
                         return Ok(Followed::Ended(summary));
                     }
                     seen
@@ -150,15 +159,14 @@ impl Session<'_> {
 
     /// Looks at the tasks that have not ended, and shows what has changed.
     async fn look(&mut self, summary: &JobSummary) -> Result<(), RequestError> {
-        let is_first = self.model.is_none();
-        if is_first {
+        if self.model.is_none() {
             let document = async { self.hub.document(self.id).await.map(|document| tasks_with_items(document.text())) };
             let names = document.await.ok().flatten();
             self.model = Some(Model::new(summary, names));
         }
         let Some(model) = &mut self.model else { return Ok(()) };
         model.status = summary.status;
-        let (mut changes, mut next) = (Vec::new(), model.next_open(0, PAGE));
+        let mut next = model.next_open(0, PAGE);
         while let Some((from, limit)) = next {
             let query = TaskQuery {
                 after: u32::try_from(from).ok(),
@@ -167,7 +175,7 @@ impl Session<'_> {
                 view: View::whole().with_fields(KEYS),
             };
             let page = report::read::<TaskSeen>(&self.hub.tasks(self.id, query).await?)?;
-            changes.extend(model.see(from, page.tasks));
+            self.changes.extend(model.see(from, page.tasks));
             next = match page.next {
                 Some(after) => model.next_open(after as usize, PAGE),
                 None => {
@@ -177,24 +185,25 @@ impl Session<'_> {
             };
         }
         model.note(self.begun.elapsed());
-        self.tell(&changes, is_first).await;
+        self.show_changes().await;
         Ok(())
     }
 
     /// Shows what has changed. A job that has ended before the watch began has its record, which is printed.
-    async fn tell(&mut self, changes: &[Change], is_first: bool) {
+    async fn show_changes(&mut self) {
+        let mut changes = std::mem::take(&mut self.changes);
+        let is_first = !std::mem::replace(&mut self.has_looked, true);
         let Some(model) = &self.model else { return };
         if is_first && model.status.is_terminal() {
             return;
         }
         let (at, mut lines) = (wall(), Vec::new());
-        let had_ended = |change: &&Change| matches!(change.kind, super::changes::Kind::Ended(_));
-        let mut told = changes.to_vec();
-        if is_first && changes.iter().filter(had_ended).count() > 0 {
+        let had_ended = |change: &Change| matches!(change.kind, super::changes::Kind::Ended(_));
+        if is_first && changes.iter().any(had_ended) {
             lines.push(story::before(model, at));
-            told.retain(|change| !had_ended(&change));
+            changes.retain(|change| !had_ended(change));
         }
-        let entries = self.story.entries(&told, model.tasks().len());
+        let entries = self.story.entries(&changes, model.tasks().len());
         for entry in &entries {
             let detail = match entry {
                 Entry::One(change) if change.kind.has_detail() => self.detail(change.position).await,

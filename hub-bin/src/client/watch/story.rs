@@ -34,7 +34,7 @@ pub(super) struct Story {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     One(Change),
-    /// So many changes of a kind, called by this word.
+    /// A number of changes of one kind, with the word for it.
     Many(&'static str, usize),
 }
 

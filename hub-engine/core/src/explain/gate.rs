@@ -18,12 +18,12 @@ pub enum Gate {
     ForEach,
     /// What it waits for, if it runs no module: a time, signals or an approval.
     Wait,
-    /// The job that it runs, if it runs no module.
-    SubJob,
     /// The interval between two attempts, or the wait for an operator.
     Retry,
     /// A kept result, or an equal task that is handed out.
     Cache,
+    /// The job that it runs, if it runs no module.
+    SubJob,
     /// Its pool: room in the window, and a worker that can run it.
     Pool,
     /// The queue of its pool on the broker.
@@ -62,9 +62,9 @@ impl Gate {
         Self::Delay,
         Self::ForEach,
         Self::Wait,
-        Self::SubJob,
         Self::Retry,
         Self::Cache,
+        Self::SubJob,
         Self::Pool,
         Self::Broker,
     ];

@@ -19,15 +19,21 @@ pub struct Cache {
     pub version: Option<Json>,
     /// Whether the task runs though there is a result.
     pub refresh: bool,
+    /// What the task runs instead of a module, if it runs a job: the digest of the canonical text of the job.
+    pub(super) job: Option<Digest>,
 }
 
 impl Cache {
-    /// The key of a result that is computed from these values: the arguments with references replaced, or `key` if the task names
-    /// one. Equal values give equal keys, however they are written.
+    /// The key of a result that is computed from these values: the arguments with references replaced, or the inputs of a job; or
+    /// `key` if the task names one. Equal values give equal keys, however they are written.
     #[must_use]
     pub fn key_of(&self, module: &str, run: Option<&Run>, key: Option<&Json>, arguments: &[&Json]) -> Digest {
         let mut text = String::from("[");
-        append(&mut text, Json::string(module).get());
+        match self.job {
+            // No module is named by an object.
+            Some(job) => text.push_str(&format!("{{\"job\":\"{job}\"}}")),
+            None => append(&mut text, Json::string(module).get()),
+        }
         text.push(',');
         append(&mut text, self.version.as_ref().map_or("null", Json::get));
         match key {

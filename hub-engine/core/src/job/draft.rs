@@ -1,7 +1,7 @@
 //! A job whose keys have been read and whose names have not been resolved.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::for_each::Tolerance;
@@ -20,8 +20,8 @@ pub(super) struct JobDraft<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) key: Option<Cow<'a, str>>,
     pub(super) priority: Option<i32>,
-    pub(super) retry: Option<RetryPolicy>,
-    pub(super) timeouts: Option<Timeouts>,
+    pub(super) retry: Option<Box<RetryPolicy>>,
+    pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) start_at: Option<Moment>,
     pub(super) deadline: Option<Moment>,
     pub(super) deadline_at: usize,
@@ -49,7 +49,7 @@ impl Tasks<'_> {
     }
 }
 
-/// What linking needs from the text of a task.
+/// What linking needs from the text of a task. There may be millions, so what few tasks have is stored separately.
 pub(super) struct TaskDraft<'a> {
     /// The byte offset of the task.
     pub(super) at: usize,
@@ -60,9 +60,15 @@ pub(super) struct TaskDraft<'a> {
     pub(super) name_at: usize,
     pub(super) task_name_at: usize,
     pub(super) args_at: usize,
+    pub(super) depends: Option<Value<'a>>,
+    pub(super) rare: Option<Box<RareDraft<'a>>>,
+}
+
+/// What linking needs from the text of a task with special options.
+#[derive(Default)]
+pub(super) struct RareDraft<'a> {
     pub(super) kwargs_at: usize,
     pub(super) trigger_rule_at: usize,
-    pub(super) depends: Option<Value<'a>>,
     pub(super) when: Option<Value<'a>>,
     pub(super) delay: Option<Value<'a>>,
     pub(super) for_each: Option<ForEachDraft<'a>>,
@@ -143,34 +149,26 @@ pub(super) struct CacheDraft<'a> {
     pub(super) refresh: bool,
 }
 
-impl TaskDraft<'_> {
+impl<'a> TaskDraft<'a> {
     /// Creates the draft of the task at a byte offset, before its keys are read.
     pub(super) fn at(at: usize) -> Self {
-        Self {
-            at,
-            name: Cow::default(),
-            name_at: at,
-            task_name_at: at,
-            args_at: at,
-            kwargs_at: at,
-            trigger_rule_at: at,
-            depends: None,
-            when: None,
-            delay: None,
-            for_each: None,
-            run: Vec::new(),
-            recover: None,
-            wait: None,
-            job: None,
-            inputs: None,
-            detached: None,
-            cache: None,
-        }
+        Self { at, name: Cow::default(), name_at: at, task_name_at: at, args_at: at, depends: None, rare: None }
+    }
+
+    /// What few tasks have.
+    pub(super) fn rare(&self) -> &RareDraft<'a> {
+        static NONE: LazyLock<RareDraft<'static>> = LazyLock::new(RareDraft::default);
+        self.rare.as_deref().unwrap_or(&NONE)
+    }
+
+    /// What few tasks have, for writing.
+    pub(super) fn rare_mut(&mut self) -> &mut RareDraft<'a> {
+        self.rare.get_or_insert_default()
     }
 
     /// The form of what the task runs, and its position among the keys. `None` if it runs a module.
     pub(super) fn form(&self) -> Option<(RunForm, usize)> {
         let of = |key: &str| RunForm::ALL.into_iter().find(|form| form.as_str() == key);
-        self.run.iter().enumerate().find_map(|(at, (key, _))| Some((of(key)?, at)))
+        self.rare().run.iter().enumerate().find_map(|(at, (key, _))| Some((of(key)?, at)))
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cache::Cache;
+use super::canonical;
 use super::condition_reader::ConditionReader;
 use super::cycle;
 use super::delay::Delay;
@@ -51,6 +52,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         phase: Phase::Tasks,
         places: Places::default(),
         reads_failure: false,
+        first_of: None,
         placeholders: Vec::new(),
         upstream: Vec::new(),
         secrets: Vec::new(),
@@ -58,7 +60,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     for (index, (task, draft)) in (0..).zip(tasks.iter_mut().zip(&drafts)) {
         linker.task(task, draft, index);
     }
-    linker.phase = Phase::Tasks;
+    (linker.phase, linker.first_of) = (Phase::Tasks, None);
     let output = draft.output.map(|value| linker.output(value));
     let (places, reads_failure) = (linker.places, linker.reads_failure);
     let has_sub_jobs = tasks.iter().any(|task| task.sub_job().is_some());
@@ -95,6 +97,8 @@ struct Linker<'r> {
     places: Places,
     /// Whether a handler refers to how the tasks of the job ended.
     reads_failure: bool,
+    /// The task that is being linked, if its trigger rule has a first task.
+    first_of: Option<u32>,
     /// Buffers that are reused for each template and each task.
     placeholders: Vec<Placeholder>,
     upstream: Vec<u32>,
@@ -104,10 +108,11 @@ struct Linker<'r> {
 impl Linker<'_> {
     fn task(&mut self, task: &mut Task, draft: &TaskDraft<'_>, index: u32) {
         self.phase = self.lists.phase(index);
+        self.first_of = task.trigger_rule().has_first().then_some(index);
         let root = Path::Root;
         let list = root.key(self.phase.as_str());
         let path = list.index(self.lists.place_in_list(index));
-        let items_of = draft.for_each.as_ref().map(|_| index);
+        let items_of = draft.rare().for_each.as_ref().map(|_| index);
         if let Some(args) = &mut task.args {
             let mut finder = self.placeholders(&draft.name, items_of);
             finder.secrets = Secrets::Allowed;
@@ -116,37 +121,38 @@ impl Linker<'_> {
         if let Some(kwargs) = &mut task.kwargs {
             let mut finder = self.placeholders(&draft.name, items_of);
             finder.secrets = Secrets::Allowed;
-            finder.set_placeholders(kwargs, draft.kwargs_at, path.key("kwargs"));
+            finder.set_placeholders(kwargs, draft.rare().kwargs_at, path.key("kwargs"));
         }
-        if let Some(for_each) = &draft.for_each {
+        if let Some(for_each) = &draft.rare().for_each {
             task.rare_mut().for_each =
                 self.for_each(for_each, path.key("for_each"), &draft.name, items_of).map(Box::new);
         }
-        if let Some(when) = draft.when {
+        if let Some(when) = draft.rare().when {
             let mut finder = self.placeholders(&draft.name, None);
-            task.rare_mut().when = ConditionReader::new(&mut finder).read(when, path.key("when"));
+            task.rare_mut().when = ConditionReader::new(&mut finder).read(when, path.key("when")).map(Box::new);
         }
-        if let Some(delay) = draft.delay {
+        if let Some(delay) = draft.rare().delay {
             task.rare_mut().delay = self.delay(delay, path.key("delay"), &draft.name);
         }
         if let Some(run) = (RunReader { finder: &mut self.placeholders(&draft.name, items_of) }).read(task, draft, path)
         {
-            task.rare_mut().run = Some(run);
+            task.rare_mut().run = Some(Box::new(run));
         }
-        if let Some(cache) = &draft.cache {
-            task.rare_mut().cache = self.cache(cache, path.key("cache"), &draft.name, items_of).map(Box::new);
+        if let Some(sub_job) = self.sub_job(draft, path, items_of) {
+            task.rare_mut().sub_job = Some(Box::new(sub_job));
+        }
+        if let Some(cache) = &draft.rare().cache {
+            let cache = self.cache(cache, task.sub_job(), path.key("cache"), &draft.name, items_of);
+            task.rare_mut().cache = cache.map(Box::new);
         }
         if !self.secrets.is_empty() {
             task.rare_mut().secrets = Some(self.secrets.drain(..).collect());
         }
-        if let Some(recover) = &draft.recover {
-            task.rare_mut().recover = Some(self.recover(recover, path.key("recover"), &draft.name, index));
+        if let Some(recover) = &draft.rare().recover {
+            task.rare_mut().recover = Some(Box::new(self.recover(recover, path.key("recover"), &draft.name, index)));
         }
-        if let Some(wait) = &draft.wait {
-            task.rare_mut().wait = self.wait(wait, path.key("wait"), &draft.name);
-        }
-        if let Some(sub_job) = self.sub_job(draft, path, items_of) {
-            task.rare_mut().sub_job = Some(sub_job);
+        if let Some(wait) = &draft.rare().wait {
+            task.rare_mut().wait = self.wait(wait, path.key("wait"), &draft.name).map(Box::new);
         }
         task.depends = draft.depends.map(|list| self.depends(list, path, &draft.name));
         task.upstream = self.upstream(task);
@@ -155,7 +161,7 @@ impl Linker<'_> {
 
     /// A rule that nothing can meet, or whose task would refer to what is not there yet.
     fn trigger_rule(&mut self, task: &Task, draft: &TaskDraft<'_>, path: Path<'_>) {
-        let (rule, at) = (task.trigger_rule(), draft.trigger_rule_at);
+        let (rule, at) = (task.trigger_rule(), draft.rare().trigger_rule_at);
         let (word, path) = (rule.as_str(), path.key("trigger_rule"));
         let report = &mut self.reader.report;
         if rule.needs_upstream() && task.upstream.is_empty() {
@@ -167,7 +173,12 @@ impl Linker<'_> {
         if rule.runs_early() && references_to_ends(task).any(|reference| waits_for(&reference)) {
             let message =
                 format!("a task with the trigger rule {word} may run before the tasks that its arguments refer to");
-            let suggestion = Some("leave out the references, or choose a rule that waits, such as all_done".to_owned());
+            let suggestion = if rule.has_first() {
+                "refer to the task that has decided the rule, with \"_.first.data\", or choose a rule that waits, such as all_done"
+            } else {
+                "leave out the references, or choose a rule that waits, such as all_done"
+            };
+            let suggestion = Some(suggestion.to_owned());
             report.add(ProblemCode::OutOfRange, path, at, message, suggestion);
         }
     }
@@ -213,8 +224,20 @@ impl Linker<'_> {
     }
 
     /// How results are kept. The dispatcher does not know secrets, so a result that is computed with one cannot be recognised.
-    fn cache(&mut self, draft: &CacheDraft<'_>, path: Path<'_>, own: &str, items_of: Option<u32>) -> Option<Cache> {
-        if let Some(secret) = self.secrets.first() {
+    fn cache(
+        &mut self,
+        draft: &CacheDraft<'_>,
+        sub_job: Option<&SubJob>,
+        path: Path<'_>,
+        own: &str,
+        items_of: Option<u32>,
+    ) -> Option<Cache> {
+        if sub_job.is_some_and(SubJob::is_detached) {
+            let message = "\"cache\" cannot stand beside \"detached\": the task ends before its sub-job has a result";
+            let suggestion = Some("remove one of them".to_owned());
+            self.reader.report.add(ProblemCode::OutOfRange, path, draft.at, message, suggestion);
+        }
+        if let Some(secret) = self.secrets.first().or_else(|| sub_job?.first_secret()) {
             let message = format!("\"cache\" cannot stand beside a secret: the task uses _.secret.{}", secret.name);
             let suggestion = "remove \"cache\", or let the task module read the secret itself";
             self.reader.report.add(ProblemCode::OutOfRange, path, draft.at, message, Some(suggestion.to_owned()));
@@ -224,7 +247,8 @@ impl Linker<'_> {
             self.placeholders(own, items_of).set_placeholders(&mut template, value.at, path.key("key"));
             template
         });
-        Some(Cache { ttl: draft.ttl?, key, version: draft.version.clone(), refresh: draft.refresh })
+        let job = sub_job.map(|sub_job| canonical::digest(sub_job.job().source()));
+        Some(Cache { ttl: draft.ttl?, key, version: draft.version.clone(), refresh: draft.refresh, job })
     }
 
     fn recover(&mut self, draft: &RecoverDraft<'_>, path: Path<'_>, own: &str, index: u32) -> Recover {
@@ -266,8 +290,8 @@ impl Linker<'_> {
 
     /// The job that a task runs. Nothing in it refers to this job.
     fn sub_job(&mut self, draft: &TaskDraft<'_>, path: Path<'_>, items_of: Option<u32>) -> Option<SubJob> {
-        let Some(value) = draft.job else {
-            for (key, value) in [("inputs", draft.inputs), ("detached", draft.detached)] {
+        let Some(value) = draft.rare().job else {
+            for (key, value) in [("inputs", draft.rare().inputs), ("detached", draft.rare().detached)] {
                 let Some(value) = value else { continue };
                 let message = format!("{key:?} belongs to a task that runs a job, and this task has no \"job\"");
                 let report = &mut self.reader.report;
@@ -281,11 +305,11 @@ impl Linker<'_> {
             }
             return None;
         };
-        let detached = draft.detached;
+        let detached = draft.rare().detached;
         let is_detached = detached
             .and_then(|value| self.reader.boolean(value, path.key("detached"), "\"detached\""))
             .unwrap_or(false);
-        let inputs = draft.inputs.and_then(|value| {
+        let inputs = draft.rare().inputs.and_then(|value| {
             let here = path.key("inputs");
             let value = self.reader.object(value, here, "\"inputs\"")?;
             self.reader.unique_keys(value, here);
@@ -306,8 +330,8 @@ impl Linker<'_> {
             report.add(ProblemCode::UnsupportedKey, path, value.at, message, suggestion);
             return None;
         }
-        if self.reader.level == SubJob::MOST_LEVELS {
-            let message = format!("jobs may be nested {} levels deep", SubJob::MOST_LEVELS);
+        if self.reader.level == SubJob::MAXIMUM_LEVELS {
+            let message = format!("jobs may be nested {} levels deep", SubJob::MAXIMUM_LEVELS);
             report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
             return None;
         }
@@ -342,6 +366,7 @@ impl Linker<'_> {
             items_of,
             reads_failure: &mut self.reads_failure,
             failure: None,
+            first_of: self.first_of,
             places: &mut self.places,
             found: &mut self.placeholders,
             secrets: Secrets::Refused,

@@ -31,8 +31,8 @@ pub struct Job {
     pub(super) name: Arc<str>,
     pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
-    pub(super) retry: Option<RetryPolicy>,
-    pub(super) timeouts: Option<Timeouts>,
+    pub(super) retry: Option<Box<RetryPolicy>>,
+    pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) start_at: Option<Moment>,
     pub(super) deadline: Option<Moment>,
     /// The byte offset of the deadline in the text.
@@ -91,17 +91,17 @@ pub(super) struct Rare {
     /// `None` for [`DEFAULT_POOL`].
     pub(super) pool: Option<Arc<str>>,
     pub(super) priority: Option<i32>,
-    pub(super) retry: Option<RetryPolicy>,
-    pub(super) timeouts: Option<Timeouts>,
+    pub(super) retry: Option<Box<RetryPolicy>>,
+    pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) trigger_rule: TriggerRule,
-    pub(super) when: Option<Condition>,
+    pub(super) when: Option<Box<Condition>>,
     pub(super) delay: Option<Delay>,
     pub(super) for_each: Option<Box<ForEach>>,
-    pub(super) run: Option<Run>,
+    pub(super) run: Option<Box<Run>>,
     pub(super) secrets: Option<Arc<[Secret]>>,
-    pub(super) recover: Option<Recover>,
-    pub(super) wait: Option<Wait>,
-    pub(super) sub_job: Option<SubJob>,
+    pub(super) recover: Option<Box<Recover>>,
+    pub(super) wait: Option<Box<Wait>>,
+    pub(super) sub_job: Option<Box<SubJob>>,
     pub(super) cache: Option<Box<Cache>>,
     pub(super) extra: Vec<(String, Json)>,
 }
@@ -148,8 +148,8 @@ impl Job {
 
     /// The retry policy of tasks that have none.
     #[must_use]
-    pub const fn retry(&self) -> Option<&RetryPolicy> {
-        self.retry.as_ref()
+    pub fn retry(&self) -> Option<&RetryPolicy> {
+        self.retry.as_deref()
     }
 
     /// When the job starts, if not at its submission.
@@ -224,15 +224,15 @@ impl Job {
     /// The retry policy of the task at `position`: its own, or the one of the job.
     #[must_use]
     pub fn retry_policy(&self, position: u32) -> Option<&RetryPolicy> {
-        self.spec(position).retry().or(self.retry.as_ref())
+        self.spec(position).retry().or(self.retry())
     }
 
     /// The time limits of the task at `position`: its own, or those of the job. A wait has none, since it runs no module.
     #[must_use]
     pub fn timeouts(&self, position: u32) -> Option<&Timeouts> {
         let spec = self.spec(position);
-        let own = spec.rare.as_ref().and_then(|rare| rare.timeouts.as_ref());
-        own.or(self.timeouts.as_ref()).filter(|_| spec.wait().is_none())
+        let own = spec.rare.as_ref().and_then(|rare| rare.timeouts.as_deref());
+        own.or(self.timeouts.as_deref()).filter(|_| spec.wait().is_none())
     }
 
     /// The output of the job after it has succeeded.
@@ -278,7 +278,7 @@ impl Task {
     /// What it runs instead of a module.
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
-        self.rare.as_ref()?.run.as_ref()
+        self.rare.as_ref()?.run.as_deref()
     }
 
     /// The secrets that the worker puts into its arguments.
@@ -343,7 +343,7 @@ impl Task {
     /// The condition under which it runs.
     #[must_use]
     pub fn when(&self) -> Option<&Condition> {
-        self.rare.as_ref()?.when.as_ref()
+        self.rare.as_ref()?.when.as_deref()
     }
 
     /// How long it waits when it could run.
@@ -361,13 +361,13 @@ impl Task {
     /// What it waits for. Such a task runs no module.
     #[must_use]
     pub fn wait(&self) -> Option<&Wait> {
-        self.rare.as_ref()?.wait.as_ref()
+        self.rare.as_ref()?.wait.as_deref()
     }
 
     /// The job that it runs. Such a task runs no module.
     #[must_use]
     pub fn sub_job(&self) -> Option<&SubJob> {
-        self.rare.as_ref()?.sub_job.as_ref()
+        self.rare.as_ref()?.sub_job.as_deref()
     }
 
     /// Whether a worker runs it. Otherwise it waits, or runs a job.
@@ -385,21 +385,26 @@ impl Task {
     /// Whether its results are the same only as long as the content of its module is the same.
     #[must_use]
     pub fn keeps_by_module(&self) -> bool {
-        self.run().is_none() && self.cache().is_some_and(|cache| cache.key.is_none())
+        let runs_module = self.run().is_none() && self.is_for_worker();
+        runs_module && self.cache().is_some_and(|cache| cache.key.is_none())
     }
 
-    /// Whether more than its upstream tasks and its pool decide when it runs.
+    /// Whether there is more to do with it, between the end of its upstream tasks and its pool, than to hand it out.
     #[must_use]
     pub fn has_gates(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| {
-            rare.when.is_some() || rare.delay.is_some() || rare.for_each.is_some() || rare.wait.is_some()
+            rare.when.is_some()
+                || rare.delay.is_some()
+                || rare.for_each.is_some()
+                || rare.wait.is_some()
+                || rare.trigger_rule.has_first()
         })
     }
 
     /// What replaces its result after it has failed.
     #[must_use]
     pub fn recover(&self) -> Option<&Recover> {
-        self.rare.as_ref()?.recover.as_ref()
+        self.rare.as_ref()?.recover.as_deref()
     }
 
     /// The references in its options, `args` and `kwargs` excluded.
@@ -422,7 +427,7 @@ impl Task {
     /// Its own retry policy.
     #[must_use]
     pub fn retry(&self) -> Option<&RetryPolicy> {
-        self.rare.as_ref()?.retry.as_ref()
+        self.rare.as_ref()?.retry.as_deref()
     }
 
     /// Keys that records repeat as they were submitted: the user's own (`meta`, `x-…`) and options.

@@ -34,6 +34,8 @@ pub(super) struct PlaceholderFinder<'r> {
     pub(super) reads_failure: &'r mut bool,
     /// The task whose error `_.failure` is, where this may stand.
     pub(super) failure: Option<u32>,
+    /// The position of the task, if its trigger rule has a first task.
+    pub(super) first_of: Option<u32>,
     /// The places in values that references lead to.
     pub(super) places: &'r mut Places,
     /// The placeholders of the current template.
@@ -222,6 +224,11 @@ impl PlaceholderFinder<'_> {
                 None => Err(" is the error of a task or a job that has failed: it stands only in a \"fallback\" and \
                              in the tasks of \"on_failure\" and \"finally\""),
             },
+            _ if attribute.of_first().is_some() => {
+                let why =
+                    ": there is a first task only in a task with the trigger rule one_success, one_failed or one_done";
+                self.first_of.map(|task| (task, attribute)).ok_or(why)
+            }
             Attribute::Input if !self.reader.has_inputs => Err(
                 " are the inputs of a sub-job, which a task passes to the job that it runs (\"job\"): this job has none",
             ),

@@ -52,7 +52,7 @@ pub enum ProblemCode {
     NoTasks,
     /// A name is invalid.
     BadName,
-    /// A number is out of range.
+    /// A value is not allowed: a number is out of range, or a text is too long.
     OutOfRange,
     /// Two tasks have the same name.
     DuplicateTask,

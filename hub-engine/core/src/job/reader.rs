@@ -114,6 +114,23 @@ impl Reader {
         None
     }
 
+    /// Returns `value` if it is an object. `short` is what may stand in place of the object, and is read elsewhere.
+    pub(super) fn object_or<'a>(
+        &mut self,
+        short: &str,
+        value: Value<'a>,
+        path: Path<'_>,
+        what: &str,
+    ) -> Option<Value<'a>> {
+        let kind = value.kind();
+        if kind == Kind::Object {
+            return Some(value);
+        }
+        let message = format!("{what} must be {short} or an object, not {}", kind.name());
+        self.report.add(ProblemCode::WrongType, path, value.at, message, None);
+        None
+    }
+
     /// Reports a value that breaks a rule.
     pub(super) fn check_rule<T>(
         &mut self,

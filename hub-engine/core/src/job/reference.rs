@@ -31,12 +31,22 @@ pub enum Attribute {
     JobName,
     /// The inputs of a sub-job: `_.input`.
     Input,
+    /// What the first upstream task returned: `_.first.data`.
+    FirstData,
+    /// The id of the first upstream task: `_.first.id`.
+    FirstId,
+    /// The name of the first upstream task: `_.first.name`.
+    FirstName,
+    /// The final status of the first upstream task: `_.first.status`.
+    FirstStatus,
+    /// The error of the first upstream task: `_.first.error`.
+    FirstError,
 }
 
 /// A reference to a task of the same job, or to what Hub knows of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The task's position in the job. For `_.item`, `_.index` and the `_.failure` of a task, the task
+    /// The task's position in the job. For `_.item`, `_.index`, `_.first` and the `_.failure` of a task, the task
     /// that has the reference; for `_.job`, `_.input` and the `_.failure` of a job, 0.
     pub task: u32,
     /// The attribute of the task.
@@ -72,8 +82,19 @@ impl Attribute {
     /// The attributes of other tasks.
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
     /// What stands behind `_.`.
-    pub(super) const OF_HUB: [Self; 6] =
-        [Self::Item, Self::Index, Self::Failure, Self::JobId, Self::JobName, Self::Input];
+    pub(super) const OF_HUB: [Self; 11] = [
+        Self::Item,
+        Self::Index,
+        Self::Failure,
+        Self::JobId,
+        Self::JobName,
+        Self::Input,
+        Self::FirstData,
+        Self::FirstId,
+        Self::FirstName,
+        Self::FirstStatus,
+        Self::FirstError,
+    ];
 
     /// The name of the attribute in references.
     #[must_use]
@@ -90,6 +111,24 @@ impl Attribute {
             Self::JobId => "job.id",
             Self::JobName => "job.name",
             Self::Input => "input",
+            Self::FirstData => "first.data",
+            Self::FirstId => "first.id",
+            Self::FirstName => "first.name",
+            Self::FirstStatus => "first.status",
+            Self::FirstError => "first.error",
+        }
+    }
+
+    /// What it reads of the first upstream task. `None` if it reads something else.
+    #[must_use]
+    pub const fn of_first(self) -> Option<Self> {
+        match self {
+            Self::FirstData => Some(Self::Data),
+            Self::FirstId => Some(Self::Id),
+            Self::FirstName => Some(Self::Name),
+            Self::FirstStatus => Some(Self::Status),
+            Self::FirstError => Some(Self::Error),
+            _ => None,
         }
     }
 
@@ -101,7 +140,12 @@ impl Attribute {
 
     /// Whether a path can lead into it.
     pub(super) const fn has_inside(self) -> bool {
-        matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure | Self::JobFailure | Self::Input)
+        match self.of_first() {
+            Some(of_first) => of_first.has_inside(),
+            None => {
+                matches!(self, Self::Data | Self::Error | Self::Item | Self::Failure | Self::JobFailure | Self::Input)
+            }
+        }
     }
 }
 
@@ -173,14 +217,19 @@ mod tests {
             ("job.name", Attribute::JobName, vec![]),
             ("input", Attribute::Input, vec![]),
             ("input.day.0", Attribute::Input, vec!["day", "0"]),
+            ("first.name", Attribute::FirstName, vec![]),
+            ("first.data.day.0", Attribute::FirstData, vec!["day", "0"]),
         ] {
             let written = parse_of_hub(text).unwrap();
             assert_eq!((written.attribute, written.path), (attribute, path), "{text}");
         }
-        for text in ["", "items", "job", "job.", "job.idx", "indexes", "failures", "inputs", "data"] {
+        for text in
+            ["", "items", "job", "job.", "job.idx", "indexes", "failures", "inputs", "data", "first", "first.day"]
+        {
             assert!(matches!(parse_of_hub(text), Err(Malformed::UnknownAttribute(_))), "{text}");
         }
         assert_eq!(parse_of_hub("index.0"), Err(Malformed::NothingInside(Attribute::Index)));
+        assert_eq!(parse_of_hub("first.status.0"), Err(Malformed::NothingInside(Attribute::FirstStatus)));
         assert_eq!(parse_of_hub("item."), Err(Malformed::EmptyStep));
     }
 }

@@ -31,14 +31,14 @@ impl RunReader<'_, '_> {
         };
         self.refuse_second_form(draft, form, first, path);
         self.refuse_keys_of_modules(task, draft, form, path);
-        let parts = draft.run.iter().filter(|(key, _)| form.allows(key));
+        let parts = draft.rare().run.iter().filter(|(key, _)| form.allows(key));
         let parts: Vec<_> = parts.map(|(key, value)| Some((*key, self.part(key, *value, path.key(key))?))).collect();
         Some(Run { form, parts: parts.into_iter().collect::<Option<_>>()? })
     }
 
     /// Options of commands in a task that runs a module.
     fn refuse_parts_of_modules(&mut self, draft: &TaskDraft<'_>, path: Path<'_>) {
-        for (key, value) in &draft.run {
+        for (key, value) in &draft.rare().run {
             let message = format!("{key:?} belongs to a command, and this task runs a task module");
             let suggestion = "remove it, or add \"command\" or \"shell\"";
             self.refuse(ProblemCode::ConflictingKeys, *value, path.key(key), message, Some(suggestion));
@@ -46,7 +46,7 @@ impl RunReader<'_, '_> {
     }
 
     fn refuse_second_form(&mut self, draft: &TaskDraft<'_>, form: RunForm, first: usize, path: Path<'_>) {
-        let others = draft.run.iter().enumerate().filter(|(at, (key, _))| *at != first && !form.allows(key));
+        let others = draft.rare().run.iter().enumerate().filter(|(at, (key, _))| *at != first && !form.allows(key));
         for (_, (key, value)) in others {
             let message = format!("a task with {:?} cannot have {key:?}", form.as_str());
             let suggestion = "remove one of them, or make two tasks of them";
@@ -58,7 +58,7 @@ impl RunReader<'_, '_> {
         let keys = [
             ("task_name", task.task_name.is_some(), draft.task_name_at),
             ("args", task.args.is_some(), draft.args_at),
-            ("kwargs", task.kwargs.is_some(), draft.kwargs_at),
+            ("kwargs", task.kwargs.is_some(), draft.rare().kwargs_at),
         ];
         for (key, _, at) in keys.into_iter().filter(|(_, is_present, _)| *is_present) {
             let message = format!("{key:?} belongs to a task module, and this task has {:?}", form.as_str());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::model::{Job, SubJob, Task};
+use super::secret::Secret;
 use super::template::Template;
 
 impl Job {
@@ -23,12 +24,18 @@ impl Job {
 
 impl SubJob {
     /// Maximum number of jobs that a job can be nested in.
-    pub const MOST_LEVELS: u32 = 16;
+    pub const MAXIMUM_LEVELS: u32 = 16;
 
     /// The job.
     #[must_use]
     pub const fn job(&self) -> &Arc<Job> {
         &self.job
+    }
+
+    /// A secret that its tasks use, also in jobs that they run.
+    pub(super) fn first_secret(&self) -> Option<&Secret> {
+        let jobs = self.job.with_sub_jobs().into_iter();
+        jobs.flat_map(|job| &job.tasks).find_map(|task| task.secrets()?.first())
     }
 
     /// Its inputs, an object, which it reads as `_.input`.

@@ -48,12 +48,11 @@ impl Timeouts {
     /// The grace of tasks that name none.
     pub const GRACE: Duration = Duration::from_secs(10);
 
-    /// The limits that the worker enforces, if there are any.
+    /// The limits that the worker enforces.
     #[must_use]
-    pub fn of_attempt(&self) -> Option<AttemptLimits> {
+    pub fn of_attempt(&self) -> AttemptLimits {
         let Self { start_to_close, heartbeat, .. } = *self;
-        let is_limited = start_to_close.is_some() || heartbeat.is_some();
-        is_limited.then(|| AttemptLimits { start_to_close, heartbeat, grace: self.grace() })
+        AttemptLimits { start_to_close, heartbeat, grace: self.grace() }
     }
 
     /// Whether a limit begins when the task is ready.
@@ -74,6 +73,14 @@ impl Timeouts {
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.grace.unwrap_or(Self::GRACE)
+    }
+}
+
+impl AttemptLimits {
+    /// Whether there is a limit.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.start_to_close.is_some() || self.heartbeat.is_some()
     }
 }
 

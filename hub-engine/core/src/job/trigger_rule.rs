@@ -1,5 +1,7 @@
 //! When a task runs, by how its upstream tasks end.
 
+use crate::TaskStatus;
+
 /// When a task runs. `docs/jobs.md` has the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TriggerRule {
@@ -70,6 +72,24 @@ impl TriggerRule {
     #[must_use]
     pub const fn runs_early(self) -> bool {
         matches!(self, Self::OneSuccess | Self::OneFailed | Self::OneDone | Self::Always)
+    }
+
+    /// Whether the end of one upstream task decides that the task runs: the first one whose end meets the rule.
+    #[must_use]
+    pub const fn has_first(self) -> bool {
+        matches!(self, Self::OneSuccess | Self::OneFailed | Self::OneDone)
+    }
+
+    /// Whether one upstream task that ends like this meets the rule, if the rule has a first task.
+    #[must_use]
+    pub const fn is_met_by(self, end: TaskStatus) -> bool {
+        let failed = matches!(end, TaskStatus::Failed | TaskStatus::UpstreamFailed | TaskStatus::Cancelled);
+        match self {
+            Self::OneSuccess => matches!(end, TaskStatus::Success),
+            Self::OneFailed => failed,
+            Self::OneDone => failed || matches!(end, TaskStatus::Success),
+            _ => false,
+        }
     }
 
     /// Whether the rule makes sense only for a task that has upstream tasks.

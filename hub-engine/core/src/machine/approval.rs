@@ -77,7 +77,7 @@ impl Machine {
         }
         OutOfBounds::check_part(&input, SIGNAL_BYTES)?;
         let state = job.task(index).state();
-        let given = state.details.as_ref().and_then(|details| details.answer.as_ref());
+        let given = state.details.as_ref().and_then(|details| details.rare().answer.as_ref());
         if given.is_some_and(|given| given.says_the_same(&choice, &input)) {
             return Ok(());
         }
@@ -120,7 +120,7 @@ pub(super) fn approval_of(task: &Task) -> Option<&Approval> {
 impl super::live::LiveJob {
     fn keep_answer(&mut self, index: u32, answer: ApprovalAnswer) {
         let before = self.details_weight(index);
-        self.task_mut(index).state_mut().details_mut().answer = Some(answer);
+        self.task_mut(index).state_mut().details_mut().rare_mut().answer = Some(answer);
         let after = self.details_weight(index);
         self.resize(before, after);
     }

@@ -1,4 +1,4 @@
-//! The arguments of a task, filled from the results of other tasks.
+//! The arguments of a task, or the inputs of its sub-job, filled from the results of other tasks.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::live::LiveJob;
 use crate::Json;
 use crate::job::{FillError, Run, Template};
 
-/// What a worker needs to run a task, with all references replaced.
+/// What a task needs to run, with all references replaced.
 pub(super) struct Arguments {
     pub(super) args: Json,
     pub(super) kwargs: Json,
-    /// What it runs instead of a module: an object.
+    /// What it runs instead of a module: an object. The inputs, if that is a job.
     pub(super) run: Option<Json>,
 }
 
@@ -29,7 +29,10 @@ impl LiveJob {
         let mut filler = Filler { job: self, index, limit, taken: 0 };
         let args = filler.fill(spec.args(), "[]")?;
         let kwargs = filler.fill(spec.kwargs(), "{}")?;
-        let run = spec.run().map(|run| filler.run(run)).transpose()?;
+        let run = match spec.sub_job() {
+            Some(sub_job) => Some(filler.fill(sub_job.inputs(), "{}")?),
+            None => spec.run().map(|run| filler.run(run)).transpose()?,
+        };
         Ok(Arguments { args, kwargs, run })
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::control::{Cancel, Remark};
 use crate::{JobId, JobStatus, Json, TaskId};
 
-/// What jobs cause in other jobs, until the end of the turn.
+/// What jobs cause in other jobs, until it is done: in the same turn, but for tasks whose sub-jobs begin in a later one.
 #[derive(Debug, Default)]
 pub(super) struct BetweenJobs {
     /// Tasks whose sub-jobs begin.
@@ -22,23 +23,9 @@ pub(super) struct BetweenJobs {
 #[derive(Clone, Debug)]
 pub(super) enum Order {
     /// It is cancelled.
-    Cancel {
-        /// Whether running tasks are killed without a grace period.
-        now: bool,
-        /// Whether its handlers are stopped too.
-        handlers: bool,
-        /// Who asks for it.
-        by: Option<Arc<str>>,
-        /// Why.
-        reason: Arc<str>,
-    },
+    Cancel(Cancel),
     /// It is paused with the job that it is a part of.
-    Pause {
-        /// Who asks for it.
-        by: Option<Arc<str>>,
-        /// Why.
-        reason: Option<Arc<str>>,
-    },
+    Pause(Remark),
     /// This pause is over.
     Resume,
     /// The priority of its task.
@@ -60,6 +47,8 @@ pub(super) struct EndedChild {
 pub(super) struct Descendants {
     pub(super) jobs: u32,
     pub(super) tasks: u64,
+    /// The size of their inputs together.
+    pub(super) bytes: u64,
 }
 
 impl BetweenJobs {

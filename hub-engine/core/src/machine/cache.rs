@@ -3,7 +3,7 @@
 //! A task that becomes ready is looked at in a later step of the turn, since its arguments have to be filled. It is looked at
 //! again when it is handed out, because only then a worker is known that has its module, and results may have been kept
 //! meanwhile. A task leads from when it is handed out until it is not handed out any more; then those that wait for it are
-//! looked at, by priority.
+//! looked at, by priority. A task that runs a job is looked at again when its sub-job begins, and leads while that runs.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::Machine;
 use super::arguments::Arguments;
 use super::flights::TaskAt;
-use super::hand_out::FAILED_BYTES;
 use super::live::LiveJob;
+use super::live_task::LiveTask;
 use super::place::Place;
 use super::turn_budget::TurnBudget;
 use crate::cache::{CachedFrom, KeptResult};
@@ -44,7 +44,7 @@ impl Machine {
 
     /// Looks at tasks within the budget of this turn. A task that has a result or waits for one needs neither room in its pool
     /// nor a worker, and its job and its pool may be paused.
-    pub(super) fn check_cache(&mut self, budget: &mut TurnBudget, now: Now) {
+    pub(super) fn check_cache(&mut self, mut budget: TurnBudget, now: Now) {
         self.land_flights();
         while budget.is_left()
             && let Some((id, index)) = self.flights.pop_unchecked()
@@ -61,54 +61,54 @@ impl Machine {
             return 0;
         }
         self.withdraw(id, index);
-        let job = self.jobs.job_mut(id);
-        let before = job.walked_bytes();
-        let filled = job.arguments(index, self.settings.max_value_bytes);
-        let walked = job.walked_bytes() - before;
-        let arguments = match filled {
-            Ok(arguments) => arguments,
-            Err(error) => {
-                self.fail_unfilled(id, index, &error, now);
-                return walked + FAILED_BYTES;
-            }
+        let (arguments, walked) = match self.fill_or_fail(id, index, now) {
+            Ok(filled) => filled,
+            Err(cost) => return cost,
         };
         let bytes = walked + arguments.bytes();
-        let Some(key) = self.cache_key(id, index, &arguments, now) else { return bytes };
-        match self.look_up(id, index, key, now) {
-            Found::Nothing => self.let_in(id, &[index]),
-            found => self.take_or_follow(id, index, key, found, now),
+        let (key, key_bytes) = self.cache_key(id, index, &arguments, now);
+        if let Some(key) = key {
+            match self.look_up(id, index, key, now) {
+                Found::Nothing => {
+                    self.let_in(id, &[index]);
+                    // Its pool may be paused.
+                    self.watch_schedule(id, index, now);
+                }
+                found => self.take_or_follow(id, index, key, found, now),
+            }
         }
-        bytes
+        bytes + key_bytes
     }
 
-    /// Looks at a task that is about to be handed out. Returns whether it is.
-    pub(super) fn passes_cache(&mut self, id: JobId, index: u32, arguments: &Arguments, now: Now) -> bool {
+    /// Looks at a task that is about to be handed out. Returns whether it is, and the number of bytes read and written for its key.
+    pub(super) fn passes_cache(&mut self, id: JobId, index: u32, arguments: &Arguments, now: Now) -> (bool, usize) {
         if self.jobs.job(id).spec(index).cache().is_none() {
-            return true;
+            return (true, 0);
         }
-        let Some(key) = self.cache_key(id, index, arguments, now) else { return false };
-        match self.look_up(id, index, key, now) {
-            Found::Nothing => {
-                self.flights.hand_out((id, index), key, None);
-                true
-            }
-            found => {
-                self.take_or_follow(id, index, key, found, now);
-                false
-            }
+        let (Some(key), bytes) = self.cache_key(id, index, arguments, now) else { return (false, 0) };
+        let found = self.look_up(id, index, key, now);
+        let passes = matches!(found, Found::Nothing);
+        if passes {
+            self.flights.hand_out((id, index), key, None);
+        } else {
+            self.take_or_follow(id, index, key, found, now);
         }
+        (passes, bytes)
     }
 
-    /// The key of a task. `None`: it cannot be filled, and the task has failed.
-    fn cache_key(&mut self, id: JobId, index: u32, arguments: &Arguments, now: Now) -> Option<Digest> {
+    /// The key of a task, and the number of bytes read and written for it. `None`: it cannot be filled, and the task has failed.
+    fn cache_key(&mut self, id: JobId, index: u32, arguments: &Arguments, now: Now) -> (Option<Digest>, usize) {
         let limit = self.settings.max_value_bytes;
         let job = self.jobs.job_mut(id);
-        match job.cache_key(index, arguments, limit) {
-            Ok(key) => Some(key),
+        let walked = job.walked_bytes();
+        let key = job.cache_key(index, arguments, limit);
+        let walked = job.walked_bytes() - walked;
+        match key {
+            Ok((key, bytes)) => (Some(key), walked + bytes),
             Err(error) => {
                 let (kind, msg) = job.why_unfilled("its key of the cache (cache.key)", &error);
                 self.fail_with(id, index, TaskError::new(kind), msg, now);
-                None
+                (None, walked)
             }
         }
     }
@@ -148,9 +148,7 @@ impl Machine {
     /// Looks at the tasks that were taken from the broker or a worker. Those that wait for one of them are looked at again.
     fn land_flights(&mut self) {
         for (id, index) in self.flights.take_left() {
-            let is_out = |job: &LiveJob| {
-                job.contains(index) && (job.task(index).place.is_out() || job.task(index).place == Place::Launched)
-            };
+            let is_out = |job: &LiveJob| job.contains(index) && job.task(index).computes();
             if self.jobs.find(id).is_some_and(is_out) {
                 continue;
             }
@@ -168,15 +166,15 @@ impl Machine {
             return;
         }
         let Ok(arguments) = job.arguments(index, limit) else { return };
-        let Ok(key) = job.cache_key(index, &arguments, limit) else { return };
+        let Ok((key, _)) = job.cache_key(index, &arguments, limit) else { return };
         let details = job.task(index).state().details.as_deref();
-        let content = details.and_then(|details| details.cache.as_ref()?.content);
+        let content = details.and_then(|details| details.rare().cache.as_ref()?.content);
         self.flights.hand_out((id, index), key, content);
     }
 
-    /// A task was launched by a module with this content.
+    /// A task was launched by a module with this content. `None`: the worker did not report it.
     pub(super) fn note_launched_content(&mut self, id: JobId, index: u32, content: Option<Digest>) {
-        if self.jobs.job(id).spec(index).keeps_by_module() && content.is_some() {
+        if self.jobs.job(id).spec(index).keeps_by_module() {
             self.note(id, index, CacheDetails { content, ..CacheDetails::default() });
             if let Some(out) = self.flights.out_mut((id, index)) {
                 out.content = content;
@@ -217,7 +215,7 @@ impl Machine {
 
     /// Notes what a task has to do with kept results.
     fn note(&mut self, id: JobId, index: u32, cache: CacheDetails) {
-        self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().cache = Some(Box::new(cache));
+        self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().rare_mut().cache = Some(cache);
     }
 
     /// Takes in the kept results that the store has.
@@ -237,19 +235,28 @@ impl Machine {
     }
 }
 
+impl LiveTask {
+    /// Whether it is handed out, or its sub-job runs.
+    fn computes(&self) -> bool {
+        self.place.is_out() || self.place == Place::Launched || self.running_child().is_some()
+    }
+}
+
 /// The key of a result of a module with this content.
 fn with_content(key: Digest, content: Digest) -> Digest {
     Digest::of(format!("{key}{content}").as_bytes())
 }
 
 impl LiveJob {
-    /// The key of a task with these arguments.
-    fn cache_key(&mut self, index: u32, arguments: &Arguments, limit: usize) -> Result<Digest, FillError> {
+    /// The key of a task with these arguments, and the size of what it is made from.
+    fn cache_key(&mut self, index: u32, arguments: &Arguments, limit: usize) -> Result<(Digest, usize), FillError> {
         let checked = Arc::clone(&self.job);
         let spec = checked.spec(index);
         let cache = spec.cache().expect("the task has a cache");
         let key = cache.key.as_ref().map(|key| self.fill_for(index, key, limit)).transpose()?;
         let values: Vec<&Json> = [&arguments.args, &arguments.kwargs].into_iter().chain(&arguments.run).collect();
-        Ok(cache.key_of(spec.module(), spec.run(), key.as_ref(), &values))
+        let bytes = values.iter().map(|value| value.get().len()).sum::<usize>();
+        let key_bytes = key.as_ref().map_or(0, |key| key.get().len());
+        Ok((cache.key_of(spec.module(), spec.run(), key.as_ref(), &values), bytes + key_bytes))
     }
 }

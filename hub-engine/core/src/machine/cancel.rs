@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::control::Cancel;
 use super::live::LiveJob;
 use super::place::Place;
 use super::remaining_work::RemainingWork;
@@ -22,19 +23,6 @@ use crate::job::{Phase, Timeouts};
 use crate::job_details::{CancelRecord, HandlerStop};
 use crate::text::cut;
 use crate::{IssueId, JobId, JobStatus, Now, Steady, TaskStatus};
-
-/// A request to cancel a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cancel {
-    /// Whether running tasks are killed without a grace period.
-    pub now: bool,
-    /// Whether the handlers of the job are stopped too, or do not run.
-    pub handlers: bool,
-    /// Who asks for it.
-    pub by: Option<Arc<str>>,
-    /// Why.
-    pub reason: Option<Arc<str>>,
-}
 
 /// Whether the handlers of a job that fails run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +97,12 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         let was_paused = job.is_paused();
         job.end_pauses(now.wall);
-        job.set_job_status(JobStatus::Cancelling, &mut self.actions);
+        // Its tasks may have been stopped for another reason, such as the deadline of the job.
+        if job.state.status == JobStatus::Cancelling {
+            job.persist_job(&mut self.actions);
+        } else {
+            job.set_job_status(JobStatus::Cancelling, &mut self.actions);
+        }
         if was_paused {
             self.take_up(id, now);
         }
@@ -265,7 +258,7 @@ impl LiveJob {
 
     /// Time between the request to a task to end and its kill.
     pub(super) fn grace(&self, index: u32) -> Duration {
-        self.job.timeouts(index).map_or(Timeouts::GRACE, Timeouts::grace)
+        self.timeouts(index).map_or(Timeouts::GRACE, Timeouts::grace)
     }
 
     /// The longest grace of a task that is being stopped.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::types::WorkerReport;
 use crate::TaskKind;
 use crate::digest::Digest;
-use crate::job::Need;
+use crate::job::{ModuleDefaults, Need};
 
 /// The pools that live workers serve.
 #[derive(Debug, Default)]
@@ -24,10 +24,22 @@ struct Served {
     working: BTreeMap<Arc<str>, u32>,
     /// The number of workers that have each content of each module, by module.
     contents: BTreeMap<Arc<str>, BTreeMap<Digest, u32>>,
+    /// The defaults of modules that have some.
+    defaults: BTreeMap<Arc<str>, ByContent>,
     /// The number of workers on which each module fails to load.
     broken: BTreeMap<Arc<str>, u32>,
     /// The number of workers that allow each kind of tasks.
     allowing: [u32; TaskKind::ALL.len()],
+}
+
+/// The defaults of a module, by its content.
+type ByContent = BTreeMap<Option<Digest>, Reported>;
+
+/// The defaults of a module, as its workers have reported them.
+#[derive(Debug, Default)]
+struct Reported {
+    defaults: Arc<ModuleDefaults>,
+    workers: u32,
 }
 
 impl Catalogue {
@@ -41,6 +53,13 @@ impl Catalogue {
             report.broken.keys().for_each(|module| count(&mut served.broken, module));
             for (module, content) in &report.contents {
                 *served.contents.entry(Arc::clone(module)).or_default().entry(*content).or_default() += 1;
+            }
+            for (module, defaults) in &report.defaults {
+                let of_module = served.defaults.entry(Arc::clone(module)).or_default();
+                let reported = of_module.entry(report.contents.get(module).copied()).or_default();
+                // They may come from a helper or the environment, so the newest report counts.
+                reported.defaults = Arc::clone(defaults);
+                reported.workers += 1;
             }
             report.allow.iter().for_each(|kind| served.allowing[kind as usize] += 1);
         }
@@ -64,6 +83,9 @@ impl Catalogue {
                 .contents
                 .iter()
                 .for_each(|(module, content)| discount_content(&mut served.contents, module, *content));
+            for module in report.defaults.keys() {
+                discount_defaults(&mut served.defaults, module, report.contents.get(module).copied());
+            }
             report.allow.iter().for_each(|kind| served.allowing[kind as usize] -= 1);
         }
     }
@@ -90,6 +112,19 @@ impl Catalogue {
     pub(super) fn digests(&self, pool: &str, module: &str) -> impl Iterator<Item = Digest> {
         let contents = self.pools.get(pool).and_then(|served| served.contents.get(module));
         contents.into_iter().flat_map(|contents| contents.keys().copied())
+    }
+
+    /// The defaults of a module. While the workers of the pool are updated, those of the content with the greatest digest. The
+    /// outer `None`: no worker of the pool has the module, or all of them fail to load it.
+    pub(super) fn defaults(&self, pool: &str, module: &str) -> Option<Option<&Arc<ModuleDefaults>>> {
+        let served = self.pools.get(pool)?;
+        if !served.broken.is_empty() && !served.working.contains_key(module) {
+            return None;
+        }
+        Some(served.defaults.get(module).and_then(|of_module| {
+            let content = served.contents.get(module).and_then(|contents| contents.keys().next_back().copied());
+            of_module.get(&content).map(|reported| &reported.defaults)
+        }))
     }
 
     /// The working modules of a pool, sorted.
@@ -130,6 +165,19 @@ fn discount_content(contents: &mut BTreeMap<Arc<str>, BTreeMap<Digest, u32>>, mo
     }
 }
 
+fn discount_defaults(all: &mut BTreeMap<Arc<str>, ByContent>, module: &str, content: Option<Digest>) {
+    let Some(of_module) = all.get_mut(module) else { return };
+    if let Some(reported) = of_module.get_mut(&content) {
+        reported.workers -= 1;
+        if reported.workers == 0 {
+            of_module.remove(&content);
+        }
+    }
+    if of_module.is_empty() {
+        all.remove(module);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +194,7 @@ mod tests {
             running: 0,
             tasks: working.iter().map(|module| (Arc::from(*module), None)).collect(),
             contents: working.iter().map(|module| (Arc::from(*module), Digest::of(&slots.to_be_bytes()))).collect(),
+            defaults: [].into(),
             broken: broken.iter().map(|module| (Arc::from(*module), Arc::from("no"))).collect(),
             allow: TaskKinds::default(),
             shortage: None,

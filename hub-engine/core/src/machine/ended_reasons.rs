@@ -105,7 +105,7 @@ impl EndedStates<'_> {
                     1 => ", after 1 failed attempt".to_owned(),
                     more => format!(", after {more} failed attempts"),
                 };
-                match details.and_then(|details| details.cache.as_ref()?.from) {
+                match details.and_then(|details| details.rare().cache.as_ref()?.from) {
                     Some(CachedFrom { job, task }) => {
                         format!("took the kept result of the task {task} of job {job}{at}{after}; it did not run")
                     }

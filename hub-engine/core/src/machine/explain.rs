@@ -89,7 +89,7 @@ impl Machine {
             Gate::ForEach => spec.for_each().is_some(),
             Gate::Wait => spec.wait().is_some(),
             Gate::SubJob => spec.sub_job().is_some(),
-            Gate::Retry => spec.wait().is_none() && job.job.retry_policy(index).is_some(),
+            Gate::Retry => spec.wait().is_none() && job.retry_policy(index).is_some(),
             Gate::Cache => spec.cache().is_some() && (is_item || spec.for_each().is_none()),
             Gate::Pool | Gate::Broker => spec.is_for_worker() && (is_item || spec.for_each().is_none()),
         };
@@ -140,7 +140,7 @@ fn items_of(job: &LiveJob, index: u32) -> Reason {
     let details = job.task(index).state().details.as_deref();
     let (open, active) = job.groups.get(&index).map_or((0, 0), |group| (group.open, group.active));
     Reason::Items {
-        counts: details.and_then(|details| details.items).unwrap_or_default(),
+        counts: details.and_then(|details| details.rare().items).unwrap_or_default(),
         active,
         waiting: open.saturating_sub(active),
         parallel: job.spec(index).for_each().and_then(|for_each| for_each.parallel),
@@ -214,6 +214,7 @@ fn task_commands(job: &LiveJob, index: u32, reason: &Reason) -> Vec<String> {
             choices.map(|choice| format!("hub-client approve {task} --choice={}", quoted(choice))).collect()
         }
         Reason::SubJob { job } => vec![format!("hub-client explain {job}")],
+        Reason::EqualTask { job, task, .. } => vec![format!("hub-client explain {job} {}", quoted(task))],
         Reason::Launched => {
             let result = format!(r#"{{"id": "{task_id}", "status": "SUCCESS", "data": JSON}}"#);
             vec![format!("hub-client result {task} --data JSON"), format!("echo '{result}' | hub-client -U")]
@@ -296,7 +297,7 @@ impl LiveJob {
 
     /// The time limits of a task that have not passed.
     fn limits_of(&self, index: u32, waits_for_paused_pool: bool) -> Vec<Limit> {
-        let Some(timeouts) = self.job.timeouts(index).filter(|_| self.task(index).place != Place::Items) else {
+        let Some(timeouts) = self.timeouts(index).filter(|_| self.task(index).place != Place::Items) else {
             return Vec::new();
         };
         let (state, clock) = (self.task(index).state(), self.clock());

@@ -21,7 +21,7 @@ pub(super) struct Flights {
     /// The tasks that wait for each leader.
     followers: HashMap<Digest, BTreeSet<TaskAt>>,
     waiting: BTreeMap<TaskAt, Digest>,
-    /// Tasks that may not be handed out any more.
+    /// Tasks that were handed out and have been withdrawn since.
     left: Vec<TaskAt>,
 }
 

@@ -46,7 +46,7 @@ impl Machine {
         if items.count() == 0 {
             let state = job.task_mut(index).state_mut();
             state.data = Some(Json::from_checked("[]"));
-            state.details_mut().items = Some(ItemCounts::default());
+            state.details_mut().rare_mut().items = Some(ItemCounts::default());
             return job.succeed_unrun(index);
         }
         job.begin(now.wall, &mut self.actions);
@@ -54,7 +54,7 @@ impl Machine {
         state.started_at = Some(now.wall);
         let details = state.details_mut();
         details.end_wait();
-        details.items = Some(ItemCounts { total: items.count(), ..ItemCounts::default() });
+        details.rare_mut().items = Some(ItemCounts { total: items.count(), ..ItemCounts::default() });
         job.set_status(index, TaskStatus::Running, &mut self.actions);
         job.persist_task(index, &mut self.actions);
         self.insert_items(id, index, items, &BTreeMap::new());
@@ -127,7 +127,7 @@ impl Machine {
             .map(|(position, _)| position)
             .collect();
         group.active = touched.len() as u32;
-        job.task_mut(index).state_mut().details_mut().items = Some(counts);
+        job.task_mut(index).state_mut().details_mut().rare_mut().items = Some(counts);
         for position in touched {
             self.restore_task(id, position, &BTreeMap::new(), now);
         }
@@ -163,7 +163,8 @@ impl Machine {
         }
         let checked = Arc::clone(&job.job);
         let for_each = checked.spec(task).for_each().expect("the task has for_each");
-        let counts = job.task(task).state().details.as_ref().and_then(|details| details.items).unwrap_or_default();
+        let counts =
+            job.task(task).state().details.as_ref().and_then(|details| details.rare().items).unwrap_or_default();
         let has_failed = counts.failed > for_each.tolerated.of(counts.total);
         if for_each.fail_fast && has_failed && job.group_mut(task).giving_up.is_none() {
             job.group_mut(task).giving_up = Some(0);
@@ -274,7 +275,8 @@ impl Machine {
         let before = job.bytes();
         let checked = Arc::clone(&job.job);
         let for_each = checked.spec(task).for_each().expect("the task has for_each");
-        let counts = job.task(task).state().details.as_ref().and_then(|details| details.items).unwrap_or_default();
+        let counts =
+            job.task(task).state().details.as_ref().and_then(|details| details.rare().items).unwrap_or_default();
         let tolerated = for_each.tolerated.of(counts.total);
         let status = if counts.failed > tolerated {
             let msg = job.why_items_failed(task, counts, tolerated);
@@ -287,7 +289,7 @@ impl Machine {
             match job.gather_items(task, limit) {
                 Ok(data) => job.task_mut(task).state_mut().data = Some(data),
                 Err(bytes) => {
-                    if let Some(counts) = &mut job.task_mut(task).state_mut().details_mut().items {
+                    if let Some(counts) = &mut job.task_mut(task).state_mut().details_mut().rare_mut().items {
                         counts.data_bytes = Some(bytes);
                     }
                 }

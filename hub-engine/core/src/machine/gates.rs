@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::Machine;
 use super::live::LiveJob;
+use super::live_task::LiveTask;
 use super::place::Place;
+use crate::action::Action;
 use crate::job::{Attribute, ConditionError, Delay, FillError, ResolveError};
-use crate::state::{ErrorKind, TaskError};
+use crate::state::{ErrorKind, TaskError, TaskState};
 use crate::{JobId, Now};
 
 /// What the gates of a task say.
@@ -36,6 +38,7 @@ impl Machine {
             self.begin_schedules(id, tasks, now);
             return self.enqueue_all(id, tasks);
         }
+        tasks.iter().for_each(|index| job.note_first(*index, &mut self.actions));
         let (limit, clock) = (self.settings.max_value_bytes, job.clock());
         let (mut open, mut delayed, mut expanding) = (Vec::with_capacity(tasks.len()), Vec::new(), Vec::new());
         for index in tasks.iter().copied() {
@@ -63,6 +66,24 @@ impl Machine {
 }
 
 impl LiveJob {
+    /// Notes which upstream task has decided the trigger rule of a task that runs, if the rule has a first task: of those whose
+    /// ends meet the rule, the one that ended first. It is stored with the decision, so that it stays the same.
+    fn note_first(&mut self, index: u32, actions: &mut Vec<Action>) {
+        let spec = self.spec(index);
+        let rule = spec.trigger_rule();
+        let is_known = |task: &LiveTask| task.state().details.as_deref().is_some_and(|details| details.first.is_some());
+        if !rule.has_first() || self.job.item(index).is_some() || is_known(self.task(index)) {
+            return;
+        }
+        let ends = spec.upstream().iter().map(|before| (*before, self.task(*before).state()));
+        let decides = |state: &TaskState| state.status.is_terminal() && rule.is_met_by(state.counts_as());
+        let first = ends.filter(|(_, state)| decides(state)).min_by_key(|(before, state)| (state.ended_at, *before));
+        if let Some((first, _)) = first {
+            self.task_mut(index).state_mut().details_mut().first = Some(first);
+            self.persist_task(index, actions);
+        }
+    }
+
     /// Looks at the gates of a task. Notes how it ends, if one is closed.
     fn gate(&mut self, index: u32, limit: usize) -> Gate {
         let checked = Arc::clone(&self.job);
@@ -114,6 +135,7 @@ impl LiveJob {
         match missing.attribute {
             Attribute::JobFailure => "_.failure".to_owned(),
             Attribute::Input => "_.input".to_owned(),
+            attribute if attribute.of_first().is_some() => format!("_.{attribute}"),
             _ => format!("the task {:?}", self.spec(missing.task).name()),
         }
     }

@@ -9,7 +9,7 @@ use super::turn_budget::TurnBudget;
 use super::{EndedJob, Machine, timeouts};
 use crate::action::{Action, Assignment};
 use crate::job::{DEFAULT_POOL, FillError, ItemPlace, Timeouts};
-use crate::state::{ErrorKind, TaskError};
+use crate::state::TaskError;
 use crate::{Issue, JobId, Now, Steady, TaskStatus};
 
 /// Maximum size of the arguments of a pool's issues on the broker. Beyond it, the number of issues is limited to the
@@ -84,23 +84,31 @@ impl Machine {
         self.pools.get_mut(pool).allowance.of(wanted.min(self.settings.window_ceiling), now)
     }
 
-    /// Hands out a task. Returns the number of bytes read and written for its arguments.
-    fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
+    /// The arguments of a task, and the number of bytes read for them. A task whose arguments cannot be filled fails, and what
+    /// that cost is returned.
+    pub(super) fn fill_or_fail(&mut self, id: JobId, index: u32, now: Now) -> Result<(Arguments, usize), usize> {
         let job = self.jobs.job_mut(id);
         let before = job.walked_bytes();
         let filled = job.arguments(index, self.settings.max_value_bytes);
         let walked = job.walked_bytes() - before;
-        let arguments = match filled {
-            Ok(arguments) => arguments,
-            Err(error) => {
-                self.fail_unfilled(id, index, &error, now);
-                return walked + FAILED_BYTES;
-            }
+        filled.map(|arguments| (arguments, walked)).map_err(|error| {
+            self.fail_unfilled(id, index, &error, now);
+            walked + FAILED_BYTES
+        })
+    }
+
+    /// Hands out a task. Returns the number of bytes read and written for its arguments.
+    fn hand_out(&mut self, id: JobId, index: u32, now: Now) -> usize {
+        let (arguments, walked) = match self.fill_or_fail(id, index, now) {
+            Ok(filled) => filled,
+            Err(cost) => return cost,
         };
         let bytes = arguments.bytes();
-        if !self.passes_cache(id, index, &arguments, now) {
-            return walked + bytes;
+        let (passes, key_bytes) = self.passes_cache(id, index, &arguments, now);
+        if !passes {
+            return walked + bytes + key_bytes;
         }
+        self.take_defaults(id, index);
         let job = self.jobs.job_mut(id);
         job.begin(now.wall, &mut self.actions);
         let state = job.task_mut(index).state_mut();
@@ -119,8 +127,8 @@ impl Machine {
         job.persist_task(index, &mut self.actions);
         let assignment = assignment(job, index, issue, arguments);
         self.enter_window(&assignment.pool, assignment.issue.task, bytes, now.steady);
-        self.actions.push(Action::Publish(assignment));
-        walked + bytes
+        self.actions.push(Action::Publish(Box::new(assignment)));
+        walked + bytes + key_bytes
     }
 
     /// Puts a ready task into the queue of its pool, unless its job is paused.
@@ -154,7 +162,7 @@ impl Machine {
                 job.task_mut(index).place = Place::SubJob;
                 self.between_jobs.begin(id, index);
             }
-            return self.enqueue_all(id, &others);
+            return self.let_in(id, &others);
         }
         tasks.iter().for_each(|index| job.task_mut(*index).place = Place::Queued);
         let job = self.jobs.job(id);
@@ -168,14 +176,8 @@ impl Machine {
     /// Fails a task whose arguments cannot be filled.
     pub(super) fn fail_unfilled(&mut self, id: JobId, index: u32, why: &FillError, now: Now) {
         let job = self.jobs.job(id);
-        let (kind, msg) = match why {
-            FillError::Missing(missing) => {
-                let from = job.what_lacks(missing);
-                (ErrorKind::MissingValue, format!("an argument cannot be filled from {from}: {missing}"))
-            }
-            FillError::TooLarge { .. } => (ErrorKind::ArgumentsTooLarge, format!("the arguments would have {why}")),
-            FillError::TooDeep => (ErrorKind::ValueTooDeep, format!("the arguments would be {why}")),
-        };
+        let what = if job.spec(index).sub_job().is_some() { "its inputs" } else { "the arguments" };
+        let (kind, msg) = job.why_unfilled(what, why);
         self.fail_with(id, index, TaskError::new(kind), msg, now);
     }
 
@@ -245,14 +247,19 @@ impl Machine {
 pub(super) fn assignment(job: &LiveJob, index: u32, issue: Issue, arguments: Arguments) -> Assignment {
     let spec = job.spec(index);
     let Arguments { args, kwargs, run } = arguments;
+    let details = job.task(index).state().details.as_deref();
+    let awaits_defaults = details.is_some_and(|details| details.awaits_defaults);
+    let limits = job.timeouts(index).map(Timeouts::of_attempt);
     Assignment {
         issue: issue.of(job.id.task(index)),
         job: job.id,
         name: job.job.name_of(index),
         task_name: Arc::clone(spec.module()),
         attempt: job.task(index).state().attempt(),
-        limits: job.job.timeouts(index).and_then(Timeouts::of_attempt),
-        last_progress: job.task(index).state().details.as_ref().and_then(|details| details.progress.clone()),
+        // The task's own limits, even if none is of an attempt, stand in place of those of the module.
+        limits: limits.filter(|limits| awaits_defaults || limits.is_limited()),
+        awaits_defaults,
+        last_progress: details.and_then(|details| details.rare().progress.clone()),
         pool: Arc::clone(spec.pool()),
         args,
         kwargs,

@@ -101,7 +101,7 @@ impl LiveJob {
     pub(super) fn count_item(&mut self, index: u32, status: TaskStatus) {
         let ItemPlace { task, .. } = self.job.item(index).expect("the position of an item");
         self.group_mut(task).open -= 1;
-        if let Some(counts) = &mut self.task_mut(task).state_mut().details_mut().items {
+        if let Some(counts) = &mut self.task_mut(task).state_mut().details_mut().rare_mut().items {
             counts.count(status);
         }
     }

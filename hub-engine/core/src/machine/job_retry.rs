@@ -11,7 +11,7 @@ use super::downstream::Downstream;
 use super::texts;
 use super::types::OutOfBounds;
 use crate::chance::hash;
-use crate::details::{ItemCounts, TaskDetails};
+use crate::details::{ItemCounts, RareDetails, TaskDetails};
 use crate::job::{Job, Moment, Phase, nearest};
 use crate::job_details::Origin;
 use crate::state::{JobSnapshot, JobState, TaskState};
@@ -255,7 +255,7 @@ impl<'o> Plan<'o> {
             }));
         }
         if self.is_kept(index) {
-            let counts = state.details.as_deref().and_then(|details| details.items);
+            let counts = state.details.as_deref().and_then(|details| details.rare().items);
             let has_data = state.data.is_some() || counts.is_some_and(|counts| counts.data_bytes.is_some());
             if !has_data {
                 return Err(RetryError::DataGone(self.ended.job.spec(index).name().to_string()));
@@ -269,7 +269,7 @@ impl<'o> Plan<'o> {
 
     /// The state of a task of whose items some are kept: those that succeeded, if the task iterates over the same list.
     fn items_go_on(&self, index: u32, items: &mut BTreeMap<u32, Arc<TaskState>>) -> Option<Arc<TaskState>> {
-        let total = self.ended.tasks[index as usize].details.as_deref()?.items?.total;
+        let total = self.ended.tasks[index as usize].details.as_deref()?.rare().items?.total;
         let is_same_list = self.ended.job.spec(index).upstream().iter().all(|before| self.is_kept(*before));
         let begins_now = match self.ended.job.start_at() {
             None => true,
@@ -287,7 +287,9 @@ impl<'o> Plan<'o> {
         );
         let success = (items.len() - before) as u32;
         let counts = ItemCounts { total, success, ..ItemCounts::default() };
-        let details = TaskDetails { items: Some(counts), ..TaskDetails::default() };
+        let first = self.ended.tasks[index as usize].details.as_deref().and_then(|details| details.first);
+        let rare = RareDetails { items: Some(counts), ..RareDetails::default() };
+        let details = TaskDetails { first, rare: rare.into(), ..TaskDetails::default() };
         (success > 0).then(|| {
             Arc::new(TaskState {
                 status: TaskStatus::Running,
@@ -301,10 +303,10 @@ impl<'o> Plan<'o> {
     /// The state of a task whose sub-job failed, and will be continued.
     fn sub_job_goes_on(&self, index: u32) -> Option<Arc<TaskState>> {
         let state = &self.ended.tasks[index as usize];
-        let child = state.details.as_deref().and_then(|details| details.child);
+        let child = state.details.as_deref().and_then(|details| details.rare().child);
         let child = child.filter(|_| self.listed.is_some() && state.status != TaskStatus::Success)?;
-        let details = TaskDetails { child: Some(child), ..TaskDetails::default() };
-        Some(Arc::new(TaskState { details: Some(Box::new(details)), ..TaskState::pending() }))
+        let rare = RareDetails { child: Some(child), ..RareDetails::default() };
+        Some(Arc::new(TaskState { details: Some(Box::new(rare.into())), ..TaskState::pending() }))
     }
 
     fn is_kept(&self, index: u32) -> bool {
@@ -313,7 +315,7 @@ impl<'o> Plan<'o> {
 
     /// The items of a task whose states are known.
     fn items(&self, index: u32) -> impl Iterator<Item = (u32, &Arc<TaskState>)> {
-        let total = self.ended.tasks[index as usize].details.as_deref().and_then(|details| details.items);
+        let total = self.ended.tasks[index as usize].details.as_deref().and_then(|details| details.rare().items);
         let first = self.ended.job.first_item(index).unwrap_or_default();
         let end = first + total.map_or(0, |counts| counts.total);
         self.ended.items.range(first..end).map(|(position, item)| (*position, item))
@@ -322,7 +324,7 @@ impl<'o> Plan<'o> {
     /// The state of a task or an item that is kept.
     fn keep(&self, state: &Arc<TaskState>) -> Arc<TaskState> {
         let mut kept = TaskState::clone(state);
-        kept.details_mut().kept_from.get_or_insert(self.ended.id);
+        kept.details_mut().rare_mut().kept_from.get_or_insert(self.ended.id);
         Arc::new(kept)
     }
 }

@@ -9,7 +9,7 @@ use crate::cache::KeptResult;
 use crate::digest::Digest;
 
 /// Number of expired results that are removed when another one is kept.
-const EXPIRED_AT_ONCE: usize = 64;
+const MAXIMUM_EXPIRED_AT_ONCE: usize = 64;
 /// Approximate memory of a result without its value, in bytes.
 const RESULT_BYTES: usize = 400;
 /// Part of the memory that one result may take.
@@ -52,7 +52,10 @@ impl KeptResults {
 
     /// Keeps a result in place of the one before. Removes expired results, and the oldest ones beyond the limits.
     pub(super) fn keep(&mut self, key: Digest, kept: KeptResult, now: Timestamp, actions: &mut Vec<Action>) {
-        self.remove_expired(EXPIRED_AT_ONCE, now, actions);
+        self.remove_expired(MAXIMUM_EXPIRED_AT_ONCE, now, actions);
+        if self.maximum_results == 0 {
+            return;
+        }
         self.insert(key, kept.clone());
         actions.push(persist(key, Some(kept)));
         self.remove_oldest(actions);
@@ -165,13 +168,13 @@ mod tests {
     fn expired_results_are_not_found_and_removed_later() {
         let mut results = KeptResults::new(1000, usize::MAX);
         let mut actions = Vec::new();
-        for number in 0..=EXPIRED_AT_ONCE as u8 {
+        for number in 0..=MAXIMUM_EXPIRED_AT_ONCE as u8 {
             results.keep(key(number), kept(1, 10, 2), at(1), &mut actions);
         }
         assert!(results.get(key(0), at(9)).is_some() && results.get(key(0), at(10)).is_none());
         actions.clear();
         results.keep(key(200), kept(10, 20, 2), at(10), &mut actions);
-        assert_eq!((actions.len(), results.results.len()), (EXPIRED_AT_ONCE + 1, 2));
+        assert_eq!((actions.len(), results.results.len()), (MAXIMUM_EXPIRED_AT_ONCE + 1, 2));
         let stored = results.iter().map(|(key, kept)| (*key, kept.clone())).collect();
         let mut restored = KeptResults::new(1000, usize::MAX);
         actions.clear();

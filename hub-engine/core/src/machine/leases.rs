@@ -29,8 +29,15 @@ impl Machine {
     }
 
     fn lease(&mut self, id: JobId, index: u32, issue: IssueId, worker: &WorkerId, ran: Duration, now: Now) {
-        if self.jobs.job(id).task(index).place != Place::Window {
+        let has_settled = self.settle_by_report(id, index, worker);
+        let task = self.jobs.job(id).task(index);
+        if task.place != Place::Window {
             // The lease is known, or a second worker has received the issue. It takes over if the first worker is lost.
+            let began = task.state().started_at.filter(|_| task.place == Place::Leased);
+            if has_settled {
+                self.jobs.job(id).persist_task(index, &mut self.actions);
+                began.into_iter().for_each(|began| self.watch_attempt(id, index, began, now));
+            }
             return;
         }
         self.withdraw(id, index);

@@ -347,11 +347,12 @@ impl LiveJob {
         item: Option<(ItemPlace, Json)>,
     ) -> Result<Json, FillError> {
         let (owner, job, tasks) = (Owner::of(self.id, &self.job, &self.state), &self.job, &self.tasks);
+        let state_of = |task: u32| Some(tasks[task as usize].state());
         if job.has_items()
             && let Some(bytes) = template.references().find_map(|reference| {
-                let state = tasks[reference.task as usize].state();
-                let counts = state.details.as_ref()?.items?;
-                counts.data_bytes.filter(|_| reference.attribute == Attribute::Data)
+                let (task, attribute) = owner.read_from(reference.task, reference.attribute, state_of)?;
+                let counts = state_of(task)?.details.as_ref()?.rare().items?;
+                counts.data_bytes.filter(|_| attribute == Attribute::Data)
             })
         {
             return Err(FillError::TooLarge { bytes, limit });
@@ -362,7 +363,7 @@ impl LiveJob {
         let lookup = |task: u32, attribute| match (attribute, &item) {
             (Attribute::Item, Some((_, value))) => Some(value.clone()),
             (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
-            _ => owner.value_of(task, tasks[task as usize].state(), attribute),
+            _ => owner.value_of(task, attribute, state_of),
         };
         job.fill(template, limit, &mut self.values, lookup)
     }
@@ -386,8 +387,26 @@ impl<'j> Owner<'j> {
         Self { id, job, state }
     }
 
-    /// The value of an attribute of the task at `index`, which is in this state, or of the job.
-    pub(crate) fn value_of(self, index: u32, task: &TaskState, attribute: Attribute) -> Option<Json> {
+    /// The task that is read and what is read of it: those given, unless this is something of the first upstream task.
+    fn read_from<'s>(
+        self,
+        index: u32,
+        attribute: Attribute,
+        state_of: impl Fn(u32) -> Option<&'s TaskState>,
+    ) -> Option<(u32, Attribute)> {
+        let Some(of_first) = attribute.of_first() else { return Some((index, attribute)) };
+        Some((state_of(index)?.details.as_deref()?.first?, of_first))
+    }
+
+    /// The value of an attribute of the task at `index`, or of the job. `state_of` returns the state of a task.
+    pub(crate) fn value_of<'s>(
+        self,
+        index: u32,
+        attribute: Attribute,
+        state_of: impl Fn(u32) -> Option<&'s TaskState>,
+    ) -> Option<Json> {
+        let (index, attribute) = self.read_from(index, attribute, &state_of)?;
+        let task = state_of(index)?;
         match attribute {
             Attribute::Data => task.data.clone(),
             Attribute::Id => Some(Json::string(&self.id.task(index).to_string())),
@@ -399,6 +418,11 @@ impl<'j> Owner<'j> {
             Attribute::Input => self.state.details.as_deref()?.inputs.clone(),
             // Known only to the item itself.
             Attribute::Item | Attribute::Index => None,
+            Attribute::FirstData
+            | Attribute::FirstId
+            | Attribute::FirstName
+            | Attribute::FirstStatus
+            | Attribute::FirstError => unreachable!("read of the first task"),
             Attribute::Error | Attribute::Failure => {
                 let error = task.error.as_ref()?;
                 serde_json::to_value(&**error).ok().map(Json::from)

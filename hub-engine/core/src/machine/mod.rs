@@ -11,6 +11,7 @@ mod between_jobs;
 mod cache;
 mod cancel;
 mod catalogue;
+mod control;
 mod delay;
 mod downstream;
 mod ended_reasons;
@@ -30,6 +31,7 @@ mod kept_results;
 mod leases;
 mod live;
 mod live_task;
+mod module_defaults;
 mod pause;
 mod place;
 mod pool;
@@ -85,14 +87,14 @@ use turn_budget::TurnBudget;
 use workers::Workers;
 
 pub use approval::{Choice, ChoiceError};
-pub use cancel::{Cancel, Handlers};
+pub use cancel::Handlers;
+pub use control::{Cancel, Remark};
 pub use ended_reasons::explain_ended;
 pub use job_retry::{RetriedJob, Retry, RetryError};
 pub(crate) use live::Owner;
-pub use pause::Remark;
 pub use repair::{Repair, RepairError};
 pub use signals::{Signal, SignalError, Signalled};
-pub use sub_jobs::{MAXIMUM_SUB_JOB_TASKS, MAXIMUM_SUB_JOBS};
+pub use sub_jobs::{MAXIMUM_SUB_JOB_BYTES, MAXIMUM_SUB_JOB_TASKS, MAXIMUM_SUB_JOBS};
 pub use timeouts::MAXIMUM_PROGRESS;
 pub use types::{
     ControlError, DeadLetter, OutOfBounds, Outcome, PostError, Posted, Published, Refused, Returned, Settings, Stats,
@@ -189,12 +191,12 @@ pub struct Machine {
     /// Jobs whose tasks are being stopped.
     stops: Stops,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
-    /// What jobs cause in other jobs, until the end of the turn.
+    /// What jobs cause in other jobs, until it is done.
     between_jobs: BetweenJobs,
     /// The number of sub-jobs, by the first job of their chains.
     descendants: BTreeMap<JobId, Descendants>,
     /// Restored tasks with sub-jobs.
-    orphans: Vec<(JobId, u32)>,
+    restored_parents: Vec<(JobId, u32)>,
     /// Tasks with a cache that are handed out or wait for an equal one.
     flights: Flights,
     kept_results: KeptResults,
@@ -226,7 +228,7 @@ impl Machine {
             paused_pools: BTreeMap::new(),
             between_jobs: BetweenJobs::default(),
             descendants: BTreeMap::new(),
-            orphans: Vec::new(),
+            restored_parents: Vec::new(),
             flights: Flights::default(),
         }
     }
@@ -239,15 +241,15 @@ impl Machine {
     /// Hands out tasks within the windows, and moves all pending actions to `into`. One call does a bounded amount of
     /// work: see [`Machine::wants_turn`].
     pub fn poll_actions(&mut self, now: Now, into: &mut Vec<Action>) {
-        self.end_lost_sub_jobs(now);
+        self.end_lost_sub_jobs();
         self.sweep_on(now);
         self.is_filling = false;
         self.advance_on(now);
         self.settle_sub_jobs(now);
-        let mut budget = TurnBudget::new();
-        self.check_cache(&mut budget, now);
+        // Each with a budget of its own, so that many tasks that are looked at do not keep others from being handed out.
+        self.check_cache(TurnBudget::new(), now);
         if !self.is_held_back {
-            self.fill_windows(budget, now);
+            self.fill_windows(TurnBudget::new(), now);
         }
         // Arguments that cannot be filled may have ended jobs.
         self.settle_sub_jobs(now);

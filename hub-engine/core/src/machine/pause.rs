@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::control::Remark;
 use super::live::LiveJob;
 use super::place::Place;
 use super::pool::Pool;
@@ -22,15 +23,6 @@ use crate::{JobId, JobStatus, Now, TaskStatus, Timestamp};
 
 /// Maximum number of paused pools, because clients can name any pool.
 const MAXIMUM_PAUSED_POOLS: usize = 1000;
-
-/// Who asks for something, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remark {
-    /// Who asks for it.
-    pub by: Option<Arc<str>>,
-    /// Why.
-    pub reason: Option<Arc<str>>,
-}
 
 impl Machine {
     /// Pauses a job. Pausing it again has no effect.
@@ -171,19 +163,24 @@ impl Machine {
 
     /// Whether a task waits for a pool that is paused.
     pub(super) fn waits_for_paused_pool(&self, job: &LiveJob, index: u32) -> bool {
-        let task = job.task(index);
-        let is_elsewhere = matches!(task.place, Place::Resting | Place::Held | Place::Removed);
+        let (task, spec) = (job.task(index), job.spec(index));
+        let is_elsewhere = match task.place {
+            Place::Resting | Place::Held | Place::Removed | Place::Cache => true,
+            // The next gate is the cache.
+            Place::Blocked => spec.cache().is_some(),
+            _ => false,
+        };
         task.state().status == TaskStatus::Pending
+            && spec.is_for_worker()
             && !is_elsewhere
-            && self.paused_pools.contains_key(job.spec(index).pool())
+            && self.paused_pools.contains_key(spec.pool())
     }
 
     /// The tasks that wait for a pool and have limits that begin when a task is ready.
     fn waiting_with_limits(&self, pool: &str) -> Vec<(JobId, u32)> {
         let waiting = self.pools.get(pool).into_iter().flat_map(Pool::waiting);
-        let is_limited = |(id, index): &(JobId, u32)| {
-            self.jobs.job(*id).job.timeouts(*index).is_some_and(Timeouts::begins_when_ready)
-        };
+        let is_limited =
+            |(id, index): &(JobId, u32)| self.jobs.job(*id).timeouts(*index).is_some_and(Timeouts::begins_when_ready);
         waiting.filter(is_limited).collect()
     }
 

@@ -5,7 +5,7 @@
 pub(super) enum Place {
     /// Waits for other tasks, or is between two places.
     Blocked,
-    /// Has to be looked at, because it has a cache, or waits for an equal task that is handed out.
+    /// Waits to be looked up among the kept results, or for an equal task that is handed out.
     Cache,
     /// In its pool's queue.
     Queued,
@@ -27,7 +27,7 @@ pub(super) enum Place {
     Leased,
     /// Launched; waits for its result from outside.
     Launched,
-    /// Runs a job, or will begin it at the end of this turn.
+    /// Runs a job, or will begin it: in this turn or a later one, or when the one before has ended and was read.
     SubJob,
     /// Its items are in other places.
     Items,

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::Machine;
+use super::control::Remark;
 use super::live::LiveJob;
-use super::pause::Remark;
 use super::types::ControlError;
 use crate::job_details::{PauseRecord, PriorityRecord};
 use crate::{JobId, Now};

@@ -134,7 +134,7 @@ impl super::live::LiveJob {
         let details = self.task_mut(index).state_mut().details_mut();
         let before = details.weight();
         if is_held && repair.action == RepairAction::Retry {
-            details.grants = details.grants.saturating_add(1);
+            details.rare_mut().grants = details.rare().grants.saturating_add(1);
         }
         details.end_wait();
         let short = |text: &Option<Arc<str>>| text.clone().map(|text| cut(text, texts::MAXIMUM_REASON));

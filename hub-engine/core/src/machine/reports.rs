@@ -18,6 +18,7 @@ impl Machine {
             Err(verdict) => return self.count_stale(verdict),
         };
         self.withdraw(id, index);
+        self.settle_by_result(id, index, result.defaults);
         self.note_started(id, index);
         let job = self.jobs.job_mut(id);
         self.pools.get_mut(job.spec(index).pool()).throughput.count(now.steady);

@@ -72,6 +72,9 @@ impl Machine {
         if spec.sub_job().is_some() {
             return Err(PostError::SubJob);
         }
+        if spec.for_each().is_some() && self.jobs.job(id).job.item(index).is_none() {
+            return Err(PostError::Items);
+        }
         let live = self.jobs.job_mut(id).task_mut(index);
         let data = is_success.then(|| update.data.unwrap_or_else(Json::null));
         match live.state().status {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Machine;
 use super::hand_out::{FAILED_BYTES, assignment};
 use super::live::LiveJob;
+use super::module_defaults::share_defaults;
 use super::place::Place;
 use super::trigger::Decision;
 use super::turn_budget::TurnBudget;
@@ -22,11 +23,12 @@ impl Machine {
     /// # Panics
     /// If the snapshot is inconsistent.
     pub fn restore(&mut self, snapshot: JobSnapshot, now: Now) {
-        let JobSnapshot { id, job, state, tasks, items, .. } = snapshot;
+        let JobSnapshot { id, job, state, mut tasks, mut items, .. } = snapshot;
         let job = self.shared_text(job, &state);
         if state.status.is_terminal() || self.jobs.of_family(id.family()).is_some() {
             return;
         }
+        share_defaults(tasks.iter_mut().chain(items.values_mut()));
         let mut live = LiveJob::with_states(id, job, state, tasks);
         live.waits_for_start = live.is_before_start(now.wall) && live.phase() == Phase::Tasks;
         let positions = live.positions_until_now();
@@ -72,7 +74,7 @@ impl Machine {
             TaskStatus::Running if is_wait => self.await_further(id, index, now),
             TaskStatus::Running if task.child().is_some() => {
                 task.place = Place::SubJob;
-                self.orphans.push((id, index));
+                self.restored_parents.push((id, index));
             }
             TaskStatus::Running if state.launched => task.place = Place::Launched,
             TaskStatus::Running if state.has_items() => self.restore_items(id, index, items, now),
@@ -96,7 +98,8 @@ impl Machine {
             }
             _ => {}
         }
-        if matches!(self.jobs.job(id).task(index).place, Place::Window | Place::Leased | Place::Launched) {
+        let place = self.jobs.job(id).task(index).place;
+        if matches!(place, Place::Window | Place::Leased | Place::Launched | Place::SubJob) {
             self.restore_flight(id, index);
         }
         self.watch_again(id, index, now);
@@ -137,7 +140,7 @@ impl Machine {
         match job.arguments(index, self.settings.max_value_bytes) {
             Ok(arguments) => {
                 let bytes = arguments.bytes();
-                self.actions.push(Action::Publish(assignment(job, index, issue, arguments)));
+                self.actions.push(Action::Publish(Box::new(assignment(job, index, issue, arguments))));
                 bytes
             }
             Err(error) => {

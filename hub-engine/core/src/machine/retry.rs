@@ -1,6 +1,5 @@
 //! What becomes of a task after an attempt has failed: it is tried again, held for an operator, or fails.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Machine;
@@ -11,7 +10,7 @@ use super::timers::Timer;
 use crate::action::Action;
 use crate::chance::chance;
 use crate::details::Attempt;
-use crate::job::{Exhausted, RetryPolicy};
+use crate::job::Exhausted;
 use crate::state::{RetryAdvice, TaskState};
 use crate::text::cut;
 use crate::{JobId, Now, TaskStatus, Timestamp};
@@ -38,13 +37,14 @@ impl Machine {
             return self.end(id, index, TaskStatus::Cancelled, now);
         }
         job.note_cause(index);
-        let checked = Arc::clone(&job.job);
-        let Some(policy) = checked.retry_policy(index) else {
+        self.settle_by_catalogue(id, index);
+        let job = self.jobs.job_mut(id);
+        if job.retry_policy(index).is_none() {
             return self.end(id, index, TaskStatus::Failed, now);
-        };
+        }
         let before = job.bytes();
         job.keep_attempt(index, now.wall);
-        let next = next(policy, job, index);
+        let next = next(job, index);
         if next != Next::Fail {
             job.prepare_attempt(index, next, now.wall, &mut self.actions);
         }
@@ -88,7 +88,8 @@ impl Machine {
 }
 
 /// What becomes of a task whose newest attempt was kept.
-fn next(policy: &RetryPolicy, job: &LiveJob, index: u32) -> Next {
+fn next(job: &LiveJob, index: u32) -> Next {
+    let policy = job.retry_policy(index).expect("the caller has looked it up");
     let state = job.task(index).state();
     let details = state.details.as_deref().expect("its attempt was kept");
     let error = state.error.as_deref();
@@ -98,7 +99,7 @@ fn next(policy: &RetryPolicy, job: &LiveJob, index: u32) -> Next {
         Some(RetryAdvice::Again | RetryAdvice::AfterMs(_)) => true,
         Some(RetryAdvice::NotBeforeMs(_)) | None => policy.retries(error),
     };
-    let granted = policy.maximum_attempts.saturating_mul(details.grants.saturating_add(1));
+    let granted = policy.maximum_attempts.saturating_mul(details.rare().grants.saturating_add(1));
     if is_worth_it && details.failures < granted {
         let interval = policy.interval(details.failures, chance(job.id.task(index), details.failures, "retry"));
         let asked = |millis| Duration::from_millis(millis).min(LONGEST_ADVICE);

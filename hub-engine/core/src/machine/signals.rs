@@ -229,7 +229,7 @@ impl LiveJob {
     /// Adds signals to those that a task has received.
     fn receive(&mut self, index: u32, signals: impl IntoIterator<Item = ReceivedSignal>) {
         let before = self.details_weight(index);
-        self.task_mut(index).state_mut().details_mut().signals.extend(signals);
+        self.task_mut(index).state_mut().details_mut().rare_mut().signals.extend(signals);
         let after = self.details_weight(index);
         self.resize(before, after);
     }
@@ -238,7 +238,7 @@ impl LiveJob {
     /// bytes.
     pub(super) fn data_of_signals(&self, index: u32, count: u32, limit: usize) -> Result<Option<Json>, String> {
         let Some(details) = &self.task(index).state().details else { return Ok(None) };
-        let signals = &details.signals;
+        let signals = &details.rare().signals;
         let data: Vec<&str> = signals.iter().map(|signal| signal.data.as_ref().map_or("null", Json::get)).collect();
         let bytes = data.iter().map(|data| data.len() + SEPARATOR.len()).sum::<usize>();
         if bytes > limit {

@@ -2,30 +2,33 @@
 //!
 //! A sub-job is a live job like every other. It is added in the commit in which its task becomes `RUNNING`, and it has an id of
 //! the same slot. What one job causes in another one is kept in a queue until the end of the turn, so that long chains
-//! of jobs need no recursion. All of it is still in the same commit.
+//! of jobs need no recursion. What other jobs cause is still in the same commit; a sub-job that begins may wait for a later turn.
 
 use std::sync::Arc;
 
 use super::between_jobs::{Descendants, EndedChild, Order};
+use super::control::{Cancel, Remark};
 use super::live::LiveJob;
-use super::pause::Remark;
 use super::place::Place;
-use super::{Cancel, Machine, RetriedJob, Retry};
+use super::turn_budget;
+use super::{Machine, RetriedJob, Retry};
 use crate::action::Action;
 use crate::job::SubJob;
 use crate::job_details::{Parent, PauseCause};
 use crate::state::{ErrorKind, JobSnapshot, JobState, TaskError};
 use crate::text::cut;
-use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
+use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus, Timestamp};
 
 /// Maximum number of sub-jobs, of all levels, that a job can have at the same time.
 pub const MAXIMUM_SUB_JOBS: u32 = 10_000;
 /// Maximum number of tasks that these can have together.
 pub const MAXIMUM_SUB_JOB_TASKS: u64 = 1_000_000;
+/// Maximum number of bytes that the inputs of these can have together.
+pub const MAXIMUM_SUB_JOB_BYTES: u64 = 256 * 1024 * 1024;
 
 impl Machine {
     /// Whether a sub-job was added since the last call. Nothing of it may be published before it is stored.
-    pub const fn has_begun_sub_jobs(&mut self) -> bool {
+    pub const fn take_begun_sub_jobs(&mut self) -> bool {
         std::mem::replace(&mut self.between_jobs.has_begun, false)
     }
 
@@ -43,28 +46,38 @@ impl Machine {
                 return;
             }
             if let Some((id, index)) = self.between_jobs.beginning.pop_front_if(|_| self.budget > 0) {
-                self.budget -= 1;
-                self.begin_sub_job(id, index, now);
+                let cost = self.begin_sub_job(id, index, now);
+                self.budget = self.budget.saturating_sub(cost);
             }
         }
     }
 
-    /// A task that runs a job has passed all gates. If it ran one before, this is read first.
-    fn begin_sub_job(&mut self, id: JobId, index: u32, now: Now) {
-        let Some(job) = self.jobs.find_mut(id).filter(|job| job.begins_sub_job(index)) else { return };
+    /// A task that runs a job has passed all gates. If it ran one before, this is read first, as soon as it has ended. Returns what
+    /// that costs of the budget of the turn.
+    fn begin_sub_job(&mut self, id: JobId, index: u32, now: Now) -> u32 {
+        let Some(job) = self.jobs.find_mut(id).filter(|job| job.begins_sub_job(index)) else { return 1 };
         if job.is_paused() {
             job.task_mut(index).place = Place::Suspended;
-            return;
+            return 1;
         }
         match job.task(index).child() {
+            None => return self.run_sub_job(id, index, None, now),
+            // It is being stopped. Its end begins the next one.
+            Some(before) if self.is_part_of(before, id.task(index)) => {}
             Some(before) => self.actions.push(Action::Read { task: id.task(index), job: before }),
-            None => self.run_sub_job(id, index, None, now),
         }
+        1
     }
 
-    /// Begins the sub-job of a task with what `before`, which the task ran before, has achieved. `None`: that is not stored
-    /// any more.
-    pub fn continue_sub_job(&mut self, task: TaskId, before: Option<JobSnapshot>, now: Now) {
+    /// Whether this job is live, and its end will be passed to this task.
+    fn is_part_of(&self, job: JobId, task: TaskId) -> bool {
+        let parent = self.jobs.find(job).and_then(LiveJob::parent);
+        parent.is_some_and(|parent| parent.task == task && !parent.detached)
+    }
+
+    /// Begins the sub-job of a task with what the one that the task ran before has achieved: see [`RetriedJob::of_sub_job`]. `None`:
+    /// that is not stored any more, or cannot be continued.
+    pub fn continue_sub_job(&mut self, task: TaskId, before: Option<RetriedJob>, now: Now) {
         let Some((id, index)) = self.find_task(task).filter(|(id, index)| self.jobs.job(*id).begins_sub_job(*index))
         else {
             return;
@@ -77,24 +90,28 @@ impl Machine {
         self.run_sub_job(id, index, before, now);
     }
 
-    fn run_sub_job(&mut self, id: JobId, index: u32, before: Option<JobSnapshot>, now: Now) {
-        let limit = self.settings.max_value_bytes;
+    /// Returns what it costs of the budget of a turn.
+    fn run_sub_job(&mut self, id: JobId, index: u32, before: Option<RetriedJob>, now: Now) -> u32 {
         let job = self.jobs.job_mut(id);
         let checked = Arc::clone(&job.job);
         let sub_job = checked.spec(index).sub_job().expect("the task runs a job");
         job.task_mut(index).place = Place::Blocked;
-        let filled = sub_job.inputs().map_or(Ok(Json::from_checked("{}")), |inputs| job.fill_for(index, inputs, limit));
-        let inputs = match filled {
-            Ok(inputs) => inputs,
-            Err(error) => {
-                let (kind, msg) = job.why_unfilled("its inputs", &error);
-                return self.fail_with(id, index, TaskError::new(kind), msg, now);
-            }
+        let (arguments, walked) = match self.fill_or_fail(id, index, now) {
+            Ok(filled) => filled,
+            Err(cost) => return turn_budget::tasks_for(cost),
         };
-        let root = job.root();
-        if let Some(msg) = self.why_no_room(root, sub_job) {
-            return self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
+        let (root, bytes) = (self.jobs.job(id).root(), arguments.bytes());
+        if let Some(msg) = self.why_no_room(root, sub_job, bytes as u64) {
+            self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
+            return turn_budget::tasks_for(walked + bytes);
         }
+        let (passes, key_bytes) = self.passes_cache(id, index, &arguments, now);
+        let cost = turn_budget::tasks_for(walked + bytes + key_bytes);
+        if !passes {
+            return cost;
+        }
+        let cost = cost.saturating_add(sub_job.job().tasks().len() as u32);
+        let inputs = arguments.run.expect("a sub-job has inputs");
         let child = self.child_id(id.task(index), self.jobs.job(id).task(index).state().attempt());
         let job = self.jobs.job_mut(id);
         job.begin(now.wall, &mut self.actions);
@@ -106,13 +123,17 @@ impl Machine {
         (state.msg, state.error) = (None, None);
         let details = state.details_mut();
         details.end_wait();
-        details.child = Some(child);
-        let continued = before.and_then(|before| continued(before, &inputs, limit, now));
+        details.rare_mut().child = Some(child);
+        let continued = before.filter(|before| {
+            let inputs_before = before.state.details.as_deref().and_then(|details| details.inputs.as_ref());
+            inputs_before == Some(&inputs)
+        });
         self.between_jobs.has_begun = true;
         if sub_job.is_detached() {
             task.state_mut().data = Some(Json::string(&child.to_string()));
             self.add_sub_job(child, sub_job, parent, (inputs, continued), now);
-            return self.end(id, index, TaskStatus::Success, now);
+            self.end(id, index, TaskStatus::Success, now);
+            return cost;
         }
         task.place = Place::SubJob;
         job.set_status(index, TaskStatus::Running, &mut self.actions);
@@ -120,6 +141,7 @@ impl Machine {
         self.jobs.job(id).persist_task(index, &mut self.actions);
         self.watch_attempt(id, index, now.wall, now);
         self.add_sub_job(child, sub_job, parent, (inputs, continued), now);
+        cost
     }
 
     fn add_sub_job(
@@ -151,13 +173,19 @@ impl Machine {
         fitting.next().expect("there are many ids")
     }
 
-    /// Why the family of this root cannot have the sub-job, too.
-    fn why_no_room(&self, root: JobId, sub_job: &SubJob) -> Option<String> {
-        let Descendants { jobs, tasks } = self.descendants.get(&root).copied().unwrap_or_default();
+    /// Why the family of this root cannot have the sub-job with inputs of this size, too.
+    fn why_no_room(&self, root: JobId, sub_job: &SubJob, input_bytes: u64) -> Option<String> {
+        let Descendants { jobs, tasks, bytes } = self.descendants.get(&root).copied().unwrap_or_default();
         let advice = "let fewer of them run at the same time, for example with \"parallel\" of \"for_each\"";
         if jobs >= MAXIMUM_SUB_JOBS {
             return Some(format!(
                 "the job has {MAXIMUM_SUB_JOBS} sub-jobs that have not ended, and more are not allowed: {advice}"
+            ));
+        }
+        if bytes + input_bytes > MAXIMUM_SUB_JOB_BYTES {
+            return Some(format!(
+                "the inputs of the sub-jobs of the job that have not ended would have more than {MAXIMUM_SUB_JOB_BYTES} bytes together: \
+                 {advice}, or pass the name of a file or an object instead of its content"
             ));
         }
         (tasks + sub_job.job().tasks().len() as u64 > MAXIMUM_SUB_JOB_TASKS).then(|| {
@@ -173,6 +201,7 @@ impl Machine {
             let family = self.descendants.entry(parent.root).or_default();
             family.jobs += 1;
             family.tasks += job.tasks.len() as u64;
+            family.bytes += job.input_bytes();
         }
     }
 
@@ -182,6 +211,7 @@ impl Machine {
         if let Some(family) = self.descendants.get_mut(&parent.root) {
             family.jobs -= 1;
             family.tasks -= job.tasks.len() as u64;
+            family.bytes -= job.input_bytes();
             if family.jobs == 0 {
                 self.descendants.remove(&parent.root);
             }
@@ -197,7 +227,12 @@ impl Machine {
     fn end_of_sub_job(&mut self, ended: EndedChild, now: Now) {
         let EndedChild { id: child, task, status, output, msg } = ended;
         let Some((id, index)) = self.find_task(task) else { return };
-        let live = self.jobs.job(id).task(index);
+        let job = self.jobs.job(id);
+        let live = job.task(index);
+        if live.child() == Some(child) && job.begins_sub_job(index) {
+            // The task has given it up, and waits for its end to continue it.
+            return self.between_jobs.begin(id, index);
+        }
         // The task may have given its sub-job up.
         if live.running_child() != Some(child) {
             return;
@@ -207,6 +242,7 @@ impl Machine {
         let (kind, how) = match status {
             JobStatus::Success => {
                 state.data = Some(output.unwrap_or_else(Json::null));
+                self.keep_result(id, index, None, now);
                 return self.end(id, index, TaskStatus::Success, now);
             }
             JobStatus::Cancelled => (ErrorKind::JobCancelled, "was cancelled"),
@@ -220,8 +256,8 @@ impl Machine {
     }
 
     /// A restored job has a task whose sub-job is not live, so nothing would end the task.
-    pub(super) fn end_lost_sub_jobs(&mut self, now: Now) {
-        for (id, index) in std::mem::take(&mut self.orphans) {
+    pub(super) fn end_lost_sub_jobs(&mut self) {
+        for (id, index) in std::mem::take(&mut self.restored_parents) {
             let Some(job) = self.jobs.find(id) else { continue };
             let task = job.task(index);
             let lost = task.running_child().filter(|child| !self.is_live(*child));
@@ -231,17 +267,13 @@ impl Machine {
                 self.between_jobs.ended.push(EndedChild { id: child, task: id.task(index), status, output: None, msg });
             }
         }
-        self.settle_sub_jobs(now);
     }
 
     fn carry_out(&mut self, id: JobId, order: Order, now: Now) {
         // A sub-job that has ended meanwhile needs no order, and one that is being cancelled is not paused.
         let _ = match order {
-            Order::Cancel { now: is_now, handlers, by, reason } => {
-                let cancel = Cancel { now: is_now, handlers, by, reason: Some(reason) };
-                self.cancel(id, cancel, now).map(drop)
-            }
-            Order::Pause { by, reason } => self.pause_because(id, PauseCause::Parent, Remark { by, reason }, now),
+            Order::Cancel(cancel) => self.cancel(id, cancel, now).map(drop),
+            Order::Pause(remark) => self.pause_because(id, PauseCause::Parent, remark, now),
             Order::Resume => self.resume_because(id, PauseCause::Parent, now),
             Order::Priority(priority) => {
                 self.inherit_priority(id, priority);
@@ -268,7 +300,7 @@ impl Machine {
     pub(super) fn pass_pause(&mut self, id: JobId) {
         let job = self.jobs.job(id);
         let Some(pause) = job.first_pause() else { return };
-        let pause = Order::Pause { by: pause.by.clone(), reason: pause.reason.clone() };
+        let pause = Order::Pause(Remark { by: pause.by.clone(), reason: pause.reason.clone() });
         self.between_jobs.orders.extend(job.children().map(|(_, child)| (child, pause.clone())));
     }
 
@@ -286,23 +318,31 @@ impl Machine {
     }
 }
 
-/// The continuation of a sub-job that has ended, with what it has achieved. `None` if it had other inputs or has nothing to
-/// continue with.
-fn continued(before: JobSnapshot, inputs: &Json, limit: usize, now: Now) -> Option<RetriedJob> {
-    let had_inputs = before.state.details.as_deref().and_then(|details| details.inputs.as_ref()) == Some(inputs);
-    had_inputs.then(|| RetriedJob::new(before, Retry::default(), limit, now.wall).ok()).flatten()
+impl RetriedJob {
+    /// The continuation of a sub-job that has ended, with what it has achieved. The snapshot has the states of items, too. `limit` is
+    /// the maximum size of a value in bytes. `None` if there is nothing to continue.
+    #[must_use]
+    pub fn of_sub_job(ended: JobSnapshot, limit: usize, now: Timestamp) -> Option<Self> {
+        Self::new(ended, Retry::default(), limit, now).ok()
+    }
 }
 
 impl LiveJob {
     /// Whether the task at `index` is about to run a job.
     fn begins_sub_job(&self, index: u32) -> bool {
-        let task = self.contains(index).then(|| self.task(index));
+        let task = (!self.cancelled && self.contains(index)).then(|| self.task(index));
         task.is_some_and(|task| task.place == Place::SubJob && task.state().status == TaskStatus::Pending)
     }
 
     /// The job that it is a part of.
     pub(super) fn parent(&self) -> Option<&Parent> {
         self.state.details.as_deref()?.parent.as_ref()
+    }
+
+    /// The size of its inputs in bytes.
+    fn input_bytes(&self) -> u64 {
+        let inputs = self.state.details.as_deref().and_then(|details| details.inputs.as_ref());
+        inputs.map_or(0, |inputs| inputs.get().len() as u64)
     }
 
     /// The first job of its family, which is no sub-job.
@@ -325,14 +365,15 @@ impl LiveJob {
         let (by, reason, handlers) =
             known.map_or((None, None, false), |known| (known.by, known.reason, known.handlers));
         let reason = reason.unwrap_or_else(|| format!("the job {} does not need it any more", self.id).into());
-        Order::Cancel { now: self.stop.is_some_and(|stop| stop.is_now), handlers, by, reason }
+        let is_now = self.stop.is_some_and(|stop| stop.is_now);
+        Order::Cancel(Cancel { now: is_now, handlers, by, reason: Some(reason) })
     }
 }
 
 impl super::live_task::LiveTask {
     /// The sub-job that it runs or ran last.
     pub(super) fn child(&self) -> Option<JobId> {
-        self.state().details.as_deref()?.child
+        self.state().details.as_deref()?.rare().child
     }
 
     /// The sub-job that it runs.

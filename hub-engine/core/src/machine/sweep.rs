@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use super::Machine;
+use super::item_group::ItemGroup;
 use super::live::LiveJob;
 use super::place::Place;
 use super::remaining_work::{UnrunEnd, UnrunTask, UnsuccessfulTask};
@@ -165,6 +166,14 @@ impl LiveJob {
         }
     }
 
+    /// The tasks that run for items, all of which have ended.
+    fn tasks_without_open_items(&self) -> Vec<u32> {
+        let over = |(task, group): (&u32, &ItemGroup)| {
+            (group.open == 0 && self.task(*task).place == Place::Items).then_some(*task)
+        };
+        self.groups.iter().filter_map(over).collect()
+    }
+
     /// The next task to cancel, within `budget`.
     fn next_to_cancel(&mut self, budget: &mut u32) -> Option<u32> {
         while let Some(index) = self.sweep.cancel {
@@ -237,6 +246,11 @@ impl Machine {
                     continue;
                 }
             }
+            if place == Place::Items && job.groups[&index].open > 0 {
+                // The task ends with its last item.
+                timeouts::stop_clocks(job, index, &mut self.timers);
+                continue;
+            }
             if place == Place::SubJob && job.task(index).state().status == TaskStatus::Running {
                 // The task ends with its sub-job.
                 children.push(index);
@@ -246,6 +260,12 @@ impl Machine {
             withdraw(job, index, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights);
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
             timeouts::stop_clocks(job, index, &mut self.timers);
+        }
+        if job.cancelled && !job.is_sweep_pending() {
+            for task in job.tasks_without_open_items() {
+                withdraw(job, task, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights);
+                job.close_task(task, TaskStatus::Cancelled, now.wall, &mut self.actions);
+            }
         }
         self.actions.append(&mut stopped);
         self.live_bytes = self.live_bytes + job.bytes() - before;
@@ -306,6 +326,7 @@ mod tests {
         let report = super::super::WorkerReport {
             progress: Vec::new(),
             contents: [].into(),
+            defaults: [].into(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

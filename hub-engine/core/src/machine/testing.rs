@@ -28,7 +28,7 @@ pub(super) fn handed_out(machine: &mut Machine) -> Vec<Assignment> {
         machine.poll_actions(NOW, &mut actions);
     }
     let published = |action| match action {
-        Action::Publish(assignment) => Some(assignment),
+        Action::Publish(assignment) => Some(*assignment),
         _ => None,
     };
     actions.into_iter().filter_map(published).collect()
@@ -38,7 +38,16 @@ pub(super) fn handed_out(machine: &mut Machine) -> Vec<Assignment> {
 pub(super) fn run(machine: &mut Machine, task: &Assignment, outcome: Outcome) {
     let (issue, worker) = (task.issue, "w1".into());
     machine.handle_result(
-        TaskResult { progress: None, content: None, issue, outcome, log: None, worker, took: Duration::ZERO },
+        TaskResult {
+            progress: None,
+            content: None,
+            defaults: None,
+            issue,
+            outcome,
+            log: None,
+            worker,
+            took: Duration::ZERO,
+        },
         NOW,
     );
 }

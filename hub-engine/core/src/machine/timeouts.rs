@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn begin_schedules(&mut self, id: JobId, tasks: &[u32], now: Now) {
         for index in tasks.iter().copied() {
             let job = self.jobs.job_mut(id);
-            if !job.job.timeouts(index).is_some_and(Timeouts::begins_when_ready) {
+            if !job.timeouts(index).is_some_and(Timeouts::begins_when_ready) {
                 continue;
             }
             let ready_at = job.clock().read(now.wall);
@@ -47,8 +47,7 @@ impl Machine {
         }
         let clock = job.clock();
         let left = |began: Timestamp, limit: Duration| clock.until(began.after(limit), now.wall).min(limit);
-        let (Some(timeouts), Some(details)) = (job.job.timeouts(index), job.task(index).state().details.as_deref())
-        else {
+        let (Some(timeouts), Some(details)) = (job.timeouts(index), job.task(index).state().details.as_deref()) else {
             return;
         };
         let Some(ready_at) = details.ready_at.filter(|_| details.held_until.is_none()) else { return };
@@ -63,7 +62,7 @@ impl Machine {
     /// Sets the timer of the attempt that began at `began`.
     pub(super) fn watch_attempt(&mut self, id: JobId, index: u32, began: Timestamp, now: Now) {
         let job = self.jobs.job(id);
-        let Some(timeouts) = job.job.timeouts(index) else { return };
+        let Some(timeouts) = job.timeouts(index) else { return };
         let limit = match job.task(index).place {
             Place::Launched => timeouts.first_of_attempt().map(|(_, limit)| limit),
             Place::SubJob => timeouts.start_to_close,
@@ -78,7 +77,7 @@ impl Machine {
     /// A worker has started the task.
     pub(super) fn note_started(&mut self, id: JobId, index: u32) {
         let job = self.jobs.job_mut(id);
-        if job.job.timeouts(index).is_none_or(|timeouts| timeouts.schedule_to_start.is_none()) {
+        if job.timeouts(index).is_none_or(|timeouts| timeouts.schedule_to_start.is_none()) {
             return;
         }
         job.task_mut(index).state_mut().details_mut().has_started = true;
@@ -102,13 +101,18 @@ impl Machine {
     pub(super) fn fail_unstarted(&mut self, id: JobId, index: u32, now: Now) {
         let Some(place) = self.place_of(id, index) else { return };
         let job = self.jobs.job(id);
-        let (state, timeouts) = (job.task(index).state(), job.job.timeouts(index));
+        let (state, timeouts) = (job.task(index).state(), job.timeouts(index));
         let limit = timeouts.and_then(|timeouts| timeouts.schedule_to_start);
         let has_started = state.details.as_deref().is_some_and(|details| details.has_started);
         let Some(limit) = limit.filter(|_| !has_started) else { return };
         self.take_out(id, index, place);
         self.jobs.job_mut(id).task_mut(index).state_mut().details_mut().has_started = true;
-        let msg = format!("no worker started the task within its timeout schedule_to_start ({limit:?})");
+        let msg = match place {
+            Place::Cache => format!(
+                "the task waited for the result of an equal task longer than its timeout schedule_to_start ({limit:?}) allows"
+            ),
+            _ => format!("no worker started the task within its timeout schedule_to_start ({limit:?})"),
+        };
         self.fail_with(id, index, timed_out(Timeout::ScheduleToStart), msg, now);
     }
 
@@ -116,7 +120,7 @@ impl Machine {
     pub(super) fn end_schedule(&mut self, id: JobId, index: u32, now: Now) {
         let Some(place) = self.place_of(id, index) else { return };
         let job = self.jobs.job(id);
-        let limit = job.job.timeouts(index).and_then(|timeouts| timeouts.schedule_to_close);
+        let limit = job.timeouts(index).and_then(|timeouts| timeouts.schedule_to_close);
         let Some(limit) = limit.filter(|_| place != Place::Held) else { return };
         self.take_out(id, index, place);
         let job = self.jobs.job_mut(id);
@@ -137,8 +141,7 @@ impl Machine {
         state.error = Some(timed_out(Timeout::ScheduleToClose).into());
         state.details_mut().end_wait();
         job.note_cause(index);
-        if (place.is_out() || matches!(place, Place::Launched | Place::SubJob)) && job.job.retry_policy(index).is_some()
-        {
+        if (place.is_out() || matches!(place, Place::Launched | Place::SubJob)) && job.retry_policy(index).is_some() {
             job.keep_attempt(index, now.wall);
         }
         self.live_bytes = self.live_bytes + job.bytes() - before;
@@ -149,14 +152,14 @@ impl Machine {
     pub(super) fn end_long_attempt(&mut self, id: JobId, index: u32, now: Now) {
         let Some(place) = self.place_of(id, index) else { return };
         let job = self.jobs.job(id);
-        let Some((which, limit)) = job.job.timeouts(index).and_then(Timeouts::first_of_attempt) else { return };
+        let Some((which, limit)) = job.timeouts(index).and_then(Timeouts::first_of_attempt) else { return };
         let (which, msg) = match place {
             Place::Launched => (
                 which,
                 format!("no result was posted within the timeout {} ({limit:?}) of the launched task", which.as_str()),
             ),
             Place::SubJob => {
-                let Some(limit) = job.job.timeouts(index).and_then(|timeouts| timeouts.start_to_close) else { return };
+                let Some(limit) = job.timeouts(index).and_then(|timeouts| timeouts.start_to_close) else { return };
                 (
                     Timeout::StartToClose,
                     format!("the sub-job did not end within the timeout start_to_close ({limit:?})"),
@@ -216,7 +219,7 @@ impl LiveJob {
         }
         let details = self.task_mut(index).state_mut().details_mut();
         let before = details.weight();
-        details.progress = Some(progress);
+        details.rare_mut().progress = Some(progress);
         let after = details.weight();
         self.resize(before, after);
     }
@@ -246,7 +249,7 @@ impl LiveJob {
 
 /// Stops the timers of a task that has ended.
 pub(super) fn stop_clocks(job: &LiveJob, index: u32, timers: &mut Timers<Timer>) {
-    if job.job.timeouts(index).is_some_and(Timeouts::begins_when_ready) {
+    if job.timeouts(index).is_some_and(Timeouts::begins_when_ready) {
         for timer in [Timer::ToStart(job.id, index), Timer::Recall(job.id, index), Timer::ToClose(job.id, index)] {
             timers.stop(timer);
         }

@@ -5,6 +5,12 @@ use super::remaining_work::MAXIMUM_TASKS_PER_TURN;
 /// Maximum number of bytes that one turn reads and writes to fill arguments. The last arguments may exceed it.
 const MAXIMUM_FILLED_BYTES: usize = 4 * 1024 * 1024;
 
+/// The number of tasks that count as much as reading and writing this number of bytes.
+pub(super) const fn tasks_for(bytes: usize) -> u32 {
+    let tasks = 1 + bytes / (MAXIMUM_FILLED_BYTES / MAXIMUM_TASKS_PER_TURN as usize);
+    if tasks < u32::MAX as usize { tasks as u32 } else { u32::MAX }
+}
+
 /// The remaining work that a turn may do.
 pub(super) struct TurnBudget {
     /// Number of tasks.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::job::{Limits, Need};
+use crate::job::{Limits, ModuleDefaults, Need};
 use crate::state::{ErrorKind, TaskError};
 use crate::{IssueId, Json, TaskKinds, TaskStatus, Unreadable};
 
@@ -126,6 +126,9 @@ pub enum PostError {
     /// The task runs a job.
     #[error("the task runs a job, and its result is the output of that job")]
     SubJob,
+    /// The task runs for the items of a list. Each of them has a result.
+    #[error("the task runs for items, and its result is the list of their results: post the result of an item")]
+    Items,
     /// The task has ended with another result.
     #[error("the task has ended")]
     AlreadyEnded,
@@ -209,6 +212,8 @@ pub struct TaskResult {
     pub progress: Option<Json>,
     /// The content of the module that ran, if the worker knows it.
     pub content: Option<Digest>,
+    /// The defaults of the module that ran, if the issue asked for them.
+    pub defaults: Option<Arc<ModuleDefaults>>,
     /// The worker that ran it.
     pub worker: WorkerId,
     /// The duration of the run. The time of the start is computed from it, because the clocks of two machines differ.
@@ -302,6 +307,8 @@ pub struct WorkerReport {
     pub tasks: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The content of these modules, as far as it is known.
     pub contents: BTreeMap<Arc<str>, Digest>,
+    /// The defaults of those that have some.
+    pub defaults: BTreeMap<Arc<str>, Arc<ModuleDefaults>>,
     /// The task modules it could not load: name and reason.
     pub broken: BTreeMap<Arc<str>, Arc<str>>,
     /// The kinds of tasks that it allows.

@@ -220,7 +220,7 @@ impl LiveJob {
         let before = self.details_weight(index);
         if let Some(details) = &mut self.task_mut(index).state_mut().details {
             details.end_wait();
-            details.signals.iter_mut().for_each(|signal| signal.data = None);
+            details.rare_mut().signals.iter_mut().for_each(|signal| signal.data = None);
         }
         let after = self.details_weight(index);
         self.resize(before, after);
@@ -234,7 +234,7 @@ impl LiveJob {
         let limit = wait.timeout.unwrap_or_default();
         match &wait.awaited {
             Awaited::Signal { name, count } => {
-                let came = self.task(index).state().details.as_ref().map_or(0, |details| details.signals.len());
+                let came = self.task(index).state().details.as_ref().map_or(0, |details| details.rare().signals.len());
                 let so_far = if *count > 1 { format!(" ({came} of {count} came)") } else { String::new() };
                 format!("the signal {name:?} did not come within {limit:?}{so_far}")
             }

@@ -149,7 +149,7 @@ fn awaited(job: &LiveJob, index: u32, wait: &Wait) -> Reason {
     match &wait.awaited {
         Awaited::Until(_) => Reason::Time { until },
         Awaited::Signal { name, count } => {
-            let came = details.map_or(0, |details| details.signals.len()) as u32;
+            let came = details.map_or(0, |details| details.rare().signals.len()) as u32;
             Reason::Signal { name: Arc::clone(name), count: *count, came, until }
         }
         Awaited::Approval(approval) => {
@@ -173,7 +173,7 @@ fn not_let_in(job: &LiveJob, index: u32) -> Reason {
 /// The question of an approval with its references replaced: a string as it is, any other value as JSON.
 fn question(job: &LiveJob, approval: &Approval) -> Option<Arc<str>> {
     let owner = Owner::of(job.id, &job.job, &job.state);
-    let lookup = |task: u32, attribute| owner.value_of(task, job.task(task).state(), attribute);
+    let lookup = |task: u32, attribute| owner.value_of(task, attribute, |task| Some(job.task(task).state()));
     let message = approval.message.as_ref()?;
     let filled = job.job.fill(message, Limits::MAX_VALUE_BYTES, &mut Values::default(), lookup).ok()?;
     let text = serde_json::from_str(filled.get()).unwrap_or_else(|_| filled.get().to_owned());

@@ -68,7 +68,7 @@ pub(super) fn withdraw(
 }
 
 fn stop_attempt(job: &LiveJob, index: u32, timers: &mut Timers<Timer>) {
-    if job.job.timeouts(index).is_some() {
+    if job.timeouts(index).is_some() {
         timers.stop(Timer::Attempt(job.id, index));
     }
 }
@@ -99,6 +99,7 @@ mod tests {
         let report = WorkerReport {
             progress: Vec::new(),
             contents: [].into(),
+            defaults: [].into(),
             id: "w1".into(),
             host: "here".into(),
             pid: 1,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::catalogue::Catalogue;
 use super::timers::Timers;
 use super::types::{WorkerId, WorkerReport};
-use crate::job::Need;
+use crate::job::{ModuleDefaults, Need};
 use crate::{Issue, IssueId, Now, Steady, TaskId, Timestamp};
 
 /// All workers whose leases have not expired.
@@ -122,6 +122,12 @@ impl Workers {
     pub(super) fn offers_of(&self, id: &str) -> impl Iterator<Item = Need> {
         let report = self.workers.get(id).and_then(|worker| worker.report.as_ref());
         report.into_iter().flat_map(WorkerReport::offers)
+    }
+
+    /// The defaults of a module on a worker. The outer `None`: the worker has not reported that it has the module.
+    pub(super) fn defaults_of(&self, id: &str, module: &str) -> Option<Option<&Arc<ModuleDefaults>>> {
+        let report = self.workers.get(id)?.report.as_ref()?;
+        report.tasks.contains_key(module).then(|| report.defaults.get(module))
     }
 
     /// The number of issues under a lease.
@@ -316,8 +322,9 @@ fn report_bytes(report: &WorkerReport) -> usize {
     let broken = report.broken.iter().map(|(name, why)| name.len() + why.len() + ENTRY);
     let issues = (report.held.len() + report.present.len()) * ENTRY;
     let contents = report.contents.keys().map(|name| name.len() + size_of::<crate::digest::Digest>() + ENTRY);
+    let defaults = report.defaults.iter().map(|(name, defaults)| name.len() + defaults.text().get().len() + ENTRY);
     let shortage = report.shortage.as_ref().map_or(0, |what| what.len());
-    ENTRY + shortage + issues + pools.chain(tasks).chain(broken).chain(contents).sum::<usize>()
+    ENTRY + shortage + issues + pools.chain(tasks).chain(broken).chain(contents).chain(defaults).sum::<usize>()
 }
 
 fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
@@ -326,5 +333,6 @@ fn has_same_capabilities(before: &WorkerReport, after: &WorkerReport) -> bool {
         && before.tasks.keys().eq(after.tasks.keys())
         && before.broken.keys().eq(after.broken.keys())
         && before.contents == after.contents
+        && before.defaults == after.defaults
         && before.allow == after.allow
 }

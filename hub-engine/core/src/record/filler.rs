@@ -23,7 +23,7 @@ impl JobSnapshot {
     pub(super) fn arguments(&self, index: u32, template: Option<&Template>, filler: &mut Filler) -> Option<Json> {
         let template = template?;
         let state = self.state_of(index);
-        let has_taken = |details: &TaskDetails| details.cache.as_ref().is_some_and(|cache| cache.from.is_some());
+        let has_taken = |details: &TaskDetails| details.rare().cache.as_ref().is_some_and(|cache| cache.from.is_some());
         if state.issue.is_none() && !state.details.as_deref().is_some_and(has_taken) {
             return Some(template.text());
         }
@@ -37,15 +37,16 @@ impl JobSnapshot {
         }
         // A task that was kept was called in another job.
         let called_in =
-            self.state_of(index).details.as_deref().and_then(|details| details.kept_from).unwrap_or(self.id);
+            self.state_of(index).details.as_deref().and_then(|details| details.rare().kept_from).unwrap_or(self.id);
         let items = place.and_then(|place| filler.items.get(&place.task)?.as_ref());
         let owner = Owner::of(called_in, &self.job, &self.state);
+        let state_of = |task: u32| self.tasks.get(task as usize).map(AsRef::as_ref);
         let lookup = |task: u32, attribute| match (attribute, place) {
             (Attribute::Item, Some(place)) => {
                 items.filter(|items| place.item < items.count()).map(|items| items.get(place.item))
             }
             (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
-            _ => owner.value_of(task, self.tasks.get(task as usize)?, attribute),
+            _ => owner.value_of(task, attribute, state_of),
         };
         // The arguments were within the limit of the dispatcher that handed them out.
         let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, &mut filler.values, lookup);
@@ -56,7 +57,8 @@ impl JobSnapshot {
     fn items_of(&self, index: u32, values: &mut Values) -> Option<Items> {
         let for_each: &ForEach = self.job.spec(index).for_each()?;
         let owner = Owner::of(self.id, &self.job, &self.state);
-        let lookup = |task: u32, attribute| owner.value_of(task, self.tasks.get(task as usize)?, attribute);
+        let state_of = |task: u32| self.tasks.get(task as usize).map(AsRef::as_ref);
+        let lookup = |task: u32, attribute| owner.value_of(task, attribute, state_of);
         let value = self.job.fill(for_each.source(), Limits::MAX_VALUE_BYTES, values, lookup).ok()?;
         Items::of(&value, for_each.batch).ok()
     }

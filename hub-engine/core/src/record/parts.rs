@@ -11,7 +11,7 @@ use crate::details::TaskDetails;
 use crate::job::{Phase, Run, SubJob};
 use crate::job_clock::JobClock;
 use crate::job_details::JobDetails;
-use crate::state::JobSnapshot;
+use crate::state::{JobSnapshot, TaskState};
 
 /// Approximate size of a part of a record in bytes. A larger task is a part by itself.
 const PART_BYTES: usize = 64 * 1024;
@@ -20,6 +20,8 @@ const TYPICAL_TASK_BYTES: usize = 320;
 /// Minimum size of a task in a complete record in bytes: the ids of the task and the job, and the keys that are always
 /// present.
 const MINIMUM_TASK_BYTES: usize = 150;
+/// Minimum size of a time in the record of a task in bytes, with its key.
+const MINIMUM_TIME_BYTES: usize = 40;
 
 /// Writes a record in parts. The parts together are its text.
 #[derive(Debug)]
@@ -58,7 +60,11 @@ impl RecordParts {
     /// A lower bound of the remaining size in bytes, without writing it.
     #[must_use]
     pub fn minimum_bytes(&self) -> usize {
-        if self.view == View::whole() { self.tasks_left() * MINIMUM_TASK_BYTES } else { 0 }
+        if self.view != View::whole() {
+            return 0;
+        }
+        let left = self.job.tasks.len() - self.tasks_left()..self.job.tasks.len();
+        self.job.tasks[left].iter().map(|task| minimum_bytes(task)).sum()
     }
 
     /// The remaining parts as one text.
@@ -302,6 +308,12 @@ impl JobSnapshot {
             }
         }
         if let Some(details) = state.details.as_deref() {
+            if let Some(first) = details.first.filter(|_| view.shows("first")) {
+                object.string("first", self.job.spec(first).name());
+            }
+            if let Some(defaults) = details.defaults.as_ref().filter(|_| view.shows("defaults")) {
+                object.raw("defaults", defaults.text().get());
+            }
             write_details(&mut object, details, self.state.clock(), view);
         }
         if let Some(worker) = state.worker.as_ref().filter(|_| view.shows("worker")) {
@@ -333,6 +345,14 @@ impl JobSnapshot {
         let found = self.waiting.binary_search_by_key(&index, |(waits, _)| *waits).ok()?;
         Some(&self.waiting[found].1)
     }
+}
+
+/// A lower bound of the size of a task in a complete record in bytes.
+fn minimum_bytes(state: &TaskState) -> usize {
+    let times = [state.submitted_at, state.started_at, state.ended_at].iter().flatten().count() * MINIMUM_TIME_BYTES;
+    let worker = state.worker.as_ref().map_or(0, |worker| worker.len());
+    let data = state.data.as_ref().map_or(0, |data| data.get().len());
+    MINIMUM_TASK_BYTES + times + worker + data
 }
 
 /// Writes the job that a task runs, as it was submitted.
@@ -383,13 +403,13 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
     for (key, at) in times.into_iter().filter(|(key, _)| view.shows(key)) {
         object.time(key, at.map(|at| clock.wall(at)));
     }
-    if let Some(job) = details.child.filter(|_| view.shows("child")) {
+    if let Some(job) = details.rare().child.filter(|_| view.shows("child")) {
         object.string("child", &job.to_string());
     }
-    if let Some(job) = details.kept_from.filter(|_| view.shows("kept_from")) {
+    if let Some(job) = details.rare().kept_from.filter(|_| view.shows("kept_from")) {
         object.string("kept_from", &job.to_string());
     }
-    if let Some(cache) = details.cache.as_deref() {
+    if let Some(cache) = &details.rare().cache {
         if let Some(from) = cache.from.filter(|_| view.shows("cached_from")) {
             object.written("cached_from", &from);
         }
@@ -406,20 +426,20 @@ fn write_details(object: &mut Object, details: &TaskDetails, clock: JobClock, vi
     if view.shows("waits_until") {
         object.time("waits_until", details.end_of_wait(clock));
     }
-    if !details.signals.is_empty() && view.shows("signals") {
-        object.written("signals", &details.signals);
+    if !details.rare().signals.is_empty() && view.shows("signals") {
+        object.written("signals", &details.rare().signals);
     }
-    if let Some(answer) = details.answer.as_ref().filter(|_| view.shows("answer")) {
+    if let Some(answer) = details.rare().answer.as_ref().filter(|_| view.shows("answer")) {
         object.written("answer", answer);
     }
-    if let Some(counts) = details.items.filter(|_| view.shows("items")) {
+    if let Some(counts) = details.rare().items.filter(|_| view.shows("items")) {
         object.raw("items", &serde_json::to_string(&counts).unwrap_or_else(|_| "{}".to_owned()));
     }
-    if let Some(progress) = details.progress.as_ref().filter(|_| view.shows("progress")) {
+    if let Some(progress) = details.rare().progress.as_ref().filter(|_| view.shows("progress")) {
         object.raw("progress", progress.get());
     }
-    if !details.repairs.is_empty() && view.shows("repairs") {
-        object.written("repairs", &details.repairs);
+    if !details.rare().repairs.is_empty() && view.shows("repairs") {
+        object.written("repairs", &details.rare().repairs);
     }
     if !details.attempts.is_empty() && view.shows("attempts") {
         object.written("attempts", &details.attempts);

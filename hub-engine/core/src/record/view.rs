@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 71] = [
+const FIELDS: [&str; 73] = [
     "answer",
     "args",
     "attempt",
@@ -17,6 +17,7 @@ const FIELDS: [&str; 71] = [
     "data",
     "deadline",
     "deadline_at",
+    "defaults",
     "delay",
     "delayed_until",
     "depends",
@@ -24,6 +25,7 @@ const FIELDS: [&str; 71] = [
     "ended_at",
     "env",
     "error",
+    "first",
     "for_each",
     "handler",
     "handler_deadline",
@@ -90,10 +92,10 @@ pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
     /// Omits values of users and tasks: arguments, results, output, errors, logs, `meta` and `x-…`.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_data: bool,
     /// Omits tasks.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_tasks: bool,
 }
 
@@ -185,9 +187,4 @@ impl View {
         let is_value = || VALUES.contains(&key) || key.starts_with("x-");
         is_wanted && !(self.no_data && is_value()) && !(self.no_tasks && key == "tasks")
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -41,6 +41,7 @@ pub fn end_as(hub: &mut Hub, task: &Assignment, outcome: Outcome, version: Optio
     let result = TaskResult {
         progress: None,
         content: version.map(content),
+        defaults: None,
         issue: task.issue,
         outcome,
         log: None,
@@ -75,5 +76,5 @@ pub fn record(hub: &Hub, job: JobId) -> serde_json::Value {
 }
 
 pub fn from(hub: &Hub, job: JobId, index: usize) -> Option<CachedFrom> {
-    hub.stored(job).tasks[index].details.as_ref()?.cache.as_ref()?.from
+    hub.stored(job).tasks[index].details.as_ref()?.rare().cache.as_ref()?.from
 }

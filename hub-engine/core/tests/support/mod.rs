@@ -13,7 +13,7 @@ use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::PauseRecord;
-use hub_core::machine::{Cancel, Machine, Outcome, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::machine::{Cancel, Machine, Outcome, RetriedJob, Settings, TaskResult, Verdict, WorkerReport};
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -81,6 +81,7 @@ pub fn first_issue(hub: &Hub, job: JobId, index: u32) -> Assignment {
         task_name: spec.module().clone(),
         attempt: stored.tasks[index as usize].attempt(),
         limits: None,
+        awaits_defaults: false,
         last_progress: None,
         pool: spec.pool().clone(),
         args: json("[]"),
@@ -168,6 +169,7 @@ impl Hub {
         for action in &actions {
             if let Action::Read { task, job } = action {
                 let before = self.ended.get(job).cloned();
+                let before = before.and_then(|before| RetriedJob::of_sub_job(before, 12 << 20, self.now.wall));
                 self.machine.continue_sub_job(*task, before, self.now);
             }
         }
@@ -177,7 +179,7 @@ impl Hub {
     /// The tasks to hand out. Changes are stored, and other actions are dropped.
     pub fn handed_out(&mut self) -> Vec<Assignment> {
         let published = |action| match action {
-            Action::Publish(assignment) => Some(assignment),
+            Action::Publish(assignment) => Some(*assignment),
             _ => None,
         };
         self.actions().into_iter().filter_map(published).collect()
@@ -187,6 +189,7 @@ impl Hub {
         let result = TaskResult {
             progress: None,
             content: None,
+            defaults: None,
             issue: assignment.issue,
             outcome,
             log: None,
@@ -208,6 +211,7 @@ impl Hub {
         let report = WorkerReport {
             progress: Vec::new(),
             contents: [].into(),
+            defaults: [].into(),
             id: name.into(),
             host: "here".into(),
             pid: 1,

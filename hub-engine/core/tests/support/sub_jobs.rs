@@ -16,7 +16,7 @@ pub fn nested(more: &Value) -> String {
 
 /// The sub-job of the task at this position, as stored.
 pub fn child(hub: &Hub, job: JobId, index: u32) -> JobId {
-    hub.stored(job).state_of(index).details.as_ref().and_then(|details| details.child).expect("it has a sub-job")
+    hub.stored(job).state_of(index).details.as_ref().and_then(|details| details.rare().child).expect("it has a sub-job")
 }
 
 pub fn names(out: &[Assignment]) -> Vec<&str> {

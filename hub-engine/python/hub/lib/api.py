@@ -95,11 +95,13 @@ def is_coroutine_function(function):
 class Task:
     """A function that Hub can run. Calling it calls the function."""
 
-    def __init__(self, function, asynchronous=False):
+    def __init__(self, function, asynchronous=False, defaults=None):
         if not callable(function):
             raise TypeError("@task decorates a function, not %s" % type(function).__name__)
         self.function = function
         self.asynchronous = bool(asynchronous)
+        # The options retry and timeout, as far as they are set.
+        self.defaults = {} if defaults is None else defaults
         self.coroutine = is_coroutine_function(function)
         # The task has the attributes of a function. Attributes of a callable object are not copied, because one may be
         # named `function`, as in many decorators.
@@ -122,16 +124,47 @@ class Task:
         return state if state is not None else _running
 
 
-def task(function=None, *, asynchronous=False, **options):
-    """Makes a function a task: ``@task``, ``@task()`` or ``@task(asynchronous=True)``.
+def _plain(value):
+    """A value of an option as the job format has it: a timedelta in seconds, a class of errors by its name."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, type):
+        if not issubclass(value, BaseException):
+            raise TypeError("%s is not a class of errors" % value.__name__)
+        return value.__name__
+    total_seconds = getattr(value, "total_seconds", None)
+    return value if total_seconds is None else total_seconds()
+
+
+def task(function=None, *, asynchronous=False, retry=None, timeout=None, **options):
+    """Makes a function a task: ``@task``, ``@task()`` or ``@task(retry=5, timeout="10m")``.
 
     asynchronous: the function only starts an operation. The task continues until its result is posted from
     outside by the id of the task. (Old sources may write ``async=True``.)
+
+    retry, timeout: as in a job, for tasks that do not set them and whose job does not: ``retry=5`` or
+    ``retry={"maximum_attempts": 5, "retry_on": [TimeoutError]}``; ``timeout="10m"`` or
+    ``timeout={"start_to_close": timedelta(minutes=10), "heartbeat": "30s", "grace": 5}``. Durations are texts as in a job,
+    numbers of seconds, or timedeltas.
     """
     if "async" in options:
         asynchronous = options.pop("async")
     if options:
-        raise TypeError("@task has no option %s; it has: asynchronous" % ", ".join(sorted(options)))
-    if function is None:
-        return lambda function: Task(function, asynchronous)
-    return Task(function, asynchronous)
+        raise TypeError(
+            "@task has no option %s; it has: asynchronous, retry, timeout" % ", ".join(sorted(options)))
+    if asynchronous not in (True, False):
+        raise TypeError("the option asynchronous of @task is True or False, not %r" % (asynchronous,))
+    try:
+        defaults = {name: _plain(value) for name, value in (("retry", retry), ("timeout", timeout)) if value is not None}
+    except Exception as error:
+        raise TypeError("the options of @task cannot be read: %s" % error)
+
+    def make(function):
+        if isinstance(function, Task):
+            # The options of two @task above each other count together.
+            return Task(function, asynchronous or function.asynchronous, dict(function.defaults, **defaults))
+        return Task(function, asynchronous, defaults)
+
+    return make if function is None else make(function)

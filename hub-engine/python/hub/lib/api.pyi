@@ -10,6 +10,8 @@ __all__ = ["Fatal", "Retry", "State", "Stopped", "Task", "task"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", covariant=True)
+_Retry = Union[int, Dict[str, Any], None]
+_Timeout = Union[str, float, timedelta, Dict[str, Any], None]
 
 class Retry(Exception):
     after: Optional[float]
@@ -35,12 +37,19 @@ class Task(Generic[_P, _R]):
     function: Callable[_P, _R]
     asynchronous: bool
     coroutine: bool
-    def __init__(self, function: Callable[_P, _R], asynchronous: bool = False) -> None: ...
+    defaults: Dict[str, Any]
+    def __init__(
+        self, function: Callable[_P, _R], asynchronous: bool = False, defaults: Optional[Dict[str, Any]] = None
+    ) -> None: ...
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
     @property
     def state(self) -> Union[State, Any]: ...  # None outside of a run, which tasks need not check.
 
 @overload
-def task(function: Callable[_P, _R], *, asynchronous: bool = False) -> Task[_P, _R]: ...
+def task(
+    function: Callable[_P, _R], *, asynchronous: bool = False, retry: _Retry = None, timeout: _Timeout = None
+) -> Task[_P, _R]: ...
 @overload
-def task(function: None = None, *, asynchronous: bool = False) -> Callable[[Callable[_P, _R]], Task[_P, _R]]: ...
+def task(
+    function: None = None, *, asynchronous: bool = False, retry: _Retry = None, timeout: _Timeout = None
+) -> Callable[[Callable[_P, _R]], Task[_P, _R]]: ...

@@ -217,7 +217,7 @@ impl Driver {
             Err(error @ PostError::Wait) => {
                 Some(Err(conflict(format!("task {task}: {error}; send its signal, or answer its approval"))))
             }
-            Err(error @ PostError::SubJob) => Some(Err(conflict(format!("task {task}: {error}")))),
+            Err(error @ (PostError::SubJob | PostError::Items)) => Some(Err(conflict(format!("task {task}: {error}")))),
             Err(PostError::AlreadyEnded) => {
                 Some(Err(conflict(format!("task {task} has ended already: finished tasks do not change"))))
             }

@@ -21,7 +21,7 @@ use crate::dispatcher::settings::JOBS;
 use crate::store::{Store, StoreError};
 
 /// How long the store is left alone after it has failed.
-pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How long saying goodbye to the broker may take where the store cannot be used.
 const GIVE_UP: Duration = Duration::from_secs(2);
 /// Maximum size of what is published and not confirmed, in bytes: with more, nothing further is handed out.
@@ -46,7 +46,7 @@ impl Driver {
         self.pending.commit_first |= self.machine.is_sweeping();
         self.machine.poll_actions(now(), &mut self.actions);
         // So must a sub-job, before anything of it is published.
-        self.pending.commit_first |= self.machine.has_begun_sub_jobs();
+        self.pending.commit_first |= self.machine.take_begun_sub_jobs();
         let effects = self.pending.absorb(&mut self.actions, self.events.are_recorded());
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
@@ -176,7 +176,7 @@ impl Driver {
                             error = &error as &dyn std::error::Error,
                             "the store takes no changes: nothing is acknowledged until it does"
                         );
-                        tokio::time::sleep(STORE_RETRY).await;
+                        tokio::time::sleep(STORE_RETRY_DELAY).await;
                     }
                 }
             };

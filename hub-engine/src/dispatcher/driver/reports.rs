@@ -169,6 +169,7 @@ fn worker_report(heartbeat: Heartbeat) -> WorkerReport {
         running: heartbeat.running,
         tasks: heartbeat.tasks,
         contents: heartbeat.contents,
+        defaults: heartbeat.defaults,
         broken: heartbeat.broken,
         allow: heartbeat.allow,
         shortage: heartbeat.shortage,

@@ -4,7 +4,7 @@ use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 
 use super::Fixture;
-use super::rows::{add, commit, ended, id, job_changed, running, task_changed, task_state};
+use super::rows::{add, commit, ended, id, job_changed, job_removed, running, task_changed, task_state};
 use super::steps::ok;
 use crate::operations::JobFilter;
 use crate::store::{Store, StoreError};
@@ -14,7 +14,7 @@ pub(super) async fn listings_come_in_pages(fixture: &dyn Fixture) {
     for number in 1..=5 {
         add(&*store, number, "j", 1).await;
     }
-    let mut filter = JobFilter { limit: Some(2), ..JobFilter::default() };
+    let mut filter = JobFilter { limit: Some(2), sub_jobs: true, ..JobFilter::default() };
     let mut seen = Vec::new();
     loop {
         let page = ok(store.list(&filter)).await;
@@ -41,8 +41,9 @@ pub(super) async fn listings_are_filtered(fixture: &dyn Fixture) {
         task_changed(2, 0, task_state(TaskStatus::Success)),
     ];
     commit(store, changes).await;
-    let with_name = |name: &str| JobFilter { name: Some(name.to_owned()), ..JobFilter::default() };
-    let with_status = |status: &[JobStatus]| JobFilter { status: status.to_vec(), ..JobFilter::default() };
+    let with_name = |name: &str| JobFilter { name: Some(name.to_owned()), sub_jobs: true, ..JobFilter::default() };
+    let with_status =
+        |status: &[JobStatus]| JobFilter { status: status.to_vec(), sub_jobs: true, ..JobFilter::default() };
     assert_eq!(ids(store, with_name("a")).await, [id(3), id(1)]);
     assert_eq!(ids(store, with_status(&[JobStatus::Failed, JobStatus::Running])).await, [id(3), id(2)]);
     assert_eq!(ids(store, JobFilter { status: vec![JobStatus::Failed], ..with_name("b") }).await, []);
@@ -52,9 +53,20 @@ pub(super) async fn listings_are_filtered(fixture: &dyn Fixture) {
     for (since, until, found) in
         [(first, None, 3), (second, None, 0), (None, first, 0), (None, second, 3), (first, second, 3)]
     {
-        assert_eq!(ids(store, JobFilter { since, until, ..JobFilter::default() }).await.len(), found);
+        assert_eq!(ids(store, JobFilter { since, until, sub_jobs: true, ..JobFilter::default() }).await.len(), found);
     }
 
+    // The state with every field is that of a sub-job of job 5.
+    assert_eq!(ids(store, JobFilter::default()).await.len(), 3, "a sub-job whose root is not there is listed");
+    add(store, 5, "root", 1).await;
+    add(store, 4, "part", 1).await;
+    commit(store, vec![job_changed(4, ended(JobStatus::Failed))]).await;
+    assert_eq!(
+        ids(store, JobFilter::default()).await,
+        [5, 3, 2, 1].map(id),
+        "sub-jobs are not listed unless asked for"
+    );
+    commit(store, vec![job_removed(4), job_removed(5)]).await;
     let failed = &list(store, with_status(&[JobStatus::Failed])).await[0];
     let first = failed.first_failure.as_deref().map(|first| (&*first.task, &*first.msg));
     assert_eq!((failed.msg.as_deref(), first), (Some("because"), Some(("t0", "bad"))));
@@ -67,7 +79,7 @@ pub(super) async fn listings_are_filtered(fixture: &dyn Fixture) {
 pub(super) async fn limits_of_pages_are_checked(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     for limit in [0, 1001] {
-        let filter = JobFilter { limit: Some(limit), ..JobFilter::default() };
+        let filter = JobFilter { limit: Some(limit), sub_jobs: true, ..JobFilter::default() };
         assert!(matches!(store.list(&filter).await, Err(StoreError::BadLimit(_))));
     }
 }

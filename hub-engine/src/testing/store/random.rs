@@ -76,7 +76,7 @@ async fn contents(store: &dyn Store) -> Contents {
             jobs.push(found.map(whole));
         }
     }
-    let listed = ok(store.list(&JobFilter::default())).await.jobs;
+    let listed = ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() })).await.jobs;
     let unfinished = ok(store.load_unfinished()).await;
     Contents {
         jobs,

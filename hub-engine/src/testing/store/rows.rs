@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::cache::{CachedFrom, KeptResult};
-use hub_core::details::{Attempt, CacheDetails, ItemCounts, RepairAction, RepairRecord, TaskDetails};
+use hub_core::details::{Attempt, CacheDetails, ItemCounts, RareDetails, RepairAction, RepairRecord, TaskDetails};
 use hub_core::digest::Digest;
-use hub_core::job::{Job, Limits, Phase};
+use hub_core::job::{Job, Limits, ModuleDefaults, Phase};
 use hub_core::job_clock::JobClock;
 use hub_core::job_details::{
     CancelRecord, HandlerStop, JobDetails, Origin, Parent, PauseCause, PauseRecord, PriorityRecord,
@@ -159,6 +159,14 @@ fn job_details() -> JobDetails {
     }
 }
 
+/// The state of a sub-job of `root` that runs.
+#[must_use]
+pub fn sub_job(root: u128) -> JobState {
+    let parent = Parent { job: id(root), task: id(root).task(0), root: id(root), detached: false, priority: 0 };
+    let details = JobDetails { parent: Some(parent), ..JobDetails::default() };
+    JobState { status: JobStatus::Running, details: Some(Arc::new(details)), ..JobState::pending(SUBMITTED_AT) }
+}
+
 /// The origin of a retry, with every field filled.
 fn origin() -> Origin {
     Origin { job: id(8), root: id(7), number: 3, by: Some("ops".into()), reason: Some("again".into()) }
@@ -220,22 +228,15 @@ fn task_details() -> TaskDetails {
         error: Some(Arc::new(TaskError::new(ErrorKind::TimedOut))),
         log: Some("\u{1f600}".into()),
     };
-    TaskDetails {
-        failures: 1,
+    let rare = RareDetails {
         grants: 1,
         child: Some(id(9)),
         kept_from: Some(id(8)),
-        overridden: true,
-        cache: Some(Box::new(CacheDetails {
+        cache: Some(CacheDetails {
             from: Some(CachedFrom { job: id(8), task: id(8).task(3) }),
             content: Some(result_key(1)),
             not_kept: Some("too large".into()),
-        })),
-        delayed_until: Some(Timestamp::from_millis(6)),
-        retry_at: Some(Timestamp::from_millis(4)),
-        held_until: Some(Timestamp::from_millis(5)),
-        waits_until: Some(Timestamp::from_millis(9)),
-        recovered: true,
+        }),
         signals: vec![signal()],
         answer: Some(ApprovalAnswer {
             choice: "approve".into(),
@@ -243,9 +244,6 @@ fn task_details() -> TaskDetails {
             at: Timestamp::from_millis(8),
             input: Json::null(),
         }),
-        wait_ms: Some(8),
-        ready_at: Some(Timestamp::from_millis(9)),
-        has_started: true,
         progress: Some(Json::from_checked("[10]")),
         items: Some(ItemCounts { total: 9, success: 1, failed: 2, skipped: 3, cancelled: 4, data_bytes: Some(5) }),
         repairs: vec![RepairRecord {
@@ -254,7 +252,23 @@ fn task_details() -> TaskDetails {
             by: Some("ops".into()),
             reason: Some("the server is back".into()),
         }],
+    };
+    TaskDetails {
+        failures: 1,
+        first: Some(1),
+        overridden: true,
+        defaults: Some(Arc::new(ModuleDefaults::read(Json::from_checked(r#"{"retry": 5}"#)).expect("it is valid"))),
+        awaits_defaults: true,
+        delayed_until: Some(Timestamp::from_millis(6)),
+        retry_at: Some(Timestamp::from_millis(4)),
+        held_until: Some(Timestamp::from_millis(5)),
+        waits_until: Some(Timestamp::from_millis(9)),
+        recovered: true,
+        wait_ms: Some(8),
+        ready_at: Some(Timestamp::from_millis(9)),
+        has_started: true,
         attempts: vec![attempt],
+        rare: rare.into(),
     }
 }
 

@@ -66,6 +66,7 @@ cases! {
         limits_of_pages_are_checked;
     removal:
         the_oldest_finished_jobs_are_pruned,
+        sub_jobs_go_with_their_root,
         a_removed_job_leaves_no_rows,
         a_job_removed_and_added_in_one_batch_is_the_new_one;
     reopening:

@@ -52,10 +52,10 @@ fn python(bench: &Bench, tasks: usize, round: &mut Round) {
         .with(Role::Dispatcher, dispatcher.pid(), Scope::Own)
         .with(Role::Python, dispatcher.pid(), Scope::Below);
     run_job(&bench.runtime, &*hub, jobs::flat(64));
-    settle(&bench.runtime, &*hub, &processes, 0);
+    settle(bench, &*hub, &processes, 0);
     let before = processes.used();
     let took = run_job(&bench.runtime, &*hub, jobs::flat(tasks));
-    settle(&bench.runtime, &*hub, &processes, 0);
+    settle(bench, &*hub, &processes, 0);
     round.cost(WORKLOAD.name, tasks, between(&before, &processes.used()));
     dispatcher.stop();
     round.note("w7.python", tasks as f64 / took.as_secs_f64());

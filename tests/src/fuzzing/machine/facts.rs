@@ -203,6 +203,7 @@ fn heartbeat(world: &mut World, choices: &mut Choices<'_>) {
     let report = WorkerReport {
         progress: Vec::new(),
         contents: [].into(),
+        defaults: [].into(),
         id,
         host: "here".into(),
         pid: 1,

@@ -7,10 +7,11 @@ use std::time::Duration;
 use hub_core::action::{Action, Assignment};
 use hub_core::machine::{Machine, Outcome, Settings, TaskResult, Update, WorkerId, WorkerReport};
 use hub_core::state::{JobSnapshot, TaskState};
-use hub_core::{IssueId, JobId, JobStatus, Json, Now, Steady, TaskId, TaskStatus, Timestamp};
+use hub_core::{IssueId, JobId, JobStatus, Json, Now, Steady, TaskId, TaskKinds, TaskStatus, Timestamp};
 
 use super::plan::{MODULES, POOLS};
 use crate::fuzzing::ledger::{Ledger, is_out};
+use crate::fuzzing::reports;
 
 /// The start of the clock.
 const START: Now = Now { wall: Timestamp::from_millis(1_000_000), steady: Steady::from_millis(10_000_000) };
@@ -159,15 +160,7 @@ impl World {
 
     /// The outcome of an issue on a worker.
     pub(super) fn result(task: &Assignment, outcome: Outcome, worker: &WorkerId, took: Duration) -> TaskResult {
-        TaskResult {
-            progress: None,
-            content: None,
-            issue: task.issue,
-            outcome,
-            log: None,
-            worker: Arc::clone(worker),
-            took,
-        }
+        TaskResult { worker: Arc::clone(worker), took, ..reports::result(task, outcome) }
     }
 
     /// Runs without faults until all jobs have ended. Returns whether there was a job.
@@ -207,9 +200,7 @@ impl World {
         let ids: Vec<JobId> = self.machine.jobs().map(|job| job.id).collect();
         for task in self.issued.clone() {
             if self.is_awaited(task.issue) {
-                let outcome = Outcome::Success { data: Json::null() };
-                let result = Self::result(&task, outcome, &"helper".into(), Duration::ZERO);
-                self.machine.handle_result(result, self.now);
+                self.machine.handle_result(reports::null(&task), self.now);
                 self.expect(task.issue.task, TaskStatus::Success, Some(Json::null()));
             }
         }
@@ -228,20 +219,5 @@ impl World {
 
 /// A worker with all pools and modules.
 fn helper() -> WorkerReport {
-    WorkerReport {
-        progress: Vec::new(),
-        contents: [].into(),
-        id: "helper".into(),
-        host: "here".into(),
-        pid: 1,
-        pools: POOLS.map(Arc::from).to_vec(),
-        slots: 1,
-        running: 0,
-        tasks: MODULES.iter().map(|module| (Arc::from(*module), None)).collect(),
-        broken: BTreeMap::new(),
-        allow: hub_core::TaskKinds::default(),
-        shortage: None,
-        held: Vec::new(),
-        present: Vec::new(),
-    }
+    reports::helper(POOLS.map(Arc::from), MODULES.map(Arc::from), TaskKinds::default())
 }

@@ -13,7 +13,7 @@ pub(super) struct KeptTasksStay;
 
 /// The job in which a task ran that is kept.
 pub(super) fn kept_from(state: &TaskState) -> Option<JobId> {
-    state.details.as_ref().and_then(|details| details.kept_from)
+    state.details.as_ref().and_then(|details| details.rare().kept_from)
 }
 
 impl Invariant for KeptTasksStay {
@@ -32,7 +32,7 @@ impl Invariant for KeptTasksStay {
                 let Some(origin) = kept_from(state) else { return Ok(()) };
                 let mut was =
                     facts.job(origin).map(|fact| fact.state_of(*index).clone()).unwrap_or_else(TaskState::pending);
-                was.details_mut().kept_from = Some(origin);
+                was.details_mut().rare_mut().kept_from = Some(origin);
                 check(was == **state, || format!("{} was {was:?} and is kept as {state:?}", short(job.task(*index))))
             }),
             _ => Ok(()),

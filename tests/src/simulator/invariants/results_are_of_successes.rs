@@ -16,7 +16,7 @@ pub(super) struct ResultsAreOfSuccesses;
 
 /// The task whose kept result a task has taken.
 pub(super) fn cached_from(state: &TaskState) -> Option<CachedFrom> {
-    state.details.as_ref()?.cache.as_ref()?.from
+    state.details.as_ref()?.rare().cache.as_ref()?.from
 }
 
 /// The state of a task after these changes.

@@ -36,7 +36,7 @@ impl Invariant for SignalsArriveOnce {
                     let spec = facts.job(*id).map(|fact| fact.spec(*index));
                     let Some(wait) = spec.and_then(|spec| spec.wait.as_ref()) else { continue };
                     let Some(name) = wait["signal"].as_str().filter(|_| kept_from(state).is_none()) else { continue };
-                    let received = state.details.as_ref().map_or(0, |details| details.signals.len());
+                    let received = state.details.as_ref().map_or(0, |details| details.rare().signals.len());
                     let sent = self.sent.get(&(*id, name.to_owned())).copied().unwrap_or_default();
                     let needed = if state.status == TaskStatus::Success { waits::count(wait) } else { 0 };
                     check(received <= sent && received >= needed, || {

@@ -201,11 +201,11 @@ fn priority(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path:
 }
 
 fn retry(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
-    job.retry = retry::read(reader, value, path);
+    job.retry = retry::read(reader, value, path).map(Box::new);
 }
 
 fn timeout(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
-    job.timeouts = timeout::read(reader, value, path);
+    job.timeouts = timeout::read(reader, value, path).map(Box::new);
 }
 
 fn start_at(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {

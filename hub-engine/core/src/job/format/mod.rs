@@ -16,6 +16,7 @@ mod for_each;
 mod http;
 mod job;
 mod key;
+mod module_defaults;
 mod object;
 mod objects;
 mod recover;
@@ -28,6 +29,7 @@ mod values;
 mod wait;
 
 pub(super) use job::read;
+pub(super) use module_defaults::read as read_module_defaults;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
 pub(super) use values::{duration_or_zero, is_word, moment};

@@ -115,7 +115,7 @@ pub(super) fn read(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Opt
     if value.kind() == Kind::Number {
         return Some(RetryPolicy { maximum_attempts: attempts(reader, value, path), ..RetryPolicy::default() });
     }
-    let value = reader.object(value, path, "\"retry\"")?;
+    let value = reader.object_or("the number of attempts", value, path, "\"retry\"")?;
     let policy = RetryPolicy::default();
     let mut draft = Draft { policy, initial: None, maximum: None, holds: false, hold_for: None };
     object::read(reader, &RETRY, value, path, &mut draft);

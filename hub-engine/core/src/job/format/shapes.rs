@@ -57,6 +57,7 @@ pub(super) fn task(beside_wait: &[&str], beside_job: &[&str]) -> Value {
             { "anyOf": [none(&["wait"]), none(beside_wait)] },
             { "anyOf": [none(&["job"]), none(beside_job)] },
             { "anyOf": [has("job"), none(&["inputs", "detached"])] },
+            { "anyOf": [none(&["cache"]), { "properties": { "detached": { "not": { "const": true } } } }] },
             { "anyOf": [none(&["cache"]), without_secrets()] }
         ],
         "oneOf": [
@@ -448,7 +449,9 @@ fn definition(part: &Value, more: Option<String>, about: &str) -> Value {
     };
     let path = path_pattern();
     let reference = format!(r"_[^_.][^.]*\.(({})|({}){path})$", words(false), words(true));
-    let of_hub = format!(r"_\.(item{path}|failure{path}|input{path}|index|job\.(id|name))$");
+    let of_hub = format!(
+        r"_\.(first\.(id|name|status|(data|error){path})|item{path}|failure{path}|input{path}|index|job\.(id|name))$"
+    );
     let more = more.map(|more| format!("|{more}")).unwrap_or_default();
     json!({
         "description": format!("Any value. A string that begins with an underscore is a reference to a task, such as _add.data{about}; \

@@ -134,21 +134,21 @@ pub(super) static TASK: Table<TaskObject> = Table {
         Key::new(
             "job",
             "0.2.0",
-            |_, parts, value, _| parts.draft.job = Some(value),
+            |_, parts, value, _| parts.draft.rare_mut().job = Some(value),
             shapes::sub_job,
             "The job to run instead of a task module: a sub-job. Its output is the data of the task.",
         ),
         Key::new(
             "inputs",
             "0.2.0",
-            |_, parts, value, _| parts.draft.inputs = Some(value),
+            |_, parts, value, _| parts.draft.rare_mut().inputs = Some(value),
             shapes::inputs,
             "What the sub-job reads as _.input: an object.",
         ),
         Key::new(
             "detached",
             "0.2.0",
-            |_, parts, value, _| parts.draft.detached = Some(value),
+            |_, parts, value, _| parts.draft.rare_mut().detached = Some(value),
             shapes::no,
             "Whether the task succeeds when the sub-job begins, which then goes on by itself; default false.",
         ),
@@ -225,7 +225,7 @@ const BESIDE_WAIT: [(&str, &str); 15] = [
 ];
 
 /// Keys that cannot stand beside `job`, with the reason.
-const BESIDE_JOB: [(&str, &str); 12] = [
+const BESIDE_JOB: [(&str, &str); 11] = [
     ("task_name", "a sub-job runs no module"),
     ("args", "what is passed to a sub-job stands in \"inputs\""),
     ("kwargs", "what is passed to a sub-job stands in \"inputs\""),
@@ -237,7 +237,6 @@ const BESIDE_JOB: [(&str, &str); 12] = [
     ("output", "the output of the sub-job is a key of \"job\""),
     ("wait", "the task runs a job"),
     ("pool", "the tasks of the sub-job have pools"),
-    ("cache", "the results of sub-jobs are not kept: its tasks can have caches"),
 ];
 
 /// The object of a task.
@@ -267,7 +266,7 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     let mut parts = Parts { task: Task::default(), draft: TaskDraft::at(value.at), name: None, has_wait: false };
     if let Some(value) = reader.object(value, path, "a task") {
         object::read(reader, &TASK, value, path, &mut parts);
-        if parts.draft.job.is_some() {
+        if parts.draft.rare().job.is_some() {
             refuse_beside(reader, value, path, "job", &BESIDE_JOB);
         } else if parts.has_wait {
             refuse_beside(reader, value, path, "wait", &BESIDE_WAIT);
@@ -276,7 +275,7 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
     let Parts { mut task, mut draft, name, has_wait } = parts;
     if let Some(name) = name {
         // The name of a task that says nothing else is the name of its module.
-        let is_module = task.task_name.is_none() && draft.form().is_none() && draft.job.is_none() && !has_wait;
+        let is_module = task.task_name.is_none() && draft.form().is_none() && draft.rare().job.is_none() && !has_wait;
         let as_module = || if is_module { rules::module(&name) } else { Ok(()) };
         let rule = rules::task_name(&name).and_then(|()| as_module());
         reader.check_rule(rule, ProblemCode::BadName, path.key("name"), draft.name_at);
@@ -316,7 +315,7 @@ fn args(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path
 }
 
 fn kwargs(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
-    parts.draft.kwargs_at = value.at;
+    parts.draft.rare_mut().kwargs_at = value.at;
     let Some(object) = reader.object(value, path, "\"kwargs\"") else { return };
     reader.unique_keys(object, path);
     parts.task.kwargs = Some(Template::literal(object.text).into());
@@ -345,7 +344,7 @@ fn trigger_rule(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, pa
     let words = TriggerRule::ALL.map(TriggerRule::as_str);
     match TriggerRule::ALL.into_iter().find(|rule| rule.as_str() == word) {
         Some(rule) => {
-            parts.draft.trigger_rule_at = value.at;
+            parts.draft.rare_mut().trigger_rule_at = value.at;
             parts.task.rare_mut().trigger_rule = rule;
         }
         None => {
@@ -358,61 +357,61 @@ fn trigger_rule(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, pa
 }
 
 fn when<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.when = Some(value);
+    parts.draft.rare_mut().when = Some(value);
 }
 
 fn delay<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.delay = Some(value);
+    parts.draft.rare_mut().delay = Some(value);
 }
 
 fn wait<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     parts.has_wait = true;
-    parts.draft.wait = wait::read(reader, value, path);
+    parts.draft.rare_mut().wait = wait::read(reader, value, path);
 }
 
 fn retry(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
-    parts.task.rare_mut().retry = retry::read(reader, value, path);
+    parts.task.rare_mut().retry = retry::read(reader, value, path).map(Box::new);
 }
 
 fn timeout(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {
-    parts.task.rare_mut().timeouts = timeout::read(reader, value, path);
+    parts.task.rare_mut().timeouts = timeout::read(reader, value, path).map(Box::new);
 }
 
 fn for_each<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
-    parts.draft.for_each = for_each::read(reader, value, path);
+    parts.draft.rare_mut().for_each = for_each::read(reader, value, path);
 }
 
 fn command<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.run.push(("command", value));
+    parts.draft.rare_mut().run.push(("command", value));
 }
 
 fn shell<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.run.push(("shell", value));
+    parts.draft.rare_mut().run.push(("shell", value));
 }
 
 fn request<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
     http::check(reader, value, path);
-    parts.draft.run.push(("http", value));
+    parts.draft.rare_mut().run.push(("http", value));
 }
 
 fn env<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.run.push(("env", value));
+    parts.draft.rare_mut().run.push(("env", value));
 }
 
 fn cwd<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.run.push(("cwd", value));
+    parts.draft.rare_mut().run.push(("cwd", value));
 }
 
 fn output<'a>(_: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, _: Path<'_>) {
-    parts.draft.run.push(("output", value));
+    parts.draft.rare_mut().run.push(("output", value));
 }
 
 fn recover<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
-    parts.draft.recover = recover::read(reader, value, path);
+    parts.draft.rare_mut().recover = recover::read(reader, value, path);
 }
 
 fn cache<'a>(reader: &mut Reader, parts: &mut Parts<'a>, value: Value<'a>, path: Path<'_>) {
-    parts.draft.cache = cache::read(reader, value, path);
+    parts.draft.rare_mut().cache = cache::read(reader, value, path);
 }
 
 fn meta(reader: &mut Reader, parts: &mut Parts<'_>, value: Value<'_>, path: Path<'_>) {

@@ -85,7 +85,7 @@ pub(super) fn read(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Opt
     if matches!(value.kind(), Kind::Number | Kind::String) {
         return Some(Timeouts { start_to_close: values::duration(reader, value, path), ..Timeouts::default() });
     }
-    let value = reader.object(value, path, "\"timeout\"")?;
+    let value = reader.object_or("a duration", value, path, "\"timeout\"")?;
     let mut draft = Draft::default();
     object::read(reader, &TIMEOUT, value, path, &mut draft);
     let Draft { start_to_close, schedule_to_start, schedule_to_close, heartbeat, grace } = draft;
