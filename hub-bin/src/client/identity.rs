@@ -5,6 +5,7 @@
 //! searched for in the list of jobs, which is available over AMQP and HTTP. The cost grows with the number of jobs, so only the
 //! newest jobs are searched.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use hub_core::job::nearest;
@@ -165,10 +166,11 @@ impl JobRef {
             }
             Self::Part(part) => {
                 let is_meant = |job: &&JobSummary| part.matches(job.id.uuid());
+                // There may be so many sub-jobs that the newest jobs are sub-jobs only.
                 let mut searched = newest(hub, Vec::new(), false).await?;
-                if searched.iter().find(is_meant).is_none() {
-                    searched = newest(hub, Vec::new(), true).await?;
-                }
+                let known: HashSet<JobId> = searched.iter().map(|job| job.id).collect();
+                let all = newest(hub, Vec::new(), true).await?;
+                searched.extend(all.into_iter().filter(|job| !known.contains(&job.id)));
                 let found: Vec<&JobSummary> = searched.iter().filter(is_meant).collect();
                 match found.as_slice() {
                     [one] => Ok(one.id),

@@ -198,7 +198,9 @@ impl Output {
     pub(super) fn cancelled(&self, id: JobId, status: JobStatus) -> Result<(), Failure> {
         let line = match status {
             JobStatus::Cancelling => {
-                format!("cancelling job {id}: its tasks are being stopped; handlers of \"finally\" run before it ends")
+                format!(
+                    "cancelling job {id}: it ends when its tasks have stopped and its handlers of \"finally\" have ended"
+                )
             }
             JobStatus::Cancelled => format!("cancelled job {id}"),
             status => format!("job {id} has ended: {status}"),

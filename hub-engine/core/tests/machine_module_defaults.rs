@@ -94,6 +94,11 @@ fn a_task_takes_what_its_module_sets_and_keeps_it_through_deployments_and_crashe
     hub.pass(Duration::from_secs(1));
     assert_eq!(exhaust(&mut hub), 1);
     assert_eq!(hub.stored(job).tasks[0].status, TaskStatus::Failed);
+    assert_eq!(
+        format!("{:?}", details(&hub, job).rare),
+        "BoxedDetails(None)",
+        "the task takes memory for what it lacks"
+    );
     // A later task takes what the new version sets.
     hub.submit(2, JOB);
     assert_eq!(exhaust(&mut hub), 1);
@@ -157,6 +162,17 @@ fn a_task_issued_before_its_module_was_known_takes_it_with_the_first_report() {
     deploy(&mut hub, "w1", b"1", None);
     end_with(&mut hub, &first, None);
     assert_eq!((details(&hub, job), hub.stored(job).tasks[0].status), (TaskDetails::default(), TaskStatus::Failed));
+}
+
+#[test]
+fn a_worker_that_cannot_load_a_module_does_not_say_what_it_sets() {
+    let mut hub = Hub::new();
+    hub.submit(1, JOB);
+    let first = hub.handed_out().remove(0);
+    deploy(&mut hub, "w2", b"1", Some(THREE));
+    end_with(&mut hub, &first, None);
+    hub.pass(Duration::from_secs(1));
+    assert_eq!(exhaust(&mut hub), 2, "of three attempts, one has failed");
 }
 
 #[test]

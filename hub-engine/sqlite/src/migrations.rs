@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: [&str; 6] = [
          WHERE json_extract(details, '$.parent.root') IN (SELECT id FROM jobs); \
      DROP INDEX jobs_finished; \
      CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL AND root IS NULL; \
+     CREATE INDEX jobs_roots ON jobs (serial) WHERE root IS NULL; \
      CREATE INDEX jobs_by_root ON jobs (root, serial) WHERE root IS NOT NULL;",
 ];
 

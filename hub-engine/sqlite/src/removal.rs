@@ -4,17 +4,18 @@
 //! readers, and deletes tasks within its budget. The other tasks are deleted in later transactions, when the writer is
 //! idle. `counters` has a row for each such job, so that the next start continues.
 //!
-//! A job takes its sub-jobs that have ended with it: they are marked by [`ROOT_REMOVED`], and pruned.
+//! A job takes its sub-jobs that have ended with it. There can be any number of them, so `counters` has a row for a removed job
+//! with sub-jobs, and these are removed in later transactions, too.
 
 use hub_core::id::Family;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::known::Gone;
 
-/// The `root` of sub-jobs that have ended and whose root was removed.
-pub(super) const ROOT_REMOVED: &str = "";
-/// Prefix of the names of these rows in `counters`.
+/// Prefix of the names of the rows in `counters` of removed jobs with remaining tasks.
 const LEFT: &str = "removed job";
+/// Prefix of the names of the rows in `counters` of removed jobs with remaining sub-jobs. The rest is the id of the job.
+const ROOT: &str = "removed root ";
 /// Maximum number of tasks that one transaction deletes.
 const MAXIMUM_ROWS: u32 = 10_000;
 /// Maximum size of their values in bytes. The last task may exceed it.
@@ -43,12 +44,14 @@ pub(super) fn remove(
     serial: i64,
     budget: &mut DeletionBudget,
 ) -> rusqlite::Result<Option<Gone>> {
-    // Those that have not ended are jobs like all others from now on.
+    // A job that is added under the same id later has sub-jobs with greater serials.
     transaction
         .prepare_cached(
-            "UPDATE jobs SET root = iif(ended_at IS NULL, NULL, ?2) WHERE root = (SELECT id FROM jobs WHERE serial = ?1)",
+            "INSERT INTO counters (name, value) SELECT ?2 || id, (SELECT max(serial) FROM jobs) FROM jobs
+                 WHERE serial = ?1 AND EXISTS (SELECT 1 FROM jobs AS parts WHERE parts.root = jobs.id)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         )?
-        .execute((serial, ROOT_REMOVED))?;
+        .execute((serial, ROOT))?;
     transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
     let gone = |row: &Row<'_>| {
         let key = row.get_ref(1)?.as_str_or_null()?.map(Into::into);
@@ -66,6 +69,45 @@ pub(super) fn remove(
         gone.left = Some(serial);
     }
     Ok(Some(gone))
+}
+
+/// Removes some sub-jobs whose root was removed, and returns them. Empty if there are no more.
+pub(super) fn remove_orphans(connection: &mut Connection, limit: i64) -> rusqlite::Result<Vec<Gone>> {
+    let transaction = connection.transaction()?;
+    let (mut gone, mut budget) = (Vec::new(), DeletionBudget::new());
+    for serial in orphans(&transaction, limit)? {
+        if budget.is_spent() {
+            break;
+        }
+        gone.extend(remove(&transaction, serial, &mut budget)?);
+    }
+    transaction.commit()?;
+    Ok(gone)
+}
+
+/// Some sub-jobs that have ended, and whose root was removed. Those that have not ended are jobs like all others from now on.
+fn orphans(transaction: &Transaction<'_>, limit: i64) -> rusqlite::Result<Vec<i64>> {
+    let roots = "SELECT name, substr(name, 1 + length(?1)), value FROM counters WHERE name LIKE ?1 || '%' LIMIT 1";
+    let parts = "SELECT serial, ended_at IS NULL FROM jobs WHERE root = ?1 AND serial <= ?2 ORDER BY serial LIMIT ?3";
+    loop {
+        let root = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+        let Some((name, root, last)) = transaction.prepare_cached(roots)?.query_row([ROOT], root).optional()? else {
+            return Ok(Vec::new());
+        };
+        let part = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?));
+        let mut statement = transaction.prepare_cached(parts)?;
+        let found: Vec<_> = statement.query_map((root, last, limit), part)?.collect::<rusqlite::Result<_>>()?;
+        if found.is_empty() {
+            transaction.prepare_cached("DELETE FROM counters WHERE name = ?1")?.execute([name])?;
+        }
+        let (live, ended): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, is_live)| *is_live);
+        for (serial, _) in live {
+            transaction.prepare_cached("UPDATE jobs SET root = NULL WHERE serial = ?1")?.execute([serial])?;
+        }
+        if !ended.is_empty() {
+            return Ok(ended.into_iter().map(|(serial, _)| serial).collect());
+        }
+    }
 }
 
 /// Deletes remaining tasks of a removed job. Returns whether all are deleted.

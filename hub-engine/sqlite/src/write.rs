@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::kept_results::set_result;
 use super::known::Gone;
-use super::removal::{DeletionBudget, ROOT_REMOVED, remove};
+use super::removal::{DeletionBudget, remove, remove_orphans};
 use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
@@ -158,26 +158,19 @@ pub(super) fn begin_incarnation(connection: &mut Connection) -> rusqlite::Result
 /// Removes some of the oldest finished jobs beyond `keep`, and returns them. Empty if there are no more. Sub-jobs do not count, and are
 /// removed after their roots.
 pub(super) fn prune(connection: &mut Connection, keep: u64, limit: u64) -> rusqlite::Result<Vec<Gone>> {
-    let transaction = connection.transaction()?;
     let limit = limit.min(PRUNE_STEP).cast_signed();
-    let mut oldest: Vec<i64> = transaction
-        .prepare_cached("SELECT serial FROM jobs WHERE root = ?1 ORDER BY serial LIMIT ?2")?
-        .query_map((ROOT_REMOVED, limit), |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    if oldest.is_empty() {
-        let finished: i64 = transaction.query_row(
-            "SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL",
-            [],
-            |row| row.get(0),
-        )?;
-        let beyond = finished.unsigned_abs().saturating_sub(keep).cast_signed();
-        oldest = transaction
-            .prepare_cached(
-                "SELECT serial FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL ORDER BY serial LIMIT ?1",
-            )?
-            .query_map([beyond.min(limit)], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+    let orphans = remove_orphans(connection, limit)?;
+    if !orphans.is_empty() {
+        return Ok(orphans);
     }
+    let transaction = connection.transaction()?;
+    let count = "SELECT count(*) FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL";
+    let finished: i64 = transaction.query_row(count, [], |row| row.get(0))?;
+    let beyond = finished.unsigned_abs().saturating_sub(keep).cast_signed();
+    let oldest: Vec<i64> = transaction
+        .prepare_cached("SELECT serial FROM jobs WHERE ended_at IS NOT NULL AND root IS NULL ORDER BY serial LIMIT ?1")?
+        .query_map([beyond.min(limit)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let (mut gone, mut budget) = (Vec::with_capacity(oldest.len()), DeletionBudget::new());
     for serial in oldest {
         if budget.is_spent() {

@@ -20,6 +20,8 @@ use super::write::{self, CommitError, Serials};
 use super::{removal, schema};
 use hub_engine::store::{Folded, StoreError, fold};
 
+/// Maximum number of sub-jobs that one transaction removes, so that commits can run in between.
+const ORPHANS_STEP: i64 = 200;
 /// Interval at which the writer checks that its files were not replaced.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,7 +45,9 @@ pub(super) struct Writer {
     known: Known,
     /// Removed jobs with remaining tasks.
     left: VecDeque<i64>,
-    /// Whether deleting them has failed. It is tried again after the next successful write.
+    /// Whether there may be sub-jobs whose root was removed.
+    may_have_orphans: bool,
+    /// Whether deleting these or those has failed. It is tried again after the next successful write.
     left_failed: bool,
     /// Size of the log in bytes at the last check.
     log_length: u64,
@@ -77,6 +81,7 @@ impl Writer {
             serials: Serials::default(),
             known,
             left: left.into(),
+            may_have_orphans: true,
             left_failed: false,
             log_length: 0,
             log_cut_at: None,
@@ -130,27 +135,38 @@ impl Writer {
         }
     }
 
-    /// The next command. While there is none, deletes remaining tasks of removed jobs.
+    /// The next command. While there is none, deletes what is left of removed jobs.
     fn next(&mut self, orders: &mpsc::Receiver<Order>) -> Result<Order, mpsc::RecvError> {
-        while let Some(serial) = self.left.front().copied().filter(|_| !self.left_failed) {
+        while !self.left_failed && (self.may_have_orphans || !self.left.is_empty()) {
             match orders.try_recv() {
                 Ok(order) => return Ok(order),
                 Err(mpsc::TryRecvError::Disconnected) => return Err(mpsc::RecvError),
                 Err(mpsc::TryRecvError::Empty) => {}
             }
-            match self.with("delete tasks of a removed job", |connection, _| removal::delete_left(connection, serial)) {
-                Ok(true) => drop(self.left.pop_front()),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "failed to delete tasks of a removed job; this is tried again later"
-                    );
-                    self.left_failed = true;
-                }
+            if let Err(error) = self.delete_left() {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to delete what is left of a removed job; this is tried again later"
+                );
+                self.left_failed = true;
             }
         }
         orders.recv()
+    }
+
+    /// Deletes some tasks or some sub-jobs of removed jobs.
+    fn delete_left(&mut self) -> Result<(), StoreError> {
+        if let Some(serial) = self.left.front().copied() {
+            let delete = |connection: &mut Connection, _: &mut Serials| removal::delete_left(connection, serial);
+            if self.with("delete tasks of a removed job", delete)? {
+                self.left.pop_front();
+            }
+            return Ok(());
+        }
+        let remove = |connection: &mut Connection, _: &mut Serials| removal::remove_orphans(connection, ORPHANS_STEP);
+        let gone = self.with("remove sub-jobs of a removed job", remove);
+        self.may_have_orphans = self.forget(gone)? > 0;
+        Ok(())
     }
 
     fn commit(&mut self, writes: &[Folded<'_>]) -> Result<Vec<Gone>, StoreError> {
@@ -198,6 +214,7 @@ impl Writer {
         let gone = gone?;
         let count = gone.len() as u64;
         self.left.extend(gone.iter().filter_map(|gone| gone.left));
+        self.may_have_orphans |= count > 0;
         self.left_failed = false;
         self.known.forget(gone);
         Ok(count)

@@ -119,7 +119,7 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "DROP INDEX jobs_by_root; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
+            "DROP INDEX jobs_by_root; DROP INDEX jobs_roots; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
              CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL;
              DROP TABLE kept_results; DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
              ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",

@@ -6,9 +6,13 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hub_core::TaskStatus;
+use hub_core::state::JobState;
+use hub_core::{JobStatus, TaskStatus};
+use hub_engine::operations::JobFilter;
 use hub_engine::store::Store;
-use hub_engine::testing::store::rows::{add, commit, id, job_removed, task_changed, task_state};
+use hub_engine::testing::store::rows::{
+    add, commit, ended, id, job_changed, job_removed, sub_job, task_changed, task_state,
+};
 use rusqlite::Connection;
 use support::{file, open};
 
@@ -66,4 +70,31 @@ async fn remaining_tasks_of_a_removed_job_are_deleted_after_a_crash() {
     assert_eq!(store.load_unfinished().await.unwrap()[0].tasks[3].status, TaskStatus::Pending);
     all_deleted(directory.path()).await;
     assert_eq!(store.begin_incarnation().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_sub_jobs_of_a_removed_job_are_deleted_and_not_those_of_its_successor() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    // More than one transaction deletes. The last one goes on.
+    let parts = 10..=510;
+    add(&store, 1, "root", 1).await;
+    for number in parts.clone() {
+        add(&store, number, "part", 1).await;
+    }
+    let over = JobState { ended_at: ended(JobStatus::Success).ended_at, ..sub_job(1) };
+    let states = parts.clone().map(|number| if number == *parts.end() { sub_job(1) } else { over.clone() });
+    commit(&store, parts.clone().zip(states).map(|(number, state)| job_changed(number, state)).collect()).await;
+    let listed = async |sub_jobs| {
+        let filter = JobFilter { limit: Some(1000), sub_jobs, ..JobFilter::default() };
+        store.list(&filter).await.unwrap().jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!((listed(false).await, listed(true).await.len()), (vec![id(1)], parts.clone().count() + 1));
+    commit(&store, vec![job_removed(1)]).await;
+    add(&store, 1, "root", 1).await;
+    add(&store, 600, "part", 1).await;
+    commit(&store, vec![job_changed(600, over)]).await;
+    all_deleted(directory.path()).await;
+    assert_eq!(listed(false).await, [1, *parts.end()].map(id), "what has not ended is a job like all others");
+    assert_eq!(listed(true).await, [600, 1, *parts.end()].map(id));
 }

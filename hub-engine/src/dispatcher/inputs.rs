@@ -63,7 +63,7 @@ pub(super) enum Input {
     /// The number of messages in a pool's queue and among the results.
     Depth(Depth),
     /// A sub-job that has ended was read, for the task that continues it. `None`: it is not stored, or cannot be continued.
-    Read(TaskId, Option<Box<RetriedJob>>),
+    Read(TaskId, JobId, Option<Box<RetriedJob>>),
     /// A request is answered.
     Answered(DeliveryRef),
     /// All submissions of a message were refused and answered, so there is nothing to store.

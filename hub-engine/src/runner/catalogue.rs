@@ -18,9 +18,9 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The defaults of a module, if it has some.
-    pub(crate) fn defaults(&self, module: &str) -> Option<&Arc<ModuleDefaults>> {
-        self.tasks.get(module)?.defaults.as_ref()
+    /// The defaults of a module, which may be empty. `None` if it is not known to work.
+    pub(crate) fn defaults(&self, module: &str) -> Option<Arc<ModuleDefaults>> {
+        Some(self.tasks.get(module)?.defaults.clone().unwrap_or_default())
     }
 }
 

@@ -99,8 +99,8 @@ impl ModuleRunner {
 
     async fn run_at(&self, place: Place, request: TaskRequest, control: &RunControl) -> TaskReport {
         let ran = match place {
-            Place::Program(path) => return executable::run(&path, &request, &self.settings, control).await,
-            Place::Coroutine => self.coroutines.run(request, control).await,
+            Place::Program(path) => return Box::pin(executable::run(&path, &request, &self.settings, control)).await,
+            Place::Coroutine => Box::pin(self.coroutines.run(request, control)).await,
             Place::Function | Place::None | Place::Broken(_) => self.children.run(&request, control).await,
         };
         ran.unwrap_or_else(|error| match environment::shortage(&error) {
@@ -135,7 +135,7 @@ fn not_run(why: NoOrder) -> TaskReport {
 impl Runner for ModuleRunner {
     async fn run(&self, request: TaskRequest, control: RunControl) -> TaskReport {
         let report = match request.run {
-            Some(_) => self.run_order(request, &control).await,
+            Some(_) => Box::pin(self.run_order(request, &control)).await,
             None => self.run_module(request, &control).await,
         };
         self.secrets.mask(report.unwrap_or_else(|failure| failure))
@@ -156,5 +156,39 @@ impl Runner for ModuleRunner {
     async fn shutdown(&self, grace: Duration) {
         self.coroutines.shutdown();
         self.children.shutdown(grace).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_core::{JobId, Json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// The worker keeps the future of each task that runs or is queued in a process.
+    #[tokio::test]
+    async fn the_future_of_a_task_has_no_room_for_other_kinds_of_tasks() {
+        let directory = tempfile::tempdir().unwrap();
+        let runner = ModuleRunner::start(RunnerSettings::new(directory.path())).await.unwrap();
+        let job = JobId::new(Uuid::from_u128(1 << 64));
+        let request = TaskRequest {
+            id: job.task(0),
+            parent_id: job,
+            name: "t".into(),
+            task_name: "t".into(),
+            args: Json::from_checked("[]"),
+            kwargs: Json::from_checked("{}"),
+            run: None,
+            secrets: None,
+            attempt: 1,
+            issue: 1,
+            worker: "w1".into(),
+            last_progress: None,
+            wants_content: false,
+        };
+        let run = runner.run(request, RunControl::default());
+        let size = size_of_val(&*run);
+        assert!(size <= 2048, "{size} bytes");
     }
 }

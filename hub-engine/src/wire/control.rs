@@ -119,15 +119,23 @@ pub struct Heartbeat {
 
 /// The digests of modules. Those that cannot be read are left out: results of these modules are not kept.
 fn contents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Digest>, D::Error> {
-    let written = Option::<BTreeMap<Arc<str>, String>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(written.into_iter().filter_map(|(module, digest)| Some((module, digest.parse().ok()?))).collect())
+    let read = |(module, digest): (_, Json)| {
+        let digest: String = serde_json::from_str(digest.get()).ok()?;
+        Some((module, digest.parse().ok()?))
+    };
+    Ok(by_module(deserializer)?.into_iter().filter_map(read).collect())
 }
 
 /// The defaults of modules. Those that cannot be read are left out.
 fn defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Arc<ModuleDefaults>>, D::Error> {
-    let written = Option::<BTreeMap<Arc<str>, Json>>::deserialize(deserializer)?.unwrap_or_default();
     let read = |(module, text)| Some((module, Arc::new(ModuleDefaults::read(text).ok()?)));
-    Ok(written.into_iter().filter_map(read).collect())
+    Ok(by_module(deserializer)?.into_iter().filter_map(read).collect())
+}
+
+/// Values by module. A field that is no object counts as empty: it is no reason to take the leases of a worker away.
+fn by_module<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Json>, D::Error> {
+    let written = Json::deserialize(deserializer)?;
+    Ok(serde_json::from_str(written.get()).unwrap_or_default())
 }
 
 impl Heartbeat {
@@ -229,7 +237,11 @@ mod tests {
         assert_eq!(heartbeat.defaults.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "d"]);
         assert_eq!(heartbeat.defaults["a"].retry().map(|policy| policy.maximum_attempts), Some(5));
         assert_eq!(Heartbeat::decode(&super::super::encode(&heartbeat)).unwrap(), heartbeat);
-        assert_eq!(decode(|body| body["defaults"] = json!(null)), decode(|_| {}));
+        for nothing in [json!(null), json!([]), json!(7), json!([["a", {"retry": 5}]])] {
+            for key in ["defaults", "contents"] {
+                assert_eq!(decode(|body| body[key] = nothing.clone()), decode(|_| {}), "{key}: {nothing}");
+            }
+        }
         let lone = String::from_utf8(super::super::encode(&heartbeat).to_vec()).unwrap().replace("retry", r"\ud800");
         let lone = Heartbeat::decode(lone.as_bytes()).unwrap();
         assert_eq!(lone.defaults.keys().map(|name| &**name).collect::<Vec<_>>(), ["d"]);

@@ -1,21 +1,19 @@
 //! The issues of a worker: waiting for a slot, running, and recently finished.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::job::Timeouts;
-use hub_core::{IdSet, IssueId};
+use hub_core::IssueId;
+use hub_core::job::{ModuleDefaults, Timeouts};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::recent::Recent;
 use crate::runner::{Catalogue, RunControl};
 use crate::wire::{Progress, ReturnReason, TaskEnded, TaskMessage};
 
-/// Maximum number of finished issues that are remembered, so that a redelivered one is not run again, and of stopped ones.
-const MAXIMUM_REMEMBERED: usize = 16_384;
 /// Maximum size of the progress in a heartbeat, in bytes. Further values are in the next one.
 const MAXIMUM_PROGRESS_BYTES: usize = 1024 * 1024;
 
@@ -53,11 +51,19 @@ pub(super) struct Running {
     pub(super) since: Instant,
     pub(super) control: RunControl,
     /// Its module, if the dispatcher awaits the defaults of this.
-    awaited: Option<Arc<str>>,
+    awaited: Option<AwaitedDefaults>,
     /// Whether the report `started` was published for it.
     pub(super) announced: bool,
     /// Whether it has ended. Its result is being published, and its slot is free.
     pub(super) over: bool,
+}
+
+/// The defaults of a module that the result has to name.
+#[derive(Debug)]
+struct AwaitedDefaults {
+    module: Arc<str>,
+    /// As they were when the issue began. `None`: the module was not known to work.
+    known: Option<Arc<ModuleDefaults>>,
 }
 
 /// An issue to run.
@@ -106,8 +112,11 @@ impl Issues {
     /// Starts the next waiting issue. Where the dispatcher did not know the module yet, the limits that the module sets apply.
     pub(super) fn start_next(&mut self, catalogue: &Catalogue, now: Instant) -> Option<Run> {
         let Waiting { task, delivery } = self.waiting.pop_front()?;
-        let awaited = task.awaits_defaults.then(|| Arc::clone(&task.task_name));
-        let of_module = || catalogue.defaults(awaited.as_ref()?)?.timeouts().map(Timeouts::of_attempt);
+        let awaited = task.awaits_defaults.then(|| {
+            let module = Arc::clone(&task.task_name);
+            AwaitedDefaults { known: catalogue.defaults(&module), module }
+        });
+        let of_module = || awaited.as_ref()?.known.as_ref()?.timeouts().map(Timeouts::of_attempt);
         let control = RunControl::new(task.timeout.map(Into::into).or_else(of_module), Arc::clone(&self.progressed));
         let (id, delivery, run) = (task.issue, Some(delivery), control.clone());
         let running = Running { delivery, since: now, control, awaited, announced: false, over: false };
@@ -253,11 +262,11 @@ impl Issues {
     }
 
     /// The report of an issue that has ended, with its newest progress, and with the defaults of its module if the dispatcher
-    /// awaits them.
+    /// awaits them and the module works.
     pub(super) fn complete(&self, id: IssueId, ended: TaskEnded, catalogue: &Catalogue) -> TaskEnded {
         let Some(running) = self.running.get(&id) else { return ended };
-        let defaults = running.awaited.as_ref().and_then(|module| catalogue.defaults(module));
-        ended.with_progress(running.control.progress()).with_defaults(defaults.cloned())
+        let of = |awaited: &AwaitedDefaults| awaited.known.clone().or_else(|| catalogue.defaults(&awaited.module));
+        ended.with_progress(running.control.progress()).with_defaults(running.awaited.as_ref().and_then(of))
     }
 
     /// Notified when an issue has another progress.
@@ -302,44 +311,17 @@ const fn take_over(held: &mut DeliveryRef, delivery: DeliveryRef) -> Arrival {
     Arrival::Adopted(std::mem::replace(held, delivery))
 }
 
-/// A set of ids that forgets its oldest members.
-#[derive(Debug)]
-struct Recent<T> {
-    members: IdSet<T>,
-    order: VecDeque<T>,
-}
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self { members: IdSet::default(), order: VecDeque::new() }
-    }
-}
-
-impl<T: Copy + Eq + Hash> Recent<T> {
-    fn insert(&mut self, member: T) {
-        if self.members.insert(member) {
-            self.order.push_back(member);
-        }
-        while self.order.len() > MAXIMUM_REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.members.remove(&oldest);
-            }
-        }
-    }
-
-    fn contains(&self, member: &T) -> bool {
-        self.members.contains(member)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use hub_core::{Issue, JobId, Json};
+    use hub_core::state::ErrorKind;
+    use hub_core::{Issue, JobId, Json, Timestamp};
     use hub_transport::DeliveryTag;
     use hub_transport::supervisor::SubscriptionId;
     use uuid::Uuid;
 
     use super::*;
+    use crate::runner::{Language, Outcome, TaskInfo};
+    use crate::wire::Span;
 
     fn delivery(tag: u64) -> DeliveryRef {
         delivery_of(2, tag)
@@ -407,6 +389,29 @@ mod tests {
             issues.finish(id);
         }
         assert_eq!((issues.next_long(limit), issues.running_count(), issues.is_idle()), (None, 0, true));
+    }
+
+    #[tokio::test]
+    async fn a_result_names_what_the_module_set_when_the_issue_began() {
+        let set = |text: &'static str| {
+            let defaults = ModuleDefaults::read(Json::from_checked(text)).unwrap();
+            let info = TaskInfo { defaults: Some(defaults.into()), ..TaskInfo::plain(Language::Python) };
+            Catalogue { tasks: [("t".to_owned(), info)].into(), ..none() }
+        };
+        let span = Span { started_at: Timestamp::from_millis(0), ended_at: Timestamp::from_millis(0) };
+        for (begin, end, named) in [
+            (set(r#"{"retry": 5}"#), set("{}"), Some(r#"{"retry": 5}"#)),
+            (none(), set("{}"), Some("{}")),
+            // The module cannot be loaded.
+            (none(), none(), None),
+        ] {
+            let mut issues = Issues::default();
+            issues.arrive(TaskMessage { awaits_defaults: true, ..task() }, delivery(1));
+            issues.start_next(&begin, Instant::now()).unwrap();
+            let ended = TaskEnded::new(issue(0), Outcome::failed(ErrorKind::TaskFailed, "no"), None, span);
+            let ended = issues.complete(issue(0), ended, &end);
+            assert_eq!(ended.defaults.as_ref().map(|defaults| defaults.text().get()), named);
+        }
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod internal;
 mod issues;
 mod limits;
 mod pace;
+mod recent;
 mod report;
 mod results;
 mod serve;

@@ -71,6 +71,12 @@ impl ModuleDefaults {
         self.timeouts.as_ref()
     }
 
+    /// Whether the module sets nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.retry.is_none() && self.timeouts.is_none()
+    }
+
     /// The text.
     #[must_use]
     pub const fn text(&self) -> &Json {

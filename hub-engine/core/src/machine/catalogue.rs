@@ -118,7 +118,7 @@ impl Catalogue {
     /// outer `None`: no worker of the pool has the module, or all of them fail to load it.
     pub(super) fn defaults(&self, pool: &str, module: &str) -> Option<Option<&Arc<ModuleDefaults>>> {
         let served = self.pools.get(pool)?;
-        if !served.broken.is_empty() && !served.working.contains_key(module) {
+        if !served.working.contains_key(module) {
             return None;
         }
         Some(served.defaults.get(module).and_then(|of_module| {

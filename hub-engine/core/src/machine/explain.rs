@@ -117,7 +117,10 @@ impl Machine {
             Place::Window | Place::Leased if job.cancelled => {
                 Reason::Stopping { worker: (live.place == Place::Leased).then(worker) }
             }
-            Place::SubJob => live.running_child().map_or(Reason::InProgress, |job| Reason::SubJob { job }),
+            Place::SubJob => {
+                let child = self.awaited_child(job.id.task(index), live);
+                child.map_or(Reason::InProgress, |job| Reason::SubJob { job })
+            }
             _ if job.cancelled => Reason::InProgress,
             Place::Blocked if gate == Some(Gate::TriggerRule) && live.decision() != Decision::Wait => {
                 Reason::InProgress

@@ -32,9 +32,12 @@ impl Machine {
         }
     }
 
-    /// A worker has reported the end of an issue, and the defaults of the module that ran if the issue asked for them.
+    /// A worker has reported the end of an issue, and the defaults of the module that ran if the issue asked for them and the worker
+    /// could load the module.
     pub(super) fn settle_by_result(&mut self, id: JobId, index: u32, defaults: Option<Arc<ModuleDefaults>>) {
-        if self.jobs.job(id).awaits_defaults(index) {
+        if defaults.is_none() {
+            self.settle_by_catalogue(id, index);
+        } else if self.jobs.job(id).awaits_defaults(index) {
             self.jobs.job_mut(id).settle_defaults(index, defaults);
         }
     }
@@ -48,7 +51,7 @@ impl Machine {
         true
     }
 
-    /// An attempt has failed. If no worker has reported it, the workers that are known by now decide.
+    /// An issue has ended. If no worker has reported the defaults of its module, the workers that are known by now decide.
     pub(super) fn settle_by_catalogue(&mut self, id: JobId, index: u32) {
         let job = self.jobs.job_mut(id);
         if job.awaits_defaults(index) {
@@ -82,7 +85,8 @@ impl LiveJob {
     fn settle_defaults(&mut self, index: u32, defaults: Option<Arc<ModuleDefaults>>) {
         let state = self.task_mut(index).state_mut();
         let details = state.details_mut();
-        (details.defaults, details.awaits_defaults) = (defaults, false);
+        details.awaits_defaults = false;
+        details.defaults = defaults.filter(|defaults| !defaults.is_empty());
         // A task without any takes no memory for them.
         state.details.take_if(|details| **details == TaskDetails::default());
     }

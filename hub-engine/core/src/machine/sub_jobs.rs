@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::between_jobs::{Descendants, EndedChild, Order};
 use super::control::{Cancel, Remark};
 use super::live::LiveJob;
+use super::live_task::LiveTask;
 use super::place::Place;
 use super::turn_budget;
 use super::{Machine, RetriedJob, Retry};
@@ -75,13 +76,22 @@ impl Machine {
         parent.is_some_and(|parent| parent.task == task && !parent.detached)
     }
 
-    /// Begins the sub-job of a task with what the one that the task ran before has achieved: see [`RetriedJob::of_sub_job`]. `None`:
-    /// that is not stored any more, or cannot be continued.
-    pub fn continue_sub_job(&mut self, task: TaskId, before: Option<RetriedJob>, now: Now) {
+    /// The sub-job for whose end a task waits: the one that it runs, or one of an earlier attempt that is being stopped.
+    pub(super) fn awaited_child(&self, id: TaskId, task: &LiveTask) -> Option<JobId> {
+        task.running_child().or_else(|| task.child().filter(|child| self.is_part_of(*child, id)))
+    }
+
+    /// Begins the sub-job of a task with what `read`, the one that the task ran before, has achieved: see [`RetriedJob::of_sub_job`].
+    /// `before` is `None` if that is not stored any more, or cannot be continued.
+    pub fn continue_sub_job(&mut self, task: TaskId, read: JobId, before: Option<RetriedJob>, now: Now) {
         let Some((id, index)) = self.find_task(task).filter(|(id, index)| self.jobs.job(*id).begins_sub_job(*index))
         else {
             return;
         };
+        // It may have been read twice, and the task may have run another one since.
+        if self.jobs.job(id).task(index).child() != Some(read) || self.is_part_of(read, task) {
+            return;
+        }
         let job = self.jobs.job_mut(id);
         if job.is_paused() {
             job.task_mut(index).place = Place::Suspended;

@@ -220,7 +220,10 @@ impl LiveJob {
         let before = self.details_weight(index);
         if let Some(details) = &mut self.task_mut(index).state_mut().details {
             details.end_wait();
-            details.rare_mut().signals.iter_mut().for_each(|signal| signal.data = None);
+            // Most tasks have no signals, and take no memory for them.
+            if !details.rare().signals.is_empty() {
+                details.rare_mut().signals.iter_mut().for_each(|signal| signal.data = None);
+            }
         }
         let after = self.details_weight(index);
         self.resize(before, after);

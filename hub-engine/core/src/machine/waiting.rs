@@ -79,7 +79,7 @@ impl Machine {
         }
         match live.place {
             Place::Launched => return Some(Reason::Launched),
-            Place::SubJob => return live.running_child().map(|job| Reason::SubJob { job }),
+            Place::SubJob => return self.awaited_child(job.id.task(index), live).map(|job| Reason::SubJob { job }),
             Place::Cache => {
                 let (other, at) = self.awaited_equal((job.id, index))?;
                 let (task, status) = (other.job.name_of(at), other.task(at).state().status);

@@ -170,7 +170,7 @@ impl Hub {
             if let Action::Read { task, job } = action {
                 let before = self.ended.get(job).cloned();
                 let before = before.and_then(|before| RetriedJob::of_sub_job(before, 12 << 20, self.now.wall));
-                self.machine.continue_sub_job(*task, before, self.now);
+                self.machine.continue_sub_job(*task, *job, before, self.now);
             }
         }
         actions

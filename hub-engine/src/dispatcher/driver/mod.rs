@@ -278,7 +278,7 @@ impl Driver {
             Input::Refused { number, changes, change, why } => self.handle_refused(number, changes, change, &why),
             Input::StoreBroken(error) => return Some(End::GiveUp(error)),
             Input::NothingKept(at) | Input::Answered(at) => self.acks.done(at),
-            Input::Read(task, job) => self.machine.continue_sub_job(task, job.map(|job| *job), now()),
+            Input::Read(task, id, job) => self.machine.continue_sub_job(task, id, job.map(|job| *job), now()),
             Input::Depth(depth) => self.handle_depth(&depth),
             Input::Stop(grace) => return Some(End::Stop(grace)),
         }

@@ -35,7 +35,7 @@ impl Driver {
                         apart(tasks, decide).await.flatten()
                     }
                 };
-                if inputs.send(Input::Read(task, continued)).is_err() {
+                if inputs.send(Input::Read(task, id, continued)).is_err() {
                     return;
                 }
             }

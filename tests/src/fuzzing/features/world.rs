@@ -80,7 +80,7 @@ impl World {
                         reads = true;
                         let ended = self.store.jobs.get(job).cloned();
                         let before = ended.and_then(|ended| RetriedJob::of_sub_job(ended, VALUE_LIMIT, self.now.wall));
-                        self.machine.continue_sub_job(*task, before, self.now);
+                        self.machine.continue_sub_job(*task, *job, before, self.now);
                     }
                     Action::Persist(_) | Action::Stop { .. } | Action::Probe { .. } | Action::Notify(_) => {}
                 }
