@@ -18,7 +18,8 @@ use crate::Json;
 /// the job refers to.
 #[derive(Debug, Default)]
 pub struct Values {
-    known: HashMap<(u32, Attribute), Known>,
+    /// `None` until a path leads into a value.
+    known: Option<Box<HashMap<(u32, Attribute), Known>>>,
     /// The number of bytes traversed so far.
     walked: usize,
 }
@@ -95,8 +96,9 @@ impl Values {
 
     /// Forgets the item of this task: the next template is filled for another one.
     pub(crate) fn forget_item(&mut self, task: u32) {
-        for attribute in [Attribute::Item, Attribute::Index] {
-            self.known.remove(&(task, attribute));
+        if let Some(known) = &mut self.known {
+            known.remove(&(task, Attribute::Item));
+            known.remove(&(task, Attribute::Index));
         }
     }
 
@@ -113,7 +115,7 @@ impl Values {
             // Most references have no path.
             return Ok(Piece::whole(look_up()));
         }
-        let known = self.known.entry((task, attribute));
+        let known = self.known.get_or_insert_default().entry((task, attribute));
         let known = known.or_insert_with(|| Known { value: look_up(), located: None });
         let Some(tree) = job.places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
             return Ok(Piece::whole(known.value.clone()));

@@ -274,7 +274,7 @@ impl LiveJob {
     fn begin_stop(&mut self, stop: Stop) {
         self.cancelled = true;
         self.stop = Some(stop);
-        self.sweep = RemainingWork { cancel: Some(0), ..RemainingWork::default() };
+        self.sweep = Some(Box::new(RemainingWork { cancel: Some(0), ..RemainingWork::default() }));
     }
 
     /// The request to stop the issue of a task that is out.

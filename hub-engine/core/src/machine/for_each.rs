@@ -158,6 +158,11 @@ impl Machine {
     fn advance_items(&mut self, id: JobId, task: u32, now: Now) {
         let job = self.jobs.job_mut(id);
         if job.cancelled {
+            // Until all tasks have been told to stop, the sweep finds it.
+            let is_last = job.group_mut(task).open == 0 && job.task(task).place == Place::Items;
+            if is_last && !job.is_sweep_pending() {
+                self.close_cancelled(id, task, now);
+            }
             // The job ends with its last item.
             return self.sweep(id, now);
         }

@@ -6,7 +6,6 @@
 use super::Machine;
 use super::job_failure::failure_of_job;
 use super::live::LiveJob;
-use super::remaining_work::RemainingWork;
 use super::trigger::Decision;
 use crate::action::Action;
 use crate::job::{Due, Phase};
@@ -38,7 +37,7 @@ impl Machine {
     fn begin_handlers(&mut self, id: JobId, phase: Phase, verdict: JobStatus, now: Now) {
         self.stops.forget(id);
         let job = self.jobs.job_mut(id);
-        (job.cancelled, job.stop, job.sweep) = (false, None, RemainingWork::default());
+        (job.cancelled, job.stop, job.sweep) = (false, None, None);
         job.waits_for_start = false;
         let until = job.clock().read(now.wall).after(job.job.handler_deadline());
         let failure = (job.job.reads_failure() && job.state.failure().is_none()).then(|| {

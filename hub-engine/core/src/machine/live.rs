@@ -26,7 +26,8 @@ pub(super) struct LiveJob {
     /// The items of tasks that run for several, by the position of the task.
     pub(super) groups: BTreeMap<u32, ItemGroup>,
     pub(super) downstream: Downstream,
-    pub(super) sweep: RemainingWork,
+    /// `None` if there is none: most jobs never have any.
+    pub(super) sweep: Option<Box<RemainingWork>>,
     pub(super) signal_waits: SignalWaits,
     /// The values that references have read from the results of the tasks.
     values: Values,
@@ -86,7 +87,7 @@ impl LiveJob {
         Self {
             id,
             downstream,
-            sweep: RemainingWork::default(),
+            sweep: None,
             values: Values::default(),
             signal_waits: SignalWaits::new(&job, |index| tasks[index].place == Place::Ended),
             bytes: results + details + text + tasks.len() as u64 * TASK_BYTES,

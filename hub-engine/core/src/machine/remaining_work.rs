@@ -52,6 +52,11 @@ pub(super) struct UnsuccessfulTask {
 }
 
 impl RemainingWork {
+    /// The next task whose dependent tasks are processed.
+    pub(super) fn next_unsuccessful(&mut self) -> Option<UnsuccessfulTask> {
+        self.current.take().or_else(|| self.unsuccessful.pop())
+    }
+
     pub(super) fn is_over(&self) -> bool {
         let is_spread = self.unrun.is_empty() && self.unsuccessful.is_empty() && self.current.is_none();
         is_spread && self.waits.is_empty() && self.cancel.is_none()

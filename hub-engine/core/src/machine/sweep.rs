@@ -14,7 +14,7 @@ use super::Machine;
 use super::item_group::ItemGroup;
 use super::live::LiveJob;
 use super::place::Place;
-use super::remaining_work::{UnrunEnd, UnrunTask, UnsuccessfulTask};
+use super::remaining_work::{RemainingWork, UnrunEnd, UnrunTask, UnsuccessfulTask};
 use super::timeouts;
 use super::trigger::Decision;
 use super::withdraw::withdraw;
@@ -31,7 +31,7 @@ impl LiveJob {
     pub(super) fn look_downstream(&mut self, index: u32) {
         if !self.downstream.of(index).is_empty() {
             let msg = self.why_not_run(index);
-            self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
+            self.remaining_work().unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }
 
@@ -53,12 +53,12 @@ impl LiveJob {
             Some(error) => UnrunEnd::Failed(msg, error),
             None => UnrunEnd::Skipped(msg),
         };
-        self.sweep.unrun.push(UnrunTask { task, end });
+        self.remaining_work().unrun.push(UnrunTask { task, end });
     }
 
     /// Schedules the end of a task that has nothing to run for, and whose data is in its state.
     pub(super) fn succeed_unrun(&mut self, task: u32) {
-        self.sweep.unrun.push(UnrunTask { task, end: UnrunEnd::Success });
+        self.remaining_work().unrun.push(UnrunTask { task, end: UnrunEnd::Success });
     }
 
     /// The message of the tasks that do not run because of this task.
@@ -68,9 +68,13 @@ impl LiveJob {
         format!("{DID_NOT_RUN} the task {:?} {how}", self.spec(index).name()).into()
     }
 
+    pub(super) fn remaining_work(&mut self) -> &mut RemainingWork {
+        self.sweep.get_or_insert_default()
+    }
+
     /// Whether [`Machine::sweep`] has to end further tasks.
     pub(super) fn is_sweep_pending(&self) -> bool {
-        !self.sweep.is_over()
+        self.sweep.as_ref().is_some_and(|work| !work.is_over())
     }
 
     /// Ends tasks that were stopped by a gate, and processes the tasks that depend on unsuccessful ones. Returns the tasks that have
@@ -84,7 +88,7 @@ impl LiveJob {
     ) -> Vec<u32> {
         let mut ready = Vec::new();
         while *budget > 0
-            && let Some(UnrunTask { task, end }) = self.sweep.unrun.pop()
+            && let Some(UnrunTask { task, end }) = self.sweep.as_mut().and_then(|work| work.unrun.pop())
         {
             *budget -= 1;
             // Its end may have been decided twice.
@@ -93,11 +97,11 @@ impl LiveJob {
             }
             ready.append(&mut self.end_unrun_task(task, end, limit, now, actions));
         }
-        while let Some(mut ended) = self.sweep.current.take().or_else(|| self.sweep.unsuccessful.pop()) {
+        while let Some(mut ended) = self.sweep.as_mut().and_then(|work| work.next_unsuccessful()) {
             let status = self.task(ended.task).state().counts_as();
             while let Some(next) = self.downstream.of(ended.task).get(ended.done).copied() {
                 if *budget == 0 {
-                    self.sweep.current = Some(ended);
+                    self.remaining_work().current = Some(ended);
                     return ready;
                 }
                 *budget -= 1;
@@ -162,11 +166,11 @@ impl LiveJob {
         if !self.downstream.of(index).is_empty() {
             // A task that was skipped by its condition or by an operator is the cause of what follows.
             let msg = if msg.starts_with(DID_NOT_RUN) { msg } else { self.why_not_run(index) };
-            self.sweep.unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
+            self.remaining_work().unsuccessful.push(UnsuccessfulTask { task: index, done: 0, msg });
         }
     }
 
-    /// The tasks that run for items, all of which have ended.
+    /// The tasks that run for items, all of which have ended. Looks at all tasks with items.
     fn tasks_without_open_items(&self) -> Vec<u32> {
         let over = |(task, group): (&u32, &ItemGroup)| {
             (group.open == 0 && self.task(*task).place == Place::Items).then_some(*task)
@@ -176,16 +180,16 @@ impl LiveJob {
 
     /// The next task to cancel, within `budget`.
     fn next_to_cancel(&mut self, budget: &mut u32) -> Option<u32> {
-        while let Some(index) = self.sweep.cancel {
+        while let Some(index) = self.sweep.as_ref().and_then(|work| work.cancel) {
             let Some(index) = self.position_from(index) else {
-                self.sweep.cancel = None;
+                self.remaining_work().cancel = None;
                 break;
             };
             if *budget == 0 {
                 break;
             }
             *budget -= 1;
-            self.sweep.cancel = Some(index + 1);
+            self.remaining_work().cancel = Some(index + 1);
             if self.task(index).place != Place::Ended && self.has_begun(index) {
                 return Some(index);
             }
@@ -261,20 +265,26 @@ impl Machine {
             job.close_task(index, TaskStatus::Cancelled, now.wall, &mut self.actions);
             timeouts::stop_clocks(job, index, &mut self.timers);
         }
-        if job.cancelled && !job.is_sweep_pending() {
-            for task in job.tasks_without_open_items() {
-                withdraw(job, task, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights);
-                job.close_task(task, TaskStatus::Cancelled, now.wall, &mut self.actions);
-            }
-        }
+        let is_over = job.sweep.take_if(|work| work.is_over()).is_some();
+        let without_items = if is_over && job.cancelled { job.tasks_without_open_items() } else { Vec::new() };
         self.actions.append(&mut stopped);
         self.live_bytes = self.live_bytes + job.bytes() - before;
+        without_items.into_iter().for_each(|task| self.close_cancelled(id, task, now));
         children.into_iter().for_each(|index| self.stop_sub_job(id, index));
         let job = self.jobs.job_mut(id);
         if job.is_sweep_pending() && !self.sweeping.contains(&id) {
             self.sweeping.push(id);
         }
         self.settle_job(id, now);
+    }
+
+    /// Ends a task of a cancelled job whose items have ended.
+    pub(super) fn close_cancelled(&mut self, id: JobId, task: u32, now: Now) {
+        let job = self.jobs.job_mut(id);
+        let before = job.bytes();
+        withdraw(job, task, &mut self.pools, &mut self.workers, &mut self.timers, &mut self.flights);
+        job.close_task(task, TaskStatus::Cancelled, now.wall, &mut self.actions);
+        self.live_bytes = self.live_bytes + job.bytes() - before;
     }
 }
 

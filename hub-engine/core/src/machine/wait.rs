@@ -130,13 +130,13 @@ impl LiveJob {
     pub(super) fn queue_wait(&mut self, index: u32) {
         // So that no other end decides this again.
         self.task_mut(index).place = Place::Waiting;
-        self.sweep.waits.push_back(index);
+        self.remaining_work().waits.push_back(index);
     }
 
     /// The next task whose wait begins, within `budget`.
     fn next_wait(&mut self, budget: &mut u32) -> Option<u32> {
         while *budget > 0
-            && let Some(index) = self.sweep.waits.pop_front()
+            && let Some(index) = self.sweep.as_mut().and_then(|work| work.waits.pop_front())
         {
             *budget -= 1;
             let task = self.task(index);
