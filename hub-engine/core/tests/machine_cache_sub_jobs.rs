@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use hub_core::action::Assignment;
+use hub_core::machine::MAXIMUM_SUB_JOBS;
 use hub_core::{JobId, JobStatus, TaskStatus};
 use serde_json::{Value, json};
 use support::Hub;
@@ -165,4 +166,24 @@ fn a_result_of_a_sub_job_that_is_too_large_is_not_kept() {
     hub.actions();
     let record: Value = serde_json::from_str(hub.stored(id).record().get()).unwrap();
     assert!(record["tasks"][0]["not_cached"].as_str().unwrap().contains("at most 10"), "{record:#}");
+}
+
+#[test]
+fn what_waits_for_an_equal_sub_job_needs_no_room() {
+    let mut hub = Hub::new();
+    // As many as can run, one that is equal to the last of them, and two that are equal to none.
+    let last = MAXIMUM_SUB_JOBS - 1;
+    let items: Vec<u32> = (0..=last).chain([last, u32::MAX, u32::MAX]).collect();
+    let text = json!({"name": "j", "tasks": [{"name": "each", "for_each": items, "cache": {"ttl": "1h"},
+        "inputs": {"of": "_.item"}, "job": {"name": "inner", "tasks": [{"name": "a", "wait": {"signal": "go"}}]}}]});
+    let job = hub.submit(1, &text.to_string());
+    hub.actions();
+    let first = hub.stored(job).job.first_item(0).unwrap();
+    let status = |hub: &Hub, item: u32| hub.stored(job).items.get(&(first + item)).map(|item| item.status);
+    let ends = [1, 2, 3].map(|more| status(&hub, last + more));
+    assert_eq!(ends, [None, Some(TaskStatus::Failed), Some(TaskStatus::Failed)]);
+    assert_eq!(hub.machine.stats().live_jobs, 1 + u64::from(MAXIMUM_SUB_JOBS));
+    hub.cancel(job);
+    hub.actions();
+    assert_eq!(hub.machine.live(), (0, 0));
 }

@@ -243,6 +243,29 @@ fn a_waiting_task_is_cancelled_times_out_and_is_skipped_like_any_other() {
 }
 
 #[test]
+fn the_limits_of_a_task_that_waits_for_an_equal_one_go_on_while_its_pool_is_paused() {
+    let mut hub = served();
+    let (_, leader) =
+        out(&mut hub, 1, r#"{"name": "j", "tasks": [{"name": "a", "task_name": "m", "cache": {"ttl": "1h"}}]}"#);
+    let waiting = hub.submit(
+        2,
+        r#"{"name": "j", "tasks": [{"name": "fails", "task_name": "m"},
+            {"name": "a", "task_name": "m", "depends": ["fails"], "trigger_rule": "all_done", "cache": {"ttl": "1h"},
+             "timeout": {"schedule_to_close": "1m"}}]}"#,
+    );
+    let fails = hub.handed_out().remove(0);
+    hub.machine.pause_pool("default".into(), hub_core::machine::Remark::default(), hub.now).unwrap();
+    hub.fail(&fails, "no");
+    assert!(hub.handed_out().is_empty());
+    hub.pass(Duration::from_secs(61));
+    hub.actions();
+    assert_eq!(hub.stored(waiting).tasks[1].status, TaskStatus::Failed);
+    succeed(&mut hub, &leader, "1");
+    hub.actions();
+    assert_eq!(hub.machine.live(), (0, 0));
+}
+
+#[test]
 fn many_equal_tasks_are_looked_at_over_several_turns() {
     let mut hub = served();
     let count = 25_000;

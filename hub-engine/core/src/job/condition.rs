@@ -144,7 +144,7 @@ impl Condition {
     /// How deep conditions may be nested.
     pub const DEEPEST: usize = 16;
     /// How many conditions and operands one condition may have.
-    pub const MOST_NODES: usize = 256;
+    pub const MAXIMUM_NODES: usize = 256;
 
     /// Whether it holds. `fill` yields the value of a template. Parts are looked at from left to right, until the answer is
     /// known.

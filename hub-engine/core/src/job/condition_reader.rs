@@ -22,8 +22,8 @@ impl<'h, 'r> ConditionReader<'h, 'r> {
     /// The condition; `None` where something is wrong with it, which was noted.
     pub(super) fn read(&mut self, value: Value<'_>, path: Path<'_>) -> Option<Condition> {
         let condition = self.condition(value, path, 1);
-        if self.nodes > Condition::MOST_NODES {
-            let message = format!("the condition has {} parts, the limit is {}", self.nodes, Condition::MOST_NODES);
+        if self.nodes > Condition::MAXIMUM_NODES {
+            let message = format!("the condition has {} parts, the limit is {}", self.nodes, Condition::MAXIMUM_NODES);
             self.finder.reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
             return None;
         }

@@ -61,15 +61,15 @@ pub enum ItemsError {
     #[error("it can be a list, an object, or a whole number that is not negative, not {0}")]
     NotIterable(String),
     /// There are too many items.
-    #[error("it has more than {} items", ForEach::MOST_ITEMS)]
+    #[error("it has more than {} items", ForEach::MAXIMUM_ITEMS)]
     TooMany,
 }
 
 impl ForEach {
     /// Maximum number of items of a task.
-    pub const MOST_ITEMS: u32 = 100_000;
+    pub const MAXIMUM_ITEMS: u32 = 100_000;
     /// Maximum number of elements of an item.
-    pub const LARGEST_BATCH: u32 = Self::MOST_ITEMS;
+    pub const MAXIMUM_BATCH: u32 = Self::MAXIMUM_ITEMS;
 
     /// What is iterated over.
     #[must_use]
@@ -126,7 +126,7 @@ impl Items {
         };
         let count = elements.len().div_ceil(batch as usize);
         let count =
-            u32::try_from(count).ok().filter(|count| *count <= ForEach::MOST_ITEMS).ok_or(ItemsError::TooMany)?;
+            u32::try_from(count).ok().filter(|count| *count <= ForEach::MAXIMUM_ITEMS).ok_or(ItemsError::TooMany)?;
         Ok(Self { elements, batch, count })
     }
 
@@ -178,7 +178,7 @@ impl Elements {
 
 /// One more element than there may be is enough to know that there are too many.
 fn most_elements(batch: u32) -> usize {
-    ForEach::MOST_ITEMS as usize * batch as usize + 1
+    ForEach::MAXIMUM_ITEMS as usize * batch as usize + 1
 }
 
 #[cfg(test)]
@@ -221,7 +221,7 @@ mod tests {
         }
         let long = format!("[{}1]", "1,".repeat(100_000));
         assert_eq!(items(&long, 1), Err(ItemsError::TooMany));
-        assert_eq!(Items::of(&Json::parse("100000").unwrap(), 1).unwrap().count(), ForEach::MOST_ITEMS);
+        assert_eq!(Items::of(&Json::parse("100000").unwrap(), 1).unwrap().count(), ForEach::MAXIMUM_ITEMS);
         assert_eq!(Items::of(&Json::parse(&long).unwrap(), 100_001).unwrap().count(), 1);
     }
 

@@ -13,7 +13,7 @@ impl Job {
         // The name of a task may end like that of an item.
         task(name).or_else(|| {
             let (of, item) = name.strip_suffix(']')?.rsplit_once('[')?;
-            let item = item.parse().ok().filter(|item: &u32| *item < ForEach::MOST_ITEMS)?;
+            let item = item.parse().ok().filter(|item: &u32| *item < ForEach::MAXIMUM_ITEMS)?;
             Some(self.first_item(task(of)?)? + item)
         })
     }

@@ -54,7 +54,7 @@ impl RetryPolicy {
     /// The number of attempts where the policy does not say it.
     pub const ATTEMPTS: u32 = 3;
     /// The largest number of attempts.
-    pub const MOST_ATTEMPTS: u32 = 1000;
+    pub const MAXIMUM_ATTEMPTS: u32 = 1000;
     /// How long a held task waits for an operator where the policy does not say it.
     pub const HOLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     const INTERVAL: Duration = Duration::from_secs(1);

@@ -67,7 +67,7 @@ pub enum OnTimeout {
 
 impl Wait {
     /// The largest number of signals that one task waits for.
-    pub const MOST_SIGNALS: u32 = 1000;
+    pub const MAXIMUM_SIGNALS: u32 = 1000;
 
     /// The templates in it.
     pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
@@ -86,5 +86,5 @@ impl Approval {
     /// The answer that fails a task that does not say which does.
     pub const FAILING: &str = "reject";
     /// The largest number of possible answers.
-    pub const MOST_CHOICES: usize = 20;
+    pub const MAXIMUM_CHOICES: usize = 20;
 }

@@ -74,7 +74,12 @@ impl Machine {
                     // Its pool may be paused.
                     self.watch_schedule(id, index, now);
                 }
-                found => self.take_or_follow(id, index, key, found, now),
+                Found::InFlight => {
+                    self.take_or_follow(id, index, key, Found::InFlight, now);
+                    // Its clocks may have stood still for a paused pool, for which it does not wait now.
+                    self.watch_schedule(id, index, now);
+                }
+                found @ Found::Hit(_) => self.take_or_follow(id, index, key, found, now),
             }
         }
         bytes + key_bytes

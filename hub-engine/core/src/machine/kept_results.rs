@@ -13,7 +13,7 @@ const MAXIMUM_EXPIRED_AT_ONCE: usize = 64;
 /// Approximate memory of a result without its value, in bytes.
 const RESULT_BYTES: usize = 400;
 /// Part of the memory that one result may take.
-const LARGEST_PART: usize = 64;
+const MAXIMUM_PART: usize = 64;
 
 /// The kept results.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl KeptResults {
 
     /// Maximum size of a result that is kept, in bytes.
     pub(super) const fn maximum_value(&self) -> usize {
-        self.maximum_bytes / LARGEST_PART
+        self.maximum_bytes / MAXIMUM_PART
     }
 
     /// Keeps a result in place of the one before. Removes expired results, and the oldest ones beyond the limits.

@@ -111,13 +111,15 @@ impl Machine {
             Err(cost) => return turn_budget::tasks_for(cost),
         };
         let (root, bytes) = (self.jobs.job(id).root(), arguments.bytes());
-        if let Some(msg) = self.why_no_room(root, sub_job, bytes as u64) {
-            self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
-            return turn_budget::tasks_for(walked + bytes);
-        }
+        // What takes the result of an equal task needs no room.
         let (passes, key_bytes) = self.passes_cache(id, index, &arguments, now);
         let cost = turn_budget::tasks_for(walked + bytes + key_bytes);
         if !passes {
+            return cost;
+        }
+        if let Some(msg) = self.why_no_room(root, sub_job, bytes as u64) {
+            self.flights.note_left((id, index));
+            self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
             return cost;
         }
         let cost = cost.saturating_add(sub_job.job().tasks().len() as u32);

@@ -94,8 +94,8 @@ fn choices(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Vec<
     for (index, value) in list.elements().enumerate() {
         let path = path.index(index);
         let Some(choice) = reader.string(value, path, "a choice") else { continue };
-        if index == Approval::MOST_CHOICES {
-            let message = format!("an approval has at most {} choices", Approval::MOST_CHOICES);
+        if index == Approval::MAXIMUM_CHOICES {
+            let message = format!("an approval has at most {} choices", Approval::MAXIMUM_CHOICES);
             reader.report.add(ProblemCode::OutOfRange, path, value.at, message, None);
             break;
         }

@@ -88,8 +88,8 @@ pub(super) fn read<'a>(reader: &mut Reader, value: Value<'a>, path: Path<'_>) ->
 
 fn count(reader: &mut Reader, value: Value<'_>, path: Path<'_>, least: u32) -> Option<u32> {
     let digits = reader.whole_number(value, path, "it")?;
-    let number = digits.parse().ok().filter(|number| (least..=ForEach::MOST_ITEMS).contains(number));
-    let rule = number.ok_or_else(|| format!("it must be from {least} to {}, not {digits}", ForEach::MOST_ITEMS));
+    let number = digits.parse().ok().filter(|number| (least..=ForEach::MAXIMUM_ITEMS).contains(number));
+    let rule = number.ok_or_else(|| format!("it must be from {least} to {}, not {digits}", ForEach::MAXIMUM_ITEMS));
     reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at)
 }
 

@@ -14,7 +14,7 @@ use crate::job::value::{Kind, Value};
 type Key = key::Key<RetryObject>;
 
 /// The largest backoff coefficient.
-const LARGEST_BACKOFF: f64 = 1000.0;
+const MAXIMUM_BACKOFF: f64 = 1000.0;
 
 /// The keys of a retry policy. A new one goes here, once.
 pub(super) static RETRY: Table<RetryObject> = Table {
@@ -140,15 +140,15 @@ pub(super) fn read(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Opt
 
 fn attempts(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> u32 {
     let Some(digits) = reader.whole_number(value, path, "the number of attempts") else { return RetryPolicy::ATTEMPTS };
-    let attempts = digits.parse().ok().filter(|attempts| (1..=RetryPolicy::MOST_ATTEMPTS).contains(attempts));
+    let attempts = digits.parse().ok().filter(|attempts| (1..=RetryPolicy::MAXIMUM_ATTEMPTS).contains(attempts));
     let rule = attempts.ok_or_else(|| {
-        format!("the number of attempts is from 1, which means no retry, to {}", RetryPolicy::MOST_ATTEMPTS)
+        format!("the number of attempts is from 1, which means no retry, to {}", RetryPolicy::MAXIMUM_ATTEMPTS)
     });
     reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at).unwrap_or(RetryPolicy::ATTEMPTS)
 }
 
 fn backoff(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> f64 {
-    values::number(reader, value, path, 1.0..=LARGEST_BACKOFF).unwrap_or(1.0)
+    values::number(reader, value, path, 1.0..=MAXIMUM_BACKOFF).unwrap_or(1.0)
 }
 
 fn jitter(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> f64 {

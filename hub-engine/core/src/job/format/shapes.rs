@@ -162,7 +162,7 @@ pub(super) fn inputs() -> Value {
 
 /// A number of signals.
 pub(super) fn signals() -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": Wait::MOST_SIGNALS })
+    json!({ "type": "integer", "minimum": 1, "maximum": Wait::MAXIMUM_SIGNALS })
 }
 
 /// An approval.
@@ -179,7 +179,7 @@ pub(super) fn choices() -> Value {
 
 /// Some of the answers to a question.
 pub(super) fn failing_choices() -> Value {
-    json!({ "type": "array", "maxItems": Approval::MOST_CHOICES, "uniqueItems": true, "items": name() })
+    json!({ "type": "array", "maxItems": Approval::MAXIMUM_CHOICES, "uniqueItems": true, "items": name() })
 }
 
 /// How a task ends that has waited for too long.
@@ -281,7 +281,7 @@ pub(super) fn timeout() -> Value {
 
 /// A number of attempts.
 pub(super) fn attempts() -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": RetryPolicy::MOST_ATTEMPTS })
+    json!({ "type": "integer", "minimum": 1, "maximum": RetryPolicy::MAXIMUM_ATTEMPTS })
 }
 
 /// A backoff coefficient.
@@ -303,7 +303,7 @@ fn simple_items() -> Value {
     json!({
         "anyOf": [
             { "type": "array", "items": template() },
-            { "type": "integer", "minimum": 0, "maximum": ForEach::MOST_ITEMS },
+            { "type": "integer", "minimum": 0, "maximum": ForEach::MAXIMUM_ITEMS },
             { "allOf": [template(), { "type": "string", "pattern": "^_[^_]" }] }
         ]
     })
@@ -311,14 +311,14 @@ fn simple_items() -> Value {
 
 /// A number of items.
 pub(super) fn count() -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": ForEach::MOST_ITEMS })
+    json!({ "type": "integer", "minimum": 1, "maximum": ForEach::MAXIMUM_ITEMS })
 }
 
 /// How many items may fail.
 pub(super) fn tolerated() -> Value {
     json!({
         "anyOf": [
-            { "type": "integer", "minimum": 0, "maximum": ForEach::MOST_ITEMS },
+            { "type": "integer", "minimum": 0, "maximum": ForEach::MAXIMUM_ITEMS },
             { "type": "string", "pattern": r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)%$" },
             { "type": "null" }
         ]

@@ -158,8 +158,8 @@ fn signal(reader: &mut Reader, draft: &mut Draft<'_>, value: Value<'_>, path: Pa
 
 fn count(reader: &mut Reader, draft: &mut Draft<'_>, value: Value<'_>, path: Path<'_>) {
     let Some(digits) = reader.whole_number(value, path, "the number of signals") else { return };
-    let count = digits.parse().ok().filter(|count| (1..=Wait::MOST_SIGNALS).contains(count));
-    let rule = count.ok_or_else(|| format!("the number of signals is from 1 to {}", Wait::MOST_SIGNALS));
+    let count = digits.parse().ok().filter(|count| (1..=Wait::MAXIMUM_SIGNALS).contains(count));
+    let rule = count.ok_or_else(|| format!("the number of signals is from 1 to {}", Wait::MAXIMUM_SIGNALS));
     draft.count = reader.check_rule(rule, ProblemCode::OutOfRange, path, value.at);
 }
 
