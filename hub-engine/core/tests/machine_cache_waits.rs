@@ -291,3 +291,78 @@ fn many_equal_tasks_are_looked_at_over_several_turns() {
     let counts = hub.stored(job).tasks[0].details.as_ref().unwrap().rare().items.unwrap();
     assert_eq!((counts.success, counts.failed), (count - 1, 1));
 }
+
+/// The turns until all is done, and the tasks that were handed out in them.
+fn turns(hub: &mut Hub) -> (u32, Vec<Assignment>) {
+    let (mut turns, mut out) = (0, Vec::new());
+    loop {
+        turns += 1;
+        out.extend(hub.turn().into_iter().filter_map(|action| match action {
+            Action::Publish(task) => Some(*task),
+            _ => None,
+        }));
+        if !hub.machine.wants_turn() {
+            return (turns, out);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_leader_costs_as_much_as_one_task_whatever_waits_for_it() {
+    let mut hub = served();
+    let count = 24;
+    let text = format!(
+        r#"{{"name": "j", "tasks": [{{"name": "big", "task_name": "m"}},
+            {{"name": "a", "task_name": "m", "for_each": {count}, "args": ["_big.data"], "cache": {{"ttl": "1h"}}}}]}}"#
+    );
+    let job = hub.submit(1, &text);
+    let big = hub.handed_out().remove(0);
+    hub.succeed(&big, &json!("x".repeat(1 << 20)).to_string());
+    let (all, mut out) = turns(&mut hub);
+    assert!(all > 5, "each task is looked at once: {all} turns");
+    for _ in 1..count {
+        assert_eq!(out.len(), 1);
+        hub.fail(&out.remove(0), "no");
+        let one;
+        (one, out) = turns(&mut hub);
+        assert!(one < 5, "{one} turns");
+    }
+    succeed(&mut hub, &out[0], "1");
+    hub.actions();
+    assert_eq!((hub.stored(job).state.status, hub.machine.live()), (JobStatus::Failed, (0, 0)));
+}
+
+#[test]
+fn a_task_that_was_chosen_to_be_next_and_is_not_handed_out_holds_nobody_up() {
+    type GiveUp = fn(&mut Hub, JobId);
+    let give_ups: [GiveUp; 4] = [
+        |hub, job| hub.cancel(job),
+        |hub, job| hub.machine.pause_job(job, hub_core::machine::Remark::default(), hub.now).unwrap(),
+        |hub, job| {
+            let repair = Repair { action: RepairAction::Skip, data: None, by: None, reason: None };
+            hub.machine.repair(job.task(0), repair, hub.now).unwrap();
+        },
+        |hub, job| {
+            hub.machine.fail_job(job, "no".into(), hub_core::machine::Handlers::Skip, hub.now).unwrap();
+        },
+    ];
+    for (at, give_up) in give_ups.into_iter().enumerate() {
+        let mut hub = served();
+        let text = job(r#""args": [1]"#);
+        let (_, leader) = out(&mut hub, 1, &text);
+        let chosen = hub.submit(2, &text);
+        hub.actions();
+        let last = hub.submit(3, &text);
+        hub.actions();
+        // It cannot be handed out while its pool is paused.
+        hub.machine.pause_pool("default".into(), hub_core::machine::Remark::default(), hub.now).unwrap();
+        hub.fail(&leader, "no");
+        assert!(hub.handed_out().is_empty());
+        let waits = hub.machine.explain(last, Some("a")).unwrap().unwrap().tasks[0].explanation.text.clone();
+        assert!(waits.contains(&format!("of job {chosen}")), "{waits}");
+        give_up(&mut hub, chosen);
+        hub.machine.resume_pool(&Arc::from("default"), hub.now);
+        let out = hub.handed_out();
+        assert_eq!(out.iter().map(|task| task.job).collect::<Vec<_>>(), [last], "{at}");
+    }
+}

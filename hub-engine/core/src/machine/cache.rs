@@ -3,9 +3,8 @@
 //! A task that becomes ready is looked at in a later step of the turn, since its arguments have to be filled. It is looked at
 //! again when it is handed out, because only then a worker is known that has its module, and results may have been kept
 //! meanwhile. A task leads from when it is handed out until it is not handed out any more; then those that wait for it are
-//! looked at, by priority. A task that runs a job is looked at again when its sub-job begins, and leads while that runs.
+//! looked at, the first of each pool by priority. A task that runs a job is looked at again when its sub-job begins, and leads while that runs.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::Machine;
@@ -141,7 +140,9 @@ impl Machine {
         let task = self.jobs.job_mut(id).task_mut(index);
         let Found::Hit(kept) = found else {
             task.place = Place::Cache;
-            return self.flights.follow((id, index), key);
+            let job = self.jobs.job(id);
+            let (pool, priority) = (job.spec(index).pool(), job.priority(index));
+            return self.flights.follow((id, index), key, pool, priority);
         };
         let state = task.state_mut();
         (state.data, state.msg, state.error, state.log) = (Some(kept.data), None, None, None);
@@ -150,16 +151,19 @@ impl Machine {
         self.end(id, index, TaskStatus::Success, now);
     }
 
-    /// Looks at the tasks that were taken from the broker or a worker. Those that wait for one of them are looked at again.
+    /// Looks at the tasks that were handed out or chosen to be next, and were taken from where they were. The next ones of those
+    /// that wait for one of them are looked at.
     fn land_flights(&mut self) {
         for (id, index) in self.flights.take_left() {
-            let is_out = |job: &LiveJob| job.contains(index) && job.task(index).computes();
-            if self.jobs.find(id).is_some_and(is_out) {
+            let task = self.jobs.find(id).filter(|job| job.contains(index)).map(|job| job.task(index));
+            if task.is_some_and(LiveTask::computes) {
                 continue;
             }
-            let mut followers = self.flights.land((id, index));
-            followers.sort_by_key(|(id, index)| Reverse(self.jobs.job(*id).priority(*index)));
-            followers.into_iter().for_each(|follower| self.flights.push_unchecked(follower));
+            self.flights.land((id, index));
+            let has_result = task.is_none_or(|task| task.state().status == TaskStatus::Success);
+            if !task.is_some_and(LiveTask::may_be_handed_out_next) {
+                self.flights.give_up((id, index), has_result);
+            }
         }
     }
 
@@ -241,6 +245,12 @@ impl Machine {
 }
 
 impl LiveTask {
+    /// Whether it has passed its gates, and only its pool or the room for sub-jobs can hold it up.
+    fn may_be_handed_out_next(&self) -> bool {
+        let is_on_its_way = matches!(self.place, Place::Cache | Place::Queued | Place::Parked | Place::SubJob);
+        is_on_its_way && self.state().status == TaskStatus::Pending
+    }
+
     /// Whether it is handed out, or its sub-job runs.
     fn computes(&self) -> bool {
         self.place.is_out() || self.place == Place::Launched || self.running_child().is_some()

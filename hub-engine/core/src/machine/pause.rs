@@ -58,6 +58,7 @@ impl Machine {
             let place = job.task(index).place;
             if place == Place::Queued {
                 job.task_mut(index).place = Place::Suspended;
+                self.flights.note_left((id, index));
                 let (priority, pool) = (job.priority(index), Arc::clone(job.spec(index).pool()));
                 if previous.replace((priority, Arc::clone(&pool))) != previous {
                     self.pools.get_mut(&pool).forget(priority, id);

@@ -59,6 +59,7 @@ impl Machine {
         let Some(job) = self.jobs.find_mut(id).filter(|job| job.begins_sub_job(index)) else { return 1 };
         if job.is_paused() {
             job.task_mut(index).place = Place::Suspended;
+            self.flights.note_left((id, index));
             return 1;
         }
         match job.task(index).child() {
@@ -95,6 +96,7 @@ impl Machine {
         let job = self.jobs.job_mut(id);
         if job.is_paused() {
             job.task_mut(index).place = Place::Suspended;
+            self.flights.note_left((id, index));
             return;
         }
         self.run_sub_job(id, index, before, now);
