@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use hub_core::action::Action;
 use hub_core::job::{Job, Limits};
 use hub_core::state::ErrorKind;
 use hub_core::{JobId, TaskStatus};
@@ -115,6 +116,32 @@ fn a_path_without_a_value_fails_the_task() {
     let task = &hub.stored(job).tasks[3];
     assert_eq!(task.error.as_ref().unwrap().kind, ErrorKind::MissingValue);
     assert!(task.msg.as_ref().unwrap().contains("_.first.data"), "{:?}", task.msg);
+}
+
+#[test]
+fn a_large_value_is_read_once_for_all_tasks_whose_first_task_it_is_of() {
+    let mut hub = Hub::new();
+    let task = |at: usize| {
+        format!(
+            r#"{{"name": "t{at}", "depends": ["big"], "trigger_rule": "one_done", "args": ["_.first.data.{}"]}}"#,
+            at % 2
+        )
+    };
+    let tasks: Vec<String> = (0..40).map(task).collect();
+    hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{{"name": "big"}}, {}]}}"#, tasks.join(", ")));
+    let big = hub.handed_out().remove(0);
+    hub.succeed(&big, &format!(r#"[1, 2, "{}"]"#, "x".repeat(1 << 20)));
+    let (mut turns, mut args) = (0, Vec::new());
+    while turns == 0 || hub.machine.wants_turn() {
+        turns += 1;
+        let out = hub.turn().into_iter().filter_map(|action| match action {
+            Action::Publish(task) => Some(task.args.to_string()),
+            _ => None,
+        });
+        args.extend(out);
+    }
+    assert!(args.len() == 40 && args.iter().filter(|args| *args == "[1]").count() == 20, "{args:?}");
+    assert!(turns < 5, "{turns} turns");
 }
 
 #[test]

@@ -31,6 +31,40 @@ struct Known {
     located: Option<Located>,
 }
 
+/// Where references find their values.
+pub trait Source {
+    /// The attribute of a task. `None`: the reference becomes `null`.
+    fn value(&self, task: u32, attribute: Attribute) -> Option<Json>;
+
+    /// The task that this is read of. It is another one for what is read of the first upstream task, so that tasks with the same
+    /// first task share what is found in its value.
+    fn task_read(&self, task: u32, _: Attribute) -> u32 {
+        task
+    }
+}
+
+impl<V: Fn(u32, Attribute) -> Option<Json>> Source for V {
+    fn value(&self, task: u32, attribute: Attribute) -> Option<Json> {
+        self(task, attribute)
+    }
+}
+
+/// Values, and the tasks that they are read of.
+pub(crate) struct Lookup<V, T> {
+    pub(crate) value: V,
+    pub(crate) task_read: T,
+}
+
+impl<V: Fn(u32, Attribute) -> Option<Json>, T: Fn(u32, Attribute) -> u32> Source for Lookup<V, T> {
+    fn value(&self, task: u32, attribute: Attribute) -> Option<Json> {
+        (self.value)(task, attribute)
+    }
+
+    fn task_read(&self, task: u32, attribute: Attribute) -> u32 {
+        (self.task_read)(task, attribute)
+    }
+}
+
 /// A value or a part of a value.
 struct Piece {
     value: Json,
@@ -38,9 +72,8 @@ struct Piece {
 }
 
 impl Job {
-    /// Replaces the references of a template of this job. `lookup` returns the attribute of a task; if it returns
-    /// `None`, the reference becomes `null`. `values` caches what was looked up, so the values must not change between
-    /// calls.
+    /// Replaces the references of a template of this job. `values` caches what was looked up, so the values must not change
+    /// between calls.
     ///
     /// # Errors
     /// If a path leads to no value, or the result would have more than `limit` bytes or be nested too deeply.
@@ -49,7 +82,7 @@ impl Job {
         template: &Template,
         limit: usize,
         values: &mut Values,
-        mut lookup: impl FnMut(u32, Attribute) -> Option<Json>,
+        source: impl Source,
     ) -> Result<Json, FillError> {
         let text = template.as_str();
         if template.placeholders().is_empty() {
@@ -68,7 +101,7 @@ impl Job {
         for placeholder in template.placeholders() {
             let piece = match &placeholder.replacement {
                 Replacement::Nothing => None,
-                Replacement::Reference(reference) => Some(values.piece(self, reference, &mut lookup)?),
+                Replacement::Reference(reference) => Some(values.piece(self, reference, &source)?),
             };
             let piece = piece.as_ref().map_or("", Piece::text);
             bytes = bytes.saturating_add(piece.len() as u64);
@@ -103,19 +136,15 @@ impl Values {
     }
 
     /// The value that a reference stands for.
-    fn piece(
-        &mut self,
-        job: &Job,
-        reference: &Reference,
-        lookup: &mut impl FnMut(u32, Attribute) -> Option<Json>,
-    ) -> Result<Piece, FillError> {
+    fn piece(&mut self, job: &Job, reference: &Reference, source: &impl Source) -> Result<Piece, FillError> {
         let Reference { task, attribute, .. } = *reference;
-        let mut look_up = || lookup(task, attribute).unwrap_or_else(Json::null);
-        if attribute == Attribute::Data && reference.path.is_empty() {
+        let look_up = || source.value(task, attribute).unwrap_or_else(Json::null);
+        if matches!(attribute, Attribute::Data | Attribute::FirstData) && reference.path.is_empty() {
             // Most references have no path.
             return Ok(Piece::whole(look_up()));
         }
-        let known = self.known.get_or_insert_default().entry((task, attribute));
+        let read = (source.task_read(task, attribute), attribute);
+        let known = self.known.get_or_insert_default().entry(read);
         let known = known.or_insert_with(|| Known { value: look_up(), located: None });
         let Some(tree) = job.places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
             return Ok(Piece::whole(known.value.clone()));

@@ -46,14 +46,19 @@ impl Places {
         if path.is_empty() {
             return ROOT;
         }
-        let tree = self.trees.entry((task, attribute)).or_insert_with(Tree::new);
+        let tree = self.trees.entry(tree_of(task, attribute)).or_insert_with(Tree::new);
         path.iter().fold(ROOT, |parent, step| tree.child(parent, step))
     }
 
     /// The paths into a task's value, if there are any.
     pub(super) fn of(&self, task: u32, attribute: Attribute) -> Option<&Tree> {
-        self.trees.get(&(task, attribute))
+        self.trees.get(&tree_of(task, attribute))
     }
+}
+
+/// Any task can be the first one, so all paths into a value of first tasks are in one tree.
+const fn tree_of(task: u32, attribute: Attribute) -> (u32, Attribute) {
+    if attribute.of_first().is_some() { (u32::MAX, attribute) } else { (task, attribute) }
 }
 
 impl Tree {

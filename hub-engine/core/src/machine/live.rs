@@ -12,7 +12,7 @@ use super::signal_waits::SignalWaits;
 use super::stop::Stop;
 use super::trigger::{Decision, Upstream};
 use crate::action::{Action, Change, Notice};
-use crate::job::{Attribute, FillError, ItemPlace, Job, Phase, Task, Template, Values};
+use crate::job::{Attribute, FillError, ItemPlace, Job, Lookup, Phase, Task, Template, Values};
 use crate::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use crate::{JobId, JobStatus, Json, TaskStatus, Timestamp};
 
@@ -361,12 +361,13 @@ impl LiveJob {
         if let Some((place, _)) = &item {
             self.values.forget_item(place.task);
         }
-        let lookup = |task: u32, attribute| match (attribute, &item) {
+        let value = |task: u32, attribute| match (attribute, &item) {
             (Attribute::Item, Some((_, value))) => Some(value.clone()),
             (Attribute::Index, Some((place, _))) => Some(Json::from_checked(place.item.to_string())),
             _ => owner.value_of(task, attribute, state_of),
         };
-        job.fill(template, limit, &mut self.values, lookup)
+        let task_read = |task, attribute| owner.task_read(task, attribute, state_of);
+        job.fill(template, limit, &mut self.values, Lookup { value, task_read })
     }
 
     /// The number of bytes of results traversed so far to fill templates.
@@ -397,6 +398,16 @@ impl<'j> Owner<'j> {
     ) -> Option<(u32, Attribute)> {
         let Some(of_first) = attribute.of_first() else { return Some((index, attribute)) };
         Some((state_of(index)?.details.as_deref()?.first?, of_first))
+    }
+
+    /// The task that is read, for [`crate::job::Source`].
+    pub(crate) fn task_read<'s>(
+        self,
+        index: u32,
+        attribute: Attribute,
+        state_of: impl Fn(u32) -> Option<&'s TaskState>,
+    ) -> u32 {
+        self.read_from(index, attribute, state_of).map_or(index, |(index, _)| index)
     }
 
     /// The value of an attribute of the task at `index`, or of the job. `state_of` returns the state of a task.

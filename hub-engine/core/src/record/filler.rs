@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::Json;
 use crate::details::TaskDetails;
-use crate::job::{Attribute, ForEach, Items, Limits, Template, Values};
+use crate::job::{Attribute, ForEach, Items, Limits, Lookup, Template, Values};
 use crate::machine::Owner;
 use crate::state::JobSnapshot;
 
@@ -41,13 +41,15 @@ impl JobSnapshot {
         let items = place.and_then(|place| filler.items.get(&place.task)?.as_ref());
         let owner = Owner::of(called_in, &self.job, &self.state);
         let state_of = |task: u32| self.tasks.get(task as usize).map(AsRef::as_ref);
-        let lookup = |task: u32, attribute| match (attribute, place) {
+        let value = |task: u32, attribute| match (attribute, place) {
             (Attribute::Item, Some(place)) => {
                 items.filter(|items| place.item < items.count()).map(|items| items.get(place.item))
             }
             (Attribute::Index, Some(place)) => Some(Json::from_checked(place.item.to_string())),
             _ => owner.value_of(task, attribute, state_of),
         };
+        let task_read = |task, attribute| owner.task_read(task, attribute, state_of);
+        let lookup = Lookup { value, task_read };
         // The arguments were within the limit of the dispatcher that handed them out.
         let filled = self.job.fill(template, Limits::MAX_VALUE_BYTES, &mut filler.values, lookup);
         Some(filled.unwrap_or_else(|_| template.text()))
