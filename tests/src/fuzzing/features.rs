@@ -1,4 +1,4 @@
-//! Target: arbitrary bytes as a sequence of events for the machine, with jobs that use every feature.
+//! Target: arbitrary bytes as a sequence of events for the machine, with jobs that use nearly all features.
 //!
 //! The target `machine` knows what each event has to do to a plain job. This one expects nothing of a single event. After each
 //! turn the store has what the machine knows, what has ended does not change, and a restart from the store goes on; with workers,

@@ -102,7 +102,8 @@ impl Machine {
         self.advancing.push((id, index));
     }
 
-    /// Restores the items of a task that was cancelled while some of them were out. The job ends with the last of them.
+    /// Restores the items of a task that was cancelled while some of them were out. The job ends with the last of them. Only earlier
+    /// versions of Hub stored such a task as cancelled before its last item had ended.
     pub(super) fn restore_cancelled_items(
         &mut self,
         id: JobId,

@@ -1,4 +1,4 @@
-//! Small jobs with every feature, generated from choices.
+//! Small jobs with nearly all features, generated from choices.
 
 use std::sync::Arc;
 
@@ -78,12 +78,14 @@ fn task(prefix: &str, index: u8, choices: &mut Choices<'_>) -> Value {
         3 | 4 if prefix == "t" => {
             task["job"] = json!({"name": "sub", "tasks": tasks("s", choices), "output": ["_s0.data"]});
             task["detached"] = json!(kind > 200);
+            task["inputs"] = json!({"n": index});
         }
         _ => {
             task["task_name"] = json!(MODULES[usize::from(kind >> 4) % MODULES.len()]);
             task["pool"] = json!(POOLS[usize::from(kind >> 6 & 1)]);
             if before > 100 {
-                task["args"] = names.iter().map(|name| format!("_{name}.data")).collect();
+                let inputs = (prefix == "s").then(|| "_.input.n".to_owned());
+                task["args"] = names.iter().map(|name| format!("_{name}.data")).chain(inputs).collect();
             }
         }
     }
@@ -94,7 +96,11 @@ fn task(prefix: &str, index: u8, choices: &mut Choices<'_>) -> Value {
         task["when"] = json!({"ne": [format!("_{first}.status"), "FAILED"]});
     }
     if options & 12 == 12 {
-        task["trigger_rule"] = json!(RULES[usize::from(choices.bits()) % RULES.len()]);
+        let rule = RULES[usize::from(choices.bits()) % RULES.len()];
+        task["trigger_rule"] = json!(rule);
+        if rule.starts_with("one_") && task.get("task_name").is_some() && before <= 100 {
+            task["args"] = json!(["_.first.status", "_.first.data"]);
+        }
     }
     match options >> 4 {
         0 => task["retry"] = json!({"maximum_attempts": 2, "initial_interval": "2s"}),
@@ -104,7 +110,7 @@ fn task(prefix: &str, index: u8, choices: &mut Choices<'_>) -> Value {
         4 => task["delay"] = json!("3s"),
         5 => task["for_each"] = json!({"in": [1, 2, 1], "parallel": 2}),
         6 => task["for_each"] = json!({"in": 3, "tolerated_failures": 1, "fail_fast": true}),
-        7 => task["recover"] = json!({"fallback": [1]}),
+        7 => task["recover"] = json!({"fallback": ["_.failure.msg"]}),
         8 => task["cache"] = json!({"ttl": "1h"}),
         9 => {
             task["cache"] = json!({"ttl": "20s", "key": "same"});
