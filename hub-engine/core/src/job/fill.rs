@@ -19,6 +19,7 @@ use crate::Json;
 #[derive(Debug, Default)]
 pub struct Values {
     /// `None` until a path leads into a value.
+    #[expect(clippy::box_collection, reason = "most jobs have none, and an empty map takes 48 bytes")]
     known: Option<Box<HashMap<(u32, Attribute), Known>>>,
     /// The number of bytes traversed so far.
     walked: usize,
