@@ -66,7 +66,7 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str, found:
             match properties.get(key) {
                 Some(schema) => differences(document, schema, inner, &format!("{at}.{key}"), found),
                 None if key.starts_with("x-") => {}
-                None => found.push(format!("{at}: {key} is not described")),
+                None => found.push(format!("{at}: {key} is not described in hub-engine/src/http/schemas.rs")),
             }
         }
     }
@@ -103,7 +103,7 @@ fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Valu
             continue;
         }
         assert!(records[at].get(key).is_some(), "records do not show the key {key} of {object}");
-        assert!(View::whole().with_fields(key).check().is_ok(), "fields does not accept the key {key} of {object}");
+        assert!(View::whole().with_fields(key).check().is_ok(), "FIELDS in hub-engine/core/src/record/view.rs lacks the key {key} of {object}");
     }
 }
 
