@@ -103,7 +103,10 @@ fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Valu
             continue;
         }
         assert!(records[at].get(key).is_some(), "records do not show the key {key} of {object}");
-        assert!(View::whole().with_fields(key).check().is_ok(), "FIELDS in hub-engine/core/src/record/view.rs lacks the key {key} of {object}");
+        assert!(
+            View::whole().with_fields(key).check().is_ok(),
+            "FIELDS in hub-engine/core/src/record/view.rs lacks the key {key} of {object}"
+        );
     }
 }
 
