@@ -165,7 +165,8 @@ fn a_pipe_gets_a_line_for_each_change_and_the_failures_at_the_end() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     has_line(&output, "WAITS  gate  waits for the signal \"go\"");
     has_line(&output, "SUCCESS  gate  ");
-    has_line(&output, "RETRY  flaky  attempt 1 failed: exited with code 3: first try; next in ");
+    // The reason and the time of the next attempt are shown while it waits for that. On a busy machine it may not wait any more.
+    has_line(&output, "RETRY  flaky  attempt 1 failed");
     has_line(&output, "SUCCESS  flaky  ");
     has_line(&output, "FAILED  slow  ");
     has_line(&output, "UPSTREAM_FAILED  report");
