@@ -51,7 +51,7 @@ fn wide() -> String {
 }
 
 fn health(programs: &Programs) -> Value {
-    let output = programs.run("hub-client", &["health", "-o", "json", "--timeout", "10"]);
+    let output = programs.run("hub-client", &["health", "-o", "json", "--timeout", "30"]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
@@ -64,7 +64,7 @@ fn small_job_runs(programs: &Programs) {
 /// Waits until these jobs have ended, without requesting their large records.
 fn all_ended(programs: &Programs, ids: &[String]) {
     eventually("the jobs end", || {
-        let output = programs.run("hub-client", &["list", "-o", "json", "--timeout", "10"]);
+        let output = programs.run("hub-client", &["list", "-o", "json", "--timeout", "30"]);
         let listed: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         let jobs = listed["jobs"].as_array().expect("a list");
