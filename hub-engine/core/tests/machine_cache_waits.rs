@@ -366,3 +366,32 @@ fn a_task_that_was_chosen_to_be_next_and_is_not_handed_out_holds_nobody_up() {
         assert_eq!(out.iter().map(|task| task.job).collect::<Vec<_>>(), [last], "{at}");
     }
 }
+
+#[test]
+fn a_task_that_was_chosen_to_be_next_and_takes_a_result_wakes_the_others() {
+    let mut hub = served();
+    let mut other = hub.worker("w2", &["m"]);
+    other.pools = vec!["gpu".into()];
+    other.contents = [("m".into(), support::cache::content("1"))].into();
+    hub.machine.handle_heartbeat(other, hub.now);
+    let text = job(r#""args": [1]"#);
+    let (_, leader) = out(&mut hub, 1, &text);
+    let waiting = [2, 3, 4].map(|number| hub.submit(number, &text));
+    hub.actions();
+    hub.machine.pause_pool("default".into(), hub_core::machine::Remark::default(), hub.now).unwrap();
+    hub.fail(&leader, "no");
+    assert!(hub.handed_out().is_empty());
+    // The first of them is in the queue of its pool. A task of another pool has the result meanwhile.
+    let (_, refreshed) = out(
+        &mut hub,
+        5,
+        &text
+            .replace(r#""ttl": "1h""#, r#""ttl": "1h", "refresh": true"#)
+            .replace(r#""args""#, r#""pool": "gpu", "args""#),
+    );
+    succeed(&mut hub, &refreshed, "5");
+    hub.actions();
+    hub.machine.resume_pool(&Arc::from("default"), hub.now);
+    assert!(hub.handed_out().is_empty());
+    assert_eq!(waiting.map(|job| hub.stored(job).state.status), [JobStatus::Success; 3]);
+}

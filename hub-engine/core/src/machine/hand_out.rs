@@ -54,6 +54,7 @@ impl Machine {
                 continue;
             }
             job.task_mut(index).place = Place::Blocked;
+            self.flights.note_left((id, index));
             let need = job.spec(index).need();
             // Until a worker has reported the module, it is not known whether a result of it is kept.
             let is_served = slots.is_some() || job.spec(index).keeps_by_module();

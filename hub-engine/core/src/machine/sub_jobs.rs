@@ -108,6 +108,7 @@ impl Machine {
         let checked = Arc::clone(&job.job);
         let sub_job = checked.spec(index).sub_job().expect("the task runs a job");
         job.task_mut(index).place = Place::Blocked;
+        self.flights.note_left((id, index));
         let (arguments, walked) = match self.fill_or_fail(id, index, now) {
             Ok(filled) => filled,
             Err(cost) => return turn_budget::tasks_for(cost),
