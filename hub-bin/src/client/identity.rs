@@ -166,7 +166,7 @@ impl JobRef {
             }
             Self::Part(part) => {
                 let is_meant = |job: &&JobSummary| part.matches(job.id.uuid());
-                // There may be so many sub-jobs that the newest jobs are sub-jobs only.
+                // The newest jobs may all be sub-jobs.
                 let mut searched = newest(hub, Vec::new(), false).await?;
                 let known: HashSet<JobId> = searched.iter().map(|job| job.id).collect();
                 let all = newest(hub, Vec::new(), true).await?;
