@@ -134,18 +134,22 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, in_day) = (self.as_millis() / 86_400_000, self.as_millis() % 86_400_000);
         let (year, month, day) = date(days);
-        let (seconds, millis) = (in_day / 1000, in_day % 1000);
+        // A time of the day fits into 32 bits, and division takes half as long with them.
+        let (seconds, millis) = (in_day as u32 / 1000, in_day as u32 % 1000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         if year > 9999 {
             return write!(f, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
         }
         // Written digit by digit: a record has three times for each task, and `write!` takes longer than everything
         // else.
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        let fields = [(0..4, year), (5..7, month), (8..10, day), (11..13, hour), (14..16, minute), (17..19, second)];
-        for (place, value) in fields.into_iter().chain([(20..23, millis)]) {
-            write_digits(&mut text[place], value);
-        }
+        let [[y1, y2], [y3, y4]] = [digits(year as u32 / 100), digits(year as u32 % 100)];
+        let [[o1, o2], [d1, d2]] = [digits(month as u32), digits(day as u32)];
+        let [[h1, h2], [m1, m2], [s1, s2]] = [digits(hour), digits(minute), digits(second)];
+        let [[t1, t2], [_, t3]] = [digits(millis / 10), digits(millis % 10)];
+        let text = [
+            y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.', t1, t2, t3,
+            b'Z',
+        ];
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
@@ -298,12 +302,9 @@ pub mod rfc3339 {
     }
 }
 
-/// Fills `place` with the last digits of `value`.
-fn write_digits(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// The digits of a number below 100.
+const fn digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// The year, month and day of a day counted from 1970-01-01. Computed in eras of 400 years that begin on the first of

@@ -21,6 +21,15 @@ fn live(hub: &Hub) -> JobSnapshot {
 }
 
 #[test]
+fn the_users_own_keys_are_escaped() {
+    let mut hub = Hub::new();
+    hub.submit(1, r#"{"name": "j\"", "x-\"\\\u0001": 1, "tasks": [{"name": "a", "x-\n": 2}]}"#);
+    let record = record(&live(&hub));
+    assert_eq!((&record["name"], &record["x-\"\\\u{1}"]), (&json!("j\""), &json!(1)));
+    assert_eq!(record["tasks"][0]["x-\n"], json!(2));
+}
+
+#[test]
 fn the_manuals_job_has_the_manuals_record() {
     let mut hub = Hub::new();
     let job = hub.submit(1, SUM_PRODUCT);

@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::TaskStatus;
 use hub_core::action::Assignment;
-use hub_core::machine::{DeadLetter, Returned};
+use hub_core::details::RepairAction;
+use hub_core::machine::{DeadLetter, Remark, Repair, Returned};
 use support::Hub;
 
 const JOB: &str = r#"{"name": "j", "tasks": [{"name": "a"}, {"name": "b", "task_name": "a"}]}"#;
@@ -78,4 +81,31 @@ fn a_timer_that_is_due_twice_acts_once() {
     assert_eq!(issues, ["a2", "b2"]);
     hub.machine.handle_timeout(hub.now);
     assert!(hub.handed_out().is_empty());
+}
+
+/// A million tasks may wait for the same time.
+#[test]
+fn tasks_that_wait_for_the_same_time_share_a_state() {
+    let limit = r#""timeout": {"schedule_to_start": "1h"}"#;
+    for options in [r#""delay": "1h""#, r#""wait": {"until": "1h"}"#, limit] {
+        let mut hub = Hub::new();
+        // So that no task is handed out.
+        hub.machine.pause_pool("default".into(), Remark::default(), hub.now).unwrap();
+        let tasks: Vec<String> = (0..3).map(|at| format!(r#"{{"name": "t{at}", {options}}}"#)).collect();
+        let id = hub.submit(1, &format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.join(",")));
+        hub.actions();
+        for _ in 0..2 {
+            let states = hub.machine.job(id).unwrap().tasks;
+            assert!(states.iter().all(|state| Arc::ptr_eq(state, &states[0])), "{options}");
+            assert!(states[0].details.is_some(), "{options}");
+            hub.crash();
+            hub.actions();
+        }
+        let second = hub.machine.job(id).unwrap().tasks[1].clone();
+        let skip = Repair { action: RepairAction::Skip, data: None, by: None, reason: None };
+        hub.machine.repair(id.task(0), skip, hub.now).unwrap();
+        hub.actions();
+        assert_eq!(hub.statuses(id)[0], TaskStatus::Skipped, "{options}");
+        assert_eq!(hub.machine.job(id).unwrap().tasks[1..], [second.clone(), second], "{options}");
+    }
 }

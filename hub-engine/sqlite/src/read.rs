@@ -11,8 +11,8 @@ use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
 
 use super::rows::{
-    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, job_word, millis,
-    read_paused_pool, read_summary, read_task,
+    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, millis, read_paused_pool,
+    read_summary, read_task,
 };
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part};
@@ -75,7 +75,7 @@ pub(super) fn page(
     let mut conditions = vec!["serial < ?".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
     // Without duplicates, because the number of variables in a statement is limited.
-    let statuses: BTreeSet<String> = filter.status.iter().map(|status| job_word(*status)).collect();
+    let statuses: BTreeSet<&str> = filter.status.iter().map(|status| status.as_str()).collect();
     if !statuses.is_empty() {
         conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
         values.extend(statuses.into_iter().map(|status| Box::new(status) as Box<dyn ToSql>));

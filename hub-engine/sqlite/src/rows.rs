@@ -8,7 +8,7 @@ use hub_core::details::TaskDetails;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::{JobDetails, PauseRecord};
 use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
-use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
+use hub_core::{Issue, JobId, Json, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
 use serde::Serialize;
@@ -115,7 +115,7 @@ pub(super) fn write_task(
     let values: [&dyn ToSql; 17] = [
         &serial,
         &index,
-        &task_word(state.status),
+        &state.status.as_str(),
         &state.issue.map(|issue| issue.number),
         &state.issue.map(|issue| issue.incarnation.cast_signed()),
         &state.confirmed,
@@ -165,15 +165,6 @@ fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstF
 pub(super) fn read_paused_pool(row: &Row<'_>) -> rusqlite::Result<(Arc<str>, PauseRecord)> {
     let pause = serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| malformed(1, error))?;
     Ok((row.get::<_, String>(0)?.into(), pause))
-}
-
-/// A status as stored in the file.
-pub(super) fn job_word(status: JobStatus) -> String {
-    status.to_string()
-}
-
-fn task_word(status: TaskStatus) -> String {
-    status.to_string()
 }
 
 /// A time as stored in the file.

@@ -8,12 +8,12 @@ use hub_core::job_details::PauseRecord;
 use hub_core::state::JobState;
 use hub_core::{IdMap, JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
 use super::kept_results::set_result;
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove, remove_orphans};
-use super::rows::{DETAILS, WRITE_TASK, job_word, millis, write_task, written};
+use super::rows::{DETAILS, WRITE_TASK, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
@@ -42,11 +42,14 @@ pub(super) fn commit(
     writes: &[Folded<'_>],
 ) -> Result<Vec<Gone>, CommitError> {
     let transaction = connection.transaction()?;
-    let mut batch = BatchWriter { transaction, serials, gone: Vec::new(), budget: DeletionBudget::new() };
-    for Folded { change, write } in writes {
-        batch.write(write).map_err(|source| CommitError { change: Some(*change), source })?;
-    }
-    let BatchWriter { transaction, serials, mut gone, .. } = batch;
+    let mut gone = {
+        let (tasks, gone, budget) = (transaction.prepare_cached(WRITE_TASK)?, Vec::new(), DeletionBudget::new());
+        let mut batch = BatchWriter { transaction: &transaction, tasks, serials, gone, budget };
+        for Folded { change, write } in writes {
+            batch.write(write).map_err(|source| CommitError { change: Some(*change), source })?;
+        }
+        batch.gone
+    };
     transaction.commit()?;
     for Folded { write, .. } in writes {
         match write {
@@ -85,7 +88,9 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
 
 /// A batch that is being written.
 struct BatchWriter<'a> {
-    transaction: Transaction<'a>,
+    transaction: &'a Transaction<'a>,
+    /// The statement of [`write_task`]. Looking it up for each task takes a tenth of the time of a commit.
+    tasks: CachedStatement<'a>,
     serials: &'a mut Serials,
     /// The removed jobs.
     gone: Vec<Gone>,
@@ -98,17 +103,17 @@ impl BatchWriter<'_> {
         match *write {
             Write::RemoveJob { id } => {
                 if let Some(serial) = self.serial(id)? {
-                    self.gone.extend(remove(&self.transaction, serial, &mut self.budget)?);
+                    self.gone.extend(remove(self.transaction, serial, &mut self.budget)?);
                     // The same id may be added again.
                     self.serials.remove(&id);
                 }
             }
             Write::AddJob { id, job, submitted_at, state } => {
-                let found = serial_in_file(&self.transaction, id)?;
+                let found = serial_in_file(self.transaction, id)?;
                 let serial = match (found, state) {
-                    (None, state) => add(&self.transaction, id, job, submitted_at, state)?,
+                    (None, state) => add(self.transaction, id, job, submitted_at, state)?,
                     (Some(serial), Some(state)) => {
-                        change_job(&self.transaction, serial, state)?;
+                        change_job(self.transaction, serial, state)?;
                         serial
                     }
                     (Some(serial), None) => serial,
@@ -117,17 +122,16 @@ impl BatchWriter<'_> {
             }
             Write::SetJob { id, state } => {
                 if let Some(serial) = self.serial(id)? {
-                    change_job(&self.transaction, serial, state)?;
+                    change_job(self.transaction, serial, state)?;
                 }
             }
             Write::SetTask { job, index, state } => {
                 if let Some(serial) = self.serial(job)? {
-                    let mut statement = self.transaction.prepare_cached(WRITE_TASK)?;
-                    write_task(&mut statement, serial, index, state)?;
+                    write_task(&mut self.tasks, serial, index, state)?;
                 }
             }
-            Write::SetPool { pool, pause } => set_pool(&self.transaction, pool, pause)?,
-            Write::SetResult { key, kept } => set_result(&self.transaction, key, kept)?,
+            Write::SetPool { pool, pause } => set_pool(self.transaction, pool, pause)?,
+            Write::SetResult { key, kept } => set_result(self.transaction, key, kept)?,
         }
         Ok(())
     }
@@ -137,7 +141,7 @@ impl BatchWriter<'_> {
         if let Some(serial) = self.serials.get(&id) {
             return Ok(Some(*serial));
         }
-        let found = serial_in_file(&self.transaction, id)?;
+        let found = serial_in_file(self.transaction, id)?;
         if let Some(serial) = found {
             self.serials.insert(id, serial);
         }
@@ -206,7 +210,7 @@ fn add(
         job.name(),
         tasks,
         millis(submitted_at),
-        job_word(state.map_or(JobStatus::Pending, |state| state.status)),
+        state.map_or(JobStatus::Pending, |state| state.status).as_str(),
         state.and_then(|state| state.output.as_ref()).map(Json::get),
         state.and_then(|state| state.msg.as_deref()),
         state.and_then(|state| state.started_at).map(millis),
@@ -231,7 +235,7 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
     )?;
     statement.execute(params![
         serial,
-        job_word(state.status),
+        state.status.as_str(),
         state.output.as_ref().map(Json::get),
         state.msg.as_deref(),
         state.started_at.map(millis),

@@ -1,6 +1,6 @@
 //! The average duration of recent tasks of each module.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const WEIGHT: u32 = 8;
 
 /// Average durations by module.
 #[derive(Debug, Default)]
-pub(super) struct Paces(Mutex<HashMap<Arc<str>, Duration>>);
+pub(super) struct Paces(Mutex<BTreeMap<Arc<str>, Duration>>);
 
 impl Paces {
     /// Records the duration of a task of this module.

@@ -24,6 +24,8 @@ use super::{NoOutcome, Outcome, RunControl, TaskReport, TaskRequest};
 const MAXIMUM_TRACEBACK: usize = 4096;
 /// Size of a request's head: length of the body, key, kind.
 const REQUEST_HEAD: usize = 8 + 8 + 1;
+/// Room for the body of a request without its arguments.
+const ABOUT_BYTES: usize = 256;
 /// Size of an answer's head: length of the body, key.
 pub(super) const ANSWER_HEAD: usize = 8 + 8;
 /// Maximum number of bytes that one byte of a log takes in an answer. A control character is written as `\u0000`.
@@ -153,7 +155,9 @@ pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
         task_name: &request.task_name,
         attempt: request.attempt,
     };
-    let mut message = head(if coroutine { Kind::RunCoroutine } else { Kind::Run }, key);
+    let kind = if coroutine { Kind::RunCoroutine } else { Kind::Run };
+    let values = [Some(&request.args), Some(&request.kwargs), request.last_progress.as_ref()].into_iter().flatten();
+    let mut message = head(kind, key, ABOUT_BYTES + values.map(|value| value.get().len()).sum::<usize>());
     // Writing to memory does not fail, and neither does writing texts and numbers as JSON.
     let _ = serde_json::to_writer(&mut message, &about);
     message.pop();
@@ -172,17 +176,17 @@ pub(super) fn run(key: u64, request: &TaskRequest, coroutine: bool) -> Vec<u8> {
 
 /// The request to cancel a coroutine.
 pub(super) fn cancel(key: u64) -> Vec<u8> {
-    head(Kind::Cancel, key)
+    head(Kind::Cancel, key, 0)
 }
 
 /// The request to withdraw a task, if it has not started.
 pub(super) fn withdraw(key: u64) -> Vec<u8> {
-    head(Kind::Drop, key)
+    head(Kind::Drop, key, 0)
 }
 
-/// The head of a message without a body.
-fn head(kind: Kind, key: u64) -> Vec<u8> {
-    let mut message = Vec::with_capacity(REQUEST_HEAD);
+/// The head of a message, with room for `body` bytes behind it. The length that it names is 0.
+fn head(kind: Kind, key: u64, body: usize) -> Vec<u8> {
+    let mut message = Vec::with_capacity(REQUEST_HEAD + body);
     message.extend_from_slice(&0_u64.to_le_bytes());
     message.extend_from_slice(&key.to_le_bytes());
     message.push(kind as u8);

@@ -1,12 +1,11 @@
 //! A Python process and the messages that it exchanges with the worker. Outgoing messages are buffered and written
 //! together. Incoming messages are read as far as they are available.
 
-use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use hub_core::Json;
+use hub_core::{IdSet, Json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::Instant;
@@ -33,7 +32,7 @@ pub(super) struct PythonProcess {
     log_limit: usize,
     answer_limit: usize,
     /// The keys of the requests without an answer.
-    open_requests: HashSet<u64>,
+    open_requests: IdSet<u64>,
     unsent: BytesMut,
     unread: BytesMut,
     has_ended: bool,
@@ -72,7 +71,7 @@ impl PythonProcess {
             output,
             log_limit: settings.log_limit_bytes,
             answer_limit: protocol::answer_limit(settings),
-            open_requests: HashSet::new(),
+            open_requests: IdSet::default(),
             unsent: BytesMut::new(),
             unread: BytesMut::new(),
             has_ended: false,

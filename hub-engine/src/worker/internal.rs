@@ -12,7 +12,7 @@ pub(super) enum Internal {
     /// An issue has ended, and its slot is free.
     Ended(IssueId, TaskReport, Span),
     /// An issue was passed to the runner, which did not start it.
-    NotBegun(TaskMessage),
+    NotBegun(Box<TaskMessage>),
     /// The reports of issues that have ended are confirmed.
     Finished(Vec<IssueId>),
     /// The report that these issues have started is confirmed: they are under a lease now.

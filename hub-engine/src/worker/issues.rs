@@ -1,16 +1,17 @@
 //! The issues of a worker: waiting for a slot, running, and recently finished.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::IssueId;
 use hub_core::job::{ModuleDefaults, Timeouts};
+use hub_core::{IdMap, IssueId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::recent::Recent;
+use super::waiting::{Waiting, WaitingIssues};
 use crate::runner::{Catalogue, RunControl};
 use crate::wire::{Progress, ReturnReason, TaskEnded, TaskMessage};
 
@@ -20,9 +21,8 @@ const MAXIMUM_PROGRESS_BYTES: usize = 1024 * 1024;
 /// The current issues of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Issues {
-    waiting: VecDeque<Waiting>,
-    /// Ordered, so that heartbeats name issues in a deterministic order.
-    running: BTreeMap<IssueId, Running>,
+    waiting: WaitingIssues,
+    running: IdMap<IssueId, Running>,
     /// Number of running issues that have not ended.
     at_work: usize,
     /// Number of those that may still become long.
@@ -36,13 +36,6 @@ pub(super) struct Issues {
     progressed: Arc<Notify>,
 }
 
-/// An issue that waits for a slot.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) task: TaskMessage,
-    pub(super) delivery: DeliveryRef,
-}
-
 /// An issue that runs, or whose result is not confirmed yet.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -53,9 +46,9 @@ pub(super) struct Running {
     /// Its module, if the dispatcher awaits the defaults of this.
     awaited: Option<AwaitedDefaults>,
     /// Whether the report `started` was published for it.
-    pub(super) announced: bool,
+    announced: bool,
     /// Whether it has ended. Its result is being published, and its slot is free.
-    pub(super) over: bool,
+    over: bool,
 }
 
 /// The defaults of a module that the result has to name.
@@ -69,7 +62,7 @@ struct AwaitedDefaults {
 /// An issue to run.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) task: TaskMessage,
+    pub(super) task: Box<TaskMessage>,
     pub(super) control: RunControl,
 }
 
@@ -88,7 +81,7 @@ pub(super) enum Arrival {
 
 impl Issues {
     /// Adds a delivery.
-    pub(super) fn arrive(&mut self, task: TaskMessage, delivery: DeliveryRef) -> Arrival {
+    pub(super) fn arrive(&mut self, task: Box<TaskMessage>, delivery: DeliveryRef) -> Arrival {
         let id = task.issue;
         if self.done.contains(&id) {
             return Arrival::Settle;
@@ -102,8 +95,8 @@ impl Issues {
                 None => Arrival::Settle,
             };
         }
-        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.task.issue == id) {
-            return take_over(&mut waiting.delivery, delivery);
+        if let Some(held) = self.waiting.delivery_mut(id) {
+            return take_over(held, delivery);
         }
         self.waiting.push_back(Waiting { task, delivery });
         Arrival::Queued
@@ -111,7 +104,7 @@ impl Issues {
 
     /// Starts the next waiting issue. Where the dispatcher did not know the module yet, the limits that the module sets apply.
     pub(super) fn start_next(&mut self, catalogue: &Catalogue, now: Instant) -> Option<Run> {
-        let Waiting { task, delivery } = self.waiting.pop_front()?;
+        let Waiting { task, delivery } = self.waiting.pop()?;
         let awaited = task.awaits_defaults.then(|| {
             let module = Arc::clone(&task.task_name);
             AwaitedDefaults { known: catalogue.defaults(&module), module }
@@ -129,7 +122,7 @@ impl Issues {
 
     /// The next waiting issue.
     pub(super) fn next(&self) -> Option<&TaskMessage> {
-        self.waiting.front().map(|waiting| &waiting.task)
+        self.waiting.next()
     }
 
     /// An issue has ended, and its result will be published. Returns its duration.
@@ -145,7 +138,7 @@ impl Issues {
 
     /// Puts an issue that the runner did not start at the front of the waiting ones. If that is impossible, because the
     /// issue was stopped or announced as running, it must be returned for this reason.
-    pub(super) fn put_back(&mut self, task: TaskMessage) -> Option<ReturnReason> {
+    pub(super) fn put_back(&mut self, task: Box<TaskMessage>) -> Option<ReturnReason> {
         let id = task.issue;
         let running = self.running.get_mut(&id)?;
         if running.control.is_stopped() {
@@ -162,7 +155,7 @@ impl Issues {
 
     /// Removes and returns all waiting issues.
     pub(super) fn take_waiting(&mut self) -> Vec<Waiting> {
-        self.waiting.drain(..).collect()
+        self.waiting.take_all()
     }
 
     /// Stops an issue, whose processes have `grace` to end. Returns it if it was waiting: then it must be returned.
@@ -172,8 +165,7 @@ impl Issues {
             return None;
         }
         self.withdrawn.insert(id);
-        let at = self.waiting.iter().position(|waiting| waiting.task.issue == id)?;
-        self.waiting.remove(at)
+        self.waiting.remove(id)
     }
 
     /// An issue is finished. Returns the delivery to acknowledge, unless it was under a lease.
@@ -207,12 +199,13 @@ impl Issues {
     pub(super) fn announce_long(&mut self, limit: Duration, now: Instant) -> Vec<(IssueId, Duration)> {
         let is_long = |running: &Running| running.may_be_announced() && now - running.since >= limit;
         let long = self.running.iter_mut().filter(|(_, running)| is_long(running));
-        let long: Vec<(IssueId, Duration)> = long
+        let mut long: Vec<(IssueId, Duration)> = long
             .map(|(id, running)| {
                 running.announced = true;
                 (*id, now - running.since)
             })
             .collect();
+        long.sort_unstable();
         self.short -= long.len();
         self.forget_started();
         long
@@ -235,19 +228,18 @@ impl Issues {
 
     /// The issues under leases.
     pub(super) fn held(&self) -> impl Iterator<Item = IssueId> + '_ {
-        self.running.iter().filter(|(_, running)| running.announced).map(|(id, _)| *id)
+        self.sorted(|running| running.announced).into_iter().map(|(id, _)| *id)
     }
 
     /// The issues with unacknowledged deliveries: waiting ones, running ones, and those whose report is not confirmed.
     pub(super) fn present(&self) -> impl Iterator<Item = IssueId> + '_ {
-        let waiting = self.waiting.iter().map(|waiting| waiting.task.issue);
-        waiting.chain(self.running.iter().filter(|(_, running)| !running.announced).map(|(id, _)| *id))
+        self.waiting.ids().chain(self.sorted(|running| !running.announced).into_iter().map(|(id, _)| *id))
     }
 
     /// The progress of running issues for a heartbeat, beginning with what has changed since the last one. With
     /// `only_new`, the rest is left out.
     pub(super) fn take_progress(&self, only_new: bool) -> Vec<Progress> {
-        let running = self.running.iter().filter(|(_, running)| !running.over);
+        let running = self.running().into_iter();
         let (new, known): (Vec<_>, Vec<_>) = running.partition(|(_, running)| running.control.has_new_progress());
         let mut left = MAXIMUM_PROGRESS_BYTES;
         let mut taken = Vec::new();
@@ -274,9 +266,16 @@ impl Issues {
         Arc::clone(&self.progressed)
     }
 
-    /// The running issues.
-    pub(super) fn running(&self) -> impl Iterator<Item = (&IssueId, &Running)> {
-        self.running.iter()
+    /// The running issues that have not ended.
+    pub(super) fn running(&self) -> Vec<(&IssueId, &Running)> {
+        self.sorted(|running| !running.over)
+    }
+
+    /// Some of the running issues, sorted, so that heartbeats name them in a deterministic order.
+    fn sorted(&self, counts: impl Fn(&Running) -> bool) -> Vec<(&IssueId, &Running)> {
+        let mut running: Vec<_> = self.running.iter().filter(|(_, running)| counts(running)).collect();
+        running.sort_unstable_by_key(|(id, _)| **id);
+        running
     }
 
     /// Number of running issues.
@@ -370,7 +369,7 @@ mod tests {
         let tasks: Vec<TaskMessage> = (0..4).map(|index| TaskMessage { issue: issue(index), ..task() }).collect();
         let ids: Vec<IssueId> = tasks.iter().map(|task| task.issue).collect();
         for (second, task) in (0..).zip(tasks) {
-            issues.arrive(task, delivery(second + 1));
+            issues.arrive(task.into(), delivery(second + 1));
             issues.start_next(&none(), at(second)).unwrap();
         }
         assert_eq!((issues.next_long(limit), issues.all_long()), (Some(at(5)), false));
@@ -381,7 +380,7 @@ mod tests {
         assert_eq!(issues.announce_long(limit, at(7)), [(ids[2], limit)]);
         assert_eq!((issues.next_long(limit), issues.all_long()), (Some(at(8)), false));
         // Put back and started again: the first start does not count.
-        assert!(issues.put_back(TaskMessage { issue: ids[3], ..task() }).is_none());
+        assert!(issues.put_back(TaskMessage { issue: ids[3], ..task() }.into()).is_none());
         assert_eq!((issues.next_long(limit), issues.all_long()), (None, true));
         issues.start_next(&none(), at(9)).unwrap();
         assert_eq!((issues.next_long(limit), issues.running_count()), (Some(at(14)), 2));
@@ -406,7 +405,7 @@ mod tests {
             (none(), none(), None),
         ] {
             let mut issues = Issues::default();
-            issues.arrive(TaskMessage { awaits_defaults: true, ..task() }, delivery(1));
+            issues.arrive(TaskMessage { awaits_defaults: true, ..task() }.into(), delivery(1));
             issues.start_next(&begin, Instant::now()).unwrap();
             let ended = TaskEnded::new(issue(0), Outcome::failed(ErrorKind::TaskFailed, "no"), None, span);
             let ended = issues.complete(issue(0), ended, &end);
@@ -418,29 +417,58 @@ mod tests {
     async fn each_delivery_of_an_issue_is_acknowledged_once() {
         let mut issues = Issues::default();
         let id = task().issue;
-        assert_eq!(issues.arrive(task(), delivery(1)), Arrival::Queued);
-        assert_eq!(issues.arrive(task(), delivery(2)), Arrival::Adopted(delivery(1)));
+        assert_eq!(issues.arrive(task().into(), delivery(1)), Arrival::Queued);
+        assert_eq!(issues.arrive(task().into(), delivery(2)), Arrival::Adopted(delivery(1)));
         issues.start_next(&none(), Instant::now()).unwrap();
-        assert_eq!(issues.arrive(task(), delivery(3)), Arrival::Adopted(delivery(2)));
-        assert_eq!(issues.arrive(task(), delivery_of(1, 9)), Arrival::Settle);
+        assert_eq!(issues.arrive(task().into(), delivery(3)), Arrival::Adopted(delivery(2)));
+        assert_eq!(issues.arrive(task().into(), delivery_of(1, 9)), Arrival::Settle);
         assert_eq!(issues.lease(&[id]), [delivery(3)]);
-        assert_eq!(issues.arrive(task(), delivery(4)), Arrival::Settle);
+        assert_eq!(issues.arrive(task().into(), delivery(4)), Arrival::Settle);
         assert_eq!(issues.finish(id), None);
-        assert_eq!(issues.arrive(task(), delivery(5)), Arrival::Settle);
+        assert_eq!(issues.arrive(task().into(), delivery(5)), Arrival::Settle);
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_goes_back_may_arrive_again() {
+        let mut issues = Issues::default();
+        issues.arrive(task().into(), delivery(1));
+        let run = issues.start_next(&none(), Instant::now()).unwrap();
+        assert_eq!(issues.put_back(run.task), None);
+        assert_eq!(issues.arrive(task().into(), delivery(2)), Arrival::Adopted(delivery(1)));
+        let taken = issues.take_waiting();
+        assert_eq!(taken.iter().map(|waiting| waiting.delivery).collect::<Vec<_>>(), [delivery(2)]);
+        assert_eq!(issues.arrive(task().into(), delivery(3)), Arrival::Queued);
+    }
+
+    #[tokio::test]
+    async fn issues_are_named_in_order() {
+        let (mut issues, begin) = (Issues::default(), Instant::now());
+        let start = |issues: &mut Issues, indices: [u32; 3]| {
+            for index in indices {
+                issues.arrive(TaskMessage { issue: issue(index), ..task() }.into(), delivery(1));
+                issues.start_next(&none(), begin).unwrap();
+            }
+        };
+        start(&mut issues, [5, 3, 4]);
+        let limit = Duration::from_secs(5);
+        let long = issues.announce_long(limit, begin + limit);
+        start(&mut issues, [2, 0, 1]);
+        assert_eq!(long, [3, 4, 5].map(|index| (issue(index), limit)));
+        assert!(issues.held().eq([3, 4, 5].map(issue)) && issues.present().eq([0, 1, 2].map(issue)));
     }
 
     #[tokio::test]
     async fn an_issue_that_is_stopped_before_it_runs_is_returned_each_time() {
         let mut issues = Issues::default();
         let (id, other) = (issue(0), issue(1));
-        issues.arrive(task(), delivery(1));
+        issues.arrive(task().into(), delivery(1));
         assert_eq!(issues.stop(id, None).map(|waiting| waiting.delivery), Some(delivery(1)));
         assert!(issues.stop(other, None).is_none(), "it has not arrived");
         for id in [id, other] {
-            assert_eq!(issues.arrive(TaskMessage { issue: id, ..task() }, delivery(2)), Arrival::Stopped);
+            assert_eq!(issues.arrive(TaskMessage { issue: id, ..task() }.into(), delivery(2)), Arrival::Stopped);
         }
         assert_eq!(issues.waiting_count(), 0);
-        issues.arrive(TaskMessage { issue: issue(2), ..task() }, delivery(3));
+        issues.arrive(TaskMessage { issue: issue(2), ..task() }.into(), delivery(3));
         let run = issues.start_next(&none(), Instant::now()).unwrap();
         assert!(issues.stop(issue(2), Some(Duration::ZERO)).is_none() && run.control.is_stopped());
         assert_eq!(issues.put_back(run.task), Some(ReturnReason::Stopped));
@@ -451,7 +479,7 @@ mod tests {
         let mut issues = Issues::default();
         let runs: Vec<Run> = (0..300)
             .map(|index| {
-                issues.arrive(TaskMessage { issue: issue(index), ..task() }, delivery(u64::from(index)));
+                issues.arrive(TaskMessage { issue: issue(index), ..task() }.into(), delivery(u64::from(index)));
                 issues.start_next(&none(), Instant::now()).unwrap()
             })
             .collect();

@@ -20,6 +20,7 @@ mod settings;
 mod shortage;
 mod task_group;
 mod timer;
+mod waiting;
 
 pub use handle::Worker;
 pub use settings::WorkerSettings;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::dead_letters::DeadLetters;
 use super::heartbeat::{self, Occasion, Rhythm};
 use super::internal::Internal;
-use super::issues::{Arrival, Issues, Run, Waiting};
+use super::issues::{Arrival, Issues, Run};
 use super::pace::Pace;
 use super::report::Reporter;
 use super::results::Results;
@@ -21,6 +21,7 @@ use super::settings::WorkerSettings;
 use super::shortage::Shortage;
 use super::task_group::TaskGroup;
 use super::timer::sleep_until;
+use super::waiting::Waiting;
 use crate::acks::Acks;
 use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
 use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
@@ -205,7 +206,7 @@ impl Serve {
             return self.settle(at, Settlement::Requeue).await;
         }
         let id = task.issue;
-        match self.issues.arrive(task, at) {
+        match self.issues.arrive(task.into(), at) {
             Arrival::Queued => {}
             Arrival::Stopped => self.give_back(id, at, ReturnReason::Stopped),
             // The earlier delivery usually belongs to a dead session. An issue may also be in the queue twice.
@@ -292,18 +293,20 @@ impl Serve {
     /// Starts waiting issues while there are free slots. If long tasks occupy all slots or no process can be started,
     /// returns the waiting issues, so that other workers can run them.
     async fn fill_slots(&mut self) {
-        if self.shortage.ends(Instant::now()) {
+        let now = Instant::now();
+        if self.shortage.ends(now) {
             tracing::info!("the worker takes tasks again");
             self.send_heartbeat(Occasion::Regular);
         }
         let slots = self.settings.slots as usize;
         let mut issues = Vec::new();
+        let catalogue = Arc::clone(&self.catalogue.borrow());
         while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
             let can_queue_ahead = next.run.is_none() && self.runner.can_queue_ahead(&next.task_name);
             if self.issues.running_count() >= slots && !can_queue_ahead {
                 break;
             }
-            issues.extend(self.issues.start_next(&self.catalogue.borrow(), Instant::now()));
+            issues.extend(self.issues.start_next(&catalogue, now));
         }
         self.spawn(issues);
         let stuck = self.shortage.is_on() || (self.issues.running_count() >= slots && self.issues.all_long());
@@ -473,7 +476,7 @@ impl Serve {
         let running: Vec<(IssueId, bool)> = self
             .issues
             .running()
-            .filter(|(_, running)| !running.over)
+            .into_iter()
             .map(|(id, running)| {
                 running.control.stop(None);
                 (*id, running.delivery.is_none())

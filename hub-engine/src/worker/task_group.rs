@@ -142,7 +142,7 @@ mod tests {
             wants_content: false,
             awaits_defaults: false,
         };
-        Run { task, control: RunControl::default() }
+        Run { task: task.into(), control: RunControl::default() }
     }
 
     #[tokio::test]

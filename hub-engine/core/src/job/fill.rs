@@ -147,7 +147,7 @@ impl Values {
         let read = (source.task_read(task, attribute), attribute);
         let known = self.known.get_or_insert_default().entry(read);
         let known = known.or_insert_with(|| Known { value: look_up(), located: None });
-        let Some(tree) = job.places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
+        let Some(tree) = job.options().places.of(task, attribute).filter(|_| !reference.path.is_empty()) else {
             return Ok(Piece::whole(known.value.clone()));
         };
         let located = known.located.get_or_insert_with(|| {

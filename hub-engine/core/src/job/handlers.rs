@@ -34,11 +34,8 @@ impl Job {
 
     /// How long the tasks of each list of handlers may take together.
     #[must_use]
-    pub const fn handler_deadline(&self) -> Duration {
-        match self.handler_deadline {
-            Some(deadline) => deadline,
-            None => Lists::DEADLINE,
-        }
+    pub fn handler_deadline(&self) -> Duration {
+        self.options().handler_deadline.unwrap_or(Lists::DEADLINE)
     }
 }
 

@@ -13,6 +13,7 @@ use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, SubJob, Task};
 use super::moment::Moment;
+use super::options::JobOptions;
 use super::path::Path;
 use super::phase::{Lists, Phase};
 use super::placeholders::PlaceholderFinder;
@@ -66,26 +67,21 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     let has_sub_jobs = tasks.iter().any(|task| task.sub_job().is_some());
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts, lists);
-    Some(Job {
-        source: text.into(),
-        name: draft.name?.into(),
+    Task::share_options(&mut tasks);
+    let options = JobOptions {
         key: draft.key.map(Cow::into_owned),
-        priority: draft.priority,
         retry: draft.retry,
         timeouts: draft.timeouts,
         start_at: draft.start_at,
         deadline: draft.deadline,
         deadline_at: draft.deadline_at,
-        tasks,
-        lists,
         handler_deadline: draft.handler_deadline,
-        reads_failure,
-        output,
         places,
         for_each,
-        has_sub_jobs,
         extra: draft.extra,
-    })
+    };
+    let (source, name, rare) = (text.into(), draft.name?.into(), options.boxed());
+    Some(Job { source, name, priority: draft.priority, tasks, lists, reads_failure, output, has_sub_jobs, rare })
 }
 
 struct Linker<'r> {

@@ -32,6 +32,7 @@ mod model;
 mod module_defaults;
 mod moment;
 mod names;
+mod options;
 mod other_formats;
 mod outline;
 mod parse;

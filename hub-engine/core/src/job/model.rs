@@ -1,15 +1,14 @@
 //! A checked job.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use super::cache::Cache;
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
 use super::moment::Moment;
+use super::options::JobOptions;
 use super::phase::Lists;
-use super::places::Places;
 use super::recover::Recover;
 use super::reference::Reference;
 use super::retry::RetryPolicy;
@@ -29,28 +28,16 @@ pub const DEFAULT_POOL: &str = "default";
 pub struct Job {
     pub(super) source: Arc<str>,
     pub(super) name: Arc<str>,
-    pub(super) key: Option<String>,
     pub(super) priority: Option<i32>,
-    pub(super) retry: Option<Box<RetryPolicy>>,
-    pub(super) timeouts: Option<Box<Timeouts>>,
-    pub(super) start_at: Option<Moment>,
-    pub(super) deadline: Option<Moment>,
-    /// The byte offset of the deadline in the text.
-    pub(super) deadline_at: usize,
     /// The tasks, and behind them the handlers.
     pub(super) tasks: Vec<Task>,
     pub(super) lists: Lists,
-    pub(super) handler_deadline: Option<Duration>,
     /// Whether a handler refers to how the tasks ended.
     pub(super) reads_failure: bool,
     pub(super) output: Option<Template>,
-    /// The places in values that the templates refer to.
-    pub(super) places: Places,
-    /// The positions of the tasks that run for items.
-    pub(super) for_each: Box<[u32]>,
     /// Whether a task runs a job.
     pub(super) has_sub_jobs: bool,
-    pub(super) extra: Vec<(String, Json)>,
+    pub(super) rare: Option<Box<JobOptions>>,
 }
 
 /// A task of a checked job. There may be millions, so options that few tasks set are stored separately.
@@ -62,7 +49,8 @@ pub struct Task {
     pub(super) kwargs: Option<Box<Template>>,
     pub(super) depends: Option<Box<[u32]>>,
     pub(super) upstream: Box<[u32]>,
-    rare: Option<Box<Rare>>,
+    /// Neighbours with equal options share them.
+    rare: Option<Arc<Rare>>,
 }
 
 /// The job that a task runs, and what it passes to it. The sub-job knows nothing else of the job that it belongs to.
@@ -86,7 +74,7 @@ pub struct ItemPlace {
 const ITEM_POSITIONS: u32 = 131_072;
 
 /// Options that few tasks set.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Rare {
     /// `None` for [`DEFAULT_POOL`].
     pub(super) pool: Option<Arc<str>>,
@@ -137,7 +125,7 @@ impl Job {
     /// first job.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.options().key.as_deref()
     }
 
     /// The priority of tasks without a priority, if the job has the key. Higher priorities run first.
@@ -149,19 +137,19 @@ impl Job {
     /// The retry policy of tasks that have none.
     #[must_use]
     pub fn retry(&self) -> Option<&RetryPolicy> {
-        self.retry.as_deref()
+        self.options().retry.as_deref()
     }
 
     /// When the job starts, if not at its submission.
     #[must_use]
-    pub const fn start_at(&self) -> Option<Moment> {
-        self.start_at
+    pub fn start_at(&self) -> Option<Moment> {
+        self.options().start_at
     }
 
     /// When the job fails if it has not ended.
     #[must_use]
-    pub const fn deadline(&self) -> Option<Moment> {
-        self.deadline
+    pub fn deadline(&self) -> Option<Moment> {
+        self.options().deadline
     }
 
     /// The tasks in the order of the text, then the handlers: those of `on_failure`, then those of `finally`.
@@ -188,21 +176,21 @@ impl Job {
     #[must_use]
     pub fn item(&self, position: u32) -> Option<ItemPlace> {
         let beyond = position.checked_sub(self.tasks.len() as u32)?;
-        let task = *self.for_each.get((beyond / ITEM_POSITIONS) as usize)?;
+        let task = *self.options().for_each.get((beyond / ITEM_POSITIONS) as usize)?;
         Some(ItemPlace { task, item: beyond % ITEM_POSITIONS })
     }
 
     /// The position of the first item of the task at `task`, if it has `for_each`.
     #[must_use]
     pub fn first_item(&self, task: u32) -> Option<u32> {
-        let at = self.for_each.binary_search(&task).ok()?;
+        let at = self.options().for_each.binary_search(&task).ok()?;
         Some(self.tasks.len() as u32 + at as u32 * ITEM_POSITIONS)
     }
 
     /// Whether a task has `for_each`.
     #[must_use]
     pub fn has_items(&self) -> bool {
-        !self.for_each.is_empty()
+        !self.options().for_each.is_empty()
     }
 
     /// Whether a task runs a job.
@@ -232,7 +220,7 @@ impl Job {
     pub fn timeouts(&self, position: u32) -> Option<&Timeouts> {
         let spec = self.spec(position);
         let own = spec.rare.as_ref().and_then(|rare| rare.timeouts.as_deref());
-        own.or(self.timeouts.as_deref()).filter(|_| spec.wait().is_none())
+        own.or(self.options().timeouts.as_deref()).filter(|_| spec.wait().is_none())
     }
 
     /// The output of the job after it has succeeded.
@@ -244,14 +232,29 @@ impl Job {
     /// Keys that records repeat as they were submitted: the user's own (`meta`, `x-…`) and options.
     #[must_use]
     pub fn extra(&self) -> &[(String, Json)] {
-        &self.extra
+        &self.options().extra
     }
 }
 
 impl Task {
     /// The rare options, for writing. They are allocated at the first call.
+    ///
+    /// # Panics
+    /// If the options are shared, which is a bug.
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+        Arc::get_mut(self.rare.get_or_insert_default()).expect("options are shared when all are read")
+    }
+
+    /// Lets each task share its rare options with the task before it, if they are equal: often all tasks have the same pool or
+    /// the same time limits.
+    pub(super) fn share_options(tasks: &mut [Self]) {
+        let mut before: Option<Arc<Rare>> = None;
+        for task in tasks {
+            if task.rare.is_some() && task.rare == before {
+                task.rare.clone_from(&before);
+            }
+            before.clone_from(&task.rare);
+        }
     }
 
     /// The name of the task, unique in the job.
@@ -453,5 +456,29 @@ mod tests {
         let pools: Vec<&str> = job.tasks().iter().map(|task| &**task.pool()).collect();
         assert_eq!(pools, ["default", "default", "gpu"]);
         assert_eq!(job.tasks().iter().map(|task| task.rare.is_some()).collect::<Vec<_>>(), [false, false, true]);
+    }
+
+    #[test]
+    fn neighbours_share_equal_options() {
+        let options = [
+            r#""pool": "gpu", "timeout": {"start_to_close": "1h"}, "meta": {"a": [1]}"#,
+            r#""timeout": {"start_to_close": "1h"}, "pool": "gpu", "meta": {"a": [1]}"#,
+            r#""pool": "gpu", "timeout": {"start_to_close": "2h"}, "meta": {"a": [1]}"#,
+            r#""meta": {"a": 1}"#,
+            r#""meta": {"a": 2}"#,
+            r#""job": {"name": "s", "tasks": [{"name": "a"}]}"#,
+            r#""job": {"name": "s", "tasks": [{"name": "a"}]}"#,
+            r#""job": {"name": "s", "tasks": [{"name": "b"}]}"#,
+            r#""job": {"name": "s", "tasks": [{"name": "b"}]}, "inputs": {}"#,
+            r#""priority": 0"#,
+            r#""x-a": 0"#,
+        ];
+        let tasks = options.iter().zip(0..).map(|(options, at)| format!(r#"{{"name": "t{at}", {options}}}"#));
+        let text = format!(r#"{{"name": "j", "tasks": [{}]}}"#, tasks.collect::<Vec<_>>().join(","));
+        let job = Job::parse(&text, &crate::job::Limits::default()).unwrap();
+        let shares = |pair: &[Task]| Arc::ptr_eq(pair[0].rare.as_ref().unwrap(), pair[1].rare.as_ref().unwrap());
+        let shared: Vec<bool> = job.tasks().windows(2).map(shares).collect();
+        assert_eq!(shared, [true, false, false, false, false, true, false, false, false, false]);
+        assert!(job.rare.is_none(), "no task has what only some jobs have");
     }
 }

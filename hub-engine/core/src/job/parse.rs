@@ -37,13 +37,15 @@ impl Job {
     /// If the text of the job is not valid, which is a bug.
     #[must_use]
     pub fn without_key(self: Arc<Self>) -> Arc<Self> {
-        if self.key.is_none() {
+        if self.key().is_none() {
             return self;
         }
         let again =
             |shared: Arc<Self>| Self::parse(&shared.source, &Limits::of_accepted()).expect("the text was valid before");
         let mut job = Arc::try_unwrap(self).unwrap_or_else(again);
-        job.key = None;
+        if let Some(options) = &mut job.rare {
+            options.key = None;
+        }
         Arc::new(job)
     }
 }

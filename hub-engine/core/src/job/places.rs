@@ -50,6 +50,11 @@ impl Places {
         path.iter().fold(ROOT, |parent, step| tree.child(parent, step))
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trees.is_empty()
+    }
+
     /// The paths into a task's value, if there are any.
     pub(super) fn of(&self, task: u32, attribute: Attribute) -> Option<&Tree> {
         self.trees.get(&tree_of(task, attribute))

@@ -22,6 +22,13 @@ impl Job {
     }
 }
 
+impl PartialEq for SubJob {
+    /// Compares the texts of the jobs, from which all else of them follows.
+    fn eq(&self, other: &Self) -> bool {
+        self.job.source == other.job.source && self.inputs == other.inputs && self.is_detached == other.is_detached
+    }
+}
+
 impl SubJob {
     /// Maximum number of jobs that a job can be nested in.
     pub const MAXIMUM_LEVELS: u32 = 16;

@@ -10,14 +10,14 @@ use crate::Timestamp;
 impl Job {
     /// Whether the job has a start, a deadline, or handlers, which have one.
     #[must_use]
-    pub const fn has_times(&self) -> bool {
-        self.start_at.is_some() || self.deadline.is_some() || self.has_handlers()
+    pub fn has_times(&self) -> bool {
+        self.start_at().is_some() || self.deadline().is_some() || self.has_handlers()
     }
 
     /// When the job starts that was submitted at this time.
     #[must_use]
     pub fn start(&self, submitted_at: Timestamp) -> Option<Due> {
-        self.start_at.map(|start| match start {
+        self.start_at().map(|start| match start {
             Moment::At(time) => Due::Wall(time),
             Moment::After(duration) => Due::Clock { at: submitted_at.after(duration), longest: duration },
         })
@@ -25,8 +25,8 @@ impl Job {
 
     /// The time of the wall clock at which the job starts, if it is given as such.
     #[must_use]
-    pub const fn absolute_start(&self) -> Option<Timestamp> {
-        match self.start_at {
+    pub fn absolute_start(&self) -> Option<Timestamp> {
+        match self.start_at() {
             Some(Moment::At(time)) => Some(time),
             _ => None,
         }
@@ -36,7 +36,7 @@ impl Job {
     /// that is later.
     #[must_use]
     pub fn due(&self, submitted_at: Timestamp) -> Option<Due> {
-        self.deadline.map(|deadline| match deadline {
+        self.deadline().map(|deadline| match deadline {
             Moment::At(time) => Due::Wall(time),
             Moment::After(duration) => {
                 let begin = match self.start(submitted_at) {
@@ -53,11 +53,11 @@ impl Job {
     #[must_use]
     pub fn passed_deadline(&self, now: Timestamp) -> Option<Problem> {
         let Some(Moment::At(time)) =
-            self.deadline.filter(|deadline| matches!(deadline, Moment::At(time) if *time <= now))
+            self.deadline().filter(|deadline| matches!(deadline, Moment::At(time) if *time <= now))
         else {
             return None;
         };
-        let (line, column) = Positions::new(&self.source).of(self.deadline_at);
+        let (line, column) = Positions::new(&self.source).of(self.options().deadline_at);
         Some(Problem {
             code: ProblemCode::OutOfRange,
             path: Path::Root.key("deadline").to_string(),

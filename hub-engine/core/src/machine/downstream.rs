@@ -2,39 +2,40 @@
 
 use crate::job::{Job, Task};
 
-/// The lists of dependent tasks, stored in one list.
+/// The lists of dependent tasks, one after another. Before them are the places in this list where that of each task begins, and
+/// where the last one ends.
 #[derive(Debug)]
-pub(super) struct Downstream {
-    starts: Vec<u32>,
-    tasks: Vec<u32>,
-}
+pub(super) struct Downstream(Box<[u32]>);
 
 impl Downstream {
     /// Builds the lists of a job by counting.
     pub(super) fn new(job: &Job) -> Self {
-        let mut starts = vec![0_u32; job.tasks().len() + 1];
+        let tasks = job.tasks().len();
+        let edges: usize = job.tasks().iter().map(|task| task.upstream().len()).sum();
+        let mut lists = vec![0_u32; tasks + 1 + edges];
         for task in job.tasks().iter().flat_map(Task::upstream) {
-            starts[*task as usize + 1] += 1;
+            lists[*task as usize + 1] += 1;
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
+        lists[0] = tasks as u32 + 1;
+        for at in 1..=tasks {
+            lists[at] += lists[at - 1];
         }
-        let mut next = starts.clone();
-        let mut tasks = vec![0; starts[starts.len() - 1] as usize];
+        let mut next = lists[..tasks].to_vec();
         for (task, index) in job.tasks().iter().zip(0..) {
             for before in task.upstream() {
                 let at = &mut next[*before as usize];
-                tasks[*at as usize] = index;
+                lists[*at as usize] = index;
                 *at += 1;
             }
         }
-        Self { starts, tasks }
+        Self(lists.into())
     }
 
     /// The tasks that depend on `task`, in the order of the job.
     pub(super) fn of(&self, task: u32) -> &[u32] {
         let task = task as usize;
-        &self.tasks[self.starts[task] as usize..self.starts[task + 1] as usize]
+        debug_assert!(task + 1 < self.0[0] as usize, "{task} is the position of an item");
+        &self.0[self.0[task] as usize..self.0[task + 1] as usize]
     }
 }
 

@@ -52,6 +52,7 @@ impl Machine {
                 Gate::OpenAfter(delay) => {
                     let details = job.task_mut(index).state_mut().details_mut();
                     details.wait_until(|details| &mut details.delayed_until, clock.read(now.wall), delay);
+                    job.share_state(index);
                     job.persist_task(index, &mut self.actions);
                     delayed.push(index);
                 }

@@ -186,6 +186,15 @@ impl LiveJob {
         actions.push(Action::Notify(Notice::Task { job: self.id, id, name: self.job.name_of(index), status: next }));
     }
 
+    /// Lets a task that waits share its state with the one before it, if they are equal. So a million tasks that have begun to wait
+    /// together have one state.
+    pub(super) fn share_state(&mut self, index: u32) {
+        if let Some(before) = index.checked_sub(1).filter(|before| self.contains(*before)) {
+            let state = self.task(before).shared();
+            self.task_mut(index).share(state);
+        }
+    }
+
     /// Stores the state of a task.
     pub(super) fn persist_task(&self, index: u32, actions: &mut Vec<Action>) {
         let state = self.task(index).shared().unwrap_or_else(|| Arc::new(TaskState::pending()));

@@ -41,6 +41,13 @@ impl LiveTask {
         Arc::make_mut(self.state.get_or_insert_with(|| Arc::new(TaskState::pending())))
     }
 
+    /// Shares this state, if its own is equal.
+    pub(super) fn share(&mut self, state: Option<Arc<TaskState>>) {
+        if self.state == state {
+            self.state = state;
+        }
+    }
+
     /// What follows for the task from the ends of its dependencies.
     pub(super) const fn decision(&self) -> Decision {
         self.upstream.decide(self.rule)

@@ -157,6 +157,7 @@ impl Machine {
             let job = self.jobs.job_mut(id);
             let waited = job.waited_since(index, pause.at, now.wall);
             job.shift_schedule(index, waited);
+            job.share_state(index);
             job.persist_task(index, &mut self.actions);
             self.watch_schedule(id, index, now);
         }

@@ -27,7 +27,7 @@ pub(super) struct Pool {
     /// Number of parked tasks.
     parked_count: u64,
     /// Issues on the broker that no worker has reported.
-    window: BTreeMap<TaskId, Sent>,
+    window: IdMap<TaskId, Sent>,
     /// Total size of their arguments.
     window_bytes: usize,
     /// Tasks that ended recently.
@@ -282,9 +282,12 @@ impl Pool {
         self.window.values().map(|sent| sent.seen).min()
     }
 
-    /// The tasks whose issues have not been seen since `then`.
-    pub(super) fn unseen_since(&self, then: Steady) -> impl Iterator<Item = TaskId> {
-        self.window.iter().filter(move |(_, sent)| sent.seen < then).map(|(task, _)| *task)
+    /// The tasks whose issues have not been seen since `then`, sorted.
+    pub(super) fn unseen_since(&self, then: Steady) -> Vec<TaskId> {
+        let unseen = self.window.iter().filter(|(_, sent)| sent.seen < then);
+        let mut unseen: Vec<TaskId> = unseen.map(|(task, _)| *task).collect();
+        unseen.sort_unstable();
+        unseen
     }
 
     pub(super) fn park(&mut self, need: Need, job: JobId, index: u32) {

@@ -29,6 +29,7 @@ impl Machine {
             return;
         }
         share_defaults(tasks.iter_mut().chain(items.values_mut()));
+        share_equal(tasks.iter_mut().chain(items.values_mut()));
         let mut live = LiveJob::with_states(id, job, state, tasks);
         live.waits_for_start = live.is_before_start(now.wall) && live.phase() == Phase::Tasks;
         let positions = live.positions_until_now();
@@ -148,6 +149,17 @@ impl Machine {
                 self.fail_unfilled(id, index, &error, now);
                 FAILED_BYTES
             }
+        }
+    }
+}
+
+/// Lets neighbours in equal states share them, since many tasks may wait for the same time: see [`LiveJob::share_state`].
+fn share_equal<'s>(states: impl Iterator<Item = &'s mut Arc<TaskState>>) {
+    let mut before: Option<Arc<TaskState>> = None;
+    for state in states {
+        match &before {
+            Some(before) if before == state => *state = Arc::clone(before),
+            _ => before = Some(Arc::clone(state)),
         }
     }
 }

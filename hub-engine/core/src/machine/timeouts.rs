@@ -29,9 +29,11 @@ impl Machine {
                 continue;
             }
             let ready_at = job.clock().read(now.wall);
-            let details = job.task_mut(index).state_mut().details_mut();
-            if details.ready_at.is_none() {
-                details.ready_at = Some(ready_at);
+            // Known after a restart, or if the task was handed out before.
+            let is_known = job.task(index).state().details.as_deref().is_some_and(|details| details.ready_at.is_some());
+            if !is_known {
+                job.task_mut(index).state_mut().details_mut().ready_at = Some(ready_at);
+                job.share_state(index);
                 job.persist_task(index, &mut self.actions);
             }
             self.watch_schedule(id, index, now);

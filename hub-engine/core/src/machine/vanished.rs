@@ -75,7 +75,7 @@ impl Machine {
             return 0;
         }
         pool.empty_since = Some(asked);
-        let unseen: Vec<TaskId> = pool.unseen_since(since).collect();
+        let unseen = pool.unseen_since(since);
         let mut lost = 0;
         for task in unseen {
             let Some((id, index)) = self.find_task(task) else { continue };

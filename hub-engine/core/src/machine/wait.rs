@@ -49,6 +49,7 @@ impl Machine {
                         details.wait_until(|details| &mut details.waits_until, began, wait);
                     }
                 }
+                job.share_state(index);
                 job.persist_task(index, &mut self.actions);
                 self.await_further(id, index, now);
             }

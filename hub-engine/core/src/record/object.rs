@@ -18,25 +18,39 @@ impl Object {
         Self { text, first: true }
     }
 
-    pub(super) fn key(&mut self, key: &str) {
-        if !std::mem::take(&mut self.first) {
-            self.text.push_str(", ");
-        }
-        self.quoted(key);
-        self.text.push_str(": ");
+    /// Begins a field. The keys of records have nothing that has to be escaped.
+    pub(super) fn key(&mut self, key: &'static str) {
+        self.separate();
+        self.text.push('"');
+        self.text.push_str(key);
+        self.text.push_str("\": ");
     }
 
-    pub(super) fn raw(&mut self, key: &str, json: &str) {
+    pub(super) fn raw(&mut self, key: &'static str, json: &str) {
         self.key(key);
         self.text.push_str(json);
     }
 
+    /// A field whose key the user has chosen.
+    pub(super) fn users_own(&mut self, key: &str, json: &str) {
+        self.separate();
+        self.quoted(key);
+        self.text.push_str(": ");
+        self.text.push_str(json);
+    }
+
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            self.text.push_str(", ");
+        }
+    }
+
     /// A value that can be written as JSON.
-    pub(super) fn written<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+    pub(super) fn written<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) {
         self.raw(key, &serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
     }
 
-    pub(super) fn string(&mut self, key: &str, value: &str) {
+    pub(super) fn string(&mut self, key: &'static str, value: &str) {
         self.key(key);
         self.quoted(value);
     }
@@ -52,7 +66,7 @@ impl Object {
         self.text.push(']');
     }
 
-    pub(super) fn time(&mut self, key: &str, time: Option<Timestamp>) {
+    pub(super) fn time(&mut self, key: &'static str, time: Option<Timestamp>) {
         if let Some(time) = time {
             self.key(key);
             let _ = write!(self.text, "\"{time}\"");
@@ -60,8 +74,9 @@ impl Object {
     }
 
     fn quoted(&mut self, text: &str) {
-        // Most texts need no escaping.
-        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        // Most texts need no escaping. All bytes are looked at, so that the compiler can compare several at once.
+        let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
             self.text.push('"');
             self.text.push_str(text);
             self.text.push('"');

@@ -222,7 +222,7 @@ impl JobSnapshot {
             object.raw("priority", &priority.to_string());
         }
         for (key, value) in self.job.extra().iter().filter(|(key, _)| view.shows(key)) {
-            object.raw(key, value.get());
+            object.users_own(key, value.get());
         }
         if let Some(details) = self.state.details.as_deref().filter(|details| !details.signals.is_empty())
             && view.shows("signals")
@@ -335,7 +335,7 @@ impl JobSnapshot {
             object.raw("priority", &priority.to_string());
         }
         for (key, value) in spec.extra().iter().filter(|(key, _)| view.shows(key)) {
-            object.raw(key, value.get());
+            object.users_own(key, value.get());
         }
         object.end()
     }

@@ -14,7 +14,7 @@ use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::PauseRecord;
 use hub_core::machine::{Cancel, Machine, Outcome, RetriedJob, Settings, TaskResult, Verdict, WorkerReport};
-use hub_core::state::JobSnapshot;
+use hub_core::state::{JobSnapshot, TaskState};
 use hub_core::{JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
 /// The manual's job.
@@ -267,7 +267,10 @@ impl Hub {
         self.machine.restore_kept_results(kept, self.now);
         for (id, job) in &self.jobs {
             if !self.ended.contains_key(id) {
-                self.machine.restore(job.clone(), self.now);
+                let mut job = job.clone();
+                // A store returns each state by itself.
+                job.tasks.iter_mut().for_each(|state| *state = Arc::new(TaskState::clone(state)));
+                self.machine.restore(job, self.now);
             }
         }
     }
@@ -291,7 +294,7 @@ impl Hub {
                     id: *id,
                     job: Arc::clone(job),
                     state: hub_core::state::JobState::pending(*submitted_at),
-                    tasks: hub_core::state::TaskState::all_pending(job.tasks().len()),
+                    tasks: TaskState::all_pending(job.tasks().len()),
                     items: BTreeMap::new(),
                     waiting: Vec::new(),
                 };
@@ -302,9 +305,7 @@ impl Hub {
                 let snapshot = self.jobs.get_mut(job).unwrap();
                 let kept = match snapshot.tasks.get_mut(*index as usize) {
                     Some(task) => task,
-                    None => {
-                        snapshot.items.entry(*index).or_insert_with(|| Arc::new(hub_core::state::TaskState::pending()))
-                    }
+                    None => snapshot.items.entry(*index).or_insert_with(|| Arc::new(TaskState::pending())),
                 };
                 let (from, to) = (kept.status, state.status);
                 assert!(!from.is_terminal() || *kept == *state, "an ended task changed: {from} → {to}");

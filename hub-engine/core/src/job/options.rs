@@ -1,0 +1,52 @@
+//! What only some jobs have.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::model::Job;
+use super::moment::Moment;
+use super::places::Places;
+use super::retry::RetryPolicy;
+use super::timeouts::Timeouts;
+use crate::Json;
+
+/// What only some jobs have. There may be hundreds of thousands of live jobs, so it is stored separately.
+#[derive(Debug, Default)]
+pub(super) struct JobOptions {
+    pub(super) key: Option<String>,
+    pub(super) retry: Option<Box<RetryPolicy>>,
+    pub(super) timeouts: Option<Box<Timeouts>>,
+    pub(super) start_at: Option<Moment>,
+    pub(super) deadline: Option<Moment>,
+    /// The byte offset of the deadline in the text.
+    pub(super) deadline_at: usize,
+    pub(super) handler_deadline: Option<Duration>,
+    /// The places in values that the templates refer to.
+    pub(super) places: Places,
+    /// The positions of the tasks that run for items.
+    pub(super) for_each: Box<[u32]>,
+    pub(super) extra: Vec<(String, Json)>,
+}
+
+/// That of a job that has none of it.
+static NONE: LazyLock<JobOptions> = LazyLock::new(JobOptions::default);
+
+impl JobOptions {
+    /// In a box, if there is anything.
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        let is_empty = matches!(
+            &self,
+            Self { key: None, retry: None, timeouts: None, start_at: None, deadline: None, deadline_at: _,
+                handler_deadline: None, places, for_each, extra }
+                if places.is_empty() && for_each.is_empty() && extra.is_empty()
+        );
+        (!is_empty).then(|| Box::new(self))
+    }
+}
+
+impl Job {
+    /// What only some jobs have.
+    pub(super) fn options(&self) -> &JobOptions {
+        self.rare.as_deref().unwrap_or_else(|| &NONE)
+    }
+}
