@@ -21,7 +21,6 @@ use super::settings::WorkerSettings;
 use super::shortage::Shortage;
 use super::task_group::TaskGroup;
 use super::timer::sleep_until;
-use super::waiting::Waiting;
 use crate::acks::Acks;
 use crate::runner::{Catalogue, NoOutcome, Runner, TaskReport};
 use crate::wire::{Control, ControlMessage, ReturnReason, Span, TaskEnded, TaskMessage};
@@ -180,8 +179,8 @@ impl Serve {
             Ok(ControlMessage { control: Control::Stop { tasks, grace_ms }, .. }) => {
                 let grace = Duration::from_millis(grace_ms);
                 for id in tasks {
-                    if let Some(Waiting { delivery, .. }) = self.issues.stop(id, Some(grace)) {
-                        self.give_back(id, delivery, ReturnReason::Stopped);
+                    if let Some(waiting) = self.issues.stop(id, Some(grace)) {
+                        self.give_back(id, waiting.delivery, ReturnReason::Stopped);
                     }
                 }
             }
@@ -299,8 +298,7 @@ impl Serve {
             self.send_heartbeat(Occasion::Regular);
         }
         let slots = self.settings.slots as usize;
-        let mut issues = Vec::new();
-        let catalogue = Arc::clone(&self.catalogue.borrow());
+        let (mut issues, catalogue) = (Vec::new(), Arc::clone(&self.catalogue.borrow()));
         while let Some(next) = self.issues.next().filter(|_| !self.shortage.is_on()) {
             let can_queue_ahead = next.run.is_none() && self.runner.can_queue_ahead(&next.task_name);
             if self.issues.running_count() >= slots && !can_queue_ahead {
@@ -354,8 +352,8 @@ impl Serve {
     /// Returns all waiting issues to the dispatcher. They are not requeued, because brokers count requeues towards the
     /// delivery limit.
     fn give_back_waiting(&mut self, reason: ReturnReason) {
-        for Waiting { task, delivery } in self.issues.take_waiting() {
-            self.give_back(task.issue, delivery, reason);
+        for waiting in self.issues.take_waiting() {
+            self.give_back(waiting.task.issue, waiting.delivery, reason);
         }
     }
 
@@ -473,20 +471,13 @@ impl Serve {
     /// Stops the running issues. The broker requeues their deliveries when the session ends; leased issues are returned
     /// with a message.
     async fn abandon_running(&mut self) {
-        let running: Vec<(IssueId, bool)> = self
-            .issues
-            .running()
-            .into_iter()
-            .map(|(id, running)| {
-                running.control.stop(None);
-                (*id, running.delivery.is_none())
-            })
-            .collect();
+        let running = self.issues.running();
+        running.iter().for_each(|(_, running)| running.control.stop(None));
         // Concurrently: without the broker each return waits for the timeout, and stopping must not add them up.
         let limit = self.time_for_confirms();
-        let handed_back = running.into_iter().map(async |(id, leased)| {
+        let handed_back = running.into_iter().map(async |(&id, running)| {
             tracing::warn!(task = %id.task, "stopped a task that did not end in time; it will run again elsewhere");
-            if leased {
+            if running.delivery.is_none() {
                 let returned = self.reporter.returned(id, ReturnReason::Draining);
                 if tokio::time::timeout(limit, returned).await.is_err() {
                     tracing::warn!(task = %id.task, "could not return a task: its lease will expire");

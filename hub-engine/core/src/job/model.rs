@@ -98,6 +98,11 @@ pub(super) struct Rare {
 static SHARED_DEFAULT_POOL: LazyLock<Arc<str>> = LazyLock::new(|| DEFAULT_POOL.into());
 
 impl Job {
+    /// What only some jobs have.
+    pub(super) fn options(&self) -> &JobOptions {
+        self.rare.as_deref().unwrap_or_else(|| JobOptions::none())
+    }
+
     /// The name of the job.
     #[must_use]
     pub fn name(&self) -> &str {

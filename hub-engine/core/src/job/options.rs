@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::model::Job;
 use super::moment::Moment;
 use super::places::Places;
 use super::retry::RetryPolicy;
@@ -28,10 +27,13 @@ pub(super) struct JobOptions {
     pub(super) extra: Vec<(String, Json)>,
 }
 
-/// That of a job that has none of it.
-static NONE: LazyLock<JobOptions> = LazyLock::new(JobOptions::default);
-
 impl JobOptions {
+    /// That of a job that has none of it.
+    pub(super) fn none() -> &'static Self {
+        static NONE: LazyLock<JobOptions> = LazyLock::new(JobOptions::default);
+        &NONE
+    }
+
     /// In a box, if there is anything.
     pub(super) fn boxed(self) -> Option<Box<Self>> {
         let is_empty = matches!(
@@ -41,12 +43,5 @@ impl JobOptions {
                 if places.is_empty() && for_each.is_empty() && extra.is_empty()
         );
         (!is_empty).then(|| Box::new(self))
-    }
-}
-
-impl Job {
-    /// What only some jobs have.
-    pub(super) fn options(&self) -> &JobOptions {
-        self.rare.as_deref().unwrap_or_else(|| &NONE)
     }
 }
