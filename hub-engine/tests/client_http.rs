@@ -60,6 +60,7 @@ async fn every_operation_reaches_the_hub() {
         name: Some("a & b".to_owned()),
         since: Some(Timestamp::from_millis(1_795_471_303_120)),
         until: Some(Timestamp::from_millis(1_795_471_303_121)),
+        filter: Some("name:\"a & b\" -label.größe=1% started>-1h".parse().unwrap()),
         sub_jobs: true,
         limit: Some(3),
         after: Some("17".to_owned()),

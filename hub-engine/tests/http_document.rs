@@ -200,7 +200,7 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "start_at": 0.001, "deadline": "1h", "x-own": 2,
+        "name": "j", "meta": {"mine": 1}, "labels": {"team": "data"}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "start_at": 0.001, "deadline": "1h", "x-own": 2,
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
@@ -227,6 +227,7 @@ async fn a_real_dispatcher_answers_as_described() {
     let here = format!("/api/v1/jobs/{id}");
     let record = ask("get", "/api/v1/jobs/{id}", &here, "", 200).await;
     assert_eq!((&record["meta"]["mine"], &record["x-own"]), (&json!(1), &json!(2)));
+    assert_eq!(record["labels"], json!({"team": "data"}));
     check_keys(&document, "Job", std::slice::from_ref(&job), std::slice::from_ref(&record));
     check_keys(&document, "Task", job["tasks"].as_array().unwrap(), record["tasks"].as_array().unwrap());
 

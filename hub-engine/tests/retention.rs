@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{JobId, JobStatus};
+use hub_core::{JobId, JobStatus, Timestamp};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::operations::{Hub, JobFilter, Submission};
 use hub_engine::store::{MemoryStore, Store};
@@ -19,7 +19,7 @@ async fn submit(hub: &dyn Hub, job: &Value) -> JobId {
 
 /// Number of jobs in the store.
 async fn kept(store: &dyn Store) -> usize {
-    store.list(&JobFilter { limit: Some(1000), ..JobFilter::default() }).await.unwrap().jobs.len()
+    store.list(&JobFilter { limit: Some(1000), ..JobFilter::default() }, Timestamp::default()).await.unwrap().jobs.len()
 }
 
 #[tokio::test]

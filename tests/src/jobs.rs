@@ -19,7 +19,7 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 13] = [
+const JOB: [Key; 14] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
@@ -44,6 +44,19 @@ const JOB: [Key; 13] = [
         wrong: &["{}", "\"a\"", "[null]", r#"[{"name": "a.b"}]"#],
     },
     Key { name: "handler_deadline", right: &["\"1h\"", "90", "null"], wrong: &["0", "\"-1s\"", "[]", "\"soon\""] },
+    Key {
+        name: "labels",
+        right: &["{}", r#"{"team": "data", "a.b/c-d": "", "ä": "two words"}"#, r#"{"a": "@a"}"#, "null"],
+        wrong: &[
+            "[]",
+            r#"{"a b": ""}"#,
+            r#"{"a:b": ""}"#,
+            r#"{"": ""}"#,
+            r#"{"a": 1}"#,
+            r#"{"a": null}"#,
+            r#"{"a": "\n"}"#,
+        ],
+    },
     Key { name: "$schema", right: &["\"./job.schema.json\"", "\"\"", "null"], wrong: &["1", "{}", "true"] },
 ];
 

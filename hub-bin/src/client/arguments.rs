@@ -136,6 +136,9 @@ pub(super) enum Command {
     /// List jobs, newest first
     #[command(after_help = help_texts::LIST)]
     List {
+        /// Only jobs that match all these terms: status:failed label.team=data name:etl* started>-24h
+        #[arg(value_name = "FILTER")]
+        filter: Vec<String>,
         /// Only jobs with this status; can be repeated
         #[arg(long, value_name = "STATUS")]
         status: Vec<JobStatus>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hub_core::Json;
 use hub_core::details::RepairAction;
+use hub_core::filter::FilterError;
 use hub_engine::operations::{
     Hub, JobCancel, JobFilter, JobPage, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, RequestError,
     RequestErrorKind, ResultUpdate, SignalOutcome, Submission, Submitted, TaskApproval, TaskQuery, TaskRepair,
@@ -59,8 +60,10 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let id = id.resolve(&*hub).await?;
             output.exactly(about_job(&*hub, id, hub.document(id).await).await?.text())?;
         }
-        Command::List { status, name, since, until, sub_jobs, limit, after } => {
-            let filter = JobFilter { status, name, since, until, sub_jobs, limit: Some(limit), after };
+        Command::List { filter, status, name, since, until, sub_jobs, limit, after } => {
+            let filter = (!filter.is_empty()).then(|| filter.join(" ").parse()).transpose();
+            let filter = filter.map_err(|error: FilterError| Failure::new(Exit::Usage, error.to_string()))?;
+            let filter = JobFilter { status, name, since, until, filter, sub_jobs, limit: Some(limit), after };
             output.page(&list(&*args.reach().await?.hub, filter).await?)?;
         }
         Command::Cancel { id, now, handlers, wait, remark } => {

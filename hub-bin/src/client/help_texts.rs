@@ -59,7 +59,13 @@ The text is printed byte for byte, whatever the output format is.";
 pub(super) const LIST: &str = "\
 Examples:
   hub-client list --status FAILED --status CANCELLED
-  hub-client list --name nightly --limit 1 -o json";
+  hub-client list --name nightly --limit 1 -o json
+  hub-client list 'name:etl* label.team=data error:TimeoutError started>-24h'
+  hub-client list -- -status:success
+
+A filter consists of terms, and a job has to match all of them. A term is a field, \":\" or \"=\", and values between commas: status,
+name, key, task and error (those of the first failure), label.NAME; \"*\" stands for any characters, and quotation marks stand around
+a value with blanks. The times submitted, started and ended are compared: <, <=, >, >=. A \"-\" before a term negates it.";
 
 pub(super) const IDS: &str = "\
 An id can be abbreviated to its first or last digits, at least four, if they match only one of the newest 5,000 jobs.";

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::job::Timeout;
@@ -123,6 +125,13 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind of this word, as it stands in records.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+        Self::deserialize(word).ok()
+    }
+
     /// The word as it stands in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -170,5 +179,7 @@ mod tests {
         assert!(!error.is_called("Error") && !error.is_called("TaskFailed") && !error.is_called(""));
         let written = serde_json::to_value(error.kind).unwrap();
         assert_eq!(written, error.kind.as_str());
+        assert_eq!(ErrorKind::from_word(error.kind.as_str()), Some(error.kind));
+        assert_eq!(ErrorKind::from_word("TaskFailed"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::Phase;
+use crate::job::{Labels, Phase};
 use crate::job_clock::JobClock;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
 use crate::{JobId, JobStatus, Json, TaskId, Timestamp};
@@ -20,6 +20,9 @@ pub struct JobDetails {
     /// Of a sub-job: its inputs, an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Json>,
+    /// The labels that it inherits from the job whose task runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Arc<Labels>>,
     /// The job that it is a retry of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,

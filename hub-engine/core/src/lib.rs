@@ -26,6 +26,7 @@ pub mod details;
 pub mod digest;
 pub mod explain;
 mod failure;
+pub mod filter;
 pub mod id;
 mod id_map;
 pub mod job;

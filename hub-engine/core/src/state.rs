@@ -1,6 +1,6 @@
 //! The states of jobs and tasks, as stored and as shown in status records.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::details::TaskDetails;
 pub use crate::failure::{Cause, ErrorKind, RetryAdvice, TaskError};
-use crate::job::Job;
+use crate::job::{Job, Labels};
 use crate::job_clock::JobClock;
 use crate::job_details::{JobDetails, Origin};
 use crate::text::Shown;
@@ -127,26 +127,38 @@ pub struct FirstFailure {
     /// The type of the exception and the message on one line, with control characters escaped. Long messages are
     /// truncated.
     pub msg: Arc<str>,
+    /// The kind of the error. Unknown for failures of jobs that an earlier version of Hub ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ErrorKind>,
+    /// The type of the exception.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<Arc<str>>,
 }
 
 impl FirstFailure {
     /// Maximum length of the message, in characters.
     const MAX_CHARS: usize = 300;
 
-    /// Creates the failure of `task` with the message `msg`. The type of the exception, if known, is put before the
-    /// message unless the message begins with it, because some exceptions have no useful message.
+    /// The failure of the task of this name.
     #[must_use]
-    pub fn new(task: &Arc<str>, type_name: Option<&str>, msg: &str) -> Self {
+    pub fn new(task: &Arc<str>, error: Option<&TaskError>, msg: &str) -> Self {
+        let type_name = error.and_then(|error| error.type_name.clone());
+        let msg = Self::line(type_name.as_deref(), msg);
+        Self { task: Arc::clone(task), msg, kind: error.map(|error| error.kind), type_name }
+    }
+
+    /// The message on one line. The type of the exception, if known, is put before it unless the message begins with it, because
+    /// some exceptions have no useful message.
+    pub(crate) fn line(type_name: Option<&str>, msg: &str) -> Arc<str> {
         let msg = msg.trim();
         let line = match type_name.filter(|name| !msg.starts_with(name)) {
             Some(name) => Shown(format_args!("{name}: {msg}")).to_string(),
             None => Shown(msg).to_string(),
         };
-        let line = match line.char_indices().nth(Self::MAX_CHARS) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        };
-        Self { task: Arc::clone(task), msg: line.into() }
+        match line.char_indices().nth(Self::MAX_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]).into(),
+            None => line.into(),
+        }
     }
 }
 
@@ -204,6 +216,20 @@ impl JobState {
     #[must_use]
     pub fn failure(&self) -> Option<&Json> {
         self.details.as_deref()?.failure.as_ref()
+    }
+
+    /// The labels of the job: its own, and those that it inherits.
+    #[must_use]
+    pub fn labels<'a>(&'a self, job: &'a Job) -> Cow<'a, Labels> {
+        let inherited = self.details.as_deref().and_then(|details| details.labels.as_deref());
+        match inherited {
+            None => Cow::Borrowed(job.labels()),
+            Some(inherited) if job.labels().is_empty() => Cow::Borrowed(inherited),
+            Some(inherited) => {
+                let own = job.labels().iter().map(|(name, value)| (Arc::clone(name), Arc::clone(value)));
+                Cow::Owned(inherited.clone().into_iter().chain(own).collect())
+            }
+        }
     }
 
     /// The clock of its durations.

@@ -150,6 +150,38 @@ fn a_retry_of_the_job_continues_its_sub_jobs_if_their_inputs_are_equal() {
 }
 
 #[test]
+fn sub_jobs_and_retries_inherit_labels() {
+    let mut hub = Hub::new();
+    let leaf = json!({"name": "leaf", "labels": {"team": "ops"}, "tasks": [{"name": "a"}]});
+    let middle = json!({"name": "middle", "tasks": [{"name": "m", "job": leaf}]});
+    let text =
+        json!({"name": "top", "labels": {"team": "data", "env": "prod"}, "tasks": [{"name": "t", "job": middle}]});
+    let job = hub.submit(1, &text.to_string());
+    let a = hub.handed_out().remove(0);
+    let middle = child(&hub, job, 0);
+    let leaf = child(&hub, middle, 0);
+    let labels = |hub: &Hub, id| {
+        let stored = hub.stored(id);
+        let labels = stored.state.labels(&stored.job).into_owned();
+        labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    for (id, expected) in
+        [(job, ["env=prod", "team=data"]), (middle, ["env=prod", "team=data"]), (leaf, ["env=prod", "team=ops"])]
+    {
+        assert_eq!(labels(&hub, id), expected);
+    }
+    hub.fail(&a, "no");
+    hub.actions();
+    let retried = RetriedJob::new(hub.stored(job).clone(), Retry::default(), 1000, hub.now.wall).unwrap();
+    hub.machine.submit_retry(support::id(2), retried, hub.now).unwrap();
+    hub.handed_out();
+    let middle = child(&hub, support::id(2), 0);
+    let leaf = child(&hub, middle, 0);
+    assert_eq!(labels(&hub, leaf), ["env=prod", "team=ops"]);
+    assert_eq!(labels(&hub, support::id(2)), ["env=prod", "team=data"]);
+}
+
+#[test]
 fn an_item_runs_a_job_and_the_results_are_in_order() {
     let mut hub = Hub::new();
     let text = json!({"name": "parent", "tasks": [{"name": "each", "for_each": {"in": ["x", "y", "z"], "parallel": 2},

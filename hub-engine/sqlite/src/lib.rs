@@ -20,6 +20,7 @@ mod readers;
 mod removal;
 mod rows;
 mod schema;
+mod search;
 mod settings;
 mod store;
 mod write;

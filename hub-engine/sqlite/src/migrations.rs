@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
@@ -20,6 +20,13 @@ pub(super) const MIGRATIONS: [&str; 6] = [
      CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL AND root IS NULL; \
      CREATE INDEX jobs_roots ON jobs (serial) WHERE root IS NULL; \
      CREATE INDEX jobs_by_root ON jobs (root, serial) WHERE root IS NOT NULL;",
+    "ALTER TABLE jobs ADD COLUMN failed_kind TEXT; ALTER TABLE jobs ADD COLUMN failed_type TEXT; \
+     CREATE TABLE labels (job INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, value, job)) \
+         STRICT, WITHOUT ROWID; \
+     CREATE INDEX labels_by_job ON labels (job); \
+     DROP INDEX jobs_roots; \
+     CREATE INDEX jobs_search ON jobs (serial, root, status, submitted_at, started_at, ended_at, name, failed_task, failed_kind, \
+         failed_type, key);",
 ];
 
 /// The version that this program writes.

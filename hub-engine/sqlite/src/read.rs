@@ -1,6 +1,6 @@
 //! The queries of readers.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::JobId;
@@ -8,13 +8,12 @@ use hub_core::id::Family;
 use hub_core::job::ItemPlace;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
-use rusqlite::{Connection, OptionalExtension, Params, Rows, ToSql};
+use rusqlite::{Connection, OptionalExtension, Params, Rows};
 
 use super::rows::{
-    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, millis, read_paused_pool,
+    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, read_paused_pool,
     read_summary, read_task,
 };
-use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part};
 
 /// All jobs that have not ended, oldest first.
@@ -63,50 +62,6 @@ pub(super) fn by_family(connection: &mut Connection, family: Family) -> rusqlite
 /// The job that was submitted with this key, without the states of its tasks.
 pub(super) fn by_key(connection: &mut Connection, key: &str) -> rusqlite::Result<Option<JobSnapshot>> {
     Ok(head(connection, "key = ?1", [key])?.map(|(_, job)| job))
-}
-
-/// A page of a listing: jobs before `before`, newest first.
-pub(super) fn page(
-    connection: &mut Connection,
-    filter: &JobFilter,
-    before: i64,
-    limit: usize,
-) -> rusqlite::Result<JobPage> {
-    let mut conditions = vec!["serial < ?".to_owned()];
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
-    // Without duplicates, because the number of variables in a statement is limited.
-    let statuses: BTreeSet<&str> = filter.status.iter().map(|status| status.as_str()).collect();
-    if !statuses.is_empty() {
-        conditions.push(format!("status IN ({})", vec!["?"; statuses.len()].join(", ")));
-        values.extend(statuses.into_iter().map(|status| Box::new(status) as Box<dyn ToSql>));
-    }
-    if !filter.sub_jobs {
-        conditions.push("root IS NULL".to_owned());
-    }
-    if let Some(name) = &filter.name {
-        conditions.push("name = ?".to_owned());
-        values.push(Box::new(name.clone()));
-    }
-    if let Some(since) = filter.since {
-        conditions.push("submitted_at >= ?".to_owned());
-        values.push(Box::new(millis(since)));
-    }
-    if let Some(until) = filter.until {
-        conditions.push("submitted_at < ?".to_owned());
-        values.push(Box::new(millis(until)));
-    }
-    // One more than the limit shows whether there is another page.
-    values.push(Box::new(i64::try_from(limit + 1).unwrap_or(i64::MAX)));
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {SUMMARY_COLUMNS} FROM jobs WHERE {} ORDER BY serial DESC LIMIT ?",
-        conditions.join(" AND ")
-    ))?;
-    let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
-    let mut found = statement.query_map(values.as_slice(), read_summary)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let is_last = found.len() <= limit;
-    found.truncate(limit);
-    let next = if is_last { None } else { found.last().map(|(serial, _)| serial.to_string()) };
-    Ok(JobPage { jobs: found.into_iter().map(|(_, summary)| summary).collect(), next })
 }
 
 /// The summary of this job.

@@ -53,6 +53,7 @@ pub(super) fn remove(
         )?
         .execute((serial, ROOT))?;
     transaction.prepare_cached("DELETE FROM documents WHERE job = ?1")?.execute([serial])?;
+    transaction.prepare_cached("DELETE FROM labels WHERE job = ?1")?.execute([serial])?;
     let gone = |row: &Row<'_>| {
         let key = row.get_ref(1)?.as_str_or_null()?.map(Into::into);
         Ok(Gone { family: Family::from_bytes(row.get(0)?), key, has_returned: false, left: None })

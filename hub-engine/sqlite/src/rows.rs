@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hub_core::details::TaskDetails;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::{JobDetails, PauseRecord};
-use hub_core::state::{FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
+use hub_core::state::{ErrorKind, FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
 use hub_core::{Issue, JobId, Json, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
@@ -16,11 +16,11 @@ use serde::de::DeserializeOwned;
 
 /// The columns of [`Head::read`], in order.
 pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.output, jobs.msg, jobs.submitted_at, \
-     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg, jobs.details";
+     jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg, jobs.failed_kind, jobs.failed_type, jobs.details";
 /// The column `details` in [`JOB_COLUMNS`].
-pub(super) const DETAILS: usize = 10;
+pub(super) const DETAILS: usize = 12;
 /// The column after [`JOB_COLUMNS`].
-pub(super) const DOCUMENT: usize = 11;
+pub(super) const DOCUMENT: usize = 13;
 /// The columns of [`read_task`], in order.
 pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data, details";
@@ -137,7 +137,7 @@ pub(super) fn write_task(
 /// The columns of [`read_summary`], in order.
 pub(super) const SUMMARY_COLUMNS: &str = "serial, id, name, status, tasks, \
      iif(ended_at IS NULL, (SELECT count(*) FROM tasks WHERE job = serial AND position < jobs.tasks AND ended_at IS NOT NULL), tasks), \
-     submitted_at, ended_at, msg, failed_task, failed_msg";
+     submitted_at, ended_at, msg, failed_task, failed_msg, failed_kind, failed_type";
 
 /// Reads the summary and the serial of a job.
 pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)> {
@@ -155,10 +155,11 @@ pub(super) fn read_summary(row: &Row<'_>) -> rusqlite::Result<(i64, JobSummary)>
     Ok((row.get(0)?, summary))
 }
 
-/// The first failure, whose task and message are in the columns from `at` on.
+/// The first failure. Its task, message, kind and type are in the columns from `at` on.
 fn first_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<FirstFailure>>> {
-    let found = text(row, at)?.zip(text(row, at + 1)?);
-    Ok(found.map(|(task, msg)| Arc::new(FirstFailure { task, msg })))
+    let Some((task, msg)) = text(row, at)?.zip(text(row, at + 1)?) else { return Ok(None) };
+    let kind = text(row, at + 2)?.as_deref().and_then(ErrorKind::from_word);
+    Ok(Some(Arc::new(FirstFailure { task, msg, kind, type_name: text(row, at + 3)? })))
 }
 
 /// Reads a paused pool: its name and the pause.

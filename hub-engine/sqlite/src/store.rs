@@ -7,13 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
+use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
 use tokio::sync::oneshot;
@@ -25,6 +25,7 @@ use super::known::Known;
 use super::lock::Lock;
 use super::log::Doubt;
 use super::readers::Readers;
+use super::search::Search;
 use super::settings::SqliteSettings;
 use super::writer::{Order, Writer};
 use super::{filesystem, read, schema};
@@ -163,10 +164,10 @@ impl Store for SqliteStore {
         self.readers.read("look for a job by its key", move |connection| read::by_key(connection, &key)).await
     }
 
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+    async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError> {
         let (before, limit) = page_of(filter)?;
-        let filter = filter.clone();
-        self.readers.read("list jobs", move |connection| read::page(connection, &filter, before, limit)).await
+        let search = Search::new(filter, now);
+        self.readers.read("list jobs", move |connection| search.page(connection, before, limit)).await
     }
 
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {

@@ -1,11 +1,12 @@
 //! The transactions of the writer: one for each batch.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
-use hub_core::state::JobState;
+use hub_core::state::{ErrorKind, JobState};
 use hub_core::{IdMap, JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
@@ -197,9 +198,9 @@ fn add(
     let mut statement = transaction.prepare_cached(
         // Does not reuse a serial with remaining tasks of a removed job.
         "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
-             failed_task, failed_msg, details, root)
-         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-             (SELECT id FROM jobs WHERE id = ?15))",
+             failed_task, failed_msg, failed_kind, failed_type, details, root)
+         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+             (SELECT id FROM jobs WHERE id = ?17))",
     )?;
     let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
@@ -217,6 +218,8 @@ fn add(
         state.and_then(|state| state.ended_at).map(millis),
         first_failure.map(|first| &*first.task),
         first_failure.map(|first| &*first.msg),
+        first_failure.and_then(|first| first.kind).map(ErrorKind::as_str),
+        first_failure.and_then(|first| first.type_name.as_deref()),
         written(state.and_then(|state| state.details.as_deref()), DETAILS)?,
         state.and_then(JobState::root).map(|root| root.to_string()),
     ])?;
@@ -224,15 +227,22 @@ fn add(
     transaction
         .prepare_cached("INSERT INTO documents (job, document) VALUES (?1, ?2)")?
         .execute(params![serial, job.source()])?;
+    let labels = state.map_or(Cow::Borrowed(job.labels()), |state| state.labels(job));
+    for (name, value) in &*labels {
+        transaction
+            .prepare_cached("INSERT INTO labels (job, name, value) VALUES (?1, ?2, ?3)")?
+            .execute(params![serial, &**name, &**value])?;
+    }
     Ok(serial)
 }
 
 fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "UPDATE jobs SET status = ?2, output = ?3, msg = ?4, started_at = ?5, ended_at = ?6, failed_task = ?7,
-             failed_msg = ?8, details = ?9, root = (SELECT id FROM jobs WHERE id = ?10)
+             failed_msg = ?8, failed_kind = ?9, failed_type = ?10, details = ?11, root = (SELECT id FROM jobs WHERE id = ?12)
          WHERE serial = ?1",
     )?;
+    let first_failure = state.first_failure.as_deref();
     statement.execute(params![
         serial,
         state.status.as_str(),
@@ -240,8 +250,10 @@ fn change_job(transaction: &Transaction<'_>, serial: i64, state: &JobState) -> r
         state.msg.as_deref(),
         state.started_at.map(millis),
         state.ended_at.map(millis),
-        state.first_failure.as_deref().map(|first| &*first.task),
-        state.first_failure.as_deref().map(|first| &*first.msg),
+        first_failure.map(|first| &*first.task),
+        first_failure.map(|first| &*first.msg),
+        first_failure.and_then(|first| first.kind).map(ErrorKind::as_str),
+        first_failure.and_then(|first| first.type_name.as_deref()),
         written(state.details.as_deref(), DETAILS)?,
         state.root().map(|root| root.to_string()),
     ])?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::state::TaskState;
-use hub_core::{JobStatus, TaskStatus};
+use hub_core::{JobStatus, TaskStatus, Timestamp};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::{Store, StoreError};
 use hub_engine::testing::store::rows::{add, commit, ended, id, job, job_added, job_changed, task_changed, task_state};
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use support::{crash, file, log, open, try_open};
 
 async fn jobs(store: &dyn Store) -> usize {
-    store.list(&JobFilter::default()).await.unwrap().jobs.len()
+    store.list(&JobFilter::default(), Timestamp::default()).await.unwrap().jobs.len()
 }
 
 #[tokio::test]
@@ -119,7 +119,8 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "DROP INDEX jobs_by_root; DROP INDEX jobs_roots; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
+            "DROP INDEX jobs_search; DROP TABLE labels; ALTER TABLE jobs DROP COLUMN failed_kind; ALTER TABLE jobs DROP COLUMN failed_type;
+             DROP INDEX jobs_by_root; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
              CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL;
              DROP TABLE kept_results; DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
              ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hub_core::state::JobState;
-use hub_core::{JobStatus, TaskStatus};
+use hub_core::{JobStatus, TaskStatus, Timestamp};
 use hub_engine::operations::JobFilter;
 use hub_engine::store::Store;
 use hub_engine::testing::store::rows::{
@@ -87,7 +87,7 @@ async fn the_sub_jobs_of_a_removed_job_are_deleted_and_not_those_of_its_successo
     commit(&store, parts.clone().zip(states).map(|(number, state)| job_changed(number, state)).collect()).await;
     let listed = async |sub_jobs| {
         let filter = JobFilter { limit: Some(1000), sub_jobs, ..JobFilter::default() };
-        store.list(&filter).await.unwrap().jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+        store.list(&filter, Timestamp::default()).await.unwrap().jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
     };
     assert_eq!((listed(false).await, listed(true).await.len()), (vec![id(1)], parts.clone().count() + 1));
     commit(&store, vec![job_removed(1)]).await;

@@ -202,6 +202,7 @@ fn filter_query(filter: &JobFilter) -> Vec<(&'static str, String)> {
     query.extend(filter.name.clone().map(|name| ("name", name)));
     query.extend(filter.since.map(|since| ("since", since.to_string())));
     query.extend(filter.until.map(|until| ("until", until.to_string())));
+    query.extend(filter.filter.clone().map(|text| ("filter", text.into())));
     query.extend(filter.sub_jobs.then(|| ("sub_jobs", "true".to_owned())));
     query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
     query.extend(filter.after.clone().map(|after| ("after", after)));

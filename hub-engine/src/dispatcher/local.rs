@@ -89,7 +89,7 @@ impl LocalHub {
     }
 
     async fn page_of(&self, filter: JobFilter) -> Result<JobPage, RequestError> {
-        self.intake.store.list(&filter).await.map_err(|error| self.intake.store_failed(error))
+        self.intake.store.list(&filter, crate::clock::now().wall).await.map_err(|error| self.intake.store_failed(error))
     }
 
     async fn cancel_job(&self, cancel: JobCancel) -> Result<Cancelled, RequestError> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
-use super::{cache_schemas, retry_schemas, sub_job_schemas};
+use super::{cache_schemas, retry_schemas, search_schemas, sub_job_schemas};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -19,6 +19,7 @@ pub(super) fn openapi() -> Value {
     retry_schemas::add_to(&mut schemas);
     sub_job_schemas::add_to(&mut schemas);
     cache_schemas::add_to(&mut schemas);
+    search_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -60,6 +61,11 @@ fn operations() -> Vec<Operation> {
                 in_query("name", "Only jobs with exactly this name.", text()),
                 in_query("since", "Only jobs submitted at this time or later.", time()),
                 in_query("until", "Only jobs submitted before this time.", time()),
+                in_query(
+                    "filter",
+                    "Only jobs that match this filter, such as status:failed label.team=data started>-24h.",
+                    text(),
+                ),
                 in_query(
                     "sub_jobs",
                     "Also jobs that tasks of other jobs run.",

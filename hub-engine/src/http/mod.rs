@@ -15,6 +15,7 @@ mod retries;
 mod retry_schemas;
 mod routes;
 mod schemas;
+mod search_schemas;
 mod serve;
 mod settings;
 mod shapes;

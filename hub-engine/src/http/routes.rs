@@ -153,12 +153,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<JobId>, Refused> {
 }
 
 async fn list_jobs(State(api): State<Api>, RawQuery(query): RawQuery) -> Reply {
-    let query = Query::read(query.as_deref(), &["status", "name", "since", "until", "sub_jobs", "limit", "after"])?;
+    let query =
+        Query::read(query.as_deref(), &["status", "name", "since", "until", "filter", "sub_jobs", "limit", "after"])?;
     let filter = JobFilter {
         status: query.all("status")?,
         name: query.one("name")?,
         since: query.one("since")?,
         until: query.one("until")?,
+        filter: query.one("filter")?,
         sub_jobs: query.one("sub_jobs")?.unwrap_or(false),
         limit: query.one("limit")?,
         after: query.one("after")?,

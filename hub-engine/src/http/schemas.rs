@@ -136,13 +136,7 @@ fn shapes_of_answers() -> Value {
                 "tasks_ended": {"type": "integer", "description": "Number of tasks that have ended."},
                 "submitted_at": time(),
                 "ended_at": {"type": ["string", "null"], "format": "date-time", "description": "null until the job has ended."},
-                "msg": {"type": "string", "description": "The error message."},
-                "first_failure": {
-                    "type": "object",
-                    "description": "The first task that failed.",
-                    "required": ["task", "msg"],
-                    "properties": {"task": text(), "msg": {"type": "string", "description": "One line. Long messages are truncated."}}
-                }
+                "msg": {"type": "string", "description": "The error message."}
             }
         },
         "JobPage": {

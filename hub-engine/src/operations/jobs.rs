@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use hub_core::filter::Filter;
 use hub_core::record::View;
 use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
@@ -94,6 +95,9 @@ pub struct JobFilter {
     /// Only jobs that were submitted before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Only jobs that match this text: see [`hub_core::filter`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// Also jobs that tasks of other jobs run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sub_jobs: bool,
@@ -106,7 +110,8 @@ pub struct JobFilter {
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPage {
-    /// The jobs, newest first.
+    /// The jobs, newest first. There can be fewer than [`JobFilter::limit`], or none, although there is another page: the search for
+    /// rare jobs among very many takes several pages.
     pub jobs: Vec<JobSummary>,
     /// The cursor for [`JobFilter::after`] of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]

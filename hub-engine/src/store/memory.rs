@@ -117,13 +117,13 @@ impl Store for MemoryStore {
         Ok(self.with(|state| state.keys.get(key).and_then(|id| state.head(*id))))
     }
 
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+    async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError> {
         let (before, limit) = page_of(filter)?;
         Ok(self.with(|state| {
             let older = state.order.range(..before).rev();
             let mut found = older
                 .filter_map(|(serial, id)| Some((*serial, *id, state.jobs.get(id)?)))
-                .filter(|(_, _, row)| row.passes(filter));
+                .filter(|(_, _, row)| row.passes(filter, now));
             let page: Vec<_> = found.by_ref().take(limit).collect();
             let next = found.next().and(page.last()).map(|(serial, ..)| serial.to_string());
             JobPage { jobs: page.into_iter().map(|(_, id, row)| row.summary(id)).collect(), next }
@@ -254,12 +254,13 @@ impl Row {
         hub_core::state::weight(&self.job, &self.state, &self.tasks, data)
     }
 
-    fn passes(&self, filter: &JobFilter) -> bool {
+    fn passes(&self, filter: &JobFilter, now: Timestamp) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.state.status))
             && (filter.sub_jobs || self.root.is_none())
             && filter.name.as_deref().is_none_or(|name| name == self.job.name())
             && filter.since.is_none_or(|since| self.state.submitted_at >= since)
             && filter.until.is_none_or(|until| self.state.submitted_at < until)
+            && filter.filter.as_ref().is_none_or(|filter| filter.matches(&self.job, &self.state, now))
     }
 
     fn summary(&self, id: JobId) -> JobSummary {

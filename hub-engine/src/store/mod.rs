@@ -8,13 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
+use hub_core::{JobId, Timestamp};
 
 use crate::operations::{JobFilter, JobPage};
 
@@ -128,11 +128,11 @@ pub trait Store: Send + Sync + 'static {
         Ok(Some(JobPart { end: part.tasks.end.min(job.end_of(part.tasks.start)), job }))
     }
 
-    /// A page of the jobs that match `filter`, newest first.
+    /// A page of the jobs that match `filter` at `now`, newest first.
     ///
     /// # Errors
     /// If they cannot be read, or the cursor is unknown.
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError>;
+    async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError>;
 
     /// Removes the oldest finished jobs beyond `keep`, at most `limit` in one call. Returns the number of removed jobs. Sub-jobs whose
     /// [root](hub_core::state::JobState::root) is in the store do not count, and are removed with it when they have ended.

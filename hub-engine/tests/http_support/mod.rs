@@ -81,7 +81,7 @@ pub(crate) fn summary() -> JobSummary {
         submitted_at: Timestamp::from_millis(1_795_471_303_120),
         ended_at: None,
         msg: Some("1 of 2 tasks failed".into()),
-        first_failure: Some(Arc::new(FirstFailure { task: "add".into(), msg: "bad".into() })),
+        first_failure: Some(Arc::new(FirstFailure::new(&"add".into(), None, "bad"))),
     }
 }
 

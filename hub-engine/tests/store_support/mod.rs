@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
+use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{MemoryStore, Store, StoreError};
 
@@ -79,8 +79,8 @@ impl Store for Hooked {
         self.kept.find_key(key).await
     }
 
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
-        self.kept.list(filter).await
+    async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError> {
+        self.kept.list(filter, now).await
     }
 
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {

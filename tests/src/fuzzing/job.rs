@@ -46,6 +46,7 @@ fn check_same(one: &Job, other: &Job) {
     assert_eq!((one.name(), one.key(), one.priority()), (other.name(), other.key(), other.priority()));
     assert_eq!((one.output(), one.extra()), (other.output(), other.extra()));
     assert_eq!((one.start_at(), one.deadline()), (other.start_at(), other.deadline()));
+    assert_eq!(one.labels(), other.labels());
     assert_eq!(one.tasks().len(), other.tasks().len());
     for (one, other) in one.tasks().iter().zip(other.tasks()) {
         assert_eq!((one.name(), one.task_name(), one.pool()), (other.name(), other.task_name(), other.pool()));
@@ -67,6 +68,10 @@ fn check_against_tree(job: &Job) {
         [job.start_at(), job.deadline()].map(|key| key.is_some()),
         ["start_at", "deadline"].map(|key| !tree[key].is_null())
     );
+    for (name, value) in tree["labels"].as_object().into_iter().flatten() {
+        assert_eq!(job.labels().get(name.as_str()).map(|value| &**value), value.as_str());
+    }
+    assert_eq!(job.labels().len(), tree["labels"].as_object().map_or(0, serde_json::Map::len));
     check_extra(&tree, job.extra());
     let lists = ["tasks", "on_failure", "finally"].map(|list| tree[list].as_array().map_or(&[][..], Vec::as_slice));
     let tasks = lists.concat();

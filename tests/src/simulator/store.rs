@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hub_core::JobId;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, TaskState};
+use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
 use hub_engine::store::{Store, StoreError};
 
@@ -160,9 +160,9 @@ impl Store for SimStore {
         found
     }
 
-    async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
+    async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError> {
         self.read("list").await?;
-        self.0.world().kept.list(filter).await
+        self.0.world().kept.list(filter, now).await
     }
 
     async fn prune(&self, keep: u64, limit: u32) -> Result<u64, StoreError> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::for_each::Tolerance;
+use super::labels::Labels;
 use super::model::Task;
 use super::moment::Moment;
 use super::retry::RetryPolicy;
@@ -29,6 +30,7 @@ pub(super) struct JobDraft<'a> {
     pub(super) on_failure: Tasks<'a>,
     pub(super) finally: Tasks<'a>,
     pub(super) handler_deadline: Option<Duration>,
+    pub(super) labels: Labels,
     pub(super) output: Option<Value<'a>>,
     pub(super) extra: Vec<(String, Json)>,
 }

@@ -13,7 +13,7 @@ const DAY: u64 = 24 * 60 * 60;
 const UNITS: [(&str, f64); 5] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", DAY as f64)];
 
 /// Reads a duration from the text of a string, such as `1h30m`. Each unit stands at most once, in any order.
-pub(super) fn from_text(text: &str) -> Result<Duration, String> {
+pub(crate) fn from_text(text: &str) -> Result<Duration, String> {
     let (mut rest, mut seconds, mut seen) = (text, 0.0, Vec::new());
     while !rest.is_empty() {
         let end = rest.find(|byte: char| !byte.is_ascii_digit() && byte != '.').unwrap_or(rest.len());

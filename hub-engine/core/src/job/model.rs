@@ -6,6 +6,7 @@ use super::cache::Cache;
 use super::condition::Condition;
 use super::delay::Delay;
 use super::for_each::ForEach;
+use super::labels::Labels;
 use super::moment::Moment;
 use super::options::JobOptions;
 use super::phase::Lists;
@@ -133,6 +134,12 @@ impl Job {
         self.options().key.as_deref()
     }
 
+    /// Its own labels, by name.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.options().labels
+    }
+
     /// The priority of tasks without a priority, if the job has the key. Higher priorities run first.
     #[must_use]
     pub const fn priority(&self) -> Option<i32> {
@@ -142,7 +149,7 @@ impl Job {
     /// The retry policy of tasks that have none.
     #[must_use]
     pub fn retry(&self) -> Option<&RetryPolicy> {
-        self.options().retry.as_deref()
+        self.rare.as_ref()?.retry.as_deref()
     }
 
     /// When the job starts, if not at its submission.
@@ -217,7 +224,7 @@ impl Job {
     /// The retry policy of the task at `position`: its own, or the one of the job.
     #[must_use]
     pub fn retry_policy(&self, position: u32) -> Option<&RetryPolicy> {
-        self.spec(position).retry().or(self.retry())
+        self.spec(position).retry().or_else(|| self.retry())
     }
 
     /// The time limits of the task at `position`: its own, or those of the job. A wait has none, since it runs no module.
@@ -225,7 +232,7 @@ impl Job {
     pub fn timeouts(&self, position: u32) -> Option<&Timeouts> {
         let spec = self.spec(position);
         let own = spec.rare.as_ref().and_then(|rare| rare.timeouts.as_deref());
-        own.or(self.options().timeouts.as_deref()).filter(|_| spec.wait().is_none())
+        own.or_else(|| self.rare.as_ref()?.timeouts.as_deref()).filter(|_| spec.wait().is_none())
     }
 
     /// The output of the job after it has succeeded.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::labels::Labels;
 use super::moment::Moment;
 use super::places::Places;
 use super::retry::RetryPolicy;
@@ -20,6 +21,7 @@ pub(super) struct JobOptions {
     /// The byte offset of the deadline in the text.
     pub(super) deadline_at: usize,
     pub(super) handler_deadline: Option<Duration>,
+    pub(super) labels: Labels,
     /// The places in values that the templates refer to.
     pub(super) places: Places,
     /// The positions of the tasks that run for items.
@@ -39,8 +41,8 @@ impl JobOptions {
         let is_empty = matches!(
             &self,
             Self { key: None, retry: None, timeouts: None, start_at: None, deadline: None, deadline_at: _,
-                handler_deadline: None, places, for_each, extra }
-                if places.is_empty() && for_each.is_empty() && extra.is_empty()
+                handler_deadline: None, labels, places, for_each, extra }
+                if labels.is_empty() && places.is_empty() && for_each.is_empty() && extra.is_empty()
         );
         (!is_empty).then(|| Box::new(self))
     }

@@ -7,6 +7,13 @@ pub(super) const MAX_POOL_BYTES: usize = 100;
 /// Maximum priority. The minimum is its negative.
 pub(super) const MAX_PRIORITY: i32 = 1000;
 
+/// Maximum number of labels of a job.
+pub(super) const MAX_LABELS: usize = 64;
+/// Maximum length of a label's name in bytes.
+pub(super) const MAX_LABEL_NAME_BYTES: usize = 63;
+/// Characters that end the name of a label in a filter.
+pub(super) const NOT_IN_LABEL_NAMES: &str = "\":=<>";
+
 /// A name of any kind. The message begins with `what`.
 pub(super) fn name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
@@ -46,6 +53,24 @@ pub fn pool(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("a pool's name has 1 to {MAX_POOL_BYTES} characters out of A-Z, a-z, 0-9, \".\", \"_\" and \"-\""))
+}
+
+/// The name of a label. It can stand in a filter without quotation marks.
+pub(super) fn label_name(text: &str) -> Result<(), String> {
+    let is_plain =
+        |letter: char| !letter.is_whitespace() && !letter.is_control() && !NOT_IN_LABEL_NAMES.contains(letter);
+    if !text.is_empty() && text.len() <= MAX_LABEL_NAME_BYTES && text.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "a label's name has 1 to {MAX_LABEL_NAME_BYTES} bytes, without blanks, control characters, quotation marks and any of \
+         : = < >"
+    ))
+}
+
+/// The value of a label. The empty text is one.
+pub(super) fn label(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { name("the value of a label", text) }
 }
 
 /// A priority, from the digits of a whole number.
@@ -88,6 +113,18 @@ mod tests {
         for bad in ["", "a b", "ä", "a/b", &"p".repeat(101)] {
             assert!(pool(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn names_of_labels_can_stand_in_filters() {
+        for good in ["team", "app.example.com/owner", "größe", &"a".repeat(63)] {
+            assert!(label_name(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a b", "a:b", "a=b", "a<b", "a\"b", "a\nb", "a\u{a0}b", &"a".repeat(64)] {
+            assert!(label_name(bad).is_err(), "{bad:?}");
+        }
+        assert!(label("").is_ok() && label("two words").is_ok() && label(&"a".repeat(255)).is_ok());
+        assert!(label("a\nb").is_err() && label(&"a".repeat(256)).is_err());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl LiveJob {
             return None;
         }
         let mut text = format!("{failed} of {} tasks failed", tasks.len());
-        if let Some(FirstFailure { task, msg }) = self.state.first_failure.as_deref() {
+        if let Some(FirstFailure { task, msg, .. }) = self.state.first_failure.as_deref() {
             let _ = write!(text, "{} {task:?}: {msg}", if failed == 1 { ":" } else { "; first:" });
         }
         match not_run {
@@ -74,8 +74,7 @@ impl LiveJob {
 
     pub(super) fn failure_of(&self, index: u32) -> FirstFailure {
         let state = self.task(index).state();
-        let type_name = state.error.as_deref().and_then(|error| error.type_name.as_deref());
-        FirstFailure::new(&self.job.name_of(index), type_name, state.msg.as_deref().unwrap_or_default())
+        FirstFailure::new(&self.job.name_of(index), state.error.as_deref(), state.msg.as_deref().unwrap_or_default())
     }
 
     /// Determines the first failure if it was not stored with the job.

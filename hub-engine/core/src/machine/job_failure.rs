@@ -24,7 +24,7 @@ pub(super) fn failure_of_job<'t>(
         if named.len() < MAXIMUM_NAMED {
             let name = job.spec(index).name();
             let kind = failed.error.as_deref().map(|error| error.kind);
-            let msg = FirstFailure::new(name, None, failed.msg.as_deref().unwrap_or_default()).msg;
+            let msg = FirstFailure::line(None, failed.msg.as_deref().unwrap_or_default());
             named.push(json!({ "name": &**name, "status": failed.status, "kind": kind, "msg": &*msg }));
         }
     }

@@ -155,7 +155,9 @@ impl RetriedJob {
         }
         let details = state.details_mut();
         (details.origin, details.retry_digest) = (Some(origin.clone()), Some(digest));
-        details.inputs = ended.state.details.as_deref().and_then(|details| details.inputs.clone());
+        if let Some(before) = ended.state.details.as_deref() {
+            (details.inputs, details.labels) = (before.inputs.clone(), before.labels.clone());
+        }
         Ok(Self { origin, job: ended.job.without_key(), state, tasks, items })
     }
 

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::turn_budget;
 use super::{Machine, RetriedJob, Retry};
 use crate::action::Action;
-use crate::job::SubJob;
+use crate::job::{Labels, SubJob};
 use crate::job_details::{Parent, PauseCause};
 use crate::state::{ErrorKind, JobSnapshot, JobState, TaskError};
 use crate::text::cut;
@@ -167,15 +167,17 @@ impl Machine {
         (inputs, continued): (Json, Option<RetriedJob>),
         now: Now,
     ) {
+        let above = self.jobs.find(parent.job).and_then(LiveJob::labels_for_sub_jobs);
         match continued {
             Some(mut continued) => {
-                continued.state.details_mut().parent = Some(parent);
+                let details = continued.state.details_mut();
+                (details.parent, details.labels) = (Some(parent), above);
                 self.add_retry(id, continued, now);
             }
             None => {
                 let mut state = JobState::pending(now.wall);
                 let details = state.details_mut();
-                (details.parent, details.inputs) = (Some(parent), Some(inputs));
+                (details.parent, details.inputs, details.labels) = (Some(parent), Some(inputs), above);
                 self.add(id, Arc::clone(sub_job.job()), state, now);
             }
         }
@@ -343,6 +345,16 @@ impl RetriedJob {
 }
 
 impl LiveJob {
+    /// The labels that its sub-jobs inherit.
+    fn labels_for_sub_jobs(&self) -> Option<Arc<Labels>> {
+        let inherited = self.state.details.as_deref().and_then(|details| details.labels.as_ref());
+        match self.state.labels(&self.job) {
+            labels if labels.is_empty() => None,
+            _ if self.job.labels().is_empty() => inherited.cloned(),
+            labels => Some(Arc::new(labels.into_owned())),
+        }
+    }
+
     /// Whether the task at `index` is about to run a job.
     fn begins_sub_job(&self, index: u32) -> bool {
         let task = (!self.cancelled && self.contains(index)).then(|| self.task(index));

@@ -216,6 +216,10 @@ impl JobSnapshot {
         if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
             object.string("key", key);
         }
+        let labels = self.state.labels(&self.job);
+        if !labels.is_empty() && view.shows("labels") {
+            object.written("labels", &*labels);
+        }
         let changed = self.state.details.as_deref().and_then(|details| details.priority.as_ref());
         let priority = changed.map(|changed| changed.priority).or(self.job.priority());
         if let Some(priority) = priority.filter(|_| view.shows("priority")) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 73] = [
+const FIELDS: [&str; 74] = [
     "answer",
     "args",
     "attempt",
@@ -39,6 +39,7 @@ const FIELDS: [&str; 73] = [
     "kept_from",
     "key",
     "kwargs",
+    "labels",
     "log",
     "meta",
     "msg",

@@ -4,8 +4,8 @@ use hub_core::{JobStatus, Json, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    add, commit, ended, id, job, job_added, job_changed, job_removed, kept_result, pause, pool_changed, result_kept,
-    result_key, running, task_changed, task_state,
+    NOW, add, commit, ended, id, job, job_added, job_changed, job_removed, kept_result, pause, pool_changed,
+    result_kept, result_key, running, task_changed, task_state,
 };
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
@@ -73,7 +73,7 @@ pub(super) async fn a_batch_can_be_committed_again(fixture: &dyn Fixture) {
     commit(&*store, changes).await;
     let kept = found(store.get(id(1))).await;
     assert_eq!((kept.state.status, kept.tasks[0].status), (JobStatus::Running, TaskStatus::Submitted));
-    assert_eq!(ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() })).await.jobs.len(), 1);
+    assert_eq!(ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() }, NOW)).await.jobs.len(), 1);
 }
 
 pub(super) async fn paused_pools_are_kept_until_they_are_resumed(fixture: &dyn Fixture) {

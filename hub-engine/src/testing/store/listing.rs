@@ -1,10 +1,16 @@
 //! Listings of jobs.
 
-use hub_core::state::JobSummary;
+use std::sync::Arc;
+
+use hub_core::job::{Job, Limits};
+use hub_core::job_details::JobDetails;
+use hub_core::state::{JobState, JobSummary};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 
 use super::Fixture;
-use super::rows::{add, commit, ended, id, job_changed, job_removed, running, task_changed, task_state};
+use super::rows::{
+    NOW, add, commit, ended, id, job_added, job_changed, job_removed, running, task_changed, task_state,
+};
 use super::steps::ok;
 use crate::operations::JobFilter;
 use crate::store::{Store, StoreError};
@@ -17,7 +23,7 @@ pub(super) async fn listings_come_in_pages(fixture: &dyn Fixture) {
     let mut filter = JobFilter { limit: Some(2), sub_jobs: true, ..JobFilter::default() };
     let mut seen = Vec::new();
     loop {
-        let page = ok(store.list(&filter)).await;
+        let page = ok(store.list(&filter, NOW)).await;
         assert!(page.jobs.len() <= 2);
         seen.extend(page.jobs.iter().map(|job| job.id));
         filter.after = page.next;
@@ -27,7 +33,7 @@ pub(super) async fn listings_come_in_pages(fixture: &dyn Fixture) {
     }
     assert_eq!(seen, [5, 4, 3, 2, 1].map(id));
     filter.after = Some("elsewhere".to_owned());
-    assert!(matches!(store.list(&filter).await, Err(StoreError::UnknownCursor(_))));
+    assert!(matches!(store.list(&filter, NOW).await, Err(StoreError::UnknownCursor(_))));
 }
 
 pub(super) async fn listings_are_filtered(fixture: &dyn Fixture) {
@@ -76,16 +82,90 @@ pub(super) async fn listings_are_filtered(fixture: &dyn Fixture) {
     assert_eq!((line.tasks, line.tasks_ended, line.ended_at), (2, 1, None));
 }
 
+pub(super) async fn filters_find_jobs(fixture: &dyn Fixture) {
+    let store = &*fixture.open().await;
+    let texts = [
+        r#"{"name": "etl sales", "labels": {"team": "data", "env": "prod"}, "tasks": [{"name": "t0"}]}"#,
+        r#"{"name": "etl [x]", "key": "k", "labels": {"team": "data*", "env": ""}, "tasks": [{"name": "t0"}]}"#,
+        r#"{"name": "report", "labels": {"team": "ops"}, "tasks": [{"name": "t0"}]}"#,
+        r#"{"name": "plain", "tasks": [{"name": "t0"}]}"#,
+    ];
+    for (number, text) in (1..).zip(texts) {
+        let job = Job::parse(text, &Limits::default()).expect("the job is valid");
+        commit(store, vec![job_added(number, Arc::new(job))]).await;
+    }
+    let failed = JobState { details: None, ..ended(JobStatus::Failed) };
+    commit(store, vec![job_changed(2, failed), job_changed(3, running())]).await;
+    let found = async |text: &str, status: &[JobStatus]| {
+        let filter = Some(text.parse().unwrap_or_else(|error| panic!("{text}: {error}")));
+        ids(store, JobFilter { filter, status: status.to_vec(), ..JobFilter::default() }).await
+    };
+    let expected: &[(&str, &[u128])] = &[
+        ("", &[4, 3, 2, 1]),
+        ("status:failed,running", &[3, 2]),
+        ("-status:failed,running", &[4, 1]),
+        ("name:plain", &[4]),
+        ("name:plain,report", &[4, 3]),
+        ("name:etl*", &[2, 1]),
+        ("name:*[x]", &[2]),
+        ("-name:*a*", &[3, 2]),
+        ("key:k", &[2]),
+        ("-key:k", &[4, 3, 1]),
+        ("task:t0", &[2]),
+        ("error:ValueError", &[2]),
+        ("error:TASK_FAILED", &[2]),
+        ("-error:*", &[4, 3, 1]),
+        ("label.team:data", &[1]),
+        ("label.team:data*", &[2, 1]),
+        ("label.team:\"data\\*\"", &[2]),
+        ("label.team:data,ops", &[3, 1]),
+        ("label.team:*", &[3, 2, 1]),
+        ("-label.team:*", &[4]),
+        ("-label.team:data", &[4, 3, 2]),
+        ("label.env:\"\"", &[2]),
+        ("label.env:*", &[2, 1]),
+        ("submitted>=1970-01-01T00:00:00.001Z", &[4, 3, 2, 1]),
+        ("submitted>1970-01-01T00:00:00.001Z", &[]),
+        // Asked at 1,000 s.
+        ("submitted>-16m", &[]),
+        ("submitted>-17m", &[4, 3, 2, 1]),
+        ("started<=1970-01-01T00:00:00.002Z", &[3, 2]),
+        ("ended>1970-01-01", &[2]),
+        ("-ended>1970-01-01", &[4, 3, 1]),
+        ("label.team:* -status:failed name:etl*", &[1]),
+        ("label.team:data name:report", &[]),
+    ];
+    for (text, numbers) in expected {
+        assert_eq!(found(text, &[]).await, numbers.iter().copied().map(id).collect::<Vec<_>>(), "{text}");
+    }
+    assert_eq!(found("name:etl*", &[JobStatus::Failed]).await, [id(2)], "both count");
+    commit(store, vec![job_removed(1)]).await;
+    assert_eq!(found("label.team:data", &[]).await, []);
+    // A job that is added again has the labels of its new text.
+    let job = Job::parse(texts[2], &Limits::default()).expect("the job is valid");
+    commit(store, vec![job_added(1, Arc::new(job))]).await;
+    assert_eq!(found("label.team:ops", &[]).await, [id(1), id(3)]);
+    // Inherited labels are stored with the state in which a job is added.
+    let inherited = [("team".into(), "ops".into()), ("env".into(), "dev".into())].into_iter().collect();
+    let details = JobDetails { labels: Some(Arc::new(inherited)), ..JobDetails::default() };
+    let state = JobState { details: Some(Arc::new(details)), ..running() };
+    let job = Job::parse(texts[0], &Limits::default()).expect("the job is valid");
+    commit(store, vec![job_added(5, Arc::new(job)), job_changed(5, state)]).await;
+    assert_eq!(found("label.team:data", &[]).await, [id(5)], "its own label counts");
+    assert_eq!(found("label.env:prod", &[]).await, [id(5)]);
+    assert_eq!(found("label.env:dev", &[]).await, []);
+}
+
 pub(super) async fn limits_of_pages_are_checked(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     for limit in [0, 1001] {
         let filter = JobFilter { limit: Some(limit), sub_jobs: true, ..JobFilter::default() };
-        assert!(matches!(store.list(&filter).await, Err(StoreError::BadLimit(_))));
+        assert!(matches!(store.list(&filter, NOW).await, Err(StoreError::BadLimit(_))));
     }
 }
 
 async fn list(store: &dyn Store, filter: JobFilter) -> Vec<JobSummary> {
-    ok(store.list(&filter)).await.jobs
+    ok(store.list(&filter, NOW)).await.jobs
 }
 
 async fn ids(store: &dyn Store, filter: JobFilter) -> Vec<JobId> {

@@ -11,7 +11,7 @@ use hub_core::{JobId, JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    commit, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed,
+    NOW, commit, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed,
     task_state,
 };
 use super::steps::ok;
@@ -76,7 +76,7 @@ async fn contents(store: &dyn Store) -> Contents {
             jobs.push(found.map(whole));
         }
     }
-    let listed = ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() })).await.jobs;
+    let listed = ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() }, NOW)).await.jobs;
     let unfinished = ok(store.load_unfinished()).await;
     Contents {
         jobs,

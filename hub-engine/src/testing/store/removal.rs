@@ -5,7 +5,7 @@ use hub_core::{JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    add, commit, ended, id, job, job_added, job_changed, job_removed, sub_job, task_changed, task_state,
+    NOW, add, commit, ended, id, job, job_added, job_changed, job_removed, sub_job, task_changed, task_state,
 };
 use super::steps::{found, ok};
 use crate::operations::JobFilter;
@@ -22,7 +22,7 @@ pub(super) async fn the_oldest_finished_jobs_are_pruned(fixture: &dyn Fixture) {
     assert_eq!(ok(store.prune(3, 1)).await, 1);
     assert_eq!(ok(store.prune(3, 100)).await, 1);
     assert_eq!(ok(store.prune(3, 100)).await, 0);
-    let left: Vec<_> = ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() }))
+    let left: Vec<_> = ok(store.list(&JobFilter { sub_jobs: true, ..JobFilter::default() }, NOW))
         .await
         .jobs
         .iter()
@@ -52,7 +52,7 @@ pub(super) async fn sub_jobs_go_with_their_root(fixture: &dyn Fixture) {
         let store = &store;
         async move {
             let filter = JobFilter { sub_jobs, ..JobFilter::default() };
-            ok(store.list(&filter)).await.jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+            ok(store.list(&filter, NOW)).await.jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
         }
     };
     assert_eq!((listed(false).await, listed(true).await.len()), ([other, root].map(id).to_vec(), 13));

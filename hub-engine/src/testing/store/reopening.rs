@@ -6,7 +6,7 @@ use hub_core::{JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    add, commit, ended, id, job_changed, kept_result, pause, pool_changed, result_kept, result_key, task_changed,
+    NOW, add, commit, ended, id, job_changed, kept_result, pause, pool_changed, result_kept, result_key, task_changed,
     task_state,
 };
 use super::steps::{found, ok};
@@ -48,7 +48,7 @@ pub(super) async fn a_closed_durable_store_refuses_everything(fixture: &dyn Fixt
     store.close().await;
     assert!(store.commit(Arc::new(vec![job_changed(1, ended(JobStatus::Success))])).await.is_err());
     assert!(store.get(id(1)).await.is_err());
-    assert!(store.list(&JobFilter::default()).await.is_err());
+    assert!(store.list(&JobFilter::default(), NOW).await.is_err());
     assert!(store.begin_incarnation().await.is_err());
     drop(store);
     let store = fixture.open().await;

@@ -22,6 +22,9 @@ use crate::store::Store;
 /// The submission time of all jobs.
 const SUBMITTED_AT: Timestamp = Timestamp::from_millis(1);
 
+/// When stores are asked.
+pub const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
 /// The id of the test's job with this number.
 #[must_use]
 pub fn id(number: u128) -> JobId {
@@ -114,7 +117,13 @@ pub fn running() -> JobState {
 /// The state of a job that has ended, with every field filled.
 #[must_use]
 pub fn ended(status: JobStatus) -> JobState {
-    let first_failure = Some(Arc::new(FirstFailure { task: "t0".into(), msg: "bad".into() }));
+    let first_failure = FirstFailure {
+        task: "t0".into(),
+        msg: "bad".into(),
+        kind: Some(ErrorKind::TaskFailed),
+        type_name: Some("ValueError".into()),
+    };
+    let first_failure = Some(Arc::new(first_failure));
     JobState {
         status,
         output: Some(Json::from(json!([1]))),
@@ -136,6 +145,7 @@ fn job_details() -> JobDetails {
         reason: Some("no".into()),
     };
     JobDetails {
+        labels: Some(Arc::new([("team".into(), "größe".into())].into())),
         parent: Some(Parent { job: id(6), task: id(6).task(2), root: id(5), detached: true, priority: -3 }),
         inputs: Some(Json::from(json!({"day": "ä"}))),
         origin: Some(origin()),

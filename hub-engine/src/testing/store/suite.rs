@@ -63,6 +63,7 @@ cases! {
     listing:
         listings_come_in_pages,
         listings_are_filtered,
+        filters_find_jobs,
         limits_of_pages_are_checked;
     removal:
         the_oldest_finished_jobs_are_pruned,

@@ -7,6 +7,7 @@ use crate::job::draft::{JobDraft, Tasks};
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
 use crate::job::reader::Reader;
+use crate::job::rules::{self, MAX_LABELS};
 use crate::job::value::Value;
 
 type Key = key::Key<JobObject>;
@@ -85,6 +86,13 @@ pub(super) static JOB: Table<JobObject> = Table {
             "How long the tasks of each list of handlers may take together: a duration. Default: 1h.",
         )
         .repeated(),
+        Key::new(
+            "labels",
+            "0.2.0",
+            labels,
+            shapes::labels,
+            "Texts by name, up to 64, by which jobs are found: {\"team\": \"data\"}.",
+        ),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
@@ -186,6 +194,26 @@ fn read_tasks<'a>(
 
 fn handler_deadline(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
     job.handler_deadline = values::duration(reader, value, path);
+}
+
+fn labels(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(object) = reader.object(value, path, "\"labels\"") else { return };
+    reader.unique_keys(object, path);
+    let count = object.properties().count();
+    if count > MAX_LABELS {
+        let message = format!("the job has {count} labels, the limit is {MAX_LABELS}");
+        return reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+    }
+    for (key, value) in object.properties() {
+        let name = key.decoded();
+        let path = path.key(&name);
+        let known = reader.check_rule(rules::label_name(&name), ProblemCode::BadName, path, key.at);
+        let Some(text) = reader.string(value, path, "the value of a label") else { continue };
+        let value = reader.check_rule(rules::label(&text), ProblemCode::OutOfRange, path, value.at);
+        if known.is_some() && value.is_some() {
+            job.labels.insert(name.as_ref().into(), text.as_ref().into());
+        }
+    }
 }
 
 fn output<'a>(_: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, _: Path<'_>) {

@@ -7,7 +7,7 @@ use crate::job::for_each::ForEach;
 use crate::job::model::DEFAULT_POOL;
 use crate::job::reference::{Attribute, MAX_STEPS};
 use crate::job::retry::RetryPolicy;
-use crate::job::rules::{MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY};
+use crate::job::rules::{MAX_LABELS, MAX_NAME_BYTES, MAX_POOL_BYTES, MAX_PRIORITY, NOT_IN_LABEL_NAMES};
 use crate::job::run::{METHODS, OWN_HEADERS};
 use crate::job::secret::MAX_NAME_BYTES as MAX_SECRET_BYTES;
 use crate::job::trigger_rule::TriggerRule;
@@ -27,6 +27,13 @@ pub(super) fn text() -> Value {
 /// An object with the user's own data.
 pub(super) fn object() -> Value {
     json!({ "type": "object" })
+}
+
+/// The labels of a job.
+pub(super) fn labels() -> Value {
+    let names = json!({ "pattern": format!(r"^[^\s{CONTROL}{NOT_IN_LABEL_NAMES}]+$") });
+    let value = json!({ "type": "string", "pattern": format!("^[^{CONTROL}]*$") });
+    json!({ "type": "object", "propertyNames": names, "additionalProperties": value, "maxProperties": MAX_LABELS })
 }
 
 /// A name of any kind. The parser limits the bytes, the schema limits the characters.
