@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub_core::action::Action;
-use hub_core::job::{Job, Limits};
-use hub_core::machine::{Machine, Outcome, Published, Settings, TaskResult};
-use hub_core::{JobId, Json, Now};
+use hub_core::job::{DEFAULT_POOL, Job, Limits};
+use hub_core::machine::{Machine, Outcome, Published, Settings, TaskResult, WorkerReport};
+use hub_core::{JobId, Json, Now, TaskKinds};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
 use hub_engine::runner::{self, FunctionRunner};
 use hub_engine::store::MemoryStore;
@@ -137,6 +137,7 @@ fn core(text: &str) -> impl Fn(String) + use<> {
         let (now, id) = (Now::default(), JobId::new(Uuid::now_v7()));
         let mut machine = Machine::new(Settings::default());
         machine.handle_link(true, now);
+        machine.handle_heartbeat(report(), now);
         machine.submit(id, Arc::clone(&job), now).expect("the id is new");
         let (one, worker): (Json, Arc<str>) = (json!(1).into(), "w".into());
         let mut actions = Vec::new();
@@ -158,6 +159,27 @@ fn core(text: &str) -> impl Fn(String) + use<> {
                 machine.handle_result(result, now);
             }
         }
+    }
+}
+
+/// The heartbeat of a worker with the task module of the jobs.
+fn report() -> WorkerReport {
+    WorkerReport {
+        id: "w".into(),
+        host: "h".into(),
+        pid: 1,
+        pools: vec![DEFAULT_POOL.into()],
+        slots: SLOTS,
+        running: 0,
+        tasks: [("add".into(), None)].into(),
+        contents: [].into(),
+        defaults: [].into(),
+        broken: [].into(),
+        allow: TaskKinds::default(),
+        shortage: None,
+        held: Vec::new(),
+        present: Vec::new(),
+        progress: Vec::new(),
     }
 }
 

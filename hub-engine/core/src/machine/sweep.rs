@@ -223,6 +223,9 @@ impl Machine {
 
     /// Ends tasks of a job within the budget of this turn, and ends the job if no open task is left.
     pub(super) fn sweep(&mut self, id: JobId, now: Now) {
+        if self.jobs.job(id).sweep.is_none() {
+            return self.settle_job(id, now);
+        }
         let limit = self.settings.max_value_bytes;
         loop {
             let job = self.jobs.job_mut(id);
