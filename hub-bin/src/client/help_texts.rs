@@ -63,7 +63,7 @@ Examples:
   hub-client list 'name:etl* label.team=data error:TimeoutError started>-24h'
   hub-client list -- -status:success
 
-A filter consists of terms, and a job has to match all of them. A term is a field, \":\" or \"=\", and values between commas: status,
+A filter consists of terms, and a job has to match all of them. A term is a field, \":\" or \"=\", and values separated by commas: status,
 name, key, task and error (those of the first failure), label.NAME; \"*\" stands for any characters, and quotation marks stand around
 a value with blanks. The times submitted, started and ended are compared: <, <=, >, >=. A \"-\" before a term negates it.";
 

@@ -20,7 +20,8 @@ pub struct JobDetails {
     /// Of a sub-job: its inputs, an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Json>,
-    /// The labels that it inherits from the job whose task runs it.
+    /// The labels that a sub-job inherits from the job whose task runs it, and a retry of a sub-job from that. They come with the
+    /// commit that adds the job, and never change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Arc<Labels>>,
     /// The job that it is a retry of.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::details::TaskDetails;
 pub use crate::failure::{Cause, ErrorKind, RetryAdvice, TaskError};
-use crate::job::{Job, Labels};
+use crate::job::{Job, Labels, MAX_LABELS};
 use crate::job_clock::JobClock;
 use crate::job_details::{JobDetails, Origin};
 use crate::text::Shown;
@@ -218,16 +218,24 @@ impl JobState {
         self.details.as_deref()?.failure.as_ref()
     }
 
-    /// The labels of the job: its own, and those that it inherits.
+    fn inherited_labels(&self) -> Option<&Labels> {
+        self.details.as_deref()?.labels.as_deref()
+    }
+
+    /// The labels of the job: its own, and those that it inherits, up to [`MAX_LABELS`] together.
     #[must_use]
     pub fn labels<'a>(&'a self, job: &'a Job) -> Cow<'a, Labels> {
-        let inherited = self.details.as_deref().and_then(|details| details.labels.as_deref());
-        match inherited {
+        match self.inherited_labels() {
             None => Cow::Borrowed(job.labels()),
             Some(inherited) if job.labels().is_empty() => Cow::Borrowed(inherited),
             Some(inherited) => {
-                let own = job.labels().iter().map(|(name, value)| (Arc::clone(name), Arc::clone(value)));
-                Cow::Owned(inherited.clone().into_iter().chain(own).collect())
+                let mut labels = Labels::clone(job.labels());
+                for (name, value) in inherited {
+                    if labels.len() < MAX_LABELS {
+                        labels.entry(Arc::clone(name)).or_insert_with(|| Arc::clone(value));
+                    }
+                }
+                Cow::Owned(labels)
             }
         }
     }

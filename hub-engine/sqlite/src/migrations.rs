@@ -24,7 +24,9 @@ pub(super) const MIGRATIONS: [&str; 7] = [
      CREATE TABLE labels (job INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, value, job)) \
          STRICT, WITHOUT ROWID; \
      CREATE INDEX labels_by_job ON labels (job); \
-     DROP INDEX jobs_roots; \
+     DROP INDEX jobs_by_name; DROP INDEX jobs_by_status; \
+     CREATE INDEX jobs_by_name ON jobs (name, serial, root); \
+     CREATE INDEX jobs_by_status ON jobs (status, serial, root); \
      CREATE INDEX jobs_search ON jobs (serial, root, status, submitted_at, started_at, ended_at, name, failed_task, failed_kind, \
          failed_type, key);",
 ];

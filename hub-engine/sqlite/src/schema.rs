@@ -13,6 +13,7 @@ use super::failure::{failed, meaning};
 use super::log;
 use super::log_path::{LOG_BYTES, log_path};
 use super::migrations::{MIGRATIONS, current_version};
+use super::search::add_functions;
 use hub_engine::store::StoreError;
 
 /// The beginning of every SQLite file.
@@ -72,6 +73,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed("open the file"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open the file"))?;
     connection.set_prepared_statement_cache_capacity(32);
+    add_functions(&connection).map_err(failed("open the file"))?;
     Ok(connection)
 }
 

@@ -7,25 +7,36 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use hub_core::filter::{Condition, Pattern, Relation, Term, TextField, TimeField, When};
+use hub_core::filter::{Condition, Pattern, Term, TextField, TimeField};
 use hub_core::{JobStatus, Timestamp};
 use hub_engine::operations::{JobFilter, JobPage};
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, ToSql};
 
 use super::rows::{SUMMARY_COLUMNS, millis, read_summary};
 
-/// Number of serials that one query looks at.
-const WINDOW: i64 = 50_000;
-/// After this time no further window is begun.
-const LONGEST: Duration = Duration::from_millis(50);
+/// The limits of the search for a page.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Number of serials in the first window. The next ones are larger, unless a window takes too long.
+    first_window: i64,
+    /// Maximum number of serials in a window.
+    maximum_window: i64,
+    /// After this time no further window is begun.
+    time: Duration,
+}
 
-/// Number of values before those of the conditions.
-const FIRST_VALUE: usize = 3;
+const LIMITS: Limits = Limits { first_window: 1000, maximum_window: 64_000, time: Duration::from_millis(50) };
+/// A window is made larger than the one before if that took less time than this, and smaller if it took more.
+const GOOD_TIME: Duration = Duration::from_millis(8);
+/// Number of values of a statement that are not those of its conditions: the ends of the window, and the number of jobs.
+const VALUES_OF_WINDOW: usize = 3;
 
-/// The jobs that a page may contain.
+/// A search for jobs.
 pub(super) struct Search {
-    /// How the jobs are found among those of a window.
-    source: &'static str,
+    /// The index by which jobs are found.
+    index: &'static str,
     conditions: Vec<String>,
     /// The values of the conditions, in their order.
     values: Vec<Box<dyn ToSql + Send>>,
@@ -34,23 +45,13 @@ pub(super) struct Search {
 impl Search {
     /// The search for the jobs that match `filter` at `now`.
     pub(super) fn new(filter: &JobFilter, now: Timestamp) -> Self {
-        let mut terms = filter.filter.as_ref().map_or_else(Vec::new, |filter| filter.terms().to_vec());
-        let mut add = |condition| terms.push(Term { is_negated: false, condition });
-        if !filter.status.is_empty() {
-            add(Condition::Status(filter.status.clone()));
-        }
-        if let Some(name) = &filter.name {
-            add(Condition::Text(TextField::Name, vec![Pattern::exactly(name)]));
-        }
-        let times = [(filter.since, Relation::From), (filter.until, Relation::Before)];
-        for (time, relation) in times {
-            if let Some(time) = time {
-                add(Condition::Time(TimeField::Submitted, relation, When::At(time)));
-            }
-        }
-        let mut search = Self { source: source(&terms), conditions: Vec::new(), values: Vec::new() };
+        let terms = filter.terms();
+        let mut search = Self { index: index(&terms), conditions: Vec::new(), values: Vec::new() };
         if !filter.sub_jobs {
             search.conditions.push("root IS NULL".to_owned());
+            if terms.is_empty() {
+                search.index = "jobs_roots";
+            }
         }
         terms.iter().for_each(|term| search.add(term, now));
         search
@@ -58,7 +59,7 @@ impl Search {
 
     /// The page of the jobs before `before`, newest first. At least one window is looked at.
     pub(super) fn page(&self, connection: &mut Connection, before: i64, limit: usize) -> rusqlite::Result<JobPage> {
-        self.page_within(connection, before, limit, (WINDOW, LONGEST))
+        self.page_within(connection, before, limit, LIMITS)
     }
 
     fn page_within(
@@ -66,19 +67,18 @@ impl Search {
         connection: &mut Connection,
         before: i64,
         limit: usize,
-        (window, longest): (i64, Duration),
+        limits: Limits,
     ) -> rusqlite::Result<JobPage> {
         let begun = Instant::now();
+        // One transaction, so that all windows are of the same moment.
         let connection = connection.transaction()?;
-        let (first, last): (Option<i64>, Option<i64>) = connection.query_row(
-            "SELECT (SELECT min(serial) FROM jobs), (SELECT max(serial) FROM jobs)",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        let Some((first, last)) = first.zip(last) else { return Ok(JobPage::default()) };
+        let ends = "SELECT (SELECT min(serial) FROM jobs), (SELECT max(serial) FROM jobs)";
+        let ends: (Option<i64>, Option<i64>) = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(first), Some(last)) = ends else { return Ok(JobPage::default()) };
         let mut statement = connection.prepare_cached(&self.statement())?;
-        let (mut found, mut end) = (Vec::new(), before.min(last.saturating_add(1)));
+        let (mut found, mut end, mut window) = (Vec::new(), before.min(last.saturating_add(1)), limits.first_window);
         let next = loop {
+            let window_begun = Instant::now();
             let start = end.saturating_sub(window);
             // One more than the limit shows whether there is another page.
             let left = i64::try_from(limit + 1 - found.len()).unwrap_or(i64::MAX);
@@ -95,9 +95,12 @@ impl Search {
                 break None;
             }
             end = start;
-            if begun.elapsed() >= longest {
+            if begun.elapsed() >= limits.time {
                 break Some(end);
             }
+            let is_quick = window_begun.elapsed() < GOOD_TIME;
+            window =
+                if is_quick { (window * 2).min(limits.maximum_window) } else { (window / 2).max(limits.first_window) };
         };
         let jobs = found.into_iter().map(|(_, summary)| summary).collect();
         Ok(JobPage { jobs, next: next.map(|serial| serial.to_string()) })
@@ -108,10 +111,10 @@ impl Search {
         let conditions: String = self.conditions.iter().map(|condition| format!(" AND {condition}")).collect();
         format!(
             "SELECT {SUMMARY_COLUMNS} FROM jobs WHERE serial IN (
-                 SELECT serial FROM jobs AS found {} WHERE serial >= ?1 AND serial < ?2{conditions}
+                 SELECT serial FROM jobs AS found INDEXED BY {} WHERE serial >= ?1 AND serial < ?2{conditions}
                      ORDER BY serial DESC LIMIT ?3)
              ORDER BY serial DESC",
-            self.source
+            self.index
         )
     }
 
@@ -137,7 +140,7 @@ impl Search {
                 let name = self.value(name.clone());
                 let any = self.is_any("labels.value", patterns);
                 // Jobs with a certain value are found by it. Other values are looked at job by job.
-                if patterns.iter().all(|pattern| pattern.exact().is_some()) {
+                if are_exact(patterns) {
                     format!(
                         "serial IN (SELECT job FROM labels WHERE name = {name} AND ({any}) AND job >= ?1 AND job < ?2)"
                     )
@@ -156,7 +159,7 @@ impl Search {
                 format!("{column} {} {}", relation.as_str(), self.value(millis(when.at(now))))
             }
         };
-        // What a job does not have does not match.
+        // A condition on a value that a job does not have is NULL, which counts as false, so that its negation holds.
         self.conditions.push(if term.is_negated {
             format!("NOT coalesce({condition}, 0)")
         } else {
@@ -167,38 +170,53 @@ impl Search {
     /// Adds a value. Returns its place in the statement.
     fn value(&mut self, value: impl ToSql + Send + 'static) -> String {
         self.values.push(Box::new(value));
-        format!("?{}", FIRST_VALUE + self.values.len())
+        format!("?{}", VALUES_OF_WINDOW + self.values.len())
     }
 
     fn is_any(&mut self, column: &str, patterns: &[Pattern]) -> String {
         let any = patterns.iter().map(|pattern| match pattern.exact() {
             Some(text) => format!("{column} = {}", self.value(text.to_owned())),
-            None => format!("{column} GLOB {}", self.value(pattern.glob())),
+            None => format!("hub_matches({column}, {})", self.value(pattern.parts().join(SEPARATOR))),
         });
         any.collect::<Vec<_>>().join(" OR ")
     }
 }
 
-/// The index that leads to the fewest jobs.
-fn source(terms: &[Term]) -> &'static str {
+/// The index by which the jobs are found: a key or a name leads to few jobs.
+fn index(terms: &[Term]) -> &'static str {
     let is_exact = |wanted: TextField| {
         terms.iter().any(|term| match &term.condition {
-            Condition::Text(field, patterns) if *field == wanted && !term.is_negated => {
-                patterns.iter().all(|pattern| pattern.exact().is_some())
-            }
+            Condition::Text(field, patterns) => *field == wanted && !term.is_negated && are_exact(patterns),
             _ => false,
         })
     };
-    let is_only_status = matches!(terms, [Term { is_negated: false, condition: Condition::Status(_) }]);
     if is_exact(TextField::Key) {
-        "INDEXED BY jobs_by_key"
+        "jobs_by_key"
     } else if is_exact(TextField::Name) {
-        "INDEXED BY jobs_by_name"
-    } else if is_only_status {
-        "INDEXED BY jobs_by_status"
+        "jobs_by_name"
+    } else if matches!(terms, [Term { is_negated: false, condition: Condition::Status(_) }]) {
+        "jobs_by_status"
     } else {
-        "INDEXED BY jobs_search"
+        "jobs_search"
     }
+}
+
+fn are_exact(patterns: &[Pattern]) -> bool {
+    patterns.iter().all(|pattern| pattern.exact().is_some())
+}
+
+/// Separates the parts of a pattern in a statement. No filter contains it.
+const SEPARATOR: &str = "\u{1}";
+
+/// Adds the function `hub_matches(text, pattern)`. The operator `GLOB` takes a time that grows exponentially with the number of wildcards.
+pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("hub_matches", 2, flags, |context| {
+        let pattern = context.get_or_create_aux(1, |pattern| -> Result<Pattern, FromSqlError> {
+            Ok(Pattern::of_parts(pattern.as_str()?.split(SEPARATOR)))
+        })?;
+        Ok(context.get_raw(0).as_str_or_null()?.map(|text| pattern.matches(text)))
+    })
 }
 
 #[cfg(test)]
@@ -209,6 +227,7 @@ mod tests {
     /// A store with jobs of these serials. The jobs with even serials have failed.
     fn store(serials: impl IntoIterator<Item = i64>) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
+        add_functions(&connection).unwrap();
         MIGRATIONS.iter().for_each(|step| connection.execute_batch(step).unwrap());
         for serial in serials {
             let status = if serial % 2 == 0 { "FAILED" } else { "SUCCESS" };
@@ -232,10 +251,10 @@ mod tests {
     #[test]
     fn a_search_goes_on_with_the_next_page_after_its_time() {
         let mut connection = store((1..=20).chain(90..=99));
-        for (window, limit) in [(1, 3), (7, 1), (7, 100), (1000, 2), (WINDOW, 100)] {
+        for (window, limit) in [(1, 3), (7, 1), (7, 100), (1000, 2), (64_000, 100)] {
             let (mut found, mut before, mut pages) = (Vec::new(), i64::MAX, 0);
             loop {
-                let limits = (window, Duration::ZERO);
+                let limits = Limits { first_window: window, maximum_window: window, time: Duration::ZERO };
                 let page = search("status:failed -name:k").page_within(&mut connection, before, limit, limits).unwrap();
                 assert!(page.jobs.len() <= limit);
                 found.extend(page.jobs.iter().map(|job| job.id.to_string()[24..28].parse::<i64>().unwrap()));
@@ -252,12 +271,19 @@ mod tests {
         assert_eq!(search("").page(&mut store([]), i64::MAX, 10).unwrap(), JobPage::default());
     }
 
-    /// No filter reads the rows of jobs that it does not find.
+    #[test]
+    fn windows_grow_up_to_their_limit() {
+        let mut connection = store((1..=20).chain([5000]));
+        let limits = Limits { first_window: 1, maximum_window: 600, time: Duration::from_secs(600) };
+        let page = search("status:failed -name:k").page_within(&mut connection, i64::MAX, 100, limits).unwrap();
+        assert_eq!((page.jobs.len(), page.next), (11, None));
+    }
+
     #[test]
     fn every_search_uses_an_index() {
         let connection = store(1..=3);
         for (text, index) in [
-            ("", "COVERING INDEX jobs_search (serial>? AND serial<?)"),
+            ("", "INDEX jobs_roots (serial>? AND serial<?)"),
             ("started>-1h", "COVERING INDEX jobs_search (serial>? AND serial<?)"),
             ("name:etl*", "COVERING INDEX jobs_search (serial>? AND serial<?)"),
             ("-status:failed error:*Error task:load,save", "COVERING INDEX jobs_search (serial>? AND serial<?)"),
@@ -267,7 +293,8 @@ mod tests {
             ("label.team:data", "PRIMARY KEY (name=? AND value=? AND job>? AND job<?)"),
             ("label.team:d*", "INDEX labels_by_job (job=? AND name=?)"),
             ("name:etl ended>-1h", "INDEX jobs_by_name (name=? AND serial>? AND serial<?)"),
-            ("status:failed", "INDEX jobs_by_status (status=? AND serial>? AND serial<?)"),
+            ("status:failed", "COVERING INDEX jobs_by_status (status=? AND serial>? AND serial<?)"),
+            ("name:etl", "COVERING INDEX jobs_by_name (name=? AND serial>? AND serial<?)"),
             ("key:k", "INDEX jobs_by_key (key=?"),
         ] {
             let search = search(text);

@@ -227,7 +227,7 @@ fn add(
     transaction
         .prepare_cached("INSERT INTO documents (job, document) VALUES (?1, ?2)")?
         .execute(params![serial, job.source()])?;
-    let labels = state.map_or(Cow::Borrowed(job.labels()), |state| state.labels(job));
+    let labels = state.map_or(Cow::Borrowed(&**job.labels()), |state| state.labels(job));
     for (name, value) in &*labels {
         transaction
             .prepare_cached("INSERT INTO labels (job, name, value) VALUES (?1, ?2, ?3)")?

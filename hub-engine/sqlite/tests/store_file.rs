@@ -119,8 +119,9 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "DROP INDEX jobs_search; DROP TABLE labels; ALTER TABLE jobs DROP COLUMN failed_kind; ALTER TABLE jobs DROP COLUMN failed_type;
-             DROP INDEX jobs_by_root; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
+            "DROP INDEX jobs_search; DROP INDEX jobs_by_name; DROP INDEX jobs_by_status; DROP TABLE labels; ALTER TABLE jobs DROP COLUMN failed_kind; ALTER TABLE jobs DROP COLUMN failed_type;
+             CREATE INDEX jobs_by_name ON jobs (name, serial); CREATE INDEX jobs_by_status ON jobs (status, serial);
+             DROP INDEX jobs_by_root; DROP INDEX jobs_roots; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
              CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL;
              DROP TABLE kept_results; DROP TABLE paused_pools; ALTER TABLE tasks DROP COLUMN details; ALTER TABLE jobs DROP COLUMN details;
              ALTER TABLE tasks RENAME COLUMN issue TO attempt; PRAGMA user_version = 1;",

@@ -6,7 +6,12 @@ use std::str::FromStr;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 
+use hub_core::text::beginning;
+
 use super::answer::Refused;
+
+/// Maximum length of a refused value in a message, in bytes.
+const MAXIMUM_SHOWN: usize = 200;
 
 /// The query parameters. Unknown ones are refused, because a misspelt filter would be ignored.
 pub(super) struct Query(Vec<(String, String)>);
@@ -43,7 +48,8 @@ impl Query {
 
 /// Parses `text`, the value of `name`.
 pub(super) fn parse<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
-    text.parse().map_err(|error| Refused::bad(format!("{name} cannot be {text:?}: {error}")))
+    text.parse()
+        .map_err(|error| Refused::bad(format!("{name} cannot be {:?}: {error}", beginning(text, MAXIMUM_SHOWN))))
 }
 
 /// The id in a path, if it is text.

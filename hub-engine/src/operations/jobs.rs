@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hub_core::filter::Filter;
+use hub_core::filter::{Condition, Filter, Pattern, Relation, Term, TextField, TimeField, When};
 use hub_core::record::View;
 use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, Json, Timestamp};
@@ -95,7 +95,7 @@ pub struct JobFilter {
     /// Only jobs that were submitted before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Only jobs that match this text: see [`hub_core::filter`].
+    /// Only jobs that match this filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// Also jobs that tasks of other jobs run.
@@ -105,6 +105,21 @@ pub struct JobFilter {
     pub limit: Option<u32>,
     /// The cursor of the previous page.
     pub after: Option<String>,
+}
+
+impl JobFilter {
+    /// The terms that a job has to match, those of [`JobFilter::filter`] and of the other fields.
+    #[must_use]
+    pub fn terms(&self) -> Vec<Term> {
+        let status = (!self.status.is_empty()).then(|| Condition::Status(self.status.clone()));
+        let name = self.name.as_ref().map(|name| Condition::Text(TextField::Name, vec![Pattern::exactly(name)]));
+        let submitted = |relation, time| Condition::Time(TimeField::Submitted, relation, When::At(time));
+        let since = self.since.map(|time| submitted(Relation::From, time));
+        let until = self.until.map(|time| submitted(Relation::Before, time));
+        let plain = [status, name, since, until].into_iter().flatten();
+        let plain = plain.map(|condition| Term { is_negated: false, condition });
+        self.filter.iter().flat_map(|filter| filter.terms().iter().cloned()).chain(plain).collect()
+    }
 }
 
 /// A page of a listing.

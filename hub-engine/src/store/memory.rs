@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
+use hub_core::filter::Term;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
@@ -15,6 +16,9 @@ use hub_core::{IdMap, JobId, Timestamp};
 
 use super::{Store, StoreError, Write, fold, page_of};
 use crate::operations::{JobFilter, JobPage};
+
+/// Maximum number of comparisons for a page, since nothing else happens in the process meanwhile.
+const MAXIMUM_COST: usize = 100_000;
 
 /// Stores jobs in memory.
 #[derive(Debug, Default)]
@@ -119,14 +123,22 @@ impl Store for MemoryStore {
 
     async fn list(&self, filter: &JobFilter, now: Timestamp) -> Result<JobPage, StoreError> {
         let (before, limit) = page_of(filter)?;
+        let terms = filter.terms();
         Ok(self.with(|state| {
-            let older = state.order.range(..before).rev();
-            let mut found = older
-                .filter_map(|(serial, id)| Some((*serial, *id, state.jobs.get(id)?)))
-                .filter(|(_, _, row)| row.passes(filter, now));
-            let page: Vec<_> = found.by_ref().take(limit).collect();
-            let next = found.next().and(page.last()).map(|(serial, ..)| serial.to_string());
-            JobPage { jobs: page.into_iter().map(|(_, id, row)| row.summary(id)).collect(), next }
+            let cost = terms.iter().map(Term::cost).sum::<usize>() + 1;
+            let mut left = (MAXIMUM_COST / cost).max(1);
+            let (mut page, mut next) = (Vec::new(), None);
+            for (serial, id) in state.order.range(..before).rev() {
+                if left == 0 || page.len() == limit {
+                    // Jobs up to the one before this may be on the next page.
+                    next = Some((serial + 1).to_string());
+                    break;
+                }
+                left -= 1;
+                let found = state.jobs.get(id).filter(|row| filter.sub_jobs || row.root.is_none());
+                page.extend(found.filter(|row| row.matches(&terms, now)).map(|row| row.summary(*id)));
+            }
+            JobPage { jobs: page, next }
         }))
     }
 
@@ -254,13 +266,8 @@ impl Row {
         hub_core::state::weight(&self.job, &self.state, &self.tasks, data)
     }
 
-    fn passes(&self, filter: &JobFilter, now: Timestamp) -> bool {
-        (filter.status.is_empty() || filter.status.contains(&self.state.status))
-            && (filter.sub_jobs || self.root.is_none())
-            && filter.name.as_deref().is_none_or(|name| name == self.job.name())
-            && filter.since.is_none_or(|since| self.state.submitted_at >= since)
-            && filter.until.is_none_or(|until| self.state.submitted_at < until)
-            && filter.filter.as_ref().is_none_or(|filter| filter.matches(&self.job, &self.state, now))
+    fn matches(&self, terms: &[Term], now: Timestamp) -> bool {
+        terms.iter().all(|term| term.matches(&self.job, &self.state, now))
     }
 
     fn summary(&self, id: JobId) -> JobSummary {

@@ -1,16 +1,25 @@
 //! Whether a job matches a filter, for stores that keep jobs in memory.
 
 use super::pattern::Pattern;
-use super::terms::{Condition, Filter, TextField, TimeField};
+use super::terms::{Condition, Term, TextField, TimeField};
 use crate::Timestamp;
 use crate::job::Job;
 use crate::state::{ErrorKind, JobState};
 
-impl Filter {
+impl Term {
+    /// How much it costs to compare a job: the number of values.
+    #[must_use]
+    pub const fn cost(&self) -> usize {
+        match &self.condition {
+            Condition::Text(_, patterns) | Condition::Label(_, patterns) => patterns.len(),
+            Condition::Status(_) | Condition::Time(..) => 1,
+        }
+    }
+
     /// Whether a job in this state matches at `now`.
     #[must_use]
     pub fn matches(&self, job: &Job, state: &JobState, now: Timestamp) -> bool {
-        self.terms().iter().all(|term| holds(&term.condition, job, state, now) != term.is_negated)
+        holds(&self.condition, job, state, now) != self.is_negated
     }
 }
 

@@ -1,6 +1,6 @@
 //! The filter language of listings and of operations on many jobs.
 //!
-//! A filter is a list of terms between blanks, and a job matches if it matches each of them:
+//! A filter is a list of terms separated by blanks, and a job matches if it matches each of them:
 //!
 //! ```text
 //! status:failed,cancelled label.team=data name:etl* task:load error:TimeoutError started>-24h -label.env:test

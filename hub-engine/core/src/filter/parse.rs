@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::error::FilterError;
 use super::pattern::Pattern;
 use super::terms::{Condition, Filter, Relation, Term, TextField, TimeField, When};
-use crate::job::{duration_from_text, nearest};
+use crate::job::{duration_from_text, label_name, nearest};
 use crate::text::{Shown, beginning};
 use crate::{JobStatus, Timestamp};
 
@@ -14,9 +14,9 @@ use crate::{JobStatus, Timestamp};
 const MAXIMUM_BYTES: usize = 4096;
 /// Maximum number of values of all terms together. Each may cost a database a look-up.
 const MAXIMUM_VALUES: usize = 100;
-/// What the name of a label follows in a filter.
+/// The prefix of names of labels.
 const LABEL: &str = "label.";
-/// The operators, the longer one first where one begins like another.
+/// The operators. Longer ones come first.
 const OPERATORS: [&str; 6] = ["<=", ">=", "<", ">", ":", "="];
 
 /// Reads a filter.
@@ -26,8 +26,12 @@ fn parse(text: &str) -> Result<Filter, FilterError> {
         return Err(FilterError { character: 1, message });
     }
     let mut reader = Reader { text, at: 0, values: 0 };
+    let is_control = |(_, letter): &(usize, char)| letter.is_control() && !letter.is_whitespace();
+    if let Some((at, letter)) = text.char_indices().find(is_control) {
+        return Err(reader.error(at, format!("a filter must not contain control characters, such as {letter:?}")));
+    }
     let terms = iter::from_fn(|| reader.next_term()).collect::<Result<_, _>>()?;
-    Ok(Filter::new(text.into(), terms))
+    Ok(Filter::new(text.to_owned(), terms))
 }
 
 impl FromStr for Filter {
@@ -87,6 +91,10 @@ impl<'t> Reader<'t> {
             return Err(self.no_operator(at, field));
         };
         self.at += operator.len();
+        if let Some(plain) = field.strip_suffix('!') {
+            let message = format!("write -{}{operator} for jobs that do not match", shown_plain(plain));
+            return Err(self.error(at, message));
+        }
         let condition = self.condition(at, field, operator)?;
         Ok(Term { is_negated, condition })
     }
@@ -112,11 +120,11 @@ impl<'t> Reader<'t> {
             return Err(self.unknown_field(at, field));
         }
         if relation.is_some() {
-            let message = format!("{} is no time: only times can be compared with {operator}", shown(field));
+            let message = format!("{} is not a time: only times can be compared with {operator}", shown(field));
             return Err(self.error(at, message));
         }
-        if label == Some("") {
-            return Err(self.error(at, "the name of the label is missing: write label.NAME:VALUE"));
+        if let Some(Err(why)) = label.map(label_name) {
+            return Err(self.error(at, format!("write label.NAME:VALUE: {why}")));
         }
         let values = self.values()?;
         if let Some(field) = text {
@@ -137,7 +145,7 @@ impl<'t> Reader<'t> {
             let known = JobStatus::ALL.map(JobStatus::as_str);
             let hint = match nearest(&word, known) {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("there are {}", known.join(", ")),
+                None => format!("the statuses are {}", known.join(", ")),
             };
             self.error(value.at, format!("no job has the status {}: {hint}", shown(&word)))
         })
@@ -145,20 +153,26 @@ impl<'t> Reader<'t> {
 
     /// The time after a comparison.
     fn when(&mut self) -> Result<When, FilterError> {
-        let values = self.values()?;
-        let [Value { at, parts }] = values.as_slice() else {
-            return Err(self.error(values[1].at, "only one time can be compared with"));
-        };
-        let (at, text) = (*at, parts.join("*"));
-        if let Some(ago) = text.strip_prefix('-') {
-            return duration_from_text(ago).map(When::Ago).map_err(|message| self.error(at + 1, message));
+        let Value { at, parts } = self.value()?;
+        if self.rest().starts_with(',') {
+            return Err(self.error(self.at, "only one time is allowed here"));
         }
-        // A day alone is its beginning.
+        let text = parts.join("*");
+        if let Some(ago) = text.strip_prefix('-') {
+            return duration_from_text(ago).map(When::Ago).map_err(|_| {
+                let message = format!(
+                    "{} is not a time: write, for example, -90m, -24h or -7d, up to -366d, or a day such as 2026-11-28",
+                    shown(&text)
+                );
+                self.error(at, message)
+            });
+        }
+        // A date without a time means midnight UTC.
         let is_day = text.len() == "2026-11-28".len();
         let full = if is_day { format!("{text}T00:00:00Z") } else { text.clone() };
         full.parse::<Timestamp>().map(When::At).map_err(|_| {
             let message = format!(
-                "{} is no time: write -24h for 24 hours ago, a day such as 2026-11-28 (UTC), or a time such as \
+                "{} is not a time: write -24h for 24 hours ago, a day such as 2026-11-28 (UTC), or a time such as \
                  2026-11-28T14:30:00Z",
                 shown(&text)
             );
@@ -170,19 +184,27 @@ impl<'t> Reader<'t> {
     fn values(&mut self) -> Result<Vec<Value>, FilterError> {
         let mut values = Vec::new();
         loop {
-            let at = self.at;
-            self.values += 1;
-            if self.values > MAXIMUM_VALUES {
-                return Err(self.error(at, format!("a filter has at most {MAXIMUM_VALUES} values")));
+            values.push(self.value()?);
+            if !self.rest().starts_with(',') {
+                return Ok(values);
             }
-            values.push(Value { at, parts: if self.rest().starts_with('"') { self.quoted()? } else { self.plain()? } });
-            match self.rest().chars().next() {
-                Some(',') => self.at += 1,
-                Some(letter) if !letter.is_whitespace() => {
-                    return Err(self.error(self.at, "a blank or a comma is missing after the quoted value"));
-                }
-                _ => return Ok(values),
+            self.at += 1;
+        }
+    }
+
+    /// One value, up to a blank, a comma or the end.
+    fn value(&mut self) -> Result<Value, FilterError> {
+        let at = self.at;
+        self.values += 1;
+        if self.values > MAXIMUM_VALUES {
+            return Err(self.error(at, format!("a filter has at most {MAXIMUM_VALUES} values")));
+        }
+        let parts = if self.rest().starts_with('"') { self.quoted()? } else { self.plain()? };
+        match self.rest().chars().next() {
+            Some(letter) if letter != ',' && !letter.is_whitespace() => {
+                Err(self.error(self.at, "a blank or a comma is missing after the quoted value"))
             }
+            _ => Ok(Value { at, parts }),
         }
     }
 
@@ -192,10 +214,13 @@ impl<'t> Reader<'t> {
         let end = rest.find(|letter: char| letter.is_whitespace() || letter == ',').unwrap_or(rest.len());
         let value = &rest[..end];
         if value.is_empty() {
-            return Err(self.error(self.at, "a value is missing; write \"\" for an empty text"));
+            return Err(self.error(self.at, "a value is missing"));
+        }
+        if value.starts_with([':', '=', '<', '>']) {
+            return Err(self.error(self.at, "put a value that begins like an operator into quotation marks"));
         }
         if let Some(quote) = value.find('"') {
-            return Err(self.error(self.at + quote, "quotation marks stand around the whole value"));
+            return Err(self.error(self.at + quote, "quotation marks must enclose the whole value"));
         }
         self.at += end;
         Ok(value.split('*').map(str::to_owned).collect())
@@ -222,8 +247,14 @@ impl<'t> Reader<'t> {
     }
 
     fn no_operator(&self, at: usize, field: &str) -> FilterError {
-        let message = if self.rest().starts_with('"') {
+        let message = if field.is_empty() && !self.rest().starts_with('"') {
+            "a term is missing after the \"-\"".to_owned()
+        } else if let Some(time) = TimeField::ALL.into_iter().map(TimeField::as_str).find(|time| *time == field) {
+            format!("{time:?} has no value: compare it, for example with {time}>-24h")
+        } else if self.rest().starts_with('"') {
             "the value has no field: write name:\"VALUE\"".to_owned()
+        } else if field == LABEL {
+            "write label.NAME:VALUE".to_owned()
         } else if is_field(field) {
             format!("{} has no value: write {field}:VALUE", shown(field))
         } else {
@@ -233,10 +264,10 @@ impl<'t> Reader<'t> {
     }
 
     fn unknown_field(&self, at: usize, field: &str) -> FilterError {
-        let known = || fields().chain(["label.NAME"]);
         let hint = match nearest(field, fields()) {
+            _ if field.to_lowercase().starts_with("label") => "write label.NAME:VALUE".to_owned(),
             Some(near) => format!("did you mean {near}?"),
-            None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            None => format!("the fields are {} and label.NAME", fields().collect::<Vec<_>>().join(", ")),
         };
         self.error(at, format!("jobs cannot be filtered by {}: {hint}", shown(field)))
     }

@@ -1,7 +1,6 @@
 //! What a filter consists of.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use crate::{JobStatus, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Filter {
-    text: Arc<str>,
+    text: String,
     terms: Vec<Term>,
 }
 
@@ -86,7 +85,7 @@ pub enum When {
 }
 
 impl Filter {
-    pub(super) const fn new(text: Arc<str>, terms: Vec<Term>) -> Self {
+    pub(super) const fn new(text: String, terms: Vec<Term>) -> Self {
         Self { text, terms }
     }
 
@@ -95,17 +94,11 @@ impl Filter {
     pub fn terms(&self) -> &[Term] {
         &self.terms
     }
-
-    /// The text, as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
 }
 
 impl From<Filter> for String {
     fn from(filter: Filter) -> Self {
-        (*filter.text).to_owned()
+        filter.text
     }
 }
 

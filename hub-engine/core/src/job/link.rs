@@ -76,7 +76,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         deadline: draft.deadline,
         deadline_at: draft.deadline_at,
         handler_deadline: draft.handler_deadline,
-        labels: draft.labels,
+        labels: draft.labels.into(),
         places,
         for_each,
         extra: draft.extra,

@@ -136,7 +136,7 @@ impl Job {
 
     /// Its own labels, by name.
     #[must_use]
-    pub fn labels(&self) -> &Labels {
+    pub fn labels(&self) -> &Arc<Labels> {
         &self.options().labels
     }
 

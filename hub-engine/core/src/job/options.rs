@@ -1,6 +1,6 @@
 //! What only some jobs have.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::labels::Labels;
@@ -21,7 +21,7 @@ pub(super) struct JobOptions {
     /// The byte offset of the deadline in the text.
     pub(super) deadline_at: usize,
     pub(super) handler_deadline: Option<Duration>,
-    pub(super) labels: Labels,
+    pub(super) labels: Arc<Labels>,
     /// The places in values that the templates refer to.
     pub(super) places: Places,
     /// The positions of the tasks that run for items.

@@ -8,11 +8,11 @@ pub(super) const MAX_POOL_BYTES: usize = 100;
 pub(super) const MAX_PRIORITY: i32 = 1000;
 
 /// Maximum number of labels of a job.
-pub(super) const MAX_LABELS: usize = 64;
+pub const MAX_LABELS: usize = 64;
 /// Maximum length of a label's name in bytes.
 pub(super) const MAX_LABEL_NAME_BYTES: usize = 63;
-/// Characters that end the name of a label in a filter.
-pub(super) const NOT_IN_LABEL_NAMES: &str = "\":=<>";
+/// Characters that mean something else in a filter.
+pub(super) const NOT_IN_LABEL_NAMES: &str = "\":=<>*!";
 
 /// A name of any kind. The message begins with `what`.
 pub(super) fn name(what: &str, name: &str) -> Result<(), String> {
@@ -56,7 +56,7 @@ pub fn pool(text: &str) -> Result<(), String> {
 }
 
 /// The name of a label. It can stand in a filter without quotation marks.
-pub(super) fn label_name(text: &str) -> Result<(), String> {
+pub(crate) fn label_name(text: &str) -> Result<(), String> {
     let is_plain =
         |letter: char| !letter.is_whitespace() && !letter.is_control() && !NOT_IN_LABEL_NAMES.contains(letter);
     if !text.is_empty() && text.len() <= MAX_LABEL_NAME_BYTES && text.chars().all(is_plain) {
@@ -64,12 +64,12 @@ pub(super) fn label_name(text: &str) -> Result<(), String> {
     }
     Err(format!(
         "a label's name has 1 to {MAX_LABEL_NAME_BYTES} bytes, without blanks, control characters, quotation marks and any of \
-         : = < >"
+         : = < > * !"
     ))
 }
 
 /// The value of a label. The empty text is one.
-pub(super) fn label(text: &str) -> Result<(), String> {
+pub(super) fn label_value(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { name("the value of a label", text) }
 }
 
@@ -120,11 +120,11 @@ mod tests {
         for good in ["team", "app.example.com/owner", "größe", &"a".repeat(63)] {
             assert!(label_name(good).is_ok(), "{good:?}");
         }
-        for bad in ["", "a b", "a:b", "a=b", "a<b", "a\"b", "a\nb", "a\u{a0}b", &"a".repeat(64)] {
+        for bad in ["", "a b", "a:b", "a=b", "a<b", "a*", "a!", "a\"b", "a\nb", "a\u{a0}b", &"a".repeat(64)] {
             assert!(label_name(bad).is_err(), "{bad:?}");
         }
-        assert!(label("").is_ok() && label("two words").is_ok() && label(&"a".repeat(255)).is_ok());
-        assert!(label("a\nb").is_err() && label(&"a".repeat(256)).is_err());
+        assert!(label_value("").is_ok() && label_value("two words").is_ok() && label_value(&"a".repeat(255)).is_ok());
+        assert!(label_value("a\nb").is_err() && label_value(&"a".repeat(256)).is_err());
     }
 
     #[test]

@@ -167,17 +167,17 @@ impl Machine {
         (inputs, continued): (Json, Option<RetriedJob>),
         now: Now,
     ) {
-        let above = self.jobs.find(parent.job).and_then(LiveJob::labels_for_sub_jobs);
+        let inherited = self.jobs.job(parent.job).labels_for_sub_jobs();
         match continued {
             Some(mut continued) => {
                 let details = continued.state.details_mut();
-                (details.parent, details.labels) = (Some(parent), above);
+                (details.parent, details.labels) = (Some(parent), inherited);
                 self.add_retry(id, continued, now);
             }
             None => {
                 let mut state = JobState::pending(now.wall);
                 let details = state.details_mut();
-                (details.parent, details.inputs, details.labels) = (Some(parent), Some(inputs), above);
+                (details.parent, details.inputs, details.labels) = (Some(parent), Some(inputs), inherited);
                 self.add(id, Arc::clone(sub_job.job()), state, now);
             }
         }
@@ -348,10 +348,10 @@ impl LiveJob {
     /// The labels that its sub-jobs inherit.
     fn labels_for_sub_jobs(&self) -> Option<Arc<Labels>> {
         let inherited = self.state.details.as_deref().and_then(|details| details.labels.as_ref());
-        match self.state.labels(&self.job) {
-            labels if labels.is_empty() => None,
-            _ if self.job.labels().is_empty() => inherited.cloned(),
-            labels => Some(Arc::new(labels.into_owned())),
+        match (inherited, self.job.labels()) {
+            (None, own) => (!own.is_empty()).then(|| Arc::clone(own)),
+            (Some(inherited), own) if own.is_empty() => Some(Arc::clone(inherited)),
+            (Some(_), _) => Some(Arc::new(self.state.labels(&self.job).into_owned())),
         }
     }
 

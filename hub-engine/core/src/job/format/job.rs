@@ -207,10 +207,10 @@ fn labels(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: P
     for (key, value) in object.properties() {
         let name = key.decoded();
         let path = path.key(&name);
-        let known = reader.check_rule(rules::label_name(&name), ProblemCode::BadName, path, key.at);
+        let is_named = reader.check_rule(rules::label_name(&name), ProblemCode::BadName, path, key.at).is_some();
         let Some(text) = reader.string(value, path, "the value of a label") else { continue };
-        let value = reader.check_rule(rules::label(&text), ProblemCode::OutOfRange, path, value.at);
-        if known.is_some() && value.is_some() {
+        let is_valid = reader.check_rule(rules::label_value(&text), ProblemCode::OutOfRange, path, value.at).is_some();
+        if is_named && is_valid {
             job.labels.insert(name.as_ref().into(), text.as_ref().into());
         }
     }
