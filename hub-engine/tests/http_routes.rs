@@ -231,7 +231,7 @@ async fn invalid_requests_are_refused_with_json_without_calling_the_hub() {
             "/api/v1/jobs?state=RUNNING".into(),
             "",
             400,
-            "known parameters: status, name, since, until, sub_jobs, limit, after",
+            "known parameters: status, name, since, until, filter, sub_jobs, limit, after",
         ),
         ("GET", "/api/v1/jobs?status=DONE".into(), "", 400, "DONE"),
         ("GET", "/api/v1/jobs?since=yesterday".into(), "", 400, "2026-11-23T22:15:03Z"),
