@@ -1,4 +1,4 @@
-//! The filter language of listings and of operations on many jobs.
+//! The filter language of listings.
 //!
 //! A filter is a list of terms separated by blanks, and a job matches if it matches each of them:
 //!
