@@ -91,7 +91,8 @@ fn check(document: &Value, method: &str, path: &str, status: u16, value: &Value)
 /// Every key of this object of the job format is in one of `written`, shown in its record, and accepted in `fields`.
 fn check_keys(document: &Value, object: &str, written: &[Value], records: &[Value]) {
     let keys = document["components"]["schemas"][object]["properties"].as_object().unwrap().keys();
-    for key in keys.filter(|key| *key != "$schema") {
+    // The schema of inputs can be large, and is in the text of the job.
+    for key in keys.filter(|key| !["$schema", "input_schema"].contains(&key.as_str())) {
         let at = written.iter().position(|written| written.get(key).is_some());
         let at = at.unwrap_or_else(|| panic!("the job of this test does not have the key {key} of {object}"));
         // Handlers are among the tasks.
@@ -200,7 +201,7 @@ async fn a_real_dispatcher_answers_as_described() {
     };
 
     let job = json!({
-        "name": "j", "meta": {"mine": 1}, "labels": {"team": "data"}, "key": "once", "priority": 1, "retry": 2, "timeout": "1h", "start_at": 0.001, "deadline": "1h", "x-own": 2,
+        "name": "j", "meta": {"mine": 1}, "labels": {"team": "data"}, "key": "once", "inputs": {"n": 1}, "input_schema": {"required": ["n"]}, "priority": 1, "retry": 2, "timeout": "1h", "start_at": 0.001, "deadline": "1h", "x-own": 2,
         "tasks": [
             {"name": "a", "args": [1], "priority": 3, "pool": "gpu", "meta": {}},
             {"name": "b", "task_name": "c", "args": ["_a.data"], "kwargs": {"k": 1}, "depends": ["a"],
@@ -271,6 +272,35 @@ async fn a_real_dispatcher_answers_as_described() {
         (&record["tasks"][2]["data"], &record["tasks"][3]["answer"]["by"]),
         (&json!([[1.0], null]), &json!("kim"))
     );
+
+    let (definition, etl) = ("/api/v1/definitions/{name}", "/api/v1/definitions/etl");
+    let text = r#"{"name": "etl", "input_schema": {"properties": {"n": {"type": "integer", "default": 1}}}, "tasks": [{"name": "a"}]}"#;
+    ask("put", definition, "/api/v1/definitions/etl?alias=prod&by=ops", text, 201).await;
+    ask("put", definition, etl, text, 200).await;
+    ask("put", definition, etl, &text.replace("integer", "intger"), 422).await;
+    ask("put", definition, "/api/v1/definitions/-etl", text, 400).await;
+    ask("get", definition, "/api/v1/definitions/etl@prod", "", 200).await;
+    ask("get", definition, "/api/v1/definitions/etl@2", "", 404).await;
+    ask("get", "/api/v1/definitions", "/api/v1/definitions", "", 200).await;
+    ask("get", "/api/v1/definitions", "/api/v1/definitions?limit=0", "", 400).await;
+    let alias = "/api/v1/definitions/{name}/aliases/{alias}";
+    ask("put", alias, &format!("{etl}/aliases/old"), r#"{"version": 1}"#, 200).await;
+    ask("put", alias, &format!("{etl}/aliases/old"), r#"{"version": 2}"#, 404).await;
+    ask("delete", alias, &format!("{etl}/aliases/old"), "", 200).await;
+    ask("delete", alias, &format!("{etl}/aliases/old"), "", 404).await;
+    let start = r#"{"definition": "etl", "inputs": {"n": "x"}}"#;
+    let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", start, 422).await;
+    assert_eq!(
+        (&refused["problems"][0]["path"], &refused["problems"][0]["code"]),
+        (&json!("$.inputs.n"), &json!("bad_inputs"))
+    );
+    let started = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"definition": "etl@prod"}"#, 201).await;
+    let started = format!("/api/v1/jobs/{}", started["id"].as_str().unwrap());
+    let record_of_start = ask("get", "/api/v1/jobs/{id}", &started, "", 200).await;
+    assert_eq!((&record_of_start["definition"], &record_of_start["inputs"]), (&json!("etl@1"), &json!({"n": 1})));
+    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{started}/cancel"), r#"{"now": true}"#, 200).await;
+    ask("get", "/api/v1/jobs/{id}", &format!("{started}?wait=30"), "", 200).await;
+    ask("delete", "/api/v1/jobs/{id}", &started, "", 200).await;
 
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", r#"{"name": "j", "taks": []}"#, 422).await;
     assert!(refused["problems"].as_array().unwrap().len() >= 2, "{refused:#}");

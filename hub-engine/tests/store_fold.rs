@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Pin};
 use hub_core::digest::Digest;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 use hub_engine::store::{Write, fold};
 use hub_engine::testing::store::rows::{
-    ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed, task_state,
+    alias_changed, definition_added, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept,
+    running, task_changed, task_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -27,6 +29,8 @@ struct Rows {
     order: Vec<JobId>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     kept_results: BTreeMap<Digest, KeptResult>,
+    definitions: BTreeMap<Pin, Arc<Definition>>,
+    aliases: BTreeMap<(Arc<str>, Arc<str>), u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +72,8 @@ impl Rows {
             Change::JobRemoved { id } => self.remove(*id),
             Change::PoolChanged { pool, pause } => self.set_pool(pool, pause.as_ref()),
             Change::ResultKept { key, kept } => self.set_result(*key, kept.as_ref()),
+            Change::DefinitionAdded { definition } => self.add_definition(definition),
+            Change::AliasChanged { name, alias, version } => self.set_alias(name, alias, *version),
             Change::TaskChanged { job, index, state } => self.set_task(*job, *index, state),
         }
     }
@@ -85,6 +91,20 @@ impl Rows {
             Write::SetTask { job, index, state } => self.set_task(job, index, state),
             Write::SetPool { pool, pause } => self.set_pool(pool, pause),
             Write::SetResult { key, kept } => self.set_result(key, kept),
+            Write::AddDefinition { definition } => self.add_definition(definition),
+            Write::SetAlias { name, alias, version } => self.set_alias(name, alias, version),
+        }
+    }
+
+    fn add_definition(&mut self, definition: &Arc<Definition>) {
+        self.definitions.entry(definition.pin.clone()).or_insert_with(|| Arc::clone(definition));
+    }
+
+    fn set_alias(&mut self, name: &Arc<str>, alias: &Arc<str>, version: Option<u32>) {
+        let key = (Arc::clone(name), Arc::clone(alias));
+        match version {
+            Some(version) => drop(self.aliases.insert(key, version)),
+            None => drop(self.aliases.remove(&key)),
         }
     }
 
@@ -120,6 +140,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         3 => (number.clone(), 0..1000_u64).prop_map(|(number, state)| job_changed(number, job_state(state))),
         2 => ("[ab]", prop::option::of(0..1000_u64)).prop_map(|(pool, at)| pool_changed(&pool, at)),
         2 => (0..2_u8, prop::option::of(0..1000_u64)).prop_map(|(number, at)| result_kept(number, at)),
+        1 => ("[ab]", 1..3_u32, "[cd]").prop_map(|(name, version, text)| definition_added(&name, version, &text)),
+        1 => ("[ab]", "[cd]", prop::option::of(1..3_u32)).prop_map(|(name, alias, version)| alias_changed(&name, &alias, version)),
         6 => (number, 0..TASKS as u32, 0..1000_u32).prop_map(|(number, index, state)| task_changed(number, index, task(state))),
     ];
     prop::collection::vec(change, 0..16)
@@ -132,6 +154,8 @@ fn row_of(write: Write<'_>) -> Key {
         Write::SetTask { job, index, .. } => Key::Task(job, index),
         Write::SetPool { pool, .. } => Key::Pool(Arc::clone(pool)),
         Write::SetResult { key, .. } => Key::Result(key),
+        Write::AddDefinition { definition } => Key::Definition(definition.pin.clone()),
+        Write::SetAlias { name, alias, .. } => Key::Alias(Arc::clone(name), Arc::clone(alias)),
     }
 }
 
@@ -142,6 +166,8 @@ enum Key {
     Task(JobId, u32),
     Pool(Arc<str>),
     Result(Digest),
+    Definition(Pin),
+    Alias(Arc<str>, Arc<str>),
 }
 
 /// Random cases that are the same in every run. `PROPTEST_RNG_SEED=… cargo test` selects others.
@@ -177,6 +203,8 @@ proptest! {
                 Change::TaskChanged { job, index, .. } => Key::Task(*job, *index),
                 Change::PoolChanged { pool, .. } => Key::Pool(Arc::clone(pool)),
                 Change::ResultKept { key, .. } => Key::Result(*key),
+                Change::DefinitionAdded { definition } => Key::Definition(definition.pin.clone()),
+                Change::AliasChanged { name, alias, .. } => Key::Alias(Arc::clone(name), Arc::clone(alias)),
             };
             prop_assert_eq!(&row, &of_change);
             // A job can be removed and added again, and an existing job can change before it is added.

@@ -43,7 +43,11 @@ fn is_poisoned(change: &Change) -> bool {
         Change::JobAdded { job, .. } => job.source().contains(POISON),
         Change::TaskChanged { state, .. } => has(state.data.as_ref()),
         Change::JobChanged { state, .. } => has(state.output.as_ref()),
-        Change::JobRemoved { .. } | Change::PoolChanged { .. } | Change::ResultKept { .. } => false,
+        Change::JobRemoved { .. }
+        | Change::PoolChanged { .. }
+        | Change::ResultKept { .. }
+        | Change::DefinitionAdded { .. }
+        | Change::AliasChanged { .. } => false,
     }
 }
 

@@ -19,7 +19,7 @@ struct Key {
 }
 
 /// The keys of a job, without its tasks.
-const JOB: [Key; 14] = [
+const JOB: [Key; 16] = [
     Key { name: "name", right: NAMES, wrong: BAD_NAMES },
     Key { name: "key", right: NAMES, wrong: BAD_NAMES },
     Key { name: "output", right: TEMPLATES, wrong: BAD_TEMPLATES },
@@ -44,6 +44,16 @@ const JOB: [Key; 14] = [
         wrong: &["{}", "\"a\"", "[null]", r#"[{"name": "a.b"}]"#],
     },
     Key { name: "handler_deadline", right: &["\"1h\"", "90", "null"], wrong: &["0", "\"-1s\"", "[]", "\"soon\""] },
+    Key {
+        name: "inputs",
+        right: &["{}", r#"{"day": "_x", "n": [1, {"a": null}]}"#, "null"],
+        wrong: &["[]", "1", r#""x""#, "true"],
+    },
+    Key {
+        name: "input_schema",
+        right: &["{}", r#"{"type": "object", "required": ["n"]}"#, r#"{"type": "nonsense"}"#, "null"],
+        wrong: &["[]", "true", "1", r#""x""#],
+    },
     Key {
         name: "labels",
         right: &["{}", r#"{"team": "data", "a.b/c-d": "", "ä": "two words"}"#, r#"{"a": "@a"}"#, "null"],

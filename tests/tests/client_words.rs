@@ -158,8 +158,9 @@ fn a_job_in_another_language_or_encoding_is_recognised() {
     let utf_16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let with_mark = [&[0xff, 0xfe], &*utf_16].concat();
     let latin_1: Vec<u8> = json.chars().map(|one| u8::try_from(u32::from(one)).unwrap()).collect();
-    let cases: [(&str, &[u8], &str); 9] = [
-        ("yaml", b"name: j\ntasks:\n  - name: echo\n", "YAML"),
+    let cases: [(&str, &[u8], &str); 10] = [
+        ("yaml.json", b"name: j\ntasks:\n  - name: echo\n", ".yaml"),
+        ("broken.yaml", b"name: j\ntasks:\n  - name: echo\n   - b", "not YAML"),
         ("quotes", b"{'name': 'j'}", "double quotes"),
         ("utf16", &with_mark, "iconv -f UTF-16"),
         ("utf16-without-mark", &utf_16, "iconv -f UTF-16"),

@@ -90,6 +90,9 @@ fn every_flag_exists() {
     for command in commands {
         helps += &String::from_utf8(programs.run("hub-client", &[command, "--help"]).stdout).unwrap();
     }
+    for command in ["apply", "list", "show", "document", "diff", "start", "alias"] {
+        helps += &String::from_utf8(programs.run("hub-client", &["definitions", command, "--help"]).stdout).unwrap();
+    }
     let mut bench = Command::new(env!("CARGO_BIN_EXE_hub-bench"));
     helps += &String::from_utf8(bench.arg("--help").output().unwrap().stdout).unwrap();
     let mut known = flags(&helps);

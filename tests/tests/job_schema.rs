@@ -67,6 +67,7 @@ fn beyond_schema(problem: &Problem) -> Option<&'static str> {
         ProblemCode::UnknownTask => Some("unknown names of tasks"),
         ProblemCode::DuplicateTask => Some("names of tasks that stand twice"),
         ProblemCode::Cycle => Some("cycles"),
+        ProblemCode::UnknownDefinition => Some("unknown definitions"),
         ProblemCode::DuplicateKey => Some("keys that stand twice"),
         ProblemCode::BadName if message.contains(" bytes, the limit is ") => Some("lengths in bytes"),
         ProblemCode::WrongType => {
@@ -153,6 +154,7 @@ fn random_jobs_are_judged_alike_by_schema_and_parser() {
         "keys that stand twice",
         "lengths in bytes",
         "names of tasks that stand twice",
+        "unknown definitions",
         "unknown names of tasks",
     ];
     assert_eq!(reasons, expected);

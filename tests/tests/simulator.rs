@@ -174,6 +174,11 @@ fn forgetting_what_modules_set_is_detected() {
 }
 
 #[test]
+fn forgetting_versions_of_definitions_is_detected() {
+    noticed(Sabotage::ForgetPins, &["outputs_as_evaluated"]);
+}
+
+#[test]
 fn forgetting_pauses_is_detected() {
     noticed(Sabotage::ForgetPauses, &["paused_jobs_issue_nothing"]);
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand};
 use hub_core::{JobId, JobStatus, Json, RetryFrom, Timestamp, job};
-use hub_engine::operations::View;
 
-use super::argument_values::{keys, retry_from, seconds, task_data, time_or_age};
+use super::argument_values::{retry_from, seconds, task_data, time_or_age};
+use super::definition_args::DefinitionCommand;
 use super::format::{Format, When};
 use super::help_texts;
 use super::identity::{JobOrTask, JobOrTaskRef, JobRef, TaskRef};
 use super::program::Program;
+use super::view_args::ViewArgs;
 use crate::reach::ReachArgs;
 
 /// Submit jobs to Hub, watch them and cancel them, or run a job locally without a broker
@@ -307,6 +308,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 0)]
         after: u32,
     },
+    /// Keep jobs in Hub under a name, in versions, and start them
+    #[command(after_help = help_texts::DEFINITIONS)]
+    Definitions {
+        #[command(subcommand)]
+        command: DefinitionCommand,
+    },
     /// List the connected workers
     Workers,
     /// Show the state of the dispatcher
@@ -339,18 +346,6 @@ pub(super) enum Command {
     },
 }
 
-/// Options that select a part of a record.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct ViewArgs {
-    /// Omit arguments, results, output, errors and logs, which may be large
-    #[arg(long)]
-    no_data: bool,
-    /// Show only these keys of the job and of its tasks, separated by commas, as JSON. Tasks are shown only if "tasks" is one of
-    /// the keys. Example: --fields name,status,tasks
-    #[arg(long, value_name = "KEYS", value_parser = keys)]
-    fields: Option<String>,
-}
-
 impl Args {
     /// Whether the arguments contain a command or a flag equivalent to one.
     pub(super) const fn has_command(&self) -> bool {
@@ -359,21 +354,14 @@ impl Args {
     }
 }
 
-impl ViewArgs {
-    pub(super) fn view(&self) -> View {
-        let view = View { no_data: self.no_data, ..View::whole() };
-        match &self.fields {
-            Some(fields) => view.with_fields(fields),
-            None => view,
-        }
-    }
-}
-
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Job file, or "-" for standard input
     #[arg(value_name = "JOB")]
     pub(super) file: PathBuf,
+    /// Job files, or directories with such files, that the job refers to as definitions; can be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(super) definitions: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) work: crate::worker::WorkArgs,
     /// Cancel the job after this time and exit with 6 [default: no limit]

@@ -14,8 +14,9 @@ use hub_engine::operations::{
 
 use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, RetryArgs, or_user};
 use super::identity::{self, JobOrTask, JobRef};
+use super::job_file::JobFile;
 use super::output::Output;
-use super::{follow, input, problems};
+use super::{definitions, follow, input};
 use crate::exit::{Exit, Failure};
 
 /// Maximum number of jobs in one page of a list.
@@ -24,11 +25,11 @@ const PAGE_SIZE: u32 = 1000;
 pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit { file, wait, wait_limit, id, view } => {
-            let text = input::read_job(&file, output)?;
-            problems::check(&file, &text)?;
+            let file = JobFile::read(&file, output)?;
+            file.check()?;
             let reached = args.reach().await?;
-            let submission = Submission { text: text.as_str().into(), id };
-            let refused = |error| refused(&file, &text, error);
+            let submission = Submission { text: file.json().into(), id };
+            let refused = |error| file.refused(error);
             if wait {
                 let limit = wait_limit.map(Duration::from_secs_f64);
                 return follow::submit_and_follow(&*reached.hub, submission, limit, &view.view(), output, refused)
@@ -120,6 +121,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             let query = TaskQuery { after: Some(after), limit: Some(limit), of: Some(of), view: View::whole() };
             output.items(&about_job(&*hub, id, hub.tasks(id, query).await).await?)?;
         }
+        Command::Definitions { command } => return definitions::run(command, args, output).await,
         Command::Workers => output.workers(&args.reach().await?.hub.workers().await?)?,
         Command::Health => output.health(&args.reach().await?.hub.health().await?)?,
         Command::Run(_)
@@ -253,14 +255,6 @@ async fn repair_task(
         RepairAction::Fail => "failed",
     };
     output.done(id, &format!("{done} task {id}"))
-}
-
-/// The failure for a refused submission. Problems of the job are shown with the lines of the file.
-pub(super) fn refused(file: &Path, text: &str, error: RequestError) -> Failure {
-    match error.kind {
-        RequestErrorKind::InvalidJob => problems::invalid(file, text, error.problems.iter()),
-        _ => error.into(),
-    }
 }
 
 /// The part of a job's record that `view` selects.

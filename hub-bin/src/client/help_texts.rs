@@ -161,3 +161,39 @@ pub(super) const MAN: &str = "\
 Examples:
   hub-client man /usr/local/share/man/man1
   hub-client man | man -l -";
+
+pub(super) const DEFINITIONS: &str = "\
+Examples:
+  hub-client definitions apply jobs/ --alias prod
+  hub-client definitions start etl@prod --input day=2026-11-28 --wait
+  hub-client definitions list";
+
+pub(super) const APPLY: &str = "\
+Examples:
+  hub-client definitions apply etc/definitions --dry-run
+  hub-client definitions apply jobs/etl.yaml jobs/load.json --alias prod
+  hub-client definitions apply job.json --name nightly
+
+A file whose job is the newest version already changes nothing, so the command can run after every change of a repository.
+All files are checked before the first one is applied.";
+
+pub(super) const REFERENCES: &str = "\
+A definition is written as NAME for its newest version, NAME@7 for the seventh, and NAME@prod for the version with the alias prod.";
+
+pub(super) const DIFF: &str = "\
+Examples:
+  hub-client definitions diff etl@3 etl@4
+  hub-client definitions diff etl@prod            what is new since the version in production";
+
+pub(super) const START: &str = "\
+Examples:
+  hub-client definitions start etl
+  hub-client definitions start etl@prod --input day=2026-11-28 --input 'tables=[\"a\", \"b\"]' --wait
+  hub-client definitions start etl@7 --inputs inputs.yaml --key nightly-2026-11-28";
+
+pub(super) const ALIAS: &str = "\
+Examples:
+  hub-client definitions alias etl prod 7
+  hub-client definitions alias etl canary --remove
+
+Jobs that have begun keep their version.";

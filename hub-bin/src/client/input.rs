@@ -3,20 +3,11 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use hub_core::job::{Job, Limits, encoding_advice};
+use hub_core::job::encoding_advice;
 
 use super::output::Output;
-use super::problems::{self, STDIN, name_of};
+use super::problems::{STDIN, name_of};
 use crate::exit::{Exit, Failure};
-
-/// Reads the text of a job.
-pub(super) fn read_job(path: &Path, output: &Output) -> Result<String, Failure> {
-    let bytes = read(path, "the job", output)?;
-    String::from_utf8(bytes).map_err(|error| match Job::parse_bytes(error.as_bytes(), &Limits::default()) {
-        Err(problems) => problems::invalid(path, &String::from_utf8_lossy(error.as_bytes()), problems.iter()),
-        Ok(_) => Failure::new(Exit::Usage, format!("{} is not UTF-8 text", name_of(path))),
-    })
-}
 
 /// Reads a text. `what` names it in messages.
 pub(super) fn read_text(path: &Path, what: &str, output: &Output) -> Result<String, Failure> {

@@ -5,8 +5,9 @@ use hub_engine::operations::{JobCancel, JobFilter, RequestErrorKind, ResultUpdat
 
 use super::arguments::Args;
 use super::identity::JobRef;
+use super::job_file::JobFile;
 use super::output::Output;
-use super::{commands, input, problems};
+use super::{commands, input};
 use crate::exit::{Exit, Failure};
 
 /// Error message for an invalid input of `-U`.
@@ -15,16 +16,16 @@ const UPDATE: &str = "the update must have the form {\"id\": TASK, \"status\": \
 pub(super) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     let output = &output.manual();
     if let Some(file) = &args.manual.create {
-        let text = input::read_job(file, output)?;
-        problems::check(file, &text)?;
+        let file = JobFile::read(file, output)?;
+        file.check()?;
         let config = args.reach.read_config()?;
         let broker = args.reach.clone().merge(&config).shown_broker();
         output.say(&format!("Submitting job to broker {broker}..."));
         let reached = args.reach().await?;
         output.say("Submitting new job to queue");
-        let submission = Submission { text: text.as_str().into(), id: None };
+        let submission = Submission { text: file.json().into(), id: None };
         let submitted = reached.hub.submit_and_report(submission).await;
-        let submitted = submitted.map_err(|error| commands::refused(file, &text, error))?;
+        let submitted = submitted.map_err(|error| file.refused(error))?;
         output.submitted(&submitted, &format!("Successfully submitted job: {}", submitted.id))?;
         return Ok(Exit::Success);
     }

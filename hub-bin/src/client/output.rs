@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{HealthReport, JobPage, Submitted, View, WorkerInfo};
+use hub_engine::operations::{DefinitionRecord, DefinitionSummary, HealthReport, JobPage, Submitted, View, WorkerInfo};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -141,6 +141,26 @@ impl Output {
         match self.format {
             Format::Json => self.print_json(&jobs),
             Format::Table => self.print(&views::jobs(jobs, self.style)),
+        }
+    }
+
+    /// Prints a list of definitions.
+    pub(super) fn definitions(&self, definitions: &[DefinitionSummary]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(&definitions),
+            Format::Table if definitions.is_empty() => {
+                self.say("there are no definitions; to make one: hub-client definitions apply FILE");
+                Ok(())
+            }
+            Format::Table => self.print(&views::definitions(definitions, self.style)),
+        }
+    }
+
+    /// Prints a version of a definition.
+    pub(super) fn definition(&self, record: &DefinitionRecord) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(record),
+            Format::Table => self.print(&views::definition(record, self.style)),
         }
     }
 

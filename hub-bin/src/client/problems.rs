@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hub_core::job::{Job, Limits, Problem, ProblemCode};
+use hub_core::job::Problem;
 use hub_core::text::is_active;
 
 use crate::exit::{Exit, Failure};
@@ -11,19 +11,6 @@ use crate::exit::{Exit, Failure};
 pub(super) const STDIN: &str = "-";
 /// Maximum number of characters of a line that are shown.
 const MAX_WIDTH: usize = 120;
-
-/// Refuses a job that every dispatcher would refuse, so that mistakes are found without a connection. Problems that depend on
-/// the dispatcher's limits or version are left to the dispatcher, which checks every job.
-pub(super) fn check(file: &Path, text: &str) -> Result<(), Failure> {
-    let limits =
-        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
-    let Err(problems) = Job::parse(text, &limits) else { return Ok(()) };
-    let depends = |problem: &Problem| matches!(problem.code, ProblemCode::LimitExceeded | ProblemCode::UnsupportedKey);
-    if problems.iter().all(depends) {
-        return Ok(());
-    }
-    Err(invalid(file, text, problems.iter()))
-}
 
 /// The failure for these problems of `text`.
 pub(super) fn invalid<'a>(file: &Path, text: &str, problems: impl Iterator<Item = &'a Problem>) -> Failure {

@@ -21,9 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arguments::RunArgs;
+use super::job_file::JobFile;
 use super::output::Output;
 use super::progress::Progress;
-use super::{commands, follow, input};
+use super::{definitions, follow};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::reach::DEFAULT_PREFIX;
@@ -42,9 +43,9 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_REPORTED: usize = 20;
 
 pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
-    let text = input::read_job(&args.file, output)?;
+    let file = JobFile::read(&args.file, output)?;
     // The dispatcher refuses a job that is not valid.
-    let job = Job::parse(&text, &Limits::default()).ok();
+    let job = Job::parse(file.json(), &Limits::default()).ok();
     let mut work = args.work.clone();
     if job.as_ref().is_some_and(|job| modules_of(job).next().is_none()) {
         // Commands need no directory of task modules, but one to run in.
@@ -62,13 +63,15 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         .await
         .map_err(|error| Failure::new(Exit::Refused, "cannot start the dispatcher").because(error))?;
     let hub = dispatcher.hub();
-    let submission = Submission { text: text.as_str().into(), id: None };
-    let id = hub.submit(submission).await.map_err(|error| commands::refused(&args.file, &text, error))?;
+    definitions::apply_for_run(&*hub, &args.definitions, output).await?;
+    let submission = Submission { text: file.json().into(), id: None };
+    let id = hub.submit(submission).await.map_err(|error| file.refused(error))?;
     let work = match &job {
         Some(job) => restrict_to_job(work, job)?,
         None => work,
     };
-    let has_waits = job.as_ref().is_some_and(|job| all_tasks(job).any(|task| task.wait().is_some()));
+    // What the definitions of a job contain is not known here.
+    let has_waits = job.as_ref().is_none_or(|job| all_tasks(job).any(|task| task.wait().is_some()));
     let (worker, catalogue) = work.start_with_catalogue(transport, DEFAULT_PREFIX).await?;
     let outcome = end_of(&hub, id, &args, (catalogue, has_waits), output, &mut signals).await;
     let ending = async {

@@ -2,17 +2,24 @@
 
 use std::path::Path;
 
-use hub_core::job::{Job, Limits};
+use hub_core::job::{Job, Limits, Problem};
 use serde_json::json;
 
+use super::job_file::{JobFile, NotAJob, without_definitions};
 use super::output::Output;
-use super::{input, problems};
+use super::problems;
 use crate::exit::{Exit, Failure};
 
-/// Checks a file and reports its problems.
+/// Checks a file and reports its problems. Definitions that the job refers to are not known here.
 pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
-    let bytes = input::read(file, "the job", output)?;
-    match Job::parse_bytes(&bytes, &Limits::default()) {
+    let file = match JobFile::open(file, output)? {
+        Ok(opened) => opened,
+        Err(NotAJob { source, problems }) => {
+            output.checked(&json!({"valid": false, "problems": problems}), "")?;
+            return Err(problems::invalid(file, &source, problems.iter()));
+        }
+    };
+    match without_definitions(|library| Job::parse_with(file.json(), &Limits::default(), library)) {
         Ok(job) => {
             let tasks = job.tasks().len();
             let warnings = job.warnings();
@@ -25,8 +32,9 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Err(problems) => {
+            let problems: Vec<Problem> = problems.iter().map(|problem| file.in_file(problem)).collect();
             output.checked(&json!({"valid": false, "problems": problems}), "")?;
-            Err(problems::invalid(file, &String::from_utf8_lossy(&bytes), problems.iter()))
+            Err(file.invalid_in_file(&problems))
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Human-readable views of jobs, tasks and workers.
 
 use comfy_table::Cell;
-use hub_core::JobStatus;
 use hub_core::state::JobSummary;
 use hub_core::text::{Shown, ShownLines};
+use hub_core::{JobStatus, Json};
 use hub_engine::clock::wall;
-use hub_engine::operations::WorkerInfo;
+use hub_engine::operations::{DefinitionRecord, DefinitionSummary, WorkerInfo};
 
 use super::durations::{between, elapsed};
 use super::record::{Record, TaskRecord, written};
@@ -52,6 +52,43 @@ pub(super) fn jobs(jobs: &[JobSummary], style: Style) -> String {
         table.add_row(row(cells));
     }
     table.trim_fmt()
+}
+
+/// A list of definitions.
+pub(super) fn definitions(definitions: &[DefinitionSummary], style: Style) -> String {
+    let columns = [Whole("definition"), Right("version"), Whole("since"), Cut("by"), Cut("aliases")];
+    let mut table = style.table(&columns);
+    for definition in definitions {
+        let aliases = definition.aliases.iter().map(|(alias, version)| format!("{alias}={version}"));
+        table.add_row(row([
+            cell(&definition.name),
+            cell(definition.version),
+            cell(to_seconds(&definition.created_at.to_string())),
+            cell(definition.by.as_deref().unwrap_or_default()),
+            cell(aliases.collect::<Vec<_>>().join(", ")),
+        ]));
+    }
+    table.trim_fmt()
+}
+
+/// A version of a definition: all versions, and its job.
+pub(super) fn definition(record: &DefinitionRecord, style: Style) -> String {
+    let mut table = style.table(&[Right("version"), Whole("since"), Cut("by"), Cut("aliases")]);
+    for version in &record.versions {
+        table.add_row(row([
+            cell(version.version),
+            cell(to_seconds(&version.created_at.to_string())),
+            cell(version.by.as_deref().unwrap_or_default()),
+            cell(version.aliases.join(", ")),
+        ]));
+    }
+    let title = format!("{}@{}", Shown(&record.name), record.summary.version);
+    format!("{title}\n\n{}\n\n{}", table.trim_fmt(), ShownLines(&pretty(&record.job)))
+}
+
+/// A JSON value on several lines.
+pub(super) fn pretty(json: &Json) -> String {
+    serde_json::to_string_pretty(&json.to_value()).unwrap_or_else(|_| json.get().to_owned())
 }
 
 /// A list of live workers, followed by their broken modules and shortages.

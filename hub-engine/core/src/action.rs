@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::KeptResult;
+use crate::definition::Definition;
 use crate::digest::Digest;
 use crate::job::{AttemptLimits, Job, Secret};
 use crate::job_details::PauseRecord;
@@ -74,6 +75,20 @@ pub enum Change {
     JobRemoved {
         /// The job.
         id: JobId,
+    },
+    /// A version of a definition was made.
+    DefinitionAdded {
+        /// The version.
+        definition: Arc<Definition>,
+    },
+    /// An alias of a definition stands for another version.
+    AliasChanged {
+        /// The definition.
+        name: Arc<str>,
+        /// The alias.
+        alias: Arc<str>,
+        /// The number of the version. `None`: the alias is removed.
+        version: Option<u32>,
     },
     /// A pool was paused or resumed.
     PoolChanged {

@@ -17,7 +17,7 @@ pub struct JobDetails {
     /// The task that runs it, if it is a sub-job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
-    /// Of a sub-job: its inputs, an object.
+    /// Its inputs, an object, if it has some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Json>,
     /// The labels that a sub-job inherits from the job whose task runs it, and a retry of a sub-job from that. They come with the

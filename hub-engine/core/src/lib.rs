@@ -22,6 +22,7 @@
 pub mod action;
 pub mod cache;
 mod chance;
+pub mod definition;
 pub mod details;
 pub mod digest;
 pub mod explain;

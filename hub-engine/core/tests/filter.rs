@@ -25,7 +25,11 @@ const REFUSED: &[(&str, usize, &str)] = &[
     ("nmae:a", 1, "did you mean name?"),
     ("NAME:a", 1, "did you mean name?"),
     ("state:failed", 1, "the fields are status, name"),
-    ("colour:red", 1, "the fields are status, name, key, task, error, submitted, started, ended and label.NAME"),
+    (
+        "colour:red",
+        1,
+        "the fields are status, name, key, task, error, definition, submitted, started, ended and label.NAME",
+    ),
     ("team:data", 1, "the fields are status"),
     ("label:team", 1, "write label.NAME:VALUE"),
     ("labels.team:data", 1, "write label.NAME:VALUE"),

@@ -93,9 +93,14 @@ const SHAPE: &[Row] = &[
         &["reserved_key $.id", "reserved_key $.status", "reserved_key $.data"],
     ),
     (
-        r#"{"name": "j", "tasks": [{"name": "a"}], "inputs": {}, "schedule": "* * * * *"}"#,
-        &["unsupported_key $.inputs", "unsupported_key $.schedule"],
+        r#"{"name": "j", "tasks": [{"name": "a"}], "concurrency": {}, "schedule": "* * * * *"}"#,
+        &["unsupported_key $.concurrency", "unsupported_key $.schedule"],
     ),
+    (
+        r#"{"name": "j", "tasks": [{"name": "a"}], "inputs": [1], "input_schema": true}"#,
+        &["wrong_type $.inputs @1:51", "wrong_type $.input_schema"],
+    ),
+    (r#"{"name": "j", "tasks": [{"name": "a"}], "inputs": {"x": 1, "x": 2}}"#, &["duplicate_key $.inputs.x @1:60"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": 0}"#, &["out_of_range $.deadline @1:53"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "0s"}"#, &["out_of_range $.deadline"]),
     (r#"{"name": "j", "tasks": [{"name": "a"}], "deadline": "tomorrow"}"#, &["out_of_range $.deadline"]),

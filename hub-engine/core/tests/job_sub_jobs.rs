@@ -49,7 +49,7 @@ fn what_cannot_be_is_refused() {
         (json!({"name": "t", "job": inner(), "command": ["x"]}), "conflict", "$.tasks[1].command"),
         (json!({"name": "t", "job": inner(), "wait": {"signal": "s"}}), "conflict", "$.tasks[1].wait"),
         (json!({"name": "t", "job": inner(), "pool": "p"}), "conflict", "$.tasks[1].pool"),
-        (json!({"name": "t", "job": "etl@7"}), "unsupported_key", "$.tasks[1].job"),
+        (json!({"name": "t", "job": "etl@7"}), "unknown_definition", "$.tasks[1].job"),
         (json!({"name": "t", "job": 7}), "wrong_type", "$.tasks[1].job"),
         (json!({"name": "t", "job": {}}), "missing_key", "$.tasks[1].job"),
         (json!({"name": "t", "job": {"name": "c", "tasks": []}}), "no_tasks", "$.tasks[1].job.tasks"),

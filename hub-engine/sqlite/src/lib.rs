@@ -5,6 +5,8 @@
 //! have separate connections and see the last commit. The schema is `schema.sql`; docs/store.md explains it to users of
 //! the `sqlite3` shell.
 
+mod definitions;
+mod document;
 mod error;
 mod failure;
 mod filesystem;

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
@@ -29,6 +29,15 @@ pub(super) const MIGRATIONS: [&str; 7] = [
      CREATE INDEX jobs_by_status ON jobs (status, serial, root); \
      CREATE INDEX jobs_search ON jobs (serial, root, status, submitted_at, started_at, ended_at, name, failed_task, failed_kind, \
          failed_type, key);",
+    "CREATE TABLE definitions (name TEXT NOT NULL, version INTEGER NOT NULL, created_at INTEGER NOT NULL, made_by TEXT, \
+         document TEXT NOT NULL, PRIMARY KEY (name, version)) STRICT; \
+     CREATE TABLE aliases (name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (name, alias)) \
+         STRICT, WITHOUT ROWID; \
+     ALTER TABLE documents ADD COLUMN pins TEXT; \
+     ALTER TABLE jobs ADD COLUMN definition TEXT; \
+     DROP INDEX jobs_search; \
+     CREATE INDEX jobs_search ON jobs (serial, root, status, submitted_at, started_at, ended_at, name, failed_task, failed_kind, \
+         failed_type, key, definition);",
 ];
 
 /// The version that this program writes.

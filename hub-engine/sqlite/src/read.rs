@@ -10,8 +10,9 @@ use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary, TASK_WEIGHT};
 use rusqlite::{Connection, OptionalExtension, Params, Rows};
 
+use super::document::Document;
 use super::rows::{
-    DOCUMENT, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, read_paused_pool,
+    DOCUMENT_COLUMNS, Head, JOB_COLUMNS, SUMMARY_COLUMNS, TASK_COLUMNS, TASK_COLUMNS_WITHOUT_DATA, read_paused_pool,
     read_summary, read_task,
 };
 use hub_engine::store::{JobPart, Part};
@@ -20,7 +21,7 @@ use hub_engine::store::{JobPart, Part};
 pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<JobSnapshot>> {
     let connection = connection.transaction()?;
     let mut jobs = connection.prepare(&format!(
-        "SELECT {JOB_COLUMNS}, document FROM jobs JOIN documents ON documents.job = jobs.serial
+        "SELECT {JOB_COLUMNS}, {DOCUMENT_COLUMNS} FROM jobs JOIN documents ON documents.job = jobs.serial
          WHERE ended_at IS NULL ORDER BY serial"
     ))?;
     let mut rows = jobs.query([])?;
@@ -28,13 +29,13 @@ pub(super) fn unfinished(connection: &mut Connection) -> rusqlite::Result<Vec<Jo
     while let Some(row) = rows.next()? {
         let head = Head::read(row)?;
         let serial = head.serial;
-        let document = row.get_ref(DOCUMENT)?.as_str()?;
+        let document = Document::read(row)?;
         // The sub-jobs of the items of a task follow each other. They have one text, which has no key.
         let last = found.last().filter(|_| head.state.root().is_some()).map(|last| &last.job);
-        let same = last.filter(|last| last.source() == document);
+        let same = last.filter(|last| document.is_of(last));
         let job = match same.map(Arc::clone) {
             Some(job) => head.with_job(job),
-            None => head.with_document(document)?,
+            None => document.job_of(head, &connection)?,
         };
         found.push(with_tasks(&connection, serial, job, true)?);
     }
@@ -126,12 +127,12 @@ pub(super) fn part(connection: &mut Connection, id: JobId, part: &Part) -> rusql
 fn head(connection: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Option<(i64, JobSnapshot)>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {JOB_COLUMNS}, document FROM jobs JOIN documents ON documents.job = jobs.serial
+            "SELECT {JOB_COLUMNS}, {DOCUMENT_COLUMNS} FROM jobs JOIN documents ON documents.job = jobs.serial
              WHERE {condition} ORDER BY serial LIMIT 1"
         ))?
         .query_row(values, |row| {
             let head = Head::read(row)?;
-            Ok((head.serial, head.with_document(row.get_ref(DOCUMENT)?.as_str()?)?))
+            Ok((head.serial, Document::read(row)?.job_of(head, connection)?))
         })
         .optional()
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hub_core::details::TaskDetails;
-use hub_core::job::{Job, Limits};
+use hub_core::job::Job;
 use hub_core::job_details::{JobDetails, PauseRecord};
 use hub_core::state::{ErrorKind, FirstFailure, JobSnapshot, JobState, JobSummary, TaskError, TaskState};
 use hub_core::{Issue, JobId, Json, Timestamp};
@@ -19,8 +19,10 @@ pub(super) const JOB_COLUMNS: &str = "jobs.serial, jobs.id, jobs.status, jobs.ou
      jobs.started_at, jobs.ended_at, jobs.failed_task, jobs.failed_msg, jobs.failed_kind, jobs.failed_type, jobs.details";
 /// The column `details` in [`JOB_COLUMNS`].
 pub(super) const DETAILS: usize = 12;
-/// The column after [`JOB_COLUMNS`].
+/// The columns after [`JOB_COLUMNS`].
+pub(super) const DOCUMENT_COLUMNS: &str = "documents.document, documents.pins";
 pub(super) const DOCUMENT: usize = 13;
+pub(super) const PINS: usize = 14;
 /// The columns of [`read_task`], in order.
 pub(super) const TASK_COLUMNS: &str = "position, status, issue, incarnation, confirmed, launched, deaths, worker, \
      submitted_at, started_at, ended_at, msg, error, log, data, details";
@@ -60,16 +62,6 @@ impl Head {
     }
 
     /// The complete job, with all tasks in the initial state.
-    pub(super) fn with_document(self, document: &str) -> rusqlite::Result<JobSnapshot> {
-        // The job was within the limits when it was accepted, but the limits may have changed.
-        let job = Job::parse(document, &Limits::of_accepted()).map_err(|problems| {
-            let why = format!("the document of job {} cannot be read: {problems}", self.id);
-            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
-        })?;
-        Ok(self.with_job(Arc::new(job)))
-    }
-
-    /// The same, with its document as it was read before.
     pub(super) fn with_job(self, job: Arc<Job>) -> JobSnapshot {
         let tasks = TaskState::all_pending(job.tasks().len());
         // The key in the text belongs to the first job.
@@ -187,7 +179,7 @@ fn json(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Json>> {
 }
 
 /// An object that is kept as JSON text.
-fn object<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn object<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(at)?.as_str_or_null()?;
     text.map(|text| serde_json::from_str(text).map_err(|error| malformed(at, error))).transpose()
 }

@@ -131,6 +131,7 @@ impl Search {
                     TextField::Name => &["name"],
                     TextField::Key => &["key"],
                     TextField::Task => &["failed_task"],
+                    TextField::Definition => &["definition"],
                     TextField::Error => &["failed_kind", "failed_type"],
                 };
                 let any: Vec<String> = columns.iter().map(|column| self.is_any(column, patterns)).collect();

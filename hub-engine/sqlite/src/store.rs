@@ -9,13 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, Timestamp};
-use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
 use hub_engine::store::{JobPart, Part, Store, StoreError, page_of};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::failure::{failed, meaning};
@@ -28,7 +30,7 @@ use super::readers::Readers;
 use super::search::Search;
 use super::settings::SqliteSettings;
 use super::writer::{Order, Writer};
-use super::{filesystem, read, schema};
+use super::{definitions, filesystem, read, schema};
 
 /// Maximum time to wait for running queries when the store is closed.
 const READERS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,6 +129,28 @@ impl Store for SqliteStore {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.readers.read("read the kept results", kept_results).await
+    }
+
+    async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {
+        let reference = reference.clone();
+        self.readers.read("read a definition", move |connection| definitions::find(connection, &reference)).await
+    }
+
+    async fn definition_versions(
+        &self,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<VersionSummary>, StoreError> {
+        let name = name.to_owned();
+        let read = move |connection: &mut Connection| definitions::versions(connection, &name, before, limit);
+        self.readers.read("read the versions of a definition", read).await
+    }
+
+    async fn definitions(&self, after: Option<&str>, limit: usize) -> Result<DefinitionPage, StoreError> {
+        let after = after.map(str::to_owned);
+        let read = move |connection: &mut Connection| definitions::page(connection, after.as_deref(), limit);
+        self.readers.read("list the definitions", read).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

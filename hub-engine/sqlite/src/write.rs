@@ -11,10 +11,11 @@ use hub_core::{IdMap, JobId, JobStatus, Json, Timestamp};
 use hub_engine::store::{Folded, Write};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
+use super::definitions;
 use super::kept_results::set_result;
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove, remove_orphans};
-use super::rows::{DETAILS, WRITE_TASK, millis, write_task, written};
+use super::rows::{DETAILS, PINS, WRITE_TASK, millis, write_task, written};
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
@@ -63,7 +64,9 @@ pub(super) fn commit(
             | Write::RemoveJob { .. }
             | Write::SetTask { .. }
             | Write::SetPool { .. }
-            | Write::SetResult { .. } => {}
+            | Write::SetResult { .. }
+            | Write::AddDefinition { .. }
+            | Write::SetAlias { .. } => {}
         }
     }
     note_returned(&mut gone, writes);
@@ -81,7 +84,9 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
         | Write::SetJob { .. }
         | Write::SetTask { .. }
         | Write::SetPool { .. }
-        | Write::SetResult { .. } => None,
+        | Write::SetResult { .. }
+        | Write::AddDefinition { .. }
+        | Write::SetAlias { .. } => None,
     });
     let added: HashSet<Family> = added.collect();
     gone.iter_mut().for_each(|gone| gone.has_returned = added.contains(&gone.family));
@@ -131,6 +136,8 @@ impl BatchWriter<'_> {
                     write_task(&mut self.tasks, serial, index, state)?;
                 }
             }
+            Write::AddDefinition { definition } => definitions::add(self.transaction, definition)?,
+            Write::SetAlias { name, alias, version } => definitions::set_alias(self.transaction, name, alias, version)?,
             Write::SetPool { pool, pause } => set_pool(self.transaction, pool, pause)?,
             Write::SetResult { key, kept } => set_result(self.transaction, key, kept)?,
         }
@@ -198,9 +205,9 @@ fn add(
     let mut statement = transaction.prepare_cached(
         // Does not reuse a serial with remaining tasks of a removed job.
         "INSERT INTO jobs (serial, id, family, key, name, tasks, submitted_at, status, output, msg, started_at, ended_at,
-             failed_task, failed_msg, failed_kind, failed_type, details, root)
-         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-             (SELECT id FROM jobs WHERE id = ?17))",
+             failed_task, failed_msg, failed_kind, failed_type, details, definition, root)
+         VALUES (1 + max(coalesce((SELECT max(serial) FROM jobs), 0), coalesce((SELECT max(job) FROM tasks), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+             (SELECT id FROM jobs WHERE id = ?18))",
     )?;
     let first_failure = state.and_then(|state| state.first_failure.as_deref());
     let tasks = i64::try_from(job.tasks().len()).unwrap_or(i64::MAX);
@@ -221,12 +228,15 @@ fn add(
         first_failure.and_then(|first| first.kind).map(ErrorKind::as_str),
         first_failure.and_then(|first| first.type_name.as_deref()),
         written(state.and_then(|state| state.details.as_deref()), DETAILS)?,
+        job.definition().map(ToString::to_string),
         state.and_then(JobState::root).map(|root| root.to_string()),
     ])?;
     let serial = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached("INSERT INTO documents (job, document) VALUES (?1, ?2)")?
-        .execute(params![serial, job.source()])?;
+    transaction.prepare_cached("INSERT INTO documents (job, document, pins) VALUES (?1, ?2, ?3)")?.execute(params![
+        serial,
+        job.source(),
+        written((!job.pins().is_empty()).then_some(&**job.pins()), PINS)?
+    ])?;
     let labels = state.map_or(Cow::Borrowed(&**job.labels()), |state| state.labels(job));
     for (name, value) in &*labels {
         transaction

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::follow::{MAXIMUM_STEP, carry_out};
 use crate::operations::{
-    Answer, Hub, JobFilter, Pausable, Request, RequestError, RequestErrorKind, Submission, Submitted, TaskQuery,
-    TaskRepair, View,
+    AliasChange, Answer, DefinitionDraft, Hub, JobFilter, Pausable, Request, RequestError, RequestErrorKind,
+    Submission, Submitted, TaskQuery, TaskRepair, View,
 };
 
 /// Maximum idle time of a connection. It is shorter than the server's, so that a request does not meet a closing
@@ -71,6 +71,18 @@ impl HttpHub {
         Ok(self.client.request(method, url))
     }
 
+    /// A request about a definition, or about an alias of it.
+    fn definition(&self, method: Method, name: &str, alias: Option<&str>) -> Result<RequestBuilder, RequestError> {
+        let mut url = self.base.join("api/v1/definitions").map_err(|error| invalid(error.to_string()))?;
+        if let Ok(mut steps) = url.path_segments_mut() {
+            steps.push(name);
+            if let Some(alias) = alias {
+                steps.extend(["aliases", alias]);
+            }
+        }
+        Ok(self.client.request(method, url))
+    }
+
     /// Converts a request to an HTTP request.
     fn build(&self, request: &Request) -> Result<RequestBuilder, RequestError> {
         let (get, post) = (|path: &str| self.request(Method::GET, path), |path: &str| self.request(Method::POST, path));
@@ -95,6 +107,20 @@ impl HttpHub {
             Request::Retry { retry } => post(&format!("jobs/{}/retry", retry.id))?.json(retry),
             Request::Signal { signal } => post(&format!("jobs/{}/signal", signal.id))?.json(signal),
             Request::Approve { approval } => post(&format!("tasks/{}/approve", approval.id))?.json(approval),
+            Request::Define { definition } => self
+                .definition(Method::PUT, &definition.name, None)?
+                .query(&draft_query(definition))
+                .header(CONTENT_TYPE, "application/json")
+                .body(definition.text.to_string()),
+            Request::Alias { change: AliasChange { name, alias, version: Some(version) } } => {
+                let put = self.definition(Method::PUT, name, Some(alias))?;
+                put.json(&serde_json::json!({"version": version}))
+            }
+            Request::Alias { change: AliasChange { name, alias, version: None } } => {
+                self.definition(Method::DELETE, name, Some(alias))?
+            }
+            Request::Definitions { filter } => get("definitions")?.query(filter),
+            Request::Definition { reference } => self.definition(Method::GET, &reference.to_string(), None)?,
             Request::Workers => get("workers")?,
             Request::Health => get("health")?,
         };
@@ -194,6 +220,14 @@ fn task_query(query: &TaskQuery) -> Vec<(&'static str, String)> {
     pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
     pairs.extend(query.of.clone().map(|of| ("of", of)));
     pairs
+}
+
+fn draft_query(draft: &DefinitionDraft) -> Vec<(&'static str, String)> {
+    let mut query: Vec<(&str, String)> = Vec::new();
+    query.extend(draft.aliases.iter().map(|alias| ("alias", alias.to_string())));
+    query.extend(draft.by.clone().map(|by| ("by", by)));
+    query.extend(draft.dry_run.then(|| ("dry_run", "true".to_owned())));
+    query
 }
 
 fn filter_query(filter: &JobFilter) -> Vec<(&'static str, String)> {

@@ -13,6 +13,7 @@ use super::inputs::{Input, Submit};
 use super::intake::Arrival;
 use super::local::LocalHub;
 use super::replies::{Replier, ReplyTo, too_large};
+use super::room::ParsePermit;
 use super::settings::OPEN_REQUESTS;
 use super::submissions::PendingSubmission;
 use crate::operations::{Answer, Hub, Request, RequestError, RequestErrorKind, ResultUpdate, Submitted};
@@ -30,6 +31,9 @@ const MAXIMUM_WAITING_REQUESTS: usize = OPEN_REQUESTS as usize / 4 * 3;
 /// Number of bytes of jobs that are checked before other tasks of this thread run.
 const BYTES_BETWEEN_YIELDS: usize = 64 * 1024;
 
+/// Maximum number of tasks of all starts of definitions in one message.
+const MAXIMUM_STARTED_TASKS: usize = 1_000_000;
+
 /// Delay before a job is looked up in the store again after a failure.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -45,6 +49,24 @@ pub(super) struct FrontDesk {
 
 /// A job before the loop, or why it does not come so far.
 type Checked = Result<(Submit, PendingSubmission), RequestError>;
+
+/// Refuses a start of a definition if those of its message have too many tasks. A start is small however many tasks it has, so one
+/// message could fill the memory with them.
+fn within_tasks(
+    (submit, pending): (Submit, PendingSubmission),
+    started: &mut usize,
+) -> Result<(Submit, PendingSubmission), RequestError> {
+    if submit.job.definition().is_some() {
+        *started = started.saturating_add(submit.job.tasks().len());
+        if *started > MAXIMUM_STARTED_TASKS && *started > submit.job.tasks().len() {
+            let message = format!(
+                "the starts of definitions in this message have more than {MAXIMUM_STARTED_TASKS} tasks together: send it in a message of its own"
+            );
+            return Err(RequestError::new(RequestErrorKind::TooLarge, message));
+        }
+    }
+    Ok((submit, pending))
+}
 
 /// A request that is not acknowledged yet. It will be when this is dropped, however the answering ends.
 struct Open<'d> {
@@ -121,13 +143,13 @@ impl FrontDesk {
 
     async fn submit(self: &Arc<Self>, at: DeliveryRef, message: &Message) {
         let asker = self.replier.reply_to(message);
-        let permit = self.hub.intake.room.parse_permit_for_delivery(message.body.len()).await;
+        let mut permit = self.hub.intake.room.parse_permit_for_delivery(message.body.len()).await;
         let jobs = JobMessage::all_of(message).unwrap_or_else(|error| {
             self.refuse_job(&asker, None, RequestError::new(RequestErrorKind::InvalidRequest, error.to_string()));
             Vec::new()
         });
         let outcomes = loop {
-            match self.check(&jobs, asker.is_wanted()).await {
+            match self.check(&jobs, asker.is_wanted(), &mut permit).await {
                 Some(outcomes) => break outcomes,
                 // The store cannot be read at present. The broker does not bring them again as long as this session lives.
                 None => tokio::time::sleep(RETRY_DELAY).await,
@@ -160,11 +182,12 @@ impl FrontDesk {
 
     /// Checks jobs. `None` where the store cannot be read: then nothing of them is kept, since jobs that were looked up keep others
     /// in memory ([`super::lately`]).
-    async fn check(&self, jobs: &[JobMessage], are_answered: bool) -> Option<Vec<Checked>> {
-        let (mut checked, mut bytes) = (Vec::with_capacity(jobs.len()), 0);
+    async fn check(&self, jobs: &[JobMessage], are_answered: bool, permit: &mut ParsePermit) -> Option<Vec<Checked>> {
+        let (mut checked, mut bytes, mut started) = (Vec::with_capacity(jobs.len()), 0, 0);
         for job in jobs {
             let wait = job.wait.map(|wait| wait.min(MAXIMUM_WAIT)).filter(|_| are_answered);
-            let outcome = self.hub.check(Arrival { text: job.text.clone(), id: job.id }, wait).await;
+            let arrival = Arrival { text: job.text.clone(), id: job.id };
+            let outcome = self.hub.check(arrival, wait, permit).await.and_then(|job| within_tasks(job, &mut started));
             if matches!(&outcome, Err(error) if error.kind == RequestErrorKind::Internal) {
                 return None;
             }

@@ -12,7 +12,7 @@ use hub_core::machine::{
     Cancel, Choice, LiveView, Remark, Repair, RetriedJob, Signal, Signalled, Stats, Update, WorkerReport,
 };
 use hub_core::state::{JobSnapshot, JobSummary};
-use hub_core::{JobId, JobStatus, TaskId};
+use hub_core::{JobId, JobStatus, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
@@ -105,6 +105,8 @@ pub(super) struct Admitted {
 pub(super) struct Submit {
     pub(super) id: JobId,
     pub(super) job: Arc<Job>,
+    /// Its inputs, if it has some.
+    pub(super) inputs: Option<Json>,
     /// Positions of tasks that together cover all modules and pools of the job.
     pub(super) examples: Vec<u32>,
     /// The stored job with this family or key.
@@ -181,6 +183,8 @@ pub(super) enum Ask {
     Signal(JobId, Signal, oneshot::Sender<Option<Result<Signalled, RequestError>>>),
     /// Answer the question of a task. `None`: its job is not live.
     Choose(TaskId, Choice, oneshot::Sender<Option<Result<(), RequestError>>>),
+    /// Commit changes of definitions.
+    Define(Vec<Change>, oneshot::Sender<()>),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
     /// Statistics, the health of the store and the paused pools.

@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hub_core::JobId;
-use hub_core::job::{Job, Limits, Problems};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use hub_core::definition::Library;
+use hub_core::job::{Job, Limits, Problem, Problems};
+use hub_core::{JobId, Json};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::discard::discard;
+use super::found::{Found, LookedUp};
 use super::inputs::{Admission, Admitted, Ended, Input, Known, Submit};
 use super::lately::Lookups;
 use super::room::{ParsePermit, Room};
+use crate::inputs::SchemaCheck;
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
@@ -34,6 +37,9 @@ pub(super) struct Intake {
     pub(super) limits: Limits,
     /// Limits the concurrent look-ups, because a stored job takes many times the memory of its text.
     pub(super) store_reads: Semaphore,
+    /// Held while definitions are changed.
+    pub(super) defining: Mutex<()>,
+    pub(super) schemas: Arc<SchemaCheck>,
     pub(super) room: Arc<Room>,
 }
 
@@ -54,15 +60,66 @@ impl Intake {
         &self,
         arrival: Arrival,
         ended: Option<oneshot::Sender<Ended>>,
+        permit: &mut ParsePermit,
     ) -> Result<(Submit, Answered), RequestError> {
         let Arrival { text, id } = arrival;
-        let (job, examples) = parse(text, self.limits.clone()).await?;
+        let (job, examples) = self.parse(text, permit).await?;
+        let inputs = self.inputs_of(&job).map_err(refusal)?;
         let job = Arc::new(job);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
         let stored = self.look_up(id, &job).await.map_err(|error| self.store_failed(error))?;
         let (answer, answered) = oneshot::channel();
-        Ok((Submit { id, job, examples, stored, lookup, answer, ended }, Answered(answered)))
+        Ok((Submit { id, job, inputs, examples, stored, lookup, answer, ended }, Answered(answered)))
+    }
+
+    /// Parses a job, with the definitions that it refers to. Also returns positions of tasks that together cover all modules and
+    /// pools of the job.
+    async fn parse(&self, text: bytes::Bytes, permit: &mut ParsePermit) -> Result<(Job, Vec<u32>), RequestError> {
+        let mut found = Found::default();
+        loop {
+            let (text, limits, library) = (text.clone(), self.limits.clone(), found.library());
+            match parse(text, limits, library, found.bytes()).await? {
+                Ok(parsed) => return Ok(parsed),
+                Err(problems) => self.look_up_missing(&mut found, problems, permit).await?,
+            }
+        }
+    }
+
+    /// Looks up the definitions that the parser of a job has missed.
+    ///
+    /// # Errors
+    /// The problems of the job, if it has missed none.
+    pub(super) async fn look_up_missing(
+        &self,
+        found: &mut Found,
+        problems: Problems,
+        permit: &mut ParsePermit,
+    ) -> Result<(), RequestError> {
+        match found.look_up(&*self.store, &self.room, permit).await.map_err(|error| self.store_failed(error))? {
+            LookedUp::Added => Ok(()),
+            LookedUp::NothingMissed => Err(refusal(problems)),
+            LookedUp::TooMuch => Err(RequestError::new(RequestErrorKind::TooLarge, Found::too_much())),
+        }
+    }
+
+    /// Checks the schema of a job's inputs, and of those of its sub-jobs.
+    pub(super) fn check_schema(&self, job: &Job) -> Result<(), Problem> {
+        for part in job.with_sub_jobs() {
+            let Some(schema) = part.input_schema() else { continue };
+            if let Err(error) = self.schemas.validator(schema) {
+                let problem = part.schema_problem(&error.pointer, error.message);
+                let is_own = std::ptr::eq(part, job);
+                return Err(if is_own { problem } else { in_sub_job(part, problem) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The inputs of a job, if it has some.
+    fn inputs_of(&self, job: &Job) -> Result<Option<Json>, Problems> {
+        self.check_schema(job)?;
+        job.checked_inputs(&*self.schemas)
     }
 
     /// The stored job with this id, a colliding id, or this key.
@@ -122,19 +179,36 @@ impl Answered {
     }
 }
 
-/// Parses a job. Also returns positions of tasks that together cover all modules and pools of the job.
-async fn parse(text: bytes::Bytes, limits: Limits) -> Result<(Job, Vec<u32>), RequestError> {
-    let size = text.len();
-    let read = move || Job::parse_bytes(&text, &limits).map(|job| (examples_of(&job, |_| true), job));
-    let parsed = if size <= MAXIMUM_INLINE_BYTES {
-        read()
-    } else {
-        let parse = tokio::task::spawn_blocking(read);
-        parse.await.map_err(|_| {
-            RequestError::new(RequestErrorKind::Internal, "the job parser failed: see the dispatcher's log")
-        })?
+/// Parses a job. Also returns positions of tasks that together cover all modules and pools of the job. `more` is the size of the
+/// definitions in the library.
+async fn parse(
+    text: bytes::Bytes,
+    limits: Limits,
+    library: Library,
+    more: usize,
+) -> Result<Result<(Job, Vec<u32>), Problems>, RequestError> {
+    let size = text.len().saturating_add(more);
+    let read = move || {
+        Job::parse_bytes_with(&text, &limits, &library).map(|job| {
+            let examples = examples_of(&job, |_| true);
+            (job, examples)
+        })
     };
-    parsed.map(|(examples, job)| (job, examples)).map_err(refusal)
+    if size <= MAXIMUM_INLINE_BYTES {
+        return Ok(read());
+    }
+    tokio::task::spawn_blocking(read).await.map_err(|_| parser_failed())
+}
+
+/// The problem of a sub-job, whose place is in another text.
+fn in_sub_job(part: &Job, problem: Problem) -> Problem {
+    let message = format!("in the sub-job {:?}: {}: {}", part.name(), problem.path, problem.message);
+    Problem { path: "$".to_owned(), line: None, column: None, message, ..problem }
+}
+
+/// The refusal after a panic of the parser.
+pub(super) fn parser_failed() -> RequestError {
+    RequestError::new(RequestErrorKind::Internal, "the job parser failed: see the dispatcher's log")
 }
 
 /// One of the tasks that run for each pair of a pool and what its workers must have, up to the maximum.

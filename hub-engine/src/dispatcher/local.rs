@@ -54,6 +54,10 @@ impl Hub for LocalHub {
             Request::Approve { approval } => Answer::Approved(self.approve_task(approval).await?),
             Request::Remove { id } => Answer::Removed(self.remove_job(id).await?),
             Request::Result { result } => Answer::Posted(self.post(result).await?),
+            Request::Define { definition } => Answer::Defined(self.define_job(definition).await?),
+            Request::Alias { change } => Answer::Aliased(self.change_alias(change).await?),
+            Request::Definitions { filter } => Answer::Definitions(self.definitions_of(filter).await?),
+            Request::Definition { reference } => Answer::Definition(Box::new(self.definition_record(reference).await?)),
             Request::Workers => Answer::Workers(self.live_workers().await?),
             Request::Health => Answer::Health(self.report().await?),
         })

@@ -9,10 +9,12 @@
 mod apart;
 mod batch;
 mod batches;
+mod definitions;
 mod desk;
 mod discard;
 mod driver;
 mod explain;
+mod found;
 mod inputs;
 mod intake;
 mod lately;
@@ -30,16 +32,17 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::machine::Machine;
+use hub_core::machine::{Machine, Settings};
 use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::acks::Acks;
 use crate::clock::now;
 use crate::events::Events;
+use crate::inputs::SchemaCheck;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
 use desk::FrontDesk;
@@ -109,7 +112,9 @@ impl Dispatcher {
         }
         let incarnation = store.begin_incarnation().await?;
         let max_message_bytes = capabilities.max_message_bytes;
-        let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
+        let schemas = Arc::new(SchemaCheck::default());
+        let core = Settings { inputs: Arc::clone(&schemas) as _, ..settings.machine(incarnation, max_message_bytes) };
+        let mut machine = Machine::new(core);
         for (pool, pause) in store.paused_pools().await? {
             machine.restore_paused_pool(pool, pause);
         }
@@ -139,6 +144,8 @@ impl Dispatcher {
             lookups: lookups.clone(),
             limits: settings.limits.clone(),
             store_reads: Semaphore::new(STORE_READS),
+            defining: Mutex::new(()),
+            schemas: Arc::clone(&schemas),
             room: Arc::new(Room::new()),
         };
         let room = Arc::clone(&intake.room);

@@ -12,6 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// Maximum total size of the submissions that are parsed at the same time, in KiB. During parsing, a job takes many
 /// times the memory of its text. A larger submission is parsed alone.
 const MAXIMUM_PARSED_KIB: u32 = 32 * 1024;
+/// Maximum size of definitions that submissions refer to, in bytes, without waiting for each other.
+const MAXIMUM_SMALL_DEFINITIONS: usize = 64 * 1024;
 /// Maximum total size of delivered submissions that wait to be parsed, in bytes. Beyond it, no further ones are
 /// requested from the broker; those that it has already sent still arrive.
 const MAXIMUM_WAITING_BYTES: usize = 64 * 1024 * 1024;
@@ -21,6 +23,7 @@ const MAXIMUM_WAITING_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Room {
     is_full: watch::Sender<bool>,
     parsed: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -28,6 +31,8 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct ParsePermit {
     _permit: Option<OwnedSemaphorePermit>,
+    /// Held if the definitions that it refers to are large.
+    large: Option<OwnedSemaphorePermit>,
 }
 
 /// A delivered submission that waits, until this is dropped.
@@ -39,7 +44,8 @@ struct Waiting<'r> {
 impl Room {
     pub(super) fn new() -> Self {
         let parsed = Arc::new(Semaphore::new(MAXIMUM_PARSED_KIB as usize));
-        Self { is_full: watch::Sender::new(false), parsed, waiting: AtomicUsize::new(0) }
+        let large = Arc::new(Semaphore::new(1));
+        Self { is_full: watch::Sender::new(false), parsed, large, waiting: AtomicUsize::new(0) }
     }
 
     /// Whether live jobs have reached their limit.
@@ -62,7 +68,15 @@ impl Room {
     pub(super) async fn parse_permit(&self, bytes: usize) -> ParsePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAXIMUM_PARSED_KIB).min(MAXIMUM_PARSED_KIB);
         // The semaphore is never closed.
-        ParsePermit { _permit: Arc::clone(&self.parsed).acquire_many_owned(kib).await.ok() }
+        ParsePermit { _permit: Arc::clone(&self.parsed).acquire_many_owned(kib).await.ok(), large: None }
+    }
+
+    /// The submission refers to definitions of this size. Submissions with large ones are parsed one after the other, because their
+    /// own texts, for which they have permits, are small.
+    pub(super) async fn note_definitions(&self, permit: &mut ParsePermit, bytes: usize) {
+        if bytes > MAXIMUM_SMALL_DEFINITIONS && permit.large.is_none() {
+            permit.large = Arc::clone(&self.large).acquire_owned().await.ok();
+        }
     }
 
     /// Like [`Room::parse_permit`] for a submission from the broker. Also waits until live jobs are below their limit.

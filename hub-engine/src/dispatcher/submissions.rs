@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::inputs::{Admitted, Ask, Ended, Submit};
 use super::intake::{Answered, Arrival, full};
 use super::local::LocalHub;
+use super::room::ParsePermit;
 use crate::operations::{Record, RequestError, Submission, Submitted};
 
 /// Maximum size of a record in the answer to a submission, in bytes.
@@ -33,12 +34,12 @@ impl LocalHub {
         if self.intake.room.is_full() {
             return Err(full());
         }
-        let permit = self.intake.room.parse_permit(submission.text.len()).await;
+        let mut permit = self.intake.room.parse_permit(submission.text.len()).await;
         // Earlier submissions may have reached the limit.
         if self.intake.room.is_full() {
             return Err(full());
         }
-        let (job, pending) = self.check(submission.into(), wait).await?;
+        let (job, pending) = self.check(submission.into(), wait, &mut permit).await?;
         self.intake.submit(vec![job], permit, None)?;
         self.outcome(pending).await
     }
@@ -51,9 +52,10 @@ impl LocalHub {
         &self,
         arrival: Arrival,
         wait: Option<Duration>,
+        permit: &mut ParsePermit,
     ) -> Result<(Submit, PendingSubmission), RequestError> {
         let (tell, ended) = oneshot::channel();
-        let (job, answered) = self.intake.check(arrival, wait.is_some().then_some(tell)).await?;
+        let (job, answered) = self.intake.check(arrival, wait.is_some().then_some(tell), permit).await?;
         Ok((job, PendingSubmission { answered, wait, ended }))
     }
 

@@ -3,9 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::operation::{
+    Operation, alias, control, data, fields, get, in_header, in_path, in_query, name, pool, repair, tasks, wait,
+};
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
-use super::{cache_schemas, retry_schemas, search_schemas, sub_job_schemas};
+use super::{cache_schemas, definition_schemas, retry_schemas, search_schemas, sub_job_schemas};
 use crate::operations::TaskQuery;
 
 /// The document.
@@ -20,6 +23,7 @@ pub(super) fn openapi() -> Value {
     sub_job_schemas::add_to(&mut schemas);
     cache_schemas::add_to(&mut schemas);
     search_schemas::add_to(&mut schemas);
+    definition_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -36,20 +40,6 @@ pub(super) fn openapi() -> Value {
             "schemas": schemas
         }
     })
-}
-
-/// An operation of the API.
-struct Operation {
-    path: &'static str,
-    method: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    parameters: Vec<Value>,
-    body: Option<&'static str>,
-    /// The status of success, and the schema of its answer.
-    answer: (&'static str, Value),
-    /// The status codes of refusals that are specific to this operation.
-    refusals: &'static [&'static str],
 }
 
 fn operations() -> Vec<Operation> {
@@ -92,7 +82,7 @@ fn operations() -> Vec<Operation> {
                 in_header("Idempotency-Key", "An alternative to the parameter id.", uuid()),
                 wait(),
             ],
-            body: Some("Job"),
+            body: Some("Submission"),
             answer: ("201", reference("Submitted")),
             refusals: &["400", "408", "409", "413", "422"],
             ..get(
@@ -164,7 +154,7 @@ fn operations() -> Vec<Operation> {
                 "/api/v1/jobs/{id}/document",
                 "getDocumentOfJob",
                 "The text of a job as it was submitted, byte for byte.",
-                reference("Job"),
+                reference("Submission"),
             )
         },
         Operation {
@@ -261,6 +251,80 @@ fn operations() -> Vec<Operation> {
         },
         Operation {
             parameters: vec![
+                in_query(
+                    "limit",
+                    "Maximum number of definitions.",
+                    json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+                ),
+                in_query("after", "The \"next\" of the previous page.", text()),
+            ],
+            refusals: &["400"],
+            ..get(
+                "/api/v1/definitions",
+                "listDefinitions",
+                "A page of the definitions, by name.",
+                reference("DefinitionPage"),
+            )
+        },
+        Operation {
+            parameters: vec![name(
+                "The definition: etl for its newest version, etl@7 for the seventh, etl@prod for the one with this alias.",
+            )],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/definitions/{name}",
+                "getDefinition",
+                "One version of a definition, with its job.",
+                reference("Definition"),
+            )
+        },
+        Operation {
+            method: "put",
+            parameters: vec![
+                name("The name of the definition."),
+                in_query("alias", "An alias that stands for this version from now on. May be repeated.", text()),
+                in_query("by", "The person or program that makes the version.", text()),
+                in_query(
+                    "dry_run",
+                    "Changes nothing: the answer says what would be changed.",
+                    json!({"type": "boolean", "default": false}),
+                ),
+            ],
+            body: Some("Job"),
+            answer: ("201", reference("Defined")),
+            refusals: &["400", "408", "413", "422"],
+            ..get(
+                "/api/v1/definitions/{name}",
+                "putDefinition",
+                "Makes a version of a definition. If the newest version has the same text already, the answer is 200, and none is made.",
+                Value::Null,
+            )
+        },
+        Operation {
+            method: "put",
+            parameters: vec![name("The name of the definition."), alias()],
+            body: Some("AliasVersion"),
+            refusals: &["400", "404", "408", "413"],
+            ..get(
+                "/api/v1/definitions/{name}/aliases/{alias}",
+                "putAlias",
+                "Lets an alias of a definition stand for this version.",
+                reference("Alias"),
+            )
+        },
+        Operation {
+            method: "delete",
+            parameters: vec![name("The name of the definition."), alias()],
+            refusals: &["400", "404"],
+            ..get(
+                "/api/v1/definitions/{name}/aliases/{alias}",
+                "removeAlias",
+                "Removes an alias of a definition.",
+                reference("Alias"),
+            )
+        },
+        Operation {
+            parameters: vec![
                 in_query("job", "Only events of this job.", uuid()),
                 in_header(
                     "Last-Event-ID",
@@ -292,146 +356,4 @@ fn operations() -> Vec<Operation> {
         ),
         get("/api/v1/openapi.json", "getDocument", "This document. Needs no token.", json!({"type": "object"})),
     ]
-}
-
-/// The control of a job, with the schemas of the body and the answer.
-fn control(
-    path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    (body, answer): (&'static str, &'static str),
-) -> Operation {
-    Operation {
-        method: "post",
-        parameters: vec![in_path("job")],
-        body: Some(body),
-        refusals: &["400", "404", "408", "409", "413"],
-        ..get(path, id, summary, reference(answer))
-    }
-}
-
-/// The control of a pool.
-fn pool(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    let name = json!({
-        "name": "name", "in": "path", "required": true, "description": "The name of the pool.", "schema": text()
-    });
-    let answer = json!({"type": "object", "required": ["pool"], "properties": {"pool": text()}});
-    Operation {
-        method: "post",
-        parameters: vec![name],
-        body: Some("Pause"),
-        refusals: &["400", "408", "413"],
-        ..get(path, id, summary, answer)
-    }
-}
-
-/// A repair of a task.
-fn repair(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation {
-        method: "post",
-        parameters: vec![in_path("task")],
-        body: Some("Repair"),
-        refusals: &["400", "404", "408", "409", "413"],
-        ..get(path, id, summary, reference("Id"))
-    }
-}
-
-/// A GET operation without parameters.
-fn get(path: &'static str, id: &'static str, summary: &'static str, answer: Value) -> Operation {
-    Operation {
-        path,
-        method: "get",
-        id,
-        summary,
-        parameters: Vec::new(),
-        body: None,
-        answer: ("200", answer),
-        refusals: &[],
-    }
-}
-
-impl Operation {
-    fn describe(self) -> Value {
-        let (status, answer) = self.answer;
-        let mut responses = Map::new();
-        let answered = match self.id {
-            "watchEvents" => {
-                json!({"description": "The stream.", "content": {"text/event-stream": {"schema": answer}}})
-            }
-            _ => response("Done.", &answer),
-        };
-        responses.insert(status.to_owned(), answered);
-        for status in self.refusals {
-            responses.insert((*status).to_owned(), response(meaning(status), &reference("Error")));
-        }
-        if self.id == "isReady" {
-            responses.insert("503".to_owned(), response("Not ready.", &answer));
-        }
-        let other = "401 without the token, 403 for pages of other sites, 500 for an internal error, \
-            503 (with Retry-After) and 504 if the dispatcher cannot answer now.";
-        responses.insert("default".to_owned(), response(other, &reference("Error")));
-        let mut operation = json!({
-            "operationId": self.id,
-            "summary": self.summary,
-            "parameters": self.parameters,
-            "responses": responses
-        });
-        if let Some(schema) = self.body {
-            operation["requestBody"] = json!({"required": true, "content": content(&reference(schema))});
-        }
-        operation
-    }
-}
-
-fn meaning(status: &str) -> &'static str {
-    match status {
-        "404" => "There is no such job or task.",
-        "408" => "The body did not arrive in time.",
-        "409" => "The state of the job or task does not allow the request, or the id or key is taken.",
-        "413" => "A limit is exceeded.",
-        "429" => "The job keeps too many signals.",
-        "422" => "The job is invalid: see \"problems\".",
-        "503" => "The maximum number of streams is open: try again (Retry-After).",
-        _ => "The request is invalid.",
-    }
-}
-
-fn response(description: &str, schema: &Value) -> Value {
-    json!({"description": description, "content": content(schema)})
-}
-
-fn content(schema: &Value) -> Value {
-    json!({"application/json": {"schema": schema}})
-}
-
-fn in_path(of: &str) -> Value {
-    json!({"name": "id", "in": "path", "required": true, "description": format!("The id of a {of}."), "schema": uuid()})
-}
-
-fn wait() -> Value {
-    let description = "Answer when the job has ended or after this number of seconds, at most 60.";
-    in_query("wait", description, json!({"type": "number", "minimum": 0}))
-}
-
-fn fields() -> Value {
-    let description = "A comma-separated list of keys of the job and of its tasks to show. Tasks are shown only if it contains \"tasks\".";
-    in_query("fields", description, text())
-}
-
-fn data() -> Value {
-    let description =
-        "false: omits values of users and tasks (args, kwargs, data, output, error, log, progress, meta, x-…).";
-    in_query("data", description, json!({"type": "boolean", "default": true}))
-}
-
-fn tasks() -> Value {
-    in_query("tasks", "false: omits tasks.", json!({"type": "boolean", "default": true}))
-}
-
-fn in_query(name: &str, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": "query", "description": description, "schema": schema})
-}
-
-fn in_header(name: &str, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": "header", "description": description, "schema": schema})
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use hub_core::details::RepairAction;
 use hub_core::{JobId, TaskId};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::answer::{Refused, Reply, created, ok, with_status};
 use super::api::Api;
 use super::query::{PathId, Query, parse, read_id};
-use super::{body, control, document, events, guard, retries, waits};
+use super::{body, control, definitions, document, events, guard, retries, waits};
 use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair, UpdateStatus,
     View,
@@ -64,6 +64,11 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/tasks/{id}/retry", "post", post(retry_task)),
         route("/api/v1/tasks/{id}/skip", "post", post(skip_task)),
         route("/api/v1/tasks/{id}/fail", "post", post(fail_task)),
+        route("/api/v1/definitions", "get", get(definitions::list)),
+        route("/api/v1/definitions/{name}", "get", get(definitions::get)),
+        route("/api/v1/definitions/{name}", "put", put(definitions::put)),
+        route("/api/v1/definitions/{name}/aliases/{alias}", "put", put(definitions::set_alias)),
+        route("/api/v1/definitions/{name}/aliases/{alias}", "delete", delete(definitions::remove_alias)),
         route("/api/v1/events", "get", get(events::watch)),
         route("/api/v1/workers", "get", get(workers)),
         route("/api/v1/health", "get", get(health)),

@@ -5,6 +5,7 @@ use hub_core::{JobId, Json, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::cancel::Cancelled;
+use super::definitions::{AliasChange, Defined, DefinitionPage, DefinitionRecord};
 use super::document::{Document, DocumentPart};
 use super::error::{RequestError, RequestErrorKind};
 use super::health::{HealthReport, WorkerInfo};
@@ -50,6 +51,14 @@ pub enum Answer {
     Signalled(SignalReceipt),
     /// The task was answered.
     Approved(TaskId),
+    /// The version of a definition with the text.
+    Defined(Defined),
+    /// The alias stands for this version.
+    Aliased(AliasChange),
+    /// A page of the definitions.
+    Definitions(DefinitionPage),
+    /// One version of a definition.
+    Definition(Box<DefinitionRecord>),
     /// The live workers.
     Workers(Vec<WorkerInfo>),
     /// The health of the dispatcher.
@@ -81,6 +90,10 @@ impl Answer {
             Self::Posted(id) | Self::Repaired(id) | Self::Approved(id) => json(&Id { id }),
             Self::Retried(submitted) => json(&submitted),
             Self::Signalled(receipt) => json(&receipt),
+            Self::Defined(defined) => json(&defined),
+            Self::Aliased(change) => json(&change),
+            Self::Definitions(page) => json(&page),
+            Self::Definition(record) => json(&record),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
         })
@@ -110,6 +123,10 @@ impl Answer {
             Request::Retry { .. } => Self::Retried(serde_json::from_str(text)?),
             Request::Signal { .. } => Self::Signalled(serde_json::from_str(text)?),
             Request::Approve { .. } => Self::Approved(task(text)?),
+            Request::Define { .. } => Self::Defined(serde_json::from_str(text)?),
+            Request::Alias { .. } => Self::Aliased(serde_json::from_str(text)?),
+            Request::Definitions { .. } => Self::Definitions(serde_json::from_str(text)?),
+            Request::Definition { .. } => Self::Definition(Box::new(serde_json::from_str(text)?)),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
             Request::Health => Self::Health(serde_json::from_str(text)?),
         })

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::definition::Reference;
 use hub_core::record::View;
 use hub_core::state::JobSummary;
 use hub_core::{JobId, JobStatus, Json};
 
 use super::answer::Answer;
 use super::cancel::JobCancel;
+use super::definitions::{AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord};
 use super::document::Document;
 use super::error::RequestError;
 use super::health::{HealthReport, WorkerInfo};
@@ -252,6 +254,47 @@ pub trait Hub: Send + Sync + 'static {
     /// `NotFound`; `Conflict` if the task has not started or has ended with another result.
     async fn post_result(&self, update: ResultUpdate) -> Result<(), RequestError> {
         self.call(Request::Result { result: update }).await.map(drop)
+    }
+
+    /// Makes a version of a definition, unless its newest version has the same text.
+    ///
+    /// # Errors
+    /// `InvalidJob` with every problem found; `InvalidRequest` for a name that no definition or alias can have.
+    async fn define(&self, definition: DefinitionDraft) -> Result<Defined, RequestError> {
+        match self.call(Request::Define { definition }).await? {
+            Answer::Defined(defined) => Ok(defined),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// Lets an alias of a definition stand for another version, or removes it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such definition or version; `InvalidRequest` for a name that no alias can have.
+    async fn set_alias(&self, change: AliasChange) -> Result<(), RequestError> {
+        self.call(Request::Alias { change }).await.map(drop)
+    }
+
+    /// A page of the definitions, by name.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an invalid page.
+    async fn definitions(&self, filter: DefinitionFilter) -> Result<DefinitionPage, RequestError> {
+        match self.call(Request::Definitions { filter }).await? {
+            Answer::Definitions(page) => Ok(page),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// One version of a definition.
+    ///
+    /// # Errors
+    /// `NotFound`; `TooLarge` if the answer is too large for the connection to the Hub.
+    async fn definition(&self, reference: Reference) -> Result<DefinitionRecord, RequestError> {
+        match self.call(Request::Definition { reference }).await? {
+            Answer::Definition(record) => Ok(*record),
+            _ => Err(Answer::unexpected()),
+        }
     }
 
     /// The live workers.

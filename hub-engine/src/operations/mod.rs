@@ -3,6 +3,7 @@
 
 mod answer;
 mod cancel;
+mod definitions;
 mod document;
 mod error;
 mod health;
@@ -19,6 +20,9 @@ mod waits;
 
 pub use answer::Answer;
 pub use cancel::{Cancelled, JobCancel};
+pub use definitions::{
+    AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord, DefinitionSummary,
+};
 pub use document::Document;
 pub use error::{RequestError, RequestErrorKind};
 pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};

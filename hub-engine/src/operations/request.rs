@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hub_core::JobId;
+use hub_core::definition::Reference;
 use hub_core::record::View;
 use serde::{Serialize, Serializer};
 
 use super::cancel::JobCancel;
+use super::definitions::{AliasChange, DefinitionDraft, DefinitionFilter};
 use super::jobs::{JobFilter, TaskQuery};
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
@@ -122,6 +124,28 @@ pub enum Request {
         /// The answer.
         approval: TaskApproval,
     },
+    /// Make a version of a definition.
+    Define {
+        /// The version.
+        definition: DefinitionDraft,
+    },
+    /// Let an alias of a definition stand for another version.
+    Alias {
+        /// The change.
+        #[serde(rename = "alias")]
+        change: AliasChange,
+    },
+    /// A page of the definitions.
+    Definitions {
+        /// The page.
+        #[serde(rename = "page")]
+        filter: DefinitionFilter,
+    },
+    /// One version of a definition.
+    Definition {
+        /// The version.
+        reference: Reference,
+    },
     /// The live workers.
     Workers,
     /// The health of the dispatcher.
@@ -139,10 +163,14 @@ impl Request {
             | Self::Jobs { .. }
             | Self::Explain { .. }
             | Self::Document { .. }
+            | Self::Definitions { .. }
+            | Self::Definition { .. }
             | Self::Workers
             | Self::Health => true,
-            // The same result, answer, pause or priority is accepted again.
-            Self::Result { .. }
+            // The same text makes no further version. The same result, answer, pause or priority is accepted again.
+            Self::Define { .. }
+            | Self::Alias { .. }
+            | Self::Result { .. }
             | Self::Approve { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
@@ -169,13 +197,17 @@ impl Request {
             | Self::Repair { .. }
             | Self::Retry { .. }
             | Self::Signal { .. }
-            | Self::Approve { .. } => true,
+            | Self::Approve { .. }
+            | Self::Define { .. }
+            | Self::Alias { .. } => true,
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
             | Self::Jobs { .. }
             | Self::Explain { .. }
             | Self::Document { .. }
+            | Self::Definitions { .. }
+            | Self::Definition { .. }
             | Self::Workers
             | Self::Health => false,
         }
@@ -200,6 +232,10 @@ impl Request {
             | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
+            | Self::Define { .. }
+            | Self::Alias { .. }
+            | Self::Definitions { .. }
+            | Self::Definition { .. }
             | Self::Workers
             | Self::Health => None,
         }
@@ -224,6 +260,10 @@ impl Request {
             | Self::Retry { .. }
             | Self::Signal { .. }
             | Self::Approve { .. }
+            | Self::Define { .. }
+            | Self::Alias { .. }
+            | Self::Definitions { .. }
+            | Self::Definition { .. }
             | Self::Workers
             | Self::Health => {}
         }

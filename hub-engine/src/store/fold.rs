@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::Definition;
 use hub_core::digest::Digest;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
@@ -57,6 +58,20 @@ pub enum Write<'a> {
         /// The pause. `None`: the pool is not paused.
         pause: Option<&'a PauseRecord>,
     },
+    /// Insert a version of a definition, unless it exists.
+    AddDefinition {
+        /// The version.
+        definition: &'a Arc<Definition>,
+    },
+    /// Let an alias stand for another version of a definition, or remove it.
+    SetAlias {
+        /// The definition.
+        name: &'a Arc<str>,
+        /// The alias.
+        alias: &'a Arc<str>,
+        /// The number of the version. `None`: the alias is removed.
+        version: Option<u32>,
+    },
     /// Keep a result for later tasks in place of the one before, or remove it.
     SetResult {
         /// Its key.
@@ -78,7 +93,7 @@ pub struct Folded<'a> {
 /// The writes that, executed in order, have the same effect as `changes` one after another.
 ///
 /// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
-/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name; then kept results, by key. (If a job changes before it is added,
+/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name; then kept results, by key; then definitions and their aliases. (If a job changes before it is added,
 /// these changes precede the addition: they apply only if the job is there already.)
 #[must_use]
 pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
@@ -86,6 +101,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     let mut tasks = Vec::with_capacity(changes.len());
     let mut pools = BTreeMap::new();
     let mut results = BTreeMap::new();
+    let (mut definitions, mut aliases) = (BTreeMap::new(), BTreeMap::new());
     for (at, change) in changes.iter().enumerate() {
         match change {
             Change::JobAdded { id, job, submitted_at } => jobs.get(*id).note_added(at, job, *submitted_at),
@@ -93,6 +109,14 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
             Change::JobRemoved { id } => jobs.get(*id).note_removed(at),
             Change::TaskChanged { job, index, state } => {
                 tasks.push(TaskChange::new(jobs.position(*job), *index, at, state));
+            }
+            Change::DefinitionAdded { definition } => {
+                let write = Write::AddDefinition { definition };
+                definitions.entry(&definition.pin).or_insert(Folded { change: at, write });
+            }
+            Change::AliasChanged { name, alias, version } => {
+                let write = Write::SetAlias { name, alias, version: *version };
+                aliases.insert((name, alias), Folded { change: at, write });
             }
             Change::PoolChanged { pool, pause } => {
                 let write = Write::SetPool { pool, pause: pause.as_ref() };
@@ -133,6 +157,8 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     writes.extend(set_tasks(Phase::Late));
     writes.extend(pools.into_values());
     writes.extend(results.into_values());
+    writes.extend(definitions.into_values());
+    writes.extend(aliases.into_values());
     writes
 }
 

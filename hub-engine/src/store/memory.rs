@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::filter::Term;
 use hub_core::id::Family;
@@ -14,8 +15,9 @@ use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use hub_core::{IdMap, JobId, Timestamp};
 
+use super::definitions::Definitions;
 use super::{Store, StoreError, Write, fold, page_of};
-use crate::operations::{JobFilter, JobPage};
+use crate::operations::{DefinitionPage, JobFilter, JobPage};
 
 /// Maximum number of comparisons for a page, since nothing else happens in the process meanwhile.
 const MAXIMUM_COST: usize = 100_000;
@@ -39,6 +41,7 @@ struct State {
     sub_jobs: HashMap<JobId, BTreeSet<JobId>>,
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     kept_results: BTreeMap<Digest, KeptResult>,
+    definitions: Definitions,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,23 @@ impl Store for MemoryStore {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         Ok(self.with(|state| state.kept_results.clone().into_iter().collect()))
+    }
+
+    async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {
+        Ok(self.with(|state| state.definitions.find(reference)))
+    }
+
+    async fn definition_versions(
+        &self,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<VersionSummary>, StoreError> {
+        Ok(self.with(|state| state.definitions.versions(name, before, limit)))
+    }
+
+    async fn definitions(&self, after: Option<&str>, limit: usize) -> Result<DefinitionPage, StoreError> {
+        Ok(self.with(|state| state.definitions.page(after, limit)))
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {
@@ -184,6 +204,8 @@ impl State {
             Write::SetResult { key, kept: Some(kept) } => {
                 self.kept_results.insert(key, kept.clone());
             }
+            Write::AddDefinition { definition } => self.definitions.add(definition),
+            Write::SetAlias { name, alias, version } => self.definitions.set_alias(name, alias, version),
             Write::SetResult { key, kept: None } => drop(self.kept_results.remove(&key)),
         }
     }

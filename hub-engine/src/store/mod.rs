@@ -1,5 +1,6 @@
 //! The trait of stores.
 
+mod definitions;
 mod fold;
 mod memory;
 
@@ -10,13 +11,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, Timestamp};
 
-use crate::operations::{JobFilter, JobPage};
+use crate::operations::{DefinitionPage, JobFilter, JobPage};
 
 pub use fold::{Folded, Write, fold};
 pub use memory::MemoryStore;
@@ -65,6 +67,29 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If they cannot be read.
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError>;
+
+    /// What a reference stands for.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError>;
+
+    /// The versions of a definition with numbers below `before`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn definition_versions(
+        &self,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<VersionSummary>, StoreError>;
+
+    /// The definitions with names after `after`, by name, at most `limit`.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn definitions(&self, after: Option<&str>, limit: usize) -> Result<DefinitionPage, StoreError>;
 
     /// One job as last committed. The states of items may be missing.
     ///

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hub_core::JobId;
+use hub_core::definition::Reference;
 use hub_transport::Message;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest, PriorityRequest, Request, RequestError,
-    ResultUpdate, TaskApproval, TaskQuery, TaskRepair, View,
+    AliasChange, DefinitionDraft, DefinitionFilter, JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest,
+    PriorityRequest, Request, RequestError, ResultUpdate, TaskApproval, TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
@@ -112,6 +113,13 @@ impl RequestMessage {
             signal: Option<JobSignal>,
             #[serde(default, deserialize_with = "object::optional")]
             approval: Option<TaskApproval>,
+            #[serde(default, deserialize_with = "object::optional")]
+            definition: Option<DefinitionDraft>,
+            #[serde(default, deserialize_with = "object::optional")]
+            alias: Option<AliasChange>,
+            #[serde(default, deserialize_with = "object::optional")]
+            page: Option<DefinitionFilter>,
+            reference: Option<Reference>,
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
@@ -164,11 +172,25 @@ impl RequestMessage {
                     .approval
                     .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("approval")))?,
             },
+            "define" => Request::Define {
+                definition: body
+                    .definition
+                    .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("definition")))?,
+            },
+            "alias" => Request::Alias {
+                change: body.alias.ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("alias")))?,
+            },
+            "definitions" => Request::Definitions { filter: body.page.unwrap_or_default() },
+            "definition" => Request::Definition {
+                reference: body
+                    .reference
+                    .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("reference")))?,
+            },
             "workers" => Request::Workers,
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, retry, signal, approve, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, retry, signal, approve, define, alias, definitions, definition, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

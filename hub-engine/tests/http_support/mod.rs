@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_core::definition::VersionSummary;
 use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
-    Answer, BrokerHealth, Cancelled, HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind,
-    SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
+    Answer, BrokerHealth, Cancelled, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord, DefinitionSummary,
+    HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind, SignalOutcome, SignalReceipt,
+    StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -123,6 +125,13 @@ pub(crate) fn health(broker: BrokerHealth) -> HealthReport {
     }
 }
 
+pub(crate) fn definition_record(name: &str) -> DefinitionRecord {
+    let created_at = Timestamp::from_millis(1_795_471_303_120);
+    let summary = VersionSummary { version: 2, created_at, by: Some("ops".into()), aliases: vec!["prod".into()] };
+    let job = Json::parse(r#"{"name": "etl", "tasks": [{"name": "a"}]}"#).unwrap();
+    DefinitionRecord { name: name.into(), versions: vec![summary.clone()], summary, job }
+}
+
 #[async_trait]
 impl Hub for FakeHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
@@ -178,6 +187,25 @@ impl Hub for FakeHub {
                 (format!("{signal:?}"), Answer::Signalled(receipt))
             }
             Request::Approve { approval } => (format!("{approval:?}"), Answer::Approved(approval.id)),
+            Request::Define { definition: DefinitionDraft { name, text, aliases, by, dry_run } } => {
+                let moved_aliases = aliases.iter().map(|alias| (Arc::clone(alias), Some(1))).collect();
+                let (created, warnings) = (name.starts_with("new"), Vec::new());
+                let call = format!("define {name} {text} {aliases:?} {by:?} {dry_run}");
+                (call, Answer::Defined(Defined { name, version: 2, created, moved_aliases, warnings }))
+            }
+            Request::Alias { change } => (format!("{change:?}"), Answer::Aliased(change)),
+            Request::Definitions { filter } => {
+                let newest = definition_record("etl");
+                let VersionSummary { version, created_at, by, .. } = newest.summary;
+                let aliases = BTreeMap::from([("prod".into(), 1)]);
+                let summary = DefinitionSummary { name: newest.name, version, created_at, by, aliases };
+                let page = DefinitionPage { definitions: vec![summary], next: Some("etl".to_owned()) };
+                (format!("{filter:?}"), Answer::Definitions(page))
+            }
+            Request::Definition { reference } => {
+                let record = definition_record(&reference.name);
+                (format!("definition {reference}"), Answer::Definition(Box::new(record)))
+            }
             Request::Workers => ("workers".to_owned(), Answer::Workers(vec![worker()])),
             Request::Health => {
                 let broker = self.broker.lock().unwrap().unwrap_or(BrokerHealth::Up);

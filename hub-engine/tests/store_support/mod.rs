@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Timestamp};
-use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
 use hub_engine::store::{MemoryStore, Store, StoreError};
 
 /// A hook before each commit.
@@ -65,6 +66,23 @@ impl Store for Hooked {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.kept.kept_results().await
+    }
+
+    async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {
+        self.kept.definition(reference).await
+    }
+
+    async fn definition_versions(
+        &self,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<VersionSummary>, StoreError> {
+        self.kept.definition_versions(name, before, limit).await
+    }
+
+    async fn definitions(&self, after: Option<&str>, limit: usize) -> Result<DefinitionPage, StoreError> {
+        self.kept.definitions(after, limit).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

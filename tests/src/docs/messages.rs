@@ -237,6 +237,17 @@ fn refusals(printed: &mut Printed) {
     ] {
         printed.client_reading(&["validate", "-"], &job(tasks));
     }
+    let define = |printed: &mut Printed, name: &str, job: &serde_json::Value| {
+        let path = printed.programs.directory().join(format!("{name}.json"));
+        std::fs::write(&path, job.to_string()).expect("a job can be written");
+        printed.client(&["definitions", "apply", &path.to_string_lossy(), "--name", name]);
+    };
+    let schema = json!({"properties": {"day": {"type": "integer"}}});
+    define(printed, "days", &json!({"name": "j", "input_schema": schema, "tasks": [{"name": "add"}]}));
+    printed.client(&["definitions", "start", "days", "--input", "day=monday"]);
+    printed.client(&["definitions", "start", "nowhere"]);
+    define(printed, "weeks", &json!({"name": "j", "tasks": [{"name": "a", "job": "days"}]}));
+    define(printed, "days", &json!({"name": "j", "tasks": [{"name": "a", "job": "weeks"}]}));
     for argument in [1, 2] {
         let text = json!({"name": "j", "key": "k", "tasks": [{"name": "add", "args": [argument, 1]}]}).to_string();
         printed.client_reading(&["submit", "-"], &text);

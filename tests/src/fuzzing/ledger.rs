@@ -64,6 +64,7 @@ impl Ledger {
                 assert!(self.paused_pools.remove(pool).is_some(), "{pool} was resumed twice");
             }
             Change::ResultKept { .. } => panic!("no job of this target has a cache"),
+            Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => panic!("this target has no definitions"),
         }
     }
 

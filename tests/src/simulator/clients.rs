@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hub_core::{JobId, Json, RetryFrom, TaskId};
 use hub_engine::operations::{
-    JobCancel, JobRetry, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission, UpdateStatus,
+    DefinitionDraft, JobCancel, JobRetry, Pausable, PauseRequest, RequestErrorKind, ResultUpdate, Submission,
+    UpdateStatus,
 };
 use hub_engine::wire::{JobMessage, Names, Replies, Reply};
 use hub_transport::{Message, Outcome, Session, Subscription};
@@ -30,7 +31,11 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
     world.pass(plan.after).await;
     // Each repetition asks for the same, also where the first request had to be changed.
     let mut retry_of = plan.retry_of.clone();
-    for _ in 0..=plan.again {
+    let is_defined = plan.is_defined && retry_of.is_none();
+    if is_defined {
+        define(&simulation, &plan, false).await;
+    }
+    for at in 0..=plan.again {
         if let Some((of, from)) = &mut retry_of {
             retry(&simulation, *of, from, &plan).await;
         } else if plan.over_broker {
@@ -41,6 +46,10 @@ pub async fn follow(simulation: Arc<Simulation>, plan: Plan) {
             submit(&simulation, &plan).await;
         }
         world.tell(Event::Submitted(plan.id));
+        if is_defined && at == 0 {
+            // The job, and the same start again, keep the version.
+            define(&simulation, &plan, true).await;
+        }
     }
     answers::serve(&simulation, &plan);
     let begun = world.elapsed();
@@ -105,11 +114,37 @@ async fn retry(simulation: &Simulation, of: JobId, from: &mut RetryFrom, plan: &
     }
 }
 
+/// Makes a version of the definition of a job, with its alias.
+async fn define(simulation: &Simulation, plan: &Plan, is_later: bool) {
+    let world = &simulation.world;
+    let draft = DefinitionDraft {
+        name: plan.name().into(),
+        text: plan.definition(is_later).into(),
+        aliases: vec!["prod".into()],
+        by: None,
+        dry_run: false,
+    };
+    loop {
+        if let Some((process, hub)) = simulation.hub() {
+            match process.unless_killed(hub.define(draft.clone())).await {
+                Some(Ok(defined)) => {
+                    let version = 1 + u32::from(is_later);
+                    assert_eq!(defined.version, version, "the definition {} has other versions", defined.name);
+                    return;
+                }
+                Some(Err(error)) if !is_passing(error.kind) => return world.refused("a definition", &error),
+                Some(Err(_)) | None => {}
+            }
+        }
+        world.pass(AGAIN).await;
+    }
+}
+
 async fn submit(simulation: &Simulation, plan: &Plan) {
     let world = &simulation.world;
     loop {
         if let Some((process, hub)) = simulation.hub() {
-            let submission = Submission { text: plan.job.to_string().into(), id: Some(plan.id) };
+            let submission = Submission { text: plan.text().into(), id: Some(plan.id) };
             match process.unless_killed(hub.submit(submission)).await {
                 Some(Ok(_)) => return,
                 Some(Err(error)) if !is_passing(error.kind) => return world.refused("a submit", &error),
@@ -134,10 +169,10 @@ async fn submit_over_broker(world: &World, plan: &Plan) -> Option<()> {
         correlation_id: Some(asked.into()),
         wait,
     };
-    let mut jobs = vec![job(plan.job.to_string(), WANTED)];
+    let mut jobs = vec![job(plan.text(), WANTED)];
     // Some messages contain an invalid job and a duplicate as well.
     if tasks.is_multiple_of(3) {
-        jobs.extend([job("nonsense".to_owned(), "nonsense"), job(plan.job.to_string(), "again")]);
+        jobs.extend([job("nonsense".to_owned(), "nonsense"), job(plan.text(), "again")]);
     }
     publish(&*session, JobMessage::message(jobs, &names, Some(inbox.address.into()))).await?;
     let answer = tokio::time::timeout(RESPONSE_TIMEOUT, answer(&mut inbox.subscription)).await.ok()??;

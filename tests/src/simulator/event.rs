@@ -127,6 +127,8 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
             let from = kept.as_ref().map_or_else(|| "none".to_owned(), |kept| short(kept.from.task));
             write!(f, " result {:.8} of {from};", key.to_string())
         }
+        Change::DefinitionAdded { definition } => write!(f, " {} defined;", definition.pin),
+        Change::AliasChanged { name, alias, version } => write!(f, " {name}@{alias} is {version:?};"),
         Change::PoolChanged { pool, pause } => write!(f, " pool {pool} paused: {};", pause.is_some()),
         Change::TaskChanged { job, index, state } => {
             let issue = state.issue.map_or_else(String::new, |of| format!("#{}.{}", of.number, of.incarnation));

@@ -70,7 +70,11 @@ impl Facts {
                     None => drop(fact.items.insert(*index, (**state).clone())),
                 }
             }
-            Change::JobRemoved { .. } | Change::PoolChanged { .. } | Change::ResultKept { .. } => {}
+            Change::JobRemoved { .. }
+            | Change::PoolChanged { .. }
+            | Change::ResultKept { .. }
+            | Change::DefinitionAdded { .. }
+            | Change::AliasChanged { .. } => {}
         }
     }
 

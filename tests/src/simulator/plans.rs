@@ -21,6 +21,8 @@ pub struct Plan {
     pub id: JobId,
     /// The job.
     pub job: Value,
+    /// Whether the job is defined first, and submitted as the start of the definition. When it is accepted, the definition changes.
+    pub is_defined: bool,
     /// Delay before the submission.
     pub after: Duration,
     /// Whether it is submitted over the broker, or in the dispatcher's process like the HTTP API.
@@ -47,6 +49,7 @@ impl Plan {
         Self {
             id,
             job: serde_json::from_str(text).expect("a job is JSON"),
+            is_defined: false,
             after: Duration::ZERO,
             over_broker: false,
             again: 0,
@@ -58,10 +61,45 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The text that is submitted.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if !self.is_defined {
+            return self.job.to_string();
+        }
+        let mut start = json!({"definition": format!("{}@prod", self.name())});
+        if let Some(key) = self.job.get("key") {
+            start["key"] = key.clone();
+        }
+        start.to_string()
+    }
+
+    /// The text of its definition, or of a later version of it, whose output is another one.
+    #[must_use]
+    pub fn definition(&self, is_later: bool) -> String {
+        let mut job = self.job.clone();
+        if let Some(job) = job.as_object_mut() {
+            job.remove("key");
+            if is_later {
+                job.insert("output".to_owned(), json!("of a later version"));
+            }
+        }
+        job.to_string()
+    }
+
+    /// The name of the job.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.job["name"].as_str().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = if self.over_broker { "over the broker" } else { "over HTTP" };
-        write!(f, "submitted {way}, again {} times", self.again)?;
+        let what = if self.is_defined { "defined and started" } else { "submitted" };
+        write!(f, "{what} {way}, again {} times", self.again)?;
         if let Some((when, length)) = self.pause {
             write!(f, ", paused after {} ms for {} ms", when.as_millis(), length.as_millis())?;
         }
@@ -113,6 +151,7 @@ pub fn draw(dice: &Dice, lasts: Duration) -> Vec<Plan> {
                 cancel_now: dice.falls(0.3),
                 cancel_after: dice.falls(0.15).then(|| after + dice.millis(0, 20_000)),
                 retry_of: None,
+                is_defined: dice.falls(0.2),
             }
         })
         .collect();

@@ -39,6 +39,8 @@ pub enum Sabotage {
     ForgetKept,
     /// The store forgets which jobs are sub-jobs.
     ForgetParents,
+    /// The store forgets which versions of definitions jobs have begun with.
+    ForgetPins,
     /// The store keeps other results for later tasks than those that tasks have returned.
     KeepOtherResults,
     /// Durations are measured with the wall clock.
@@ -47,7 +49,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -63,6 +65,7 @@ impl Sabotage {
         Self::ForgetDefaults,
         Self::ForgetKept,
         Self::ForgetParents,
+        Self::ForgetPins,
         Self::KeepOtherResults,
         Self::MeasureByWallClock,
     ];

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hub_core::action::Change;
 use hub_core::cache::KeptResult;
+use hub_core::definition::{Definition, Library, Reference, VersionSummary, Which};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
+use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
 use hub_core::state::{JobSnapshot, TaskState};
 use hub_core::{JobId, Timestamp};
-use hub_engine::operations::{JobFilter, JobPage};
+use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
 use hub_engine::store::{Store, StoreError};
 
 use super::event::Event;
@@ -46,6 +48,19 @@ impl SimStore {
             return Err(failed(operation));
         }
         Ok(())
+    }
+}
+
+impl SimStore {
+    /// The same job with the newest versions of its definitions.
+    async fn with_newest_definitions(&self, job: &Arc<Job>) -> Result<Arc<Job>, StoreError> {
+        let library = Library::default();
+        for reference in job.pins().references.keys() {
+            let newest = Reference { name: Arc::clone(&reference.name), which: Which::Newest };
+            library.insert(reference.clone(), self.0.world().kept.definition(&newest).await?);
+        }
+        let newest = Job::parse_accepted(job.source(), job.pins(), &library);
+        Ok(newest.map_or_else(|_| Arc::clone(job), Arc::new))
     }
 }
 
@@ -120,6 +135,11 @@ impl Store for SimStore {
                 }
             }
         }
+        if self.0.world().sabotage == Some(Sabotage::ForgetPins) {
+            for job in &mut jobs {
+                job.job = self.with_newest_definitions(&job.job).await?;
+            }
+        }
         for details in jobs.iter_mut().filter_map(|job| job.state.details.as_mut()).map(Arc::make_mut) {
             match self.0.world().sabotage {
                 Some(Sabotage::ForgetPauses) => (details.pauses, details.clock) = Default::default(),
@@ -140,6 +160,26 @@ impl Store for SimStore {
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.read("load the kept results").await?;
         self.0.world().kept.kept_results().await
+    }
+
+    async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {
+        self.read("read a definition").await?;
+        self.0.world().kept.definition(reference).await
+    }
+
+    async fn definition_versions(
+        &self,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<VersionSummary>, StoreError> {
+        self.read("read a definition").await?;
+        self.0.world().kept.definition_versions(name, before, limit).await
+    }
+
+    async fn definitions(&self, after: Option<&str>, limit: usize) -> Result<DefinitionPage, StoreError> {
+        self.read("read a definition").await?;
+        self.0.world().kept.definitions(after, limit).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobSnapshot>, StoreError> {

@@ -31,6 +31,10 @@ fn holds(condition: &Condition, job: &Job, state: &JobState, now: Timestamp) -> 
             let texts = match field {
                 TextField::Name => [Some(job.name()), None],
                 TextField::Key => [job.key(), None],
+                TextField::Definition => {
+                    let pin = job.definition().map(ToString::to_string);
+                    return pin.is_some_and(|pin| is_any(patterns, &pin));
+                }
                 TextField::Task => [failure.map(|failure| &*failure.task), None],
                 TextField::Error => [
                     failure.and_then(|failure| failure.kind).map(ErrorKind::as_str),

@@ -42,6 +42,19 @@ impl FromStr for Filter {
     }
 }
 
+/// A definition without a version stands for all its versions.
+fn of_versions(patterns: Vec<Pattern>) -> Vec<Pattern> {
+    let all = |pattern: Pattern| {
+        let mut parts = pattern.parts().to_vec();
+        if !parts.iter().any(|part| part.contains('@')) {
+            parts.last_mut().expect("a pattern has a part").push('@');
+            parts.push(String::new());
+        }
+        Pattern::new(parts)
+    };
+    patterns.into_iter().map(all).collect()
+}
+
 impl TryFrom<String> for Filter {
     type Error = FilterError;
 
@@ -128,7 +141,11 @@ impl<'t> Reader<'t> {
         }
         let values = self.values()?;
         if let Some(field) = text {
-            return Ok(Condition::Text(field, patterns(values)));
+            let patterns = patterns(values);
+            return Ok(Condition::Text(
+                field,
+                if field == TextField::Definition { of_versions(patterns) } else { patterns },
+            ));
         }
         match label {
             Some(label) => Ok(Condition::Label(label.to_owned(), patterns(values))),

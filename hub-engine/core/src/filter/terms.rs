@@ -49,6 +49,8 @@ pub enum TextField {
     Task,
     /// The kind of the error of this task, or the type of its exception.
     Error,
+    /// The version of the definition that it was started from: `etl@7`.
+    Definition,
 }
 
 /// A time of a job.
@@ -110,7 +112,7 @@ impl fmt::Display for Filter {
 
 impl TextField {
     /// All texts.
-    pub(super) const ALL: [Self; 4] = [Self::Name, Self::Key, Self::Task, Self::Error];
+    pub(super) const ALL: [Self; 5] = [Self::Name, Self::Key, Self::Task, Self::Error, Self::Definition];
 
     /// Its name in a filter.
     pub(super) const fn as_str(self) -> &'static str {
@@ -119,6 +121,7 @@ impl TextField {
             Self::Key => "key",
             Self::Task => "task",
             Self::Error => "error",
+            Self::Definition => "definition",
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn append(text: &mut String, value: &str) {
 }
 
 /// The digest of the canonical text of a JSON value.
-pub(super) fn digest(value: &str) -> Digest {
+pub(crate) fn digest(value: &str) -> Digest {
     let mut text = String::new();
     append(&mut text, value);
     Digest::of(text.as_bytes())

@@ -14,6 +14,7 @@ use super::timeouts::Timeouts;
 use super::value::Value;
 use super::wait::OnTimeout;
 use crate::Json;
+use crate::definition::Reference;
 
 /// The valid parts of a job. A field is empty if its key is missing or invalid.
 #[derive(Default)]
@@ -25,13 +26,31 @@ pub(super) struct JobDraft<'a> {
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) start_at: Option<Moment>,
     pub(super) deadline: Option<Moment>,
-    pub(super) deadline_at: usize,
+    pub(super) deadline_at: Option<usize>,
     pub(super) tasks: Tasks<'a>,
     pub(super) on_failure: Tasks<'a>,
     pub(super) finally: Tasks<'a>,
     pub(super) handler_deadline: Option<Duration>,
     pub(super) labels: Labels,
+    /// The inputs, and their byte offset.
+    pub(super) inputs: Option<(Json, usize)>,
+    pub(super) input_schema: Option<Json>,
     pub(super) output: Option<Value<'a>>,
+    pub(super) extra: Vec<(String, Json)>,
+}
+
+/// The valid parts of the start of a definition.
+#[derive(Default)]
+pub(super) struct StartDraft<'a> {
+    /// The definition, and the byte offset of the reference.
+    pub(super) definition: Option<(Reference, usize)>,
+    pub(super) inputs: Option<Json>,
+    pub(super) labels: Labels,
+    pub(super) key: Option<Cow<'a, str>>,
+    pub(super) priority: Option<i32>,
+    pub(super) start_at: Option<Moment>,
+    pub(super) deadline: Option<Moment>,
+    pub(super) deadline_at: Option<usize>,
     pub(super) extra: Vec<(String, Json)>,
 }
 

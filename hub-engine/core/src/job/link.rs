@@ -1,12 +1,13 @@
 //! Resolves the names in a draft to positions of tasks, which gives the graph.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::canonical;
 use super::condition_reader::ConditionReader;
 use super::cycle;
+use super::definition_links;
 use super::delay::Delay;
 use super::draft::{AwaitedDraft, CacheDraft, ForEachDraft, JobDraft, RecoverDraft, TaskDraft, Tasks, WaitDraft};
 use super::for_each::{ForEach, Items};
@@ -30,6 +31,7 @@ use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
 use super::value::{Kind, Value};
 use super::wait::{Approval, Awaited, Until, Wait};
+use crate::definition::Pins;
 
 /// Maximum number of tasks of a cycle that a message names.
 const MAX_SHOWN_TASKS: usize = 12;
@@ -38,6 +40,7 @@ const MAX_SHOWN_TASKS: usize = 12;
 /// contains a problem.
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
     check_times(&mut reader.report, &draft);
+    reader.has_inputs |= draft.inputs.is_some() || draft.input_schema.is_some();
     let on_failure = draft.tasks.tasks.len() as u32;
     let finally = on_failure + draft.on_failure.tasks.len() as u32;
     let lists = Lists { on_failure, finally, end: finally + draft.finally.tasks.len() as u32 };
@@ -64,7 +67,8 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     (linker.phase, linker.first_of) = (Phase::Tasks, None);
     let output = draft.output.map(|value| linker.output(value));
     let (places, reads_failure) = (linker.places, linker.reads_failure);
-    let has_sub_jobs = tasks.iter().any(|task| task.sub_job().is_some());
+    let levels = tasks.iter().filter_map(Task::sub_job).map(|sub_job| sub_job.job.levels + 1).max().unwrap_or_default();
+    let pins = pins_of(&tasks);
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts, lists);
     Task::share_options(&mut tasks);
@@ -77,12 +81,29 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         deadline_at: draft.deadline_at,
         handler_deadline: draft.handler_deadline,
         labels: draft.labels.into(),
+        definition: None,
+        pins,
+        inputs: draft.inputs.map(|(inputs, _)| inputs),
+        input_schema: draft.input_schema,
         places,
         for_each,
         extra: draft.extra,
     };
     let (source, name, rare) = (text.into(), draft.name?.into(), options.boxed());
-    Some(Job { source, name, priority: draft.priority, tasks, lists, reads_failure, output, has_sub_jobs, rare })
+    let tasks = Arc::new(tasks);
+    Some(Job { source, name, priority: draft.priority, tasks, lists, reads_failure, output, levels, rare })
+}
+
+/// The versions of definitions that the sub-jobs of these tasks refer to.
+fn pins_of(tasks: &[Task]) -> Arc<Pins> {
+    let mut references = BTreeMap::new();
+    for sub_job in tasks.iter().filter_map(Task::sub_job) {
+        if let Some((reference, pin)) = sub_job.reference.clone().zip(sub_job.job.definition().cloned()) {
+            references.insert(reference, pin);
+        }
+        references.extend(sub_job.job.pins().references.clone());
+    }
+    Arc::new(Pins { own: None, references })
 }
 
 struct Linker<'r> {
@@ -244,7 +265,7 @@ impl Linker<'_> {
             self.placeholders(own, items_of).set_placeholders(&mut template, value.at, path.key("key"));
             template
         });
-        let job = sub_job.map(|sub_job| canonical::digest(sub_job.job().source()));
+        let job = sub_job.map(|sub_job| sub_job.job().content());
         Some(Cache { ttl: draft.ttl?, key, version: draft.version.clone(), refresh: draft.refresh, job })
     }
 
@@ -314,22 +335,21 @@ impl Linker<'_> {
             self.placeholders(&draft.name, items_of).set_placeholders(&mut template, value.at, here);
             Some(template)
         });
-        let job = self.inner_job(value, path.key("job"))?;
-        Some(SubJob { job: Arc::new(job), inputs, is_detached })
+        let (job, reference) = if value.kind() == Kind::String {
+            let here = path.key("job");
+            let reference = definition_links::reference(self.reader, value, here)?;
+            (definition_links::job_of(self.reader, &reference, here, value.at)?, Some(reference))
+        } else {
+            (Arc::new(self.inner_job(value, path.key("job"))?), None)
+        };
+        Some(SubJob { job, reference, inputs, is_detached })
     }
 
     /// Reads the text of a job that is a part of this one.
     fn inner_job(&mut self, value: Value<'_>, path: Path<'_>) -> Option<Job> {
-        let report = &mut self.reader.report;
-        if value.kind() == Kind::String {
-            let message = "a task cannot run a job by name yet";
-            let suggestion = Some("write the job itself here, as an object".to_owned());
-            report.add(ProblemCode::UnsupportedKey, path, value.at, message, suggestion);
-            return None;
-        }
         if self.reader.level == SubJob::MAXIMUM_LEVELS {
             let message = format!("jobs may be nested {} levels deep", SubJob::MAXIMUM_LEVELS);
-            report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+            self.reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
             return None;
         }
         let value = self.reader.object(value, path, "\"job\"")?;
@@ -340,6 +360,11 @@ impl Linker<'_> {
                 let message = "a sub-job has no key: each run of its task is a job of its own";
                 let suggestion = Some("remove it".to_owned());
                 inner.report.add(ProblemCode::ConflictingKeys, Path::Root.key("key"), 0, message, suggestion);
+            }
+            if let Some((_, at)) = &draft.inputs {
+                let message = "the inputs of a sub-job are a key of the task that runs it";
+                let suggestion = Some("put them beside \"job\"".to_owned());
+                inner.report.add(ProblemCode::ConflictingKeys, Path::Root.key("inputs"), *at, message, suggestion);
             }
             link(&mut inner, value.text, draft)
         });
@@ -428,7 +453,13 @@ fn check_times(report: &mut Report, draft: &JobDraft<'_>) {
         && deadline <= start
     {
         let message = format!("the deadline {deadline} is not after start_at, which is {start}");
-        report.add(ProblemCode::OutOfRange, Path::Root.key("deadline"), draft.deadline_at, message, None);
+        report.add(
+            ProblemCode::OutOfRange,
+            Path::Root.key("deadline"),
+            draft.deadline_at.unwrap_or_default(),
+            message,
+            None,
+        );
     }
 }
 

@@ -19,25 +19,25 @@ use super::template::Template;
 use super::timeouts::Timeouts;
 use super::trigger_rule::TriggerRule;
 use super::wait::Wait;
-use crate::Json;
+use crate::{Json, definition};
 
 /// The pool of tasks without the key `pool`.
 pub const DEFAULT_POOL: &str = "default";
 
-/// A valid job: its names are unique, its references are resolved, and its dependencies have no cycle.
-#[derive(Debug)]
+/// A valid job: its names are unique, its references are resolved, and its dependencies have no cycle. Clones share their tasks.
+#[derive(Clone, Debug)]
 pub struct Job {
     pub(super) source: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) priority: Option<i32>,
     /// The tasks, and behind them the handlers.
-    pub(super) tasks: Vec<Task>,
+    pub(super) tasks: Arc<Vec<Task>>,
     pub(super) lists: Lists,
     /// Whether a handler refers to how the tasks ended.
     pub(super) reads_failure: bool,
     pub(super) output: Option<Template>,
-    /// Whether a task runs a job.
-    pub(super) has_sub_jobs: bool,
+    /// The number of jobs that are nested in it, one in the other.
+    pub(super) levels: u32,
     pub(super) rare: Option<Box<JobOptions>>,
 }
 
@@ -58,6 +58,8 @@ pub struct Task {
 #[derive(Debug)]
 pub struct SubJob {
     pub(super) job: Arc<Job>,
+    /// The definition that it was named by.
+    pub(super) reference: Option<definition::Reference>,
     pub(super) inputs: Option<Template>,
     pub(super) is_detached: bool,
 }
@@ -208,7 +210,7 @@ impl Job {
     /// Whether a task runs a job.
     #[must_use]
     pub const fn has_sub_jobs(&self) -> bool {
-        self.has_sub_jobs
+        self.levels > 0
     }
 
     /// The name of the task at `position`; of an item, with its number: `parse[3]`.

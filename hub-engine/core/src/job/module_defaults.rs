@@ -12,6 +12,7 @@ use super::timeouts::Timeouts;
 use super::value::Value;
 use super::{Limits, format};
 use crate::Json;
+use crate::definition::Library;
 
 /// The retry policy and the time limits that a task module sets. They apply to tasks of the module for which neither the
 /// task nor its job has any. Workers report them with their modules, in the job format:
@@ -43,7 +44,7 @@ impl ModuleDefaults {
         if let Some(why) = text.unreadable() {
             return Err(whole(ProblemCode::NotJson, format!("the options have {why}")).into());
         }
-        let mut reader = Reader::new(Limits::default().max_tasks, &format::OBJECTS);
+        let mut reader = Reader::new(Limits::default().max_tasks, &format::OBJECTS, Library::default());
         let draft = format::read_module_defaults(&mut reader, Value::of_job(text.get()));
         reader.report.check(text.get())?;
         let draft = draft.unwrap_or_default();

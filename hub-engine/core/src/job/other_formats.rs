@@ -35,8 +35,7 @@ pub(super) fn language(text: &str) -> Option<&'static str> {
     }
     if first.starts_with("---") || first.starts_with("- ") || first.starts_with("%YAML") || is_yaml_pair(first) {
         return Some(
-            "this looks like YAML: convert it to JSON, as with \
-             python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)' < FILE",
+            "this looks like YAML: a job is JSON here, and hub-client converts files whose names end in .yaml or .yml",
         );
     }
     None

@@ -230,7 +230,7 @@ impl PlaceholderFinder<'_> {
                 self.first_of.map(|task| (task, attribute)).ok_or(why)
             }
             Attribute::Input if !self.reader.has_inputs => Err(
-                " are the inputs of a sub-job, which a task passes to the job that it runs (\"job\"): this job has none",
+                " are the inputs of the job, and this job has none: give it \"inputs\", or an \"input_schema\" for a definition",
             ),
             _ => Ok((0, attribute)),
         }

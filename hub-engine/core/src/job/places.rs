@@ -8,19 +8,19 @@ use std::collections::{BTreeMap, HashMap};
 use super::reference::Attribute;
 
 /// The places that a job refers to, grouped by value.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     trees: HashMap<(u32, Attribute), Tree>,
 }
 
 /// The paths into one value. The root has index 0 and stands for the value itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
 }
 
 /// The end of a path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     /// The path without its last step.
     pub(super) parent: u32,
@@ -29,7 +29,7 @@ pub(super) struct Node {
 }
 
 /// Paths by their next step.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Children {
     /// The step as a key of an object.
     pub(super) keys: HashMap<Box<str>, u32>,

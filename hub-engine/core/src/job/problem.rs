@@ -60,6 +60,12 @@ pub enum ProblemCode {
     UnknownTask,
     /// A string that begins with an underscore is not a valid reference.
     BadReference,
+    /// There is no such definition, or it cannot be used.
+    UnknownDefinition,
+    /// The inputs do not match the input schema.
+    BadInputs,
+    /// The input schema is not valid, or not supported.
+    BadSchema,
     /// The dependencies have a cycle.
     Cycle,
     /// There are more problems than are listed.

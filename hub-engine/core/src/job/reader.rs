@@ -10,6 +10,7 @@ use super::problem::ProblemCode;
 use super::quoted::quoted;
 use super::report::Report;
 use super::value::{Kind, Value};
+use crate::definition::Library;
 
 /// Maximum number of keys that are compared with each other. Beyond it, hashing is faster.
 const FEW: usize = 16;
@@ -27,6 +28,8 @@ pub(super) struct Reader {
     pub(super) level: u32,
     /// Whether the job has inputs.
     pub(super) has_inputs: bool,
+    /// The definitions that it may refer to.
+    pub(super) library: Library,
 }
 
 /// The keys of an object, to find duplicates. The time is proportional to the size of the keys.
@@ -37,9 +40,9 @@ pub(super) struct Seen<'a> {
 }
 
 impl Reader {
-    pub(super) fn new(max_tasks: usize, objects: &'static [&'static dyn Outline]) -> Self {
+    pub(super) fn new(max_tasks: usize, objects: &'static [&'static dyn Outline], library: Library) -> Self {
         let (report, interner) = (Report::new(), Interner::default());
-        Self { report, interner, max_tasks, objects, level: 0, has_inputs: false }
+        Self { report, interner, max_tasks, objects, level: 0, has_inputs: false, library }
     }
 
     /// A reader for a job inside of this one. [`Reader::leave`] ends it.
@@ -49,6 +52,7 @@ impl Reader {
             interner: std::mem::take(&mut self.interner),
             level: self.level + 1,
             has_inputs: true,
+            library: self.library.clone(),
             ..*self
         }
     }

@@ -9,6 +9,8 @@ pub(super) const MAX_PRIORITY: i32 = 1000;
 
 /// Maximum number of labels of a job.
 pub const MAX_LABELS: usize = 64;
+/// Maximum size of an input schema in bytes.
+pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 /// Maximum length of a label's name in bytes.
 pub(super) const MAX_LABEL_NAME_BYTES: usize = 63;
 /// Characters that mean something else in a filter.

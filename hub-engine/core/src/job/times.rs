@@ -57,12 +57,12 @@ impl Job {
         else {
             return None;
         };
-        let (line, column) = Positions::new(&self.source).of(self.options().deadline_at);
+        let place = self.options().deadline_at.map(|at| Positions::new(&self.source).of(at));
         Some(Problem {
             code: ProblemCode::OutOfRange,
             path: Path::Root.key("deadline").to_string(),
-            line: Some(line),
-            column: Some(column),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
             message: format!("the deadline {time} has passed: it is {now}"),
             suggestion: Some("give a later time, or a duration such as \"2h\"".to_owned()),
         })

@@ -9,22 +9,41 @@ use super::texts;
 use super::trigger::Decision;
 use super::types::{OutOfBounds, PostError, Posted, Refused, Submitted, Update};
 use crate::action::{Action, Change, Notice};
-use crate::job::Job;
+use crate::job::{AnyInputs, Job};
 use crate::state::{ErrorKind, JobState, TaskError};
 use crate::text::cut;
 use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus};
 
 impl Machine {
-    /// Adds a job. Submitting the same job under the same id again has no effect.
+    /// Adds a job, with the inputs that were given with it. Submitting the same job under the same id again has no effect.
     ///
     /// # Errors
     /// If the id belongs to another job, or the ids of the tasks would collide with those of another job.
     pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
+        let inputs = job.checked_inputs(&AnyInputs).ok().flatten();
+        self.submit_with(id, job, inputs, now)
+    }
+
+    /// Like [`Machine::submit`], with inputs that match the schema of the job: see [`Job::checked_inputs`].
+    ///
+    /// # Errors
+    /// Those of [`Machine::submit`].
+    pub fn submit_with(
+        &mut self,
+        id: JobId,
+        job: Arc<Job>,
+        inputs: Option<Json>,
+        now: Now,
+    ) -> Result<Submitted, Refused> {
         if let Some(known) = self.jobs.of_family(id.family()) {
             let same = known == id && self.jobs.job(known).job.source() == job.source();
             return if same { Ok(Submitted::Known) } else { Err(Refused::IdTaken) };
         }
-        self.add(id, job, JobState::pending(now.wall), now);
+        let mut state = JobState::pending(now.wall);
+        if let Some(inputs) = inputs {
+            state.details_mut().inputs = Some(inputs);
+        }
+        self.add(id, job, state, now);
         Ok(Submitted::New)
     }
 

@@ -22,6 +22,8 @@ use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus, Timestamp};
 
 /// Maximum number of sub-jobs, of all levels, that a job can have at the same time.
 pub const MAXIMUM_SUB_JOBS: u32 = 10_000;
+/// Maximum number of violations of a schema that a message lists.
+const MAXIMUM_VIOLATIONS: usize = 10;
 /// Maximum number of tasks that these can have together.
 pub const MAXIMUM_SUB_JOB_TASKS: u64 = 1_000_000;
 /// Maximum number of bytes that the inputs of these can have together.
@@ -126,7 +128,14 @@ impl Machine {
             return cost;
         }
         let cost = cost.saturating_add(sub_job.job().tasks().len() as u32);
-        let inputs = arguments.run.expect("a sub-job has inputs");
+        let inputs = match self.inputs_of(sub_job, arguments.run.expect("a sub-job has inputs")) {
+            Ok(inputs) => inputs,
+            Err(msg) => {
+                self.flights.note_left((id, index));
+                self.fail_with(id, index, TaskError::new(ErrorKind::BadArguments), msg, now);
+                return cost;
+            }
+        };
         let child = self.child_id(id.task(index), self.jobs.job(id).task(index).state().attempt());
         let job = self.jobs.job_mut(id);
         job.begin(now.wall, &mut self.actions);
@@ -181,6 +190,16 @@ impl Machine {
                 self.add(id, Arc::clone(sub_job.job()), state, now);
             }
         }
+    }
+
+    /// The inputs of a sub-job, with the defaults of its schema, or why they do not match it.
+    fn inputs_of(&self, sub_job: &SubJob, given: Json) -> Result<Json, String> {
+        let Some(schema) = sub_job.job().input_schema() else { return Ok(given) };
+        self.settings.inputs.check(schema, &given).map_err(|violations| {
+            let shown: Vec<String> = violations.iter().take(MAXIMUM_VIOLATIONS).map(ToString::to_string).collect();
+            let more = violations.len().checked_sub(MAXIMUM_VIOLATIONS + 1).map_or("", |_| "; …");
+            format!("the inputs of the sub-job do not match its input_schema: {}{more}", shown.join("; "))
+        })
     }
 
     /// The id of the sub-job of a task in this attempt: a hash of both, with the slot of the task.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::job::{Limits, ModuleDefaults, Need};
+use crate::job::{AnyInputs, InputCheck, Limits, ModuleDefaults, Need};
 use crate::state::{ErrorKind, TaskError};
 use crate::{IssueId, Json, TaskKinds, TaskStatus, Unreadable};
 
@@ -38,6 +38,8 @@ pub struct Settings {
     pub max_value_bytes: usize,
     /// Maximum number of kept results. The oldest ones beyond it are removed.
     pub max_kept_results: usize,
+    /// Compares the inputs of sub-jobs with their schemas.
+    pub inputs: Arc<dyn InputCheck>,
     /// Approximate maximum memory of kept results in bytes. One result may take a sixty-fourth of it.
     pub max_kept_bytes: usize,
 }
@@ -54,6 +56,7 @@ impl Default for Settings {
             lease_grace: Duration::from_secs(10),
             crash_limit: 5,
             max_value_bytes: Limits::default().max_value_bytes,
+            inputs: Arc::new(AnyInputs),
             max_kept_results: 10_000,
             max_kept_bytes: 64 * 1024 * 1024,
         }

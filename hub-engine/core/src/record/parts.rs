@@ -213,6 +213,9 @@ impl JobSnapshot {
         if let Some(details) = self.state.details.as_deref() {
             write_job_details(&mut object, details, view);
         }
+        if let Some(pin) = self.job.definition().filter(|_| view.shows("definition")) {
+            object.string("definition", &pin.to_string());
+        }
         if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
             object.string("key", key);
         }
@@ -362,7 +365,10 @@ fn minimum_bytes(state: &TaskState) -> usize {
 /// Writes the job that a task runs, as it was submitted.
 fn write_sub_job(object: &mut Object, sub_job: &SubJob, view: &View) {
     if view.shows("job") {
-        object.raw("job", sub_job.job().source());
+        match sub_job.job().definition() {
+            Some(pin) => object.string("job", &pin.to_string()),
+            None => object.raw("job", sub_job.job().source()),
+        }
     }
     if let Some(inputs) = sub_job.inputs().filter(|_| view.shows("inputs")) {
         object.raw("inputs", inputs.text().get());

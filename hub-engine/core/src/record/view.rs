@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 74] = [
+const FIELDS: [&str; 75] = [
     "answer",
     "args",
     "attempt",
@@ -18,6 +18,7 @@ const FIELDS: [&str; 74] = [
     "deadline",
     "deadline_at",
     "defaults",
+    "definition",
     "delay",
     "delayed_until",
     "depends",

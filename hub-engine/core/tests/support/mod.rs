@@ -59,6 +59,7 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         Action::Persist(Change::JobChanged { state, .. }) => format!("keep job {}", state.status),
         Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
         Action::Persist(Change::PoolChanged { pool, pause }) => format!("keep pool {pool} {}", pause.is_some()),
+        Action::Persist(Change::DefinitionAdded { .. } | Change::AliasChanged { .. }) => "keep definition".to_owned(),
         Action::Persist(Change::ResultKept { kept, .. }) => format!("keep result {}", kept.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
         Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),
@@ -319,6 +320,7 @@ impl Hub {
                     self.ended.insert(*id, kept.clone());
                 }
             }
+            Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => {}
             Change::JobRemoved { id } => drop(self.jobs.remove(id)),
             Change::PoolChanged { pool, pause: Some(pause) } => {
                 self.paused_pools.insert(Arc::clone(pool), pause.clone());

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use hub_core::action::Change;
 use hub_core::job::Job;
 use hub_core::machine::{ControlError, PostError, Refused, Remark, RepairError, Update};
-use hub_core::{JobId, TaskId};
+use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use tokio::sync::oneshot;
 
@@ -33,8 +33,8 @@ impl Driver {
     }
 
     fn handle_submit(&mut self, submit: Submit) {
-        let Submit { id, job, examples, stored, lookup: _lookup, answer, ended } = submit;
-        let outcome = self.admit(id, Arc::clone(&job), stored).map(|id| {
+        let Submit { id, job, inputs, examples, stored, lookup: _lookup, answer, ended } = submit;
+        let outcome = self.admit(id, Arc::clone(&job), inputs, stored).map(|id| {
             let mut warnings = Vec::new();
             if self.machine.is_live(id) {
                 warnings.extend(self.unserved(&job, &examples));
@@ -59,7 +59,13 @@ impl Driver {
     }
 
     /// Lets a job in, or recognises it.
-    pub(super) fn admit(&mut self, id: JobId, job: Arc<Job>, stored: Option<Known>) -> Result<JobId, RequestError> {
+    pub(super) fn admit(
+        &mut self,
+        id: JobId,
+        job: Arc<Job>,
+        inputs: Option<Json>,
+        stored: Option<Known>,
+    ) -> Result<JobId, RequestError> {
         if let Some(error) = self.refused.get(&id) {
             return Err(error.clone());
         }
@@ -83,7 +89,7 @@ impl Driver {
         {
             return Err(refusal(problem.into()));
         }
-        match self.machine.submit(id, Arc::clone(&job), now()) {
+        match self.machine.submit_with(id, Arc::clone(&job), inputs, now()) {
             Ok(_) => {
                 self.lately.let_in(id, &job);
                 Ok(id)
@@ -166,6 +172,11 @@ impl Driver {
                 let outcome = self.choose(task, choice);
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
+            }
+            Ask::Define(changes, answer) => {
+                self.pending.changes.extend(changes);
+                self.pending.commit_first = true;
+                self.answer_later(answer, ());
             }
             Ask::Workers(answer) => {
                 let workers = self.machine.workers().map(|(report, seen)| (report.clone(), seen)).collect();

@@ -20,7 +20,7 @@ impl Driver {
         let Some(job) = job_of(&changes[at]) else {
             tracing::error!(
                 why,
-                "the store can never keep a change of a pool or a result for later tasks: it is left out"
+                "the store can never keep a change of a pool, of a definition, or a result for later tasks: it is left out"
             );
             changes.remove(at);
             self.committing = Some(batch);
@@ -74,7 +74,10 @@ const fn job_of(change: &Change) -> Option<JobId> {
     match change {
         Change::JobAdded { id, .. } | Change::JobChanged { id, .. } | Change::JobRemoved { id } => Some(*id),
         Change::TaskChanged { job, .. } => Some(*job),
-        Change::PoolChanged { .. } | Change::ResultKept { .. } => None,
+        Change::PoolChanged { .. }
+        | Change::ResultKept { .. }
+        | Change::DefinitionAdded { .. }
+        | Change::AliasChanged { .. } => None,
     }
 }
 
@@ -97,7 +100,9 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
         Change::JobAdded { .. }
         | Change::JobRemoved { .. }
         | Change::PoolChanged { .. }
-        | Change::ResultKept { .. } => false,
+        | Change::ResultKept { .. }
+        | Change::DefinitionAdded { .. }
+        | Change::AliasChanged { .. } => false,
     };
     if !reduced {
         changes.remove(at);

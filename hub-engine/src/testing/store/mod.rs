@@ -29,6 +29,7 @@
 //! and states for these tests.
 
 mod changes;
+mod definitions;
 mod listing;
 mod random;
 mod reading;

@@ -11,11 +11,11 @@ use hub_core::{JobId, JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
-    NOW, commit, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept, running, task_changed,
-    task_state,
+    NOW, alias_changed, commit, definition_added, ended, id, job, job_added, job_changed, job_removed, pool_changed,
+    result_kept, running, task_changed, task_state,
 };
 use super::steps::ok;
-use crate::operations::JobFilter;
+use crate::operations::{DefinitionSummary, JobFilter};
 use crate::store::{MemoryStore, Store};
 
 /// Number of jobs that are changed.
@@ -46,7 +46,7 @@ pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture:
 /// A random change. Each job has its own key.
 fn change(rng: &mut Rng) -> Change {
     let number = u128::from(rng.below(JOBS as u64)) + 1;
-    match rng.below(12) {
+    match rng.below(14) {
         0 | 1 => job_added(number, job(&format!("j{}", rng.below(3)), TASKS as usize, Some(&format!("k{number}")))),
         2 => job_removed(number),
         3 => job_changed(number, running()),
@@ -55,6 +55,11 @@ fn change(rng: &mut Rng) -> Change {
             ["default", "gpu"][usize::from(rng.below(2) == 0)],
             (rng.below(2) == 0).then_some(number as u64),
         ),
+        7 => {
+            let name = ["a", "b"][usize::from(rng.below(2) == 0)];
+            definition_added(name, number as u32, &format!("{}", rng.below(100)))
+        }
+        8 => alias_changed("a", "prod", (rng.below(3) > 0).then_some(number as u32)),
         6 => result_kept(rng.below(2) as u8, (rng.below(2) == 0).then_some(number as u64)),
         _ => {
             let index = u32::try_from(rng.below(TASKS.into())).unwrap_or_default();
@@ -84,6 +89,7 @@ async fn contents(store: &dyn Store) -> Contents {
         unfinished: unfinished.iter().map(|job| job.id).collect(),
         paused_pools: ok(store.paused_pools()).await,
         kept_results: ok(store.kept_results()).await,
+        definitions: definitions(store).await,
     }
 }
 
@@ -95,6 +101,17 @@ struct Contents {
     unfinished: Vec<JobId>,
     paused_pools: Vec<(Arc<str>, PauseRecord)>,
     kept_results: Vec<(Digest, KeptResult)>,
+    /// The newest version of each definition, and what references stand for.
+    definitions: (Vec<DefinitionSummary>, Vec<Option<String>>),
+}
+
+async fn definitions(store: &dyn Store) -> (Vec<DefinitionSummary>, Vec<Option<String>>) {
+    let mut texts = Vec::new();
+    for reference in ["a", "a@prod", "a@1", "a@2", "b", "b@prod"] {
+        let reference = reference.parse().unwrap_or_else(|error| panic!("{error}"));
+        texts.push(ok(store.definition(&reference)).await.map(|found| format!("{} {}", found.pin, found.text)));
+    }
+    (ok(store.definitions(None, 10)).await.definitions, texts)
 }
 
 fn whole(job: JobSnapshot) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hub_core::action::Change;
 use hub_core::cache::{CachedFrom, KeptResult};
+use hub_core::definition::{Definition, Pin};
 use hub_core::details::{Attempt, CacheDetails, ItemCounts, RareDetails, RepairAction, RepairRecord, TaskDetails};
 use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits, ModuleDefaults, Phase};
@@ -79,6 +80,21 @@ pub fn pool_changed(pool: &str, paused_at: Option<u64>) -> Change {
 #[must_use]
 pub fn result_kept(number: u8, kept_at: Option<u64>) -> Change {
     Change::ResultKept { key: result_key(number), kept: kept_at.map(kept_result) }
+}
+
+/// A version of a definition is made, with a text.
+#[must_use]
+pub fn definition_added(name: &str, version: u32, text: &str) -> Change {
+    let pin = Pin { name: name.into(), version };
+    let created_at = Timestamp::from_millis(u64::from(version) * 1000);
+    let by = (version > 1).then(|| "\u{1f600}".into());
+    Change::DefinitionAdded { definition: Arc::new(Definition { pin, text: text.into(), created_at, by }) }
+}
+
+/// An alias of a definition stands for this version, or is removed.
+#[must_use]
+pub fn alias_changed(name: &str, alias: &str, version: Option<u32>) -> Change {
+    Change::AliasChanged { name: name.into(), alias: alias.into(), version }
 }
 
 /// The key of a result with this number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{changes, listing, random, reading, removal, reopening};
+use super::{changes, definitions, listing, random, reading, removal, reopening};
 use crate::store::Store;
 
 /// The location of one store, such as a directory or a database. It is initially empty, and is removed when it is
@@ -60,6 +60,10 @@ cases! {
         jobs_are_found_by_their_tasks_and_keys,
         a_retry_is_added_with_its_kept_tasks_and_items_and_without_its_key,
         parts_contain_the_selected_tasks;
+    definitions:
+        definitions_are_found_by_version_and_alias,
+        definitions_are_listed_in_pages,
+        jobs_keep_the_versions_that_they_began_with;
     listing:
         listings_come_in_pages,
         listings_are_filtered,

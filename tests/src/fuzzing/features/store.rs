@@ -49,6 +49,7 @@ impl Store {
             Change::PoolChanged { pool, pause: None } => drop(self.paused_pools.remove(pool)),
             Change::ResultKept { key, kept: Some(kept) } => drop(self.kept_results.insert(*key, kept.clone())),
             Change::ResultKept { key, kept: None } => drop(self.kept_results.remove(key)),
+            Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => panic!("this target has no definitions"),
         }
     }
 

@@ -27,7 +27,9 @@ impl Invariant for EndsAreFinal {
                 Change::JobAdded { .. }
                 | Change::JobRemoved { .. }
                 | Change::PoolChanged { .. }
-                | Change::ResultKept { .. } => {}
+                | Change::ResultKept { .. }
+                | Change::DefinitionAdded { .. }
+                | Change::AliasChanged { .. } => {}
             }
         }
         for ((job, index), state) in tasks {

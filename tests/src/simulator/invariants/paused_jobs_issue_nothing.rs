@@ -45,7 +45,9 @@ impl Invariant for PausedJobsIssueNothing {
                 Change::JobAdded { .. }
                 | Change::JobRemoved { .. }
                 | Change::PoolChanged { .. }
-                | Change::ResultKept { .. } => {}
+                | Change::ResultKept { .. }
+                | Change::DefinitionAdded { .. }
+                | Change::AliasChanged { .. } => {}
             }
         }
         Ok(())

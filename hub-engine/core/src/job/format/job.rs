@@ -4,10 +4,11 @@ use super::key::{self, Object, Table};
 use super::{object, retry, shapes, task, timeout, values};
 use crate::Json;
 use crate::job::draft::{JobDraft, Tasks};
+use crate::job::labels::Labels;
 use crate::job::path::Path;
 use crate::job::problem::ProblemCode;
 use crate::job::reader::Reader;
-use crate::job::rules::{self, MAX_LABELS};
+use crate::job::rules::{self, MAX_LABELS, MAX_SCHEMA_BYTES};
 use crate::job::value::Value;
 
 type Key = key::Key<JobObject>;
@@ -93,10 +94,24 @@ pub(super) static JOB: Table<JobObject> = Table {
             shapes::labels,
             "Texts by name, up to 64, by which jobs are found: {\"team\": \"data\"}.",
         ),
+        Key::new(
+            "inputs",
+            "0.2.0",
+            inputs,
+            shapes::object,
+            "What the tasks read as _.input: an object. The inputs of a sub-job are a key of its task.",
+        ),
+        Key::new(
+            "input_schema",
+            "0.2.0",
+            input_schema,
+            shapes::input_schema,
+            "The JSON Schema that the inputs match. Its defaults are inserted where an input is missing.",
+        ),
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["concurrency", "schedule", "inputs"],
+    planned: &["concurrency", "schedule"],
     reserved: &[
         "id",
         "status",
@@ -108,6 +123,7 @@ pub(super) static JOB: Table<JobObject> = Table {
         "error",
         "cancel",
         "deadline_at",
+        "definition",
         "pauses",
         "phase",
         "starts_at",
@@ -197,12 +213,19 @@ fn handler_deadline(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_
 }
 
 fn labels(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
-    let Some(object) = reader.object(value, path, "\"labels\"") else { return };
+    job.labels = read_labels(reader, value, path);
+}
+
+/// Labels by name. A label that is not valid is left out and reported.
+pub(super) fn read_labels(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Labels {
+    let mut labels = Labels::new();
+    let Some(object) = reader.object(value, path, "\"labels\"") else { return labels };
     reader.unique_keys(object, path);
     let count = object.properties().count();
     if count > MAX_LABELS {
         let message = format!("the job has {count} labels, the limit is {MAX_LABELS}");
-        return reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+        reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+        return labels;
     }
     for (key, value) in object.properties() {
         let name = key.decoded();
@@ -211,9 +234,31 @@ fn labels(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: P
         let Some(text) = reader.string(value, path, "the value of a label") else { continue };
         let is_valid = reader.check_rule(rules::label_value(&text), ProblemCode::OutOfRange, path, value.at).is_some();
         if is_named && is_valid {
-            job.labels.insert(name.as_ref().into(), text.as_ref().into());
+            labels.insert(name.as_ref().into(), text.as_ref().into());
         }
     }
+    labels
+}
+
+fn inputs(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    job.inputs = read_inputs(reader, value, path).map(|inputs| (inputs, value.at));
+}
+
+/// The inputs of a job.
+pub(super) fn read_inputs(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -> Option<Json> {
+    let object = reader.object(value, path, "\"inputs\"")?;
+    reader.unique_keys(object, path);
+    Some(Json::from_checked(object.text))
+}
+
+fn input_schema(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
+    let Some(object) = reader.object(value, path, "\"input_schema\"") else { return };
+    let bytes = object.text.len();
+    if bytes > MAX_SCHEMA_BYTES {
+        let message = format!("\"input_schema\" has {bytes} bytes, the limit is {MAX_SCHEMA_BYTES}");
+        return reader.report.add(ProblemCode::LimitExceeded, path, value.at, message, None);
+    }
+    job.input_schema = Some(Json::from_checked(object.text));
 }
 
 fn output<'a>(_: &mut Reader, job: &mut JobDraft<'a>, value: Value<'a>, _: Path<'_>) {
@@ -241,7 +286,7 @@ fn start_at(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path:
 }
 
 fn deadline(reader: &mut Reader, job: &mut JobDraft<'_>, value: Value<'_>, path: Path<'_>) {
-    job.deadline_at = value.at;
+    job.deadline_at = Some(value.at);
     job.deadline = values::moment(reader, value, path);
 }
 

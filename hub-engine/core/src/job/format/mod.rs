@@ -5,7 +5,7 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout, for_each, http, recover, cache, approval ──► wait ──► task ──► job ──► objects ──► schema
+//!   values, shapes ──► retry, timeout, for_each, http, recover, cache, approval ──► wait ──► task ──► job ──► start ──► objects ──► schema
 //!                                        ▲                                    ▲        ▲
 //!   key ──► object ──────────────────────┴────────────────────────────────────┴────────┘
 //! ```
@@ -23,6 +23,7 @@ mod recover;
 mod retry;
 mod schema;
 mod shapes;
+mod start;
 mod task;
 mod timeout;
 mod values;
@@ -32,4 +33,5 @@ pub(super) use job::read;
 pub(super) use module_defaults::read as read_module_defaults;
 pub(super) use objects::OBJECTS;
 pub use schema::{definitions, schema};
+pub(super) use start::read as read_start;
 pub(super) use values::{duration_or_zero, is_word, moment};

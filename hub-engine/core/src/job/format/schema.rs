@@ -4,18 +4,22 @@ use serde_json::{Map, Value, json};
 
 use super::objects::OBJECTS;
 use super::shapes;
+use super::start::START;
+use crate::job::outline::Outline;
 
 /// The path of the definitions in the schema.
 const DEFINITIONS: &str = "#/$defs/";
 
-/// The JSON Schema (2020-12) of a job. [`crate::job::Job::parse`] refuses every job that the schema refuses, and also
+/// The JSON Schema (2020-12) of a job, or of the start of a definition. [`crate::job::Job::parse`] refuses every job that the schema refuses, and also
 /// what a schema cannot express: unknown and duplicate names of tasks, cycles, duplicate keys.
 #[must_use]
 pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A job for Hub",
-        "$ref": format!("{DEFINITIONS}{}", OBJECTS[0].title()),
+        "if": { "required": ["definition"] },
+        "then": { "$ref": format!("{DEFINITIONS}{}", START.title()) },
+        "else": { "$ref": format!("{DEFINITIONS}{}", OBJECTS[0].title()) },
         "$defs": definitions(DEFINITIONS)
     })
 }

@@ -19,6 +19,9 @@ const CONTROL: &str = r"\u0000-\u001F\u007F-\u009F";
 /// Text without NUL.
 const WITHOUT_NUL: &str = r"^[^\u0000]*$";
 
+/// A reference to a definition: a name, and a version or an alias.
+const DEFINITION: &str = r"^[^\s/@?#%]+(@[^\s/@?#%]+)?$";
+
 /// Any text.
 pub(super) fn text() -> Value {
     json!({ "type": "string" })
@@ -34,6 +37,16 @@ pub(super) fn labels() -> Value {
     let names = json!({ "pattern": format!(r"^[^\s{CONTROL}{NOT_IN_LABEL_NAMES}]+$") });
     let value = json!({ "type": "string", "pattern": format!("^[^{CONTROL}]*$") });
     json!({ "type": "object", "propertyNames": names, "additionalProperties": value, "maxProperties": MAX_LABELS })
+}
+
+/// A reference to a definition.
+pub(super) fn definition_reference() -> Value {
+    of_pattern(DEFINITION)
+}
+
+/// The schema of inputs: an object of JSON Schema, which a schema of its own describes.
+pub(super) fn input_schema() -> Value {
+    json!({ "type": "object" })
 }
 
 /// A name of any kind. The parser limits the bytes, the schema limits the characters.
@@ -158,8 +171,8 @@ pub(super) fn wait() -> Value {
 
 /// A sub-job.
 pub(super) fn sub_job() -> Value {
-    let job = json!({ "allOf": [{ "$ref": "#/$defs/Job" }, { "not": has("key") }] });
-    json!({ "anyOf": [job, { "type": "null" }] })
+    let job = json!({ "allOf": [{ "$ref": "#/$defs/Job" }, { "not": has("key") }, { "not": has("inputs") }] });
+    json!({ "anyOf": [job, definition_reference(), { "type": "null" }] })
 }
 
 /// The inputs of a sub-job.

@@ -136,7 +136,7 @@ pub(super) static TASK: Table<TaskObject> = Table {
             "0.2.0",
             |_, parts, value, _| parts.draft.rare_mut().job = Some(value),
             shapes::sub_job,
-            "The job to run instead of a task module: a sub-job. Its output is the data of the task.",
+            "The job to run instead of a task module: a sub-job, or the name of a definition. Its output is the data of the task.",
         ),
         Key::new(
             "inputs",

@@ -1,0 +1,325 @@
+//! `hub-client definitions`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_core::definition::{Library, Reference, Which, check_name};
+use hub_core::job::{Job, Limits, ProblemCode};
+use hub_engine::operations::{
+    AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionRecord, DefinitionSummary, Hub, RequestError,
+    RequestErrorKind, Submission,
+};
+use serde_json::{Map, Value, json};
+use similar::TextDiff;
+
+use super::arguments::{Args, or_user};
+use super::definition_args::{DefinitionCommand, StartArgs};
+use super::job_file::{JobFile, without_definitions};
+use super::output::Output;
+use super::{follow, input, views, yaml};
+use crate::exit::{Exit, Failure};
+
+/// The endings of the names of job files.
+const JOB_FILES: [&str; 3] = ["json", "yaml", "yml"];
+/// Number of definitions in one page of a list.
+const PAGE_SIZE: u32 = 1000;
+
+pub(super) async fn run(command: DefinitionCommand, args: &Args, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        DefinitionCommand::Apply { paths, name, alias, dry_run, by } => {
+            let files = read_all(&paths, name.as_deref(), output)?;
+            let hub = args.reach().await?.hub;
+            let aliases = alias.into_iter().map(Into::into).collect();
+            return apply(&*hub, files, aliases, or_user(by), dry_run, output).await;
+        }
+        DefinitionCommand::List => {
+            let all = list(&*args.reach().await?.hub).await?;
+            output.definitions(&all)?;
+        }
+        DefinitionCommand::Show { reference } => {
+            let record = args.reach().await?.hub.definition(reference).await?;
+            output.definition(&record)?;
+        }
+        DefinitionCommand::Document { reference } => {
+            let record = args.reach().await?.hub.definition(reference).await?;
+            output.exactly(record.job.get())?;
+        }
+        DefinitionCommand::Diff { from, to } => {
+            let to = to.unwrap_or_else(|| Reference { name: Arc::clone(&from.name), which: Which::Newest });
+            let hub = args.reach().await?.hub;
+            let (from, to) = (hub.definition(from).await?, hub.definition(to).await?);
+            output.print(&difference(&from, &to))?;
+        }
+        DefinitionCommand::Start(start) => return start_job(start, args, output).await,
+        DefinitionCommand::Alias { name, alias, version, remove: _ } => {
+            let change = AliasChange { name: name.into(), alias: alias.into(), version };
+            args.reach().await?.hub.set_alias(change.clone()).await?;
+            let AliasChange { name, alias, .. } = &change;
+            let done = match version {
+                Some(version) => format!("{name}@{alias} is version {version}"),
+                None => format!("removed the alias {name}@{alias}"),
+            };
+            output.checked(&serde_json::to_value(&change).unwrap_or_default(), &done)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// A job file that becomes a version of a definition.
+struct Candidate {
+    name: Arc<str>,
+    file: JobFile,
+    /// The names of the definitions that it refers to.
+    needs: BTreeSet<Arc<str>>,
+}
+
+/// Reads and checks all files. Nothing is applied if one of them is not valid.
+fn read_all(paths: &[PathBuf], name: Option<&str>, output: &Output) -> Result<Vec<Candidate>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        find_files(path, &mut files)?;
+    }
+    if files.is_empty() {
+        let message = "no job files: their names end in .json, .yaml or .yml";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    if name.is_some() && files.len() > 1 {
+        return Err(Failure::new(Exit::Usage, format!("--name is for one file, and these are {}", files.len())));
+    }
+    let (mut all, mut by_name) = (Vec::<Candidate>::new(), BTreeMap::<Arc<str>, PathBuf>::new());
+    for path in files {
+        let candidate = read(&path, name, output)?;
+        if let Some(other) = by_name.insert(Arc::clone(&candidate.name), path.clone()) {
+            let message = format!("{} and {} have the same name: {}", other.display(), path.display(), candidate.name);
+            return Err(Failure::new(Exit::Usage, message).advise("a definition has one file"));
+        }
+        all.push(candidate);
+    }
+    Ok(in_order(all))
+}
+
+fn read(path: &Path, name: Option<&str>, output: &Output) -> Result<Candidate, Failure> {
+    let file = JobFile::read(path, output)?;
+    let limits =
+        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
+    let job = without_definitions(|library: &Library| Job::parse_definition(file.json(), &limits, library));
+    let job = job.map_err(|problems| file.invalid(problems.iter()))?;
+    let name = name.unwrap_or_else(|| job.name());
+    check_name(name).map_err(|why| {
+        let message = format!("{}: {name:?} cannot be the name of a definition", path.display());
+        Failure::new(Exit::Usage, message).because(why).advise("give another one with --name")
+    })?;
+    let needs = job.pins().references.keys().map(|reference| Arc::clone(&reference.name)).collect();
+    Ok(Candidate { name: name.into(), file, needs })
+}
+
+/// The job files at a path, or in a directory and its directories, by name.
+fn find_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(Exit::Usage, format!("cannot read {}", path.display())).because(error);
+    if !path.is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries = std::fs::read_dir(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(failed)?
+        .into_iter()
+        .map(|entry| entry.path())
+        .collect::<Vec<_>>();
+    entries.sort();
+    for entry in entries {
+        let is_hidden = entry.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let extension = entry.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        // A link to a directory could lead back here.
+        let is_directory = entry.is_dir() && !entry.is_symlink();
+        if is_hidden {
+            continue;
+        } else if is_directory {
+            find_files(&entry, found)?;
+        } else if extension.is_some_and(|extension| JOB_FILES.contains(&extension.as_str())) {
+            found.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// The files in an order in which each comes after those that it refers to. The dispatcher refuses a circle.
+fn in_order(mut left: Vec<Candidate>) -> Vec<Candidate> {
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let names: BTreeSet<Arc<str>> = left.iter().map(|candidate| Arc::clone(&candidate.name)).collect();
+        let is_free =
+            |candidate: &Candidate| candidate.needs.iter().all(|need| *need == candidate.name || !names.contains(need));
+        let at = left.iter().position(is_free).unwrap_or(0);
+        ordered.push(left.remove(at));
+    }
+    ordered
+}
+
+async fn apply(
+    hub: &dyn Hub,
+    files: Vec<Candidate>,
+    aliases: Vec<Arc<str>>,
+    by: Option<String>,
+    dry_run: bool,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let names: BTreeSet<Arc<str>> = files.iter().map(|candidate| Arc::clone(&candidate.name)).collect();
+    let mut applied = Vec::new();
+    for Candidate { name, file, needs } in files {
+        let draft = DefinitionDraft {
+            name: Arc::clone(&name),
+            text: file.json().into(),
+            aliases: aliases.clone(),
+            by: by.clone(),
+            dry_run,
+        };
+        let defined = match hub.define(draft).await {
+            Ok(defined) => defined,
+            // What it refers to would be there by then.
+            Err(error) if dry_run && needs.iter().any(|need| names.contains(need)) && lacks_definitions(&error) => {
+                Defined { name, version: 0, created: true, moved_aliases: BTreeMap::new(), warnings: Vec::new() }
+            }
+            Err(error) => {
+                output.say(&format!("{} of {} files were applied before this one", applied.len(), names.len()));
+                return Err(file.refused(error));
+            }
+        };
+        let shown = shown(&defined, dry_run);
+        output.say(&format!("{}: {shown}", file.path.display()));
+        output.warn(&defined.warnings);
+        applied.push(defined);
+    }
+    let changed = applied.iter().filter(|defined| defined.created || !defined.moved_aliases.is_empty()).count();
+    let would = if dry_run { "would be changed" } else { "changed" };
+    let answer = serde_json::to_value(&applied).unwrap_or_default();
+    output.checked(&answer, &format!("{changed} of {} definitions {would}", applied.len()))?;
+    Ok(Exit::Success)
+}
+
+/// Whether a definition is refused only because of definitions that are not there.
+fn lacks_definitions(error: &RequestError) -> bool {
+    let is_unknown = |code| code == ProblemCode::UnknownDefinition;
+    error.kind == RequestErrorKind::InvalidJob
+        && !error.problems.is_empty()
+        && error.problems.iter().all(|problem| is_unknown(problem.code))
+}
+
+/// Applies the definitions that a job refers to, before it is run.
+pub(super) async fn apply_for_run(hub: &dyn Hub, paths: &[PathBuf], output: &Output) -> Result<(), Failure> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    for Candidate { name, file, .. } in read_all(paths, None, output)? {
+        let (aliases, text) = (Vec::new(), file.json().into());
+        let draft = DefinitionDraft { name, text, aliases, by: None, dry_run: false };
+        hub.define(draft).await.map_err(|error| file.refused(error))?;
+    }
+    Ok(())
+}
+
+/// What became of a file.
+fn shown(defined: &Defined, dry_run: bool) -> String {
+    let Defined { name, version, created, moved_aliases, .. } = defined;
+    let mut text = match (created, dry_run, version) {
+        (true, _, 0) => format!("{name} would get a new version"),
+        (true, true, _) => format!("{name} would get version {version}"),
+        (true, false, _) => format!("{name} has version {version}, which is new"),
+        (false, ..) => format!("{name} has not changed since version {version}"),
+    };
+    for (alias, before) in moved_aliases {
+        let would = if dry_run { "would become" } else { "is now" };
+        let before = before.map_or_else(String::new, |before| format!(" instead of {before}"));
+        text.push_str(&format!("; {name}@{alias} {would} version {version}{before}"));
+    }
+    text
+}
+
+/// All definitions, which are requested page by page.
+async fn list(hub: &dyn Hub) -> Result<Vec<DefinitionSummary>, Failure> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = hub.definitions(DefinitionFilter { limit: Some(PAGE_SIZE), after }).await?;
+        all.extend(page.definitions);
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// The lines that differ. Both jobs are written in the same way, so only what differs in content is shown.
+fn difference(from: &DefinitionRecord, to: &DefinitionRecord) -> String {
+    let written = |record: &DefinitionRecord| views::pretty(&record.job);
+    let (before, after) = (written(from), written(to));
+    if before == after {
+        return format!("{} and {} are the same job", title(from), title(to));
+    }
+    let diff = TextDiff::from_lines(before.as_str(), after.as_str());
+    diff.unified_diff().header(&title(from), &title(to)).to_string().trim_end().to_owned()
+}
+
+fn title(record: &DefinitionRecord) -> String {
+    format!("{}@{}", record.name, record.summary.version)
+}
+
+async fn start_job(start: StartArgs, args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let text = start_text(&start, output)?;
+    let reached = args.reach().await?;
+    let submission = Submission { text: text.as_str().into(), id: start.id };
+    let refused = |error: RequestError| match error.kind {
+        RequestErrorKind::InvalidJob if !error.problems.is_empty() => {
+            let problems: Vec<String> =
+                error.problems.iter().map(|problem| format!("\n  {}: {}", problem.path, problem.message)).collect();
+            Failure::new(Exit::Usage, format!("{} cannot be started:{}", start.reference, problems.concat()))
+        }
+        _ => error.into(),
+    };
+    if start.wait {
+        let limit = start.wait_limit.map(Duration::from_secs_f64);
+        let view = start.view.view();
+        return follow::submit_and_follow(&*reached.hub, submission, limit, &view, output, refused).await;
+    }
+    let submitted = reached.hub.submit_and_report(submission).await.map_err(refused)?;
+    output.submitted(&submitted, &format!("started {} at {}", start.reference, reached.shown))?;
+    Ok(Exit::Success)
+}
+
+/// The text of a start.
+fn start_text(start: &StartArgs, output: &Output) -> Result<String, Failure> {
+    let mut inputs = match &start.inputs {
+        Some(path) => read_inputs(path, output)?,
+        None => Map::new(),
+    };
+    inputs.extend(start.input.iter().cloned());
+    let mut text = Map::new();
+    text.insert("definition".to_owned(), start.reference.to_string().into());
+    let labels: Map<String, Value> =
+        start.label.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let optional = [
+        ("inputs", (!inputs.is_empty()).then(|| inputs.into())),
+        ("labels", (!labels.is_empty()).then(|| labels.into())),
+        ("key", start.key.clone().map(Value::from)),
+        ("start_at", start.start_at.clone().map(Value::from)),
+        ("priority", start.priority.map(Value::from)),
+    ];
+    text.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    Ok(json!(text).to_string())
+}
+
+/// Reads an object of inputs.
+fn read_inputs(path: &Path, output: &Output) -> Result<Map<String, Value>, Failure> {
+    let text = input::read_text(path, "the inputs", output)?;
+    let failed = |why: String| {
+        let message = format!("{} is not an object of inputs, in JSON or YAML", path.display());
+        Failure::new(Exit::Usage, message).because(why)
+    };
+    // JSON is YAML, but for numbers and escapes that only one of them has.
+    serde_json::from_str(&text).or_else(|error| {
+        let converted = yaml::convert(&text).map_err(|problem| failed(problem.to_string()))?;
+        serde_json::from_str(&converted.json).map_err(|_| failed(error.to_string()))
+    })
+}

@@ -1,0 +1,139 @@
+//! The inputs of a job, and their comparison with a schema.
+
+use std::fmt;
+
+use super::model::Job;
+use super::path::Path;
+use super::position::Positions;
+use super::problem::{Problem, ProblemCode, Problems};
+use super::value::{Kind, Value};
+use crate::Json;
+
+/// Compares inputs with a JSON Schema. JSON Schema is a large language, so the shell implements it.
+pub trait InputCheck: fmt::Debug + Send + Sync {
+    /// The inputs with the defaults of the schema.
+    ///
+    /// # Errors
+    /// All violations, at least one.
+    fn check(&self, schema: &Json, inputs: &Json) -> Result<Json, Vec<Violation>>;
+}
+
+/// A place in the inputs that does not match the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The place, from the inputs: a JSON pointer, empty for the inputs themselves.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Accepts all inputs as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyInputs;
+
+impl InputCheck for AnyInputs {
+    fn check(&self, _: &Json, inputs: &Json) -> Result<Json, Vec<Violation>> {
+        Ok(inputs.clone())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = if self.pointer.is_empty() { "the inputs" } else { &self.pointer[1..] };
+        write!(f, "{at}: {}", self.message)
+    }
+}
+
+impl Job {
+    /// The inputs that its tasks read as `_.input`. `None` if the job is not one with inputs.
+    ///
+    /// # Errors
+    /// If they do not match the schema of the job.
+    pub fn checked_inputs(&self, check: &dyn InputCheck) -> Result<Option<Json>, Problems> {
+        if !self.has_inputs() {
+            return Ok(None);
+        }
+        let given = self.inputs().cloned().unwrap_or_else(|| Json::from_checked("{}"));
+        let Some(schema) = self.input_schema() else { return Ok(Some(given)) };
+        check.check(schema, &given).map(Some).map_err(|violations| {
+            let problems = violations.into_iter().map(|Violation { pointer, message }| {
+                let pointer = format!("/inputs{pointer}");
+                problem_at(&self.source, &pointer, ProblemCode::BadInputs, message)
+            });
+            Problems::new(problems.collect())
+        })
+    }
+
+    /// The problem of its input schema at a place in it, a JSON pointer.
+    #[must_use]
+    pub fn schema_problem(&self, pointer: &str, message: impl Into<String>) -> Problem {
+        problem_at(&self.source, &format!("/input_schema{pointer}"), ProblemCode::BadSchema, message.into())
+    }
+}
+
+/// A problem at a place in a text, a JSON pointer. If the place is not there, the position is that of the nearest one around it.
+fn problem_at(text: &str, pointer: &str, code: ProblemCode, message: String) -> Problem {
+    let mut value = Value::of_job(text);
+    let mut path = Path::Root.to_string();
+    let mut is_there = true;
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let root = Path::Root;
+        let index = step.parse::<usize>().ok();
+        let (written, next) = match (value.kind(), index) {
+            (Kind::List, Some(index)) if is_there => (root.index(index).to_string(), value.elements().nth(index)),
+            (Kind::Object, _) if is_there => {
+                let found = value.properties().find(|(key, _)| key.decoded() == step);
+                (root.key(&step).to_string(), found.map(|(_, value)| value))
+            }
+            (_, Some(index)) => (root.index(index).to_string(), None),
+            (_, None) => (root.key(&step).to_string(), None),
+        };
+        path.push_str(&written[1..]);
+        is_there = next.is_some();
+        value = next.unwrap_or(value);
+    }
+    let (line, column) = Positions::new(text).of(value.at);
+    Problem { code, path, line: Some(line), column: Some(column), message, suggestion: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Limits;
+
+    #[derive(Debug)]
+    struct Refuses(&'static str);
+
+    impl InputCheck for Refuses {
+        fn check(&self, _: &Json, _: &Json) -> Result<Json, Vec<Violation>> {
+            Err(vec![Violation { pointer: self.0.to_owned(), message: "no".to_owned() }])
+        }
+    }
+
+    #[test]
+    fn a_violation_has_the_place_of_the_input_or_of_what_is_around_it() {
+        let text = "{\"name\": \"j\", \"input_schema\": {},\n \"inputs\": {\"a/b\": [1,\n  {\"c\": 2}]}, \"tasks\": [{\"name\": \"t\"}]}";
+        let job = Job::parse(text, &Limits::default()).unwrap();
+        for (pointer, place, path) in [
+            ("", (2, 12), "$.inputs"),
+            ("/a~1b/1/c", (3, 9), r#"$.inputs["a/b"][1].c"#),
+            ("/a~1b/7", (2, 20), r#"$.inputs["a/b"][7]"#),
+            ("/x/y", (2, 12), "$.inputs.x.y"),
+        ] {
+            let problems = job.checked_inputs(&Refuses(pointer)).unwrap_err();
+            let problem = problems.iter().next().unwrap();
+            assert_eq!((problem.line.zip(problem.column), &*problem.path), (Some(place), path));
+        }
+        assert_eq!(job.checked_inputs(&AnyInputs).unwrap().unwrap().get(), "{\"a/b\": [1,\n  {\"c\": 2}]}");
+    }
+
+    #[test]
+    fn a_job_that_has_a_schema_or_is_a_start_has_inputs() {
+        let job = |text: &str| Job::parse(text, &Limits::default()).unwrap();
+        let inputs = |text: &str| job(text).checked_inputs(&AnyInputs).unwrap();
+        assert_eq!(inputs(r#"{"name": "j", "tasks": [{"name": "t"}]}"#), None);
+        let with_schema = inputs(r#"{"name": "j", "input_schema": {}, "tasks": [{"name": "t", "args": ["_.input"]}]}"#);
+        assert_eq!(with_schema.unwrap().get(), "{}");
+    }
+}
