@@ -287,7 +287,8 @@ async fn a_real_dispatcher_answers_as_described() {
     ask("put", alias, &format!("{etl}/aliases/old"), r#"{"version": 1}"#, 200).await;
     ask("put", alias, &format!("{etl}/aliases/old"), r#"{"version": 2}"#, 404).await;
     ask("delete", alias, &format!("{etl}/aliases/old"), "", 200).await;
-    ask("delete", alias, &format!("{etl}/aliases/old"), "", 404).await;
+    ask("delete", alias, &format!("{etl}/aliases/old"), "", 200).await;
+    ask("delete", alias, "/api/v1/definitions/nowhere/aliases/old", "", 404).await;
     let start = r#"{"definition": "etl", "inputs": {"n": "x"}}"#;
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", start, 422).await;
     assert_eq!(

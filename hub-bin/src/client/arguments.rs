@@ -430,7 +430,8 @@ impl RemarkArgs {
 
 /// Who asks for something: as given, or the user of this process, if known.
 pub(super) fn or_user(by: Option<String>) -> Option<String> {
-    by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
+    let of_process = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()).or_else(of_process))
 }
 
 /// A job or a pool.

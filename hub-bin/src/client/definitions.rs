@@ -23,6 +23,8 @@ use crate::exit::{Exit, Failure};
 
 /// The endings of the names of job files.
 const JOB_FILES: [&str; 3] = ["json", "yaml", "yml"];
+/// Stands for the version of a definition that waits for others of the same files.
+const UNKNOWN_VERSION: u32 = 0;
 /// Number of definitions in one page of a list.
 const PAGE_SIZE: u32 = 1000;
 
@@ -31,8 +33,8 @@ pub(super) async fn run(command: DefinitionCommand, args: &Args, output: &Output
         DefinitionCommand::Apply { paths, name, alias, dry_run, by } => {
             let files = read_all(&paths, name.as_deref(), output)?;
             let hub = args.reach().await?.hub;
-            let aliases = alias.into_iter().map(Into::into).collect();
-            return apply(&*hub, files, aliases, or_user(by), dry_run, output).await;
+            let apply = Apply { aliases: alias.into_iter().map(Into::into).collect(), by: or_user(by) };
+            return apply.apply(&*hub, files, dry_run, output).await;
         }
         DefinitionCommand::List => {
             let all = list(&*args.reach().await?.hub).await?;
@@ -71,8 +73,8 @@ pub(super) async fn run(command: DefinitionCommand, args: &Args, output: &Output
 struct Candidate {
     name: Arc<str>,
     file: JobFile,
-    /// The names of the definitions that it refers to.
-    needs: BTreeSet<Arc<str>>,
+    /// The definitions that it refers to.
+    needs: BTreeSet<Reference>,
 }
 
 /// Reads and checks all files. Nothing is applied if one of them is not valid.
@@ -111,7 +113,7 @@ fn read(path: &Path, name: Option<&str>, output: &Output) -> Result<Candidate, F
         let message = format!("{}: {name:?} cannot be the name of a definition", path.display());
         Failure::new(Exit::Usage, message).because(why).advise("give another one with --name")
     })?;
-    let needs = job.pins().references.keys().map(|reference| Arc::clone(&reference.name)).collect();
+    let needs = job.pins().references.keys().cloned().collect();
     Ok(Candidate { name: name.into(), file, needs })
 }
 
@@ -135,7 +137,8 @@ fn find_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let extension = entry.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         // A link to a directory could lead back here.
         let is_directory = entry.is_dir() && !entry.is_symlink();
-        if is_hidden {
+        // Reading something else than a file, such as a pipe, may never end.
+        if is_hidden || entry.exists() && !entry.is_file() && !is_directory {
             continue;
         } else if is_directory {
             find_files(&entry, found)?;
@@ -151,53 +154,103 @@ fn in_order(mut left: Vec<Candidate>) -> Vec<Candidate> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let names: BTreeSet<Arc<str>> = left.iter().map(|candidate| Arc::clone(&candidate.name)).collect();
-        let is_free =
-            |candidate: &Candidate| candidate.needs.iter().all(|need| *need == candidate.name || !names.contains(need));
+        let is_free = |candidate: &Candidate| {
+            candidate.needs.iter().all(|need| need.name == candidate.name || !names.contains(&need.name))
+        };
         let at = left.iter().position(is_free).unwrap_or(0);
         ordered.push(left.remove(at));
     }
     ordered
 }
 
-async fn apply(
-    hub: &dyn Hub,
-    files: Vec<Candidate>,
+/// How files are applied.
+struct Apply {
     aliases: Vec<Arc<str>>,
     by: Option<String>,
-    dry_run: bool,
-    output: &Output,
-) -> Result<Exit, Failure> {
-    let names: BTreeSet<Arc<str>> = files.iter().map(|candidate| Arc::clone(&candidate.name)).collect();
-    let mut applied = Vec::new();
-    for Candidate { name, file, needs } in files {
+}
+
+impl Apply {
+    /// Applies the files when the dispatcher has found no problem in any of them.
+    async fn apply(
+        &self,
+        hub: &dyn Hub,
+        files: Vec<Candidate>,
+        dry_run: bool,
+        output: &Output,
+    ) -> Result<Exit, Failure> {
+        let names: BTreeSet<Arc<str>> = files.iter().map(|candidate| Arc::clone(&candidate.name)).collect();
+        let mut applied = Vec::new();
+        for candidate in &files {
+            applied.push(self.define(hub, candidate, &names, true).await?);
+        }
+        if !dry_run {
+            applied.clear();
+            for candidate in &files {
+                let defined =
+                    self.define(hub, candidate, &names, false).await.map_err(|failure| match applied.len() {
+                        0 => failure,
+                        count => {
+                            failure.advise(format!("{count} of {} files were applied before this one", files.len()))
+                        }
+                    })?;
+                applied.push(defined);
+            }
+        }
+        for (Candidate { file, .. }, defined) in files.iter().zip(&applied) {
+            output.say(&format!("{}: {}", file.path.display(), shown(defined, dry_run)));
+            output.warn(&defined.warnings);
+        }
+        let created = applied.iter().filter(|defined| defined.created).count();
+        let moved: usize = applied.iter().map(|defined| defined.moved_aliases.len()).sum();
+        let would = if dry_run { " would be made" } else { "" };
+        let moved = if moved == 0 { String::new() } else { format!(", {moved} aliases moved") };
+        let mut answer = serde_json::to_value(&applied).unwrap_or_default();
+        for one in answer.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            // It is not known which one it would be.
+            if one.get("version") == Some(&json!(UNKNOWN_VERSION)) {
+                one.remove("version");
+            }
+        }
+        let line = format!("{} definitions: {created} new versions{would}{moved}", applied.len());
+        output.checked(&answer, &line)?;
+        Ok(Exit::Success)
+    }
+
+    async fn define(
+        &self,
+        hub: &dyn Hub,
+        Candidate { name, file, needs }: &Candidate,
+        names: &BTreeSet<Arc<str>>,
+        dry_run: bool,
+    ) -> Result<Defined, Failure> {
         let draft = DefinitionDraft {
-            name: Arc::clone(&name),
+            name: Arc::clone(name),
             text: file.json().into(),
-            aliases: aliases.clone(),
-            by: by.clone(),
+            aliases: self.aliases.clone(),
+            by: self.by.clone(),
             dry_run,
         };
-        let defined = match hub.define(draft).await {
-            Ok(defined) => defined,
+        match hub.define(draft).await {
+            Ok(defined) => Ok(defined),
             // What it refers to would be there by then.
-            Err(error) if dry_run && needs.iter().any(|need| names.contains(need)) && lacks_definitions(&error) => {
-                Defined { name, version: 0, created: true, moved_aliases: BTreeMap::new(), warnings: Vec::new() }
+            Err(error) if dry_run && waits_for_others(needs, names, &self.aliases) && lacks_definitions(&error) => {
+                let (name, moved_aliases, warnings) = (Arc::clone(name), BTreeMap::new(), Vec::new());
+                Ok(Defined { name, version: UNKNOWN_VERSION, created: true, moved_aliases, warnings })
             }
-            Err(error) => {
-                output.say(&format!("{} of {} files were applied before this one", applied.len(), names.len()));
-                return Err(file.refused(error));
-            }
-        };
-        let shown = shown(&defined, dry_run);
-        output.say(&format!("{}: {shown}", file.path.display()));
-        output.warn(&defined.warnings);
-        applied.push(defined);
+            Err(error) => Err(file.refused(error)),
+        }
     }
-    let changed = applied.iter().filter(|defined| defined.created || !defined.moved_aliases.is_empty()).count();
-    let would = if dry_run { "would be changed" } else { "changed" };
-    let answer = serde_json::to_value(&applied).unwrap_or_default();
-    output.checked(&answer, &format!("{changed} of {} definitions {would}", applied.len()))?;
-    Ok(Exit::Success)
+}
+
+/// Whether a definition refers to others of the same files, which would be there if these were applied.
+fn waits_for_others(needs: &BTreeSet<Reference>, names: &BTreeSet<Arc<str>>, aliases: &[Arc<str>]) -> bool {
+    let mut others = needs.iter().filter(|need| names.contains(&need.name)).peekable();
+    let would_be_there = |need: &Reference| match &need.which {
+        Which::Newest => true,
+        Which::Alias(alias) => aliases.contains(alias),
+        Which::Version(_) => false,
+    };
+    others.peek().is_some() && others.all(would_be_there)
 }
 
 /// Whether a definition is refused only because of definitions that are not there.
@@ -209,13 +262,31 @@ fn lacks_definitions(error: &RequestError) -> bool {
 }
 
 /// Applies the definitions that a job refers to, before it is run.
-pub(super) async fn apply_for_run(hub: &dyn Hub, paths: &[PathBuf], output: &Output) -> Result<(), Failure> {
+pub(super) async fn apply_for_run(
+    hub: &dyn Hub,
+    job: &JobFile,
+    paths: &[PathBuf],
+    output: &Output,
+) -> Result<(), Failure> {
     if paths.is_empty() {
         return Ok(());
     }
-    for Candidate { name, file, .. } in read_all(paths, None, output)? {
-        let (aliases, text) = (Vec::new(), file.json().into());
-        let draft = DefinitionDraft { name, text, aliases, by: None, dry_run: false };
+    let parsed = without_definitions(|library: &Library| Job::parse_with(job.json(), &Limits::default(), library));
+    let pins = parsed.map(|job| Arc::clone(job.pins())).unwrap_or_default();
+    let needs = pins.references.keys();
+    let files = read_all(paths, None, output)?;
+    // Here each alias stands for the file.
+    let references = files.iter().flat_map(|candidate| &candidate.needs).chain(needs);
+    let aliases: BTreeSet<(Arc<str>, Arc<str>)> = references
+        .filter_map(|reference| match &reference.which {
+            Which::Alias(alias) => Some((Arc::clone(&reference.name), Arc::clone(alias))),
+            Which::Newest | Which::Version(_) => None,
+        })
+        .collect();
+    for Candidate { name, file, .. } in files {
+        let own = aliases.iter().filter(|(known, _)| *known == name).map(|(_, alias)| Arc::clone(alias)).collect();
+        let text = file.json().into();
+        let draft = DefinitionDraft { name, text, aliases: own, by: None, dry_run: false };
         hub.define(draft).await.map_err(|error| file.refused(error))?;
     }
     Ok(())
@@ -225,7 +296,7 @@ pub(super) async fn apply_for_run(hub: &dyn Hub, paths: &[PathBuf], output: &Out
 fn shown(defined: &Defined, dry_run: bool) -> String {
     let Defined { name, version, created, moved_aliases, .. } = defined;
     let mut text = match (created, dry_run, version) {
-        (true, _, 0) => format!("{name} would get a new version"),
+        (true, _, &UNKNOWN_VERSION) => format!("{name} would get a new version"),
         (true, true, _) => format!("{name} would get version {version}"),
         (true, false, _) => format!("{name} has version {version}, which is new"),
         (false, ..) => format!("{name} has not changed since version {version}"),

@@ -63,7 +63,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
         .await
         .map_err(|error| Failure::new(Exit::Refused, "cannot start the dispatcher").because(error))?;
     let hub = dispatcher.hub();
-    definitions::apply_for_run(&*hub, &args.definitions, output).await?;
+    definitions::apply_for_run(&*hub, &file, &args.definitions, output).await?;
     let submission = Submission { text: file.json().into(), id: None };
     let id = hub.submit(submission).await.map_err(|error| file.refused(error))?;
     let work = match &job {

@@ -27,7 +27,15 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
             if !warnings.is_empty() {
                 answer["warnings"] = warnings.clone().into();
             }
-            output.checked(&answer, &format!("{} is a valid job with {tasks} tasks", job.name()))?;
+            let line = match job.definition() {
+                // Its tasks are not known here.
+                Some(pin) => {
+                    answer = json!({"valid": true, "definition": pin.name});
+                    format!("a valid start of the definition {}", pin.name)
+                }
+                None => format!("{} is a valid job with {tasks} tasks", job.name()),
+            };
+            output.checked(&answer, &line)?;
             output.warn(&warnings);
             Ok(Exit::Success)
         }

@@ -82,8 +82,10 @@ pub(super) fn definition(record: &DefinitionRecord, style: Style) -> String {
             cell(version.aliases.join(", ")),
         ]));
     }
+    let is_one_line = record.job.get().trim_end().lines().count() < 2;
+    let text = if is_one_line { pretty(&record.job) } else { record.job.get().to_owned() };
     let title = format!("{}@{}", Shown(&record.name), record.summary.version);
-    format!("{title}\n\n{}\n\n{}", table.trim_fmt(), ShownLines(&pretty(&record.job)))
+    format!("{title}\n\n{}\n\n{}", table.trim_fmt(), ShownLines(text.trim_end()))
 }
 
 /// A JSON value on several lines.

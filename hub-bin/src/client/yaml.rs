@@ -118,6 +118,9 @@ impl Writer {
                 let advice = "write the keys here, or let an alias stand for the whole value";
                 return Err(refuse(span, "merge keys (<<) are not part of YAML 1.2".to_owned(), Some(advice)));
             }
+            if anchor > 0 {
+                return Err(refuse(span, "an anchor at a key has no meaning here".to_owned(), Some("remove it")));
+            }
             self.begin_key(span);
             self.push(&quoted(text), span)?;
             self.json.push_str(": ");
@@ -235,7 +238,11 @@ fn value_of(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Re
         {
             return Err(unknown_tag(tag, span));
         }
-        _ => style != ScalarStyle::Plain,
+        Some(tag) => {
+            let advice = "remove it, and write the value without quotation marks";
+            return Err(refuse(span, format!("the tag !!{} is not supported", tag.suffix), Some(advice)));
+        }
+        None => style != ScalarStyle::Plain,
     };
     if is_text {
         return Ok(quoted(text));
@@ -244,7 +251,9 @@ fn value_of(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Re
         "" | "~" | "null" | "Null" | "NULL" => "null".to_owned(),
         "true" | "True" | "TRUE" => "true".to_owned(),
         "false" | "False" | "FALSE" => "false".to_owned(),
-        ".inf" | ".Inf" | ".INF" | "-.inf" | "+.inf" | ".nan" | ".NaN" | ".NAN" => {
+        _ if matches!(text.trim_start_matches(['-', '+']), ".inf" | ".Inf" | ".INF")
+            || matches!(text, ".nan" | ".NaN" | ".NAN") =>
+        {
             let advice = "write it in quotation marks if it is a text";
             return Err(refuse(span, format!("JSON has no number {text}"), Some(advice)));
         }
@@ -257,7 +266,9 @@ fn value_of(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Re
 fn number_of(text: &str, span: Span) -> Result<Option<String>, Problem> {
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix) {
-            return Ok(u128::from_str_radix(digits, radix).ok().map(|number| number.to_string()));
+            let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let number = u128::from_str_radix(digits, radix).ok().filter(|_| is_plain);
+            return Ok(number.map(|number| number.to_string()));
         }
     }
     let (sign, rest) = match text.as_bytes().first() {
@@ -357,6 +368,9 @@ mod tests {
     fn what_has_no_json_is_refused_at_its_place() {
         for (text, place, message) in [
             ("a: .inf", (1, 4), "JSON has no number"),
+            ("a: -.INF", (1, 4), "JSON has no number"),
+            ("a: !!int '5'", (1, 4), "not supported"),
+            ("&x a: 1", (1, 1), "anchor"),
             ("zip: 01234", (1, 6), "differently"),
             ("a: !secret b", (1, 4), "tag"),
             ("a: {<<: *b}", (1, 9), ""),

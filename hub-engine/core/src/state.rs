@@ -366,7 +366,7 @@ where
         TASK_WEIGHT + values + text(&task.msg)
     });
     let details = state.details.as_ref().filter(|_| data).map_or(0, |details| details.weight());
-    job.source().len() + details + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
+    job.text_bytes() + details + state.output.as_ref().map_or(0, |output| output.get().len()) + tasks.sum::<usize>()
 }
 
 /// The memory of a task in a [`JobSnapshot`] without its texts, in bytes.

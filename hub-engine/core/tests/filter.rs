@@ -78,6 +78,8 @@ const REFUSED: &[(&str, usize, &str)] = &[
     ("name\u{a0}:a", 1, "write name:VALUE"),
     ("'status:failed'", 1, "did you mean status?"),
     ("status\u{ff1a}failed", 1, "has no field"),
+    ("definition:etl@prod", 12, "is no version"),
+    ("definition:a,b@", 14, "is no version"),
     ("started", 1, "compare it, for example with started>-24h"),
     ("name:a\u{0}", 7, "must not contain control characters"),
     ("*", 1, "has no field"),

@@ -150,23 +150,28 @@ fn what_cannot_be_started_is_refused_with_its_place() {
         (json!({"definition": "elt"}), "unknown_definition", "$.definition"),
         (json!({"definition": "etl@2"}), "unknown_definition", "$.definition"),
         (json!({"definition": "etl@prod"}), "unknown_definition", "$.definition"),
-        (json!({"definition": "broken"}), "unknown_definition", "$.definition"),
-        (json!({"definition": "start"}), "unknown_definition", "$.definition"),
-        (json!({"definition": "itself"}), "unknown_definition", "$.definition"),
-        (json!({"definition": "ping"}), "unknown_definition", "$.definition"),
+        (json!({"definition": "broken"}), "bad_definition", "$.definition"),
+        (json!({"definition": "start"}), "bad_definition", "$.definition"),
+        (json!({"definition": "itself"}), "bad_definition", "$.definition"),
+        (json!({"definition": "ping"}), "bad_definition", "$.definition"),
         (json!({"definition": "a b"}), "bad_name", "$.definition"),
         (json!({"definition": "etl@0"}), "bad_name", "$.definition"),
         (json!({"definition": "etl@1@2"}), "bad_name", "$.definition"),
         (json!({"definition": 7}), "wrong_type", "$.definition"),
-        (json!({"definition": null}), "missing_key", "$"),
+        (json!({"definition": null}), "reserved_key", "$.definition"),
         (json!({"definition": "etl", "tasks": []}), "unknown_key", "$.tasks"),
         (json!({"definition": "etl", "name": "x"}), "unknown_key", "$.name"),
         (json!({"definition": "etl", "inputs": []}), "wrong_type", "$.inputs"),
         (json!({"definition": "etl", "labels": {"a b": "c"}}), "bad_name", r#"$.labels["a b"]"#),
         (json!({"definition": "etl", "priority": 5000}), "out_of_range", "$.priority"),
+        (
+            json!({"definition": "etl", "start_at": "2027-01-02T00:00:00Z", "deadline": "2027-01-01T00:00:00Z"}),
+            "out_of_range",
+            "$.deadline",
+        ),
         (json!({"definition": "etl", "start_at": "yesterday"}), "out_of_range", "$.start_at"),
         (json!({"name": "j", "tasks": [{"name": "a", "job": "elt"}]}), "unknown_definition", "$.tasks[0].job"),
-        (json!({"name": "j", "tasks": [{"name": "a", "job": "itself"}]}), "unknown_definition", "$.tasks[0].job"),
+        (json!({"name": "j", "tasks": [{"name": "a", "job": "itself"}]}), "bad_definition", "$.tasks[0].job"),
         (
             json!({"name": "j", "tasks": [{"name": "a", "job": {"name": "k", "inputs": {}, "tasks": [{"name": "b"}]}}]}),
             "conflicting_keys",
@@ -216,6 +221,9 @@ fn definitions_may_be_nested_sixteen_levels_deep_and_share_what_they_run() {
     let job = |at: usize| json!({"name": "j", "tasks": [{"name": "t", "job": format!("l{at}")}]}).to_string();
     assert_eq!(known.parse(&job(most)).unwrap().with_sub_jobs().len(), most + 2);
     assert_eq!(code(&known.refuse(&job(most + 1))[0]), "limit_exceeded");
+    let start = |at: usize| json!({"definition": format!("l{at}")}).to_string();
+    known.parse(&start(most + 1)).unwrap();
+    assert!(known.refuse(&start(most + 2))[0].message.contains("16 levels deep"));
     // Also as a part of a job that is nested in the text.
     let nested = json!({"name": "j", "tasks": [{"name": "t", "job": {"name": "k", "tasks": [
         {"name": "t", "job": format!("l{most}")}]}}]});

@@ -74,6 +74,10 @@ pub(super) fn remove(
 
 /// Removes some sub-jobs whose root was removed, and returns them. Empty if there are no more.
 pub(super) fn remove_orphans(connection: &mut Connection, limit: i64) -> rusqlite::Result<Vec<Gone>> {
+    // Otherwise the note about a root would be deleted, as if it had no sub-jobs any more.
+    if limit <= 0 {
+        return Ok(Vec::new());
+    }
     let transaction = connection.transaction()?;
     let (mut gone, mut budget) = (Vec::new(), DeletionBudget::new());
     for serial in orphans(&transaction, limit)? {
@@ -154,4 +158,24 @@ fn delete_tasks(transaction: &Transaction<'_>, serial: i64, budget: &mut Deletio
         transaction.prepare_cached("DELETE FROM tasks WHERE job = ?1 AND position <= ?2")?.execute((serial, last))?;
     }
     Ok(is_done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrations::MIGRATIONS;
+    use super::*;
+
+    #[test]
+    fn sub_jobs_of_a_removed_root_are_not_forgotten_by_a_limit_of_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        let root = "0190b4c2-7b1a-7000-8000-00000000fff0";
+        let part = "INSERT INTO jobs (serial, id, family, name, status, tasks, submitted_at, ended_at, root)
+                        VALUES (1, ?1, zeroblob(12), 'j', 'FAILED', 1, 0, 1, ?2)";
+        connection.execute(part, ["0190b4c2-7b1a-7000-8000-00010000fff0", root]).unwrap();
+        connection.execute("INSERT INTO counters (name, value) VALUES (?1 || ?2, 1)", [ROOT, root]).unwrap();
+        assert_eq!(remove_orphans(&mut connection, 0).unwrap().len(), 0);
+        assert_eq!(remove_orphans(&mut connection, 5).unwrap().len(), 1);
+        assert_eq!(remove_orphans(&mut connection, 5).unwrap().len(), 0);
+    }
 }

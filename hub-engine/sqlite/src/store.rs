@@ -198,6 +198,9 @@ impl Store for SqliteStore {
         let mut pruned = 0;
         loop {
             let limit = u64::from(limit) - pruned;
+            if limit == 0 {
+                return Ok(pruned);
+            }
             match self.order(|done| Order::Prune { keep, limit, done }).await? {
                 0 => return Ok(pruned),
                 more => pruned += more,

@@ -3,25 +3,28 @@
 //! The dispatcher is the only one that changes definitions, and makes one change at a time. So a change is decided by what the store has,
 //! and the loop only commits it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hub_core::Json;
 use hub_core::action::Change;
 use hub_core::definition::{Definition, Pin, Reference, Which, check_alias, check_name};
 use hub_core::job::{Job, Limits};
+use tokio::sync::OwnedMutexGuard;
 
+use super::definition_hints::hint;
 use super::found::Found;
 use super::inputs::Ask;
-use super::intake::{parser_failed, refusal};
+use super::intake::{check_schema, parser_failed, refusal, schema_warnings};
 use super::local::LocalHub;
-use super::room::ParsePermit;
 use crate::clock::wall;
 use crate::operations::{
     AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord, RequestError,
     RequestErrorKind,
 };
 
+/// Maximum number of aliases that a request moves.
+const MAXIMUM_ALIASES: usize = 64;
 /// Maximum length of who makes a version, in bytes.
 const MAXIMUM_BY: usize = 256;
 
@@ -32,19 +35,23 @@ impl LocalHub {
         let invalid = |message| RequestError::new(RequestErrorKind::InvalidRequest, message);
         check_name(&name).map_err(invalid)?;
         aliases.iter().try_for_each(|alias| check_alias(alias)).map_err(invalid)?;
-        if by.as_ref().is_some_and(|by| by.len() > MAXIMUM_BY) {
-            return Err(invalid(format!("\"by\" has more than {MAXIMUM_BY} bytes")));
+        let aliases: BTreeSet<Arc<str>> = aliases.into_iter().collect();
+        if aliases.len() > MAXIMUM_ALIASES {
+            return Err(invalid(format!("the request has {} aliases, the limit is {MAXIMUM_ALIASES}", aliases.len())));
         }
-        let mut permit = self.intake.room.parse_permit(text.len()).await;
-        let _turn = self.intake.defining.lock().await;
+        if by.as_ref().is_some_and(|by| by.len() > MAXIMUM_BY || by.contains(char::is_control)) {
+            return Err(invalid(format!("\"by\" has more than {MAXIMUM_BY} bytes, or control characters")));
+        }
+        // What the request would change depends on the changes before it, so these are committed first.
+        let turn = Arc::clone(&self.intake.defining).lock_owned().await;
         let newest = self.stored_definition(&Reference { name: Arc::clone(&name), which: Which::Newest }).await?;
-        let same = newest.as_ref().filter(|newest| newest.has_text(&text));
-        let created = same.is_none();
-        let version = newest.as_ref().map_or(Some(1), |newest| newest.pin.version.checked_add(u32::from(created)));
-        let version = version.ok_or_else(|| RequestError::new(RequestErrorKind::TooMany, "too many versions"))?;
-        let pin = Pin { name: Arc::clone(&name), version };
+        let next = newest.as_ref().map_or(Some(1), |newest| newest.pin.version.checked_add(1));
+        let next = next.ok_or_else(|| RequestError::new(RequestErrorKind::TooMany, "too many versions"))?;
+        let pin = Pin { name: Arc::clone(&name), version: next };
         let definition = Arc::new(Definition { pin, text, created_at: wall(), by: by.map(Into::into) });
-        let warnings = self.parse_definition(&definition, &aliases, &mut permit).await?.warnings();
+        let here = aliases.iter().map(|alias| Which::Alias(Arc::clone(alias))).chain([Which::Newest]).collect();
+        let (warnings, is_same) = self.parse_definition(&definition, here, newest.as_ref()).await?;
+        let (created, version) = (!is_same, if is_same { next - 1 } else { next });
         let mut changes = Vec::new();
         if created {
             changes.push(Change::DefinitionAdded { definition });
@@ -59,24 +66,32 @@ impl LocalHub {
             }
         }
         if !dry_run && !changes.is_empty() {
-            self.ask(|answer| Ask::Define(changes, answer)).await?;
+            self.commit_definitions(changes, turn).await?;
         }
         Ok(Defined { name, version, created, moved_aliases, warnings })
     }
 
-    /// Lets an alias stand for another version, or removes it.
+    /// Lets an alias stand for another version, or removes it. Removing an alias that is not there has no effect.
     pub(super) async fn change_alias(&self, change: AliasChange) -> Result<AliasChange, RequestError> {
         let AliasChange { name, alias, version } = change.clone();
         check_alias(&alias).map_err(|message| RequestError::new(RequestErrorKind::InvalidRequest, message))?;
-        let _turn = self.intake.defining.lock().await;
-        let which = version.map_or_else(|| Which::Alias(Arc::clone(&alias)), Which::Version);
-        let reference = Reference { name: Arc::clone(&name), which };
-        if self.stored_definition(&reference).await?.is_none() {
-            return Err(RequestError::unknown_definition(&reference));
+        let turn = Arc::clone(&self.intake.defining).lock_owned().await;
+        let reference = Reference { name: Arc::clone(&name), which: version.map_or(Which::Newest, Which::Version) };
+        let Some(found) = self.stored_definition(&reference).await? else {
+            return Err(self.unknown_definition(&reference).await);
+        };
+        if version.is_some() {
+            // The alias must not lead from the version back to it.
+            self.parse_definition(&found, vec![Which::Alias(Arc::clone(&alias))], None).await?;
         }
-        let changes = vec![Change::AliasChanged { name, alias, version }];
-        self.ask(|answer| Ask::Define(changes, answer)).await?;
+        self.commit_definitions(vec![Change::AliasChanged { name, alias, version }], turn).await?;
         Ok(change)
+    }
+
+    /// Commits changes of definitions. `turn` ends with the commit, also if nobody waits for the answer any more: until then, the store
+    /// does not have what the next change depends on.
+    async fn commit_definitions(&self, changes: Vec<Change>, turn: OwnedMutexGuard<()>) -> Result<(), RequestError> {
+        self.ask(|answer| Ask::Define(changes, turn, answer)).await.map(drop)
     }
 
     pub(super) async fn definitions_of(&self, filter: DefinitionFilter) -> Result<DefinitionPage, RequestError> {
@@ -87,50 +102,66 @@ impl LocalHub {
 
     pub(super) async fn definition_record(&self, reference: Reference) -> Result<DefinitionRecord, RequestError> {
         let found = self.stored_definition(&reference).await?;
-        let found = found.ok_or_else(|| RequestError::unknown_definition(&reference))?;
+        let Some(found) = found else { return Err(self.unknown_definition(&reference).await) };
         let Pin { name, version } = found.pin.clone();
         let store = &self.intake.store;
         let versions = store.definition_versions(&name, u32::MAX, DefinitionRecord::LISTED).await;
         let versions = versions.map_err(|error| self.intake.store_failed(error))?;
         let own = store.definition_versions(&name, version.saturating_add(1), 1).await;
         let own = own.map_err(|error| self.intake.store_failed(error))?.into_iter().next();
-        let summary = own.ok_or_else(|| RequestError::unknown_definition(&reference))?;
+        let Some(summary) = own else { return Err(self.unknown_definition(&reference).await) };
         // It was parsed as a job.
         let job = Json::from_checked(Arc::clone(&found.text));
         Ok(DefinitionRecord { name, summary, versions, job })
+    }
+
+    /// The refusal of a reference to a definition that is not there.
+    async fn unknown_definition(&self, reference: &Reference) -> RequestError {
+        match hint(&*self.intake.store, reference).await {
+            Ok(hint) => {
+                let message = format!("there is no definition {:?} ({hint})", reference.to_string());
+                RequestError::new(RequestErrorKind::NotFound, message)
+            }
+            Err(error) => self.intake.store_failed(error),
+        }
     }
 
     async fn stored_definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, RequestError> {
         let found = self.intake.store.definition(reference).await;
         found.map_err(|error| self.intake.store_failed(error))
     }
-}
 
-impl LocalHub {
-    /// Parses the text of a definition, and checks its schema. `draft` is what its references to itself stand for.
+    /// Parses the text of a definition, and checks its schema. Returns warnings, and whether the newest version has this text.
+    /// `here` are references to the definition that stand for `draft`, in it and in what it refers to.
     async fn parse_definition(
         &self,
         draft: &Arc<Definition>,
-        aliases: &[Arc<str>],
-        permit: &mut ParsePermit,
-    ) -> Result<Job, RequestError> {
+        here: Vec<Which>,
+        newest: Option<&Arc<Definition>>,
+    ) -> Result<(Vec<String>, bool), RequestError> {
         let limits = Limits { is_sub_job: true, ..self.intake.limits.clone() };
+        let mut permit = self.intake.room.parse_permit(draft.text.len()).await;
         let mut found = Found::default();
-        let aliases = aliases.iter().map(|alias| Which::Alias(Arc::clone(alias)));
-        for which in aliases.chain([Which::Newest]) {
+        for which in here {
             let reference = Reference { name: Arc::clone(&draft.pin.name), which };
             found.library().insert(reference, Some(Arc::clone(draft)));
         }
         loop {
-            let (draft, limits, library) = (Arc::clone(draft), limits.clone(), found.library());
-            let parse = move || Job::parse_definition(&draft.text, &limits, &library);
-            let parsed = tokio::task::spawn_blocking(parse).await.map_err(|_| parser_failed())?;
-            match parsed {
-                Ok(job) => {
-                    self.intake.check_schema(&job).map_err(|problem| refusal(problem.into()))?;
-                    return Ok(job);
-                }
-                Err(problems) => self.intake.look_up_missing(&mut found, problems, permit).await?,
+            let (draft, newest, schemas) = (Arc::clone(draft), newest.cloned(), Arc::clone(&self.intake.schemas));
+            let (limits, library) = (limits.clone(), found.library());
+            let parse = move || {
+                Job::parse_definition(&draft.text, &limits, &library).map(|job| {
+                    let checked = check_schema(&schemas, &job).map(|()| {
+                        let mut warnings = job.warnings();
+                        warnings.extend(schema_warnings(&schemas, &job));
+                        warnings
+                    });
+                    (checked, newest.is_some_and(|newest| newest.has_text(&draft.text)))
+                })
+            };
+            match tokio::task::spawn_blocking(parse).await.map_err(|_| parser_failed())? {
+                Ok((checked, is_same)) => return Ok((checked.map_err(|problem| refusal(problem.into()))?, is_same)),
+                Err(problems) => self.intake.look_up_missing(&mut found, problems, &mut permit).await?,
             }
         }
     }

@@ -31,7 +31,7 @@ const MAXIMUM_WAITING_REQUESTS: usize = OPEN_REQUESTS as usize / 4 * 3;
 /// Number of bytes of jobs that are checked before other tasks of this thread run.
 const BYTES_BETWEEN_YIELDS: usize = 64 * 1024;
 
-/// Maximum number of tasks of all starts of definitions in one message.
+/// Maximum number of tasks of definitions that the jobs of one message refer to.
 const MAXIMUM_STARTED_TASKS: usize = 1_000_000;
 
 /// Delay before a job is looked up in the store again after a failure.
@@ -50,20 +50,21 @@ pub(super) struct FrontDesk {
 /// A job before the loop, or why it does not come so far.
 type Checked = Result<(Submit, PendingSubmission), RequestError>;
 
-/// Refuses a start of a definition if those of its message have too many tasks. A start is small however many tasks it has, so one
-/// message could fill the memory with them.
+/// Refuses a job that refers to definitions if those of its message have too many tasks. Such a job is small however many tasks it
+/// has, so one message could fill the memory with them.
 fn within_tasks(
     (submit, pending): (Submit, PendingSubmission),
     started: &mut usize,
 ) -> Result<(Submit, PendingSubmission), RequestError> {
-    if submit.job.definition().is_some() {
-        *started = started.saturating_add(submit.job.tasks().len());
-        if *started > MAXIMUM_STARTED_TASKS && *started > submit.job.tasks().len() {
+    if !submit.job.pins().is_empty() {
+        let tasks: usize = submit.job.with_sub_jobs().into_iter().map(|job| job.tasks().len()).sum();
+        if *started > 0 && started.saturating_add(tasks) > MAXIMUM_STARTED_TASKS {
             let message = format!(
-                "the starts of definitions in this message have more than {MAXIMUM_STARTED_TASKS} tasks together: send it in a message of its own"
+                "the jobs in this message have more than {MAXIMUM_STARTED_TASKS} tasks of definitions together: send it in a message of its own"
             );
             return Err(RequestError::new(RequestErrorKind::TooLarge, message));
         }
+        *started = started.saturating_add(tasks);
     }
     Ok((submit, pending))
 }

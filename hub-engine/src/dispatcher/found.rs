@@ -2,6 +2,7 @@
 
 use hub_core::definition::Library;
 
+use super::definition_hints::hint;
 use super::room::{ParsePermit, Room};
 use crate::store::{Store, StoreError};
 
@@ -61,7 +62,13 @@ impl Found {
             if self.count > MAXIMUM_DEFINITIONS || self.bytes > MAXIMUM_DEFINITION_BYTES {
                 return Ok(LookedUp::TooMuch);
             }
-            self.library.insert(reference, definition);
+            match definition {
+                Some(_) => self.library.insert(reference, definition),
+                None => {
+                    let hint = hint(store, &reference).await?;
+                    self.library.insert_unknown(reference, hint);
+                }
+            }
         }
         room.note_definitions(permit, self.bytes).await;
         Ok(LookedUp::Added)

@@ -14,7 +14,7 @@ use hub_core::machine::{
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::lately::Lookup;
 use super::publish::{Depth, FinalOutcome, Outcomes};
@@ -183,8 +183,8 @@ pub(super) enum Ask {
     Signal(JobId, Signal, oneshot::Sender<Option<Result<Signalled, RequestError>>>),
     /// Answer the question of a task. `None`: its job is not live.
     Choose(TaskId, Choice, oneshot::Sender<Option<Result<(), RequestError>>>),
-    /// Commit changes of definitions.
-    Define(Vec<Change>, oneshot::Sender<()>),
+    /// Commit changes of definitions. The turn to change them ends with the commit.
+    Define(Vec<Change>, OwnedMutexGuard<()>, oneshot::Sender<OwnedMutexGuard<()>>),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
     /// Statistics, the health of the store and the paused pools.

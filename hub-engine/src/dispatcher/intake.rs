@@ -38,7 +38,7 @@ pub(super) struct Intake {
     /// Limits the concurrent look-ups, because a stored job takes many times the memory of its text.
     pub(super) store_reads: Semaphore,
     /// Held while definitions are changed.
-    pub(super) defining: Mutex<()>,
+    pub(super) defining: Arc<Mutex<()>>,
     pub(super) schemas: Arc<SchemaCheck>,
     pub(super) room: Arc<Room>,
 }
@@ -64,7 +64,7 @@ impl Intake {
     ) -> Result<(Submit, Answered), RequestError> {
         let Arrival { text, id } = arrival;
         let (job, examples) = self.parse(text, permit).await?;
-        let inputs = self.inputs_of(&job).map_err(refusal)?;
+        let (job, inputs) = self.with_inputs(job).await?;
         let job = Arc::new(job);
         let id = id.unwrap_or_else(|| JobId::new(Uuid::now_v7()));
         let lookup = self.lookups.begin();
@@ -103,23 +103,20 @@ impl Intake {
         }
     }
 
-    /// Checks the schema of a job's inputs, and of those of its sub-jobs.
-    pub(super) fn check_schema(&self, job: &Job) -> Result<(), Problem> {
-        for part in job.with_sub_jobs() {
-            let Some(schema) = part.input_schema() else { continue };
-            if let Err(error) = self.schemas.validator(schema) {
-                let problem = part.schema_problem(&error.pointer, error.message);
-                let is_own = std::ptr::eq(part, job);
-                return Err(if is_own { problem } else { in_sub_job(part, problem) });
-            }
+    /// Compares the inputs of a job with its schema. Returns the job and its inputs, if it has some.
+    async fn with_inputs(&self, job: Job) -> Result<(Job, Option<Json>), RequestError> {
+        if !job.has_inputs() && !job.has_sub_jobs() {
+            return Ok((job, None));
         }
-        Ok(())
-    }
-
-    /// The inputs of a job, if it has some.
-    fn inputs_of(&self, job: &Job) -> Result<Option<Json>, Problems> {
-        self.check_schema(job)?;
-        job.checked_inputs(&*self.schemas)
+        let schemas = Arc::clone(&self.schemas);
+        let compare = move || {
+            let inputs = match check_schema(&schemas, &job) {
+                Ok(()) => job.checked_inputs(&*schemas),
+                Err(problem) => Err(problem.into()),
+            };
+            inputs.map(|inputs| (job, inputs))
+        };
+        tokio::task::spawn_blocking(compare).await.map_err(|_| parser_failed())?.map_err(refusal)
     }
 
     /// The stored job with this id, a colliding id, or this key.
@@ -198,6 +195,25 @@ async fn parse(
         return Ok(read());
     }
     tokio::task::spawn_blocking(read).await.map_err(|_| parser_failed())
+}
+
+/// Checks the schema of a job's inputs, and of those of its sub-jobs.
+pub(super) fn check_schema(schemas: &SchemaCheck, job: &Job) -> Result<(), Problem> {
+    for part in job.with_sub_jobs() {
+        let Some(schema) = part.input_schema() else { continue };
+        if let Err(error) = schemas.validator(schema) {
+            let problem = part.schema_problem(&error.pointer, error.message);
+            let is_own = std::ptr::eq(part, job);
+            return Err(if is_own { problem } else { in_sub_job(part, problem) });
+        }
+    }
+    Ok(())
+}
+
+/// What the author of a valid schema may not expect.
+pub(super) fn schema_warnings(schemas: &SchemaCheck, job: &Job) -> Vec<String> {
+    let validator = job.input_schema().and_then(|schema| schemas.validator(schema).ok());
+    validator.map(|validator| validator.warnings()).unwrap_or_default()
 }
 
 /// The problem of a sub-job, whose place is in another text.

@@ -9,6 +9,7 @@
 mod apart;
 mod batch;
 mod batches;
+mod definition_hints;
 mod definitions;
 mod desk;
 mod discard;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use hub_core::machine::{Machine, Settings};
 use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -113,7 +114,8 @@ impl Dispatcher {
         let incarnation = store.begin_incarnation().await?;
         let max_message_bytes = capabilities.max_message_bytes;
         let schemas = Arc::new(SchemaCheck::default());
-        let core = Settings { inputs: Arc::clone(&schemas) as _, ..settings.machine(incarnation, max_message_bytes) };
+        let core =
+            Settings { inputs: Arc::new(SchemaCheck::for_loop()), ..settings.machine(incarnation, max_message_bytes) };
         let mut machine = Machine::new(core);
         for (pool, pause) in store.paused_pools().await? {
             machine.restore_paused_pool(pool, pause);
@@ -144,7 +146,7 @@ impl Dispatcher {
             lookups: lookups.clone(),
             limits: settings.limits.clone(),
             store_reads: Semaphore::new(STORE_READS),
-            defining: Mutex::new(()),
+            defining: Arc::default(),
             schemas: Arc::clone(&schemas),
             room: Arc::new(Room::new()),
         };

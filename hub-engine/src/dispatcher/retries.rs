@@ -45,7 +45,7 @@ impl LocalHub {
         self.refuse_part_of(&ended).await?;
         let items = weight(&ended.job, &ended.state, ended.items.values(), true);
         self.open_answers.hold_more(&mut hold, items).await?;
-        let permit = self.intake.room.parse_permit(ended.job.source().len()).await;
+        let permit = self.intake.room.parse_permit(ended.job.text_bytes()).await;
         // Other jobs may have reached the limit.
         if self.intake.room.is_full() {
             return Err(full());

@@ -3,20 +3,22 @@
 use std::fmt::{self, Write};
 
 use hub_core::Json;
-use hub_core::job::Violation;
+use hub_core::job::{Violation, nearest};
 use hub_core::text::cut;
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::{Map, Value};
 
-use super::graph::Graph;
+use super::graph::{Graph, KEYWORDS};
 use super::schema_error::SchemaError;
 
 /// Maximum number of violations that are described.
 const MAXIMUM_VIOLATIONS: usize = 100;
 /// Maximum length of a description in bytes.
 const MAXIMUM_MESSAGE: usize = 300;
-/// Maximum memory of a compiled pattern in bytes.
-const MAXIMUM_PATTERN_BYTES: usize = 1024 * 1024;
+/// Maximum memory of all compiled patterns in bytes.
+const MAXIMUM_PATTERN_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum number of steps to compare the defaults with the schema.
+const STEPS_FOR_DEFAULTS: u64 = 1_000_000;
 
 /// A JSON Schema, ready for comparisons.
 #[derive(Debug)]
@@ -39,7 +41,8 @@ impl Validator {
             return Err(SchemaError { pointer: error.instance_path().to_string(), message: describe(&error) });
         }
         let graph = Graph::new(&schema)?;
-        let patterns = PatternOptions::regex().size_limit(MAXIMUM_PATTERN_BYTES).dfa_size_limit(MAXIMUM_PATTERN_BYTES);
+        let bytes = MAXIMUM_PATTERN_BYTES / graph.patterns.max(1);
+        let patterns = PatternOptions::regex().size_limit(bytes).dfa_size_limit(bytes);
         let compiled = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(patterns)
@@ -53,10 +56,21 @@ impl Validator {
         Ok(validator)
     }
 
+    /// Keywords that JSON Schema does not have, each with what may be meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warn = |pointer: &String| {
+            let keyword = pointer.rsplit('/').next().unwrap_or_default();
+            let near = nearest(keyword, KEYWORDS).map_or_else(String::new, |near| format!(": did you mean {near:?}?"));
+            format!("input_schema{pointer} is ignored, because JSON Schema has no keyword {keyword:?}{near}")
+        };
+        self.graph.unknown.iter().take(MAXIMUM_VIOLATIONS).map(warn).collect()
+    }
+
     /// A default that does not match the schema would be found with each start.
     fn check_defaults(&self) -> Result<(), SchemaError> {
         let defaults = Value::Object(self.defaults.clone());
-        let found = self.violations(&defaults).into_iter().find(|violation| !violation.pointer.is_empty());
+        let found =
+            self.violations(&defaults, STEPS_FOR_DEFAULTS).into_iter().find(|violation| !violation.pointer.is_empty());
         found.map_or(Ok(()), |Violation { pointer, message }| {
             let (name, rest) = pointer[1..].split_once('/').unwrap_or((&pointer[1..], ""));
             let slash = if rest.is_empty() { "" } else { "/" };
@@ -65,11 +79,11 @@ impl Validator {
         })
     }
 
-    /// The inputs with the defaults of the schema.
+    /// The inputs with the defaults of the schema. `steps` is the maximum number of steps of the comparison.
     ///
     /// # Errors
     /// All violations, at least one. The first hundred are described.
-    pub(crate) fn check(&self, inputs: &Json) -> Result<Json, Vec<Violation>> {
+    pub(crate) fn check(&self, inputs: &Json, steps: u64) -> Result<Json, Vec<Violation>> {
         let all = |message: String| vec![Violation { pointer: String::new(), message }];
         let mut value: Value = serde_json::from_str(inputs.get()).map_err(|error| all(error.to_string()))?;
         let missing = match &value {
@@ -83,12 +97,12 @@ impl Validator {
         if let Value::Object(given) = &mut value {
             given.extend(missing);
         }
-        let violations = self.violations(&value);
+        let violations = self.violations(&value, steps);
         if violations.is_empty() { Ok(checked) } else { Err(violations) }
     }
 
-    fn violations(&self, value: &Value) -> Vec<Violation> {
-        if !self.graph.is_affordable(value) {
+    fn violations(&self, value: &Value, steps: u64) -> Vec<Violation> {
+        if !self.graph.is_affordable(value, steps) {
             let message = "the comparison of these inputs with the schema would take too long: give fewer values, or simplify the schema";
             return vec![Violation { pointer: String::new(), message: message.to_owned() }];
         }
@@ -148,7 +162,7 @@ mod tests {
 
     fn check(schema: &str, inputs: &str) -> Result<String, Vec<String>> {
         let validator = Validator::new(&Json::parse(schema).unwrap()).unwrap();
-        let outcome = validator.check(&Json::parse(inputs).unwrap());
+        let outcome = validator.check(&Json::parse(inputs).unwrap(), 2_000_000);
         outcome.map(|json| json.get().to_owned()).map_err(|all| all.iter().map(ToString::to_string).collect())
     }
 
@@ -188,10 +202,11 @@ mod tests {
             (r##"{"properties": {"a": {"$ref": "#/$defs/b"}}}"##, "/properties/a/$ref"),
             (r#"{"$ref": "https://example.com/schema.json"}"#, "/$ref"),
             (r#"{"$ref": "file:///etc/passwd"}"#, "/$ref"),
-            (r##"{"$ref": "#"}"##, "/$ref"),
-            (r##"{"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}"##, "/$defs/a/allOf/0/$ref"),
+            (r##"{"$ref": "#"}"##, ""),
+            (r##"{"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}"##, "/$defs/a/allOf/0"),
             (r#"{"$schema": "http://json-schema.org/draft-07/schema#"}"#, "/$schema"),
             (r#"{"unevaluatedProperties": false}"#, "/unevaluatedProperties"),
+            (r#"{"dependencies": {"a": {}}}"#, "/dependencies"),
             (r##"{"$dynamicRef": "#x"}"##, "/$dynamicRef"),
             (r#"{"properties": {"a": {"$id": "https://example.com/a"}}}"#, "/properties/a/$id"),
         ] {
@@ -201,16 +216,49 @@ mod tests {
     }
 
     #[test]
+    fn misspelt_keywords_are_reported() {
+        let schema = r#"{"requierd": ["n"], "x-mine": 1, "properties": {"typ": {"typ": "integer"}, "required": {"enum": [{"foo": 1}]}}}"#;
+        let warnings = Validator::new(&Json::parse(schema).unwrap()).unwrap().warnings();
+        let expected = [
+            r#"input_schema/properties/typ/typ is ignored, because JSON Schema has no keyword "typ": did you mean "type"?"#,
+            r#"input_schema/requierd is ignored, because JSON Schema has no keyword "requierd": did you mean "required"?"#,
+        ];
+        assert_eq!(warnings, expected);
+    }
+
+    #[test]
     fn a_small_schema_cannot_take_years() {
-        // Each level applies the next one twice.
+        // Each level applies the next one eight times.
         let mut schema = String::from(r#"{"$defs": {"d0": {"type": "integer"}"#);
-        for level in 1..40 {
+        for level in 1..11 {
             let before = format!(r##"{{"$ref": "#/$defs/d{}"}}"##, level - 1);
-            schema.push_str(&format!(r#", "d{level}": {{"allOf": [{before}, {before}]}}"#));
+            schema.push_str(&format!(r#", "d{level}": {{"allOf": [{}]}}"#, vec![before; 8].join(",")));
         }
-        schema.push_str(r##"}, "properties": {"a": {"$ref": "#/$defs/d39"}}}"##);
+        schema.push_str(r##"}, "properties": {"a": {"$ref": "#/$defs/d10"}}}"##);
         assert_eq!(check(&schema, "{}").unwrap(), "{}");
         assert!(check(&schema, r#"{"a": 1}"#).unwrap_err()[0].contains("too long"));
+        // Elements that must differ are compared with each other.
+        let unique =
+            format!("{{\"allOf\": [{}]}}", vec![r#"{"properties": {"l": {"uniqueItems": true}}}"#; 1000].join(","));
+        let lists = format!("{{\"l\": [{}]}}", vec![format!("[{}]", vec!["1"; 1000].join(",")); 15].join(","));
+        assert!(check(&unique, &lists).unwrap_err()[0].contains("too long"));
+        // The names of properties, and regular expressions with many states, count.
+        let names: Vec<String> = (0..3000).map(|at| format!(r#"{{"maxLength": {at}}}"#)).collect();
+        let names = format!(r#"{{"propertyNames": {{"allOf": [{}]}}}}"#, names.join(","));
+        assert!(check(&names, &format!(r#"{{"{}": 1}}"#, "x".repeat(100_000))).unwrap_err()[0].contains("too long"));
+        let repetition = r#"{"properties": {"a": {"pattern": "[ab]*a[ab]{4000}c"}}}"#;
+        assert!(
+            check(repetition, &format!(r#"{{"a": "{}"}}"#, "ab".repeat(20_000))).unwrap_err()[0].contains("too long")
+        );
+        let host = r#"{"properties": {"a": {"items": {"pattern": "^[a-z0-9-]{1,63}([.][a-z0-9-]{1,63})*$"}}}}"#;
+        check(host, &format!(r#"{{"a": [{}]}}"#, vec![r#""www.example.com""#; 20_000].join(","))).unwrap();
+        // References that lead from one to the next are limited, and so are patterns.
+        let chain: Vec<String> = (0..60).map(|at| format!(r##""d{at}": {{"$ref": "#/$defs/d{}"}}"##, at + 1)).collect();
+        let chain = format!(r##"{{"$defs": {{{}, "d60": {{}}}}, "$ref": "#/$defs/d0"}}"##, chain.join(","));
+        assert!(Validator::new(&Json::parse(&chain).unwrap()).unwrap_err().message.contains("one after the other"));
+        let patterns: Vec<String> = (0..101).map(|at| format!(r#""p{at}": {{"pattern": "\\w{{9}}"}}"#)).collect();
+        let patterns = format!(r#"{{"properties": {{{}}}}}"#, patterns.join(","));
+        assert!(Validator::new(&Json::parse(&patterns).unwrap()).unwrap_err().message.contains("regular expressions"));
         // Each level of the value is compared twice.
         let tree = r##"{"anyOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}"##;
         let nested = |levels| format!("{}1{}", "{\"a\": ".repeat(levels), "}".repeat(levels));
@@ -234,5 +282,7 @@ mod tests {
             "properties": {"when": {"$ref": "#/$defs/e"}}}"##;
         check(expression, r#"{"when": {"and": [true, {"not": {"not": false}}, {"and": [true]}]}}"#).unwrap();
         check(expression, r#"{"when": {"or": []}}"#).unwrap_err();
+        let deep = format!("{{\"when\": {}true{}}}", "{\"not\": ".repeat(40), "}".repeat(40));
+        check(expression, &deep).unwrap();
     }
 }

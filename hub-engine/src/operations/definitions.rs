@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hub_core::definition::{Pin, Reference, VersionSummary};
+use hub_core::definition::{Pin, VersionSummary};
 use hub_core::{Json, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -133,14 +133,6 @@ impl DefinitionFilter {
                 Err(RequestError::new(RequestErrorKind::InvalidRequest, message))
             }
         }
-    }
-}
-
-impl RequestError {
-    /// The refusal of a reference to a definition that is not there.
-    pub(crate) fn unknown_definition(reference: &Reference) -> Self {
-        let message = format!("there is no definition {reference}: list them with hub-client definitions list");
-        Self::new(RequestErrorKind::NotFound, message)
     }
 }
 

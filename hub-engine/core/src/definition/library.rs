@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reference::{Pin, Reference};
 use super::version::Definition;
-use crate::job::Job;
+use crate::job::{Job, SubJob};
 
 /// The definitions that the parser of a job knows. It is pure, so it cannot look for the others: it notes which ones it has missed
 /// ([`Library::take_missing`]). Whoever parses adds these, and parses again. Clones share their state.
@@ -18,14 +18,18 @@ struct Shelves {
     /// `None`: there is no such definition.
     known: BTreeMap<Reference, Option<Arc<Definition>>>,
     missing: Vec<Reference>,
+    /// What may be meant by references that stand for nothing.
+    hints: BTreeMap<Reference, String>,
     parsed: BTreeMap<Pin, Parsed>,
 }
 
 /// A definition that was parsed, or is being parsed.
 #[derive(Clone)]
 pub(crate) enum Parsed {
-    /// It is being parsed. If it is met then, it runs itself.
+    /// It is being parsed. A reference to it at this point means that it runs itself.
     Begun,
+    /// Too many definitions are being parsed, each because of the one before.
+    TooDeep,
     /// The job, or the first of its problems.
     Done(Result<Arc<Job>, String>),
 }
@@ -36,7 +40,14 @@ impl Library {
         self.shelves().known.insert(reference, definition);
     }
 
-    /// The references that the parser has met since the last call and that were not in the library.
+    /// Adds a reference that stands for nothing, and what may be meant by it.
+    pub fn insert_unknown(&self, reference: Reference, hint: String) {
+        let mut shelves = self.shelves();
+        shelves.hints.insert(reference.clone(), hint);
+        shelves.known.insert(reference, None);
+    }
+
+    /// The references that the parser has met since the last call and that were not in the library. Forgets the parsed definitions.
     #[must_use]
     pub fn take_missing(&self) -> Vec<Reference> {
         let mut shelves = self.shelves();
@@ -57,14 +68,23 @@ impl Library {
         None
     }
 
+    /// What may be meant by a reference that stands for nothing.
+    pub(crate) fn hint(&self, reference: &Reference) -> Option<String> {
+        self.shelves().hints.get(reference).cloned()
+    }
+
     /// Notes that a definition is being parsed, or returns what is known of it.
     pub(crate) fn begin(&self, pin: &Pin) -> Option<Parsed> {
         let mut shelves = self.shelves();
-        let known = shelves.parsed.get(pin).cloned();
-        if known.is_none() {
-            shelves.parsed.insert(pin.clone(), Parsed::Begun);
+        if let Some(known) = shelves.parsed.get(pin) {
+            return Some(known.clone());
         }
-        known
+        let open = shelves.parsed.values().filter(|parsed| matches!(parsed, Parsed::Begun)).count();
+        if open > SubJob::MAXIMUM_LEVELS as usize {
+            return Some(Parsed::TooDeep);
+        }
+        shelves.parsed.insert(pin.clone(), Parsed::Begun);
+        None
     }
 
     /// Keeps a parsed definition, so that every task that runs it shares it.

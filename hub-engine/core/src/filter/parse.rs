@@ -141,6 +141,9 @@ impl<'t> Reader<'t> {
         }
         let values = self.values()?;
         if let Some(field) = text {
+            if field == TextField::Definition {
+                values.iter().try_for_each(|value| self.version(value))?;
+            }
             let patterns = patterns(values);
             return Ok(Condition::Text(
                 field,
@@ -153,6 +156,20 @@ impl<'t> Reader<'t> {
                 let statuses = values.into_iter().map(|value| self.status(&value));
                 Ok(Condition::Status(statuses.collect::<Result<_, _>>()?))
             }
+        }
+    }
+
+    /// A version is a number: jobs do not keep the alias that they were started with.
+    fn version(&self, value: &Value) -> Result<(), FilterError> {
+        let text = value.parts.join("*");
+        let is_number = |version: &str| version.chars().all(|letter| letter.is_ascii_digit() || letter == '*');
+        match text.split_once('@') {
+            Some((name, version)) if version.is_empty() || !is_number(version) => {
+                let message =
+                    format!("{} is no version: write definition:{name}@7, or definition:{name}", shown(&text));
+                Err(self.error(value.at, message))
+            }
+            _ => Ok(()),
         }
     }
 

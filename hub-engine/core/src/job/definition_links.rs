@@ -1,10 +1,11 @@
 //! Definitions that a job refers to, and how a job belongs to one.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::canonical;
 use super::limits::Limits;
-use super::model::{Job, SubJob};
+use super::model::{Job, SubJob, Task};
 use super::path::Path;
 use super::problem::ProblemCode;
 use super::quoted::quoted;
@@ -32,6 +33,12 @@ impl Job {
     #[must_use]
     pub fn pins(&self) -> &Arc<Pins> {
         self.rare.as_ref().map_or_else(|| Pins::none(), |options| &options.pins)
+    }
+
+    /// The size of its text and of those of the definitions that it was read from, in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.source.len() + self.options().definition_bytes
     }
 
     /// The inputs that were given with it, an object.
@@ -97,36 +104,54 @@ pub(super) fn reference(reader: &mut Reader, value: Value<'_>, path: Path<'_>) -
     reader.check_rule(text.parse(), ProblemCode::BadName, path, value.at)
 }
 
-/// The job of the definition that is referred to at this place.
-pub(super) fn job_of(reader: &mut Reader, reference: &Reference, path: Path<'_>, at: usize) -> Option<Arc<Job>> {
+/// The job of the definition that is referred to at this place, in a job that is nested in this number of others.
+pub(super) fn job_of(
+    reader: &mut Reader,
+    reference: &Reference,
+    (path, at): (Path<'_>, usize),
+    level: u32,
+) -> Option<Arc<Job>> {
     let library = reader.library.clone();
     let report = &mut reader.report;
     let Some(definition) = library.find(reference) else {
         let message = format!("there is no definition {}", quoted(&reference.to_string()));
-        let suggestion = "define it first: hub-client definitions apply FILE".to_owned();
+        let first = || "define it first: hub-client definitions apply FILE".to_owned();
+        let suggestion = library.hint(reference).unwrap_or_else(first);
         report.add(ProblemCode::UnknownDefinition, path, at, message, Some(suggestion));
         return None;
     };
     match parse(&library, &definition) {
-        Ok(job) if reader.level + 1 + job.levels <= SubJob::MAXIMUM_LEVELS => Some(job),
-        Ok(_) => {
+        Ok(job) if level + job.levels <= SubJob::MAXIMUM_LEVELS => Some(job),
+        Ok(_) | Err(NotUsable::TooDeep) => {
             let message = format!("jobs may be nested {} levels deep", SubJob::MAXIMUM_LEVELS);
             report.add(ProblemCode::LimitExceeded, path, at, message, None);
             None
         }
-        Err(message) => {
-            report.add(ProblemCode::UnknownDefinition, path, at, message, None);
+        Err(NotUsable::Because(message)) => {
+            report.add(ProblemCode::BadDefinition, path, at, message, None);
             None
         }
     }
 }
 
+/// Why a definition cannot be used.
+enum NotUsable {
+    /// It is nested too deeply.
+    TooDeep,
+    /// For this reason.
+    Because(String),
+}
+
 /// Parses a definition, once for all tasks that run it.
-fn parse(library: &Library, definition: &Definition) -> Result<Arc<Job>, String> {
+fn parse(library: &Library, definition: &Definition) -> Result<Arc<Job>, NotUsable> {
     let pin = &definition.pin;
     match library.begin(pin) {
-        Some(Parsed::Begun) => Err(format!("the definition {pin} runs itself, directly or through other definitions")),
-        Some(Parsed::Done(outcome)) => outcome,
+        Some(Parsed::Begun) => {
+            let message = format!("the definition {pin} runs itself, directly or through other definitions");
+            Err(NotUsable::Because(message))
+        }
+        Some(Parsed::TooDeep) => Err(NotUsable::TooDeep),
+        Some(Parsed::Done(outcome)) => outcome.map_err(NotUsable::Because),
         None => {
             let outcome = Job::parse_definition(&definition.text, &Limits::of_accepted(), library)
                 .map(|job| Arc::new(job.of_definition(pin.clone())))
@@ -135,7 +160,7 @@ fn parse(library: &Library, definition: &Definition) -> Result<Arc<Job>, String>
                     format!("the definition {pin} cannot be used: {}", first.unwrap_or_default())
                 });
             library.finish(pin.clone(), outcome.clone());
-            outcome
+            outcome.map_err(NotUsable::Because)
         }
     }
 }
@@ -150,4 +175,29 @@ pub(super) fn refuse_keys_of_starts(report: &mut Report, job: Value<'_>) {
             report.add(ProblemCode::ConflictingKeys, Path::Root.key(&word), value.at, message, suggestion);
         }
     }
+}
+
+/// The size of the texts of the definitions that these tasks run. Each is counted once.
+pub(super) fn bytes_of(tasks: &[Task]) -> usize {
+    let mut seen = HashSet::new();
+    let sub_jobs = tasks.iter().filter_map(Task::sub_job).filter(|sub_job| seen.insert(Arc::as_ptr(&sub_job.job)));
+    let bytes = sub_jobs.map(|SubJob { job, reference, .. }| {
+        let own = if reference.is_some() { job.source.len() } else { 0 };
+        own + job.options().definition_bytes
+    });
+    bytes.sum()
+}
+
+/// The versions of definitions that the sub-jobs of these tasks refer to.
+pub(super) fn pins_of(tasks: &[Task]) -> Arc<Pins> {
+    let (mut references, mut seen) = (BTreeMap::new(), HashSet::new());
+    for sub_job in tasks.iter().filter_map(Task::sub_job) {
+        if let Some((reference, pin)) = sub_job.reference.clone().zip(sub_job.job.definition().cloned()) {
+            references.insert(reference, pin);
+        }
+        if seen.insert(Arc::as_ptr(&sub_job.job)) {
+            references.extend(sub_job.job.pins().references.clone());
+        }
+    }
+    Arc::new(Pins { own: None, references })
 }

@@ -56,9 +56,17 @@ impl Job {
         let given = self.inputs().cloned().unwrap_or_else(|| Json::from_checked("{}"));
         let Some(schema) = self.input_schema() else { return Ok(Some(given)) };
         check.check(schema, &given).map(Some).map_err(|violations| {
-            let problems = violations.into_iter().map(|Violation { pointer, message }| {
-                let pointer = format!("/inputs{pointer}");
-                problem_at(&self.source, &pointer, ProblemCode::BadInputs, message)
+            let placed = violations.into_iter().map(|Violation { pointer, message }| {
+                let (path, at) = place_of(&self.source, &format!("/inputs{pointer}"));
+                (at, path, message)
+            });
+            let mut placed: Vec<(usize, String, String)> = placed.collect();
+            placed.sort();
+            let mut positions = Positions::new(&self.source);
+            let problems = placed.into_iter().map(|(at, path, message)| {
+                let (line, column) = positions.of(at);
+                let code = ProblemCode::BadInputs;
+                Problem { code, path, line: Some(line), column: Some(column), message, suggestion: None }
             });
             Problems::new(problems.collect())
         })
@@ -67,12 +75,16 @@ impl Job {
     /// The problem of its input schema at a place in it, a JSON pointer.
     #[must_use]
     pub fn schema_problem(&self, pointer: &str, message: impl Into<String>) -> Problem {
-        problem_at(&self.source, &format!("/input_schema{pointer}"), ProblemCode::BadSchema, message.into())
+        let (path, at) = place_of(&self.source, &format!("/input_schema{pointer}"));
+        let (line, column) = Positions::new(&self.source).of(at);
+        let (code, message) = (ProblemCode::BadSchema, message.into());
+        Problem { code, path, line: Some(line), column: Some(column), message, suggestion: None }
     }
 }
 
-/// A problem at a place in a text, a JSON pointer. If the place is not there, the position is that of the nearest one around it.
-fn problem_at(text: &str, pointer: &str, code: ProblemCode, message: String) -> Problem {
+/// The path and the byte offset of a place in a text, a JSON pointer. If the place is not there, the offset is that of the nearest one
+/// around it.
+fn place_of(text: &str, pointer: &str) -> (String, usize) {
     let mut value = Value::of_job(text);
     let mut path = Path::Root.to_string();
     let mut is_there = true;
@@ -93,8 +105,7 @@ fn problem_at(text: &str, pointer: &str, code: ProblemCode, message: String) -> 
         is_there = next.is_some();
         value = next.unwrap_or(value);
     }
-    let (line, column) = Positions::new(text).of(value.at);
-    Problem { code, path, line: Some(line), column: Some(column), message, suggestion: None }
+    (path, value.at)
 }
 
 #[cfg(test)]

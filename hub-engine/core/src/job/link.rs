@@ -1,7 +1,6 @@
 //! Resolves the names in a draft to positions of tasks, which gives the graph.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::Cache;
@@ -13,7 +12,6 @@ use super::draft::{AwaitedDraft, CacheDraft, ForEachDraft, JobDraft, RecoverDraf
 use super::for_each::{ForEach, Items};
 use super::format;
 use super::model::{Job, SubJob, Task};
-use super::moment::Moment;
 use super::options::JobOptions;
 use super::path::Path;
 use super::phase::{Lists, Phase};
@@ -29,9 +27,9 @@ use super::run_reader::RunReader;
 use super::secret::{Secret, Secrets};
 use super::task_names::TaskNames;
 use super::template::{Placeholder, Template};
+use super::times;
 use super::value::{Kind, Value};
 use super::wait::{Approval, Awaited, Until, Wait};
-use crate::definition::Pins;
 
 /// Maximum number of tasks of a cycle that a message names.
 const MAX_SHOWN_TASKS: usize = 12;
@@ -39,7 +37,7 @@ const MAX_SHOWN_TASKS: usize = 12;
 /// Builds the job from its draft. The job is valid only if the report is empty. Returns `None` only if the report
 /// contains a problem.
 pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Option<Job> {
-    check_times(&mut reader.report, &draft);
+    times::check(&mut reader.report, (draft.start_at, draft.deadline), draft.deadline_at);
     reader.has_inputs |= draft.inputs.is_some() || draft.input_schema.is_some();
     let on_failure = draft.tasks.tasks.len() as u32;
     let finally = on_failure + draft.on_failure.tasks.len() as u32;
@@ -68,7 +66,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     let output = draft.output.map(|value| linker.output(value));
     let (places, reads_failure) = (linker.places, linker.reads_failure);
     let levels = tasks.iter().filter_map(Task::sub_job).map(|sub_job| sub_job.job.levels + 1).max().unwrap_or_default();
-    let pins = pins_of(&tasks);
+    let pins = definition_links::pins_of(&tasks);
     let for_each = (0..).zip(&tasks).filter(|(_, task)| task.for_each().is_some()).map(|(index, _)| index).collect();
     report_cycles(&mut reader.report, &tasks, &drafts, lists);
     Task::share_options(&mut tasks);
@@ -82,6 +80,7 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
         handler_deadline: draft.handler_deadline,
         labels: draft.labels.into(),
         definition: None,
+        definition_bytes: definition_links::bytes_of(&tasks),
         pins,
         inputs: draft.inputs.map(|(inputs, _)| inputs),
         input_schema: draft.input_schema,
@@ -92,18 +91,6 @@ pub(super) fn link(reader: &mut Reader, text: &str, draft: JobDraft<'_>) -> Opti
     let (source, name, rare) = (text.into(), draft.name?.into(), options.boxed());
     let tasks = Arc::new(tasks);
     Some(Job { source, name, priority: draft.priority, tasks, lists, reads_failure, output, levels, rare })
-}
-
-/// The versions of definitions that the sub-jobs of these tasks refer to.
-fn pins_of(tasks: &[Task]) -> Arc<Pins> {
-    let mut references = BTreeMap::new();
-    for sub_job in tasks.iter().filter_map(Task::sub_job) {
-        if let Some((reference, pin)) = sub_job.reference.clone().zip(sub_job.job.definition().cloned()) {
-            references.insert(reference, pin);
-        }
-        references.extend(sub_job.job.pins().references.clone());
-    }
-    Arc::new(Pins { own: None, references })
 }
 
 struct Linker<'r> {
@@ -338,7 +325,10 @@ impl Linker<'_> {
         let (job, reference) = if value.kind() == Kind::String {
             let here = path.key("job");
             let reference = definition_links::reference(self.reader, value, here)?;
-            (definition_links::job_of(self.reader, &reference, here, value.at)?, Some(reference))
+            (
+                definition_links::job_of(self.reader, &reference, (here, value.at), self.reader.level + 1)?,
+                Some(reference),
+            )
         } else {
             (Arc::new(self.inner_job(value, path.key("job"))?), None)
         };
@@ -445,22 +435,6 @@ impl Linker<'_> {
 fn is_reference(value: Value<'_>) -> bool {
     let is_meant = |text: &str| text.starts_with('_') && !text.starts_with("__");
     value.kind() == Kind::String && is_meant(&value.decoded())
-}
-
-/// A deadline has to be later than the start.
-fn check_times(report: &mut Report, draft: &JobDraft<'_>) {
-    if let (Some(Moment::At(start)), Some(Moment::At(deadline))) = (draft.start_at, draft.deadline)
-        && deadline <= start
-    {
-        let message = format!("the deadline {deadline} is not after start_at, which is {start}");
-        report.add(
-            ProblemCode::OutOfRange,
-            Path::Root.key("deadline"),
-            draft.deadline_at.unwrap_or_default(),
-            message,
-            None,
-        );
-    }
 }
 
 /// The references of a task to what is known only after the end of another task.

@@ -25,6 +25,8 @@ pub(super) struct JobOptions {
     pub(super) labels: Arc<Labels>,
     /// The definition that it was started from, or whose text it has.
     pub(super) definition: Option<Pin>,
+    /// The size of the texts of the definitions that it was read from, in bytes.
+    pub(super) definition_bytes: usize,
     /// The versions of the definitions that it refers to, and its sub-jobs.
     pub(super) pins: Arc<Pins>,
     /// The given inputs.
@@ -49,7 +51,7 @@ impl JobOptions {
         let is_empty = matches!(
             &self,
             Self { key: None, retry: None, timeouts: None, start_at: None, deadline: None, deadline_at: _,
-                handler_deadline: None, labels, definition: None, pins, inputs: None, input_schema: None, places, for_each, extra }
+                handler_deadline: None, labels, definition: None, definition_bytes: _, pins, inputs: None, input_schema: None, places, for_each, extra }
                 if labels.is_empty() && pins.is_empty() && places.is_empty() && for_each.is_empty() && extra.is_empty()
         );
         (!is_empty).then(|| Box::new(self))

@@ -60,8 +60,10 @@ pub enum ProblemCode {
     UnknownTask,
     /// A string that begins with an underscore is not a valid reference.
     BadReference,
-    /// There is no such definition, or it cannot be used.
+    /// There is no such definition.
     UnknownDefinition,
+    /// The definition cannot be used.
+    BadDefinition,
     /// The inputs do not match the input schema.
     BadInputs,
     /// The input schema is not valid, or not supported.

@@ -11,6 +11,7 @@ use super::path::Path;
 use super::problem::ProblemCode;
 use super::reader::Reader;
 use super::rules::MAX_LABELS;
+use super::times;
 use super::value::{Kind, Value};
 use crate::definition::Pins;
 
@@ -19,7 +20,8 @@ const DEFINITION: &str = "definition";
 
 /// Whether a submission starts a definition.
 pub(super) fn is_start(value: Value<'_>) -> bool {
-    value.kind() == Kind::Object && value.properties().any(|(key, _)| key.decoded() == DEFINITION)
+    value.kind() == Kind::Object
+        && value.properties().any(|(key, value)| key.decoded() == DEFINITION && value.kind() != Kind::Null)
 }
 
 /// Reads a start. The job has the tasks of the definition and the text of the start.
@@ -28,16 +30,18 @@ pub(super) fn read(reader: &mut Reader, text: &str, value: Value<'_>) -> Option<
     let (reference, at) = draft.definition.clone()?;
     let path = Path::Root;
     let path = path.key(DEFINITION);
-    let base = definition_links::job_of(reader, &reference, path, at)?;
+    let base = definition_links::job_of(reader, &reference, (path, at), 0)?;
     let mut job = Job::clone(&base);
     job.source = text.into();
     job.priority = draft.priority.or(base.priority);
     let options = job.rare.get_or_insert_default();
     let StartDraft { key, start_at, deadline, deadline_at, labels, inputs, extra, .. } = draft;
+    options.definition_bytes += base.source.len();
     options.key = key.map(Into::into);
     options.start_at = start_at.or(options.start_at);
     (options.deadline, options.deadline_at) =
         if deadline.is_some() { (deadline, deadline_at) } else { (options.deadline, None) };
+    times::check(&mut reader.report, (options.start_at, options.deadline), options.deadline_at);
     options.inputs = inputs;
     if !labels.is_empty() {
         options.labels = Arc::new(together(reader, &options.labels, labels, at));

@@ -5,6 +5,7 @@ use super::moment::{Due, Moment};
 use super::path::Path;
 use super::position::Positions;
 use super::problem::{Problem, ProblemCode};
+use super::report::Report;
 use crate::Timestamp;
 
 impl Job {
@@ -66,5 +67,15 @@ impl Job {
             message: format!("the deadline {time} has passed: it is {now}"),
             suggestion: Some("give a later time, or a duration such as \"2h\"".to_owned()),
         })
+    }
+}
+
+/// A deadline has to be later than the start.
+pub(super) fn check(report: &mut Report, times: (Option<Moment>, Option<Moment>), deadline_at: Option<usize>) {
+    if let (Some(Moment::At(start)), Some(Moment::At(deadline))) = times
+        && deadline <= start
+    {
+        let message = format!("the deadline {deadline} is not after start_at, which is {start}");
+        report.add(ProblemCode::OutOfRange, Path::Root.key("deadline"), deadline_at.unwrap_or_default(), message, None);
     }
 }

@@ -83,7 +83,7 @@ impl LiveJob {
         // The text of a sub-job is a part of the text of its parent.
         let is_part =
             state.details.as_ref().and_then(|details| details.parent.as_ref()).is_some_and(|parent| !parent.detached);
-        let text = if is_part { 0 } else { job.source().len() as u64 * TEXT_COPIES };
+        let text = if is_part { 0 } else { job.text_bytes() as u64 * TEXT_COPIES };
         Self {
             id,
             downstream,

@@ -22,10 +22,12 @@ use crate::{JobId, JobStatus, Json, Now, TaskId, TaskStatus, Timestamp};
 
 /// Maximum number of sub-jobs, of all levels, that a job can have at the same time.
 pub const MAXIMUM_SUB_JOBS: u32 = 10_000;
-/// Maximum number of violations of a schema that a message lists.
-const MAXIMUM_VIOLATIONS: usize = 10;
 /// Maximum number of tasks that these can have together.
 pub const MAXIMUM_SUB_JOB_TASKS: u64 = 1_000_000;
+/// What the comparison of inputs with a schema costs, in bytes that could be copied in the same time.
+const SCHEMA_COST: usize = 64 * 1024;
+/// Maximum number of violations of a schema that a message lists.
+const SHOWN_VIOLATIONS: usize = 10;
 /// Maximum number of bytes that the inputs of these can have together.
 pub const MAXIMUM_SUB_JOB_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -127,7 +129,9 @@ impl Machine {
             self.fail_with(id, index, TaskError::new(ErrorKind::TooManyJobs), msg, now);
             return cost;
         }
-        let cost = cost.saturating_add(sub_job.job().tasks().len() as u32);
+        let schema = sub_job.job().input_schema().map_or(0, |schema| schema.get().len() + SCHEMA_COST);
+        let cost =
+            cost.saturating_add(sub_job.job().tasks().len() as u32).saturating_add(turn_budget::tasks_for(schema));
         let inputs = match self.inputs_of(sub_job, arguments.run.expect("a sub-job has inputs")) {
             Ok(inputs) => inputs,
             Err(msg) => {
@@ -196,8 +200,8 @@ impl Machine {
     fn inputs_of(&self, sub_job: &SubJob, given: Json) -> Result<Json, String> {
         let Some(schema) = sub_job.job().input_schema() else { return Ok(given) };
         self.settings.inputs.check(schema, &given).map_err(|violations| {
-            let shown: Vec<String> = violations.iter().take(MAXIMUM_VIOLATIONS).map(ToString::to_string).collect();
-            let more = violations.len().checked_sub(MAXIMUM_VIOLATIONS + 1).map_or("", |_| "; …");
+            let shown: Vec<String> = violations.iter().take(SHOWN_VIOLATIONS).map(ToString::to_string).collect();
+            let more = violations.len().checked_sub(SHOWN_VIOLATIONS + 1).map_or("", |_| "; …");
             format!("the inputs of the sub-job do not match its input_schema: {}{more}", shown.join("; "))
         })
     }

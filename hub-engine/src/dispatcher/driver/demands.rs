@@ -77,7 +77,7 @@ impl Driver {
                 Ok(known)
             } else if by_key {
                 Err(conflict(format!(
-                    "the key {:?} belongs to job {known}, which is a different one",
+                    "the key {:?} belongs to job {known}, which has a different text",
                     job.key().unwrap_or_default()
                 )))
             } else {
@@ -173,10 +173,10 @@ impl Driver {
                 self.pending.commit_first = true;
                 self.answer_later(answer, outcome);
             }
-            Ask::Define(changes, answer) => {
+            Ask::Define(changes, turn, answer) => {
                 self.pending.changes.extend(changes);
                 self.pending.commit_first = true;
-                self.answer_later(answer, ());
+                self.answer_later(answer, turn);
             }
             Ask::Workers(answer) => {
                 let workers = self.machine.workers().map(|(report, seen)| (report.clone(), seen)).collect();
