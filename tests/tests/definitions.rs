@@ -79,7 +79,7 @@ fn definitions_are_applied_started_and_changed_while_jobs_keep_their_version() {
 
     let violations = refused(&programs, &["definitions", "start", "report", "--input", "day=1", "--input", "x=2"], 2);
     assert!(violations.contains("$.inputs.day") && violations.contains("$.inputs: Additional"), "{violations}");
-    assert!(refused(&programs, &["definitions", "start", "reprot"], 2).contains("did you mean \"report\"?"));
+    assert!(refused(&programs, &["definitions", "start", "repor"], 2).contains("did you mean \"report\"?"));
     assert!(
         refused(&programs, &["definitions", "show", "report@9"], 3)
             .contains("no definition \"report@9\" (its newest version is report@1)")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::definition::{Library, Reference, Which, check_name};
-use hub_core::job::{Job, Limits, ProblemCode};
+use hub_core::job::{Job, Limits, Problem, ProblemCode};
 use hub_engine::operations::{
     AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionRecord, DefinitionSummary, Hub, RequestError,
     RequestErrorKind, Submission,
@@ -343,8 +343,11 @@ async fn start_job(start: StartArgs, args: &Args, output: &Output) -> Result<Exi
     let submission = Submission { text: text.as_str().into(), id: start.id };
     let refused = |error: RequestError| match error.kind {
         RequestErrorKind::InvalidJob if !error.problems.is_empty() => {
-            let problems: Vec<String> =
-                error.problems.iter().map(|problem| format!("\n  {}: {}", problem.path, problem.message)).collect();
+            let describe = |problem: &Problem| {
+                let hint = problem.suggestion.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+                format!("\n  {}: {}{hint}", problem.path, problem.message)
+            };
+            let problems: Vec<String> = error.problems.iter().map(describe).collect();
             Failure::new(Exit::Usage, format!("{} cannot be started:{}", start.reference, problems.concat()))
         }
         _ => error.into(),

@@ -15,7 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::definition_hints::hint;
 use super::found::Found;
 use super::inputs::Ask;
-use super::intake::{check_schema, parser_failed, refusal, schema_warnings};
+use super::intake::{MAXIMUM_INLINE_BYTES, check_schema, parser_failed, refusal, schema_warnings};
 use super::local::LocalHub;
 use crate::clock::wall;
 use crate::operations::{
@@ -23,6 +23,8 @@ use crate::operations::{
     RequestErrorKind,
 };
 
+/// Where it does not stand in a text, there is no schema to compile.
+const SCHEMA_KEY: &str = "schema";
 /// Maximum number of aliases that a request moves.
 const MAXIMUM_ALIASES: usize = 64;
 /// Maximum length of who makes a version, in bytes.
@@ -147,6 +149,8 @@ impl LocalHub {
             found.library().insert(reference, Some(Arc::clone(draft)));
         }
         loop {
+            let is_plain = !draft.text.contains(SCHEMA_KEY) && found.bytes() == 0;
+            let is_quick = is_plain && draft.text.len() <= MAXIMUM_INLINE_BYTES;
             let (draft, newest, schemas) = (Arc::clone(draft), newest.cloned(), Arc::clone(&self.intake.schemas));
             let (limits, library) = (limits.clone(), found.library());
             let parse = move || {
@@ -159,7 +163,12 @@ impl LocalHub {
                     (checked, newest.is_some_and(|newest| newest.has_text(&draft.text)))
                 })
             };
-            match tokio::task::spawn_blocking(parse).await.map_err(|_| parser_failed())? {
+            let parsed = if is_quick {
+                parse()
+            } else {
+                tokio::task::spawn_blocking(parse).await.map_err(|_| parser_failed())?
+            };
+            match parsed {
                 Ok((checked, is_same)) => return Ok((checked.map_err(|problem| refusal(problem.into()))?, is_same)),
                 Err(problems) => self.intake.look_up_missing(&mut found, problems, &mut permit).await?,
             }

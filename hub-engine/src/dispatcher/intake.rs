@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
 
 /// Maximum size of a job that is parsed on the current thread, in bytes. Larger ones are parsed on a blocking thread.
-const MAXIMUM_INLINE_BYTES: usize = 64 * 1024;
+pub(super) const MAXIMUM_INLINE_BYTES: usize = 64 * 1024;
 
 /// Maximum number of a job's modules that are compared with those of the workers when it is submitted.
 const MAXIMUM_EXAMPLES: usize = 1000;
@@ -105,8 +105,10 @@ impl Intake {
 
     /// Compares the inputs of a job with its schema. Returns the job and its inputs, if it has some.
     async fn with_inputs(&self, job: Job) -> Result<(Job, Option<Json>), RequestError> {
-        if !job.has_inputs() && !job.has_sub_jobs() {
-            return Ok((job, None));
+        // Without a schema there is nothing to compare.
+        if job.with_sub_jobs().iter().all(|part| part.input_schema().is_none()) {
+            let inputs = job.checked_inputs(&*self.schemas).map_err(refusal)?;
+            return Ok((job, inputs));
         }
         let schemas = Arc::clone(&self.schemas);
         let compare = move || {
