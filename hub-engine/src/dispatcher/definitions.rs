@@ -90,7 +90,7 @@ impl LocalHub {
         Ok(change)
     }
 
-    /// Commits changes of definitions. `turn` ends with the commit, also if nobody waits for the answer any more: until then, the store
+    /// Commits changes of definitions. `turn` ends with the commit, also if the client has gone: until then, the store
     /// does not have what the next change depends on.
     async fn commit_definitions(&self, changes: Vec<Change>, turn: OwnedMutexGuard<()>) -> Result<(), RequestError> {
         self.ask(|answer| Ask::Define(changes, turn, answer)).await.map(drop)

@@ -1,6 +1,6 @@
 //! JSON Schemas of inputs.
 //!
-//! Whoever defines a job writes its schema, so a schema can be hostile: a text of a few hundred bytes can describe work that takes
+//! Schemas come from users, so a schema can be hostile: a text of a few hundred bytes can describe work that takes
 //! years. `graph` refuses what cannot be bounded, and counts the steps of a comparison before it is made.
 
 mod check;

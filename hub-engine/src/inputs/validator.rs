@@ -264,7 +264,7 @@ mod tests {
         let nested = |levels| format!("{}1{}", "{\"a\": ".repeat(levels), "}".repeat(levels));
         check(tree, &nested(3)).unwrap();
         assert!(check(tree, &nested(60)).unwrap_err()[0].contains("too long"));
-        // A list of a million numbers is not too much for an ordinary schema.
+        // A list of 300,000 numbers is not too much for an ordinary schema.
         let list = format!("{{\"l\": [{}]}}", vec!["1"; 300_000].join(","));
         check(r#"{"properties": {"l": {"items": {"type": "integer"}}}}"#, &list).unwrap();
     }

@@ -9,7 +9,7 @@ use super::version::Definition;
 use crate::job::{Job, SubJob};
 
 /// The definitions that the parser of a job knows. It is pure, so it cannot look for the others: it notes which ones it has missed
-/// ([`Library::take_missing`]). Whoever parses adds these, and parses again. Clones share their state.
+/// ([`Library::take_missing`]). The caller adds these, and parses again. Clones share their state.
 #[derive(Clone, Default)]
 pub struct Library(Arc<Mutex<Shelves>>);
 
