@@ -115,6 +115,7 @@ async fn run(args: Args, parts: &Parts, ready: &mut Ready) -> Result<(), Failure
     let mut settings = DispatcherSettings::new(&reach.prefix);
     settings.retain_jobs = args.keep.retain_jobs.or(config.retain_jobs).unwrap_or(settings.retain_jobs);
     settings.broker_forgets = in_memory;
+    settings.inputs = (parts.inputs)();
     args.limits.apply(&config, &mut settings.limits);
     settings.max_live_bytes = args.max_live_bytes.or(config.max_live_bytes).unwrap_or(settings.max_live_bytes);
     settings.max_kept_results = args.max_kept_results.or(config.max_kept_results).unwrap_or(settings.max_kept_results);

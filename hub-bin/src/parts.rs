@@ -1,10 +1,11 @@
 //! The components that each program passes to this crate. `hub-client` needs no store on disk, no log files and no second AMQP
-//! client, so it is built without them.
+//! client, and few of its users need JSON Schemas, so it is built without them.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use hub_core::job::InputCheck;
 use hub_engine::store::{Store, StoreError};
 use hub_transport::Transport;
 use hub_transport::amqp::AmqpSettings;
@@ -30,6 +31,15 @@ pub struct Rotation {
     pub retain: u64,
 }
 
+/// The components of `hub-client` besides the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientParts {
+    /// The AMQP client libraries.
+    pub amqp: AmqpClients,
+    /// Compares inputs with JSON Schemas, for `hub-client run`.
+    pub inputs: fn() -> Arc<dyn InputCheck>,
+}
+
 /// The components of the dispatcher and the worker besides the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {
@@ -37,6 +47,8 @@ pub struct Parts {
     pub amqp: AmqpClients,
     /// Opens the store in a file.
     pub open_store: fn(&Path) -> Result<Arc<dyn Store>, StoreError>,
+    /// Compares inputs with JSON Schemas.
+    pub inputs: fn() -> Arc<dyn InputCheck>,
     /// Opens a log file.
     pub open_log: fn(&Path, Rotation) -> io::Result<Box<dyn io::Write + Send>>,
 }

@@ -8,7 +8,6 @@ pub mod clock;
 pub mod dispatcher;
 pub mod events;
 pub mod http;
-pub(crate) mod inputs;
 pub mod operations;
 mod progress;
 pub mod runner;

@@ -1,4 +1,4 @@
-//! The components of `hub-dispatcher` and `hub-worker`: both AMQP clients, the SQLite store, rotated log files, and an
+//! The components of `hub-dispatcher` and `hub-worker`: both AMQP clients, the SQLite store, JSON Schema, rotated log files, and an
 //! allocator. Their command lines are in `hub-bin`.
 
 use std::io;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hub_bin::parts::{AmqpClients, Parts, Rotation};
 use hub_engine::store::{Store, StoreError};
+use hub_input_schema::SchemaCheck;
 use hub_sqlite::{SqliteSettings, SqliteStore};
 use logroller::{LogRollerBuilder, RotationSize};
 
@@ -19,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub const PARTS: Parts = Parts {
     amqp: AmqpClients { lapin: Some(hub_lapin::transport), amqprs: Some(hub_amqprs::transport) },
     open_store,
+    inputs: || Arc::new(SchemaCheck::default()),
     open_log,
 };
 

@@ -11,13 +11,13 @@ use super::{commands, generate, help, manual, run, validate};
 use crate::config::LogLevel;
 use crate::exit::{Exit, Failure, tell};
 use crate::logging;
-use crate::parts::AmqpClients;
+use crate::parts::ClientParts;
 use crate::probe;
 use crate::stdio;
 
 /// Runs the program.
 #[must_use]
-pub fn main(clients: AmqpClients) -> ExitCode {
+pub fn main(parts: ClientParts) -> ExitCode {
     let mut args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return explain(error),
@@ -27,12 +27,12 @@ pub fn main(clients: AmqpClients) -> ExitCode {
     }
     let level = if args.output.verbose || args.output.trace { LogLevel::Debug } else { LogLevel::Error };
     logging::start(level, None);
-    args.reach.clients = clients;
+    args.reach.clients = parts.amqp;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Refused, "cannot start").because(error).report(),
     };
-    let outcome = runtime.block_on(dispatch(args));
+    let outcome = runtime.block_on(dispatch(args, parts));
     runtime.shutdown_background();
     match outcome {
         Ok(exit) => exit.into(),
@@ -59,11 +59,11 @@ fn explain(error: clap::Error) -> ExitCode {
     }
 }
 
-async fn dispatch(args: Args) -> Result<Exit, Failure> {
+async fn dispatch(args: Args, parts: ClientParts) -> Result<Exit, Failure> {
     let output = Output::new(args.output.output, args.output.color, args.output.quiet);
     let outcome = match args.command.clone() {
         None => manual::run(&args, &output).await,
-        Some(Command::Run(run)) => return run::run(run, &output).await,
+        Some(Command::Run(run)) => return run::run(run, (parts.inputs)(), &output).await,
         Some(Command::Validate { file }) => return validate::validate(&file, &output),
         Some(Command::Schema) => return generate::schema(&output),
         Some(Command::Completions { shell, program }) => return generate::completions(shell, program, &output),

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::job::{Job, Limits, Task};
+use hub_core::job::{InputCheck, Job, Limits, Task};
 use hub_core::text::Shown;
 use hub_core::{JobId, TaskKinds, TaskStatus};
 use hub_engine::dispatcher::{Dispatcher, DispatcherSettings};
@@ -42,7 +42,7 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of tasks that are reported as waiting for a result.
 const MAX_REPORTED: usize = 20;
 
-pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: RunArgs, inputs: Arc<dyn InputCheck>, output: &Output) -> Result<Exit, Failure> {
     let file = JobFile::read(&args.file, output)?;
     // The dispatcher refuses a job that is not valid.
     let job = Job::parse(file.json(), &Limits::default()).ok();
@@ -58,7 +58,7 @@ pub(super) async fn run(args: RunArgs, output: &Output) -> Result<Exit, Failure>
     let mut signals =
         Signals::listen().map_err(|error| Failure::new(Exit::Refused, "cannot listen for signals").because(error))?;
     let transport = MemoryBroker::new().transport();
-    let settings = DispatcherSettings::new(DEFAULT_PREFIX);
+    let settings = DispatcherSettings { inputs, ..DispatcherSettings::new(DEFAULT_PREFIX) };
     let dispatcher = Dispatcher::start(Arc::clone(&transport), Arc::new(MemoryStore::new()), settings)
         .await
         .map_err(|error| Failure::new(Exit::Refused, "cannot start the dispatcher").because(error))?;

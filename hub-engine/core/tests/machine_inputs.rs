@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use hub_core::job::{InputCheck, Violation};
+use hub_core::job::{InputCheck, SchemaError, Violation};
 use hub_core::machine::Settings;
 use hub_core::state::ErrorKind;
 use hub_core::{JobStatus, Json};
@@ -17,7 +17,11 @@ use support::{Hub, id, parse};
 struct WantsN;
 
 impl InputCheck for WantsN {
-    fn check(&self, _: &Json, inputs: &Json) -> Result<Json, Vec<Violation>> {
+    fn schema(&self, _: &Json) -> Result<Vec<String>, SchemaError> {
+        Ok(Vec::new())
+    }
+
+    fn check(&self, _: &Json, inputs: &Json, _: u64) -> Result<Json, Vec<Violation>> {
         let mut value = inputs.to_value();
         if value.get("n").is_none() {
             return Err(vec![Violation { pointer: "/n".to_owned(), message: "it is missing".to_owned() }]);
@@ -39,7 +43,7 @@ fn tasks_read_the_inputs_of_their_job() {
     hub.submit(1, text);
     assert_eq!(hub.handed_out()[0].args.to_value(), json!([2, {"n": [1, 2]}]));
     let text = r#"{"name": "j", "input_schema": {}, "tasks": [{"name": "a", "args": ["_.input.unit"]}]}"#;
-    let inputs = parse(text).checked_inputs(&WantsN).unwrap_err();
+    let inputs = parse(text).checked_inputs(&WantsN, 0).unwrap_err();
     assert_eq!(inputs.iter().next().unwrap().path, "$.inputs.n");
     let inputs = Json::parse(r#"{"n": 1, "unit": "t"}"#).unwrap();
     hub.machine.submit_with(id(2), parse(text), Some(inputs), hub.now).unwrap();

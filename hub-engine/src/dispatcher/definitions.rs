@@ -155,9 +155,9 @@ impl LocalHub {
             let (limits, library) = (limits.clone(), found.library());
             let parse = move || {
                 Job::parse_definition(&draft.text, &limits, &library).map(|job| {
-                    let checked = check_schema(&schemas, &job).map(|()| {
+                    let checked = check_schema(&*schemas, &job).map(|()| {
                         let mut warnings = job.warnings();
-                        warnings.extend(schema_warnings(&schemas, &job));
+                        warnings.extend(schema_warnings(&*schemas, &job));
                         warnings
                     });
                     (checked, newest.is_some_and(|newest| newest.has_text(&draft.text)))

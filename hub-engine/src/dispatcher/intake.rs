@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hub_core::definition::Library;
-use hub_core::job::{Job, Limits, Problem, Problems};
+use hub_core::job::{InputCheck, Job, Limits, Problem, Problems};
 use hub_core::{JobId, Json};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
@@ -14,13 +14,15 @@ use super::found::{Found, LookedUp};
 use super::inputs::{Admission, Admitted, Ended, Input, Known, Submit};
 use super::lately::Lookups;
 use super::room::{ParsePermit, Room};
-use crate::inputs::SchemaCheck;
 use crate::operations::{RequestError, RequestErrorKind};
 use crate::store::{Store, StoreError};
 use hub_transport::supervisor::DeliveryRef;
 
 /// Maximum size of a job that is parsed on the current thread, in bytes. Larger ones are parsed on a blocking thread.
 pub(super) const MAXIMUM_INLINE_BYTES: usize = 64 * 1024;
+
+/// Maximum number of steps of the comparison of inputs with their schema. They take less than a second.
+const MAXIMUM_STEPS: u64 = 2_000_000;
 
 /// Maximum number of a job's modules that are compared with those of the workers when it is submitted.
 const MAXIMUM_EXAMPLES: usize = 1000;
@@ -39,7 +41,7 @@ pub(super) struct Intake {
     pub(super) store_reads: Semaphore,
     /// Held while definitions are changed.
     pub(super) defining: Arc<Mutex<()>>,
-    pub(super) schemas: Arc<SchemaCheck>,
+    pub(super) schemas: Arc<dyn InputCheck>,
     pub(super) room: Arc<Room>,
 }
 
@@ -107,13 +109,13 @@ impl Intake {
     async fn with_inputs(&self, job: Job) -> Result<(Job, Option<Json>), RequestError> {
         // Without a schema there is nothing to compare.
         if job.with_sub_jobs().iter().all(|part| part.input_schema().is_none()) {
-            let inputs = job.checked_inputs(&*self.schemas).map_err(refusal)?;
+            let inputs = job.checked_inputs(&*self.schemas, MAXIMUM_STEPS).map_err(refusal)?;
             return Ok((job, inputs));
         }
         let schemas = Arc::clone(&self.schemas);
         let compare = move || {
-            let inputs = match check_schema(&schemas, &job) {
-                Ok(()) => job.checked_inputs(&*schemas),
+            let inputs = match check_schema(&*schemas, &job) {
+                Ok(()) => job.checked_inputs(&*schemas, MAXIMUM_STEPS),
                 Err(problem) => Err(problem.into()),
             };
             inputs.map(|inputs| (job, inputs))
@@ -200,10 +202,10 @@ async fn parse(
 }
 
 /// Checks the schema of a job's inputs, and of those of its sub-jobs.
-pub(super) fn check_schema(schemas: &SchemaCheck, job: &Job) -> Result<(), Problem> {
+pub(super) fn check_schema(schemas: &dyn InputCheck, job: &Job) -> Result<(), Problem> {
     for part in job.with_sub_jobs() {
         let Some(schema) = part.input_schema() else { continue };
-        if let Err(error) = schemas.validator(schema) {
+        if let Err(error) = schemas.schema(schema) {
             let problem = part.schema_problem(&error.pointer, error.message);
             let is_own = std::ptr::eq(part, job);
             return Err(if is_own { problem } else { in_sub_job(part, problem) });
@@ -213,9 +215,8 @@ pub(super) fn check_schema(schemas: &SchemaCheck, job: &Job) -> Result<(), Probl
 }
 
 /// What the author of a valid schema may not expect.
-pub(super) fn schema_warnings(schemas: &SchemaCheck, job: &Job) -> Vec<String> {
-    let validator = job.input_schema().and_then(|schema| schemas.validator(schema).ok());
-    validator.map(|validator| validator.warnings()).unwrap_or_default()
+pub(super) fn schema_warnings(schemas: &dyn InputCheck, job: &Job) -> Vec<String> {
+    job.input_schema().and_then(|schema| schemas.schema(schema).ok()).unwrap_or_default()
 }
 
 /// The problem of a sub-job, whose place is in another text.

@@ -33,7 +33,7 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::machine::{Machine, Settings};
+use hub_core::machine::Machine;
 use hub_transport::Transport;
 use hub_transport::supervisor::{Link, LinkHealth};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -43,7 +43,6 @@ use uuid::Uuid;
 use crate::acks::Acks;
 use crate::clock::now;
 use crate::events::Events;
-use crate::inputs::SchemaCheck;
 use crate::operations::Hub;
 use crate::store::{Store, StoreError};
 use desk::FrontDesk;
@@ -113,10 +112,7 @@ impl Dispatcher {
         }
         let incarnation = store.begin_incarnation().await?;
         let max_message_bytes = capabilities.max_message_bytes;
-        let schemas = Arc::new(SchemaCheck::default());
-        let core =
-            Settings { inputs: Arc::new(SchemaCheck::for_loop()), ..settings.machine(incarnation, max_message_bytes) };
-        let mut machine = Machine::new(core);
+        let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
         for (pool, pause) in store.paused_pools().await? {
             machine.restore_paused_pool(pool, pause);
         }
@@ -147,7 +143,7 @@ impl Dispatcher {
             limits: settings.limits.clone(),
             store_reads: Semaphore::new(STORE_READS),
             defining: Arc::default(),
-            schemas: Arc::clone(&schemas),
+            schemas: Arc::clone(&settings.inputs),
             room: Arc::new(Room::new()),
         };
         let room = Arc::clone(&intake.room);

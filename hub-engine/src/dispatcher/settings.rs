@@ -1,8 +1,9 @@
 //! Settings of a dispatcher.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::job::Limits;
+use hub_core::job::{InputCheck, Limits, NoSchemas};
 use hub_core::machine::Settings;
 use hub_transport::supervisor::{Backoff, Plan, Subscribe, SubscriptionId};
 use hub_transport::{Capabilities, SubscribeOptions};
@@ -62,6 +63,8 @@ pub struct DispatcherSettings {
     /// The programs have no key for it: every transport that they offer excludes a second dispatcher, so the key would have no
     /// effect, and look like a permission for two dispatchers.
     pub only_dispatcher: bool,
+    /// Compares inputs with their schemas. By default, schemas are refused.
+    pub inputs: Arc<dyn InputCheck>,
     /// The delays between attempts to connect to the broker.
     pub backoff: Backoff,
 }
@@ -83,6 +86,7 @@ impl DispatcherSettings {
             answer_bytes: 256 * 1024 * 1024,
             broker_forgets: false,
             only_dispatcher: false,
+            inputs: Arc::new(NoSchemas("set `DispatcherSettings::inputs`")),
             backoff: Backoff::default(),
         }
     }
@@ -94,6 +98,7 @@ impl DispatcherSettings {
             incarnation,
             lease: self.lease,
             crash_limit: self.crash_limit,
+            inputs: Arc::clone(&self.inputs),
             max_kept_results: self.max_kept_results as usize,
             max_kept_bytes: usize::try_from(self.max_kept_bytes).unwrap_or(usize::MAX),
             max_value_bytes: self.limits.max_value_bytes.min(Limits::MAX_VALUE_BYTES).min(carried),

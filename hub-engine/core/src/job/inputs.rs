@@ -11,11 +11,27 @@ use crate::Json;
 
 /// Compares inputs with a JSON Schema. JSON Schema is a large language, so the shell implements it.
 pub trait InputCheck: fmt::Debug + Send + Sync {
-    /// The inputs with the defaults of the schema.
+    /// Checks a schema. Returns warnings: what its author may not expect.
+    ///
+    /// # Errors
+    /// If inputs cannot be compared with it.
+    fn schema(&self, schema: &Json) -> Result<Vec<String>, SchemaError>;
+
+    /// The inputs with the defaults of the schema. A comparison that needs more than `steps` is refused. A million steps take less than
+    /// half a second.
     ///
     /// # Errors
     /// All violations, at least one.
-    fn check(&self, schema: &Json, inputs: &Json) -> Result<Json, Vec<Violation>>;
+    fn check(&self, schema: &Json, inputs: &Json, steps: u64) -> Result<Json, Vec<Violation>>;
+}
+
+/// Why a schema is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaError {
+    /// The place in the schema: a JSON pointer, empty for the schema itself.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
 }
 
 /// A place in the inputs that does not match the schema.
@@ -32,8 +48,32 @@ pub struct Violation {
 pub struct AnyInputs;
 
 impl InputCheck for AnyInputs {
-    fn check(&self, _: &Json, inputs: &Json) -> Result<Json, Vec<Violation>> {
+    fn schema(&self, _: &Json) -> Result<Vec<String>, SchemaError> {
+        Ok(Vec::new())
+    }
+
+    fn check(&self, _: &Json, inputs: &Json, _: u64) -> Result<Json, Vec<Violation>> {
         Ok(inputs.clone())
+    }
+}
+
+/// Refuses all schemas, in a program that was built without JSON Schema. The text says how to get one with it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSchemas(pub &'static str);
+
+impl NoSchemas {
+    fn message(self) -> String {
+        format!("this program was built without JSON Schema and cannot check inputs: {}", self.0)
+    }
+}
+
+impl InputCheck for NoSchemas {
+    fn schema(&self, _: &Json) -> Result<Vec<String>, SchemaError> {
+        Err(SchemaError { pointer: String::new(), message: self.message() })
+    }
+
+    fn check(&self, _: &Json, _: &Json, _: u64) -> Result<Json, Vec<Violation>> {
+        Err(vec![Violation { pointer: String::new(), message: self.message() }])
     }
 }
 
@@ -45,17 +85,18 @@ impl fmt::Display for Violation {
 }
 
 impl Job {
-    /// The inputs that its tasks read as `_.input`. `None` if the job is not one with inputs.
+    /// The inputs that its tasks read as `_.input`. `None` if the job is not one with inputs. `steps` is the maximum number of steps of
+    /// the comparison.
     ///
     /// # Errors
     /// If they do not match the schema of the job.
-    pub fn checked_inputs(&self, check: &dyn InputCheck) -> Result<Option<Json>, Problems> {
+    pub fn checked_inputs(&self, check: &dyn InputCheck, steps: u64) -> Result<Option<Json>, Problems> {
         if !self.has_inputs() {
             return Ok(None);
         }
         let given = self.inputs().cloned().unwrap_or_else(|| Json::from_checked("{}"));
         let Some(schema) = self.input_schema() else { return Ok(Some(given)) };
-        check.check(schema, &given).map(Some).map_err(|violations| {
+        check.check(schema, &given, steps).map(Some).map_err(|violations| {
             let placed = violations.into_iter().map(|Violation { pointer, message }| {
                 let (path, at) = place_of(&self.source, &format!("/inputs{pointer}"));
                 (at, path, message)
@@ -117,7 +158,11 @@ mod tests {
     struct Refuses(&'static str);
 
     impl InputCheck for Refuses {
-        fn check(&self, _: &Json, _: &Json) -> Result<Json, Vec<Violation>> {
+        fn schema(&self, _: &Json) -> Result<Vec<String>, SchemaError> {
+            Ok(Vec::new())
+        }
+
+        fn check(&self, _: &Json, _: &Json, _: u64) -> Result<Json, Vec<Violation>> {
             Err(vec![Violation { pointer: self.0.to_owned(), message: "no".to_owned() }])
         }
     }
@@ -132,17 +177,17 @@ mod tests {
             ("/a~1b/7", (2, 20), r#"$.inputs["a/b"][7]"#),
             ("/x/y", (2, 12), "$.inputs.x.y"),
         ] {
-            let problems = job.checked_inputs(&Refuses(pointer)).unwrap_err();
+            let problems = job.checked_inputs(&Refuses(pointer), 0).unwrap_err();
             let problem = problems.iter().next().unwrap();
             assert_eq!((problem.line.zip(problem.column), &*problem.path), (Some(place), path));
         }
-        assert_eq!(job.checked_inputs(&AnyInputs).unwrap().unwrap().get(), "{\"a/b\": [1,\n  {\"c\": 2}]}");
+        assert_eq!(job.checked_inputs(&AnyInputs, 0).unwrap().unwrap().get(), "{\"a/b\": [1,\n  {\"c\": 2}]}");
     }
 
     #[test]
     fn a_job_that_has_a_schema_or_is_a_start_has_inputs() {
         let job = |text: &str| Job::parse(text, &Limits::default()).unwrap();
-        let inputs = |text: &str| job(text).checked_inputs(&AnyInputs).unwrap();
+        let inputs = |text: &str| job(text).checked_inputs(&AnyInputs, 0).unwrap();
         assert_eq!(inputs(r#"{"name": "j", "tasks": [{"name": "t"}]}"#), None);
         let with_schema = inputs(r#"{"name": "j", "input_schema": {}, "tasks": [{"name": "t", "args": ["_.input"]}]}"#);
         assert_eq!(with_schema.unwrap().get(), "{}");

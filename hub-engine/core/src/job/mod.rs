@@ -78,7 +78,7 @@ pub use fill::{Source, Values};
 pub use fill_error::FillError;
 pub use for_each::{ForEach, Items, ItemsError, Tolerance};
 pub use format::{definitions, schema};
-pub use inputs::{AnyInputs, InputCheck, Violation};
+pub use inputs::{AnyInputs, InputCheck, NoSchemas, SchemaError, Violation};
 pub use labels::Labels;
 pub use limits::Limits;
 pub use model::{DEFAULT_POOL, ItemPlace, Job, SubJob, Task};

@@ -20,7 +20,7 @@ impl Machine {
     /// # Errors
     /// If the id belongs to another job, or the ids of the tasks would collide with those of another job.
     pub fn submit(&mut self, id: JobId, job: Arc<Job>, now: Now) -> Result<Submitted, Refused> {
-        let inputs = job.checked_inputs(&AnyInputs).ok().flatten();
+        let inputs = job.checked_inputs(&AnyInputs, 0).ok().flatten();
         self.submit_with(id, job, inputs, now)
     }
 

@@ -199,7 +199,7 @@ impl Machine {
     /// The inputs of a sub-job, with the defaults of its schema, or why they do not match it.
     fn inputs_of(&self, sub_job: &SubJob, given: Json) -> Result<Json, String> {
         let Some(schema) = sub_job.job().input_schema() else { return Ok(given) };
-        self.settings.inputs.check(schema, &given).map_err(|violations| {
+        self.settings.inputs.check(schema, &given, self.settings.input_steps).map_err(|violations| {
             let shown: Vec<String> = violations.iter().take(SHOWN_VIOLATIONS).map(ToString::to_string).collect();
             let more = violations.len().checked_sub(SHOWN_VIOLATIONS + 1).map_or("", |_| "; …");
             format!("the inputs of the sub-job do not match its input_schema: {}{more}", shown.join("; "))

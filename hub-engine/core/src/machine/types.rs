@@ -40,6 +40,8 @@ pub struct Settings {
     pub max_kept_results: usize,
     /// Compares the inputs of sub-jobs with their schemas.
     pub inputs: Arc<dyn InputCheck>,
+    /// Maximum number of steps of a comparison: see [`InputCheck::check`].
+    pub input_steps: u64,
     /// Approximate maximum memory of kept results in bytes. One result may take a sixty-fourth of it.
     pub max_kept_bytes: usize,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             crash_limit: 5,
             max_value_bytes: Limits::default().max_value_bytes,
             inputs: Arc::new(AnyInputs),
+            input_steps: 100_000,
             max_kept_results: 10_000,
             max_kept_bytes: 64 * 1024 * 1024,
         }

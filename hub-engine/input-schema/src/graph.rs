@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use hub_core::job::SchemaError;
 use regex_syntax::hir::{Hir, HirKind};
 use serde_json::{Map, Value};
-
-use super::schema_error::SchemaError;
 
 /// Maximum number of schemas that are nested in each other, or lead to each other by references.
 const MAXIMUM_DEPTH: usize = 200;

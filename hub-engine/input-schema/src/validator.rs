@@ -3,13 +3,12 @@
 use std::fmt::{self, Write};
 
 use hub_core::Json;
-use hub_core::job::{Violation, nearest};
+use hub_core::job::{SchemaError, Violation, nearest};
 use hub_core::text::cut;
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::{Map, Value};
 
 use super::graph::{Graph, KEYWORDS};
-use super::schema_error::SchemaError;
 
 /// Maximum number of violations that are described.
 const MAXIMUM_VIOLATIONS: usize = 100;
