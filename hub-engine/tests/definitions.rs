@@ -9,7 +9,8 @@ use hub_engine::store::MemoryStore;
 use hub_transport::memory::MemoryBroker;
 
 async fn dispatcher() -> (Dispatcher, Arc<dyn Hub>) {
-    let settings = DispatcherSettings::new("hub");
+    let inputs = Arc::new(hub_input_schema::SchemaCheck::default());
+    let settings = DispatcherSettings { inputs, ..DispatcherSettings::new("hub") };
     let dispatcher =
         Dispatcher::start(MemoryBroker::new().transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
     let hub = dispatcher.hub();

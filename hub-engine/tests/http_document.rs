@@ -187,7 +187,8 @@ async fn answers_are_as_described() {
 #[tokio::test]
 async fn a_real_dispatcher_answers_as_described() {
     let broker = MemoryBroker::new();
-    let settings = DispatcherSettings::new("hub");
+    let inputs = Arc::new(hub_input_schema::SchemaCheck::default());
+    let settings = DispatcherSettings { inputs, ..DispatcherSettings::new("hub") };
     let dispatcher = Dispatcher::start(broker.transport(), Arc::new(MemoryStore::new()), settings).await.unwrap();
     tokio::time::timeout(DEADLINE, dispatcher.ready()).await.expect("the dispatcher is not ready");
     let served = Served::start(dispatcher.hub(), HttpSettings::default()).await;
@@ -289,6 +290,38 @@ async fn a_real_dispatcher_answers_as_described() {
     ask("delete", alias, &format!("{etl}/aliases/old"), "", 200).await;
     ask("delete", alias, &format!("{etl}/aliases/old"), "", 200).await;
     ask("delete", alias, "/api/v1/definitions/nowhere/aliases/old", "", 404).await;
+    let (schedule, nightly) = ("/api/v1/schedules/{name}", "/api/v1/schedules/nightly");
+    let text = r#"{"name": "nightly", "job": "etl@prod", "every": "1h", "labels": {"team": "data"}}"#;
+    let set = ask("put", schedule, &format!("{nightly}?by=ops"), text, 201).await;
+    assert_eq!((&set["change"], set["upcoming"].as_array().map(Vec::len)), (&json!("created"), Some(10)));
+    assert_eq!(ask("put", schedule, nightly, text, 200).await["change"], "unchanged");
+    ask("put", schedule, "/api/v1/schedules/other", text, 400).await;
+    let refused = ask("put", schedule, nightly, &text.replace("etl@prod", "etl@9"), 422).await;
+    assert_eq!(refused["problems"][0]["path"], "$.job");
+    ask("get", "/api/v1/schedules", "/api/v1/schedules", "", 200).await;
+    ask("get", "/api/v1/schedules", "/api/v1/schedules?limit=0", "", 400).await;
+    for (control, body, status) in
+        [("pause", r#"{"reason": "no"}"#, 200), ("resume", "", 200), ("pause", r#"{"why": 1}"#, 400)]
+    {
+        let path = format!("/api/v1/schedules/{{name}}/{control}");
+        ask("post", &path, &format!("{nightly}/{control}"), body, status).await;
+        ask("post", &path, &format!("/api/v1/schedules/nowhere/{control}"), "", 404).await;
+    }
+    let trigger = "/api/v1/schedules/{name}/trigger";
+    let triggered = ask("post", trigger, &format!("{nightly}/trigger"), "", 201).await;
+    let place = format!("/api/v1/jobs/{}", triggered["id"].as_str().unwrap());
+    let record_of_run = ask("get", "/api/v1/jobs/{id}", &place, "", 200).await;
+    assert_eq!(
+        (&record_of_run["schedule"]["name"], &record_of_run["labels"]["team"]),
+        (&json!("nightly"), &json!("data"))
+    );
+    ask("post", trigger, "/api/v1/schedules/nowhere/trigger", "", 404).await;
+    let shown = ask("get", schedule, nightly, "", 200).await;
+    assert_eq!((&shown["running"], &shown["started"], &shown["by"]), (&json!(1), &json!(1), &json!("ops")));
+    ask("post", "/api/v1/jobs/{id}/cancel", &format!("{place}/cancel"), r#"{"now": true}"#, 200).await;
+    ask("get", "/api/v1/jobs/{id}", &format!("{place}?wait=30"), "", 200).await;
+    ask("delete", schedule, nightly, "", 200).await;
+    ask("get", schedule, nightly, "", 404).await;
     let start = r#"{"definition": "etl", "inputs": {"n": "x"}}"#;
     let refused = ask("post", "/api/v1/jobs", "/api/v1/jobs", start, 422).await;
     assert_eq!(

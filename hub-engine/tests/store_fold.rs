@@ -8,12 +8,13 @@ use hub_core::cache::KeptResult;
 use hub_core::definition::{Definition, Pin};
 use hub_core::digest::Digest;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::{KeptSchedule, ScheduleSnapshot, ScheduleState};
 use hub_core::state::{JobState, TaskState};
 use hub_core::{JobId, JobStatus, TaskStatus, Timestamp};
 use hub_engine::store::{Write, fold};
 use hub_engine::testing::store::rows::{
     alias_changed, definition_added, ended, id, job, job_added, job_changed, job_removed, pool_changed, result_kept,
-    running, task_changed, task_state,
+    running, schedule_changed, schedule_removed, schedule_set, task_changed, task_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -31,6 +32,7 @@ struct Rows {
     kept_results: BTreeMap<Digest, KeptResult>,
     definitions: BTreeMap<Pin, Arc<Definition>>,
     aliases: BTreeMap<(Arc<str>, Arc<str>), u32>,
+    schedules: BTreeMap<Arc<str>, ScheduleSnapshot>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +76,9 @@ impl Rows {
             Change::ResultKept { key, kept } => self.set_result(*key, kept.as_ref()),
             Change::DefinitionAdded { definition } => self.add_definition(definition),
             Change::AliasChanged { name, alias, version } => self.set_alias(name, alias, *version),
+            Change::ScheduleSet { kept } => self.set_schedule(kept),
+            Change::ScheduleChanged { name, state } => self.set_schedule_state(name, state),
+            Change::ScheduleRemoved { name } => drop(self.schedules.remove(name)),
             Change::TaskChanged { job, index, state } => self.set_task(*job, *index, state),
         }
     }
@@ -93,6 +98,21 @@ impl Rows {
             Write::SetResult { key, kept } => self.set_result(key, kept),
             Write::AddDefinition { definition } => self.add_definition(definition),
             Write::SetAlias { name, alias, version } => self.set_alias(name, alias, version),
+            Write::SetSchedule { kept } => self.set_schedule(kept),
+            Write::SetScheduleState { name, state } => self.set_schedule_state(name, state),
+            Write::RemoveSchedule { name } => drop(self.schedules.remove(name)),
+        }
+    }
+
+    fn set_schedule(&mut self, kept: &Arc<KeptSchedule>) {
+        let state = self.schedules.get(kept.schedule.name()).map(|known| Arc::clone(&known.state)).unwrap_or_default();
+        let snapshot = ScheduleSnapshot { kept: Arc::clone(kept), state };
+        self.schedules.insert(Arc::clone(kept.schedule.name()), snapshot);
+    }
+
+    fn set_schedule_state(&mut self, name: &str, state: &Arc<ScheduleState>) {
+        if let Some(known) = self.schedules.get_mut(name) {
+            known.state = Arc::clone(state);
         }
     }
 
@@ -142,6 +162,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         2 => (0..2_u8, prop::option::of(0..1000_u64)).prop_map(|(number, at)| result_kept(number, at)),
         1 => ("[ab]", 1..3_u32, "[cd]").prop_map(|(name, version, text)| definition_added(&name, version, &text)),
         1 => ("[ab]", "[cd]", prop::option::of(1..3_u32)).prop_map(|(name, alias, version)| alias_changed(&name, &alias, version)),
+        1 => ("[ab]", 1..3_u128, 1..4_u64).prop_map(|(name, uid, seconds)| schedule_set(&name, uid, seconds)),
+        1 => ("[ab]", 0..1000_u64).prop_map(|(name, skipped)| schedule_changed(&name, ScheduleState { skipped, ..ScheduleState::default() })),
+        1 => "[ab]".prop_map(|name| schedule_removed(&name)),
         6 => (number, 0..TASKS as u32, 0..1000_u32).prop_map(|(number, index, state)| task_changed(number, index, task(state))),
     ];
     prop::collection::vec(change, 0..16)
@@ -156,6 +179,8 @@ fn row_of(write: Write<'_>) -> Key {
         Write::SetResult { key, .. } => Key::Result(key),
         Write::AddDefinition { definition } => Key::Definition(definition.pin.clone()),
         Write::SetAlias { name, alias, .. } => Key::Alias(Arc::clone(name), Arc::clone(alias)),
+        Write::SetSchedule { kept } => Key::Schedule(Arc::clone(kept.schedule.name())),
+        Write::SetScheduleState { name, .. } | Write::RemoveSchedule { name } => Key::Schedule(Arc::clone(name)),
     }
 }
 
@@ -168,6 +193,7 @@ enum Key {
     Result(Digest),
     Definition(Pin),
     Alias(Arc<str>, Arc<str>),
+    Schedule(Arc<str>),
 }
 
 /// Random cases that are the same in every run. `PROPTEST_RNG_SEED=… cargo test` selects others.
@@ -205,6 +231,8 @@ proptest! {
                 Change::ResultKept { key, .. } => Key::Result(*key),
                 Change::DefinitionAdded { definition } => Key::Definition(definition.pin.clone()),
                 Change::AliasChanged { name, alias, .. } => Key::Alias(Arc::clone(name), Arc::clone(alias)),
+                Change::ScheduleSet { kept } => Key::Schedule(Arc::clone(kept.schedule.name())),
+                Change::ScheduleChanged { name, .. } | Change::ScheduleRemoved { name } => Key::Schedule(Arc::clone(name)),
             };
             prop_assert_eq!(&row, &of_change);
             // A job can be removed and added again, and an existing job can change before it is added.

@@ -47,7 +47,10 @@ fn is_poisoned(change: &Change) -> bool {
         | Change::PoolChanged { .. }
         | Change::ResultKept { .. }
         | Change::DefinitionAdded { .. }
-        | Change::AliasChanged { .. } => false,
+        | Change::AliasChanged { .. }
+        | Change::ScheduleSet { .. }
+        | Change::ScheduleChanged { .. }
+        | Change::ScheduleRemoved { .. } => false,
     }
 }
 

@@ -127,6 +127,16 @@ fn accepting_a_stale_issue_is_detected() {
 }
 
 #[test]
+fn forgetting_the_jobs_of_schedules_is_detected() {
+    noticed(Sabotage::ForgetRuns, &["each_time_is_decided_once"]);
+}
+
+#[test]
+fn forgetting_the_times_of_schedules_is_detected() {
+    noticed(Sabotage::ForgetTimes, &["each_time_is_decided_once"]);
+}
+
+#[test]
 fn skipping_a_lease_is_detected() {
     noticed(Sabotage::SkipLease, &["every_job_ends"]);
 }

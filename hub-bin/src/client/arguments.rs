@@ -11,6 +11,8 @@ use super::format::{Format, When};
 use super::help_texts;
 use super::identity::{JobOrTask, JobOrTaskRef, JobRef, TaskRef};
 use super::program::Program;
+use super::remark_args::RemarkArgs;
+use super::schedule_args::ScheduleCommand;
 use super::view_args::ViewArgs;
 use crate::reach::ReachArgs;
 
@@ -314,6 +316,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DefinitionCommand,
     },
+    /// Have Hub start jobs by itself, at times that follow from a calendar
+    #[command(after_help = help_texts::SCHEDULES)]
+    Schedules {
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
     /// List the connected workers
     Workers,
     /// Show the state of the dispatcher
@@ -408,30 +416,6 @@ pub(super) struct RepairArgs {
     pub(super) id: TaskRef,
     #[command(flatten)]
     pub(super) remark: RemarkArgs,
-}
-
-/// Arguments of the commands that change something for a reason.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct RemarkArgs {
-    /// The reason, for the record
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: Option<String>,
-    /// Who asks for it, for the record [default: the user of this process]
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
-}
-
-impl RemarkArgs {
-    /// Who asks for it.
-    pub(super) fn by(&self) -> Option<String> {
-        or_user(self.by.clone())
-    }
-}
-
-/// Who asks for something: as given, or the user of this process, if known.
-pub(super) fn or_user(by: Option<String>) -> Option<String> {
-    let of_process = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
-    by.or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()).or_else(of_process))
 }
 
 /// A job or a pool.

@@ -12,11 +12,12 @@ use hub_engine::operations::{
     UpdateStatus, View,
 };
 
-use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RemarkArgs, RepairArgs, RetryArgs, or_user};
+use super::arguments::{AnswerArgs, Args, Command, PausableArgs, RepairArgs, RetryArgs};
 use super::identity::{self, JobOrTask, JobRef};
 use super::job_file::JobFile;
 use super::output::Output;
-use super::{definitions, follow, input};
+use super::remark_args::{RemarkArgs, or_user};
+use super::{definitions, follow, input, schedules};
 use crate::exit::{Exit, Failure};
 
 /// Maximum number of jobs in one page of a list.
@@ -122,6 +123,7 @@ pub(super) async fn run(command: Command, args: &Args, output: &Output) -> Resul
             output.items(&about_job(&*hub, id, hub.tasks(id, query).await).await?)?;
         }
         Command::Definitions { command } => return definitions::run(command, args, output).await,
+        Command::Schedules { command } => return schedules::run(command, args, output).await,
         Command::Workers => output.workers(&args.reach().await?.hub.workers().await?)?,
         Command::Health => output.health(&args.reach().await?.hub.health().await?)?,
         Command::Run(_)

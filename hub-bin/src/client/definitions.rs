@@ -14,10 +14,11 @@ use hub_engine::operations::{
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
 
-use super::arguments::{Args, or_user};
+use super::arguments::Args;
 use super::definition_args::{DefinitionCommand, StartArgs};
 use super::job_file::{JobFile, without_definitions};
 use super::output::Output;
+use super::remark_args::or_user;
 use super::{follow, input, views, yaml};
 use crate::exit::{Exit, Failure};
 
@@ -118,7 +119,7 @@ fn read(path: &Path, name: Option<&str>, output: &Output) -> Result<Candidate, F
 }
 
 /// The job files at a path, or in a directory and its directories, by name.
-fn find_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+pub(super) fn find_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::new(Exit::Usage, format!("cannot read {}", path.display())).because(error);
     if !path.is_dir() {

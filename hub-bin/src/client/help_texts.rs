@@ -168,6 +168,26 @@ Examples:
   hub-client definitions start etl@prod --input day=2026-11-28 --wait
   hub-client definitions list";
 
+pub(super) const SCHEDULES: &str = "\
+Examples:
+  hub-client schedules next nightly.yaml
+  hub-client schedules apply schedules/
+  hub-client schedules list
+  hub-client schedules pause nightly --reason 'the warehouse is being moved'";
+
+pub(super) const SCHEDULES_APPLY: &str = "\
+Examples:
+  hub-client schedules apply etc/schedules --dry-run
+  hub-client schedules apply nightly.yaml hourly.yaml
+
+A schedule starts a definition, which is applied first: hub-client definitions apply FILE. All files are checked before the first one is
+applied. A schedule whose file is missing goes on: hub-client schedules remove NAME.";
+
+pub(super) const SCHEDULES_NEXT: &str = "\
+Examples:
+  hub-client schedules next nightly.yaml
+  hub-client schedules next nightly.yaml --from 2026-03-28T00:00:00Z --limit 3 -o json";
+
 pub(super) const APPLY: &str = "\
 Examples:
   hub-client definitions apply etc/definitions --dry-run

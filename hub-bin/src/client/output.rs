@@ -8,7 +8,10 @@ use std::io::{self, IsTerminal};
 use hub_core::state::JobSummary;
 use hub_core::text::Shown;
 use hub_core::{JobId, JobStatus, Json};
-use hub_engine::operations::{DefinitionRecord, DefinitionSummary, HealthReport, JobPage, Submitted, View, WorkerInfo};
+use hub_engine::operations::{
+    DefinitionRecord, DefinitionSummary, HealthReport, JobPage, ScheduleRecord, ScheduleSummary, Submitted,
+    UpcomingRun, View, WorkerInfo,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,7 +20,7 @@ use super::format::{Format, When};
 use super::progress::Progress;
 use super::record::{Items, Record};
 use super::style::Style;
-use super::views;
+use super::{schedule_views, views};
 use crate::exit::{Exit, Failure, tell};
 use crate::stdio;
 
@@ -161,6 +164,38 @@ impl Output {
         match self.format {
             Format::Json => self.print_json(record),
             Format::Table => self.print(&views::definition(record, self.style)),
+        }
+    }
+
+    /// Prints a list of schedules.
+    pub(super) fn schedules(&self, schedules: &[ScheduleSummary]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(&schedules),
+            Format::Table if schedules.is_empty() => {
+                self.say("there are no schedules; to make one: hub-client schedules apply FILE");
+                Ok(())
+            }
+            Format::Table => self.print(&schedule_views::schedules(schedules, self.style)),
+        }
+    }
+
+    /// Prints a schedule.
+    pub(super) fn schedule(&self, record: &ScheduleRecord) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(record),
+            Format::Table => self.print(&schedule_views::schedule(record, self.style)),
+        }
+    }
+
+    /// Prints future times of a schedule.
+    pub(super) fn upcoming(&self, times: &[UpcomingRun]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print_json(&times),
+            Format::Table if times.is_empty() => {
+                self.say("the schedule has no further times");
+                Ok(())
+            }
+            Format::Table => self.print(&schedule_views::upcoming(times, self.style)),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::job_file::{JobFile, NotAJob, without_definitions};
 use super::output::Output;
-use super::problems;
+use super::{problems, schedules};
 use crate::exit::{Exit, Failure};
 
 /// Checks a file and reports its problems. Definitions that the job refers to are not known here.
@@ -19,6 +19,9 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
             return Err(problems::invalid(file, &source, problems.iter()));
         }
     };
+    if schedules::is_schedule(file.json()) {
+        return schedules::validate(&file, output);
+    }
     match without_definitions(|library| Job::parse_with(file.json(), &Limits::default(), library)) {
         Ok(job) => {
             let tasks = job.tasks().len();

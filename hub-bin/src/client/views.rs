@@ -271,7 +271,7 @@ fn value_cell(text: &str) -> Cell {
 }
 
 /// A time in RFC 3339, without its fraction of a second.
-fn to_seconds(time: &str) -> String {
+pub(super) fn to_seconds(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
 

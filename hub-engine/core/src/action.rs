@@ -8,6 +8,7 @@ use crate::definition::Definition;
 use crate::digest::Digest;
 use crate::job::{AttemptLimits, Job, Secret};
 use crate::job_details::PauseRecord;
+use crate::schedule::{KeptSchedule, ScheduleState, ScheduledStart};
 use crate::state::{JobState, TaskState};
 use crate::{IssueId, JobId, Json, TaskId, Timestamp};
 
@@ -39,6 +40,9 @@ pub enum Action {
         /// The job.
         job: JobId,
     },
+    /// Prepare this job of a schedule, and pass it to [`Machine::submit_run`](crate::machine::Machine::submit_run); or say why there is
+    /// none: [`Machine::refuse_run`](crate::machine::Machine::refuse_run), [`Machine::postpone_run`](crate::machine::Machine::postpone_run).
+    Start(Box<ScheduledStart>),
     /// An event for subscribers.
     Notify(Notice),
 }
@@ -96,6 +100,23 @@ pub enum Change {
         pool: Arc<str>,
         /// The pause, if it is paused.
         pause: Option<PauseRecord>,
+    },
+    /// A schedule was created, or changed.
+    ScheduleSet {
+        /// The schedule, in place of the one with its name.
+        kept: Arc<KeptSchedule>,
+    },
+    /// A schedule has come further, or was paused or resumed.
+    ScheduleChanged {
+        /// Its name.
+        name: Arc<str>,
+        /// The complete new state.
+        state: Arc<ScheduleState>,
+    },
+    /// A schedule was removed.
+    ScheduleRemoved {
+        /// Its name.
+        name: Arc<str>,
     },
     /// A result is kept for later tasks, in place of the one before.
     ResultKept {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Labels, Phase};
 use crate::job_clock::JobClock;
 use crate::received::{KEPT_SIGNAL_BYTES, KEPT_SIGNALS, ReceivedSignal, SignalKey};
+use crate::schedule::Run;
 use crate::{JobId, JobStatus, Json, TaskId, Timestamp};
 
 /// What only some jobs have. A field that is not set takes no room in the store.
@@ -24,6 +25,9 @@ pub struct JobDetails {
     /// commit that adds the job, and never change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Arc<Labels>>,
+    /// The schedule and the time that it was started for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Arc<Run>>,
     /// The job that it is a retry of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,

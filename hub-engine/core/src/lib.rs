@@ -38,6 +38,7 @@ pub mod machine;
 pub mod received;
 pub mod record;
 mod retry_from;
+pub mod schedule;
 pub mod state;
 mod status;
 mod task_kind;

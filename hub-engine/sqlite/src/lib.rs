@@ -21,6 +21,7 @@ mod read;
 mod readers;
 mod removal;
 mod rows;
+mod schedules;
 mod schema;
 mod search;
 mod settings;

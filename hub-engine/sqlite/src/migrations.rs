@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What makes a file of version n one of version n + 1, from the empty file on. None is changed once a store may have it.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("schema.sql"),
     "ALTER TABLE tasks RENAME COLUMN attempt TO issue;",
     "ALTER TABLE tasks ADD COLUMN details TEXT; ALTER TABLE jobs ADD COLUMN details TEXT;",
@@ -38,6 +38,8 @@ pub(super) const MIGRATIONS: [&str; 8] = [
      DROP INDEX jobs_search; \
      CREATE INDEX jobs_search ON jobs (serial, root, status, submitted_at, started_at, ended_at, name, failed_task, failed_kind, \
          failed_type, key, definition);",
+    "CREATE TABLE schedules (name TEXT NOT NULL PRIMARY KEY, uid TEXT NOT NULL, created_at INTEGER NOT NULL, \
+         changed_at INTEGER NOT NULL, made_by TEXT, document TEXT NOT NULL, state TEXT NOT NULL) STRICT;",
 ];
 
 /// The version that this program writes.

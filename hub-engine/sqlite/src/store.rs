@@ -13,6 +13,7 @@ use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::ScheduleSnapshot;
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
@@ -30,7 +31,7 @@ use super::readers::Readers;
 use super::search::Search;
 use super::settings::SqliteSettings;
 use super::writer::{Order, Writer};
-use super::{definitions, filesystem, read, schema};
+use super::{definitions, filesystem, read, schedules, schema};
 
 /// Maximum time to wait for running queries when the store is closed.
 const READERS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,6 +130,10 @@ impl Store for SqliteStore {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.readers.read("read the kept results", kept_results).await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleSnapshot>, StoreError> {
+        self.readers.read("read the schedules", schedules::all).await
     }
 
     async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {

@@ -16,6 +16,7 @@ use super::kept_results::set_result;
 use super::known::Gone;
 use super::removal::{DeletionBudget, remove, remove_orphans};
 use super::rows::{DETAILS, PINS, WRITE_TASK, millis, write_task, written};
+use super::schedules;
 
 /// Maximum number of jobs that one transaction removes, so that commits can run in between.
 const PRUNE_STEP: u64 = 200;
@@ -66,7 +67,10 @@ pub(super) fn commit(
             | Write::SetPool { .. }
             | Write::SetResult { .. }
             | Write::AddDefinition { .. }
-            | Write::SetAlias { .. } => {}
+            | Write::SetAlias { .. }
+            | Write::SetSchedule { .. }
+            | Write::SetScheduleState { .. }
+            | Write::RemoveSchedule { .. } => {}
         }
     }
     note_returned(&mut gone, writes);
@@ -86,7 +90,10 @@ fn note_returned(gone: &mut [Gone], writes: &[Folded<'_>]) {
         | Write::SetPool { .. }
         | Write::SetResult { .. }
         | Write::AddDefinition { .. }
-        | Write::SetAlias { .. } => None,
+        | Write::SetAlias { .. }
+        | Write::SetSchedule { .. }
+        | Write::SetScheduleState { .. }
+        | Write::RemoveSchedule { .. } => None,
     });
     let added: HashSet<Family> = added.collect();
     gone.iter_mut().for_each(|gone| gone.has_returned = added.contains(&gone.family));
@@ -138,6 +145,9 @@ impl BatchWriter<'_> {
             }
             Write::AddDefinition { definition } => definitions::add(self.transaction, definition)?,
             Write::SetAlias { name, alias, version } => definitions::set_alias(self.transaction, name, alias, version)?,
+            Write::SetSchedule { kept } => schedules::set(self.transaction, kept)?,
+            Write::SetScheduleState { name, state } => schedules::set_state(self.transaction, name, state)?,
+            Write::RemoveSchedule { name } => schedules::remove(self.transaction, name)?,
             Write::SetPool { pool, pause } => set_pool(self.transaction, pool, pause)?,
             Write::SetResult { key, kept } => set_result(self.transaction, key, kept)?,
         }

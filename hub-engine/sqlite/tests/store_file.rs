@@ -119,7 +119,7 @@ async fn a_store_of_an_older_version_is_migrated() {
     let shell = Connection::open(file(directory.path())).unwrap();
     shell
         .execute_batch(
-            "DROP TABLE definitions; DROP TABLE aliases; ALTER TABLE documents DROP COLUMN pins; DROP INDEX jobs_search; ALTER TABLE jobs DROP COLUMN definition; DROP INDEX jobs_by_name; DROP INDEX jobs_by_status; DROP TABLE labels; ALTER TABLE jobs DROP COLUMN failed_kind; ALTER TABLE jobs DROP COLUMN failed_type;
+            "DROP TABLE schedules; DROP TABLE definitions; DROP TABLE aliases; ALTER TABLE documents DROP COLUMN pins; DROP INDEX jobs_search; ALTER TABLE jobs DROP COLUMN definition; DROP INDEX jobs_by_name; DROP INDEX jobs_by_status; DROP TABLE labels; ALTER TABLE jobs DROP COLUMN failed_kind; ALTER TABLE jobs DROP COLUMN failed_type;
              CREATE INDEX jobs_by_name ON jobs (name, serial); CREATE INDEX jobs_by_status ON jobs (status, serial);
              DROP INDEX jobs_by_root; DROP INDEX jobs_roots; DROP INDEX jobs_finished; ALTER TABLE jobs DROP COLUMN root;
              CREATE INDEX jobs_finished ON jobs (serial) WHERE ended_at IS NOT NULL;

@@ -115,7 +115,7 @@ async fn a_new_store_is_complete_without_its_log() {
     std::fs::copy(file(directory.path()), file(after.path())).unwrap();
     let version: i64 =
         Connection::open(file(after.path())).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 8);
+    assert_eq!(version, 9);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::follow::{MAXIMUM_STEP, carry_out};
 use crate::operations::{
     AliasChange, Answer, DefinitionDraft, Hub, JobFilter, Pausable, Request, RequestError, RequestErrorKind,
-    Submission, Submitted, TaskQuery, TaskRepair, View,
+    ScheduleDraft, ScheduleOrder, ScheduleRequest, ScheduleTrigger, Submission, Submitted, TaskQuery, TaskRepair, View,
 };
 
 /// Maximum idle time of a connection. It is shorter than the server's, so that a request does not meet a closing
@@ -83,6 +83,39 @@ impl HttpHub {
         Ok(self.client.request(method, url))
     }
 
+    /// A request about schedules.
+    fn schedule(&self, request: &ScheduleRequest) -> Result<RequestBuilder, RequestError> {
+        let about = |method: Method, name: &str, control: Option<&str>| {
+            let mut url = self.base.join("api/v1/schedules").map_err(|error| invalid(error.to_string()))?;
+            if let Ok(mut steps) = url.path_segments_mut() {
+                steps.push(name).extend(control);
+            }
+            Ok::<_, RequestError>(self.client.request(method, url))
+        };
+        let order = |order: &ScheduleOrder, control| {
+            let body = serde_json::json!({"by": order.by, "reason": order.reason});
+            Ok::<_, RequestError>(about(Method::POST, &order.name, Some(control))?.json(&body))
+        };
+        Ok(match request {
+            ScheduleRequest::Set(ScheduleDraft { name, text, by, dry_run }) => {
+                let mut query: Vec<(&str, &str)> = Vec::new();
+                query.extend(by.as_deref().map(|by| ("by", by)));
+                query.extend(dry_run.then_some(("dry_run", "true")));
+                let put = about(Method::PUT, name, None)?.query(&query);
+                put.header(CONTENT_TYPE, "application/json").body(text.to_string())
+            }
+            ScheduleRequest::List(filter) => self.request(Method::GET, "schedules")?.query(filter),
+            ScheduleRequest::Get { name } => about(Method::GET, name, None)?,
+            ScheduleRequest::Remove { name } => about(Method::DELETE, name, None)?,
+            ScheduleRequest::Pause(pause) => order(pause, "pause")?,
+            ScheduleRequest::Resume(resume) => order(resume, "resume")?,
+            ScheduleRequest::Trigger(ScheduleTrigger { name, id }) => {
+                let query: Vec<(&str, String)> = id.iter().map(|id| ("id", id.to_string())).collect();
+                about(Method::POST, name, Some("trigger"))?.query(&query)
+            }
+        })
+    }
+
     /// Converts a request to an HTTP request.
     fn build(&self, request: &Request) -> Result<RequestBuilder, RequestError> {
         let (get, post) = (|path: &str| self.request(Method::GET, path), |path: &str| self.request(Method::POST, path));
@@ -121,6 +154,7 @@ impl HttpHub {
             }
             Request::Definitions { filter } => get("definitions")?.query(filter),
             Request::Definition { reference } => self.definition(Method::GET, &reference.to_string(), None)?,
+            Request::Schedule { schedule } => self.schedule(schedule)?,
             Request::Workers => get("workers")?,
             Request::Health => get("health")?,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hub_core::action::{Action, Assignment, Change, Notice};
 use hub_core::machine::EndedJob;
+use hub_core::schedule::ScheduledStart;
 use hub_core::{IssueId, JobId, TaskId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -71,6 +72,8 @@ pub(super) struct Effects {
     /// Issues that workers must stop, each with its grace.
     pub(super) stops: Vec<(IssueId, Duration)>,
     pub(super) probes: Vec<Arc<str>>,
+    /// Jobs of schedules to prepare.
+    pub(super) starts: Vec<ScheduledStart>,
 }
 
 impl Batch {
@@ -126,6 +129,7 @@ impl Batch {
                 Action::Stop { issue, grace } => effects.stops.push((issue, grace)),
                 Action::Read { task, job } => self.reads.push((task, job)),
                 Action::Probe { pool } => effects.probes.push(pool),
+                Action::Start(start) => effects.starts.push(*start),
                 Action::Notify(notice) if is_watched => self.notices.push(notice),
                 Action::Notify(_) => self.lacks_notices = true,
             }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_core::schedule::ScheduledStart;
 use hub_core::{JobId, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
 use hub_transport::{Delivery, Message};
@@ -84,6 +85,14 @@ impl Drop for Open<'_> {
 impl FrontDesk {
     pub(super) fn new(hub: Arc<LocalHub>, replier: Replier, inputs: mpsc::UnboundedSender<Input>) -> Arc<Self> {
         Arc::new(Self { hub, replier, inputs, waits: Semaphore::new(MAXIMUM_WAITING_REQUESTS) })
+    }
+
+    /// Has jobs of schedules prepared, and passed to the loop.
+    pub(super) fn prepare_runs(&self, starts: Vec<ScheduledStart>) {
+        for start in starts {
+            let hub = Arc::clone(&self.hub);
+            tokio::spawn(async move { hub.prepare_run(start).await });
+        }
     }
 
     /// Takes in the jobs of a message. They come before the loop together, as one input.

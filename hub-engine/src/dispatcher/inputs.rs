@@ -7,10 +7,12 @@ use std::time::Duration;
 use hub_core::Timestamp;
 use hub_core::action::Change;
 use hub_core::explain::{Explanation, UnknownTask};
-use hub_core::job::Job;
+use hub_core::job::{Job, Labels};
 use hub_core::machine::{
-    Cancel, Choice, LiveView, Remark, Repair, RetriedJob, Signal, Signalled, Stats, Update, WorkerReport,
+    Cancel, Choice, LiveScheduleView, LiveView, Remark, Repair, RetriedJob, ScheduleChange, Signal, Signalled, Stats,
+    Update, WorkerReport,
 };
+use hub_core::schedule::{KeptSchedule, Run};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -64,6 +66,8 @@ pub(super) enum Input {
     Depth(Depth),
     /// A sub-job that has ended was read, for the task that continues it. `None`: it is not stored, or cannot be continued.
     Read(TaskId, JobId, Option<Box<RetriedJob>>),
+    /// The job of a schedule was prepared, or cannot be.
+    Run(Box<PreparedRun>),
     /// A request is answered.
     Answered(DeliveryRef),
     /// All submissions of a message were refused and answered, so there is nothing to store.
@@ -154,6 +158,38 @@ pub(super) struct RetryOrder {
     pub(super) permit: ParsePermit,
 }
 
+/// The job of a schedule for one time, prepared for the loop.
+#[derive(Debug)]
+pub(super) struct PreparedRun {
+    /// The schedule and the time.
+    pub(super) run: Run,
+    /// The labels that the job inherits.
+    pub(super) labels: Option<Arc<Labels>>,
+    /// The job with the permit under which it was parsed, or why it cannot be submitted.
+    pub(super) outcome: Result<(Submit, ParsePermit), RequestError>,
+}
+
+/// A query or a change of a schedule.
+#[derive(Debug)]
+pub(super) enum ScheduleAsk {
+    /// The schedule with this name.
+    View(Arc<str>, oneshot::Sender<Option<LiveScheduleView>>),
+    /// Schedules with names after this one, at most this number; and the number of all.
+    List(Option<String>, usize, oneshot::Sender<(Vec<LiveScheduleView>, usize)>),
+    /// Keep a schedule. Answered after the commit.
+    Set(Arc<KeptSchedule>, oneshot::Sender<ScheduleChange>),
+    /// Change a schedule. `false`: there is no such schedule. Answered after the commit.
+    Control(Arc<str>, ScheduleControl, oneshot::Sender<bool>),
+}
+
+/// What an operator wants of a schedule.
+#[derive(Debug)]
+pub(super) enum ScheduleControl {
+    Pause(Remark),
+    Resume,
+    Remove,
+}
+
 /// A query or a request to the loop. Requests that change state are answered after the commit.
 #[derive(Debug)]
 pub(super) enum Ask {
@@ -185,6 +221,8 @@ pub(super) enum Ask {
     Choose(TaskId, Choice, oneshot::Sender<Option<Result<(), RequestError>>>),
     /// Commit changes of definitions. The turn to change them ends with the commit.
     Define(Vec<Change>, OwnedMutexGuard<()>, oneshot::Sender<OwnedMutexGuard<()>>),
+    /// About schedules.
+    Schedule(ScheduleAsk),
     /// The live workers and the times of their last messages.
     Workers(oneshot::Sender<Vec<(WorkerReport, Timestamp)>>),
     /// Statistics, the health of the store and the paused pools.

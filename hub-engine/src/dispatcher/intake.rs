@@ -88,6 +88,15 @@ impl Intake {
         }
     }
 
+    /// Parses a job and compares its inputs with its schema, and submits nothing.
+    ///
+    /// # Errors
+    /// Those of [`Intake::check`].
+    pub(super) async fn try_out(&self, text: bytes::Bytes, permit: &mut ParsePermit) -> Result<Job, RequestError> {
+        let (job, _) = self.parse(text, permit).await?;
+        self.with_inputs(job).await.map(|(job, _)| job)
+    }
+
     /// Looks up the definitions that the parser of a job has missed.
     ///
     /// # Errors

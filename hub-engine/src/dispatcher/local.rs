@@ -58,6 +58,7 @@ impl Hub for LocalHub {
             Request::Alias { change } => Answer::Aliased(self.change_alias(change).await?),
             Request::Definitions { filter } => Answer::Definitions(self.definitions_of(filter).await?),
             Request::Definition { reference } => Answer::Definition(Box::new(self.definition_record(reference).await?)),
+            Request::Schedule { schedule } => Answer::Schedule(self.answer_schedule(schedule).await?),
             Request::Workers => Answer::Workers(self.live_workers().await?),
             Request::Health => Answer::Health(self.report().await?),
         })
@@ -83,6 +84,11 @@ impl LocalHub {
         largest_answer: usize,
     ) -> Self {
         Self { intake, link, incarnation, events, open_answers, largest_answer }
+    }
+
+    /// The number of this start of the dispatcher.
+    pub(super) const fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// Sends a query to the loop and waits for the answer.

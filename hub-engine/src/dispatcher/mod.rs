@@ -26,6 +26,7 @@ mod records;
 mod replies;
 mod retries;
 mod room;
+mod schedules;
 mod settings;
 mod submissions;
 mod waits;
@@ -113,6 +114,9 @@ impl Dispatcher {
         let incarnation = store.begin_incarnation().await?;
         let max_message_bytes = capabilities.max_message_bytes;
         let mut machine = Machine::new(settings.machine(incarnation, max_message_bytes));
+        for schedule in store.schedules().await? {
+            machine.restore_schedule(schedule, now());
+        }
         for (pool, pause) in store.paused_pools().await? {
             machine.restore_paused_pool(pool, pause);
         }

@@ -8,13 +8,16 @@ use super::operation::{
 };
 use super::schemas::schemas;
 use super::shapes::{reference, text, time, uuid};
-use super::{cache_schemas, definition_schemas, retry_schemas, search_schemas, sub_job_schemas};
+use super::{
+    cache_schemas, definition_schemas, retry_schemas, schedule_operations, schedule_schemas, search_schemas,
+    sub_job_schemas,
+};
 use crate::operations::TaskQuery;
 
 /// The document.
 pub(super) fn openapi() -> Value {
     let mut paths = Map::new();
-    for operation in operations() {
+    for operation in operations().into_iter().chain(schedule_operations::operations()) {
         let (path, method) = (operation.path, operation.method);
         paths.entry(path).or_insert_with(|| json!({}))[method] = operation.describe();
     }
@@ -24,6 +27,7 @@ pub(super) fn openapi() -> Value {
     cache_schemas::add_to(&mut schemas);
     search_schemas::add_to(&mut schemas);
     definition_schemas::add_to(&mut schemas);
+    schedule_schemas::add_to(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {

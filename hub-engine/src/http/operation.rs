@@ -91,7 +91,7 @@ impl Operation {
             }
             _ => response("Done.", &answer),
         };
-        if self.id == "putDefinition" {
+        if matches!(self.id, "putDefinition" | "putSchedule") {
             responses.insert("200".to_owned(), answered.clone());
         }
         responses.insert(status.to_owned(), answered);
@@ -119,11 +119,11 @@ impl Operation {
 
 fn meaning(status: &str) -> &'static str {
     match status {
-        "404" => "There is no such job, task or definition.",
+        "404" => "There is no such job, task, definition or schedule.",
         "408" => "The body did not arrive in time.",
         "409" => "The state of the job or task does not allow the request, or the id or key is taken.",
         "413" => "A limit is exceeded.",
-        "429" => "The job keeps too many signals.",
+        "429" => "The job keeps too many signals, or there are too many schedules.",
         "422" => "The job is invalid, or its inputs do not match its schema: see \"problems\".",
         "503" => "The maximum number of streams is open: try again (Retry-After).",
         _ => "The request is invalid.",

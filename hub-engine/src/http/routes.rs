@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::answer::{Refused, Reply, created, ok, with_status};
 use super::api::Api;
 use super::query::{PathId, Query, parse, read_id};
-use super::{body, control, definitions, document, events, guard, retries, waits};
+use super::{body, control, definitions, document, events, guard, retries, schedules, waits};
 use crate::operations::{
     JobFilter, Request, RequestError, RequestErrorKind, ResultUpdate, Submission, TaskQuery, TaskRepair, UpdateStatus,
     View,
@@ -69,6 +69,13 @@ pub(super) fn table() -> Vec<Route> {
         route("/api/v1/definitions/{name}", "put", put(definitions::put)),
         route("/api/v1/definitions/{name}/aliases/{alias}", "put", put(definitions::set_alias)),
         route("/api/v1/definitions/{name}/aliases/{alias}", "delete", delete(definitions::remove_alias)),
+        route("/api/v1/schedules", "get", get(schedules::list)),
+        route("/api/v1/schedules/{name}", "get", get(schedules::get)),
+        route("/api/v1/schedules/{name}", "put", put(schedules::put)),
+        route("/api/v1/schedules/{name}", "delete", delete(schedules::remove)),
+        route("/api/v1/schedules/{name}/pause", "post", post(schedules::pause)),
+        route("/api/v1/schedules/{name}/resume", "post", post(schedules::resume)),
+        route("/api/v1/schedules/{name}/trigger", "post", post(schedules::trigger)),
         route("/api/v1/events", "get", get(events::watch)),
         route("/api/v1/workers", "get", get(workers)),
         route("/api/v1/health", "get", get(health)),

@@ -14,6 +14,7 @@ use super::pause::Pausable;
 use super::priority::JobPriority;
 use super::record::Record;
 use super::request::Request;
+use super::schedules::ScheduleAnswer;
 use super::waits::SignalReceipt;
 
 /// The answer to the [`Request`] of the same name.
@@ -59,6 +60,8 @@ pub enum Answer {
     Definitions(DefinitionPage),
     /// One version of a definition.
     Definition(Box<DefinitionRecord>),
+    /// About schedules.
+    Schedule(ScheduleAnswer),
     /// The live workers.
     Workers(Vec<WorkerInfo>),
     /// The health of the dispatcher.
@@ -94,6 +97,7 @@ impl Answer {
             Self::Aliased(change) => json(&change),
             Self::Definitions(page) => json(&page),
             Self::Definition(record) => json(&record),
+            Self::Schedule(answer) => Json::from_checked(answer.to_json().expect("an answer can be written as JSON")),
             Self::Workers(workers) => json(&workers),
             Self::Health(report) => json(&report),
         })
@@ -127,6 +131,7 @@ impl Answer {
             Request::Alias { .. } => Self::Aliased(serde_json::from_str(text)?),
             Request::Definitions { .. } => Self::Definitions(serde_json::from_str(text)?),
             Request::Definition { .. } => Self::Definition(Box::new(serde_json::from_str(text)?)),
+            Request::Schedule { schedule } => Self::Schedule(ScheduleAnswer::read(schedule, text)?),
             Request::Workers => Self::Workers(serde_json::from_str(text)?),
             Request::Health => Self::Health(serde_json::from_str(text)?),
         })

@@ -22,6 +22,7 @@ use super::record::Record;
 use super::repair::TaskRepair;
 use super::request::Request;
 use super::retry::JobRetry;
+use super::schedules::{ScheduleAnswer, ScheduleRequest};
 use super::waits::{JobSignal, SignalOutcome, TaskApproval};
 use crate::events::Events;
 
@@ -282,6 +283,18 @@ pub trait Hub: Send + Sync + 'static {
     async fn definitions(&self, filter: DefinitionFilter) -> Result<DefinitionPage, RequestError> {
         match self.call(Request::Definitions { filter }).await? {
             Answer::Definitions(page) => Ok(page),
+            _ => Err(Answer::unexpected()),
+        }
+    }
+
+    /// Queries or changes schedules.
+    ///
+    /// # Errors
+    /// `InvalidJob` with every problem of a schedule or of its job; `NotFound` if there is no such schedule; `InvalidRequest` for a page
+    /// or a name that cannot be.
+    async fn schedules(&self, request: ScheduleRequest) -> Result<ScheduleAnswer, RequestError> {
+        match self.call(Request::Schedule { schedule: request }).await? {
+            Answer::Schedule(answer) => Ok(answer),
             _ => Err(Answer::unexpected()),
         }
     }

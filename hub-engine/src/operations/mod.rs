@@ -16,6 +16,7 @@ mod record;
 mod repair;
 mod request;
 mod retry;
+mod schedules;
 mod waits;
 
 pub use answer::Answer;
@@ -36,4 +37,8 @@ pub use record::Record;
 pub use repair::TaskRepair;
 pub use request::Request;
 pub use retry::JobRetry;
+pub use schedules::{
+    ScheduleAnswer, ScheduleDraft, ScheduleFilter, ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord,
+    ScheduleRequest, ScheduleSet, ScheduleSummary, ScheduleTrigger, SetChange, UpcomingRun,
+};
 pub use waits::{JobSignal, SignalOutcome, SignalReceipt, TaskApproval};

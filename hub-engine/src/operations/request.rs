@@ -15,6 +15,7 @@ use super::posted::ResultUpdate;
 use super::priority::PriorityRequest;
 use super::repair::TaskRepair;
 use super::retry::JobRetry;
+use super::schedules::ScheduleRequest;
 use super::waits::{JobSignal, TaskApproval};
 
 /// A request. Its JSON is used in the queue of requests. A submission is not a request: it has a queue of its own, which accepts it
@@ -146,6 +147,11 @@ pub enum Request {
         /// The version.
         reference: Reference,
     },
+    /// About schedules.
+    Schedule {
+        /// What is asked for.
+        schedule: ScheduleRequest,
+    },
     /// The live workers.
     Workers,
     /// The health of the dispatcher.
@@ -177,6 +183,7 @@ impl Request {
             | Self::Priority { .. } => true,
             // With an id, the new job is the same one.
             Self::Retry { retry } => retry.new_id.is_some(),
+            Self::Schedule { schedule } => schedule.may_repeat(),
             // A second signal without a key would be another one.
             Self::Signal { signal } => signal.key.is_some(),
             // The second answer would be a refusal, although the first request was executed.
@@ -200,6 +207,7 @@ impl Request {
             | Self::Approve { .. }
             | Self::Define { .. }
             | Self::Alias { .. } => true,
+            Self::Schedule { schedule } => schedule.changes_something(),
             Self::Job { .. }
             | Self::Summary { .. }
             | Self::Tasks { .. }
@@ -236,6 +244,7 @@ impl Request {
             | Self::Alias { .. }
             | Self::Definitions { .. }
             | Self::Definition { .. }
+            | Self::Schedule { .. }
             | Self::Workers
             | Self::Health => None,
         }
@@ -264,6 +273,7 @@ impl Request {
             | Self::Alias { .. }
             | Self::Definitions { .. }
             | Self::Definition { .. }
+            | Self::Schedule { .. }
             | Self::Workers
             | Self::Health => {}
         }

@@ -13,6 +13,7 @@ use hub_core::definition::Definition;
 use hub_core::digest::Digest;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::{KeptSchedule, ScheduleState};
 use hub_core::state::{JobState, TaskState};
 use hub_core::{IdMap, JobId, Timestamp};
 
@@ -72,6 +73,23 @@ pub enum Write<'a> {
         /// The number of the version. `None`: the alias is removed.
         version: Option<u32>,
     },
+    /// Insert a schedule, or replace the one with its name, whose state stays.
+    SetSchedule {
+        /// The schedule.
+        kept: &'a Arc<KeptSchedule>,
+    },
+    /// Set the state of a schedule, if it exists.
+    SetScheduleState {
+        /// The name of the schedule.
+        name: &'a Arc<str>,
+        /// The complete state.
+        state: &'a Arc<ScheduleState>,
+    },
+    /// Delete a schedule, if it exists.
+    RemoveSchedule {
+        /// The name of the schedule.
+        name: &'a Arc<str>,
+    },
     /// Keep a result for later tasks in place of the one before, or remove it.
     SetResult {
         /// Its key.
@@ -93,7 +111,7 @@ pub struct Folded<'a> {
 /// The writes that, executed in order, have the same effect as `changes` one after another.
 ///
 /// No row is written twice, except that a job can be removed and added again. Removed jobs come first; then added jobs, in the
-/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name; then kept results, by key; then definitions and their aliases. (If a job changes before it is added,
+/// order of their changes; then states of jobs; then states of tasks, by job and position; then pools, by name; then kept results, by key; then definitions and their aliases; then schedules, each removed, set and given its state. (If a job changes before it is added,
 /// these changes precede the addition: they apply only if the job is there already.)
 #[must_use]
 pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
@@ -102,6 +120,7 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     let mut pools = BTreeMap::new();
     let mut results = BTreeMap::new();
     let (mut definitions, mut aliases) = (BTreeMap::new(), BTreeMap::new());
+    let mut schedules = BTreeMap::<&Arc<str>, ScheduleWrites<'_>>::new();
     for (at, change) in changes.iter().enumerate() {
         match change {
             Change::JobAdded { id, job, submitted_at } => jobs.get(*id).note_added(at, job, *submitted_at),
@@ -117,6 +136,18 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
             Change::AliasChanged { name, alias, version } => {
                 let write = Write::SetAlias { name, alias, version: *version };
                 aliases.insert((name, alias), Folded { change: at, write });
+            }
+            Change::ScheduleSet { kept } => {
+                let write = Write::SetSchedule { kept };
+                schedules.entry(kept.schedule.name()).or_default().note_set(Folded { change: at, write });
+            }
+            Change::ScheduleChanged { name, state } => {
+                let write = Write::SetScheduleState { name, state };
+                schedules.entry(name).or_default().state = Some(Folded { change: at, write });
+            }
+            Change::ScheduleRemoved { name } => {
+                let removed = Some(Folded { change: at, write: Write::RemoveSchedule { name } });
+                *schedules.entry(name).or_default() = ScheduleWrites { removed, ..ScheduleWrites::default() };
             }
             Change::PoolChanged { pool, pause } => {
                 let write = Write::SetPool { pool, pause: pause.as_ref() };
@@ -159,7 +190,31 @@ pub fn fold(changes: &[Change]) -> Vec<Folded<'_>> {
     writes.extend(results.into_values());
     writes.extend(definitions.into_values());
     writes.extend(aliases.into_values());
+    writes.extend(
+        schedules
+            .into_values()
+            .flat_map(|one| [one.removed, one.early_state.filter(|_| one.state.is_none()), one.set, one.state])
+            .flatten(),
+    );
     writes
+}
+
+/// The writes of one schedule.
+#[derive(Clone, Copy, Default)]
+struct ScheduleWrites<'a> {
+    removed: Option<Folded<'a>>,
+    /// The last state before it was set, which applies only if it is there already.
+    early_state: Option<Folded<'a>>,
+    set: Option<Folded<'a>>,
+    state: Option<Folded<'a>>,
+}
+
+impl<'a> ScheduleWrites<'a> {
+    fn note_set(&mut self, set: Folded<'a>) {
+        if self.set.replace(set).is_none() {
+            self.early_state = self.state.take();
+        }
+    }
 }
 
 /// The jobs of a batch, in the order of their first changes.

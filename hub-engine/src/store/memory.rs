@@ -12,10 +12,12 @@ use hub_core::filter::Term;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::ScheduleSnapshot;
 use hub_core::state::{JobSnapshot, JobState, JobSummary, TaskState};
 use hub_core::{IdMap, JobId, Timestamp};
 
 use super::definitions::Definitions;
+use super::schedules::Schedules;
 use super::{Store, StoreError, Write, fold, page_of};
 use crate::operations::{DefinitionPage, JobFilter, JobPage};
 
@@ -42,6 +44,7 @@ struct State {
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     kept_results: BTreeMap<Digest, KeptResult>,
     definitions: Definitions,
+    schedules: Schedules,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,10 @@ impl Store for MemoryStore {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         Ok(self.with(|state| state.kept_results.clone().into_iter().collect()))
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleSnapshot>, StoreError> {
+        Ok(self.with(|state| state.schedules.all()))
     }
 
     async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {
@@ -206,6 +213,9 @@ impl State {
             }
             Write::AddDefinition { definition } => self.definitions.add(definition),
             Write::SetAlias { name, alias, version } => self.definitions.set_alias(name, alias, version),
+            Write::SetSchedule { kept } => self.schedules.set(kept),
+            Write::SetScheduleState { name, state } => self.schedules.set_state(name, state),
+            Write::RemoveSchedule { name } => self.schedules.remove(name),
             Write::SetResult { key, kept: None } => drop(self.kept_results.remove(&key)),
         }
     }

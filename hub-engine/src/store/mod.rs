@@ -3,6 +3,7 @@
 mod definitions;
 mod fold;
 mod memory;
+mod schedules;
 
 use std::fmt;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::ScheduleSnapshot;
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, Timestamp};
 
@@ -67,6 +69,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If they cannot be read.
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError>;
+
+    /// The schedules, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn schedules(&self) -> Result<Vec<ScheduleSnapshot>, StoreError>;
 
     /// What a reference stands for.
     ///

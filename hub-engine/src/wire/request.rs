@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
     AliasChange, DefinitionDraft, DefinitionFilter, JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest,
-    PriorityRequest, Request, RequestError, ResultUpdate, TaskApproval, TaskQuery, TaskRepair, View,
+    PriorityRequest, Request, RequestError, ResultUpdate, ScheduleRequest, TaskApproval, TaskQuery, TaskRepair, View,
 };
 
 /// The header of clients that support [`Replies`]. Its value is `many`.
@@ -120,6 +120,8 @@ impl RequestMessage {
             #[serde(default, deserialize_with = "object::optional")]
             page: Option<DefinitionFilter>,
             reference: Option<Reference>,
+            #[serde(default, deserialize_with = "object::optional")]
+            schedule: Option<ScheduleRequest>,
         }
         let body: Body<'_> = object::from_slice(body)?;
         check_version(body.v)?;
@@ -186,11 +188,16 @@ impl RequestMessage {
                     .reference
                     .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("reference")))?,
             },
+            "schedule" => Request::Schedule {
+                schedule: body
+                    .schedule
+                    .ok_or_else(|| WireError::Malformed(serde::de::Error::missing_field("schedule")))?,
+            },
             "workers" => Request::Workers,
             "health" => Request::Health,
             other => {
                 let unknown = format!(
-                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, retry, signal, approve, define, alias, definitions, definition, workers, health"
+                    "unknown type {other:?}; known types: job, summary, tasks, jobs, explain, document, cancel, pause, resume, priority, remove, result, repair, retry, signal, approve, define, alias, definitions, definition, schedule, workers, health"
                 );
                 return Err(WireError::Malformed(serde::de::Error::custom(unknown)));
             }

@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_core::definition::VersionSummary;
+use hub_core::job_details::PauseRecord;
+use hub_core::schedule::{LastRun, Skip, SkipReason};
 use hub_core::state::{FirstFailure, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
     Answer, BrokerHealth, Cancelled, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord, DefinitionSummary,
-    HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind, SignalOutcome, SignalReceipt,
-    StoreHealth, Submission, Submitted, TaskQuery, View, WorkerInfo,
+    HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleDraft,
+    ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord, ScheduleRequest, ScheduleSet, ScheduleSummary,
+    SetChange, SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, UpcomingRun, View,
+    WorkerInfo,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -132,6 +136,48 @@ pub(crate) fn definition_record(name: &str) -> DefinitionRecord {
     DefinitionRecord { name: name.into(), versions: vec![summary.clone()], summary, job }
 }
 
+pub(crate) fn schedule_answer(request: ScheduleRequest) -> ScheduleAnswer {
+    let at = Timestamp::from_millis(1_795_471_303_120);
+    let upcoming = vec![UpcomingRun { at, local: "2026-11-23T23:01:43+01:00".to_owned() }];
+    let summary = ScheduleSummary {
+        name: "nightly".into(),
+        definition: Some("etl@prod".to_owned()),
+        next_at: Some(at),
+        paused: Some(PauseRecord { at, by: Some("ops".into()), reason: None }),
+        last: Some(LastRun { at, job: some_id() }),
+        running: 1,
+        waiting: 2,
+        started: 3,
+        skipped: 4,
+        failures: 5,
+    };
+    match request {
+        ScheduleRequest::Set(ScheduleDraft { name, .. }) => {
+            let change = if name.starts_with("new") { SetChange::Created } else { SetChange::Changed };
+            ScheduleAnswer::Set(ScheduleSet { name, change, upcoming, warnings: Vec::new() })
+        }
+        ScheduleRequest::List(_) => {
+            ScheduleAnswer::List(SchedulePage { schedules: vec![summary], next: Some("nightly".to_owned()) })
+        }
+        ScheduleRequest::Get { .. } => ScheduleAnswer::One(Box::new(ScheduleRecord {
+            summary,
+            created_at: at,
+            changed_at: at,
+            by: None,
+            upcoming,
+            jobs: vec![some_id()],
+            skips: vec![Skip { at, reason: SkipReason::Overlap, msg: None }],
+            schedule: Json::parse(r#"{"name": "nightly", "job": "etl"}"#).unwrap(),
+        })),
+        ScheduleRequest::Remove { name }
+        | ScheduleRequest::Pause(ScheduleOrder { name, .. })
+        | ScheduleRequest::Resume(ScheduleOrder { name, .. }) => ScheduleAnswer::Done(ScheduleName { name }),
+        ScheduleRequest::Trigger(trigger) => {
+            ScheduleAnswer::Triggered(Submitted::new(trigger.id.unwrap_or_else(some_id)))
+        }
+    }
+}
+
 #[async_trait]
 impl Hub for FakeHub {
     async fn call(&self, request: Request) -> Result<Answer, RequestError> {
@@ -205,6 +251,10 @@ impl Hub for FakeHub {
             Request::Definition { reference } => {
                 let record = definition_record(&reference.name);
                 (format!("definition {reference}"), Answer::Definition(Box::new(record)))
+            }
+            Request::Schedule { schedule } => {
+                let call = format!("schedule {}", serde_json::to_string(&schedule).unwrap());
+                (call, Answer::Schedule(schedule_answer(schedule)))
             }
             Request::Workers => ("workers".to_owned(), Answer::Workers(vec![worker()])),
             Request::Health => {

@@ -12,6 +12,7 @@ use hub_core::definition::{Definition, Reference, VersionSummary};
 use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::ScheduleSnapshot;
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
@@ -66,6 +67,10 @@ impl Store for Hooked {
 
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.kept.kept_results().await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleSnapshot>, StoreError> {
+        self.kept.schedules().await
     }
 
     async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {

@@ -65,6 +65,9 @@ impl Ledger {
             }
             Change::ResultKept { .. } => panic!("no job of this target has a cache"),
             Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => panic!("this target has no definitions"),
+            Change::ScheduleSet { .. } | Change::ScheduleChanged { .. } | Change::ScheduleRemoved { .. } => {
+                panic!("this target has no schedules")
+            }
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn run(job: &Arc<Job>) {
                     assert!(issued.insert(task.issue.task), "{:?} goes out twice", task.issue);
                     assert_eq!(machine.handle_result(reports::null(&task), NOW), Verdict::Applied);
                 }
-                Action::Stop { .. } | Action::Probe { .. } | Action::Read { .. } => {
+                Action::Stop { .. } | Action::Probe { .. } | Action::Read { .. } | Action::Start(_) => {
                     panic!("no task is to be stopped and no queue to be counted: {action:?}")
                 }
                 Action::Notify(_) => {}

@@ -129,6 +129,12 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         }
         Change::DefinitionAdded { definition } => write!(f, " {} defined;", definition.pin),
         Change::AliasChanged { name, alias, version } => write!(f, " {name}@{alias} is {version:?};"),
+        Change::ScheduleSet { kept } => write!(f, " schedule {};", kept.schedule.name()),
+        Change::ScheduleChanged { name, state } => {
+            let next = state.next_at.map_or(0, hub_core::Timestamp::as_millis);
+            write!(f, " schedule {name}: next {next}, {} started, {} skipped;", state.started, state.skipped)
+        }
+        Change::ScheduleRemoved { name } => write!(f, " schedule {name} removed;"),
         Change::PoolChanged { pool, pause } => write!(f, " pool {pool} paused: {};", pause.is_some()),
         Change::TaskChanged { job, index, state } => {
             let issue = state.issue.map_or_else(String::new, |of| format!("#{}.{}", of.number, of.incarnation));

@@ -1,6 +1,7 @@
 //! The oracle's own model of the store's contents, derived from the changes alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hub_core::action::Change;
 use hub_core::state::{JobState, TaskState};
@@ -56,6 +57,9 @@ impl Facts {
                 let details = state.details.as_deref();
                 let parent = details.and_then(|details| self.jobs.get(&details.parent.as_ref()?.job));
                 let cancel_after = parent.and_then(|parent| parent.plan.cancel_after);
+                // The next job of a schedule can take the place of one.
+                let is_replaced = details.is_some_and(|details| details.run.is_some() && details.cancel.is_some());
+                let cancel_after = cancel_after.or(is_replaced.then_some(Duration::ZERO));
                 if let Some(fact) = self.jobs.get_mut(id) {
                     fact.plan.cancel_after = fact.plan.cancel_after.or(cancel_after);
                     fact.inputs =
@@ -74,7 +78,10 @@ impl Facts {
             | Change::PoolChanged { .. }
             | Change::ResultKept { .. }
             | Change::DefinitionAdded { .. }
-            | Change::AliasChanged { .. } => {}
+            | Change::AliasChanged { .. }
+            | Change::ScheduleSet { .. }
+            | Change::ScheduleChanged { .. }
+            | Change::ScheduleRemoved { .. } => {}
         }
     }
 

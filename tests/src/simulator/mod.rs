@@ -27,6 +27,7 @@ pub mod publisher;
 mod run;
 pub mod runner;
 mod sabotage;
+pub mod schedules;
 pub mod simulation;
 pub mod socket;
 pub mod store;

@@ -13,12 +13,14 @@ use super::sabotage::Sabotage;
 use super::simulation::Simulation;
 use super::trace::Trace;
 use super::world::World;
-use super::{clients, daemons, faults, panics};
+use super::{clients, daemons, faults, panics, schedules};
 
 /// Maximum simulated time of the progress phase.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(3600);
 /// Time without events after which a simulation is stuck. It is longer than all leases and tasks.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// How often a simulation has a schedule.
+const HAS_SCHEDULE: f64 = 0.5;
 /// Interval between two checks whether everything has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Time for reconnecting and for pending replies.
@@ -74,8 +76,11 @@ async fn simulate(simulation: &Arc<Simulation>) {
     tokio::spawn(faults::of_the_operators(Arc::clone(simulation)));
     tokio::spawn(faults::of_the_clock(Arc::clone(world)));
     let plans = world.plans.iter().cloned();
-    let clients: Vec<JoinHandle<()>> =
+    let mut clients: Vec<JoinHandle<()>> =
         plans.map(|plan| tokio::spawn(clients::follow(Arc::clone(simulation), plan))).collect();
+    if world.dice.falls(HAS_SCHEDULE) {
+        clients.push(tokio::spawn(schedules::keep(Arc::clone(simulation))));
+    }
 
     while world.elapsed() < world.weather.lasts && !is_broken(world) {
         world.pass(POLL_INTERVAL).await;

@@ -41,6 +41,10 @@ pub enum Sabotage {
     ForgetParents,
     /// The store forgets which versions of definitions jobs have begun with.
     ForgetPins,
+    /// The store forgets which jobs are those of schedules.
+    ForgetRuns,
+    /// The store forgets how far schedules have come.
+    ForgetTimes,
     /// The store keeps other results for later tasks than those that tasks have returned.
     KeepOtherResults,
     /// Durations are measured with the wall clock.
@@ -49,7 +53,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AcknowledgeBeforeCommit,
         Self::PublishTwice,
         Self::ForgetConfirmed,
@@ -66,6 +70,8 @@ impl Sabotage {
         Self::ForgetKept,
         Self::ForgetParents,
         Self::ForgetPins,
+        Self::ForgetRuns,
+        Self::ForgetTimes,
         Self::KeepOtherResults,
         Self::MeasureByWallClock,
     ];

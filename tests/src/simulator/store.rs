@@ -10,6 +10,7 @@ use hub_core::digest::Digest;
 use hub_core::id::Family;
 use hub_core::job::Job;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::{ScheduleSnapshot, ScheduleState};
 use hub_core::state::{JobSnapshot, TaskState};
 use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{DefinitionPage, JobFilter, JobPage};
@@ -145,6 +146,7 @@ impl Store for SimStore {
                 Some(Sabotage::ForgetPauses) => (details.pauses, details.clock) = Default::default(),
                 Some(Sabotage::ForgetPhases) => (details.phase, details.verdict) = Default::default(),
                 Some(Sabotage::ForgetParents) => details.parent = None,
+                Some(Sabotage::ForgetRuns) => details.run = None,
                 Some(Sabotage::ForgetSignals) => (details.signals, details.signal_keys) = Default::default(),
                 _ => {}
             }
@@ -160,6 +162,18 @@ impl Store for SimStore {
     async fn kept_results(&self) -> Result<Vec<(Digest, KeptResult)>, StoreError> {
         self.read("load the kept results").await?;
         self.0.world().kept.kept_results().await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleSnapshot>, StoreError> {
+        self.read("load the schedules").await?;
+        let mut schedules = self.0.world().kept.schedules().await?;
+        if self.0.world().sabotage == Some(Sabotage::ForgetTimes) {
+            for schedule in &mut schedules {
+                let next_at = schedule.kept.schedule.next_after(schedule.kept.created_at);
+                schedule.state = Arc::new(ScheduleState { next_at, ..ScheduleState::default() });
+            }
+        }
+        Ok(schedules)
     }
 
     async fn definition(&self, reference: &Reference) -> Result<Option<Arc<Definition>>, StoreError> {

@@ -10,11 +10,12 @@ use super::model::Task;
 use super::moment::Moment;
 use super::retry::RetryPolicy;
 use super::run::RunForm;
+use super::schedule_rules::{CatchUp, Overlap};
 use super::timeouts::Timeouts;
 use super::value::Value;
 use super::wait::OnTimeout;
-use crate::Json;
 use crate::definition::Reference;
+use crate::{Json, Timestamp};
 
 /// The valid parts of a job. A field is empty if its key is missing or invalid.
 #[derive(Default)]
@@ -52,6 +53,39 @@ pub(super) struct StartDraft<'a> {
     pub(super) deadline: Option<Moment>,
     pub(super) deadline_at: Option<usize>,
     pub(super) extra: Vec<(String, Json)>,
+}
+
+/// The valid parts of a schedule.
+#[derive(Default)]
+pub(super) struct ScheduleDraft<'a> {
+    /// The byte offset of the schedule.
+    pub(super) at: usize,
+    pub(super) name: Option<Cow<'a, str>>,
+    /// The job, and its byte offset.
+    pub(super) job: Option<(ScheduledJob, usize)>,
+    pub(super) inputs: Option<(Json, usize)>,
+    pub(super) cron: Vec<(Cow<'a, str>, usize)>,
+    pub(super) has_cron_list: bool,
+    pub(super) every: Option<(Duration, usize)>,
+    pub(super) anchor: Option<Timestamp>,
+    pub(super) timezone: Option<(Cow<'a, str>, usize)>,
+    pub(super) start: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
+    pub(super) end_at: usize,
+    pub(super) jitter: Option<Duration>,
+    pub(super) overlap: Option<Overlap>,
+    pub(super) catch_up: Option<CatchUp>,
+    pub(super) catch_up_window: Option<Duration>,
+    pub(super) pause_on_failure: Option<u32>,
+    pub(super) paused: Option<bool>,
+    pub(super) labels: Labels,
+    pub(super) extra: Vec<(String, Json)>,
+}
+
+/// The job of a schedule.
+pub(super) enum ScheduledJob {
+    Definition(Reference),
+    Inline(Json),
 }
 
 /// The valid parts of the tasks, and a second list of the same length with the data that is needed only until the tasks

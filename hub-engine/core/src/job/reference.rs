@@ -29,6 +29,8 @@ pub enum Attribute {
     JobId,
     /// The name of the job: `_.job.name`.
     JobName,
+    /// The time of the schedule that started the job: `_.job.scheduled_at`; `null` if none did.
+    JobScheduledAt,
     /// The inputs of a sub-job: `_.input`.
     Input,
     /// What the first upstream task returned: `_.first.data`.
@@ -82,12 +84,13 @@ impl Attribute {
     /// The attributes of other tasks.
     pub(super) const ALL: [Self; 5] = [Self::Data, Self::Id, Self::Name, Self::Status, Self::Error];
     /// What stands behind `_.`.
-    pub(super) const OF_HUB: [Self; 11] = [
+    pub(super) const OF_HUB: [Self; 12] = [
         Self::Item,
         Self::Index,
         Self::Failure,
         Self::JobId,
         Self::JobName,
+        Self::JobScheduledAt,
         Self::Input,
         Self::FirstData,
         Self::FirstId,
@@ -110,6 +113,7 @@ impl Attribute {
             Self::Failure | Self::JobFailure => "failure",
             Self::JobId => "job.id",
             Self::JobName => "job.name",
+            Self::JobScheduledAt => "job.scheduled_at",
             Self::Input => "input",
             Self::FirstData => "first.data",
             Self::FirstId => "first.id",
@@ -215,6 +219,7 @@ mod tests {
             ("failure.bases.0", Attribute::Failure, vec!["bases", "0"]),
             ("job.id", Attribute::JobId, vec![]),
             ("job.name", Attribute::JobName, vec![]),
+            ("job.scheduled_at", Attribute::JobScheduledAt, vec![]),
             ("input", Attribute::Input, vec![]),
             ("input.day.0", Attribute::Input, vec!["day", "0"]),
             ("first.name", Attribute::FirstName, vec![]),

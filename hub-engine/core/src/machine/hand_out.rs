@@ -232,6 +232,7 @@ impl Machine {
             self.live_tasks -= job.count();
             self.live_bytes -= job.bytes();
             self.leave_parent(&job);
+            self.leave_schedule(&job, now);
             self.ended.push(EndedJob(job));
         }
     }
@@ -240,6 +241,7 @@ impl Machine {
         self.live_tasks += job.tasks.len() as u64;
         self.live_bytes += job.bytes();
         self.count_sub_job(&job);
+        self.count_run(&job);
         self.jobs.insert(job);
     }
 }

@@ -157,6 +157,7 @@ impl RetriedJob {
         (details.origin, details.retry_digest) = (Some(origin.clone()), Some(digest));
         if let Some(before) = ended.state.details.as_deref() {
             (details.inputs, details.labels) = (before.inputs.clone(), before.labels.clone());
+            details.run = before.run.clone();
         }
         Ok(Self { origin, job: ended.job.without_key(), state, tasks, items })
     }

@@ -114,6 +114,7 @@ impl Machine {
             pool.empty_since = None;
         }
         if up {
+            self.serve_schedules(true, now);
             self.set_probes();
         }
     }
@@ -158,6 +159,7 @@ impl Machine {
                 Timer::Start(id) => self.start_job(id, now),
                 Timer::Deadline(id) => self.end_at_deadline(id, now),
                 Timer::Handlers(id) => self.end_handlers_at_deadline(id, now),
+                Timer::Schedules => self.run_schedules(now),
             }
         }
     }

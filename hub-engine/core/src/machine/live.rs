@@ -435,6 +435,10 @@ impl<'j> Owner<'j> {
             Attribute::Status => Some(Json::string(task.status.as_str())),
             Attribute::JobId => Some(Json::string(&self.id.to_string())),
             Attribute::JobName => Some(Json::string(self.job.name())),
+            Attribute::JobScheduledAt => {
+                let run = self.state.details.as_deref().and_then(|details| details.run.as_deref());
+                Some(run.map_or_else(Json::null, |run| Json::string(&run.at.to_string())))
+            }
             Attribute::JobFailure => self.state.failure().cloned(),
             Attribute::Input => self.state.details.as_deref()?.inputs.clone(),
             // Known only to the item itself.

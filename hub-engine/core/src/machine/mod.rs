@@ -45,6 +45,7 @@ mod restore;
 mod resubmit;
 mod retry;
 mod schedule;
+mod schedules;
 mod signal_waits;
 mod signals;
 mod stop;
@@ -81,6 +82,7 @@ use jobs::Jobs;
 use kept_results::KeptResults;
 use live::LiveJob;
 use pool::Pools;
+use schedules::Schedules;
 use stop::Stops;
 use timers::{Timer, Timers};
 use turn_budget::TurnBudget;
@@ -93,6 +95,7 @@ pub use ended_reasons::explain_ended;
 pub use job_retry::{RetriedJob, Retry, RetryError};
 pub(crate) use live::Owner;
 pub use repair::{Repair, RepairError};
+pub use schedules::{LiveScheduleView, ScheduleChange};
 pub use signals::{Signal, SignalError, Signalled};
 pub use sub_jobs::{MAXIMUM_SUB_JOB_BYTES, MAXIMUM_SUB_JOB_TASKS, MAXIMUM_SUB_JOBS};
 pub use timeouts::MAXIMUM_PROGRESS;
@@ -200,6 +203,7 @@ pub struct Machine {
     /// Tasks with a cache that are handed out or wait for an equal one.
     flights: Flights,
     kept_results: KeptResults,
+    schedules: Schedules,
 }
 
 impl Machine {
@@ -230,6 +234,7 @@ impl Machine {
             descendants: BTreeMap::new(),
             restored_parents: Vec::new(),
             flights: Flights::default(),
+            schedules: Schedules::default(),
         }
     }
 

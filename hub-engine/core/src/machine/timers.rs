@@ -30,6 +30,8 @@ pub(super) enum Timer {
     Deadline(JobId),
     /// The deadline of the handlers of a job that run.
     Handlers(JobId),
+    /// The next time of a schedule.
+    Schedules,
 }
 
 /// Timers by deadline. Each name has at most one deadline.

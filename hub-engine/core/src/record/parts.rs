@@ -216,6 +216,10 @@ impl JobSnapshot {
         if let Some(pin) = self.job.definition().filter(|_| view.shows("definition")) {
             object.string("definition", &pin.to_string());
         }
+        let run = self.state.details.as_deref().and_then(|details| details.run.as_deref());
+        if let Some(run) = run.filter(|_| view.shows("schedule")) {
+            object.written("schedule", run);
+        }
         if let Some(key) = self.job.key().filter(|_| view.shows("key")) {
             object.string("key", key);
         }

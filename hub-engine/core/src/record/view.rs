@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys of jobs and tasks in records. The user's own keys (`x-…`) can be selected, too.
-const FIELDS: [&str; 75] = [
+const FIELDS: [&str; 76] = [
     "answer",
     "args",
     "attempt",
@@ -62,6 +62,7 @@ const FIELDS: [&str; 75] = [
     "repairs",
     "retry",
     "retry_at",
+    "schedule",
     "shell",
     "signals",
     "start_at",

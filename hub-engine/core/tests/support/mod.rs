@@ -14,6 +14,7 @@ use hub_core::digest::Digest;
 use hub_core::job::{Job, Limits};
 use hub_core::job_details::PauseRecord;
 use hub_core::machine::{Cancel, Machine, Outcome, RetriedJob, Settings, TaskResult, Verdict, WorkerReport};
+use hub_core::schedule::ScheduleSnapshot;
 use hub_core::state::{JobSnapshot, TaskState};
 use hub_core::{JobId, Json, Now, Steady, TaskStatus, Timestamp};
 
@@ -34,6 +35,8 @@ pub struct Hub {
     paused_pools: BTreeMap<Arc<str>, PauseRecord>,
     /// The results that are kept.
     pub kept_results: BTreeMap<Digest, KeptResult>,
+    /// The schedules that are kept.
+    pub schedules: BTreeMap<Arc<str>, ScheduleSnapshot>,
     settings: Settings,
 }
 
@@ -60,6 +63,10 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         Action::Persist(Change::JobRemoved { .. }) => "forget job".to_owned(),
         Action::Persist(Change::PoolChanged { pool, pause }) => format!("keep pool {pool} {}", pause.is_some()),
         Action::Persist(Change::DefinitionAdded { .. } | Change::AliasChanged { .. }) => "keep definition".to_owned(),
+        Action::Persist(
+            Change::ScheduleSet { .. } | Change::ScheduleChanged { .. } | Change::ScheduleRemoved { .. },
+        ) => "keep schedule".to_owned(),
+        Action::Start(start) => format!("start {} at {}", start.run.name, start.run.at),
         Action::Persist(Change::ResultKept { kept, .. }) => format!("keep result {}", kept.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
         Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),
@@ -116,6 +123,7 @@ impl Hub {
             jobs: BTreeMap::new(),
             paused_pools: BTreeMap::new(),
             kept_results: BTreeMap::new(),
+            schedules: BTreeMap::new(),
         }
     }
 
@@ -264,6 +272,9 @@ impl Hub {
         for (pool, pause) in &self.paused_pools {
             self.machine.restore_paused_pool(Arc::clone(pool), pause.clone());
         }
+        for schedule in self.schedules.values() {
+            self.machine.restore_schedule(schedule.clone(), self.now);
+        }
         let kept = self.kept_results.iter().map(|(key, kept)| (*key, kept.clone())).collect();
         self.machine.restore_kept_results(kept, self.now);
         for (id, job) in &self.jobs {
@@ -321,6 +332,15 @@ impl Hub {
                 }
             }
             Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => {}
+            Change::ScheduleSet { kept } => {
+                let name = Arc::clone(kept.schedule.name());
+                let state = self.schedules.get(&name).map(|known| Arc::clone(&known.state)).unwrap_or_default();
+                self.schedules.insert(name, ScheduleSnapshot { kept: Arc::clone(kept), state });
+            }
+            Change::ScheduleChanged { name, state } => {
+                self.schedules.get_mut(name).unwrap().state = Arc::clone(state);
+            }
+            Change::ScheduleRemoved { name } => drop(self.schedules.remove(name)),
             Change::JobRemoved { id } => drop(self.jobs.remove(id)),
             Change::PoolChanged { pool, pause: Some(pause) } => {
                 self.paused_pools.insert(Arc::clone(pool), pause.clone());

@@ -178,6 +178,7 @@ impl Driver {
                 self.pending.commit_first = true;
                 self.answer_later(answer, turn);
             }
+            Ask::Schedule(ask) => self.handle_schedule(ask),
             Ask::Workers(answer) => {
                 let workers = self.machine.workers().map(|(report, seen)| (report.clone(), seen)).collect();
                 let _ = answer.send(workers);

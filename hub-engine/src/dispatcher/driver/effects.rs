@@ -48,6 +48,7 @@ impl Driver {
         // So must a sub-job, before anything of it is published.
         self.pending.commit_first |= self.machine.take_begun_sub_jobs();
         let effects = self.pending.absorb(&mut self.actions, self.events.are_recorded());
+        self.desk.prepare_runs(effects.starts);
         for ended in self.machine.poll_ended() {
             let (id, tasks) = (ended.id(), ended.tasks());
             self.refused.remove(&id);

@@ -10,6 +10,7 @@ mod refused;
 mod removals;
 mod reports;
 mod retries;
+mod schedules;
 mod sub_jobs;
 mod waits;
 
@@ -221,6 +222,9 @@ impl Driver {
                     );
                 }
                 self.stands_by = is_taken;
+                if is_taken {
+                    self.machine.serve_schedules(false, now());
+                }
                 self.batches.forget_deliveries();
                 self.acks.forget_all();
                 self.echo.disconnected();
@@ -279,6 +283,7 @@ impl Driver {
             Input::StoreBroken(error) => return Some(End::GiveUp(error)),
             Input::NothingKept(at) | Input::Answered(at) => self.acks.done(at),
             Input::Read(task, id, job) => self.machine.continue_sub_job(task, id, job.map(|job| *job), now()),
+            Input::Run(run) => self.handle_run(*run),
             Input::Depth(depth) => self.handle_depth(&depth),
             Input::Stop(grace) => return Some(End::Stop(grace)),
         }

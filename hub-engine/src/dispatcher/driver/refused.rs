@@ -20,7 +20,7 @@ impl Driver {
         let Some(job) = job_of(&changes[at]) else {
             tracing::error!(
                 why,
-                "the store can never keep a change of a pool, of a definition, or a result for later tasks: it is left out"
+                "the store can never keep a change of a pool, of a definition, of a schedule, or a result for later tasks: it is left out"
             );
             changes.remove(at);
             self.committing = Some(batch);
@@ -77,7 +77,10 @@ const fn job_of(change: &Change) -> Option<JobId> {
         Change::PoolChanged { .. }
         | Change::ResultKept { .. }
         | Change::DefinitionAdded { .. }
-        | Change::AliasChanged { .. } => None,
+        | Change::AliasChanged { .. }
+        | Change::ScheduleSet { .. }
+        | Change::ScheduleChanged { .. }
+        | Change::ScheduleRemoved { .. } => None,
     }
 }
 
@@ -102,7 +105,10 @@ fn reduce(changes: &mut Vec<Change>, at: usize, msg: &Arc<str>) {
         | Change::PoolChanged { .. }
         | Change::ResultKept { .. }
         | Change::DefinitionAdded { .. }
-        | Change::AliasChanged { .. } => false,
+        | Change::AliasChanged { .. }
+        | Change::ScheduleSet { .. }
+        | Change::ScheduleChanged { .. }
+        | Change::ScheduleRemoved { .. } => false,
     };
     if !reduced {
         changes.remove(at);

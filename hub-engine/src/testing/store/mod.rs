@@ -36,6 +36,7 @@ mod reading;
 mod removal;
 mod reopening;
 pub mod rows;
+mod schedules;
 mod steps;
 mod suite;
 

@@ -6,13 +6,14 @@ use hub_core::action::Change;
 use hub_core::cache::KeptResult;
 use hub_core::digest::Digest;
 use hub_core::job_details::PauseRecord;
+use hub_core::schedule::ScheduleState;
 use hub_core::state::JobSnapshot;
 use hub_core::{JobId, JobStatus, TaskStatus};
 
 use super::Fixture;
 use super::rows::{
     NOW, alias_changed, commit, definition_added, ended, id, job, job_added, job_changed, job_removed, pool_changed,
-    result_kept, running, task_changed, task_state,
+    result_kept, running, schedule_changed, schedule_removed, schedule_set, task_changed, task_state,
 };
 use super::steps::ok;
 use crate::operations::{DefinitionSummary, JobFilter};
@@ -46,7 +47,7 @@ pub(super) async fn batches_have_the_effect_of_their_changes_one_by_one(fixture:
 /// A random change. Each job has its own key.
 fn change(rng: &mut Rng) -> Change {
     let number = u128::from(rng.below(JOBS as u64)) + 1;
-    match rng.below(14) {
+    match rng.below(18) {
         0 | 1 => job_added(number, job(&format!("j{}", rng.below(3)), TASKS as usize, Some(&format!("k{number}")))),
         2 => job_removed(number),
         3 => job_changed(number, running()),
@@ -60,6 +61,9 @@ fn change(rng: &mut Rng) -> Change {
             definition_added(name, number as u32, &format!("{}", rng.below(100)))
         }
         8 => alias_changed("a", "prod", (rng.below(3) > 0).then_some(number as u32)),
+        9 => schedule_set("s", number, rng.below(3) + 1),
+        10 => schedule_removed("s"),
+        11 => schedule_changed("s", ScheduleState { skipped: rng.below(9), ..ScheduleState::default() }),
         6 => result_kept(rng.below(2) as u8, (rng.below(2) == 0).then_some(number as u64)),
         _ => {
             let index = u32::try_from(rng.below(TASKS.into())).unwrap_or_default();
@@ -90,6 +94,7 @@ async fn contents(store: &dyn Store) -> Contents {
         paused_pools: ok(store.paused_pools()).await,
         kept_results: ok(store.kept_results()).await,
         definitions: definitions(store).await,
+        schedules: format!("{:?}", ok(store.schedules()).await),
     }
 }
 
@@ -103,6 +108,7 @@ struct Contents {
     kept_results: Vec<(Digest, KeptResult)>,
     /// The newest version of each definition, and what references stand for.
     definitions: (Vec<DefinitionSummary>, Vec<Option<String>>),
+    schedules: String,
 }
 
 async fn definitions(store: &dyn Store) -> (Vec<DefinitionSummary>, Vec<Option<String>>) {

@@ -13,6 +13,7 @@ use hub_core::job_details::{
     CancelRecord, HandlerStop, JobDetails, Origin, Parent, PauseCause, PauseRecord, PriorityRecord,
 };
 use hub_core::received::{ApprovalAnswer, ReceivedSignal, SignalKey};
+use hub_core::schedule::{KeptSchedule, Run, ScheduleState};
 use hub_core::state::{ErrorKind, FirstFailure, JobState, RetryAdvice, TaskError, TaskState};
 use hub_core::{Issue, JobId, JobStatus, Json, TaskStatus, Timestamp};
 use serde_json::json;
@@ -97,6 +98,31 @@ pub fn alias_changed(name: &str, alias: &str, version: Option<u32>) -> Change {
     Change::AliasChanged { name: name.into(), alias: alias.into(), version }
 }
 
+/// A schedule has this identity and this interval in seconds.
+///
+/// # Panics
+/// If the interval is not valid.
+#[must_use]
+pub fn schedule_set(name: &str, uid: u128, seconds: u64) -> Change {
+    let text = format!(r#"{{"name": "{name}", "job": "etl", "every": "{seconds}s"}}"#);
+    let times = (Timestamp::from_millis(1000), Timestamp::from_millis(seconds * 1000));
+    let by = (seconds > 30).then(|| "ops".into());
+    let kept = KeptSchedule::read(Uuid::from_u128(uid), &text, times, by);
+    Change::ScheduleSet { kept: Arc::new(kept.unwrap_or_else(|problems| panic!("{problems}"))) }
+}
+
+/// A schedule has come this far.
+#[must_use]
+pub fn schedule_changed(name: &str, state: ScheduleState) -> Change {
+    Change::ScheduleChanged { name: name.into(), state: Arc::new(state) }
+}
+
+/// A schedule is removed.
+#[must_use]
+pub fn schedule_removed(name: &str) -> Change {
+    Change::ScheduleRemoved { name: name.into() }
+}
+
 /// The key of a result with this number.
 #[must_use]
 pub fn result_key(number: u8) -> Digest {
@@ -161,6 +187,7 @@ fn job_details() -> JobDetails {
         reason: Some("no".into()),
     };
     JobDetails {
+        run: Some(Arc::new(Run { name: "nightly".into(), uid: Uuid::from_u128(7), at: SUBMITTED_AT, triggered: true })),
         labels: Some(Arc::new([("team".into(), "größe".into())].into())),
         parent: Some(Parent { job: id(6), task: id(6).task(2), root: id(5), detached: true, priority: -3 }),
         inputs: Some(Json::from(json!({"day": "ä"}))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{changes, definitions, listing, random, reading, removal, reopening};
+use super::{changes, definitions, listing, random, reading, removal, reopening, schedules};
 use crate::store::Store;
 
 /// The location of one store, such as a directory or a database. It is initially empty, and is removed when it is
@@ -64,6 +64,8 @@ cases! {
         definitions_are_found_by_version_and_alias,
         definitions_are_listed_in_pages,
         jobs_keep_the_versions_that_they_began_with;
+    schedules:
+        schedules_are_kept_with_their_states;
     listing:
         listings_come_in_pages,
         listings_are_filtered,

@@ -50,6 +50,9 @@ impl Store {
             Change::ResultKept { key, kept: Some(kept) } => drop(self.kept_results.insert(*key, kept.clone())),
             Change::ResultKept { key, kept: None } => drop(self.kept_results.remove(key)),
             Change::DefinitionAdded { .. } | Change::AliasChanged { .. } => panic!("this target has no definitions"),
+            Change::ScheduleSet { .. } | Change::ScheduleChanged { .. } | Change::ScheduleRemoved { .. } => {
+                panic!("this target has no schedules")
+            }
         }
     }
 

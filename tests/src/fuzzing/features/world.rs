@@ -82,6 +82,7 @@ impl World {
                         let before = ended.and_then(|ended| RetriedJob::of_sub_job(ended, VALUE_LIMIT, self.now.wall));
                         self.machine.continue_sub_job(*task, *job, before, self.now);
                     }
+                    Action::Start(_) => panic!("this target has no schedules"),
                     Action::Persist(_) | Action::Stop { .. } | Action::Probe { .. } | Action::Notify(_) => {}
                 }
             }

@@ -90,6 +90,7 @@ impl World {
                 Action::Publish(task) => self.check_publish(task),
                 Action::Stop { issue, .. } => self.check_stop(*issue),
                 Action::Read { job, .. } => panic!("no task runs {job:?}"),
+                Action::Start(start) => panic!("there is no schedule: {start:?}"),
                 Action::Probe { pool } => assert!(POOLS.contains(&&**pool), "{pool} was never named"),
                 Action::Notify(_) => {}
             }

@@ -29,7 +29,10 @@ impl Invariant for EndsAreFinal {
                 | Change::PoolChanged { .. }
                 | Change::ResultKept { .. }
                 | Change::DefinitionAdded { .. }
-                | Change::AliasChanged { .. } => {}
+                | Change::AliasChanged { .. }
+                | Change::ScheduleSet { .. }
+                | Change::ScheduleChanged { .. }
+                | Change::ScheduleRemoved { .. } => {}
             }
         }
         for ((job, index), state) in tasks {

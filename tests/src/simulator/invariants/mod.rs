@@ -6,6 +6,7 @@ mod answered_is_kept;
 mod attempts_within_maximum;
 mod confirmed_goes_out_once;
 mod dependencies_first;
+mod each_time_is_decided_once;
 mod ends_are_final;
 mod every_job_ends;
 mod invariant;

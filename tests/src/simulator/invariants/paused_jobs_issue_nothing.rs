@@ -47,7 +47,10 @@ impl Invariant for PausedJobsIssueNothing {
                 | Change::PoolChanged { .. }
                 | Change::ResultKept { .. }
                 | Change::DefinitionAdded { .. }
-                | Change::AliasChanged { .. } => {}
+                | Change::AliasChanged { .. }
+                | Change::ScheduleSet { .. }
+                | Change::ScheduleChanged { .. }
+                | Change::ScheduleRemoved { .. } => {}
             }
         }
         Ok(())

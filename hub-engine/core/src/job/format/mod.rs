@@ -5,7 +5,7 @@
 //! the tables.
 //!
 //! ```text
-//!   values, shapes ──► retry, timeout, for_each, http, recover, cache, approval ──► wait ──► task ──► job ──► start ──► objects ──► schema
+//!   values, shapes ──► retry, timeout, for_each, http, recover, cache, approval ──► wait ──► task ──► job ──► start, schedule ──► objects ──► schema
 //!                                        ▲                                    ▲        ▲
 //!   key ──► object ──────────────────────┴────────────────────────────────────┴────────┘
 //! ```
@@ -21,6 +21,8 @@ mod object;
 mod objects;
 mod recover;
 mod retry;
+mod schedule;
+mod schedule_shapes;
 mod schema;
 mod shapes;
 mod start;
@@ -32,6 +34,7 @@ mod wait;
 pub(super) use job::read;
 pub(super) use module_defaults::read as read_module_defaults;
 pub(super) use objects::OBJECTS;
+pub(super) use schedule::read as read_schedule;
 pub use schema::{definitions, schema};
 pub(super) use start::read as read_start;
 pub(super) use values::{duration_or_zero, is_word, moment};

@@ -7,6 +7,7 @@ use super::http::HTTP;
 use super::job::JOB;
 use super::recover::RECOVER;
 use super::retry::RETRY;
+use super::schedule::SCHEDULE;
 use super::start::START;
 use super::task::TASK;
 use super::timeout::TIMEOUT;
@@ -14,5 +15,5 @@ use super::wait::WAIT;
 use crate::job::outline::Outline;
 
 /// All objects of the format. The first one is the outermost object.
-pub(in crate::job) static OBJECTS: [&dyn Outline; 11] =
-    [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP, &RECOVER, &WAIT, &APPROVAL, &CACHE, &START];
+pub(in crate::job) static OBJECTS: [&dyn Outline; 12] =
+    [&JOB, &TASK, &RETRY, &TIMEOUT, &FOR_EACH, &HTTP, &RECOVER, &WAIT, &APPROVAL, &CACHE, &START, &SCHEDULE];
