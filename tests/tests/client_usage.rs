@@ -79,7 +79,7 @@ fn an_invalid_job_is_refused_without_a_broker() {
     // Problems that depend on the dispatcher's limits or version need a request.
     let deep =
         format!(r#"{{"name": "j", "tasks": [{{"name": "a", "args": [{}0{}]}}]}}"#, "[".repeat(90), "]".repeat(90));
-    for text in [deep.as_str(), r#"{"name": "j", "tasks": [{"name": "a"}], "schedule": "@daily"}"#] {
+    for text in [deep.as_str(), r#"{"name": "j", "tasks": [{"name": "a"}], "concurrency": 1}"#] {
         fails(&programs.run_reading("hub-client", &["submit"], text), 4, &["no connection"]);
     }
     for empty in ["", " \n", "\u{feff}"] {

@@ -79,9 +79,9 @@ fn schedules_are_applied_shown_paused_triggered_and_removed() {
     assert_eq!(record["upcoming"].as_array().unwrap().len(), 10);
 
     said(&programs, &["schedules", "pause", "nightly-report", "--reason", "moving", "--by", "kim"]);
-    let (table, _) = said(&programs, &["schedules", "show", "nightly-report"]);
+    let (table, _) = said(&programs, &["schedules", "show", "nightly-report", "-o", "table"]);
     assert!(table.contains("by kim: moving") && table.contains("started 1 job"), "{table}");
-    assert!(said(&programs, &["schedules", "list"]).0.contains("paused"));
+    assert!(said(&programs, &["schedules", "list", "-o", "table"]).0.contains("paused"));
     said(&programs, &["schedules", "resume", "nightly-report"]);
     assert_eq!(show(&programs, "nightly-report")["paused"], Value::Null);
 
@@ -102,7 +102,7 @@ fn mistakes_have_their_place() {
     let (programs, _hub) = Programs::alone().start_in_memory(&MODULES, &[]);
     let (name, job) = (r#""name": "s""#, r#""job": {"name": "j", "tasks": [{"name": "echo", "args": [1]}]}"#);
     for (text, place) in [
-        (format!("{{{name}}}"), "\"job\""),
+        (format!("{{{name}, \"every\": \"1m\"}}"), "\"job\""),
         (format!("{{{name}, {job}}}"), "cron"),
         (format!("{{{name}, {job}, \"every\": \"1m\", \"cron\": \"* * * * *\"}}"), "cron"),
         (format!("{{{name},\n {job},\n \"cron\": \"61 * * * *\"}}"), "3:"),
@@ -118,7 +118,7 @@ fn mistakes_have_their_place() {
         let file = write(&programs, "bad.json", &text);
         for command in [&["validate", file.as_str()][..], &["schedules", "apply", &file]] {
             let why = refused(&programs, command, 2);
-            assert!(why.contains(place), "{text}: {why}");
+            assert!(why.contains(place) && why.contains("is not a valid schedule"), "{text}: {why}");
         }
     }
     // What only the dispatcher knows.

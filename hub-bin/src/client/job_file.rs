@@ -17,6 +17,8 @@ const YAML: [&str; 2] = ["yaml", "yml"];
 /// A file with a job.
 pub(super) struct JobFile {
     pub(super) path: PathBuf,
+    /// What it is to be.
+    what: &'static str,
     /// The text of the file.
     source: String,
     /// How it became JSON, if it is YAML.
@@ -37,7 +39,7 @@ impl JobFile {
     /// If it cannot be read, is not text, or is not YAML although it is meant as such.
     pub(super) fn read(path: &Path, output: &Output) -> Result<Self, Failure> {
         Self::open(path, output)?
-            .map_err(|NotAJob { source, problems }| problems::invalid(path, &source, problems.iter()))
+            .map_err(|NotAJob { source, problems }| problems::invalid(path, "job", &source, problems.iter()))
     }
 
     /// Reads a file, or standard input. Within the result: what is wrong with the text.
@@ -61,7 +63,12 @@ impl JobFile {
             Ok(converted) => converted,
             Err(problem) => return Ok(Err(NotAJob { source, problems: vec![problem] })),
         };
-        Ok(Ok(Self { path: path.to_owned(), source, converted }))
+        Ok(Ok(Self { path: path.to_owned(), what: "job", source, converted }))
+    }
+
+    /// The same file, which is to be a schedule.
+    pub(super) fn of_schedule(self) -> Self {
+        Self { what: "schedule", ..self }
     }
 
     /// The job as JSON.
@@ -77,7 +84,7 @@ impl JobFile {
 
     /// The failure for these problems, which have their places in the file.
     pub(super) fn invalid_in_file(&self, found: &[Problem]) -> Failure {
-        problems::invalid(&self.path, &self.source, found.iter())
+        problems::invalid(&self.path, self.what, &self.source, found.iter())
     }
 
     /// The same problem with its place in the file.

@@ -12,12 +12,12 @@ pub(super) const STDIN: &str = "-";
 /// Maximum number of characters of a line that are shown.
 const MAX_WIDTH: usize = 120;
 
-/// The failure for these problems of `text`.
-pub(super) fn invalid<'a>(file: &Path, text: &str, problems: impl Iterator<Item = &'a Problem>) -> Failure {
+/// The failure for these problems of `text`, which is to be a `what`.
+pub(super) fn invalid<'a>(file: &Path, what: &str, text: &str, problems: impl Iterator<Item = &'a Problem>) -> Failure {
     let name = name_of(file);
     let shown: Vec<String> = problems.map(|problem| describe(&name, text, problem)).collect();
     let count = if shown.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", shown.len()) };
-    Failure::new(Exit::Usage, format!("{name} is not a valid job: {count}{}", shown.concat()))
+    Failure::new(Exit::Usage, format!("{name} is not a valid {what}: {count}{}", shown.concat()))
 }
 
 fn describe(name: &str, text: &str, problem: &Problem) -> String {

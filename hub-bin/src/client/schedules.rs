@@ -67,7 +67,7 @@ pub(super) async fn run(command: ScheduleCommand, args: &Args, output: &Output) 
             }
         }
         ScheduleCommand::Next { file, from, limit } => {
-            let file = JobFile::read(&file, output)?;
+            let file = JobFile::read(&file, output)?.of_schedule();
             let from = from.unwrap_or_else(hub_engine::clock::wall);
             let schedule = parse(&file, from).map_err(|problems| file.invalid(problems.iter()))?;
             let times = upcoming(&schedule, from, limit);
@@ -107,7 +107,7 @@ fn read_all(paths: &[PathBuf], output: &Output) -> Result<Vec<ScheduleFile>, Fai
 }
 
 fn read_one(path: &Path, output: &Output) -> Result<ScheduleFile, Failure> {
-    let file = JobFile::read(path, output)?;
+    let file = JobFile::read(path, output)?.of_schedule();
     let schedule = parse(&file, hub_engine::clock::wall()).map_err(|problems| file.invalid(problems.iter()))?;
     let name = Arc::clone(schedule.name());
     Ok(ScheduleFile { file, name })

@@ -16,11 +16,11 @@ pub(super) fn validate(file: &Path, output: &Output) -> Result<Exit, Failure> {
         Ok(opened) => opened,
         Err(NotAJob { source, problems }) => {
             output.checked(&json!({"valid": false, "problems": problems}), "")?;
-            return Err(problems::invalid(file, &source, problems.iter()));
+            return Err(problems::invalid(file, "job", &source, problems.iter()));
         }
     };
     if schedules::is_schedule(file.json()) {
-        return schedules::validate(&file, output);
+        return schedules::validate(&file.of_schedule(), output);
     }
     match without_definitions(|library| Job::parse_with(file.json(), &Limits::default(), library)) {
         Ok(job) => {

@@ -94,7 +94,7 @@ const SHAPE: &[Row] = &[
     ),
     (
         r#"{"name": "j", "tasks": [{"name": "a"}], "concurrency": {}, "schedule": "* * * * *"}"#,
-        &["unsupported_key $.concurrency", "unsupported_key $.schedule"],
+        &["unsupported_key $.concurrency", "unknown_key $.schedule"],
     ),
     (
         r#"{"name": "j", "tasks": [{"name": "a"}], "inputs": [1], "input_schema": true}"#,
@@ -425,7 +425,6 @@ fn suggestions_explain_what_to_do() {
         (r#"{"name": "j", "tasks": [{"name": "a"}], "args": []}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "trigger_rule": 1}"#, "it belongs in a task"),
         (r#"{"name": "j", "tasks": [{"name": "a", "key": "k"}]}"#, "it belongs to the job, beside \"tasks\""),
-        (r#"{"name": "j", "tasks": [{"name": "a", "schedule": {}}]}"#, "it belongs to the job, beside \"tasks\""),
         (r#"{"name": "j", "tasks": [{"name": "a"}], "schema": "a"}"#, r#"did you mean "$schema"?"#),
         ("{\"a\": None}", "JSON has true, false and null, but neither NaN nor Infinity"),
         ("{\"a\": 1,}", "remove the comma before it"),

@@ -49,7 +49,7 @@ impl Schedule {
     /// # Errors
     /// All problems of the schedule, at least one. The first hundred are described.
     pub fn parse(text: &str, limits: &Limits, created_at: Timestamp) -> Result<Self, Problems> {
-        let value = syntax::value(text, limits)?;
+        let value = syntax::value_of("schedule", text, limits)?;
         let mut reader = Reader::new(limits.max_tasks, &format::OBJECTS, Library::default());
         let schedule = format::read_schedule(&mut reader, value)
             .and_then(|draft| Self::of_draft(&mut reader, text, draft, created_at));

@@ -26,17 +26,22 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Problems> {
 
 /// Checks that a text is one JSON value, and returns it.
 pub(super) fn value<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, Problems> {
-    check_size(text, limits)?;
+    value_of("job", text, limits)
+}
+
+/// The same for a text that is to be a `what`.
+pub(super) fn value_of<'a>(what: &str, text: &'a str, limits: &Limits) -> Result<Value<'a>, Problems> {
+    check_size(what, text, limits)?;
     match serde_json::from_str(text) {
         Ok(ValidJson) => Ok(Value::of_job(text)),
-        Err(error) => Err(not_json(text, &error)),
+        Err(error) => Err(not_json(what, text, &error)),
     }
 }
 
-fn check_size(text: &str, limits: &Limits) -> Result<(), Problems> {
+fn check_size(what: &str, text: &str, limits: &Limits) -> Result<(), Problems> {
     let refuse = |at, message| Err(problem(ProblemCode::LimitExceeded, text, at, message, None));
     if text.len() > limits.max_bytes {
-        return refuse(0, format!("the job has {} bytes, the limit max_bytes is {}", text.len(), limits.max_bytes));
+        return refuse(0, format!("the {what} has {} bytes, the limit max_bytes is {}", text.len(), limits.max_bytes));
     }
     let deepest = limits.max_depth.min(Limits::MAX_DEPTH);
     match first_deeper(text, deepest) {
@@ -45,16 +50,16 @@ fn check_size(text: &str, limits: &Limits) -> Result<(), Problems> {
     }
 }
 
-fn not_json(text: &str, error: &serde_json::Error) -> Problems {
+fn not_json(what: &str, text: &str, error: &serde_json::Error) -> Problems {
     if text.trim().is_empty() {
-        return problem(ProblemCode::NotJson, text, 0, "the job is empty".to_owned(), None);
+        return problem(ProblemCode::NotJson, text, 0, format!("the {what} is empty"), None);
     }
     let at = offset(text, error.line(), error.column());
     let said = error.to_string();
-    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-    let mistake = || text[at..].chars().next().and_then(|found| common_mistake(found, what));
+    let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why);
+    let mistake = || text[at..].chars().next().and_then(|found| common_mistake(found, why));
     let suggestion = language(text).or_else(mistake).map(str::to_owned);
-    problem(ProblemCode::NotJson, text, at, format!("the job is not JSON: {what}"), suggestion)
+    problem(ProblemCode::NotJson, text, at, format!("the {what} is not JSON: {why}"), suggestion)
 }
 
 /// Converts a place reported by `serde_json` to a byte offset. Lines begin with 1, columns count bytes and begin with

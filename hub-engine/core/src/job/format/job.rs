@@ -111,7 +111,7 @@ pub(super) static JOB: Table<JobObject> = Table {
         Key::new("meta", "0.1.0", meta, shapes::object, "Your own data: stored, and shown in the record."),
         Key::new("$schema", "0.1.0", schema, shapes::text, "The JSON Schema of the file, for editors. Hub ignores it."),
     ],
-    planned: &["concurrency", "schedule"],
+    planned: &["concurrency"],
     reserved: &[
         "id",
         "status",
